@@ -1,0 +1,1 @@
+"""Reads ``results/`` and writes the site."""

@@ -1,0 +1,1 @@
+"""Measures frameworks and writes ``results/``; never imports ``generator``."""

@@ -1,0 +1,30 @@
+"""The root of the error tree: what went wrong, what was expected, how to mend it."""
+
+from __future__ import annotations
+
+
+class RtsiteError(Exception):
+    """An error whose text is one clear sentence for the user; the CLI prints it and exits.
+
+    ``exit_code``: 1 failure, 2 usage, 3 nothing to work on, 4 invalid results or broken contract.
+    """
+
+    exit_code = 1
+
+
+class UsageError(RtsiteError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class NothingToDoError(RtsiteError):
+    """There is nothing to work on."""
+
+    exit_code = 3
+
+
+class InvalidError(RtsiteError):
+    """Results or an application break their contract."""
+
+    exit_code = 4

