@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -60,7 +60,7 @@ class RecordError(InvalidError):
 class _Loader(yaml.CSafeLoader):
     """Builds only the seven plain types, and no mapping with a key twice."""
 
-    yaml_implicit_resolvers: ClassVar = {
+    yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, pattern) for tag, pattern in resolvers if tag in _PLAIN_TAGS]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }

@@ -1,0 +1,7 @@
+"""``python -m runners.loadgen``: one shard."""
+
+import sys
+
+from runners.loadgen.shard import main
+
+sys.exit(main())

@@ -1,0 +1,105 @@
+"""What a shard is asked (`Job`) and what it answers (`Sample`): one JSON document in, one out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Protocol = Literal["websocket", "socket.io"]
+Mode = Literal["closed", "open"]
+Exchange = Literal["echo", "dashboard"]
+
+MIN_PAYLOAD_BYTES = 18
+"""Client number, sequence number and their separators."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard's part of a load.
+
+    Times are seconds, rates are per second over all of this shard's connections. Connections are
+    numbered from ``first_client`` so that no two shards send the same bytes.
+    """
+
+    url: str
+    protocol: Protocol
+    exchange: Exchange
+    mode: Mode
+    connections: int
+    warmup_s: float
+    duration_s: float
+    payload_bytes: int = 64
+    rate_per_s: float = 0.0
+    """Open loop only."""
+    push_period_s: float = 0.0
+    """Seconds between the server's own pushes; 0: it pushes nothing."""
+    first_client: int = 0
+    seed: int = 0
+    drain_s: float = 2.0
+    """How long unanswered messages are waited for after the last send."""
+    answer_timeout_s: float = 5.0
+    """Closed loop: an older unanswered message is given up so that its connection goes on."""
+    connect_timeout_s: float = 10.0
+    cpus: tuple[int, ...] = ()
+    """Logical CPUs to run on; empty: wherever the kernel likes."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        data = json.loads(text)
+        return cls(**{**data, "cpus": tuple(data["cpus"])})
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What became of every message: sent = received + lost + in_flight."""
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    in_flight: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+
+    def __add__(self, other: Ledger) -> Ledger:
+        mine, theirs = asdict(self), asdict(other)
+        return Ledger(**{name: mine[name] + theirs[name] for name in mine})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one shard measured in the timed window. Histograms are HdrHistogram V2 texts, in nanoseconds."""
+
+    window_ns: int
+    ledger: Ledger
+    warmup_ledger: Ledger
+    planned: int
+    established: int
+    closed_early: int
+    answered_in_window: int
+    offered: int
+    """Messages that were due in the window; closed loop: those sent."""
+    censored: int
+    pushes: int
+    pushes_missed: int
+    errors: dict[str, int]
+    histograms: dict[str, str]
+    """``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``; pushes: ``push_lateness``."""
+    seconds: list[str]
+    """The latency histogram of each second of the window."""
+    cpu_ns: int
+    working_ns: int
+    """Open loop: time in the window not spent waiting. Closed loop: equal to ``cpu_ns``."""
+    packages: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> Sample:
+        ledgers = {name: Ledger(**data[name]) for name in ("ledger", "warmup_ledger")}
+        return cls(**{**data, **ledgers})
