@@ -1,0 +1,129 @@
+"""A child process under its warden: start, stop, last words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runners.record import RtsiteError
+
+GRACE_S = 2.0
+"""Between SIGTERM and SIGKILL."""
+_ANSWER_S = 10.0
+_WARDEN = Path(__file__).with_name("warden.py")
+_LOG_TAIL_BYTES = 16_384
+
+
+class ProcessError(RtsiteError):
+    """A process could not be started or did not keep to the protocol."""
+
+
+@dataclass
+class Child:
+    """A running command. ``pid`` is the command's own, the root of its process tree."""
+
+    name: str
+    pid: int
+    log: Path
+    _warden: subprocess.Popen[str]
+    _last: dict[str, Any] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the command has not ended by itself."""
+        if self._last is None and self._has_word(0.0):
+            self._last = self._read_line()
+        return self._last is None
+
+    @property
+    def status(self) -> int | None:
+        """The exit status once it ended, negative for a signal."""
+        return None if self._last is None else self._last.get("status")
+
+    def stop(self) -> bool:
+        """End the command and everything it started; true if it went by itself or within the grace period."""
+        by_itself = not self.running
+        if not by_itself:
+            with contextlib.suppress(BrokenPipeError, ValueError):
+                assert self._warden.stdin is not None
+                self._warden.stdin.write("stop\n")
+                self._warden.stdin.flush()
+            if self._has_word(GRACE_S + _ANSWER_S):
+                self._last = self._read_line()
+        self._warden.communicate()
+        return by_itself or self.status is None or self.status != -9
+
+    def last_lines(self, count: int = 20) -> list[str]:
+        """The end of what the command printed, longest lines cut."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        printable = ("".join(c if c.isprintable() else " " for c in line) for line in text.splitlines())
+        return [line[:300] for line in printable if line.strip()][-count:]
+
+    def _has_word(self, timeout_s: float) -> bool:
+        assert self._warden.stdout is not None
+        return bool(select.select([self._warden.stdout], [], [], timeout_s)[0])
+
+    def _read_line(self) -> dict[str, Any]:
+        assert self._warden.stdout is not None
+        line = self._warden.stdout.readline()
+        return dict(json.loads(line)) if line else {}
+
+
+def start(
+    name: str,
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    cpus: Sequence[int],
+    log: Path,
+) -> Child:
+    """Start a command on the given CPUs (empty: any), its output in ``log``; raises `ProcessError`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    warden = subprocess.Popen(
+        [sys.executable, "-S", "-E", str(_WARDEN)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert warden.stdin is not None
+    order = {
+        "command": list(command),
+        "folder": str(folder),
+        "environment": dict(environment),
+        "cpus": list(cpus),
+        "log": str(log),
+        "grace_s": GRACE_S,
+    }
+    warden.stdin.write(json.dumps(order) + "\n")
+    child = Child(name, 0, log, warden)
+    answer = child._read_line() if child._has_word(_ANSWER_S) else {}
+    if "pid" not in answer:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            warden.communicate(timeout=GRACE_S)
+        raise ProcessError(f"{name}: {answer.get('error', 'the process that should start it did not answer')}")
+    child.pid = answer["pid"]
+    return child
+
+
+def find_free_port() -> int:
+    """A TCP port of the loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,156 @@
+"""Stands between the harness and one server, so that no process of the server survives either of them.
+
+Run as a script with the standard library alone. It reads one JSON line from stdin (command, folder,
+environment, CPUs, log file), starts the command in a session of its own and prints its process id. When
+stdin says ``stop``, or ends because the harness died, it asks the server to terminate, and after the
+grace period kills it and every process descended from it. On Linux it is their *subreaper*: a grandchild
+whose parent ends becomes its child, so that nothing gets away (prctl(2), PR_SET_CHILD_SUBREAPER).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+_KILL_ROUNDS = 50
+
+
+def main() -> int:
+    """Start, wait for the server's or the harness's end, clean up, report."""
+    # Ctrl-C reaches the whole foreground group; the harness decides what ends and when.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    order = json.loads(read_line(sys.stdin.fileno()))
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    try:
+        server = subprocess.Popen(
+            order["command"],
+            cwd=order["folder"],
+            env=order["environment"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=lambda: confine(order["cpus"]),  # this process has one thread
+        )
+    except OSError as error:
+        tell({"error": f"{order['command'][0]} cannot be started: {error.strerror}"})
+        return 1
+    tell({"pid": server.pid})
+
+    stopping = wait(server, wake_read)
+    status = end(server, order["grace_s"] if stopping else 0.0)
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with contextlib.suppress(BrokenPipeError):
+        tell({"status": status, "asked": stopping, "cpu_s": usage.ru_utime + usage.ru_stime})
+    return 0
+
+
+def read_line(descriptor: int) -> bytes:
+    """One line, and not a byte more: what follows is left for ``select`` to see."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
+        line += byte
+    return line
+
+
+def tell(message: dict[str, Any]) -> None:
+    """One line of JSON to the harness."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def prctl(option: int, value: int) -> None:
+    """A Linux process control; elsewhere nothing happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def confine(cpus: list[int]) -> None:
+    """In the new process: its CPUs, and death with the warden."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if cpus:
+        os.sched_setaffinity(0, cpus)
+
+
+def wait(server: subprocess.Popen[bytes], wake: int) -> bool:
+    """Until the server ends (false), or the harness says ``stop`` or is gone (true)."""
+    while True:
+        readable, _, _ = select.select([sys.stdin.fileno(), wake], [], [])
+        if sys.stdin.fileno() in readable:
+            return True
+        os.read(wake, 64)
+        if server.poll() is not None:
+            return False
+
+
+def end(server: subprocess.Popen[bytes], grace_s: float) -> int | None:
+    """Terminate politely, then kill all that is left; gives the server's exit status."""
+    if server.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+    for _ in range(_KILL_ROUNDS):
+        left = descendants(os.getpid())
+        if not left:
+            break
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        reap()
+        time.sleep(0.01)
+    return server.returncode
+
+
+def reap() -> None:
+    """Collect adopted processes that ended; their CPU time is added to ours."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def descendants(root: int) -> list[int]:
+    """Process ids of the tree below ``root`` that still run; without /proc, none is found."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except OSError:
+            continue
+        state, parent = text[text.rindex(")") + 2 :].split()[:2]
+        if state != "Z":
+            parents[int(entry.parent.name)] = int(parent)
+    found: list[int] = []
+    for pid in parents:
+        above = pid
+        while above in parents and above != root:
+            above = parents[above]
+        if above == root and pid != root:
+            found.append(pid)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
