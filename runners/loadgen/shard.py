@@ -7,9 +7,11 @@ Out: ``{"event": "connected"}``, ``window_start``, ``window_end``, then ``sample
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import os
+import signal
 import sys
 import time
 from array import array
@@ -33,6 +35,7 @@ CONNECTING_AT_ONCE = 32
 BURST = 32
 """Messages sent in one turn of the loop when the schedule is behind, before answers are read."""
 _TICK_S = 0.05
+_PR_SET_PDEATHSIG = 1
 _SECOND_NS = 1_000_000_000
 
 Emit = Callable[[dict[str, Any]], None]
@@ -49,6 +52,7 @@ def main() -> int:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
 
+    _end_with_starter()
     job = Job.from_json(sys.stdin.readline())
     if job.cpus:
         os.sched_setaffinity(0, job.cpus)
@@ -61,6 +65,12 @@ def main() -> int:
         return 130
     emit({"event": "sample", "sample": asdict(sample)})
     return 0
+
+
+def _end_with_starter() -> None:
+    """If the starter is killed, so is this process (prctl(2), PR_SET_PDEATHSIG); elsewhere it ends with its job."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 async def wait_for_go() -> None:
