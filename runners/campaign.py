@@ -288,6 +288,7 @@ class Run:
                 package=framework.package,
                 is_reference=framework.reference,
                 app_sha256=framework.app_sha256,
+                sources=framework.sources,
             ),
             broker=self._broker if uses_broker else None,
             variants=self._variants[framework.slug],

@@ -77,7 +77,18 @@ class Framework(_Description):
 
     @property
     def app_sha256(self) -> str:
-        return hashlib.sha256((self.folder / "app.py").read_bytes()).hexdigest()
+        return self.sources["app.py"]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """SHA-256 by file name of what is run and installed from: modules (no tests), project and locks."""
+        files = [
+            path
+            for pattern in ("*.py", "pyproject.toml", "requirements*.txt")
+            for path in sorted(self.folder.glob(pattern))
+            if not path.name.startswith("test_")
+        ]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def discover(folder: Path = FRAMEWORKS) -> list[Framework]:

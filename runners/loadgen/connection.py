@@ -14,7 +14,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_
 
 from runners.loadgen.job import Job
 from runners.loadgen.ledger import ConnectionLedger
-from runners.loadgen.message import FIRST_SEQUENCE, Codec
+from runners.loadgen.message import FIRST_SEQUENCE, Codec, EchoCodec
 
 _TEXT = WSMsgType.TEXT
 _ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN = b"2", b"3", b"0"
@@ -134,9 +134,7 @@ class Connection(WSListener):
                 self._ready.set_result(None)
         elif data[:2] == _SOCKET_ERROR:
             if not self._ready.done():
-                self._ready.set_exception(
-                    ConnectionError(f"the server refused the namespace: {data[2:200]!r}")
-                )
+                self._ready.set_exception(ConnectionError(f"the server refused the namespace: {data[2:200]!r}"))
         elif data[:2] == _SOCKET_DISCONNECT:
             transport.disconnect()
         else:
@@ -147,14 +145,16 @@ class Connection(WSListener):
 class ClosedLoopConnection(Connection):
     """Sends the next message as soon as the last one was answered; latency is service time."""
 
-    def __init__(self, client: int, codec: Codec, job: Job, recorder: Recorder) -> None:
+    def __init__(self, client: int, codec: EchoCodec, job: Job, recorder: Recorder) -> None:
         super().__init__(client, codec, job, recorder)
         self._sequence = FIRST_SEQUENCE - 1
         self._sent_at = 0
         self._outstanding = False
         self._deadline = 0
         self._first = FIRST_SEQUENCE
-        self._expected: bytes | bytearray | None = None
+        self._codec = codec
+        self._question = codec.question
+        self._answer = codec.answer
         self._in_order = 0
         self._record = recorder.latency.append
 
@@ -171,15 +171,14 @@ class ClosedLoopConnection(Connection):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         received = clock_ns()
-        if self._outstanding and frame.get_payload_as_bytes() == self._expected:
+        if self._outstanding and frame.get_payload_as_bytes() == self._answer:
             self._record(received - self._sent_at)
             self._in_order += 1
             if received < self._deadline:
-                sequence = self._sequence = self._sequence + 1
-                request = self.codec.request(sequence)
-                self._expected = self.codec.expected(sequence)
+                self._sequence += 1
+                self._codec.advance(self._sequence)
                 self._sent_at = clock_ns()
-                transport.send(_TEXT, request)
+                transport.send(_TEXT, self._question)
             else:
                 self._outstanding = False
         else:
@@ -226,11 +225,10 @@ class ClosedLoopConnection(Connection):
 
     def _send_next(self, transport: WSTransport) -> None:
         self._sequence += 1
-        request = self.codec.request(self._sequence)
-        self._expected = self.codec.expected(self._sequence)
+        self._codec.request(self._sequence)
         self._outstanding = True
         self._sent_at = clock_ns()
-        transport.send(_TEXT, request)
+        transport.send(_TEXT, self._question)
 
 
 class OpenLoopConnection(Connection):

@@ -36,74 +36,112 @@ NOT_OURS = Answer(intact=False)
 
 
 class Codec(Protocol):
-    """One connection's requests and what their answers must be."""
+    """One connection's requests, and what their answers mean."""
 
     def request(self, sequence: int) -> bytes | bytearray:
         """The frame's payload; valid until the next call."""
-
-    def expected(self, sequence: int) -> bytes | bytearray | None:
-        """The answer, to the byte, where it is known beforehand; valid until the next call."""
 
     def parse(self, data: bytes) -> Answer:
         """Classify an incoming payload; never raises."""
 
 
-class _Patched:
-    """A byte template with the sequence number's eight digits at fixed places."""
+_LOW_DIGITS = tuple(b"%04d" % number for number in range(10_000))
 
-    __slots__ = ("buffer", "places")
+
+class _Template:
+    """Bytes with the sequence number's eight digits at fixed places, patched in place.
+
+    Patching a closed loop's two buffers is on the path of every message: the lower four digits come from a
+    table, the upper four change once in ten thousand.
+    """
+
+    __slots__ = ("_first", "_high", "_low", "_scratch", "buffer")
 
     def __init__(self, template: bytes) -> None:
         marker = b"%08d" % 0
         self.buffer = bytearray(template)
-        self.places = []
+        self._scratch = bytearray(template)
+        starts = []
         start = template.find(marker)
         while start >= 0:
-            self.places.append(slice(start, start + 8))
+            starts.append(start)
             start = template.find(marker, start + 8)
+        self._first = slice(starts[0], starts[0] + 8)
+        self._high = [slice(start, start + 4) for start in starts]
+        self._low = [slice(start + 4, start + 8) for start in starts]
 
-    def at(self, sequence: int) -> bytearray:
-        digits = b"%d" % sequence
+    def set(self, sequence: int) -> None:
+        """Patch any sequence number in."""
+        self._write(self.buffer, sequence)
+
+    def advance(self, sequence: int) -> None:
+        """Patch the number after the last one in."""
+        low = sequence % 10_000
+        if not low:
+            self.set(sequence)
+            return
+        digits = _LOW_DIGITS[low]
         buffer = self.buffer
-        for place in self.places:
+        for place in self._low:
             buffer[place] = digits
-        return buffer
 
     def read(self, data: bytes) -> int:
         """The sequence number of ``data`` if it is this template, else -1."""
-        digits = data[self.places[0]]
-        if len(data) == len(self.buffer) and digits.isdigit() and data == self.at(int(digits)):
-            return int(digits)
+        digits = data[self._first]
+        if len(data) == len(self._scratch) and digits.isdigit():
+            self._write(self._scratch, int(digits))
+            if data == self._scratch:
+                return int(digits)
         return -1
+
+    def _write(self, buffer: bytearray, sequence: int) -> None:
+        high, low = divmod(sequence, 10_000)
+        for place in self._high:
+            buffer[place] = _LOW_DIGITS[high]
+        for place in self._low:
+            buffer[place] = _LOW_DIGITS[low]
 
 
 class EchoCodec:
-    """Echo over raw WebSocket, or as a Socket.IO event ``echo`` answered by its acknowledgement."""
+    """Echo over raw WebSocket, or as a Socket.IO event ``echo`` answered by its acknowledgement.
+
+    ``question`` and ``answer`` are the current request and its answer to the byte, patched in place.
+    """
 
     def __init__(self, client: int, payload_bytes: int, protocol: WireProtocol) -> None:
         # Letters only: eight zeros mark the sequence number, and JSON must not need to escape.
         filler = "".join(random.Random(client).choices(string.ascii_letters, k=payload_bytes))
         payload = f"{client + 1:08d}.{0:08d}.{filler}"[:payload_bytes].encode("ascii")
         if protocol == "websocket":
-            self._request = _Patched(payload)
-            self._answer = self._request
-            self._event = None
+            templates: tuple[_Template, ...] = (_Template(payload),)
         else:
             quoted = b'"' + payload + b'"'
-            self._request = _Patched(_EVENT + b'00000000["echo",' + quoted + b"]")
-            self._answer = _Patched(_ACK + b"00000000[" + quoted + b"]")
-            self._event = _Patched(_EVENT + b'["echo",' + quoted + b"]")
+            templates = (
+                _Template(_ACK + b"00000000[" + quoted + b"]"),
+                _Template(_EVENT + b'00000000["echo",' + quoted + b"]"),
+                _Template(_EVENT + b'["echo",' + quoted + b"]"),
+            )
+        # The last one is how a server answers that emits an event instead of acknowledging.
+        self._answers = (templates[0], templates[-1])
+        self._patched = templates[:2]
+        self.answer = templates[0].buffer
+        self.question = self._patched[-1].buffer
         self._sequence_of = re.compile(rb"%08d\.(\d{8})\." % (client + 1))
 
     def request(self, sequence: int) -> bytearray:
-        return self._request.at(sequence)
+        for template in self._patched:
+            template.set(sequence)
+        return self.question
 
-    def expected(self, sequence: int) -> bytearray:
-        return self._answer.at(sequence)
+    def advance(self, sequence: int) -> None:
+        """Turn ``question`` and ``answer`` to the number after the last one."""
+        for template in self._patched:
+            template.advance(sequence)
 
     def parse(self, data: bytes) -> Answer:
-        for template in (self._answer, self._event):
-            if template is not None and (sequence := template.read(data)) >= 0:
+        for template in self._answers:
+            sequence = template.read(data)
+            if sequence >= 0:
                 return Answer(sequence)
         # Something of ours came back changed: say which message it was, if that can still be read.
         found = self._sequence_of.search(data)
@@ -129,9 +167,6 @@ class DashboardCodec:
         if self._protocol == "socket.io":
             text = f'42{sequence}["update",{text}]'
         return text.encode("ascii")
-
-    def expected(self, sequence: int) -> None:  # noqa: ARG002 - the answer holds a count only the server knows
-        return None
 
     def parse(self, data: bytes) -> Answer:
         if b'"snapshot"' in data[:40]:

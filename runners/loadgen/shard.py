@@ -29,7 +29,7 @@ from picows import WSError
 from runners.loadgen import histogram, schedule
 from runners.loadgen.connection import ClosedLoopConnection, Connection, OpenLoopConnection, Recorder
 from runners.loadgen.job import Job, Ledger, Sample
-from runners.loadgen.message import codec_for
+from runners.loadgen.message import EchoCodec, codec_for
 
 CONNECTING_AT_ONCE = 32
 BURST = 32
@@ -102,14 +102,20 @@ async def apply(job: Job, emit: Emit, ready: Callable[[], Any]) -> Sample:
 
 async def _connect(job: Job) -> tuple[list[Connection], array[int]]:
     """Open all connections; those that fail are counted, and if none comes up the load cannot be applied."""
-    kind = ClosedLoopConnection if job.mode == "closed" else OpenLoopConnection
     recorder = Recorder()
     took = array("q")
     gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
     failures: list[str] = []
 
     async def open_one(client: int) -> Connection | None:
-        connection = kind(client, codec_for(job, client), job, recorder)
+        codec = codec_for(job, client)
+        connection: Connection
+        if job.mode == "open":
+            connection = OpenLoopConnection(client, codec, job, recorder)
+        elif isinstance(codec, EchoCodec):
+            connection = ClosedLoopConnection(client, codec, job, recorder)
+        else:
+            raise LoadError(f"the {job.exchange} exchange has no closed loop")
         async with gate:
             started = clock_ns()
             try:
@@ -149,20 +155,14 @@ class _Phase:
         self.ledger = Ledger()
 
 
-async def _phase(
-    job: Job, connections: list[Connection], duration_s: float, at_end: Callable[[], None]
-) -> _Phase:
+async def _phase(job: Job, connections: list[Connection], duration_s: float, at_end: Callable[[], None]) -> _Phase:
     """Apply the load for ``duration_s``, then wait for what is still unanswered, then close the books."""
     phase = _Phase(Recorder())
     phase.started_ns = clock_ns()
     if job.mode == "closed":
-        await _closed_loop(
-            job, [c for c in connections if isinstance(c, ClosedLoopConnection)], duration_s, phase
-        )
+        await _closed_loop(job, [c for c in connections if isinstance(c, ClosedLoopConnection)], duration_s, phase)
     else:
-        await _open_loop(
-            job, [c for c in connections if isinstance(c, OpenLoopConnection)], duration_s, phase
-        )
+        await _open_loop(job, [c for c in connections if isinstance(c, OpenLoopConnection)], duration_s, phase)
     phase.ended_ns = clock_ns()
     phase.answered = len(phase.recorder.latency)
     phase.cpu_at_end_ns = time.process_time_ns()
@@ -180,9 +180,7 @@ async def _phase(
     return phase
 
 
-async def _closed_loop(
-    job: Job, connections: list[ClosedLoopConnection], duration_s: float, phase: _Phase
-) -> None:
+async def _closed_loop(job: Job, connections: list[ClosedLoopConnection], duration_s: float, phase: _Phase) -> None:
     deadline = phase.started_ns + int(duration_s * _SECOND_NS)
     for connection in connections:
         connection.begin(phase.recorder, deadline)
@@ -196,9 +194,7 @@ async def _closed_loop(
         await asyncio.sleep(min(_TICK_S, (deadline - now) / _SECOND_NS))
 
 
-async def _open_loop(
-    job: Job, connections: list[OpenLoopConnection], duration_s: float, phase: _Phase
-) -> None:
+async def _open_loop(job: Job, connections: list[OpenLoopConnection], duration_s: float, phase: _Phase) -> None:
     """Spin through the loop rather than sleep: the kernel rounds timers up to a millisecond."""
     plan = schedule.steady(len(connections), job.rate_per_s, duration_s, job.seed)
     due, who, total = plan.due_ns, plan.connection, len(plan.due_ns)
@@ -246,9 +242,7 @@ async def _open_loop(
 async def _drain(job: Job, connections: list[Connection]) -> None:
     until = clock_ns() + int(job.drain_s * _SECOND_NS)
     while clock_ns() < until:
-        waiting = (
-            c.waiting for c in connections if isinstance(c, (ClosedLoopConnection, OpenLoopConnection))
-        )
+        waiting = (c.waiting for c in connections if isinstance(c, (ClosedLoopConnection, OpenLoopConnection)))
         if not any(waiting):
             return
         await asyncio.sleep(0.005)
@@ -301,9 +295,7 @@ def _sample(
     )
 
 
-def push_lateness(
-    number: array[int], at_ns: array[int], period_s: float
-) -> np.ndarray[Any, np.dtype[np.int64]]:
+def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:
     """How late each push arrived, in nanoseconds, shape (n,).
 
     Push k is due at t0 + k * period. The server's t0 is not known to a client, so the earliest steady

@@ -309,6 +309,8 @@ class FrameworkFacts(Document):
     is_reference: bool = False
     app_sha256: Sha256
     """Of ``app.py`` as it was measured."""
+    sources: dict[Identifier, Sha256] = {}
+    """Of every file of the folder that was run or installed from, its tests and notes left out."""
 
 
 class FrameworkDocument(Document):
