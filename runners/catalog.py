@@ -108,7 +108,8 @@ def load(folder: Path) -> Framework:
         raise CatalogError(f"{path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{path}: not valid TOML: {error}") from None
-    table = data.get("tool", {}).get("rtsite")
+    tools = data.get("tool")
+    table = tools.get("rtsite") if isinstance(tools, dict) else None
     if not isinstance(table, dict):
         raise CatalogError(f"{path}: no [tool.rtsite] table; `rtsite list frameworks` shows folders that have one")
     try:
@@ -165,11 +166,11 @@ def choose(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None)
         if slug in by_slug and not name.startswith("."):
             before = chosen.get(slug)
             chosen[slug] = _narrowed(by_slug[slug], variant, before) if slash else by_slug[slug]
-        elif "/" in name or name.startswith("."):
+        elif name.startswith((".", "/")) or Path(name).is_dir():
             framework = load(Path(name))
             chosen[framework.slug] = framework
         else:
-            raise unknown("framework", name, by_slug)
+            raise unknown("framework", slug, by_slug)
     return list(chosen.values())
 
 

@@ -64,11 +64,14 @@ def prepare(framework: Framework, variant: Variant) -> Environment:
     folder = HOME / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
     facts = folder / "rtsite-packages.json"
     if not facts.is_file():
-        _make(folder, lock)
-        listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock)
-        partial = facts.with_suffix(".part")
-        partial.write_text(listed, encoding="utf-8")
-        partial.replace(facts)
+        try:
+            _make(folder, lock)
+            listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock)
+            partial = facts.with_suffix(".part")
+            partial.write_text(listed, encoding="utf-8")
+            partial.replace(facts)
+        except OSError as error:
+            raise InstallError(f"{folder}: the environment cannot be made there: {error.strerror}") from error
     python_version, packages = json.loads(facts.read_text(encoding="utf-8"))
     return Environment(folder, python_version, dict(sorted(packages.items(), key=lambda item: item[0].lower())))
 

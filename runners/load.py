@@ -257,7 +257,7 @@ def report(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
     percentiles = {name: histogram.percentiles() for name, histogram in result.histograms.items()}
     ledger = result.ledger
     busy = result.percent(lambda sample: sample.working_ns)
-    lag_p99_ms = percentiles["send_lag"].p99 if open_loop else None
+    lag_p99_ms = result.histograms["send_lag"].percentile_ms(0.99) if open_loop else None
     reasons = []
     if busy > MAX_BUSY_PERCENT:
         reasons.append(f"generator working {busy:.0f} % of the time, limit {MAX_BUSY_PERCENT:g} %: add --shards")
@@ -267,6 +267,8 @@ def report(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
     established = result.total(lambda sample: sample.established)
     if established < planned:
         reasons.append(f"{established} of {planned} connections established")
+    if closed_early := result.total(lambda sample: sample.closed_early):
+        reasons.append(f"{closed_early} connections closed by the server")
     return {
         "messages_per_second": round(result.messages_per_s, 3),
         "connections": established,

@@ -45,6 +45,7 @@ def read_cpu(pid: int) -> tuple[dict[int, int], dict[int, float]]:
 def read(pid: int) -> Reading:
     """CPU and memory of a process tree. PSS counts a page shared by n processes as 1/n in each."""
     cpu, ended = read_cpu(pid)
+    at_ns = time.perf_counter_ns()  # reading the memory below takes milliseconds per process
     pss = uss = rss = threads = 0
     for process in _tree(pid):
         with contextlib.suppress(psutil.Error):
@@ -53,7 +54,7 @@ def read(pid: int) -> Reading:
             uss += memory.uss
             rss += memory.rss
             threads += process.num_threads()
-    return Reading(time.perf_counter_ns(), cpu, ended, pss, uss, rss, threads)
+    return Reading(at_ns, cpu, ended, pss, uss, rss, threads)
 
 
 def _tree(pid: int) -> list[psutil.Process]:

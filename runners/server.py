@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import time
 import urllib.error
@@ -19,6 +20,8 @@ from runners.record import RtsiteError
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 _POLL_S = 0.02
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""No proxy of the environment stands between us and our own loopback."""
 _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 """Of our own environment only these reach a server: nothing else may change how it behaves."""
 
@@ -37,6 +40,7 @@ class Server:
 
     child: process.Child
     framework: Framework
+    variant: Variant
     base_url: str
 
     @property
@@ -48,13 +52,15 @@ class Server:
         until = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                with urllib.request.urlopen(f"{self.base_url}/healthz", timeout=2.0):  # noqa: S310 - an http address of ours
+                with _DIRECT.open(f"{self.base_url}/healthz", timeout=2.0):
                     return
             except urllib.error.HTTPError as error:
                 with error:
                     return  # it listens; whether it is healthy is for the contract to say
             except (OSError, ValueError):
                 pass
+            except http.client.HTTPException:
+                return  # it listens, and speaks no HTTP: the contract check says so
             if not self.child.running:
                 raise NotReadyError("start", f"the server ended at once, with status {self.child.status}")
             if time.monotonic() > until:
@@ -68,7 +74,12 @@ class Server:
             raise NotReadyError(stage, "; ".join(f"{check.name}: {check.detail}" for check in broken))
 
     def check(self, checks: Collection[str] | None = None) -> list[contract.Check]:
-        return asyncio.run(contract.check_contract(self.base_url, self.framework.protocol, only=checks))
+        """Put the contract's checks to the server over each of its transports."""
+        return asyncio.run(
+            contract.check_contract(
+                self.base_url, self.framework.protocol, only=checks, transports=self.variant.transports
+            )
+        )
 
     def stop(self) -> bool:
         """End the server and all it started; true if it went when asked."""
@@ -106,4 +117,4 @@ def start(
         cpus=cpus,
         log=logs / f"{framework.slug}-{variant.slug}.log",
     )
-    return Server(child, framework, f"http://{HOST}:{port}")
+    return Server(child, framework, variant, f"http://{HOST}:{port}")

@@ -25,7 +25,8 @@ class Threshold:
         found = self.figure(measurement)
         if found is None or found <= self.limit:
             return None
-        return f"{self.name} {found:.3g} {self.unit}, limit {self.limit:g} {self.unit}"
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.name} {found:.3g}{unit}, limit {self.limit:g}{unit}"
 
 
 def _shortfall(measurement: Measurement) -> float | None:

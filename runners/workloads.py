@@ -44,7 +44,9 @@ class Workload:
     path: str
     """Of the raw WebSocket endpoint; Socket.IO has one address for all."""
     readiness: frozenset[str]
-    """The contract's checks that a server must pass before and after the load."""
+    """The contract's checks that a server must pass before the load; they leave nothing behind in it."""
+    recheck: frozenset[str]
+    """Those that it must pass after it."""
     cases: tuple[Case, ...]
 
     @property
@@ -72,6 +74,8 @@ class Profile:
     duration_s: float
 
 
+_READINESS = frozenset({"health", "echo-text"})
+
 ECHO = Workload(
     slug="echo",
     title="Echo",
@@ -85,7 +89,8 @@ ECHO = Workload(
     ),
     exchange="echo",
     path="/echo",
-    readiness=frozenset({"health", "echo-text"}),
+    readiness=_READINESS,
+    recheck=_READINESS,
     cases=(
         Case(
             "echo",
@@ -115,7 +120,8 @@ DASHBOARD = Workload(
     ),
     exchange="dashboard",
     path="/dashboard",
-    readiness=frozenset({"health", "dashboard-answer"}),
+    readiness=_READINESS,
+    recheck=frozenset({"health", "dashboard-answer", "dashboard-push"}),
     cases=(
         Case(
             "dashboard",

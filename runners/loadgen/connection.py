@@ -18,6 +18,7 @@ from runners.loadgen.message import FIRST_SEQUENCE, Codec, EchoCodec
 
 _TEXT = WSMsgType.TEXT
 _ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN = b"2", b"3", b"0"
+_ENGINE_CLOSE, _ENGINE_NOOP = b"1", b"6"
 _SOCKET_CONNECT, _SOCKET_DISCONNECT, _SOCKET_ERROR = b"40", b"41", b"44"
 _NEVER = 2**63 - 1
 
@@ -135,8 +136,10 @@ class Connection(WSListener):
         elif data[:2] == _SOCKET_ERROR:
             if not self._ready.done():
                 self._ready.set_exception(ConnectionError(f"the server refused the namespace: {data[2:200]!r}"))
-        elif data[:2] == _SOCKET_DISCONNECT:
+        elif data[:2] == _SOCKET_DISCONNECT or data == _ENGINE_CLOSE:
             transport.disconnect()
+        elif data == _ENGINE_NOOP:
+            pass
         else:
             return False
         return True
@@ -171,7 +174,7 @@ class ClosedLoopConnection(Connection):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         received = clock_ns()
-        if self._outstanding and frame.get_payload_as_bytes() == self._answer:
+        if self._outstanding and frame.fin and frame.get_payload_as_bytes() == self._answer:
             self._record(received - self._sent_at)
             self._in_order += 1
             if received < self._deadline:

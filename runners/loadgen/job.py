@@ -39,7 +39,7 @@ class Job:
     drain_s: float = 2.0
     """How long unanswered messages are waited for after the last send."""
     answer_timeout_s: float = 5.0
-    """Closed loop: an older unanswered message is given up so that its connection goes on."""
+    """A message unanswered for longer is lost; in the closed loop its connection then goes on."""
     connect_timeout_s: float = 10.0
     cpus: tuple[int, ...] = ()
     """Logical CPUs to run on; empty: wherever the kernel likes."""

@@ -66,9 +66,17 @@ class ConnectionLedger:
         self.newest = max(self.newest, newest)
         self.highest = max(self.highest, newest)
 
-    def settle(self, *, alive: bool) -> Ledger:
-        """Close the books. What a newer answer overtook is lost; so is all that a dead connection owed."""
-        lost = sum(1 for sequence in self.pending if not alive or sequence < self.highest)
+    def settle(self, *, alive: bool, overdue_ns: int = 0) -> Ledger:
+        """Close the books; what is unanswered is lost or in flight.
+
+        Lost is what a newer answer overtook, what was sent before ``overdue_ns``, and all that a dead
+        connection owed.
+        """
+        lost = sum(
+            1
+            for sequence, sent_at in self.pending.items()
+            if not alive or sequence < self.highest or sent_at < overdue_ns
+        )
         return Ledger(
             sent=self.sent,
             received=self.received,

@@ -21,7 +21,7 @@ LAST_SEQUENCE = 99_999_999
 PANELS = 20
 
 _EVENT, _ACK = b"42", b"43"
-_SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d+)')
+_SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d{1,15})\b')
 
 
 class Answer(NamedTuple):
@@ -183,7 +183,7 @@ class DashboardCodec:
                 and answer["value"] == _value_of(sequence)
                 and int(answer["updates"]) > 0
             )
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
             return NOT_OURS
         return Answer(sequence, intact=intact)
 

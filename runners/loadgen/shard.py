@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -82,7 +83,7 @@ async def wait_for_go() -> None:
 
 async def apply(job: Job, emit: Emit, ready: Callable[[], Any]) -> Sample:
     """Run one job from connecting to the sample; raises `LoadError`."""
-    connections, connect_ns = await _connect(job)
+    connections, connect_ns, before = await _connect(job)
     emit({"event": "connected"})
     await ready()
     gc.collect()
@@ -93,14 +94,14 @@ async def apply(job: Job, emit: Emit, ready: Callable[[], Any]) -> Sample:
     emit({"event": "window_start"})
     window = await _phase(job, connections, job.duration_s, lambda: emit({"event": "window_end"}))
     cpu_ns = window.cpu_at_end_ns - cpu_before
-    sample = _sample(job, connections, connect_ns, warmup, window, cpu_ns)
+    sample = _sample(job, connections, connect_ns, before, warmup, window, cpu_ns)
     for connection in connections:
         connection.close()
     await asyncio.sleep(0)
     return sample
 
 
-async def _connect(job: Job) -> tuple[list[Connection], array[int]]:
+async def _connect(job: Job) -> tuple[list[Connection], array[int], Recorder]:
     """Open all connections; those that fail are counted, and if none comes up the load cannot be applied."""
     recorder = Recorder()
     took = array("q")
@@ -122,6 +123,8 @@ async def _connect(job: Job) -> tuple[list[Connection], array[int]]:
                 await connection.open(job.url, job.connect_timeout_s)
             except (OSError, WSError) as error:
                 failures.append(_reason(error))
+                recorder.count_error("not-connected")
+                connection.close()
                 return None
             took.append(clock_ns() - started)
             return connection
@@ -130,7 +133,7 @@ async def _connect(job: Job) -> tuple[list[Connection], array[int]]:
     connections = [connection for connection in opened if connection is not None]
     if not connections:
         raise LoadError(f"none of {job.connections} connections to {job.url} could be opened: {failures[0]}")
-    return connections, took
+    return connections, took, recorder
 
 
 def _reason(error: Exception) -> str:
@@ -147,6 +150,7 @@ class _Phase:
         self.started_ns = 0
         self.ended_ns = 0
         self.answered = 0
+        self.pushed = 0
         self.offered = 0
         self.censored = 0
         self.idle_ns = 0
@@ -165,16 +169,18 @@ async def _phase(job: Job, connections: list[Connection], duration_s: float, at_
         await _open_loop(job, [c for c in connections if isinstance(c, OpenLoopConnection)], duration_s, phase)
     phase.ended_ns = clock_ns()
     phase.answered = len(phase.recorder.latency)
+    phase.pushed = len(phase.recorder.push_number)
     phase.cpu_at_end_ns = time.process_time_ns()
     at_end()
     await _drain(job, connections)
     cutoff = clock_ns()
+    overdue = cutoff - int(job.answer_timeout_s * _SECOND_NS)
     for connection in connections:
         if isinstance(connection, ClosedLoopConnection):
             connection.conclude()
         elif isinstance(connection, OpenLoopConnection):
             phase.censored += connection.censor(cutoff)
-        phase.ledger += connection.ledger.settle(alive=connection.alive)
+        phase.ledger += connection.ledger.settle(alive=connection.alive, overdue_ns=overdue)
     if job.mode == "closed":
         phase.offered = phase.ledger.sent
     return phase
@@ -237,6 +243,8 @@ async def _open_loop(job: Job, connections: list[OpenLoopConnection], duration_s
 
     turn()
     await done
+    # A generator too slow for its plan ends late: what became due meanwhile was not offered.
+    phase.offered += int(job.rate_per_s * (clock_ns() - end) / _SECOND_NS)
 
 
 async def _drain(job: Job, connections: list[Connection]) -> None:
@@ -252,6 +260,7 @@ def _sample(
     job: Job,
     connections: list[Connection],
     connect_ns: array[int],
+    before: Recorder,
     warmup: _Phase,
     window: _Phase,
     cpu_ns: int,
@@ -264,16 +273,16 @@ def _sample(
         histograms["send_lag"] = histogram.encode(recorder.send_lag)
     if job.push_period_s:
         lateness = push_lateness(recorder.push_number, recorder.push_at, job.push_period_s)
-        pushes = len(lateness)
+        pushes = window.pushed  # those that came while late answers were waited for belong to no second of it
         pushes_missed = missed_pushes(recorder.push_client, recorder.push_number, len(connections))
         histograms["push_lateness"] = histogram.encode(lateness)
     window_ns = window.ended_ns - window.started_ns
     edges = [0, *window.marks]
     if window.ended_ns - window.started_ns - _SECOND_NS * len(window.marks) > _SECOND_NS // 2:
         edges.append(window.answered)
-    errors = dict(warmup.recorder.errors)
-    for kind, count in recorder.errors.items():
-        errors[kind] = errors.get(kind, 0) + count
+    errors: Counter[str] = Counter()
+    for part in (before, warmup.recorder, recorder):
+        errors.update(part.errors)
     return Sample(
         window_ns=window_ns,
         ledger=window.ledger,
@@ -286,7 +295,7 @@ def _sample(
         censored=window.censored,
         pushes=pushes,
         pushes_missed=pushes_missed,
-        errors=errors,
+        errors=dict(errors),
         histograms=histograms,
         seconds=[histogram.encode(recorder.latency[start:end]) for start, end in pairwise(edges)],
         cpu_ns=cpu_ns,

@@ -39,8 +39,8 @@ def main() -> int:
     prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     order = json.loads(read_line(sys.stdin.fileno()))
-    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
     try:
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         server = subprocess.Popen(
             order["command"],
             cwd=order["folder"],
@@ -52,7 +52,10 @@ def main() -> int:
             preexec_fn=lambda: confine(order["cpus"]),  # this process has one thread
         )
     except OSError as error:
-        tell({"error": f"{order['command'][0]} cannot be started: {error.strerror}"})
+        tell({"error": f"{order['command'][0]} cannot be started: {error.strerror}: {error.filename}"})
+        return 1
+    except (subprocess.SubprocessError, ValueError) as error:
+        tell({"error": f"{order['command'][0]} cannot be started on CPUs {order['cpus']}: {error}"})
         return 1
     tell({"pid": server.pid})
 
@@ -85,7 +88,8 @@ def prctl(option: int, value: int) -> None:
 
 
 def confine(cpus: list[int]) -> None:
-    """In the new process: its CPUs, and death with the warden."""
+    """In the new process: its CPUs, death with the warden, and Ctrl-C as everybody has it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if cpus:
         os.sched_setaffinity(0, cpus)

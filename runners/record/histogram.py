@@ -125,7 +125,7 @@ class Histogram:
         figures = {
             name: _rounded(self.percentile_ms(quantile))
             for name, quantile in _QUANTILES.items()
-            if total * (1 - quantile) >= MIN_SAMPLES_BEYOND
+            if total * (1 - quantile) >= MIN_SAMPLES_BEYOND - 1e-6  # 200 * (1 - 0.9) is 19.999…
         }
         return Percentiles(
             count=total,

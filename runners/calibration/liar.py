@@ -1,0 +1,173 @@
+"""An echo server that lies on purpose, by a known amount. A program: ``python -m runners.calibration.liar``.
+
+It speaks raw WebSocket on any path and Socket.IO on ``/socket.io/``. ``GET /truth`` tells what it did as
+JSON, so that a proof compares the generator's books with the server's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, fields
+
+import uvloop
+from picows import (
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+_EVENT, _ACK = b"42", b"43"
+_OPEN = b'0{"sid":"liar","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000000}'
+
+
+@dataclass(frozen=True)
+class Lies:
+    """What is wrong with the server; zero: nothing. ``*_every``: each n-th message of a connection.
+
+    Connections start counting at different numbers, so that the lies are spread over time.
+    """
+
+    delay_ms: float = 0.0
+    stall_every_s: float = 0.0
+    stall_ms: float = 500.0
+    drop_every: int = 0
+    duplicate_every: int = 0
+    reorder_every: int = 0
+    corrupt_every: int = 0
+    cut_every: int = 0
+    """The answer is cut to half its length."""
+
+
+class Liar:
+    """The server's state: its lies, and the truth about them."""
+
+    def __init__(self, lies: Lies) -> None:
+        self.lies = lies
+        self.truth: Counter[str] = Counter()
+        self.connections = 0
+
+    def listen(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
+        path = request.path.decode("ascii", "replace").partition("?")[0]
+        if path == "/truth":
+            body = json.dumps(self.truth).encode()
+            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(body), None)
+        return _Listener(self, socketio=path.startswith("/socket.io"))
+
+    def answer(self, connection: _Listener, transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
+        """Echo one message, or not quite."""
+        lies, truth = self.lies, self.truth
+        truth["messages"] += 1
+        connection.messages += 1
+        number = connection.messages
+
+        def falls(every: int) -> bool:
+            return bool(every) and number % every == 0
+
+        if falls(lies.drop_every):
+            truth["dropped"] += 1
+            return
+        if falls(lies.corrupt_every):
+            truth["corrupted"] += 1
+            middle = len(data) // 2
+            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        if falls(lies.cut_every):
+            truth["cut"] += 1
+            data = data[: len(data) // 2]
+        if falls(lies.reorder_every):
+            # Held back until the connection's next message has been answered.
+            truth["held"] += 1
+            connection.held.append((kind, data))
+            return
+        copies = 1 + falls(lies.duplicate_every)
+        truth["duplicated"] += copies - 1
+        if lies.delay_ms:
+            loop = asyncio.get_running_loop()
+            for _ in range(copies):
+                loop.call_later(lies.delay_ms / 1000, _send, transport, kind, data)
+        else:
+            for _ in range(copies):
+                _send(transport, kind, data)
+        while connection.held:
+            truth["reordered"] += 1
+            _send(transport, *connection.held.pop())
+
+    async def stall(self) -> None:
+        """Block the whole server now and then, as a long computation or garbage collection would."""
+        due = time.monotonic()
+        while True:
+            due += self.lies.stall_every_s
+            await asyncio.sleep(due - time.monotonic())
+            self.truth["stalls"] += 1
+            time.sleep(self.lies.stall_ms / 1000)
+
+
+def _send(transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
+    if not transport.is_disconnected:
+        transport.send(kind, data)
+
+
+class _Listener(WSListener):
+    """One connection."""
+
+    def __init__(self, liar: Liar, *, socketio: bool) -> None:
+        self.liar = liar
+        self.socketio = socketio
+        self.messages = liar.connections
+        liar.connections += 1
+        self.held: list[tuple[WSMsgType, bytes]] = []
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        if self.socketio:
+            transport.send(WSMsgType.TEXT, _OPEN)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+            return
+        if kind in (WSMsgType.PING, WSMsgType.PONG):
+            return
+        data = frame.get_payload_as_bytes()
+        if not self.socketio:
+            self.liar.answer(self, transport, kind, data)
+        elif data == b"40":
+            transport.send(WSMsgType.TEXT, b'40{"sid":"liar"}')
+        elif data.startswith(_EVENT):
+            identifier, _, arguments = data[2:].partition(b"[")
+            _, _, payload = arguments.partition(b",")
+            self.liar.answer(self, transport, kind, _ACK + identifier + b"[" + payload)
+
+
+async def serve(port: int, lies: Lies) -> None:
+    """Until cancelled."""
+    liar = Liar(lies)
+    server = await ws_create_server(liar.listen, "127.0.0.1", port, max_frame_size=64 * 1024 * 1024)
+    async with asyncio.TaskGroup() as tasks:
+        if lies.stall_every_s:
+            tasks.create_task(liar.stall())
+        tasks.create_task(server.serve_forever())
+
+
+def main() -> None:
+    """Parse the lies and serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    for lie in fields(Lies):
+        parser.add_argument(f"--{lie.name.replace('_', '-')}", type=type(lie.default), default=lie.default)
+    options = vars(parser.parse_args())
+    port = options.pop("port")
+    uvloop.run(serve(port, Lies(**options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Echo, chat rooms and a live dashboard with Django Channels."""
+
+import asyncio
+import json
+import os
+import time
+from typing import Any
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.layers import get_channel_layer
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+
+# Every process has panels and a beat of its own, so its viewers are a group of their own too.
+VIEWERS = f"viewers.{os.getpid()}"
+panels: dict[str, dict[str, Any]] = {}
+background_tasks: set[asyncio.Task[None]] = set()
+
+
+class EchoConsumer(AsyncWebsocketConsumer):
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.send(text_data=text_data, bytes_data=bytes_data)
+
+
+class RoomConsumer(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        self.group = "room.{name}".format(**self.scope["url_route"]["kwargs"])
+        await self.channel_layer.group_add(self.group, self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, code: int) -> None:
+        await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.channel_layer.group_send(self.group, {"type": "room.message", "text": text_data})
+
+    async def room_message(self, event: dict[str, Any]) -> None:
+        await self.send(text_data=event["text"])
+
+
+class DashboardConsumer(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        await self.channel_layer.group_add(VIEWERS, self.channel_name)
+        await self.accept()
+        if not background_tasks:
+            background_tasks.add(asyncio.create_task(push_snapshots()))
+
+    async def disconnect(self, code: int) -> None:
+        await self.channel_layer.group_discard(VIEWERS, self.channel_name)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        try:
+            update = json.loads(text_data)
+            name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+        except (ValueError, KeyError, TypeError):
+            await self.send(json.dumps({"type": "error", "detail": "not a panel update"}))
+            return
+        panel = panels.setdefault(name, {"value": value, "updates": 0})
+        panel["value"] = value
+        panel["updates"] += 1
+        answer = {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+        await self.send(json.dumps(answer))
+
+    async def snapshot(self, event: dict[str, Any]) -> None:
+        await self.send(text_data=event["text"])
+
+
+async def push_snapshots() -> None:
+    layer, due, seq = get_channel_layer(), time.monotonic(), 0
+    while True:
+        due += 1.0
+        await asyncio.sleep(due - time.monotonic())
+        seq += 1
+        text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})
+        await layer.group_send(VIEWERS, {"type": "snapshot", "text": text})
+
+
+async def healthz(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok")
+
+
+urlpatterns = [path("healthz", healthz)]
+
+application = ProtocolTypeRouter(
+    {
+        "http": get_asgi_application(),
+        "websocket": URLRouter(
+            [
+                path("echo", EchoConsumer.as_asgi()),
+                path("room/<str:name>", RoomConsumer.as_asgi()),
+                path("dashboard", DashboardConsumer.as_asgi()),
+            ]
+        ),
+    }
+)

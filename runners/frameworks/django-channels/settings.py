@@ -1,0 +1,20 @@
+"""Django settings: no database, no templates; a channel layer in Redis where REDIS_URL names one."""
+
+import os
+
+SECRET_KEY = "measured-never-deployed"  # noqa: S105
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "app"
+INSTALLED_APPS = ["channels"]
+
+if REDIS_URL := os.environ.get("REDIS_URL"):
+    # Without "socket_timeout" redis 8 ends every connection that is idle for 5 s:
+    # https://github.com/django/channels_redis/issues/422
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+        }
+    }
+else:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}

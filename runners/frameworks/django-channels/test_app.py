@@ -1,0 +1,67 @@
+"""The app under Channels' own WebsocketCommunicator, on the in-memory layer."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from app import application, background_tasks
+from channels.testing import WebsocketCommunicator
+from django.test import AsyncClient
+
+
+async def connect(path: str) -> WebsocketCommunicator:
+    client = WebsocketCommunicator(application, path)
+    connected, _ = await client.connect()
+    assert connected
+    return client
+
+
+@pytest.fixture(autouse=True)
+async def stop_the_push() -> AsyncIterator[None]:
+    yield
+    while background_tasks:
+        background_tasks.pop().cancel()
+
+
+async def test_is_healthy() -> None:
+    response = await AsyncClient().get("/healthz")
+    assert response.status_code == 200
+
+
+async def test_echo_keeps_text_and_binary_apart() -> None:
+    echo = await connect("/echo")
+    await echo.send_to(text_data="héllo")
+    assert await echo.receive_from() == "héllo"
+    await echo.send_to(bytes_data=b"\x00\xff")
+    assert await echo.receive_from() == b"\x00\xff"
+    await echo.disconnect()
+
+
+async def test_room_reaches_every_member_and_nobody_else() -> None:
+    ada, bob, eve = await connect("/room/tea"), await connect("/room/tea"), await connect("/room/coffee")
+    await ada.send_to(text_data="hello")
+    assert await ada.receive_from() == await bob.receive_from() == "hello"
+    assert await eve.receive_nothing()
+    for client in (ada, bob, eve):
+        await client.disconnect()
+
+
+async def test_dashboard_answers_and_pushes() -> None:
+    dashboard = await connect("/dashboard")
+    update = {"panel": "test", "value": 41.5, "client": 7, "seq": 12}
+    await dashboard.send_json_to(update)
+    assert await dashboard.receive_json_from() == {"type": "panel", **update, "updates": 1}
+    first, second = [json.loads(await dashboard.receive_from(timeout=3)) for _ in range(2)]
+    assert first["panels"]["test"] == {"value": 41.5, "updates": 1}
+    assert second["seq"] == first["seq"] + 1
+    await dashboard.disconnect()
+
+
+@pytest.mark.parametrize("garbage", ["not json", '{"panel": "test"}', "[]"])
+async def test_a_bad_update_is_answered_and_disturbs_nobody(garbage: str) -> None:
+    good, bad = await connect("/dashboard"), await connect("/dashboard")
+    await bad.send_to(text_data=garbage)
+    assert (await bad.receive_json_from())["type"] == "error"
+    assert (await good.receive_json_from(timeout=3))["type"] == "snapshot"
+    await good.disconnect()
+    await bad.disconnect()

@@ -1,0 +1,70 @@
+"""The app under Flask-SocketIO's own test client."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import app as application
+import pytest
+from app import app, socketio
+
+
+class _EnoughError(Exception):
+    """Ends the endless push after the beats a test asked for."""
+
+
+def connect() -> Any:
+    return socketio.test_client(app)
+
+
+def test_is_healthy() -> None:
+    assert app.test_client().get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("message", ["héllo", b"\x00\xff"])
+def test_echo_acknowledges_with_the_same_message(message: str | bytes) -> None:
+    assert connect().emit("echo", message, callback=True) == message
+
+
+def test_room_reaches_every_member_and_nobody_else() -> None:
+    ada, bob, eve = connect(), connect(), connect()
+    for client, room in ((ada, "tea"), (bob, "tea"), (eve, "coffee")):
+        client.emit("join", room, callback=True)
+    ada.emit("publish", {"room": "tea", "text": "hello"}, callback=True)
+    for client, expected in ((ada, ["hello"]), (bob, ["hello"]), (eve, [])):
+        assert [event["args"] for event in client.get_received() if event["name"] == "message"] == expected
+
+
+def test_update_acknowledges_with_the_panel() -> None:
+    client = connect()
+    sent = {"panel": "test", "value": 41.5, "client": 7, "seq": 12}
+    assert client.emit("update", sent, callback=True) == {**sent, "updates": 1}
+    assert client.emit("update", sent, callback=True) == {**sent, "updates": 2}
+
+
+@pytest.mark.parametrize("garbage", ["not a mapping", {"panel": "test"}, []])
+def test_a_bad_update_is_answered_with_an_error(garbage: Any) -> None:
+    assert connect().emit("update", garbage, callback=True) == {"error": "not a panel update"}
+
+
+def test_snapshots_are_pushed_to_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = [connect(), connect()]
+    clients[0].emit("update", {"panel": "pushed", "value": 1.5, "client": 1, "seq": 1}, callback=True)
+    waits = iter([1.0, 0.75])
+    now = 100.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        expected = next(waits, None)
+        if expected is None:
+            raise _EnoughError
+        assert seconds == expected
+        now += seconds + 0.25  # it wakes late, and the next wait must make up for it
+
+    monkeypatch.setattr(application, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(application.socketio, "sleep", sleep)
+    with pytest.raises(_EnoughError):
+        application.push_snapshots()
+    for client in clients:
+        snapshots = [event["args"][0] for event in client.get_received() if event["name"] == "snapshot"]
+        assert [snapshot["seq"] for snapshot in snapshots] == [1, 2]
+        assert snapshots[0]["panels"]["pushed"] == {"value": 1.5, "updates": 1}

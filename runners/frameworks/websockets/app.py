@@ -1,0 +1,108 @@
+"""Echo, chat rooms and a live dashboard with the websockets library alone."""
+
+import argparse
+import asyncio
+import json
+import signal
+import time
+from collections import defaultdict
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+
+rooms: defaultdict[str, set[ServerConnection]] = defaultdict(set)
+viewers: set[ServerConnection] = set()
+panels: dict[str, dict[str, Any]] = {}
+
+
+async def echo(websocket: ServerConnection) -> None:
+    async for message in websocket:
+        await websocket.send(message)
+
+
+async def room(websocket: ServerConnection, name: str) -> None:
+    members = rooms[name]
+    members.add(websocket)
+    try:
+        async for message in websocket:
+            broadcast(members, message)
+    finally:
+        members.discard(websocket)
+        if not members:
+            rooms.pop(name, None)
+
+
+async def dashboard(websocket: ServerConnection) -> None:
+    viewers.add(websocket)
+    try:
+        async for message in websocket:
+            await websocket.send(json.dumps(apply(json.loads(message))))
+    except (ValueError, KeyError, TypeError):
+        await websocket.close(CloseCode.INVALID_DATA, "not a panel update")
+    finally:
+        viewers.discard(websocket)
+
+
+def apply(update: dict[str, Any]) -> dict[str, Any]:
+    """Store one update; returns the answer to its sender."""
+    name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+    panel = panels.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+
+
+async def push_snapshots() -> None:
+    due, seq = time.monotonic(), 0
+    while True:
+        due += 1.0
+        await asyncio.sleep(due - time.monotonic())
+        seq += 1
+        broadcast(viewers, json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))
+
+
+async def route(websocket: ServerConnection) -> None:
+    with suppress(ConnectionClosedError):  # a client that vanishes is no failure of ours
+        match websocket.request.path.split("/"):
+            case ["", "echo"]:
+                await echo(websocket)
+            case ["", "room", name]:
+                await room(websocket, name)
+            case ["", "dashboard"]:
+                await dashboard(websocket)
+
+
+def answer_http(connection: ServerConnection, request: Request) -> Response | None:
+    """Plain HTTP before the handshake; ``None`` lets the handshake go on."""
+    if request.path == "/healthz":
+        return connection.respond(HTTPStatus.OK, "ok\n")
+    if request.path in ("/echo", "/dashboard") or request.path.startswith("/room/"):
+        return None
+    return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
+
+
+def start(host: str, port: int) -> serve:
+    # One second, so that a client that no longer answers does not hold up the shutdown.
+    return serve(route, host, port, process_request=answer_http, close_timeout=1)
+
+
+async def main(host: str, port: int) -> None:
+    server: Server
+    async with start(host, port) as server:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.close)
+        pusher = asyncio.create_task(push_snapshots())
+        await server.wait_closed()
+        pusher.cancel()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.host, arguments.port))

@@ -1,0 +1,86 @@
+"""Every framework folder is found, locked as it must be, and passes its own tests in its own environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+
+FOLDERS = sorted(
+    path.parent for path in (Path(__file__).parents[2] / "runners" / "frameworks").glob("*/pyproject.toml")
+)
+every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def project(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())
+
+
+def test_there_are_folders_and_one_is_the_reference() -> None:
+    assert [folder.name for folder in FOLDERS if project(folder)["tool"]["rtsite"]["reference"]] == ["reference"]
+
+
+@every_folder
+def test_the_folder_is_complete(folder: Path) -> None:
+    for name in ("app.py", "test_app.py", "notes.md"):
+        assert (folder / name).is_file(), name
+    for variant in project(folder)["tool"]["rtsite"]["variants"]:
+        extra = f"-{variant['extra']}" if "extra" in variant else ""
+        assert (folder / f"requirements{extra}.txt").is_file(), variant["slug"]
+
+
+@every_folder
+def test_the_locks_hold_hashes_and_no_address(folder: Path) -> None:
+    for lock in folder.glob("requirements*.txt"):
+        text = lock.read_text()
+        assert not re.search(r"://|^\s*-", text.replace("    --hash=sha256:", ""), re.MULTILINE), lock.name
+        pinned = re.findall(r"^(\S+)==\S+.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert pinned
+        assert text.count("--hash=sha256:") >= len(pinned)
+        assert not {"pytest", "httpx"}.intersection(pinned), "what only the tests need is not served"
+
+
+@every_folder
+def test_the_framework_and_its_servers_are_in_the_lock(folder: Path) -> None:
+    table = project(folder)["tool"]["rtsite"]
+    for variant in table["variants"]:
+        extra = f"-{variant['extra']}" if "extra" in variant else ""
+        lock = (folder / f"requirements{extra}.txt").read_text()
+        for package in (table["package"], variant["server"]):
+            assert f"\n{package}==" in f"\n{lock}", package
+
+
+@every_folder
+def test_its_links_are_https(folder: Path) -> None:
+    text = (folder / "notes.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+@every_folder
+def test_its_own_tests_pass(folder: Path) -> None:
+    needed = project(folder)["dependency-groups"]["test"]
+    command = [
+        os.fsdecode(uv.find_uv_bin()), "run", "--quiet", "--no-project", "--isolated",
+        "--with-requirements", "requirements.txt", *[f"--with={requirement}" for requirement in needed],
+        "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+    ]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "UV_EXCLUDE_NEWER": exclude_newer()}
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def exclude_newer() -> str:
+    """The folders' test tools come from the same day as the tool itself."""
+    root = tomllib.loads((FOLDERS[0].parents[2] / "pyproject.toml").read_text())
+    return str(root["tool"]["uv"]["exclude-newer"])
