@@ -17,7 +17,19 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from uv import find_uv_bin
 
-from runners import broker, campaign, catalog, console, environment, load, machine, process, server, workloads
+from runners import (
+    broker,
+    calibration,
+    campaign,
+    catalog,
+    console,
+    environment,
+    load,
+    machine,
+    process,
+    server,
+    workloads,
+)
 from runners.campaign import Plan
 from runners.catalog import Framework
 from runners.console import print_json, print_table, say
@@ -499,6 +511,54 @@ def load_command(
         ["valid", "yes" if report["valid"] else "no: " + "; ".join(report["invalid_reasons"])],
     ]
     print_table(["figure", "value"], rows)
+
+
+@app.command()
+def calibrate(
+    window: Annotated[float, typer.Option(min=1.0, help="Seconds of each timed window.")] = 4.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the load generator's own limits here, and prove that it sees what servers do wrong.
+
+    Servers that lie on purpose are measured; each lie must be seen, in the right amount. Takes about three minutes.
+    Example: rtsite calibrate --json
+    """
+    cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
+    if cores.note:
+        say(f"Note: {cores.note}")
+    result = calibration.calibrate(cores, say, window_s=window)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        _print_calibration(result)
+    if not result.ok:
+        missed = ", ".join(f"{proof.name} ({proof.protocol})" for proof in result.proofs if not proof.ok)
+        raise RtsiteError(f"the load generator does not see: {missed}; is the machine doing something else?")
+
+
+def _print_calibration(result: calibration.Calibration) -> None:
+    shares = calibration.SHARES_PERCENT
+    print_table(
+        ["protocol", "bytes", "ceiling, msg/s", *[f"send lag p99 at {share} %, ms" for share in shares]],
+        [
+            [
+                ceiling.protocol,
+                str(ceiling.payload_bytes),
+                f"{ceiling.messages_per_s:,.0f}",
+                *["–" if (lag := ceiling.send_lag_p99_ms[share]) is None else f"{lag:.4f}" for share in shares],
+            ]
+            for ceiling in result.ceilings
+        ],
+        title="What one generator process can do against a bare echo server",
+    )
+    print_table(
+        ["lie", "protocol", "", "expected", "found"],
+        [
+            [proof.name, proof.protocol, "seen" if proof.ok else "MISSED", proof.expected, proof.found]
+            for proof in result.proofs
+        ],
+        title="What it sees of servers that lie",
+    )
 
 
 @app.command()

@@ -74,6 +74,8 @@ class Hooks:
     window_end: Callable[[], None] = lambda: None
     is_hopeless: Callable[[], bool] = lambda: False
     """Asked several times per second; true ends the load at once."""
+    started: Callable[[list[int]], None] = lambda pids: None  # noqa: ARG005
+    """Told the shards' process ids."""
 
 
 def job_for(workload: Workload, case: Case, *, url: str, protocol: Protocol, profile: Profile, seed: int) -> Job:
@@ -152,6 +154,7 @@ def apply(job: Job, *, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks |
         events: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
         for index, part in enumerate(jobs):
             running.append(_Shard(index, part, events))
+        hooks.started([shard.pid for shard in running])
         samples = _follow(job, running, events, hooks)
     finally:
         for shard in running:
@@ -211,6 +214,10 @@ class _Shard:
         self._write(job.to_json())
         self._reader = threading.Thread(target=self._read, args=(index, events), daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def go(self) -> None:
         self._write("go")

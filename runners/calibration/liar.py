@@ -60,7 +60,10 @@ class Liar:
         if path == "/truth":
             body = json.dumps(self.truth).encode()
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(body), None)
-        return _Listener(self, socketio=path.startswith("/socket.io"))
+        socketio = path.startswith("/socket.io")
+        if self.lies == Lies() and not socketio:
+            return _Honest()
+        return _Listener(self, socketio=socketio)
 
     def answer(self, connection: _Listener, transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
         """Echo one message, or not quite."""
@@ -115,8 +118,19 @@ def _send(transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
         transport.send(kind, data)
 
 
+class _Honest(WSListener):
+    """One connection that is only echoed, as fast as picows can: the ceiling is measured against it."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            transport.send(frame.msg_type, frame.get_payload_as_memoryview(), fin=frame.fin)
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+
+
 class _Listener(WSListener):
-    """One connection."""
+    """One connection that may be lied to."""
 
     def __init__(self, liar: Liar, *, socketio: bool) -> None:
         self.liar = liar

@@ -186,7 +186,8 @@ def _parse(path: Path) -> tuple[Any, bytes]:
         return yaml.load(raw, Loader=_Loader), raw  # noqa: S506 - _Loader is a restricted CSafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise RecordError([_problem_at(path, mark, f"not valid YAML: {error.problem}")]) from None
+        said = ", ".join(filter(None, [error.context, error.problem]))
+        raise RecordError([_problem_at(path, mark, f"not valid YAML: {said}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecordError([Problem(path, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]) from None
 

@@ -1,0 +1,277 @@
+"""Calibration: how much the generator can do on this machine, and proof that it sees what it must see."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from runners import load, process
+from runners.calibration.liar import Lies
+from runners.loadgen.job import Job, Protocol
+from runners.machine import CoreShare
+from runners.record import Percentiles, RtsiteError
+
+CONNECTIONS = 100
+SHARES_PERCENT = (25, 50, 75)
+PROOF_RATE_PER_S = 2000.0
+LIE_EVERY = 50
+"""Each connection sends 20 messages per second, so each is lied to several times."""
+STALL_MS = 500.0
+_READY_S = 10.0
+
+
+class CalibrationError(RtsiteError):
+    """The calibration server does not run."""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The most that one shard gets out of a bare echo server, and its punctuality below that."""
+
+    protocol: Protocol
+    payload_bytes: int
+    messages_per_s: float
+    send_lag_p99_ms: dict[int, float | None]
+    """By percent of the ceiling, offered as an open loop."""
+    working_percent: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One lie, what was expected to be seen of it, what was seen."""
+
+    name: str
+    protocol: Protocol
+    expected: str
+    found: str
+    ok: bool
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All of it; ``ok`` if no lie was missed."""
+
+    ceilings: list[Ceiling]
+    proofs: list[Proof]
+
+    @property
+    def ok(self) -> bool:
+        return all(proof.ok for proof in self.proofs)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, **asdict(self)}
+
+
+Say = Callable[[str], None]
+
+
+def calibrate(cores: CoreShare, say: Say, *, window_s: float = 4.0) -> Calibration:
+    """Measure the ceilings, then tell every lie over both protocols; raises `RtsiteError`."""
+    ceilings = []
+    for protocol, payload_bytes in (("websocket", 64), ("websocket", 4096), ("socket.io", 64)):
+        say(f"ceiling: {protocol}, {payload_bytes} bytes …")
+        ceilings.append(_ceiling(_as_protocol(protocol), payload_bytes, cores, window_s))
+    proofs = []
+    for protocol in ("websocket", "socket.io"):
+        for name, prove in _PROOFS.items():
+            say(f"proof: {name}, {protocol} …")
+            proofs.append(prove(name, _as_protocol(protocol), cores, window_s))
+    return Calibration(ceilings, proofs)
+
+
+def _as_protocol(name: str) -> Protocol:
+    return "socket.io" if name == "socket.io" else "websocket"
+
+
+@contextmanager
+def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
+    """A server with these lies, for the length of the block; gives its port."""
+    port = process.find_free_port()
+    options = [
+        part for field in fields(Lies) for part in (f"--{field.name.replace('_', '-')}", str(getattr(lies, field.name)))
+    ]
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
+        child = process.start(
+            "calibration server",
+            [sys.executable, "-m", "runners.calibration.liar", "--port", str(port), *options],
+            folder=Path.cwd(),
+            environment=dict(os.environ),
+            cpus=cores.server,
+            log=Path(logs) / "liar.log",
+        )
+        try:
+            until = time.monotonic() + _READY_S
+            while _truth(port) is None:
+                if not child.running or time.monotonic() > until:
+                    raise CalibrationError(f"the calibration server does not run: {' '.join(child.last_lines(3))}")
+                time.sleep(0.02)
+            yield port
+        finally:
+            child.stop()
+
+
+def _truth(port: int) -> dict[str, int] | None:
+    """What the server says it did."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/truth", timeout=2.0) as answer:
+            return dict(json.load(answer))
+    except OSError:
+        return None
+
+
+def _job(port: int, protocol: Protocol, window_s: float, *, rate_per_s: float, payload_bytes: int = 64) -> Job:
+    return Job(
+        url=f"ws://127.0.0.1:{port}/",
+        protocol=protocol,
+        exchange="echo",
+        mode="open" if rate_per_s else "closed",
+        connections=CONNECTIONS,
+        warmup_s=1.0,
+        duration_s=window_s,
+        payload_bytes=payload_bytes,
+        rate_per_s=rate_per_s,
+    )
+
+
+def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s: float) -> Ceiling:
+    with lying_server(Lies(), cores) as port:
+        job = _job(port, protocol, window_s, rate_per_s=0.0, payload_bytes=payload_bytes)
+        most = load.apply(job, cpus=cores.generator).messages_per_s
+        lag: dict[int, float | None] = {}
+        working: dict[int, float] = {}
+        for percent in SHARES_PERCENT:
+            paced = replace(job, mode="open", rate_per_s=most * percent / 100)
+            result = load.apply(paced, cpus=cores.generator)
+            lag[percent] = result.histograms["send_lag"].percentiles().p99
+            working[percent] = round(result.percent(lambda sample: sample.working_ns), 1)
+    return Ceiling(protocol, payload_bytes, round(most, 1), lag, working)
+
+
+def _applied(
+    lies: Lies,
+    protocol: Protocol,
+    cores: CoreShare,
+    window_s: float,
+    rate_per_s: float,
+    hooks: load.Hooks | None = None,
+) -> tuple[load.LoadResult, Mapping[str, int]]:
+    """The load's result and the server's truth, the warm-up left out of neither."""
+    with lying_server(lies, cores) as port:
+        job = replace(_job(port, protocol, window_s, rate_per_s=rate_per_s), warmup_s=0.0)
+        result = load.apply(job, cpus=cores.generator, hooks=hooks)
+        return result, _truth(port) or {}
+
+
+def _percentiles(result: load.LoadResult, name: str = "latency") -> Percentiles:
+    return result.histograms[name].percentiles()
+
+
+def _honest(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
+    result, truth = _applied(Lies(duplicate_every=10**9), protocol, cores, window_s, PROOF_RATE_PER_S)
+    ledger = result.ledger
+    faults = ledger.lost + ledger.in_flight + ledger.duplicated + ledger.reordered + ledger.corrupted
+    return Proof(
+        name,
+        protocol,
+        f"{truth.get('messages')} messages sent and answered, no fault",
+        f"{ledger.sent} sent, {ledger.received} answered, {faults} faults",
+        ledger.sent == ledger.received == truth.get("messages") and not faults,
+    )
+
+
+def _counted(lie: str, truth_key: str, seen: Callable[[load.LoadResult], int], noun: str) -> Callable[..., Proof]:
+    """The proof of a lie that is told every so often: as many are seen as were told."""
+
+    def prove(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
+        lies = Lies(**{lie: LIE_EVERY})
+        result, truth = _applied(lies, protocol, cores, window_s, PROOF_RATE_PER_S)
+        told, found = truth.get(truth_key, 0), seen(result)
+        return Proof(name, protocol, f"{told} {noun}", f"{found} {noun}", told == found > 0)
+
+    return prove
+
+
+def _delay(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
+    delay_ms = 20.0
+    result, _ = _applied(Lies(delay_ms=delay_ms), protocol, cores, window_s, PROOF_RATE_PER_S)
+    found = _percentiles(result).p50 or 0.0
+    return Proof(
+        name,
+        protocol,
+        f"median latency {delay_ms:g} to {delay_ms * 1.1:g} ms",
+        f"{found:.2f} ms",
+        delay_ms <= found <= delay_ms * 1.1,
+    )
+
+
+def _stall(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
+    """Coordinated omission: the open loop must show the stall in its tail, the closed loop cannot."""
+    lies = Lies(stall_every_s=2.0, stall_ms=STALL_MS)
+    open_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), PROOF_RATE_PER_S)
+    closed_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), 0.0)
+    shown = _percentiles(open_result).p99 or 0.0
+    hidden = _percentiles(closed_result).p99 or 0.0
+    return Proof(
+        name,
+        protocol,
+        f"p99 above {0.8 * STALL_MS:g} ms from the intended send, and a service-time p99 that hides it",
+        f"{shown:.0f} ms from the intended send, {hidden:.1f} ms of service time",
+        shown >= 0.8 * STALL_MS and hidden <= 0.2 * STALL_MS,
+    )
+
+
+def _stopped_generator(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
+    """The generator itself stands still: its lateness must not pass for the server's."""
+    pids: list[int] = []
+
+    def interrupt() -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(STALL_MS / 1000)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+    timer = threading.Timer(1.0, interrupt)
+    hooks = load.Hooks(window_start=timer.start, started=pids.extend)
+    try:
+        result, _ = _applied(Lies(duplicate_every=10**9), protocol, cores, window_s, PROOF_RATE_PER_S, hooks)
+    finally:
+        timer.cancel()
+        timer.join()
+    intended = _percentiles(result).max or 0.0
+    lag = _percentiles(result, "send_lag").p99 or 0.0
+    from_send = _percentiles(result, "latency_from_send").p99 or 0.0
+    return Proof(
+        name,
+        protocol,
+        f"send lag p99 above {load.MAX_LAG_MS:g} ms (invalid), {0.8 * STALL_MS:g} ms in the latency from the intended"
+        " send, not in the p99 from the actual send",
+        f"send lag p99 {lag:.0f} ms, {intended:.0f} ms from the intended send, {from_send:.2f} ms from the actual send",
+        lag > load.MAX_LAG_MS and intended >= 0.8 * STALL_MS and from_send <= 0.2 * STALL_MS,
+    )
+
+
+_PROOFS: dict[str, Callable[[str, Protocol, CoreShare, float], Proof]] = {
+    "honest server": _honest,
+    "delayed answers": _delay,
+    "stalling server": _stall,
+    "stopped generator": _stopped_generator,
+    "dropped messages": _counted(
+        "drop_every", "dropped", lambda result: result.ledger.lost + result.ledger.in_flight, "unanswered"
+    ),
+    "duplicated messages": _counted("duplicate_every", "duplicated", lambda result: result.ledger.duplicated, "twice"),
+    "reordered messages": _counted("reorder_every", "reordered", lambda result: result.ledger.reordered, "overtaken"),
+    "corrupted messages": _counted("corrupt_every", "corrupted", lambda result: result.ledger.corrupted, "changed"),
+    "cut messages": _counted("cut_every", "cut", lambda result: result.ledger.corrupted, "cut"),
+}
