@@ -166,12 +166,21 @@ def choose(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None)
         if slug in by_slug and not name.startswith("."):
             before = chosen.get(slug)
             chosen[slug] = _narrowed(by_slug[slug], variant, before) if slash else by_slug[slug]
-        elif name.startswith((".", "/")) or Path(name).is_dir():
+        elif name.startswith((".", "/")) or (slash and Path(name).is_dir()):
             framework = load(Path(name))
             chosen[framework.slug] = framework
         else:
             raise unknown("framework", slug, by_slug)
     return list(chosen.values())
+
+
+def for_quickstart(known: Sequence[Framework]) -> list[Framework]:
+    """The frameworks with variants marked for a first look, narrowed to these."""
+    narrowed = [
+        framework.model_copy(update={"variants": [variant for variant in framework.variants if variant.quickstart]})
+        for framework in known
+    ]
+    return [framework for framework in narrowed if framework.variants]
 
 
 def _narrowed(framework: Framework, variant: str, before: Framework | None) -> Framework:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,17 +154,17 @@ def _load(
     watches = {"server": resources.Watch(running.child.pid)}
     if redis is not None:
         watches["broker"] = resources.Watch(redis.child.pid)
-    steal = _StealMeter()
+    surroundings = _Surroundings()
 
     def open_window() -> None:
-        steal.begin()
+        surroundings.begin()
         for watch in watches.values():
             watch.begin()
 
     def close_window() -> None:
         for watch in watches.values():
             watch.end()
-        steal.end()
+        surroundings.end()
 
     hooks = load.Hooks(open_window, close_window, is_hopeless=lambda: not running.child.running)
     try:
@@ -178,11 +179,17 @@ def _load(
         for watch in watches.values():
             watch.abandon()
     answered = result.total(lambda sample: sample.answered_in_window)
+    usages = {name: watch.usage(answered) for name, watch in watches.items()}
+    ours_s = result.total(lambda sample: sample.cpu_ns) / 1e9 + sum(usage.cpu_s for usage in usages.values() if usage)
     measurement = _with(
         blank,
-        **figures(result, cell.case, conditions.profile, steal.percent),
-        server=watches["server"].usage(answered),
-        broker=watches["broker"].usage(answered) if redis is not None else None,
+        **figures(result, cell.case, conditions.profile),
+        **usages,
+        generator=generator_health(
+            result,
+            steal_percent=surroundings.steal_percent,
+            foreign_percent=surroundings.foreign_percent(ours_s, result.window_s),
+        ),
     )
     reasons = validity.reasons_against(measurement, of_reference=cell.framework.reference)
     if reasons:
@@ -194,30 +201,42 @@ def _load(
 _KEPT = ("latency", "latency_from_send", "push_lateness")
 
 
-class _StealMeter:
-    """Share of all CPU time in the window that the hypervisor gave to others."""
+class _Surroundings:
+    """What else happened on the machine in the window."""
 
     def __init__(self) -> None:
-        self._first: tuple[float, float] | None = None
-        self.percent: float | None = None
+        self._first: tuple[machine.Accounts, float] | None = None
+        self._spent: tuple[machine.Accounts, float] | None = None
 
     def begin(self) -> None:
-        self._first = machine.steal_ticks()
+        self._first = machine.read_accounts(), time.process_time()
 
     def end(self) -> None:
         if self._first is not None:
-            stolen, total = (after - before for before, after in zip(self._first, machine.steal_ticks(), strict=True))
-            self.percent = round(100 * stolen / total, 3) if total else None
+            before, own_before = self._first
+            self._spent = machine.read_accounts() - before, time.process_time() - own_before
+
+    @property
+    def steal_percent(self) -> float | None:
+        """Share of all CPU time that the hypervisor gave to others."""
+        if self._spent is None or not self._spent[0].total:
+            return None
+        accounts, _ = self._spent
+        return round(100 * accounts.stolen / accounts.total, 3)
+
+    def foreign_percent(self, ours_s: float, window_s: float) -> float | None:
+        """CPU that neither the measured nor the measuring processes used, in percent of one CPU."""
+        if self._spent is None:
+            return None
+        accounts, harness_s = self._spent
+        return round(max(0.0, 100 * (accounts.busy - harness_s - ours_s) / window_s), 2)
 
 
-def figures(result: load.LoadResult, case: Case, profile: Profile, steal_percent: float | None) -> dict[str, object]:
+def figures(result: load.LoadResult, case: Case, profile: Profile) -> dict[str, object]:
     """The measurement's figures from the load's side; pure."""
     ledger = result.ledger
     histograms = result.histograms
     percentiles = {name: histogram.percentiles() for name, histogram in histograms.items()}
-    lag = percentiles.get("send_lag")
-    # Judged even where it rests on few samples: a generator that stood still must not pass for that reason.
-    lag_p99_ms = histograms["send_lag"].percentile_ms(0.99) if lag else None
     found: dict[str, object] = {
         "valid": True,
         "duration_s": round(result.window_s, 6),
@@ -243,15 +262,6 @@ def figures(result: load.LoadResult, case: Case, profile: Profile, steal_percent
         "latency_ms": percentiles["latency"],
         "latency_from_send_ms": percentiles.get("latency_from_send"),
         "connect_ms": percentiles["connect"],
-        "generator": GeneratorHealth(
-            shards=len(result.samples),
-            cpu_percent=round(result.percent(lambda sample: sample.cpu_ns), 2),
-            working_percent=round(result.percent(lambda sample: sample.working_ns), 2),
-            send_lag_p50_ms=lag.p50 if lag else None,
-            send_lag_p99_ms=lag_p99_ms,
-            send_lag_max_ms=lag.max if lag else None,
-            steal_percent=steal_percent,
-        ),
     }
     if case.push_period_s:
         pushes = result.total(lambda sample: sample.pushes)
@@ -259,6 +269,24 @@ def figures(result: load.LoadResult, case: Case, profile: Profile, steal_percent
         found["pushes_missed"] = result.total(lambda sample: sample.pushes_missed)
         found["push_lateness_ms"] = percentiles["push_lateness"]
     return found
+
+
+def generator_health(
+    result: load.LoadResult, *, steal_percent: float | None, foreign_percent: float | None
+) -> GeneratorHealth:
+    """How well the generator did, and what disturbed it; pure."""
+    lag = result.histograms.get("send_lag")
+    return GeneratorHealth(
+        shards=len(result.samples),
+        cpu_percent=round(result.percent(lambda sample: sample.cpu_ns), 2),
+        working_percent=round(result.percent(lambda sample: sample.working_ns), 2),
+        # Told even where it rests on few samples: a generator that stood still must not pass for that reason.
+        send_lag_p50_ms=lag.percentile_ms(0.5) if lag else None,
+        send_lag_p99_ms=lag.percentile_ms(0.99) if lag else None,
+        send_lag_max_ms=lag.percentile_ms(1.0) if lag else None,
+        steal_percent=steal_percent,
+        foreign_cpu_percent=foreign_percent,
+    )
 
 
 def timeline_of(seconds: tuple[Histogram, ...]) -> Timeline:

@@ -34,7 +34,7 @@ def _shortfall(measurement: Measurement) -> float | None:
     if measurement.offered_per_s is None or measurement.messages is None or not measurement.duration_s:
         return None
     due = measurement.offered_per_s * measurement.duration_s
-    return 100 * (1 - measurement.messages.sent / due) if due else None
+    return 100 * (due - measurement.messages.sent) / due if due else None
 
 
 def _unestablished(measurement: Measurement) -> float | None:
@@ -45,6 +45,14 @@ def _unestablished(measurement: Measurement) -> float | None:
 def _generator_busy(measurement: Measurement) -> float | None:
     health = measurement.generator
     return None if health is None else health.working_percent
+
+
+def _server_idle(measurement: Measurement) -> float | None:
+    """Closed loop: percent of its core that the server and its broker left unused."""
+    if measurement.offered_per_s is not None or measurement.server is None:
+        return None
+    used = measurement.server.cpu_percent + (measurement.broker.cpu_percent if measurement.broker else 0.0)
+    return max(0.0, 100 - used)
 
 
 THRESHOLDS = (
@@ -64,6 +72,22 @@ THRESHOLDS = (
         " there to show that limit.",
         _generator_busy,
         exempts_reference=True,
+    ),
+    Threshold(
+        "server core left unused in the closed loop",
+        10.0,
+        "%",
+        "With a hundred clients waiting, a server that does not use its core was held up by something else, so the"
+        " throughput is not its own.",
+        _server_idle,
+        exempts_reference=True,
+    ),
+    Threshold(
+        "CPU used by other processes",
+        10.0,
+        "% of a core",
+        "The machine was not quiet: what other processes used was taken from the server or the generator.",
+        lambda m: m.generator.foreign_cpu_percent if m.generator else None,
     ),
     Threshold(
         "messages not offered",

@@ -195,6 +195,9 @@ class GeneratorHealth(Document):
     share_of_ceiling_percent: Amount | None = None
     """Closed loop: messages per second against the reference's in the same round."""
     steal_percent: Amount | None = None
+    """Of all CPU time of the machine, what the hypervisor gave to others."""
+    foreign_cpu_percent: Amount | None = None
+    """Of one core: used by processes that neither measured nor were measured."""
 
 
 class Failure(Document):
