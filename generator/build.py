@@ -1,0 +1,138 @@
+"""The build as a list of verbs: load, compose, stage, render, swap."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator import engine, staging
+from generator.dataset import Dataset, load_results, load_sources
+from generator.pages import make_site
+from runners.record import RtsiteError, UsageError
+
+MARKER = ".made-by-rtsite"
+"""Stands in every site we built: only a folder that holds it, or nothing, is ever replaced."""
+
+Say = Callable[[str], None]
+
+
+class BuildError(RtsiteError):
+    """The site could not be built; the old one stands."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where everything is. ``staged`` is ours to clear; ``out`` is replaced whole, at the end."""
+
+    root: Path
+    results: Path
+    staged: Path
+    out: Path
+
+    @classmethod
+    def of_checkout(cls, root: Path, *, results: Path | None = None, out: Path | None = None) -> Paths:
+        """The usual places below ``root``; raises `UsageError` for a results folder that is not there."""
+        if results is not None and not results.is_dir():
+            raise UsageError(f"there is no folder {results}; name one that holds <campaign>/<run>/run.yml")
+        return cls(
+            root,
+            (results or root / "results").resolve(),
+            root / "build" / "docs",
+            (out or root / "build" / "site").resolve(),
+        )
+
+    @property
+    def written(self) -> Path:
+        """The hand-written pages."""
+        return self.root / "site"
+
+    @property
+    def frameworks(self) -> Path:
+        return self.root / "runners" / "frameworks"
+
+    @property
+    def assets(self) -> Path:
+        return Path(__file__).parent / "assets"
+
+    @property
+    def config(self) -> Path:
+        """The staged configuration: the top-level ``mkdocs.yml`` plus the navigation."""
+        return self.staged.parent / "mkdocs.yml"
+
+
+def build(paths: Paths, say: Say) -> Path:
+    """Build the site into ``paths.out`` and return the page to open; on any error the old site stands."""
+    _check_out(paths)
+    stage_site(paths, say)
+    with _beside(paths.out) as fresh:
+        say("Rendering with MkDocs …")
+        problem = engine.render(paths.config, fresh)
+        if problem:
+            raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
+        (fresh / MARKER).touch()
+        _swap(fresh, paths.out)
+    return paths.out / "index.html"
+
+
+def stage_site(paths: Paths, say: Say) -> Dataset:
+    """Write the pages, assets and raw data that MkDocs reads; only what changed, and nothing stale."""
+    say(f"Reading {paths.results} …")
+    dataset = load_results(paths.results)
+    say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
+    site = make_site(dataset, load_sources(paths.frameworks))
+    files = staging.Files()
+    for page in site.pages:
+        files.add_text(page.path, page.text())
+    files.add_tree(paths.written, "")
+    files.add_tree(paths.assets, "assets")
+    for run in dataset.runs:
+        files.add_file(run.path, f"data/{run.raw}")
+        for result in run.frameworks:
+            files.add_file(result.path, f"data/{result.raw}")
+    written = files.write(paths.staged)
+    engine.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
+    say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
+    return dataset
+
+
+def _check_out(paths: Paths) -> None:
+    out = paths.out
+    for ours in (paths.root, paths.written, paths.results, paths.staged, paths.root / "generator"):
+        if ours.resolve().is_relative_to(out):
+            raise UsageError(f"the site cannot go to {out}: it would replace {ours}; choose another folder")
+    is_foreign = out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists()
+    if is_foreign or (out.exists() and not out.is_dir()):
+        raise UsageError(f"{out} holds something that is no site made by rtsite; empty it or choose another folder")
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A temporary folder on the same file system, so that putting it in place is a rename."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    except OSError as error:
+        raise BuildError(f"cannot write to {out.parent}: {error.strerror}; choose another with --out") from None
+    fresh.chmod(0o755)
+    try:
+        yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _swap(fresh: Path, out: Path) -> None:
+    """Two renames: the old site is gone only once the new one is complete."""
+    old = fresh.with_name(f"{fresh.name}-old")
+    if out.exists():
+        out.rename(old)
+    try:
+        fresh.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,62 @@
+"""How names, numbers and parameters read, in charts and on pages alike."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from generator.dataset import Parameters
+from generator.statistics import Interval
+
+_UNPLAIN = re.compile(r"[^\w .,:+()/·%-]")
+
+
+def plain(text: str) -> str:
+    """Letters, digits and harmless punctuation only, for places that read markup of their own.
+
+    Plotly understands HTML in labels, and MkDocs and Material put titles into pages unescaped. The
+    full text always stands, escaped, in the tables.
+    """
+    return " ".join(_UNPLAIN.sub(" ", text).split())[:80] or "unnamed"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``digits`` significant digits, in plain notation with thousands separated: 66,800; 1.50; 0.0123."""
+    if value == 0 or not math.isfinite(value):
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
+        decimals -= 1
+    return f"{rounded:,.{max(0, decimals)}f}"
+
+
+def between(interval: Interval) -> str:
+    return f"{significant(interval.low)} – {significant(interval.high)}"
+
+
+def times(ratio: float) -> str:
+    """A ratio as ``0.393×``."""
+    return f"{significant(ratio)}×"
+
+
+def describe(parameters: Parameters) -> str:
+    """Parameters in words: ``closed loop, 100 connections, 64 bytes, 1 server core``."""
+    return ", ".join(_one(name, value) for name, value in parameters.items())
+
+
+def _one(name: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return {"closed": "closed loop", "open": "fixed rate"}.get(value, f"{name.replace('_', ' ')} {value}")
+    number = f"{value:,}"
+    unit = {
+        "connections": ("connection", "connections"),
+        "users": ("user", "users"),
+        "members": ("member", "members"),
+        "payload_bytes": ("byte", "bytes"),
+        "rate_per_s": ("message/s", "messages/s"),
+        "server_cores": ("server core", "server cores"),
+        "updates_per_user_per_s": ("update/s each", "updates/s each"),
+        "workers": ("worker", "workers"),
+    }.get(name)
+    return f"{name.replace('_', ' ')} {number}" if unit is None else f"{number} {unit[value != 1]}"

@@ -1,0 +1,33 @@
+"""From results to answers: tables of figures with their uncertainty, and verdicts by a stated rule."""
+
+from generator.comparison.metrics import METRICS, Metric, tail_of
+from generator.comparison.tables import Comparison, Figure, Row, Table, compare
+from generator.comparison.verdicts import (
+    DIMENSIONS,
+    Decision,
+    Dimension,
+    Leader,
+    PairVerdict,
+    leaders,
+    pair_verdict,
+    undominated,
+)
+
+__all__ = [
+    "DIMENSIONS",
+    "METRICS",
+    "Comparison",
+    "Decision",
+    "Dimension",
+    "Figure",
+    "Leader",
+    "Metric",
+    "PairVerdict",
+    "Row",
+    "Table",
+    "compare",
+    "leaders",
+    "pair_verdict",
+    "tail_of",
+    "undominated",
+]

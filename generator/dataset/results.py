@@ -1,0 +1,140 @@
+"""Reads ``results/<campaign>/<run>/*.yml`` into one value; the only module here that opens result files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.record import (
+    FrameworkDocument,
+    Problem,
+    RecordError,
+    RunDocument,
+    load_framework,
+    load_run,
+)
+
+Parameters = dict[str, int | float | str]
+"""Of a cell, as the schema has them."""
+
+
+@dataclass(frozen=True)
+class FrameworkResult:
+    """One ``<framework>.yml`` and where it stands."""
+
+    path: Path
+    document: FrameworkDocument
+
+    @property
+    def raw(self) -> str:
+        """Where the site publishes this file, below ``data/``; made of checked names, not of the path."""
+        return f"{self.document.campaign}/{self.document.run}/{self.document.framework.slug}.yml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: ``run.yml`` and the framework files beside it, ordered by slug."""
+
+    path: Path
+    document: RunDocument
+    frameworks: tuple[FrameworkResult, ...]
+
+    @property
+    def raw(self) -> str:
+        return f"{self.document.campaign}/{self.document.id}/run.yml"
+
+    @property
+    def machine_class(self) -> tuple[str, int]:
+        """Runs are compared only inside one class: the same CPU model with as many logical CPUs."""
+        return self.document.machine.cpu_model, self.document.machine.logical_cpus
+
+    def framework(self, slug: str) -> FrameworkResult | None:
+        return next((item for item in self.frameworks if item.document.framework.slug == slug), None)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All runs, newest first."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def published(self) -> tuple[Run, ...]:
+        """Per machine class its newest finished run, else its newest; the newest class first.
+
+        An interrupted run does not replace a finished one: it would blank most of the site.
+        """
+        chosen: dict[tuple[str, int], Run] = {}
+        for run in sorted(self.runs, key=lambda run: run.document.finished is None):
+            chosen.setdefault(run.machine_class, run)
+        return tuple(sorted(chosen.values(), key=_age))
+
+    @property
+    def headline(self) -> Run | None:
+        """The run whose figures the pages show."""
+        return next(iter(self.published), None)
+
+
+def load_results(folder: Path) -> Dataset:
+    """Read every run below ``folder``; raises `RecordError` with all problems of all files."""
+    problems: list[Problem] = []
+    runs: list[Run] = []
+    places: dict[str, Path] = {}
+    for path in sorted(folder.glob("*/*/run.yml")):
+        run = _load_run(path, problems)
+        if run is None:
+            continue
+        earlier = places.setdefault(run.raw, path)
+        if earlier != path:
+            problems.append(Problem(path, 1, 1, f"campaign and id are those of {earlier} too; a run has its own id"))
+        runs.append(run)
+    problems += [
+        Problem(path, 1, 1, "there is no run.yml beside it, so nothing says how it was measured")
+        for path in sorted(folder.glob("*/*/*.yml"))
+        if not (path.parent / "run.yml").exists()
+    ]
+    if problems:
+        raise RecordError(problems)
+    return Dataset(tuple(sorted(runs, key=_age)))
+
+
+def _age(run: Run) -> tuple[int, str]:
+    """Sorts the newest first; timestamps are fixed-width digits, so the id only breaks ties."""
+    digits = "".join(character for character in run.document.started if character.isdigit())
+    return -int(digits), run.document.id
+
+
+def _load_run(path: Path, problems: list[Problem]) -> Run | None:
+    """A run, or ``None`` after adding to ``problems`` what keeps it from being read."""
+    known = len(problems)
+    document = None
+    try:
+        document = load_run(path)
+    except RecordError as error:
+        problems += error.problems
+    frameworks = []
+    for file in sorted(path.parent.glob("*.yml")):
+        if file.name == path.name:
+            continue
+        try:
+            result = FrameworkResult(file, load_framework(file))
+        except RecordError as error:
+            problems += error.problems
+            continue
+        frameworks.append(result)
+        found = result.document
+        if document and (found.run, found.campaign) != (document.id, document.campaign):
+            problems.append(
+                Problem(
+                    file,
+                    1,
+                    1,
+                    f"belongs to run {found.campaign}/{found.run}, but stands beside the run.yml of"
+                    f" {document.campaign}/{document.id}; move it to its own folder",
+                )
+            )
+        if found.framework.slug != file.stem:
+            problems.append(Problem(file, 1, 1, f"holds {found.framework.slug}; name it {found.framework.slug}.yml"))
+    if document is None or len(problems) > known:
+        return None
+    return Run(path, document, tuple(frameworks))

@@ -1,0 +1,67 @@
+"""The one module that talks to MkDocs: as a child process, so that its warnings and state stay its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_ENVIRONMENT = {
+    # Material announces its end of life on every build.
+    "NO_MKDOCS_2_WARNING": "1",
+}
+
+
+def write_config(target: Path, base: Path, docs: Path, site: Path, nav: Sequence[Any]) -> None:
+    """Write the configuration both engines read: ``base`` with the navigation of what is staged.
+
+    MkDocs resolves folders against the configuration that names them, hence the full set here.
+    """
+    here = target.parent
+    text = yaml.safe_dump(
+        {
+            "INHERIT": os.path.relpath(base, here),
+            "docs_dir": os.path.relpath(docs, here),
+            "site_dir": os.path.relpath(site, here),
+            "nav": list(nav),
+        },
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        target.write_text(text, encoding="utf-8")
+
+
+def render(config: Path, into: Path) -> str | None:
+    """Build strictly into a folder; returns what MkDocs complained about, or ``None``.
+
+    Never with ``--quiet``: that hides warnings from ``--strict`` too, which then finds nothing.
+    """
+    finished = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config), "-d", str(into)],
+        env=os.environ | _ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode == 0:
+        return None
+    lines = [line.strip() for line in finished.stderr.splitlines()]
+    told = [line for line in lines if line and not line.startswith("INFO")]
+    return "\n".join(told[-20:]) or f"it ended with exit code {finished.returncode}"
+
+
+def start_server(config: Path, host: str, port: int) -> subprocess.Popen[bytes]:
+    """MkDocs' own server with live reload; the caller ends it."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mkdocs", "serve", "--quiet", "--livereload"),
+            *("-f", str(config), "-a", f"{host}:{port}"),
+        ],
+        env=os.environ | _ENVIRONMENT,
+    )

@@ -1,0 +1,169 @@
+"""Turns values into page text; the one place where data from results becomes HTML.
+
+A page is Markdown only in its skeleton: front matter and headings of ours. Everything that holds data is
+a finished block of HTML from our own Jinja environment, escaped there, which Markdown passes through
+untouched. So neither Markdown nor MkDocs' own unescaped Jinja ever reads a string from a results file.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from generator.charts import Chart, identity
+from generator.charts.identity import DARK_OF
+from generator.charts.wording import between, describe, plain, significant, times
+from generator.statistics import Interval
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: ``heading`` (of ours or `plain`; none for the first), then HTML or our Markdown."""
+
+    heading: str | None
+    anchor: str | None
+    html: str = ""
+    markdown: str = ""
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Page:
+    """``path`` is relative to the documents folder and ends in ``.md``."""
+
+    path: str
+    title: str
+    description: str
+    sections: tuple[Section, ...]
+    hide: tuple[str, ...] = ()
+    has_own_title: bool = False
+    """Whether its HTML holds the h1."""
+
+    def text(self) -> str:
+        """What is staged: Markdown with blocks of HTML."""
+        front = {"title": plain(self.title), "description": plain(self.description)[:160]}
+        lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items())]
+        if self.hide:
+            lines.append(f"hide: {json.dumps(self.hide)}")
+        lines += ["---", ""]
+        if not self.has_own_title:
+            lines += [f"# {_inert(plain(self.title))}", ""]
+        for section in self.sections:
+            if section.heading is not None:
+                anchor = f" {{#{section.anchor}}}" if section.anchor else ""
+                lines += [f"{'#' * section.level} {_inert(plain(section.heading))}{anchor}", ""]
+            if section.html:
+                lines += ['<div class="rt">', section.html.strip(), "</div>", ""]
+            if section.markdown:
+                lines += [section.markdown.strip(), ""]
+        return "\n".join(lines)
+
+
+class Renderer:
+    """Renders templates for one page, so that links come out relative to it."""
+
+    def __init__(self, environment: Environment, path: str) -> None:
+        self._environment = environment
+        self._path = path
+
+    def html(self, template: str, **values: Any) -> str:
+        return self._environment.get_template(template).render(link=self.link, **values)
+
+    def link(self, target: str) -> str:
+        """The address of a page (``runs/index.md``) or file, with its anchor, from this page."""
+        name, hash_sign, anchor = target.partition("#")
+        if name.endswith(".md"):
+            name = f"{name[:-3]}.html"
+        return posixpath.relpath(name, posixpath.dirname(self._path) or ".") + hash_sign + anchor
+
+
+def make_environment() -> Environment:
+    """Escapes everything, and fails on a name that a template misspells."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "significant": significant,
+        "between": between,
+        "percent": _percent,
+        "times": times,
+        "describe": describe,
+        "date": _date,
+        "letters": _letters,
+        "plain": plain,
+        "figure_json": _figure_json,
+        "listed": _listed,
+    }
+    environment.globals |= {"identity": identity}
+    return environment
+
+
+def _inert(text: str) -> str:
+    """Every character that Markdown could read as markup, as a character reference."""
+    return re.sub(r"[^\w .,:()/·%-]|_", lambda match: f"&#{ord(match.group())};", text)
+
+
+def _figure_json(chart: Chart) -> Markup:
+    """For a script element: no ``<`` can end it."""
+    text = json.dumps(chart.figure, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    used = {light: dark for light, dark in DARK_OF.items() if light in text}
+    whole = text[:-1] + ',"dark":' + json.dumps(used, separators=(",", ":")) + "}"
+    return Markup(whole.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704 - JSON without < and &
+
+
+def _date(timestamp: str) -> str:
+    """``20 November 2026``; a timestamp that is no date stays as it is."""
+    try:
+        moment = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return timestamp
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def _letters(groups: tuple[int, ...]) -> str:
+    """Tie groups as letters: a is the best; after z come aa, ab."""
+    return " ".join(_letter(group) for group in groups)
+
+
+def _letter(group: int) -> str:
+    text = ""
+    while group >= 0:
+        text = chr(ord("a") + group % 26) + text
+        group = group // 26 - 1
+    return text
+
+
+def _percent(interval: Interval) -> str:
+    """Half the relative width of an interval, as ``± 1.2 %``."""
+    return f"± {significant(100 * ((interval.high / interval.low) ** 0.5 - 1), 2)} %"
+
+
+def _listed(names: list[str]) -> str:
+    """``A``, ``A and B``, ``A, B and C``."""
+    names = list(names)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def front_matter_free(text: str) -> str:
+    """Notes without a first-level heading of their own: the page has its title already."""
+    return re.sub(r"\A\s*# [^\n]*\n", "", text)

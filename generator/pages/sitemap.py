@@ -1,0 +1,489 @@
+"""Which pages there are, how they hang together, and what stands on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from generator.charts import (
+    Chart,
+    latency_chart,
+    metric_chart,
+    percentile_chart,
+    timeline_chart,
+)
+from generator.charts.wording import describe, plain
+from generator.comparison import (
+    DIMENSIONS,
+    METRICS,
+    Comparison,
+    Dimension,
+    PairVerdict,
+    Row,
+    Table,
+    compare,
+    leaders,
+    pair_verdict,
+    undominated,
+)
+from generator.dataset import Dataset, Run, Source
+from generator.pages.code import highlighted
+from generator.pages.markup import Page, Renderer, Section, front_matter_free, make_environment
+from runners.record import FrameworkDocument, InvalidError
+
+_COLUMNS = (
+    "messages_per_s",
+    "latency_p50",
+    "latency_p99",
+    "latency_p999",
+    "push_lateness_p50",
+    "push_lateness_p99",
+    "cpu_us_per_message",
+    "cpu_percent",
+    "pss_mean_mb",
+    "broker_cpu_percent",
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """All generated pages, and the navigation that also names the hand-written ones."""
+
+    pages: tuple[Page, ...]
+    nav: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class _Framework:
+    """A framework as the pages know it: measured, or only a folder so far."""
+
+    slug: str
+    title: str
+    document: FrameworkDocument | None
+    source: Source | None
+
+    @property
+    def path(self) -> str:
+        return f"frameworks/{self.slug}.md"
+
+    @property
+    def is_reference(self) -> bool:
+        return self.document is not None and self.document.framework.is_reference
+
+    @property
+    def code(self) -> Markup | None:
+        return highlighted(self.source.app) if self.source and self.source.app else None
+
+    @property
+    def is_code_as_measured(self) -> bool:
+        return bool(self.document and self.source and self.document.framework.app_sha256 == self.source.app_sha256)
+
+
+def make_site(dataset: Dataset, sources: Mapping[str, Source]) -> Site:
+    """Every page of the site; raises `InvalidError` where two would have one address."""
+    return _Maker(dataset, sources).site()
+
+
+class _Maker:
+    """Holds what all pages share while they are made."""
+
+    def __init__(self, dataset: Dataset, sources: Mapping[str, Source]) -> None:
+        self._dataset = dataset
+        self._environment: Environment = make_environment()
+        self._comparison = compare(dataset.headline) if dataset.headline else None
+        self._frameworks = _frameworks(dataset.headline, sources)
+        self._verdicts = _verdicts(self._comparison) if self._comparison else {}
+
+    def site(self) -> Site:
+        dimensions = [self._dimension(dimension) for dimension in DIMENSIONS]
+        frameworks = [self._framework(framework) for framework in self._frameworks.values()]
+        workloads = [
+            self._workload(workload.slug)
+            for workload in (self._comparison.run.document.workloads if self._comparison else ())
+        ]
+        pairs = [self._pair(verdict) for verdict in self._verdicts.values()]
+        runs = [self._run(run) for run in self._dataset.published]
+        home, index = self._home(), self._framework_index()
+        workload_index, pair_index, run_index = self._workload_index(), self._pair_index(), self._run_index()
+        nav = (
+            {"Home": home.path},
+            {"Dimensions": _entries(dimensions)},
+            {"Frameworks": [index.path, *_entries(frameworks)]},
+            {"Compare": [pair_index.path, *_entries(pairs)]},
+            {"Workloads": [workload_index.path, *_entries(workloads)]},
+            {"Runs": [run_index.path, *_entries(runs)]},
+            {"Method": [{"Methodology": "methodology.md"}, {"Data": "data.md"}]},
+        )
+        pages = (
+            home,
+            *dimensions,
+            index,
+            *frameworks,
+            pair_index,
+            *pairs,
+            workload_index,
+            *workloads,
+            run_index,
+            *runs,
+        )
+        seen: set[str] = set()
+        for page in pages:
+            if page.path.lower() in seen:
+                raise InvalidError(f"two pages would be {page.path}; rename the framework, workload or run")
+            seen.add(page.path.lower())
+        return Site(pages, nav)
+
+    def _renderer(self, path: str) -> Renderer:
+        return Renderer(self._environment, path)
+
+    # Pages
+
+    def _home(self) -> Page:
+        path = "index.md"
+        render = self._renderer(path)
+        comparison = self._comparison
+        chart = None
+        if comparison:
+            table = next((table for table in comparison.tables if table.deciding), None)
+            chart = _best_rows_chart(table) if table else None
+        html = render.html(
+            "home.html",
+            dimensions=DIMENSIONS,
+            leading=self._leading(),
+            run=comparison.run if comparison else None,
+            leaders=leaders(comparison) if comparison else (),
+            chart=chart,
+            workloads=comparison.run.document.workloads if comparison else (),
+            frameworks=[framework for framework in self._frameworks.values() if not framework.is_reference],
+            verdicts=self._verdicts,
+            titles=self._titles(),
+        )
+        return Page(
+            path,
+            "Python real-time frameworks, measured",
+            "Which Python framework for a real-time application: measured, with intervals and raw data.",
+            (Section(None, None, html=html),),
+            hide=("navigation", "toc"),
+            has_own_title=True,
+        )
+
+    def _dimension(self, dimension: Dimension) -> Page:
+        path = f"{dimension.slug}.md"
+        render = self._renderer(path)
+        rule = Section("The rule", "rule", html=render.html("rule.html"))
+        if not dimension.is_measured or self._comparison is None:
+            sections = [Section(None, None, html=render.html("unmeasured.html", dimension=dimension))]
+            if dimension.is_measured:
+                sections.append(rule)
+            return Page(path, dimension.title, dimension.question, tuple(sections))
+        comparison = self._comparison
+        sections = [
+            Section(
+                None,
+                None,
+                html=render.html(
+                    "performance.html",
+                    dimension=dimension,
+                    leading=self._leading(),
+                    leaders=leaders(comparison),
+                    run=comparison.run,
+                    titles=self._titles(),
+                ),
+            ),
+            rule,
+        ]
+        for table in comparison.tables:
+            sections += self._table_sections(render, table, comparison.run, charts=_deciding_charts(table))
+        sections.append(
+            Section(
+                "Every pair",
+                "pairs",
+                html=render.html("pairs.html", verdicts=self._verdicts, titles=self._titles()),
+            )
+        )
+        return Page(path, dimension.title, dimension.question, tuple(sections))
+
+    def _framework_index(self) -> Page:
+        path = "frameworks/index.md"
+        html = self._renderer(path).html("frameworks.html", frameworks=list(self._frameworks.values()))
+        return Page(
+            path, "Frameworks", "Every framework here and how it was served.", (Section(None, None, html=html),)
+        )
+
+    def _framework(self, framework: _Framework) -> Page:
+        render = self._renderer(framework.path)
+        sections = [
+            Section(
+                None,
+                None,
+                html=render.html(
+                    "framework.html",
+                    framework=framework,
+                    run=self._comparison.run if self._comparison else None,
+                ),
+            )
+        ]
+        if framework.source and framework.source.notes:
+            sections.append(Section("What it is", "about", markdown=front_matter_free(framework.source.notes)))
+        if framework.document and self._comparison:
+            sections.append(
+                Section("Variants", "variants", html=render.html("variants.html", document=framework.document))
+            )
+            for table in self._comparison.tables:
+                own = table.only({framework.slug})
+                if own.rows:
+                    sections += self._table_sections(
+                        render,
+                        _with_reference(own, table),
+                        self._comparison.run,
+                        charts=(),
+                        more=_present(percentile_chart(own)),
+                    )
+            pairs = [verdict for key, verdict in self._verdicts.items() if framework.slug in key]
+            if pairs:
+                sections.append(
+                    Section(
+                        "Against the others",
+                        "pairs",
+                        html=render.html(
+                            "pairs.html",
+                            verdicts={(v.first, v.second): v for v in pairs},
+                            titles=self._titles(),
+                        ),
+                    )
+                )
+        sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
+        return Page(framework.path, framework.title, f"{framework.title}: variants, figures and code.", tuple(sections))
+
+    def _workload_index(self) -> Page:
+        path = "workloads/index.md"
+        html = self._renderer(path).html("workloads.html", comparison=self._comparison)
+        return Page(path, "Workloads", "What is asked of every framework.", (Section(None, None, html=html),))
+
+    def _workload(self, slug: str) -> Page:
+        if self._comparison is None:
+            raise ValueError("a workload page needs a run")
+        path = f"workloads/{slug}.md"
+        render = self._renderer(path)
+        run = self._comparison.run
+        workload = next(item for item in run.document.workloads if item.slug == slug)
+        tables = self._comparison.of_workload(slug)
+        sections = [Section(None, None, html=render.html("workload.html", workload=workload, tables=tables, run=run))]
+        for table in tables:
+            sections += self._table_sections(
+                render,
+                table,
+                run,
+                charts=_deciding_charts(table),
+                more=_further_charts(table),
+                within_workload=True,
+            )
+        return Page(path, workload.title, workload.question, tuple(sections))
+
+    def _pair_index(self) -> Page:
+        path = "compare/index.md"
+        html = self._renderer(path).html("compare.html", verdicts=self._verdicts, titles=self._titles())
+        return Page(path, "Compare two frameworks", "Every pair, side by side.", (Section(None, None, html=html),))
+
+    def _pair(self, verdict: PairVerdict) -> Page:
+        if self._comparison is None:
+            raise ValueError("a pair page needs a run")
+        path = pair_path(verdict.first, verdict.second)
+        render = self._renderer(path)
+        run = self._comparison.run
+        both = [self._frameworks[verdict.first], self._frameworks[verdict.second]]
+        title = f"{both[0].title} vs {both[1].title}"
+        sections = [
+            Section(
+                None,
+                None,
+                html=render.html(
+                    "pair.html", verdict=verdict, both=both, dimensions=DIMENSIONS, run=run, titles=self._titles()
+                ),
+            ),
+        ]
+        for table in self._comparison.tables:
+            narrowed = table.only({verdict.first, verdict.second})
+            if narrowed.rows:
+                sections += self._table_sections(
+                    render,
+                    narrowed,
+                    run,
+                    charts=_deciding_charts(narrowed),
+                    more=_present(percentile_chart(narrowed)),
+                )
+        sections.append(Section("The same app in both", "code", html=render.html("code_pair.html", both=both)))
+        return Page(path, title, f"{title}: measured on one machine in the same rounds.", tuple(sections))
+
+    def _run_index(self) -> Page:
+        path = "runs/index.md"
+        published = {run.raw: run_path(run) for run in self._dataset.published}
+        html = self._renderer(path).html(
+            "runs.html",
+            runs=[(run, published.get(run.raw), _counts(run)) for run in self._dataset.runs],
+        )
+        return Page(
+            path, "Runs", "Every run: machine, order, validity, failures, raw files.", (Section(None, None, html=html),)
+        )
+
+    def _run(self, run: Run) -> Page:
+        path = run_path(run)
+        render = self._renderer(path)
+        comparison = compare(run)
+        names = dict(enumerate(run.document.cells))
+        sections = [
+            Section(
+                None,
+                None,
+                html=render.html("run.html", run=run, counts=_counts(run), unmeasured=comparison.unmeasured),
+            ),
+            Section("What does not count", "invalid", html=render.html("excluded.html", tables=comparison.tables)),
+        ]
+        for table in comparison.tables:
+            sections += self._table_sections(render, table, run, charts=(), shows_reasons=False)
+        sections.append(Section("Order of the cells", "order", html=render.html("order.html", run=run, names=names)))
+        return Page(
+            path,
+            f"Run {run.document.id}",
+            f"Run of {run.document.started[:10]} on {run.document.machine.cpu_model}.",
+            tuple(sections),
+        )
+
+    # Parts
+
+    def _table_sections(
+        self,
+        render: Renderer,
+        table: Table,
+        run: Run,
+        *,
+        charts: Iterable[Chart],
+        more: Iterable[Chart] = (),
+        within_workload: bool = False,
+        shows_reasons: bool = True,
+    ) -> list[Section]:
+        """A heading, charts, the full table of one workload with one set of parameters, and more charts."""
+        words = describe(table.parameters)
+        return [
+            Section(
+                f"{words[:1].upper()}{words[1:]}" if within_workload else f"{table.workload.title}: {words}",
+                table.slug,
+                html=render.html(
+                    "table.html",
+                    table=table,
+                    columns=_columns(table),
+                    charts=list(charts),
+                    more=list(more),
+                    shows_reasons=shows_reasons,
+                    run=run,
+                    run_page=run_path(run),
+                ),
+            )
+        ]
+
+    def _leading(self) -> tuple[str, ...]:
+        return tuple(self._frameworks[slug].title for slug in undominated(self._verdicts.values()))
+
+    def _titles(self) -> dict[str, str]:
+        return {slug: framework.title for slug, framework in self._frameworks.items()}
+
+
+def pair_path(first: str, second: str) -> str:
+    return f"compare/{first}-vs-{second}.md"
+
+
+def run_path(run: Run) -> str:
+    """Campaign and id name a run's page; neither can hold a slash."""
+    return f"runs/{run.document.campaign}--{run.document.id}.md"
+
+
+def _entries(pages: Iterable[Page]) -> list[dict[str, str]]:
+    return [{plain(page.title): page.path} for page in pages]
+
+
+def _frameworks(run: Run | None, sources: Mapping[str, Source]) -> dict[str, _Framework]:
+    """Measured ones and folders, by slug; the reference last."""
+    measured = {item.document.framework.slug: item.document for item in run.frameworks} if run else {}
+    found = {}
+    for slug in sorted(measured.keys() | sources.keys()):
+        document, source = measured.get(slug), sources.get(slug)
+        title = document.framework.title if document else source.title if source else slug
+        found[slug] = _Framework(slug, title, document, source)
+    return dict(sorted(found.items(), key=lambda item: item[1].is_reference))
+
+
+def _verdicts(comparison: Comparison) -> dict[tuple[str, str], PairVerdict]:
+    slugs = [item.document.framework.slug for item in comparison.frameworks]
+    return {pair: pair_verdict(comparison, *pair) for pair in combinations(slugs, 2)}
+
+
+def _columns(table: Table) -> list[Any]:
+    deciding = {metric.key for metric in table.deciding}
+    present = {metric.key for metric in table.metrics}
+    chosen = [METRICS[key] for key in METRICS if key in present and (key in _COLUMNS or key in deciding)]
+    # At a fixed rate every server that keeps up answers equally many: that column tells nothing.
+    return [metric for metric in chosen if not (table.is_open and metric.key == "messages_per_s")]
+
+
+def _with_reference(own: Table, whole: Table) -> Table:
+    """A framework's rows under the reference's, as the yardstick."""
+    if any(row.framework.is_reference for row in own.rows):
+        return own
+    reference = [row for row in whole.rows if row.framework.is_reference]
+    return Table(own.workload, own.parameters, own.latency_kind, own.metrics, own.deciding, (*reference, *own.rows))
+
+
+def _present(*charts: Chart | None) -> list[Chart]:
+    return [chart for chart in charts if chart is not None]
+
+
+def _deciding_charts(table: Table) -> list[Chart]:
+    charts: list[Chart | None] = []
+    for metric in table.deciding:
+        if metric.key.startswith(("latency", "push_lateness")):
+            charts.append(latency_chart(table, metric.key.rsplit("_", 1)[0]))
+        else:
+            charts.append(metric_chart(table, metric))
+    return _present(*charts)
+
+
+def _further_charts(table: Table) -> list[Chart]:
+    shown: list[Chart] = []
+    deciding = {metric.key for metric in table.deciding}
+    for key in ("cpu_us_per_message", "pss_mean_mb"):
+        if key not in deciding and not (key == "pss_mean_mb" and not table.has_pushes and table.is_open):
+            shown += _present(metric_chart(table, METRICS[key]))
+    shown += _present(percentile_chart(table))
+    if table.has_pushes:
+        shown += _present(percentile_chart(table, "push_lateness"))
+    return shown + _present(timeline_chart(table))
+
+
+def _best_rows_chart(table: Table) -> Chart | None:
+    """Each framework by its best variant, the reference as yardstick."""
+    metric = table.deciding[0]
+    best: dict[str, Row] = {}
+    for row in table.valid_rows:
+        best.setdefault(row.framework.slug, row)
+    rows = list(best.values())
+    if metric.key.startswith("latency"):
+        return latency_chart(table, rows=rows)
+    return metric_chart(table, metric, rows=rows)
+
+
+def _counts(run: Run) -> dict[str, int]:
+    measurements = [
+        measurement for item in run.frameworks for cell in item.document.cells for measurement in cell.measurements
+    ]
+    return {
+        "measurements": len(measurements),
+        "valid": sum(measurement.valid for measurement in measurements),
+        "failed": sum(measurement.failure is not None for measurement in measurements),
+        "invalid": sum(not measurement.valid and measurement.failure is None for measurement in measurements),
+        "planned": len(run.document.cells) * run.document.rounds,
+    }

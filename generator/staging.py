@@ -1,0 +1,65 @@
+"""The staged files: collected first, then written where they differ, so that watchers see real changes only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runners.record import RtsiteError
+
+
+class StagingError(RtsiteError):
+    """The staged files cannot be put together or written."""
+
+
+class Files:
+    """What shall stand in the staging folder: relative path to content."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, str | Path] = {}
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    def add_text(self, path: str, text: str) -> None:
+        self._add(path, text)
+
+    def add_file(self, source: Path, path: str) -> None:
+        self._add(path, source)
+
+    def add_tree(self, folder: Path, prefix: str) -> None:
+        """Every file below ``folder``, hidden ones excepted."""
+        for source in sorted(folder.rglob("*")):
+            relative = source.relative_to(folder)
+            if source.is_file() and not any(part.startswith(".") for part in relative.parts):
+                self._add((Path(prefix) / relative).as_posix(), source)
+
+    def write(self, folder: Path) -> int:
+        """Bring ``folder`` to this state; returns how many files were written."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._remove_stale(folder)
+            return sum(_write(folder / path, content) for path, content in self._contents.items())
+        except OSError as error:
+            raise StagingError(f"cannot stage the site in {folder}: {error.strerror} ({error.filename})") from None
+
+    def _add(self, path: str, content: str | Path) -> None:
+        if path in self._contents:
+            raise StagingError(f"two sources would both be staged as {path}; rename one")
+        self._contents[path] = content
+
+    def _remove_stale(self, folder: Path) -> None:
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path.relative_to(folder).as_posix() not in self._contents:
+                path.unlink()
+
+
+def _write(target: Path, content: str | Path) -> bool:
+    data = content.read_bytes() if isinstance(content, Path) else content.encode("utf-8")
+    if target.is_file() and target.read_bytes() == data:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    return True

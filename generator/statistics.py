@@ -1,0 +1,170 @@
+"""The statistics of repeated rounds: pure functions of numbers.
+
+Rates, latencies and sizes are positive and their errors multiply, so everything is done on logarithms:
+means are geometric, differences are ratios. A round is the unit of repetition, never a message, because
+messages of one round share its disturbances.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TypeVar
+
+from scipy.special import stdtr, stdtrit
+
+CONFIDENCE = 0.95
+"""Of every interval on the site."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """From ``low`` to ``high``, both included."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The geometric mean of ``rounds`` values; ``interval`` is ``None`` below two rounds."""
+
+    mean: float
+    interval: Interval | None
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times the second the first is, over the rounds that both have.
+
+    ``interval`` is the 95 % interval of this one ratio, ``p_value`` the two-sided probability of a
+    difference at least as large if there were none; both ``None`` below two rounds.
+    """
+
+    value: float
+    interval: Interval | None
+    p_value: float | None
+    rounds: int
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def summarise(values: Sequence[float]) -> Summary | None:
+    """Geometric mean exp(m) with the t-interval exp(m ± t(n−1) · s/√n) of the logarithms x = ln v.
+
+    Student (1908), "The probable error of a mean", Biometrika 6(1); on logarithms as in Fleming and
+    Wallace (1986), "How not to lie with statistics", CACM 29(3). ``None`` where there is no value or
+    one is not above zero, since it has no logarithm.
+    """
+    if not values or min(values) <= 0:
+        return None
+    mean, half, _ = _student([math.log(value) for value in values])
+    interval = None if half is None else Interval(math.exp(mean - half), math.exp(mean + half))
+    return Summary(math.exp(mean), interval, len(values))
+
+
+def paired_ratio(first: Mapping[Key, float], second: Mapping[Key, float]) -> Ratio | None:
+    """The ratio first/second as exp of the mean of d = ln(first) − ln(second) over common rounds.
+
+    The paired t-test on log ratios (Student 1908; Kalibera and Jones 2013, "Rigorous benchmarking in
+    reasonable time", ISMM, for ratios of repeated runs). Pairing by round removes what disturbed both.
+    ``None`` where no round is common to both or a value is not above zero.
+    """
+    rounds = sorted(first.keys() & second.keys(), key=repr)
+    pairs = [(first[key], second[key]) for key in rounds]
+    if not pairs or min(min(pair) for pair in pairs) <= 0:
+        return None
+    mean, half, p_value = _student([math.log(a) - math.log(b) for a, b in pairs])
+    interval = None if half is None else Interval(math.exp(mean - half), math.exp(mean + half))
+    return Ratio(math.exp(mean), interval, p_value, len(pairs))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for being many: p(i) · (m − i + 1), made monotone and at most 1.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6(2).
+    Comparing an adjusted value with 0.05 keeps the chance of any false difference below 5 %.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = highest
+    return adjusted
+
+
+def differing(ratios: Mapping[Key, Ratio | None]) -> frozenset[Key]:
+    """Those whose ratio differs from 1 after Holm's correction over all of ``ratios`` that have one.
+
+    A ratio of fewer than two rounds proves nothing and never differs.
+    """
+    tested = [(key, ratio.p_value) for key, ratio in ratios.items() if ratio is not None and ratio.p_value is not None]
+    adjusted = holm([p_value for _, p_value in tested])
+    return frozenset(key for (key, _), p_value in zip(tested, adjusted, strict=True) if p_value < 1 - CONFIDENCE)
+
+
+def tie_groups(values: Mapping[Key, Mapping[int, float]]) -> tuple[tuple[Key, ...], ...]:
+    """The groups of items that rounds cannot tell apart, as maximal sets in which every pair is tied.
+
+    Two items are tied unless their paired ratio differs from 1 after Holm's correction over all pairs.
+    Being tied is not transitive, so an item may stand in several groups: two items share a group if and
+    only if they are tied (the compact letter display of Piepho 2004, J. Comput. Graph. Statist. 13(2)).
+    Groups and members keep the order of ``values``.
+    """
+    items = list(values)
+    apart = differing({pair: paired_ratio(values[pair[0]], values[pair[1]]) for pair in combinations(items, 2)})
+    tied = {item: {other for other in items if other != item} for item in items}
+    for first, second in apart:
+        tied[first].discard(second)
+        tied[second].discard(first)
+    found: list[frozenset[Key]] = []
+    _cliques(frozenset(), set(items), set(), tied, found)
+    place = {item: index for index, item in enumerate(items)}
+    return tuple(
+        sorted(
+            (tuple(sorted(group, key=place.__getitem__)) for group in found if group),
+            key=lambda group: [place[item] for item in group],
+        )
+    )
+
+
+def _student(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Mean, half width of its t-interval, and p-value of its being 0."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return mean, None, None
+    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+    error = math.sqrt(variance / count)
+    half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2)) * error
+    # Equal values in every round leave no error to compare with: any difference is then one.
+    negligible = abs(mean) <= 1e-12
+    if error <= 1e-15 * max(1.0, abs(mean)):
+        return mean, half, 1.0 if negligible else 0.0
+    return mean, half, float(2 * stdtr(count - 1, -abs(mean) / error))
+
+
+def _cliques(
+    chosen: frozenset[Key],
+    candidates: set[Key],
+    excluded: set[Key],
+    tied: Mapping[Key, set[Key]],
+    found: list[frozenset[Key]],
+) -> None:
+    """Bron and Kerbosch (1973), algorithm 457, with pivoting: all maximal cliques of ``tied``."""
+    if not candidates and not excluded:
+        found.append(chosen)
+        return
+    pivot = max(candidates | excluded, key=lambda item: len(tied[item] & candidates))
+    for item in list(candidates - tied[pivot]):
+        _cliques(chosen | {item}, candidates & tied[item], excluded & tied[item], tied, found)
+        candidates = candidates - {item}
+        excluded = excluded | {item}

@@ -1,0 +1,78 @@
+"""One synthetic site for all tests that only look at it, and the browser where there is one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from generator.build import Paths, build
+from tests.generator import synthetic
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    synthetic.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        reason = f"{CHROMIUM} is not installed (apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder for the site, and the address it is served at."""
+    folder = tmp_path_factory.mktemp("site") / "site"
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def site(results: Path, served: tuple[Path, str]) -> Path:
+    """The folder of a built site; its staged pages stand in ``../docs``."""
+    folder, address = served
+    with pytest.MonkeyPatch.context() as patch:
+        # Instant navigation follows only links that the sitemap lists, port included.
+        patch.setenv("RTSITE_SITE_URL", address)
+        build(Paths(ROOT, results, folder.with_name("docs"), folder), lambda _: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(site: Path, served: tuple[Path, str]) -> str:
+    """Where the built site is served."""
+    return served[1]

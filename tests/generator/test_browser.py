@@ -1,0 +1,187 @@
+"""The built site in a real browser, with everything but localhost refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
+
+PAGES = [
+    "index.html",
+    "performance.html",
+    "ease-of-use.html",
+    "frameworks/django-channels.html",
+    "workloads/dashboard.html",
+    "compare/django-channels-vs-flask-socketio.html",
+    "runs/index.html",
+    "methodology.html",
+    "data.html",
+]
+
+
+class Visit:
+    """One context of a browser, and what went wrong in it."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.address = address
+        self.refused: list[str] = []
+        self.complaints: list[str] = []
+        context.route("**/*", self._answer)
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda message: self._hear(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _answer(self, route: Route) -> None:
+        if route.request.url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.refused.append(route.request.url)
+            route.abort()
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.complaints.append(text)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.address + path)
+        return self.page
+
+    def draw_all(self) -> int:
+        """Scroll to every chart and wait until it is drawn; how many there are."""
+        plots = self.page.locator(".rt-plot")
+        for index in range(plots.count()):
+            plots.nth(index).scroll_into_view_if_needed()
+        self.page.wait_for_function(
+            "() => document.querySelectorAll('.rt-plot').length"
+            " === document.querySelectorAll('.rt-plot[data-drawn]').length"
+        )
+        return plots.count()
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    visit = Visit(context, address)
+    yield visit
+    context.close()
+    assert not visit.refused
+    assert not visit.complaints
+
+
+@pytest.fixture
+def phone(browser: Browser, address: str) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
+    visit = Visit(context, address)
+    yield visit
+    context.close()
+    assert not visit.refused
+    assert not visit.complaints
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_chart_is_drawn_and_no_page_scrolls_sideways(visit: Visit, path: str) -> None:
+    page = visit.open(path)
+    count = visit.draw_all()
+    assert page.locator(".rt-plot .main-svg").first.is_visible() if count else True
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_shows_the_same_without_scrolling_sideways(phone: Visit, path: str) -> None:
+    page = phone.open(path)
+    phone.draw_all()
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit) -> None:
+    page = visit.open("index.html")
+    visit.draw_all()
+    bar = page.locator(".rt-plot .bars path").nth(1)
+    light = bar.evaluate("bar => getComputedStyle(bar).fill")
+    page.locator('label[for="__palette_1"]').click()
+    page.wait_for_selector(".rt-plot[data-drawn=dark]")
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+    assert bar.evaluate("bar => getComputedStyle(bar).fill") != light
+    page.locator('label[for="__palette_0"]').click()
+    page.wait_for_selector(".rt-plot[data-drawn=light]")
+    assert bar.evaluate("bar => getComputedStyle(bar).fill") == light
+
+
+def test_charts_come_and_go_with_instant_navigation(visit: Visit) -> None:
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    page = visit.open("index.html")
+    visit.draw_all()
+    page.evaluate("window.stillTheSame = true")
+    page.locator(".md-tabs__link", has_text="Dimensions").click()
+    page.wait_for_url("**/ease-of-use.html")
+    page.locator(".md-nav--primary a", has_text="Performance").first.click()
+    page.wait_for_url("**/performance.html")
+    page.wait_for_selector(".rt-plot")
+    assert visit.draw_all() >= 4
+    assert page.evaluate("window.stillTheSame")
+    assert len([url for url in asked if "plotly" in url]) == 1
+    # Plotly's own styles must have come along.
+    assert page.locator(".main-svg").first.evaluate("svg => getComputedStyle(svg).position") == "absolute"
+
+
+def test_plotly_is_loaded_only_where_a_chart_comes_near(visit: Visit) -> None:
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.open("methodology.html")
+    visit.page.wait_for_load_state("networkidle")
+    assert not [url for url in asked if "plotly" in url]
+
+
+def test_charts_do_not_move_the_page(visit: Visit) -> None:
+    page = visit.open("performance.html")
+    before = page.evaluate("document.documentElement.scrollHeight")
+    visit.draw_all()
+    assert page.evaluate("document.documentElement.scrollHeight") == before
+
+
+def test_without_scripts_the_tables_stand(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + "workloads/echo.html")
+    assert page.locator("table.rt-results").first.is_visible()
+    assert "66," in page.locator("table.rt-results").first.inner_text()
+    assert not page.locator(".rt-plot").first.is_visible()
+    page.locator("details.rt-figures summary").first.click()
+    assert page.locator("details.rt-figures table").first.is_visible()
+    context.close()
+
+
+def test_tables_sort_from_the_keyboard(visit: Visit) -> None:
+    page = visit.open("workloads/echo.html")
+    table = page.locator("table.rt-results").first
+    memory = table.locator("th button", has_text="Memory")
+    memory.focus()
+    page.keyboard.press("Enter")
+    head = table.locator("th[aria-sort]")
+    assert head.get_attribute("aria-sort") == "ascending"
+    column = int(head.evaluate("head => head.cellIndex"))
+
+    def figures() -> list[float]:
+        cells = table.locator(f"tbody tr > :nth-child({column + 1})")
+        return [float(value) for value in cells.evaluate_all("cells => cells.map(c => c.dataset.value)")]
+
+    assert figures() == sorted(figures())
+    page.keyboard.press("Space")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert figures() == sorted(figures(), reverse=True)
+
+
+def test_a_hover_tells_figure_and_interval(visit: Visit) -> None:
+    page = visit.open("index.html")
+    visit.draw_all()
+    page.locator(".rt-plot").first.scroll_into_view_if_needed()
+    box = page.locator(".rt-plot .bars path").nth(1).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector(".hoverlayer .hovertext")
+    assert "rounds" in (page.locator(".hoverlayer").text_content() or "")

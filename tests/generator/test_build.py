@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import shutil
+import socket
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from generator.build import BuildError, Paths, build, stage_site
+from generator.serving import ServeError, serve
+from generator.staging import StagingError
+from runners.record import RecordError, UsageError
+from tests.generator import synthetic
+from tests.generator.test_pages import HOSTILE, read
+
+ROOT = Path(__file__).parents[2]
+
+
+def state(folder: Path) -> dict[str, tuple[str, int]]:
+    """Content and modification time of every file."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def in_folder(folder: Path, results: Path, root: Path = ROOT) -> Paths:
+    return Paths(root, results, folder / "docs", folder / "site")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A root with hand-written pages of its own, to be broken."""
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "site", root / "site")
+    shutil.copy(ROOT / "mkdocs.yml", root)
+    (root / "runners" / "frameworks").mkdir(parents=True)
+    return root
+
+
+def test_a_build_leaves_the_sources_alone(results: Path, tmp_path: Path) -> None:
+    before = state(ROOT / "site"), state(results), state(ROOT / "generator" / "templates")
+    page = build(in_folder(tmp_path, results), lambda _: None)
+    assert page.is_file()
+    assert (state(ROOT / "site"), state(results), state(ROOT / "generator" / "templates")) == before
+
+
+def test_an_empty_results_folder_makes_a_site_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    page = build(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
+    assert "Nothing measured yet" in page.read_text()
+
+
+def test_broken_results_leave_the_old_site(results: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "results"
+    shutil.copytree(results, mine)
+    places = in_folder(tmp_path, mine)
+    build(places, lambda _: None)
+    before = state(places.out)
+    (next(mine.glob("*/*")) / "fastapi.yml").write_text("schema_version: 1\nkind: *framework\n")
+    with pytest.raises(RecordError, match=r"fastapi\.yml:2:7"):
+        build(places, lambda _: None)
+    assert state(places.out) == before
+
+
+def test_a_page_that_mkdocs_refuses_leaves_the_old_site(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    places = in_folder(tmp_path, tmp_path / "results", checkout)
+    build(places, lambda _: None)
+    before = state(places.out)
+    (checkout / "site" / "data.md").write_text("# Data\n\n[nowhere](nowhere.md)\n")
+    with pytest.raises(BuildError, match=r"nowhere\.md"):
+        build(places, lambda _: None)
+    assert state(places.out) == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".site")]
+
+
+def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(
+    results: Path, checkout: Path, tmp_path: Path
+) -> None:
+    places = in_folder(tmp_path, results, checkout)
+    stage_site(places, lambda _: None)
+    (places.staged / "stale.md").write_text("# Gone\n")
+    before = state(places.staged)
+    (checkout / "site" / "data.md").write_text("# Data\n")
+    stage_site(places, lambda _: None)
+    after = state(places.staged)
+    assert before.keys() - after.keys() == {"stale.md"}
+    assert [path for path in after if after[path] != before[path]] == ["data.md"]
+
+
+def test_a_hand_written_page_cannot_shadow_a_generated_one(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (checkout / "site" / "performance.md").write_text("# Mine\n")
+    with pytest.raises(StagingError, match=r"performance\.md"):
+        stage_site(in_folder(tmp_path, tmp_path / "results", checkout), lambda _: None)
+
+
+def test_a_folder_that_is_no_site_is_not_replaced(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="no site made by rtsite"):
+        build(in_folder(tmp_path, results), lambda _: None)
+    assert (tmp_path / "site" / "thesis.tex").exists()
+
+
+def test_the_site_never_replaces_its_own_sources(results: Path) -> None:
+    for out in (ROOT, ROOT / "site", ROOT.parent):
+        with pytest.raises(UsageError, match="would replace"):
+            build(Paths(ROOT, results, ROOT / "build" / "docs", out), lambda _: None)
+
+
+def test_a_results_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"):
+        Paths.of_checkout(ROOT, results=tmp_path / "nowhere")
+
+
+def test_a_taken_port_is_one_sentence(results: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ServeError, match=f"port {port} cannot be used: .*; choose another"):
+            serve(in_folder(tmp_path, results), port, lambda _: None)
+
+
+def test_every_link_of_the_site_leads_somewhere(site: Path) -> None:
+    pages = {path: read(path.read_text()) for path in site.rglob("*.html") if path.name != "404.html"}
+    anchors = {
+        path: {attributes["id"] for _, attributes in reader.found if attributes.get("id")}
+        for path, reader in pages.items()
+    }
+    for page, reader in pages.items():
+        for _, attributes in reader.found:
+            for address in (attributes.get("href"), attributes.get("src")):
+                target = urlsplit(address or "")
+                if target.scheme or not (target.path or target.fragment):
+                    continue
+                file = (page.parent / unquote(target.path)).resolve() if target.path else page
+                file = file / "index.html" if file.is_dir() else file
+                assert file.is_file(), f"{page}: {address}"
+                if target.fragment and file in anchors:
+                    assert target.fragment in anchors[file] | {"__skip"}, f"{page}: {address}"
+
+
+def test_ids_are_unique_on_every_page(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        ids = [attributes["id"] or "" for _, attributes in read(page.read_text()).found if "id" in attributes]
+        assert sorted(set(ids)) == sorted(ids), page
+
+
+def test_pages_stay_light(site: Path) -> None:
+    sizes = {
+        path.relative_to(site).as_posix(): len(gzip.compress(path.read_bytes(), mtime=0))
+        for path in site.rglob("*.html")
+    }
+    assert max(sizes.values()) <= 250_000, max(sizes, key=lambda page: sizes[page])
+    assert sizes["index.html"] <= 150_000
+
+
+def test_the_site_asks_nobody_for_anything(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        for tag, attributes in read(page.read_text()).found:
+            source = attributes.get("src") or (attributes.get("href") if tag == "link" else "") or ""
+            allowed = tag == "link" and attributes.get("rel") == "canonical"
+            assert allowed or not re.match(r"(https?:)?//", source), f"{page}: {source}"
+
+
+def test_the_raw_files_are_published_unchanged(results: Path, site: Path) -> None:
+    for path in results.rglob("*.yml"):
+        assert (site / "data" / path.relative_to(results)).read_bytes() == path.read_bytes()
+
+
+def test_hostile_results_make_a_harmless_site(tmp_path: Path) -> None:
+    synthetic.write(tmp_path / "results", rounds=2, seconds=1, text=HOSTILE)
+    out = build(in_folder(tmp_path, tmp_path / "results"), lambda _: None).parent
+    plain = tmp_path / "plain"
+    synthetic.write(plain / "results", rounds=2, seconds=1)
+    harmless = build(in_folder(plain, plain / "results"), lambda _: None).parent
+    for page in out.rglob("*.html"):
+        reader, expected = read(page.read_text()), read((harmless / page.relative_to(out)).read_text())
+        # The same page without the hostile text has the same elements: the text made none.
+        assert [tag for tag, _ in reader.found] == [tag for tag, _ in expected.found], page
+        for tag, attributes in reader.found:
+            assert not any(name.startswith("on") for name in attributes), (page, tag)
+            assert not (attributes.get("href") or "").startswith("javascript"), page
+    assert HOSTILE in "".join(read((out / "frameworks" / "fastapi.html").read_text()).texts)
+    assert "<script>alert" not in (out / "search" / "search_index.json").read_text()
+
+
+@pytest.mark.parametrize("frameworks", [{"reference"}, {"fastapi"}, {"fastapi", "reference"}])
+def test_a_run_with_little_in_it_makes_a_site(tmp_path: Path, frameworks: set[str]) -> None:
+    """One round, and too few frameworks to compare: what ``rtsite run --framework fastapi`` leaves."""
+    chosen = tuple(made for made in synthetic.VARIANTS if made.framework in frameworks)
+    synthetic.write(tmp_path / "results", rounds=1, seconds=1, variants=chosen)
+    page = build(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
+    said = "nothing to compare" if "fastapi" in frameworks else "too few figures"
+    assert said in page.read_text()

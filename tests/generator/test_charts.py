@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+from plotly.offline import get_plotlyjs_version
+
+from generator.charts import Chart, figures, identity, latency_chart, metric_chart, percentile_chart, timeline_chart
+from generator.charts.identity import DARK_OF
+from generator.charts.wording import plain, significant
+from generator.comparison import METRICS, compare
+from generator.dataset import load_results
+from runners.record import histogram
+
+VENDOR = Path(__file__).parents[2] / "generator" / "assets" / "vendor"
+
+
+@pytest.fixture(scope="module")
+def charts(results: Path) -> list[Chart]:
+    run = load_results(results).headline
+    assert run is not None
+    made = []
+    for table in compare(run).tables:
+        made += [metric_chart(table, metric) for metric in table.metrics]
+        made += [latency_chart(table), latency_chart(table, "push_lateness")]
+        made += [percentile_chart(table), percentile_chart(table, "push_lateness"), timeline_chart(table)]
+    return [chart for chart in made if chart is not None]
+
+
+def test_plotly_accepts_every_figure(charts: list[Chart]) -> None:
+    assert len(charts) > 20
+    for chart in charts:
+        go.Figure(chart.figure)
+
+
+def test_every_chart_has_words_and_a_table(charts: list[Chart]) -> None:
+    for chart in charts:
+        assert "better" in chart.direction
+        assert chart.table.rows
+        assert {len(row) for row in chart.table.rows} == {len(chart.table.columns)}
+
+
+def test_invalid_figures_are_in_no_chart_and_named_beside_it(results: Path) -> None:
+    run = load_results(results).headline
+    assert run is not None
+    fixed = compare(run).tables[1]
+    chart = latency_chart(fixed)
+    assert chart is not None
+    assert not any("eventlet" in label for label in chart.figure["layout"]["yaxis"]["ticktext"])
+    assert "eventlet" in chart.notes[0]
+    assert metric_chart(fixed, METRICS["broker_cpu_percent"]) is not None
+
+
+def test_a_framework_looks_the_same_wherever_it_stands() -> None:
+    assert identity("fastapi") == identity("fastapi")
+    known = ["reference", "fastapi", "flask-socketio", "django-channels", "websockets", "sanic", "tornado"]
+    looks = [identity(slug) for slug in known]
+    assert len({look.colour for look in looks}) == len(looks)
+    assert len({look.symbol for look in looks}) == len(looks)
+    assert {look.colour for look in looks} <= DARK_OF.keys()
+    assert identity("somebody-elses-framework").colour in DARK_OF
+
+
+def _luminance(colour: str) -> float:
+    channels = [value / 255 for value in bytes.fromhex(colour[1:])]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("light", "dark"), DARK_OF.items())
+def test_colours_stand_out_from_their_background(light: str, dark: str) -> None:
+    """WCAG 2.2, 1.4.11: at least 3 : 1 for graphics, on the site's two backgrounds."""
+    assert 1.05 / (_luminance(light) + 0.05) >= 3
+    assert (_luminance(dark) + 0.05) / (_luminance("#10161d") + 0.05) >= 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(66_804.5, "66,800"), (1.5, "1.50"), (0.01234, "0.0123"), (999.6, "1,000"), (9.996, "10.0"), (0, "0")],
+)
+def test_three_significant_digits(value: float, text: str) -> None:
+    assert significant(value) == text
+
+
+def test_plain_names_hold_no_markup() -> None:
+    assert plain("<b>A</b> [x](javascript:y) {{ z }} `q` &amp;") == "b A /b x (javascript:y) z q amp"
+    assert plain("<>") == "unnamed"
+
+
+def test_the_vendored_plotly_is_the_version_that_checks_the_figures() -> None:
+    version = get_plotlyjs_version()
+    script = VENDOR / f"plotly-basic-{version}.min.js"
+    assert [path.name for path in VENDOR.glob("*.js")] == [script.name]
+    assert f"v{version}" in script.read_text(encoding="utf-8")[:200]
+    assert "MIT" in (VENDOR / "plotly-LICENSE.txt").read_text()
+    assert script.name in (VENDOR.parent / "charts.js").read_text()
+
+
+def test_lines_end_where_percentiles_do() -> None:
+    assert figures.MIN_SAMPLES_BEYOND == histogram.MIN_SAMPLES_BEYOND

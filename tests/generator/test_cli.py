@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-c", "from generator.cli import main; main()"]
+
+
+def rtsite(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120
+    )
+
+
+def test_help_of_both_commands_has_an_example() -> None:
+    for command in ("build", "serve"):
+        finished = rtsite(command, "--help")
+        assert finished.returncode == 0
+        assert f"Example: rtsite {command}" in finished.stdout
+
+
+def test_an_unknown_results_folder_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
+    finished = rtsite("build", "--results", tmp_path / "nowhere")
+    assert finished.returncode == 2
+    assert "there is no folder" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_broken_results_are_exit_4_with_their_place(tmp_path: Path) -> None:
+    run = tmp_path / "results" / "campaign" / "run"
+    run.mkdir(parents=True)
+    (run / "run.yml").write_text("schema_version: 1\nkind: &anchor run\n")
+    finished = rtsite("build", "--results", tmp_path / "results", "--out", tmp_path / "site")
+    assert finished.returncode == 4
+    assert f"{run / 'run.yml'}:2:7" in finished.stderr
+    assert not (tmp_path / "site").exists()
+
+
+_FROM_ANOTHER_ROOT = "import pathlib, sys, generator.cli as cli; cli.ROOT = pathlib.Path(sys.argv.pop(1)); cli.main()"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_serve_answers_and_ends_with_its_server(tmp_path: Path, ending: signal.Signals) -> None:
+    shutil.copytree(ROOT / "site", tmp_path / "site")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    (tmp_path / "results").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", _FROM_ANOTHER_ROOT, str(tmp_path), "serve", "--port", str(port)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            told = next(line for line in process.stderr if "Serving http" in line or "Error" in line)
+            assert f"http://127.0.0.1:{port}/" in told
+            with urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+                assert b"Nothing measured yet" in answer.read()
+            (tmp_path / "site" / "data.md").write_text("# Data\n")
+            assert any("Updated in" in line for line in process.stderr)
+            process.send_signal(ending)
+            assert process.wait(timeout=20) == 130
+            with socket.socket() as probe:
+                assert probe.connect_ex(("127.0.0.1", port)) != 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from generator.comparison import Comparison, compare, leaders, pair_verdict, tail_of, undominated
+from generator.dataset import load_results
+
+
+@pytest.fixture(scope="module")
+def comparison(results: Path) -> Comparison:
+    run = load_results(results).headline
+    assert run is not None
+    return compare(run)
+
+
+def test_every_cell_has_a_row_whatever_became_of_it(comparison: Comparison) -> None:
+    assert [len(table.rows) for table in comparison.tables] == [10, 10, 10]
+    assert not comparison.unmeasured
+
+
+def test_the_reference_comes_first_then_the_best(comparison: Comparison) -> None:
+    closed = comparison.tables[0]
+    assert closed.rows[0].framework.is_reference
+    means = [row.figures["messages_per_s"].summary.mean for row in closed.rows]
+    assert means == sorted(means, reverse=True)
+
+
+def test_invalid_and_failed_rows_stand_last_with_their_reasons(comparison: Comparison) -> None:
+    _, fixed, dashboard = comparison.tables
+    assert (fixed.rows[-1].key, fixed.rows[-1].status) == (("flask-socketio", "eventlet"), "invalid")
+    assert fixed.rows[-1].reasons == (("send lag p99 1.40 ms is above 1 ms", 5),)
+    assert fixed.rows[-1].figures["latency_p99"].groups == ()
+    assert fixed.rows[-1].figures["latency_p99"].to_reference is None
+    assert (dashboard.rows[-1].key, dashboard.rows[-1].status) == (("flask-socketio", "threading"), "failed")
+    assert dashboard.rows[-1].figures == {}
+
+
+def test_a_round_that_failed_is_left_out_and_told(comparison: Comparison) -> None:
+    row = next(row for row in comparison.tables[0].rows if row.variant.slug == "daphne-redis")
+    assert (row.status, row.valid_rounds, row.rounds) == ("valid", 4, 5)
+    assert 2 not in row.figures["messages_per_s"].rounds
+    assert row.reasons[0][0].startswith("failed at load")
+
+
+def test_ratios_are_to_the_reference(comparison: Comparison) -> None:
+    fastapi = next(row for row in comparison.tables[0].rows if row.framework.slug == "fastapi")
+    ratio = fastapi.figures["messages_per_s"].to_reference
+    assert ratio is not None
+    assert ratio.value == pytest.approx(66_800 / 171_000, rel=0.03)
+
+
+def test_variants_that_cannot_be_told_apart_share_a_group(comparison: Comparison) -> None:
+    groups = {row.variant.slug: row.figures["messages_per_s"].groups for row in comparison.tables[0].rows}
+    assert groups["uvicorn-memory"] == groups["uvicorn-redis"]
+    assert set(groups["gevent"]).isdisjoint(groups["uvicorn-memory"])
+
+
+def test_narrowing_keeps_ratios_and_makes_groups_anew(comparison: Comparison) -> None:
+    narrowed = comparison.tables[0].only({"flask-socketio"})
+    assert {row.framework.slug for row in narrowed.rows} == {"flask-socketio"}
+    assert narrowed.rows[0].figures["messages_per_s"].groups == (0,)
+    assert narrowed.rows[0].figures["messages_per_s"].to_reference is not None
+
+
+def test_verdicts_follow_the_rule(comparison: Comparison) -> None:
+    clear = pair_verdict(comparison, "fastapi", "flask-socketio")
+    assert (clear.outcome, clear.winner) == ("better", "fastapi")
+    assert pair_verdict(comparison, "flask-socketio", "fastapi").winner == "fastapi"
+    mixed = pair_verdict(comparison, "fastapi", "websockets")
+    assert (mixed.outcome, mixed.winner) == ("mixed", None)
+    assert undominated([clear, mixed]) == ("fastapi", "websockets")
+
+
+def test_the_reference_leads_nothing(comparison: Comparison) -> None:
+    found = leaders(comparison)
+    assert len(found) == 6
+    assert not any(row.framework.is_reference for leader in found for row in leader.rows)
+
+
+@pytest.mark.parametrize(
+    ("present", "chosen"),
+    [
+        ({"latency_p50", "latency_p90", "latency_p99"}, "latency_p99"),
+        ({"latency_p50", "latency_p90"}, "latency_p90"),
+        ({"latency_p50"}, "latency_p50"),
+    ],
+)
+def test_short_runs_are_judged_by_a_lower_percentile(present: set[str], chosen: str) -> None:
+    metric = tail_of("latency", present)
+    assert metric is not None
+    assert metric.key == chosen
+
+
+def test_without_a_percentile_nothing_is_judged() -> None:
+    assert tail_of("latency", {"messages_per_s"}) is None

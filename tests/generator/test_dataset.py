@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from generator.dataset import load_results, load_sources
+from generator.dataset.sources import SourceError
+from runners.record import RecordError
+from tests.generator import synthetic
+
+
+@pytest.fixture
+def run(results: Path, tmp_path: Path) -> Path:
+    """A copy of the synthetic run, to be broken."""
+    shutil.copytree(results, tmp_path / "results")
+    return next(tmp_path.glob("results/*/*"))
+
+
+def load(run: Path) -> str:
+    """The error that loading the run's folder gives."""
+    with pytest.raises(RecordError) as caught:
+        load_results(run.parents[1])
+    assert caught.value.exit_code == 4
+    return str(caught.value)
+
+
+def test_no_results_are_an_empty_dataset(tmp_path: Path) -> None:
+    dataset = load_results(tmp_path)
+    assert (dataset.runs, dataset.published, dataset.headline) == ((), (), None)
+
+
+def test_every_problem_of_every_file_is_told_with_its_place(run: Path) -> None:
+    fastapi, websockets = run / "fastapi.yml", run / "websockets.yml"
+    fastapi.write_text(fastapi.read_text().replace("protocol: websocket", "protocol: carrier-pigeon"))
+    lines = websockets.read_text().splitlines()
+    place = next(number for number, line in enumerate(lines, 1) if line.startswith("kind:"))
+    lines.insert(place, "kind: framework")
+    websockets.write_text("\n".join(lines))
+    message = load(run)
+    assert f"{fastapi}:" in message
+    assert "carrier-pigeon" in message
+    assert f"{websockets}:{place + 1}:1:" in message
+
+
+def test_a_file_of_another_run_is_refused(run: Path) -> None:
+    file = run / "fastapi.yml"
+    file.write_text(file.read_text().replace("run: 2026-11-20-a1b2c3", "run: another"))
+    assert "belongs to run 2026-11-20/another" in load(run)
+
+
+def test_a_file_under_another_name_is_refused(run: Path) -> None:
+    (run / "fastapi.yml").rename(run / "quickapi.yml")
+    assert "name it fastapi.yml" in load(run)
+
+
+def test_a_framework_file_without_its_run_is_refused(run: Path) -> None:
+    (run / "run.yml").unlink()
+    assert "there is no run.yml beside it" in load(run)
+
+
+def test_two_runs_of_one_name_are_refused(run: Path) -> None:
+    shutil.copytree(run, run.parent / "copy")
+    assert "a run has its own id" in load(run)
+
+
+def test_the_newest_finished_run_of_each_machine_class_is_published(tmp_path: Path) -> None:
+    one = synthetic.VARIANTS[:1]
+    synthetic.write(tmp_path, rounds=1, seconds=1, variants=one)
+    synthetic.write(tmp_path, rounds=1, seconds=1, variants=one, run="newer", started="2026-11-21T09:00:00Z")
+    broken = synthetic.write(tmp_path, rounds=1, seconds=1, variants=one, run="stopped", started="2026-11-22T09:00:00Z")
+    text = (broken / "run.yml").read_text()
+    (broken / "run.yml").write_text("\n".join(line for line in text.splitlines() if not line.startswith("finished:")))
+    synthetic.write(
+        tmp_path, rounds=1, seconds=1, variants=one, run="other", started="2026-11-19T09:00:00Z", cpu="Xeon"
+    )
+    dataset = load_results(tmp_path)
+    assert [run.document.id for run in dataset.runs] == ["stopped", "newer", "2026-11-20-a1b2c3", "other"]
+    assert [run.document.id for run in dataset.published] == ["newer", "other"]
+
+
+def test_a_source_is_read_as_text(tmp_path: Path) -> None:
+    folder = tmp_path / "quick"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[tool.rtsite]\ntitle = "Quick"\n')
+    (folder / "app.py").write_text("raise SystemExit\n")
+    source = load_sources(tmp_path)["quick"]
+    assert (source.title, source.app, source.notes) == ("Quick", "raise SystemExit\n", None)
+
+
+def test_a_broken_source_says_which(tmp_path: Path) -> None:
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "pyproject.toml").write_text("[tool")
+    with pytest.raises(SourceError, match="quick"):
+        load_sources(tmp_path)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from generator.dataset import Dataset, Source, load_results
+from generator.pages import make_site
+from generator.pages.markup import Page
+from runners.validity import THRESHOLDS
+from tests.generator import synthetic
+
+GOLDEN = Path(__file__).parent / "golden"
+SOURCES = {
+    "fastapi": Source("fastapi", "FastAPI", "print('<b>')\n", "0" * 64, "# FastAPI\n\nBuilt on *Starlette*.\n"),
+    "sanic": Source("sanic", "Sanic", None, None, None),
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The reference, one variant that is quick, and one that fails under a workload."""
+    folder = tmp_path_factory.mktemp("small")
+    chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "threading"})
+    synthetic.write(folder, rounds=3, seconds=2, variants=chosen)
+    return load_results(folder)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index.md",
+        "performance.md",
+        "frameworks/fastapi.md",
+        "frameworks/sanic.md",
+        "compare/fastapi-vs-flask-socketio.md",
+        "runs/2026-11-20--2026-11-20-a1b2c3.md",
+    ],
+)
+def test_pages_are_as_they_were(small: Dataset, path: str) -> None:
+    """``RTSITE_UPDATE_GOLDEN=1 uv run pytest tests/generator/test_pages.py`` accepts a wanted change."""
+    page = next(page for page in make_site(small, SOURCES).pages if page.path == path)
+    # Chart data is checked by Plotly itself, and would drown the text.
+    text = re.sub(r'(<script type="application/json">).*?(</script>)', r"\1…\2", page.text(), flags=re.DOTALL)
+    golden = GOLDEN / path.replace("/", "--")
+    if os.environ.get("RTSITE_UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_without_results_the_pages_say_so() -> None:
+    pages = {page.path: page.text() for page in make_site(Dataset(()), SOURCES).pages}
+    for path in ("index.md", "runs/index.md", "compare/index.md", "workloads/index.md"):
+        assert "Nothing measured yet" in pages[path]
+    for path in ("performance.md", "ease-of-use.md", "frameworks/fastapi.md"):
+        assert "Not measured yet" in pages[path]
+    assert "(the folder" not in pages["frameworks/fastapi.md"]
+
+
+def test_dimensions_without_evidence_have_no_verdict(small: Dataset) -> None:
+    pages = {page.path: page.text() for page in make_site(small, SOURCES).pages}
+    for path in ("ease-of-use.md", "architecture.md", "development-experience.md"):
+        assert "Not measured yet" in pages[path]
+        assert "Verdict" not in pages[path]
+
+
+def test_every_page_is_in_the_navigation_once(small: Dataset) -> None:
+    site = make_site(small, SOURCES)
+    found: list[str] = []
+
+    def walk(entry: object) -> None:
+        if isinstance(entry, str):
+            found.append(entry)
+        elif isinstance(entry, dict):
+            for value in entry.values():
+                walk(value)
+        elif isinstance(entry, (list, tuple)):
+            for value in entry:
+                walk(value)
+
+    walk(site.nav)
+    assert sorted(found) == sorted([*(page.path for page in site.pages), "methodology.md", "data.md"])
+
+
+def test_code_that_differs_from_what_was_measured_is_marked(small: Dataset) -> None:
+    changed = SOURCES | {"fastapi": Source("fastapi", "FastAPI", "print()\n", "1" * 64, None)}
+
+    def text(sources: dict[str, Source]) -> str:
+        return next(page.text() for page in make_site(small, sources).pages if page.path == "frameworks/fastapi.md")
+
+    assert "As measured" in text(SOURCES)
+    assert "measured another version" in text(changed)
+    assert "is not in this checkout" in text({})
+
+
+def test_the_methodology_states_every_threshold() -> None:
+    text = (Path(__file__).parents[2] / "site" / "methodology.md").read_text(encoding="utf-8").lower()
+    for threshold in THRESHOLDS:
+        unit = f" {threshold.unit}" if threshold.unit else ""
+        assert f"| {threshold.name} | {threshold.limit:g}{unit} |".lower() in text
+
+
+HOSTILE = (
+    " <script>alert(1)</script><img src=x onerror=alert(2)> **bold** [link](javascript:alert(3))"
+    " {{ 7*7 }} {% raw %} </title></pre></details> `tick` | &amp; \\u003c"
+)
+
+
+class _Reader(HTMLParser):
+    """Elements and attributes of a page, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def read(html: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(html)
+    return reader
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, ...]:
+    folder = tmp_path_factory.mktemp("hostile")
+    synthetic.write(folder, rounds=2, seconds=1, text=HOSTILE)
+    return make_site(load_results(folder), {}).pages
+
+
+def test_hostile_strings_never_reach_markdown(hostile: tuple[Page, ...]) -> None:
+    """Outside our blocks of HTML nothing of them is left that any markup language reads."""
+    for page in hostile:
+        bare = replace(page, hide=(), sections=tuple(replace(section, html="") for section in page.sections))
+        skeleton = re.sub(r" \{#[a-z0-9-]+\}$", "", bare.text(), flags=re.MULTILINE)
+        assert not re.search(r"[<>{}\[\]`*|\\]", skeleton), page.path
+
+
+def test_hostile_strings_come_out_of_our_templates_as_text(hostile: tuple[Page, ...]) -> None:
+    for page in hostile:
+        reader = read(page.text())
+        tags = {tag for tag, _ in reader.found}
+        assert "img" not in tags
+        scripts = [attributes for tag, attributes in reader.found if tag == "script"]
+        assert all(attributes == {"type": "application/json"} for attributes in scripts)
+        assert not any(name.startswith("on") for _, attributes in reader.found for name in attributes)
+        for tag, attributes in reader.found:
+            assert not (attributes.get("href") or "").startswith("javascript"), tag
+    framework = next(page for page in hostile if page.path == "frameworks/fastapi.md")
+    assert HOSTILE in "".join(read(framework.text()).texts)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator.statistics import Ratio, differing, holm, paired_ratio, summarise, tie_groups
+
+values = st.floats(1e-3, 1e6)
+rounds = st.lists(values, min_size=2, max_size=12)
+
+
+@given(rounds)
+def test_the_mean_lies_within_its_interval_and_among_the_values(sample: list[float]) -> None:
+    summary = summarise(sample)
+    assert summary is not None
+    assert summary.interval is not None
+    assert min(sample) * (1 - 1e-9) <= summary.mean <= max(sample) * (1 + 1e-9)
+    assert summary.interval.low <= summary.mean * (1 + 1e-9)
+    assert summary.mean <= summary.interval.high * (1 + 1e-9)
+    assert summary.rounds == len(sample)
+
+
+@given(rounds, st.floats(1e-2, 1e2))
+def test_a_change_of_unit_scales_the_summary(sample: list[float], factor: float) -> None:
+    before, after = summarise(sample), summarise([value * factor for value in sample])
+    assert before is not None
+    assert after is not None
+    assert before.interval is not None
+    assert after.interval is not None
+    assert after.mean == pytest.approx(before.mean * factor, rel=1e-6)
+    assert after.interval.high == pytest.approx(before.interval.high * factor, rel=1e-5)
+
+
+def test_the_interval_is_students() -> None:
+    # t(0.975; 2) is 4.3027 in any table; the logarithms are 0, 1, 2: mean 1, s 1.
+    summary = summarise([1.0, math.e, math.e**2])
+    assert summary is not None
+    assert summary.interval is not None
+    assert math.log(summary.interval.high) == pytest.approx(1 + 4.3027 / math.sqrt(3), rel=1e-4)
+
+
+def test_one_round_has_no_interval_and_none_has_no_summary() -> None:
+    one = summarise([5.0])
+    assert one is not None
+    assert one.interval is None
+    assert summarise([]) is None
+    assert summarise([1.0, 0.0]) is None
+
+
+@given(rounds)
+def test_a_figure_ties_with_itself(sample: list[float]) -> None:
+    keyed = dict(enumerate(sample))
+    ratio = paired_ratio(keyed, keyed)
+    assert ratio is not None
+    assert ratio.value == pytest.approx(1)
+    assert ratio.p_value == 1
+    assert not differing({"self": ratio})
+
+
+@given(st.lists(st.tuples(values, values), min_size=2, max_size=12))
+def test_swapping_the_sides_inverts_the_ratio(pairs: list[tuple[float, float]]) -> None:
+    first, second = ({number: pair[side] for number, pair in enumerate(pairs)} for side in (0, 1))
+    there, back = paired_ratio(first, second), paired_ratio(second, first)
+    assert there is not None
+    assert back is not None
+    assert there.value * back.value == pytest.approx(1)
+    assert there.p_value == pytest.approx(back.p_value, abs=1e-9)
+
+
+def test_pairing_removes_what_a_round_does_to_both() -> None:
+    slow_rounds = [1.0, 0.5, 2.0, 0.8]
+    first = {number: 110 * factor for number, factor in enumerate(slow_rounds)}
+    second = {number: 100 * factor * (1 + 0.001 * number) for number, factor in enumerate(slow_rounds)}
+    ratio = paired_ratio(first, second)
+    assert ratio is not None
+    assert ratio.interval is not None
+    assert 1.0 not in ratio.interval
+
+
+def test_only_common_rounds_are_compared() -> None:
+    ratio = paired_ratio({1: 2.0, 2: 4.0, 3: 9.0}, {2: 2.0, 3: 4.5, 4: 1.0})
+    assert ratio is not None
+    assert ratio.rounds == 2
+    assert ratio.value == pytest.approx(2.0)
+    assert paired_ratio({1: 1.0}, {2: 1.0}) is None
+
+
+def test_a_single_round_never_differs() -> None:
+    assert not differing({"pair": paired_ratio({1: 100.0}, {1: 1.0})})
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_only_makes_stricter_and_keeps_the_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(after >= before for before, after in zip(p_values, adjusted, strict=True))
+    assert all(value <= 1 for value in adjusted)
+    in_order = sorted(zip(p_values, adjusted, strict=True))
+    assert [after for _, after in in_order] == sorted(adjusted)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_correction_spares_a_difference_that_many_comparisons_explain() -> None:
+    alone = {"pair": Ratio(1.1, None, 0.04, 5)}
+    among_many = alone | {f"other {number}": Ratio(1.0, None, 0.9, 5) for number in range(9)}
+    assert differing(alone) == {"pair"}
+    assert not differing(among_many)
+
+
+@given(st.dictionaries(st.integers(0, 6), st.lists(st.floats(0.9, 1.1), min_size=4, max_size=4), max_size=7))
+def test_two_share_a_group_exactly_if_they_are_tied(samples: dict[int, list[float]]) -> None:
+    keyed = {item: dict(enumerate(value * (1 + item) for value in sample)) for item, sample in samples.items()}
+    groups = tie_groups(keyed)
+    items = list(keyed)
+    pairs = [(a, b) for index, a in enumerate(items) for b in items[index + 1 :]]
+    apart = differing({pair: paired_ratio(keyed[pair[0]], keyed[pair[1]]) for pair in pairs})
+    assert {item for group in groups for item in group} == set(items)
+    for first, second in pairs:
+        together = any(first in group and second in group for group in groups)
+        assert together == ((first, second) not in apart)
