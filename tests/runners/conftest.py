@@ -1,0 +1,13 @@
+"""Shared by the tests of the harness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where environments are made in tests: once for all of them, and not in the checkout."""
+    return tmp_path_factory.mktemp("environments")

@@ -1,0 +1,169 @@
+"""The bytes on the wire: numbers patched in, changes found, nothing that comes in raises."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runners.loadgen.job import MIN_PAYLOAD_BYTES
+from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, NOT_OURS, Answer, DashboardCodec, EchoCodec
+
+WireProtocol = Literal["websocket", "socket.io"]
+PROTOCOLS: tuple[WireProtocol, ...] = ("websocket", "socket.io")
+
+both = pytest.mark.parametrize("protocol", PROTOCOLS)
+sequences = st.integers(FIRST_SEQUENCE, LAST_SEQUENCE)
+clients = st.integers(0, 99_999_998)
+sizes = st.integers(MIN_PAYLOAD_BYTES, 300)
+
+
+def echoed(codec: EchoCodec, sequence: int, protocol: WireProtocol) -> bytes:
+    """What an honest server answers, found without the codec's help."""
+    request = bytes(codec.request(sequence))
+    if protocol == "websocket":
+        return request
+    found = re.fullmatch(rb"42(\d+)(\[.*\])", request)
+    assert found, request
+    event, payload = json.loads(found[2])
+    assert event == "echo"
+    return b"43" + found[1] + json.dumps([payload]).encode()
+
+
+@both
+@given(client=clients, size=sizes, sequence=sequences)
+@settings(deadline=None, max_examples=50)
+def test_an_honest_echo_is_the_expected_answer(protocol: WireProtocol, client: int, size: int, sequence: int) -> None:
+    codec = EchoCodec(client, size, protocol)
+    answer = echoed(codec, sequence, protocol)
+    assert bytes(codec.answer) == answer
+    assert codec.parse(answer) == Answer(sequence)
+    if protocol == "websocket":
+        assert len(answer) == size
+
+
+@both
+@given(
+    start=st.integers(FIRST_SEQUENCE, LAST_SEQUENCE - 30) | st.just(FIRST_SEQUENCE + 9_990), steps=st.integers(1, 25)
+)
+@settings(deadline=None, max_examples=50)
+def test_advancing_equals_patching_anew(protocol: WireProtocol, start: int, steps: int) -> None:
+    advanced, patched = EchoCodec(3, 64, protocol), EchoCodec(3, 64, protocol)
+    advanced.request(start)
+    for sequence in range(start + 1, start + steps + 1):
+        advanced.advance(sequence)
+        assert advanced.question == patched.request(sequence)
+        assert advanced.answer == patched.answer
+
+
+@both
+@given(sequence=sequences, data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_a_changed_byte_is_found_and_disturbs_nothing_later(
+    protocol: WireProtocol, sequence: int, data: st.DataObject
+) -> None:
+    codec = EchoCodec(7, 40, protocol)
+    good = echoed(codec, sequence, protocol)
+    at = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda byte: byte != good[at]) | st.just(ord("0")))
+    bad = good[:at] + bytes([other]) + good[at + 1 :]
+    if bad != good:
+        found = codec.parse(bad)
+        # In raw echo a digit for another makes another, equally good message of ours.
+        digit = protocol == "websocket" and 9 <= at < 17 and chr(other).isdigit()
+        assert found.sequence != sequence or not found.intact
+        assert digit or not found.intact
+    assert bytes(codec.answer) == good
+    assert codec.parse(good) == Answer(sequence)
+
+
+@both
+def test_what_another_client_sent_is_not_ours(protocol: WireProtocol) -> None:
+    mine, other = EchoCodec(1, 64, protocol), EchoCodec(2, 64, protocol)
+    assert mine.parse(echoed(other, FIRST_SEQUENCE, protocol)) == NOT_OURS
+
+
+def test_an_event_instead_of_an_acknowledgement_is_an_answer_too() -> None:
+    codec = EchoCodec(1, 64, "socket.io")
+    request = bytes(codec.request(FIRST_SEQUENCE + 5))
+    assert codec.parse(b"42" + request[request.index(b"[") :]) == Answer(FIRST_SEQUENCE + 5)
+
+
+def panel_answer(codec: DashboardCodec, sequence: int, protocol: WireProtocol, **changes: Any) -> bytes:
+    request = codec.request(sequence).decode()
+    update = json.loads(request[request.index("{") :].removesuffix("]"))
+    answer = {"type": "panel", **update, "updates": 3, **changes}
+    text = (
+        json.dumps(answer) if protocol == "websocket" else f"43{sequence}{json.dumps([answer], separators=(',', ':'))}"
+    )
+    return text.encode()
+
+
+@both
+@given(client=clients, sequence=sequences)
+@settings(deadline=None, max_examples=50)
+def test_a_panel_is_recognised(protocol: WireProtocol, client: int, sequence: int) -> None:
+    codec = DashboardCodec(client, protocol)
+    assert codec.parse(panel_answer(codec, sequence, protocol)) == Answer(sequence)
+
+
+@both
+@pytest.mark.parametrize(
+    "change", [{"panel": "panel-99"}, {"value": -1}, {"client": 5}, {"updates": 0}, {"value": None}], ids=str
+)
+def test_a_panel_of_other_content_is_corrupted(protocol: WireProtocol, change: dict[str, Any]) -> None:
+    codec = DashboardCodec(4, protocol)
+    found = codec.parse(panel_answer(codec, FIRST_SEQUENCE, protocol, **change))
+    assert found == Answer(FIRST_SEQUENCE, intact=False)
+
+
+@both
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_snapshot_is_a_push(protocol: WireProtocol, separators: tuple[str, str]) -> None:
+    snapshot = {"type": "snapshot", "seq": 17, "panels": {"panel-01": {"value": 1.5, "updates": 9}}}
+    data = snapshot if protocol == "websocket" else ["snapshot", snapshot]
+    text = json.dumps(data, separators=separators)
+    assert DashboardCodec(4, protocol).parse((text if protocol == "websocket" else "42" + text).encode()) == Answer(
+        push=17
+    )
+
+
+NASTY = [
+    b"",
+    b"null",
+    b"[]",
+    b'{"seq": 1e999}',
+    b'{"seq": NaN}',
+    b'{"seq": -5, "client": 4}',
+    b'{"seq": {"a": 1}}',
+    b'{"type": "snapshot", "seq": ' + b"9" * 5000 + b"}",
+    b'{"type": "snapshot", "seq": 99999999999999999999}',
+    b'{"type": "snapshot"}',
+    b"[" * 100_000,
+    b"43[",
+    b"4310000000[null]",
+    b"4310000000[]",
+    b"43" + b"9" * 5000,
+    b"\xff\xfe",
+]
+
+
+@both
+@pytest.mark.parametrize("data", NASTY, ids=lambda data: data[:24])
+def test_nothing_that_comes_in_raises(protocol: WireProtocol, data: bytes) -> None:
+    for codec in (EchoCodec(4, 64, protocol), DashboardCodec(4, protocol)):
+        found = codec.parse(data)
+        assert found.push < 2**63
+        assert found.sequence < 0 or not found.intact
+
+
+@both
+@given(data=st.binary(max_size=80))
+@settings(deadline=None)
+def test_random_bytes_are_not_ours(protocol: WireProtocol, data: bytes) -> None:
+    assert EchoCodec(4, 64, protocol).parse(data) == NOT_OURS
+    assert DashboardCodec(4, protocol).parse(data) == NOT_OURS

@@ -1,0 +1,81 @@
+"""Figures made of raw arrivals: how late pushes were, and how many never came."""
+
+from __future__ import annotations
+
+import json
+from array import array
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.loadgen.connection import socket_url
+from runners.loadgen.job import Job, Ledger, Sample
+from runners.loadgen.shard import missed_pushes, push_lateness
+
+SECOND = 1_000_000_000
+
+
+def integers(*values: int) -> array[int]:
+    return array("q", values)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 10**9)), min_size=1, max_size=40), st.integers(0, 10**15)
+)
+def test_lateness_is_against_the_earliest_steady_beat(pushes: list[tuple[int, int]], start: int) -> None:
+    numbers = integers(*(number for number, _ in pushes))
+    arrivals = integers(*(start + number * SECOND + late for number, late in pushes))
+    least = min(late for _, late in pushes)
+    assert push_lateness(numbers, arrivals, 1.0).tolist() == [late - least for _, late in pushes]
+
+
+def test_no_push_is_never_late() -> None:
+    assert push_lateness(integers(), integers(), 1.0).size == 0
+    assert missed_pushes(integers(), integers(), 5) == 0
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "clients", "missed"),
+    [
+        ({0: [1, 2, 3], 1: [1, 2, 3]}, 2, 0),
+        ({0: [1, 3], 1: [1, 2, 3]}, 2, 1),
+        ({0: [2, 3], 1: [1, 2, 3]}, 2, 0),
+        ({0: [1, 2, 3], 1: [3, 1, 1]}, 2, 1),
+        ({0: [1, 2, 3], 1: [1, 2, 3]}, 4, 6),
+    ],
+)
+def test_gaps_and_deaf_clients_are_missed_pushes(arrivals: dict[int, list[int]], clients: int, missed: int) -> None:
+    pairs = [(client, number) for client, numbers in arrivals.items() for number in numbers]
+    who, which = (integers(*column) for column in zip(*pairs, strict=True))
+    assert missed_pushes(who, which, clients) == missed
+
+
+def test_jobs_and_samples_survive_the_pipe() -> None:
+    job = Job("ws://127.0.0.1:1/echo", "websocket", "echo", "open", 3, 1.0, 2.0, rate_per_s=10.5, cpus=(0, 1))
+    assert Job.from_json(job.to_json()) == job
+    sample = Sample(
+        window_ns=1, ledger=Ledger(1, 1), warmup_ledger=Ledger(), planned=1, established=1, closed_early=0,
+        answered_in_window=1, offered=1, censored=0, pushes=0, pushes_missed=0, errors={}, histograms={}, seconds=[],
+        cpu_ns=1, working_ns=1,
+    )  # fmt: skip
+    assert Sample.from_mapping(json.loads(sample.to_json())) == sample
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://h:1", "ws://h:1/socket.io/?EIO=4&transport=websocket"),
+        ("ws://h:1/", "ws://h:1/socket.io/?EIO=4&transport=websocket"),
+        ("wss://h/chat/?room=1", "wss://h/chat/?room=1&EIO=4&transport=websocket"),
+    ],
+)
+def test_the_socketio_address(url: str, expected: str) -> None:
+    assert socket_url(url) == expected
+
+
+def test_lateness_stays_exact_for_large_clocks() -> None:
+    numbers, arrivals = integers(0, 1), integers(2**62, 2**62 + SECOND + 5)
+    assert push_lateness(numbers, arrivals, 1.0).dtype == np.int64
+    assert push_lateness(numbers, arrivals, 1.0).tolist() == [0, 5]

@@ -1,0 +1,144 @@
+"""Echo servers on picows that lie on purpose, each in a thread and event loop of its own, on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+
+WireProtocol = Literal["websocket", "socket.io"]
+_REQUEST = re.compile(rb'42(\d+)\["echo",(.*)\]', re.DOTALL)
+PING_EVERY_S = 0.1
+
+
+class Talk:
+    """One connection as a lie sees it: ``count`` messages so far, ``number`` in the order of connecting."""
+
+    def __init__(self, server: EchoServer, transport: WSTransport, number: int) -> None:
+        self.server = server
+        self.transport = transport
+        self.number = number
+        self.count = 0
+        self.held: bytes | None = None
+
+    def send(self, answer: bytes, *, cut_at: int | None = None) -> None:
+        """Answer, as one frame or cut into two."""
+        if cut_at is None:
+            self.transport.send(WSMsgType.TEXT, answer)
+        else:
+            self.transport.send(WSMsgType.TEXT, answer[:cut_at], False)
+            self.transport.send(WSMsgType.CONTINUATION, answer[cut_at:], True)
+
+
+Lie = Callable[[Talk, bytes], None]
+"""What is done about one message; the bytes are the honest answer to it."""
+
+
+def honest(talk: Talk, answer: bytes) -> None:
+    talk.send(answer)
+
+
+class EchoServer:
+    """Counts what it received and how often it lied; ``url`` is what a client connects to."""
+
+    def __init__(self, protocol: WireProtocol, lie: Lie, greet: Callable[[Talk], bool]) -> None:
+        self.protocol = protocol
+        self.lie = lie
+        self.greet = greet
+        self.url = ""
+        self.connections = 0
+        self.received = 0
+        self.lies = 0
+        self.pings = 0
+        self.pongs = 0
+
+
+class _Session(WSListener):
+    def __init__(self, server: EchoServer) -> None:
+        self.server = server
+        self.pinging: asyncio.TimerHandle | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.talk = Talk(self.server, transport, self.server.connections)
+        self.server.connections += 1
+        if not self.server.greet(self.talk):
+            transport.disconnect()
+        elif self.server.protocol == "socket.io":
+            opening = {"sid": "s", "upgrades": [], "pingInterval": 25000, "pingTimeout": 20000, "maxPayload": 10**6}
+            transport.send(WSMsgType.TEXT, b"0" + json.dumps(opening).encode())
+            self.ping()
+
+    def ping(self) -> None:
+        self.talk.transport.send(WSMsgType.TEXT, b"2")
+        self.server.pings += 1
+        self.pinging = asyncio.get_running_loop().call_later(PING_EVERY_S, self.ping)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self.pinging is not None:
+            self.pinging.cancel()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+            return
+        data = frame.get_payload_as_bytes()
+        if self.server.protocol == "socket.io":
+            if data == b"3":
+                self.server.pongs += 1
+                return
+            if data == b"40":
+                transport.send(WSMsgType.TEXT, b'40{"sid":"s"}')
+                return
+            found = _REQUEST.fullmatch(data)
+            assert found is not None, data
+            data = b"43" + found[1] + b"[" + found[2] + b"]"
+        self.server.received += 1
+        self.talk.count += 1
+        self.server.lie(self.talk, data)
+
+
+@contextmanager
+def serving(
+    protocol: WireProtocol = "websocket",
+    lie: Lie = honest,
+    *,
+    greet: Callable[[Talk], bool] = lambda talk: True,
+    refuse: bool = False,
+) -> Iterator[EchoServer]:
+    """A running server. ``greet`` may close at once by giving false; ``refuse`` answers the handshake by 404."""
+    echo = EchoServer(protocol, lie, greet)
+    loop = asyncio.new_event_loop()
+
+    def accept(request: WSUpgradeRequest) -> WSListener | None:
+        return None if refuse else _Session(echo)
+
+    async def start() -> asyncio.Server:
+        return await ws_create_server(accept, "127.0.0.1", 0, backlog=1024)
+
+    async def stop() -> None:
+        listening.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    thread = threading.Thread(target=loop.run_forever, name="echo-server")
+    thread.start()
+    try:
+        listening = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+        echo.url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+        try:
+            yield echo
+        finally:
+            asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -1,0 +1,219 @@
+"""Runs: planned fairly, and a server that misbehaves is a recorded failure, not the end."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners import campaign, catalog, environment, server
+from runners.measure import Cell
+from runners.record import (
+    FrameworkDocument,
+    Measurement,
+    NothingToDoError,
+    RtsiteError,
+    load_framework,
+    load_run,
+    problems_in,
+)
+from runners.workloads import DASHBOARD, ECHO, Profile, Workload
+from tests.runners import frameworks
+from tests.runners.frameworks import BEHAVIOURS
+from tests.runners.processes import marked
+
+BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=0.6)
+SMALL: Workload = replace(ECHO, cases=(replace(ECHO.cases[0], connections=10),))
+
+
+class Silent:
+    """Watches a run and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.prepared: list[str] = []
+
+    def preparing(self, framework: catalog.Framework, variant: str) -> None:
+        self.prepared.append(variant)
+
+    def measuring(self, cell: Cell, round_number: int, done: int, plan: campaign.Plan) -> None:
+        assert done == len(self.outcomes)
+
+    def measured(self, cell: Cell, measurement: Measurement, done: int, plan: campaign.Plan) -> None:
+        self.outcomes.append(cell.variant.slug)
+        assert done == len(self.outcomes)
+
+
+@pytest.fixture(scope="module")
+def marker() -> str:
+    return f"rtsite-test-{uuid.uuid4()}"
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, environments: Path, marker: str
+) -> tuple[campaign.Summary, Silent]:
+    """One run of every behaviour, made once for the tests below."""
+    folder = tmp_path_factory.mktemp("campaign")
+    observer = Silent()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "HOME", environments)
+        patch.setattr(server, "START_TIMEOUT_S", 2.5)
+        mine = catalog.load(frameworks.make(folder / "mine", marker=marker))
+        plan = campaign.plan([mine], [SMALL], BRIEF, seed=5)
+        return campaign.Run(plan, folder / "results", "tested").execute(observer), observer
+
+
+@pytest.fixture
+def document(finished: tuple[campaign.Summary, Silent]) -> FrameworkDocument:
+    return load_framework(finished[0].path / "mine.yml")
+
+
+def of(document: FrameworkDocument, variant: str) -> Measurement:
+    (cell,) = (cell for cell in document.cells if cell.variant == variant)
+    (measurement,) = cell.measurements
+    return measurement
+
+
+def test_everything_was_measured_and_the_files_are_valid(finished: tuple[campaign.Summary, Silent]) -> None:
+    summary, observer = finished
+    assert sorted(observer.outcomes) == sorted(BEHAVIOURS)
+    assert sorted(observer.prepared) == sorted(BEHAVIOURS)
+    assert (summary.measurements, summary.failed) == (len(BEHAVIOURS), len(BEHAVIOURS) - 2)
+    assert sorted(path.name for path in summary.path.iterdir()) == ["mine.yml", "run.yml"]
+    assert problems_in(summary.path / "run.yml") == problems_in(summary.path / "mine.yml") == []
+    run = load_run(summary.path / "run.yml")
+    assert run.finished is not None
+    assert len(run.cells) == len(BEHAVIOURS)
+    assert [len(turn) for turn in run.order] == [len(BEHAVIOURS)]
+
+
+def test_no_process_is_left(finished: tuple[campaign.Summary, Silent], marker: str) -> None:
+    assert marked(marker) == []
+
+
+@pytest.mark.parametrize("variant", ["good", "stubborn"])
+def test_a_good_server_has_figures(document: FrameworkDocument, variant: str) -> None:
+    measurement = of(document, variant)
+    assert measurement.failure is None
+    assert measurement.messages is not None
+    assert measurement.messages_per_s is not None
+    assert measurement.messages_per_s > 0
+    assert measurement.messages.lost == measurement.messages.corrupted == 0
+    assert measurement.server is not None
+    assert measurement.server.cpu_s > 0
+    assert measurement.connections is not None
+    assert measurement.connections.established == 10
+
+
+@pytest.mark.parametrize(
+    ("variant", "stages", "reason", "log"),
+    [
+        ("exits", {"start"}, "the server ended at once, with status 3", "no licence found"),
+        ("silent", {"start"}, "nothing answered on http://127.0.0.1:", "behaviour silent"),
+        ("gibberish", {"ready"}, "health: ", "behaviour gibberish"),
+        ("wrong", {"ready"}, "echo-text: expected text", "behaviour wrong"),
+        ("dies", {"load"}, "ended", "out of luck"),
+        ("hangs", {"load", "recheck"}, "", "thinking"),
+    ],
+)
+def test_a_failure_has_its_stage_reason_and_last_words(
+    document: FrameworkDocument, variant: str, stages: set[str], reason: str, log: str
+) -> None:
+    measurement = of(document, variant)
+    assert measurement.failure is not None
+    assert not measurement.valid
+    assert measurement.failure.stage in stages
+    assert reason in measurement.failure.reason
+    assert log in measurement.failure.log
+
+
+def test_an_environment_that_cannot_be_made_is_a_failure(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    folder = frameworks.make(tmp_path / "unlocked", ["good"])
+    (folder / "requirements.txt").write_text("websockets==17.4\n")
+    plan = campaign.plan([catalog.load(folder)], [SMALL], BRIEF, seed=5)
+    summary = campaign.Run(plan, tmp_path, "tested").execute(Silent())
+    failure = of(load_framework(summary.path / "unlocked.yml"), "good").failure
+    assert failure is not None
+    assert failure.stage == "environment"
+    assert "requirements.txt" in failure.reason
+    assert problems_in(summary.path / "unlocked.yml") == []
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_saved_stands(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    plan = campaign.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
+    run = campaign.Run(plan, tmp_path, "tested")
+
+    class Filling(Silent):
+        def measured(self, cell: Cell, measurement: Measurement, done: int, plan: campaign.Plan) -> None:
+            def full(_: int) -> None:
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr("os.fsync", full)
+
+    with pytest.raises(RtsiteError, match="cannot be written: No space left on device; make room"):
+        run.execute(Filling())
+    assert problems_in(run.path / "run.yml") == problems_in(run.path / "mine.yml") == []
+    assert load_run(run.path / "run.yml").finished is None
+
+
+def test_a_results_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    plan = campaign.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RtsiteError, match="cannot be made: Not a directory; choose another folder"):
+        campaign.Run(plan, tmp_path / "file", "tested")
+
+
+# Planning
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> catalog.Framework:
+    return catalog.load(frameworks.make(tmp_path_factory.mktemp("planned") / "mine"))
+
+
+@given(seed=st.integers(0, 2**31), rounds=st.integers(1, 9))
+def test_each_round_contains_every_cell_once(mine: catalog.Framework, seed: int, rounds: int) -> None:
+    profile = replace(BRIEF, rounds=rounds)
+    plan = campaign.plan([mine], [ECHO, DASHBOARD], profile, seed)
+    assert len(plan.cells) == len(BEHAVIOURS) * len(ECHO.cases), "dashboard is not among its workloads"
+    assert len(plan.order) == rounds
+    for turn in plan.order:
+        assert Counter(turn) == Counter(range(len(plan.cells)))
+    assert plan.measurements == rounds * len(plan.cells)
+    assert plan == campaign.plan([mine], [ECHO, DASHBOARD], profile, seed)
+
+
+def test_the_seed_decides_the_order(mine: catalog.Framework) -> None:
+    orders = {campaign.plan([mine], [ECHO], replace(BRIEF, rounds=5), seed).order for seed in range(20)}
+    assert len(orders) == 20
+    assert all(len(set(order)) > 1 for order in orders), "rounds are shuffled anew"
+
+
+def test_nothing_to_measure(mine: catalog.Framework) -> None:
+    with pytest.raises(NothingToDoError):
+        campaign.plan([mine], [DASHBOARD], BRIEF, 1)
+
+
+def test_the_reference_is_always_there() -> None:
+    known = catalog.discover()
+    (reference,) = (framework for framework in known if framework.reference)
+    others = [framework for framework in known if not framework.reference]
+    assert campaign.with_reference(others[:1], known) == [others[0], reference]
+    assert campaign.with_reference([reference], known) == [reference]
+
+
+def test_two_runs_in_one_second_have_folders_of_their_own(mine: catalog.Framework, tmp_path: Path) -> None:
+    plan = campaign.plan([mine], [SMALL], BRIEF, 1)
+    assert len({campaign.Run(plan, tmp_path, "c").path for _ in range(3)}) == 3

@@ -1,0 +1,78 @@
+"""Cores are shared out so that the sides do not meet, and what cannot be honoured is said."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners import machine
+from runners.machine import share_cores
+from tests.runners.processes import until
+
+
+@st.composite
+def topologies(draw: st.DrawFn) -> list[list[int]]:
+    count, threads = draw(st.integers(2, 16)), draw(st.integers(1, 4))
+    cpus = draw(st.permutations(range(count * threads)))
+    return [sorted(cpus[core * threads : (core + 1) * threads]) for core in range(count)]
+
+
+@given(topologies(), st.integers(1, 20))
+def test_sides_are_disjoint_and_siblings_never_split(cores: list[list[int]], wanted: int) -> None:
+    share = share_cores(wanted, cores, pinnable=True)
+    core_of = {cpu: index for index, core in enumerate(cores) for cpu in core}
+    server, generator, harness = (
+        {core_of[cpu] for cpu in side} for side in (share.server, share.generator, share.harness)
+    )
+    assert server
+    assert generator
+    assert harness
+    assert server.isdisjoint(generator | harness)
+    assert sorted(share.server) == sorted(cpu for core in server for cpu in cores[core]), "whole cores"
+    assert len(server) == min(wanted, len(cores) - 1)
+    assert (share.note is not None) == (len(server) < wanted)
+    if len(cores) > len(server) + 1:
+        assert harness.isdisjoint(generator)
+    if share.note:
+        assert str(wanted) in share.note
+
+
+def test_one_core_is_shared_and_said() -> None:
+    share = share_cores(1, [[0, 1]], pinnable=True)
+    assert share.server == share.generator == [0, 1]
+    assert share.note is not None
+    assert "one core only" in share.note
+
+
+def test_where_nothing_can_be_pinned_nothing_is() -> None:
+    share = share_cores(1, [[0], [1]], pinnable=False)
+    assert share.server == share.generator == share.harness == []
+    assert share.note is not None
+
+
+def test_this_machine() -> None:
+    cores = machine.physical_cores()
+    cpus = [cpu for core in cores for cpu in core]
+    assert sorted(cpus) == sorted(machine.usable_cpus())
+    facts = machine.describe()
+    assert facts.logical_cpus >= 1
+    assert os.uname().nodename not in facts.model_dump_json().split('"')
+    before = machine.read_accounts()
+    until(lambda: machine.read_accounts().total > before.total, "time passes")
+    spent = machine.read_accounts() - before
+    assert min(spent.busy, spent.idle, spent.stolen) >= 0
+    assert spent.busy + spent.idle + spent.stolen == pytest.approx(spent.total)
+
+
+def test_confining_and_back() -> None:
+    before = machine.usable_cpus()
+    try:
+        machine.confine([min(before)])
+        assert machine.usable_cpus() == {min(before)}
+        machine.confine([])
+        assert machine.usable_cpus() == {min(before)}
+    finally:
+        machine.confine(before)

@@ -1,0 +1,82 @@
+"""Each threshold is passed at its limit and broken above it, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runners.record import Connections, GeneratorHealth, Measurement, Usage
+from runners.validity import THRESHOLDS, reasons_against
+from tests.runners.documents import failed, measurement, messages
+
+
+def usage(cpu_percent: float) -> Usage:
+    return Usage(cpu_s=1.0, cpu_percent=cpu_percent)
+
+
+def with_health(**changes: float) -> Measurement:
+    health = GeneratorHealth(shards=1, cpu_percent=10.0, working_percent=10.0).model_copy(update=changes)
+    return measurement().model_copy(update={"generator": health, "offered_per_s": None, "server": usage(100.0)})
+
+
+def with_figures(**changes: Any) -> Measurement:
+    return with_health().model_copy(update=changes)
+
+
+CASES = [
+    ("send lag p99", with_health(send_lag_p99_ms=1.0), with_health(send_lag_p99_ms=1.01)),
+    ("generator working time", with_health(working_percent=85.0), with_health(working_percent=85.1)),
+    (
+        "messages not offered",
+        with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(995, 995)),
+        with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(994, 994)),
+    ),
+    (
+        "server core left unused in the closed loop",
+        with_figures(server=usage(80.0), broker=usage(10.0)),
+        with_figures(server=usage(80.0), broker=usage(9.9)),
+    ),
+    (
+        "CPU used by other processes",
+        with_health(foreign_cpu_percent=10.0),
+        with_health(foreign_cpu_percent=10.1),
+    ),
+    ("CPU steal", with_health(steal_percent=1.0), with_health(steal_percent=1.1)),
+    (
+        "connections not established",
+        with_figures(connections=Connections(planned=10, established=10, closed_early=0)),
+        with_figures(connections=Connections(planned=10, established=9, closed_early=0)),
+    ),
+    (
+        "connections closed by the server",
+        with_figures(connections=Connections(planned=10, established=10, closed_early=0)),
+        with_figures(connections=Connections(planned=10, established=10, closed_early=1)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "good", "bad"), CASES, ids=[case[0] for case in CASES])
+def test_each_threshold(name: str, good: Measurement, bad: Measurement) -> None:
+    assert reasons_against(good) == []
+    (reason,) = reasons_against(bad)
+    assert reason.startswith(name)
+    assert "limit" in reason
+    assert reason == reason.strip()
+    assert "  " not in reason
+    assert " ," not in reason
+
+
+def test_every_threshold_is_tested_and_says_why() -> None:
+    assert sorted(rule.name for rule in THRESHOLDS) == sorted(name for name, _, _ in CASES)
+    assert all(rule.why.endswith(".") for rule in THRESHOLDS)
+
+
+def test_the_reference_may_keep_the_generator_busy_and_nothing_else() -> None:
+    busy = with_health(working_percent=99.0).model_copy(update={"server": usage(50.0)})
+    assert reasons_against(busy, of_reference=True) == []
+    assert reasons_against(with_health(steal_percent=5.0), of_reference=True)
+
+
+def test_where_there_is_no_figure_nothing_is_broken() -> None:
+    assert reasons_against(failed()) == []
