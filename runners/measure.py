@@ -75,7 +75,10 @@ def measure(cell: Cell, conditions: Conditions) -> Outcome:
         with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
             return _measure(cell, conditions, blank, Path(logs))
     except _FailedError as error:
-        return Outcome(_with(blank, failure=error.failure), {})
+        failure = error.failure
+    except OSError as error:
+        failure = Failure(stage="start", reason=_brief(f"this machine refused something: {error}"))
+    return Outcome(_with(blank, failure=failure), {})
 
 
 def now() -> str:
@@ -258,7 +261,7 @@ def figures(result: load.LoadResult, case: Case, profile: Profile) -> dict[str, 
             corrupted=ledger.corrupted,
         ),
         "errors": result.errors,
-        "censored": result.total(lambda sample: sample.censored) if case.mode == "open" else None,
+        "censored": result.total(lambda sample: sample.censored),
         "latency_ms": percentiles["latency"],
         "latency_from_send_ms": percentiles.get("latency_from_send"),
         "connect_ms": percentiles["connect"],

@@ -178,7 +178,7 @@ async def _phase(job: Job, connections: list[Connection], duration_s: float, at_
     for connection in connections:
         if isinstance(connection, ClosedLoopConnection):
             connection.conclude()
-        elif isinstance(connection, OpenLoopConnection):
+        if isinstance(connection, (ClosedLoopConnection, OpenLoopConnection)):
             phase.censored += connection.censor(cutoff)
         phase.ledger += connection.ledger.settle(alive=connection.alive, overdue_ns=overdue)
     if job.mode == "closed":
@@ -193,8 +193,9 @@ async def _closed_loop(job: Job, connections: list[ClosedLoopConnection], durati
     next_second = phase.started_ns + _SECOND_NS
     while (now := clock_ns()) < deadline:
         if now >= next_second:
-            phase.marks.append(len(phase.recorder.latency))
-            next_second += _SECOND_NS
+            while now >= next_second:
+                phase.marks.append(len(phase.recorder.latency))
+                next_second += _SECOND_NS
             for connection in connections:
                 connection.give_up(now - int(job.answer_timeout_s * _SECOND_NS))
         await asyncio.sleep(min(_TICK_S, (deadline - now) / _SECOND_NS))
@@ -233,7 +234,7 @@ async def _open_loop(job: Job, connections: list[OpenLoopConnection], duration_s
             now = clock_ns()
             recorder.worked = True
         last = now
-        if now >= next_second:
+        while now >= next_second:
             phase.marks.append(len(recorder.latency))
             next_second += _SECOND_NS
         if now < end or position < total:
