@@ -52,6 +52,8 @@ QUIET_S = 0.2
 GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "[]", b"\x00\xff\xfe")
 GOODBYE_S = 0.5
 """How long a polling client waits for its last poll to end; closing its HTTP session ends it then."""
+DASHBOARD = "dashboard"
+"""The Socket.IO room that snapshots are pushed to."""
 REACTION_S = 0.5
 """How long a bad message may go unanswered before we call the server silent, which it may be."""
 
@@ -458,8 +460,11 @@ class _SocketIoApp:
             await _within(self.timeout_s, peer.join(room), "an acknowledgement of 'join'")
             yield peer
 
-    def viewer(self) -> AbstractAsyncContextManager[_Viewer]:
-        return self._connect()
+    @asynccontextmanager
+    async def viewer(self) -> AsyncIterator[_Viewer]:
+        async with self._connect() as peer:
+            await _within(self.timeout_s, peer.join(DASHBOARD), "an acknowledgement of 'join'")
+            yield peer
 
     async def close_cleanly(self) -> str:
         """Disconnect; then the server must know the session no more, which it says by status 400."""

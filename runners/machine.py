@@ -143,26 +143,7 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
     return CoreShare(server, generator, list(spare), note)
 
 
-@dataclass(frozen=True)
-class Accounts:
-    """CPU seconds since the machine started, over all its CPUs."""
-
-    total: float
-    idle: float
-    stolen: float
-    """Taken away by the hypervisor."""
-
-    def __sub__(self, earlier: Accounts) -> Accounts:
-        return Accounts(self.total - earlier.total, self.idle - earlier.idle, self.stolen - earlier.stolen)
-
-    @property
-    def busy(self) -> float:
-        return self.total - self.idle - self.stolen
-
-
-def read_accounts() -> Accounts:
-    """The kernel's accounts at this moment."""
+def read_steal() -> tuple[float, float]:
+    """Seconds of CPU the hypervisor took away since the start, and all seconds accounted, over all CPUs."""
     times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    # Guest time is contained in user time already.
-    return Accounts(sum(times[:8]), idle, getattr(times, "steal", 0.0))
+    return getattr(times, "steal", 0.0), sum(times[:8])

@@ -183,7 +183,6 @@ def _load(
             watch.abandon()
     answered = result.total(lambda sample: sample.answered_in_window)
     usages = {name: watch.usage(answered) for name, watch in watches.items()}
-    ours_s = result.total(lambda sample: sample.cpu_ns) / 1e9 + sum(usage.cpu_s for usage in usages.values() if usage)
     measurement = _with(
         blank,
         **figures(result, cell.case, conditions.profile),
@@ -191,7 +190,7 @@ def _load(
         generator=generator_health(
             result,
             steal_percent=surroundings.steal_percent,
-            foreign_percent=surroundings.foreign_percent(ours_s, result.window_s),
+            foreign_percent=surroundings.foreign_percent,
         ),
     )
     reasons = validity.reasons_against(measurement, of_reference=cell.framework.reference)
@@ -208,31 +207,25 @@ class _Surroundings:
     """What else happened on the machine in the window."""
 
     def __init__(self) -> None:
-        self._first: tuple[machine.Accounts, float] | None = None
-        self._spent: tuple[machine.Accounts, float] | None = None
+        self._steal: tuple[float, float] | None = None
+        self._others: dict[int, int] = {}
+        self.steal_percent: float | None = None
+        """Share of all CPU time that the hypervisor gave to others."""
+        self.foreign_percent: float | None = None
+        """CPU that neither the measured nor the measuring processes used, in percent of one CPU."""
 
     def begin(self) -> None:
-        self._first = machine.read_accounts(), time.process_time()
+        self._began_ns = time.perf_counter_ns()
+        self._others = resources.read_others()
+        self._steal = machine.read_steal()
 
     def end(self) -> None:
-        if self._first is not None:
-            before, own_before = self._first
-            self._spent = machine.read_accounts() - before, time.process_time() - own_before
-
-    @property
-    def steal_percent(self) -> float | None:
-        """Share of all CPU time that the hypervisor gave to others."""
-        if self._spent is None or not self._spent[0].total:
-            return None
-        accounts, _ = self._spent
-        return round(100 * accounts.stolen / accounts.total, 3)
-
-    def foreign_percent(self, ours_s: float, window_s: float) -> float | None:
-        """CPU that neither the measured nor the measuring processes used, in percent of one CPU."""
-        if self._spent is None:
-            return None
-        accounts, harness_s = self._spent
-        return round(max(0.0, 100 * (accounts.busy - harness_s - ours_s) / window_s), 2)
+        if self._steal is None:
+            return
+        spent_ns = sum(max(0, used - self._others.get(pid, 0)) for pid, used in resources.read_others().items())
+        self.foreign_percent = round(100 * spent_ns / (time.perf_counter_ns() - self._began_ns), 2)
+        stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))
+        self.steal_percent = round(100 * stolen / total, 3) if total else None
 
 
 def figures(result: load.LoadResult, case: Case, profile: Profile) -> dict[str, object]:

@@ -84,9 +84,10 @@ THRESHOLDS = (
     ),
     Threshold(
         "CPU used by other processes",
-        10.0,
+        5.0,
         "% of a core",
-        "The machine was not quiet: what other processes used was taken from the server or the generator.",
+        "The machine was not quiet: what other processes used was taken from the server or the generator. A quiet"
+        " machine shows about one percent.",
         lambda m: m.generator.foreign_cpu_percent if m.generator else None,
     ),
     Threshold(

@@ -69,6 +69,8 @@ class Connection(WSListener):
                 max_frame_size=64 * 1024 * 1024,
             )
             await self._ready
+        if self.codec.greeting is not None and self.transport is not None:
+            self.transport.send(_TEXT, self.codec.greeting)
 
     def close(self) -> None:
         """Say goodbye and cut the connection."""
@@ -190,6 +192,9 @@ class ClosedLoopConnection(Connection):
     def on_message(self, data: bytes, received: int) -> None:
         """Anything but the next answer in one frame: late, twice, changed, foreign or in fragments."""
         answer = self.codec.parse(data)
+        if not answer.asked:
+            self.recorder.count_error("unasked-event")
+            return
         ledger = self.ledger
         if self._outstanding and answer.sequence in (self._sequence, -1):
             # One message was waiting and this came: even if unreadable, it can only be meant for that one.
@@ -267,6 +272,9 @@ class OpenLoopConnection(Connection):
         recorder = self.recorder
         recorder.worked = True
         answer = self.codec.parse(data)
+        if not answer.asked:
+            recorder.count_error("unasked-event")
+            return
         if answer.push >= 0:
             recorder.push_client.append(self.client)
             recorder.push_number.append(answer.push)

@@ -30,13 +30,21 @@ class Answer(NamedTuple):
     sequence: int = -1
     push: int = -1
     intact: bool = True
+    asked: bool = True
+    """False: an event that the server sends of its own accord and that this load does not wait for."""
 
 
 NOT_OURS = Answer(intact=False)
+UNASKED = Answer(asked=False)
 
 
 class Codec(Protocol):
-    """One connection's requests, and what their answers mean."""
+    """One connection's requests, and what their answers mean.
+
+    ``greeting`` is sent once, as soon as the connection is ready.
+    """
+
+    greeting: bytes | None
 
     def request(self, sequence: int) -> bytes | bytearray:
         """The frame's payload; valid until the next call."""
@@ -108,10 +116,13 @@ class EchoCodec:
     ``question`` and ``answer`` are the current request and its answer to the byte, patched in place.
     """
 
+    greeting: bytes | None = None
+
     def __init__(self, client: int, payload_bytes: int, protocol: WireProtocol) -> None:
         # Letters only: eight zeros mark the sequence number, and JSON must not need to escape.
         filler = "".join(random.Random(client).choices(string.ascii_letters, k=payload_bytes))
         payload = f"{client + 1:08d}.{0:08d}.{filler}"[:payload_bytes].encode("ascii")
+        self._protocol = protocol
         if protocol == "websocket":
             templates: tuple[_Template, ...] = (_Template(payload),)
         else:
@@ -144,8 +155,10 @@ class EchoCodec:
             if sequence >= 0:
                 return Answer(sequence)
         # Something of ours came back changed: say which message it was, if that can still be read.
-        found = self._sequence_of.search(data)
-        return Answer(int(found[1]), intact=False) if found else NOT_OURS
+        if found := self._sequence_of.search(data):
+            return Answer(int(found[1]), intact=False)
+        is_other_event = self._protocol == "socket.io" and data.startswith(_EVENT) and b'"echo"' not in data[:20]
+        return UNASKED if is_other_event else NOT_OURS
 
 
 class DashboardCodec:
@@ -154,6 +167,7 @@ class DashboardCodec:
     def __init__(self, client: int, protocol: WireProtocol) -> None:
         self._client = client
         self._protocol = protocol
+        self.greeting = b'42["join","dashboard"]' if protocol == "socket.io" else None
         self._panel = f"panel-{client % PANELS:02d}"
 
     def request(self, sequence: int) -> bytes:

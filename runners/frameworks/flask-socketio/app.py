@@ -70,7 +70,7 @@ def push_snapshots() -> None:
         seq += 1
         with panels_lock:
             snapshot = {name: dict(panel) for name, panel in panels.items()}
-        socketio.emit("snapshot", {"seq": seq, "panels": snapshot})
+        socketio.emit("snapshot", {"seq": seq, "panels": snapshot}, to="dashboard")
 
 
 if __name__ == "__main__":

@@ -46,8 +46,10 @@ def test_a_bad_update_is_answered_with_an_error(garbage: Any) -> None:
     assert connect().emit("update", garbage, callback=True) == {"error": "not a panel update"}
 
 
-def test_snapshots_are_pushed_to_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
-    clients = [connect(), connect()]
+def test_snapshots_are_pushed_to_the_dashboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients, elsewhere = [connect(), connect()], connect()
+    for client in clients:
+        client.emit("join", "dashboard", callback=True)
     clients[0].emit("update", {"panel": "pushed", "value": 1.5, "client": 1, "seq": 1}, callback=True)
     waits = iter([1.0, 0.75])
     now = 100.0
@@ -68,3 +70,4 @@ def test_snapshots_are_pushed_to_everyone(monkeypatch: pytest.MonkeyPatch) -> No
         snapshots = [event["args"][0] for event in client.get_received() if event["name"] == "snapshot"]
         assert [snapshot["seq"] for snapshot in snapshots] == [1, 2]
         assert snapshots[0]["panels"]["pushed"] == {"value": 1.5, "updates": 1}
+    assert not elsewhere.get_received()
