@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from generator.build import Paths, build
+from generator.comparison import Change, changes, unlike
+from generator.dataset import load_single
 from generator.serving import serve
 from runners import campaign, catalog, workloads
 from runners.cli import app, measure_and_report
-from runners.console import say
-from runners.record import RtsiteError
+from runners.console import print_json, print_table, say
+from runners.record import NothingToDoError, RegressionError, RtsiteError, UsageError
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +57,70 @@ def serve_site(
     serve(Paths.of_checkout(ROOT, results=results), port, say)
 
 
+@app.command("compare")
+def compare_runs(
+    base: Annotated[Path, typer.Argument(help="Folder of the earlier run.")],
+    head: Annotated[Path, typer.Argument(help="Folder of the later run.")],
+    force: Annotated[bool, typer.Option("--force", help="Compare runs of unlike machines or workloads too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Compare two runs: ratios with intervals, and what got better or worse. Exit code 5 if anything got worse.
+
+    Example: rtsite compare results/2026-11-21-first results/2026-11-28
+    """
+    first, second = load_single(base), load_single(head)
+    reasons = unlike(first, second)
+    if reasons and not force:
+        raise UsageError(f"these runs cannot be compared: {'; '.join(reasons)}. `--force` does it all the same")
+    for reason in reasons:
+        say(f"Warning: {reason}")
+    found = changes(first, second)
+    if not found:
+        raise NothingToDoError("these runs have no cell in common, so there is nothing to compare")
+    if as_json:
+        print_json({"unlike": reasons, "rows": [_change_json(change) for change in found]})
+    else:
+        print_table(
+            ["variant", "workload", "figure", "ratio", "95 % interval", "verdict"],
+            [_change_cells(change) for change in found],
+        )
+    worse = sum(change.verdict == "worse" for change in found)
+    if worse:
+        raise RegressionError(f"{worse} of {len(found)} figures got worse")
+
+
+def _change_json(change: Change) -> dict[str, object]:
+    ratio = change.ratio
+    interval = ratio.interval if ratio else None
+    return {
+        "framework": change.framework,
+        "variant": change.variant,
+        "workload": change.workload,
+        "parameters": change.parameters,
+        "metric": change.metric.key,
+        "better": change.metric.better,
+        "relative_to_reference": change.relative,
+        "ratio": ratio.value if ratio else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "verdict": change.verdict,
+    }
+
+
+def _change_cells(change: Change) -> list[str]:
+    ratio = change.ratio
+    interval = ratio.interval if ratio else None
+    mode = change.parameters.get("mode")
+    return [
+        f"{change.framework}/{change.variant}",
+        f"{change.workload} {mode}" if mode else change.workload,
+        f"{change.metric.title} ({change.metric.better} is better)",
+        f"{ratio.value:.3f}" if ratio else "",
+        f"{interval.low:.3f} to {interval.high:.3f}" if interval else "",
+        change.verdict,
+    ]
+
+
 @app.command()
 def quickstart(
     folder: Annotated[
@@ -75,7 +141,7 @@ def quickstart(
         workloads.choose_profile("quick"),
         seed=random.randrange(2**31),
     )
-    summary = measure_and_report(plan, home / "results", None)
+    summary = measure_and_report(lambda: campaign.Run.begin(plan, home / "results", None))
     if summary.failed == summary.measurements:
         raise RtsiteError(f"every measurement failed; the reasons stand in {summary.path}; `rtsite doctor` may help")
     page = build(Paths.of_checkout(ROOT, results=home / "results", out=home / "site"), say)

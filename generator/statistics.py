@@ -86,6 +86,38 @@ def paired_ratio(first: Mapping[Key, float], second: Mapping[Key, float]) -> Rat
     return Ratio(math.exp(mean), interval, p_value, len(pairs))
 
 
+def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
+    """The ratio of two geometric means of separate series, exp(m1 − m2), with Welch's interval and p-value.
+
+    Welch (1947), "The generalization of Student's problem when several different population variances are
+    involved", Biometrika 34(1-2), on logarithms. ``None`` where a series is empty or a value is not above
+    zero; without an interval where a series has fewer than two values.
+    """
+    if not first or not second or min(*first, *second) <= 0:
+        return None
+    logs = [[math.log(value) for value in series] for series in (first, second)]
+    means = [math.fsum(series) / len(series) for series in logs]
+    difference = means[0] - means[1]
+    rounds = min(len(first), len(second))
+    if rounds < 2:
+        return Ratio(math.exp(difference), None, None, rounds)
+    # Each series' share of the squared error, s² / n.
+    shares = [
+        math.fsum((value - mean) ** 2 for value in series) / (len(series) - 1) / len(series)
+        for series, mean in zip(logs, means, strict=True)
+    ]
+    error = math.sqrt(sum(shares))
+    if error <= 1e-15 * max(1.0, *map(abs, means)):
+        value = math.exp(difference)
+        return Ratio(value, Interval(value, value), 1.0 if abs(difference) <= 1e-12 else 0.0, rounds)
+    freedom = sum(shares) ** 2 / sum(share**2 / (len(series) - 1) for share, series in zip(shares, logs, strict=True))
+    half = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
+    p_value = float(2 * stdtr(freedom, -abs(difference) / error))
+    return Ratio(
+        math.exp(difference), Interval(math.exp(difference - half), math.exp(difference + half)), p_value, rounds
+    )
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values adjusted for being many: p(i) · (m − i + 1), made monotone and at most 1.
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from runners import broker, catalog, environment, machine, measure, revision
+from runners import broker, catalog, environment, machine, measure, revision, workloads
 from runners.catalog import Framework
 from runners.measure import Cell, Conditions, Outcome
 from runners.record import (
@@ -25,16 +25,34 @@ from runners.record import (
     Origin,
     RtsiteError,
     RunDocument,
+    Timeline,
     VariantFacts,
     cell_key,
+    load_framework,
+    load_run,
     save,
 )
 from runners.record import Cell as CellRecord
 from runners.workloads import Profile, Workload
 
 _GENERATOR_PACKAGES = ("picows", "uvloop", "hdrhistogram", "numpy")
+_SAME = (
+    "machine",
+    "pinning",
+    "rtsite_version",
+    "rtsite_commit",
+    "rtsite_modified",
+    "generator_packages",
+    "workloads",
+    "reference",
+)
+"""What must not have changed for a run to be continued."""
 OVERHEAD_S = 2.0
 """A measurement's time beside warm-up and window, before any was seen: start, readiness, drain, stop."""
+
+
+class ResumeError(RtsiteError):
+    """A run cannot be continued."""
 
 
 class SaveError(RtsiteError):
@@ -78,6 +96,11 @@ class Summary:
     failed: int = 0
     invalid: int = 0
 
+    def enter(self, measurement: Measurement) -> None:
+        self.measurements += 1
+        self.failed += measurement.failure is not None
+        self.invalid += measurement.failure is None and not measurement.valid
+
 
 def plan(frameworks: Sequence[Framework], workloads: Sequence[Workload], profile: Profile, seed: int) -> Plan:
     """All cells of the frameworks under the workloads, shuffled anew in each round by the seed.
@@ -116,16 +139,31 @@ class _CellBook:
 
     measurements: list[Measurement] = field(default_factory=list)
     merged: dict[str, Histogram] = field(default_factory=dict)
-    first_valid: Outcome | None = None
+    timeline: Timeline | None = None
+    """Of the first valid round."""
 
     def enter(self, outcome: Outcome) -> None:
         self.measurements.append(outcome.measurement)
         if not outcome.measurement.valid:
             return
-        self.first_valid = self.first_valid or outcome
+        self.timeline = self.timeline or outcome.timeline
         for name, histogram in outcome.histograms.items():
             known = self.merged.get(name)
             self.merged[name] = histogram if known is None else known.merge(histogram)
+
+    def has(self, round_number: int) -> bool:
+        return any(measurement.round == round_number for measurement in self.measurements)
+
+    def restore(self, record: CellRecord) -> None:
+        """Take over what an earlier invocation wrote."""
+        self.measurements = list(record.measurements)
+        self.timeline = record.timeline
+        distributions = {
+            "latency": record.latency,
+            "latency_from_send": record.latency_from_send,
+            "push_lateness": record.push_lateness,
+        }
+        self.merged = {name: Histogram.decode(known.histogram) for name, known in distributions.items() if known}
 
     def record(self, cell: Cell) -> CellRecord:
         distributions = {
@@ -143,34 +181,87 @@ class _CellBook:
             latency=distributions.get("latency"),
             latency_from_send=distributions.get("latency_from_send"),
             push_lateness=distributions.get("push_lateness"),
-            timeline=self.first_valid.timeline if self.first_valid else None,
+            timeline=self.timeline,
         )
 
 
 class Run:
     """One run on disk: ``run.yml`` and a file per framework below ``results/<campaign>/<run>/``."""
 
-    def __init__(self, plan: Plan, results: Path, campaign: str | None) -> None:
-        started = measure.now()
+    def __init__(self, plan: Plan, path: Path, document: RunDocument) -> None:
         self.plan = plan
-        self.campaign = campaign or f"local-{started[:10]}"
-        self.id, self.path = _fresh_folder(results / self.campaign, started)
-        self.summary = Summary(self.path)
+        self.path = path
+        self.id, self.campaign = document.id, document.campaign
+        self.summary = Summary(path)
+        self._document = document
         self._books = [_CellBook() for _ in plan.cells]
         self._cores = machine.physical_cores()
         self._variants: dict[str, list[VariantFacts]] = {}
+        self._known_variants: dict[str, list[VariantFacts]] = {}
+        """Of an interrupted run: what its files say was measured."""
         self._broker: BrokerFacts | None = None
-        self._document = self._describe(started)
+
+    @classmethod
+    def begin(cls, plan: Plan, results: Path, campaign: str | None) -> Run:
+        """A new run in a folder of its own; raises `SaveError`."""
+        started = measure.now()
+        campaign = campaign or f"local-{started[:10]}"
+        name, path = _fresh_folder(results / campaign, started)
+        return cls(plan, path, _describe(plan, name, campaign, started))
+
+    @classmethod
+    def resume(cls, path: Path, frameworks: Sequence[Framework]) -> Run:
+        """An interrupted run, to be continued by its own plan.
+
+        Raises `RecordError` where its files are broken, and `ResumeError` where it is finished or where
+        the machine, the measuring code or what it measures is no longer the same.
+        """
+        document = load_run(path / "run.yml")
+        if document.finished is not None:
+            raise ResumeError(f"{path}: this run is finished; there is nothing to resume")
+        plan = _plan_of(document, frameworks)
+        now = _describe(plan, document.id, document.campaign, document.started)
+        differing = [name for name in _SAME if getattr(now, name) != getattr(document, name)]
+        if differing:
+            told = "; ".join(f"{name}: {getattr(document, name)} then, {getattr(now, name)} now" for name in differing)
+            raise ResumeError(f"{path}: cannot be resumed, because something is no longer the same: {told[:1500]}")
+        run = cls(plan, path, document)
+        run._restore()
+        return run
+
+    def _restore(self) -> None:
+        """Fill the books from the framework files; raises `RecordError` or `ResumeError`."""
+        places = {key: index for index, key in enumerate(self._document.cells)}
+        for framework in {cell.framework.slug: cell.framework for cell in self.plan.cells}.values():
+            file = self.path / f"{framework.slug}.yml"
+            if not file.exists():
+                continue
+            found = load_framework(file)
+            if found.framework.sources != framework.sources:
+                raise ResumeError(f"{framework.folder}: changed since {self.path} was begun; start a new run")
+            self._known_variants[framework.slug] = found.variants
+            for cell in found.cells:
+                book = self._books[places[cell_key(framework.slug, cell.variant, cell.workload, cell.parameters)]]
+                book.restore(cell)
+                for measurement in cell.measurements:
+                    self.summary.enter(measurement)
 
     def execute(self, observer: Observer) -> Summary:
-        """Measure everything; raises `SaveError`, and `KeyboardInterrupt` with all so far on disk."""
+        """Measure everything; raises `SaveError`, `ResumeError`, and
+        `KeyboardInterrupt` with all so far on disk.
+        """
         self._save(self._document, "run.yml")
         self._prepare(observer)
+        for slug, known in self._known_variants.items():
+            if known != self._variants[slug]:
+                raise ResumeError(f"{slug}: other packages are installed than when {self.path} was begun")
         home = machine.usable_cpus()
-        done = 0
+        done = self.summary.measurements
         try:
             for number, turn in enumerate(self.plan.order, start=1):
                 for position, index in enumerate(turn):
+                    if self._books[index].has(number):
+                        continue
                     cell = self.plan.cells[index]
                     observer.measuring(cell, number, done, self.plan)
                     cores = measure.cores_for(cell.case, self._cores)
@@ -186,36 +277,6 @@ class Run:
             machine.confine(sorted(home))
         self._save(self._document.model_copy(update={"finished": measure.now()}), "run.yml")
         return self.summary
-
-    def _describe(self, started: str) -> RunDocument:
-        cells = self.plan.cells
-        state = revision.describe()
-        most_cores = max(cell.case.server_cores for cell in cells)
-        workloads = {cell.workload.slug: cell.workload for cell in cells}
-        return RunDocument(
-            schema_version=1,
-            kind="run",
-            id=self.id,
-            campaign=self.campaign,
-            started=started,
-            profile=self.plan.profile.slug,
-            rounds=len(self.plan.order),
-            seed=self.plan.seed,
-            rtsite_version=version("rtsite"),
-            rtsite_commit=state.commit,
-            rtsite_modified=state.modified,
-            origin=Origin(kind="local"),
-            machine=machine.describe(),
-            pinning=machine.share_cores(most_cores, self._cores, pinnable=machine.can_pin()).pinning(),
-            generator_packages={name: version(name) for name in _GENERATOR_PACKAGES},
-            reference=next((cell.framework.slug for cell in cells if cell.framework.reference), None),
-            workloads=[workload.facts() for workload in workloads.values()],
-            cells=[
-                cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.case.parameters)
-                for cell in cells
-            ],
-            order=[list(turn) for turn in self.plan.order],
-        )
 
     def _prepare(self, observer: Observer) -> None:
         """Make the environments before anything is timed; what cannot be made fails again when measured."""
@@ -250,10 +311,7 @@ class Run:
                 self._broker = None
 
     def _enter(self, index: int, outcome: Outcome) -> None:
-        measurement = outcome.measurement
-        self.summary.measurements += 1
-        self.summary.failed += measurement.failure is not None
-        self.summary.invalid += measurement.failure is None and not measurement.valid
+        self.summary.enter(outcome.measurement)
         self._books[index].enter(outcome)
         self._write(self.plan.cells[index].framework)
 
@@ -308,6 +366,54 @@ class Run:
                 f"{self.path / name}: cannot be written: {error.strerror}; make room or choose another folder with"
                 " --results; what was measured before stands there, whole"
             ) from error
+
+
+def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument:
+    """The run's document as this machine and this checkout would begin it."""
+    cells = plan.cells
+    state = revision.describe()
+    most_cores = max(cell.case.server_cores for cell in cells)
+    asked = {cell.workload.slug: cell.workload for cell in cells}
+    return RunDocument(
+        schema_version=1,
+        kind="run",
+        id=name,
+        campaign=campaign,
+        started=started,
+        profile=plan.profile.slug,
+        rounds=len(plan.order),
+        seed=plan.seed,
+        rtsite_version=version("rtsite"),
+        rtsite_commit=state.commit,
+        rtsite_modified=state.modified,
+        origin=Origin(kind="local"),
+        machine=machine.describe(),
+        pinning=machine.share_cores(most_cores, machine.physical_cores(), pinnable=machine.can_pin()).pinning(),
+        generator_packages={name: version(name) for name in _GENERATOR_PACKAGES},
+        reference=next((cell.framework.slug for cell in cells if cell.framework.reference), None),
+        workloads=[workload.facts() for workload in asked.values()],
+        cells=[
+            cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.case.parameters) for cell in cells
+        ],
+        order=[list(turn) for turn in plan.order],
+    )
+
+
+def _plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
+    """The plan a run was begun with; raises `ResumeError` where a cell of it is no longer there."""
+    known = {
+        cell_key(framework.slug, variant.slug, workload.slug, case.parameters): Cell(framework, variant, workload, case)
+        for framework in frameworks
+        for variant in framework.variants
+        for workload in workloads.WORKLOADS.values()
+        for case in workload.cases
+    }
+    missing = [key for key in document.cells if key not in known]
+    if missing:
+        raise ResumeError(f"the cell {missing[0]!r} is not there any more; a folder outside needs --framework PATH")
+    profile = workloads.with_rounds(workloads.choose_profile(document.profile), rounds=document.rounds)
+    order = tuple(tuple(turn) for turn in document.order)
+    return Plan(tuple(known[key] for key in document.cells), order, profile, document.seed)
 
 
 def _fresh_folder(parent: Path, started: str) -> tuple[str, Path]:

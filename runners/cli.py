@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -326,23 +326,30 @@ def run(
     campaign_id: Annotated[
         str | None, typer.Option("--campaign", help="Folder to group runs in; the default is named by the day.")
     ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of an interrupted run to continue, by its own plan.", metavar="RUN")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure, and write the results.
 
     Example: rtsite run --framework fastapi --framework flask-socketio/gevent --workload echo --profile quick
     """
-    chosen = campaign.choose(framework or [])
-    summary = measure_and_report(
-        campaign.plan(
-            chosen,
+    if campaign_id is not None and not catalog.is_identifier(campaign_id):
+        raise UsageError(f"{campaign_id!r} is no campaign name: letters, digits, dots, dashes and underscores only")
+    if resume is not None:
+        if workload or rounds is not None or seed is not None or campaign_id is not None:
+            raise UsageError("--resume takes workloads, rounds, seed and campaign from the run itself; leave them out")
+        known = {known.slug: known for known in [*catalog.discover(), *catalog.choose(framework or [])]}
+        summary = measure_and_report(lambda: campaign.Run.resume(resume, list(known.values())))
+    else:
+        planned = campaign.plan(
+            campaign.choose(framework or []),
             workloads.choose(workload or []),
             workloads.with_rounds(workloads.choose_profile(profile), rounds=rounds),
             random.randrange(2**31) if seed is None else seed,
-        ),
-        results,
-        campaign_id,
-    )
+        )
+        summary = measure_and_report(lambda: campaign.Run.begin(planned, results, campaign_id))
     if as_json:
         print_json(
             {
@@ -356,15 +363,16 @@ def run(
         raise RtsiteError("every measurement failed; the reasons stand in the result files")
 
 
-def measure_and_report(plan: Plan, results: Path, campaign_id: str | None) -> campaign.Summary:
-    """Execute a plan with progress on stderr; Ctrl-C or SIGTERM ends it with everything so far on disk."""
-    if campaign_id is not None and not catalog.is_identifier(campaign_id):
-        raise UsageError(f"{campaign_id!r} is no campaign name: letters, digits, dots, dashes and underscores only")
-    execution = campaign.Run(plan, results, campaign_id)
-    minutes = plan.expected_s() / 60
-    say(f"{plan.measurements} measurements of {len(plan.cells)} cells, about {minutes:.0f} min, into {execution.path}")
-    with _terminated_like_interrupted(), _Display(plan) as display:
-        summary = execution.execute(display)
+def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
+    """Execute a run with progress on stderr; Ctrl-C or SIGTERM ends it with everything so far on disk."""
+    with machine.claimed("rtsite run"):
+        execution = make()
+        plan = execution.plan
+        left = plan.measurements - execution.summary.measurements
+        minutes = plan.expected_s() * left / plan.measurements / 60
+        say(f"{left} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {execution.path}")
+        with _terminated_like_interrupted(), _Display(plan) as display:
+            summary = execution.execute(display)
     say(f"{summary.measurements} measurements, {summary.failed} failed, {summary.invalid} invalid: {summary.path}")
     return summary
 
@@ -388,6 +396,7 @@ class _Display:
 
     def __init__(self, plan: Plan) -> None:
         self._started = time.monotonic()
+        self._first: int | None = None
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if console.is_interactive():
@@ -419,8 +428,8 @@ class _Display:
             say(f"{text} …")
 
     def measuring(self, cell: Cell, round_number: int, done: int, plan: Plan) -> None:
-        if done == 0:
-            self._started = time.monotonic()
+        if self._first is None:
+            self._first, self._started = done, time.monotonic()
         if self._bar is not None:
             self._bar.update(
                 self._task, description=f"round {round_number}  {_name(cell)}", left=self._left(done, plan)
@@ -435,10 +444,10 @@ class _Display:
             say(f"[{done}/{plan.measurements}] {line}; {self._left(done, plan)}")
 
     def _left(self, done: int, plan: Plan) -> str:
-        total = plan.expected_s()
-        if done:
-            total = (time.monotonic() - self._started) / done * plan.measurements
-        seconds = total * (1 - done / plan.measurements)
+        each = plan.expected_s() / plan.measurements
+        if self._first is not None and done > self._first:
+            each = (time.monotonic() - self._started) / (done - self._first)
+        seconds = each * (plan.measurements - done)
         return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
 
 
@@ -471,6 +480,7 @@ def load_command(
     rate: Annotated[
         float | None, typer.Option(min=0.001, help="Messages per second over all clients; without it: closed loop.")
     ] = None,
+    arrivals: Annotated[str, typer.Option(help="With --rate: steady, or poisson for independent users.")] = "steady",
     payload: Annotated[int, typer.Option(help="Bytes per message.")] = 64,
     shards: Annotated[int, typer.Option(min=1, help="Generator processes.")] = 1,
     as_json: JsonOption = False,
@@ -481,6 +491,8 @@ def load_command(
     """
     if protocol not in ("websocket", "socket.io"):
         raise catalog.unknown("protocol", protocol, ("websocket", "socket.io"))
+    if arrivals not in ("steady", "poisson"):
+        raise catalog.unknown("kind of arrivals", arrivals, ("steady", "poisson"))
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is no WebSocket address; it starts with ws:// or wss:// and names a host")
@@ -492,6 +504,7 @@ def load_command(
         warmup_s=warmup,
         rate_per_s=rate,
         payload_bytes=payload,
+        arrivals="poisson" if arrivals == "poisson" else "steady",
     )
     result = load.apply(job, shards=shards)
     report = load.report(result, open_loop=rate is not None)
@@ -526,7 +539,8 @@ def calibrate(
     cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
     if cores.note:
         say(f"Note: {cores.note}")
-    result = calibration.calibrate(cores, say, window_s=window)
+    with machine.claimed("rtsite calibrate"):
+        result = calibration.calibrate(cores, say, window_s=window)
     if as_json:
         print_json(result.to_json())
     else:

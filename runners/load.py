@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from runners.loadgen.job import MIN_PAYLOAD_BYTES, Job, Ledger, Protocol, Sample
+from runners.loadgen.job import MIN_PAYLOAD_BYTES, Arrivals, Job, Ledger, Protocol, Sample
 from runners.record import Histogram, Percentiles, RtsiteError
 from runners.workloads import Case, Profile, Workload
 
@@ -104,6 +104,7 @@ def echo_job(
     warmup_s: float,
     rate_per_s: float | None,
     payload_bytes: int,
+    arrivals: Arrivals = "steady",
 ) -> Job:
     """A job for anybody's echo server; raises `LoadError` where it makes no sense."""
     if payload_bytes < MIN_PAYLOAD_BYTES:
@@ -121,6 +122,7 @@ def echo_job(
         duration_s=duration_s,
         payload_bytes=payload_bytes,
         rate_per_s=rate_per_s or 0.0,
+        arrivals=arrivals,
     )
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import resource
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from runners.record import Machine, Pinning
+from runners.record import Machine, Pinning, RtsiteError
+
+
+class BusyError(RtsiteError):
+    """Another command measures on this machine."""
+
 
 _CPUS = Path("/sys/devices/system/cpu")
 
@@ -80,6 +88,34 @@ def usable_cpus() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(psutil.cpu_count() or 1))
+
+
+@contextmanager
+def claimed(purpose: str) -> Iterator[None]:
+    """Have the machine to oneself among rtsite's measuring commands; raises `BusyError` with who has it.
+
+    The claim is a lock on a file in the system's temporary folder, so it ends with its process.
+    """
+    path = Path(tempfile.gettempdir()) / "rtsite-measuring.lock"
+    try:
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise BusyError(f"{path}: cannot be locked: {error.strerror}; another user may be measuring here") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read(200).strip() or "another process"
+            raise BusyError(
+                f"this machine is measuring already: {holder}; two loads at once would measure each other."
+                " Wait for it, or end that process"
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"{purpose}, process {os.getpid()}")
+        file.flush()
+        yield
 
 
 def can_pin() -> bool:

@@ -152,5 +152,7 @@
   narrow.addEventListener("change", redraw);
   // Paper shows every chart, not only those that were scrolled to.
   addEventListener("beforeprint", () => document.querySelectorAll(".rt-plot:not([data-drawn])").forEach(draw));
-  document$.subscribe(enter);
+  /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
+  if (location.protocol === "file:") enter();
+  else document$.subscribe(enter);
 })();

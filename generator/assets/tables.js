@@ -42,5 +42,8 @@
     });
   }
 
-  document$.subscribe(() => document.querySelectorAll("table.rt-sortable").forEach(prepare));
+  const enter = () => document.querySelectorAll("table.rt-sortable").forEach(prepare);
+  /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
+  if (location.protocol === "file:") enter();
+  else document$.subscribe(enter);
 })();

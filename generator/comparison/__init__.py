@@ -1,5 +1,6 @@
 """From results to answers: tables of figures with their uncertainty, and verdicts by a stated rule."""
 
+from generator.comparison.changes import Change, changes, unlike
 from generator.comparison.metrics import METRICS, Metric, tail_of
 from generator.comparison.tables import Comparison, Figure, Row, Table, compare
 from generator.comparison.verdicts import (
@@ -16,6 +17,7 @@ from generator.comparison.verdicts import (
 __all__ = [
     "DIMENSIONS",
     "METRICS",
+    "Change",
     "Comparison",
     "Decision",
     "Dimension",
@@ -25,9 +27,11 @@ __all__ = [
     "PairVerdict",
     "Row",
     "Table",
+    "changes",
     "compare",
     "leaders",
     "pair_verdict",
     "tail_of",
     "undominated",
+    "unlike",
 ]

@@ -10,6 +10,7 @@ from runners.record import (
     Problem,
     RecordError,
     RunDocument,
+    UsageError,
     load_framework,
     load_run,
 )
@@ -73,6 +74,24 @@ class Dataset:
     def headline(self) -> Run | None:
         """The run whose figures the pages show."""
         return next(iter(self.published), None)
+
+
+def load_single(folder: Path) -> Run:
+    """The one run in a folder: the run's own, or its campaign's if there is no other in it.
+
+    Raises `UsageError` where there is none or a choice, `RecordError` with all problems of its files.
+    """
+    found = [folder / "run.yml"] if (folder / "run.yml").is_file() else sorted(folder.glob("*/run.yml"))
+    if len(found) != 1:
+        names = ", ".join(str(path.parent) for path in found)
+        raise UsageError(
+            f"{folder}: {f'holds several runs, name one: {names}' if found else 'holds no run.yml, so it is no run'}"
+        )
+    problems: list[Problem] = []
+    run = _load_run(found[0], problems)
+    if run is None:
+        raise RecordError(problems)
+    return run
 
 
 def load_results(folder: Path) -> Dataset:

@@ -21,15 +21,24 @@ class SourceError(RtsiteError):
 
 
 @dataclass(frozen=True)
+class Module:
+    """One Python file of an application."""
+
+    name: str
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Source:
-    """One folder under ``runners/frameworks/``; absent files are ``None``."""
+    """One folder under ``runners/frameworks/``."""
 
     slug: str
     title: str
-    app: str | None
-    app_sha256: str | None
+    modules: tuple[Module, ...]
+    """``app.py`` first, then the others by name, tests left out."""
     notes: str | None
-    """Markdown, ours, trusted."""
+    """Markdown, ours, trusted; ``None`` where there is none."""
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
@@ -45,17 +54,21 @@ def _load_source(project: Path) -> Source:
     folder = project.parent
     try:
         facts = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("rtsite", {})
-        app, notes = _bytes(folder / "app.py"), _bytes(folder / "notes.md")
+        notes = folder / "notes.md"
+        names = sorted(
+            (path.name for path in folder.glob("*.py") if not path.name.startswith("test_")),
+            key=lambda name: (name != "app.py", name),
+        )
         return Source(
             slug=folder.name,
             title=str(facts.get("title", folder.name)),
-            app=None if app is None else app.decode("utf-8"),
-            app_sha256=None if app is None else hashlib.sha256(app).hexdigest(),
-            notes=None if notes is None else notes.decode("utf-8"),
+            modules=tuple(_module(folder / name) for name in names),
+            notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"{folder} cannot be read: {error}; mend the file and build again") from None
 
 
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def _module(path: Path) -> Module:
+    content = path.read_bytes()
+    return Module(path.name, content.decode("utf-8"), hashlib.sha256(content).hexdigest())

@@ -59,6 +59,16 @@ class Site:
 
 
 @dataclass(frozen=True)
+class _Code:
+    """A module's code as it is now, and the digest it was measured with, if it was."""
+
+    name: str
+    html: Markup
+    measured_sha256: str | None
+    sha256: str
+
+
+@dataclass(frozen=True)
 class _Framework:
     """A framework as the pages know it: measured, or only a folder so far."""
 
@@ -76,12 +86,16 @@ class _Framework:
         return self.document is not None and self.document.framework.is_reference
 
     @property
-    def code(self) -> Markup | None:
-        return highlighted(self.source.app) if self.source and self.source.app else None
-
-    @property
-    def is_code_as_measured(self) -> bool:
-        return bool(self.document and self.source and self.document.framework.app_sha256 == self.source.app_sha256)
+    def code(self) -> list[_Code]:
+        """The modules of the application as highlighted HTML; empty where its folder is not in the checkout."""
+        if self.source is None:
+            return []
+        facts = self.document.framework if self.document else None
+        measured = {"app.py": facts.app_sha256, **facts.sources} if facts else {}
+        return [
+            _Code(module.name, highlighted(module.text), measured.get(module.name), module.sha256)
+            for module in self.source.modules
+        ]
 
 
 def make_site(dataset: Dataset, sources: Mapping[str, Source]) -> Site:
@@ -117,7 +131,7 @@ class _Maker:
             {"Compare": [pair_index.path, *_entries(pairs)]},
             {"Workloads": [workload_index.path, *_entries(workloads)]},
             {"Runs": [run_index.path, *_entries(runs)]},
-            {"Method": [{"Methodology": "methodology.md"}, {"Data": "data.md"}]},
+            {"Method": [{"Methodology": "methodology.md"}, {"Its changes": "method-log.md"}, {"Data": "data.md"}]},
         )
         pages = (
             home,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 Protocol = Literal["websocket", "socket.io"]
 Mode = Literal["closed", "open"]
 Exchange = Literal["echo", "dashboard"]
+Arrivals = Literal["steady", "poisson"]
 
 MIN_PAYLOAD_BYTES = 18
 """Client number, sequence number and their separators."""
@@ -32,6 +33,8 @@ class Job:
     payload_bytes: int = 64
     rate_per_s: float = 0.0
     """Open loop only."""
+    arrivals: Arrivals = "steady"
+    """Open loop: evenly spaced, or at random as those of many independent users."""
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0: it pushes nothing."""
     first_client: int = 0

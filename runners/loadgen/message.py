@@ -21,6 +21,7 @@ LAST_SEQUENCE = 99_999_999
 PANELS = 20
 
 _EVENT, _ACK = b"42", b"43"
+_EVENT_NAME = re.compile(rb'42\["([^"\\]+)"')
 _SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d{1,15})\b')
 
 
@@ -157,8 +158,8 @@ class EchoCodec:
         # Something of ours came back changed: say which message it was, if that can still be read.
         if found := self._sequence_of.search(data):
             return Answer(int(found[1]), intact=False)
-        is_other_event = self._protocol == "socket.io" and data.startswith(_EVENT) and b'"echo"' not in data[:20]
-        return UNASKED if is_other_event else NOT_OURS
+        event = _EVENT_NAME.match(data) if self._protocol == "socket.io" else None
+        return UNASKED if event and event[1] != b"echo" else NOT_OURS
 
 
 class DashboardCodec:

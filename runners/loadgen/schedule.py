@@ -30,3 +30,18 @@ def steady(connections: int, rate_per_s: float, duration_s: float, seed: int) ->
     who = np.tile(order, turns)
     within = due < duration_s * 1e9
     return Schedule(array("q", due[within].astype(np.int64).tobytes()), array("q", who[within].tobytes()))
+
+
+def poisson(connections: int, rate_per_s: float, duration_s: float, seed: int) -> Schedule:
+    """Messages come at random and independently, as those of many users do; each from a random connection.
+
+    The gaps of a Poisson process are exponential with mean 1 / rate.
+    """
+    chance = np.random.default_rng(seed)
+    expected = rate_per_s * duration_s
+    # Ten standard deviations more than expected always reach the end.
+    gaps_ns = chance.exponential(1e9 / rate_per_s, size=int(expected + 10 * np.sqrt(expected) + 10))
+    due = np.cumsum(gaps_ns)
+    due = due[due < duration_s * 1e9].astype(np.int64)
+    who = chance.integers(connections, size=due.size, dtype=np.int64)
+    return Schedule(array("q", due.tobytes()), array("q", who.tobytes()))

@@ -203,7 +203,8 @@ async def _closed_loop(job: Job, connections: list[ClosedLoopConnection], durati
 
 async def _open_loop(job: Job, connections: list[OpenLoopConnection], duration_s: float, phase: _Phase) -> None:
     """Spin through the loop rather than sleep: the kernel rounds timers up to a millisecond."""
-    plan = schedule.steady(len(connections), job.rate_per_s, duration_s, job.seed)
+    arrange = schedule.poisson if job.arrivals == "poisson" else schedule.steady
+    plan = arrange(len(connections), job.rate_per_s, duration_s, job.seed)
     due, who, total = plan.due_ns, plan.connection, len(plan.due_ns)
     for connection in connections:
         connection.begin(phase.recorder)

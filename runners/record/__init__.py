@@ -4,7 +4,7 @@ This package is the contract between measuring and publishing: the only part of 
 that ``generator`` imports.
 """
 
-from runners.record.errors import InvalidError, NothingToDoError, RtsiteError, UsageError
+from runners.record.errors import InvalidError, NothingToDoError, RegressionError, RtsiteError, UsageError
 from runners.record.histogram import Histogram, HistogramError
 from runners.record.schema import (
     SCHEMA_VERSION,
@@ -60,6 +60,7 @@ __all__ = [
     "Pinning",
     "Problem",
     "RecordError",
+    "RegressionError",
     "RtsiteError",
     "RunDocument",
     "Timeline",

@@ -6,7 +6,7 @@ from __future__ import annotations
 class RtsiteError(Exception):
     """An error whose text is one clear sentence for the user; the CLI prints it and exits.
 
-    ``exit_code``: 1 failure, 2 usage, 3 nothing to work on, 4 invalid results or broken contract.
+    ``exit_code``: 1 failure, 2 usage, 3 nothing to work on, 4 invalid results or broken contract, 5 regression.
     """
 
     exit_code = 1
@@ -28,3 +28,9 @@ class InvalidError(RtsiteError):
     """Results or an application break their contract."""
 
     exit_code = 4
+
+
+class RegressionError(RtsiteError):
+    """A comparison found something clearly worse than before."""
+
+    exit_code = 5

@@ -14,6 +14,7 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
+from runners.record.errors import InvalidError
 from runners.record.schema import Percentiles
 
 MIN_SAMPLES_BEYOND = 20
@@ -24,7 +25,7 @@ _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 _NS_PER_MS = 1e6
 
 
-class HistogramError(ValueError):
+class HistogramError(InvalidError):
     """The text is no HdrHistogram, or two histograms cannot be merged."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from runners.record.audit import audit
 from runners.record.errors import InvalidError
 from runners.record.schema import FrameworkDocument, RunDocument
 
@@ -86,12 +87,16 @@ def load_framework(path: Path) -> FrameworkDocument:
 
 
 def problems_in(path: Path) -> list[Problem]:
-    """Everything wrong with one result file, by its place; empty: nothing."""
+    """Everything wrong with one result file, by its place; empty: nothing. Contradictions count too."""
+    model: type[RunDocument | FrameworkDocument] = RunDocument if path.name == "run.yml" else FrameworkDocument
     try:
-        _load(path, RunDocument if path.name == "run.yml" else FrameworkDocument)
+        data, raw = _parse(path)
+        document = _validated(path, model, data, raw)
     except RecordError as error:
         return error.problems
-    return []
+    findings = list(audit(document))
+    root = yaml.compose(raw, Loader=_Loader) if findings else None
+    return [_located(path, root, finding.place, finding.message) for finding in findings]
 
 
 def save(document: RunDocument | FrameworkDocument, path: Path) -> None:
@@ -167,10 +172,14 @@ def _is_flat(items: Collection[Any]) -> bool:
 
 def _load(path: Path, model: type[DocumentType]) -> DocumentType:
     data, raw = _parse(path)
+    return _validated(path, model, data, raw)
+
+
+def _validated(path: Path, model: type[DocumentType], data: Any, raw: bytes) -> DocumentType:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise RecordError(list(_located(path, raw, error))) from None
+        raise RecordError(list(_invalidities(path, raw, error))) from None
 
 
 def _parse(path: Path) -> tuple[Any, bytes]:
@@ -218,24 +227,29 @@ def _refuse_unplain(path: Path, raw: bytes) -> None:
             raise RecordError([_problem_at(path, event.start_mark, message)])
 
 
-def _located(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:
+def _invalidities(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:
     """Each validation error at the line and column of the value it speaks of."""
     root = yaml.compose(raw, Loader=_Loader)
     for detail in error.errors(include_url=False):
-        node, place = root, ""
-        for step in detail["loc"]:
-            child = _child(node, step)
-            if child is None:
-                place = f"{place}.{step}" if isinstance(step, str) and place else place or str(step)
-                break
-            node = child
-            place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else str(step)
         found = detail["input"]
         shown = f", found {found!r:.60}" if isinstance(found, (str, int, float, bool)) else ""
         message = detail["msg"].removeprefix("Value error, ")
         hint = "; write it in quotes" if detail["type"] == "string_type" and shown else ""
-        mark = node.start_mark if node is not None else None
-        yield _problem_at(path, mark, f"{place or 'document'}: {message}{shown}{hint}")
+        yield _located(path, root, detail["loc"], f"{message}{shown}{hint}")
+
+
+def _located(path: Path, root: yaml.Node | None, steps: Iterable[str | int], message: str) -> Problem:
+    """A problem with the value that ``steps`` lead to, or with the nearest one above it that is there."""
+    node, place = root, ""
+    for step in steps:
+        child = _child(node, step)
+        if child is None:
+            place = f"{place}.{step}" if isinstance(step, str) and place else place or str(step)
+            break
+        node = child
+        place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else str(step)
+    mark = node.start_mark if node is not None else None
+    return _problem_at(path, mark, f"{place or 'document'}: {message}")
 
 
 def _problem_at(path: Path, mark: Any, message: str) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ PAGES = [
     "compare/django-channels-vs-flask-socketio.html",
     "runs/index.html",
     "methodology.html",
+    "method-log.html",
     "data.html",
 ]
 
@@ -95,6 +97,18 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(phone: Visit, path: s
     page = phone.open(path)
     phone.draw_all()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_a_site_opened_from_a_folder_draws_its_charts(browser: Browser, site: Path) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    visit = Visit(context, f"{site.as_uri()}/")
+    page = visit.open("performance.html")
+    assert visit.draw_all() > 0
+    assert page.locator(".rt-plot .main-svg").first.is_visible()
+    assert page.locator("table.rt-sortable th button").first.is_visible()
+    context.close()
+    assert not visit.refused
+    assert not visit.complaints
 
 
 def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit) -> None:

@@ -86,7 +86,8 @@ def test_a_source_is_read_as_text(tmp_path: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.rtsite]\ntitle = "Quick"\n')
     (folder / "app.py").write_text("raise SystemExit\n")
     source = load_sources(tmp_path)["quick"]
-    assert (source.title, source.app, source.notes) == ("Quick", "raise SystemExit\n", None)
+    assert (source.title, source.notes) == ("Quick", None)
+    assert [(module.name, module.text) for module in source.modules] == [("app.py", "raise SystemExit\n")]
 
 
 def test_a_broken_source_says_which(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.dataset import Dataset, Source, load_results
+from generator.dataset import Dataset, Module, Source, load_results
 from generator.pages import make_site
 from generator.pages.markup import Page
 from runners.validity import THRESHOLDS
@@ -16,8 +16,10 @@ from tests.generator import synthetic
 
 GOLDEN = Path(__file__).parent / "golden"
 SOURCES = {
-    "fastapi": Source("fastapi", "FastAPI", "print('<b>')\n", "0" * 64, "# FastAPI\n\nBuilt on *Starlette*.\n"),
-    "sanic": Source("sanic", "Sanic", None, None, None),
+    "fastapi": Source(
+        "fastapi", "FastAPI", (Module("app.py", "print('<b>')\n", "0" * 64),), "# FastAPI\n\nBuilt on *Starlette*.\n"
+    ),
+    "sanic": Source("sanic", "Sanic", (), None),
 }
 
 
@@ -84,16 +86,16 @@ def test_every_page_is_in_the_navigation_once(small: Dataset) -> None:
                 walk(value)
 
     walk(site.nav)
-    assert sorted(found) == sorted([*(page.path for page in site.pages), "methodology.md", "data.md"])
+    assert sorted(found) == sorted([*(page.path for page in site.pages), "methodology.md", "method-log.md", "data.md"])
 
 
 def test_code_that_differs_from_what_was_measured_is_marked(small: Dataset) -> None:
-    changed = SOURCES | {"fastapi": Source("fastapi", "FastAPI", "print()\n", "1" * 64, None)}
+    changed = SOURCES | {"fastapi": Source("fastapi", "FastAPI", (Module("app.py", "print()\n", "1" * 64),), None)}
 
     def text(sources: dict[str, Source]) -> str:
         return next(page.text() for page in make_site(small, sources).pages if page.path == "frameworks/fastapi.md")
 
-    assert "As measured" in text(SOURCES)
+    assert "as measured" in text(SOURCES)
     assert "measured another version" in text(changed)
     assert "is not in this checkout" in text({})
 

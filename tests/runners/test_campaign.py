@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import campaign, catalog, environment, server
+from runners import campaign, catalog, environment, machine, server, workloads
 from runners.measure import Cell
 from runners.record import (
     FrameworkDocument,
@@ -66,7 +66,7 @@ def finished(
         patch.setattr(server, "START_TIMEOUT_S", 2.5)
         mine = catalog.load(frameworks.make(folder / "mine", marker=marker))
         plan = campaign.plan([mine], [SMALL], BRIEF, seed=5)
-        return campaign.Run(plan, folder / "results", "tested").execute(observer), observer
+        return campaign.Run.begin(plan, folder / "results", "tested").execute(observer), observer
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_an_environment_that_cannot_be_made_is_a_failure(
     folder = frameworks.make(tmp_path / "unlocked", ["good"])
     (folder / "requirements.txt").write_text("websockets==17.4\n")
     plan = campaign.plan([catalog.load(folder)], [SMALL], BRIEF, seed=5)
-    summary = campaign.Run(plan, tmp_path, "tested").execute(Silent())
+    summary = campaign.Run.begin(plan, tmp_path, "tested").execute(Silent())
     failure = of(load_framework(summary.path / "unlocked.yml"), "good").failure
     assert failure is not None
     assert failure.stage == "environment"
@@ -153,7 +153,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_saved_stands(
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     plan = campaign.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
-    run = campaign.Run(plan, tmp_path, "tested")
+    run = campaign.Run.begin(plan, tmp_path, "tested")
 
     class Filling(Silent):
         def measured(self, cell: Cell, measurement: Measurement, done: int, plan: campaign.Plan) -> None:
@@ -172,7 +172,75 @@ def test_a_results_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) ->
     plan = campaign.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
     (tmp_path / "file").write_text("")
     with pytest.raises(RtsiteError, match="cannot be made: Not a directory; choose another folder"):
-        campaign.Run(plan, tmp_path / "file", "tested")
+        campaign.Run.begin(plan, tmp_path / "file", "tested")
+
+
+# Interrupted and taken up again
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> campaign.Run:
+    """A run of three rounds that was left after two measurements."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
+    monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
+    run = campaign.Run.begin(campaign.plan([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested")
+
+    class Impatient(Silent):
+        def measured(self, cell: Cell, measurement: Measurement, done: int, plan: campaign.Plan) -> None:
+            super().measured(cell, measurement, done, plan)
+            if done == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.execute(Impatient())
+    return run
+
+
+class Watching(Silent):
+    """Does not count from nought."""
+
+    def measuring(self, cell: Cell, round_number: int, done: int, plan: campaign.Plan) -> None:
+        assert done >= 2
+
+    def measured(self, cell: Cell, measurement: Measurement, done: int, plan: campaign.Plan) -> None:
+        self.outcomes.append(cell.variant.slug)
+
+
+def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: campaign.Run) -> None:
+    framework = interrupted.plan.cells[0].framework
+    resumed = campaign.Run.resume(interrupted.path, [framework])
+    assert resumed.plan == interrupted.plan
+    observer = Watching()
+    summary = resumed.execute(observer)
+    assert len(observer.outcomes) == 4
+    assert summary.measurements == 6
+    document = load_framework(interrupted.path / "mine.yml")
+    for cell in document.cells:
+        assert [measurement.round for measurement in cell.measurements] == [1, 2, 3]
+        valid = [one.latency_ms for one in cell.measurements if one.valid]
+        if cell.latency is not None:
+            assert cell.latency.percentiles_ms.count == sum(latency.count for latency in valid if latency)
+    assert load_run(interrupted.path / "run.yml").finished is not None
+    with pytest.raises(campaign.ResumeError, match="this run is finished"):
+        campaign.Run.resume(interrupted.path, [framework])
+
+
+def test_a_run_is_not_resumed_where_something_has_changed(
+    interrupted: campaign.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = interrupted.plan.cells[0].framework
+    with pytest.raises(campaign.ResumeError, match="is not there any more"):
+        campaign.Run.resume(interrupted.path, [])
+    elsewhere = machine.describe().model_copy(update={"cpu_model": "another"})
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "describe", lambda: elsewhere)
+        with pytest.raises(campaign.ResumeError, match="cpu_model='another'"):
+            campaign.Run.resume(interrupted.path, [framework])
+    (framework.folder / "app.py").write_text("changed = True\n")
+    with pytest.raises(campaign.ResumeError, match="changed since"):
+        campaign.Run.resume(interrupted.path, [framework])
 
 
 # Planning
@@ -216,4 +284,4 @@ def test_the_reference_is_always_there() -> None:
 
 def test_two_runs_in_one_second_have_folders_of_their_own(mine: catalog.Framework, tmp_path: Path) -> None:
     plan = campaign.plan([mine], [SMALL], BRIEF, 1)
-    assert len({campaign.Run(plan, tmp_path, "c").path for _ in range(3)}) == 3
+    assert len({campaign.Run.begin(plan, tmp_path, "c").path for _ in range(3)}) == 3

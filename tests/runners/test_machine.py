@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +77,12 @@ def test_confining_and_back() -> None:
         assert machine.usable_cpus() == {min(before)}
     finally:
         machine.confine(before)
+
+
+def test_two_loads_at_once_are_refused_with_who_is_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    told = rf"measuring already: the first run, process {os.getpid()}"
+    with machine.claimed("the first run"), pytest.raises(machine.BusyError, match=told), machine.claimed("the second"):
+        pass
+    with machine.claimed("the second"):
+        pass

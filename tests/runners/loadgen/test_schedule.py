@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.loadgen.schedule import steady
+from runners.loadgen.schedule import poisson, steady
 
 connections = st.integers(1, 200)
 rates = st.floats(1, 20_000)
@@ -51,3 +51,23 @@ def test_the_seed_decides_who_is_when() -> None:
 )
 def test_the_plan_of_our_workloads_is_exact(count: int, rate: float, duration: float, expected: int) -> None:
     assert len(steady(count, rate, duration, 0).due_ns) == expected
+
+
+@given(connections, rates, durations, seeds)
+@settings(deadline=None, max_examples=40)
+def test_random_arrivals_ascend_within_the_duration(count: int, rate: float, duration: float, seed: int) -> None:
+    plan = poisson(count, rate, duration, seed)
+    due = np.array(plan.due_ns, dtype=np.int64)
+    assert len(plan.connection) == len(due)
+    assert set(plan.connection) <= set(range(count))
+    assert (np.diff(due) >= 0).all()
+    if len(due):
+        assert due.min() >= 0
+        assert due.max() < duration * 1e9
+    assert plan == poisson(count, rate, duration, seed)
+
+
+def test_random_arrivals_come_at_the_rate_with_exponential_gaps() -> None:
+    gaps = np.diff(np.array(poisson(10, 10_000, 10, 1).due_ns)) / 1e9
+    assert gaps.mean() == pytest.approx(1e-4, rel=0.02)
+    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.02), "an exponential's deviation is its mean"

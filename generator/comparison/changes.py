@@ -1,0 +1,140 @@
+"""Two runs side by side: what got better or worse from the first to the second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from generator.comparison.metrics import METRICS, Metric
+from generator.comparison.tables import Comparison, Figure, Row, Table, compare
+from generator.comparison.verdicts import Outcome
+from generator.dataset import Parameters, Run
+from generator.statistics import Ratio, differing, unpaired_ratio
+
+_COST = METRICS["cpu_us_per_message"]
+"""Compared in every cell besides the deciding figures: the steadiest there is."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of one cell in both runs. ``ratio`` is the second run's over the first's.
+
+    ``verdict`` is told of the second run. ``relative``: both figures are ratios to the reference of the same
+    round, which takes out a machine that was faster on one of the days.
+    """
+
+    framework: str
+    variant: str
+    workload: str
+    parameters: Parameters
+    metric: Metric
+    ratio: Ratio | None
+    relative: bool
+    verdict: Outcome
+
+
+def unlike(base: Run, head: Run) -> list[str]:
+    """Why two runs cannot be compared, one sentence each; empty: they can."""
+    reasons = []
+    for name in ("cpu_model", "logical_cpus", "architecture", "kernel"):
+        first, second = (getattr(run.document.machine, name) for run in (base, head))
+        if first != second:
+            reasons.append(f"machine.{name} differs: {first} and {second}")
+    versions = [{workload.slug: workload.version for workload in run.document.workloads} for run in (base, head)]
+    reasons += [
+        f"workload {slug} has another version: {version} and {versions[1][slug]}"
+        for slug, version in versions[0].items()
+        if versions[1].get(slug, version) != version
+    ]
+    if base.document.pinning != head.document.pinning:
+        reasons.append("pinning differs: the sides had other CPUs")
+    return reasons
+
+
+def changes(base: Run, head: Run) -> tuple[Change, ...]:
+    """Every deciding figure, and the CPU time per message, of the cells that both runs have.
+
+    A change is ``better`` or ``worse`` only if it remains after Holm's correction over all figures compared;
+    ``unknown`` where one run has no valid round of it, or only one.
+    """
+    first, second = compare(base), compare(head)
+    pairs = [
+        (table, metric, row, other, *_series(metric, table, row, partner, other))
+        for table in first.tables
+        if (partner := _counterpart(second, table)) is not None
+        for row in table.rows
+        if (other := _same(partner, row)) is not None
+        for metric in _metrics(table)
+    ]
+    ratios = {
+        index: unpaired_ratio(after, before) if before and after else None
+        for index, (_, _, _, _, before, after, _) in enumerate(pairs)
+    }
+    apart = differing(ratios)
+    return tuple(
+        Change(
+            framework=row.framework.slug,
+            variant=row.variant.slug,
+            workload=table.workload.slug,
+            parameters=table.parameters,
+            metric=metric,
+            ratio=ratios[index],
+            relative=relative,
+            verdict=_verdict(metric, ratios[index], index in apart),
+        )
+        for index, (table, metric, row, _, _, _, relative) in enumerate(pairs)
+    )
+
+
+def _metrics(table: Table) -> Sequence[Metric]:
+    return (*table.deciding, *(() if _COST in table.deciding else (_COST,)))
+
+
+def _counterpart(comparison: Comparison, table: Table) -> Table | None:
+    return next(
+        (
+            other
+            for other in comparison.tables
+            if (other.workload.slug, other.parameters) == (table.workload.slug, table.parameters)
+        ),
+        None,
+    )
+
+
+def _same(table: Table, row: Row) -> Row | None:
+    return next((other for other in table.rows if other.key == row.key), None)
+
+
+def _series(
+    metric: Metric, table: Table, row: Row, partner: Table, other: Row
+) -> tuple[list[float], list[float], bool]:
+    """The rounds' values in both runs, as ratios to the reference where both runs have one."""
+    mine, theirs = _figure(row, metric), _figure(other, metric)
+    if mine is None or theirs is None:
+        return [], [], False
+    yardsticks = (_yardstick(table, metric), _yardstick(partner, metric))
+    if row.framework.is_reference or None in yardsticks:
+        return list(mine.rounds.values()), list(theirs.rounds.values()), False
+    before, after = (
+        [value / yardstick.rounds[number] for number, value in figure.rounds.items() if yardstick.rounds.get(number)]
+        for figure, yardstick in zip((mine, theirs), yardsticks, strict=True)
+        if yardstick is not None
+    )
+    return before, after, True
+
+
+def _yardstick(table: Table, metric: Metric) -> Figure | None:
+    reference = next((row for row in table.valid_rows if row.framework.is_reference), None)
+    return None if reference is None else _figure(reference, metric)
+
+
+def _figure(row: Row, metric: Metric) -> Figure | None:
+    return row.figures.get(metric.key) if row.status == "valid" else None
+
+
+def _verdict(metric: Metric, ratio: Ratio | None, differs: bool) -> Outcome:
+    if ratio is None or ratio.interval is None:
+        return "unknown"
+    if not differs:
+        return "same"
+    return "better" if metric.is_better(ratio.value, 1.0) else "worse"

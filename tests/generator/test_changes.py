@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator.comparison import Change, changes, unlike
+from generator.dataset import load_single
+from generator.statistics import unpaired_ratio
+from tests.generator import synthetic
+from tests.generator.test_cli import rtsite
+
+SLOWER = tuple(
+    replace(made, rate=made.rate * 0.8) if made.framework == "fastapi" else made for made in synthetic.VARIANTS
+)
+
+
+def _find(found: tuple[Change, ...], framework: str, metric: str, mode: str) -> Change:
+    return next(
+        change
+        for change in found
+        if (change.framework, change.metric.key, change.parameters.get("mode")) == (framework, metric, mode)
+    )
+
+
+def test_the_same_measured_twice_is_the_same(tmp_path: Path) -> None:
+    base = load_single(synthetic.write(tmp_path, run="a", rounds=7, seed=1))
+    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2))
+    assert unlike(base, head) == []
+    verdicts = {change.verdict for change in changes(base, head)}
+    assert verdicts <= {"same", "unknown"}
+
+
+def test_what_got_slower_is_worse_and_the_way_back_better(tmp_path: Path) -> None:
+    base = load_single(synthetic.write(tmp_path, run="a", rounds=7, seed=1))
+    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=SLOWER))
+    slower = _find(changes(base, head), "fastapi", "messages_per_s", "closed")
+    assert slower.verdict == "worse"
+    assert slower.relative
+    assert slower.ratio is not None
+    assert slower.ratio.value == pytest.approx(0.8, rel=0.05)
+    assert _find(changes(head, base), "fastapi", "messages_per_s", "closed").verdict == "better"
+
+
+def test_one_round_proves_nothing(tmp_path: Path) -> None:
+    base = load_single(synthetic.write(tmp_path, run="a", rounds=1, seed=1))
+    head = load_single(synthetic.write(tmp_path, run="b", rounds=1, seed=2, variants=SLOWER))
+    assert {change.verdict for change in changes(base, head)} == {"unknown"}
+
+
+def test_a_faster_machine_is_no_change_of_the_frameworks(tmp_path: Path) -> None:
+    faster = tuple(replace(made, rate=made.rate * 1.3) for made in synthetic.VARIANTS)
+    base = load_single(synthetic.write(tmp_path, run="a", rounds=7, seed=1))
+    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=faster))
+    assert _find(changes(base, head), "fastapi", "messages_per_s", "closed").verdict == "same"
+    assert _find(changes(base, head), "reference", "messages_per_s", "closed").verdict == "better"
+
+
+def test_the_command(tmp_path: Path) -> None:
+    base = synthetic.write(tmp_path, run="a", rounds=7, seed=1)
+    head = synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=SLOWER)
+    finished = rtsite("compare", base, head, "--json")
+    assert finished.returncode == 5
+    assert "got worse" in finished.stderr
+    report = json.loads(finished.stdout)
+    assert report["schema_version"] == 1
+    row = next(row for row in report["rows"] if row["framework"] == "fastapi" and row["metric"] == "messages_per_s")
+    assert row["low"] < row["ratio"] < row["high"] < 1
+    assert row["verdict"] == "worse"
+    assert rtsite("compare", base, base).returncode == 0
+
+
+def test_unlike_machines_are_refused_with_the_key_that_differs(tmp_path: Path) -> None:
+    base = synthetic.write(tmp_path, run="a", cpu="AMD EPYC 7B13")
+    head = synthetic.write(tmp_path, run="b", cpu="Intel Xeon", seed=2)
+    refused = rtsite("compare", base, head)
+    assert refused.returncode == 2
+    assert "machine.cpu_model differs: AMD EPYC 7B13 and Intel Xeon" in refused.stderr
+    assert rtsite("compare", base, head, "--force").returncode in (0, 5)
+    nowhere = rtsite("compare", base, tmp_path / "nowhere")
+    assert nowhere.returncode == 2
+    assert "holds no run.yml" in nowhere.stderr
+
+
+_SERIES = st.lists(st.floats(1e-3, 1e6), min_size=2, max_size=9)
+
+
+@given(_SERIES, _SERIES)
+def test_an_unpaired_ratio_turns_round(first: list[float], second: list[float]) -> None:
+    there, back = unpaired_ratio(first, second), unpaired_ratio(second, first)
+    assert there is not None
+    assert back is not None
+    assert there.value * back.value == pytest.approx(1)
+    assert there.interval is not None
+    assert there.interval.low <= there.value * (1 + 1e-9)
+    assert there.value <= there.interval.high * (1 + 1e-9)
