@@ -66,6 +66,8 @@ class _Description(_Described):
     interface: Text
     workloads: list[Slug]
     reference: bool = False
+    role: Literal["framework", "library"] = "framework"
+    """A library is measured and shown, but does not compete to be the answer."""
     variants: Annotated[list[Variant], Field(min_length=1)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -131,10 +131,11 @@ def pair_verdict(comparison: Comparison, first: str, second: str) -> PairVerdict
     return PairVerdict(first, second, decisions, "unknown")
 
 
-def leaders(comparison: Comparison) -> tuple[Leader, ...]:
-    """Per deciding figure the best variant and every variant tied with it."""
+def leaders(comparison: Comparison, competing: Collection[str]) -> tuple[Leader, ...]:
+    """Per deciding figure the best variant of the competing frameworks, and every variant tied with it."""
     found = []
-    for table in comparison.tables:
+    for whole in comparison.tables:
+        table = whole.only(competing)
         for metric in table.deciding:
             rows = [row for row in table.valid_rows if 0 in row.figures[metric.key].groups]
             rows = rows or _only_contender(table)

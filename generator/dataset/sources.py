@@ -39,6 +39,8 @@ class Source:
     """``app.py`` first, then the others by name, tests left out."""
     notes: str | None
     """Markdown, ours, trusted; ``None`` where there is none."""
+    is_library: bool = False
+    """A protocol library without a framework on top: measured to show what frameworks add."""
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
@@ -63,6 +65,7 @@ def _load_source(project: Path) -> Source:
             slug=folder.name,
             title=str(facts.get("title", folder.name)),
             modules=tuple(_module(folder / name) for name in names),
+            is_library=facts.get("role") == "library",
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

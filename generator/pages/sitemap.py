@@ -86,6 +86,11 @@ class _Framework:
         return self.document is not None and self.document.framework.is_reference
 
     @property
+    def competes(self) -> bool:
+        """Whether it can be the answer; the reference and bare libraries cannot."""
+        return not self.is_reference and not (self.source is not None and self.source.is_library)
+
+    @property
     def code(self) -> list[_Code]:
         """The modules of the application as highlighted HTML; empty where its folder is not in the checkout."""
         if self.source is None:
@@ -111,6 +116,7 @@ class _Maker:
         self._environment: Environment = make_environment()
         self._comparison = compare(dataset.headline) if dataset.headline else None
         self._frameworks = _frameworks(dataset.headline, sources)
+        self._competing = [framework.slug for framework in self._frameworks.values() if framework.competes]
         self._verdicts = _verdicts(self._comparison) if self._comparison else {}
 
     def site(self) -> Site:
@@ -170,12 +176,13 @@ class _Maker:
             dimensions=DIMENSIONS,
             leading=self._leading(),
             run=comparison.run if comparison else None,
-            leaders=leaders(comparison) if comparison else (),
+            leaders=leaders(comparison, self._competing) if comparison else (),
             chart=chart,
             workloads=comparison.run.document.workloads if comparison else (),
             frameworks=[framework for framework in self._frameworks.values() if not framework.is_reference],
             verdicts=self._verdicts,
             titles=self._titles(),
+            aside=self._aside(),
         )
         return Page(
             path,
@@ -204,7 +211,8 @@ class _Maker:
                     "performance.html",
                     dimension=dimension,
                     leading=self._leading(),
-                    leaders=leaders(comparison),
+                    leaders=leaders(comparison, self._competing),
+                    aside=self._aside(),
                     run=comparison.run,
                     titles=self._titles(),
                 ),
@@ -401,7 +409,13 @@ class _Maker:
         ]
 
     def _leading(self) -> tuple[str, ...]:
-        return tuple(self._frameworks[slug].title for slug in undominated(self._verdicts.values()))
+        """The titles of those that lose to no other framework."""
+        verdicts = [verdict for pair, verdict in self._verdicts.items() if set(pair) <= set(self._competing)]
+        return tuple(self._frameworks[slug].title for slug in undominated(verdicts))
+
+    def _aside(self) -> list[str]:
+        """The titles of what is measured but does not compete."""
+        return [item.title for item in self._frameworks.values() if item.document and not item.competes]
 
     def _titles(self) -> dict[str, str]:
         return {slug: framework.title for slug, framework in self._frameworks.items()}

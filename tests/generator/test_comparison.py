@@ -57,6 +57,11 @@ def test_variants_that_cannot_be_told_apart_share_a_group(comparison: Comparison
     assert set(groups["gevent"]).isdisjoint(groups["uvicorn-memory"])
 
 
+def test_what_does_not_compete_leads_nowhere(comparison: Comparison) -> None:
+    found = leaders(comparison, ["fastapi", "django-channels"])
+    assert {row.framework.slug for leader in found for row in leader.rows} <= {"fastapi", "django-channels"}
+
+
 def test_narrowing_keeps_ratios_and_makes_groups_anew(comparison: Comparison) -> None:
     narrowed = comparison.tables[0].only({"flask-socketio"})
     assert {row.framework.slug for row in narrowed.rows} == {"flask-socketio"}
@@ -74,7 +79,7 @@ def test_verdicts_follow_the_rule(comparison: Comparison) -> None:
 
 
 def test_the_reference_leads_nothing(comparison: Comparison) -> None:
-    found = leaders(comparison)
+    found = leaders(comparison, [item.document.framework.slug for item in comparison.frameworks])
     assert len(found) == 6
     assert not any(row.framework.is_reference for leader in found for row in leader.rows)
 
