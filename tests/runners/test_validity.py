@@ -39,8 +39,8 @@ CASES = [
     ),
     (
         "CPU used by other processes",
-        with_health(foreign_cpu_percent=10.0),
-        with_health(foreign_cpu_percent=10.1),
+        with_health(foreign_cpu_percent=5.0),
+        with_health(foreign_cpu_percent=5.1),
     ),
     ("CPU steal", with_health(steal_percent=1.0), with_health(steal_percent=1.1)),
     (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.loadgen.job import MIN_PAYLOAD_BYTES
-from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, NOT_OURS, Answer, DashboardCodec, EchoCodec
+from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, NOT_OURS, UNASKED, Answer, DashboardCodec, EchoCodec
 
 WireProtocol = Literal["websocket", "socket.io"]
 PROTOCOLS: tuple[WireProtocol, ...] = ("websocket", "socket.io")
@@ -161,9 +161,16 @@ def test_nothing_that_comes_in_raises(protocol: WireProtocol, data: bytes) -> No
         assert found.sequence < 0 or not found.intact
 
 
+def test_an_event_nobody_asked_for_is_no_answer() -> None:
+    codec = EchoCodec(4, 64, "socket.io")
+    assert codec.parse(b'42["snapshot",{"seq":1}]') == UNASKED
+    assert codec.parse(b'42["echo","something else"]') == NOT_OURS
+    assert EchoCodec(4, 64, "websocket").parse(b'42["snapshot",{"seq":1}]') == NOT_OURS
+
+
 @both
 @given(data=st.binary(max_size=80))
 @settings(deadline=None)
 def test_random_bytes_are_not_ours(protocol: WireProtocol, data: bytes) -> None:
-    assert EchoCodec(4, 64, protocol).parse(data) == NOT_OURS
+    assert EchoCodec(4, 64, protocol).parse(data) in (NOT_OURS, UNASKED)
     assert DashboardCodec(4, protocol).parse(data) == NOT_OURS
