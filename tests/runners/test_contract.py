@@ -203,7 +203,7 @@ class DropsWithoutWord(Honest):
 
 class _Rude(ServerConnection):
     def data_received(self, data: bytes) -> None:
-        if data[0] & 0x0F == 8:  # the opcode of a close frame
+        if data[0] == 0x88 and len(data) < 140:  # a close frame; what is larger is a part of a message
             self.transport.abort()
         else:
             super().data_received(data)
