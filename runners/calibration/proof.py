@@ -84,7 +84,7 @@ def calibrate(cores: CoreShare, say: Say, *, window_s: float = 4.0) -> Calibrati
         ceilings.append(_ceiling(_as_protocol(protocol), payload_bytes, cores, window_s))
     proofs = []
     for protocol in ("websocket", "socket.io"):
-        for name, prove in _PROOFS.items():
+        for name, prove in PROOFS.items():
             say(f"proof: {name}, {protocol} …")
             proofs.append(prove(name, _as_protocol(protocol), cores, window_s))
     return Calibration(ceilings, proofs)
@@ -190,7 +190,7 @@ def _honest(name: str, protocol: Protocol, cores: CoreShare, window_s: float) ->
     )
 
 
-def _counted(lie: str, truth_key: str, seen: Callable[[load.LoadResult], int], noun: str) -> Callable[..., Proof]:
+def counted(lie: str, truth_key: str, seen: Callable[[load.LoadResult], int], noun: str) -> Callable[..., Proof]:
     """The proof of a lie that is told every so often: as many are seen as were told."""
 
     def prove(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
@@ -262,16 +262,16 @@ def _stopped_generator(name: str, protocol: Protocol, cores: CoreShare, window_s
     )
 
 
-_PROOFS: dict[str, Callable[[str, Protocol, CoreShare, float], Proof]] = {
+PROOFS: dict[str, Callable[[str, Protocol, CoreShare, float], Proof]] = {
     "honest server": _honest,
     "delayed answers": _delay,
     "stalling server": _stall,
     "stopped generator": _stopped_generator,
-    "dropped messages": _counted(
+    "dropped messages": counted(
         "drop_every", "dropped", lambda result: result.ledger.lost + result.ledger.in_flight, "unanswered"
     ),
-    "duplicated messages": _counted("duplicate_every", "duplicated", lambda result: result.ledger.duplicated, "twice"),
-    "reordered messages": _counted("reorder_every", "reordered", lambda result: result.ledger.reordered, "overtaken"),
-    "corrupted messages": _counted("corrupt_every", "corrupted", lambda result: result.ledger.corrupted, "changed"),
-    "cut messages": _counted("cut_every", "cut", lambda result: result.ledger.corrupted, "cut"),
+    "duplicated messages": counted("duplicate_every", "duplicated", lambda result: result.ledger.duplicated, "twice"),
+    "reordered messages": counted("reorder_every", "reordered", lambda result: result.ledger.reordered, "overtaken"),
+    "corrupted messages": counted("corrupt_every", "corrupted", lambda result: result.ledger.corrupted, "changed"),
+    "cut messages": counted("cut_every", "cut", lambda result: result.ledger.corrupted, "cut"),
 }

@@ -99,9 +99,6 @@ class Sample:
     """Open loop: time in the window not spent waiting. Closed loop: equal to ``cpu_ns``."""
     packages: dict[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Sample:
         ledgers = {name: Ledger(**data[name]) for name in ("ledger", "warmup_ledger")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_jobs_and_samples_survive_the_pipe() -> None:
         answered_in_window=1, offered=1, censored=0, pushes=0, pushes_missed=0, errors={}, histograms={}, seconds=[],
         cpu_ns=1, working_ns=1,
     )  # fmt: skip
-    assert Sample.from_mapping(json.loads(sample.to_json())) == sample
+    assert Sample.from_mapping(json.loads(json.dumps(asdict(sample)))) == sample
 
 
 @pytest.mark.parametrize(
