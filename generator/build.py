@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator import engine, staging
-from generator.dataset import Dataset, load_results, load_sources
-from generator.pages import make_site
+from generator.dataset import Dataset, load_rates, load_results, load_sources
+from generator.pages import PROOF_MARKER, make_proof, make_site
 from runners.record import RtsiteError, UsageError
 
 MARKER = ".made-by-rtsite"
@@ -55,6 +55,11 @@ class Paths:
         return self.root / "runners" / "frameworks"
 
     @property
+    def rates(self) -> Path:
+        """What was found about the method itself; see `generator.dataset.rates`."""
+        return self.root / "benchmarks" / "power" / "rates.json"
+
+    @property
     def assets(self) -> Path:
         return Path(__file__).parent / "assets"
 
@@ -88,11 +93,18 @@ def stage_site(paths: Paths, say: Say) -> Dataset:
     for page in site.pages:
         files.add_text(page.path, page.text())
     files.add_tree(paths.written, "")
+    rates = load_rates(paths.rates)
+    files.fill("methodology.md", PROOF_MARKER, make_proof(rates))
+    if rates is not None:
+        files.add_file(paths.rates, "data/twins/rates.json")
+        files.add_tree(paths.rates.parent / "results", "data/twins")
     files.add_tree(paths.assets, "assets")
     for run in dataset.runs:
         files.add_file(run.path, f"data/{run.raw}")
         for result in run.frameworks:
             files.add_file(result.path, f"data/{result.raw}")
+            if result.flames is not None:
+                files.add_file(result.flames_path, f"data/{result.flames_raw}")
     written = files.write(paths.staged)
     engine.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")

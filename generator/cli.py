@@ -137,7 +137,7 @@ def quickstart(
     known = catalog.discover()
     plan = campaign.plan(
         campaign.with_reference(catalog.for_quickstart(known), known),
-        workloads.choose([]),
+        workloads.for_quickstart(),
         workloads.choose_profile("quick"),
         seed=random.randrange(2**31),
     )

@@ -33,6 +33,19 @@ class Files:
             if source.is_file() and not any(part.startswith(".") for part in relative.parts):
                 self._add((Path(prefix) / relative).as_posix(), source)
 
+    def fill(self, path: str, marker: str, text: str) -> None:
+        """Put ``text`` in the place of the one line of a file that holds ``marker`` and nothing else."""
+        content = self._contents.get(path)
+        if content is None:
+            return
+        lines = (content.read_text(encoding="utf-8") if isinstance(content, Path) else content).split("\n")
+        if lines.count(marker) != 1:
+            raise StagingError(
+                f"{path} holds the line {marker} {lines.count(marker)} times; what is made for it belongs in one place"
+            )
+        lines[lines.index(marker)] = text
+        self._contents[path] = "\n".join(lines)
+
     def write(self, folder: Path) -> int:
         """Bring ``folder`` to this state; returns how many files were written."""
         try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import platform
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +36,7 @@ from runners.record import (
 from runners.record import Cell as CellRecord
 from runners.workloads import Profile, Workload
 
-_GENERATOR_PACKAGES = ("picows", "uvloop", "hdrhistogram", "numpy")
+_GENERATOR_PACKAGES = ("hdrhistogram", "numba", "numpy", "websockets")
 _SAME = (
     "machine",
     "pinning",
@@ -70,11 +71,23 @@ class Plan:
 
     @property
     def measurements(self) -> int:
-        return len(self.cells) * len(self.order)
+        return sum(map(len, self.order))
 
-    def expected_s(self, overhead_s: float = OVERHEAD_S) -> float:
-        """How long all of it takes, environments not included."""
-        return self.measurements * (self.profile.warmup_s + self.profile.duration_s + overhead_s)
+    def expected_s(self, after: int = 0) -> float:
+        """How long it takes from the measurement with this number on, environments not included."""
+        cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
+        return sum(self.profile.expected_s(case, OVERHEAD_S) for case in cases[after:])
+
+    def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
+        """A round's cells in order, those that are measured together as one group."""
+        return [tuple(group) for _, group in groupby(turn, key=lambda index: _togetherness(self.cells[index], index))]
+
+
+def _togetherness(cell: Cell, index: int) -> Hashable:
+    """Equal for the cells that are measured together."""
+    if not cell.case.slice_s:
+        return index
+    return cell_key("", "", cell.workload.slug, cell.case.parameters)
 
 
 class Observer(Protocol):
@@ -82,7 +95,7 @@ class Observer(Protocol):
 
     def preparing(self, framework: Framework, variant: str) -> None: ...
 
-    def measuring(self, cell: Cell, round_number: int, done: int, plan: Plan) -> None: ...
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: Plan) -> None: ...
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None: ...
 
@@ -102,28 +115,33 @@ class Summary:
         self.invalid += measurement.failure is None and not measurement.valid
 
 
-def plan(frameworks: Sequence[Framework], workloads: Sequence[Workload], profile: Profile, seed: int) -> Plan:
+def plan(frameworks: Sequence[Framework], asked: Sequence[Workload], profile: Profile, seed: int) -> Plan:
     """All cells of the frameworks under the workloads, shuffled anew in each round by the seed.
 
-    Shuffling keeps a slow drift of the machine from always meeting the same cell. Raises
-    `NothingToDoError` where no framework implements any of the workloads.
+    Shuffling keeps a slow drift of the machine from always meeting the same cell; cells that are measured together
+    stay together. Raises `NothingToDoError` where no framework implements any of the workloads.
     """
     cells = tuple(
         Cell(framework, variant, workload, case)
         for framework in frameworks
         for variant in framework.variants
-        for workload in workloads
-        if workload.slug in framework.workloads
-        for case in workload.cases
+        for workload in asked
+        for case in workloads.cases_for(workload, framework.workloads)
     )
     if not cells:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
     shuffler = random.Random(seed)
     order = []
-    for _ in range(profile.rounds):
-        turn = list(range(len(cells)))
+    for number in range(1, profile.rounds + 1):
+        groups: dict[Hashable, list[int]] = {}
+        for index, cell in enumerate(cells):
+            if number <= profile.rounds_of(cell.case):
+                groups.setdefault(_togetherness(cell, index), []).append(index)
+        turn = list(groups.values())
         shuffler.shuffle(turn)
-        order.append(tuple(turn))
+        for group in turn:
+            shuffler.shuffle(group)
+        order.append(tuple(chain.from_iterable(turn)))
     return Plan(cells, tuple(order), profile, seed)
 
 
@@ -259,24 +277,39 @@ class Run:
         done = self.summary.measurements
         try:
             for number, turn in enumerate(self.plan.order, start=1):
-                for position, index in enumerate(turn):
-                    if self._books[index].has(number):
+                for group in self.plan.groups(turn):
+                    left = [index for index in group if not self._books[index].has(number)]
+                    if not left:
                         continue
-                    cell = self.plan.cells[index]
-                    observer.measuring(cell, number, done, self.plan)
-                    cores = measure.cores_for(cell.case, self._cores)
-                    machine.confine(cores.harness)
-                    seed = self.plan.seed + 1000 * number + index
-                    conditions = Conditions(self.plan.profile, cores, number, position, seed)
-                    outcome = measure.measure(cell, conditions)
-                    done += 1
-                    self._enter(index, outcome)
-                    observer.measured(cell, outcome.measurement, done, self.plan)
+                    cells = [self.plan.cells[index] for index in left]
+                    observer.measuring(cells, number, done, self.plan)
+                    outcomes = self._measure(self._with_company(left, group), number, turn)
+                    for index in left:
+                        self._enter(index, outcomes[index])
+                    for index, cell in zip(left, cells, strict=True):
+                        done += 1
+                        observer.measured(cell, outcomes[index].measurement, done, self.plan)
                 self._relate_to_ceiling(number)
         finally:
             machine.confine(sorted(home))
         self._save(self._document.model_copy(update={"finished": measure.now()}), "run.yml")
         return self.summary
+
+    def _with_company(self, left: list[int], group: Sequence[int]) -> list[int]:
+        """Those left of a group; where a run was cut off between saving them, not without the reference beside them."""
+        reference = [index for index in group if self.plan.cells[index].framework.reference]
+        return left if len(left) == len(group) else [*left, *(index for index in reference if index not in left)]
+
+    def _measure(self, indexes: Sequence[int], number: int, turn: Sequence[int]) -> dict[int, Outcome]:
+        """Measure these cells of the plan in this round."""
+        cells = [self.plan.cells[index] for index in indexes]
+        cores = measure.cores_for(cells[0].case, self._cores)
+        machine.confine(cores.harness)
+        conditions = [
+            Conditions(self.plan.profile, cores, number, turn.index(index), self.plan.seed + 1000 * number + index)
+            for index in indexes
+        ]
+        return dict(zip(indexes, measure.measure(cells, conditions), strict=True))
 
     def _prepare(self, observer: Observer) -> None:
         """Make the environments before anything is timed; what cannot be made fails again when measured."""
@@ -392,6 +425,11 @@ def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument
         generator_packages={name: version(name) for name in _GENERATOR_PACKAGES},
         reference=next((cell.framework.slug for cell in cells if cell.framework.reference), None),
         workloads=[workload.facts() for workload in asked.values()],
+        workload_rounds={
+            cell.workload.slug: rounds
+            for cell in cells
+            if (rounds := plan.profile.rounds_of(cell.case)) < plan.profile.rounds
+        },
         cells=[
             cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.case.parameters) for cell in cells
         ],

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +21,7 @@ from runners import (
     broker,
     calibration,
     campaign,
+    capacity,
     catalog,
     console,
     environment,
@@ -33,14 +34,18 @@ from runners import (
 from runners.campaign import Plan
 from runners.catalog import Framework
 from runners.console import print_json, print_table, say
+from runners.flame import record_missing
 from runners.measure import Cell
 from runners.record import (
+    FLAME_SUFFIX,
+    Flame,
     InvalidError,
     Measurement,
     NothingToDoError,
     RecordError,
     RtsiteError,
     UsageError,
+    load_framework,
     load_run,
     problems_in,
 )
@@ -63,7 +68,10 @@ FrameworkOption = Annotated[
     list[str] | None,
     typer.Option("--framework", "-f", help="A framework, framework/variant, or the path of a folder; repeatable."),
 ]
-WorkloadOption = Annotated[list[str] | None, typer.Option("--workload", "-w", help="A workload; repeatable.")]
+WorkloadOption = Annotated[
+    list[str] | None,
+    typer.Option("--workload", "-w", help="A workload, or a part of one, like echo/closed; repeatable."),
+]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder with result files.", show_default="results")]
 
 
@@ -329,6 +337,10 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(help="Folder of an interrupted run to continue, by its own plan.", metavar="RUN")
     ] = None,
+    flame: Annotated[
+        bool,
+        typer.Option("--flame", help="Then record, in a pass of its own, where each server spends its time."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure, and write the results.
@@ -341,7 +353,10 @@ def run(
         if workload or rounds is not None or seed is not None or campaign_id is not None:
             raise UsageError("--resume takes workloads, rounds, seed and campaign from the run itself; leave them out")
         known = {known.slug: known for known in [*catalog.discover(), *catalog.choose(framework or [])]}
-        summary = measure_and_report(lambda: campaign.Run.resume(resume, list(known.values())))
+        if flame and load_run(resume / "run.yml").finished is not None:
+            summary = _summary_of(resume)
+        else:
+            summary = measure_and_report(lambda: campaign.Run.resume(resume, list(known.values())))
     else:
         planned = campaign.plan(
             campaign.choose(framework or []),
@@ -349,16 +364,20 @@ def run(
             workloads.with_rounds(workloads.choose_profile(profile), rounds=rounds),
             random.randrange(2**31) if seed is None else seed,
         )
+        known = {cell.framework.slug: cell.framework for cell in planned.cells}
         summary = measure_and_report(lambda: campaign.Run.begin(planned, results, campaign_id))
+    flames = _record_flames(summary.path, list(known.values())) if flame else []
     if as_json:
-        print_json(
-            {
-                "run": str(summary.path),
-                "measurements": summary.measurements,
-                "failed": summary.failed,
-                "invalid": summary.invalid,
-            }
-        )
+        report: dict[str, Any] = {
+            "run": str(summary.path),
+            "measurements": summary.measurements,
+            "failed": summary.failed,
+            "invalid": summary.invalid,
+        }
+        if flame:
+            failed = sum(one.failure is not None for one in flames)
+            report["flames"] = {"recorded": len(flames) - failed, "failed": failed}
+        print_json(report)
     if summary.failed == summary.measurements:
         raise RtsiteError("every measurement failed; the reasons stand in the result files")
 
@@ -369,12 +388,29 @@ def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
         execution = make()
         plan = execution.plan
         left = plan.measurements - execution.summary.measurements
-        minutes = plan.expected_s() * left / plan.measurements / 60
+        minutes = plan.expected_s(after=execution.summary.measurements) / 60
         say(f"{left} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {execution.path}")
         with _terminated_like_interrupted(), _Display(plan) as display:
             summary = execution.execute(display)
     say(f"{summary.measurements} measurements, {summary.failed} failed, {summary.invalid} invalid: {summary.path}")
     return summary
+
+
+def _summary_of(run: Path) -> campaign.Summary:
+    """What a finished run came to, by its files."""
+    summary = campaign.Summary(run)
+    for path in sorted(run.glob("*.yml")):
+        if path.name != "run.yml" and not path.name.endswith(FLAME_SUFFIX):
+            for cell in load_framework(path).cells:
+                for measurement in cell.measurements:
+                    summary.enter(measurement)
+    return summary
+
+
+def _record_flames(run: Path, frameworks: list[Framework]) -> list[Flame]:
+    """The flame graphs that a run lacks; each is on disk before the next is begun."""
+    with machine.claimed("rtsite run --flame"), _terminated_like_interrupted():
+        return record_missing(run, frameworks, say)
 
 
 @contextmanager
@@ -427,12 +463,12 @@ class _Display:
         else:
             say(f"{text} …")
 
-    def measuring(self, cell: Cell, round_number: int, done: int, plan: Plan) -> None:
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: Plan) -> None:
         if self._first is None:
             self._first, self._started = done, time.monotonic()
         if self._bar is not None:
             self._bar.update(
-                self._task, description=f"round {round_number}  {_name(cell)}", left=self._left(done, plan)
+                self._task, description=f"round {round_number}  {_names(cells)}", left=self._left(done, plan)
             )
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None:
@@ -444,21 +480,32 @@ class _Display:
             say(f"[{done}/{plan.measurements}] {line}; {self._left(done, plan)}")
 
     def _left(self, done: int, plan: Plan) -> str:
-        each = plan.expected_s() / plan.measurements
+        """What is left by the plan, at the pace so far."""
+        seconds = plan.expected_s(after=done)
         if self._first is not None and done > self._first:
-            each = (time.monotonic() - self._started) / (done - self._first)
-        seconds = each * (plan.measurements - done)
+            seconds *= (time.monotonic() - self._started) / (plan.expected_s(after=self._first) - seconds)
         return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
 
 
 def _name(cell: Cell) -> str:
-    mode = f" {cell.case.mode}" if len(cell.workload.cases) > 1 else ""
+    kind = cell.case.parameters.get("search", cell.case.mode)
+    mode = f" {kind}" if len(cell.workload.cases) > 1 else ""
     return f"{cell.framework.slug}/{cell.variant.slug} {cell.workload.slug}{mode}"
+
+
+def _names(cells: Sequence[Cell]) -> str:
+    """The cell, or what the cells that are measured together have in common."""
+    if len(cells) == 1:
+        return _name(cells[0])
+    mode = f" {cells[0].case.mode}" if len(cells[0].workload.cases) > 1 else ""
+    return f"{len(cells)} servers in turn, {cells[0].workload.slug}{mode}"
 
 
 def _outcome(measurement: Measurement) -> str:
     if measurement.failure is not None:
         return f"FAILED at {measurement.failure.stage}: {measurement.failure.reason[:200]}"
+    if measurement.capacity is not None:
+        return capacity.describe(measurement.capacity)
     latency = measurement.latency_ms
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"]
     if latency is not None and latency.p50 is not None:

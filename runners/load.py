@@ -1,10 +1,15 @@
-"""Applies a load: splits it over shards, starts them, follows their events, merges their samples."""
+"""Applies a load: splits it over shards, starts them, tells them what to do, merges their samples."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
+import os
 import queue
+import select
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,12 +19,20 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from runners.loadgen.job import MIN_PAYLOAD_BYTES, Arrivals, Job, Ledger, Protocol, Sample
+from runners.loadgen.job import MIN_PAYLOAD_BYTES, Arrivals, Brief, Job, Ledger, Protocol, Sample
 from runners.record import Histogram, Percentiles, RtsiteError
 from runners.workloads import Case, Profile, Workload
 
 _SLACK_S = 20.0
 """Beyond the planned times before a shard is taken for hung."""
+_STARTING_S = 60.0
+"""The first shard on a machine compiles its kernel."""
+LONGEST_WARMUP = 3.0
+"""Times the planned warm-up, until a load that does not become steady is given up."""
+AGREEING = 0.1
+"""Two pieces of warm-up agree if their figures differ by no more than this share. The figure is the throughput in the
+closed loop and the median latency in the open one; a tenth is what a noisy machine varies from second to second."""
+PIECE_S = 1.0
 
 MAX_BUSY_PERCENT = 85.0
 """A generator that works more than this of its time limits a fast server: see the table in `validity`."""
@@ -66,12 +79,23 @@ class LoadResult:
         return max(100 * figure(sample) / sample.window_ns for sample in self.samples)
 
 
+@dataclass(frozen=True)
+class WarmUp:
+    """How long it took, whether its last two pieces agreed, and the throughput of the last one."""
+
+    seconds: float
+    settled: bool
+    messages_per_s: float
+
+
 @dataclass
 class Hooks:
     """What the starter wants to do as the load proceeds."""
 
     window_start: Callable[[], None] = lambda: None
     window_end: Callable[[], None] = lambda: None
+    each_second: Callable[[], None] = lambda: None
+    """Called about once per second while a slice is applied."""
     is_hopeless: Callable[[], bool] = lambda: False
     """Asked several times per second; true ends the load at once."""
     started: Callable[[list[int]], None] = lambda pids: None  # noqa: ARG005
@@ -148,105 +172,213 @@ def split(job: Job, shards: int, cpus: Sequence[int]) -> list[Job]:
 
 
 def apply(job: Job, *, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None) -> LoadResult:
-    """Run the job and wait for it; raises `LoadError`. No shard is left running, whatever happens."""
+    """Warm up, apply the whole load in one slice, and end; raises `LoadError`. No shard is left running."""
     hooks = hooks or Hooks()
-    jobs = split(job, shards, cpus)
-    running: list[_Shard] = []
-    try:
-        events: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
-        for index, part in enumerate(jobs):
-            running.append(_Shard(index, part, events))
-        hooks.started([shard.pid for shard in running])
-        samples = _follow(job, running, events, hooks)
-    finally:
-        for shard in running:
-            shard.stop()
-    return merge(samples)
+    with Load(min(shards, job.connections), cpus, hooks) as running:
+        running.connect(job)
+        running.warm_up()
+        hooks.window_start()
+        running.load(job.duration_s)
+        hooks.window_end()
+        return running.finish()
 
 
-def _follow(
-    job: Job, shards: list[_Shard], events: queue.SimpleQueue[tuple[int, dict[str, Any]]], hooks: Hooks
-) -> list[Sample]:
-    """Pass the shards' events on until each has given its sample."""
-    until = time.monotonic() + (
-        job.connect_timeout_s * (1 + job.connections / 32) + job.warmup_s + job.duration_s + 2 * job.drain_s + _SLACK_S
-    )
-    seen = {"connected": 0, "window_start": 0, "window_end": 0}
-    samples: dict[int, Sample] = {}
-    while len(samples) < len(shards):
+class Load:
+    """A load's shards, connected and applying slices of it as they are told. A context manager: leaving it ends them.
+
+    Entering it starts the shards, which takes a second, so that a server may start meanwhile. All methods raise
+    `LoadError`.
+    """
+
+    def __init__(self, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None) -> None:
+        self._hooks = hooks or Hooks()
+        self._count, self._cpus = max(1, shards), cpus
+        self._shards: list[_Shard] = []
+        self._events: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
+
+    def __enter__(self) -> Load:
         try:
-            index, event = events.get(timeout=0.2)
-        except queue.Empty:
-            if hooks.is_hopeless():
-                raise LoadError("the server ended while it was under load") from None
-            if time.monotonic() > until:
-                raise LoadError("the load generator did not finish in time") from None
-            continue
-        name = event["event"]
-        if name == "error":
-            raise LoadError(event["reason"])
-        if name == "ended":
-            if index not in samples:
-                raise LoadError(f"the load generator ended without a sample: {event['stderr']}")
-        elif name == "sample":
-            samples[index] = Sample.from_mapping(event["sample"])
-        else:
-            seen[name] += 1
-            if name == "connected" and seen[name] == len(shards):
-                for shard in shards:
-                    shard.go()
-            elif name == "window_start" and seen[name] == 1:
-                hooks.window_start()
-            elif name == "window_end" and seen[name] == len(shards):
-                hooks.window_end()
-    return [samples[index] for index in range(len(shards))]
+            for index in range(self._count):
+                self._shards.append(_Shard(index, self._events))
+        except BaseException:
+            self._stop()
+            raise
+        self._hooks.started([shard.pid for shard in self._shards])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        for shard in self._shards:
+            shard.stop()
+
+    def connect(self, job: Job) -> None:
+        """Share the job out, and wait until all connections are open. At least one connection per shard."""
+        self._job = job
+        for shard, part in zip(self._shards, split(job, self._count, self._cpus), strict=True):
+            shard.write(part.to_json())
+        self._gather("connected", job.connect_timeout_s * (1 + job.connections / 32) + _STARTING_S)
+
+    def load(self, seconds: float) -> list[Brief]:
+        """Apply one slice of load by all shards at once, and wait until its answers are in."""
+        self._tell({"do": "load", "seconds": float(seconds)})
+        return [Brief(**event["brief"]) for event in self._gather("loaded", seconds + 2 * self._job.drain_s)]
+
+    def warm_up(self) -> WarmUp:
+        """Load for the job's warm-up time and on until two pieces agree; then forget what was measured."""
+        least_s = self._job.warmup_s
+        if not least_s:
+            return WarmUp(0.0, settled=True, messages_per_s=0.0)
+        piece_s = min(PIECE_S, least_s / 2)
+        spent_s = 0.0
+        last: float | None = None
+        settled = False
+        rate = 0.0
+        while spent_s < least_s - 1e-9 or (not settled and spent_s < LONGEST_WARMUP * least_s - 1e-9):
+            briefs = self.load(piece_s)
+            rate = sum(1e9 * brief.answered / brief.window_ns for brief in briefs if brief.window_ns)
+            # The open loop's rate is given; what has to become steady is the latency, of the slowest shard.
+            figure = rate if self._job.mode == "closed" else float(max(brief.p50_ns for brief in briefs))
+            settled = last is not None and abs(figure - last) <= AGREEING * last
+            last = figure
+            spent_s += piece_s
+        self._tell({"do": "forget"})
+        return WarmUp(round(spent_s, 6), settled, rate)
+
+    def finish(self) -> LoadResult:
+        """Close the connections and merge what the shards measured."""
+        self._tell({"do": "finish"})
+        return merge([Sample.from_mapping(event["sample"]) for event in self._gather("sample", 0.0)])
+
+    def _tell(self, command: dict[str, Any]) -> None:
+        for shard in self._shards:
+            shard.tell(command)
+
+    def _gather(self, name: str, expected_s: float) -> list[dict[str, Any]]:
+        """One event of this name from each shard, in order."""
+        until = time.monotonic() + expected_s + _SLACK_S
+        next_second = time.monotonic() + 1.0
+        found: dict[int, dict[str, Any]] = {}
+        while len(found) < len(self._shards):
+            try:
+                index, event = self._events.get(timeout=0.2)
+            except queue.Empty:
+                if self._hooks.is_hopeless():
+                    raise LoadError("the server ended while it was under load") from None
+                now = time.monotonic()
+                if now > until:
+                    raise LoadError("the load generator did not finish in time") from None
+                if now >= next_second:
+                    next_second = now + 1.0
+                    self._hooks.each_second()
+                continue
+            if event["event"] == "error":
+                raise LoadError(event["reason"])
+            if event["event"] == "ended":
+                # After its sample a shard is free to go.
+                if index not in found:
+                    raise LoadError(f"the load generator ended without a sample: {event['stderr']}")
+            elif event["event"] == name:
+                found[index] = event
+        return [found[index] for index in range(len(self._shards))]
+
+
+class _ForkServer:
+    """The process that shards are forked off, started when it is first needed and ended with this one."""
+
+    def __init__(self) -> None:
+        self._line: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End it; shards that are still there end as well."""
+        if self._line is not None and self._process is not None:
+            self._line.close()
+            self._process.wait()
+            self._line = self._process = None
+
+    def fork(self, streams: Sequence[int]) -> tuple[int, int | None]:
+        """A new shard's process id and pidfd (``None``: it has ended); raises `LoadError`."""
+        request = {"environment": dict(os.environ), "cpus": sorted(os.sched_getaffinity(0))}
+        for attempt in (1, 2):
+            line = self._line or self._start()
+            try:
+                socket.send_fds(line, [json.dumps(request).encode()], list(streams))
+                answer, handles, _, _ = socket.recv_fds(line, 64, 1)
+            except OSError:
+                answer = b""
+            if answer:
+                return int(answer), handles[0] if handles else None
+            # It was killed; one more chance, with a new one.
+            self.close()
+            if attempt == 2:
+                break
+        raise LoadError("the load generator does not start; `uv run python -m runners.loadgen.forkserver 0` tells why")
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "runners.loadgen.forkserver", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process that forks has one thread
+            )
+        self._line = ours
+        return ours
+
+
+_FORK_SERVER = _ForkServer()
 
 
 class _Shard:
     """One load generator process and the thread that reads it."""
 
-    def __init__(self, index: int, job: Job, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "runners.loadgen"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._write(job.to_json())
+    def __init__(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
+        if sys.platform != "linux":
+            raise LoadError("the load generator waits for answers by epoll, which only Linux has; measure there")
+        (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
+        self._stdin = os.fdopen(ours_in, "w", encoding="utf-8")
+        self._stdout, self._stderr = (os.fdopen(end, encoding="utf-8") for end in (ours_out, ours_err))
+        theirs = (theirs_in, theirs_out, theirs_err)
+        try:
+            self.pid, self._handle = _FORK_SERVER.fork(theirs)
+        finally:
+            for stream in theirs:
+                os.close(stream)
         self._reader = threading.Thread(target=self._read, args=(index, events), daemon=True)
         self._reader.start()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    def tell(self, command: dict[str, Any]) -> None:
+        self.write(json.dumps(command))
 
-    def go(self) -> None:
-        self._write("go")
-
-    def _write(self, line: str) -> None:
-        assert self._process.stdin is not None
+    def write(self, line: str) -> None:
+        """A line for the shard; harmless if it is gone."""
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
+            self._stdin.write(line + "\n")
+            self._stdin.flush()
 
     def _read(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        for line in self._process.stdout:
-            events.put((index, json.loads(line)))
-        words = self._process.stderr.read().strip().splitlines()
+        for line in self._stdout:
+            if line.endswith("\n"):  # else it was killed while it wrote
+                events.put((index, json.loads(line)))
+        words = self._stderr.read().strip().splitlines()
         events.put((index, {"event": "ended", "stderr": words[-1][:300] if words else "no message"}))
 
     def stop(self) -> None:
-        if self._process.poll() is None and self._reader.is_alive():
-            self._process.kill()
-        self._process.wait()
+        """End it, if it has not ended; it is gone afterwards."""
+        if self._handle is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            select.select([self._handle], [], [])  # readable once the process has ended
+            os.close(self._handle)
+            self._handle = None
         self._reader.join()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        for stream in (self._stdin, self._stdout, self._stderr):
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def merge(samples: Sequence[Sample]) -> LoadResult:

@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,9 +39,14 @@ def describe() -> Machine:
         cpu_governor=_read(_CPUS / "cpu0/cpufreq/scaling_governor"),
         python=platform.python_version(),
         python_implementation=platform.python_implementation(),
-        open_files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        open_files_limit=open_files_limit(),
         somaxconn=int(_read(Path("/proc/sys/net/core/somaxconn")) or 0) or None,
     )
+
+
+def open_files_limit() -> int:
+    """How many files a process may have open, connections included."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _read(path: Path) -> str | None:
@@ -183,3 +189,27 @@ def read_steal() -> tuple[float, float]:
     """Seconds of CPU the hypervisor took away since the start, and all seconds accounted, over all CPUs."""
     times = psutil.cpu_times()
     return getattr(times, "steal", 0.0), sum(times[:8])
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Seconds of three clocks at one moment: the steady one, the wall's, and the one that goes on during suspension."""
+
+    steady_s: float
+    wall_s: float
+    boot_s: float
+
+    def jump_since(self, earlier: Clocks) -> float:
+        """By how many seconds the wall clock was set, or the machine stood still, since an earlier reading.
+
+        Slewing moves the steady and the wall clock alike (clock_gettime(2)), so they part only when one is set; the
+        steady clock stops while a machine is suspended, the boot clock does not.
+        """
+        steady = self.steady_s - earlier.steady_s
+        return max(abs(self.wall_s - earlier.wall_s - steady), abs(self.boot_s - earlier.boot_s - steady))
+
+
+def read_clocks() -> Clocks:
+    """All clocks now. Where there is no clock that counts suspension, the steady one stands for it."""
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return Clocks(time.clock_gettime(time.CLOCK_MONOTONIC), time.time(), time.clock_gettime(boot))

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import psutil
 
 from runners.record import Usage
 
-SAMPLE_EVERY_S = 1.0
+_LOOK_UP_EVERY_NS = 1_000_000_000
 _MB = 1e6
 _CPUCLOCK_SCHED = 2
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One look at a process tree. CPU time is nanoseconds per process, memory bytes of the whole tree."""
+class Memory:
+    """One look at a process tree's memory, in bytes. PSS counts a page shared by n processes as 1/n in each."""
 
-    at_ns: int
-    cpu_ns: dict[int, int]
-    ended_children_s: dict[int, float]
-    """Per process, the CPU seconds of its children that ended and were waited for."""
     pss: int
     uss: int
     rss: int
     threads: int
 
 
-def read_cpu(pid: int) -> tuple[dict[int, int], dict[int, float]]:
-    """CPU nanoseconds of every process of the tree, and seconds of their ended children."""
+Clocks = tuple[dict[int, int], dict[int, float]]
+"""CPU nanoseconds per process, and per process the CPU seconds of its children that ended and were waited for."""
+
+
+def read_cpu(processes: Iterable[psutil.Process]) -> Clocks:
+    """The CPU clocks of processes; those that are gone are left out."""
     cpu: dict[int, int] = {}
     ended: dict[int, float] = {}
-    for process in _tree(pid):
+    for process in processes:
         with contextlib.suppress(psutil.Error, OSError):
             times = process.cpu_times()
             cpu[process.pid] = _cpu_clock_ns(process.pid, times.user + times.system)
@@ -43,10 +43,8 @@ def read_cpu(pid: int) -> tuple[dict[int, int], dict[int, float]]:
     return cpu, ended
 
 
-def read(pid: int) -> Reading:
-    """CPU and memory of a process tree. PSS counts a page shared by n processes as 1/n in each."""
-    cpu, ended = read_cpu(pid)
-    at_ns = time.perf_counter_ns()  # reading the memory below takes milliseconds per process
+def read_memory(pid: int) -> Memory:
+    """The memory of a process tree."""
     pss = uss = rss = threads = 0
     for process in _tree(pid):
         with contextlib.suppress(psutil.Error):
@@ -55,7 +53,7 @@ def read(pid: int) -> Reading:
             uss += memory.uss
             rss += memory.rss
             threads += process.num_threads()
-    return Reading(at_ns, cpu, ended, pss, uss, rss, threads)
+    return Memory(pss, uss, rss, threads)
 
 
 def read_others() -> dict[int, int]:
@@ -97,74 +95,85 @@ def _cpu_clock_ns(pid: int, seconds: float) -> int:
         return int(seconds * 1e9)
 
 
-@dataclass
 class Watch:
-    """Follows a process tree through the timed window: exact CPU at its edges, memory once per second."""
+    """Follows a process tree through the slices of a timed window: CPU at their edges, memory when it is looked at.
 
-    pid: int
-    _first: Reading | None = None
-    _last: Reading | None = None
-    _between: list[Reading] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    Which processes there are is looked up at most once per second, since that takes milliseconds; a new one's CPU
+    counts from then on.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.cpu_s = 0.0
+        """Spent in the slices so far."""
+        self._spent_ns = 0
+        self._edge: Clocks | None = None
+        self._began_ns = 0
+        self._processes: list[psutil.Process] = []
+        self._looked_up_ns = 0
+        self._memory: list[Memory] = []
 
     def begin(self) -> None:
-        """The window opens."""
-        self._first = read(self.pid)
-        self._thread = threading.Thread(target=self._follow, name=f"watch-{self.pid}", daemon=True)
-        self._thread.start()
+        """A slice begins."""
+        self._edge = self._read()
+        self._began_ns = time.perf_counter_ns()
 
     def end(self) -> None:
-        """The window closes; harmless if it never opened."""
-        if self._first is None or self._last is not None:
+        """A slice ends; harmless if none began."""
+        if self._edge is None:
             return
-        cpu, ended = read_cpu(self.pid)
-        at_ns = time.perf_counter_ns()
-        self.abandon()
-        memory = read(self.pid)
-        self._last = Reading(at_ns, cpu, ended, memory.pss, memory.uss, memory.rss, memory.threads)
+        self._spent_ns += time.perf_counter_ns() - self._began_ns
+        self.cpu_s += cpu_seconds(self._edge, self._read())
+        self._edge = None
 
-    def abandon(self) -> None:
-        """Stop following."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+    def look(self) -> None:
+        """Read the memory; takes milliseconds per process."""
+        self._memory.append(read_memory(self.pid))
 
-    def _follow(self) -> None:
-        while not self._stop.wait(SAMPLE_EVERY_S):
-            self._between.append(read(self.pid))
+    def total_cpu_s(self) -> float:
+        """All CPU seconds of the processes that are there now, whenever they were spent."""
+        return sum(read_cpu(_tree(self.pid))[0].values()) / 1e9
 
-    def usage(self, messages: int | None) -> Usage | None:
-        """What the tree used in the window; ``messages``: what CPU time is divided by."""
-        if self._first is None or self._last is None:
+    def _read(self) -> Clocks:
+        now = time.perf_counter_ns()
+        if now - self._looked_up_ns > _LOOK_UP_EVERY_NS:
+            self._processes = _tree(self.pid)
+            self._looked_up_ns = now
+        return read_cpu(self._processes)
+
+    def usage(self, messages: int | None, *, alone: bool) -> Usage | None:
+        """What the tree used in the slices; ``messages``: what CPU time is divided by.
+
+        Beside other servers (not ``alone``) there is no PSS: pages shared with them count for less.
+        """
+        if not self._spent_ns:
             return None
-        first, last = self._first, self._last
-        readings = [reading for reading in (first, *self._between, last) if reading.pss]
-        cpu_s = cpu_seconds(first, last)
-        window_s = (last.at_ns - first.at_ns) / 1e9
+        readings = [reading for reading in self._memory if reading.rss]
+        pss = [reading.pss for reading in readings] if alone else []
         return Usage(
-            cpu_s=round(cpu_s, 6),
-            cpu_percent=round(100 * cpu_s / window_s, 2),
-            cpu_us_per_message=round(1e6 * cpu_s / messages, 3) if messages else None,
-            pss_mean_mb=_mean_mb([reading.pss for reading in readings]),
-            pss_peak_mb=round(max((reading.pss for reading in readings), default=0) / _MB, 2) or None,
+            cpu_s=round(self.cpu_s, 6),
+            cpu_percent=round(100e9 * self.cpu_s / self._spent_ns, 2),
+            cpu_us_per_message=round(1e6 * self.cpu_s / messages, 3) if messages else None,
+            pss_mean_mb=_mean_mb(pss),
+            pss_peak_mb=round(max(pss) / _MB, 2) if pss else None,
             uss_mean_mb=_mean_mb([reading.uss for reading in readings]),
             rss_mean_mb=_mean_mb([reading.rss for reading in readings]),
             threads=max((reading.threads for reading in readings), default=None),
-            processes=len(last.cpu_ns) or None,
+            processes=len(self._processes) or None,
         )
 
 
-def cpu_seconds(first: Reading, last: Reading) -> float:
-    """CPU seconds of the tree between two readings, processes that started or ended in between included.
+def cpu_seconds(first: Clocks, last: Clocks) -> float:
+    """CPU seconds of a tree between two results of `read_cpu`, processes that started or ended in between included.
 
     A process seen only in the first reading ended: what it used after that is in its parent's account
     of ended children, from which what it had used before the window is taken off.
     """
-    alive = sum(used - first.cpu_ns.get(pid, 0) for pid, used in last.cpu_ns.items()) / 1e9
-    ended = sum(seconds - first.ended_children_s.get(pid, 0.0) for pid, seconds in last.ended_children_s.items())
-    gone_before = sum(used for pid, used in first.cpu_ns.items() if pid not in last.cpu_ns) / 1e9
+    cpu_before, ended_before = first
+    cpu_after, ended_after = last
+    alive = sum(used - cpu_before.get(pid, 0) for pid, used in cpu_after.items()) / 1e9
+    ended = sum(seconds - ended_before.get(pid, 0.0) for pid, seconds in ended_after.items())
+    gone_before = sum(used for pid, used in cpu_before.items() if pid not in cpu_after) / 1e9
     return max(0.0, alive + max(0.0, ended - gone_before))
 
 

@@ -95,8 +95,12 @@ def start(
     workers: int,
     redis_url: str | None,
     logs: Path,
+    traceable: bool = False,
 ) -> Server:
-    """Start a variant's server on a free port of the loopback; raises `InstallError` or `ProcessError`."""
+    """Start a variant's server on a free port of the loopback; raises `InstallError` or `ProcessError`.
+
+    ``traceable``: a profiler may look into it, see `process.start`.
+    """
     port = process.find_free_port()
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -116,5 +120,6 @@ def start(
         environment=variables,
         cpus=cpus,
         log=logs / f"{framework.slug}-{variant.slug}.log",
+        traceable=traceable,
     )
     return Server(child, framework, variant, f"http://{HOST}:{port}")

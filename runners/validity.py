@@ -19,6 +19,8 @@ class Threshold:
     why: str
     figure: Callable[[Measurement], float | None]
     exempts_reference: bool = False
+    blames_server: bool = False
+    """What it tells is the server's doing, while the generator and the machine may have been good enough."""
 
     def broken_by(self, measurement: Measurement) -> str | None:
         """The reason as one sentence, or ``None``."""
@@ -26,7 +28,8 @@ class Threshold:
         if found is None or found <= self.limit:
             return None
         unit = f" {self.unit}" if self.unit else ""
-        return f"{self.name} {found:.3g}{unit}, limit {self.limit:g}{unit}"
+        told = f"{found:.3g}" if found < 1000 else f"{found:,.0f}"
+        return f"{self.name} {told}{unit}, limit {self.limit:g}{unit}"
 
 
 def _shortfall(measurement: Measurement) -> float | None:
@@ -105,11 +108,45 @@ THRESHOLDS = (
         lambda m: m.generator.steal_percent if m.generator else None,
     ),
     Threshold(
+        "idle CPU of the servers measured beside it",
+        5.0,
+        "% of a core",
+        "Servers that wait for their turn keep their clients connected. What that costs is taken from the one that is"
+        " being loaded.",
+        lambda m: m.generator.neighbours_cpu_percent if m.generator else None,
+    ),
+    Threshold(
+        "jump of a clock",
+        10.0,
+        "ms",
+        "The wall clock was set, or the machine stood still: what was timed across it was not timed. Slewing does not"
+        " count, reading three clocks one after the other takes microseconds.",
+        lambda m: m.generator.clock_jump_ms if m.generator else None,
+    ),
+    Threshold(
+        "warm-up that did not settle",
+        0,
+        "",
+        "After three times the planned warm-up its last two seconds still differed by more than a tenth.",
+        lambda m: None if m.warmup_settled is None else float(not m.warmup_settled),
+        blames_server=True,
+    ),
+    Threshold(
+        "trend of the median latency over the window",
+        25.0,
+        "%",
+        "A server that grows slower or faster while it is measured has no one figure. A tenth is common on a shared"
+        " machine; a trend that could be chance (above 1 %) counts as none.",
+        lambda m: None if m.trend_percent is None else abs(m.trend_percent),
+        blames_server=True,
+    ),
+    Threshold(
         "connections not established",
         0,
         "",
         "Fewer clients than planned are an easier question.",
         _unestablished,
+        blames_server=True,
     ),
     Threshold(
         "connections closed by the server",
@@ -117,6 +154,7 @@ THRESHOLDS = (
         "",
         "Clients that were thrown out no longer load the server.",
         lambda m: m.connections.closed_early if m.connections else None,
+        blames_server=True,
     ),
 )
 
@@ -124,4 +162,17 @@ THRESHOLDS = (
 def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> list[str]:
     """Why a measurement is not valid, one sentence each; empty: it is. The ledger's balance is the schema's."""
     applying = (rule for rule in THRESHOLDS if not (of_reference and rule.exempts_reference))
+    return [reason for rule in applying if (reason := rule.broken_by(measurement))]
+
+
+def disturbances(measurement: Measurement) -> list[str]:
+    """Why a measurement tells nothing of the server, good or bad: the generator or the machine was at fault.
+
+    Messages that could not be offered because the server had turned their clients away are its own doing.
+    """
+    found = measurement.connections
+    turned_away = found is not None and (found.established < found.planned or found.closed_early > 0)
+    applying = (
+        rule for rule in THRESHOLDS if not rule.blames_server and not (turned_away and rule.figure is _shortfall)
+    )
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]

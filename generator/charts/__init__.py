@@ -6,6 +6,7 @@ from generator.charts.figures import (
     latency_chart,
     metric_chart,
     percentile_chart,
+    range_chart,
     timeline_chart,
 )
 from generator.charts.identity import Identity, identity
@@ -18,5 +19,6 @@ __all__ = [
     "latency_chart",
     "metric_chart",
     "percentile_chart",
+    "range_chart",
     "timeline_chart",
 ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from generator.charts.identity import dash, identity
-from generator.charts.wording import between, plain, significant, times
-from generator.comparison import METRICS, Figure, Metric, Row, Table
+from generator.charts.wording import between, bracket, plain, significant, times
+from generator.comparison import METRICS, CapacityTable, Figure, Metric, Row, Table
 from generator.statistics import Summary
 from runners.record import Distribution, Histogram, HistogramError, InvalidError
 
@@ -293,6 +294,117 @@ def timeline_chart(table: Table) -> Chart | None:
         height_px=_line_height(len(rows), wide=True),
         narrow_height_px=_line_height(len(rows), wide=False),
     )
+
+
+def range_chart(table: CapacityTable) -> Chart | None:
+    """One bar from the low to the high end of each variant's bracket; an arrow where an end is open."""
+    shown = [(row, row.bracket) for row in table.told_rows if row.bracket is not None]
+    if not shown:
+        return None
+    closed = [
+        (place, row, one.low, one.high, one.conclusive)
+        for place, (row, one) in enumerate(shown)
+        if one.low is not None and one.high is not None
+    ]
+    opened = [
+        (place, row, end, "triangle-left" if one.low is None else "triangle-right")
+        for place, (row, one) in enumerate(shown)
+        if (one.low is None or one.high is None) and (end := one.low or one.high) is not None
+    ]
+    words = [bracket(one.low, one.high, conclusive=one.conclusive) for _, one in shown]
+    ends = [end for _, one in shown for end in (one.low, one.high) if end is not None]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "base": [low for _, _, low, _, _ in closed],
+            "x": [high - low for _, _, low, high, _ in closed],
+            "y": [place for place, *_ in closed],
+            "width": 0.5,
+            "marker": {
+                "color": [identity(row.framework.slug).colour for _, row, *_ in closed],
+                "opacity": [1 if conclusive else 0.45 for *_, conclusive in closed],
+            },
+            "customdata": [[_label(row), words[place]] for place, row, *_ in closed],
+            "hovertemplate": f"%{{customdata[0]}}<br>%{{customdata[1]}} {table.unit}<extra></extra>",
+            "showlegend": False,
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [end for _, _, end, _ in opened],
+            "y": [place for place, *_ in opened],
+            "marker": {
+                "symbol": [symbol for *_, symbol in opened],
+                "size": 12,
+                "color": [identity(row.framework.slug).colour for _, row, _, _ in opened],
+            },
+            "customdata": [[_label(row), words[place]] for place, row, *_ in opened],
+            "hovertemplate": f"%{{customdata[0]}}<br>%{{customdata[1]}} {table.unit}<extra></extra>",
+            "showlegend": False,
+        },
+        {
+            "type": "scatter",
+            "mode": "text",
+            "x": [max(end for end in (one.low, one.high) if end is not None) for _, one in shown],
+            "y": list(range(len(shown))),
+            "text": [f"   {text}" for text in words],
+            "textposition": "middle right",
+            "hoverinfo": "skip",
+            "showlegend": False,
+        },
+    ]
+    left, right = math.log10(0.7 * min(ends)), math.log10(1.5 * max(ends))
+    rows = [row for row, _ in shown]
+    left_out = [row.name for row in table.rows if row not in rows]
+    height = _ROW_PX * len(rows) + _AXES_PX
+    return Chart(
+        slug=f"{table.slug}-range",
+        title=f"{table.unit[0].upper()}{table.unit[1:]} withstood",
+        sentence=f"In {table.unit} on a logarithmic axis: each bar reaches from the highest load that passed to the"
+        " lowest that failed; a triangle points where an end was not found, and pale is inconclusive.",
+        direction="Higher is better; bars that overlap are a tie.",
+        figure={
+            "data": traces,
+            "layout": {
+                "xaxis": {
+                    "type": "log",
+                    "title": {"text": f"{table.unit} (log scale)"},
+                    # Room on the right for the words.
+                    "range": [_short(left), _short(right + 0.8 * (right - left))],
+                    "fixedrange": True,
+                    **_ticks(left, right),
+                },
+                "yaxis": _row_axis(rows),
+                "margin": {"l": 8, "r": 16, "t": 8, "b": 52},
+            },
+        },
+        table=ChartTable(
+            ("Variant", f"Passed ({table.unit})", f"Failed ({table.unit})", "Conclusive"),
+            tuple(
+                (
+                    row.name,
+                    "–" if one.low is None else f"{one.low:,}",
+                    "–" if one.high is None else f"{one.high:,}",
+                    "yes" if one.conclusive else "no",
+                )
+                for row, one in shown
+            ),
+        ),
+        height_px=height,
+        narrow_height_px=height + 4 * len(rows),
+        notes=(f"Not drawn, because neither end was found: {', '.join(left_out)}.",) if left_out else (),
+    )
+
+
+def _ticks(left: float, right: float) -> dict[str, Any]:
+    """Of an axis whose data reach from 10^left to 10^right, with none beside.
+
+    On a wide one only the powers of ten: numbers of six digits would run into each other on a phone.
+    """
+    steps = [step for step in _DECADES if left <= math.log10(step) <= right]
+    shown = [step for step in steps if right - left < 1.3 or math.log10(step) % 1 == 0]
+    return {"tickvals": [float(f"{tick:.3g}") for tick in shown], "ticktext": [f"{tick:,.10g}" for tick in shown]}
 
 
 def _with(table: Table, keys: Iterable[str], rows: Sequence[Row] | None) -> list[Row]:

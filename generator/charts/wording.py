@@ -35,6 +35,15 @@ def between(interval: Interval) -> str:
     return f"{significant(interval.low)} – {significant(interval.high)}"
 
 
+def bracket(low: int | None, high: int | None, *, conclusive: bool) -> str:
+    """``12,000 to 12,600``; ``at least 12,000``; ``below 12,600``; without a bracket, that there is none."""
+    if low is not None and high is not None:
+        return f"{low:,} to {high:,}" if conclusive else f"{low:,} to {high:,}, inconclusive"
+    if low is not None:
+        return f"at least {low:,}"
+    return "inconclusive" if high is None else f"below {high:,}"
+
+
 def times(ratio: float) -> str:
     """A ratio as ``0.393×``."""
     return f"{significant(ratio)}×"
@@ -46,6 +55,10 @@ def describe(parameters: Parameters) -> str:
 
 
 def _one(name: str, value: float | str) -> str:
+    if name == "search":
+        return {"rate": "highest rate", "users": "most users"}.get(str(value), f"highest {value}")
+    if name == "p99_limit_ms":
+        return f"p99 below {value:,} ms"
     if isinstance(value, str):
         return {"closed": "closed loop", "open": "fixed rate"}.get(value, f"{name.replace('_', ' ')} {value}")
     number = f"{value:,}"

@@ -1,5 +1,13 @@
 """From results to answers: tables of figures with their uncertainty, and verdicts by a stated rule."""
 
+from generator.comparison.capacities import (
+    Bracket,
+    CapacityDecision,
+    CapacityRow,
+    CapacityTable,
+    capacities,
+    decide,
+)
 from generator.comparison.changes import Change, changes, unlike
 from generator.comparison.metrics import METRICS, Metric, tail_of
 from generator.comparison.tables import Comparison, Figure, Row, Table, compare
@@ -9,7 +17,9 @@ from generator.comparison.verdicts import (
     Dimension,
     Leader,
     PairVerdict,
+    judge,
     leaders,
+    overall,
     pair_verdict,
     undominated,
 )
@@ -17,6 +27,10 @@ from generator.comparison.verdicts import (
 __all__ = [
     "DIMENSIONS",
     "METRICS",
+    "Bracket",
+    "CapacityDecision",
+    "CapacityRow",
+    "CapacityTable",
     "Change",
     "Comparison",
     "Decision",
@@ -27,9 +41,13 @@ __all__ = [
     "PairVerdict",
     "Row",
     "Table",
+    "capacities",
     "changes",
     "compare",
+    "decide",
+    "judge",
     "leaders",
+    "overall",
     "pair_verdict",
     "tail_of",
     "undominated",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from generator.comparison.metrics import METRICS, Metric
 from generator.comparison.tables import Comparison, Figure, Row, Table, compare
-from generator.comparison.verdicts import Outcome
+from generator.comparison.verdicts import Outcome, judge
 from generator.dataset import Parameters, Run
-from generator.statistics import Ratio, differing, unpaired_ratio
+from generator.statistics import Ratio, unpaired_ratio
 
 _COST = METRICS["cpu_us_per_message"]
 """Compared in every cell besides the deciding figures: the steadiest there is."""
@@ -54,7 +54,7 @@ def unlike(base: Run, head: Run) -> list[str]:
 def changes(base: Run, head: Run) -> tuple[Change, ...]:
     """Every deciding figure, and the CPU time per message, of the cells that both runs have.
 
-    A change is ``better`` or ``worse`` only if it remains after Holm's correction over all figures compared;
+    A change is ``better`` or ``worse`` by the rule that also decides between frameworks, over all figures compared;
     ``unknown`` where one run has no valid round of it, or only one.
     """
     first, second = compare(base), compare(head)
@@ -70,7 +70,7 @@ def changes(base: Run, head: Run) -> tuple[Change, ...]:
         index: unpaired_ratio(after, before) if before and after else None
         for index, (_, _, _, _, before, after, _) in enumerate(pairs)
     }
-    apart = differing(ratios)
+    outcomes = judge({index: (pairs[index][1], ratio) for index, ratio in ratios.items()})
     return tuple(
         Change(
             framework=row.framework.slug,
@@ -80,7 +80,7 @@ def changes(base: Run, head: Run) -> tuple[Change, ...]:
             metric=metric,
             ratio=ratios[index],
             relative=relative,
-            verdict=_verdict(metric, ratios[index], index in apart),
+            verdict=outcomes.get(index, "unknown"),
         )
         for index, (table, metric, row, _, _, _, relative) in enumerate(pairs)
     )
@@ -130,11 +130,3 @@ def _yardstick(table: Table, metric: Metric) -> Figure | None:
 
 def _figure(row: Row, metric: Metric) -> Figure | None:
     return row.figures.get(metric.key) if row.status == "valid" else None
-
-
-def _verdict(metric: Metric, ratio: Ratio | None, differs: bool) -> Outcome:
-    if ratio is None or ratio.interval is None:
-        return "unknown"
-    if not differs:
-        return "same"
-    return "better" if metric.is_better(ratio.value, 1.0) else "worse"

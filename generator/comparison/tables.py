@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -138,19 +138,17 @@ class Comparison:
 
 
 def compare(run: Run) -> Comparison:
-    """Put every cell of a run into its table. Unlike versions of a workload are never put together."""
+    """Put every cell of a run into its table. Unlike versions of a workload are never put together.
+
+    Cells whose load was searched for have tables of their own, see `capacities`.
+    """
     planned = {workload.slug: workload for workload in run.document.workloads}
     rows: dict[tuple[str, str, tuple[tuple[str, object], ...], str], list[Row]] = {}
-    for item in run.frameworks:
-        variants = {variant.slug: variant for variant in item.document.variants}
-        for cell in item.document.cells:
-            workload, variant = planned.get(cell.workload), variants.get(cell.variant)
-            if not cell.measurements or workload is None or variant is None:
-                continue
-            if workload.version != cell.workload_version:
-                continue
+    for row in rows_of(run):
+        cell = row.cell
+        if not cell.is_search:
             place = (cell.workload, cell.workload_version, tuple(cell.parameters.items()), cell.latency_kind)
-            rows.setdefault(place, []).append(_row(item, variant, cell))
+            rows.setdefault(place, []).append(row)
     order = list(planned)
     tables = [
         _table(planned[members[0].cell.workload], members[0].cell.parameters, members[0].cell.latency_kind, members)
@@ -158,6 +156,17 @@ def compare(run: Run) -> Comparison:
     ]
     tables.sort(key=lambda table: order.index(table.workload.slug))
     return Comparison(run, tuple(tables))
+
+
+def rows_of(run: Run) -> Iterator[Row]:
+    """Every cell that was measured, searched ones included, under the workload version that the run planned."""
+    versions = {workload.slug: workload.version for workload in run.document.workloads}
+    for item in run.frameworks:
+        variants = {variant.slug: variant for variant in item.document.variants}
+        for cell in item.document.cells:
+            variant = variants.get(cell.variant)
+            if cell.measurements and variant is not None and versions.get(cell.workload) == cell.workload_version:
+                yield _row(item, variant, cell)
 
 
 def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:

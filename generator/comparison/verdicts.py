@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from generator.comparison.metrics import Metric
 from generator.comparison.tables import Comparison, Row, Table
 from generator.statistics import Ratio, differing, paired_ratio
 
 Outcome = Literal["better", "worse", "same", "unknown"]
+PairOutcome = Literal["better", "worse", "same", "mixed", "unknown"]
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class PairVerdict:
     first: str
     second: str
     decisions: tuple[Decision, ...]
-    outcome: Literal["better", "worse", "same", "mixed", "unknown"]
+    outcome: PairOutcome
 
     @property
     def winner(self) -> str | None:
@@ -110,7 +112,7 @@ def pair_verdict(comparison: Comparison, first: str, second: str) -> PairVerdict
         for index, (_, metric, a, b) in enumerate(matches)
         if a is not None and b is not None
     }
-    apart = differing(ratios)
+    outcomes = judge({index: (matches[index][1], ratio) for index, ratio in ratios.items()})
     decisions = tuple(
         Decision(
             table,
@@ -118,17 +120,29 @@ def pair_verdict(comparison: Comparison, first: str, second: str) -> PairVerdict
             a,
             b,
             ratios.get(index),
-            _outcome(table, metric, first, second, ratios.get(index), index in apart),
+            outcomes.get(index) or _without_ratio(table, metric, first, second),
         )
         for index, (table, metric, a, b) in enumerate(matches)
     )
-    seen = {decision.outcome for decision in decisions}
+    return PairVerdict(first, second, decisions, overall(decision.outcome for decision in decisions))
+
+
+def judge(figures: Mapping[Key, tuple[Metric, Ratio | None]]) -> dict[Key, Outcome]:
+    """The first side's outcome in each figure that has a ratio, by the one rule for all of them together: `differing`.
+
+    A ratio of a single round has no interval, so its outcome is ``unknown``.
+    """
+    apart = differing({key: ratio for key, (_, ratio) in figures.items()})
+    return {key: _outcome(metric, ratio, key in apart) for key, (metric, ratio) in figures.items() if ratio is not None}
+
+
+def overall(outcomes: Iterable[Outcome]) -> PairOutcome:
+    """What the outcomes in single figures say of the pair; see `PairVerdict`."""
+    seen = set(outcomes)
     if {"better", "worse"} <= seen:
-        return PairVerdict(first, second, decisions, "mixed")
-    for outcome in ("better", "worse", "same"):
-        if outcome in seen:
-            return PairVerdict(first, second, decisions, outcome)
-    return PairVerdict(first, second, decisions, "unknown")
+        return "mixed"
+    decided: tuple[Outcome, ...] = ("better", "worse", "same")
+    return next((outcome for outcome in decided if outcome in seen), "unknown")
 
 
 def leaders(comparison: Comparison, competing: Collection[str]) -> tuple[Leader, ...]:
@@ -163,18 +177,21 @@ def _best(table: Table, metric: Metric, framework: str) -> Row | None:
     return min(rows, key=lambda row: sign * row.figures[metric.key].summary.mean, default=None)
 
 
-def _outcome(table: Table, metric: Metric, first: str, second: str, ratio: Ratio | None, differs: bool) -> Outcome:
-    if ratio is None:
-        if _failed(table, first) and _best(table, metric, second) is not None:
-            return "worse"
-        if _failed(table, second) and _best(table, metric, first) is not None:
-            return "better"
-        return "unknown"
+def _outcome(metric: Metric, ratio: Ratio, differs: bool) -> Outcome:
     if ratio.interval is None:
         return "unknown"
     if not differs:
         return "same"
     return "better" if metric.is_better(ratio.value, 1.0) else "worse"
+
+
+def _without_ratio(table: Table, metric: Metric, first: str, second: str) -> Outcome:
+    """Nothing was paired: a side that failed loses to one with figures, else nobody can tell."""
+    if _failed(table, first) and _best(table, metric, second) is not None:
+        return "worse"
+    if _failed(table, second) and _best(table, metric, first) is not None:
+        return "better"
+    return "unknown"
 
 
 def _failed(table: Table, framework: str) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.record import (
+    FLAME_SUFFIX,
+    FlameDocument,
     FrameworkDocument,
     Problem,
     RecordError,
     RunDocument,
     UsageError,
+    load_flames,
     load_framework,
     load_run,
 )
@@ -25,11 +28,21 @@ class FrameworkResult:
 
     path: Path
     document: FrameworkDocument
+    flames: FlameDocument | None = None
+    """What stands in ``<framework>.flame.yml`` beside it, if anything does."""
 
     @property
     def raw(self) -> str:
         """Where the site publishes this file, below ``data/``; made of checked names, not of the path."""
         return f"{self.document.campaign}/{self.document.run}/{self.document.framework.slug}.yml"
+
+    @property
+    def flames_path(self) -> Path:
+        return self.path.with_suffix(FLAME_SUFFIX)
+
+    @property
+    def flames_raw(self) -> str:
+        return self.raw.removesuffix(".yml") + FLAME_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -131,17 +144,23 @@ def _load_run(path: Path, problems: list[Problem]) -> Run | None:
         document = load_run(path)
     except RecordError as error:
         problems += error.problems
+    files = [file for file in sorted(path.parent.glob("*.yml")) if file.name != path.name]
+    flames: dict[str, FlameDocument] = {}
     frameworks = []
-    for file in sorted(path.parent.glob("*.yml")):
-        if file.name == path.name:
-            continue
+    for file in files:
+        found: FrameworkDocument | FlameDocument
         try:
-            result = FrameworkResult(file, load_framework(file))
+            if file.name.endswith(FLAME_SUFFIX):
+                found = load_flames(file)
+                slug, name = found.framework, f"{found.framework}{FLAME_SUFFIX}"
+                flames[slug] = found
+            else:
+                found = load_framework(file)
+                slug, name = found.framework.slug, f"{found.framework.slug}.yml"
+                frameworks.append(FrameworkResult(file, found))
         except RecordError as error:
             problems += error.problems
             continue
-        frameworks.append(result)
-        found = result.document
         if document and (found.run, found.campaign) != (document.id, document.campaign):
             problems.append(
                 Problem(
@@ -152,8 +171,14 @@ def _load_run(path: Path, problems: list[Problem]) -> Run | None:
                     f" {document.campaign}/{document.id}; move it to its own folder",
                 )
             )
-        if found.framework.slug != file.stem:
-            problems.append(Problem(file, 1, 1, f"holds {found.framework.slug}; name it {found.framework.slug}.yml"))
+        if file.name != name:
+            problems.append(Problem(file, 1, 1, f"holds {slug}; name it {name}"))
+        if found.kind == "flame" and not file.with_name(f"{slug}.yml").is_file():
+            problems.append(Problem(file, 1, 1, f"there is no {slug}.yml beside it, so it belongs to no figures"))
     if document is None or len(problems) > known:
         return None
-    return Run(path, document, tuple(frameworks))
+    return Run(
+        path,
+        document,
+        tuple(replace(result, flames=flames.get(result.document.framework.slug)) for result in frameworks),
+    )

@@ -1,6 +1,7 @@
 """The pages as values: path, title and finished text. Nothing here touches the disk but the templates."""
 
 from generator.pages.markup import Page
+from generator.pages.proof import PROOF_MARKER, make_proof
 from generator.pages.sitemap import Site, make_site
 
-__all__ = ["Page", "Site", "make_site"]
+__all__ = ["PROOF_MARKER", "Page", "Site", "make_proof", "make_site"]

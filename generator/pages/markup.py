@@ -20,8 +20,9 @@ from markupsafe import Markup
 
 from generator.charts import Chart, identity
 from generator.charts.identity import DARK_OF
-from generator.charts.wording import between, describe, plain, significant, times
-from generator.statistics import Interval
+from generator.charts.wording import between, bracket, describe, plain, significant, times
+from generator.comparison import Bracket
+from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -99,6 +100,7 @@ def make_environment() -> Environment:
     environment.filters |= {
         "significant": significant,
         "between": between,
+        "bracket": _bracket,
         "percent": _percent,
         "times": times,
         "describe": describe,
@@ -108,8 +110,16 @@ def make_environment() -> Environment:
         "figure_json": _figure_json,
         "listed": _listed,
     }
-    environment.globals |= {"identity": identity}
+    environment.globals |= {
+        "identity": identity,
+        "decision_level": DECISION_LEVEL,
+        "smallest_relevant_ratio": SMALLEST_RELEVANT_RATIO,
+    }
     return environment
+
+
+def _bracket(found: Bracket) -> str:
+    return bracket(found.low, found.high, conclusive=found.conclusive)
 
 
 def _inert(text: str) -> str:

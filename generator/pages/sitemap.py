@@ -15,23 +15,29 @@ from generator.charts import (
     latency_chart,
     metric_chart,
     percentile_chart,
+    range_chart,
     timeline_chart,
 )
 from generator.charts.wording import describe, plain
 from generator.comparison import (
     DIMENSIONS,
     METRICS,
+    CapacityDecision,
+    CapacityTable,
     Comparison,
     Dimension,
     PairVerdict,
     Row,
     Table,
+    capacities,
     compare,
+    decide,
     leaders,
     pair_verdict,
     undominated,
 )
 from generator.dataset import Dataset, Run, Source
+from generator.pages import flame
 from generator.pages.code import highlighted
 from generator.pages.markup import Page, Renderer, Section, front_matter_free, make_environment
 from runners.record import FrameworkDocument, InvalidError
@@ -115,6 +121,7 @@ class _Maker:
         self._dataset = dataset
         self._environment: Environment = make_environment()
         self._comparison = compare(dataset.headline) if dataset.headline else None
+        self._capacities = capacities(dataset.headline) if dataset.headline else ()
         self._frameworks = _frameworks(dataset.headline, sources)
         self._competing = [framework.slug for framework in self._frameworks.values() if framework.competes]
         self._verdicts = _verdicts(self._comparison) if self._comparison else {}
@@ -221,6 +228,8 @@ class _Maker:
         ]
         for table in comparison.tables:
             sections += self._table_sections(render, table, comparison.run, charts=_deciding_charts(table))
+        for searched in self._capacities:
+            sections.append(_capacity_section(render, searched, comparison.run, charts=_present(range_chart(searched))))
         sections.append(
             Section(
                 "Every pair",
@@ -266,6 +275,11 @@ class _Maker:
                         charts=(),
                         more=_present(percentile_chart(own)),
                     )
+            for searched in self._capacities:
+                if searched.only({framework.slug}).rows:
+                    both = searched.only({framework.slug, *self._references()})
+                    sections.append(_capacity_section(render, both, self._comparison.run))
+            sections += self._flames(render, framework.slug)
             pairs = [verdict for key, verdict in self._verdicts.items() if framework.slug in key]
             if pairs:
                 sections.append(
@@ -282,9 +296,18 @@ class _Maker:
         sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
         return Page(framework.path, framework.title, f"{framework.title}: variants, figures and code.", tuple(sections))
 
+    def _flames(self, render: Renderer, slug: str) -> list[Section]:
+        """Where the variants spend their time, if the run says so."""
+        result = self._comparison.run.framework(slug) if self._comparison else None
+        if result is None or result.flames is None or not result.flames.flames:
+            return []
+        drawn = [(one, flame.draw(one), flame.shares(one)) for one in result.flames.flames]
+        html = render.html("flame.html", flames=drawn, raw=result.flames_raw)
+        return [Section("Where the time goes", "time", html=html)]
+
     def _workload_index(self) -> Page:
         path = "workloads/index.md"
-        html = self._renderer(path).html("workloads.html", comparison=self._comparison)
+        html = self._renderer(path).html("workloads.html", comparison=self._comparison, tables=self._tables_of())
         return Page(path, "Workloads", "What is asked of every framework.", (Section(None, None, html=html),))
 
     def _workload(self, slug: str) -> Page:
@@ -294,9 +317,17 @@ class _Maker:
         render = self._renderer(path)
         run = self._comparison.run
         workload = next(item for item in run.document.workloads if item.slug == slug)
-        tables = self._comparison.of_workload(slug)
-        sections = [Section(None, None, html=render.html("workload.html", workload=workload, tables=tables, run=run))]
-        for table in tables:
+        sections = [
+            Section(
+                None,
+                None,
+                html=render.html("workload.html", workload=workload, tables=self._tables_of()[slug], run=run),
+            )
+        ]
+        for searched in (table for table in self._capacities if table.workload.slug == slug):
+            charts = _present(range_chart(searched))
+            sections.append(_capacity_section(render, searched, run, charts=charts, within_workload=True))
+        for table in self._comparison.of_workload(slug):
             sections += self._table_sections(
                 render,
                 table,
@@ -339,6 +370,12 @@ class _Maker:
                     charts=_deciding_charts(narrowed),
                     more=_present(percentile_chart(narrowed)),
                 )
+        for searched in self._capacities:
+            pair = searched.only({verdict.first, verdict.second})
+            if pair.rows:
+                charts = _present(range_chart(pair))
+                decision = decide(pair, verdict.first, verdict.second)
+                sections.append(_capacity_section(render, pair, run, charts=charts, decision=decision))
         sections.append(Section("The same app in both", "code", html=render.html("code_pair.html", both=both)))
         return Page(path, title, f"{title}: measured on one machine in the same rounds.", tuple(sections))
 
@@ -356,7 +393,7 @@ class _Maker:
     def _run(self, run: Run) -> Page:
         path = run_path(run)
         render = self._renderer(path)
-        comparison = compare(run)
+        comparison, searched = compare(run), capacities(run)
         names = dict(enumerate(run.document.cells))
         sections = [
             Section(
@@ -364,10 +401,15 @@ class _Maker:
                 None,
                 html=render.html("run.html", run=run, counts=_counts(run), unmeasured=comparison.unmeasured),
             ),
-            Section("What does not count", "invalid", html=render.html("excluded.html", tables=comparison.tables)),
+            Section(
+                "What does not count",
+                "invalid",
+                html=render.html("excluded.html", tables=(*comparison.tables, *searched)),
+            ),
         ]
         for table in comparison.tables:
             sections += self._table_sections(render, table, run, charts=(), shows_reasons=False)
+        sections += [_capacity_section(render, table, run, shows_reasons=False) for table in searched]
         sections.append(Section("Order of the cells", "order", html=render.html("order.html", run=run, names=names)))
         return Page(
             path,
@@ -407,6 +449,19 @@ class _Maker:
                 ),
             )
         ]
+
+    def _tables_of(self) -> dict[str, list[Table | CapacityTable]]:
+        """The tables of each workload, searched ones too."""
+        if self._comparison is None:
+            return {}
+        every: list[Table | CapacityTable] = [*self._comparison.tables, *self._capacities]
+        return {
+            workload.slug: [table for table in every if table.workload.slug == workload.slug]
+            for workload in self._comparison.run.document.workloads
+        }
+
+    def _references(self) -> list[str]:
+        return [framework.slug for framework in self._frameworks.values() if framework.is_reference]
 
     def _leading(self) -> tuple[str, ...]:
         """The titles of those that lose to no other framework."""
@@ -466,6 +521,33 @@ def _with_reference(own: Table, whole: Table) -> Table:
     return Table(own.workload, own.parameters, own.latency_kind, own.metrics, own.deciding, (*reference, *own.rows))
 
 
+def _capacity_section(
+    render: Renderer,
+    table: CapacityTable,
+    run: Run,
+    *,
+    charts: Iterable[Chart] = (),
+    decision: CapacityDecision | None = None,
+    within_workload: bool = False,
+    shows_reasons: bool = True,
+) -> Section:
+    """A heading, who is higher if two are compared, the chart, and the full table of one search."""
+    words = describe({"search": table.parameters["search"]})
+    return Section(
+        f"{words[:1].upper()}{words[1:]}" if within_workload else f"{table.workload.title}: {words}",
+        table.slug,
+        html=render.html(
+            "capacity.html",
+            table=table,
+            charts=list(charts),
+            decision=decision,
+            shows_reasons=shows_reasons,
+            run=run,
+            run_page=run_path(run),
+        ),
+    )
+
+
 def _present(*charts: Chart | None) -> list[Chart]:
     return [chart for chart in charts if chart is not None]
 
@@ -513,5 +595,5 @@ def _counts(run: Run) -> dict[str, int]:
         "valid": sum(measurement.valid for measurement in measurements),
         "failed": sum(measurement.failure is not None for measurement in measurements),
         "invalid": sum(not measurement.valid and measurement.failure is None for measurement in measurements),
-        "planned": len(run.document.cells) * run.document.rounds,
+        "planned": sum(len(turn) for turn in run.document.order),
     }

@@ -1,4 +1,4 @@
-"""From raw latencies to HDR histograms, after the load: numpy bins, the HdrHistogram library encodes."""
+"""HDR histograms: counted while the load runs, encoded by the HdrHistogram library afterwards."""
 
 from __future__ import annotations
 
@@ -12,23 +12,42 @@ LOWEST_NS = 100
 HIGHEST_NS = 600_000_000_000
 DIGITS = 3
 
-_UNIT_MAGNITUDE = int(np.log2(LOWEST_NS))
-_HALF_MAGNITUDE = int(np.ceil(np.log2(2 * 10**DIGITS))) - 1
+UNIT_MAGNITUDE = int(np.log2(LOWEST_NS))
+HALF_MAGNITUDE = int(np.ceil(np.log2(2 * 10**DIGITS))) - 1
+COUNTS: int = len(np.ctypeslib.as_array(HdrHistogram(LOWEST_NS, HIGHEST_NS, DIGITS).encoder.get_counts()))
+"""Buckets between the bounds: the length of a counts array."""
+
+Counts = NDArray[np.int64]
 
 
-def encode(latencies_ns: array[int] | NDArray[np.int64]) -> str:
-    """The HdrHistogram V2 base64 text of latencies in nanoseconds, shape (n,).
+def empty() -> Counts:
+    """No values yet; shape (`COUNTS`,)."""
+    return np.zeros(COUNTS, dtype=np.int64)
 
-    Values outside the bounds are recorded at the bound.
-    """
+
+def of(values_ns: array[int] | NDArray[np.int64]) -> Counts:
+    """The counts of values in nanoseconds, shape (n,); those outside the bounds count at the bound."""
+    if not len(values_ns):
+        return empty()
+    values = np.clip(np.frombuffer(values_ns, dtype=np.int64), 0, HIGHEST_NS)
+    return np.bincount(_bucket_index(values), minlength=COUNTS)
+
+
+def median_ns(counts: Counts) -> int:
+    """The lowest value of the bucket in which the median lies; 0 where there is none."""
+    total = int(counts.sum())
+    return _lowest_of(int(np.searchsorted(counts.cumsum(), (total + 1) // 2))) if total else 0
+
+
+def encode(counts: Counts) -> str:
+    """The HdrHistogram V2 base64 text of counts."""
     histogram = HdrHistogram(LOWEST_NS, HIGHEST_NS, DIGITS)
-    if len(latencies_ns):
-        values = np.clip(np.frombuffer(latencies_ns, dtype=np.int64), 0, HIGHEST_NS)
-        counts = np.ctypeslib.as_array(histogram.encoder.get_counts())
-        counts[:] = np.bincount(_bucket_index(values), minlength=counts.size)
-        histogram.total_count = int(values.size)
-        histogram.min_value = int(values.min())
-        histogram.max_value = int(values.max())
+    present = np.flatnonzero(counts)
+    if present.size:
+        np.ctypeslib.as_array(histogram.encoder.get_counts())[:] = counts
+        histogram.total_count = int(counts.sum())
+        histogram.min_value = _lowest_of(int(present[0]))
+        histogram.max_value = _lowest_of(int(present[-1]) + 1) - 1
     return bytes(histogram.encode()).decode("ascii")
 
 
@@ -36,9 +55,18 @@ def _bucket_index(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """The index into the counts array, as HdrHistogram lays it out: the exponent selects the bucket,
     the leading bits the sub-bucket (HdrHistogram_c, ``counts_index_for``).
     """
-    scaled = (values >> _UNIT_MAGNITUDE) | ((1 << (_HALF_MAGNITUDE + 1)) - 1)
+    scaled = (values >> UNIT_MAGNITUDE) | ((1 << (HALF_MAGNITUDE + 1)) - 1)
     exponent = np.frexp(scaled.astype(np.float64))[1].astype(np.int64)
-    bucket = exponent - (_HALF_MAGNITUDE + 1)
-    sub_bucket = values >> (bucket + _UNIT_MAGNITUDE)
-    index: NDArray[np.int64] = ((bucket + 1) << _HALF_MAGNITUDE) + sub_bucket - (1 << _HALF_MAGNITUDE)
+    bucket = exponent - (HALF_MAGNITUDE + 1)
+    sub_bucket = values >> (bucket + UNIT_MAGNITUDE)
+    index: NDArray[np.int64] = ((bucket + 1) << HALF_MAGNITUDE) + sub_bucket - (1 << HALF_MAGNITUDE)
     return index
+
+
+def _lowest_of(index: int) -> int:
+    """The lowest value in nanoseconds that counts in this bucket: `_bucket_index` turned round."""
+    bucket = (index >> HALF_MAGNITUDE) - 1
+    sub_bucket = (index & ((1 << HALF_MAGNITUDE) - 1)) + (1 << HALF_MAGNITUDE)
+    if bucket < 0:
+        bucket, sub_bucket = 0, sub_bucket - (1 << HALF_MAGNITUDE)
+    return sub_bucket << (bucket + UNIT_MAGNITUDE)

@@ -29,7 +29,9 @@ class Job:
     mode: Mode
     connections: int
     warmup_s: float
+    """At the least; the load goes on until it is steady."""
     duration_s: float
+    """Of the timed window, all slices of it together."""
     payload_bytes: int = 64
     rate_per_s: float = 0.0
     """Open loop only."""
@@ -74,16 +76,29 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class Brief:
+    """What one slice of load came to."""
+
+    answered: int
+    window_ns: int
+    p50_ns: int
+    """Median latency, from the intended send in the open loop."""
+
+
+@dataclass(frozen=True)
 class Sample:
-    """What one shard measured in the timed window. Histograms are HdrHistogram V2 texts, in nanoseconds."""
+    """What one shard measured in its timed slices. Histograms are HdrHistogram V2 texts, in nanoseconds."""
 
     window_ns: int
+    """All slices together."""
+    slices: int
     ledger: Ledger
     warmup_ledger: Ledger
     planned: int
     established: int
     closed_early: int
     answered_in_window: int
+    """Closed loop: all that was answered, since its window ends with the last answer."""
     offered: int
     """Messages that were due in the window; closed loop: those sent."""
     censored: int

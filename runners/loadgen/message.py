@@ -1,4 +1,4 @@
-"""The bytes of requests and answers: prebuilt, with the sequence number patched in.
+"""The bytes of requests and answers: templates with the sequence number patched in.
 
 Every message carries the client's number and its own sequence number, so that loss, duplicates,
 reordering and corruption are counted. Sequence numbers have eight digits from the first
@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from runners.loadgen.job import Job
 from runners.loadgen.job import Protocol as WireProtocol
 
+DIGITS = 8
 FIRST_SEQUENCE = 10_000_000
 LAST_SEQUENCE = 99_999_999
 PANELS = 20
@@ -54,67 +55,43 @@ class Codec(Protocol):
         """Classify an incoming payload; never raises."""
 
 
-_LOW_DIGITS = tuple(b"%04d" % number for number in range(10_000))
+class Template:
+    """Bytes with the sequence number's eight digits at fixed places."""
 
-
-class _Template:
-    """Bytes with the sequence number's eight digits at fixed places, patched in place.
-
-    Patching a closed loop's two buffers is on the path of every message: the lower four digits come from a
-    table, the upper four change once in ten thousand.
-    """
-
-    __slots__ = ("_first", "_high", "_low", "_scratch", "buffer")
+    __slots__ = ("_scratch", "places", "text")
 
     def __init__(self, template: bytes) -> None:
         marker = b"%08d" % 0
-        self.buffer = bytearray(template)
+        self.text = template
         self._scratch = bytearray(template)
-        starts = []
+        places = []
         start = template.find(marker)
         while start >= 0:
-            starts.append(start)
-            start = template.find(marker, start + 8)
-        self._first = slice(starts[0], starts[0] + 8)
-        self._high = [slice(start, start + 4) for start in starts]
-        self._low = [slice(start + 4, start + 8) for start in starts]
+            places.append(start)
+            start = template.find(marker, start + DIGITS)
+        self.places = tuple(places)
+        """Where each copy of the number starts."""
 
-    def set(self, sequence: int) -> None:
-        """Patch any sequence number in."""
-        self._write(self.buffer, sequence)
-
-    def advance(self, sequence: int) -> None:
-        """Patch the number after the last one in."""
-        low = sequence % 10_000
-        if not low:
-            self.set(sequence)
-            return
-        digits = _LOW_DIGITS[low]
-        buffer = self.buffer
-        for place in self._low:
-            buffer[place] = digits
+    def fill(self, sequence: int) -> bytearray:
+        """The bytes with this number; valid until the next call."""
+        digits = b"%08d" % sequence
+        for place in self.places:
+            self._scratch[place : place + DIGITS] = digits
+        return self._scratch
 
     def read(self, data: bytes) -> int:
         """The sequence number of ``data`` if it is this template, else -1."""
-        digits = data[self._first]
-        if len(data) == len(self._scratch) and digits.isdigit():
-            self._write(self._scratch, int(digits))
-            if data == self._scratch:
-                return int(digits)
+        first = self.places[0]
+        digits = data[first : first + DIGITS]
+        if len(data) == len(self.text) and digits.isdigit() and data == self.fill(int(digits)):
+            return int(digits)
         return -1
-
-    def _write(self, buffer: bytearray, sequence: int) -> None:
-        high, low = divmod(sequence, 10_000)
-        for place in self._high:
-            buffer[place] = _LOW_DIGITS[high]
-        for place in self._low:
-            buffer[place] = _LOW_DIGITS[low]
 
 
 class EchoCodec:
     """Echo over raw WebSocket, or as a Socket.IO event ``echo`` answered by its acknowledgement.
 
-    ``question`` and ``answer`` are the current request and its answer to the byte, patched in place.
+    ``question`` and ``answer`` are the templates of a request and of its usual answer, alike to the byte.
     """
 
     greeting: bytes | None = None
@@ -125,30 +102,21 @@ class EchoCodec:
         payload = f"{client + 1:08d}.{0:08d}.{filler}"[:payload_bytes].encode("ascii")
         self._protocol = protocol
         if protocol == "websocket":
-            templates: tuple[_Template, ...] = (_Template(payload),)
+            templates: tuple[Template, ...] = (Template(payload),)
         else:
             quoted = b'"' + payload + b'"'
             templates = (
-                _Template(_ACK + b"00000000[" + quoted + b"]"),
-                _Template(_EVENT + b'00000000["echo",' + quoted + b"]"),
-                _Template(_EVENT + b'["echo",' + quoted + b"]"),
+                Template(_ACK + b"00000000[" + quoted + b"]"),
+                Template(_EVENT + b'00000000["echo",' + quoted + b"]"),
+                Template(_EVENT + b'["echo",' + quoted + b"]"),
             )
+        self.answer, self.question = templates[0], templates[:2][-1]
         # The last one is how a server answers that emits an event instead of acknowledging.
         self._answers = (templates[0], templates[-1])
-        self._patched = templates[:2]
-        self.answer = templates[0].buffer
-        self.question = self._patched[-1].buffer
         self._sequence_of = re.compile(rb"%08d\.(\d{8})\." % (client + 1))
 
     def request(self, sequence: int) -> bytearray:
-        for template in self._patched:
-            template.set(sequence)
-        return self.question
-
-    def advance(self, sequence: int) -> None:
-        """Turn ``question`` and ``answer`` to the number after the last one."""
-        for template in self._patched:
-            template.advance(sequence)
+        return self.question.fill(sequence)
 
     def parse(self, data: bytes) -> Answer:
         for template in self._answers:

@@ -91,8 +91,12 @@ def start(
     environment: Mapping[str, str],
     cpus: Sequence[int],
     log: Path,
+    traceable: bool = False,
 ) -> Child:
-    """Start a command on the given CPUs (empty: any), its output in ``log``; raises `ProcessError`."""
+    """Start a command on the given CPUs (empty: any), its output in ``log``; raises `ProcessError`.
+
+    ``traceable``: a profiler that is no ancestor of it may read its memory, where the kernel lets it decide that.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     warden = subprocess.Popen(
         [sys.executable, "-S", "-E", str(_WARDEN)],
@@ -108,6 +112,7 @@ def start(
         "environment": dict(environment),
         "cpus": list(cpus),
         "log": str(log),
+        "traceable": traceable,
         "grace_s": GRACE_S,
     }
     warden.stdin.write(json.dumps(order) + "\n")

@@ -24,6 +24,8 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PTRACER = 0x59616D61
+PR_SET_PTRACER_ANY = -1
 _KILL_ROUNDS = 50
 
 
@@ -49,7 +51,7 @@ def main() -> int:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=lambda: confine(order["cpus"]),  # this process has one thread
+            preexec_fn=lambda: confine(order["cpus"], order["traceable"]),  # this process has one thread
         )
     except OSError as error:
         tell({"error": f"{order['command'][0]} cannot be started: {error.strerror}: {error.filename}"})
@@ -84,13 +86,19 @@ def tell(message: dict[str, Any]) -> None:
 def prctl(option: int, value: int) -> None:
     """A Linux process control; elsewhere nothing happens."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
 
 
-def confine(cpus: list[int]) -> None:
-    """In the new process: its CPUs, death with the warden, and Ctrl-C as everybody has it."""
+def confine(cpus: list[int], traceable: bool) -> None:
+    """In the new process: its CPUs, death with the warden, and Ctrl-C as everybody has it.
+
+    Where Yama lets only ancestors look into a process (``ptrace_scope`` 1, as on Ubuntu), a traceable one
+    invites everybody of its user; it holds through exec, but not for the process's own children.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if traceable:
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)
     if cpus:
         os.sched_setaffinity(0, cpus)
 

@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runners.record.histogram import Histogram, HistogramError
-from runners.record.schema import Cell, Distribution, FrameworkDocument, Measurement, RunDocument
+from runners.record.schema import (
+    Capacity,
+    CapacityProbe,
+    Cell,
+    Distribution,
+    Flame,
+    FlameDocument,
+    FlameGraph,
+    FrameworkDocument,
+    Measurement,
+    RunDocument,
+)
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop and throughput times mean latency. What the generator does between an
@@ -21,10 +32,15 @@ class Finding:
     message: str
 
 
-def audit(document: RunDocument | FrameworkDocument) -> Iterator[Finding]:
+def audit(document: RunDocument | FrameworkDocument | FlameDocument) -> Iterator[Finding]:
     """Every contradiction in a document that its schema accepts."""
     if isinstance(document, RunDocument):
         yield from _order(document)
+        return
+    if isinstance(document, FlameDocument):
+        for index, flame in enumerate(document.flames):
+            for finding in _flame(flame):
+                yield Finding(("flames", index, *finding.place), finding.message)
         return
     for index, cell in enumerate(document.cells):
         for name in ("latency", "latency_from_send", "push_lateness"):
@@ -37,16 +53,25 @@ def audit(document: RunDocument | FrameworkDocument) -> Iterator[Finding]:
             place = ("cells", index, "measurements", number)
             for finding in _measurement(cell, measurement):
                 yield Finding((*place, *finding.place), finding.message)
+            if measurement.capacity is not None:
+                for finding in _capacity(cell, measurement.capacity):
+                    yield Finding((*place, "capacity", *finding.place), finding.message)
 
 
 def _order(document: RunDocument) -> Iterator[Finding]:
-    """Each round measures every cell once."""
-    every = list(range(len(document.cells)))
-    for number, turn in enumerate(document.order):
-        if sorted(turn) != every:
-            yield Finding(("order", number), f"round {number + 1} does not name each of {len(every)} cells once")
+    """Each round measures every cell once, but for workloads that only the first rounds measure."""
+    limits = [document.workload_rounds.get(_workload_of(key), document.rounds) for key in document.cells]
+    for number, turn in enumerate(document.order, start=1):
+        due = [index for index, rounds in enumerate(limits) if number <= rounds]
+        if sorted(turn) != due:
+            yield Finding(("order", number - 1), f"round {number} does not name each of {len(due)} cells once")
     if len(document.order) != document.rounds:
         yield Finding(("rounds",), f"{document.rounds} rounds, but the order has {len(document.order)}")
+
+
+def _workload_of(key: str) -> str:
+    """The second word of a cell's key, see `cell_key`."""
+    return " ".join(key.split(" ")[1:2])
 
 
 def _distribution(distribution: Distribution) -> Iterator[Finding]:
@@ -96,3 +121,83 @@ def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Finding]:
             f"throughput times mean latency makes {under_way:.1f} messages under way, but there are"
             f" {connections.established} connections (Little's law)",
         )
+
+
+def _capacity(cell: Cell, capacity: Capacity) -> Iterator[Finding]:
+    """The ends are what their probes say, and a probe's verdict is what its figures say."""
+    asked = cell.parameters.get("p99_limit_ms", capacity.p99_limit_ms)
+    if asked != capacity.p99_limit_ms:
+        yield Finding(
+            ("p99_limit_ms",), f"searched with a limit of {capacity.p99_limit_ms:g} ms, but asked was {asked}"
+        )
+    if capacity.low is not None and capacity.high is not None and capacity.low >= capacity.high:
+        yield Finding(("low",), f"the low end {capacity.low} is not below the high end {capacity.high}")
+    for name, load, wanted in (("low", capacity.low, True), ("high", capacity.high, False)):
+        if load is None:
+            continue
+        tries = [probe.passed for probe in capacity.probes if probe.load == load and probe.valid]
+        as_wanted = sum(passed == wanted for passed in tries)
+        if as_wanted < len(tries) or len(tries) < capacity.confirmations:
+            yield Finding(
+                (name,),
+                f"{load} is given as {'passed' if wanted else 'failed'}, which all of at least"
+                f" {capacity.confirmations} tries have to show, but {as_wanted} of {len(tries)} did",
+            )
+    for index, probe in enumerate(capacity.probes):
+        against = _against(probe, capacity.p99_limit_ms)
+        if probe.passed and against:
+            yield Finding(("probes", index, "passed"), f"passed, but {against}")
+        if not probe.passed and not against and not probe.reasons:
+            yield Finding(("probes", index, "passed"), "did not pass, but nothing speaks against it")
+
+
+def _against(probe: CapacityProbe, p99_limit_ms: float) -> str | None:
+    """Why a probe cannot have passed."""
+    if not probe.valid:
+        return "is not valid"
+    if probe.lost or probe.errors:
+        return f"lost {probe.lost} messages and had {probe.errors} errors"
+    if probe.p99_ms is None:
+        return "has no p99"
+    if probe.p99_ms >= p99_limit_ms:
+        return f"its p99 of {probe.p99_ms:g} ms is not below {p99_limit_ms:g} ms"
+    return None
+
+
+def _flame(flame: Flame) -> Iterator[Finding]:
+    """A branch is no thicker than what it grows from, and the shares are of one whole."""
+    for number, function in enumerate(flame.top):
+        if function.self_percent > function.total_percent:
+            yield Finding(
+                ("top", number, "self_percent"),
+                f"{function.self_percent:g} % by itself is more than {function.total_percent:g} % in all",
+            )
+    if flame.graph is None or not flame.samples:
+        return
+    for number, (_, _, total, own) in enumerate(flame.graph.rows):
+        within = own + sum(flame.graph.rows[child][2] for child in _children(flame.graph, number))
+        if within > total:
+            yield Finding(
+                ("graph", "rows", number), f"{within} samples in the node and its children, but {total} in all of it"
+            )
+    grown = sum(total for depth, _, total, _ in flame.graph.rows if depth == 0)
+    if grown > flame.samples:
+        yield Finding(("graph", "rows"), f"{grown} samples in the graph, but {flame.samples} were taken")
+    missing = 100 * (flame.samples - sum(own for *_, own in flame.graph.rows)) / flame.samples
+    if abs(missing - flame.graph.dropped_percent) > _ROUNDING_PERCENT:
+        yield Finding(
+            ("graph", "dropped_percent"), f"{flame.graph.dropped_percent:g} is told, but {missing:.2f} % are not there"
+        )
+
+
+_ROUNDING_PERCENT = 0.02
+
+
+def _children(graph: FlameGraph, number: int) -> Iterator[int]:
+    """The rows directly below a row."""
+    depth = graph.rows[number][0]
+    for below in range(number + 1, len(graph.rows)):
+        if graph.rows[below][0] <= depth:
+            return
+        if graph.rows[below][0] == depth + 1:
+            yield below

@@ -1,4 +1,4 @@
-"""The types of a run's documents: ``run.yml`` and one ``<framework>.yml`` per framework.
+"""The types of a run's documents: ``run.yml``, and per framework ``<framework>.yml`` and ``<framework>.flame.yml``.
 
 Units are in the names: ``_ms`` milliseconds, ``_us`` microseconds, ``_s`` seconds, ``_mb`` megabytes
 (10^6 bytes), ``_per_s`` per second. A figure that was not measured is ``None`` and left out of the
@@ -25,6 +25,11 @@ Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
+ModulePath = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\\][^\x00-\x1f\\]*$", max_length=160)]
+"""Where a function stands: ``./app.py`` (the application), ``uvicorn/server.py`` (an installed package),
+``python3.11/asyncio/events.py`` (Python's own library), ``?/name`` (elsewhere), ``<string>`` (no file)."""
+FunctionName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_length=120)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 Parameter = int | float | Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=40)]
 Parameters = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)], Parameter]
 
@@ -112,6 +117,8 @@ class RunDocument(Document):
     """The key of each planned cell, see `cell_key`."""
     order: list[list[Count]]
     """Per round, the indexes into ``cells`` in the order they were measured."""
+    workload_rounds: dict[Slug, Annotated[int, Field(ge=1)]] = {}
+    """Workloads that only the first rounds measure, and how many rounds that are: a search takes minutes."""
 
 
 class Percentiles(Document):
@@ -198,6 +205,10 @@ class GeneratorHealth(Document):
     """Of all CPU time of the machine, what the hypervisor gave to others."""
     foreign_cpu_percent: Amount | None = None
     """Of one core: used by processes that neither measured nor were measured."""
+    neighbours_cpu_percent: Amount | None = None
+    """Of one core: used by the servers measured together with this one, while they waited for their turn."""
+    clock_jump_ms: Amount | None = None
+    """By how much the wall clock was set, or the machine stood still, in the window."""
 
 
 class Failure(Document):
@@ -207,6 +218,51 @@ class Failure(Document):
     reason: LongText
     log: list[Text] = []
     """The server's last lines."""
+
+
+class CapacityProbe(Document):
+    """One load tried once. It passed if nothing was lost, no error came and the p99 was below the limit."""
+
+    load: Annotated[int, Field(ge=1)]
+    passed: bool
+    p99_ms: Amount | None = None
+    """From the intended send."""
+    lost: Count
+    """Lost, unanswered when waiting for answers ended, or a push that did not come."""
+    errors: Count
+    achieved_per_s: Amount
+    """Messages answered per second."""
+    server_cpu_percent: Amount | None = None
+    """Of one core, the broker's included."""
+    valid: bool = True
+    """False: the generator or the machine was not good enough, so it says nothing of the server."""
+    reasons: list[Text] = []
+    """Why it did not pass or is not valid, where the figures do not tell."""
+
+
+class Capacity(Document):
+    """The bracket around the highest load that a server withstands, and the probes it was found by."""
+
+    unit: Literal["messages_per_s", "users"]
+    low: Annotated[int, Field(ge=1)] | None = None
+    """The highest load that passed in every one of its tries, at least ``confirmations`` of them."""
+    high: Annotated[int, Field(ge=1)] | None = None
+    """The lowest load that failed in every one of its tries, at least as many."""
+    conclusive: bool
+    reason: Text | None = None
+    """Why it is not conclusive. An end that is there holds all the same: at least ``low``, below ``high``."""
+    p99_limit_ms: Amount
+    confirmations: Annotated[int, Field(ge=1)]
+    probes: list[CapacityProbe]
+    """In the order they were made."""
+
+    @model_validator(mode="after")
+    def _bracket_or_reason(self) -> Capacity:
+        if self.conclusive and (self.low is None or self.high is None):
+            raise ValueError("a conclusive capacity has a low and a high end")
+        if self.conclusive == (self.reason is not None):
+            raise ValueError("a capacity is conclusive, or it has a reason why not")
+        return self
 
 
 class Timeline(Document):
@@ -219,7 +275,10 @@ class Timeline(Document):
 
 
 class Measurement(Document):
-    """One cell measured once. Either ``failure`` is set, or the figures are."""
+    """One cell measured once. Either ``failure`` is set, or the figures are, or ``capacity`` is.
+
+    A capacity is valid if it is conclusive, and its reason is the measurement's otherwise.
+    """
 
     round: Annotated[int, Field(ge=1)]
     position: Count
@@ -230,6 +289,14 @@ class Measurement(Document):
     failure: Failure | None = None
     duration_s: Amount | None = None
     warmup_s: Amount | None = None
+    """What it took to become steady."""
+    warmup_settled: bool | None = None
+    """Whether it did."""
+    slices: Annotated[int, Field(ge=1)] | None = None
+    """How many pieces the window was measured in, between those of the cells measured together with it; 1: alone."""
+    trend_percent: float | None = None
+    """Change of the median latency over the window, in percent of its median; where the reference was measured in the
+    same seconds, of the ratio to its latency. 0: no more than chance."""
     offered_per_s: Amount | None = None
     """Open loop: messages per second that were due. Closed loop: absent."""
     messages_per_s: Amount | None = None
@@ -252,11 +319,17 @@ class Measurement(Document):
     server: Usage | None = None
     broker: Usage | None = None
     generator: GeneratorHealth | None = None
+    capacity: Capacity | None = None
 
     @model_validator(mode="after")
     def _figures_or_failure(self) -> Measurement:
-        if self.failure is None and (self.messages is None or self.messages_per_s is None):
-            raise ValueError("a measurement has either a failure or figures; this one has neither")
+        if self.capacity is not None:
+            if self.failure is not None or self.messages is not None:
+                raise ValueError("a measurement with a capacity has neither a failure nor figures of its own")
+            if self.valid != self.capacity.conclusive:
+                raise ValueError("a measurement of a capacity is valid if the capacity is conclusive, else not")
+        elif self.failure is None and (self.messages is None or self.messages_per_s is None):
+            raise ValueError("a measurement has a failure, figures or a capacity; this one has none of them")
         if self.failure is not None and self.valid:
             raise ValueError("a failed measurement cannot be valid")
         if not self.valid and self.failure is None and not self.invalid_reasons:
@@ -277,6 +350,11 @@ class Cell(Document):
     latency_from_send: Distribution | None = None
     push_lateness: Distribution | None = None
     timeline: Timeline | None = None
+
+    @property
+    def is_search(self) -> bool:
+        """Whether its load was searched for: it then has capacities for figures, whatever became of them."""
+        return "search" in self.parameters
 
 
 class VariantFacts(Document):
@@ -327,6 +405,94 @@ class FrameworkDocument(Document):
     broker: BrokerFacts | None = None
     variants: list[VariantFacts]
     cells: list[Cell]
+
+
+class FlameFunction(Document):
+    """A function among those most often seen running."""
+
+    function: FunctionName
+    module: ModulePath
+    self_percent: Percent
+    """Samples in which it was the innermost frame; C code it calls counts as its own."""
+    total_percent: Percent
+    """Samples in which it was anywhere on the stack."""
+
+
+class FlameGraph(Document):
+    """Call stacks merged into a tree, without its thin branches.
+
+    ``functions`` and ``module_of`` (an index into ``modules``) are columns of one table. A row is
+    ``[depth, function, samples, own]``: the nodes of the tree, each before its children; ``own`` are the
+    samples that ended in it. Samples neither in ``own`` nor in a child ended in a branch that was dropped.
+    """
+
+    modules: list[ModulePath]
+    functions: list[FunctionName]
+    module_of: list[Count]
+    rows: list[Annotated[list[Count], Field(min_length=4, max_length=4)]]
+    threshold_percent: Percent
+    """A branch with a smaller share of the samples was dropped."""
+    dropped_percent: Percent
+    """Samples that ended in a dropped branch."""
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> FlameGraph:
+        if len(self.module_of) != len(self.functions) or any(one >= len(self.modules) for one in self.module_of):
+            raise ValueError(
+                f"module_of has {len(self.module_of)} entries for {len(self.functions)} functions"
+                f" and {len(self.modules)} modules; each function has one module of the list"
+            )
+        above = -1
+        for number, (depth, function, _, _) in enumerate(self.rows):
+            if function >= len(self.functions) or depth > above + 1:
+                raise ValueError(f"row {number} of the graph names no function of the list or has no parent above it")
+            above = depth
+        return self
+
+
+class Flame(Document):
+    """Where one variant spent its time under load, in a pass of its own. Either ``failure`` is set, or the graph is."""
+
+    variant: Slug
+    started: Timestamp
+    workload: Slug
+    workload_version: Identifier
+    parameters: Parameters
+    command: Text
+    """What sampled the server, with ``PID`` and ``FILE`` in place of those of the day."""
+    py_spy: Version | None = None
+    failure: LongText | None = None
+    duration_s: Amount | None = None
+    rate_per_s: Amount | None = None
+    """How often it was meant to look, on average; each look adds a sample per thread that runs or wants to."""
+    samples: Count | None = None
+    errors: Count | None = None
+    """Looks at a stack that could not be read."""
+    behind_s: Amount | None = None
+    """How far it fell behind its rate; absent: it kept up."""
+    self_percent: dict[ModulePath, Percent] = {}
+    """Samples by what they ended in: ``.`` the application, ``python3.11`` Python's library, else the package."""
+    top: list[FlameFunction] = []
+    graph: FlameGraph | None = None
+
+    @model_validator(mode="after")
+    def _graph_or_failure(self) -> Flame:
+        if (self.failure is None) == (self.graph is None):
+            raise ValueError("a flame has either a failure or a graph")
+        if self.graph is not None and not (self.samples and self.duration_s and self.py_spy):
+            raise ValueError("a graph rests on at least one sample, and names the time and the py-spy that took them")
+        return self
+
+
+class FlameDocument(Document):
+    """``<framework>.flame.yml``: where the framework's variants spent their time, beside what was measured of them."""
+
+    schema_version: Literal[1]
+    kind: Literal["flame"]
+    run: Identifier
+    campaign: Identifier
+    framework: Slug
+    flames: list[Flame]
 
 
 def cell_key(framework: str, variant: str, workload: str, parameters: Parameters) -> str:

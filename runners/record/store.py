@@ -19,12 +19,16 @@ from pydantic import BaseModel, ValidationError
 
 from runners.record.audit import audit
 from runners.record.errors import InvalidError
-from runners.record.schema import FrameworkDocument, RunDocument
+from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument
+
+AnyDocument = RunDocument | FrameworkDocument | FlameDocument
+FLAME_SUFFIX = ".flame.yml"
+"""Ends the name of a framework's flame graphs; a slug has no dot, so no framework's own file ends so."""
 
 MAX_BYTES = 8_000_000
 """A campaign of everything stays below 1 MB, so a file of eight is not one of ours."""
 MAX_DEPTH = 16
-"""The schema needs 7."""
+"""The schema needs 9."""
 
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 
@@ -86,9 +90,18 @@ def load_framework(path: Path) -> FrameworkDocument:
     return _load(path, FrameworkDocument)
 
 
+def load_flames(path: Path) -> FlameDocument:
+    """Read a ``<framework>.flame.yml``; raises `RecordError`."""
+    return _load(path, FlameDocument)
+
+
 def problems_in(path: Path) -> list[Problem]:
     """Everything wrong with one result file, by its place; empty: nothing. Contradictions count too."""
-    model: type[RunDocument | FrameworkDocument] = RunDocument if path.name == "run.yml" else FrameworkDocument
+    model: type[AnyDocument] = FrameworkDocument
+    if path.name == "run.yml":
+        model = RunDocument
+    elif path.name.endswith(FLAME_SUFFIX):
+        model = FlameDocument
     try:
         data, raw = _parse(path)
         document = _validated(path, model, data, raw)
@@ -99,7 +112,7 @@ def problems_in(path: Path) -> list[Problem]:
     return [_located(path, root, finding.place, finding.message) for finding in findings]
 
 
-def save(document: RunDocument | FrameworkDocument, path: Path) -> None:
+def save(document: AnyDocument, path: Path) -> None:
     """Check the document and write it in one step: a reader sees the old file or the new one, whole.
 
     Raises `OSError` where the disk is full or the folder not writable; the old file then stands.

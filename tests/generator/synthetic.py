@@ -11,11 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from runners import capacity
+from runners.flame.stacks import Frame, Stack, count_top, draw, share_by_owner
 from runners.record import (
+    FLAME_SUFFIX,
     Cell,
     Connections,
     Distribution,
     Failure,
+    Flame,
+    FlameDocument,
     FrameworkDocument,
     FrameworkFacts,
     GeneratorHealth,
@@ -53,6 +58,23 @@ DASHBOARD = WorkloadFacts(
     question="What do 100 users who each send one update per second cost?",
     description="Each user sends one metric update per second and waits for the updated panel."
     " Once per second the server pushes a snapshot of all panels to everyone.",
+    version="1",
+)
+RATE: Parameters = {
+    "search": "rate",
+    "connections": 100,
+    "payload_bytes": 64,
+    "p99_limit_ms": 20,
+    "server_cores": 1,
+}
+MOST: Parameters = {"search": "users", "updates_per_user_per_s": 1, "p99_limit_ms": 20, "server_cores": 1}
+
+CAPACITY = WorkloadFacts(
+    slug="capacity",
+    title="Capacity",
+    question="How much can one core take before clients wait longer than 20 ms?",
+    description="The load is raised and lowered until one is found that the server withstands and a higher one that"
+    " it does not.",
     version="1",
 )
 
@@ -170,13 +192,22 @@ def write(
     cpu: str = "AMD EPYC 7B13",
     text: str = "",
     seed: int = 1,
+    searches: bool = True,
+    flamed: tuple[str, ...] = (),
 ) -> Path:
-    """Write one run; ``text`` goes into every free string of it. Returns the run's folder."""
+    """Write one run; ``text`` goes into every free string of it, ``flamed`` have flame graphs. Returns its folder."""
     chance = np.random.default_rng(seed)
     target = folder / campaign / run
     documents = [
         _framework(members, run, campaign, rounds, seconds, text, chance) for members in _by_framework(variants)
     ]
+    planned = [ECHO, DASHBOARD]
+    if searches:
+        documents = [
+            _searched(document, members, text)
+            for document, members in zip(documents, _by_framework(variants), strict=True)
+        ]
+        planned.append(CAPACITY)
     cells = [
         cell_key(document.framework.slug, cell.variant, cell.workload, cell.parameters)
         for document in documents
@@ -215,16 +246,82 @@ def write(
                 workload.model_copy(
                     update={name: getattr(workload, name) + text for name in ("title", "question", "description")}
                 )
-                for workload in (ECHO, DASHBOARD)
+                for workload in planned
             ],
             cells=cells,
-            order=[[int(index) for index in chance.permutation(len(cells))] for _ in range(rounds)],
+            order=[
+                [
+                    int(index)
+                    for index in chance.permutation(len(cells))
+                    if number == 0 or " capacity " not in cells[index]
+                ]
+                for number in range(rounds)
+            ],
+            workload_rounds={"capacity": 1} if searches else {},
         ),
         target / "run.yml",
     )
     for document in documents:
         save(document, target / f"{document.framework.slug}.yml")
+        if document.framework.slug in flamed:
+            save(_flames(document, text), target / f"{document.framework.slug}{FLAME_SUFFIX}")
     return target
+
+
+def _flames(document: FrameworkDocument, text: str) -> FlameDocument:
+    """The same few stacks for every variant, one more variant that failed."""
+    calls = [
+        Frame("?/uvicorn", "<module>"),
+        Frame("uvicorn/server.py", "Server.run"),
+        Frame("python3.11/asyncio/runners.py", "Runner.run"),
+        Frame("./app.py", "echo" + text[:60]),
+        Frame("starlette/websockets.py", "WebSocket.send"),
+        Frame("uvicorn/protocols/websockets.py", "Protocol.<locals>.send"),
+    ]
+    found = [
+        Stack(tuple(calls[:3]), 200),
+        Stack(tuple(calls[:4]), 61),
+        Stack(tuple(calls[:5]), 120),
+        Stack(tuple(calls), 600),
+        Stack((*calls[:3], Frame("websockets/frames.py", "Frame.parse")), 15),
+        Stack((*calls[:3], Frame("<string>", "__init__")), 4),
+    ]
+    facts = {
+        "started": "2026-11-20T10:20:00Z",
+        "workload": "echo",
+        "workload_version": "1",
+        "parameters": CLOSED,
+        "command": "py-spy record --pid PID --output FILE" + text,
+    }
+    flames = [
+        Flame.model_validate(
+            {
+                **facts,
+                "variant": variant.slug,
+                "py_spy": "0.4.3",
+                "duration_s": 10.0,
+                "rate_per_s": 100.0,
+                "samples": sum(stack.samples for stack in found),
+                "errors": 2,
+                "behind_s": 12.5,
+                "self_percent": share_by_owner(found),
+                "top": count_top(found),
+                "graph": draw(found),
+            }
+        )
+        for variant in document.variants
+    ]
+    failed = Flame.model_validate(
+        {**facts, "variant": "forbidden", "failure": "the kernel does not let py-spy read the server’s memory" + text}
+    )
+    return FlameDocument(
+        schema_version=1,
+        kind="flame",
+        run=document.run,
+        campaign=document.campaign,
+        framework=document.framework.slug,
+        flames=[*flames, failed],
+    )
 
 
 def _by_framework(variants: tuple[Made, ...]) -> list[list[Made]]:
@@ -276,6 +373,67 @@ def _framework(
                 _cell(member, DASHBOARD, USERS, rounds, seconds * 3, text, chance),
             )
         ],
+    )
+
+
+def _searched(document: FrameworkDocument, members: list[Made], text: str) -> FrameworkDocument:
+    """The document with both searches of each variant, their probes made by the real search on a made-up server."""
+    cells = [_capacity_cell(member, parameters, text) for member in members for parameters in (RATE, MOST)]
+    return document.model_copy(update={"cells": [*document.cells, *cells]})
+
+
+def _capacity_cell(made: Made, parameters: Parameters, text: str) -> Cell:
+    """The reference outruns the generator, gevent has a wide grey zone, and threading never comes up."""
+    rate = parameters["search"] == "rate"
+    limit = made.rate * (0.85 if rate else 0.02)
+    settings = (
+        capacity.Settings(start=8_000, lowest=250, highest=400_000)
+        if rate
+        else capacity.Settings(start=200, lowest=25, highest=20_000)
+    )
+    tries: dict[int, int] = {}
+
+    def probe(load: int) -> capacity.Probe:
+        tries[load] = tries.get(load, 0) + 1
+        valid = made.framework != "reference" or load < 0.8 * limit
+        grey = made.variant == "gevent" and rate and 0.6 * limit < load <= limit and tries[load] % 2 == 0
+        passed = valid and load <= limit and not grey
+        return capacity.Probe(
+            load,
+            passed=passed,
+            p99_ms=round(18 * (load / limit) ** 2 if passed else 24 * max(1.0, load / limit), 3),
+            lost=0 if load < 2 * limit else 17,
+            errors=0,
+            achieved_per_s=float(min(load, limit)),
+            valid=valid,
+            reasons=() if valid else ("generator working time 91 %, limit 85 %" + text,),
+            server_cpu_percent=round(100 * min(1.0, load / limit), 2),
+        )
+
+    measurement = Measurement(
+        round=1,
+        position=1,
+        started="2026-11-20T09:00:00Z",
+        valid=False,
+        failure=Failure(stage="ready", reason="it did not answer within 10 s" + text),
+    )
+    if made.variant != "threading":
+        found = capacity.as_record(capacity.search(settings, probe), "messages_per_s" if rate else "users")
+        measurement = Measurement(
+            round=1,
+            position=1,
+            started="2026-11-20T09:00:00Z",
+            valid=found.conclusive,
+            invalid_reasons=[] if found.reason is None else [found.reason],
+            capacity=found,
+        )
+    return Cell(
+        variant=made.variant,
+        workload=CAPACITY.slug,
+        workload_version=CAPACITY.version,
+        parameters=parameters,
+        latency_kind="from_intended",
+        measurements=[measurement],
     )
 
 

@@ -17,6 +17,7 @@ PAGES = [
     "ease-of-use.html",
     "frameworks/django-channels.html",
     "workloads/dashboard.html",
+    "workloads/capacity.html",
     "compare/django-channels-vs-flask-socketio.html",
     "runs/index.html",
     "methodology.html",

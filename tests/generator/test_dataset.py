@@ -80,6 +80,34 @@ def test_the_newest_finished_run_of_each_machine_class_is_published(tmp_path: Pa
     assert [run.document.id for run in dataset.published] == ["newer", "other"]
 
 
+def test_flame_graphs_stand_beside_their_framework(results: Path) -> None:
+    (run,) = load_results(results).runs
+    flamed = {item.document.framework.slug: item for item in run.frameworks if item.flames is not None}
+    assert list(flamed) == ["django-channels"]
+    item = flamed["django-channels"]
+    assert item.flames_path.is_file()
+    assert item.flames_raw == "2026-11-20/2026-11-20-a1b2c3/django-channels.flame.yml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("run: 2026-11-20-a1b2c3", "run: another", "belongs to run 2026-11-20/another"),
+        ("framework: django-channels", "framework: fastapi", "holds fastapi; name it fastapi.flame.yml"),
+        ("kind: flame", "kind: framework", "kind: Input should be 'flame'"),
+    ],
+)
+def test_a_flame_graph_of_something_else_is_refused(run: Path, old: str, new: str, words: str) -> None:
+    file = run / "django-channels.flame.yml"
+    file.write_text(file.read_text().replace(old, new))
+    assert words in load(run)
+
+
+def test_a_flame_graph_without_figures_is_refused(run: Path) -> None:
+    (run / "django-channels.yml").unlink()
+    assert "there is no django-channels.yml beside it" in load(run)
+
+
 def test_a_source_is_read_as_text(tmp_path: Path) -> None:
     folder = tmp_path / "quick"
     folder.mkdir()

@@ -28,7 +28,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The reference, one variant that is quick, and one that fails under a workload."""
     folder = tmp_path_factory.mktemp("small")
     chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "threading"})
-    synthetic.write(folder, rounds=3, seconds=2, variants=chosen)
+    synthetic.write(folder, rounds=3, seconds=2, variants=chosen, searches=False, flamed=("fastapi",))
+    return load_results(folder)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Capacities of every kind: conclusive, overlapping, at the generator's limit, contradictory, failed."""
+    folder = tmp_path_factory.mktemp("searched")
+    synthetic.write(folder, rounds=2, seconds=1)
     return load_results(folder)
 
 
@@ -45,7 +53,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 )
 def test_pages_are_as_they_were(small: Dataset, path: str) -> None:
     """``RTSITE_UPDATE_GOLDEN=1 uv run pytest tests/generator/test_pages.py`` accepts a wanted change."""
-    page = next(page for page in make_site(small, SOURCES).pages if page.path == path)
+    agrees_with_golden(small, path)
+
+
+def test_the_page_of_a_search_is_as_it_was(searched: Dataset) -> None:
+    agrees_with_golden(searched, "workloads/capacity.md")
+
+
+def agrees_with_golden(dataset: Dataset, path: str) -> None:
+    page = next(page for page in make_site(dataset, SOURCES).pages if page.path == path)
     # Chart data is checked by Plotly itself, and would drown the text.
     text = re.sub(r'(<script type="application/json">).*?(</script>)', r"\1…\2", page.text(), flags=re.DOTALL)
     golden = GOLDEN / path.replace("/", "--")
@@ -69,6 +85,32 @@ def test_dimensions_without_evidence_have_no_verdict(small: Dataset) -> None:
     for path in ("ease-of-use.md", "architecture.md", "development-experience.md"):
         assert "Not measured yet" in pages[path]
         assert "Verdict" not in pages[path]
+
+
+def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
+    pages = {page.path: page.text() for page in make_site(searched, SOURCES).pages}
+    for path in (
+        "performance.md",
+        "frameworks/fastapi.md",
+        "compare/fastapi-vs-flask-socketio.md",
+        "runs/2026-11-20--2026-11-20-a1b2c3.md",
+    ):
+        assert "{#capacity-rate}" in pages[path], path
+        assert "{#capacity-users}" in pages[path], path
+    assert "<strong>FastAPI</strong> is higher" in pages["compare/fastapi-vs-flask-socketio.md"]
+    assert 'id="chart-capacity-rate-range"' in pages["performance.md"]
+    assert "highest rate, 100 connections" in pages["workloads/index.md"]
+    assert "the yardstick" in pages["frameworks/fastapi.md"].partition("{#capacity-rate}")[2]
+    told = pages["runs/2026-11-20--2026-11-20-a1b2c3.md"]
+    assert "generator working time 91 %" in told
+    assert "do not pass every time and do not fail every time" in told
+    planned = sum(len(turn) for turn in searched.runs[0].document.order)
+    assert f"Of {planned} planned measurements {planned} were made" in told
+
+
+def test_runs_without_searches_show_none(small: Dataset) -> None:
+    for page in make_site(small, SOURCES).pages:
+        assert "capacity" not in page.text(), page.path
 
 
 def test_every_page_is_in_the_navigation_once(small: Dataset) -> None:
@@ -107,6 +149,27 @@ def test_the_methodology_states_every_threshold() -> None:
         assert f"| {threshold.name} | {threshold.limit:g}{unit} |".lower() in text
 
 
+def test_where_the_time_goes_is_shown_only_where_it_was_recorded(small: Dataset) -> None:
+    pages = {page.path: page for page in make_site(small, SOURCES).pages}
+    titles = [section.heading for section in pages["frameworks/fastapi.md"].sections]
+    assert titles.index("Where the time goes") == titles.index("The app") - 2
+    html = next(part.html for part in pages["frameworks/fastapi.md"].sections if part.anchor == "time")
+    reader = read(html)
+    boxes = [attributes for tag, attributes in reader.found if tag == "span"]
+    assert all(box["title"] and box["style"] for box in boxes)
+    assert [attributes["aria-label"] for tag, attributes in reader.found if attributes.get("role") == "img"] == [
+        "Flame graph of uvicorn. Its functions stand in the table below."
+    ]
+    text = " ".join(" ".join(reader.texts).split())
+    assert "1,000 samples in 10 s on 20 November 2026, py-spy 0.4.3" in text
+    assert "fell 12 s behind" in text
+    assert "2 more could not be read" in text
+    assert "No flame graph: the kernel does not let py-spy read" in text
+    assert "py-spy record --pid PID" in text
+    for path in ("frameworks/reference.md", "frameworks/sanic.md"):
+        assert "Where the time goes" not in pages[path].text()
+
+
 HOSTILE = (
     " <script>alert(1)</script><img src=x onerror=alert(2)> **bold** [link](javascript:alert(3))"
     " {{ 7*7 }} {% raw %} </title></pre></details> `tick` | &amp; \\u003c"
@@ -137,7 +200,7 @@ def read(html: str) -> _Reader:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, ...]:
     folder = tmp_path_factory.mktemp("hostile")
-    synthetic.write(folder, rounds=2, seconds=1, text=HOSTILE)
+    synthetic.write(folder, rounds=2, seconds=1, text=HOSTILE, flamed=("fastapi",))
     return make_site(load_results(folder), {}).pages
 
 

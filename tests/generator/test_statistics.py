@@ -2,11 +2,22 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.statistics import Ratio, differing, holm, paired_ratio, summarise, tie_groups
+from generator.statistics import (
+    CONFIDENCE,
+    DECISION_LEVEL,
+    SMALLEST_RELEVANT_RATIO,
+    Ratio,
+    differing,
+    holm,
+    paired_ratio,
+    summarise,
+    tie_groups,
+)
 
 values = st.floats(1e-3, 1e6)
 rounds = st.lists(values, min_size=2, max_size=12)
@@ -106,10 +117,65 @@ def test_holm_by_hand() -> None:
 
 
 def test_correction_spares_a_difference_that_many_comparisons_explain() -> None:
-    alone = {"pair": Ratio(1.1, None, 0.04, 5)}
+    alone = {"pair": Ratio(1.1, None, 0.4 * DECISION_LEVEL, 5)}
     among_many = alone | {f"other {number}": Ratio(1.0, None, 0.9, 5) for number in range(9)}
     assert differing(alone) == {"pair"}
     assert not differing(among_many)
+
+
+ratios = st.builds(Ratio, st.floats(0.5, 2), st.none(), st.one_of(st.none(), st.floats(0, 1)), st.just(7))
+
+
+@given(st.dictionaries(st.integers(), ratios, max_size=8))
+def test_what_differs_is_sure_and_matters(found: dict[int, Ratio]) -> None:
+    for ratio in (found[key] for key in differing(found)):
+        assert ratio.p_value is not None
+        assert ratio.p_value < DECISION_LEVEL
+        assert abs(math.log(ratio.value)) >= math.log(SMALLEST_RELEVANT_RATIO) * (1 - 1e-9)
+
+
+@given(st.dictionaries(st.integers(), ratios, max_size=8), ratios)
+def test_one_more_comparison_makes_nothing_else_differ(found: dict[int, Ratio], other: Ratio) -> None:
+    assert differing({**found, "one more": other}) - {"one more"} <= differing(found)
+
+
+@given(st.dictionaries(st.integers(), ratios, max_size=8))
+def test_the_way_round_does_not_matter(found: dict[int, Ratio]) -> None:
+    turned = {key: Ratio(1 / ratio.value, None, ratio.p_value, ratio.rounds) for key, ratio in found.items()}
+    assert differing(found) == differing(turned)
+
+
+@given(st.lists(st.floats(0.999, 1.001), min_size=2, max_size=12), st.floats(0.993, 1.007))
+def test_however_sure_a_difference_that_does_not_matter_is_none(noise: list[float], factor: float) -> None:
+    first = {number: factor * value for number, value in enumerate(noise)}
+    assert not differing({"pair": paired_ratio(first, dict.fromkeys(first, 1.0))})
+
+
+def test_the_decision_is_stricter_than_the_intervals() -> None:
+    assert DECISION_LEVEL < 1 - CONFIDENCE
+
+
+@pytest.mark.parametrize("tails", ["normal", "heavy"])
+@pytest.mark.parametrize(
+    ("rounds", "spread", "effect", "at_least"),
+    [(7, 0.01, 0.03, 0.95), (7, 0.015, 0.03, 0.85), (15, 0.01, 0.02, 0.95), (15, 0.015, 0.02, 0.93)],
+)
+def test_equals_come_out_equal_and_differences_are_found(
+    tails: str, rounds: int, spread: float, effect: float, at_least: float
+) -> None:
+    """Simulated pairs; ``spread`` is the standard deviation of a round's log ratio. The tails: Student's t(3)."""
+    chance = np.random.default_rng(3)
+    shape = (2000, rounds)
+    noise = chance.standard_normal(shape) if tails == "normal" else chance.standard_t(3, shape) / math.sqrt(3)
+    logs = spread * noise
+    assert _told_apart(logs) <= 0.013  # 0.01, and what 2,000 trials may stray from it
+    assert _told_apart(logs + math.log(1 + effect)) >= at_least
+
+
+def _told_apart(logs: np.ndarray) -> float:
+    one = dict.fromkeys(range(logs.shape[1]), 1.0)
+    told = [differing({0: paired_ratio(dict(enumerate(row)), one)}) for row in np.exp(logs).tolist()]
+    return sum(map(bool, told)) / len(told)
 
 
 @given(st.dictionaries(st.integers(0, 6), st.lists(st.floats(0.9, 1.1), min_size=4, max_size=4), max_size=7))

@@ -6,10 +6,16 @@ import numpy as np
 
 from runners.loadgen import histogram
 from runners.record import (
+    Capacity,
+    CapacityProbe,
     Cell,
     Connections,
     Distribution,
     Failure,
+    Flame,
+    FlameDocument,
+    FlameFunction,
+    FlameGraph,
     FrameworkDocument,
     FrameworkFacts,
     GeneratorHealth,
@@ -31,7 +37,7 @@ LATENCIES_NS = np.random.default_rng(1).lognormal(13, 0.5, 5000).astype(np.int64
 
 def distribution(rounds: int = 1) -> Distribution:
     """The merged distribution of as many equal rounds."""
-    text = histogram.encode(np.tile(LATENCIES_NS, rounds))
+    text = histogram.encode(histogram.of(np.tile(LATENCIES_NS, rounds)))
     return Distribution(percentiles_ms=Histogram.decode(text).percentiles(), histogram=text)
 
 
@@ -69,6 +75,47 @@ def failed(reason: str = "the server ended at once", log: list[str] | None = Non
         started="2026-11-01T00:00:00Z",
         valid=False,
         failure=Failure(stage="start", reason=reason, log=log or []),
+    )
+
+
+def capacity_probe(load: int, *, passed: bool) -> CapacityProbe:
+    return CapacityProbe(
+        load=load,
+        passed=passed,
+        p99_ms=4.25 if passed else 61.5,
+        lost=0,
+        errors=0,
+        achieved_per_s=float(load),
+        server_cpu_percent=88.5,
+    )
+
+
+def capacity(**changes: object) -> Capacity:
+    """A conclusive search: 12,000 passed three times, 12,500 failed three times."""
+    found = Capacity(
+        unit="messages_per_s",
+        low=12_000,
+        high=12_500,
+        conclusive=True,
+        p99_limit_ms=20.0,
+        confirmations=3,
+        probes=[
+            *(capacity_probe(load, passed=load <= 12_000) for load in (8_000, 16_000)),
+            *(capacity_probe(load, passed=load <= 12_000) for load in (12_000, 12_500) for _ in range(3)),
+        ],
+    )
+    return found.model_copy(update=changes)
+
+
+def capacity_measurement(found: Capacity | None = None) -> Measurement:
+    found = found or capacity()
+    return Measurement(
+        round=1,
+        position=0,
+        started="2026-11-01T00:00:00Z",
+        valid=found.conclusive,
+        invalid_reasons=[] if found.reason is None else [found.reason],
+        capacity=found,
     )
 
 
@@ -143,4 +190,49 @@ def run_document() -> RunDocument:
         workloads=[WorkloadFacts(slug="echo", title="Echo", question="?", description="…", version="1")],
         cells=["fastapi/uvicorn echo"],
         order=[[0], [0]],
+    )
+
+
+def flame(
+    *,
+    samples: int = 100,
+    graph: FlameGraph | None = None,
+    top: list[FlameFunction] | None = None,
+    self_percent: dict[str, float] | None = None,
+) -> Flame:
+    """Of a variant; without a graph of its own, three functions."""
+    small = FlameGraph(
+        modules=["./app.py", "python3.11/asyncio/events.py"],
+        functions=["main", "Handle._run", "echo"],
+        module_of=[0, 1, 0],
+        rows=[[0, 0, 100, 10], [1, 1, 60, 60], [1, 2, 29, 29]],
+        threshold_percent=0.5,
+        dropped_percent=1.0,
+    )
+    return Flame(
+        variant="uvicorn",
+        started="2026-11-01T00:10:00Z",
+        workload="echo",
+        workload_version="0123456789ab",
+        parameters={"mode": "closed", "connections": 100},
+        command="py-spy record --pid PID",
+        py_spy="0.4.3",
+        duration_s=10.0,
+        rate_per_s=100.0,
+        samples=samples,
+        errors=0,
+        self_percent=self_percent or {"python3.11": 60.0, ".": 39.0},
+        top=top or [FlameFunction(function="echo", module="./app.py", self_percent=29.0, total_percent=29.0)],
+        graph=graph or small,
+    )
+
+
+def flame_document(*flames: Flame, framework: str = "fastapi") -> FlameDocument:
+    return FlameDocument(
+        schema_version=1,
+        kind="flame",
+        run="20261101T000000Z",
+        campaign="local",
+        framework=framework,
+        flames=list(flames) or [flame()],
     )

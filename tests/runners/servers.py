@@ -1,20 +1,25 @@
-"""Echo servers on picows that lie on purpose, each in a thread and event loop of its own, on a free port."""
+"""Echo servers in threads of their own, on free ports: one on picows that lies on purpose, and an honest one by TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from websockets.sync.server import ServerConnection, serve
 
 WireProtocol = Literal["websocket", "socket.io"]
 _REQUEST = re.compile(rb'42(\d+)\["echo",(.*)\]', re.DOTALL)
 PING_EVERY_S = 0.1
+CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
+"""Signed by its own key, which lies beside it: for localhost and 127.0.0.1, until the year 2120."""
 
 
 class Talk:
@@ -57,6 +62,13 @@ class EchoServer:
         self.lies = 0
         self.pings = 0
         self.pongs = 0
+        self.gone = 0
+        self.talks: list[Talk] = []
+        self.loop = asyncio.new_event_loop()
+
+    def say_goodbye(self, talk: Talk) -> None:
+        """Close a connection in good order; ``gone`` counts those that the client has let go of."""
+        self.loop.call_soon_threadsafe(talk.transport.send_close, WSCloseCode.GOING_AWAY)
 
 
 class _Session(WSListener):
@@ -67,6 +79,7 @@ class _Session(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.talk = Talk(self.server, transport, self.server.connections)
         self.server.connections += 1
+        self.server.talks.append(self.talk)
         if not self.server.greet(self.talk):
             transport.disconnect()
         elif self.server.protocol == "socket.io":
@@ -80,6 +93,7 @@ class _Session(WSListener):
         self.pinging = asyncio.get_running_loop().call_later(PING_EVERY_S, self.ping)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.server.gone += 1
         if self.pinging is not None:
             self.pinging.cancel()
 
@@ -114,7 +128,7 @@ def serving(
 ) -> Iterator[EchoServer]:
     """A running server. ``greet`` may close at once by giving false; ``refuse`` answers the handshake by 404."""
     echo = EchoServer(protocol, lie, greet)
-    loop = asyncio.new_event_loop()
+    loop = echo.loop
 
     def accept(request: WSUpgradeRequest) -> WSListener | None:
         return None if refuse else _Session(echo)
@@ -142,3 +156,23 @@ def serving(
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+@contextmanager
+def serving_securely() -> Iterator[str]:
+    """An honest echo server by TLS; gives its address. A client must trust `CERTIFICATE`."""
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trust.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
+
+    def echo(connection: ServerConnection) -> None:
+        for message in connection:
+            connection.send(message)
+
+    with serve(echo, "127.0.0.1", 0, ssl=trust, compression=None, max_size=None) as server:
+        thread = threading.Thread(target=server.serve_forever, name="secure-echo-server")
+        thread.start()
+        try:
+            yield f"wss://127.0.0.1:{server.socket.getsockname()[1]}/"
+        finally:
+            server.shutdown()
+            thread.join(10)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import campaign, catalog, environment, machine, server, workloads
+from runners import campaign, catalog, environment, machine, record, server, workloads
 from runners.measure import Cell
 from runners.record import (
     FrameworkDocument,
@@ -41,7 +43,7 @@ class Silent:
     def preparing(self, framework: catalog.Framework, variant: str) -> None:
         self.prepared.append(variant)
 
-    def measuring(self, cell: Cell, round_number: int, done: int, plan: campaign.Plan) -> None:
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: campaign.Plan) -> None:
         assert done == len(self.outcomes)
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: campaign.Plan) -> None:
@@ -201,7 +203,7 @@ def interrupted(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPa
 class Watching(Silent):
     """Does not count from nought."""
 
-    def measuring(self, cell: Cell, round_number: int, done: int, plan: campaign.Plan) -> None:
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: campaign.Plan) -> None:
         assert done >= 2
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: campaign.Plan) -> None:
@@ -225,6 +227,44 @@ def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: campa
     assert load_run(interrupted.path / "run.yml").finished is not None
     with pytest.raises(campaign.ResumeError, match="this run is finished"):
         campaign.Run.resume(interrupted.path, [framework])
+
+
+def test_of_a_group_only_what_is_left_is_measured_again(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the outcomes of the second round's group were being written."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
+    monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
+    run = campaign.Run.begin(campaign.plan([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested")
+    written: list[Path] = []
+
+    def save(document: FrameworkDocument, path: Path) -> None:
+        record.save(document, path)
+        written.append(path)
+        if [one.name for one in written] == ["run.yml", *["mine.yml"] * 4]:  # two cells, the end of the round, a cell
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(campaign, "save", save)
+        with pytest.raises(KeyboardInterrupt):
+            run.execute(Silent())
+
+    class Counting(Watching):
+        def __init__(self) -> None:
+            super().__init__()
+            self.groups: list[tuple[int, int]] = []
+
+        def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: campaign.Plan) -> None:
+            self.groups.append((round_number, len(cells)))
+
+    observer = Counting()
+    summary = campaign.Run.resume(run.path, [framework]).execute(observer)
+    assert observer.groups == [(2, 1), (3, 2)]
+    assert summary.measurements == 6
+    for cell in load_framework(run.path / "mine.yml").cells:
+        assert [measurement.round for measurement in cell.measurements] == [1, 2, 3]
 
 
 def test_a_run_is_not_resumed_where_something_has_changed(
@@ -251,6 +291,11 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> catalog.Framework:
     return catalog.load(frameworks.make(tmp_path_factory.mktemp("planned") / "mine"))
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> catalog.Framework:
+    return catalog.load(frameworks.make(tmp_path_factory.mktemp("planned") / "other"))
+
+
 @given(seed=st.integers(0, 2**31), rounds=st.integers(1, 9))
 def test_each_round_contains_every_cell_once(mine: catalog.Framework, seed: int, rounds: int) -> None:
     profile = replace(BRIEF, rounds=rounds)
@@ -261,6 +306,32 @@ def test_each_round_contains_every_cell_once(mine: catalog.Framework, seed: int,
         assert Counter(turn) == Counter(range(len(plan.cells)))
     assert plan.measurements == rounds * len(plan.cells)
     assert plan == campaign.plan([mine], [ECHO, DASHBOARD], profile, seed)
+
+
+@given(seed=st.integers(0, 2**31), rounds=st.integers(1, 4))
+def test_cells_that_are_measured_together_stay_together(
+    mine: catalog.Framework, other: catalog.Framework, seed: int, rounds: int
+) -> None:
+    """The closed loop of all servers as one group; in the open loop everyone for itself."""
+    plan = campaign.plan([mine, other], [ECHO, DASHBOARD], replace(BRIEF, rounds=rounds), seed)
+    in_turn = {index for index, cell in enumerate(plan.cells) if cell.case.slice_s}
+    assert len(in_turn) == 2 * len(BEHAVIOURS)
+    for turn in plan.order:
+        groups = plan.groups(turn)
+        assert list(chain.from_iterable(groups)) == list(turn)
+        (together,) = (group for group in groups if len(group) > 1)
+        assert set(together) == in_turn
+        assert len(groups) == len(turn) - len(in_turn) + 1
+
+
+def test_cases_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:
+    few, many = (
+        replace(SMALL.cases[0], connections=count, parameters={**SMALL.cases[0].parameters, "connections": count})
+        for count in (5, 50)
+    )
+    plan = campaign.plan([mine], [replace(SMALL, cases=(few, many))], BRIEF, 1)
+    groups = [{plan.cells[index].case.connections for index in group} for group in plan.groups(plan.order[0])]
+    assert sorted(map(sorted, groups)) == [[5], [50]]
 
 
 def test_the_seed_decides_the_order(mine: catalog.Framework) -> None:

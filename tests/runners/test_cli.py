@@ -18,9 +18,10 @@ import pytest
 import typer.main
 
 from generator.cli import main
-from runners import environment
+from runners import catalog, environment, machine
 from runners.cli import app
-from runners.record import load_framework, load_run, problems_in, save
+from runners.flame import recording
+from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
 from tests.runners import frameworks
 from tests.runners.documents import framework_document, run_document
 from tests.runners.processes import gone, marked, until
@@ -340,6 +341,34 @@ def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
     )
     assert closed.generator is not None
     assert closed.generator.share_of_ceiling_percent == 100
+
+
+def test_flame_graphs_are_added_to_a_finished_run(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "DURATION_S", 1)
+    monkeypatch.setattr(recording, "WARMUP_S", 0.3)
+    mine = frameworks.make(tmp_path / "mine", ["good", "exits"])
+    run = tmp_path / "run"
+    cells = [cell_key("mine", variant, "echo", {}) for variant in ("good", "exits")]
+    planned = {"machine": machine.describe(), "cells": cells, "finished": "2026-11-01T01:00:00Z"}
+    save(run_document().model_copy(update=planned), run / "run.yml")
+    measured = framework_document()
+    facts = {"slug": "mine", "sources": catalog.load(mine).sources}
+    framework = measured.framework.model_copy(update=facts)
+    save(measured.model_copy(update={"framework": framework}), run / "mine.yml")
+    arguments: list[str | Path] = ["run", "--resume", run, "--framework", mine, "--flame"]
+    found = shell.answer(*arguments)
+    assert found == {
+        "run": str(run), "measurements": 2, "failed": 0, "invalid": 0, "flames": {"recorded": 1, "failed": 1},
+    }  # fmt: skip
+    assert problems_in(run / "mine.flame.yml") == []
+    (good,) = (flame for flame in load_flames(run / "mine.flame.yml").flames if flame.variant == "good")
+    assert good.graph is not None
+    done = shell.rtsite(*arguments)
+    assert "[1/1] flame graph of mine/exits: FAILED: the server ended at once" in done.stderr
+    assert "good" not in done.stderr
+    assert load_run(run / "run.yml").finished == "2026-11-01T01:00:00Z"
 
 
 def test_check_tells_what_was_expected_and_what_came(shell: Shell, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import uv
 
-FOLDERS = sorted(
-    path.parent for path in (Path(__file__).parents[2] / "runners" / "frameworks").glob("*/pyproject.toml")
-)
+ROOT = Path(__file__).parents[2]
+FOLDERS = [
+    *sorted(path.parent for path in (ROOT / "runners" / "frameworks").glob("*/pyproject.toml")),
+    ROOT / "benchmarks" / "power" / "twins",
+]
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
@@ -82,5 +84,5 @@ def test_its_own_tests_pass(folder: Path) -> None:
 
 def exclude_newer() -> str:
     """The folders' test tools come from the same day as the tool itself."""
-    root = tomllib.loads((FOLDERS[0].parents[2] / "pyproject.toml").read_text())
+    root = tomllib.loads((ROOT / "pyproject.toml").read_text())
     return str(root["tool"]["uv"]["exclude-newer"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -150,6 +151,86 @@ def test_the_closed_loop_counts_every_lie(protocol: WireProtocol, lie: Lie, seen
     assert result.errors == {}
 
 
+@protocols
+@pytest.mark.parametrize("mode", ["open", "closed"])
+def test_a_server_that_answers_everything_twice(protocol: WireProtocol, mode: Literal["open", "closed"]) -> None:
+    with serving(protocol, twice) as server:
+        result = load.apply(job(server.url, protocol, mode))
+    ledger = result.ledger
+    assert server.received == ledger.sent == ledger.received == result.histograms["latency"].total
+    # The second answer to a connection's last message may come when the first one has settled the books.
+    assert server.received - CONNECTIONS <= ledger.duplicated <= server.received
+    assert ledger.lost == ledger.in_flight == ledger.corrupted == ledger.reordered == 0
+    report = load.report(result, open_loop=mode == "open")
+    assert report["duplicated"] == ledger.duplicated
+    assert result.errors == {}
+
+
+LARGE = 1 << 20
+
+
+@protocols
+@pytest.mark.parametrize("mode", ["open", "closed"])
+@pytest.mark.parametrize("lie", [honest, change_a_byte, in_two_fragments], ids=["honest", "change", "fragments"])
+def test_messages_larger_than_a_socket_holds(protocol: WireProtocol, mode: Literal["open", "closed"], lie: Lie) -> None:
+    """They go out in parts and come back in parts, and every byte is compared."""
+    asked = replace(
+        job("", protocol, mode), connections=3, payload_bytes=LARGE, rate_per_s=50, duration_s=0.6, drain_s=10.0
+    )
+    with serving(protocol, lie) as server:
+        result = load.apply(replace(asked, url=server.url))
+    ledger = result.ledger
+    assert server.received == ledger.sent == ledger.received == result.histograms["latency"].total > 0
+    assert ledger.corrupted == (ledger.sent if lie is change_a_byte else 0)
+    assert ledger.duplicated == ledger.reordered == 0
+    assert result.errors == {}
+    if mode == "open":
+        assert ledger.sent == 30
+
+
+@pytest.mark.parametrize("mode", ["open", "closed"])
+def test_a_server_that_does_not_read_for_a_while(mode: Literal["open", "closed"]) -> None:
+    """What the sockets do not take meanwhile waits in the generator; nothing is lost."""
+
+    def pause_once(talk: Talk, answer: bytes) -> None:
+        if talk.server.received == 1:
+            time.sleep(0.4)
+        talk.send(answer)
+
+    asked = replace(
+        job("", "websocket", mode), connections=2, payload_bytes=100_000, rate_per_s=400, duration_s=0.5, drain_s=10.0
+    )
+    with serving("websocket", pause_once) as server:
+        result = load.apply(replace(asked, url=server.url))
+    ledger = result.ledger
+    assert server.received == ledger.sent == ledger.received > 0
+    assert ledger.duplicated == ledger.corrupted == ledger.reordered == 0
+    if mode == "open":
+        # 20 MB were due, far more than sockets hold, and most of them while nobody read.
+        assert ledger.sent == 200
+    most = result.histograms["latency"].percentile_ms(1.0)
+    assert most is not None
+    assert most >= 400 * 0.999
+
+
+@pytest.mark.parametrize("mode", ["open", "closed"])
+def test_a_server_that_recovers_after_its_answers_were_given_up(mode: Literal["open", "closed"]) -> None:
+    def pause_once(talk: Talk, answer: bytes) -> None:
+        if talk.server.received == 100:
+            time.sleep(0.5)
+        talk.send(answer)
+
+    with serving("websocket", pause_once) as server:
+        result = load.apply(replace(job(server.url, "websocket", mode), duration_s=1.0, answer_timeout_s=0.2))
+    ledger = result.ledger
+    assert server.received == ledger.sent
+    assert balanced(ledger)
+    assert ledger.duplicated == ledger.corrupted == 0
+    assert result.histograms["latency"].total == ledger.sent
+    if mode == "closed":
+        assert ledger.lost >= CONNECTIONS - 1, "each connection but the one being answered gave up"
+
+
 def test_the_closed_loop_goes_on_where_answers_never_come() -> None:
     def drop_the_fifth(talk: Talk, answer: bytes) -> None:
         if talk.count != 5:
@@ -272,7 +353,7 @@ def test_nobody_there() -> None:
 
 
 def test_a_server_that_never_answers_the_handshake() -> None:
-    with __import__("socket").create_server(("127.0.0.1", 0)) as deaf:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"ws://127.0.0.1:{deaf.getsockname()[1]}/"
         with pytest.raises(load.LoadError, match="could be opened: no answer in time"):
             load.apply(replace(job(url, "websocket"), connect_timeout_s=0.3))

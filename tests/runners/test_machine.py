@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import machine
-from runners.machine import share_cores
+from runners.machine import Clocks, share_cores
 from tests.runners.processes import until
 
 
@@ -86,3 +86,32 @@ def test_two_loads_at_once_are_refused_with_who_is_measuring(tmp_path: Path, mon
         pass
     with machine.claimed("the second"):
         pass
+
+
+moments = st.builds(Clocks, *[st.floats(0, 1e6)] * 3)
+seconds = st.floats(0, 1e5)
+
+
+@given(moments, seconds)
+def test_clocks_that_go_together_have_not_jumped(moment: Clocks, passed: float) -> None:
+    later = Clocks(moment.steady_s + passed, moment.wall_s + passed, moment.boot_s + passed)
+    assert later.jump_since(moment) == pytest.approx(0, abs=1e-6)
+
+
+@given(moments, seconds, st.floats(-1e5, 1e5), st.floats(0, 1e5))
+def test_a_clock_that_was_set_and_a_machine_that_slept_are_seen(
+    moment: Clocks, passed: float, step: float, asleep: float
+) -> None:
+    set_meanwhile = Clocks(moment.steady_s + passed, moment.wall_s + passed + step, moment.boot_s + passed)
+    assert set_meanwhile.jump_since(moment) == pytest.approx(abs(step), abs=1e-6)
+    # The wall clock goes on while the machine sleeps, or it does not: both are seen.
+    woken = Clocks(moment.steady_s + passed, moment.wall_s + passed + asleep, moment.boot_s + passed + asleep)
+    frozen = Clocks(moment.steady_s + passed, moment.wall_s + passed, moment.boot_s + passed + asleep)
+    assert woken.jump_since(moment) == pytest.approx(asleep, abs=1e-6)
+    assert frozen.jump_since(moment) == pytest.approx(asleep, abs=1e-6)
+
+
+def test_the_clocks_of_this_machine_go_on() -> None:
+    before = machine.read_clocks()
+    until(lambda: machine.read_clocks().steady_s > before.steady_s, "time passes")
+    assert machine.read_clocks().boot_s > before.boot_s

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import resources
-from runners.resources import Reading, Watch, cpu_seconds
+from runners.resources import Clocks, Watch, cpu_seconds
 
 CPU_S = 0.3
 BURN = f"import time\nwhile time.process_time() < {CPU_S}: pass\n"
@@ -60,11 +60,12 @@ def watched(code: str) -> Watch:
         watch.begin()
         tell(process)
         watch.end()
+        watch.look()
     return watch
 
 
 def test_cpu_of_a_busy_process_is_what_it_used() -> None:
-    usage = watched(BURNS_ITSELF).usage(1000)
+    usage = watched(BURNS_ITSELF).usage(1000, alone=True)
     assert usage is not None
     assert CPU_S <= usage.cpu_s <= CPU_S * 1.5
     assert usage.cpu_us_per_message == round(usage.cpu_s * 1e6 / 1000, 3)
@@ -79,7 +80,7 @@ def test_cpu_of_a_busy_process_is_what_it_used() -> None:
 
 
 def test_cpu_of_children_that_ended_in_the_window_counts() -> None:
-    usage = watched(BURNS_IN_CHILDREN).usage(None)
+    usage = watched(BURNS_IN_CHILDREN).usage(None, alone=True)
     assert usage is not None
     assert CPU_S * 0.95 <= usage.cpu_s <= CPU_S * 3
     assert usage.cpu_us_per_message is None
@@ -88,26 +89,48 @@ def test_cpu_of_children_that_ended_in_the_window_counts() -> None:
 def test_a_watch_that_never_saw_a_window_knows_nothing() -> None:
     watch = Watch(1)
     watch.end()
-    watch.abandon()
-    assert watch.usage(1) is None
+    watch.look()
+    assert watch.usage(1, alone=True) is None
+
+
+def test_beside_other_servers_shared_pages_say_nothing() -> None:
+    usage = watched(BURNS_ITSELF).usage(None, alone=False)
+    assert usage is not None
+    assert usage.pss_mean_mb is usage.pss_peak_mb is None
+    assert usage.uss_mean_mb is not None
+
+
+def test_only_the_slices_count() -> None:
+    with told(BURNS_ITSELF) as process:
+        watch = Watch(process.pid)
+        for counts in (True, False, True):
+            if counts:
+                watch.begin()
+            tell(process)
+            watch.end()
+        usage = watch.usage(2, alone=True)
+        total_s = watch.total_cpu_s()
+    assert usage is not None
+    assert 2 * CPU_S <= usage.cpu_s <= 3 * CPU_S
+    assert total_s >= 3 * CPU_S
 
 
 def test_a_process_that_is_gone_has_no_figures() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    reading = resources.read(process.pid)
-    assert (reading.cpu_ns, reading.pss, reading.threads) == ({}, 0, 0)
+    memory = resources.read_memory(process.pid)
+    assert (memory.pss, memory.threads) == (0, 0)
     watch = Watch(process.pid)
     watch.begin()
     watch.end()
-    usage = watch.usage(10)
+    usage = watch.usage(10, alone=True)
     assert usage is not None
     assert usage.cpu_s == 0
     assert usage.pss_mean_mb is None
 
 
-def reading(cpu_s: dict[int, float], ended_s: dict[int, float]) -> Reading:
-    return Reading(0, {pid: round(used * 1e9) for pid, used in cpu_s.items()}, ended_s, 0, 0, 0, 0)
+def reading(cpu_s: dict[int, float], ended_s: dict[int, float]) -> Clocks:
+    return {pid: round(used * 1e9) for pid, used in cpu_s.items()}, ended_s
 
 
 @given(st.dictionaries(st.integers(1, 9), st.floats(0, 100)), st.dictionaries(st.integers(1, 9), st.floats(0, 100)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runners.record import Connections, GeneratorHealth, Measurement, Usage
-from runners.validity import THRESHOLDS, reasons_against
+from runners.validity import THRESHOLDS, disturbances, reasons_against
 from tests.runners.documents import failed, measurement, messages
 
 
@@ -43,6 +43,18 @@ CASES = [
         with_health(foreign_cpu_percent=5.1),
     ),
     ("CPU steal", with_health(steal_percent=1.0), with_health(steal_percent=1.1)),
+    (
+        "idle CPU of the servers measured beside it",
+        with_health(neighbours_cpu_percent=5.0),
+        with_health(neighbours_cpu_percent=5.1),
+    ),
+    ("jump of a clock", with_health(clock_jump_ms=10.0), with_health(clock_jump_ms=10.1)),
+    ("warm-up that did not settle", with_figures(warmup_settled=True), with_figures(warmup_settled=False)),
+    (
+        "trend of the median latency over the window",
+        with_figures(trend_percent=25.0),
+        with_figures(trend_percent=25.1),
+    ),
     (
         "connections not established",
         with_figures(connections=Connections(planned=10, established=10, closed_early=0)),
@@ -80,3 +92,19 @@ def test_the_reference_may_keep_the_generator_busy_and_nothing_else() -> None:
 
 def test_where_there_is_no_figure_nothing_is_broken() -> None:
     assert reasons_against(failed()) == []
+
+
+def test_what_the_server_did_is_no_disturbance() -> None:
+    disturbing = {name for name, _, bad in CASES if disturbances(bad)}
+    blaming = {rule.name for rule in THRESHOLDS if rule.blames_server}
+    assert blaming >= {"connections not established", "connections closed by the server"}
+    assert disturbing == {name for name, _, _ in CASES} - blaming
+    short = with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500))
+    assert disturbances(short)
+    turned_away = Connections(planned=10, established=10, closed_early=1)
+    assert disturbances(short.model_copy(update={"connections": turned_away})) == []
+
+
+def test_a_trend_downwards_is_one_too() -> None:
+    (reason,) = reasons_against(with_figures(trend_percent=-40.0))
+    assert reason == "trend of the median latency over the window 40 %, limit 25 %"

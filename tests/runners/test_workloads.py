@@ -8,7 +8,7 @@ import pytest
 
 from runners import contract, workloads
 from runners.record import UsageError
-from runners.workloads import ECHO, PROFILES, WORKLOADS
+from runners.workloads import CAPACITY, DASHBOARD, ECHO, PROFILES, WORKLOADS
 
 
 def test_the_version_changes_with_what_is_asked_not_with_wording() -> None:
@@ -27,18 +27,86 @@ def test_the_version_changes_with_what_is_asked_not_with_wording() -> None:
     assert ECHO.version not in versions
 
 
+def test_versions_of_published_results_stay() -> None:
+    """A new field of `Case` is no new question: where it is not set, results made before it stay comparable."""
+    plain = replace(ECHO, cases=tuple(replace(case, slice_s=0.0) for case in ECHO.cases))
+    assert (plain.version, DASHBOARD.version) == ("fbe93bebab5c", "0c94a697bd52")
+
+
+def test_versions_change_only_on_purpose() -> None:
+    """A change here separates results: it belongs into the log of the method's changes."""
+    assert {slug: workload.version for slug, workload in WORKLOADS.items()} == {
+        "echo": "36a4222133cd",
+        "dashboard": "0c94a697bd52",
+        "capacity": "0fad3305247a",
+    }
+
+
+def test_a_search_is_part_of_the_question() -> None:
+    case = CAPACITY.cases[0]
+    assert case.search is not None
+    finer = replace(case.search, settings=replace(case.search.settings, resolution=1.02))
+    versions = {
+        replace(CAPACITY, cases=(changed,)).version
+        for changed in (case, replace(case, search=None), replace(case, search=finer))
+    }
+    assert len(versions) == 3
+
+
 def test_parameters_say_what_is_done() -> None:
     for workload in WORKLOADS.values():
         assert workload.readiness <= set(contract.CHECKS)
         for case in workload.cases:
             assert case.workload == workload.slug
             shown = case.parameters
+            if case.search is not None:
+                assert shown["p99_limit_ms"] == case.search.settings.p99_limit_ms
+                assert case.search.asks in WORKLOADS
+                continue
             assert shown.get("connections", shown.get("users")) == case.connections
             assert shown["server_cores"] == case.server_cores
             assert shown.get("payload_bytes", case.payload_bytes) == case.payload_bytes
             rate = shown.get("rate_per_s", shown.get("updates_per_user_per_s", 0))
             assert rate in (case.rate_per_s, case.rate_per_s / case.connections)
             assert (case.latency_kind == "from_intended") == (case.mode == "open") == (case.rate_per_s > 0)
+
+
+def test_a_search_applies_its_load_as_the_workload_it_borrows_from_would() -> None:
+    rate, users = (case.at(300) for case in CAPACITY.cases)
+    fixed = next(case for case in ECHO.cases if case.mode == "open")
+    assert rate == replace(fixed, workload="capacity", parameters=rate.parameters, rate_per_s=300.0)
+    (dashboard,) = DASHBOARD.cases
+    assert users == replace(
+        dashboard, workload="capacity", parameters=users.parameters, rate_per_s=300.0, connections=300
+    )
+    with pytest.raises(ValueError, match="a load of its own"):
+        fixed.at(300)
+
+
+def test_who_implements_a_workload_can_be_searched_under_it() -> None:
+    rate, users = CAPACITY.cases
+    assert workloads.cases_for(CAPACITY, ["echo", "dashboard"]) == [rate, users]
+    assert workloads.cases_for(CAPACITY, ["dashboard"]) == [users]
+    assert workloads.cases_for(CAPACITY, ["capacity"]) == []
+    assert workloads.cases_for(ECHO, ["echo"]) == list(ECHO.cases)
+    assert workloads.asked_by(CAPACITY, users) == DASHBOARD
+    assert workloads.asked_by(ECHO, ECHO.cases[0]) == ECHO
+
+
+def test_a_first_look_searches_nothing() -> None:
+    assert workloads.for_quickstart() == [ECHO, DASHBOARD]
+
+
+def test_how_long_and_how_often_a_search_takes() -> None:
+    rate, users = CAPACITY.cases
+    standard, full = PROFILES["standard"], PROFILES["full"]
+    assert standard.rounds_of(ECHO.cases[0]) == standard.rounds
+    assert (standard.rounds_of(rate), full.rounds_of(rate)) == (1, 3)
+    assert workloads.with_rounds(full, rounds=2).rounds_of(rate) == 2
+    probe = standard.of_probe(rate.at(8_000))
+    assert (probe.warmup_s, probe.duration_s) == (standard.probe_warmup_s, standard.probe_s)
+    assert standard.of_probe(users.at(100)).duration_s * 100 >= 2_000, "enough messages for a p99"
+    assert full.expected_s(rate) > standard.expected_s(rate) > standard.expected_s(ECHO.cases[0])
 
 
 def test_choosing() -> None:
@@ -53,3 +121,16 @@ def test_unknown_names_offer_the_nearest() -> None:
         workloads.choose(["echo", "ecco"])
     with pytest.raises(UsageError, match=r"unknown profile 'quik': did you mean quick?"):
         workloads.choose_profile("quik")
+
+
+def test_a_part_of_a_workload_is_no_other_version_of_it() -> None:
+    (part,) = workloads.choose(["echo/closed"])
+    assert [case.kind for case in workloads.cases_for(part, {"echo"})] == ["closed"]
+    assert part.version == ECHO.version
+    assert part.cases == ECHO.cases
+    (rate,) = workloads.choose(["capacity/rate"])
+    assert [case.kind for case in workloads.cases_for(rate, {"echo", "dashboard"})] == ["rate"]
+    (both,) = workloads.choose(["echo/closed", "echo/open"])
+    assert workloads.cases_for(both, {"echo"}) == list(ECHO.cases)
+    with pytest.raises(UsageError, match="part of echo"):
+        workloads.choose(["echo/ajar"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.loadgen.connection import socket_url
+from runners.loadgen.handshake import socket_url
 from runners.loadgen.job import Job, Ledger, Sample
 from runners.loadgen.shard import missed_pushes, push_lateness
 
@@ -57,7 +57,7 @@ def test_jobs_and_samples_survive_the_pipe() -> None:
     job = Job("ws://127.0.0.1:1/echo", "websocket", "echo", "open", 3, 1.0, 2.0, rate_per_s=10.5, cpus=(0, 1))
     assert Job.from_json(job.to_json()) == job
     sample = Sample(
-        window_ns=1, ledger=Ledger(1, 1), warmup_ledger=Ledger(), planned=1, established=1, closed_early=0,
+        window_ns=1, slices=1, ledger=Ledger(1, 1), warmup_ledger=Ledger(), planned=1, established=1, closed_early=0,
         answered_in_window=1, offered=1, censored=0, pushes=0, pushes_missed=0, errors={}, histograms={}, seconds=[],
         cpu_ns=1, working_ns=1,
     )  # fmt: skip

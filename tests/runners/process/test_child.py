@@ -62,6 +62,23 @@ def test_a_command_gets_its_folder_environment_and_cpus_and_nothing_else(tmp_pat
     assert child.stop()
 
 
+def test_a_traceable_command_may_be_looked_into_by_others(tmp_path: Path) -> None:
+    """Where Yama's ``ptrace_scope`` is 1 it would be refused to a process that is no ancestor."""
+    child = start(
+        "tested", python(SLEEPER), folder=tmp_path, environment={}, cpus=(), log=tmp_path / "log", traceable=True
+    )
+    try:
+        looking = subprocess.run(
+            python(f"open('/proc/{child.pid}/mem', 'rb').close()"), capture_output=True, text=True, check=False
+        )
+        scope = Path("/proc/sys/kernel/yama/ptrace_scope")
+        if looking.returncode and scope.exists() and scope.read_text().strip() not in ("0", "1"):
+            pytest.skip("kernel.yama.ptrace_scope forbids it altogether")
+        assert looking.returncode == 0, looking.stderr
+    finally:
+        child.stop()
+
+
 def test_output_of_both_kinds_is_in_the_log(tmp_path: Path) -> None:
     child = begin(
         tmp_path,

@@ -88,6 +88,88 @@ def test_a_throughput_that_its_latency_does_not_allow() -> None:
     assert "200.0 messages under way, but there are 100 connections (Little's law)" in message
 
 
+def capacity_findings(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    """Of a cell with one sound capacity of which some is changed, each place below the capacity."""
+    cell = documents.framework_document().cells[0]
+    searched = documents.capacity_measurement().model_copy(update={"capacity": documents.capacity(**changes)})
+    parameters = {"search": "rate", "p99_limit_ms": 20}
+    found = findings(
+        cell.model_copy(
+            update={"workload": "capacity", "parameters": parameters, "measurements": [searched], "latency": None}
+        )
+    )
+    assert all(place[:5] == ("cells", 0, "measurements", 0, "capacity") for place, _ in found)
+    return [(place[5:], message) for place, message in found]
+
+
+def test_a_sound_capacity_is_sound() -> None:
+    assert capacity_findings() == []
+    assert capacity_findings(low=None, high=None, conclusive=False, reason="not settled after 9 probes") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "words"),
+    [
+        ({"low": 13_000}, ("low",), "the low end 13000 is not below the high end 12500"),
+        ({"low": 8_000}, ("low",), "8000 is given as passed, which all of at least 3 tries have to show, but 1 of 1"),
+        ({"low": 11_000}, ("low",), "but 0 of 0 did"),
+        ({"high": 16_000}, ("high",), "16000 is given as failed"),
+        ({"confirmations": 4}, ("high",), "at least 4 tries"),
+        ({"p99_limit_ms": 50.0}, ("p99_limit_ms",), "searched with a limit of 50 ms, but asked was 20"),
+    ],
+)
+def test_ends_that_the_probes_do_not_show(changes: dict[str, Any], place: tuple[str, ...], words: str) -> None:
+    assert any(where == place and words in message for where, message in capacity_findings(**changes))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"lost": 1}, "passed, but lost 1 messages and had 0 errors"),
+        ({"errors": 2}, "lost 0 messages and had 2 errors"),
+        ({"p99_ms": 20.0}, "its p99 of 20 ms is not below 20 ms"),
+        ({"p99_ms": None}, "has no p99"),
+        ({"valid": False}, "is not valid"),
+        ({"passed": False}, "did not pass, but nothing speaks against it"),
+    ],
+)
+def test_a_probe_whose_figures_contradict_its_verdict(wrong: dict[str, Any], words: str) -> None:
+    first, *others = documents.capacity().probes
+    ((place, message),) = capacity_findings(probes=[first.model_copy(update=wrong), *others])
+    assert place == ("probes", 0, "passed")
+    assert words in message
+
+
+def test_a_try_that_contradicts_an_end() -> None:
+    probes = [*documents.capacity().probes, documents.capacity_probe(12_000, passed=False)]
+    ((place, message),) = capacity_findings(probes=probes)
+    assert place == ("low",)
+    assert "3 of 4 did" in message
+
+
+def test_a_contradiction_of_a_capacity_is_told_with_its_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "f.yml"
+    save(documents.framework_document(documents.capacity_measurement()), path)
+    lines = path.read_text().splitlines()
+    assert sum("{load: " in line for line in lines) == 8, "one line per probe"
+    place = next(number for number, line in enumerate(lines) if "load: 8000" in line)
+    lines[place] = lines[place].replace("lost: 0", "lost: 7")
+    path.write_text("\n".join(lines))
+    problem = next(problem for problem in problems_in(path) if "capacity" in problem.message)
+    assert (problem.line, problem.column) == (place + 1, lines[place].index("true") + 1)
+    assert "capacity.probes[0].passed: passed, but lost 7 messages" in problem.message
+
+
+def test_a_workload_that_only_the_first_rounds_measure() -> None:
+    run = documents.run_document()
+    more = {"cells": [*run.cells, "fastapi/uvicorn capacity search=rate"], "order": [[1, 0], [0]]}
+    assert [finding.place for finding in audit(run.model_copy(update=more))] == [("order", 1)]
+    searched = run.model_copy(update={**more, "workload_rounds": {"capacity": 1}})
+    assert list(audit(searched)) == []
+    every = searched.model_copy(update={"order": [[1, 0], [1, 0]]})
+    assert [finding.place for finding in audit(every)] == [("order", 1)]
+
+
 def test_an_order_that_leaves_a_cell_out(tmp_path: Path) -> None:
     run = documents.run_document()
     run = run.model_copy(update={"cells": [*run.cells, "fastapi/uvicorn dashboard"]})

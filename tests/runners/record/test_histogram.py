@@ -16,7 +16,7 @@ latencies = st.lists(st.integers(0, 2 * encoder.HIGHEST_NS) | st.integers(0, 10*
 
 
 def made(values: list[int] | NDArray[np.int64]) -> Histogram:
-    return Histogram.decode(encoder.encode(np.array(values, dtype=np.int64)))
+    return Histogram.decode(encoder.encode(encoder.of(np.array(values, dtype=np.int64))))
 
 
 def same(one: Histogram, other: Histogram) -> bool:
@@ -46,7 +46,7 @@ def test_the_generator_bins_as_the_library_does(values: list[int]) -> None:
     library = HdrHistogram(encoder.LOWEST_NS, encoder.HIGHEST_NS, encoder.DIGITS)
     for value in values:
         assert library.record_value(min(value, encoder.HIGHEST_NS))
-    ours = HdrHistogram.decode(encoder.encode(np.array(values, dtype=np.int64)).encode())
+    ours = HdrHistogram.decode(encoder.encode(encoder.of(np.array(values, dtype=np.int64))).encode())
     assert same(Histogram.decode(library.encode().decode()), made(values))
     assert ours.get_total_count() == library.get_total_count()
     for percentile in (50, 90, 99, 100):
@@ -110,7 +110,7 @@ def test_other_bounds_cannot_be_merged() -> None:
         made([1]).merge(other)
 
 
-GOOD = encoder.encode(np.arange(1000, 100_000, 7, dtype=np.int64))
+GOOD = encoder.encode(encoder.of(np.arange(1000, 100_000, 7, dtype=np.int64)))
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "junk", "é", GOOD[:-8], GOOD[:20], "HISTFAAA", GOOD[4:], "=" * 40])

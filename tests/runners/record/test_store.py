@@ -14,9 +14,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runners.record import Failure, FrameworkDocument, RecordError, load_framework, load_run, problems_in, save
+from runners.record import (
+    Capacity,
+    CapacityProbe,
+    Failure,
+    FrameworkDocument,
+    RecordError,
+    load_framework,
+    load_run,
+    problems_in,
+    save,
+)
 from runners.record.store import MAX_BYTES, MAX_DEPTH
-from tests.runners.documents import failed, framework_document, measurement, messages, run_document
+from tests.runners.documents import (
+    capacity,
+    capacity_measurement,
+    failed,
+    framework_document,
+    measurement,
+    messages,
+    run_document,
+)
 
 texts = st.text(st.characters(codec="utf-8"), max_size=200)
 
@@ -70,6 +88,58 @@ def test_any_text_and_any_number_come_back(
     cell = document.cells[0].model_copy(update={"parameters": {"rate": parameter, "y": "no"}})
     document = document.model_copy(update={"variants": [variant], "cells": [cell]})
     path = tmp_path_factory.mktemp("any") / "fastapi.yml"
+    save(document, path)
+    assert load_framework(path) == document
+
+
+ends = st.one_of(st.none(), st.integers(1, 10**9))
+amounts = st.floats(0, 1e9, allow_nan=False)
+
+
+@given(
+    low=ends,
+    high=ends,
+    unit=st.sampled_from(["messages_per_s", "users"]),
+    reason=texts,
+    probes=st.lists(
+        st.builds(
+            CapacityProbe,
+            load=st.integers(1, 10**9),
+            passed=st.booleans(),
+            p99_ms=st.one_of(st.none(), amounts),
+            lost=st.integers(0, 10**9),
+            errors=st.integers(0, 10**9),
+            achieved_per_s=amounts,
+            server_cpu_percent=st.one_of(st.none(), amounts),
+            valid=st.booleans(),
+            reasons=st.lists(texts, max_size=2),
+        ),
+        max_size=4,
+    ),
+)
+@settings(deadline=None)
+def test_any_capacity_comes_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    low: int | None,
+    high: int | None,
+    unit: str,
+    reason: str,
+    probes: list[CapacityProbe],
+) -> None:
+    found = Capacity.model_validate(
+        {
+            "unit": unit,
+            "low": low,
+            "high": high,
+            "conclusive": low is not None and high is not None,
+            "reason": reason if low is None or high is None else None,
+            "p99_limit_ms": 20.0,
+            "confirmations": 3,
+            "probes": probes,
+        }
+    )
+    path = tmp_path_factory.mktemp("capacity") / "fastapi.yml"
+    document = framework_document(capacity_measurement(found))
     save(document, path)
     assert load_framework(path) == document
 
@@ -326,6 +396,27 @@ def test_a_failed_measurement_is_not_valid_and_an_invalid_one_has_reasons() -> N
         {**good, "failure": failure},
         {**good, "valid": False},
         {key: value for key, value in good.items() if key != "messages"},
+    ):
+        with pytest.raises(ValidationError):
+            type(measurement()).model_validate(wrong)
+
+
+def test_a_capacity_is_conclusive_or_says_why_not() -> None:
+    good = capacity().model_dump()
+    Capacity.model_validate(good)
+    for wrong in ({"low": None}, {"high": None}, {"reason": "why"}, {"conclusive": False}):
+        with pytest.raises(ValidationError, match="capacity"):
+            Capacity.model_validate({**good, **wrong})
+
+
+def test_a_measurement_has_a_failure_figures_or_a_capacity() -> None:
+    searched = capacity_measurement().model_dump()
+    figures = measurement().model_dump()
+    for wrong in (
+        {**figures, "capacity": searched["capacity"]},
+        {**searched, "valid": False, "failure": Failure(stage="start", reason="x").model_dump()},
+        {**searched, "valid": False, "invalid_reasons": ["x"]},
+        {**searched, "capacity": None},
     ):
         with pytest.raises(ValidationError):
             type(measurement()).model_validate(wrong)

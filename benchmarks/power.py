@@ -1,0 +1,257 @@
+"""Does the method tell the truth? How often it finds what is there, and how often what is not.
+
+    uv run rtsite run --framework benchmarks/power/twins --workload echo --rounds 60 --results benchmarks/power/results
+    uv run python -m benchmarks.power benchmarks/power/results                                  # a table
+    uv run python -m benchmarks.power --json benchmarks/power/results > benchmarks/power/rates.json
+
+A module to be run with ``-m``: as a file it would find ``benchmarks/generator.py`` in the place of ``generator``.
+
+The twins are FastAPI's app four times: a and b alike, plus-2 and plus-3 with about 2 and 3 % more CPU time per echo.
+Every comparison draws as many rounds as a profile has from all recorded ones, without replacement, and decides between
+a and another twin by the functions that decide on the site: the paired ratio of each figure, Holm's correction over
+the figures, the level and the smallest relevant ratio of `generator.statistics`. It is right if it calls b ``same``,
+and plus-2 and plus-3 dearer: worse in some figure, better in none.
+
+Comparisons drawn from the same rounds are not independent: thousands of them say no more than the rounds they share.
+Their rate is a U-statistic of degree n (rounds of a comparison) over N (recorded rounds), and its variance is at most
+n/N of that of one comparison (Hoeffding 1948, Ann. Math. Statist. 19(3), theorem 5.2). So the interval printed is
+Wilson's (1927, JASA 22) for N/n comparisons, however many were drawn: honest, and wide if few rounds were recorded. It
+takes rounds for independent, which neighbours on a machine that drifts are only nearly. The share of chance in the
+drawing itself is far smaller. And all of it holds for the noise of this machine, in this cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.special import ndtri
+
+from generator.comparison import METRICS, Metric, Table, compare, judge, overall
+from generator.dataset import Difference, Rate, Rates, Recorded, Run, load_results, load_single
+from generator.statistics import CONFIDENCE, DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Ratio, paired_ratio
+from runners.record import NothingToDoError, RtsiteError
+from runners.workloads import PROFILES
+
+FIRST = "a"
+EXPECTED = {"b": "same", "plus-2": "dearer", "plus-3": "dearer"}
+TARGETS = {("b", "standard"): 0.99, ("b", "full"): 0.99, ("plus-3", "standard"): 0.95, ("plus-2", "full"): 0.95}
+"""By twin and profile, what the method promises."""
+PROFILE_NAMES = ("standard", "full")
+BOTH = ("messages_per_s", "cpu_us_per_message")
+FAMILIES = ((BOTH, 0), (BOTH[:1], 0), (BOTH[1:], 0), (BOTH[:1], 5))
+"""Figures tested together, and how many more in which the two are equal: the promised pair; each figure alone; and the
+throughput among the six deciding figures that two frameworks have under echo and dashboard together."""
+
+RoundKey = tuple[str, int]
+Series = Mapping[str, Mapping[str, Mapping[RoundKey, float]]]
+"""Values by twin, figure and round."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How comparisons are drawn."""
+
+    comparisons: int
+    seed: int
+
+
+def main() -> int:
+    """Read the runs, print the table or the document."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.power", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", nargs="+", type=Path, help="folders that `rtsite run --results` filled, or runs")
+    parser.add_argument("--comparisons", type=int, default=2000, help="drawn for each rate")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="print the document that the methodology page shows")
+    options = parser.parse_args()
+    try:
+        rates = prove(options.results, Plan(options.comparisons, options.seed))
+    except RtsiteError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return error.exit_code
+    sys.stdout.write(rates.model_dump_json(indent=2) + "\n" if options.json else _table(rates))
+    return 0
+
+
+def prove(folders: Sequence[Path], plan: Plan) -> Rates:
+    """The document on the twins' runs in these folders; raises `RtsiteError` where they hold none."""
+    tables = [(run, _closed_echo(run)) for folder in folders for run in _runs(folder)]
+    series = merge([(run.raw, table) for run, table in tables])
+    rounds = common_rounds(series)
+    if not rounds:
+        raise NothingToDoError("no round of these runs has valid figures of all four twins, so nothing can be compared")
+    chance = np.random.default_rng(plan.seed)
+    samples = {
+        name: _draw(rounds, PROFILES[name].rounds, plan.comparisons, chance)
+        for name in PROFILE_NAMES
+        if len(rounds) >= PROFILES[name].rounds
+    }
+    return Rates(
+        seed=plan.seed,
+        decision_level=DECISION_LEVEL,
+        smallest_relevant_ratio=SMALLEST_RELEVANT_RATIO,
+        workload=tables[0][1].workload.slug,
+        rounds=len(rounds),
+        runs=[
+            Recorded(
+                path=run.raw,
+                started=run.document.started,
+                cpu_model=run.document.machine.cpu_model,
+                rounds=sum(key[0] == run.raw for key in rounds),
+            )
+            for run, _ in tables
+        ],
+        differences=[
+            difference
+            for twin in EXPECTED
+            for figure in BOTH
+            if (difference := _difference(series, twin, figure, rounds)) is not None
+        ],
+        rates=[
+            _rate(series, twin, profile, family, drawn, len(rounds))
+            for twin in EXPECTED
+            for profile, drawn in samples.items()
+            for family in FAMILIES
+        ],
+    )
+
+
+def merge(tables: Sequence[tuple[str, Table]]) -> Series:
+    """The valid rounds of several runs as one series of rounds, told apart by their run."""
+    merged: dict[str, dict[str, dict[RoundKey, float]]] = {
+        twin: {figure: {} for figure in BOTH} for twin in (FIRST, *EXPECTED)
+    }
+    for run, table in tables:
+        for row in table.valid_rows:
+            for figure in BOTH:
+                if row.variant.slug in merged and figure in row.figures:
+                    values = row.figures[figure].rounds
+                    merged[row.variant.slug][figure] |= {(run, number): value for number, value in values.items()}
+    return merged
+
+
+def common_rounds(series: Series) -> list[RoundKey]:
+    """The rounds in which every twin has every figure."""
+    return sorted(set.intersection(*(set(values) for figures in series.values() for values in figures.values())))
+
+
+def verdict(series: Series, twin: str, rounds: Sequence[RoundKey], figures: Sequence[str], other_figures: int) -> str:
+    """What the site would say of the twin beside the first, had these rounds been the run: ``better``, ``worse`` …"""
+    tested: dict[str, tuple[Metric, Ratio | None]] = {
+        figure: (METRICS[figure], paired_ratio(*(_only(series[side][figure], rounds) for side in (twin, FIRST))))
+        for figure in figures
+    }
+    equal = Ratio(1.0, None, 1.0, len(rounds))
+    tested |= {f"other {number}": (METRICS[BOTH[0]], equal) for number in range(other_figures)}
+    outcomes = judge(tested)
+    return overall(outcomes[figure] for figure in figures)
+
+
+def wilson(rate: float, count: float) -> tuple[float, float]:
+    """The 95 % interval of a share that ``count`` independent trials showed."""
+    z = float(ndtri(0.5 + CONFIDENCE / 2))
+    middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _runs(folder: Path) -> list[Run]:
+    found = list(load_results(folder).runs) or [load_single(folder)]
+    return sorted(found, key=lambda run: run.raw)
+
+
+def _closed_echo(run: Run) -> Table:
+    for table in compare(run).of_workload("echo"):
+        if not table.is_open and {row.variant.slug for row in table.rows} >= {FIRST, *EXPECTED}:
+            return table
+    raise NothingToDoError(f"{run.path} has no closed loop of echo with all four twins; it is no run of the twins")
+
+
+def _draw(rounds: Sequence[RoundKey], size: int, comparisons: int, chance: np.random.Generator) -> list[list[RoundKey]]:
+    """The rounds of each comparison, without replacement within it."""
+    picks = [chance.choice(len(rounds), size, replace=False) for _ in range(comparisons)]
+    return [[rounds[index] for index in sorted(pick)] for pick in picks]
+
+
+def _rate(
+    series: Series,
+    twin: str,
+    profile: str,
+    family: tuple[Sequence[str], int],
+    samples: list[list[RoundKey]],
+    recorded: int,
+) -> Rate:
+    figures, other_figures = family
+    size = len(samples[0])
+    wanted = "same" if EXPECTED[twin] == "same" else "worse"
+    right = sum(verdict(series, twin, sample, figures, other_figures) == wanted for sample in samples)
+    rate = right / len(samples)
+    low, high = wilson(rate, recorded / size)
+    return Rate(
+        twin=twin,
+        expected="same" if wanted == "same" else "dearer",
+        profile=profile,
+        rounds=size,
+        figures=list(figures),
+        other_figures=other_figures,
+        comparisons=len(samples),
+        disjoint=recorded // size,
+        right=right,
+        rate=rate,
+        low=round(low, 4),
+        high=round(high, 4),
+        target=None if other_figures else TARGETS.get((twin, profile)),
+    )
+
+
+def _difference(series: Series, twin: str, figure: str, rounds: Sequence[RoundKey]) -> Difference | None:
+    of_twin, of_first = (_only(series[side][figure], rounds) for side in (twin, FIRST))
+    ratio = paired_ratio(of_twin, of_first)
+    if ratio is None or ratio.interval is None:
+        return None
+    spread = np.std([math.log(of_twin[key] / of_first[key]) for key in rounds], ddof=1)
+    return Difference(
+        twin=twin,
+        figure=figure,
+        ratio=round(ratio.value, 5),
+        low=round(ratio.interval.low, 5),
+        high=round(ratio.interval.high, 5),
+        spread_percent=round(100 * float(spread), 3),
+    )
+
+
+def _only(values: Mapping[RoundKey, float], rounds: Sequence[RoundKey]) -> dict[RoundKey, float]:
+    return {key: values[key] for key in rounds}
+
+
+def _table(rates: Rates) -> str:
+    lines = [f"{rates.rounds} rounds of {len(rates.runs)} run(s) on {', '.join(rates.cpu_models)}", ""]
+    lines.append(f"{'twin to a':10} {'figure':20} {'ratio':>7}   {'95 % interval':17} {'sd of a round':>13}")
+    for one in rates.differences:
+        interval = f"{one.low:.4f} – {one.high:.4f}"
+        lines.append(f"{one.twin:10} {one.figure:20} {one.ratio:7.4f}   {interval:17} {one.spread_percent:11.2f} %")
+    lines += [
+        "",
+        f"{'twin':8} {'is called':9} {'by':15} {'rate':>7}   {'interval':16} {'target':>7}  figures, ways to draw",
+    ]
+    for rate in rates.rates:
+        interval = f"{rate.low:.1%} – {rate.high:.1%}"
+        target = f"{rate.target:.0%}" if rate.target is not None else ""
+        figures = " + ".join(rate.figures) + (f", {rate.other_figures} equal ones" if rate.other_figures else "")
+        ways = math.comb(rates.rounds, rate.rounds)
+        lines.append(
+            f"{rate.twin:8} {rate.expected:9} {f'{rate.profile} ({rate.rounds})':15} {rate.rate:7.1%}   {interval:16}"
+            f" {target:>7}  {figures}; {ways:,} subsets, {rate.disjoint} disjoint"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

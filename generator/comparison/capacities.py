@@ -1,0 +1,202 @@
+"""One table per search for a capacity: each variant's bracket, who is higher, and why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from generator.comparison.tables import Row, RowKey, rows_of
+from generator.comparison.verdicts import Outcome
+from generator.dataset import Parameters, Run
+from generator.statistics import Interval, overlap_groups
+from runners.record import Capacity, CapacityProbe, WorkloadFacts
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """What the searches of one cell say together.
+
+    Conclusive: from the lowest to the highest end that any conclusive search found. Otherwise an end is there if
+    every search confirmed one, and holds as such: at least ``low``, below ``high``.
+    """
+
+    low: int | None
+    high: int | None
+    conclusive: bool
+
+    @property
+    def says_something(self) -> bool:
+        return self.low is not None or self.high is not None
+
+    def is_above(self, other: Bracket) -> bool:
+        """What this one withstood is no less than what the other did not. Overlapping brackets are not above."""
+        return self.low is not None and other.high is not None and self.low >= other.high
+
+    @property
+    def interval(self) -> Interval:
+        """With an open end where none was confirmed."""
+        return Interval(self.low or 0, math.inf if self.high is None else self.high)
+
+
+@dataclass(frozen=True)
+class CapacityRow(Row):
+    """A row with its bracket: ``None`` where every search failed.
+
+    ``status`` is as of any row, and ``invalid`` means that no search was conclusive.
+    """
+
+    bracket: Bracket | None = None
+    groups: tuple[int, ...] = ()
+    """Of brackets that overlap, from 0 for the highest."""
+    p99_at_low_ms: float | None = None
+    """The worst of the tries that passed at the low end."""
+    server_cpu_at_low_percent: float | None = None
+    """The mean over these tries."""
+    broken_at_high: str | None = None
+    """What was beyond its limit in the last try at the high end."""
+
+
+@dataclass(frozen=True)
+class CapacityTable:
+    """All variants under one search: the reference first, then the highest."""
+
+    workload: WorkloadFacts
+    parameters: Parameters
+    rows: tuple[CapacityRow, ...]
+
+    @property
+    def slug(self) -> str:
+        """Names the table in a page; a search's name is restricted by the schema."""
+        return f"{self.workload.slug}-{self.parameters['search']}".lower().replace("_", "-").replace(".", "-")
+
+    @property
+    def unit(self) -> str:
+        """In words, of many."""
+        return "users" if self.parameters["search"] == "users" else "messages/s"
+
+    @property
+    def told_rows(self) -> tuple[CapacityRow, ...]:
+        """Those of which at least one end is known."""
+        return tuple(row for row in self.rows if row.bracket is not None and row.bracket.says_something)
+
+    @property
+    def valid_rows(self) -> tuple[CapacityRow, ...]:
+        return tuple(row for row in self.rows if row.status == "valid")
+
+    def only(self, frameworks: Iterable[str]) -> CapacityTable:
+        """The same table with the rows of some frameworks, its groups made anew over these."""
+        kept = set(frameworks)
+        return _table(self.workload, self.parameters, [row for row in self.rows if row.framework.slug in kept])
+
+
+@dataclass(frozen=True)
+class CapacityDecision:
+    """One search of two frameworks, each by its highest variant; ``outcome`` is the first's.
+
+    ``same``: both conclusive, and the brackets overlap. ``unknown``: an end that would decide was not found.
+    """
+
+    table: CapacityTable
+    first: CapacityRow | None
+    second: CapacityRow | None
+    outcome: Outcome
+
+
+def capacities(run: Run) -> tuple[CapacityTable, ...]:
+    """Every search of a run in its table, by workload in the run's order."""
+    planned = {workload.slug: workload for workload in run.document.workloads}
+    found: dict[tuple[str, tuple[tuple[str, object], ...]], list[CapacityRow]] = {}
+    for row in rows_of(run):
+        if row.cell.is_search:
+            place = (row.cell.workload, tuple(row.cell.parameters.items()))
+            found.setdefault(place, []).append(_row(row))
+    tables = [_table(planned[slug], rows[0].cell.parameters, rows) for (slug, _), rows in found.items()]
+    order = list(planned)
+    return tuple(sorted(tables, key=lambda table: order.index(table.workload.slug)))
+
+
+def decide(table: CapacityTable, first: str, second: str) -> CapacityDecision:
+    """Which of two frameworks has the higher capacity, if brackets tell."""
+    a, b = _best(table, first), _best(table, second)
+    return CapacityDecision(table, a, b, _outcome(a, b))
+
+
+def _row(row: Row) -> CapacityRow:
+    searches = [one.capacity for one in row.cell.measurements if one.capacity is not None]
+    counting = [one for one in searches if one.conclusive] or searches
+    bracket = _bracket(counting)
+    at_low = [] if bracket is None else _tries(counting, bracket.low)
+    at_high = [] if bracket is None else _tries(counting, bracket.high)
+    p99s = [probe.p99_ms for probe in at_low if probe.p99_ms is not None]
+    cpus = [probe.server_cpu_percent for probe in at_low if probe.server_cpu_percent is not None]
+    return CapacityRow(
+        **vars(row),
+        bracket=bracket,
+        p99_at_low_ms=max(p99s, default=None),
+        server_cpu_at_low_percent=math.fsum(cpus) / len(cpus) if cpus else None,
+        broken_at_high=_broken(at_high[-1], counting[-1]) if at_high else None,
+    )
+
+
+def _bracket(searches: list[Capacity]) -> Bracket | None:
+    if not searches:
+        return None
+    lows = [one.low for one in searches if one.low is not None]
+    highs = [one.high for one in searches if one.high is not None]
+    return Bracket(
+        min(lows) if len(lows) == len(searches) else None,
+        max(highs) if len(highs) == len(searches) else None,
+        all(one.conclusive for one in searches),
+    )
+
+
+def _tries(searches: list[Capacity], load: int | None) -> list[CapacityProbe]:
+    return [probe for one in searches for probe in one.probes if probe.load == load and probe.valid]
+
+
+def _broken(probe: CapacityProbe, capacity: Capacity) -> str:
+    if probe.lost:
+        return f"{probe.lost:,} lost"
+    if probe.errors and not probe.reasons:
+        return f"{probe.errors:,} error{'s' if probe.errors > 1 else ''}"
+    if probe.p99_ms is not None and probe.p99_ms >= capacity.p99_limit_ms:
+        return f"p99 {probe.p99_ms:,.3g} ms"
+    return "; ".join(probe.reasons)
+
+
+def _table(workload: WorkloadFacts, parameters: Parameters, rows: list[CapacityRow]) -> CapacityTable:
+    """Order the rows and group the brackets that overlap, the reference left out."""
+    ordered = sorted(rows, key=_place)
+    brackets = {
+        row.key: row.bracket.interval
+        for row in ordered
+        if row.bracket is not None and row.bracket.says_something and not row.framework.is_reference
+    }
+    groups: dict[RowKey, list[int]] = {key: [] for key in brackets}
+    for index, members in enumerate(overlap_groups(brackets) if len(rows) > 1 else ()):
+        for key in members:
+            groups[key].append(index)
+    return CapacityTable(
+        workload, parameters, tuple(replace(row, groups=tuple(groups.get(row.key, ()))) for row in ordered)
+    )
+
+
+def _place(row: CapacityRow) -> tuple[object, ...]:
+    """The reference first, as the yardstick; then the highest; what is not known last."""
+    bracket = row.bracket or Bracket(None, None, conclusive=False)
+    return not row.framework.is_reference, row.status == "failed", -(bracket.low or 0), -(bracket.high or 0), row.key
+
+
+def _best(table: CapacityTable, framework: str) -> CapacityRow | None:
+    return next((row for row in table.told_rows if row.framework.slug == framework), None)
+
+
+def _outcome(first: CapacityRow | None, second: CapacityRow | None) -> Outcome:
+    if first is None or second is None or first.bracket is None or second.bracket is None:
+        return "unknown"
+    if first.bracket.is_above(second.bracket):
+        return "better"
+    if second.bracket.is_above(first.bracket):
+        return "worse"
+    return "same" if first.bracket.conclusive and second.bracket.conclusive else "unknown"

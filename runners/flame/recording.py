@@ -1,0 +1,277 @@
+"""The pass itself: each variant's server once more, fresh, under the closed echo loop, with py-spy looking at it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runners import broker, environment, load, machine, process, server
+from runners.catalog import Framework, Variant
+from runners.flame import sampler
+from runners.flame.stacks import count_top, draw, read_stacks, share_by_owner
+from runners.record import (
+    FLAME_SUFFIX,
+    Flame,
+    FlameDocument,
+    RtsiteError,
+    RunDocument,
+    load_flames,
+    load_framework,
+    load_run,
+    save,
+)
+from runners.workloads import WORKLOADS, Case, Profile, Workload
+
+DURATION_S = 10
+"""About 1,000 samples: a share of 5 % is then known to ± 1.4 percentage points."""
+WARMUP_S = 2.0
+STARTING_S = 2.0
+"""The load lasts longer than the sampling by this, because py-spy first reads the server's symbols."""
+_OVERHEAD_S = 4.0
+"""Beside these: the server's start and end, the contract's checks, and py-spy's writing."""
+ENDING_S = 30.0
+"""After the load is over; a sampler that fell behind its rate still has samples to write."""
+
+_FOLDERS = re.compile(r"(?<![\w.:/<])/(?:[^\s:;,'\"/]+/)+")
+
+
+class FlameError(RtsiteError):
+    """Flame graphs cannot be added to a run."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A variant of a run without a flame graph."""
+
+    framework: Framework
+    variant: Variant
+
+
+def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[str], None]) -> list[Flame]:
+    """Record every variant of the run in this folder that has no flame graph yet; gives what was recorded.
+
+    Each is on disk as soon as it is made. What fails is recorded with its reason and tried again the next
+    time. Raises `RecordError` where the run's files are broken, and `FlameError` where this is not the
+    machine or the code that was measured, or a file cannot be written.
+    """
+    document = load_run(run / "run.yml")
+    if document.machine != machine.describe():
+        raise FlameError(
+            f"{run}: measured on another machine than this one ({document.machine.cpu_model}), or under another"
+            " kernel or Python; flame graphs belong to the figures beside them, so record them there"
+        )
+    known = {framework.slug: framework for framework in frameworks}
+    files = _read_files(run, document, known)
+    made = []
+    home = machine.usable_cpus()
+    waiting = _missing(document, known, files)
+    each_s = WARMUP_S + DURATION_S + STARTING_S + _OVERHEAD_S
+    say(f"{len(waiting)} flame graphs, about {len(waiting) * each_s / 60:.0f} min: {run}")
+    try:
+        for number, missing in enumerate(waiting, start=1):
+            name = f"{missing.framework.slug}/{missing.variant.slug}"
+            flame = record(missing.framework, missing.variant)
+            made.append(flame)
+            file = _with(files.get(missing.framework.slug), flame, document, missing.framework.slug)
+            files[missing.framework.slug] = file
+            _save(file, run)
+            say(f"[{number}/{len(waiting)}] flame graph of {name}: {_outcome(flame)}")
+    finally:
+        machine.confine(sorted(home))
+    return made
+
+
+def _read_files(run: Path, document: RunDocument, known: Mapping[str, Framework]) -> dict[str, FlameDocument]:
+    """What is recorded so far; raises `RecordError`, and `FlameError` where an application has changed since."""
+    found = {}
+    for slug in {key.partition("/")[0]: None for key in document.cells}:
+        measured = run / f"{slug}.yml"
+        if slug in known and measured.is_file():
+            sources = load_framework(measured).framework.sources
+            if sources != known[slug].sources:
+                raise FlameError(
+                    f"{known[slug].folder}: changed since {run} was measured, so its flame graph would be of other"
+                    " code; start a new run"
+                )
+        path = run / f"{slug}{FLAME_SUFFIX}"
+        if path.is_file():
+            found[slug] = load_flames(path)
+    return found
+
+
+def _missing(
+    document: RunDocument, known: Mapping[str, Framework], files: Mapping[str, FlameDocument]
+) -> list[Missing]:
+    """The run's variants, in the order of its cells, but for those recorded already and those not known here."""
+    there = {(slug, flame.variant) for slug, file in files.items() for flame in file.flames if flame.failure is None}
+    found = []
+    for name in dict.fromkeys(key.partition(" ")[0] for key in document.cells):
+        slug, _, variant_slug = name.partition("/")
+        variants = known[slug].variants if slug in known else []
+        found += [
+            Missing(known[slug], variant)
+            for variant in variants
+            if variant.slug == variant_slug and (slug, variant_slug) not in there
+        ]
+    return found
+
+
+def _with(file: FlameDocument | None, flame: Flame, run: RunDocument, framework: str) -> FlameDocument:
+    """The document with this flame in it, in place of an earlier one of its variant."""
+    others = [known for known in file.flames if known.variant != flame.variant] if file else []
+    return FlameDocument(
+        schema_version=1,
+        kind="flame",
+        run=run.id,
+        campaign=run.campaign,
+        framework=framework,
+        flames=[*others, flame],
+    )
+
+
+def _save(file: FlameDocument, run: Path) -> None:
+    path = run / f"{file.framework}{FLAME_SUFFIX}"
+    try:
+        save(file, path)
+    except OSError as error:
+        raise FlameError(
+            f"{path}: cannot be written: {error.strerror}; make room, then continue with `rtsite run --flame --resume`"
+        ) from error
+
+
+def _outcome(flame: Flame) -> str:
+    if flame.failure is not None:
+        return f"FAILED: {flame.failure}"
+    leading = f", most in {flame.top[0].function} ({flame.top[0].self_percent:.0f} %)" if flame.top else ""
+    slow = f"; py-spy fell {flame.behind_s:.1f} s behind" if flame.behind_s else ""
+    return f"{flame.samples} samples{leading}{slow}"
+
+
+def record(framework: Framework, variant: Variant) -> Flame:
+    """One variant's flame graph. A failure is an outcome, not an error; no process is left behind either way."""
+    workload, case = _echo()
+    cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
+    machine.confine(cores.harness)
+    started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    shown = sampler.Sampler(Path("py-spy"), "")
+    command = shown.command(pid="PID", file="FILE", duration_s=DURATION_S, shares_core=bool(cores.server))
+    figures: dict[str, Any]
+    try:
+        if workload.slug not in framework.workloads:
+            raise FlameError(f"{framework.slug} has no workload {workload.slug}, which is the load of this pass")
+        figures = _look_at(framework, variant, case, cores)
+    except (RtsiteError, OSError) as error:
+        reason = _FOLDERS.sub("", str(error).encode("utf-8", "replace").decode())
+        figures = {"failure": reason[:2000]}
+    return Flame(
+        variant=variant.slug,
+        started=started,
+        workload=workload.slug,
+        workload_version=workload.version,
+        parameters=case.parameters,
+        command=" ".join(command),
+        **figures,
+    )
+
+
+def _look_at(framework: Framework, variant: Variant, case: Case, cores: machine.CoreShare) -> dict[str, Any]:
+    """What is found in a recording; raises `RtsiteError`."""
+    spy = sampler.find()
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
+        raw, report = _sample(framework, variant, case, spy, cores=cores, logs=Path(folder))
+    stacks = read_stacks(raw, app=str(framework.folder))
+    if not stacks:
+        raise FlameError("py-spy saw no thread running, so there is nothing to draw; was the server under load?")
+    return {
+        "py_spy": spy.version,
+        "duration_s": float(DURATION_S),
+        "rate_per_s": float(sampler.RATE_PER_S),
+        "samples": sum(stack.samples for stack in stacks),
+        "errors": report.errors,
+        "behind_s": report.behind_s,
+        "self_percent": share_by_owner(stacks),
+        "top": count_top(stacks),
+        "graph": draw(stacks),
+    }
+
+
+def _echo() -> tuple[Workload, Case]:
+    """The closed echo loop: the server as busy as it gets, with nothing of an application's own to do."""
+    workload = WORKLOADS["echo"]
+    return workload, next(case for case in workload.cases if case.mode == "closed")
+
+
+def _sample(
+    framework: Framework,
+    variant: Variant,
+    case: Case,
+    spy: sampler.Sampler,
+    *,
+    cores: machine.CoreShare,
+    logs: Path,
+) -> tuple[str, sampler.Report]:
+    """py-spy's recording of the server's process tree alone; raises `RtsiteError`."""
+    cpus = cores.server[:1]  # one, even where a core has two, so that sampler and server cannot run at once
+    redis = running = None
+    sampling: list[process.Child] = []
+    file = logs / "stacks.txt"
+    try:
+        installed = environment.prepare(framework, variant)
+        if variant.broker == "redis":
+            redis = broker.start(broker.find(), cpus=cores.server, logs=logs)
+        running = server.start(
+            framework,
+            variant,
+            installed,
+            cpus=cpus,
+            workers=case.server_cores,
+            redis_url=redis.url if redis else None,
+            logs=logs,
+            traceable=True,
+        )
+        running.wait_until_listening()
+        running.verify(WORKLOADS["echo"].readiness, "ready")
+        child = running.child
+
+        def look() -> None:
+            command = spy.command(pid=child.pid, file=file, duration_s=DURATION_S, shares_core=bool(cpus))
+            variables = {"LC_ALL": "C.UTF-8"}
+            log = logs / "py-spy.log"
+            sampling.append(process.start("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log))
+
+        job = load.job_for(
+            WORKLOADS["echo"],
+            case,
+            url=running.websocket_url,
+            protocol=framework.protocol,
+            profile=Profile("quick", rounds=1, warmup_s=WARMUP_S, duration_s=DURATION_S + STARTING_S),
+            seed=0,
+        )
+        hooks = load.Hooks(window_start=look, is_hopeless=lambda: not child.running)
+        load.apply(job, cpus=cores.generator, hooks=hooks)
+        return _collect(sampling[0], file)
+    finally:
+        for started in (*sampling, running, redis):
+            if started is not None:
+                started.stop()
+
+
+def _collect(sampling: process.Child, file: Path) -> tuple[str, sampler.Report]:
+    """What py-spy wrote once it has ended by itself; raises `SamplerError`."""
+    until = time.monotonic() + ENDING_S
+    while sampling.running and time.monotonic() < until:
+        time.sleep(0.05)
+    lines = sampling.last_lines(40)
+    if sampling.running:
+        raise sampler.SamplerError(
+            f"py-spy did not end within {ENDING_S:.0f} s of the load; is the machine doing something else?"
+        )
+    if sampling.status != 0 or not file.is_file():
+        raise sampler.explain(lines, sampling.status)
+    return file.read_text(encoding="utf-8", errors="replace"), sampler.read_report(lines)

@@ -1,0 +1,337 @@
+"""The path of every message, compiled: wait, send what is due, read, compare, count. No Python runs per message.
+
+Numba compiles it on first use and keeps the result on disk. It works on the arrays of `books.Books` and calls the C
+library itself. Whatever is out of the ordinary (other bytes than the next answer, a closed connection, a full
+socket, the turn of a second) it hands to Python by returning. Linux only: it waits with epoll(7).
+"""
+
+from __future__ import annotations
+
+import platform
+import select
+import socket
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+from runners.loadgen import histogram
+from runners.loadgen.histogram import COUNTS, HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE
+from runners.loadgen.message import DIGITS
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+# Why `run` came back.
+TICK, ODD, READ, SEND, SHORT, REFILL, SETTLED, BROKEN = range(8)
+"""Time is up; bytes other than the next answer (in ``data``); Python must read; Python must send what is due;
+a send took only a part; more of the schedule is needed; nothing is unanswered any more; epoll failed."""
+
+# Columns of ``book``: one row per connection.
+FIELDS = 16
+(
+    FD, FIRST, ASKED, EXPECTED, HIGHEST, SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING,
+    FAST, SENDS, ALIVE,
+) = range(15)  # fmt: skip
+"""FIRST: the first number of these books; ASKED: the last one sent; EXPECTED: the one that stands in the expected
+frame; FAST: the kernel may read; SENDS: the kernel may send."""
+
+# Entries of ``state``.
+STATES = 24
+(
+    OPEN_LOOP, EPOLL, START, UNTIL, STOP, POSITION, DUE, LIMIT, PENDING_ALL, ANSWERED, LAST_ANSWER, LAST_TURN, IDLE,
+    WORKED, OFFSET, GOT, AT, QUESTION_SIZE, ANSWER_SIZE, SENDING, TAKEN,
+    BURST_SENT,
+) = range(22)  # fmt: skip
+"""Clock readings in nanoseconds: START of the slice (to which due times are added), UNTIL when to come back, STOP when
+a closed loop no longer asks, LAST_ANSWER, LAST_TURN, AT when what is in ``data`` came. POSITION in the chunk of the
+schedule, DUE its length, LIMIT: it is the last one; SENDING: not all is sent yet. PENDING_ALL: unanswered on living
+connections. IDLE: nanoseconds spent waiting by the open loop. OFFSET, GOT: what is left of ``data``.
+TAKEN: bytes the last short send took. BURST_SENT: messages sent since answers were last read."""
+
+INTENDED, SENT_AT = 0, 1
+"""The last axis of ``ring``."""
+LATENCY, FROM_SEND, LAG = 0, 1, 2
+"""Rows of ``counts``."""
+
+BURST = 32
+"""Messages sent in one turn when the schedule is behind, before answers are read."""
+EVENTS = 256
+_EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
+_DATA_WORD = 1 if _EVENT_WORDS == 3 else 2
+"""``struct epoll_event`` is packed on x86-64 only: 12 bytes instead of 16."""
+DATA_BYTES = 65536
+_PLACES = 4
+_NOWAIT = int(socket.MSG_DONTWAIT)
+_NOWAIT_NOSIGNAL = int(socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
+_CLOCK_MONOTONIC = 1
+_HALF = 1 << HALF_MAGNITUDE
+_SCALE = (1 << (HALF_MAGNITUDE + 1)) - 1
+_ZERO, _NINE = ord("0"), ord("9")
+
+SUPPORTED = hasattr(select, "epoll")
+
+_recv: Any = types.ExternalFunction("recv", types.intp(types.int32, types.uintp, types.uintp, types.int32))
+_send: Any = types.ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
+_epoll_wait: Any = types.ExternalFunction("epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32))
+_clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.uintp))
+
+
+@numba.njit(cache=True)
+def _now(moment: Array) -> int:
+    """CLOCK_MONOTONIC in nanoseconds, as `time.perf_counter_ns` gives it on Linux."""
+    _clock_gettime(_CLOCK_MONOTONIC, moment.ctypes.data)
+    return int(moment[0] * 1_000_000_000 + moment[1])
+
+
+@numba.njit(cache=True)
+def count(counts: Array, row: int, value_ns: int) -> None:
+    """Enter a value in nanoseconds into a row of ``counts``, in the bucket HdrHistogram would use."""
+    value = min(max(value_ns, 0), HIGHEST_NS)
+    bucket = 0
+    above = ((value >> UNIT_MAGNITUDE) | _SCALE) >> (HALF_MAGNITUDE + 1)
+    while above:
+        above >>= 1
+        bucket += 1
+    counts[row, ((bucket + 1) << HALF_MAGNITUDE) + (value >> (bucket + UNIT_MAGNITUDE)) - _HALF] += 1
+
+
+@numba.njit(cache=True)
+def advance(frame: Array, places: Array, masks: Array) -> None:
+    """Turn the decimal number at each of ``places`` to the next one; ``masks`` covers the whole frame."""
+    for place in places:
+        if place < 0:
+            break
+        at = place + DIGITS - 1
+        while (frame[at] ^ masks[at]) == _NINE:
+            frame[at] = _ZERO ^ masks[at]
+            at -= 1
+        frame[at] = ((frame[at] ^ masks[at]) + 1) ^ masks[at]
+
+
+@numba.njit(cache=True)
+def enter(k: int, intended: int, now: int, state: Array, book: Array, ring: Array, counts: Array) -> None:
+    """Enter the connection's next message as sent."""
+    book[k, ASKED] += 1
+    slot = book[k, ASKED] & (ring.shape[1] - 1)
+    if ring[k, slot, SENT_AT] > 0:
+        # Never answered, and a whole ring of newer ones was sent since: lost, with the time it has waited.
+        count(counts, LATENCY, now - ring[k, slot, INTENDED])
+        if state[OPEN_LOOP]:
+            count(counts, FROM_SEND, now - ring[k, slot, SENT_AT])
+        book[k, LOST] += 1
+        book[k, PENDING] -= 1
+        state[PENDING_ALL] -= book[k, ALIVE]
+    ring[k, slot, INTENDED] = intended
+    ring[k, slot, SENT_AT] = now
+    book[k, SENT] += 1
+    book[k, PENDING] += 1
+    state[PENDING_ALL] += book[k, ALIVE]
+
+
+@numba.njit(cache=True)
+def ask(
+    k: int,
+    intended: int,
+    now: int,
+    state: Array,
+    book: Array,
+    ring: Array,
+    counts: Array,
+    questions: Array,
+    masks: Array,
+    places: Array,
+) -> int:
+    """Send the connection's next message; gives how many of its bytes were taken."""
+    advance(questions[k], places[0], masks[k])
+    enter(k, intended, now, state, book, ring, counts)
+    size = state[QUESTION_SIZE]
+    return int(_send(book[k, FD], questions[k].ctypes.data, size, _NOWAIT_NOSIGNAL))
+
+
+@numba.njit(cache=True)
+def answered(k: int, sequence: int, at: int, state: Array, book: Array, ring: Array, counts: Array) -> None:
+    """Enter the answer to a message that waits for it."""
+    slot = sequence & (ring.shape[1] - 1)
+    sent_at = ring[k, slot, SENT_AT]
+    count(counts, LATENCY, at - ring[k, slot, INTENDED])
+    if state[OPEN_LOOP]:
+        count(counts, FROM_SEND, at - sent_at)
+    ring[k, slot, SENT_AT] = 0
+    book[k, RECEIVED] += 1
+    book[k, PENDING] -= 1
+    state[PENDING_ALL] -= book[k, ALIVE]
+    state[ANSWERED] += 1
+    state[LAST_ANSWER] = at
+
+
+@numba.njit(cache=True)
+def _is_waited_for(k: int, book: Array, ring: Array) -> bool:
+    """Whether the expected answer's message was sent, and neither given up nor so long ago that its place is taken."""
+    behind = book[k, ASKED] - book[k, EXPECTED]
+    slot = book[k, EXPECTED] & (ring.shape[1] - 1)
+    return bool(0 <= behind < ring.shape[1] and ring[k, slot, SENT_AT] > 0)
+
+
+@numba.njit(cache=True)
+def _is_next(k: int, start: int, size: int, data: Array, answers: Array) -> bool:
+    difference = np.uint8(0)
+    for i in range(size):
+        difference |= data[start + i] ^ answers[k, i]
+    return bool(difference == 0)
+
+
+@numba.njit(cache=True)
+def run(
+    state: Array,
+    book: Array,
+    ring: Array,
+    counts: Array,
+    questions: Array,
+    masks: Array,
+    answers: Array,
+    clear: Array,
+    places: Array,
+    due: Array,
+    who: Array,
+    slots: Array,
+    events: Array,
+    data: Array,
+    moment: Array,
+) -> tuple[int, int]:
+    """Work until Python is needed: why (`TICK` and so on), and the connection concerned.
+
+    ``questions``, ``masks``, ``answers``: a frame per connection, shape (connections, bytes); ``clear``: zeros for a
+    frame without mask; ``places``: where the numbers stand in questions and answers; ``due``, ``who``: the chunk of
+    the schedule; ``slots``: connection by file descriptor; ``moment``: room for a clock reading.
+    """
+    now = _now(moment)
+    state[OFFSET] = state[GOT] = 0
+    while True:
+        # Send what is due.
+        if state[SENDING]:
+            while state[BURST_SENT] < BURST:
+                if state[POSITION] >= state[DUE]:
+                    if state[LIMIT]:
+                        state[SENDING] = 0
+                        break
+                    state[WORKED] = 1
+                    return REFILL, 0
+                intended = state[START] + due[state[POSITION]]
+                if intended > now:
+                    break
+                k = who[state[POSITION]]
+                if not book[k, SENDS]:
+                    state[WORKED] = 1
+                    state[BURST_SENT] += 1
+                    return SEND, k
+                state[POSITION] += 1
+                now = _now(moment)
+                count(counts, LAG, now - intended)
+                state[WORKED] = 1
+                state[BURST_SENT] += 1
+                taken = ask(k, intended, now, state, book, ring, counts, questions, masks, places)
+                if taken != state[QUESTION_SIZE]:
+                    state[TAKEN] = taken
+                    return SHORT, k
+                now = _now(moment)
+        # Wait for answers: not at all while messages fall due, since timers are too coarse for that.
+        timeout = 0
+        if not state[SENDING]:
+            timeout = max(0, min(50, (state[UNTIL] - now) // 1_000_000))
+        ready = _epoll_wait(state[EPOLL], events.ctypes.data, EVENTS, timeout)
+        state[BURST_SENT] = 0
+        if ready < 0:
+            return BROKEN, 0
+        if ready:
+            state[WORKED] = 1
+        for event in range(ready):
+            k = slots[events[event * _EVENT_WORDS + _DATA_WORD]]
+            if not book[k, FAST]:
+                return READ, k
+            got = _recv(book[k, FD], data.ctypes.data, DATA_BYTES, _NOWAIT)
+            if got <= 0:
+                return READ, k
+            now = _now(moment)
+            start = 0
+            size = state[ANSWER_SIZE]
+            while got - start >= size and _is_waited_for(k, book, ring) and _is_next(k, start, size, data, answers):
+                start += size
+                sequence = book[k, EXPECTED]
+                book[k, HIGHEST] = sequence
+                book[k, EXPECTED] = sequence + 1
+                advance(answers[k], places[1], clear)
+                answered(k, sequence, now, state, book, ring, counts)
+                if not state[OPEN_LOOP] and now < state[STOP]:
+                    taken = ask(k, now, now, state, book, ring, counts, questions, masks, places)
+                    if taken != state[QUESTION_SIZE]:
+                        state[TAKEN] = taken
+                        state[OFFSET], state[GOT], state[AT] = start, got, now
+                        return SHORT, k
+            if start < got:
+                state[OFFSET], state[GOT], state[AT] = start, got, now
+                return ODD, k
+        # Idle turns are told from working ones, since the open loop spins.
+        now = _now(moment)
+        if not state[WORKED]:
+            state[IDLE] += now - state[LAST_TURN]
+        state[WORKED] = 0
+        state[LAST_TURN] = now
+        if not state[SENDING] and state[PENDING_ALL] == 0 and now >= state[STOP]:
+            return SETTLED, 0
+        if now >= state[UNTIL]:
+            return TICK, 0
+
+
+def prepare() -> None:
+    """Have all of it compiled, or loaded from disk, before anything is timed: takes seconds the first time."""
+    state = np.zeros(STATES, dtype=np.int64)
+    book, ring = np.zeros((1, FIELDS), dtype=np.int64), np.zeros((1, 16, 2), dtype=np.int64)
+    state[EPOLL] = -1  # so that `run` comes back at once, as BROKEN
+    frame, line, places = np.zeros((1, 8), dtype=np.uint8), np.zeros(8, dtype=np.uint8), places_of((), ())
+    none, counts = np.zeros(1, dtype=np.int64), room_for_counts()
+    run(
+        state, book, ring, counts, frame, frame, frame, line, places, none, none, none, room_for_events(), line,
+        np.zeros(2, dtype=np.int64),
+    )  # fmt: skip
+    advance(line, places[0], line)
+    enter(0, 0, 0, state, book, ring, counts)
+    answered(0, 0, 0, state, book, ring, counts)
+    count(counts, LATENCY, 0)
+    state[QUESTION_SIZE] = 0
+    book[0, FD] = -1
+    ask(0, 0, 0, state, book, ring, counts, frame, frame, places)
+    _compare_with_sources()
+
+
+def _compare_with_sources() -> None:
+    """Numba compiles anew when this file changes, not when a constant it took from another one does.
+
+    Raises `RuntimeError` where what lies on disk was compiled with other constants.
+    """
+    values = np.array([1, 5_000, 70_000_000, 2 * HIGHEST_NS], dtype=np.int64)
+    counted = np.zeros((3, 2 * COUNTS), dtype=np.int64)
+    for value in values:
+        count(counted, LATENCY, int(value))
+    digits = np.frombuffer(b"%0*d" % (DIGITS, 9), dtype=np.uint8).copy()
+    advance(digits, np.array([0, -1], dtype=np.int64), np.zeros(DIGITS, dtype=np.uint8))
+    if (counted[LATENCY, :COUNTS] != histogram.of(values)).any() or digits.tobytes() != b"%0*d" % (DIGITS, 10):
+        raise RuntimeError("the kernel on disk is of other sources; delete runners/loadgen/__pycache__")
+
+
+def room_for_events() -> Array:
+    """What epoll_wait(2) writes its events to."""
+    return np.zeros(EVENTS * _EVENT_WORDS, dtype=np.uint32)
+
+
+def room_for_counts() -> Array:
+    """One histogram per row: `LATENCY`, `FROM_SEND`, `LAG`."""
+    return np.zeros((3, COUNTS), dtype=np.int64)
+
+
+def places_of(*frames_places: tuple[int, ...]) -> Array:
+    """Positions of the numbers per kind of frame, shape (kinds, 4), filled up with -1."""
+    table = np.full((len(frames_places), _PLACES), -1, dtype=np.int64)
+    for row, places in enumerate(frames_places):
+        table[row, : len(places)] = places
+    return table

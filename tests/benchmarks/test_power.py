@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator.dataset import Rates, load_rates
+from runners import catalog
+from tests.generator import synthetic
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ("-m", "benchmarks.power")
+HOME = ROOT / "benchmarks" / "power"
+FASTAPI = next(made for made in synthetic.VARIANTS if made.framework == "fastapi")
+TWINS = tuple(
+    replace(FASTAPI, framework="twins", title="Twins", variant=variant, rate=FASTAPI.rate / cost)
+    for variant, cost in (("a", 1.0), ("b", 1.0), ("plus-2", 1.02), ("plus-3", 1.03))
+)
+
+
+def _load() -> ModuleType:
+    """By its path: a type checker takes ``benchmarks.power`` for the folder beside the module."""
+    spec = importlib.util.spec_from_file_location("power", HOME.with_suffix(".py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+power = _load()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twins of which a round's log ratio strays by 1.7 %, in two runs."""
+    folder = tmp_path_factory.mktemp("twins")
+    for run, seed in (("one", 1), ("two", 2)):
+        synthetic.write(folder, run=run, rounds=15, seconds=2, variants=TWINS, seed=seed, searches=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rates(recorded: Path) -> Rates:
+    found = power.prove([recorded], power.Plan(comparisons=200, seed=1))
+    assert isinstance(found, Rates)
+    return found
+
+
+def test_the_rates_are_those_of_the_rounds(rates: Rates) -> None:
+    assert rates.rounds == 30
+    assert [(run.path, run.rounds) for run in rates.runs] == [
+        ("2026-11-20/one/run.yml", 15),
+        ("2026-11-20/two/run.yml", 15),
+    ]
+    by_key = {(rate.twin, rate.profile, tuple(rate.figures), rate.other_figures): rate for rate in rates.rates}
+    assert len(by_key) == len(rates.rates) == 3 * 2 * 4
+    for rate in rates.rates:
+        assert rate.rate == rate.right / rate.comparisons
+        assert rate.low <= rate.rate <= rate.high
+        assert rate.disjoint == 30 // rate.rounds
+    throughput = ("messages_per_s",)
+    assert by_key["b", "standard", throughput, 0].rate > 0.9
+    found = [by_key[twin, "full", throughput, 0].rate for twin in ("plus-2", "plus-3")]
+    assert found[0] < found[1]
+    assert found[1] > 0.9
+    assert by_key["plus-3", "standard", throughput, 5].rate < by_key["plus-3", "standard", throughput, 0].rate
+    assert by_key["plus-3", "standard", throughput, 0].target == 0.95
+    assert by_key["plus-3", "full", throughput, 0].target is None
+
+
+def test_the_differences_are_those_of_all_rounds(rates: Rates) -> None:
+    found = {(one.twin, one.figure): one for one in rates.differences}
+    dearer = found["plus-3", "cpu_us_per_message"]
+    assert dearer.low < 1.03 < dearer.high
+    assert dearer.spread_percent == pytest.approx(1.7, rel=0.4)
+    assert found["plus-3", "messages_per_s"].ratio < 1
+
+
+def test_the_same_rounds_and_seed_give_the_same_document(recorded: Path, rates: Rates) -> None:
+    assert power.prove([recorded], power.Plan(comparisons=200, seed=1)) == rates
+    assert Rates.model_validate_json(rates.model_dump_json(indent=2)) == rates
+
+
+def test_a_profile_with_more_rounds_than_there_are_has_no_rate(tmp_path: Path) -> None:
+    folder = synthetic.write(tmp_path, rounds=8, seconds=2, variants=TWINS, searches=False)
+    few = power.prove([folder], power.Plan(comparisons=10, seed=1))
+    assert {rate.profile for rate in few.rates} == {"standard"}
+
+
+def test_the_command(recorded: Path, tmp_path: Path) -> None:
+    command = [sys.executable, *SCRIPT, str(recorded), "--comparisons", "20"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "plus-3" in shown.stdout
+    written = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(written.stdout)["schema_version"] == 1
+    other = synthetic.write(tmp_path, rounds=2, seconds=2, searches=False)
+    refused = subprocess.run(
+        [sys.executable, *SCRIPT, str(other)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert refused.returncode == 3
+    assert refused.stderr.startswith("Error: ")
+    assert "no run of the twins" in refused.stderr
+
+
+def _series(cost: float, speed: float) -> dict[str, dict[str, dict[tuple[str, int], float]]]:
+    """Two twins over seven rounds with a little noise."""
+    noise = [1.0, 1.002, 0.998, 1.001, 0.999, 1.003, 0.997]
+    keys = [("run", number) for number in range(7)]
+    one = dict.fromkeys(keys, 20.0)
+    return {
+        "a": {"cpu_us_per_message": one, "messages_per_s": one},
+        "twin": {
+            "cpu_us_per_message": {key: 20.0 * cost * stray for key, stray in zip(keys, noise, strict=True)},
+            "messages_per_s": {key: 20.0 * speed / stray for key, stray in zip(keys, noise, strict=True)},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("cost", "speed", "said"),
+    [(1.0, 1.0, "same"), (1.03, 0.97, "worse"), (1.03, 1.0, "worse"), (0.97, 1.03, "better"), (1.03, 1.03, "mixed")],
+)
+def test_a_verdict_is_the_sites(cost: float, speed: float, said: str) -> None:
+    series = _series(cost, speed)
+    rounds = list(series["a"]["messages_per_s"])
+    assert power.verdict(series, "twin", rounds, ("messages_per_s", "cpu_us_per_message"), 0) == said
+
+
+def test_wilsons_interval_is_that_of_the_tables() -> None:
+    # Newcombe (1998), Statistics in Medicine 17(8), table I: 81 of 263, and 0 of 20.
+    assert power.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert power.wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+
+
+@given(st.floats(0, 1), st.floats(1, 1e5))
+def test_wilsons_interval_holds_the_rate_and_shrinks(rate: float, count: float) -> None:
+    low, high = power.wilson(rate, count)
+    assert 0 <= low <= rate + 1e-12
+    assert rate - 1e-12 <= high <= 1
+    closer = power.wilson(rate, 4 * count)
+    assert closer[1] - closer[0] <= high - low
+
+
+def test_the_twins_are_fastapi_but_for_the_work_added() -> None:
+    fastapi, twins = (
+        (folder / "app.py").read_text().splitlines() for folder in (catalog.FRAMEWORKS / "fastapi", HOME / "twins")
+    )
+    changed = [line for line in difflib.ndiff(fastapi, twins) if line[0] in "+-" and line[1:].strip()]
+    removed = [line for line in changed if line.startswith("-")]
+    assert removed == ['- """Echo, chat rooms and a live dashboard with FastAPI."""']
+    assert [line[2:].strip() for line in changed if "burn" in line] == [
+        "def burn(turns: int) -> None:",
+        "burn(EXTRA_TURNS)",
+    ]
+    assert len(changed) == 9
+
+
+def test_a_and_b_differ_in_name_only_and_the_others_in_work_only() -> None:
+    framework = catalog.load(HOME / "twins")
+    assert framework.workloads == ["echo"]
+    named = {variant.slug: variant for variant in framework.variants}
+    assert list(named) == ["a", *power.EXPECTED]
+    plain = {"slug", "title", "environment"}
+    assert {variant.model_dump_json(exclude=plain) for variant in framework.variants} == {
+        named["a"].model_dump_json(exclude=plain)
+    }
+    turns = {slug: int(variant.environment["TWINS_EXTRA_TURNS"]) for slug, variant in named.items()}
+    assert turns["a"] == turns["b"] == 0
+    assert turns["plus-3"] / turns["plus-2"] == pytest.approx(1.5, rel=0.03)
+    fastapi = catalog.load(catalog.FRAMEWORKS / "fastapi").variants[0]
+    assert named["a"].command == fastapi.command
+
+
+def test_the_committed_rates_are_those_of_the_committed_rounds() -> None:
+    committed = load_rates(HOME / "rates.json")
+    assert (committed is None) == (not list(HOME.glob("results/*/*/run.yml")))
+    if committed is not None:
+        plan = power.Plan(committed.rates[0].comparisons, committed.seed)
+        assert power.prove([HOME / "results"], plan) == committed

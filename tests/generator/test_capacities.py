@@ -1,0 +1,165 @@
+"""Brackets: put together, ordered, grouped, and compared only where they tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator.charts import range_chart
+from generator.charts.wording import bracket, describe
+from generator.comparison import Bracket, CapacityTable, capacities, compare, decide
+from generator.comparison.capacities import _bracket
+from generator.dataset import load_results
+from generator.statistics import Interval, overlap_groups
+from runners.record import problems_in
+from tests.generator import synthetic
+from tests.runners import documents
+
+
+@pytest.fixture(scope="module")
+def tables(results: Path) -> tuple[CapacityTable, ...]:
+    run = load_results(results).headline
+    assert run is not None
+    return capacities(run)
+
+
+brackets = st.builds(
+    lambda low, width, conclusive, open_low, open_high: Bracket(
+        None if open_low and not conclusive else low, None if open_high and not conclusive else low + width, conclusive
+    ),
+    st.integers(1, 50),
+    st.integers(1, 20),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+def test_a_search_has_a_table_of_its_own(tables: tuple[CapacityTable, ...], results: Path) -> None:
+    run = load_results(results).headline
+    assert run is not None
+    assert [(table.slug, table.unit, len(table.rows)) for table in tables] == [
+        ("capacity-rate", "messages/s", 10),
+        ("capacity-users", "users", 10),
+    ]
+    assert not any(table.workload.slug == "capacity" for table in compare(run).tables)
+    assert not compare(run).unmeasured
+
+
+def test_no_search_of_the_synthetic_results_contradicts_itself(results: Path) -> None:
+    problems = [problem for path in results.glob("*/*/*.yml") for problem in problems_in(path)]
+    assert not [problem for problem in problems if "capacity" in problem.message or problem.path.name == "run.yml"]
+
+
+def test_the_reference_comes_first_then_the_highest(tables: tuple[CapacityTable, ...]) -> None:
+    rate, _ = tables
+    assert rate.rows[0].framework.is_reference
+    lows = [row.bracket.low or 0 for row in rate.rows[1:] if row.bracket is not None]
+    assert lows == sorted(lows, reverse=True)
+    assert (rate.rows[-1].variant.slug, rate.rows[-1].status, rate.rows[-1].bracket) == ("threading", "failed", None)
+
+
+def test_each_row_says_what_its_search_found(tables: tuple[CapacityTable, ...]) -> None:
+    rows = {row.variant.slug: row for row in tables[0].rows}
+    uvicorn, picows, gevent = rows["uvicorn"], rows["picows"], rows["gevent"]
+    assert uvicorn.bracket is not None
+    assert uvicorn.bracket.low is not None
+    assert uvicorn.bracket.high is not None
+    assert uvicorn.bracket.conclusive
+    assert uvicorn.bracket.low <= 0.85 * 66_800 < uvicorn.bracket.high
+    assert uvicorn.p99_at_low_ms is not None
+    assert uvicorn.p99_at_low_ms < 20
+    assert uvicorn.broken_at_high is not None
+    assert uvicorn.broken_at_high.startswith("p99 2")
+    assert picows.bracket is not None
+    assert (picows.status, picows.bracket.high, picows.broken_at_high) == ("invalid", None, None)
+    assert picows.bracket.low is not None
+    assert gevent.bracket is not None
+    assert not gevent.bracket.conclusive
+
+
+def test_overlapping_brackets_share_a_group(tables: tuple[CapacityTable, ...]) -> None:
+    groups = {row.variant.slug: row.groups for row in tables[0].rows}
+    assert groups["uvicorn-memory"] == groups["uvicorn-redis"]
+    assert set(groups["uvicorn"]).isdisjoint(groups["uvicorn-memory"])
+    assert groups["picows"] == groups["threading"] == ()
+
+
+def test_one_may_be_called_higher_only_where_brackets_do_not_overlap(tables: tuple[CapacityTable, ...]) -> None:
+    rate = tables[0]
+    assert decide(rate, "fastapi", "django-channels").outcome == "better"
+    assert decide(rate, "django-channels", "fastapi").outcome == "worse"
+    assert decide(rate, "fastapi", "fastapi").outcome == "same"
+    assert decide(rate, "fastapi", "nobody").outcome == "unknown"
+    assert decide(rate, "reference", "fastapi").outcome == "better", "at least so much is enough here"
+
+
+def test_narrowing_makes_groups_anew(tables: tuple[CapacityTable, ...]) -> None:
+    own = tables[0].only({"flask-socketio"})
+    assert {row.framework.slug for row in own.rows} == {"flask-socketio"}
+    assert own.rows[0].groups == (0,)
+
+
+@given(first=brackets, second=brackets)
+def test_being_above_is_one_way_and_never_for_overlapping_brackets(first: Bracket, second: Bracket) -> None:
+    assert not (first.is_above(second) and second.is_above(first))
+    assert not first.is_above(first)
+    if first.is_above(second):
+        assert first.interval.low >= second.interval.high
+
+
+@given(found=st.dictionaries(st.integers(0, 20), brackets, max_size=8))
+def test_two_share_a_group_if_and_only_if_their_brackets_overlap(found: dict[int, Bracket]) -> None:
+    groups = overlap_groups({key: one.interval for key, one in found.items()})
+    for first, one in found.items():
+        for second, other in found.items():
+            together = any({first, second} <= set(group) for group in groups)
+            assert together == (not one.is_above(other) and not other.is_above(one))
+
+
+def test_brackets_that_touch_do_not_overlap() -> None:
+    assert overlap_groups({"a": Interval(105, 110), "b": Interval(100, 105)}) == (("a",), ("b",))
+
+
+def test_several_rounds_make_one_bracket() -> None:
+    first, second = documents.capacity(), documents.capacity(low=11_500, high=11_900)
+    vain = documents.capacity(low=9_000, high=None, conclusive=False, reason="not settled after 9 probes")
+    lost = documents.capacity(low=None, high=None, conclusive=False, reason="not settled after 9 probes")
+    assert _bracket([first, second]) == Bracket(11_500, 12_500, conclusive=True)
+    assert _bracket([vain, vain]) == Bracket(9_000, None, conclusive=False)
+    assert _bracket([vain, lost]) == Bracket(None, None, conclusive=False)
+    assert _bracket([]) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "conclusive", "text"),
+    [
+        (12_000, 12_600, True, "12,000 to 12,600"),
+        (12_000, 20_000, False, "12,000 to 20,000, inconclusive"),
+        (12_000, None, False, "at least 12,000"),
+        (None, 25, False, "below 25"),
+        (None, None, False, "inconclusive"),
+    ],
+)
+def test_a_bracket_in_words(low: int | None, high: int | None, conclusive: bool, text: str) -> None:
+    assert bracket(low, high, conclusive=conclusive) == text
+
+
+def test_a_search_in_words() -> None:
+    assert describe(synthetic.RATE) == "highest rate, 100 connections, 64 bytes, p99 below 20 ms, 1 server core"
+    assert describe(synthetic.MOST) == "most users, 1 update/s each, p99 below 20 ms, 1 server core"
+
+
+def test_the_chart_draws_every_bracket_and_names_who_has_none(tables: tuple[CapacityTable, ...]) -> None:
+    for table in tables:
+        chart = range_chart(table)
+        assert chart is not None
+        go.Figure(chart.figure)
+        assert {len(row) for row in chart.table.rows} == {len(chart.table.columns)}
+        assert len(chart.table.rows) == len(table.told_rows) == 9
+        assert "threading" in chart.notes[0]
+    assert range_chart(tables[0].only({"nobody"})) is None

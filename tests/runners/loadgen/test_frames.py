@@ -1,0 +1,199 @@
+"""Frames, judged by the parser of `websockets`, which knows nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ProtocolError
+from websockets.frames import Frame as TheirFrame
+from websockets.frames import Opcode
+from websockets.streams import StreamReader
+
+from runners.loadgen.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    MAX_PAYLOAD_BYTES,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    FrameError,
+    Reader,
+    encode,
+    expected,
+    masked,
+)
+
+Found = TypeVar("Found")
+CONTROL = (CLOSE, PING, PONG)
+MASKS = st.binary(min_size=4, max_size=4)
+PAYLOADS = st.binary(max_size=200) | st.builds(
+    lambda seed, size: (seed * (size // len(seed) + 1))[:size],
+    st.binary(min_size=1, max_size=20),
+    # Around the sizes at which a header grows.
+    st.sampled_from([125, 126, 127, 65534, 65535, 65536, 70_000]),
+)
+
+
+def theirs(data: bytes, *, mask: bool) -> list[TheirFrame]:
+    """All frames in ``data`` as `websockets` reads them; ``mask``: a client sent them."""
+    stream = StreamReader()
+    stream.feed_data(data)
+    stream.feed_eof()
+    found = []
+    while not ended(stream):
+        found.append(result(TheirFrame.parse(stream.read_exact, mask=mask)))
+    return found
+
+
+def ended(stream: StreamReader) -> bool:
+    return result(stream.at_eof())
+
+
+def result(steps: Generator[None, None, Found]) -> Found:
+    """Run one of its parsers that has all its data."""
+    try:
+        next(steps)
+    except StopIteration as stop:
+        found: Found = stop.value
+        return found
+    raise AssertionError("it wants more data than there is")
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Frame]:
+    """What a server may send: any frames, whole or in fragments."""
+    opcodes = st.sampled_from([TEXT, BINARY, CONTINUATION])
+    data = st.builds(Frame, opcodes, st.booleans(), PAYLOADS)
+    control = st.builds(Frame, st.sampled_from(CONTROL), st.just(True), st.binary(max_size=125))
+    return draw(st.lists(data | control, max_size=6))
+
+
+def sent_by_them(frames: list[Frame]) -> bytes:
+    return b"".join(
+        TheirFrame(Opcode(frame.opcode), frame.payload, fin=frame.fin).serialize(mask=False) for frame in frames
+    )
+
+
+@given(conversations(), st.data())
+@settings(deadline=None)
+def test_what_they_write_is_read_wherever_the_stream_is_cut(frames: list[Frame], data: st.DataObject) -> None:
+    stream = sent_by_them(frames)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    reader = Reader()
+    found = []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        found += reader.feed(stream[start:end])
+    assert found == frames
+    assert reader.empty
+
+
+@given(conversations())
+@settings(deadline=None, max_examples=20)
+def test_a_reader_fed_byte_by_byte_knows_whether_something_is_left(frames: list[Frame]) -> None:
+    small = [frame for frame in frames if len(frame.payload) < 200]
+    reader = Reader()
+    for frame in small:
+        stream = sent_by_them([frame])
+        for index, byte in enumerate(stream):
+            last = index == len(stream) - 1
+            assert reader.feed(bytes([byte])) == ([frame] if last else [])
+            assert reader.empty == last
+
+
+@given(st.sampled_from([TEXT, BINARY, PONG]), PAYLOADS, MASKS)
+@settings(deadline=None)
+def test_what_we_write_is_what_they_read(opcode: int, payload: bytes, mask: bytes) -> None:
+    if opcode == PONG:
+        payload = payload[:125]
+    (found,) = theirs(encode(opcode, payload, mask), mask=True)
+    assert (found.opcode, bytes(found.data), found.fin) == (opcode, payload, True)
+    assert [found.rsv1, found.rsv2, found.rsv3] == [False] * 3
+
+
+@given(PAYLOADS)
+@settings(deadline=None)
+def test_the_expected_answer_is_what_they_send(payload: bytes) -> None:
+    assert expected(payload) == TheirFrame(Opcode.TEXT, payload).serialize(mask=False)
+    assert Reader().feed(expected(payload)) == [Frame(TEXT, True, payload)]
+
+
+@given(PAYLOADS, MASKS)
+def test_masking_twice_is_not_masking(payload: bytes, mask: bytes) -> None:
+    assert masked(masked(payload, mask), mask) == payload
+    assert masked(bytes(len(payload)), mask) == (mask * len(payload))[: len(payload)]
+
+
+GOOD = expected(b"good")
+
+
+def changed(at: int, change: Callable[[int], int]) -> bytes:
+    return GOOD[:at] + bytes([change(GOOD[at])]) + GOOD[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (changed(0, lambda byte: byte | 0x40), "reserved bits"),
+        (changed(0, lambda byte: byte | 0x20), "reserved bits"),
+        (changed(0, lambda byte: byte | 0x10), "reserved bits"),
+        (changed(1, lambda byte: byte | 0x80), "masked"),
+        (changed(0, lambda byte: 0x83), "unknown kind 0x3"),
+        (changed(0, lambda byte: 0x8F), "unknown kind 0xf"),
+        (changed(0, lambda byte: PING), "control frame in fragments"),
+        (b"\x89\x7e\x00\x7e", "control frame .* more than 125"),
+        (b"\x81\x7f" + (MAX_PAYLOAD_BYTES + 1).to_bytes(8), f"{MAX_PAYLOAD_BYTES + 1} bytes"),
+        (b"\x81\x7f" + b"\xff" * 8, "more than"),
+    ],
+    ids=[
+        "rsv1",
+        "rsv2",
+        "rsv3",
+        "masked",
+        "opcode 3",
+        "opcode 15",
+        "half a ping",
+        "long ping",
+        "too large",
+        "negative",
+    ],
+)
+def test_what_no_server_may_send_is_refused_as_soon_as_its_header_is_there(data: bytes, words: str) -> None:
+    with pytest.raises(FrameError, match=words):
+        Reader().feed(data[:14])
+    with pytest.raises(FrameError, match=words):
+        Reader().feed(GOOD + data)
+
+
+SIZES = {0: b"", 1: b"", 125: b"", 126: (126).to_bytes(2), 127: (65536).to_bytes(8)}
+"""By the header's second byte: what follows it."""
+
+
+@pytest.mark.parametrize("second", SIZES)
+@pytest.mark.parametrize("mask", [0, 0x80])
+def test_what_they_refuse_is_refused_and_nothing_else(second: int, mask: int) -> None:
+    size = int.from_bytes(SIZES[second]) or second
+    for first in range(256):
+        data = bytes([first, second | mask]) + SIZES[second] + bytes(size)
+        refused = read = None
+        try:
+            (read,) = Reader().feed(data)
+        except FrameError as error:
+            refused = error
+        try:
+            (they,) = theirs(data, mask=False)
+        except ProtocolError:
+            assert refused is not None, data[:2]
+        else:
+            assert read == Frame(they.opcode, they.fin, bytes(they.data)), refused
+
+
+def test_the_largest_frame_is_waited_for() -> None:
+    reader = Reader()
+    assert reader.feed(b"\x82\x7f" + MAX_PAYLOAD_BYTES.to_bytes(8)) == []
+    assert not reader.empty

@@ -1,0 +1,435 @@
+"""The compiled path: it counts like the library, turns numbers like the templates, and its books agree with a pencil's
+over a peer that answers as badly as one likes.
+
+The peer works between two turns of the kernel, in the same thread: no time passes that matters, and what was told is
+known to the message. It speaks through the server side of `websockets`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, field, replace
+from itertools import chain, cycle, repeat
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from runners.loadgen import frames, histogram, kernel
+from runners.loadgen.engine import Engine, Line, masks
+from runners.loadgen.handshake import Opened
+from runners.loadgen.job import Brief, Job, Ledger
+from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCodec, EchoCodec, Template
+from tests.runners.loadgen.pencil import Pencil
+
+WireProtocol = Literal["websocket", "socket.io"]
+both = pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
+
+# Counting
+
+NANOSECONDS = (
+    st.integers(0, 70).map(lambda power: 2**power).flatmap(lambda near: st.integers(near - 2, near + 2))
+    | st.integers(-10, 10**13)
+).filter(lambda value: value < 2**63)
+
+
+@given(st.lists(NANOSECONDS, max_size=50))
+@settings(deadline=None)
+def test_it_counts_like_the_library(values: list[int]) -> None:
+    counts = kernel.room_for_counts()
+    for value in values:
+        kernel.count(counts, kernel.FROM_SEND, value)
+    assert (counts[kernel.FROM_SEND] == histogram.of(array("q", values))).all()
+    assert counts[kernel.LATENCY].sum() == counts[kernel.LAG].sum() == 0
+
+
+# Numbers in frames
+
+masking = st.binary(min_size=4, max_size=4)
+CARRIES = [10_000_009, 10_999_999, 19_999_999, 89_999_999, 99_999_998]
+
+
+@given(st.sampled_from(CARRIES) | st.integers(FIRST_SEQUENCE, LAST_SEQUENCE - 1), masking, st.integers(18, 200))
+@example(19_999_999, bytes(4), 18)
+@settings(deadline=None)
+def test_numbers_are_turned_like_the_templates_whatever_the_mask(sequence: int, mask: bytes, size: int) -> None:
+    for protocol in ("websocket", "socket.io"):
+        question = EchoCodec(7, size, "websocket" if protocol == "websocket" else "socket.io").question
+
+        def frame(number: int, question: Template = question, mask: bytes = mask) -> Any:
+            return np.frombuffer(bytearray(frames.encode(frames.TEXT, question.fill(number), mask)), dtype=np.uint8)
+
+        turned = frame(sequence)
+        head = len(turned) - len(question.text)
+        cover = np.frombuffer(bytes(head) + frames.masked(bytes(len(question.text)), mask), dtype=np.uint8).copy()
+        places = kernel.places_of(tuple(head + place for place in question.places))
+        kernel.advance(turned, places[0], cover)
+        assert turned.tobytes() == frame(sequence + 1).tobytes()
+
+
+# Conversations
+
+Act = Literal["answer", "twice", "drop", "hold", "change", "foreign", "fragments", "ping"]
+
+
+class Said(NamedTuple):
+    """An answer: after how many questions, and by where it ends in all that was written."""
+
+    asked: int
+    end: int
+    number: int
+    intact: bool
+
+
+@dataclass
+class Talk:
+    """The peer's end of one connection."""
+
+    line: socket.socket
+    acts: Iterator[Act]
+    socketio: bool
+    held_first: bool
+    """Whether a held answer comes before the next one, or after it."""
+    protocol: ServerProtocol = field(default_factory=lambda: ServerProtocol(state=State.OPEN, max_size=None))
+    asked: int = 0
+    pongs: int = 0
+    pinged: int = 0
+    said: list[Said] = field(default_factory=list)
+    held: list[tuple[int, bytes]] = field(default_factory=list)
+    out: bytearray = field(default_factory=bytearray)
+    written: int = 0
+
+    def listen(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while data := self.line.recv(1 << 20):
+                self.protocol.receive_data(data)
+        for event in self.protocol.events_received():
+            assert isinstance(event, Frame)
+            if event.opcode == Opcode.PONG or event.data == b"3":
+                self.pongs += 1
+            elif event.opcode == Opcode.TEXT:
+                self.reply(bytes(event.data))
+
+    def reply(self, question: bytes) -> None:
+        number, self.asked = self.asked, self.asked + 1
+        answer = question if not self.socketio else b"43" + question[2:].replace(b'"echo",', b"")
+        act = next(self.acts)
+        if act == "hold":
+            self.held.append((number, answer))
+            return
+        if self.held_first and act != "drop":
+            self.release()
+        if act == "foreign":
+            self.say(b"?", -FIRST_SEQUENCE - 1)
+        if act == "ping":
+            self.protocol.send_ping(b"alive?")
+            self.pinged += 1
+            if self.socketio:
+                self.protocol.send_text(b"2")
+                self.pinged += 1
+        if act != "drop":
+            changed = answer[:-3] + bytes([answer[-3] ^ 1]) + answer[-2:]
+            self.say(changed if act == "change" else answer, number, intact=act != "change", cut=act == "fragments")
+        if act == "twice":
+            self.say(answer, number)
+        if act != "drop":
+            self.release()
+
+    def release(self) -> None:
+        for late, its_answer in self.held:
+            self.say(its_answer, late)
+        self.held.clear()
+
+    def say(self, answer: bytes, number: int, *, intact: bool = True, cut: bool = False) -> None:
+        if cut:
+            self.protocol.send_text(answer[:5], fin=False)
+            self.protocol.send_continuation(answer[5:], fin=True)
+        else:
+            self.protocol.send_text(answer)
+        self.out += b"".join(self.protocol.data_to_send())
+        self.said.append(Said(self.asked, self.written + len(self.out), number, intact))
+
+    def write(self, most: int) -> None:
+        self.out += b"".join(self.protocol.data_to_send())
+        with contextlib.suppress(BlockingIOError):
+            taken = self.line.send(self.out[:most])
+            del self.out[:taken]
+            self.written += taken
+
+    def expected(self, depth: int) -> Ledger:
+        """The ledger by what really was said."""
+        pencil = Pencil(older=FIRST_SEQUENCE, depth=depth)
+        for said in self.said:
+            while len(pencil.fate) < said.asked:
+                pencil.send()
+            if said.end <= self.written:
+                pencil.receive(said.number, intact=said.intact)
+        while len(pencil.fate) < self.asked:
+            pencil.send()
+        return pencil.settle()
+
+
+@dataclass
+class Spoken:
+    """What a load came to, on both sides."""
+
+    ledger: Ledger
+    brief: Brief
+    talks: list[Talk]
+    engine: Engine
+    whys: list[int]
+
+    @property
+    def expected(self) -> Ledger:
+        columns = zip(*(astuple(talk.expected(self.engine.books.ring.shape[1])) for talk in self.talks), strict=True)
+        return Ledger(*map(sum, columns))
+
+
+JOB = Job(
+    url="", protocol="websocket", exchange="echo", mode="open", connections=2, warmup_s=0.0, duration_s=0.01,
+    payload_bytes=40, rate_per_s=8_000.0, drain_s=0.05,
+)  # fmt: skip
+
+
+def speak(
+    job: Job,
+    acts: Sequence[Act] = (),
+    chunks: Sequence[int] = (1 << 20,),
+    *,
+    slices: int = 1,
+    held_first: bool = False,
+    room_bytes: int = 1 << 20,
+    duration_s: float | None = None,
+    by_python: bool = False,
+) -> Spoken:
+    """Apply the load to a peer that acts like this about each connection's first messages and is honest from then on;
+    it writes as many bytes at a time as ``chunks`` says, over and over. ``by_python``: the kernel may neither send nor
+    read, as where there is TLS.
+    """
+    sizes = cycle(chunks)
+    lines, talks, whys = [], [], []
+    for client, mask in enumerate(masks(job.seed, job.connections)):
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room_bytes)
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        codec = EchoCodec(client, job.payload_bytes, job.protocol)
+        lines.append(Line(client, codec, mask, Opened(ours, frames.Reader(), [])))
+        all_acts = chain[Act](acts, repeat("answer"))
+        lines[-1].secure = by_python
+        talks.append(Talk(theirs, all_acts, job.protocol == "socket.io", held_first))
+    engine = Engine(job, lines)
+    really_run = kernel.run
+
+    def run(state: Any, *arrays: Any) -> tuple[int, int]:
+        """The peer's turn, then one turn of the kernel."""
+        for talk in talks:
+            talk.listen()
+            talk.write(next(sizes))
+        state[kernel.UNTIL] = 0
+        why, k = really_run(state, *arrays)
+        whys.append(int(why))
+        return why, k
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "run", run)
+        for _ in range(slices):
+            brief = engine.load(duration_s or job.duration_s)
+    for talk in talks:
+        talk.listen()
+    engine.close()
+    for talk in talks:
+        talk.line.close()
+    return Spoken(engine.totals.ledger, brief, talks, engine, whys)
+
+
+ACTS: tuple[Act, ...] = ("answer", "twice", "drop", "hold", "change", "foreign", "fragments", "ping")
+some_chunks = st.lists(st.integers(1, 300), min_size=1, max_size=8) | st.just([1 << 20])
+
+
+@both
+@given(acts=st.lists(st.sampled_from(ACTS), max_size=30), chunks=some_chunks, by_python=st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_the_open_loop_agrees_with_what_was_said(
+    protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool
+) -> None:
+    spoken = speak(replace(JOB, protocol=protocol), acts, chunks, by_python=by_python)
+    assert spoken.ledger == spoken.expected
+    assert spoken.ledger.sent == sum(talk.asked for talk in spoken.talks) == 80
+    counts = spoken.engine.counts
+    assert counts["latency"].sum() == counts["latency_from_send"].sum() == counts["send_lag"].sum() == 80
+    assert spoken.engine.totals.offered >= 80
+    assert 0 <= spoken.engine.totals.working_ns <= spoken.engine.totals.window_ns
+    assert spoken.engine.errors == {}
+    for talk in spoken.talks:
+        assert talk.pongs <= talk.pinged
+
+
+@both
+@given(
+    acts=st.lists(st.sampled_from(["answer", "twice", "change", "fragments", "ping"]), max_size=30),
+    chunks=some_chunks,
+    by_python=st.booleans(),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_closed_loop_agrees_with_what_was_said(
+    protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool
+) -> None:
+    spoken = speak(replace(JOB, protocol=protocol, mode="closed"), acts, chunks, by_python=by_python)
+    assert spoken.ledger == spoken.expected
+    assert spoken.ledger.sent == spoken.ledger.received == spoken.brief.answered
+    assert spoken.engine.counts["latency"].sum() == spoken.ledger.sent
+    assert spoken.engine.errors == {}
+
+
+@both
+@pytest.mark.parametrize("mode", ["open", "closed"])
+def test_an_honest_answer_in_one_piece_never_reaches_python(
+    protocol: WireProtocol, mode: Literal["open", "closed"]
+) -> None:
+    spoken = speak(replace(JOB, protocol=protocol, mode=mode))
+    assert spoken.ledger.received == spoken.ledger.sent > 0
+    assert set(spoken.whys) <= {kernel.TICK, kernel.REFILL, kernel.SETTLED}
+
+
+def test_nothing_is_compiled_while_a_load_runs() -> None:
+    """What Python calls with other types than `prepare` did is compiled anew, in the middle of a slice."""
+    kernel.prepare()
+    speak(JOB, ACTS)
+    speak(replace(JOB, mode="closed", arrivals="poisson"), ["answer", "twice", "change"], by_python=True)
+    speak(replace(JOB, arrivals="poisson", connections=1), ["drop", "hold"])
+    compiled = (kernel.run, kernel.count, kernel.advance, kernel.enter, kernel.ask, kernel.answered)
+    assert [len(function.signatures) for function in compiled] == [1] * len(compiled)
+
+
+@both
+def test_answers_cut_at_every_byte(protocol: WireProtocol) -> None:
+    size = len(frames.expected(EchoCodec(0, JOB.payload_bytes, protocol).answer.text))
+    # Each answer in two pieces, the cut one byte further each time; and the same for two answers at once.
+    one = [piece for cut in range(1, size) for piece in (cut, size - cut)]
+    spoken = speak(replace(JOB, protocol=protocol, mode="closed", connections=1, duration_s=0.1), chunks=one)
+    assert spoken.ledger == spoken.expected
+    assert spoken.ledger.sent == spoken.ledger.received > size
+    two = [piece for cut in range(1, 2 * size) for piece in (cut, 2 * size - cut)]
+    spoken = speak(replace(JOB, protocol=protocol, connections=1, duration_s=0.1, rate_per_s=3000), chunks=two)
+    assert spoken.ledger == spoken.expected == Ledger(sent=300, received=300)
+
+
+@pytest.mark.parametrize("held_first", [True, False])
+def test_what_was_given_up_and_is_answered_after_all_is_lost_once(held_first: bool) -> None:
+    """Where it comes before the next answer, it is the one that the kernel expects."""
+    held: list[Act] = ["answer", "hold", "answer", "hold"]
+    job = replace(JOB, mode="closed", answer_timeout_s=0.02, duration_s=0.15, drain_s=0.2)
+    spoken = speak(job, held, held_first=held_first)
+    ledger = spoken.ledger
+    assert ledger.sent == sum(talk.asked for talk in spoken.talks)
+    assert ledger.lost >= 4
+    assert ledger.sent == ledger.received + ledger.lost
+    assert ledger.duplicated == ledger.corrupted == 0
+    assert spoken.engine.counts["latency"].sum() == ledger.sent
+
+
+def test_what_is_answered_after_a_whole_ring_of_newer_ones_is_lost() -> None:
+    dropped: list[Act] = ["hold", *["drop"] * 200]  # type: ignore[list-item]
+    spoken = speak(replace(JOB, connections=1, duration_s=0.001), dropped, held_first=True, duration_s=0.04)
+    assert spoken.engine.books.ring.shape[1] < 200
+    assert spoken.ledger == spoken.expected
+    assert spoken.ledger == Ledger(sent=320, received=119, lost=201)
+
+
+@both
+@pytest.mark.parametrize("mode", ["open", "closed"])
+@pytest.mark.parametrize(("payload_bytes", "room_bytes"), [(40_000, 5_000), (1 << 20, 100_000)])
+def test_messages_larger_than_the_socket_has_room_for(
+    protocol: WireProtocol, mode: Literal["open", "closed"], payload_bytes: int, room_bytes: int
+) -> None:
+    job = replace(
+        JOB, protocol=protocol, mode=mode, payload_bytes=payload_bytes, rate_per_s=1000, duration_s=0.03, drain_s=2.0
+    )
+    spoken = speak(job, ["answer", "twice", "change", "fragments"], room_bytes=room_bytes)
+    # An answer that does not come in one piece is Python's from the start, and so is the next question after it.
+    assert (kernel.SHORT in spoken.whys) == (mode == "open" or payload_bytes < kernel.DATA_BYTES)
+    assert spoken.ledger == spoken.expected
+    assert spoken.ledger.sent == spoken.ledger.received > 0
+    if mode == "open":
+        assert astuple(spoken.ledger) == (30, 30, 0, 0, 2, 0, 2)
+
+
+@pytest.mark.parametrize("mode", ["open", "closed"])
+def test_slices_add_up(mode: Literal["open", "closed"]) -> None:
+    spoken = speak(replace(JOB, mode=mode), ["twice", "change", "fragments"], slices=5)
+    totals = spoken.engine.totals
+    assert totals.slices == 5
+    assert totals.ledger.sent == totals.ledger.received == sum(talk.asked for talk in spoken.talks)
+    assert (totals.ledger.duplicated, totals.ledger.corrupted) == (2, 2)
+    assert totals.window_ns >= 5 * JOB.duration_s * 1e9
+    assert spoken.engine.counts["latency"].sum() == totals.ledger.sent
+    if mode == "open":
+        assert totals.ledger.sent == 5 * 80
+
+
+def test_every_second_of_load_has_its_row_however_it_is_sliced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runners.loadgen.engine._SECOND_NS", 10_000_000)
+    job = replace(JOB, mode="closed", duration_s=1.0)  # of seconds that short
+    for slices, duration in ((1, 3.0), (5, 1.0), (20, 0.25), (2, 2.5), (3, 0.5)):
+        spoken = speak(replace(job, duration_s=duration), slices=slices)
+        seconds, rest = divmod(spoken.engine.totals.window_ns, 10_000_000)
+        assert len(spoken.engine.totals.rows) == seconds
+        spoken.engine.finish_rows()
+        rows = list(spoken.engine.rows())
+        assert len(rows) == seconds + (rest > 5_000_000)
+        if rest > 5_000_000 or not rest:
+            assert sum(row.sum() for row in rows) == spoken.ledger.sent
+
+
+def test_what_python_sends_is_work_and_waiting_for_the_last_answers_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    really_send = Engine._send
+
+    def send(engine: Engine, *message: int) -> None:
+        time.sleep(0.002)
+        really_send(engine, *message)
+
+    monkeypatch.setattr(Engine, "_send", send)
+    # No answer ever comes: only sending is work, and the drain is five times as long as the window.
+    job = replace(JOB, connections=1, rate_per_s=200, duration_s=0.1, drain_s=0.5)
+    spoken = speak(job, ["drop"] * 20, by_python=True)
+    totals = spoken.engine.totals
+    assert spoken.ledger == Ledger(sent=20, in_flight=20)
+    assert 20 * 2_000_000 <= totals.working_ns <= totals.window_ns
+
+
+def test_pushes_between_slices_belong_to_none() -> None:
+    """They count for their lateness, and are not missed; but they are no part of what came per second."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    codec = DashboardCodec(0, "websocket")
+    job = replace(JOB, exchange="dashboard", connections=1, rate_per_s=100, duration_s=0.02, push_period_s=1.0)
+    engine = Engine(job, [Line(0, codec, b"mask", Opened(ours, frames.Reader(), []))])
+    wake, waker = os.pipe()
+    os.write(waker, b"a command waits\n")
+
+    def push(number: int) -> None:
+        theirs.send(frames.expected(b'{"type":"snapshot","seq":%d,"panels":{}}' % number))
+
+    for number in (1, 2):
+        push(2 * number)
+        engine.idle(wake)
+        push(2 * number + 1)
+        engine.load(job.duration_s)
+    assert engine.totals.push_number.tolist() == [2, 3, 4, 5]
+    assert engine.totals.pushes == 2
+    assert engine.totals.ledger == Ledger(sent=4, in_flight=4)
+    engine.close()
+    theirs.close()
+    os.close(wake)
+    os.close(waker)
