@@ -1,13 +1,15 @@
 """Does the method tell the truth? How often it finds what is there, and how often what is not.
 
-    uv run rtsite run --framework benchmarks/power/twins --workload echo --rounds 60 --results benchmarks/power/results
+    uv run rtsite run --framework benchmarks/power/twins --workload echo/closed --profile standard --rounds 30 \
+        --results benchmarks/power/results                                                       # and --profile full
     uv run python -m benchmarks.power benchmarks/power/results                                  # a table
     uv run python -m benchmarks.power --json benchmarks/power/results > benchmarks/power/rates.json
 
 A module to be run with ``-m``: as a file it would find ``benchmarks/generator.py`` in the place of ``generator``.
 
 The twins are FastAPI's app four times: a and b alike, plus-2 and plus-3 with about 2 and 3 % more CPU time per echo.
-Every comparison draws as many rounds as a profile has from all recorded ones, without replacement, and decides between
+Every comparison draws as many rounds as a profile has from all that were recorded with its times, without
+replacement, and decides between
 a and another twin by the functions that decide on the site: the paired ratio of each figure, Holm's correction over
 the figures, the level and the smallest relevant ratio of `generator.statistics`. It is right if it calls b ``same``,
 and plus-2 and plus-3 dearer: worse in some figure, better in none.
@@ -83,43 +85,46 @@ def main() -> int:
 def prove(folders: Sequence[Path], plan: Plan) -> Rates:
     """The document on the twins' runs in these folders; raises `RtsiteError` where they hold none."""
     tables = [(run, _closed_echo(run)) for folder in folders for run in _runs(folder)]
-    series = merge([(run.raw, table) for run, table in tables])
-    rounds = common_rounds(series)
-    if not rounds:
-        raise NothingToDoError("no round of these runs has valid figures of all four twins, so nothing can be compared")
     chance = np.random.default_rng(plan.seed)
-    samples = {
-        name: _draw(rounds, PROFILES[name].rounds, plan.comparisons, chance)
-        for name in PROFILE_NAMES
-        if len(rounds) >= PROFILES[name].rounds
-    }
+    recorded: list[Recorded] = []
+    differences: list[Difference] = []
+    rates: list[Rate] = []
+    for profile in PROFILE_NAMES:
+        mine = [(run, table) for run, table in tables if run.document.profile == profile]
+        series = merge([(run.raw, table) for run, table in mine])
+        rounds = common_rounds(series)
+        recorded += [
+            Recorded(
+                path=run.raw,
+                profile=profile,
+                started=run.document.started,
+                cpu_model=run.document.machine.cpu_model,
+                rounds=sum(key[0] == run.raw for key in rounds),
+            )
+            for run, _ in mine
+        ]
+        differences += [
+            difference
+            for twin in EXPECTED
+            for figure in BOTH
+            if (difference := _difference(series, twin, figure, profile, rounds)) is not None
+        ]
+        if len(rounds) >= PROFILES[profile].rounds:
+            samples = _draw(rounds, PROFILES[profile].rounds, plan.comparisons, chance)
+            rates += [
+                _rate(series, twin, profile, family, samples, len(rounds)) for twin in EXPECTED for family in FAMILIES
+            ]
+    if not sum(run.rounds for run in recorded):
+        raise NothingToDoError("no round of these runs has valid figures of all four twins, so nothing can be compared")
     return Rates(
         seed=plan.seed,
         decision_level=DECISION_LEVEL,
         smallest_relevant_ratio=SMALLEST_RELEVANT_RATIO,
         workload=tables[0][1].workload.slug,
-        rounds=len(rounds),
-        runs=[
-            Recorded(
-                path=run.raw,
-                started=run.document.started,
-                cpu_model=run.document.machine.cpu_model,
-                rounds=sum(key[0] == run.raw for key in rounds),
-            )
-            for run, _ in tables
-        ],
-        differences=[
-            difference
-            for twin in EXPECTED
-            for figure in BOTH
-            if (difference := _difference(series, twin, figure, rounds)) is not None
-        ],
-        rates=[
-            _rate(series, twin, profile, family, drawn, len(rounds))
-            for twin in EXPECTED
-            for profile, drawn in samples.items()
-            for family in FAMILIES
-        ],
+        rounds=sum(run.rounds for run in recorded),
+        runs=recorded,
+        differences=differences,
+        rates=sorted(rates, key=lambda rate: list(EXPECTED).index(rate.twin)),
     )
 
 
@@ -211,7 +216,7 @@ def _rate(
     )
 
 
-def _difference(series: Series, twin: str, figure: str, rounds: Sequence[RoundKey]) -> Difference | None:
+def _difference(series: Series, twin: str, figure: str, profile: str, rounds: Sequence[RoundKey]) -> Difference | None:
     of_twin, of_first = (_only(series[side][figure], rounds) for side in (twin, FIRST))
     ratio = paired_ratio(of_twin, of_first)
     if ratio is None or ratio.interval is None:
@@ -219,6 +224,7 @@ def _difference(series: Series, twin: str, figure: str, rounds: Sequence[RoundKe
     spread = np.std([math.log(of_twin[key] / of_first[key]) for key in rounds], ddof=1)
     return Difference(
         twin=twin,
+        profile=profile,
         figure=figure,
         ratio=round(ratio.value, 5),
         low=round(ratio.interval.low, 5),
@@ -233,10 +239,13 @@ def _only(values: Mapping[RoundKey, float], rounds: Sequence[RoundKey]) -> dict[
 
 def _table(rates: Rates) -> str:
     lines = [f"{rates.rounds} rounds of {len(rates.runs)} run(s) on {', '.join(rates.cpu_models)}", ""]
-    lines.append(f"{'twin to a':10} {'figure':20} {'ratio':>7}   {'95 % interval':17} {'sd of a round':>13}")
+    lines.append(
+        f"{'twin to a':10} {'profile':9} {'figure':20} {'ratio':>7}   {'95 % interval':17} {'sd of a round':>13}"
+    )
     for one in rates.differences:
         interval = f"{one.low:.4f} – {one.high:.4f}"
-        lines.append(f"{one.twin:10} {one.figure:20} {one.ratio:7.4f}   {interval:17} {one.spread_percent:11.2f} %")
+        named = f"{one.twin:10} {one.profile:9} {one.figure:20}"
+        lines.append(f"{named} {one.ratio:7.4f}   {interval:17} {one.spread_percent:11.2f} %")
     lines += [
         "",
         f"{'twin':8} {'is called':9} {'by':15} {'rate':>7}   {'interval':16} {'target':>7}  figures, ways to draw",
@@ -245,7 +254,7 @@ def _table(rates: Rates) -> str:
         interval = f"{rate.low:.1%} – {rate.high:.1%}"
         target = f"{rate.target:.0%}" if rate.target is not None else ""
         figures = " + ".join(rate.figures) + (f", {rate.other_figures} equal ones" if rate.other_figures else "")
-        ways = math.comb(rates.rounds, rate.rounds)
+        ways = math.comb(sum(run.rounds for run in rates.runs if run.profile == rate.profile), rate.rounds)
         lines.append(
             f"{rate.twin:8} {rate.expected:9} {f'{rate.profile} ({rate.rounds})':15} {rate.rate:7.1%}   {interval:16}"
             f" {target:>7}  {figures}; {ways:,} subsets, {rate.disjoint} disjoint"

@@ -433,6 +433,7 @@ class _Display:
     def __init__(self, plan: Plan) -> None:
         self._started = time.monotonic()
         self._first: int | None = None
+        self._pace = 1.0
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if console.is_interactive():
@@ -466,6 +467,10 @@ class _Display:
     def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: Plan) -> None:
         if self._first is None:
             self._first, self._started = done, time.monotonic()
+        elif done > self._first:
+            # Here, not where a measurement is told: of those measured together all are told at once.
+            spent_s = plan.expected_s(after=self._first) - plan.expected_s(after=done)
+            self._pace = (time.monotonic() - self._started) / spent_s
         if self._bar is not None:
             self._bar.update(
                 self._task, description=f"round {round_number}  {_names(cells)}", left=self._left(done, plan)
@@ -481,9 +486,7 @@ class _Display:
 
     def _left(self, done: int, plan: Plan) -> str:
         """What is left by the plan, at the pace so far."""
-        seconds = plan.expected_s(after=done)
-        if self._first is not None and done > self._first:
-            seconds *= (time.monotonic() - self._started) / (plan.expected_s(after=self._first) - seconds)
+        seconds = self._pace * plan.expected_s(after=done)
         return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
 
 

@@ -29,18 +29,20 @@ class Recorded(_Part):
     """A run of the twins, its file below the folder of their results. ``rounds``: those with valid figures of all."""
 
     path: str
+    profile: str
     started: str
     cpu_model: str
     rounds: int
 
 
 class Difference(_Part):
-    """One figure of a twin to that of the first, over all rounds: what is true, as far as these rounds tell.
+    """One figure of a twin to that of the first, over all rounds of a profile: what is true, as far as they tell.
 
     ``spread_percent``: the standard deviation of a round's log ratio, times 100.
     """
 
     twin: str
+    profile: str
     figure: str
     ratio: Positive
     low: Positive
@@ -72,7 +74,7 @@ class Rate(_Part):
 
 
 class Rates(_Part):
-    """The whole document. ``rounds`` are all that were recorded; comparisons draw from these."""
+    """The whole document. ``rounds`` are all that were recorded; comparisons draw from those of their profile."""
 
     schema_version: Literal[1] = 1
     seed: int

@@ -43,10 +43,19 @@ power = _load()
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twins of which a round's log ratio strays by 1.7 %, in two runs."""
+    """Twins of which a round's log ratio strays by 1.7 %, in two runs of each profile."""
     folder = tmp_path_factory.mktemp("twins")
-    for run, seed in (("one", 1), ("two", 2)):
-        synthetic.write(folder, run=run, rounds=15, seconds=2, variants=TWINS, seed=seed, searches=False)
+    for seed, (run, profile) in enumerate((run, profile) for run in ("one", "two") for profile in power.PROFILE_NAMES):
+        synthetic.write(
+            folder,
+            run=f"{profile}-{run}",
+            rounds=15,
+            seconds=2,
+            variants=TWINS,
+            seed=seed,
+            searches=False,
+            profile=profile,
+        )
     return folder
 
 
@@ -58,10 +67,11 @@ def rates(recorded: Path) -> Rates:
 
 
 def test_the_rates_are_those_of_the_rounds(rates: Rates) -> None:
-    assert rates.rounds == 30
-    assert [(run.path, run.rounds) for run in rates.runs] == [
-        ("2026-11-20/one/run.yml", 15),
-        ("2026-11-20/two/run.yml", 15),
+    assert rates.rounds == 60
+    assert [(run.path, run.profile, run.rounds) for run in rates.runs] == [
+        (f"2026-11-20/{profile}-{run}/run.yml", profile, 15)
+        for profile in ("standard", "full")
+        for run in ("one", "two")
     ]
     by_key = {(rate.twin, rate.profile, tuple(rate.figures), rate.other_figures): rate for rate in rates.rates}
     assert len(by_key) == len(rates.rates) == 3 * 2 * 4
@@ -80,7 +90,8 @@ def test_the_rates_are_those_of_the_rounds(rates: Rates) -> None:
 
 
 def test_the_differences_are_those_of_all_rounds(rates: Rates) -> None:
-    found = {(one.twin, one.figure): one for one in rates.differences}
+    found = {(one.twin, one.figure): one for one in rates.differences if one.profile == "full"}
+    assert len(rates.differences) == 2 * len(found)
     dearer = found["plus-3", "cpu_us_per_message"]
     assert dearer.low < 1.03 < dearer.high
     assert dearer.spread_percent == pytest.approx(1.7, rel=0.4)

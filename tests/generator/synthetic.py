@@ -194,6 +194,7 @@ def write(
     seed: int = 1,
     searches: bool = True,
     flamed: tuple[str, ...] = (),
+    profile: str = "standard",
 ) -> Path:
     """Write one run; ``text`` goes into every free string of it, ``flamed`` have flame graphs. Returns its folder."""
     chance = np.random.default_rng(seed)
@@ -221,7 +222,7 @@ def write(
             campaign=campaign,
             started=started,
             finished=started.replace("09:00", "10:12"),
-            profile="standard",
+            profile=profile,
             rounds=rounds,
             seed=7,
             rtsite_version="0.1.0",

@@ -40,8 +40,20 @@ RATES = Rates(
     smallest_relevant_ratio=1.01,
     workload="echo",
     rounds=63,
-    runs=[Recorded(path="2026-11-20/x/run.yml", started="2026-11-20T09:00:00Z", cpu_model="<CPU>", rounds=63)],
-    differences=[Difference(twin="plus-3", figure=COST, ratio=1.0287, low=1.0251, high=1.0323, spread_percent=1.234)],
+    runs=[
+        Recorded(
+            path="2026-11-20/x/run.yml",
+            profile="standard",
+            started="2026-11-20T09:00:00Z",
+            cpu_model="<CPU>",
+            rounds=63,
+        )
+    ],
+    differences=[
+        Difference(
+            twin="plus-3", profile="standard", figure=COST, ratio=1.0287, low=1.0251, high=1.0323, spread_percent=1.234
+        )
+    ],
     rates=[
         _rate("b", 0.991, [THROUGHPUT]),
         _rate("b", 0.994, [THROUGHPUT], 5),
@@ -67,6 +79,8 @@ def assert_agreement(html: str, rates: Rates) -> None:
     assert set(re.findall(r"([\d.]+) %", text)) <= told | targets | {"95"}  # 95: the intervals
     assert set(re.findall(r"\d\.\d{4}", text)) == ratios
     assert f"{rates.rounds:,} rounds" in text
+    for run in rates.runs:
+        assert f"{run.rounds} rounds of profile {run.profile}" in text
 
 
 def test_the_page_says_what_the_data_say() -> None:
