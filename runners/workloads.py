@@ -255,7 +255,7 @@ PROFILES: dict[str, Profile] = {
     profile.slug: profile
     for profile in (
         Profile("quick", rounds=2, warmup_s=1.0, duration_s=3.0),
-        Profile("standard", rounds=7, warmup_s=5.0, duration_s=10.0, probe_warmup_s=2.0, probe_s=5.0),
+        Profile("standard", rounds=10, warmup_s=5.0, duration_s=10.0, probe_warmup_s=2.0, probe_s=5.0),
         Profile("full", rounds=15, warmup_s=5.0, duration_s=20.0, probe_warmup_s=3.0, probe_s=10.0, capacity_rounds=3),
     )
 }
