@@ -106,8 +106,7 @@ def measure(cells: Sequence[Cell], conditions: Sequence[Conditions]) -> list[Out
             for station in stations:
                 station.attempt(step)
         yardstick = next((s.medians for s in stations if s.cell.framework.reference and s.medians), None)
-        by_cell = {id(station.cell): station for station in stations}
-        return [by_cell[id(cell)].outcome(surroundings, stations, yardstick) for cell in cells]
+        return [station.outcome(surroundings, stations, yardstick) for station in stations]
 
 
 def _take_turns(stations: Sequence[_Station], chance: random.Random) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from runners.loadgen import kernel
-from runners.loadgen.histogram import Counts
 from runners.loadgen.job import Ledger
 from runners.loadgen.kernel import (
     ALIVE,
@@ -144,7 +143,3 @@ class Books:
         )
         ring[:, :, SENT_AT] = 0
         return ledger, overwritten + int(sent_at.size)
-
-    def take_counts(self) -> tuple[Counts, Counts, Counts]:
-        """The histograms of latency, latency from the actual send, and send lag, so far."""
-        return self.counts[LATENCY], self.counts[FROM_SEND], self.counts[LAG]

@@ -100,7 +100,6 @@ class Engine:
         self.job = job
         self.lines = lines
         self.errors: Counter[str] = Counter()
-        self.closed_early = 0
         self.totals = Totals()
         self._socketio = job.protocol == "socket.io"
         self._open_loop = job.mode == "open"
@@ -250,11 +249,15 @@ class Engine:
     @property
     def counts(self) -> dict[str, Counts]:
         """Histogram counts by name; the open loop has three."""
-        latency, from_send, lag = self.books.take_counts()
-        named = {"latency": latency}
+        rows = {"latency": kernel.LATENCY}
         if self._open_loop:
-            named |= {"latency_from_send": from_send, "send_lag": lag}
-        return named
+            rows |= {"latency_from_send": kernel.FROM_SEND, "send_lag": kernel.LAG}
+        return {name: self.books.counts[row] for name, row in rows.items()}
+
+    @property
+    def closed_early(self) -> int:
+        """Connections that the server ended."""
+        return int(np.count_nonzero(self.books.book[:, ALIVE] == 0))
 
     def _begin(self, duration_s: float) -> int:
         """First messages; gives how many of the schedule are due in the first chunk."""
@@ -496,7 +499,6 @@ class Engine:
         line.outbox.clear()
         self._epoll.unregister(line.socket.fileno())
         self._set_pace(k)
-        self.closed_early += 1
         self.errors["closed-by-server"] += 1
         line.socket.close()
 

@@ -40,7 +40,10 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
 
-    order = json.loads(read_line(sys.stdin.fileno()))
+    line = read_line(sys.stdin.fileno())
+    if not line.endswith(b"\n"):  # the harness ended before it could say what to start
+        return 0
+    order = json.loads(line)
     try:
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         server = subprocess.Popen(
@@ -64,8 +67,7 @@ def main() -> int:
     stopping = wait(server, wake_read)
     status = end(server, order["grace_s"] if stopping else 0.0)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with contextlib.suppress(BrokenPipeError):
-        tell({"status": status, "asked": stopping, "cpu_s": usage.ru_utime + usage.ru_stime})
+    tell({"status": status, "asked": stopping, "cpu_s": usage.ru_utime + usage.ru_stime})
     return 0
 
 
@@ -78,9 +80,9 @@ def read_line(descriptor: int) -> bytes:
 
 
 def tell(message: dict[str, Any]) -> None:
-    """One line of JSON to the harness."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    """One line of JSON to the harness, if it is still there. Unbuffered: nothing is left for the end."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
 
 
 def prctl(option: int, value: int) -> None:

@@ -184,18 +184,29 @@ def test_nothing_is_left_when_the_harness_is_killed(tmp_path: Path, how: signal.
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path), *python(ESCAPING + SLEEPER)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     ) as harness:
         assert harness.stdout is not None
+        assert harness.stderr is not None
         pids = [int(word) for word in harness.stdout.readline().split()]
         log = tmp_path / "log"
         until(lambda: len(log.read_text().split()) == 2, "grandchildren")
         pids += [int(word) for word in log.read_text().split()]
         assert all(map(alive, pids))
+        harness.stdout.close()  # whoever the harness told something is gone as well
         harness.send_signal(how)
         harness.wait(DEADLINE_S)
         gone(pids)
+        assert harness.stderr.read() == ""
+
+
+@pytest.mark.parametrize("order", ["", '{"command": ["sle'])
+def test_a_harness_killed_before_its_order_leaves_no_word(order: str) -> None:
+    warden = [sys.executable, "-S", "-E", str(ROOT / "runners" / "process" / "warden.py")]
+    done = subprocess.run(warden, input=order, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(
