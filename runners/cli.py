@@ -390,8 +390,12 @@ def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
         left = plan.measurements - execution.summary.measurements
         minutes = plan.expected_s(after=execution.summary.measurements) / 60
         say(f"{left} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {execution.path}")
-        with _terminated_like_interrupted(), _Display(plan) as display:
-            summary = execution.execute(display)
+        try:
+            with _terminated_like_interrupted(), _Display(plan) as display:
+                summary = execution.execute(display)
+        except KeyboardInterrupt:
+            say(f"Interrupted; `rtsite run --resume {execution.path}` goes on from here")
+            raise
     say(f"{summary.measurements} measurements, {summary.failed} failed, {summary.invalid} invalid: {summary.path}")
     return summary
 

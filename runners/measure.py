@@ -26,6 +26,7 @@ from runners.record import (
     Messages,
     RtsiteError,
     Timeline,
+    publishable,
 )
 from runners.workloads import Case, Profile, Workload
 
@@ -196,7 +197,7 @@ class _Station:
             except _FailedError as error:
                 self.failure = error.failure
             except OSError as error:
-                self.failure = Failure(stage="start", reason=_brief(f"this machine refused something: {error}"))
+                self.failure = Failure(stage="start", reason=publishable(f"this machine refused something: {error}"))
             if self.failure is not None:
                 self.stop()
 
@@ -348,13 +349,8 @@ class _Station:
         try:
             yield
         except RtsiteError as error:
-            log = self._server.child.last_lines() if self._server is not None else []
-            raise _FailedError(Failure(stage=stage, reason=_brief(str(error)), log=log)) from error
-
-
-def _brief(text: str) -> str:
-    text = text.encode("utf-8", "replace").decode()  # a server's answer may hold half a surrogate pair
-    return text if len(text) <= 2000 else text[:2000] + " …"
+            log = [publishable(line) for line in self._server.child.last_lines()] if self._server is not None else []
+            raise _FailedError(Failure(stage=stage, reason=publishable(str(error)), log=log)) from error
 
 
 _KEPT = ("latency", "latency_from_send", "push_lateness")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +23,7 @@ from runners.record import (
     load_flames,
     load_framework,
     load_run,
+    publishable,
     save,
 )
 from runners.workloads import WORKLOADS, Case, Profile, Workload
@@ -37,8 +37,6 @@ _OVERHEAD_S = 4.0
 """Beside these: the server's start and end, the contract's checks, and py-spy's writing."""
 ENDING_S = 30.0
 """After the load is over; a sampler that fell behind its rate still has samples to write."""
-
-_FOLDERS = re.compile(r"(?<![\w.:/<])/(?:[^\s:;,'\"/]+/)+")
 
 
 class FlameError(RtsiteError):
@@ -167,8 +165,7 @@ def record(framework: Framework, variant: Variant) -> Flame:
             raise FlameError(f"{framework.slug} has no workload {workload.slug}, which is the load of this pass")
         figures = _look_at(framework, variant, case, cores)
     except (RtsiteError, OSError) as error:
-        reason = _FOLDERS.sub("", str(error).encode("utf-8", "replace").decode())
-        figures = {"failure": reason[:2000]}
+        figures = {"failure": publishable(str(error))}
     return Flame(
         variant=variant.slug,
         started=started,

@@ -45,6 +45,7 @@ from runners.record.store import (
     problems_in,
     save,
 )
+from runners.record.text import publishable
 
 __all__ = [
     "FLAME_SUFFIX",
@@ -88,5 +89,6 @@ __all__ = [
     "load_framework",
     "load_run",
     "problems_in",
+    "publishable",
     "save",
 ]

@@ -304,6 +304,7 @@ def test_interrupted_it_ends_within_five_seconds_with_everything_on_disk(
     assert time.monotonic() - started < 5
     assert running.process.returncode == 130, errors
     assert "Traceback" not in errors
+    assert f"rtsite run --resume {next(running.results.glob('*/*'))}" in errors
     gone(pids)
     assert marked(running.marker) == []
     assert len(running.files()) >= 2
