@@ -324,6 +324,7 @@ class _ForkServer:
                 [sys.executable, "-m", "runners.loadgen.forkserver", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for the harness alone, even while this one is starting
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process that forks has one thread
             )
         self._line = ours

@@ -26,7 +26,6 @@ STREAMS = 3
 def main() -> None:
     """Serve until the other end of the socket is closed."""
     shard.end_with_starter()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody needs to be waited for
     line = socket.socket(fileno=int(sys.argv[1]))
     if kernel.SUPPORTED:
@@ -58,7 +57,6 @@ def _answer(line: socket.socket, pid: int) -> None:
 def _become_shard(request: dict[str, Any], streams: list[int]) -> None:
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)

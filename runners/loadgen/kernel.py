@@ -32,9 +32,9 @@ a send took only a part; more of the schedule is needed; nothing is unanswered a
     FD, FIRST, ASKED, EXPECTED, HIGHEST, SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING,
     FAST, SENDS, ALIVE,
 ) = range(15)  # fmt: skip
-FIELDS = ALIVE + 1
 """FIRST: the first number of these books; ASKED: the last one sent; EXPECTED: the one that stands in the expected
 frame; FAST: the kernel may read; SENDS: the kernel may send."""
+FIELDS = ALIVE + 1
 
 # Entries of ``state``.
 (
@@ -42,12 +42,12 @@ frame; FAST: the kernel may read; SENDS: the kernel may send."""
     WORKED, OFFSET, GOT, AT, QUESTION_SIZE, ANSWER_SIZE, SENDING, TAKEN,
     BURST_SENT,
 ) = range(22)  # fmt: skip
-STATES = BURST_SENT + 1
 """Clock readings in nanoseconds: START of the slice (to which due times are added), UNTIL when to come back, STOP when
 a closed loop no longer asks, LAST_ANSWER, LAST_TURN, AT when what is in ``data`` came. POSITION in the chunk of the
 schedule, DUE its length, LIMIT: it is the last one; SENDING: not all is sent yet. PENDING_ALL: unanswered on living
 connections. IDLE: nanoseconds spent waiting by the open loop. OFFSET, GOT: what is left of ``data``.
 TAKEN: bytes the last short send took. BURST_SENT: messages sent since answers were last read."""
+STATES = BURST_SENT + 1
 
 INTENDED, SENT_AT = 0, 1
 """The last axis of ``ring``."""

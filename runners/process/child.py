@@ -104,6 +104,7 @@ def start(
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
+        process_group=0,  # Ctrl-C reaches the whole foreground group; the harness decides what ends and when
     )
     assert warden.stdin is not None
     order = {

@@ -31,8 +31,6 @@ _KILL_ROUNDS = 50
 
 def main() -> int:
     """Start, wait for the server's or the harness's end, clean up, report."""
-    # Ctrl-C reaches the whole foreground group; the harness decides what ends and when.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: None)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -92,12 +90,11 @@ def prctl(option: int, value: int) -> None:
 
 
 def confine(cpus: list[int], traceable: bool) -> None:
-    """In the new process: its CPUs, death with the warden, and Ctrl-C as everybody has it.
+    """In the new process: its CPUs, and death with the warden.
 
     Where Yama lets only ancestors look into a process (``ptrace_scope`` 1, as on Ubuntu), a traceable one
     invites everybody of its user; it holds through exec, but not for the process's own children.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if traceable:
         prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)
