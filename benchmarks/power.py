@@ -172,7 +172,7 @@ def _runs(folder: Path) -> list[Run]:
 
 
 def _closed_echo(run: Run) -> Table:
-    for table in compare(run).of_workload("echo"):
+    for table in compare([run]).of_workload("echo"):
         if not table.is_open and {row.variant.slug for row in table.rows} >= {FIRST, *EXPECTED}:
             return table
     raise NothingToDoError(f"{run.path} has no closed loop of echo with all four twins; it is no run of the twins")

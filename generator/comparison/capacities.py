@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from generator.comparison.tables import Row, RowKey, rows_of
+from generator.comparison.tables import Row, RowKey, fullest, rows_of
 from generator.comparison.verdicts import Outcome
 from generator.dataset import Parameters, Run
 from generator.statistics import Interval, overlap_groups
@@ -59,8 +59,9 @@ class CapacityRow(Row):
 
 @dataclass(frozen=True)
 class CapacityTable:
-    """All variants under one search: the reference first, then the highest."""
+    """All variants under one search in one run: the reference first, then the highest."""
 
+    run: Run
     workload: WorkloadFacts
     parameters: Parameters
     rows: tuple[CapacityRow, ...]
@@ -87,7 +88,9 @@ class CapacityTable:
     def only(self, frameworks: Iterable[str]) -> CapacityTable:
         """The same table with the rows of some frameworks, its groups made anew over these."""
         kept = set(frameworks)
-        return _table(self.workload, self.parameters, [row for row in self.rows if row.framework.slug in kept])
+        return _table(
+            self.run, self.workload, self.parameters, [row for row in self.rows if row.framework.slug in kept]
+        )
 
 
 @dataclass(frozen=True)
@@ -103,17 +106,20 @@ class CapacityDecision:
     outcome: Outcome
 
 
-def capacities(run: Run) -> tuple[CapacityTable, ...]:
-    """Every search of a run in its table, by workload in the run's order."""
+def capacities(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
+    """Every search in its table; ``runs`` are of one campaign, newest first, and answer as in `compare`."""
+    return tuple(fullest(runs, _tables_of))
+
+
+def _tables_of(run: Run) -> Iterator[CapacityTable]:
     planned = {workload.slug: workload for workload in run.document.workloads}
     found: dict[tuple[str, tuple[tuple[str, object], ...]], list[CapacityRow]] = {}
     for row in rows_of(run):
         if row.cell.is_search:
             place = (row.cell.workload, tuple(row.cell.parameters.items()))
             found.setdefault(place, []).append(_row(row))
-    tables = [_table(planned[slug], rows[0].cell.parameters, rows) for (slug, _), rows in found.items()]
-    order = list(planned)
-    return tuple(sorted(tables, key=lambda table: order.index(table.workload.slug)))
+    for (slug, _), rows in found.items():
+        yield _table(run, planned[slug], rows[0].cell.parameters, rows)
 
 
 def decide(table: CapacityTable, first: str, second: str) -> CapacityDecision:
@@ -165,7 +171,7 @@ def _broken(probe: CapacityProbe, capacity: Capacity) -> str:
     return "; ".join(probe.reasons)
 
 
-def _table(workload: WorkloadFacts, parameters: Parameters, rows: list[CapacityRow]) -> CapacityTable:
+def _table(run: Run, workload: WorkloadFacts, parameters: Parameters, rows: list[CapacityRow]) -> CapacityTable:
     """Order the rows and group the brackets that overlap, the reference left out."""
     ordered = sorted(rows, key=_place)
     brackets = {
@@ -178,7 +184,7 @@ def _table(workload: WorkloadFacts, parameters: Parameters, rows: list[CapacityR
         for key in members:
             groups[key].append(index)
     return CapacityTable(
-        workload, parameters, tuple(replace(row, groups=tuple(groups.get(row.key, ()))) for row in ordered)
+        run, workload, parameters, tuple(replace(row, groups=tuple(groups.get(row.key, ()))) for row in ordered)
     )
 
 

@@ -57,7 +57,7 @@ def changes(base: Run, head: Run) -> tuple[Change, ...]:
     A change is ``better`` or ``worse`` by the rule that also decides between frameworks, over all figures compared;
     ``unknown`` where one run has no valid round of it, or only one.
     """
-    first, second = compare(base), compare(head)
+    first, second = compare([base]), compare([head])
     pairs = [
         (table, metric, row, other, *_series(metric, table, row, partner, other))
         for table in first.tables

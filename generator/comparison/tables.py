@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.metrics import METRICS, Metric, tail_of
 from generator.dataset import FrameworkResult, Parameters, Run
@@ -16,11 +16,26 @@ from runners.record import (
     Measurement,
     VariantFacts,
     WorkloadFacts,
-    cell_key,
 )
 
 Status = Literal["valid", "invalid", "failed"]
 RowKey = tuple[str, str]
+
+
+class _Tabular(Protocol):
+    """What a table of any kind has."""
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def workload(self) -> WorkloadFacts: ...
+
+    @property
+    def rows(self) -> Sequence[Row]: ...
+
+
+AnyTable = TypeVar("AnyTable", bound=_Tabular)
 
 
 @dataclass(frozen=True)
@@ -72,12 +87,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All variants under one workload with one set of parameters.
+    """All variants under one workload with one set of parameters, in one run.
 
     ``metrics`` are those that some row has; ``deciding`` are those that verdicts rest on, the first
     being the one rows are ordered by.
     """
 
+    run: Run
     workload: WorkloadFacts
     parameters: Parameters
     latency_kind: Literal["from_intended", "service_time"]
@@ -107,55 +123,82 @@ class Table:
         """The same table with the rows of some frameworks, its tie groups made anew over these."""
         kept = set(frameworks)
         rows = [row for row in self.rows if row.framework.slug in kept]
-        return _table(self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
+        return _table(self.run, self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything one run says: its tables, by workload in the run's order, then by parameters."""
+    """Everything that runs of one campaign say: their tables, by workload, then by parameters."""
 
-    run: Run
+    runs: tuple[Run, ...]
+    """Newest first."""
     tables: tuple[Table, ...]
 
     @property
-    def frameworks(self) -> tuple[FrameworkResult, ...]:
+    def workloads(self) -> tuple[WorkloadFacts, ...]:
+        """What was asked, as the newest run that asked it defines it."""
+        return workloads_of(self.runs)
+
+    @property
+    def frameworks(self) -> tuple[FrameworkFacts, ...]:
         """Those under comparison, ordered by slug: all but the reference."""
-        return tuple(item for item in self.run.frameworks if not item.document.framework.is_reference)
+        facts = {
+            item.document.framework.slug: item.document.framework
+            for run in reversed(self.runs)
+            for item in run.frameworks
+        }
+        return tuple(facts[slug] for slug in sorted(facts) if not facts[slug].is_reference)
 
     def of_workload(self, slug: str) -> tuple[Table, ...]:
         return tuple(table for table in self.tables if table.workload.slug == slug)
 
-    @property
-    def unmeasured(self) -> tuple[str, ...]:
-        """Keys of the planned cells that have no measurement: the run was interrupted."""
-        measured = {
-            cell_key(item.document.framework.slug, cell.variant, cell.workload, cell.parameters)
-            for item in self.run.frameworks
-            for cell in item.document.cells
-            if cell.measurements
-        }
-        return tuple(key for key in self.run.document.cells if key not in measured)
 
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Put every cell into its table; ``runs`` are of one campaign, newest first.
 
-def compare(run: Run) -> Comparison:
-    """Put every cell of a run into its table. Unlike versions of a workload are never put together.
-
-    Cells whose load was searched for have tables of their own, see `capacities`.
+    Rows of different runs never share a table, since only rounds of one run are pairs: a question is answered by the
+    run that put it to the most variants, see `fullest`. Cells whose load was searched for have tables of their own,
+    see `capacities`.
     """
+    return Comparison(tuple(runs), tuple(fullest(runs, _tables_of)))
+
+
+def workloads_of(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
+    """The workloads of runs that come newest first, in the order of the oldest run's, each as the newest defines it."""
+    found: dict[str, WorkloadFacts] = {}
+    for run in reversed(runs):
+        found.update({workload.slug: workload for workload in run.document.workloads})
+    return tuple(found.values())
+
+
+def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
+    """Of the tables of each question the one with the most rows, of several the newest run's.
+
+    Where a workload has several versions, only tables of the newest take part. Ordered by workload.
+    """
+    current = {workload.slug: workload for workload in workloads_of(runs)}
+    chosen: dict[str, AnyTable] = {}
+    for run in runs:
+        for table in tables_of(run):
+            best = chosen.get(table.slug)
+            is_current = table.workload.version == current[table.workload.slug].version
+            if is_current and (best is None or len(table.rows) > len(best.rows)):
+                chosen[table.slug] = table
+    order = list(current)
+    return sorted(chosen.values(), key=lambda table: order.index(table.workload.slug))
+
+
+def _tables_of(run: Run) -> Iterator[Table]:
     planned = {workload.slug: workload for workload in run.document.workloads}
-    rows: dict[tuple[str, str, tuple[tuple[str, object], ...], str], list[Row]] = {}
+    rows: dict[tuple[str, tuple[tuple[str, object], ...], str], list[Row]] = {}
     for row in rows_of(run):
         cell = row.cell
         if not cell.is_search:
-            place = (cell.workload, cell.workload_version, tuple(cell.parameters.items()), cell.latency_kind)
+            place = (cell.workload, tuple(cell.parameters.items()), cell.latency_kind)
             rows.setdefault(place, []).append(row)
-    order = list(planned)
-    tables = [
-        _table(planned[members[0].cell.workload], members[0].cell.parameters, members[0].cell.latency_kind, members)
-        for members in rows.values()
-    ]
-    tables.sort(key=lambda table: order.index(table.workload.slug))
-    return Comparison(run, tuple(tables))
+    for members in rows.values():
+        cell = members[0].cell
+        yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members)
 
 
 def rows_of(run: Run) -> Iterator[Row]:
@@ -208,6 +251,7 @@ def _reasons(measurements: Iterable[Measurement]) -> tuple[tuple[str, int], ...]
 
 
 def _table(
+    run: Run,
     workload: WorkloadFacts,
     parameters: Parameters,
     latency_kind: Literal["from_intended", "service_time"],
@@ -228,7 +272,7 @@ def _table(
         for row in rows
     ]
     completed.sort(key=lambda row: _place(row, deciding))
-    return Table(workload, parameters, latency_kind, metrics, deciding, tuple(completed))
+    return Table(run, workload, parameters, latency_kind, metrics, deciding, tuple(completed))
 
 
 def _deciding(latency_kind: str, rows: list[Row]) -> tuple[Metric, ...]:

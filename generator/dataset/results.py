@@ -13,6 +13,7 @@ from runners.record import (
     RecordError,
     RunDocument,
     UsageError,
+    cell_key,
     load_flames,
     load_framework,
     load_run,
@@ -58,6 +59,17 @@ class Run:
         return f"{self.document.campaign}/{self.document.id}/run.yml"
 
     @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Keys of the planned cells that have no measurement: the run was interrupted."""
+        measured = {
+            cell_key(item.document.framework.slug, cell.variant, cell.workload, cell.parameters)
+            for item in self.frameworks
+            for cell in item.document.cells
+            if cell.measurements
+        }
+        return tuple(key for key in self.document.cells if key not in measured)
+
+    @property
     def machine_class(self) -> tuple[str, int]:
         """Runs are compared only inside one class: the same CPU model with as many logical CPUs."""
         return self.document.machine.cpu_model, self.document.machine.logical_cpus
@@ -67,25 +79,39 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Campaign:
+    """Runs of one campaign on machines of one class, newest first: they share out what is asked among them."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def newest(self) -> Run:
+        return self.runs[0]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """All runs, newest first."""
 
     runs: tuple[Run, ...]
 
     @property
-    def published(self) -> tuple[Run, ...]:
-        """Per machine class its newest finished run, else its newest; the newest class first.
+    def published(self) -> tuple[Campaign, ...]:
+        """Per machine class the campaign of its newest finished run, else of its newest; the newest class first.
 
-        An interrupted run does not replace a finished one: it would blank most of the site.
+        An interrupted run takes no part where there is a finished one: it would blank most of the site.
         """
-        chosen: dict[tuple[str, int], Run] = {}
+        chosen: dict[tuple[str, int], list[Run]] = {}
         for run in sorted(self.runs, key=lambda run: run.document.finished is None):
-            chosen.setdefault(run.machine_class, run)
-        return tuple(sorted(chosen.values(), key=_age))
+            runs = chosen.setdefault(run.machine_class, [])
+            belongs = not runs or run.document.campaign == runs[0].document.campaign
+            if belongs and (not runs or bool(run.document.finished) == bool(runs[0].document.finished)):
+                runs.append(run)
+        return tuple(sorted((Campaign(tuple(runs)) for runs in chosen.values()), key=lambda one: _age(one.newest)))
 
     @property
-    def headline(self) -> Run | None:
-        """The run whose figures the pages show."""
+    def headline(self) -> Campaign | None:
+        """The campaign whose figures the pages show."""
         return next(iter(self.published), None)
 
 

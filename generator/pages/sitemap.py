@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import chain, combinations
 from typing import Any
 
 from jinja2 import Environment
@@ -36,7 +36,7 @@ from generator.comparison import (
     pair_verdict,
     undominated,
 )
-from generator.dataset import Dataset, Run, Source
+from generator.dataset import Dataset, FrameworkResult, Run, Source
 from generator.pages import flame
 from generator.pages.code import highlighted
 from generator.pages.markup import Page, Renderer, Section, front_matter_free, make_environment
@@ -80,8 +80,18 @@ class _Framework:
 
     slug: str
     title: str
-    document: FrameworkDocument | None
+    results: tuple[FrameworkResult, ...]
+    """Of the runs that measured it, the newest first."""
     source: Source | None
+
+    @property
+    def document(self) -> FrameworkDocument | None:
+        """What the newest of them says of it, with the variants of all of them."""
+        if not self.results:
+            return None
+        variants = {one.slug: one for result in reversed(self.results) for one in result.document.variants}
+        broker = next((result.document.broker for result in self.results if result.document.broker), None)
+        return self.results[0].document.model_copy(update={"variants": list(variants.values()), "broker": broker})
 
     @property
     def path(self) -> str:
@@ -120,9 +130,10 @@ class _Maker:
     def __init__(self, dataset: Dataset, sources: Mapping[str, Source]) -> None:
         self._dataset = dataset
         self._environment: Environment = make_environment()
-        self._comparison = compare(dataset.headline) if dataset.headline else None
-        self._capacities = capacities(dataset.headline) if dataset.headline else ()
-        self._frameworks = _frameworks(dataset.headline, sources)
+        runs = dataset.headline.runs if dataset.headline else ()
+        self._comparison = compare(runs) if runs else None
+        self._capacities = capacities(runs)
+        self._frameworks = _frameworks(runs, sources)
         self._competing = [framework.slug for framework in self._frameworks.values() if framework.competes]
         self._verdicts = _verdicts(self._comparison) if self._comparison else {}
 
@@ -130,11 +141,10 @@ class _Maker:
         dimensions = [self._dimension(dimension) for dimension in DIMENSIONS]
         frameworks = [self._framework(framework) for framework in self._frameworks.values()]
         workloads = [
-            self._workload(workload.slug)
-            for workload in (self._comparison.run.document.workloads if self._comparison else ())
+            self._workload(workload.slug) for workload in (self._comparison.workloads if self._comparison else ())
         ]
         pairs = [self._pair(verdict) for verdict in self._verdicts.values()]
-        runs = [self._run(run) for run in self._dataset.published]
+        runs = [self._run(run) for campaign in self._dataset.published for run in campaign.runs]
         home, index = self._home(), self._framework_index()
         workload_index, pair_index, run_index = self._workload_index(), self._pair_index(), self._run_index()
         nav = (
@@ -182,10 +192,13 @@ class _Maker:
             "home.html",
             dimensions=DIMENSIONS,
             leading=self._leading(),
-            run=comparison.run if comparison else None,
+            runs=comparison.runs if comparison else (),
+            rounds=max(table.run.document.rounds for table in comparison.tables)
+            if comparison and comparison.tables
+            else 0,
             leaders=leaders(comparison, self._competing) if comparison else (),
             chart=chart,
-            workloads=comparison.run.document.workloads if comparison else (),
+            workloads=comparison.workloads if comparison else (),
             frameworks=[framework for framework in self._frameworks.values() if not framework.is_reference],
             verdicts=self._verdicts,
             titles=self._titles(),
@@ -220,16 +233,17 @@ class _Maker:
                     leading=self._leading(),
                     leaders=leaders(comparison, self._competing),
                     aside=self._aside(),
-                    run=comparison.run,
+                    runs=comparison.runs,
+                    competitors=len(comparison.frameworks),
                     titles=self._titles(),
                 ),
             ),
             rule,
         ]
         for table in comparison.tables:
-            sections += self._table_sections(render, table, comparison.run, charts=_deciding_charts(table))
+            sections += _table_sections(render, table, charts=_deciding_charts(table))
         for searched in self._capacities:
-            sections.append(_capacity_section(render, searched, comparison.run, charts=_present(range_chart(searched))))
+            sections.append(_capacity_section(render, searched, charts=_present(range_chart(searched))))
         sections.append(
             Section(
                 "Every pair",
@@ -255,7 +269,7 @@ class _Maker:
                 html=render.html(
                     "framework.html",
                     framework=framework,
-                    run=self._comparison.run if self._comparison else None,
+                    runs=self._runs_of(framework),
                 ),
             )
         ]
@@ -268,18 +282,17 @@ class _Maker:
             for table in self._comparison.tables:
                 own = table.only({framework.slug})
                 if own.rows:
-                    sections += self._table_sections(
+                    sections += _table_sections(
                         render,
                         _with_reference(own, table),
-                        self._comparison.run,
                         charts=(),
                         more=_present(percentile_chart(own)),
                     )
             for searched in self._capacities:
                 if searched.only({framework.slug}).rows:
                     both = searched.only({framework.slug, *self._references()})
-                    sections.append(_capacity_section(render, both, self._comparison.run))
-            sections += self._flames(render, framework.slug)
+                    sections.append(_capacity_section(render, both))
+            sections += _flames(render, framework)
             pairs = [verdict for key, verdict in self._verdicts.items() if framework.slug in key]
             if pairs:
                 sections.append(
@@ -296,14 +309,10 @@ class _Maker:
         sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
         return Page(framework.path, framework.title, f"{framework.title}: variants, figures and code.", tuple(sections))
 
-    def _flames(self, render: Renderer, slug: str) -> list[Section]:
-        """Where the variants spend their time, if the run says so."""
-        result = self._comparison.run.framework(slug) if self._comparison else None
-        if result is None or result.flames is None or not result.flames.flames:
-            return []
-        drawn = [(one, flame.draw(one), flame.shares(one)) for one in result.flames.flames]
-        html = render.html("flame.html", flames=drawn, raw=result.flames_raw)
-        return [Section("Where the time goes", "time", html=html)]
+    def _runs_of(self, framework: _Framework) -> tuple[Run, ...]:
+        """The runs that measured it, of those that the pages show."""
+        runs = self._comparison.runs if self._comparison else ()
+        return tuple(run for run in runs if any(result in run.frameworks for result in framework.results))
 
     def _workload_index(self) -> Page:
         path = "workloads/index.md"
@@ -315,23 +324,19 @@ class _Maker:
             raise ValueError("a workload page needs a run")
         path = f"workloads/{slug}.md"
         render = self._renderer(path)
-        run = self._comparison.run
-        workload = next(item for item in run.document.workloads if item.slug == slug)
+        workload = next(item for item in self._comparison.workloads if item.slug == slug)
+        tables = self._tables_of()[slug]
+        answering = [run for run in self._comparison.runs if any(table.run is run for table in tables)]
         sections = [
-            Section(
-                None,
-                None,
-                html=render.html("workload.html", workload=workload, tables=self._tables_of()[slug], run=run),
-            )
+            Section(None, None, html=render.html("workload.html", workload=workload, tables=tables, runs=answering))
         ]
         for searched in (table for table in self._capacities if table.workload.slug == slug):
             charts = _present(range_chart(searched))
-            sections.append(_capacity_section(render, searched, run, charts=charts, within_workload=True))
+            sections.append(_capacity_section(render, searched, charts=charts, within_workload=True))
         for table in self._comparison.of_workload(slug):
-            sections += self._table_sections(
+            sections += _table_sections(
                 render,
                 table,
-                run,
                 charts=_deciding_charts(table),
                 more=_further_charts(table),
                 within_workload=True,
@@ -348,7 +353,7 @@ class _Maker:
             raise ValueError("a pair page needs a run")
         path = pair_path(verdict.first, verdict.second)
         render = self._renderer(path)
-        run = self._comparison.run
+        runs = self._comparison.runs
         both = [self._frameworks[verdict.first], self._frameworks[verdict.second]]
         title = f"{both[0].title} vs {both[1].title}"
         sections = [
@@ -356,17 +361,16 @@ class _Maker:
                 None,
                 None,
                 html=render.html(
-                    "pair.html", verdict=verdict, both=both, dimensions=DIMENSIONS, run=run, titles=self._titles()
+                    "pair.html", verdict=verdict, both=both, dimensions=DIMENSIONS, runs=runs, titles=self._titles()
                 ),
             ),
         ]
         for table in self._comparison.tables:
             narrowed = table.only({verdict.first, verdict.second})
             if narrowed.rows:
-                sections += self._table_sections(
+                sections += _table_sections(
                     render,
                     narrowed,
-                    run,
                     charts=_deciding_charts(narrowed),
                     more=_present(percentile_chart(narrowed)),
                 )
@@ -375,13 +379,13 @@ class _Maker:
             if pair.rows:
                 charts = _present(range_chart(pair))
                 decision = decide(pair, verdict.first, verdict.second)
-                sections.append(_capacity_section(render, pair, run, charts=charts, decision=decision))
+                sections.append(_capacity_section(render, pair, charts=charts, decision=decision))
         sections.append(Section("The same app in both", "code", html=render.html("code_pair.html", both=both)))
         return Page(path, title, f"{title}: measured on one machine in the same rounds.", tuple(sections))
 
     def _run_index(self) -> Page:
         path = "runs/index.md"
-        published = {run.raw: run_path(run) for run in self._dataset.published}
+        published = {run.raw: run_path(run) for campaign in self._dataset.published for run in campaign.runs}
         html = self._renderer(path).html(
             "runs.html",
             runs=[(run, published.get(run.raw), _counts(run)) for run in self._dataset.runs],
@@ -393,13 +397,13 @@ class _Maker:
     def _run(self, run: Run) -> Page:
         path = run_path(run)
         render = self._renderer(path)
-        comparison, searched = compare(run), capacities(run)
+        comparison, searched = compare([run]), capacities([run])
         names = dict(enumerate(run.document.cells))
         sections = [
             Section(
                 None,
                 None,
-                html=render.html("run.html", run=run, counts=_counts(run), unmeasured=comparison.unmeasured),
+                html=render.html("run.html", run=run, counts=_counts(run)),
             ),
             Section(
                 "What does not count",
@@ -408,8 +412,8 @@ class _Maker:
             ),
         ]
         for table in comparison.tables:
-            sections += self._table_sections(render, table, run, charts=(), shows_reasons=False)
-        sections += [_capacity_section(render, table, run, shows_reasons=False) for table in searched]
+            sections += _table_sections(render, table, charts=(), shows_reasons=False)
+        sections += [_capacity_section(render, table, shows_reasons=False) for table in searched]
         sections.append(Section("Order of the cells", "order", html=render.html("order.html", run=run, names=names)))
         return Page(
             path,
@@ -420,36 +424,6 @@ class _Maker:
 
     # Parts
 
-    def _table_sections(
-        self,
-        render: Renderer,
-        table: Table,
-        run: Run,
-        *,
-        charts: Iterable[Chart],
-        more: Iterable[Chart] = (),
-        within_workload: bool = False,
-        shows_reasons: bool = True,
-    ) -> list[Section]:
-        """A heading, charts, the full table of one workload with one set of parameters, and more charts."""
-        words = describe(table.parameters)
-        return [
-            Section(
-                f"{words[:1].upper()}{words[1:]}" if within_workload else f"{table.workload.title}: {words}",
-                table.slug,
-                html=render.html(
-                    "table.html",
-                    table=table,
-                    columns=_columns(table),
-                    charts=list(charts),
-                    more=list(more),
-                    shows_reasons=shows_reasons,
-                    run=run,
-                    run_page=run_path(run),
-                ),
-            )
-        ]
-
     def _tables_of(self) -> dict[str, list[Table | CapacityTable]]:
         """The tables of each workload, searched ones too."""
         if self._comparison is None:
@@ -457,7 +431,7 @@ class _Maker:
         every: list[Table | CapacityTable] = [*self._comparison.tables, *self._capacities]
         return {
             workload.slug: [table for table in every if table.workload.slug == workload.slug]
-            for workload in self._comparison.run.document.workloads
+            for workload in self._comparison.workloads
         }
 
     def _references(self) -> list[str]:
@@ -489,19 +463,21 @@ def _entries(pages: Iterable[Page]) -> list[dict[str, str]]:
     return [{plain(page.title): page.path} for page in pages]
 
 
-def _frameworks(run: Run | None, sources: Mapping[str, Source]) -> dict[str, _Framework]:
+def _frameworks(runs: Iterable[Run], sources: Mapping[str, Source]) -> dict[str, _Framework]:
     """Measured ones and folders, by slug; the reference last."""
-    measured = {item.document.framework.slug: item.document for item in run.frameworks} if run else {}
+    measured: dict[str, list[FrameworkResult]] = {}
+    for result in chain.from_iterable(run.frameworks for run in runs):
+        measured.setdefault(result.document.framework.slug, []).append(result)
     found = {}
     for slug in sorted(measured.keys() | sources.keys()):
-        document, source = measured.get(slug), sources.get(slug)
-        title = document.framework.title if document else source.title if source else slug
-        found[slug] = _Framework(slug, title, document, source)
+        results, source = measured.get(slug, []), sources.get(slug)
+        title = results[0].document.framework.title if results else source.title if source else slug
+        found[slug] = _Framework(slug, title, tuple(results), source)
     return dict(sorted(found.items(), key=lambda item: item[1].is_reference))
 
 
 def _verdicts(comparison: Comparison) -> dict[tuple[str, str], PairVerdict]:
-    slugs = [item.document.framework.slug for item in comparison.frameworks]
+    slugs = [facts.slug for facts in comparison.frameworks]
     return {pair: pair_verdict(comparison, *pair) for pair in combinations(slugs, 2)}
 
 
@@ -518,13 +494,41 @@ def _with_reference(own: Table, whole: Table) -> Table:
     if any(row.framework.is_reference for row in own.rows):
         return own
     reference = [row for row in whole.rows if row.framework.is_reference]
-    return Table(own.workload, own.parameters, own.latency_kind, own.metrics, own.deciding, (*reference, *own.rows))
+    return replace(own, rows=(*reference, *own.rows))
+
+
+def _table_sections(
+    render: Renderer,
+    table: Table,
+    *,
+    charts: Iterable[Chart],
+    more: Iterable[Chart] = (),
+    within_workload: bool = False,
+    shows_reasons: bool = True,
+) -> list[Section]:
+    """A heading, charts, the full table of one workload with one set of parameters, and more charts."""
+    words = describe(table.parameters)
+    return [
+        Section(
+            f"{words[:1].upper()}{words[1:]}" if within_workload else f"{table.workload.title}: {words}",
+            table.slug,
+            html=render.html(
+                "table.html",
+                table=table,
+                columns=_columns(table),
+                charts=list(charts),
+                more=list(more),
+                shows_reasons=shows_reasons,
+                run=table.run,
+                run_page=run_path(table.run),
+            ),
+        )
+    ]
 
 
 def _capacity_section(
     render: Renderer,
     table: CapacityTable,
-    run: Run,
     *,
     charts: Iterable[Chart] = (),
     decision: CapacityDecision | None = None,
@@ -542,10 +546,20 @@ def _capacity_section(
             charts=list(charts),
             decision=decision,
             shows_reasons=shows_reasons,
-            run=run,
-            run_page=run_path(run),
+            run=table.run,
+            run_page=run_path(table.run),
         ),
     )
+
+
+def _flames(render: Renderer, framework: _Framework) -> list[Section]:
+    """Where the variants spend their time, by the newest run that says so."""
+    result = next((result for result in framework.results if result.flames and result.flames.flames), None)
+    if result is None or result.flames is None:
+        return []
+    drawn = [(one, flame.draw(one), flame.shares(one)) for one in result.flames.flames]
+    html = render.html("flame.html", flames=drawn, raw=result.flames_raw)
+    return [Section("Where the time goes", "time", html=html)]
 
 
 def _present(*charts: Chart | None) -> list[Chart]:

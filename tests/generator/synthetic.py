@@ -195,8 +195,11 @@ def write(
     searches: bool = True,
     flamed: tuple[str, ...] = (),
     profile: str = "standard",
+    only: tuple[str, ...] = (),
 ) -> Path:
-    """Write one run; ``text`` goes into every free string of it, ``flamed`` have flame graphs. Returns its folder."""
+    """Write one run; ``text`` goes into every free string of it, ``flamed`` have flame graphs, ``only`` names its
+    workloads. Returns its folder.
+    """
     chance = np.random.default_rng(seed)
     target = folder / campaign / run
     documents = [
@@ -209,6 +212,12 @@ def write(
             for document, members in zip(documents, _by_framework(variants), strict=True)
         ]
         planned.append(CAPACITY)
+    if only:
+        planned = [workload for workload in planned if workload.slug in only]
+        documents = [
+            document.model_copy(update={"cells": [cell for cell in document.cells if cell.workload in only]})
+            for document in documents
+        ]
     cells = [
         cell_key(document.framework.slug, cell.variant, cell.workload, cell.parameters)
         for document in documents

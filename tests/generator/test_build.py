@@ -204,3 +204,28 @@ def test_a_run_with_little_in_it_makes_a_site(tmp_path: Path, frameworks: set[st
     page = build(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
     said = "nothing to compare" if "fastapi" in frameworks else "too few figures"
     assert said in page.read_text()
+
+
+def test_a_campaign_of_several_runs_makes_one_site(tmp_path: Path) -> None:
+    """What one run measured and another searched stands on the same pages, each with the run it is from."""
+    results = tmp_path / "results"
+    synthetic.write(results, rounds=2, seconds=1, run="timed", only=("echo", "dashboard"))
+    synthetic.write(
+        results,
+        rounds=1,
+        seconds=1,
+        run="searched",
+        only=("capacity",),
+        started="2026-11-21T09:00:00Z",
+        flamed=("django-channels",),
+    )
+    out = build(in_folder(tmp_path, results), lambda _: None).parent
+    home = (out / "index.html").read_text()
+    assert "in 2 runs" in home
+    assert "Echo and Live dashboard" in home or "echo and dashboard" in home
+    framework = (out / "frameworks" / "django-channels.html").read_text()
+    for words in ("run timed", "run searched", "Where the time goes"):
+        assert words in framework, words
+    for run in ("timed", "searched"):
+        assert (out / "runs" / f"2026-11-20--{run}.html").is_file()
+    assert "in 2 runs" not in (out / "workloads" / "capacity.html").read_text()

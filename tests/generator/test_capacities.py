@@ -22,9 +22,9 @@ from tests.runners import documents
 
 @pytest.fixture(scope="module")
 def tables(results: Path) -> tuple[CapacityTable, ...]:
-    run = load_results(results).headline
-    assert run is not None
-    return capacities(run)
+    campaign = load_results(results).headline
+    assert campaign is not None
+    return capacities(campaign.runs)
 
 
 brackets = st.builds(
@@ -40,14 +40,13 @@ brackets = st.builds(
 
 
 def test_a_search_has_a_table_of_its_own(tables: tuple[CapacityTable, ...], results: Path) -> None:
-    run = load_results(results).headline
-    assert run is not None
+    (run,) = load_results(results).runs
     assert [(table.slug, table.unit, len(table.rows)) for table in tables] == [
         ("capacity-rate", "messages/s", 10),
         ("capacity-users", "users", 10),
     ]
-    assert not any(table.workload.slug == "capacity" for table in compare(run).tables)
-    assert not compare(run).unmeasured
+    assert not any(table.workload.slug == "capacity" for table in compare([run]).tables)
+    assert not run.unmeasured
 
 
 def test_no_search_of_the_synthetic_results_contradicts_itself(results: Path) -> None:

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from generator.comparison import Comparison, compare, leaders, pair_verdict, tail_of, undominated
+from generator.comparison import Comparison, capacities, compare, leaders, pair_verdict, tail_of, undominated
 from generator.dataset import load_results
+from tests.generator import synthetic
 
 
 @pytest.fixture(scope="module")
 def comparison(results: Path) -> Comparison:
-    run = load_results(results).headline
-    assert run is not None
-    return compare(run)
+    return compare(load_results(results).runs)
 
 
 def test_every_cell_has_a_row_whatever_became_of_it(comparison: Comparison) -> None:
     assert [len(table.rows) for table in comparison.tables] == [10, 10, 10]
-    assert not comparison.unmeasured
+    assert not any(run.unmeasured for run in comparison.runs)
 
 
 def test_the_reference_comes_first_then_the_best(comparison: Comparison) -> None:
@@ -79,7 +79,7 @@ def test_verdicts_follow_the_rule(comparison: Comparison) -> None:
 
 
 def test_the_reference_leads_nothing(comparison: Comparison) -> None:
-    found = leaders(comparison, [item.document.framework.slug for item in comparison.frameworks])
+    found = leaders(comparison, [facts.slug for facts in comparison.frameworks])
     assert len(found) == 6
     assert not any(row.framework.is_reference for leader in found for row in leader.rows)
 
@@ -100,3 +100,49 @@ def test_short_runs_are_judged_by_a_lower_percentile(present: set[str], chosen: 
 
 def test_without_a_percentile_nothing_is_judged() -> None:
     assert tail_of("latency", {"messages_per_s"}) is None
+
+
+def test_runs_of_a_campaign_share_out_the_questions(tmp_path: Path) -> None:
+
+    def write(run: str, second: int, only: tuple[str, ...], variants: tuple[synthetic.Made, ...]) -> None:
+        started = f"2026-11-20T09:00:{second:02}Z"
+        synthetic.write(tmp_path, rounds=2, seconds=1, run=run, only=only, variants=variants, started=started)
+
+    write("a", 0, ("echo", "dashboard"), synthetic.VARIANTS)
+    write("b", 1, ("capacity",), synthetic.VARIANTS)
+    # One framework again: fewer rows than there are, so it answers nothing.
+    write("c", 2, ("echo",), synthetic.VARIANTS[:1])
+    # All of one workload again: newer figures with as many rows.
+    write("d", 3, ("dashboard",), synthetic.VARIANTS)
+    campaign = load_results(tmp_path).headline
+    assert campaign is not None
+    comparison = compare(campaign.runs)
+    assert [workload.slug for workload in comparison.workloads] == ["echo", "dashboard", "capacity"]
+    assert [(table.workload.slug, table.run.document.id) for table in comparison.tables] == [
+        ("echo", "a"),
+        ("echo", "a"),
+        ("dashboard", "d"),
+    ]
+    assert {table.run.document.id for table in capacities(campaign.runs)} == {"b"}
+    for table in comparison.tables:
+        assert {row.raw.split("/")[1] for row in table.rows} == {table.run.document.id}
+
+
+def test_a_workload_that_has_changed_is_answered_by_its_newest_version_alone(tmp_path: Path) -> None:
+    """Even where the run that asked the older one has more rows."""
+    synthetic.write(tmp_path, rounds=2, seconds=1, run="a", only=("echo",))
+    newer = synthetic.write(
+        tmp_path,
+        rounds=2,
+        seconds=1,
+        run="b",
+        only=("echo",),
+        variants=synthetic.VARIANTS[:2],
+        started="2026-11-20T09:00:01Z",
+    )
+    for path in newer.glob("*.yml"):
+        text = re.sub(r"^( +(?:workload_)?version): .*$", r"\1: changed", path.read_text(), flags=re.MULTILINE)
+        path.write_text(text)
+    comparison = compare(load_results(tmp_path).runs)
+    assert [workload.version for workload in comparison.workloads] == ["changed"]
+    assert {table.run.document.id for table in comparison.tables} == {"b"}

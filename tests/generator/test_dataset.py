@@ -65,8 +65,11 @@ def test_two_runs_of_one_name_are_refused(run: Path) -> None:
     assert "a run has its own id" in load(run)
 
 
-def test_the_newest_finished_run_of_each_machine_class_is_published(tmp_path: Path) -> None:
+def test_the_campaign_of_the_newest_finished_run_of_each_machine_class_is_published(tmp_path: Path) -> None:
     one = synthetic.VARIANTS[:1]
+    synthetic.write(
+        tmp_path, rounds=1, seconds=1, variants=one, run="old", campaign="old", started="2026-11-18T09:00:00Z"
+    )
     synthetic.write(tmp_path, rounds=1, seconds=1, variants=one)
     synthetic.write(tmp_path, rounds=1, seconds=1, variants=one, run="newer", started="2026-11-21T09:00:00Z")
     broken = synthetic.write(tmp_path, rounds=1, seconds=1, variants=one, run="stopped", started="2026-11-22T09:00:00Z")
@@ -76,8 +79,9 @@ def test_the_newest_finished_run_of_each_machine_class_is_published(tmp_path: Pa
         tmp_path, rounds=1, seconds=1, variants=one, run="other", started="2026-11-19T09:00:00Z", cpu="Xeon"
     )
     dataset = load_results(tmp_path)
-    assert [run.document.id for run in dataset.runs] == ["stopped", "newer", "2026-11-20-a1b2c3", "other"]
-    assert [run.document.id for run in dataset.published] == ["newer", "other"]
+    assert [run.document.id for run in dataset.runs] == ["stopped", "newer", "2026-11-20-a1b2c3", "other", "old"]
+    published = [[run.document.id for run in campaign.runs] for campaign in dataset.published]
+    assert published == [["newer", "2026-11-20-a1b2c3"], ["other"]]
 
 
 def test_flame_graphs_stand_beside_their_framework(results: Path) -> None:
