@@ -1,0 +1,161 @@
+"""Echo, chat rooms, a live dashboard and an event stream with aiohttp."""
+
+import argparse
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+Members = set[web.WebSocketResponse]
+
+# What the handlers share belongs to the application: aiohttp advises against globals.
+sockets = web.AppKey("sockets", WeakSet[web.WebSocketResponse])
+rooms = web.AppKey("rooms", defaultdict[str, Members])
+viewers = web.AppKey("viewers", Members)
+streams = web.AppKey("streams", set[asyncio.Queue[str | None]])
+panels = web.AppKey("panels", dict[str, dict[str, Any]])
+
+routes = web.RouteTableDef()
+
+
+async def accept(request: web.Request) -> web.WebSocketResponse:
+    websocket = web.WebSocketResponse()
+    await websocket.prepare(request)
+    request.app[sockets].add(websocket)
+    return websocket
+
+
+async def broadcast(members: Members, text: str) -> None:
+    for member in list(members):
+        with suppress(ConnectionError):  # it left while we were sending
+            await member.send_str(text)
+
+
+@routes.get("/healthz")
+async def healthz(request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+@routes.get("/echo")
+async def echo(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    with suppress(ConnectionError):  # a client that vanishes is no failure of ours
+        async for message in websocket:
+            if message.type is WSMsgType.TEXT:
+                await websocket.send_str(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await websocket.send_bytes(message.data)
+    return websocket
+
+
+@routes.get("/room/{name}")
+async def room(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    name = request.match_info["name"]
+    members = request.app[rooms][name]
+    members.add(websocket)
+    try:
+        async for message in websocket:
+            if message.type is WSMsgType.TEXT:
+                await broadcast(members, message.data)
+    finally:
+        members.discard(websocket)
+        if not members:
+            request.app[rooms].pop(name, None)
+    return websocket
+
+
+@routes.get("/dashboard")
+async def dashboard(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    request.app[viewers].add(websocket)
+    try:
+        with suppress(ConnectionError):
+            async for message in websocket:
+                await websocket.send_json(apply(json.loads(message.data), request.app[panels]))
+    except (ValueError, KeyError, TypeError):
+        await websocket.close(code=WSCloseCode.INVALID_TEXT, message=b"not a panel update")
+    finally:
+        request.app[viewers].discard(websocket)
+    return websocket
+
+
+@routes.get("/events")
+async def events(request: web.Request) -> web.StreamResponse:
+    stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await stream.prepare(request)
+    snapshots: asyncio.Queue[str | None] = asyncio.Queue()
+    request.app[streams].add(snapshots)
+    try:
+        with suppress(ConnectionError):
+            while text := await snapshots.get():
+                await stream.write(f"data: {text}\n\n".encode())
+    finally:
+        request.app[streams].discard(snapshots)
+    return stream
+
+
+def apply(update: dict[str, Any], board: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Store one update; returns the answer to its sender."""
+    name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+    panel = board.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+
+
+async def push_snapshots(app: web.Application) -> AsyncIterator[None]:
+    async def push() -> None:
+        due, seq = time.monotonic(), 0
+        while True:
+            due += 1.0
+            await asyncio.sleep(due - time.monotonic())
+            seq += 1
+            text = json.dumps({"type": "snapshot", "seq": seq, "panels": app[panels]})
+            for snapshots in app[streams]:
+                snapshots.put_nowait(text)
+            await broadcast(app[viewers], text)
+
+    pusher = asyncio.create_task(push())
+    yield
+    pusher.cancel()
+    with suppress(asyncio.CancelledError):
+        await pusher
+
+
+async def say_goodbye(app: web.Application) -> None:
+    """End what would keep the server waiting; a client that does not answer gets half a second."""
+    for snapshots in app[streams]:
+        snapshots.put_nowait(None)
+    goodbyes = [websocket.close(code=WSCloseCode.GOING_AWAY) for websocket in app[sockets]]
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*goodbyes), timeout=0.5)
+
+
+async def make_app() -> web.Application:
+    """A coroutine, because gunicorn's worker takes no other factory."""
+    app = web.Application()
+    app[sockets] = WeakSet()
+    app[rooms] = defaultdict(set)
+    app[viewers] = set()
+    app[streams] = set()
+    app[panels] = {}
+    app.add_routes(routes)
+    app.cleanup_ctx.append(push_snapshots)
+    app.on_shutdown.append(say_goodbye)
+    return app
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+    # Half a second for what is still connected after the goodbyes, instead of a minute.
+    web.run_app(make_app(), host=arguments.host, port=arguments.port, access_log=None, print=None, shutdown_timeout=0.5)
