@@ -1,0 +1,121 @@
+"""Echo, chat rooms and a live dashboard with BlackSheep."""
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from blacksheep import Application, Request, WebSocket, get, ws
+from blacksheep.server.sse import ServerSentEventsResponse, TextServerSentEvent
+from blacksheep.server.websocket import WebSocketError
+
+INVALID_DATA = 1007
+# A client that has left: BlackSheep raises its own error when we receive, the server raises the others when we send.
+GONE = (WebSocketError, OSError, RuntimeError)
+
+app = Application()
+rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
+viewers: set[WebSocket] = set()
+streams: set[asyncio.Queue[str]] = set()
+panels: dict[str, dict[str, Any]] = {}
+
+
+async def broadcast(members: set[WebSocket], text: str) -> None:
+    for member in list(members):
+        with suppress(*GONE):  # its own handler removes it
+            await member.send_text(text)
+
+
+@get("/healthz")
+async def healthz() -> str:
+    return "ok"
+
+
+@ws("/echo")
+async def echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    with suppress(*GONE):
+        while True:
+            message = await websocket.receive()
+            if message.get("text") is not None:
+                await websocket.send_text(message["text"])
+            else:
+                await websocket.send_bytes(message["bytes"])
+
+
+@ws("/room/{name}")
+async def room(websocket: WebSocket, name: str) -> None:
+    await websocket.accept()
+    members = rooms[name]
+    members.add(websocket)
+    try:
+        with suppress(*GONE):
+            while True:
+                await broadcast(members, await websocket.receive_text())
+    except KeyError:  # a binary message has no text
+        await websocket.close(INVALID_DATA, "not text")
+    finally:
+        members.discard(websocket)
+        if not members:
+            rooms.pop(name, None)
+
+
+@ws("/dashboard")
+async def dashboard(websocket: WebSocket) -> None:
+    await websocket.accept()
+    viewers.add(websocket)
+    try:
+        with suppress(*GONE):
+            while True:
+                await websocket.send_json(apply(await websocket.receive_json()))
+    except (ValueError, KeyError, TypeError):
+        await websocket.close(INVALID_DATA, "not a panel update")
+    finally:
+        viewers.discard(websocket)
+
+
+def apply(update: dict[str, Any]) -> dict[str, Any]:
+    """Store one update; returns the answer to its sender."""
+    name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+    panel = panels.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+
+
+async def snapshots(request: Request) -> AsyncIterator[TextServerSentEvent]:
+    stream: asyncio.Queue[str] = asyncio.Queue()
+    streams.add(stream)
+    try:
+        while not await request.is_disconnected():
+            yield TextServerSentEvent(await stream.get())
+    finally:
+        streams.discard(stream)
+
+
+@get("/events")
+async def events(request: Request) -> ServerSentEventsResponse:
+    return ServerSentEventsResponse(partial(snapshots, request))
+
+
+async def push_snapshots() -> None:
+    due, seq = time.monotonic(), 0
+    while True:
+        due += 1.0
+        await asyncio.sleep(due - time.monotonic())
+        seq += 1
+        text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})
+        for stream in streams:
+            stream.put_nowait(text)
+        await broadcast(viewers, text)
+
+
+@app.lifespan
+async def pushing() -> AsyncIterator[None]:
+    pusher = asyncio.create_task(push_snapshots())
+    yield
+    pusher.cancel()

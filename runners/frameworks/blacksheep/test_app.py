@@ -1,0 +1,103 @@
+"""The app under uvicorn on a free port, and the websockets library's client."""
+
+import json
+import socket
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from threading import Thread
+from typing import Any
+
+import pytest
+import uvicorn
+from app import app
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import ClientConnection, connect
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))  # it listens from here on: nobody has to wait for the server
+    host, port = listener.getsockname()
+    server = uvicorn.Server(uvicorn.Config(app, ws="websockets-sansio", log_level="warning"))
+    thread = Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield f"{host}:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+def receive(client: ClientConnection, kind: str) -> dict[str, Any]:
+    """The next message of that kind; the beat may come in between."""
+    while (message := json.loads(client.recv(timeout=3)))["type"] != kind:
+        pass
+    return message
+
+
+def read_event(stream: HTTPResponse) -> Any:
+    field, _, data = stream.readline().partition(b": ")
+    assert field == b"data"
+    assert not stream.readline().strip()
+    return json.loads(data)
+
+
+def test_is_healthy(address: str) -> None:
+    with urllib.request.urlopen(f"http://{address}/healthz", timeout=5) as response:
+        assert response.status == 200
+
+
+def test_echo_keeps_text_and_binary_apart(address: str) -> None:
+    with connect(f"ws://{address}/echo") as echo:
+        for message in ("héllo", b"\x00\xff"):
+            echo.send(message)
+            assert echo.recv(timeout=3) == message
+
+
+def test_room_reaches_every_member_and_nobody_else(address: str) -> None:
+    with (
+        connect(f"ws://{address}/room/tea") as ada,
+        connect(f"ws://{address}/room/tea") as bob,
+        connect(f"ws://{address}/room/coffee") as eve,
+    ):
+        ada.send("hello")
+        assert ada.recv(timeout=3) == bob.recv(timeout=3) == "hello"
+        eve.send("only coffee")
+        assert eve.recv(timeout=3) == "only coffee"
+
+
+def test_a_binary_message_takes_only_its_sender_out_of_the_room(address: str) -> None:
+    with connect(f"ws://{address}/room/tea") as good, connect(f"ws://{address}/room/tea") as bad:
+        bad.send(b"\x00\xff")
+        with pytest.raises(ConnectionClosedError) as closed:
+            bad.recv(timeout=3)
+        assert closed.value.rcvd.code == 1007
+        good.send("still here")
+        assert good.recv(timeout=3) == "still here"
+
+
+def test_dashboard_answers_and_pushes(address: str) -> None:
+    with connect(f"ws://{address}/dashboard") as dashboard:
+        update = {"panel": "test", "value": 41.5, "client": 7, "seq": 12}
+        dashboard.send(json.dumps(update))
+        assert receive(dashboard, "panel") == {"type": "panel", **update, "updates": 1}
+        first, second = receive(dashboard, "snapshot"), receive(dashboard, "snapshot")
+        assert first["panels"]["test"] == {"value": 41.5, "updates": 1}
+        assert second["seq"] == first["seq"] + 1
+
+
+@pytest.mark.parametrize("garbage", ["not json", '{"panel": "test"}', "[]", b"\x00\xff"])
+def test_a_bad_update_closes_only_its_own_connection(address: str, garbage: str | bytes) -> None:
+    with connect(f"ws://{address}/dashboard") as good, connect(f"ws://{address}/dashboard") as bad:
+        bad.send(garbage)
+        with pytest.raises(ConnectionClosedError) as closed:
+            receive(bad, "nothing of the kind")
+        assert closed.value.rcvd.code == 1007
+        assert receive(good, "snapshot")
+
+
+def test_events_are_the_snapshots(address: str) -> None:
+    with urllib.request.urlopen(f"http://{address}/events", timeout=5) as stream:
+        assert stream.headers.get_content_type() == "text/event-stream"
+        first, second = read_event(stream), read_event(stream)
+    assert first["type"] == "snapshot"
+    assert second["seq"] == first["seq"] + 1
