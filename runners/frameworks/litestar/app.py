@@ -1,0 +1,119 @@
+"""Echo, chat rooms and a live dashboard with Litestar."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+from litestar import Litestar, WebSocket, get, websocket
+from litestar.channels import ChannelsPlugin
+from litestar.channels.backends.memory import MemoryChannelsBackend
+from litestar.channels.backends.redis import RedisChannelsPubSubBackend
+from litestar.di import NamedDependency
+from litestar.exceptions import WebSocketDisconnect, WebSocketException
+from litestar.params import FromPath
+from litestar.response import ServerSentEvent
+from litestar.status_codes import WS_1007_INVALID_FRAME_PAYLOAD_DATA
+from redis.asyncio import Redis
+
+REDIS_URL = os.environ.get("REDIS_URL")
+# Every process has panels and a beat of its own, so its viewers have a channel of their own too.
+VIEWERS = f"viewers.{os.getpid()}"
+
+
+class Update(msgspec.Struct):
+    panel: str
+    value: float
+    client: int | str
+    seq: int
+
+
+panels: dict[str, dict[str, float]] = {}
+
+
+@asynccontextmanager
+async def joined(socket: WebSocket, channels: ChannelsPlugin, channel: str) -> AsyncIterator[None]:
+    """Accept the connection; while the context lasts, what is published in the channel goes to the client."""
+    with suppress(OSError, WebSocketDisconnect):  # it left while we were sending
+        async with channels.start_subscription(channel) as subscriber:
+            await socket.accept()
+            async with subscriber.run_in_background(socket.send_text, join=False):
+                yield
+
+
+@get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@websocket("/echo")
+async def echo(socket: WebSocket) -> None:
+    await socket.accept()
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        if message.get("text") is not None:
+            await socket.send_text(message["text"])
+        else:
+            await socket.send_bytes(message["bytes"])
+
+
+@websocket("/room/{name:str}")
+async def room(socket: WebSocket, name: FromPath[str], channels: NamedDependency[ChannelsPlugin]) -> None:
+    channel = f"room.{name}"
+    async with joined(socket, channels, channel):
+        while (message := await socket.receive())["type"] == "websocket.receive":
+            if message.get("text") is not None:  # binary messages are not for rooms
+                channels.publish(message["text"], channel)
+
+
+@websocket("/dashboard")
+async def dashboard(socket: WebSocket, channels: NamedDependency[ChannelsPlugin]) -> None:
+    async with joined(socket, channels, VIEWERS):
+        async for text in socket.iter_data():
+            try:
+                update = msgspec.json.decode(text, type=Update)
+            except msgspec.DecodeError as error:  # a binary message too: read as text it is empty
+                raise WebSocketException(
+                    detail="not a panel update", code=WS_1007_INVALID_FRAME_PAYLOAD_DATA
+                ) from error
+            panel = panels.setdefault(update.panel, {"value": update.value, "updates": 0})
+            panel["value"] = update.value
+            panel["updates"] += 1
+            await socket.send_json({"type": "panel", **msgspec.structs.asdict(update), **panel})
+
+
+async def snapshots(channels: ChannelsPlugin) -> AsyncIterator[bytes]:
+    async with channels.start_subscription(VIEWERS) as subscriber:
+        async for snapshot in subscriber.iter_events():
+            yield snapshot
+
+
+@get("/events")
+async def events(channels: NamedDependency[ChannelsPlugin]) -> ServerSentEvent:
+    return ServerSentEvent(snapshots(channels))
+
+
+async def push_snapshots(channels: ChannelsPlugin) -> None:
+    due, seq = time.monotonic(), 0
+    while True:
+        due += 1.0
+        await asyncio.sleep(due - time.monotonic())
+        seq += 1
+        channels.publish({"type": "snapshot", "seq": seq, "panels": panels}, VIEWERS)
+
+
+@asynccontextmanager
+async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    pusher = asyncio.create_task(push_snapshots(app.plugins.get(ChannelsPlugin)))
+    yield
+    pusher.cancel()
+
+
+backend = RedisChannelsPubSubBackend(redis=Redis.from_url(REDIS_URL)) if REDIS_URL else MemoryChannelsBackend()
+
+app = Litestar(
+    route_handlers=[healthz, echo, room, dashboard, events],
+    lifespan=[lifespan],
+    plugins=[ChannelsPlugin(backend, channels=[VIEWERS], arbitrary_channels_allowed=True)],
+)
