@@ -1,0 +1,46 @@
+"""The same events, attached to an aiohttp application; ASYNC_MODE must be "aiohttp"."""
+
+import argparse
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from app import MAX_MESSAGE_BYTES, sio, start
+
+
+async def healthz(request: web.Request) -> web.Response:
+    return web.Response(text="ok")
+
+
+async def start_push(app: web.Application) -> None:
+    await start()
+
+
+@web.middleware
+async def receive_all(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a polled message arrive in full: python-engineio takes what is there for all of it."""
+    await request.content.wait_eof()
+    return await handler(request)
+
+
+def make_app() -> web.Application:
+    app = web.Application(middlewares=[receive_all])
+    app.router.add_get("/healthz", healthz)
+    app.on_startup.append(start_push)
+    sio.attach(app)
+    return app
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+    web.run_app(
+        make_app(),
+        host=arguments.host,
+        port=arguments.port,
+        access_log=None,
+        print=None,
+        read_bufsize=MAX_MESSAGE_BYTES,  # beyond it aiohttp stops reading, and `receive_all` would wait for ever
+        shutdown_timeout=0.5,  # aiohttp waits twice as long for handlers that do not end, such as a poll
+    )

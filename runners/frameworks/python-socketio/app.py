@@ -1,0 +1,73 @@
+"""Echo, chat rooms and a live dashboard with python-socketio, as an ASGI application."""
+
+import os
+import time
+from typing import Any
+
+import socketio
+
+REDIS_URL = os.environ.get("REDIS_URL")
+# By default 1,000,000: less than a message of 1 MiB, to which base64 adds a third when it is binary and polled.
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+
+sio = socketio.AsyncServer(
+    async_mode=os.environ.get("ASYNC_MODE", "asgi"),
+    serializer=os.environ.get("SERIALIZER", "default"),
+    max_http_buffer_size=MAX_MESSAGE_BYTES,
+    # Each emit under way holds a connection; redis-py alone would admit 100, Redis itself admits 10,000.
+    client_manager=socketio.AsyncRedisManager(REDIS_URL, redis_options={"max_connections": 10_000})
+    if REDIS_URL
+    else None,
+)
+panels: dict[str, dict[str, Any]] = {}
+
+
+@sio.event
+async def echo(sid: str, data: str | bytes) -> str | bytes:
+    return data
+
+
+@sio.event
+async def join(sid: str, room: str) -> None:
+    await sio.enter_room(sid, room)
+
+
+@sio.event
+async def publish(sid: str, message: dict[str, str]) -> None:
+    await sio.emit("message", message["text"], to=message["room"])
+
+
+@sio.event
+async def update(sid: str, data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        name, value, client, seq = data["panel"], data["value"], data["client"], data["seq"]
+    except (KeyError, TypeError):
+        return {"error": "not a panel update"}
+    panel = panels.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"panel": name, **panel, "client": client, "seq": seq}
+
+
+async def push_snapshots() -> None:
+    due, seq = time.monotonic(), 0
+    while True:
+        due += 1.0
+        await sio.sleep(due - time.monotonic())
+        seq += 1
+        # Every process has panels and a beat of its own, and pushes them past Redis to its own clients only.
+        await sio.emit("snapshot", {"seq": seq, "panels": panels}, to="dashboard", ignore_queue=True)
+
+
+async def start() -> None:
+    sio.start_background_task(push_snapshots)
+
+
+async def healthz(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """What is not Socket.IO: any other ASGI application would stand here."""
+    status = 200 if scope["path"] == "/healthz" else 404
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"ok" if status == 200 else b"not found"})
+
+
+app = socketio.ASGIApp(sio, healthz, on_startup=start)
