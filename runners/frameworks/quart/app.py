@@ -1,0 +1,130 @@
+"""Echo, chat rooms and a live dashboard with Quart."""
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from quart import Quart, Response, websocket
+
+
+class Broker:
+    """Hands what is published to every listener, through a queue for each."""
+
+    def __init__(self) -> None:
+        self.queues: set[asyncio.Queue[str]] = set()
+
+    def publish(self, message: str) -> None:
+        for queue in self.queues:
+            queue.put_nowait(message)
+
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Queue[str]]:
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self.queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self.queues.discard(queue)
+
+
+app = Quart(__name__)
+rooms: defaultdict[str, Broker] = defaultdict(Broker)
+snapshots = Broker()
+panels: dict[str, dict[str, Any]] = {}
+
+
+async def forward(queue: asyncio.Queue[str]) -> None:
+    while True:
+        await websocket.send(await queue.get())
+
+
+@asynccontextmanager
+async def subscribed(broker: Broker) -> AsyncIterator[None]:
+    """Sends the client what is published, while its handler receives."""
+    with broker.listening() as queue:
+        await websocket.accept()
+        sender = asyncio.create_task(forward(queue))
+        try:
+            yield
+        finally:
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)  # it may have failed: the client left
+
+
+@app.get("/healthz")
+async def healthz() -> str:
+    return "ok"
+
+
+@app.websocket("/echo")
+async def echo() -> None:
+    while True:
+        await websocket.send(await websocket.receive())
+
+
+@app.websocket("/room/<name>")
+async def room(name: str) -> None:
+    broker = rooms[name]
+    try:
+        async with subscribed(broker):
+            while True:
+                message = await websocket.receive()
+                if isinstance(message, str):
+                    broker.publish(message)
+    finally:
+        if not broker.queues:
+            rooms.pop(name, None)
+
+
+@app.websocket("/dashboard")
+async def dashboard() -> None:
+    try:
+        async with subscribed(snapshots):
+            while True:
+                await websocket.send_json(apply(await websocket.receive_json()))
+    except (ValueError, KeyError, TypeError):
+        await websocket.close(1007, "not a panel update")
+
+
+@app.get("/events")
+async def events() -> Response:
+    async def stream() -> AsyncIterator[bytes]:
+        with snapshots.listening() as queue:
+            while True:
+                yield f"data: {await queue.get()}\n\n".encode()
+
+    response = Response(stream(), content_type="text/event-stream")
+    response.timeout = None  # a response is cut off after a minute otherwise
+    return response
+
+
+def apply(update: dict[str, Any]) -> dict[str, Any]:
+    """Store one update; returns the answer to its sender."""
+    name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+    panel = panels.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+
+
+async def push_snapshots() -> None:
+    due, seq = time.monotonic(), 0
+    while True:
+        due += 1.0
+        await asyncio.sleep(due - time.monotonic())
+        seq += 1
+        snapshots.publish(json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))
+
+
+@app.before_serving
+async def start_pushing() -> None:
+    app.pusher = asyncio.create_task(push_snapshots())
+
+
+@app.after_serving
+async def stop_pushing() -> None:
+    app.pusher.cancel()
