@@ -1,0 +1,110 @@
+"""Echo, chat rooms and a live dashboard with Sanic."""
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from typing import Any
+
+from sanic import HTTPResponse, Request, Sanic, Websocket, text
+from sanic.exceptions import RequestCancelled, SanicException
+
+app = Sanic("rtsite", configure_logging=False)  # Python's own logging then: warnings and worse
+# Half a second for a client that does not answer the close frame, instead of fifteen.
+app.config.GRACEFUL_SHUTDOWN_TIMEOUT = 0.5
+
+rooms: defaultdict[str, set[Websocket]] = defaultdict(set)
+viewers: set[Websocket] = set()
+streams: set[asyncio.Queue[str | None]] = set()
+panels: dict[str, dict[str, Any]] = {}
+
+
+async def broadcast(members: set[Websocket], message: str | bytes) -> None:
+    for member in list(members):
+        try:
+            await member.send(message)
+        except (SanicException, RequestCancelled):  # it left while we were sending
+            members.discard(member)
+
+
+@app.get("/healthz")
+async def healthz(request: Request) -> HTTPResponse:
+    return text("ok")
+
+
+@app.websocket("/echo")
+async def echo(request: Request, websocket: Websocket) -> None:
+    async for message in websocket:
+        await websocket.send(message)
+
+
+@app.websocket("/room/<name>")
+async def room(request: Request, websocket: Websocket, name: str) -> None:
+    members = rooms[name]
+    members.add(websocket)
+    try:
+        async for message in websocket:
+            await broadcast(members, message)
+    finally:
+        members.discard(websocket)
+        if not members:
+            rooms.pop(name, None)
+
+
+@app.websocket("/dashboard")
+async def dashboard(request: Request, websocket: Websocket) -> None:
+    viewers.add(websocket)
+    try:
+        async for message in websocket:
+            await websocket.send(json.dumps(apply(json.loads(message))))
+    except (ValueError, KeyError, TypeError):
+        await websocket.close(1007, "not a panel update")
+    finally:
+        viewers.discard(websocket)
+
+
+def apply(update: dict[str, Any]) -> dict[str, Any]:
+    """Store one update; returns the answer to its sender."""
+    name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+    panel = panels.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+
+
+@app.get("/events")
+async def events(request: Request) -> None:
+    response = await request.respond(content_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    await response.send("")  # the headers go out now, not with the first event
+    queue: asyncio.Queue[str | None] = asyncio.Queue()
+    streams.add(queue)
+    try:
+        while snapshot := await queue.get():
+            await response.send(f"data: {snapshot}\n\n")
+        await response.eof()
+    finally:
+        streams.discard(queue)
+
+
+async def push_snapshots() -> None:
+    due, seq = time.monotonic(), 0
+    while True:
+        due += 1.0
+        await asyncio.sleep(due - time.monotonic())
+        seq += 1
+        snapshot = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})
+        for stream in streams:
+            stream.put_nowait(snapshot)
+        await broadcast(viewers, snapshot)
+
+
+@app.after_server_start
+async def start_pushing(app: Sanic) -> None:
+    app.ctx.pusher = asyncio.create_task(push_snapshots())
+
+
+@app.before_server_stop
+async def stop_pushing(app: Sanic) -> None:
+    app.ctx.pusher.cancel()
+    for stream in streams:
+        stream.put_nowait(None)  # ends the response
