@@ -1,0 +1,158 @@
+"""Echo, chat rooms, a live dashboard and an event stream with Tornado."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+from collections import defaultdict
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+from tornado.ioloop import PeriodicCallback
+from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+NO_DELAY = bool(os.environ.get("TCP_NODELAY"))
+
+rooms: defaultdict[str, set[WebSocketHandler]] = defaultdict(set)
+viewers: set[WebSocketHandler] = set()
+streams: set[RequestHandler] = set()
+panels: dict[str, dict[str, Any]] = {}
+
+
+class Health(RequestHandler):
+    def get(self) -> None:
+        self.write({"status": "ok"})
+
+
+class Connection(WebSocketHandler):
+    """By default the kernel may hold small messages back; with TCP_NODELAY set it sends each at once."""
+
+    def open(self, *args: str) -> None:
+        if NO_DELAY:
+            self.set_nodelay(True)
+
+    async def answer(self, message: str | bytes | dict[str, Any], *, binary: bool = False) -> None:
+        with suppress(WebSocketClosedError):  # a client that vanishes is no failure of ours
+            await self.write_message(message, binary)
+
+
+class Echo(Connection):
+    async def on_message(self, message: str | bytes) -> None:
+        await self.answer(message, binary=isinstance(message, bytes))
+
+
+class Room(Connection):
+    def open(self, name: str) -> None:
+        super().open()
+        self.name = name
+        rooms[name].add(self)
+
+    def on_message(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            broadcast(rooms[self.name], message)
+
+    def on_close(self) -> None:
+        members = rooms[self.name]
+        members.discard(self)
+        if not members:
+            del rooms[self.name]
+
+
+class Dashboard(Connection):
+    def open(self) -> None:
+        super().open()
+        viewers.add(self)
+
+    async def on_message(self, message: str | bytes) -> None:
+        try:
+            answer = apply(json.loads(message))
+        except (ValueError, KeyError, TypeError):
+            self.close(1007, "not a panel update")
+        else:
+            await self.answer(answer)
+
+    def on_close(self) -> None:
+        viewers.discard(self)
+
+
+class Events(RequestHandler):
+    """The snapshots as server-sent events, until the client leaves."""
+
+    async def get(self) -> None:
+        self.left = asyncio.Event()
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-store")
+        self.flush()
+        streams.add(self)
+        await self.left.wait()
+
+    def on_connection_close(self) -> None:
+        streams.discard(self)
+        self.left.set()
+
+
+def apply(update: dict[str, Any]) -> dict[str, Any]:
+    """Store one update; returns the answer to its sender."""
+    name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+    panel = panels.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+
+
+def broadcast(members: set[WebSocketHandler], text: str) -> None:
+    for member in list(members):
+        try:
+            member.write_message(text)
+        except WebSocketClosedError:  # it left while we were sending
+            members.discard(member)
+
+
+def push_snapshots() -> PeriodicCallback:
+    """Push every second from now on; Tornado keeps the beat."""
+    numbers = count(1)
+
+    def push() -> None:
+        text = json.dumps({"type": "snapshot", "seq": next(numbers), "panels": panels})
+        broadcast(viewers, text)
+        for stream in list(streams):
+            stream.write(f"data: {text}\n\n")
+            stream.flush()
+
+    beat = PeriodicCallback(push, 1000)
+    beat.start()
+    return beat
+
+
+def make_app() -> Application:
+    return Application(
+        [
+            (r"/healthz", Health),
+            (r"/echo", Echo),
+            (r"/room/([^/]+)", Room),
+            (r"/dashboard", Dashboard),
+            (r"/events", Events),
+        ]
+    )
+
+
+async def main(host: str, port: int) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    server = make_app().listen(port, host)
+    beat = push_snapshots()
+    await stop.wait()
+    beat.stop()
+    server.stop()
+    await server.close_all_connections()  # WebSockets are not among them: they end with the loop
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.host, arguments.port))

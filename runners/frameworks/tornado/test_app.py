@@ -1,0 +1,85 @@
+"""The app on a free port, under Tornado's own WebSocket client."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import closing
+
+import pytest
+from app import make_app, push_snapshots
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    socket, port = bind_unused_port()
+    server = HTTPServer(make_app())
+    server.add_socket(socket)
+    beat = push_snapshots()
+    yield f"127.0.0.1:{port}"
+    beat.stop()
+    server.stop()
+    await server.close_all_connections()
+
+
+async def connect(address: str, path: str) -> WebSocketClientConnection:
+    return await websocket_connect(f"ws://{address}{path}")
+
+
+async def test_is_healthy(address: str) -> None:
+    response = await AsyncHTTPClient().fetch(f"http://{address}/healthz")
+    assert response.code == 200
+
+
+async def test_echo_keeps_text_and_binary_apart(address: str) -> None:
+    with closing(await connect(address, "/echo")) as echo:
+        for message in ("héllo", b"\x00\xff"):
+            await echo.write_message(message, binary=isinstance(message, bytes))
+            assert await echo.read_message() == message
+
+
+async def test_room_reaches_every_member_and_nobody_else(address: str) -> None:
+    with (
+        closing(await connect(address, "/room/tea")) as ada,
+        closing(await connect(address, "/room/tea")) as bob,
+        closing(await connect(address, "/room/coffee")) as eve,
+    ):
+        await ada.write_message("hello")
+        assert await ada.read_message() == await bob.read_message() == "hello"
+        await eve.write_message("only coffee")
+        assert await eve.read_message() == "only coffee"
+
+
+async def test_dashboard_answers_and_pushes(address: str) -> None:
+    with closing(await connect(address, "/dashboard")) as dashboard:
+        update = {"panel": "test", "value": 41.5, "client": 7, "seq": 12}
+        await dashboard.write_message(update)
+        assert json.loads(await dashboard.read_message()) == {"type": "panel", **update, "updates": 1}
+        first, second = json.loads(await dashboard.read_message()), json.loads(await dashboard.read_message())
+        assert first["panels"]["test"] == {"value": 41.5, "updates": 1}
+        assert second["seq"] == first["seq"] + 1
+
+
+@pytest.mark.parametrize("garbage", ["not json", '{"panel": "test"}', "[]"])
+async def test_a_bad_update_closes_only_its_own_connection(address: str, garbage: str) -> None:
+    with closing(await connect(address, "/dashboard")) as good, closing(await connect(address, "/dashboard")) as bad:
+        await bad.write_message(garbage)
+        assert await bad.read_message() is None
+        assert bad.close_code == 1007
+        assert json.loads(await good.read_message())["type"] == "snapshot"
+
+
+async def test_events_carry_the_dashboards_snapshots(address: str) -> None:
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, port)
+    with closing(writer):
+        writer.write(b"GET /events HTTP/1.0\r\nHost: test\r\n\r\n")  # 1.0, so that the answer is not chunked
+        assert b"Content-Type: text/event-stream\r\n" in await reader.readuntil(b"\r\n\r\n")
+        with closing(await connect(address, "/dashboard")) as dashboard:
+            events = [await reader.readuntil(b"\n\n") for _ in range(2)]
+            first, second = [json.loads(event.removeprefix(b"data: ")) for event in events]
+            assert second["seq"] == first["seq"] + 1
+            assert json.loads(await dashboard.read_message()) in (first, second)
