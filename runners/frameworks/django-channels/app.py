@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
@@ -46,8 +47,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         await self.channel_layer.group_add(VIEWERS, self.channel_name)
         await self.accept()
-        if not background_tasks:
-            background_tasks.add(asyncio.create_task(push_snapshots()))
+        start_pushing()
 
     async def disconnect(self, code: int) -> None:
         await self.channel_layer.group_discard(VIEWERS, self.channel_name)
@@ -69,6 +69,11 @@ class DashboardConsumer(AsyncWebsocketConsumer):
         await self.send(text_data=event["text"])
 
 
+def start_pushing() -> None:
+    if not background_tasks:
+        background_tasks.add(asyncio.create_task(push_snapshots()))
+
+
 async def push_snapshots() -> None:
     layer, due, seq = get_channel_layer(), time.monotonic(), 0
     while True:
@@ -83,7 +88,25 @@ async def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok")
 
 
-urlpatterns = [path("healthz", healthz)]
+async def events(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(snapshots(), content_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+
+async def snapshots() -> AsyncIterator[str]:
+    """The same group as the dashboard's, on a channel of its own; cancelled when the viewer goes."""
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    await layer.group_add(VIEWERS, channel)
+    start_pushing()
+    try:
+        while True:
+            event = await layer.receive(channel)
+            yield f"data: {event['text']}\n\n"
+    finally:
+        await layer.group_discard(VIEWERS, channel)
+
+
+urlpatterns = [path("healthz", healthz), path("events", events)]
 
 application = ProtocolTypeRouter(
     {

@@ -65,3 +65,13 @@ async def test_a_bad_update_is_answered_and_disturbs_nobody(garbage: str) -> Non
     assert (await good.receive_json_from(timeout=3))["type"] == "snapshot"
     await good.disconnect()
     await bad.disconnect()
+
+
+async def test_events_carry_the_snapshots() -> None:
+    response = await AsyncClient().get("/events")
+    assert response.headers["Content-Type"] == "text/event-stream"
+    stream = aiter(response)
+    first, second = [json.loads((await anext(stream)).removeprefix(b"data: ")) for _ in range(2)]
+    assert first["type"] == "snapshot"
+    assert second["seq"] == first["seq"] + 1
+    await response.streaming_content.aclose()

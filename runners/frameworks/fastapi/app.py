@@ -4,10 +4,12 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect, WebSocketException, status
+from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ValidationError
 
 
@@ -35,6 +37,8 @@ class Update(BaseModel):
 rooms: defaultdict[str, Group] = defaultdict(Group)
 viewers = Group()
 panels: dict[str, dict[str, float]] = {}
+snapshot: dict[str, Any] = {}
+new_snapshot = asyncio.Condition()
 
 
 async def push_snapshots() -> None:
@@ -43,7 +47,10 @@ async def push_snapshots() -> None:
         due += 1.0
         await asyncio.sleep(due - time.monotonic())
         seq += 1
-        await viewers.broadcast(json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))
+        snapshot.update({"type": "snapshot", "seq": seq, "panels": panels})
+        async with new_snapshot:
+            new_snapshot.notify_all()
+        await viewers.broadcast(json.dumps(snapshot))
 
 
 @asynccontextmanager
@@ -100,3 +107,11 @@ async def dashboard(websocket: WebSocket) -> None:
         raise WebSocketException(status.WS_1007_INVALID_FRAME_PAYLOAD_DATA, "not a panel update") from error
     finally:
         viewers.members.discard(websocket)
+
+
+@app.get("/events", response_class=EventSourceResponse)
+async def events() -> AsyncIterable[dict[str, Any]]:
+    while True:
+        async with new_snapshot:
+            await new_snapshot.wait()
+        yield snapshot

@@ -24,7 +24,10 @@ from flask import Flask
 from flask_socketio import SocketIO, emit, join_room
 
 app = Flask(__name__)
-socketio = SocketIO(app, async_mode=ASYNC_MODE)
+# By default 1,000,000: less than a message of 1 MiB, to which base64 adds a third when it is binary and polled.
+socketio = SocketIO(
+    app, async_mode=ASYNC_MODE, message_queue=os.environ.get("REDIS_URL"), max_http_buffer_size=2 * 1024 * 1024
+)
 panels: dict[str, dict[str, Any]] = {}
 panels_lock = Lock()
 
