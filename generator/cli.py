@@ -14,12 +14,14 @@ from generator.build import Paths, build
 from generator.comparison import Change, changes, unlike
 from generator.dataset import load_single
 from generator.serving import serve
-from runners import campaign, catalog, workloads
+from runners import campaign, catalog, planning, workloads
 from runners.cli import app, measure_and_report
 from runners.console import print_json, print_table, say
 from runners.record import NothingToDoError, RegressionError, RtsiteError, UsageError
 
 ROOT = Path(__file__).parents[1]
+QUICKSTART_ROUNDS = 4
+"""The fewest that give an interval worth looking at."""
 
 Results = Annotated[
     Path | None, typer.Option("--results", help="Folder of results.", metavar="DIR", show_default="results/")
@@ -135,10 +137,10 @@ def quickstart(
     """
     home = folder or ROOT / "build" / "quickstart"
     known = catalog.discover()
-    plan = campaign.plan(
-        campaign.with_reference(catalog.for_quickstart(known), known),
+    plan = planning.plan(
+        planning.with_reference(catalog.for_quickstart(known), known),
         workloads.for_quickstart(),
-        workloads.choose_profile("quick"),
+        workloads.with_rounds(workloads.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
         seed=random.randrange(2**31),
     )
     summary = measure_and_report(lambda: campaign.Run.begin(plan, home / "results", None))

@@ -130,7 +130,7 @@ def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] 
     ]
     for metric, is_open in ((median, True), (tail, False)):
         figures = [row.figures[metric.key] for row in shown]
-        name = metric.short.removeprefix("Latency ").removeprefix("Push lateness ")
+        name = metric.short.rsplit(" ", 1)[-1]
         traces.append(
             {
                 "type": "scatter",

@@ -59,13 +59,24 @@ def _one(name: str, value: float | str) -> str:
         return {"rate": "highest rate", "users": "most users"}.get(str(value), f"highest {value}")
     if name == "p99_limit_ms":
         return f"p99 below {value:,} ms"
+    if name == "at_once":
+        return f"{value:,} at a time"
     if isinstance(value, str):
-        return {"closed": "closed loop", "open": "fixed rate"}.get(value, f"{name.replace('_', ' ')} {value}")
+        return {"closed": "closed loop", "open": "fixed rate", "text": "text", "binary": "binary"}.get(
+            value, f"{name.replace('_', ' ')} {value}"
+        )
     number = f"{value:,}"
     unit = {
         "connections": ("connection", "connections"),
         "users": ("user", "users"),
         "members": ("member", "members"),
+        "clients": ("client", "clients"),
+        "viewers": ("viewer", "viewers"),
+        "deaf": ("of them not reading", "of them not reading"),
+        "under_way": ("message under way", "messages under way"),
+        "deliveries_per_s": ("delivery/s", "deliveries/s"),
+        "snapshots_per_s": ("snapshot/s", "snapshots/s"),
+        "messages_per_user_per_s": ("message/s each", "messages/s each"),
         "payload_bytes": ("byte", "bytes"),
         "rate_per_s": ("message/s", "messages/s"),
         "server_cores": ("server core", "server cores"),

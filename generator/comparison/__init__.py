@@ -9,6 +9,7 @@ from generator.comparison.capacities import (
     decide,
 )
 from generator.comparison.changes import Change, changes, unlike
+from generator.comparison.extras import Column, columns_of
 from generator.comparison.metrics import METRICS, Metric, tail_of
 from generator.comparison.tables import Comparison, Figure, Row, Table, compare
 from generator.comparison.verdicts import (
@@ -32,6 +33,7 @@ __all__ = [
     "CapacityRow",
     "CapacityTable",
     "Change",
+    "Column",
     "Comparison",
     "Decision",
     "Dimension",
@@ -43,6 +45,7 @@ __all__ = [
     "Table",
     "capacities",
     "changes",
+    "columns_of",
     "compare",
     "decide",
     "judge",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from runners.record import Measurement, Percentiles, Usage
+from runners.record import Connecting, Measurement, Percentiles, Recovery, Usage
 
 Better = Literal["higher", "lower"]
 
@@ -36,10 +36,12 @@ def _percentile(
     return read
 
 
-def _usage(of: Callable[[Measurement], Usage | None], name: str) -> Callable[[Measurement], float | None]:
+def _within(
+    of: Callable[[Measurement], Usage | Connecting | Recovery | None], name: str
+) -> Callable[[Measurement], float | None]:
     def read(measurement: Measurement) -> float | None:
-        usage = of(measurement)
-        return None if usage is None else getattr(usage, name)
+        part = of(measurement)
+        return None if part is None else getattr(part, name)
 
     return read
 
@@ -55,7 +57,7 @@ METRICS: dict[str, Metric] = {
             "Messages",
             "/s",
             "higher",
-            lambda measurement: measurement.messages_per_s,
+            lambda measurement: measurement.messages_per_s or None,
         ),
         *(
             Metric(
@@ -65,6 +67,17 @@ METRICS: dict[str, Metric] = {
                 "ms",
                 "lower",
                 _percentile(lambda measurement: measurement.latency_ms, key),
+            )
+            for key, name in _PERCENTILES.items()
+        ),
+        *(
+            Metric(
+                f"last_delivery_{key}",
+                f"time to the last member {name}",
+                f"Last member {name}",
+                "ms",
+                "lower",
+                _percentile(lambda measurement: measurement.last_delivery_ms, key),
             )
             for key, name in _PERCENTILES.items()
         ),
@@ -80,12 +93,66 @@ METRICS: dict[str, Metric] = {
             for key, name in _PERCENTILES.items()
         ),
         Metric(
+            "connections_per_s",
+            "clients let in per second",
+            "Clients let in",
+            "/s",
+            "higher",
+            _within(lambda measurement: measurement.connecting, "connections_per_s"),
+        ),
+        *(
+            Metric(
+                f"connect_{key}",
+                f"time to connect {name}",
+                f"Connect {name}",
+                "ms",
+                "lower",
+                _percentile(lambda measurement: measurement.connect_ms if measurement.connecting else None, key),
+            )
+            for key, name in _PERCENTILES.items()
+        ),
+        Metric(
+            "memory_per_connection_kb",
+            "memory per idle connection",
+            "Memory per client",
+            "kB",
+            "lower",
+            _within(lambda measurement: measurement.connecting, "memory_per_connection_kb"),
+        ),
+        *(
+            Metric(
+                f"back_{key}",
+                f"time until clients are back {name}",
+                f"Back {name}",
+                "ms",
+                "lower",
+                _percentile(lambda measurement: measurement.recovery.back_ms if measurement.recovery else None, key),
+            )
+            for key, name in _PERCENTILES.items()
+        ),
+        Metric(
+            "back_max",
+            "time until the last client is back",
+            "Last one back",
+            "ms",
+            "lower",
+            _percentile(lambda measurement: measurement.recovery.back_ms if measurement.recovery else None, "max"),
+        ),
+        Metric(
+            "restart_s",
+            "time until the new server listens",
+            "Restart",
+            "s",
+            "lower",
+            _within(lambda measurement: measurement.recovery, "restart_s"),
+        ),
+        Metric(
             "cpu_us_per_message",
             "server CPU time per message",
             "CPU per message",
             "µs",
             "lower",
-            _usage(lambda measurement: measurement.server, "cpu_us_per_message"),
+            _within(lambda measurement: measurement.server, "cpu_us_per_message"),
         ),
         Metric(
             "cpu_percent",
@@ -93,7 +160,7 @@ METRICS: dict[str, Metric] = {
             "Server CPU",
             "% of a core",
             "lower",
-            _usage(lambda measurement: measurement.server, "cpu_percent"),
+            _within(lambda measurement: measurement.server, "cpu_percent"),
         ),
         Metric(
             "pss_mean_mb",
@@ -101,7 +168,7 @@ METRICS: dict[str, Metric] = {
             "Memory (PSS)",
             "MB",
             "lower",
-            _usage(lambda measurement: measurement.server, "pss_mean_mb"),
+            _within(lambda measurement: measurement.server, "pss_mean_mb"),
         ),
         Metric(
             "broker_cpu_percent",
@@ -109,7 +176,7 @@ METRICS: dict[str, Metric] = {
             "Broker CPU",
             "% of a core",
             "lower",
-            _usage(lambda measurement: measurement.broker, "cpu_percent"),
+            _within(lambda measurement: measurement.broker, "cpu_percent"),
         ),
     )
 }

@@ -22,6 +22,10 @@ Status = Literal["valid", "invalid", "failed"]
 RowKey = tuple[str, str]
 
 
+_HEADLINE: Mapping[str, Mapping[str, object]] = {"echo": {}, "dashboard": {}, "room": {"members": 100}}
+"""The workloads that the verdict rests on, with these parameters."""
+
+
 class _Tabular(Protocol):
     """What a table of any kind has."""
 
@@ -108,6 +112,16 @@ class Table:
         return "-".join([self.workload.slug, *pairs]).lower().replace("_", "-").replace(".", "-")
 
     @property
+    def kind(self) -> Literal["rate", "loop", "connecting", "recovery"]:
+        """What was done with the servers."""
+        keys = {metric.key for metric in self.metrics}
+        if "connections_per_s" in keys:
+            return "connecting"
+        if "restart_s" in keys:
+            return "recovery"
+        return "rate" if self.is_open else "loop"
+
+    @property
     def is_open(self) -> bool:
         return self.latency_kind == "from_intended"
 
@@ -151,6 +165,21 @@ class Comparison:
 
     def of_workload(self, slug: str) -> tuple[Table, ...]:
         return tuple(table for table in self.tables if table.workload.slug == slug)
+
+    @property
+    def headline(self) -> tuple[Table, ...]:
+        """Those that the verdict rests on: what most applications do most of the time."""
+        return tuple(table for table in self.tables if _is_headline(table))
+
+    @property
+    def further(self) -> tuple[Table, ...]:
+        """The others: they answer questions of their own, and no verdict rests on them."""
+        return tuple(table for table in self.tables if not _is_headline(table))
+
+
+def _is_headline(table: Table) -> bool:
+    asked = _HEADLINE.get(table.workload.slug)
+    return asked is not None and all(table.parameters.get(name) == value for name, value in asked.items())
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
@@ -277,14 +306,19 @@ def _table(
 
 def _deciding(latency_kind: str, rows: list[Row]) -> tuple[Metric, ...]:
     """What a verdict rests on. Closed loop: throughput, its latency being only a service time. Fixed
-    rate: the tail of the latency; where the server pushes as well, what that load costs besides.
+    rate: the tail of the latency, in rooms that of the last member too; where the server pushes as well, what that load
+    costs besides. Connecting: how fast and how dear. Recovery: how soon.
     """
     contenders = [row for row in rows if row.status == "valid" and not row.framework.is_reference]
     shared = set.intersection(*(set(row.figures) for row in contenders)) if contenders else set()
-    if latency_kind == "service_time":
-        chosen = [METRICS.get("messages_per_s")]
+    if "connections_per_s" in shared:
+        chosen: list[Metric | None] = [METRICS["connections_per_s"], METRICS["memory_per_connection_kb"]]
+    elif "restart_s" in shared:
+        chosen = [tail_of("back", shared)]
+    elif latency_kind == "service_time":
+        chosen = [METRICS["messages_per_s"]]
     else:
-        chosen = [tail_of("latency", shared)]
+        chosen = [tail_of("latency", shared), tail_of("last_delivery", shared)]
         pushed = tail_of("push_lateness", shared)
         if pushed is not None:
             chosen += [pushed, METRICS["cpu_percent"], METRICS["pss_mean_mb"]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from generator.comparison.metrics import Metric
-from generator.comparison.tables import Comparison, Row, Table
+from generator.comparison.tables import Row, Table
 from generator.statistics import Ratio, differing, paired_ratio
 
 Outcome = Literal["better", "worse", "same", "unknown"]
@@ -100,11 +100,11 @@ class Leader:
     rows: tuple[Row, ...]
 
 
-def pair_verdict(comparison: Comparison, first: str, second: str) -> PairVerdict:
-    """Compare two frameworks on every deciding figure, Holm-corrected over these figures."""
+def pair_verdict(tables: Iterable[Table], first: str, second: str) -> PairVerdict:
+    """Compare two frameworks on every deciding figure of these tables, Holm-corrected over these figures."""
     matches = [
         (table, metric, _best(table, metric, first), _best(table, metric, second))
-        for table in comparison.tables
+        for table in tables
         for metric in table.deciding
     ]
     ratios = {
@@ -145,10 +145,10 @@ def overall(outcomes: Iterable[Outcome]) -> PairOutcome:
     return next((outcome for outcome in decided if outcome in seen), "unknown")
 
 
-def leaders(comparison: Comparison, competing: Collection[str]) -> tuple[Leader, ...]:
+def leaders(tables: Iterable[Table], competing: Collection[str]) -> tuple[Leader, ...]:
     """Per deciding figure the best variant of the competing frameworks, and every variant tied with it."""
     found = []
-    for whole in comparison.tables:
+    for whole in tables:
         table = whole.only(competing)
         for metric in table.deciding:
             rows = [row for row in table.valid_rows if 0 in row.figures[metric.key].groups]

@@ -30,6 +30,7 @@ from generator.comparison import (
     Row,
     Table,
     capacities,
+    columns_of,
     compare,
     decide,
     leaders,
@@ -44,9 +45,18 @@ from runners.record import FrameworkDocument, InvalidError
 
 _COLUMNS = (
     "messages_per_s",
+    "connections_per_s",
+    "connect_p50",
+    "connect_p99",
+    "memory_per_connection_kb",
+    "restart_s",
+    "back_p50",
+    "back_max",
     "latency_p50",
     "latency_p99",
     "latency_p999",
+    "last_delivery_p50",
+    "last_delivery_p99",
     "push_lateness_p50",
     "push_lateness_p99",
     "cpu_us_per_message",
@@ -196,7 +206,7 @@ class _Maker:
             rounds=max(table.run.document.rounds for table in comparison.tables)
             if comparison and comparison.tables
             else 0,
-            leaders=leaders(comparison, self._competing) if comparison else (),
+            leaders=leaders(comparison.headline, self._competing) if comparison else (),
             chart=chart,
             workloads=comparison.workloads if comparison else (),
             frameworks=[framework for framework in self._frameworks.values() if not framework.is_reference],
@@ -231,7 +241,7 @@ class _Maker:
                     "performance.html",
                     dimension=dimension,
                     leading=self._leading(),
-                    leaders=leaders(comparison, self._competing),
+                    leaders=leaders(comparison.headline, self._competing),
                     aside=self._aside(),
                     runs=comparison.runs,
                     competitors=len(comparison.frameworks),
@@ -240,10 +250,13 @@ class _Maker:
             ),
             rule,
         ]
-        for table in comparison.tables:
+        for table in comparison.headline:
             sections += _table_sections(render, table, charts=_deciding_charts(table))
-        for searched in self._capacities:
-            sections.append(_capacity_section(render, searched, charts=_present(range_chart(searched))))
+        if comparison.further or self._capacities:
+            further = leaders(comparison.further, self._competing)
+            workloads = [workload for workload in comparison.workloads if workload.slug in self._further()]
+            html = render.html("further.html", leaders=further, workloads=workloads)
+            sections.append(Section("Further questions", "further", html=html))
         sections.append(
             Section(
                 "Every pair",
@@ -293,6 +306,11 @@ class _Maker:
                     both = searched.only({framework.slug, *self._references()})
                     sections.append(_capacity_section(render, both))
             sections += _flames(render, framework)
+            cannot = framework.document.framework.cannot
+            if cannot:
+                titles = {workload.slug: workload.title for workload in self._comparison.workloads}
+                html = render.html("cannot.html", cannot=cannot, titles=titles)
+                sections.append(Section("What it cannot be asked", "cannot", html=html))
             pairs = [verdict for key, verdict in self._verdicts.items() if framework.slug in key]
             if pairs:
                 sections.append(
@@ -327,9 +345,20 @@ class _Maker:
         workload = next(item for item in self._comparison.workloads if item.slug == slug)
         tables = self._tables_of()[slug]
         answering = [run for run in self._comparison.runs if any(table.run is run for table in tables)]
-        sections = [
-            Section(None, None, html=render.html("workload.html", workload=workload, tables=tables, runs=answering))
+        cannot = [
+            (framework, reason)
+            for framework in self._frameworks.values()
+            if framework.document and (reason := framework.document.framework.cannot.get(slug))
         ]
+        html = render.html(
+            "workload.html",
+            workload=workload,
+            tables=tables,
+            runs=answering,
+            cannot=cannot,
+            leaders=leaders(self._comparison.of_workload(slug), self._competing),
+        )
+        sections = [Section(None, None, html=html)]
         for searched in (table for table in self._capacities if table.workload.slug == slug):
             charts = _present(range_chart(searched))
             sections.append(_capacity_section(render, searched, charts=charts, within_workload=True))
@@ -365,7 +394,11 @@ class _Maker:
                 ),
             ),
         ]
-        for table in self._comparison.tables:
+        further = pair_verdict(self._comparison.further, verdict.first, verdict.second)
+        if further.decisions:
+            html = render.html("pair_further.html", verdict=further, both=both)
+            sections.append(Section("Further questions", "further", html=html))
+        for table in self._comparison.headline:
             narrowed = table.only({verdict.first, verdict.second})
             if narrowed.rows:
                 sections += _table_sections(
@@ -434,6 +467,11 @@ class _Maker:
             for workload in self._comparison.workloads
         }
 
+    def _further(self) -> set[str]:
+        """The workloads with tables that the verdict does not rest on, searched ones too."""
+        tables = self._comparison.further if self._comparison else ()
+        return {table.workload.slug for table in tables} | {table.workload.slug for table in self._capacities}
+
     def _references(self) -> list[str]:
         return [framework.slug for framework in self._frameworks.values() if framework.is_reference]
 
@@ -478,7 +516,7 @@ def _frameworks(runs: Iterable[Run], sources: Mapping[str, Source]) -> dict[str,
 
 def _verdicts(comparison: Comparison) -> dict[tuple[str, str], PairVerdict]:
     slugs = [facts.slug for facts in comparison.frameworks]
-    return {pair: pair_verdict(comparison, *pair) for pair in combinations(slugs, 2)}
+    return {pair: pair_verdict(comparison.headline, *pair) for pair in combinations(slugs, 2)}
 
 
 def _columns(table: Table) -> list[Any]:
@@ -516,6 +554,7 @@ def _table_sections(
                 "table.html",
                 table=table,
                 columns=_columns(table),
+                extras=columns_of(table),
                 charts=list(charts),
                 more=list(more),
                 shows_reasons=shows_reasons,
@@ -569,7 +608,7 @@ def _present(*charts: Chart | None) -> list[Chart]:
 def _deciding_charts(table: Table) -> list[Chart]:
     charts: list[Chart | None] = []
     for metric in table.deciding:
-        if metric.key.startswith(("latency", "push_lateness")):
+        if metric.key.startswith(("latency", "last_delivery", "push_lateness")):
             charts.append(latency_chart(table, metric.key.rsplit("_", 1)[0]))
         else:
             charts.append(metric_chart(table, metric))

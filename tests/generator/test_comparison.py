@@ -58,7 +58,7 @@ def test_variants_that_cannot_be_told_apart_share_a_group(comparison: Comparison
 
 
 def test_what_does_not_compete_leads_nowhere(comparison: Comparison) -> None:
-    found = leaders(comparison, ["fastapi", "django-channels"])
+    found = leaders(comparison.tables, ["fastapi", "django-channels"])
     assert {row.framework.slug for leader in found for row in leader.rows} <= {"fastapi", "django-channels"}
 
 
@@ -70,16 +70,16 @@ def test_narrowing_keeps_ratios_and_makes_groups_anew(comparison: Comparison) ->
 
 
 def test_verdicts_follow_the_rule(comparison: Comparison) -> None:
-    clear = pair_verdict(comparison, "fastapi", "flask-socketio")
+    clear = pair_verdict(comparison.tables, "fastapi", "flask-socketio")
     assert (clear.outcome, clear.winner) == ("better", "fastapi")
-    assert pair_verdict(comparison, "flask-socketio", "fastapi").winner == "fastapi"
-    mixed = pair_verdict(comparison, "fastapi", "websockets")
+    assert pair_verdict(comparison.tables, "flask-socketio", "fastapi").winner == "fastapi"
+    mixed = pair_verdict(comparison.tables, "fastapi", "websockets")
     assert (mixed.outcome, mixed.winner) == ("mixed", None)
     assert undominated([clear, mixed]) == ("fastapi", "websockets")
 
 
 def test_the_reference_leads_nothing(comparison: Comparison) -> None:
-    found = leaders(comparison, [facts.slug for facts in comparison.frameworks])
+    found = leaders(comparison.tables, [facts.slug for facts in comparison.frameworks])
     assert len(found) == 6
     assert not any(row.framework.is_reference for leader in found for row in leader.rows)
 

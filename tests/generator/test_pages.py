@@ -90,7 +90,7 @@ def test_dimensions_without_evidence_have_no_verdict(small: Dataset) -> None:
 def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
     pages = {page.path: page.text() for page in make_site(searched, SOURCES).pages}
     for path in (
-        "performance.md",
+        "workloads/capacity.md",
         "frameworks/fastapi.md",
         "compare/fastapi-vs-flask-socketio.md",
         "runs/2026-11-20--2026-11-20-a1b2c3.md",
@@ -98,7 +98,8 @@ def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
         assert "{#capacity-rate}" in pages[path], path
         assert "{#capacity-users}" in pages[path], path
     assert "<strong>FastAPI</strong> is higher" in pages["compare/fastapi-vs-flask-socketio.md"]
-    assert 'id="chart-capacity-rate-range"' in pages["performance.md"]
+    assert 'id="chart-capacity-rate-range"' in pages["workloads/capacity.md"]
+    assert 'href="workloads/capacity.html"' in pages["performance.md"]
     assert "highest rate, 100 connections" in pages["workloads/index.md"]
     assert "the yardstick" in pages["frameworks/fastapi.md"].partition("{#capacity-rate}")[2]
     told = pages["runs/2026-11-20--2026-11-20-a1b2c3.md"]
