@@ -1,20 +1,20 @@
-"""A run: cells planned, rounds shuffled, each measurement saved as soon as it is made."""
+"""A run: a plan executed, each measurement saved as soon as it is made."""
 
 from __future__ import annotations
 
 import datetime as dt
 import platform
-import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import chain, groupby
 from pathlib import Path
 from typing import Protocol
 
-from runners import broker, catalog, environment, machine, measure, revision, workloads
+from runners import broker, environment, machine, measure, revision, workloads
 from runners.catalog import Framework
+from runners.host import Hosts
 from runners.measure import Cell, Conditions, Outcome
+from runners.planning import Plan, question
 from runners.record import (
     BrokerFacts,
     Distribution,
@@ -22,7 +22,6 @@ from runners.record import (
     FrameworkFacts,
     Histogram,
     Measurement,
-    NothingToDoError,
     Origin,
     RtsiteError,
     RunDocument,
@@ -34,7 +33,6 @@ from runners.record import (
     save,
 )
 from runners.record import Cell as CellRecord
-from runners.workloads import Profile, Workload
 
 _GENERATOR_PACKAGES = ("hdrhistogram", "numba", "numpy", "websockets")
 _SAME = (
@@ -48,8 +46,6 @@ _SAME = (
     "reference",
 )
 """What must not have changed for a run to be continued."""
-OVERHEAD_S = 2.0
-"""A measurement's time beside warm-up and window, before any was seen: start, readiness, drain, stop."""
 
 
 class ResumeError(RtsiteError):
@@ -58,36 +54,6 @@ class ResumeError(RtsiteError):
 
 class SaveError(RtsiteError):
     """A result could not be written."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which cells are measured, and per round in which order (indexes into ``cells``)."""
-
-    cells: tuple[Cell, ...]
-    order: tuple[tuple[int, ...], ...]
-    profile: Profile
-    seed: int
-
-    @property
-    def measurements(self) -> int:
-        return sum(map(len, self.order))
-
-    def expected_s(self, after: int = 0) -> float:
-        """How long it takes from the measurement with this number on, environments not included."""
-        cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
-        return sum(self.profile.expected_s(case, OVERHEAD_S) for case in cases[after:])
-
-    def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
-        """A round's cells in order, those that are measured together as one group."""
-        return [tuple(group) for _, group in groupby(turn, key=lambda index: _togetherness(self.cells[index], index))]
-
-
-def _togetherness(cell: Cell, index: int) -> Hashable:
-    """Equal for the cells that are measured together."""
-    if not cell.case.slice_s:
-        return index
-    return cell_key("", "", cell.workload.slug, cell.case.parameters)
 
 
 class Observer(Protocol):
@@ -113,42 +79,6 @@ class Summary:
         self.measurements += 1
         self.failed += measurement.failure is not None
         self.invalid += measurement.failure is None and not measurement.valid
-
-
-def plan(frameworks: Sequence[Framework], asked: Sequence[Workload], profile: Profile, seed: int) -> Plan:
-    """All cells of the frameworks under the workloads, shuffled anew in each round by the seed.
-
-    Shuffling keeps a slow drift of the machine from always meeting the same cell; cells that are measured together
-    stay together. Raises `NothingToDoError` where no framework implements any of the workloads.
-    """
-    cells = tuple(
-        Cell(framework, variant, workload, case)
-        for framework in frameworks
-        for variant in framework.variants
-        for workload in asked
-        for case in workloads.cases_for(workload, framework.workloads)
-    )
-    if not cells:
-        raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
-    shuffler = random.Random(seed)
-    order = []
-    for number in range(1, profile.rounds + 1):
-        groups: dict[Hashable, list[int]] = {}
-        for index, cell in enumerate(cells):
-            if number <= profile.rounds_of(cell.case):
-                groups.setdefault(_togetherness(cell, index), []).append(index)
-        turn = list(groups.values())
-        shuffler.shuffle(turn)
-        for group in turn:
-            shuffler.shuffle(group)
-        order.append(tuple(chain.from_iterable(turn)))
-    return Plan(cells, tuple(order), profile, seed)
-
-
-def with_reference(chosen: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:
-    """The chosen frameworks and the reference, which is measured in every round of every run."""
-    present = {framework.slug for framework in chosen}
-    return [*chosen, *(framework for framework in known if framework.reference and framework.slug not in present)]
 
 
 @dataclass
@@ -179,6 +109,7 @@ class _CellBook:
         distributions = {
             "latency": record.latency,
             "latency_from_send": record.latency_from_send,
+            "last_delivery": record.last_delivery,
             "push_lateness": record.push_lateness,
         }
         self.merged = {name: Histogram.decode(known.histogram) for name, known in distributions.items() if known}
@@ -198,6 +129,7 @@ class _CellBook:
             measurements=self.measurements,
             latency=distributions.get("latency"),
             latency_from_send=distributions.get("latency_from_send"),
+            last_delivery=distributions.get("last_delivery"),
             push_lateness=distributions.get("push_lateness"),
             timeline=self.timeline,
         )
@@ -277,18 +209,19 @@ class Run:
         done = self.summary.measurements
         try:
             for number, turn in enumerate(self.plan.order, start=1):
-                for group in self.plan.groups(turn):
-                    left = [index for index in group if not self._books[index].has(number)]
-                    if not left:
-                        continue
-                    cells = [self.plan.cells[index] for index in left]
-                    observer.measuring(cells, number, done, self.plan)
-                    outcomes = self._measure(self._with_company(left, group), number, turn)
-                    for index in left:
-                        self._enter(index, outcomes[index])
-                    for index, cell in zip(left, cells, strict=True):
-                        done += 1
-                        observer.measured(cell, outcomes[index].measurement, done, self.plan)
+                with Hosts(shared=self.plan.profile.shares_servers) as hosts:
+                    for group in self.plan.groups(turn):
+                        left = [index for index in group if not self._books[index].has(number)]
+                        if not left:
+                            continue
+                        cells = [self.plan.cells[index] for index in left]
+                        observer.measuring(cells, number, done, self.plan)
+                        outcomes = self._measure(self._with_company(left, group), number, turn, hosts)
+                        for index in left:
+                            self._enter(index, outcomes[index])
+                        for index, cell in zip(left, cells, strict=True):
+                            done += 1
+                            observer.measured(cell, outcomes[index].measurement, done, self.plan)
                 self._relate_to_ceiling(number)
         finally:
             machine.confine(sorted(home))
@@ -300,7 +233,7 @@ class Run:
         reference = [index for index in group if self.plan.cells[index].framework.reference]
         return left if len(left) == len(group) else [*left, *(index for index in reference if index not in left)]
 
-    def _measure(self, indexes: Sequence[int], number: int, turn: Sequence[int]) -> dict[int, Outcome]:
+    def _measure(self, indexes: Sequence[int], number: int, turn: Sequence[int], hosts: Hosts) -> dict[int, Outcome]:
         """Measure these cells of the plan in this round."""
         cells = [self.plan.cells[index] for index in indexes]
         cores = measure.cores_for(cells[0].case, self._cores)
@@ -309,7 +242,7 @@ class Run:
             Conditions(self.plan.profile, cores, number, turn.index(index), self.plan.seed + 1000 * number + index)
             for index in indexes
         ]
-        return dict(zip(indexes, measure.measure(cells, conditions), strict=True))
+        return dict(zip(indexes, measure.measure(cells, conditions, hosts), strict=True))
 
     def _prepare(self, observer: Observer) -> None:
         """Make the environments before anything is timed; what cannot be made fails again when measured."""
@@ -355,9 +288,9 @@ class Run:
             if cell.framework.reference and cell.case.mode == "closed":
                 last = book.measurements[-1]
                 if last.round == round_number and last.messages_per_s:
-                    ceilings[cell.workload.slug] = last.messages_per_s
+                    ceilings[question(cell)] = last.messages_per_s
         for cell, book in zip(self.plan.cells, self._books, strict=True):
-            ceiling = ceilings.get(cell.workload.slug)
+            ceiling = ceilings.get(question(cell))
             if ceiling and cell.case.mode == "closed":
                 book.measurements[-1] = measure.with_share_of_ceiling(book.measurements[-1], ceiling)
         for framework in {cell.framework.slug: cell.framework for cell in self.plan.cells}.values():
@@ -378,6 +311,7 @@ class Run:
                 interface=framework.interface,
                 package=framework.package,
                 is_reference=framework.reference,
+                cannot=framework.cannot,
                 app_sha256=framework.app_sha256,
                 sources=framework.sources,
             ),
@@ -469,9 +403,3 @@ def _fresh_folder(parent: Path, started: str) -> tuple[str, Path]:
             ) from error
         else:
             return name, parent / name
-
-
-def choose(wanted: Sequence[str]) -> list[Framework]:
-    """The frameworks to measure by name or path, and the reference."""
-    known = catalog.discover()
-    return with_reference(catalog.choose(wanted, known), known)

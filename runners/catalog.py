@@ -40,9 +40,18 @@ class Variant(_Described):
     broker: Literal["none", "redis"] = "none"
     transports: list[Slug]
     tuning: Literal["defaults", "parity"] = "defaults"
+    serializer: Literal["json", "msgpack"] = "json"
+    """Of Socket.IO's packets."""
     extra: Slug | None = None
     """The group of optional dependencies that its environment has besides the folder's own."""
     quickstart: bool = False
+    workloads: list[Slug] | None = None
+    """Those it is measured under, where these are not all that the framework implements."""
+
+    @property
+    def scales(self) -> bool:
+        """Whether it can be served by several processes that reach each other's clients."""
+        return self.broker != "none" and any("{workers}" in word for word in self.command)
 
     def requirements_name(self) -> str:
         return f"requirements-{self.extra}.txt" if self.extra else "requirements.txt"
@@ -65,6 +74,8 @@ class _Description(_Described):
     protocol: Literal["websocket", "socket.io"]
     interface: Text
     workloads: list[Slug]
+    cannot: dict[Slug, Text] = {}
+    """Workloads that it cannot be asked, and why."""
     reference: bool = False
     role: Literal["framework", "library"] = "framework"
     """A library is measured and shown, but does not compete to be the answer."""

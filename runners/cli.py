@@ -24,18 +24,19 @@ from runners import (
     capacity,
     catalog,
     console,
-    environment,
     load,
     machine,
+    planning,
     process,
-    server,
+    scaffold,
     workloads,
 )
-from runners.campaign import Plan
 from runners.catalog import Framework
 from runners.console import print_json, print_table, say
 from runners.flame import record_missing
+from runners.host import Host, StageError
 from runners.measure import Cell
+from runners.planning import Plan
 from runners.record import (
     FLAME_SUFFIX,
     Flame,
@@ -60,6 +61,8 @@ app = typer.Typer(
 )
 list_app = typer.Typer(help="List what there is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(list_app, name="list")
+new_app = typer.Typer(help="Begin something new.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(new_app, name="new")
 
 RESULTS = catalog.ROOT / "results"
 
@@ -194,6 +197,25 @@ def list_runs(results: ResultsOption = RESULTS, as_json: JsonOption = False) -> 
     )
 
 
+@new_app.command("framework")
+def new_framework(
+    name: Annotated[str, typer.Argument(help="Of the folder, and of the framework until you give it a title.")],
+    like: Annotated[str, typer.Option(help="The framework whose folder it begins as a copy of.")] = "starlette",
+    folder: Annotated[
+        Path, typer.Option(help="Where to put it.", show_default="runners/frameworks")
+    ] = catalog.FRAMEWORKS,
+) -> None:
+    """Make a framework's folder that passes `rtsite check` as it stands, for you to change.
+
+    Example: rtsite new framework my-framework --like flask-socketio
+    """
+    (model,) = catalog.choose([like])
+    made = scaffold.make(name, model, folder)
+    named = name if folder == catalog.FRAMEWORKS else made
+    say(f"{made}: made. Put your framework into app.py, pyproject.toml and test_app.py, lock its packages, then:")
+    typer.echo(f"rtsite check {named}")
+
+
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine has and lacks for measuring, and the cure.
@@ -290,37 +312,18 @@ def check(
 
 
 def _check_variant(framework: Framework, variant: catalog.Variant) -> list[tuple[str, bool, str]]:
-    redis = running = None
-    try:
-        with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
-            logs = Path(folder)
-            try:
-                installed = environment.prepare(framework, variant)
-                if variant.broker == "redis":
-                    redis = broker.start(broker.find(), cpus=(), logs=logs)
-                running = server.start(
-                    framework,
-                    variant,
-                    installed,
-                    cpus=(),
-                    workers=1,
-                    redis_url=redis.url if redis else None,
-                    logs=logs,
-                )
-                running.wait_until_listening()
-                checks = [(one.name, one.ok, one.detail) for one in running.check()]
-                graceful = running.stop()
-                detail = "ended when asked to" if graceful else f"did not end within {process.GRACE_S:g} s of SIGTERM"
-                return [*checks, ("stop", graceful, detail)]
-            except RtsiteError as error:
-                tail = running.child.last_lines(3) if running else []
-                return [("start", False, " | ".join([str(error), *tail]))]
-            finally:
-                if running is not None:
-                    running.stop()
-    finally:
-        if redis is not None:
-            redis.stop()
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
+        host = Host(framework, variant, cpus=(), workers=1, logs=Path(logs))
+        try:
+            host.start(checks=())
+            checks = [(one.name, one.ok, one.detail) for one in host.server.check()]
+            graceful = host.server.stop()
+            detail = "ended when asked to" if graceful else f"did not end within {process.GRACE_S:g} s of SIGTERM"
+            return [*checks, ("stop", graceful, detail)]
+        except StageError as error:
+            return [("start", False, " | ".join([str(error), *error.failure.log[-3:]]))]
+        finally:
+            host.stop()
 
 
 @app.command()
@@ -341,6 +344,9 @@ def run(
         bool,
         typer.Option("--flame", help="Then record, in a pass of its own, where each server spends its time."),
     ] = False,
+    only_plan: Annotated[
+        bool, typer.Option("--plan", help="Measure nothing: print what would be, and how long it takes.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure, and write the results.
@@ -350,6 +356,8 @@ def run(
     if campaign_id is not None and not catalog.is_identifier(campaign_id):
         raise UsageError(f"{campaign_id!r} is no campaign name: letters, digits, dots, dashes and underscores only")
     if resume is not None:
+        if only_plan:
+            raise UsageError("--plan tells what a new run would be; a run to be resumed has its plan in its run.yml")
         if workload or rounds is not None or seed is not None or campaign_id is not None:
             raise UsageError("--resume takes workloads, rounds, seed and campaign from the run itself; leave them out")
         known = {known.slug: known for known in [*catalog.discover(), *catalog.choose(framework or [])]}
@@ -358,12 +366,16 @@ def run(
         else:
             summary = measure_and_report(lambda: campaign.Run.resume(resume, list(known.values())))
     else:
-        planned = campaign.plan(
-            campaign.choose(framework or []),
-            workloads.choose(workload or []),
-            workloads.with_rounds(workloads.choose_profile(profile), rounds=rounds),
+        chosen = workloads.with_rounds(workloads.choose_profile(profile), rounds=rounds)
+        planned = planning.plan(
+            planning.choose(framework or []),
+            workloads.choose(workload or [], chosen),
+            chosen,
             random.randrange(2**31) if seed is None else seed,
         )
+        if only_plan:
+            _print_plan(planned, as_json=as_json)
+            return
         known = {cell.framework.slug: cell.framework for cell in planned.cells}
         summary = measure_and_report(lambda: campaign.Run.begin(planned, results, campaign_id))
     flames = _record_flames(summary.path, list(known.values())) if flame else []
@@ -382,13 +394,62 @@ def run(
         raise RtsiteError("every measurement failed; the reasons stand in the result files")
 
 
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    parts = plan.parts()
+    lots = planning.jobs(parts)
+    if as_json:
+        print_json(
+            {
+                "profile": plan.profile.slug,
+                "rounds": plan.profile.rounds,
+                "measurements": plan.measurements,
+                "expected_s": round(plan.expected_s()),
+                "load_s": round(sum(part.load_s for part in parts)),
+                "parts": [
+                    {
+                        "workload": part.name,
+                        "variants": part.variants,
+                        "measurements": part.measurements,
+                        "expected_s": round(part.expected_s),
+                        "load_s": round(part.load_s),
+                    }
+                    for part in parts
+                ],
+                "jobs": [[part.name for part in lot] for lot in lots],
+            }
+        )
+        return
+    numbers = {part.name: number for number, lot in enumerate(lots, start=1) for part in lot}
+    print_table(
+        ["part", "variants", "measurements", "minutes", "under load", "job"],
+        [
+            [
+                part.name,
+                str(part.variants),
+                str(part.measurements),
+                f"{part.expected_s / 60:.0f}",
+                f"{100 * part.load_s / part.expected_s:.0f} %",
+                str(numbers[part.name]),
+            ]
+            for part in parts
+        ],
+    )
+    hours = planning.JOB_S / 3600
+    say(
+        f"{plan.measurements} measurements of {len(plan.cells)} cells in {plan.profile.rounds} rounds, about"
+        f" {plan.expected_s() / 60:.0f} min; {len(lots)} jobs of at most {hours:g} hours, each by --workload PART"
+    )
+
+
 def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
     """Execute a run with progress on stderr; Ctrl-C or SIGTERM ends it with everything so far on disk."""
     with machine.claimed("rtsite run"):
         execution = make()
         plan = execution.plan
         left = plan.measurements - execution.summary.measurements
-        minutes = plan.expected_s(after=execution.summary.measurements) / 60
+        before = execution.summary.measurements
+        minutes = plan.expected_s(after=before) / 60
+        started = time.monotonic()
         say(f"{left} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {execution.path}")
         try:
             with _terminated_like_interrupted(), _Display(plan) as display:
@@ -396,7 +457,10 @@ def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
         except KeyboardInterrupt:
             say(f"Interrupted; `rtsite run --resume {execution.path}` goes on from here")
             raise
+    took_s = time.monotonic() - started
     say(f"{summary.measurements} measurements, {summary.failed} failed, {summary.invalid} invalid: {summary.path}")
+    if not summary.failed:
+        say(f"{took_s / 60:.0f} min, {100 * plan.load_s(after=before) / took_s:.0f} % of it under load")
     return summary
 
 
@@ -495,17 +559,18 @@ class _Display:
 
 
 def _name(cell: Cell) -> str:
-    kind = cell.case.parameters.get("search", cell.case.mode)
-    mode = f" {kind}" if len(cell.workload.cases) > 1 else ""
-    return f"{cell.framework.slug}/{cell.variant.slug} {cell.workload.slug}{mode}"
+    return f"{cell.framework.slug}/{cell.variant.slug} {_question(cell)}"
+
+
+def _question(cell: Cell) -> str:
+    return f"{cell.workload.slug} {cell.case.kind}" if len(cell.workload.cases) > 1 else cell.workload.slug
 
 
 def _names(cells: Sequence[Cell]) -> str:
     """The cell, or what the cells that are measured together have in common."""
     if len(cells) == 1:
         return _name(cells[0])
-    mode = f" {cells[0].case.mode}" if len(cells[0].workload.cases) > 1 else ""
-    return f"{len(cells)} servers in turn, {cells[0].workload.slug}{mode}"
+    return f"{len(cells)} servers in turn, {_question(cells[0])}"
 
 
 def _outcome(measurement: Measurement) -> str:
@@ -513,8 +578,17 @@ def _outcome(measurement: Measurement) -> str:
         return f"FAILED at {measurement.failure.stage}: {measurement.failure.reason[:200]}"
     if measurement.capacity is not None:
         return capacity.describe(measurement.capacity)
+    if (connecting := measurement.connecting) is not None:
+        return f"{connecting.connections_per_s:,.0f} clients/s, {connecting.memory_per_connection_kb:.0f} kB each"
+    if (recovery := measurement.recovery) is not None:
+        lost = recovery.lost + recovery.unsent
+        back = recovery.back_ms.max
+        told = "nobody back" if back is None else f"all back after {back / 1000:.2f} s"
+        return f"restarted in {recovery.restart_s:.2f} s, {told}, {lost} messages lost"
     latency = measurement.latency_ms
-    parts = [f"{measurement.messages_per_s:,.0f} msg/s"]
+    parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
+    if measurement.pushes_per_s:
+        parts.append(f"{measurement.pushes_per_s:,.0f} pushes/s")
     if latency is not None and latency.p50 is not None:
         parts.append(f"p50 {latency.p50:.3g} ms")
     if latency is not None and latency.p99 is not None:

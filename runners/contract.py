@@ -37,7 +37,9 @@ CHECKS = (
     "room",
     "dashboard-answer",
     "dashboard-push",
+    "events",
     "close",
+    "crowd",
     "bad-message",
 )
 READINESS = frozenset({"health", "echo-text"})
@@ -47,6 +49,8 @@ ECHO_SIZES = (1, 64, 4096, 200_000)
 """Bytes or characters; the last is larger than a socket buffer usually takes at once."""
 PUSH_PERIOD_S = (0.5, 1.6)
 """What may lie between two pushes, for a beat of 1 s seen from a busy machine."""
+CROWD = 120
+"""Viewers that come at once: more than the hundred that pools and limits are often set to."""
 QUIET_S = 0.2
 """How long an inbox must stay empty to count as empty: a local broadcast takes a few milliseconds."""
 GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "[]", b"\x00\xff\xfe")
@@ -73,11 +77,13 @@ async def check_contract(
     *,
     only: Collection[str] | None = None,
     transports: Sequence[str] = ("websocket",),
+    serializer: str = "json",
     timeout_s: float = 5.0,
 ) -> list[Check]:
     """Ask the app at ``base_url`` (``http://127.0.0.1:8001``) for each promise, in about three seconds.
 
-    ``only`` chooses among `CHECKS`; ``transports`` are those of Socket.IO: the echo must work over each.
+    ``only`` chooses among `CHECKS`; the echo must work over each of Socket.IO's ``transports``. Where ``sse`` is one,
+    ``events`` is asked. ``serializer``: of Socket.IO's packets, "json" or "msgpack".
     No single wait is longer than ``timeout_s``. Whatever goes wrong is a failed check, except
     cancellation. Raises `ValueError` for a name that is no check.
     """
@@ -85,8 +91,12 @@ async def check_contract(
     if unknown := chosen.difference(CHECKS):
         raise ValueError(f"no such check: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
     app: _App = (
-        _WebSocketApp(base_url, timeout_s) if protocol == "websocket" else _SocketIoApp(base_url, timeout_s, transports)
+        _WebSocketApp(base_url, timeout_s)
+        if protocol == "websocket"
+        else _SocketIoApp(base_url, timeout_s, [one for one in transports if one != "sse"], serializer)
     )
+    if "sse" not in transports:
+        chosen.discard("events")
     questions: dict[str, Callable[[_App], Awaitable[str]]] = {
         "health": _health,
         "echo-text": _echo_text,
@@ -94,11 +104,14 @@ async def check_contract(
         "room": _room,
         "dashboard-answer": _dashboard_answer,
         "dashboard-push": _dashboard_push,
+        "events": _events,
         "close": _close,
     }
     checks = await asyncio.gather(
         *(_judge(name, partial(question, app)) for name, question in questions.items() if name in chosen)
     )
+    if "crowd" in chosen:  # alone, because so many would delay the others
+        checks.append(await _judge("crowd", partial(_crowd, app)))
     if "bad-message" in chosen:  # after the others, because what it breaks would fail them too
         pushes = all(check.ok for check in checks if check.name == "dashboard-push")
         checks.append(await _judge("bad-message", partial(_bad_message, app, expect_push=pushes)))
@@ -254,6 +267,47 @@ async def _watch(app: _App, viewer: _Viewer, panel: str) -> float:
     if after != before + 1:
         raise _BrokenError(f"expected the snapshot after number {before} to be {before + 1}, got {after}")
     return apart_s
+
+
+async def _events(app: _App) -> str:
+    """Two snapshots of the event stream; each is one line of data."""
+    beats: list[_Beat] = []
+    async with aiohttp.ClientSession() as session, session.get(f"{app.base_url}/events") as response:
+        if response.status != HTTPStatus.OK or response.content_type != "text/event-stream":
+            raise _BrokenError(
+                f"expected an event stream from GET /events, got status {response.status}, {response.content_type}"
+            )
+        while len(beats) < 2:
+            line = await _within(app.timeout_s, response.content.readline(), "a snapshot in the event stream")
+            if not line:
+                raise _BrokenError("expected the event stream to go on, but it ended")
+            if line.startswith(b"data:"):
+                beats.append(_Beat(asyncio.get_running_loop().time(), _parsed(line[5:].strip())))
+    for _, snapshot in beats:
+        kept = isinstance(snapshot, dict) and isinstance(snapshot.get("panels"), dict)
+        if not kept or snapshot.get("type") != "snapshot" or not isinstance(snapshot.get("seq"), int):
+            raise _BrokenError(
+                f'expected {{"type": "snapshot", "seq": a number, "panels": {{}}}}, got {_shown_json(snapshot)}'
+            )
+    first, second = beats
+    if second.snapshot["seq"] != first.snapshot["seq"] + 1:
+        raise _BrokenError(f"expected the snapshot after {first.snapshot['seq']}, got {second.snapshot['seq']}")
+    return f"expected snapshots in the event stream, got two {second.at_s - first.at_s:.2f} s apart"
+
+
+async def _crowd(app: _App) -> str:
+    """Many viewers come at the same moment, each is answered, and all go at once."""
+
+    async def visit() -> None:
+        async with app.viewer() as viewer:
+            await _update(app, viewer, f"contract-{_token()}", 1.0)
+
+    visits = await asyncio.gather(*(visit() for _ in range(CROWD)), return_exceptions=True)
+    if failures := [visit for visit in visits if isinstance(visit, BaseException)]:
+        raise _BrokenError(
+            f"expected {CROWD} viewers at once to be answered, got {len(failures)} who were not: {failures[0]}"
+        )
+    return f"expected {CROWD} viewers at once to be answered, and all were"
 
 
 async def _close(app: _App) -> str:
@@ -436,15 +490,16 @@ class _SocketIoApp:
 
     answer_frame: ClassVar[Json] = {}
 
-    def __init__(self, base_url: str, timeout_s: float, transports: Sequence[str]) -> None:
+    def __init__(self, base_url: str, timeout_s: float, transports: Sequence[str], serializer: str) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
         self.transports = transports
+        self._serializer = "default" if serializer == "json" else serializer
 
     @asynccontextmanager
     async def _connect(self, transport: str | None = None) -> AsyncIterator[_SocketIoPeer]:
         async with aiohttp.ClientSession(middlewares=(_read_whole,)) as session:
-            client = socketio.AsyncClient(reconnection=False, http_session=session)
+            client = socketio.AsyncClient(reconnection=False, http_session=session, serializer=self._serializer)
             peer = _SocketIoPeer(client)
             opening = client.connect(self.base_url, transports=[transport or self.transports[0]])
             try:

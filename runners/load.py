@@ -14,12 +14,27 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from runners.loadgen.job import MIN_PAYLOAD_BYTES, Arrivals, Brief, Job, Ledger, Protocol, Sample
+from runners.loadgen.histogram import encode, of
+from runners.loadgen.job import (
+    MIN_PAYLOAD_BYTES,
+    Arrivals,
+    Brief,
+    Connected,
+    Exchange,
+    Heard,
+    Job,
+    Ledger,
+    Protocol,
+    Recovered,
+    Sample,
+    Serializer,
+)
 from runners.record import Histogram, Percentiles, RtsiteError
 from runners.workloads import Case, Profile, Workload
 
@@ -80,6 +95,17 @@ class LoadResult:
 
 
 @dataclass(frozen=True)
+class RecoveryResult:
+    """What clients went through when their server died. Histograms in nanoseconds."""
+
+    noticed: Histogram
+    back: Histogram
+    lost: int
+    unsent: int
+    attempts: int
+
+
+@dataclass(frozen=True)
 class WarmUp:
     """How long it took, whether its last two pieces agreed, and the throughput of the last one."""
 
@@ -102,17 +128,38 @@ class Hooks:
     """Told the shards' process ids."""
 
 
-def job_for(workload: Workload, case: Case, *, url: str, protocol: Protocol, profile: Profile, seed: int) -> Job:
-    """The job of one measurement, before it is split over shards. ``url``: ``ws://host:port``."""
+def job_for(
+    workload: Workload,
+    case: Case,
+    *,
+    url: str,
+    protocol: Protocol,
+    serializer: Serializer = "json",
+    profile: Profile,
+    seed: int,
+    connections: int | None = None,
+    first_client: int = 0,
+) -> Job:
+    """The job of one measurement, before it is split over shards. ``url``: ``ws://host:port``.
+
+    ``connections``: a part of the case's, numbered from ``first_client``.
+    """
     return Job(
         url=url + ("/" if protocol == "socket.io" else workload.path),
         protocol=protocol,
+        serializer=serializer,
         exchange=workload.exchange,
         mode=case.mode,
-        connections=case.connections,
+        connections=case.connections if connections is None else connections,
+        first_client=first_client,
+        at_once=case.at_once,
         warmup_s=profile.warmup_s,
         duration_s=profile.duration_s,
         payload_bytes=case.payload_bytes,
+        payload_kind=case.payload_kind,
+        transport=case.transport,
+        under_way=case.under_way,
+        deaf=case.deaf,
         rate_per_s=case.rate_per_s,
         push_period_s=case.push_period_s,
         seed=seed,
@@ -150,9 +197,14 @@ def echo_job(
     )
 
 
+def shards_for(exchange: Exchange, connections: int, cores: int) -> int:
+    """How many shards apply a load; a room has one, which sends every message and sees it arrive everywhere."""
+    return 1 if exchange == "room" else max(1, min(cores, connections))
+
+
 def split(job: Job, shards: int, cpus: Sequence[int]) -> list[Job]:
     """One job per shard: connections and rate shared out, clients numbered apart, one CPU each where given."""
-    shards = max(1, min(shards, job.connections))
+    shards = shards_for(job.exchange, job.connections, shards)
     parts = []
     first = 0
     for index in range(shards):
@@ -162,7 +214,7 @@ def split(job: Job, shards: int, cpus: Sequence[int]) -> list[Job]:
                 job,
                 connections=connections,
                 rate_per_s=job.rate_per_s * connections / job.connections,
-                first_client=first,
+                first_client=job.first_client + first,
                 seed=job.seed + index,
                 cpus=(cpus[index % len(cpus)],) if cpus else (),
             )
@@ -213,12 +265,16 @@ class Load:
         for shard in self._shards:
             shard.stop()
 
-    def connect(self, job: Job) -> None:
-        """Share the job out, and wait until all connections are open. At least one connection per shard."""
+    def connect(self, job: Job) -> list[Connected]:
+        """Share the job out, and wait until all connections are open: how they came up, per shard.
+
+        At least one connection per shard.
+        """
         self._job = job
         for shard, part in zip(self._shards, split(job, self._count, self._cpus), strict=True):
             shard.write(part.to_json())
-        self._gather("connected", job.connect_timeout_s * (1 + job.connections / 32) + _STARTING_S)
+        patience_s = job.connect_timeout_s * (1 + job.connections / job.at_once) + _STARTING_S
+        return [Connected(**event["connected"]) for event in self._gather("connected", patience_s)]
 
     def load(self, seconds: float) -> list[Brief]:
         """Apply one slice of load by all shards at once, and wait until its answers are in."""
@@ -245,6 +301,27 @@ class Load:
             spent_s += piece_s
         self._tell({"do": "forget"})
         return WarmUp(round(spent_s, 6), settled, rate)
+
+    def listen(self, seconds: float) -> list[Heard]:
+        """Have those who did not read do so, for this long at most: what came, per shard."""
+        self._tell({"do": "listen", "seconds": float(seconds)})
+        return [Heard(**event["heard"]) for event in self._gather("heard", seconds)]
+
+    def begin_recovery(self, seconds: float) -> None:
+        """Go on for this long, whatever becomes of the server; `end_recovery` waits for it."""
+        self._tell({"do": "recover", "seconds": float(seconds)})
+        self._recovery_s = seconds
+
+    def end_recovery(self, since_ns: int) -> RecoveryResult:
+        """What the clients went through; times count from this moment of `time.perf_counter_ns`."""
+        samples = [Recovered(**event["recovered"]) for event in self._gather("recovered", self._recovery_s)]
+        return RecoveryResult(
+            noticed=_since(since_ns, [moment for sample in samples for moment in sample.gone_at]),
+            back=_since(since_ns, [moment for sample in samples for moment in sample.back_at]),
+            lost=sum(sample.lost for sample in samples),
+            unsent=sum(sample.unsent for sample in samples),
+            attempts=sum(sample.attempts for sample in samples),
+        )
 
     def finish(self) -> LoadResult:
         """Close the connections and merge what the shards measured."""
@@ -380,6 +457,10 @@ class _Shard:
         for stream in (self._stdin, self._stdout, self._stderr):
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+def _since(start_ns: int, moments: Sequence[int]) -> Histogram:
+    return Histogram.decode(encode(of(array("q", (moment - start_ns for moment in moments)))))
 
 
 def merge(samples: Sequence[Sample]) -> LoadResult:

@@ -56,6 +56,20 @@ def read_memory(pid: int) -> Memory:
     return Memory(pss, uss, rss, threads)
 
 
+def read_spread(pid: int, port: int) -> list[int]:
+    """How many clients each process of a tree serves on this TCP port, the most first; those without any left out."""
+    served = []
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            served.append(
+                sum(
+                    one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port
+                    for one in process.net_connections(kind="tcp")
+                )
+            )
+    return sorted(filter(None, served), reverse=True)
+
+
 def read_others() -> dict[int, int]:
     """CPU nanoseconds of every process of this machine that is neither this one nor descended from it.
 
@@ -111,7 +125,7 @@ class Watch:
         self._began_ns = 0
         self._processes: list[psutil.Process] = []
         self._looked_up_ns = 0
-        self._memory: list[Memory] = []
+        self.memory: list[Memory] = []
 
     def begin(self) -> None:
         """A slice begins."""
@@ -128,7 +142,7 @@ class Watch:
 
     def look(self) -> None:
         """Read the memory; takes milliseconds per process."""
-        self._memory.append(read_memory(self.pid))
+        self.memory.append(read_memory(self.pid))
 
     def total_cpu_s(self) -> float:
         """All CPU seconds of the processes that are there now, whenever they were spent."""
@@ -148,7 +162,7 @@ class Watch:
         """
         if not self._spent_ns:
             return None
-        readings = [reading for reading in self._memory if reading.rss]
+        readings = [reading for reading in self.memory if reading.rss]
         pss = [reading.pss for reading in readings] if alone else []
         return Usage(
             cpu_s=round(self.cpu_s, 6),

@@ -42,6 +42,7 @@ class Server:
     framework: Framework
     variant: Variant
     base_url: str
+    port: int
 
     @property
     def websocket_url(self) -> str:
@@ -77,7 +78,11 @@ class Server:
         """Put the contract's checks to the server over each of its transports."""
         return asyncio.run(
             contract.check_contract(
-                self.base_url, self.framework.protocol, only=checks, transports=self.variant.transports
+                self.base_url,
+                self.framework.protocol,
+                only=checks,
+                transports=self.variant.transports,
+                serializer=self.variant.serializer,
             )
         )
 
@@ -96,12 +101,13 @@ def start(
     redis_url: str | None,
     logs: Path,
     traceable: bool = False,
+    port: int | None = None,
 ) -> Server:
-    """Start a variant's server on a free port of the loopback; raises `InstallError` or `ProcessError`.
+    """Start a variant's server on a port of the loopback; raises `InstallError` or `ProcessError`.
 
-    ``traceable``: a profiler may look into it, see `process.start`.
+    ``traceable``: a profiler may look into it, see `process.start`. ``port``: a free one where none is given.
     """
-    port = process.find_free_port()
+    port = port or process.find_free_port()
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
     variables |= {
@@ -122,4 +128,4 @@ def start(
         log=logs / f"{framework.slug}-{variant.slug}.log",
         traceable=traceable,
     )
-    return Server(child, framework, variant, f"http://{HOST}:{port}")
+    return Server(child, framework, variant, f"http://{HOST}:{port}", port)

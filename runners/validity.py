@@ -51,8 +51,8 @@ def _generator_busy(measurement: Measurement) -> float | None:
 
 
 def _server_idle(measurement: Measurement) -> float | None:
-    """Closed loop: percent of its core that the server and its broker left unused."""
-    if measurement.offered_per_s is not None or measurement.server is None:
+    """Closed loop: percent of a core that the server and its broker left unused."""
+    if measurement.offered_per_s is not None or measurement.messages is None or measurement.server is None:
         return None
     used = measurement.server.cpu_percent + (measurement.broker.cpu_percent if measurement.broker else 0.0)
     return max(0.0, 100 - used)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners import broker, environment, load, machine, process, server
+from runners import load, machine, process
 from runners.catalog import Framework, Variant
 from runners.flame import sampler
 from runners.flame.stacks import count_top, draw, read_stacks, share_by_owner
+from runners.host import Host
 from runners.record import (
     FLAME_SUFFIX,
     Flame,
@@ -215,26 +216,12 @@ def _sample(
 ) -> tuple[str, sampler.Report]:
     """py-spy's recording of the server's process tree alone; raises `RtsiteError`."""
     cpus = cores.server[:1]  # one, even where a core has two, so that sampler and server cannot run at once
-    redis = running = None
+    host = Host(framework, variant, cpus=cpus, workers=case.workers, logs=logs, traceable=True)
     sampling: list[process.Child] = []
     file = logs / "stacks.txt"
     try:
-        installed = environment.prepare(framework, variant)
-        if variant.broker == "redis":
-            redis = broker.start(broker.find(), cpus=cores.server, logs=logs)
-        running = server.start(
-            framework,
-            variant,
-            installed,
-            cpus=cpus,
-            workers=case.server_cores,
-            redis_url=redis.url if redis else None,
-            logs=logs,
-            traceable=True,
-        )
-        running.wait_until_listening()
-        running.verify(WORKLOADS["echo"].readiness, "ready")
-        child = running.child
+        host.start(WORKLOADS["echo"].readiness)
+        child = host.server.child
 
         def look() -> None:
             command = spy.command(pid=child.pid, file=file, duration_s=DURATION_S, shares_core=bool(cpus))
@@ -245,18 +232,19 @@ def _sample(
         job = load.job_for(
             WORKLOADS["echo"],
             case,
-            url=running.websocket_url,
+            url=host.server.websocket_url,
             protocol=framework.protocol,
+            serializer=variant.serializer,
             profile=Profile("quick", rounds=1, warmup_s=WARMUP_S, duration_s=DURATION_S + STARTING_S),
             seed=0,
         )
-        hooks = load.Hooks(window_start=look, is_hopeless=lambda: not child.running)
+        hooks = load.Hooks(window_start=look, is_hopeless=lambda: host.has_ended)
         load.apply(job, cpus=cores.generator, hooks=hooks)
         return _collect(sampling[0], file)
     finally:
-        for started in (*sampling, running, redis):
-            if started is not None:
-                started.stop()
+        for child in sampling:
+            child.stop()
+        host.stop()
 
 
 def _collect(sampling: process.Child, file: Path) -> tuple[str, sampler.Report]:

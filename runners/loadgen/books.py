@@ -21,13 +21,16 @@ from runners.loadgen.kernel import (
     HIGHEST,
     INTENDED,
     LAG,
+    LAST,
     LATENCY,
+    LISTENS,
     LOST,
     OPEN_LOOP,
     PENDING,
     PENDING_ALL,
     RECEIVED,
     REORDERED,
+    ROOM,
     SENT,
     SENT_AT,
 )
@@ -42,17 +45,21 @@ class Books:
     is not entered.
 
     ``depth``: the messages a connection may have unanswered before the oldest counts as lost; rounded up to a power
-    of two.
+    of two. In a ``room`` every message has one number for all and is waited for on each connection: what is counted
+    are deliveries.
     """
 
-    def __init__(self, connections: int, *, open_loop: bool, depth: int, first: int = FIRST_SEQUENCE) -> None:
+    def __init__(
+        self, connections: int, *, open_loop: bool, depth: int, room: bool = False, first: int = FIRST_SEQUENCE
+    ) -> None:
         self.state = np.zeros(kernel.STATES, dtype=np.int64)
-        self.state[OPEN_LOOP] = open_loop
+        self.state[[OPEN_LOOP, ROOM]] = open_loop, room
         self.book = np.zeros((connections, kernel.FIELDS), dtype=np.int64)
         self.book[:, [FIRST, EXPECTED]] = first
         self.book[:, [ASKED, HIGHEST]] = first - 1
-        self.book[:, ALIVE] = 1
+        self.book[:, [ALIVE, LISTENS]] = 1
         self.ring = np.zeros((connections, 1 << max(4, depth - 1).bit_length(), 2), dtype=np.int64)
+        self.left = np.zeros(self.ring.shape[1], dtype=np.int64)
         self.counts = kernel.room_for_counts()
 
     def open(self) -> None:
@@ -61,11 +68,12 @@ class Books:
         book[:, FIRST] = book[:, ASKED] + 1
         book[:, [SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING]] = 0
         self.ring[:, :, SENT_AT] = 0
+        self.left[:] = 0
         self.state[[PENDING_ALL, ANSWERED]] = 0
 
     def send(self, k: int, intended: int, now: int) -> int:
         """Enter connection ``k``'s next message as sent; gives its number. Times are clock nanoseconds."""
-        kernel.enter(k, intended, now, self.state, self.book, self.ring, self.counts)
+        kernel.enter_all(k, intended, now, self.state, self.book, self.ring, self.left, self.counts)
         if self.state[OPEN_LOOP]:
             kernel.count(self.counts, LAG, now - intended)
         return int(self.book[k, ASKED])
@@ -82,9 +90,10 @@ class Books:
             if place[SENT_AT] == 0:
                 row[DUPLICATED] += 1
                 return False
-            kernel.answered(k, sequence, at, self.state, self.book, self.ring, self.counts)
+            kernel.answered(k, sequence, at, self.state, self.book, self.ring, self.left, self.counts)
             if sequence < row[HIGHEST]:
-                row[REORDERED] += 1
+                # In a room several speak, and nobody says whose message is the earlier one.
+                row[REORDERED] += not self.state[ROOM]
             else:
                 row[HIGHEST] = sequence
             row[CORRUPTED] += not intact
@@ -93,26 +102,50 @@ class Books:
             row[CORRUPTED] += 1
         return False
 
-    def give_up(self, k: int, now: int) -> None:
-        """Closed loop: the answer to the message under way will not come; it is lost."""
-        row = self.book[k]
-        place = self.ring[k, row[ASKED] & (self.ring.shape[1] - 1)]
-        if place[SENT_AT] > 0:
-            kernel.count(self.counts, LATENCY, now - int(place[INTENDED]))
-            place[SENT_AT] = GIVEN_UP
-            row[LOST] += 1
-            row[PENDING] -= 1
-            self.state[PENDING_ALL] -= row[ALIVE]
+    def overdue(self, before: int) -> list[tuple[int, int]]:
+        """What living connections have waited for since before this moment: connection, and place in the ring."""
+        sent_at = self.ring[:, :, SENT_AT]
+        waiting = (sent_at > 0) & (sent_at < before) & (self.book[:, ALIVE] == 1)[:, None]
+        return [(k, slot) for k, slot in np.argwhere(waiting).tolist()]
+
+    def give_up(self, k: int, slot: int, now: int) -> None:
+        """Closed loop: what connection ``k`` waits for at this place of the ring will not come; it is lost."""
+        place = self.ring[k, slot]
+        kernel.count(self.counts, LATENCY, now - int(place[INTENDED]))
+        place[SENT_AT] = GIVEN_UP
+        self.book[k, LOST] += 1
+        self.book[k, PENDING] -= 1
+        self.state[PENDING_ALL] -= self.book[k, ALIVE]
+        self._miss(slot, now - int(place[INTENDED]))
+
+    def _miss(self, slot: int, waited_ns: int) -> None:
+        """In a room: one member less waits for the message at this place of the ring, and had it not."""
+        if self.left[slot] > 0:
+            self.left[slot] -= 1
+            if self.left[slot] == 0:
+                kernel.count(self.counts, LAST, waited_ns)
+
+    def next_asker(self, k: int, slot: int) -> int:
+        """Closed loop: who asks next, now that connection ``k`` waits no longer for the message at this place."""
+        return int(kernel.next_asker(k, slot, self.state, self.book, self.left))
 
     def waiting_since(self, k: int) -> int:
         """When the last message was sent if it is unanswered, else 0."""
         return max(0, int(self.ring[k, self.book[k, ASKED] & (self.ring.shape[1] - 1), SENT_AT]))
 
-    def bury(self, k: int) -> None:
-        """The connection is dead: nothing is waited for any more. What it owes is lost at `settle`."""
-        if self.book[k, ALIVE]:
-            self.book[k, ALIVE] = 0
-            self.state[PENDING_ALL] -= self.book[k, PENDING]
+    def bury(self, k: int, now: int) -> list[int]:
+        """The connection is dead: nothing is waited for any more. What it owes is lost at `settle`.
+
+        Gives the places in the ring of the messages that only it waited for in its room.
+        """
+        if not self.book[k, ALIVE]:
+            return []
+        self.book[k, ALIVE] = 0
+        self.state[PENDING_ALL] -= self.book[k, PENDING]
+        missed = np.flatnonzero((self.ring[k, :, SENT_AT] > 0) & (self.left > 0)).tolist()
+        for slot in missed:
+            self._miss(slot, now - int(self.ring[k, slot, INTENDED]))
+        return [slot for slot in missed if not self.left[slot]]
 
     def settle(self, cutoff: int, overdue: int) -> tuple[Ledger, int]:
         """Close the books at ``cutoff``: what is unanswered is lost or in flight, and its latency the time it waited.
@@ -141,5 +174,8 @@ class Books:
             reordered=int(book[:, REORDERED].sum()),
             corrupted=int(book[:, CORRUPTED].sum()),
         )
+        for place in np.flatnonzero(self.left).tolist():  # never had by all in the room
+            kernel.count(self.counts, LAST, cutoff - int(ring[0, place, INTENDED]))
         ring[:, :, SENT_AT] = 0
+        self.left[:] = 0
         return ledger, overwritten + int(sent_at.size)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import select
-import ssl
+import socket
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from time import perf_counter_ns as clock_ns
+from typing import NamedTuple
 
 import numpy as np
 
-from runners.loadgen import frames, histogram, kernel, schedule
+from runners.loadgen import frames, histogram, kernel, lines, schedule
 from runners.loadgen.books import Books
-from runners.loadgen.handshake import Opened
 from runners.loadgen.histogram import Counts
-from runners.loadgen.job import Brief, Job, Ledger
+from runners.loadgen.job import Brief, Heard, Job, Ledger
 from runners.loadgen.kernel import (
     ALIVE,
     ANSWER_SIZE,
     ANSWERED,
     ASKED,
+    ASKER,
     AT,
     DUE,
     EPOLL,
@@ -36,6 +37,7 @@ from runners.loadgen.kernel import (
     LAST_ANSWER,
     LAST_TURN,
     LIMIT,
+    LISTENS,
     OFFSET,
     POSITION,
     QUESTION_SIZE,
@@ -43,34 +45,31 @@ from runners.loadgen.kernel import (
     SENDS,
     START,
     STOP,
+    TAKEN,
     UNTIL,
 )  # fmt: skip
-from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, Codec, EchoCodec
+from runners.loadgen.lines import Line, Message, Received, WebSocketLine
+from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, Codec, Part, Template, TemplateCodec
 
 MASK_BYTES = 4
-NORMAL_CLOSURE = 1000
 CLOSED_LOOP_DEPTH = 64
 _TICK_NS = 50_000_000
 _SECOND_NS = 1_000_000_000
+_AMPLE_BYTES = 1 << 22
+_QUIET_NS = 1_000_000_000
+"""Without a message, after which no more is expected of what a server had kept."""
 _ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN, _ENGINE_CLOSE, _ENGINE_NOOP = b"2", b"3", b"0", b"1", b"6"
 _SOCKET_CONNECT, _SOCKET_DISCONNECT = b"40", b"41"
-_WAITING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class Line:
-    """One connection as Python sees it."""
+@dataclass(frozen=True)
+class Client:
+    """A connection: its number in the load, what it says and understands, and how. ``mask`` covers its frames."""
 
-    def __init__(self, client: int, codec: Codec, mask: bytes, opened: Opened) -> None:
-        self.client = client
-        self.codec = codec
-        self.mask = mask
-        self.socket = opened.socket
-        self.reader = opened.reader
-        self.early = opened.early
-        self.secure = isinstance(opened.socket, ssl.SSLSocket)
-        self.outbox = bytearray()
-        """Accepted by the kernel of the operating system not yet: the socket is full."""
-        self.fragments: list[bytes] = []
+    number: int
+    codec: Codec
+    line: Line
+    mask: bytes = b""
 
 
 @dataclass
@@ -96,63 +95,57 @@ class Totals:
 class Engine:
     """All connections of a shard, and their books."""
 
-    def __init__(self, job: Job, lines: Sequence[Line]) -> None:
+    def __init__(self, job: Job, clients: Sequence[Client]) -> None:
         self.job = job
-        self.lines = lines
+        self.clients = clients
         self.errors: Counter[str] = Counter()
         self.totals = Totals()
         self._socketio = job.protocol == "socket.io"
         self._open_loop = job.mode == "open"
+        self._room = job.exchange == "room"
         depth = CLOSED_LOOP_DEPTH
         if self._open_loop:
             # What is unanswered for longer than the timeout is lost, so it need not be kept.
             kept_s = min(max(job.duration_s, job.warmup_s), job.answer_timeout_s)
-            each = job.rate_per_s * kept_s / len(lines)
+            each = job.rate_per_s * kept_s / (1 if self._room else len(clients))
             depth = int(each + 10 * each**0.5) + 64  # ten deviations above what random arrivals expect
-        self.books = Books(len(lines), open_loop=self._open_loop, depth=depth)
-        self._templated = all(isinstance(line.codec, EchoCodec) for line in lines)
+        self.books = Books(len(clients), open_loop=self._open_loop, depth=depth, room=self._room)
+        self._templated = all(isinstance(client.codec, TemplateCodec) for client in clients)
         self._lay_out()
         self._epoll = select.epoll()
-        slots = max(line.socket.fileno() for line in lines) + 1
-        self._slots = np.zeros(slots, dtype=np.int64)
+        self._watched: dict[int, int] = {}
+        """What is waited for, by file descriptor."""
+        self._slots = np.zeros(1024, dtype=np.int64)
         self._events = kernel.room_for_events()
         self._data = np.zeros(kernel.DATA_BYTES, dtype=np.uint8)
         self._moment = np.zeros(2, dtype=np.int64)
         self._chunk = schedule.Chunk(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
         self.books.state[EPOLL] = self._epoll.fileno()
-        for k, line in enumerate(lines):
-            self._slots[line.socket.fileno()] = k
-            self.books.book[k, FD] = line.socket.fileno()
-            self._epoll.register(line.socket.fileno(), select.EPOLLIN)
+        for k, client in enumerate(clients):
+            client.line.attach(_Watcher(self, k))
+            if isinstance(client.line, WebSocketLine):
+                self.books.book[k, FD] = client.line.socket.fileno()
+                self._take(k, client.line.feed(b""), clock_ns())
+            if client.codec.greeting is not None:
+                self._say(k, [client.codec.greeting])
             self._set_pace(k)
-            if line.codec.greeting is not None:
-                self._write(k, frames.encode(frames.TEXT, line.codec.greeting, line.mask))
-            for frame in line.early:
-                self._on_frame(k, frame, clock_ns())
+        for k in range(len(clients) - job.deaf, len(clients)):
+            self._hush(k)
         self._seed = job.seed
         self._row_started = np.zeros(histogram.COUNTS, dtype=np.int64)
         self._row_ns = 0
 
     def _lay_out(self) -> None:
-        """The frames the kernel sends and expects, one row per connection."""
+        """The messages the kernel sends and expects, one row per connection."""
         questions, masks, answers = [b""], [b""], [b""]
         places = kernel.places_of((), ())
         if self._templated:
-            codecs = [line.codec for line in self.lines if isinstance(line.codec, EchoCodec)]
-            questions = [
-                frames.encode(frames.TEXT, codec.question.fill(FIRST_SEQUENCE - 1), line.mask)
-                for codec, line in zip(codecs, self.lines, strict=True)
-            ]
-            answers = [frames.expected(codec.answer.fill(FIRST_SEQUENCE)) for codec in codecs]
-            size = len(codecs[0].question.text)
-            head = len(questions[0]) - size
-            # Mask over zeros is the mask itself, as long as the payload; the header is sent as it is.
-            masks = [bytes(head) + frames.masked(bytes(size), line.mask) for line in self.lines]
-            answer_head = len(frames.expected(codecs[0].answer.text)) - len(codecs[0].answer.text)
-            places = kernel.places_of(
-                tuple(head + place for place in codecs[0].question.places),
-                tuple(answer_head + place for place in codecs[0].answer.places),
-            )
+            codecs = [client.codec for client in self.clients if isinstance(client.codec, TemplateCodec)]
+            asked = [_asked(codec.question, client.mask) for codec, client in zip(codecs, self.clients, strict=True)]
+            questions, masks = [message.data for message in asked], [message.mask for message in asked]
+            expected = [_expected(codec.answer) for codec in codecs]
+            answers = [message.data for message in expected]
+            places = kernel.places_of(asked[0].places, expected[0].places)
         self._questions, self._masks, self._answers = (
             np.frombuffer(bytearray().join(table), dtype=np.uint8).reshape(len(table), -1)
             for table in (questions, masks, answers)
@@ -168,7 +161,7 @@ class Engine:
         """Apply the load for ``duration_s``, wait for what is still unanswered, close the books."""
         job, books, state = self.job, self.books, self.books.state
         books.open()
-        for k in range(len(self.lines)):
+        for k in range(len(self.clients)):
             self._expect(k, int(books.book[k, ASKED]) + 1)
         before = books.counts[kernel.LATENCY].copy()
         cpu_before, totals = time.process_time_ns(), self.totals
@@ -205,6 +198,8 @@ class Engine:
             window_ns = window_end - start
             # A generator too slow for its plan ends late: what became due meanwhile was not offered.
             offered += int(job.rate_per_s * (window_end - stop) / _SECOND_NS)
+            if self._room:
+                offered *= int(books.book[:, LISTENS].sum())
             working_ns = window_ns - idle_ns
         else:
             # All that was asked counts, and the time until its last answer: the server worked all that time.
@@ -248,10 +243,12 @@ class Engine:
 
     @property
     def counts(self) -> dict[str, Counts]:
-        """Histogram counts by name; the open loop has three."""
+        """Histogram counts by name; the open loop has two more, a room another."""
         rows = {"latency": kernel.LATENCY}
         if self._open_loop:
             rows |= {"latency_from_send": kernel.FROM_SEND, "send_lag": kernel.LAG}
+        if self._room:
+            rows["last_delivery"] = kernel.LAST
         return {name: self.books.counts[row] for name, row in rows.items()}
 
     @property
@@ -261,15 +258,18 @@ class Engine:
 
     def _begin(self, duration_s: float) -> int:
         """First messages; gives how many of the schedule are due in the first chunk."""
+        if self._open_loop and not self.job.rate_per_s:  # what the server pushes is all there is
+            return 0
         if self._open_loop:
             arrange = schedule.poisson if self.job.arrivals == "poisson" else schedule.steady
-            self._schedule = arrange(len(self.lines), self.job.rate_per_s, self._seed)
+            self._schedule = arrange(len(self.clients), self.job.rate_per_s, self._seed)
             self._seed += 1
             self.books.state[SENDING] = 1
             return self._refill(int(duration_s * _SECOND_NS))
-        for k in range(len(self.lines)):
-            if self.books.book[k, ALIVE]:
-                self._ask(k, clock_ns())
+        living = np.flatnonzero(self.books.book[:, ALIVE] & self.books.book[:, LISTENS]).tolist()
+        askers = list(islice(cycle(living), self.job.under_way)) if self._room else living
+        for k in askers:
+            self._ask(k, clock_ns())
         return 0
 
     def _refill(self, duration_ns: int) -> int:
@@ -283,8 +283,9 @@ class Engine:
     def _run(self) -> tuple[int, int]:
         books, chunk = self.books, self._chunk
         return kernel.run(
-            books.state, books.book, books.ring, books.counts, self._questions, self._masks, self._answers, self._clear,
-            self._places, chunk.due_ns, chunk.connection, self._slots, self._events, self._data, self._moment,
+            books.state, books.book, books.ring, books.left, books.counts, self._questions, self._masks, self._answers,
+            self._clear, self._places, chunk.due_ns, chunk.connection, self._slots, self._events, self._data,
+            self._moment,
         )  # fmt: skip
 
     def _attend(self, why: int, k: int, duration_ns: int) -> int:
@@ -299,20 +300,18 @@ class Engine:
             state[POSITION] += 1
             self._send(k, intended, clock_ns())
         elif why == kernel.SHORT:
-            self._overflow(k)
-        if why in (kernel.ODD, kernel.SHORT) and state[OFFSET] < state[GOT]:
+            self._overflow(int(state[ASKER]), int(state[TAKEN]))
+        elif why == kernel.ASK:
+            self._ask(int(state[ASKER]), clock_ns())
+        if why in (kernel.ODD, kernel.ASK, kernel.SHORT) and state[OFFSET] < state[GOT]:
             self._on_data(k, self._data[state[OFFSET] : state[GOT]].tobytes(), int(state[AT]))
         return 0
 
     def _give_up(self, now: int) -> None:
         """Closed loop: go on where the answer has not come for too long."""
-        overdue = now - int(self.job.answer_timeout_s * _SECOND_NS)
-        book, ring = self.books.book, self.books.ring
-        since = ring[np.arange(len(self.lines)), book[:, ASKED] & (ring.shape[1] - 1), kernel.SENT_AT]
-        for k in np.flatnonzero((since > 0) & (since < overdue) & (book[:, ALIVE] == 1)).tolist():
-            self.books.give_up(k, now)
-            if now < self.books.state[STOP]:
-                self._ask(k, now)
+        for k, slot in self.books.overdue(now - int(self.job.answer_timeout_s * _SECOND_NS)):
+            self.books.give_up(k, slot, now)
+            self._go_on(k, slot, now)
 
     def _close_row(self) -> None:
         counts = self.books.counts[kernel.LATENCY]
@@ -323,6 +322,13 @@ class Engine:
 
     # Sending
 
+    def _go_on(self, k: int, slot: int, now: int) -> None:
+        """Closed loop: ask the next question, now that connection ``k`` waits no longer for the one at this place."""
+        if now < self.books.state[STOP]:
+            asker = self.books.next_asker(k, slot)
+            if asker >= 0 and self.books.book[asker, ALIVE]:
+                self._ask(asker, now)
+
     def _ask(self, k: int, now: int) -> None:
         """Closed loop: the next message of a living connection."""
         books = self.books
@@ -330,56 +336,71 @@ class Engine:
             self._send(k, now, now)
             return
         sent = kernel.ask(
-            k, now, now, books.state, books.book, books.ring, books.counts, self._questions, self._masks, self._places
-        )
+            k, now, now, books.state, books.book, books.ring, books.left, books.counts, self._questions, self._masks,
+            self._places,
+        )  # fmt: skip
         if sent != books.state[QUESTION_SIZE]:
             self._overflow(k, sent)
 
     def _send(self, k: int, intended: int, now: int) -> None:
-        """A message that Python must send: not a template, encrypted, on a full socket, or owed by the dead."""
+        """A message that Python must send: not a template, encrypted, on a full socket, or owed by the dead.
+
+        In a room somebody living stands in for the dead.
+        """
+        able = self.books.book[:, ALIVE] & self.books.book[:, LISTENS]
+        living = np.flatnonzero(able)
+        if self._room and living.size and not able[k]:
+            k = int(living[k % living.size])
         sequence = self.books.send(k, intended, now)
-        if not self.books.book[k, ALIVE]:
-            return
-        line = self.lines[k]
-        if self._templated:
-            kernel.advance(self._questions[k], self._places[0], self._masks[k])
-            self._write(k, self._questions[k].tobytes())
-        else:
-            self._write(k, frames.encode(frames.TEXT, line.codec.request(sequence), line.mask))
+        if self._templated:  # what the kernel sends next has the number after this one
+            row = self._row_of(k)
+            kernel.advance(self._questions[row], self._places[0], self._masks[row])
+        if self.books.book[k, ALIVE]:
+            self._say(k, self.clients[k].codec.request(sequence))
 
-    def _overflow(self, k: int, sent: int | None = None) -> None:
-        """The operating system took only a part of the last question; the rest goes to the outbox."""
-        if sent is None:
-            sent = int(self.books.state[kernel.TAKEN])
-        self._write(k, self._questions[k, max(0, sent) :].tobytes())
-
-    def _write(self, k: int, data: bytes) -> None:
-        """Send now, or as soon as there is room."""
-        line = self.lines[k]
-        line.outbox += data
-        if len(line.outbox) == len(data):
-            self._flush(k)
-
-    def _flush(self, k: int) -> None:
-        line = self.lines[k]
-        try:
-            while line.outbox:
-                del line.outbox[: line.socket.send(line.outbox)]
-        except _WAITING:
-            pass
-        except OSError:
-            self._bury(k)
-            return
-        wanted = select.EPOLLIN | (select.EPOLLOUT if line.outbox else 0)
-        self._epoll.modify(line.socket.fileno(), wanted)
+    def _say(self, k: int, messages: Iterable[Message]) -> None:
+        line = self.clients[k].line
+        for payload, binary in messages:
+            if not line.say(payload, binary=binary):
+                self._bury(k, lines.CLOSED)
+                return
         self._set_pace(k)
 
+    def _overflow(self, k: int, sent: int) -> None:
+        """The operating system took only a part of the last question; the rest waits until there is room."""
+        line = self.clients[k].line
+        assert isinstance(line, WebSocketLine)
+        if line.push(self._questions[self._row_of(k), max(0, sent) :].tobytes()):
+            self._set_pace(k)
+        else:
+            self._bury(k, lines.CLOSED)
+
+    def _row_of(self, k: int) -> int:
+        """Where connection ``k``'s question stands: a room has one for all."""
+        return 0 if self._room else k
+
     def _set_pace(self, k: int) -> None:
-        """What the kernel may do for this connection now."""
-        line, row = self.lines[k], self.books.book[k]
-        plain = self._templated and not line.secure and bool(row[ALIVE])
-        row[SENDS] = plain and not line.outbox
-        row[FAST] = plain and line.reader.empty
+        """Whether the kernel may read and write for this connection now."""
+        row = self.books.book[k]
+        row[[FAST, SENDS]] = self._templated and row[ALIVE] and row[LISTENS] and self.clients[k].line.fast
+
+    def watch(self, k: int, descriptor: int, *, for_room: bool) -> None:
+        """Wait for what comes on a socket of connection ``k``, and for room to send if that is wanted."""
+        wanted = select.EPOLLIN | (select.EPOLLOUT if for_room else 0)
+        known = self._watched.get(descriptor)
+        if known is None:
+            if descriptor >= len(self._slots):
+                self._slots = np.concatenate([self._slots, np.zeros(descriptor, dtype=np.int64)])
+            self._slots[descriptor] = k
+            self._epoll.register(descriptor, wanted)
+        elif known != wanted:
+            self._epoll.modify(descriptor, wanted)
+        self._watched[descriptor] = wanted
+
+    def forget_socket(self, descriptor: int) -> None:
+        """Wait for nothing on it any more; it is about to be closed."""
+        if self._watched.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
 
     # Receiving
 
@@ -398,73 +419,45 @@ class Engine:
             self._epoll.unregister(wake)
 
     def _read(self, k: int) -> None:
-        line = self.lines[k]
-        if line.outbox:
-            self._flush(k)
-        while self.books.book[k, ALIVE]:
-            try:
-                data = line.socket.recv(kernel.DATA_BYTES)
-            except _WAITING:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._bury(k)
-                return
-            self._on_data(k, data, clock_ns())
-            if not line.secure:
-                return
+        if self.books.book[k, ALIVE]:
+            received = self.clients[k].line.receive()
+            self._take(k, received, clock_ns())
 
     def _on_data(self, k: int, data: bytes, at: int) -> None:
-        line = self.lines[k]
-        try:
-            arrived = line.reader.feed(data)
-        except frames.FrameError:
-            self.errors["protocol-error"] += 1
-            self._bury(k)
-            return
-        for frame in arrived:
-            self._on_frame(k, frame, at)
-        self._set_pace(k)
+        """What the kernel read and did not understand."""
+        line = self.clients[k].line
+        assert isinstance(line, WebSocketLine)
+        self._take(k, line.feed(data), at)
 
-    def _on_frame(self, k: int, frame: frames.Frame, at: int) -> None:
-        """Sort out control frames and fragments; whole messages go to `_on_message`."""
-        line = self.lines[k]
-        if frame.opcode == frames.CLOSE:
-            self._write(k, frames.encode(frames.CLOSE, frame.payload[:2], line.mask))
-            self._bury(k)
-        elif frame.opcode == frames.PING:
-            self._write(k, frames.encode(frames.PONG, frame.payload, line.mask))
-        elif frame.opcode in (frames.TEXT, frames.BINARY, frames.CONTINUATION):
-            data = frame.payload
-            if not frame.fin or frame.opcode == frames.CONTINUATION:
-                line.fragments.append(data)
-                if not frame.fin:
-                    return
-                data = b"".join(line.fragments)
-                line.fragments.clear()
-            if not (self._socketio and self._on_engine_packet(k, data)):
-                self._on_message(k, data, at)
+    def _take(self, k: int, received: Received, at: int) -> None:
+        self._set_pace(k)  # first, since an answer may be answered by the next question
+        for payload, binary in received.messages:
+            if not (self._socketio and not binary and self._on_engine_packet(k, payload)):
+                self._on_message(k, payload, at, binary=binary)
+        if received.end is not None:
+            self._bury(k, received.end)
 
     def _on_engine_packet(self, k: int, data: bytes) -> bool:
         """Engine.IO 4 and Socket.IO 5 after joining: heartbeat and farewell; false: an event or acknowledgement."""
         if data == _ENGINE_PING:
-            self._write(k, frames.encode(frames.TEXT, _ENGINE_PONG, self.lines[k].mask))
+            self._say(k, [Message(_ENGINE_PONG)])
         elif data[:2] == _SOCKET_DISCONNECT or data == _ENGINE_CLOSE:
-            self._bury(k)
+            self._bury(k, lines.CLOSED)
         else:
             return data == _ENGINE_NOOP or data[:1] == _ENGINE_OPEN or data[:2] == _SOCKET_CONNECT
         return True
 
-    def _on_message(self, k: int, data: bytes, at: int) -> None:
+    def _on_message(self, k: int, data: bytes, at: int, *, binary: bool) -> None:
         """Anything but the next answer in one piece: late, twice, changed, foreign, in fragments, or pushed."""
         books, totals = self.books, self.totals
-        answer = self.lines[k].codec.parse(data)
+        answer = self.clients[k].codec.parse(data, binary=binary)
+        if answer is None:
+            return
         if not answer.asked:
             self.errors["unasked-event"] += 1
             return
         if answer.push >= 0:
-            totals.push_client.append(self.lines[k].client)
+            totals.push_client.append(self.clients[k].number)
             totals.push_number.append(answer.push)
             totals.push_at.append(at)
             return
@@ -476,8 +469,8 @@ class Engine:
             return
         if sequence >= books.book[k, EXPECTED]:
             self._expect(k, sequence + 1)
-        if not self._open_loop and at < books.state[STOP] and books.book[k, ALIVE]:
-            self._ask(k, at)
+        if not self._open_loop:
+            self._go_on(k, sequence & (books.ring.shape[1] - 1), at)
 
     def _expect(self, k: int, sequence: int) -> None:
         """The answer that comes next is this one's."""
@@ -488,28 +481,119 @@ class Engine:
                 if place >= 0:
                     self._answers[k, place : place + DIGITS] = digits
 
+    # Members that do not read
+
+    def _hush(self, k: int) -> None:
+        """From now on nothing is read on this connection."""
+        line = self.clients[k].line
+        assert isinstance(line, WebSocketLine)
+        self.forget_socket(line.socket.fileno())
+        self.books.book[k, LISTENS] = 0
+        self._set_pace(k)
+
+    def listen(self, seconds: float) -> Heard:
+        """Read what waits on the connections that were not read, until nothing more comes, or for this long."""
+        silent = np.flatnonzero(self.books.book[:, LISTENS] == 0).tolist()
+        first, last = FIRST_SEQUENCE, int(self.books.book[:, ASKED].max())
+        heard = closed = 0
+        until = clock_ns() + int(seconds * _SECOND_NS)
+        for k in silent:
+            client = self.clients[k]
+            assert isinstance(client.line, WebSocketLine)
+            # Through the small window that kept the server waiting it would take seconds.
+            client.line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _AMPLE_BYTES)
+            numbers: set[int] = set()
+            heard_at = clock_ns()
+            while (now := clock_ns()) < min(until, heard_at + _QUIET_NS) and len(numbers) <= last - first:
+                received = client.line.receive()
+                for payload, binary in received.messages:
+                    answer = client.codec.parse(payload, binary=binary)
+                    if answer is not None and first <= answer.sequence <= last:
+                        numbers.add(answer.sequence)
+                if received.end is not None:
+                    closed += 1
+                    break
+                if received.messages:
+                    heard_at = now
+                else:
+                    time.sleep(_TICK_NS / _SECOND_NS)
+            heard += len(numbers)
+        return Heard(said=last - first + 1, heard=heard, closed=closed)
+
     # Ending
 
-    def _bury(self, k: int) -> None:
+    def _bury(self, k: int, why: str) -> None:
         """The server is gone on this connection."""
         if not self.books.book[k, ALIVE]:
             return
-        self.books.bury(k)
-        line = self.lines[k]
-        line.outbox.clear()
-        self._epoll.unregister(line.socket.fileno())
+        now = clock_ns()
+        completed = self.books.bury(k, now)
         self._set_pace(k)
-        self.errors["closed-by-server"] += 1
-        line.socket.close()
+        self.errors[why] += 1
+        self.clients[k].line.close()
+        if not self._open_loop:
+            for slot in completed:
+                self._go_on(k, slot, now)
 
     def close(self) -> None:
         """Say goodbye on every living connection and cut it."""
-        for k, line in enumerate(self.lines):
+        for k, client in enumerate(self.clients):
             if self.books.book[k, ALIVE]:
-                with contextlib.suppress(OSError):
-                    line.socket.send(frames.encode(frames.CLOSE, NORMAL_CLOSURE.to_bytes(2), line.mask))
-                line.socket.close()
+                client.line.close()
         self._epoll.close()
+
+
+class _Watcher:
+    """Passes on a line's wishes, with the connection's place."""
+
+    def __init__(self, engine: Engine, k: int) -> None:
+        self._engine = engine
+        self._k = k
+
+    def watch(self, line: socket.socket, *, for_room: bool) -> None:
+        self._engine.watch(self._k, line.fileno(), for_room=for_room)
+
+    def forget(self, line: socket.socket) -> None:
+        self._engine.forget_socket(line.fileno())
+
+
+class _Laid(NamedTuple):
+    """A message as bytes on the wire, the mask over each of them (zeros over headers), and where its number stands."""
+
+    data: bytes
+    mask: bytes
+    places: tuple[int, ...]
+
+
+def _asked(parts: Sequence[Part], mask: bytes) -> _Laid:
+    """A question, numbered one below the first."""
+    laid = _Laid(b"", b"", ())
+    for template, binary in parts:
+        size = len(template.text)
+        frame = frames.encode(_opcode(binary), template.fill(FIRST_SEQUENCE - 1), mask)
+        # Mask over zeros is the mask itself, as long as the payload; the header is sent as it is.
+        cover = bytes(len(frame) - size) + frames.masked(bytes(size), mask)
+        laid = _append(laid, frame, cover, template)
+    return laid
+
+
+def _expected(parts: Sequence[Part]) -> _Laid:
+    """An answer with the first number."""
+    laid = _Laid(b"", b"", ())
+    for template, binary in parts:
+        frame = frames.expected(_opcode(binary), template.fill(FIRST_SEQUENCE))
+        laid = _append(laid, frame, bytes(len(frame)), template)
+    return laid
+
+
+def _append(laid: _Laid, frame: bytes, mask: bytes, template: Template) -> _Laid:
+    start = len(laid.data) + len(frame) - len(template.text)
+    places = tuple(start + place for place in template.places)
+    return _Laid(laid.data + frame, laid.mask + mask, laid.places + places)
+
+
+def _opcode(binary: bool) -> int:
+    return frames.BINARY if binary else frames.TEXT
 
 
 def masks(seed: int, count: int) -> list[bytes]:

@@ -28,9 +28,9 @@ def encode(opcode: int, payload: bytes | bytearray, mask: bytes) -> bytes:
     return bytes([_FIN | opcode]) + _size(len(payload), _MASKED) + mask + masked(payload, mask)
 
 
-def expected(payload: bytes | bytearray) -> bytes:
-    """The frame in which a server sends this payload as one text message."""
-    return bytes([_FIN | TEXT]) + _size(len(payload), 0) + payload
+def expected(opcode: int, payload: bytes | bytearray) -> bytes:
+    """The frame in which a server sends this payload as one whole message."""
+    return bytes([_FIN | opcode]) + _size(len(payload), 0) + payload
 
 
 def masked(payload: bytes | bytearray, mask: bytes) -> bytes:
@@ -98,4 +98,5 @@ class Reader:
         end = begin + size
         if len(rest) < end:
             return None
-        return Frame(opcode, fin, bytes(rest[begin:end])), end
+        with memoryview(rest) as view:
+            return Frame(opcode, fin, bytes(view[begin:end])), end

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 Protocol = Literal["websocket", "socket.io"]
 Mode = Literal["closed", "open"]
-Exchange = Literal["echo", "dashboard"]
+Exchange = Literal["echo", "room", "dashboard", "events"]
+Kind = Literal["text", "binary"]
+Serializer = Literal["json", "msgpack"]
+Transport = Literal["websocket", "polling", "sse"]
 Arrivals = Literal["steady", "poisson"]
 
 MIN_PAYLOAD_BYTES = 18
@@ -33,18 +36,29 @@ class Job:
     duration_s: float
     """Of the timed window, all slices of it together."""
     payload_bytes: int = 64
+    payload_kind: Kind = "text"
+    serializer: Serializer = "json"
+    """Of Socket.IO's packets. In msgpack there are only echo, of text, and dashboard, over WebSocket."""
+    transport: Transport = "websocket"
+    """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry pushes alone."""
     rate_per_s: float = 0.0
-    """Open loop only."""
+    """Open loop only. Of a room: messages, each of which goes to every connection."""
+    under_way: int = 1
+    """Closed loop in a room: how many messages are under way at a time."""
     arrivals: Arrivals = "steady"
     """Open loop: evenly spaced, or at random as those of many independent users."""
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0: it pushes nothing."""
+    deaf: int = 0
+    """In a room: so many members, the last ones, read nothing until they are told to listen."""
     first_client: int = 0
     seed: int = 0
     drain_s: float = 2.0
     """How long unanswered messages are waited for after the last send."""
     answer_timeout_s: float = 5.0
     """A message unanswered for longer is lost; in the closed loop its connection then goes on."""
+    at_once: int = 32
+    """Connections being opened at any time."""
     connect_timeout_s: float = 10.0
     cpus: tuple[int, ...] = ()
     """Logical CPUs to run on; empty: wherever the kernel likes."""
@@ -60,7 +74,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What became of every message: sent = received + lost + in_flight."""
+    """What became of every message: sent = received + lost + in_flight. In a room: of every delivery."""
 
     sent: int = 0
     received: int = 0
@@ -73,6 +87,50 @@ class Ledger:
     def __add__(self, other: Ledger) -> Ledger:
         mine, theirs = asdict(self), asdict(other)
         return Ledger(**{name: mine[name] + theirs[name] for name in mine})
+
+
+@dataclass(frozen=True)
+class Connected:
+    """How the connections of a shard came up."""
+
+    planned: int
+    established: int
+    took_ns: int
+    """From the first one's first packet until the last one was ready or had failed."""
+    cpu_ns: int
+    errors: dict[str, int]
+    histogram: str
+    """Nanoseconds per connection, HdrHistogram V2."""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What a shard's clients went through when their server died and came back. Moments are clock nanoseconds."""
+
+    sent: int
+    answered: int
+    lost: int
+    """Sent, and never answered."""
+    unsent: int
+    """Due while there was no connection."""
+    gone_at: list[int]
+    """When each client that lost its connection noticed."""
+    back_at: list[int]
+    """When each client that came back was ready again."""
+    attempts: int
+    """To connect again."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What members of a room found when they read again."""
+
+    said: int
+    """Messages that each of them should have."""
+    heard: int
+    """Of these, over all of them, those that came."""
+    closed: int
+    """Members whose connection had been ended."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +158,14 @@ class Sample:
     answered_in_window: int
     """Closed loop: all that was answered, since its window ends with the last answer."""
     offered: int
-    """Messages that were due in the window; closed loop: those sent."""
+    """Messages that were due in the window (in a room: deliveries); closed loop: those sent."""
     censored: int
     pushes: int
     pushes_missed: int
     errors: dict[str, int]
     histograms: dict[str, str]
-    """``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``; pushes: ``push_lateness``."""
+    """``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``; pushes: ``push_lateness``; rooms:
+    ``last_delivery``, the latency of each message's last delivery."""
     seconds: list[str]
     """The latency histogram of each second of the window."""
     cpu_ns: int

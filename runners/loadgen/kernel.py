@@ -23,36 +23,38 @@ from runners.loadgen.message import DIGITS
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # Why `run` came back.
-TICK, ODD, READ, SEND, SHORT, REFILL, SETTLED, BROKEN = range(8)
+TICK, ODD, READ, SEND, ASK, SHORT, REFILL, SETTLED, BROKEN = range(9)
 """Time is up; bytes other than the next answer (in ``data``); Python must read; Python must send what is due;
-a send took only a part; more of the schedule is needed; nothing is unanswered any more; epoll failed."""
+Python must send a closed loop's next message; a send took only a part; more of the schedule is needed; nothing is
+unanswered any more; epoll failed."""
 
 # Columns of ``book``: one row per connection.
 (
     FD, FIRST, ASKED, EXPECTED, HIGHEST, SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING,
-    FAST, SENDS, ALIVE,
-) = range(15)  # fmt: skip
+    FAST, SENDS, LISTENS, ALIVE,
+) = range(16)  # fmt: skip
 """FIRST: the first number of these books; ASKED: the last one sent; EXPECTED: the one that stands in the expected
-frame; FAST: the kernel may read; SENDS: the kernel may send."""
+frame; FAST: the kernel may read; SENDS: the kernel may send; LISTENS: it reads, and in a room is waited for."""
 FIELDS = ALIVE + 1
 
 # Entries of ``state``.
 (
-    OPEN_LOOP, EPOLL, START, UNTIL, STOP, POSITION, DUE, LIMIT, PENDING_ALL, ANSWERED, LAST_ANSWER, LAST_TURN, IDLE,
-    WORKED, OFFSET, GOT, AT, QUESTION_SIZE, ANSWER_SIZE, SENDING, TAKEN,
-    BURST_SENT,
-) = range(22)  # fmt: skip
+    OPEN_LOOP, ROOM, EPOLL, START, UNTIL, STOP, POSITION, DUE, LIMIT, PENDING_ALL, ANSWERED, LAST_ANSWER, LAST_TURN,
+    IDLE, WORKED, OFFSET, GOT, AT, QUESTION_SIZE, ANSWER_SIZE, SENDING, TAKEN,
+    ASKER, PUBLISHER, BURST_SENT,
+) = range(25)  # fmt: skip
 """Clock readings in nanoseconds: START of the slice (to which due times are added), UNTIL when to come back, STOP when
 a closed loop no longer asks, LAST_ANSWER, LAST_TURN, AT when what is in ``data`` came. POSITION in the chunk of the
 schedule, DUE its length, LIMIT: it is the last one; SENDING: not all is sent yet. PENDING_ALL: unanswered on living
-connections. IDLE: nanoseconds spent waiting by the open loop. OFFSET, GOT: what is left of ``data``.
-TAKEN: bytes the last short send took. BURST_SENT: messages sent since answers were last read."""
+connections. ROOM: every message goes to all connections, and is answered to each of them; PUBLISHER: who sent its last
+one. IDLE: nanoseconds spent waiting by the open loop. OFFSET, GOT: what is left of ``data``. ASKER: who is to ask, or
+could send only a part; TAKEN: how many bytes. BURST_SENT: messages sent since answers were last read."""
 STATES = BURST_SENT + 1
 
 INTENDED, SENT_AT = 0, 1
 """The last axis of ``ring``."""
-LATENCY, FROM_SEND, LAG = 0, 1, 2
-"""Rows of ``counts``."""
+LATENCY, FROM_SEND, LAG, LAST = range(4)
+"""Rows of ``counts``. LAST: the latency of the last one in the room to receive a message."""
 
 BURST = 32
 """Messages sent in one turn when the schedule is behind, before answers are read."""
@@ -130,6 +132,44 @@ def enter(k: int, intended: int, now: int, state: Array, book: Array, ring: Arra
 
 
 @numba.njit(cache=True)
+def enter_all(
+    k: int, intended: int, now: int, state: Array, book: Array, ring: Array, left: Array, counts: Array
+) -> None:
+    """Enter connection ``k``'s next message as sent: one answer to wait for, or in a room one by each member."""
+    if not state[ROOM]:
+        enter(k, intended, now, state, book, ring, counts)
+        return
+    state[PUBLISHER] = k
+    slot = (book[0, ASKED] + 1) & (ring.shape[1] - 1)
+    if left[slot] > 0:  # a message so old that its place is needed never reached everybody
+        count(counts, LAST, now - ring[0, slot, INTENDED])
+    left[slot] = 0
+    for member in range(book.shape[0]):
+        if book[member, LISTENS]:
+            enter(member, intended, now, state, book, ring, counts)
+            left[slot] += book[member, ALIVE]
+        else:
+            book[member, ASKED] += 1
+
+
+@numba.njit(cache=True)
+def next_asker(k: int, slot: int, state: Array, book: Array, left: Array) -> int:
+    """Closed loop: who asks next, now that connection ``k`` waits no longer for the message at this place of the ring;
+    -1: nobody yet. In a room another message is due when that one has reached everybody, and members take turns.
+    """
+    if not state[ROOM]:
+        return k
+    if left[slot] > 0:
+        return -1
+    members = book.shape[0]
+    for step in range(1, members + 1):
+        candidate = (state[PUBLISHER] + step) % members
+        if book[candidate, ALIVE] and book[candidate, LISTENS]:
+            return int(candidate)
+    return -1
+
+
+@numba.njit(cache=True)
 def ask(
     k: int,
     intended: int,
@@ -137,20 +177,24 @@ def ask(
     state: Array,
     book: Array,
     ring: Array,
+    left: Array,
     counts: Array,
     questions: Array,
     masks: Array,
     places: Array,
 ) -> int:
-    """Send the connection's next message; gives how many of its bytes were taken."""
-    advance(questions[k], places[0], masks[k])
-    enter(k, intended, now, state, book, ring, counts)
+    """Send the connection's next message; gives how many of its bytes were taken. A room has one question for all."""
+    row = 0 if state[ROOM] else k
+    advance(questions[row], places[0], masks[row])
+    enter_all(k, intended, now, state, book, ring, left, counts)
     size = state[QUESTION_SIZE]
-    return int(_send(book[k, FD], questions[k].ctypes.data, size, _NOWAIT_NOSIGNAL))
+    return int(_send(book[k, FD], questions[row].ctypes.data, size, _NOWAIT_NOSIGNAL))
 
 
 @numba.njit(cache=True)
-def answered(k: int, sequence: int, at: int, state: Array, book: Array, ring: Array, counts: Array) -> None:
+def answered(
+    k: int, sequence: int, at: int, state: Array, book: Array, ring: Array, left: Array, counts: Array
+) -> None:
     """Enter the answer to a message that waits for it."""
     slot = sequence & (ring.shape[1] - 1)
     sent_at = ring[k, slot, SENT_AT]
@@ -163,6 +207,10 @@ def answered(k: int, sequence: int, at: int, state: Array, book: Array, ring: Ar
     state[PENDING_ALL] -= book[k, ALIVE]
     state[ANSWERED] += 1
     state[LAST_ANSWER] = at
+    if state[ROOM] and left[slot] > 0:
+        left[slot] -= 1
+        if left[slot] == 0:
+            count(counts, LAST, at - ring[k, slot, INTENDED])
 
 
 @numba.njit(cache=True)
@@ -186,6 +234,7 @@ def run(
     state: Array,
     book: Array,
     ring: Array,
+    left: Array,
     counts: Array,
     questions: Array,
     masks: Array,
@@ -201,8 +250,9 @@ def run(
 ) -> tuple[int, int]:
     """Work until Python is needed: why (`TICK` and so on), and the connection concerned.
 
-    ``questions``, ``masks``, ``answers``: a frame per connection, shape (connections, bytes); ``clear``: zeros for a
-    frame without mask; ``places``: where the numbers stand in questions and answers; ``due``, ``who``: the chunk of
+    ``left``: by place in the ring, how many members of a room still wait for the message; shape (depth,).
+    ``questions``, ``masks``, ``answers``: a message per connection, shape (connections, bytes); ``clear``: zeros for a
+    message without mask; ``places``: where the numbers stand in questions and answers; ``due``, ``who``: the chunk of
     the schedule; ``slots``: connection by file descriptor; ``moment``: room for a clock reading.
     """
     now = _now(moment)
@@ -230,9 +280,9 @@ def run(
                 count(counts, LAG, now - intended)
                 state[WORKED] = 1
                 state[BURST_SENT] += 1
-                taken = ask(k, intended, now, state, book, ring, counts, questions, masks, places)
+                taken = ask(k, intended, now, state, book, ring, left, counts, questions, masks, places)
                 if taken != state[QUESTION_SIZE]:
-                    state[TAKEN] = taken
+                    state[ASKER], state[TAKEN] = k, taken
                     return SHORT, k
                 now = _now(moment)
         # Wait for answers: not at all while messages fall due, since timers are too coarse for that.
@@ -261,13 +311,19 @@ def run(
                 book[k, HIGHEST] = sequence
                 book[k, EXPECTED] = sequence + 1
                 advance(answers[k], places[1], clear)
-                answered(k, sequence, now, state, book, ring, counts)
+                answered(k, sequence, now, state, book, ring, left, counts)
                 if not state[OPEN_LOOP] and now < state[STOP]:
-                    taken = ask(k, now, now, state, book, ring, counts, questions, masks, places)
-                    if taken != state[QUESTION_SIZE]:
-                        state[TAKEN] = taken
+                    asker = next_asker(k, sequence & (ring.shape[1] - 1), state, book, left)
+                    if asker >= 0 and not book[asker, SENDS]:
+                        state[ASKER] = asker
                         state[OFFSET], state[GOT], state[AT] = start, got, now
-                        return SHORT, k
+                        return ASK, k
+                    if asker >= 0:
+                        taken = ask(asker, now, now, state, book, ring, left, counts, questions, masks, places)
+                        if taken != state[QUESTION_SIZE]:
+                            state[ASKER], state[TAKEN] = asker, taken
+                            state[OFFSET], state[GOT], state[AT] = start, got, now
+                            return SHORT, k
             if start < got:
                 state[OFFSET], state[GOT], state[AT] = start, got, now
                 return ODD, k
@@ -289,18 +345,19 @@ def prepare() -> None:
     book, ring = np.zeros((1, FIELDS), dtype=np.int64), np.zeros((1, 16, 2), dtype=np.int64)
     state[EPOLL] = -1  # so that `run` comes back at once, as BROKEN
     frame, line, places = np.zeros((1, 8), dtype=np.uint8), np.zeros(8, dtype=np.uint8), places_of((), ())
-    none, counts = np.zeros(1, dtype=np.int64), room_for_counts()
+    none, left, counts = np.zeros(1, dtype=np.int64), np.zeros(16, dtype=np.int64), room_for_counts()
     run(
-        state, book, ring, counts, frame, frame, frame, line, places, none, none, none, room_for_events(), line,
+        state, book, ring, left, counts, frame, frame, frame, line, places, none, none, none, room_for_events(), line,
         np.zeros(2, dtype=np.int64),
     )  # fmt: skip
     advance(line, places[0], line)
-    enter(0, 0, 0, state, book, ring, counts)
-    answered(0, 0, 0, state, book, ring, counts)
+    enter_all(0, 0, 0, state, book, ring, left, counts)
+    answered(0, 0, 0, state, book, ring, left, counts)
+    next_asker(0, 0, state, book, left)
     count(counts, LATENCY, 0)
     state[QUESTION_SIZE] = 0
     book[0, FD] = -1
-    ask(0, 0, 0, state, book, ring, counts, frame, frame, places)
+    ask(0, 0, 0, state, book, ring, left, counts, frame, frame, places)
     _compare_with_sources()
 
 
@@ -325,8 +382,8 @@ def room_for_events() -> Array:
 
 
 def room_for_counts() -> Array:
-    """One histogram per row: `LATENCY`, `FROM_SEND`, `LAG`."""
-    return np.zeros((3, COUNTS), dtype=np.int64)
+    """One histogram per row: `LATENCY`, `FROM_SEND`, `LAG`, `LAST`."""
+    return np.zeros((4, COUNTS), dtype=np.int64)
 
 
 def places_of(*frames_places: tuple[int, ...]) -> Array:

@@ -11,17 +11,25 @@ import json
 import random
 import re
 import string
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from runners.loadgen.job import Job
+from runners.loadgen.job import Kind
 from runners.loadgen.job import Protocol as WireProtocol
+from runners.loadgen.lines import Message
 
 DIGITS = 8
 FIRST_SEQUENCE = 10_000_000
 LAST_SEQUENCE = 99_999_999
 PANELS = 20
+ROOM = b"load"
+"""The room that members of a room load are in."""
+_EVERYBODY = 99_999_999
+"""In place of a client's number in what all members send alike."""
+_LETTERS = 65536
+"""Of a payload: what is longer repeats itself."""
 
 _EVENT, _ACK = b"42", b"43"
+_WITH_ATTACHMENT = (b"451-", b"461-")
 _EVENT_NAME = re.compile(rb'42\["([^"\\]+)"')
 _SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d{1,15})\b')
 
@@ -38,21 +46,6 @@ class Answer(NamedTuple):
 
 NOT_OURS = Answer(intact=False)
 UNASKED = Answer(asked=False)
-
-
-class Codec(Protocol):
-    """One connection's requests, and what their answers mean.
-
-    ``greeting`` is sent once, as soon as the connection is ready.
-    """
-
-    greeting: bytes | None
-
-    def request(self, sequence: int) -> bytes | bytearray:
-        """The frame's payload; valid until the next call."""
-
-    def parse(self, data: bytes) -> Answer:
-        """Classify an incoming payload; never raises."""
 
 
 class Template:
@@ -88,87 +81,158 @@ class Template:
         return -1
 
 
-class EchoCodec:
-    """Echo over raw WebSocket, or as a Socket.IO event ``echo`` answered by its acknowledgement.
+class Part(NamedTuple):
+    """One frame of a message: its payload, and whether that is binary."""
 
-    ``question`` and ``answer`` are the templates of a request and of its usual answer, alike to the byte.
+    template: Template
+    binary: bool = False
+
+
+class TemplateCodec:
+    """Messages that differ in nothing but their number, so that they can be sent and compared without being understood.
+
+    ``question`` and ``answer`` are a request and its usual answer, to the byte; ``others`` is how else it may come.
+    ``mark`` finds the number in what came back changed; ``event`` is the Socket.IO event that is waited for.
     """
 
-    greeting: bytes | None = None
+    def __init__(
+        self,
+        question: tuple[Part, ...],
+        answer: tuple[Part, ...],
+        others: tuple[Part, ...] = (),
+        *,
+        mark: bytes,
+        event: bytes | None = None,
+        greeting: Message | None = None,
+    ) -> None:
+        self.question = question
+        self.answer = answer
+        self.greeting = greeting
+        self._alternatives = (*answer[-1:], *others)
+        self._mark = re.compile(mark)
+        self._event = event
 
-    def __init__(self, client: int, payload_bytes: int, protocol: WireProtocol) -> None:
-        # Letters only: eight zeros mark the sequence number, and JSON must not need to escape.
-        filler = "".join(random.Random(client).choices(string.ascii_letters, k=payload_bytes))
-        payload = f"{client + 1:08d}.{0:08d}.{filler}"[:payload_bytes].encode("ascii")
-        self._protocol = protocol
-        if protocol == "websocket":
-            templates: tuple[Template, ...] = (Template(payload),)
-        else:
-            quoted = b'"' + payload + b'"'
-            templates = (
-                Template(_ACK + b"00000000[" + quoted + b"]"),
-                Template(_EVENT + b'00000000["echo",' + quoted + b"]"),
-                Template(_EVENT + b'["echo",' + quoted + b"]"),
-            )
-        self.answer, self.question = templates[0], templates[:2][-1]
-        # The last one is how a server answers that emits an event instead of acknowledging.
-        self._answers = (templates[0], templates[-1])
-        self._sequence_of = re.compile(rb"%08d\.(\d{8})\." % (client + 1))
+    def request(self, sequence: int) -> list[Message]:
+        return [Message(bytes(template.fill(sequence)), binary) for template, binary in self.question]
 
-    def request(self, sequence: int) -> bytearray:
-        return self.question.fill(sequence)
-
-    def parse(self, data: bytes) -> Answer:
-        for template in self._answers:
+    def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        if len(self.answer) > 1 and not binary and data.startswith(_WITH_ATTACHMENT):
+            return None  # what was asked for is in the binary message after it
+        for template, is_binary in self._alternatives:
             sequence = template.read(data)
-            if sequence >= 0:
+            if sequence >= 0 and is_binary == binary:
                 return Answer(sequence)
         # Something of ours came back changed: say which message it was, if that can still be read.
-        if found := self._sequence_of.search(data):
+        if found := self._mark.search(data):
             return Answer(int(found[1]), intact=False)
-        event = _EVENT_NAME.match(data) if self._protocol == "socket.io" else None
-        return UNASKED if event and event[1] != b"echo" else NOT_OURS
+        event = _EVENT_NAME.match(data) if self._event is not None else None
+        return UNASKED if event and event[1] != self._event else NOT_OURS
+
+
+def echo(client: int, payload_bytes: int, protocol: WireProtocol, kind: Kind = "text") -> TemplateCodec:
+    """Echo over raw WebSocket, or as a Socket.IO event ``echo`` answered by its acknowledgement."""
+    payload = echo_payload(client, payload_bytes).text
+    mark = rb"%08d\.(\d{8})\." % (client + 1)
+    binary = kind == "binary"
+    if protocol == "websocket":
+        part = Part(Template(payload), binary)
+        return TemplateCodec((part,), (part,), mark=mark)
+    if binary:
+        attached = Part(Template(payload), binary=True)
+        return TemplateCodec(
+            (Part(Template(b'451-00000000["echo",{"_placeholder":true,"num":0}]')), attached),
+            (Part(Template(b'461-00000000[{"_placeholder":true,"num":0}]')), attached),
+            mark=mark,
+            event=b"echo",
+        )
+    quoted = b'"' + payload + b'"'
+    return TemplateCodec(
+        (Part(Template(_EVENT + b'00000000["echo",' + quoted + b"]")),),
+        (Part(Template(_ACK + b"00000000[" + quoted + b"]")),),
+        # A server may emit an event instead of acknowledging.
+        (Part(Template(_EVENT + b'["echo",' + quoted + b"]")),),
+        mark=mark,
+        event=b"echo",
+    )
+
+
+def echo_payload(client: int, size: int) -> Template:
+    """What a client sends to have it echoed."""
+    return Template(_payload(client + 1, client, size))
+
+
+def room(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
+    """A message to everybody in the room. All members send and expect the same bytes, with one number for the room."""
+    payload = _payload(_EVERYBODY, 0, payload_bytes)
+    mark = rb"%08d\.(\d{8})\." % _EVERYBODY
+    if protocol == "websocket":
+        part = Part(Template(payload))
+        return TemplateCodec((part,), (part,), mark=mark)
+    quoted = b'"' + payload + b'"'
+    return TemplateCodec(
+        (Part(Template(_EVENT + b'["publish",{"room":"' + ROOM + b'","text":' + quoted + b"}]")),),
+        (Part(Template(_EVENT + b'["message",' + quoted + b"]")),),
+        mark=mark,
+        event=b"message",
+        greeting=Message(_EVENT + b'["join","' + ROOM + b'"]'),
+    )
+
+
+def _payload(owner: int, seed: int, size: int) -> bytes:
+    """Owner (not zero), number (zeros, to be patched), and letters up to ``size`` bytes.
+
+    Letters only: eight zeros mark the number, and JSON must not need to escape.
+    """
+    letters = "".join(random.Random(seed).choices(string.ascii_letters, k=min(size, _LETTERS)))
+    filler = letters * (size // max(1, len(letters)) + 1)
+    return f"{owner:08d}.{0:08d}.{filler}"[:size].encode("ascii")
+
+
+class Update:
+    """A user's metric updates: what one of them says, and whether an answer fits it."""
+
+    def __init__(self, client: int) -> None:
+        self._client = client
+        self._panel = f"panel-{client % PANELS:02d}"
+
+    def numbered(self, sequence: int) -> dict[str, object]:
+        return {"panel": self._panel, "value": _value_of(sequence), "client": self._client, "seq": sequence}
+
+    def judge(self, answer: Any) -> Answer:
+        """What an answer is worth that has been read; whatever it is."""
+        try:
+            sequence = int(answer["seq"])
+            intact = int(answer["updates"]) > 0 and all(
+                answer[name] == said for name, said in self.numbered(sequence).items()
+            )
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+            return NOT_OURS
+        return Answer(sequence, intact=intact)
 
 
 class DashboardCodec:
     """A user's metric updates, each answered with its panel; and the snapshots pushed to all."""
 
     def __init__(self, client: int, protocol: WireProtocol) -> None:
-        self._client = client
-        self._protocol = protocol
-        self.greeting = b'42["join","dashboard"]' if protocol == "socket.io" else None
-        self._panel = f"panel-{client % PANELS:02d}"
+        self._update = Update(client)
+        self._socketio = protocol == "socket.io"
+        self.greeting = Message(b'42["join","dashboard"]') if self._socketio else None
 
-    def request(self, sequence: int) -> bytes:
-        update = {
-            "panel": self._panel,
-            "value": _value_of(sequence),
-            "client": self._client,
-            "seq": sequence,
-        }
-        text = json.dumps(update, separators=(",", ":"))
-        if self._protocol == "socket.io":
+    def request(self, sequence: int) -> list[Message]:
+        text = json.dumps(self._update.numbered(sequence), separators=(",", ":"))
+        if self._socketio:
             text = f'42{sequence}["update",{text}]'
-        return text.encode("ascii")
+        return [Message(text.encode("ascii"))]
 
-    def parse(self, data: bytes) -> Answer:
+    def parse(self, data: bytes, *, binary: bool = False) -> Answer | None:  # noqa: ARG002 - JSON is JSON
         if b'"snapshot"' in data[:40]:
             found = _SNAPSHOT_SEQUENCE.search(data)
             return Answer(push=int(found[1])) if found else NOT_OURS
         try:
-            answer = json.loads(data[10:] if self._protocol == "socket.io" else data)
-            if self._protocol == "socket.io":
-                answer = answer[0]
-            sequence = int(answer["seq"])
-            intact = (
-                answer["client"] == self._client
-                and answer["panel"] == self._panel
-                and answer["value"] == _value_of(sequence)
-                and int(answer["updates"]) > 0
-            )
-        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
+            answer = json.loads(data[10:])[0] if self._socketio else json.loads(data)
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             return NOT_OURS
-        return Answer(sequence, intact=intact)
+        return self._update.judge(answer)
 
 
 def _value_of(sequence: int) -> float:
@@ -176,8 +240,15 @@ def _value_of(sequence: int) -> float:
     return (sequence * 37 % 1000) / 10
 
 
-def codec_for(job: Job, client: int) -> Codec:
-    """The codec of one connection of a job."""
-    if job.exchange == "echo":
-        return EchoCodec(client, job.payload_bytes, job.protocol)
-    return DashboardCodec(client, job.protocol)
+class Codec(Protocol):
+    """One connection's requests, and what their answers mean."""
+
+    @property
+    def greeting(self) -> Message | None:
+        """Sent once, as soon as the connection is ready."""
+
+    def request(self, sequence: int) -> list[Message]:
+        """The messages that ask with this number."""
+
+    def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        """Classify an incoming message; ``None``: more of it is to come. Never raises."""

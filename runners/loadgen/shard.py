@@ -1,9 +1,10 @@
 """One shard's life: connect, apply slices of load as it is told, hand in its sample. Talks by lines of JSON.
 
-In: the `Job` on the first line, then commands: ``{"do": "load", "seconds": s}`` applies one slice of load,
-``{"do": "forget"}`` declares what was measured so far as warm-up, ``{"do": "finish"}`` ends it. Out:
-``{"event": "connected"}``, per slice ``loaded`` with a `Brief`, at the end ``sample`` with the `Sample`; or ``error``
-with a reason.
+In: the `Job` on the first line, then commands. ``{"do": "load", "seconds": s}`` applies one slice of load,
+``{"do": "forget"}`` declares what was measured so far as warm-up, ``{"do": "listen", "seconds": s}`` lets the deaf
+read, ``{"do": "recover", "seconds": s}`` goes on while the server dies and comes back, ``finish`` ends it. Out:
+``{"event": "connected"}`` with how the connections came up, per slice ``loaded`` with a `Brief`, ``heard`` with what
+the deaf `Heard`, ``recovered`` with a `Recovered`, at the end ``sample`` with the `Sample`; or ``error`` with a reason.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import json
 import os
 import signal
 import sys
+import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
@@ -26,12 +28,14 @@ from typing import Any
 import numpy as np
 
 from runners.loadgen import histogram, kernel
-from runners.loadgen.engine import Engine, Line, Totals, masks
-from runners.loadgen.handshake import HandshakeError, connect
-from runners.loadgen.job import Job, Sample
-from runners.loadgen.message import EchoCodec, codec_for
+from runners.loadgen.codecs import codec_for
+from runners.loadgen.engine import Client, Engine, Totals, masks
+from runners.loadgen.job import Connected, Job, Recovered, Sample
+from runners.loadgen.lines import Line
+from runners.loadgen.opening import HandshakeError, open_all, told
+from runners.loadgen.polling import open_session, open_stream
+from runners.loadgen.recovery import Recovery
 
-CONNECTING_AT_ONCE = 32
 _PR_SET_PDEATHSIG = 1
 _SECOND_NS = 1_000_000_000
 
@@ -107,12 +111,22 @@ class _Shard:
         self.job = job
         self.connect_ns = array("q")
         self.refused: Counter[str] = Counter()
-        self.engine = Engine(job, self._connect())
+        started, cpu_started = clock_ns(), time.process_time_ns()
+        clients = self._connect()
+        self.connected = Connected(
+            planned=job.connections,
+            established=len(clients),
+            took_ns=clock_ns() - started,
+            cpu_ns=time.process_time_ns() - cpu_started,
+            errors=dict(self.refused),
+            histogram=histogram.encode(histogram.of(self.connect_ns)),
+        )
+        self.engine = Engine(job, clients)
         self.warmup = Totals()
 
     def follow(self, commands: _Commands, emit: Emit) -> Sample:
         """Do what is told until ``finish``; raises `LoadError`."""
-        emit({"event": "connected"})
+        emit({"event": "connected", "connected": asdict(self.connected)})
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -120,6 +134,10 @@ class _Shard:
             match command:
                 case {"do": "load", "seconds": float(seconds)}:
                     emit({"event": "loaded", "brief": asdict(self.engine.load(seconds))})
+                case {"do": "listen", "seconds": float(seconds)}:
+                    emit({"event": "heard", "heard": asdict(self.engine.listen(seconds))})
+                case {"do": "recover", "seconds": float(seconds)}:
+                    emit({"event": "recovered", "recovered": asdict(self._recover(seconds))})
                 case {"do": "forget"}:
                     self.warmup = self.engine.totals
                     self.engine.forget()
@@ -137,33 +155,65 @@ class _Shard:
                 self.engine.idle(commands.descriptor)
             yield json.loads(commands.next())
 
-    def _connect(self) -> list[Line]:
+    def _recover(self, seconds: float) -> Recovered:
+        recovery = Recovery(self.job, self.engine.clients)
+        try:
+            return recovery.run(seconds)
+        finally:
+            recovery.close()
+
+    def _connect(self) -> list[Client]:
         """Open all connections; those that fail are counted, and if none comes up the load cannot be applied."""
         job = self.job
         failures: list[str] = []
-        keys = masks(job.seed, job.connections)
+        if job.mode == "closed" and job.exchange in ("dashboard", "events"):
+            raise LoadError(f"the {job.exchange} exchange has no closed loop")
+        # In a room any member sends the same bytes as the others.
+        keys = masks(job.seed, 1) * job.connections if job.exchange == "room" else masks(job.seed, job.connections)
 
-        def open_one(index: int) -> Line | None:
-            client = job.first_client + index
-            codec = codec_for(job, client)
-            if job.mode == "closed" and not isinstance(codec, EchoCodec):
-                raise LoadError(f"the {job.exchange} exchange has no closed loop")
-            started = clock_ns()
-            try:
-                opened = connect(job.url, job.protocol, keys[index], job.connect_timeout_s)
-            except (OSError, HandshakeError) as error:
-                failures.append(_reason(error))
-                return None
-            self.connect_ns.append(clock_ns() - started)
-            return Line(client, codec, keys[index], opened)
-
-        with ThreadPoolExecutor(CONNECTING_AT_ONCE) as threads:
-            lines = [line for line in threads.map(open_one, range(job.connections)) if line is not None]
+        clients = []
+        for index, line, took_ns, error in self._open(keys):
+            if line is None:
+                failures.append(error)
+                continue
+            self.connect_ns.append(took_ns)
+            number = job.first_client + index
+            clients.append(Client(number, codec_for(job, number), line, keys[index]))
+        clients.sort(key=lambda client: client.number)
         if failures:
             self.refused["not-connected"] = len(failures)
-        if not lines:
+        if not clients:
             raise LoadError(f"none of {job.connections} connections to {job.url} could be opened: {failures[0]}")
-        return lines
+        return clients
+
+    def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Line | None, int, str]]:
+        """Each connection's index, and a line with the nanoseconds it took, or why there is none."""
+        job = self.job
+        if job.transport == "websocket":
+            try:
+                yield from open_all(
+                    job.url,
+                    job.protocol,
+                    keys,
+                    serializer=job.serializer,
+                    at_once=job.at_once,
+                    timeout_s=job.connect_timeout_s,
+                    deaf=job.deaf,
+                )
+            except OSError as error:
+                raise LoadError(f"{job.url} cannot be reached: {error}") from error
+            return
+
+        def open_one(index: int) -> tuple[int, Line | None, int, str]:
+            started = clock_ns()
+            try:
+                line = open_stream(job.url) if job.transport == "sse" else open_session(job.url, job.connect_timeout_s)
+            except (OSError, HandshakeError) as error:
+                return index, None, 0, told(error)
+            return index, line, clock_ns() - started, ""
+
+        with ThreadPoolExecutor(job.at_once) as threads:
+            yield from threads.map(open_one, range(len(keys)))
 
     def _sample(self) -> Sample:
         engine, job = self.engine, self.job
@@ -175,7 +225,7 @@ class _Shard:
         if job.push_period_s:
             lateness = push_lateness(totals.push_number, totals.push_at, job.push_period_s)
             pushes = totals.pushes  # those that came while late answers were waited for belong to no second of it
-            pushes_missed = missed_pushes(totals.push_client, totals.push_number, len(engine.lines))
+            pushes_missed = missed_pushes(totals.push_client, totals.push_number, len(engine.clients))
             histograms["push_lateness"] = histogram.encode(histogram.of(lateness))
         return Sample(
             window_ns=totals.window_ns,
@@ -183,7 +233,7 @@ class _Shard:
             ledger=totals.ledger,
             warmup_ledger=self.warmup.ledger,
             planned=job.connections,
-            established=len(engine.lines),
+            established=len(engine.clients),
             closed_early=engine.closed_early,
             answered_in_window=totals.answered,
             offered=totals.offered,
@@ -197,12 +247,6 @@ class _Shard:
             working_ns=totals.working_ns,
             packages={name: version(name) for name in ("numba", "websockets", "hdrhistogram", "numpy")},
         )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return f"{type(error).__name__}: {error}"[:300]
 
 
 def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -43,7 +43,7 @@ def audit(document: RunDocument | FrameworkDocument | FlameDocument) -> Iterator
                 yield Finding(("flames", index, *finding.place), finding.message)
         return
     for index, cell in enumerate(document.cells):
-        for name in ("latency", "latency_from_send", "push_lateness"):
+        for name in ("latency", "latency_from_send", "last_delivery", "push_lateness"):
             distribution: Distribution | None = getattr(cell, name)
             if distribution is not None:
                 for finding in _distribution(distribution):
@@ -102,7 +102,10 @@ def _counts(index: int, cell: Cell) -> Iterator[Finding]:
 
 
 def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Finding]:
-    """Little's law (1961), L = λW: in a closed loop every connection has one message on its way."""
+    """Little's law (1961), L = λW: in a closed loop every connection has one message on its way.
+
+    In a room as many are on their way to every member, but to the first ones they have come already.
+    """
     latency, connections = measurement.latency_ms, measurement.connections
     if (
         cell.latency_kind != "service_time"
@@ -114,12 +117,15 @@ def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Finding]:
         or not connections.established
     ):
         return
-    under_way = measurement.messages_per_s * latency.mean / 1000
-    if abs(under_way / connections.established - 1) > LITTLE_TOLERANCE_PERCENT / 100:
+    found = measurement.messages_per_s * latency.mean / 1000
+    per_connection = cell.parameters.get("under_way")
+    most = connections.established * (per_connection if isinstance(per_connection, int) else 1)
+    excess = found / most - 1
+    if (excess if per_connection is not None else abs(excess)) > LITTLE_TOLERANCE_PERCENT / 100:
         yield Finding(
             ("messages_per_s",),
-            f"throughput times mean latency makes {under_way:.1f} messages under way, but there are"
-            f" {connections.established} connections (Little's law)",
+            f"throughput times mean latency makes {found:.1f} messages under way, but there are"
+            f" {f'{most} connections' if per_connection is None else f'at most {most}'} (Little's law)",
         )
 
 

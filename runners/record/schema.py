@@ -145,7 +145,7 @@ class Distribution(Document):
 
 
 class Messages(Document):
-    """The ledger: sent = received + lost + in_flight, over all connections."""
+    """The ledger: sent = received + lost + in_flight, over all connections. In a room: of deliveries."""
 
     sent: Count
     received: Count
@@ -186,6 +186,8 @@ class Usage(Document):
     rss_mean_mb: Amount | None = None
     threads: Count | None = None
     processes: Count | None = None
+    connections_per_process: list[Count] = []
+    """Of the processes that have any: how evenly clients are spread."""
 
 
 class GeneratorHealth(Document):
@@ -238,6 +240,57 @@ class CapacityProbe(Document):
     """False: the generator or the machine was not good enough, so it says nothing of the server."""
     reasons: list[Text] = []
     """Why it did not pass or is not valid, where the figures do not tell."""
+
+
+class ConnectStep(Document):
+    """So many clients connected, and the memory of the server's processes then."""
+
+    connections: Count
+    pss_mb: Amount
+
+
+class Connecting(Document):
+    """How clients were let in, and what it costs to have them."""
+
+    connections_per_s: Amount
+    took_s: Amount
+    """Spent letting them in; the pauses between the steps left out."""
+    steps: list[ConnectStep]
+    memory_per_connection_kb: float | None = None
+    """Slope of the memory over the connections, least squares; below 0: no more than chance."""
+
+
+class SlowConsumer(Document):
+    """What became of the messages for those who did not read, when they read again."""
+
+    said: Count
+    """Messages for each of them."""
+    heard: Count
+    """Of these, over all of them, those that came late but came."""
+    closed: Count
+    """Of them, those whose connection the server had ended."""
+    consumers: Count
+    memory_mb: list[Amount]
+    """PSS of the server's processes in the window, in the order it was read."""
+
+
+class Recovery(Document):
+    """What clients went through when their server was killed and started again. Times count from the kill."""
+
+    restart_s: Amount
+    """Until the new server listened."""
+    noticed_ms: Percentiles
+    """Until a client noticed."""
+    back_ms: Percentiles
+    """Until a client was connected again."""
+    lost: Count
+    """Messages sent and never answered."""
+    unsent: Count
+    """Messages that fell due while their client had no connection."""
+    never_back: Count
+    """Clients that were not let in again in time."""
+    attempts: Count
+    """To connect again, of all clients."""
 
 
 class Capacity(Document):
@@ -298,9 +351,9 @@ class Measurement(Document):
     """Change of the median latency over the window, in percent of its median; where the reference was measured in the
     same seconds, of the ratio to its latency. 0: no more than chance."""
     offered_per_s: Amount | None = None
-    """Open loop: messages per second that were due. Closed loop: absent."""
+    """Open loop: messages per second that were due, in a room deliveries. Closed loop: absent."""
     messages_per_s: Amount | None = None
-    """Messages answered per second within the window."""
+    """Messages answered per second within the window; in a room, deliveries."""
     pushes_per_s: Amount | None = None
     """Messages the server sent of its own accord and clients received, per second."""
     pushes_missed: Count | None = None
@@ -313,6 +366,8 @@ class Measurement(Document):
     """Open loop: from the intended send time. Closed loop: service time."""
     latency_from_send_ms: Percentiles | None = None
     """Open loop only: from the actual send."""
+    last_delivery_ms: Percentiles | None = None
+    """Rooms: like ``latency_ms``, of the last member to receive each message."""
     push_lateness_ms: Percentiles | None = None
     """How late each push reached each client, against the earliest steady beat seen."""
     connect_ms: Percentiles | None = None
@@ -320,6 +375,9 @@ class Measurement(Document):
     broker: Usage | None = None
     generator: GeneratorHealth | None = None
     capacity: Capacity | None = None
+    connecting: Connecting | None = None
+    recovery: Recovery | None = None
+    slow_consumer: SlowConsumer | None = None
 
     @model_validator(mode="after")
     def _figures_or_failure(self) -> Measurement:
@@ -328,7 +386,12 @@ class Measurement(Document):
                 raise ValueError("a measurement with a capacity has neither a failure nor figures of its own")
             if self.valid != self.capacity.conclusive:
                 raise ValueError("a measurement of a capacity is valid if the capacity is conclusive, else not")
-        elif self.failure is None and (self.messages is None or self.messages_per_s is None):
+        elif (
+            self.failure is None
+            and self.connecting is None
+            and self.recovery is None
+            and (self.messages is None or self.messages_per_s is None)
+        ):
             raise ValueError("a measurement has a failure, figures or a capacity; this one has none of them")
         if self.failure is not None and self.valid:
             raise ValueError("a failed measurement cannot be valid")
@@ -348,6 +411,7 @@ class Cell(Document):
     measurements: list[Measurement]
     latency: Distribution | None = None
     latency_from_send: Distribution | None = None
+    last_delivery: Distribution | None = None
     push_lateness: Distribution | None = None
     timeline: Timeline | None = None
 
@@ -388,6 +452,8 @@ class FrameworkFacts(Document):
     package: PackageName
     """The distribution whose version is the framework's."""
     is_reference: bool = False
+    cannot: dict[Slug, Text] = {}
+    """Workloads that it cannot be asked, and why."""
     app_sha256: Sha256
     """Of ``app.py`` as it was measured."""
     sources: dict[Identifier, Sha256] = {}

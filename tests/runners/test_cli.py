@@ -206,7 +206,7 @@ def test_validate(shell: Shell, tmp_path: Path) -> None:
         (["run", "--profile", "fast"], "there are: full, quick, standard"),
         (["run", "--campaign", "../up", "--framework", "websockets"], "no campaign name"),
         (["run", "--rounds", "0"], "rounds"),
-        (["check", "flsk"], "did you mean flask-socketio"),
+        (["check", "flsk-socketio"], "did you mean flask-socketio"),
         (["measure"], "No such command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -390,3 +390,39 @@ def test_check_tells_what_was_expected_and_what_came(shell: Shell, tmp_path: Pat
     broken = {check["name"]: check["detail"] for check in one["checks"] if not check["ok"]}
     assert "expected text" in broken["wrong: echo-text"]
     assert "no licence found" in broken["exits: start"]
+
+
+# A framework of one's own
+
+
+def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: Path) -> None:
+    def state() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in catalog.FRAMEWORKS.rglob("*") if path.is_file()}
+
+    before = state()
+    made = shell.rtsite("new", "framework", "mine", "--like", "reference", "--folder", tmp_path)
+    folder = tmp_path / "mine"
+    assert (made.returncode, made.stdout) == (0, f"rtsite check {folder}\n"), made.stderr
+    assert shell.answer("check", folder)["ok"]
+    results, site = tmp_path / "results", tmp_path / "site"
+    run = shell.answer("run", "-f", folder, "-w", "echo/closed", "--profile", "quick", "--results", results)
+    assert (run["measurements"], run["failed"]) == (2, 0)
+    built = shell.rtsite("build", "--results", results, "--out", site)
+    assert built.returncode == 0, built.stderr
+    assert "picows" in (site / "frameworks" / "mine.html").read_text()
+    assert 'href="../frameworks/mine.html"' in (site / "workloads" / "echo.html").read_text()
+    assert state() == before, "nothing else was touched"
+
+
+def test_a_plan_is_told_and_nothing_measured(shell: Shell, tmp_path: Path) -> None:
+    wanted = ("-w", "echo", "-w", "room/closed-10", "--rounds", "1")
+    plan = shell.answer("run", "--plan", *wanted, "--results", tmp_path)
+    assert [part["workload"] for part in plan["parts"]] == ["echo/closed", "echo/open", "room/closed-10"]
+    assert plan["measurements"] == sum(part["measurements"] for part in plan["parts"])
+    assert plan["expected_s"] > plan["load_s"] > 0
+    assert [sorted(job) for job in plan["jobs"]] == [["echo/closed", "echo/open", "room/closed-10"]]
+    told = shell.rtsite("run", "--plan", "--profile", "quick", "--results", tmp_path)
+    assert "room/open-100" in told.stdout
+    assert "capacity" not in told.stdout
+    assert "under load" in told.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -21,8 +21,14 @@ import uv
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from runners import contract
 from runners.contract import CHECKS, READINESS, Check, check_contract
+from tests.runners.web import serving_web
 
+CROWD = 6
+"""As large as twenty servers in one event loop can bear."""
+ASKED = [name for name in CHECKS if name != "events"]
+"""Where no event stream is offered."""
 FLASK_SOCKETIO = Path(__file__).parents[2] / "runners" / "frameworks" / "flask-socketio"
 Message = str | bytes
 
@@ -186,6 +192,12 @@ class SkipsNumbers(Honest):
         return super().snapshot()
 
 
+class AdmitsFew(Honest):
+    async def route(self, websocket: ServerConnection) -> None:
+        if len(self.viewers) < CROWD - 2:
+            await super().route(websocket)
+
+
 class DiesOfGarbage(Honest):
     async def reject(self, websocket: ServerConnection) -> None:
         self.server.close()
@@ -225,10 +237,11 @@ BREAKS: dict[type[Honest], tuple[str, str]] = {
     IgnoresRooms: ("room", "expected nothing in another room, got 'message 0 of member 0'"),
     NeverCounts: ("dashboard-answer", '"updates": 2}, got {'),
     TurnsSeqIntoText: ("dashboard-answer", '"seq": "12"'),
-    NeverPushes: ("dashboard-push", "expected a pushed snapshot within 2 s, got nothing"),
+    NeverPushes: ("dashboard-push", "expected a pushed snapshot within 4 s, got nothing"),
     PushesTooFast: ("dashboard-push", "expected 0.5 to 1.6 s between two snapshots, got 0."),
     PushesNothing: ("dashboard-push", '"panels": {}'),
     SkipsNumbers: ("dashboard-push", "expected the snapshot after number"),
+    AdmitsFew: ("crowd", f"expected {CROWD} viewers at once to be answered, got"),
     DiesOfGarbage: ("bad-message", "after bad messages on other connections"),
     StopsPushingAfterGarbage: ("bad-message", "expected the push to go on after bad messages"),
     DropsWithoutWord: ("bad-message", "got a dropped connection"),
@@ -244,13 +257,15 @@ def verdicts() -> Verdicts:
 
     async def ask(server: Honest) -> list[Check]:
         async with server.running() as url:
-            return await check_contract(url, "websocket", timeout_s=2)
+            return await check_contract(url, "websocket", timeout_s=4)
 
     async def ask_all() -> Verdicts:
         kinds: list[type[Honest]] = [Honest, *BREAKS]
         return dict(zip(kinds, await asyncio.gather(*(ask(kind()) for kind in kinds)), strict=True))
 
-    return asyncio.run(ask_all())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contract, "CROWD", CROWD)
+        return asyncio.run(ask_all())
 
 
 def failed(checks: list[Check]) -> dict[str, str]:
@@ -259,7 +274,32 @@ def failed(checks: list[Check]) -> dict[str, str]:
 
 def test_an_honest_server_passes_every_check(verdicts: Verdicts) -> None:
     assert failed(verdicts[Honest]) == {}
-    assert {check.name for check in verdicts[Honest]} == set(CHECKS)
+    assert {check.name for check in verdicts[Honest]} == set(ASKED)
+
+
+async def test_a_crowd_is_one() -> None:
+    async with Honest().running() as url:
+        (check,) = await check_contract(url, "websocket", only={"crowd"})
+    assert check.ok, check.detail
+    assert "expected 120 viewers" in check.detail
+
+
+async def test_an_event_stream_is_asked_where_it_is_offered() -> None:
+    with serving_web() as server:
+        url = server.url.replace("ws://", "http://")
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=["websocket", "sse"])
+        assert check.ok, check.detail
+        assert await check_contract(url, "websocket", only={"events"}) == []
+
+
+async def test_an_event_stream_that_ends_or_is_none_fails() -> None:
+    with serving_web(ends_after=1) as server:
+        url = server.url.replace("ws://", "http://")
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=["sse"])
+        assert (check.ok, "but it ended" in check.detail) == (False, True)
+    async with Honest().running() as url:
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=["sse"])
+        assert (check.ok, "expected an event stream" in check.detail) == (False, True)
 
 
 @pytest.mark.parametrize("cheat", BREAKS, ids=lambda cheat: cheat.__name__)
@@ -284,7 +324,7 @@ async def test_an_unknown_check_is_refused() -> None:
 @pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
 async def test_nothing_listening_fails_every_check_and_raises_nothing(protocol: Any) -> None:
     checks = await check_contract(f"http://127.0.0.1:{free_port()}", protocol, timeout_s=2)
-    assert [check.ok for check in checks] == [False] * len(CHECKS)
+    assert [check.ok for check in checks] == [False] * len(ASKED)
     assert all("expected" in check.detail and "got" in check.detail for check in checks)
 
 
@@ -304,7 +344,7 @@ async def test_a_server_that_never_answers_fails_every_check_in_time(protocol: A
         async with asyncio.timeout(10):
             checks = await check_contract(url, protocol, timeout_s=0.3)
             await asyncio.gather(*filter(None, served))
-    assert [check.ok for check in checks] == [False] * len(CHECKS)
+    assert [check.ok for check in checks] == [False] * len(ASKED)
 
 
 async def test_cancelling_is_not_swallowed() -> None:
@@ -346,6 +386,7 @@ SOCKETIO_BREAKS = {
         {
             "dashboard-answer": "expected an answer to the update",
             "dashboard-push": "expected an answer to the update",
+            "crowd": "expected 120 viewers at once to be answered",
             "bad-message": "expected an answer to the update",
         },
     ),

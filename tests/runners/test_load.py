@@ -281,7 +281,7 @@ def alone(server: EchoServer, **changes: Any) -> Iterator[subprocess.Popen[str]]
     ) as shard:
         try:
             tell(shard, job(server.url, **changes).to_json())
-            assert heard(shard) == {"event": "connected"}
+            assert heard(shard)["event"] == "connected"
             yield shard
         finally:
             shard.kill()

@@ -16,10 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import catalog, environment, machine, measure, resources
+from runners.host import Hosts
 from runners.measure import Cell, Conditions, Outcome
-from runners.workloads import ECHO, Case, Profile
+from runners.measure.figures import trend_of
+from runners.measure.station import Station
+from runners.measure.window import take_turns
+from runners.workloads import CONNECT, ECHO, RECOVERY, Case, Profile, Workload
 from tests.runners import frameworks
-from tests.runners.processes import marked
+from tests.runners.processes import gone, marked, until
 
 BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.2)
 CASE = replace(ECHO.cases[0], connections=10)
@@ -34,7 +38,8 @@ def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", case: Ca
 
 def measured(cells: Sequence[Cell]) -> list[Outcome]:
     cores = measure.cores_for(cells[0].case, machine.physical_cores())
-    return measure.measure(cells, [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))])
+    with Hosts() as hosts:
+        return measure.measure(cells, [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))], hosts)
 
 
 class Fatal(resources.Watch):
@@ -162,7 +167,7 @@ def test_a_clock_that_jumps_meanwhile_makes_it_invalid(
 
 @dataclass
 class Waiting:
-    """What `_take_turns` sees of a server."""
+    """What `take_turns` sees of a server."""
 
     slice_share: float
     dies_after: int | None
@@ -172,7 +177,7 @@ class Waiting:
     failure: str | None = None
 
     def attempt(self, step: object) -> None:
-        assert step is measure._Station.load_slice
+        assert step is Station.load_slice
         assert self.failure is None
         assert self.progress <= min(one.progress for one in self.all if one.failure is None) + 1e-6, "another's turn"
         self.turns += 1
@@ -187,7 +192,7 @@ class Waiting:
 def test_whoever_is_behind_is_next_until_all_are_done(servers: list[tuple[float, int | None]], seed: int) -> None:
     waiting: list[Waiting] = []
     waiting += [Waiting(share, dies_after, waiting) for share, dies_after in servers]
-    measure._take_turns(waiting, random.Random(seed))  # type: ignore[arg-type]
+    take_turns(waiting, random.Random(seed))  # type: ignore[arg-type]
     for one in waiting:
         assert one.failure is not None or one.progress == 1
         assert one.turns <= 1 / one.slice_share + 2
@@ -198,9 +203,9 @@ def test_whoever_is_behind_is_next_until_all_are_done(servers: list[tuple[float,
 
 def test_a_machine_that_slows_down_is_no_trend_of_the_servers() -> None:
     slower = [1.0 + index / 10 for index in range(10)]
-    assert measure._trend(slower, None) == pytest.approx(62.07)
-    assert measure._trend([2 * second for second in slower], slower) == 0.0
-    assert measure._trend(slower, [3.0] * 10) == pytest.approx(62.07)
+    assert trend_of(slower, None) == pytest.approx(62.07)
+    assert trend_of([2 * second for second in slower], slower) == 0.0
+    assert trend_of(slower, [3.0] * 10) == pytest.approx(62.07)
 
 
 @pytest.mark.parametrize(
@@ -215,4 +220,75 @@ def test_a_machine_that_slows_down_is_no_trend_of_the_servers() -> None:
     ids=["few", "silent second", "silent reference", "reference at nought", "no reference"],
 )
 def test_where_seconds_are_missing_there_is_no_trend(medians: list[Any], yardstick: list[Any] | None) -> None:
-    assert measure._trend(medians, yardstick) is None
+    assert trend_of(medians, yardstick) is None
+
+
+# Beside a window of load
+
+
+def cell_under(folder: Path, case: Case, workload: Workload, marker: str = "") -> Cell:
+    (cell,) = cells_of(folder, ["good"], marker, case)
+    return replace(cell, workload=workload)
+
+
+def test_connecting_step_by_step(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    case = replace(CONNECT.cases[0], connections=60, steps=(10, 20, 60), at_once=4)
+    (outcome,) = measured([cell_under(tmp_path / "mine", case, CONNECT, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.connecting is not None
+    assert [step.connections for step in found.connecting.steps] == [0, 10, 20, 60]
+    assert all(step.pss_mb > 0 for step in found.connecting.steps)
+    assert found.connecting.connections_per_s == pytest.approx(60 / found.connecting.took_s, rel=0.01)
+    assert found.connections is not None
+    assert (found.connections.planned, found.connections.established) == (60, 60)
+    assert found.connect_ms is not None
+    assert found.connect_ms.count == 60
+    assert found.messages is None
+    assert not any("unused" in reason for reason in found.invalid_reasons)
+    assert marked(marker) == []
+
+
+def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    case = replace(RECOVERY.cases[0], connections=10, rate_per_s=100.0, outage_s=20.0)
+    (outcome,) = measured([cell_under(tmp_path / "mine", case, RECOVERY, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    recovery = found.recovery
+    assert recovery is not None
+    assert (recovery.noticed_ms.count, recovery.back_ms.count, recovery.never_back) == (10, 10, 0)
+    assert recovery.noticed_ms.max is not None
+    assert recovery.back_ms.max is not None
+    assert recovery.noticed_ms.max < recovery.back_ms.max
+    assert recovery.attempts >= 10
+    assert recovery.unsent > 0
+    assert found.duration_s is not None
+    assert found.duration_s < 20, "it ends when everybody is back"
+    assert marked(marker) == []
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_servers_are_shared_only_where_that_is_wanted(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
+    good, stubborn = framework.variants
+    with Hosts(shared=shared) as hosts:
+        pids = []
+        for variant in (good, good, stubborn):
+            with hosts.take(framework, variant, cpus=(), workers=1) as host:
+                host.start(ECHO.readiness)
+                pids.append(host.server.child.pid)
+        assert (pids[0] == pids[1]) == shared
+        assert pids[2] not in pids[:2]
+        host.kill()
+        until(lambda: not host.server.child.running, "it is dead")
+        with hosts.take(framework, stubborn, cpus=(), workers=1) as other:
+            other.start(ECHO.readiness)
+            assert other.server.child.pid != pids[2]
+    gone([*pids, other.server.child.pid])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runners import contract, workloads
+from runners import catalog, contract, workloads
 from runners.record import UsageError
 from runners.workloads import CAPACITY, DASHBOARD, ECHO, PROFILES, WORKLOADS
 
@@ -36,8 +38,16 @@ def test_versions_of_published_results_stay() -> None:
 def test_versions_change_only_on_purpose() -> None:
     """A change here separates results: it belongs into the log of the method's changes."""
     assert {slug: workload.version for slug, workload in WORKLOADS.items()} == {
-        "echo": "36a4222133cd",
+        "echo": "9abc294f7fe3",
         "dashboard": "0c94a697bd52",
+        "room": "326af09b0697",
+        "polling": "0c406f69fb3f",
+        "sse": "10c7bebeab3d",
+        "connect": "bdd8ae6d2e0f",
+        "payload": "1a73edc4cf70",
+        "scaleout": "6581e1b2dee8",
+        "slow-consumer": "39f7aa828f70",
+        "recovery": "b9c6a83121c1",
         "capacity": "0fad3305247a",
     }
 
@@ -63,18 +73,67 @@ def test_parameters_say_what_is_done() -> None:
                 assert shown["p99_limit_ms"] == case.search.settings.p99_limit_ms
                 assert case.search.asks in WORKLOADS
                 continue
-            assert shown.get("connections", shown.get("users")) == case.connections
-            assert shown["server_cores"] == case.server_cores
+            clients = ("connections", "users", "members", "viewers", "clients")
+            assert [shown[name] for name in clients if name in shown] == [case.connections]
+            assert shown.get("server_cores", shown.get("workers")) == case.server_cores
+            assert shown.get("workers", 1) == case.workers
             assert shown.get("payload_bytes", case.payload_bytes) == case.payload_bytes
-            rate = shown.get("rate_per_s", shown.get("updates_per_user_per_s", 0))
-            assert rate in (case.rate_per_s, case.rate_per_s / case.connections)
-            assert (case.latency_kind == "from_intended") == (case.mode == "open") == (case.rate_per_s > 0)
+            assert shown.get("payload_kind", case.payload_kind) == case.payload_kind
+            assert shown.get("under_way", 1) == case.under_way
+            assert shown.get("deaf", 0) == case.deaf
+            each = shown.get("updates_per_user_per_s", shown.get("messages_per_user_per_s", 0))
+            rate = shown.get("rate_per_s", each or shown.get("deliveries_per_s", 0))
+            assert rate in (case.rate_per_s, case.rate_per_s / case.connections, case.rate_per_s * case.connections)
+            assert (case.latency_kind == "from_intended") == (case.mode == "open")
+            assert (case.rate_per_s > 0) == (case.mode == "open" and case.transport != "sse")
+
+
+def test_no_two_cases_of_a_workload_have_one_name() -> None:
+    for workload in WORKLOADS.values():
+        assert len(workload.kinds) == len(workload.cases)
+        assert len({tuple(case.parameters.items()) for case in workload.cases}) == len(workload.cases)
+
+
+def variant(**told: Any) -> catalog.Variant:
+    plain = {"slug": "v", "title": "v", "server": "v", "command": ["v", "{port}"], "transports": ["websocket"]}
+    return catalog.Variant(**{**plain, **told})
+
+
+def framework(*implemented: str) -> catalog.Framework:
+    return catalog.Framework(
+        slug="f",
+        folder=Path(),
+        title="f",
+        homepage="https://example.org",
+        package="f",
+        protocol="websocket",
+        interface="own",
+        workloads=list(implemented),
+        variants=[variant()],
+    )
+
+
+def test_a_variant_is_asked_what_it_has() -> None:
+    everything = framework(*WORKLOADS)
+    assert workloads.cases_for(workloads.SSE, everything, variant()) == []
+    assert workloads.cases_for(workloads.SSE, everything, variant(transports=["sse"])) == list(workloads.SSE.cases)
+    assert workloads.cases_for(workloads.POLLING, everything, variant()) == []
+    assert workloads.cases_for(ECHO, everything, variant(workloads=["room"])) == []
+    assert workloads.cases_for(ECHO, framework("room"), variant()) == []
+
+
+def test_several_processes_are_asked_only_of_what_reaches_the_clients_of_all() -> None:
+    everything = framework(*WORKLOADS)
+    scaling = variant(command=["v", "{port}", "{workers}"], broker="redis")
+    for one in (variant(), variant(broker="redis"), variant(command=["v", "{port}", "{workers}"])):
+        assert [case.workers for case in workloads.cases_for(workloads.SCALEOUT, everything, one)] == [1]
+    assert [case.workers for case in workloads.cases_for(workloads.SCALEOUT, everything, scaling)] == [1, 2, 4]
 
 
 def test_a_search_applies_its_load_as_the_workload_it_borrows_from_would() -> None:
     rate, users = (case.at(300) for case in CAPACITY.cases)
     fixed = next(case for case in ECHO.cases if case.mode == "open")
-    assert rate == replace(fixed, workload="capacity", parameters=rate.parameters, rate_per_s=300.0)
+    assert rate == replace(fixed, workload="capacity", parameters=rate.parameters, rate_per_s=300.0, slice_s=0.0)
     (dashboard,) = DASHBOARD.cases
     assert users == replace(
         dashboard, workload="capacity", parameters=users.parameters, rate_per_s=300.0, connections=300
@@ -85,10 +144,10 @@ def test_a_search_applies_its_load_as_the_workload_it_borrows_from_would() -> No
 
 def test_who_implements_a_workload_can_be_searched_under_it() -> None:
     rate, users = CAPACITY.cases
-    assert workloads.cases_for(CAPACITY, ["echo", "dashboard"]) == [rate, users]
-    assert workloads.cases_for(CAPACITY, ["dashboard"]) == [users]
-    assert workloads.cases_for(CAPACITY, ["capacity"]) == []
-    assert workloads.cases_for(ECHO, ["echo"]) == list(ECHO.cases)
+    assert workloads.cases_for(CAPACITY, framework("echo", "dashboard"), variant()) == [rate, users]
+    assert workloads.cases_for(CAPACITY, framework("dashboard"), variant()) == [users]
+    assert workloads.cases_for(CAPACITY, framework("capacity"), variant()) == []
+    assert workloads.cases_for(ECHO, framework("echo"), variant()) == list(ECHO.cases)
     assert workloads.asked_by(CAPACITY, users) == DASHBOARD
     assert workloads.asked_by(ECHO, ECHO.cases[0]) == ECHO
 
@@ -109,28 +168,31 @@ def test_how_long_and_how_often_a_search_takes() -> None:
     assert full.expected_s(rate) > standard.expected_s(rate) > standard.expected_s(ECHO.cases[0])
 
 
+STANDARD = PROFILES["standard"]
+
+
 def test_choosing() -> None:
-    assert workloads.choose([]) == list(WORKLOADS.values())
-    assert workloads.choose(["dashboard", "echo"]) == [WORKLOADS["echo"], WORKLOADS["dashboard"]]
+    assert workloads.choose([], STANDARD) == list(WORKLOADS.values())
+    assert workloads.choose(["dashboard", "echo"], STANDARD) == [WORKLOADS["echo"], WORKLOADS["dashboard"]]
     assert workloads.with_rounds(PROFILES["quick"], rounds=9).rounds == 9
     assert workloads.with_rounds(PROFILES["quick"]) == workloads.choose_profile("quick")
 
 
 def test_unknown_names_offer_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"unknown workload 'ecco': did you mean echo?"):
-        workloads.choose(["echo", "ecco"])
+        workloads.choose(["echo", "ecco"], STANDARD)
     with pytest.raises(UsageError, match=r"unknown profile 'quik': did you mean quick?"):
         workloads.choose_profile("quik")
 
 
 def test_a_part_of_a_workload_is_no_other_version_of_it() -> None:
-    (part,) = workloads.choose(["echo/closed"])
-    assert [case.kind for case in workloads.cases_for(part, {"echo"})] == ["closed"]
+    (part,) = workloads.choose(["echo/closed"], STANDARD)
+    assert [case.kind for case in workloads.cases_for(part, framework("echo"), variant())] == ["closed"]
     assert part.version == ECHO.version
     assert part.cases == ECHO.cases
-    (rate,) = workloads.choose(["capacity/rate"])
-    assert [case.kind for case in workloads.cases_for(rate, {"echo", "dashboard"})] == ["rate"]
-    (both,) = workloads.choose(["echo/closed", "echo/open"])
-    assert workloads.cases_for(both, {"echo"}) == list(ECHO.cases)
+    (rate,) = workloads.choose(["capacity/rate"], STANDARD)
+    assert [case.kind for case in workloads.cases_for(rate, framework("echo", "dashboard"), variant())] == ["rate"]
+    (both,) = workloads.choose(["echo/closed", "echo/open"], STANDARD)
+    assert workloads.cases_for(both, framework("echo"), variant()) == list(ECHO.cases)
     with pytest.raises(UsageError, match="part of echo"):
-        workloads.choose(["echo/ajar"])
+        workloads.choose(["echo/ajar"], STANDARD)

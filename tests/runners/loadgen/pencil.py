@@ -37,7 +37,7 @@ class Pencil:
         return True
 
     def give_up(self) -> None:
-        if self.fate and self.fate[-1] == "waits":
+        if self.alive and self.fate and self.fate[-1] == "waits":
             self.fate[-1] = "given up"
 
     @property

@@ -49,7 +49,7 @@ def balanced(ledger: Ledger) -> bool:
 def test_they_balance_over_any_sends_and_receives(actions: list[int | None], alive: bool, intact: bool) -> None:
     books = play(actions, intact=intact)
     if not alive:
-        books.bury(0)
+        books.bury(0, 10**9)
     ledger, censored = books.settle(10**9, NEVER)
     assert balanced(ledger)
     assert ledger.sent == actions.count(None)
@@ -113,8 +113,8 @@ def test_a_changed_answer_is_received_and_corrupted() -> None:
 
 def test_a_dead_connection_owes_everything() -> None:
     books = play([None, None, None, 0])
-    books.bury(0)
-    books.bury(0)
+    assert books.bury(0, 1) == []
+    assert books.bury(0, 1) == []
     assert books.settle(10**9, NEVER) == (Ledger(sent=3, received=1, lost=2), 2)
 
 
@@ -141,8 +141,11 @@ def test_an_answer_that_was_given_up_counts_neither_as_received_nor_as_a_duplica
     books = made(open_loop=False)
     books.send(0, 10, 10)
     assert books.waiting_since(0) == 10
-    books.give_up(0, 500)
-    books.give_up(0, 600)
+    slot = FIRST & (books.ring.shape[1] - 1)
+    assert books.overdue(11) == [(0, slot)]
+    assert books.overdue(10) == []
+    books.give_up(0, slot, 500)
+    assert books.overdue(11) == []
     assert books.waiting_since(0) == 0
     books.send(0, 700, 700)
     assert not books.receive(0, FIRST, 800)
@@ -197,10 +200,12 @@ def test_several_books_of_several_connections_are_as_if_kept_with_a_pencil(
                 assert books.send(k, 5, 5) == start[k] + len(model.fate)
                 model.send()
             elif what == "give_up":
-                books.give_up(k, 9)
+                for waiting, slot in books.overdue(10**6):
+                    if waiting == k and slot == int(books.book[k, kernel.ASKED]) & (DEPTH - 1):
+                        books.give_up(k, slot, 9)
                 model.give_up()
             elif what == "bury":
-                books.bury(k)
+                books.bury(k, 9)
                 model.alive = alive[k] = False
             else:
                 number, intact = rest or (model.highest + 1, True)

@@ -119,8 +119,8 @@ def test_what_we_write_is_what_they_read(opcode: int, payload: bytes, mask: byte
 @given(PAYLOADS)
 @settings(deadline=None)
 def test_the_expected_answer_is_what_they_send(payload: bytes) -> None:
-    assert expected(payload) == TheirFrame(Opcode.TEXT, payload).serialize(mask=False)
-    assert Reader().feed(expected(payload)) == [Frame(TEXT, True, payload)]
+    assert expected(TEXT, payload) == TheirFrame(Opcode.TEXT, payload).serialize(mask=False)
+    assert Reader().feed(expected(TEXT, payload)) == [Frame(TEXT, True, payload)]
 
 
 @given(PAYLOADS, MASKS)
@@ -129,7 +129,7 @@ def test_masking_twice_is_not_masking(payload: bytes, mask: bytes) -> None:
     assert masked(bytes(len(payload)), mask) == (mask * len(payload))[: len(payload)]
 
 
-GOOD = expected(b"good")
+GOOD = expected(TEXT, b"good")
 
 
 def changed(at: int, change: Callable[[int], int]) -> bytes:

@@ -29,10 +29,10 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from runners.loadgen import frames, histogram, kernel
-from runners.loadgen.engine import Engine, Line, masks
-from runners.loadgen.handshake import Opened
+from runners.loadgen.engine import Client, Engine, masks
 from runners.loadgen.job import Brief, Job, Ledger
-from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCodec, EchoCodec, Template
+from runners.loadgen.lines import WebSocketLine
+from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCodec, Template, echo
 from tests.runners.loadgen.pencil import Pencil
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +68,7 @@ CARRIES = [10_000_009, 10_999_999, 19_999_999, 89_999_999, 99_999_998]
 @settings(deadline=None)
 def test_numbers_are_turned_like_the_templates_whatever_the_mask(sequence: int, mask: bytes, size: int) -> None:
     for protocol in ("websocket", "socket.io"):
-        question = EchoCodec(7, size, "websocket" if protocol == "websocket" else "socket.io").question
+        ((question, _),) = echo(7, size, "websocket" if protocol == "websocket" else "socket.io").question
 
         def frame(number: int, question: Template = question, mask: bytes = mask) -> Any:
             return np.frombuffer(bytearray(frames.encode(frames.TEXT, question.fill(number), mask)), dtype=np.uint8)
@@ -221,18 +221,18 @@ def speak(
     read, as where there is TLS.
     """
     sizes = cycle(chunks)
-    lines, talks, whys = [], [], []
+    clients, talks, whys = [], [], []
     for client, mask in enumerate(masks(job.seed, job.connections)):
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room_bytes)
         ours.setblocking(False)
         theirs.setblocking(False)
-        codec = EchoCodec(client, job.payload_bytes, job.protocol)
-        lines.append(Line(client, codec, mask, Opened(ours, frames.Reader(), [])))
+        codec = echo(client, job.payload_bytes, job.protocol, job.payload_kind)
+        line = (SlowLine if by_python else WebSocketLine)(ours, mask, frames.Reader(), [])
+        clients.append(Client(client, codec, line, mask))
         all_acts = chain[Act](acts, repeat("answer"))
-        lines[-1].secure = by_python
         talks.append(Talk(theirs, all_acts, job.protocol == "socket.io", held_first))
-    engine = Engine(job, lines)
+    engine = Engine(job, clients)
     really_run = kernel.run
 
     def run(state: Any, *arrays: Any) -> tuple[int, int]:
@@ -255,6 +255,12 @@ def speak(
     for talk in talks:
         talk.line.close()
     return Spoken(engine.totals.ledger, brief, talks, engine, whys)
+
+
+class SlowLine(WebSocketLine):
+    """One that the kernel leaves alone."""
+
+    fast = False
 
 
 ACTS: tuple[Act, ...] = ("answer", "twice", "drop", "hold", "change", "foreign", "fragments", "ping")
@@ -316,7 +322,9 @@ def test_nothing_is_compiled_while_a_load_runs() -> None:
 
 def compiled_by_loads() -> int:
     """How many more versions of the kernel's functions there are after loads of all kinds than before them."""
-    compiled = (kernel.run, kernel.count, kernel.advance, kernel.enter, kernel.ask, kernel.answered)
+    compiled = (
+        kernel.run, kernel.count, kernel.advance, kernel.enter_all, kernel.next_asker, kernel.ask, kernel.answered,
+    )  # fmt: skip
     kernel.prepare()
     before = sum(len(function.signatures) for function in compiled)
     speak(JOB, ACTS)
@@ -327,7 +335,8 @@ def compiled_by_loads() -> int:
 
 @both
 def test_answers_cut_at_every_byte(protocol: WireProtocol) -> None:
-    size = len(frames.expected(EchoCodec(0, JOB.payload_bytes, protocol).answer.text))
+    ((answer, _),) = echo(0, JOB.payload_bytes, protocol).answer
+    size = len(frames.expected(frames.TEXT, answer.text))
     # Each answer in two pieces, the cut one byte further each time; and the same for two answers at once.
     one = [piece for cut in range(1, size) for piece in (cut, size - cut)]
     spoken = speak(replace(JOB, protocol=protocol, mode="closed", connections=1, duration_s=0.1), chunks=one)
@@ -427,12 +436,12 @@ def test_pushes_between_slices_belong_to_none() -> None:
     ours.setblocking(False)
     codec = DashboardCodec(0, "websocket")
     job = replace(JOB, exchange="dashboard", connections=1, rate_per_s=100, duration_s=0.02, push_period_s=1.0)
-    engine = Engine(job, [Line(0, codec, b"mask", Opened(ours, frames.Reader(), []))])
+    engine = Engine(job, [Client(0, codec, WebSocketLine(ours, b"mask", frames.Reader(), []))])
     wake, waker = os.pipe()
     os.write(waker, b"a command waits\n")
 
     def push(number: int) -> None:
-        theirs.send(frames.expected(b'{"type":"snapshot","seq":%d,"panels":{}}' % number))
+        theirs.send(frames.expected(frames.TEXT, b'{"type":"snapshot","seq":%d,"panels":{}}' % number))
 
     for number in (1, 2):
         push(2 * number)

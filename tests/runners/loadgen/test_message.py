@@ -11,7 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.loadgen.job import MIN_PAYLOAD_BYTES
-from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, NOT_OURS, UNASKED, Answer, DashboardCodec, EchoCodec
+from runners.loadgen.lines import Message
+from runners.loadgen.message import (
+    FIRST_SEQUENCE,
+    LAST_SEQUENCE,
+    NOT_OURS,
+    UNASKED,
+    Answer,
+    DashboardCodec,
+    TemplateCodec,
+    echo,
+    room,
+)
 
 WireProtocol = Literal["websocket", "socket.io"]
 PROTOCOLS: tuple[WireProtocol, ...] = ("websocket", "socket.io")
@@ -22,9 +33,9 @@ clients = st.integers(0, 99_999_998)
 sizes = st.integers(MIN_PAYLOAD_BYTES, 300)
 
 
-def echoed(codec: EchoCodec, sequence: int, protocol: WireProtocol) -> bytes:
+def echoed(codec: TemplateCodec, sequence: int, protocol: WireProtocol) -> bytes:
     """What an honest server answers, found without the codec's help."""
-    request = bytes(codec.request(sequence))
+    ((request, _),) = codec.request(sequence)
     if protocol == "websocket":
         return request
     found = re.fullmatch(rb"42(\d+)(\[.*\])", request)
@@ -38,11 +49,14 @@ def echoed(codec: EchoCodec, sequence: int, protocol: WireProtocol) -> bytes:
 @given(client=clients, size=sizes, sequence=sequences)
 @settings(deadline=None, max_examples=50)
 def test_an_honest_echo_is_the_expected_answer(protocol: WireProtocol, client: int, size: int, sequence: int) -> None:
-    codec = EchoCodec(client, size, protocol)
+    codec = echo(client, size, protocol)
     answer = echoed(codec, sequence, protocol)
-    assert codec.answer.fill(sequence) == answer
-    assert codec.question.fill(sequence) == codec.request(sequence)
-    assert codec.parse(answer) == Answer(sequence)
+    ((template, binary),) = codec.answer
+    assert (bytes(template.fill(sequence)), binary) == (answer, False)
+    assert [Message(bytes(part.template.fill(sequence)), part.binary) for part in codec.question] == codec.request(
+        sequence
+    )
+    assert codec.parse(answer, binary=False) == Answer(sequence)
     if protocol == "websocket":
         assert len(answer) == size
 
@@ -53,35 +67,38 @@ def test_an_honest_echo_is_the_expected_answer(protocol: WireProtocol, client: i
 def test_a_changed_byte_is_found_and_disturbs_nothing_later(
     protocol: WireProtocol, sequence: int, data: st.DataObject
 ) -> None:
-    codec = EchoCodec(7, 40, protocol)
+    codec = echo(7, 40, protocol)
     good = echoed(codec, sequence, protocol)
     at = data.draw(st.integers(0, len(good) - 1))
     other = data.draw(st.integers(0, 255).filter(lambda byte: byte != good[at]) | st.just(ord("0")))
     bad = good[:at] + bytes([other]) + good[at + 1 :]
     if bad != good:
-        found = codec.parse(bad)
+        found = codec.parse(bad, binary=False)
+        assert found is not None
         # In raw echo a digit for another makes another, equally good message of ours.
         digit = protocol == "websocket" and 9 <= at < 17 and chr(other).isdigit()
         assert found.sequence != sequence or not found.intact
         assert digit or not found.intact
-    assert codec.answer.fill(sequence) == good
-    assert codec.parse(good) == Answer(sequence)
+    assert codec.answer[0].template.fill(sequence) == good
+    assert codec.parse(good, binary=False) == Answer(sequence)
+    assert codec.parse(good, binary=True) != Answer(sequence)
 
 
 @both
 def test_what_another_client_sent_is_not_ours(protocol: WireProtocol) -> None:
-    mine, other = EchoCodec(1, 64, protocol), EchoCodec(2, 64, protocol)
-    assert mine.parse(echoed(other, FIRST_SEQUENCE, protocol)) == NOT_OURS
+    mine, other = echo(1, 64, protocol), echo(2, 64, protocol)
+    assert mine.parse(echoed(other, FIRST_SEQUENCE, protocol), binary=False) == NOT_OURS
 
 
 def test_an_event_instead_of_an_acknowledgement_is_an_answer_too() -> None:
-    codec = EchoCodec(1, 64, "socket.io")
-    request = bytes(codec.request(FIRST_SEQUENCE + 5))
-    assert codec.parse(b"42" + request[request.index(b"[") :]) == Answer(FIRST_SEQUENCE + 5)
+    codec = echo(1, 64, "socket.io")
+    ((request, _),) = codec.request(FIRST_SEQUENCE + 5)
+    assert codec.parse(b"42" + request[request.index(b"[") :], binary=False) == Answer(FIRST_SEQUENCE + 5)
 
 
 def panel_answer(codec: DashboardCodec, sequence: int, protocol: WireProtocol, **changes: Any) -> bytes:
-    request = codec.request(sequence).decode()
+    ((asked, _),) = codec.request(sequence)
+    request = asked.decode()
     update = json.loads(request[request.index("{") :].removesuffix("]"))
     answer = {"type": "panel", **update, "updates": 3, **changes}
     text = (
@@ -142,22 +159,66 @@ NASTY = [
 @both
 @pytest.mark.parametrize("data", NASTY, ids=lambda data: data[:24])
 def test_nothing_that_comes_in_raises(protocol: WireProtocol, data: bytes) -> None:
-    for codec in (EchoCodec(4, 64, protocol), DashboardCodec(4, protocol)):
-        found = codec.parse(data)
+    for codec in (echo(4, 64, protocol), room(64, protocol), DashboardCodec(4, protocol)):
+        found = codec.parse(data, binary=False)
+        assert found is not None
         assert found.push < 2**63
         assert found.sequence < 0 or not found.intact
 
 
 def test_an_event_nobody_asked_for_is_no_answer() -> None:
-    codec = EchoCodec(4, 64, "socket.io")
-    assert codec.parse(b'42["snapshot",{"seq":1}]') == UNASKED
-    assert codec.parse(b'42["echo","something else"]') == NOT_OURS
-    assert EchoCodec(4, 64, "websocket").parse(b'42["snapshot",{"seq":1}]') == NOT_OURS
+    codec = echo(4, 64, "socket.io")
+    assert codec.parse(b'42["snapshot",{"seq":1}]', binary=False) == UNASKED
+    assert codec.parse(b'42["echo","something else"]', binary=False) == NOT_OURS
+    assert echo(4, 64, "websocket").parse(b'42["snapshot",{"seq":1}]', binary=False) == NOT_OURS
 
 
 @both
 @given(data=st.binary(max_size=80))
 @settings(deadline=None)
 def test_random_bytes_are_not_ours(protocol: WireProtocol, data: bytes) -> None:
-    assert EchoCodec(4, 64, protocol).parse(data) in (NOT_OURS, UNASKED)
+    assert echo(4, 64, protocol).parse(data, binary=False) in (NOT_OURS, UNASKED)
+    assert echo(4, 64, protocol, "binary").parse(data, binary=True) == NOT_OURS
     assert DashboardCodec(4, protocol).parse(data) == NOT_OURS
+
+
+@both
+@given(client=clients, size=sizes, sequence=sequences)
+@settings(deadline=None, max_examples=50)
+def test_binary_comes_back_as_binary(protocol: WireProtocol, client: int, size: int, sequence: int) -> None:
+    codec = echo(client, size, protocol, "binary")
+    *head, (payload, binary) = codec.request(sequence)
+    assert binary
+    assert len(payload) == size
+    if head:
+        ((event, _),) = head
+        assert event == b'451-%d["echo",{"_placeholder":true,"num":0}]' % sequence
+        assert codec.parse(b'461-%d[{"_placeholder":true,"num":0}]' % sequence, binary=False) is None
+    assert codec.parse(payload, binary=True) == Answer(sequence)
+    assert codec.parse(payload, binary=False) != Answer(sequence)
+    changed = payload[:-1] + bytes([payload[-1] ^ 1])
+    found = codec.parse(changed, binary=True)
+    assert found is not None
+    assert not found.intact
+    # The shortest payload ends with the mark by which it is known.
+    assert found.sequence == (sequence if size > MIN_PAYLOAD_BYTES else -1)
+
+
+@both
+@given(size=sizes, sequence=sequences)
+@settings(deadline=None, max_examples=50)
+def test_all_in_a_room_say_and_expect_the_same(protocol: WireProtocol, size: int, sequence: int) -> None:
+    codec = room(size, protocol)
+    ((said, _),) = codec.request(sequence)
+    if protocol == "websocket":
+        assert codec.greeting is None
+        answer = said
+    else:
+        event, message = json.loads(said[2:])
+        assert event == "publish"
+        assert codec.greeting is not None
+        assert json.loads(codec.greeting.payload[2:]) == ["join", message["room"]]
+        assert len(message["text"]) == size
+        answer = b"42" + json.dumps(["message", message["text"]], separators=(",", ":")).encode()
+    assert bytes(codec.answer[0].template.fill(sequence)) == answer
+    assert codec.parse(answer, binary=False) == Answer(sequence)

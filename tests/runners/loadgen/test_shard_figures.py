@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.loadgen.handshake import socket_url
 from runners.loadgen.job import Job, Ledger, Sample
+from runners.loadgen.opening import socket_url
 from runners.loadgen.shard import missed_pushes, push_lateness
 
 SECOND = 1_000_000_000

@@ -1,0 +1,24 @@
+"""Which codec a job's connections speak."""
+
+from __future__ import annotations
+
+from runners.loadgen import message, packed
+from runners.loadgen.job import Job
+from runners.loadgen.message import Codec
+
+
+def codec_for(job: Job, client: int) -> Codec:
+    """The codec of one connection of a job; raises `ValueError` for what has none."""
+    match job.exchange, job.serializer:
+        case "echo", "json":
+            return message.echo(client, job.payload_bytes, job.protocol, job.payload_kind)
+        case "room", "json":
+            return message.room(job.payload_bytes, job.protocol)
+        case (("dashboard" | "events"), "json"):
+            return message.DashboardCodec(client, job.protocol)
+        case "echo", "msgpack":
+            return packed.PackedEchoCodec(client, job.payload_bytes)
+        case "dashboard", "msgpack":
+            return packed.PackedDashboardCodec(client)
+        case exchange, serializer:
+            raise ValueError(f"no {exchange} in {serializer}")

@@ -1,0 +1,171 @@
+"""One connection as the engine sees it, messages in and out; and the one over WebSocket.
+
+A line knows its transport and nothing of what is measured. Sockets are non-blocking; what cannot be sent at once waits
+in an outbox, and the watcher is told that room is wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import NamedTuple, Protocol
+
+from runners.loadgen import frames
+
+RECEIVE_BYTES = 65536
+NORMAL_CLOSURE = 1000
+CLOSED = "closed-by-server"
+_WAITING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Message(NamedTuple):
+    """A whole message."""
+
+    payload: bytes
+    binary: bool = False
+
+
+class Received(NamedTuple):
+    """What came, and why nothing more will, if so: a word for the table of errors."""
+
+    messages: list[Message]
+    end: str | None = None
+
+
+class Watcher(Protocol):
+    """Is told which sockets to wait for, and whether for room to send as well."""
+
+    def watch(self, line: socket.socket, *, for_room: bool) -> None: ...
+
+    def forget(self, line: socket.socket) -> None: ...
+
+
+class Line(Protocol):
+    """What the engine needs of a connection."""
+
+    @property
+    def fast(self) -> bool:
+        """Whether the kernel may read and write it itself: plain bytes, nothing half sent or half received."""
+
+    def attach(self, watcher: Watcher) -> None:
+        """From now on the sockets are watched; what has come already is received by the next call."""
+
+    def say(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
+        """Send a message, now or as soon as there is room; false where the connection is gone."""
+
+    def receive(self) -> Received:
+        """What has come since."""
+
+    def close(self) -> None:
+        """Say goodbye and cut it."""
+
+
+class WebSocketLine:
+    """RFC 6455, plain or over TLS. Answers pings and closing by itself, puts fragments together."""
+
+    def __init__(self, line: socket.socket, mask: bytes, reader: frames.Reader, early: list[frames.Frame]) -> None:
+        """``reader`` may hold part of a frame, ``early`` what has come already."""
+        self.socket = line
+        self._mask = mask
+        self._reader = reader
+        self._early = early
+        self._secure = isinstance(line, ssl.SSLSocket)
+        self._outbox = bytearray()
+        self._fragments: list[bytes] = []
+        self._binary = False
+        self._ended = False
+        """Goodbye has been said."""
+        self._watcher: Watcher | None = None
+
+    @property
+    def fast(self) -> bool:
+        return not (self._secure or self._outbox or self._fragments) and self._reader.empty
+
+    def attach(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        watcher.watch(self.socket, for_room=False)
+
+    def say(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
+        return self.push(frames.encode(frames.BINARY if binary else frames.TEXT, payload, self._mask))
+
+    def push(self, data: bytes) -> bool:
+        """Send bytes that are frames already, or the rest of them."""
+        self._outbox += data
+        return len(self._outbox) > len(data) or self._flush()
+
+    def _flush(self) -> bool:
+        try:
+            while self._outbox:
+                del self._outbox[: self.socket.send(self._outbox)]
+        except _WAITING:
+            pass
+        except OSError:
+            return False
+        if self._watcher is not None:
+            self._watcher.watch(self.socket, for_room=bool(self._outbox))
+        return True
+
+    def receive(self) -> Received:
+        if self._outbox and not self._flush():
+            return Received([], CLOSED)
+        found: list[Message] = []
+        while True:
+            try:
+                data = self.socket.recv(RECEIVE_BYTES)
+            except _WAITING:
+                return Received(found)
+            except OSError:
+                data = b""
+            if not data:
+                return Received(found, CLOSED)
+            received = self.feed(data)
+            found += received.messages
+            # What TLS holds already is not announced again; else there may be others to attend to.
+            if received.end is not None or not self._secure:
+                return Received(found, received.end)
+
+    def feed(self, data: bytes) -> Received:
+        """What these bytes, read by somebody else, bring."""
+        found: list[Message] = []
+        try:
+            arrived = [*self._early, *self._reader.feed(data)]
+        except frames.FrameError:
+            return Received(found, "protocol-error")
+        self._early = []
+        for frame in arrived:
+            if frame.opcode == frames.CLOSE:
+                self.push(frames.encode(frames.CLOSE, frame.payload[:2], self._mask))
+                self._ended = True
+                return Received(found, CLOSED)
+            if frame.opcode == frames.PING:
+                self.push(frames.encode(frames.PONG, frame.payload, self._mask))
+            elif frame.opcode in (frames.TEXT, frames.BINARY, frames.CONTINUATION):
+                found += self._on_data_frame(frame)
+        return Received(found)
+
+    def _on_data_frame(self, frame: frames.Frame) -> list[Message]:
+        """The message that this frame completes, if it does."""
+        if frame.opcode != frames.CONTINUATION:
+            self._binary = frame.opcode == frames.BINARY
+        if frame.fin and frame.opcode != frames.CONTINUATION:
+            return [Message(frame.payload, self._binary)]
+        self._fragments.append(frame.payload)
+        if not frame.fin:
+            return []
+        whole = b"".join(self._fragments)
+        self._fragments.clear()
+        return [Message(whole, self._binary)]
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            if not self._ended:
+                self.socket.send(frames.encode(frames.CLOSE, NORMAL_CLOSURE.to_bytes(2), self._mask))
+        drop(self.socket, self._watcher)
+
+
+def drop(line: socket.socket, watcher: Watcher | None) -> None:
+    """Close a socket that nobody needs to watch any more."""
+    if watcher is not None:
+        watcher.forget(line)
+    line.close()

@@ -1,0 +1,308 @@
+"""Opens WebSocket connections, many at a time: TCP, TLS, the upgrade (RFC 6455, section 4), and joining Socket.IO.
+
+One thread and no blocking, so that a storm of clients is one: all of them knock before the first is let in. The time
+each takes counts from its first packet to the moment it may send.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import select
+import socket
+import ssl
+from collections.abc import Generator, Iterator, Sequence
+from functools import cache
+from time import perf_counter_ns as clock_ns
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from runners.loadgen import frames, packed
+from runners.loadgen.job import Protocol, Serializer, Transport
+from runners.loadgen.lines import WebSocketLine
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455, section 1.3."""
+_OPEN, _CLOSE, _CONNECT, _REFUSED = b"0", b"1", b"40", b"44"
+_MOST_HEAD_BYTES = 64 * 1024
+_RECEIVE_BYTES = 65536
+_TICK_S = 0.05
+DEAF_BYTES = 4096
+"""Receive buffer of a connection that is not going to read: what it does not take stays with the server."""
+
+
+class HandshakeError(Exception):
+    """The server did not take the connection; the text says why."""
+
+
+class Outcome(NamedTuple):
+    """What became of one connection: a line and the nanoseconds it took, or why there is none."""
+
+    number: int
+    line: WebSocketLine | None
+    took_ns: int
+    error: str = ""
+
+
+def open_all(
+    url: str,
+    protocol: Protocol,
+    masks: Sequence[bytes],
+    *,
+    at_once: int,
+    timeout_s: float,
+    deaf: int = 0,
+    serializer: Serializer = "json",
+) -> Iterator[Outcome]:
+    """Open one connection per mask, ``at_once`` of them at any time; gives each as it is ready or has failed.
+
+    The last ``deaf`` of them have little room for what they will not read.
+    """
+    address = socket_url(url) if protocol == "socket.io" else url
+    where = find(address, timeout_s)
+    waiting = iter(range(len(masks)))
+    under_way: dict[int, Opening] = {}
+    with select.epoll() as ready:
+        while True:
+            while len(under_way) < at_once and (index := next(waiting, None)) is not None:
+                try:
+                    opening = Opening(
+                        index,
+                        address,
+                        where,
+                        protocol,
+                        masks[index],
+                        deaf=index >= len(masks) - deaf,
+                        serializer=serializer,
+                    )
+                except OSError as error:
+                    yield Outcome(index, None, 0, told(error))
+                    continue
+                under_way[opening.socket.fileno()] = opening
+                ready.register(opening.socket.fileno(), opening.wanted)
+            if not under_way:
+                return
+            touched = [under_way[descriptor] for descriptor, _ in ready.poll(_TICK_S)]
+            overdue = clock_ns() - int(timeout_s * 1e9)
+            touched += [opening for opening in under_way.values() if opening.started_ns < overdue]
+            for opening in dict.fromkeys(touched):
+                descriptor = opening.socket.fileno()
+                outcome = opening.proceed(overdue)
+                if outcome is None:
+                    ready.modify(descriptor, opening.wanted)
+                else:
+                    ready.unregister(descriptor)
+                    del under_way[descriptor]
+                    opening.release(outcome)
+                    yield outcome
+
+
+def socket_url(url: str, transport: Transport = "websocket") -> str:
+    """The Engine.IO 4 address of a Socket.IO server for this transport, the default path if none is given."""
+    parts = urlsplit(url)
+    path = parts.path if parts.path not in ("", "/") else "/socket.io/"
+    query = "&".join(filter(None, [parts.query, f"EIO=4&transport={transport}"]))
+    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+
+
+class Address(NamedTuple):
+    family: socket.AddressFamily
+    place: Any
+
+
+def find(url: str, timeout_s: float) -> Address:
+    """The address that answers, of a name that has several (``localhost`` is ::1 and 127.0.0.1); raises `OSError`."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+    found = [
+        Address(family, place) for family, _, _, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ]
+    if len(found) == 1:
+        return found[0]
+    with socket.create_connection((host, port), timeout_s) as line:
+        return Address(line.family, line.getpeername())
+
+
+class Opening:
+    """One connection on its way: connecting, perhaps securing, upgrading, perhaps joining."""
+
+    def __init__(
+        self,
+        index: int,
+        url: str,
+        where: Address,
+        protocol: Protocol,
+        mask: bytes,
+        *,
+        deaf: bool = False,
+        serializer: Serializer = "json",
+    ) -> None:
+        parts = urlsplit(url)
+        self.started_ns = clock_ns()
+        self.socket = socket.socket(where.family, socket.SOCK_STREAM)
+        self._index = index
+        self._mask = mask
+        self._joins = protocol == "socket.io"
+        self._packed = serializer == "msgpack"
+        self._host = parts.hostname or ""
+        self._request, self._accept = upgrade_request(url)
+        self._outbox = bytearray()
+        self._head = b""
+        self._reader = frames.Reader()
+        self._steps = iter(self._way(parts.scheme == "wss"))
+        self.wanted = select.EPOLLOUT
+        try:
+            self.socket.setblocking(False)
+            # As browsers do: a message leaves when it is sent.
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if deaf:  # before connecting: it decides the window that is offered
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, DEAF_BYTES)
+            _begin_to_connect(self.socket, where)
+        except OSError:
+            self.socket.close()
+            raise
+
+    def proceed(self, overdue_ns: int) -> Outcome | None:
+        """Go on as far as possible; ``None``: wait for what is ``wanted``."""
+        try:
+            self.wanted = next(self._steps)
+            if self.started_ns < overdue_ns:
+                raise TimeoutError
+        except StopIteration as done:
+            line = WebSocketLine(self.socket, self._mask, self._reader, done.value)
+            return Outcome(self._index, line, clock_ns() - self.started_ns)
+        except (OSError, HandshakeError, frames.FrameError) as error:
+            return Outcome(self._index, None, 0, told(error))
+        return None
+
+    def release(self, outcome: Outcome) -> None:
+        """Close what did not become a line."""
+        if outcome.line is None:
+            self.socket.close()
+
+    def _way(self, secure: bool) -> Generator[int, None, list[frames.Frame]]:
+        """The steps, each giving what it waits for; returns the frames that came early."""
+        if code := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(code, os.strerror(code))
+        if secure:
+            yield from self._secure()
+        self._outbox += self._request
+        yield from self._send()
+        while b"\r\n\r\n" not in self._head:
+            self._head += yield from self._receive("instead of answering the handshake")
+            if len(self._head) > _MOST_HEAD_BYTES:
+                raise HandshakeError("the server's answer to the handshake does not end")
+        head, _, rest = self._head.partition(b"\r\n\r\n")
+        check_upgrade(head, self._accept)
+        early = self._reader.feed(rest)
+        if self._joins:
+            early = yield from self._join(early)
+        return early
+
+    def _secure(self) -> Generator[int, None, None]:
+        self.socket = _trust().wrap_socket(self.socket, server_hostname=self._host, do_handshake_on_connect=False)
+        while True:
+            try:
+                self.socket.do_handshake()
+            except ssl.SSLWantReadError:
+                yield select.EPOLLIN
+            except ssl.SSLWantWriteError:
+                yield select.EPOLLOUT
+            else:
+                return
+
+    def _send(self) -> Generator[int, None, None]:
+        while self._outbox:
+            try:
+                del self._outbox[: self.socket.send(self._outbox)]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                yield select.EPOLLOUT
+
+    def _receive(self, when: str) -> Generator[int, None, bytes]:
+        while True:
+            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
+                data = self.socket.recv(_RECEIVE_BYTES)
+                if not data:
+                    raise HandshakeError(f"the server closed the connection {when}")
+                return data
+            yield select.EPOLLIN
+
+    def _join(self, early: list[frames.Frame]) -> Generator[int, None, list[frames.Frame]]:
+        """Socket.IO: wait for the session, join the default namespace, wait to be let in."""
+        waiting = list(early)
+        while True:
+            while waiting:
+                frame = waiting.pop(0)
+                if frame.opcode == frames.CLOSE or frame.payload == _CLOSE:
+                    raise HandshakeError("the server closed the connection before it was ready")
+                if frame.opcode == frames.PING:
+                    self._outbox += frames.encode(frames.PONG, frame.payload, self._mask)
+                elif (
+                    self._packed and frame.opcode == frames.BINARY and packed.is_welcome(frame.payload)
+                ) or frame.payload[:2] == _CONNECT:
+                    return waiting
+                elif frame.payload[:2] == _REFUSED:
+                    raise HandshakeError(f"the server refused the namespace: {frame.payload[2:200]!r}")
+                elif frame.payload[:1] == _OPEN:
+                    self._outbox += (
+                        frames.encode(frames.BINARY, packed.CONNECT, self._mask)
+                        if self._packed
+                        else frames.encode(frames.TEXT, _CONNECT, self._mask)
+                    )
+                yield from self._send()
+            waiting = self._reader.feed((yield from self._receive("before it was ready")))
+
+
+def _begin_to_connect(line: socket.socket, where: Address) -> None:
+    code = line.connect_ex(where.place)
+    if code not in (0, errno.EINPROGRESS):
+        raise OSError(code, os.strerror(code))
+
+
+def upgrade_request(url: str) -> tuple[bytes, bytes]:
+    """The client's opening handshake, without any extension, and the accept value that its answer must have."""
+    parts = urlsplit(url)
+    key = base64.b64encode(secrets.token_bytes(16))
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [
+        f"GET {target} HTTP/1.1",
+        f"Host: {parts.netloc.rpartition('@')[2]}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key.decode()}",
+        "Sec-WebSocket-Version: 13",
+    ]
+    accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+    return "\r\n".join([*lines, "", ""]).encode("ascii"), accept
+
+
+def check_upgrade(head: bytes, accept: bytes) -> None:
+    """Judge the server's answer, without its empty line; raises `HandshakeError`."""
+    status, *lines = head.split(b"\r\n")
+    words = status.split(b" ", 2)
+    if len(words) < 2 or words[1] != b"101":
+        raise HandshakeError(f"the server answered {b' '.join(words[1:])[:100].decode('latin-1')} instead of 101")
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+    if fields.get(b"upgrade", b"").lower() != b"websocket":
+        raise HandshakeError("the server's answer does not upgrade to WebSocket")
+    if fields.get(b"sec-websocket-accept") != accept:
+        raise HandshakeError("the server's Sec-WebSocket-Accept does not fit the key it was given")
+    if extensions := fields.get(b"sec-websocket-extensions"):
+        raise HandshakeError(f"the server chose an extension nobody offered: {extensions[:100].decode('latin-1')}")
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Made once: to load the system's certificates takes longer than to connect."""
+    return ssl.create_default_context()
+
+
+def told(error: Exception) -> str:
+    """In a few words why a connection could not be opened."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return f"{type(error).__name__}: {error}"[:300]

@@ -1,0 +1,84 @@
+"""Socket.IO packets in msgpack, which its servers offer in place of JSON: a binary message each.
+
+The number that acknowledges is binary as well, so that these cannot be templates: Python makes and reads every one.
+That is fast enough for servers that do the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from runners.loadgen.lines import Message
+from runners.loadgen.message import NOT_OURS, UNASKED, Answer, Update, echo_payload
+
+_CONNECT, _EVENT, _ACK = 0, 2, 3
+_NAMESPACE = "/"
+
+CONNECT = msgpack.packb({"type": _CONNECT, "nsp": _NAMESPACE, "data": {}})
+
+
+def is_welcome(data: bytes) -> bool:
+    """Whether the server lets its client into the namespace."""
+    packet = _packet(data)
+    return packet is not None and packet.get("type") == _CONNECT
+
+
+class PackedEchoCodec:
+    """The event ``echo``, answered by its acknowledgement."""
+
+    greeting: Message | None = None
+
+    def __init__(self, client: int, payload_bytes: int) -> None:
+        self._template = echo_payload(client, payload_bytes)
+
+    def request(self, sequence: int) -> list[Message]:
+        return [_event("echo", self._template.fill(sequence).decode("ascii"), sequence)]
+
+    def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        packet = _packet(data) if binary else None
+        if packet is None:
+            return NOT_OURS
+        if packet.get("type") != _ACK:
+            return UNASKED
+        sequence, arguments = packet.get("id"), packet.get("data")
+        if not isinstance(sequence, int):
+            return NOT_OURS
+        return Answer(sequence, intact=arguments == [self._template.fill(sequence).decode("ascii")])
+
+
+class PackedDashboardCodec:
+    """The events ``update``, answered by its acknowledgement, and ``snapshot``."""
+
+    greeting: Message | None
+
+    def __init__(self, client: int) -> None:
+        self._update = Update(client)
+        self.greeting = _event("join", "dashboard", None)
+
+    def request(self, sequence: int) -> list[Message]:
+        return [_event("update", self._update.numbered(sequence), sequence)]
+
+    def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        packet = _packet(data) if binary else None
+        match packet:
+            case {"type": 2, "data": ["snapshot", {"seq": int(number)}]}:
+                return Answer(push=number)
+            case {"type": 3, "data": [dict(answer)]}:
+                return self._update.judge(answer)
+            case _:
+                return NOT_OURS
+
+
+def _event(name: str, data: Any, number: int | None) -> Message:
+    packet = {"type": _EVENT, "nsp": _NAMESPACE, "data": [name, data]}
+    return Message(msgpack.packb(packet if number is None else {**packet, "id": number}), binary=True)
+
+
+def _packet(data: bytes) -> dict[str, Any] | None:
+    try:
+        packet = msgpack.unpackb(data)
+    except (ValueError, msgpack.UnpackException, RecursionError):
+        return None
+    return packet if isinstance(packet, dict) else None

@@ -1,0 +1,39 @@
+"""One measurement: fresh servers, proven ready, loaded, watched, checked again, stopped.
+
+Most cells have a window of load (`window`), alone or taking turns with others; a search tries many loads (`search`);
+and some ask what happens beside a load: while clients come (`connecting`), and when the server dies (`recovering`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runners import machine
+from runners.host import Hosts
+from runners.measure import connecting, recovering, search, window
+from runners.measure.cell import Cell, Conditions, Outcome, now, with_share_of_ceiling
+from runners.workloads import Case
+
+__all__ = ["Cell", "Conditions", "Outcome", "cores_for", "measure", "now", "with_share_of_ceiling"]
+
+
+def measure(cells: Sequence[Cell], conditions: Sequence[Conditions], hosts: Hosts) -> list[Outcome]:
+    """Measure cells once, together if there are several. A failure is an outcome, not an error.
+
+    No load is left behind either way, nor a server that ``hosts`` does not keep. Cells measured together have the same
+    case, and one core share.
+    """
+    match cells[0].case.procedure:
+        case "window":
+            return window.measure(cells, conditions, hosts)
+        case "search":
+            return [search.measure(cells[0], conditions[0])]
+        case "connect":
+            return [connecting.measure(cells[0], conditions[0], hosts)]
+        case "recover":
+            return [recovering.measure(cells[0], conditions[0], hosts)]
+
+
+def cores_for(case: Case, cores: list[list[int]]) -> machine.CoreShare:
+    """Who runs where under this case, on a machine with these cores."""
+    return machine.share_cores(case.server_cores, cores, pinnable=machine.can_pin())

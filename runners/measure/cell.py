@@ -1,0 +1,69 @@
+"""What is measured, under what circumstances, and what came of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from runners import machine
+from runners.catalog import Framework, Variant
+from runners.record import Histogram, Measurement, Timeline
+from runners.workloads import Case, Profile, Workload
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is measured: a variant under a workload with one set of parameters."""
+
+    framework: Framework
+    variant: Variant
+    workload: Workload
+    case: Case
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what circumstances: how long, on which cores, in which round."""
+
+    profile: Profile
+    cores: machine.CoreShare
+    round: int
+    position: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A measurement and the distributions behind it, by name, and per second."""
+
+    measurement: Measurement
+    histograms: dict[str, Histogram]
+    timeline: Timeline | None = None
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def blank_for(conditions: Conditions) -> Measurement:
+    """The measurement as it begins, without figures."""
+    return Measurement.model_construct(
+        round=conditions.round, position=conditions.position, started=now(), valid=False, errors={}
+    )
+
+
+def completed(blank: Measurement, **figures: object) -> Measurement:
+    """The measurement with its figures, validated as a whole."""
+    return Measurement(
+        **{**{name: getattr(blank, name) for name in ("round", "position", "started", "valid")}, **figures}
+    )
+
+
+def with_share_of_ceiling(measurement: Measurement, ceiling_per_s: float) -> Measurement:
+    """The measurement with its throughput as a share of the reference's in the same round."""
+    if measurement.generator is None or measurement.messages_per_s is None:
+        return measurement
+    share = round(100 * measurement.messages_per_s / ceiling_per_s, 2)
+    health = measurement.generator.model_copy(update={"share_of_ceiling_percent": share})
+    return measurement.model_copy(update={"generator": health})

@@ -1,0 +1,108 @@
+"""What it takes to let clients in, and to have them: they come, stay, and say nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import reduce
+
+import numpy as np
+
+from runners import load, resources, validity
+from runners.host import Host, Hosts, StageError
+from runners.measure.cell import Cell, Conditions, Outcome, blank_for, completed
+from runners.measure.surroundings import Surroundings
+from runners.record import Connecting, Connections, ConnectStep, GeneratorHealth, Histogram
+from runners.workloads import STEP_PAUSE_S
+
+_KB = 1e3
+_MB = 1e6
+
+
+def measure(cell: Cell, conditions: Conditions, hosts: Hosts) -> Outcome:
+    """Connect the case's clients step by step."""
+    case, cores = cell.case, conditions.cores
+    surroundings = Surroundings()
+    blank = blank_for(conditions)
+    with ExitStack() as stack:
+        host = stack.enter_context(hosts.take(cell.framework, cell.variant, cpus=cores.server, workers=case.workers))
+        try:
+            host.start(cell.workload.readiness)
+            watches = host.watches()
+            steps = [_step(host, 0)]
+            connected = []
+            surroundings.begin()
+            for total in case.steps:
+                running = stack.enter_context(load.Load(1, cores.generator))
+                job = load.job_for(
+                    cell.workload,
+                    case,
+                    url=host.server.websocket_url,
+                    protocol=cell.framework.protocol,
+                    serializer=cell.variant.serializer,
+                    profile=conditions.profile,
+                    seed=conditions.seed,
+                    connections=total - steps[-1].connections,
+                    first_client=steps[-1].connections,
+                )
+                for watch in watches.values():
+                    watch.begin()
+                with host.stage("connect"):
+                    connected += running.connect(job)
+                for watch in watches.values():
+                    watch.end()
+                time.sleep(STEP_PAUSE_S)
+                steps.append(_step(host, total))
+            surroundings.end()
+            if conditions.profile.rechecks:
+                host.recheck(cell.workload.recheck)
+        except StageError as error:
+            return Outcome(completed(blank, failure=error.failure), {})
+        usages = {name: watch.usage(None, alone=True) for name, watch in watches.items()}
+    histogram = reduce(Histogram.merge, (Histogram.decode(one.histogram) for one in connected))
+    took_s = sum(one.took_ns for one in connected) / 1e9
+    established = sum(one.established for one in connected)
+    busy = round(100 * sum(one.cpu_ns for one in connected) / 1e9 / took_s, 2)
+    measurement = completed(
+        blank,
+        valid=True,
+        duration_s=round(took_s, 6),
+        connections=Connections(planned=case.connections, established=established, closed_early=0),
+        errors=_added([one.errors for one in connected]),
+        connect_ms=histogram.percentiles(),
+        connecting=Connecting(
+            connections_per_s=round(established / took_s, 3),
+            took_s=round(took_s, 6),
+            steps=steps,
+            memory_per_connection_kb=_slope(steps),
+        ),
+        **usages,
+        generator=GeneratorHealth(
+            shards=1,
+            cpu_percent=busy,
+            working_percent=busy,
+            steal_percent=surroundings.steal_percent,
+            foreign_cpu_percent=surroundings.foreign_percent,
+            clock_jump_ms=surroundings.clock_jump_ms,
+        ),
+    )
+    reasons = validity.reasons_against(measurement, of_reference=cell.framework.reference)
+    if reasons:
+        measurement = measurement.model_copy(update={"invalid_reasons": reasons, "valid": False})
+    return Outcome(measurement, {})
+
+
+def _step(host: Host, connections: int) -> ConnectStep:
+    memory = resources.read_memory(host.server.child.pid)
+    return ConnectStep(connections=connections, pss_mb=round(memory.pss / _MB, 3))
+
+
+def _slope(steps: Sequence[ConnectStep]) -> float:
+    """Kilobytes per connection, by least squares."""
+    memory_kb = [step.pss_mb * _MB / _KB for step in steps]
+    return round(float(np.polyfit([step.connections for step in steps], memory_kb, 1)[0]), 3)
+
+
+def _added(tables: Sequence[dict[str, int]]) -> dict[str, int]:
+    return {kind: sum(table.get(kind, 0) for table in tables) for kind in sorted(set().union(*tables))}

@@ -1,0 +1,33 @@
+"""What else happens on the machine while something is measured."""
+
+from __future__ import annotations
+
+from runners import machine, resources
+
+
+class Surroundings:
+    """What else happened on the machine in the window."""
+
+    def __init__(self) -> None:
+        self._steal = (0.0, 0.0)
+        self._others: dict[int, int] = {}
+        self.seconds = 0.0
+        self.steal_percent: float | None = None
+        """Share of all CPU time that the hypervisor gave to others."""
+        self.foreign_percent: float | None = None
+        """CPU that neither the measured nor the measuring processes used, in percent of one CPU."""
+        self.clock_jump_ms = 0.0
+
+    def begin(self) -> None:
+        self._others = resources.read_others()
+        self._steal = machine.read_steal()
+        self._clocks = machine.read_clocks()
+
+    def end(self) -> None:
+        clocks = machine.read_clocks()
+        self.seconds = clocks.steady_s - self._clocks.steady_s
+        self.clock_jump_ms = round(1e3 * clocks.jump_since(self._clocks), 3)
+        spent_ns = sum(max(0, used - self._others.get(pid, 0)) for pid, used in resources.read_others().items())
+        self.foreign_percent = round(100 * spent_ns / 1e9 / self.seconds, 2)
+        stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))
+        self.steal_percent = round(100 * stolen / total, 3) if total else None

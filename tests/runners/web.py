@@ -1,0 +1,111 @@
+"""Socket.IO over long-polling and msgpack, and event streams: served by aiohttp in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import socketio
+from aiohttp import web
+
+BEAT_S = 0.1
+"""Between two snapshots of the event stream."""
+
+
+@dataclass
+class WebServer:
+    """Counts what it received; ``url`` is what a client of Socket.IO connects to, ``events`` of the stream."""
+
+    url: str = ""
+    events: str = ""
+    received: int = 0
+    requests: list[str] = field(default_factory=list)
+    """The methods of all requests to Socket.IO."""
+
+
+@contextmanager
+def serving_web(
+    *,
+    serializer: str = "default",
+    answer: Callable[[Any], Any] = lambda data: data,
+    keeps_alive: bool = True,
+    ends_after: int = 0,
+) -> Iterator[WebServer]:
+    """A running server. ``ends_after``: so many snapshots, then the stream ends."""
+    served = WebServer()
+    loop = asyncio.new_event_loop()
+    sio = socketio.AsyncServer(async_mode="aiohttp", serializer=serializer, max_http_buffer_size=2**22)
+
+    async def echo(sid: str, data: Any) -> Any:
+        served.received += 1
+        return answer(data)
+
+    async def join(sid: str, room: str) -> None:
+        await sio.enter_room(sid, room)
+
+    async def update(sid: str, data: dict[str, Any]) -> dict[str, Any]:
+        served.received += 1
+        return {**data, "updates": served.received}
+
+    sio.on("echo", echo)
+    sio.on("join", join)
+    sio.on("update", update)
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        number = 0
+        while not ends_after or number < ends_after:
+            number += 1
+            text = f'data: {{"type": "snapshot", "seq": {number}, "panels": {{}}}}\r\n\r\n: a comment\n\n'
+            # In two pieces, so that an event is not always whole.
+            for piece in (text[:20], text[20:]):
+                await response.write(piece.encode())
+            await asyncio.sleep(BEAT_S)
+        return response
+
+    @web.middleware
+    async def note(request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.path.startswith("/socket.io"):
+            served.requests.append(request.method)
+            await request.content.wait_eof()
+        response: web.StreamResponse = await handler(request)
+        if not keeps_alive:
+            response.force_close()
+        return response
+
+    async def start() -> web.AppRunner:
+        app = web.Application(middlewares=[note])
+        app.router.add_get("/events", events)
+        sio.attach(app)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None, read_bufsize=2**22)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner
+
+    async def stop(runner: web.AppRunner) -> None:
+        await sio.shutdown()
+        await runner.cleanup()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    thread = threading.Thread(target=loop.run_forever, name="web-server")
+    thread.start()
+    try:
+        runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+        place = f"127.0.0.1:{runner.addresses[0][1]}"
+        served.url, served.events = f"ws://{place}/", f"ws://{place}/events"
+        try:
+            yield served
+        finally:
+            asyncio.run_coroutine_threadsafe(stop(runner), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
