@@ -96,7 +96,7 @@ METRICS: dict[str, Metric] = {
             "connections_per_s",
             "clients let in per second",
             "Clients let in",
-            "/s",
+            "clients/s",
             "higher",
             _within(lambda measurement: measurement.connecting, "connections_per_s"),
         ),

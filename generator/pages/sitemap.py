@@ -196,7 +196,7 @@ class _Maker:
         comparison = self._comparison
         chart = None
         if comparison:
-            table = next((table for table in comparison.tables if table.deciding), None)
+            table = next((table for table in comparison.headline if table.deciding), None)
             chart = _best_rows_chart(table) if table else None
         html = render.html(
             "home.html",
