@@ -100,7 +100,7 @@ class Host:
             self._server.wait_until_listening()
 
     def kill(self) -> None:
-        """The server's first process dies as of a crash, and with it all that it started."""
+        """The server's first process dies as of a crash; what it leaves behind is ended by `restart`."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.server.child.pid, signal.SIGKILL)
 

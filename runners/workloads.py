@@ -669,7 +669,7 @@ def asked_by(workload: Workload, case: Case) -> Workload:
 def cases_for(workload: Workload, framework: Framework, variant: Variant) -> list[Case]:
     """The cases that a variant can be asked: what its folder says it implements, over the transports it has.
 
-    Several processes are asked only of what scales.
+    Where it is the number of processes that is varied, only what scales is asked.
     """
     implemented = framework.workloads if variant.workloads is None else variant.workloads
     return [
@@ -677,7 +677,7 @@ def cases_for(workload: Workload, framework: Framework, variant: Variant) -> lis
         for case in workload.cases
         if asked_by(workload, case).slug in implemented
         and case.transport in variant.transports
-        and (case.workers == 1 or variant.scales)
+        and ("workers" not in case.parameters or variant.scales)
         and (not workload.only or case.kind in workload.only)
     ]
 

@@ -10,8 +10,6 @@ from runners.record import Connections, GeneratorHealth, Histogram, Messages, Ti
 from runners.workloads import Case
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
-
-
 """The distributions of which the histograms are kept."""
 
 

@@ -126,7 +126,7 @@ def test_several_processes_are_asked_only_of_what_reaches_the_clients_of_all() -
     everything = framework(*WORKLOADS)
     scaling = variant(command=["v", "{port}", "{workers}"], broker="redis")
     for one in (variant(), variant(broker="redis"), variant(command=["v", "{port}", "{workers}"])):
-        assert [case.workers for case in workloads.cases_for(workloads.SCALEOUT, everything, one)] == [1]
+        assert workloads.cases_for(workloads.SCALEOUT, everything, one) == []
     assert [case.workers for case in workloads.cases_for(workloads.SCALEOUT, everything, scaling)] == [1, 2, 4]
 
 
