@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import uv
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runners import contract
@@ -90,7 +91,8 @@ class Honest:
             await asyncio.sleep(self.beat_s)
             text = json.dumps(self.snapshot())
             for viewer in tuple(self.viewers):
-                await viewer.send(text)
+                with suppress(ConnectionClosed):  # it left while we were sending
+                    await viewer.send(text)
 
     def health(self) -> HTTPStatus:
         return HTTPStatus.OK
