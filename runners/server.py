@@ -43,6 +43,7 @@ class Server:
     variant: Variant
     base_url: str
     port: int
+    workers: int = 1
 
     @property
     def websocket_url(self) -> str:
@@ -75,13 +76,17 @@ class Server:
             raise NotReadyError(stage, "; ".join(f"{check.name}: {check.detail}" for check in broken))
 
     def check(self, checks: Collection[str] | None = None) -> list[contract.Check]:
-        """Put the contract's checks to the server over each of its transports."""
+        """Put the contract's checks to the server over each of its transports.
+
+        Of several processes not over long-polling, which would need something in front that keeps sessions together.
+        """
+        transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
         return asyncio.run(
             contract.check_contract(
                 self.base_url,
                 self.framework.protocol,
                 only=checks,
-                transports=self.variant.transports,
+                transports=transports,
                 serializer=self.variant.serializer,
             )
         )
@@ -128,4 +133,4 @@ def start(
         log=logs / f"{framework.slug}-{variant.slug}.log",
         traceable=traceable,
     )
-    return Server(child, framework, variant, f"http://{HOST}:{port}", port)
+    return Server(child, framework, variant, f"http://{HOST}:{port}", port, workers)
