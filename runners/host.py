@@ -17,6 +17,10 @@ from runners.record import Failure, RtsiteError, publishable
 
 Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
 
+RESTLESS_PERCENT = 1.0
+"""Of a core. A server that waits in the kernel for something to do uses a few tenths at most; one that looks around
+every millisecond uses several."""
+
 
 class StageError(RtsiteError):
     """A stage of a measurement that failed; ``failure`` is what is recorded of it."""
@@ -45,6 +49,9 @@ class Host:
         self._installed: environment.Environment | None = None
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
         self._has_failed = False
+        self._resting = False
+        self.idle_cpu_percent = 0.0
+        """Of one core, used by the server and its broker while nobody asked anything; as far as anybody looked."""
         self._passed: set[str] = set()
         """The checks that the server has passed since it was started."""
 
@@ -124,8 +131,21 @@ class Host:
             watches["broker"] = resources.Watch(self.broker.child.pid)
         return watches
 
+    def rest(self) -> None:
+        """Until `wake` the server stands still if it would take CPU from others though it has nothing to do."""
+        if self.idle_cpu_percent > RESTLESS_PERCENT and not self._resting and not self.has_ended:
+            self._resting = True
+            resources.halt(self.server.child.pid)
+
+    def wake(self) -> None:
+        """It goes on, if it stood still."""
+        if self._resting:
+            self._resting = False
+            resources.go_on(self.server.child.pid)
+
     def stop(self) -> None:
         """End all that was started; nothing is left of it."""
+        self.wake()  # what stands still does not hear that it should end
         for started in (self._server, self.broker):
             if started is not None:
                 started.stop()
@@ -175,7 +195,9 @@ class Hosts:
         if host is not None and not host.is_well:  # it died meanwhile
             host.stop()
             host = None
-        if host is None:
+        if host is not None:
+            host.wake()
+        else:
             self._made += 1
             host = Host(framework, variant, cpus=cpus, workers=workers, logs=self._logs / str(self._made))
         try:
@@ -184,6 +206,7 @@ class Hosts:
             host.stop()
             raise
         if self._shared and host.is_well:
+            host.rest()
             self._waiting[key] = host
         else:
             host.stop()

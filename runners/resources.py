@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -83,6 +84,22 @@ def read_others() -> dict[int, int]:
             with contextlib.suppress(OSError, AttributeError, OverflowError):
                 clocks[pid] = time.clock_gettime_ns(_clock_number(pid))
     return clocks
+
+
+def halt(pid: int) -> None:
+    """A process tree stands still until `go_on`."""
+    _signal(pid, signal.SIGSTOP)
+
+
+def go_on(pid: int) -> None:
+    """A process tree goes on where it stood still."""
+    _signal(pid, signal.SIGCONT)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
 
 
 def _tree(pid: int) -> list[psutil.Process]:

@@ -38,6 +38,7 @@ from runners.loadgen.kernel import (
     LAST_TURN,
     LIMIT,
     LISTENS,
+    MATCHED,
     OFFSET,
     POSITION,
     QUESTION_SIZE,
@@ -174,6 +175,7 @@ class Engine:
         pushed_before = len(totals.push_number)
         drain_until = stop + int(job.drain_s * _SECOND_NS)
         row_due = start + _SECOND_NS - self._row_ns
+        look_at = start
         while True:
             now = clock_ns()
             if not window_end and now >= stop and not state[SENDING]:
@@ -183,8 +185,9 @@ class Engine:
             if now >= row_due and not window_end:
                 self._close_row()
                 row_due += _SECOND_NS
-            if not self._open_loop:
+            if not self._open_loop and now >= look_at:  # it looks at every message that is under way
                 self._give_up(now)
+                look_at = now + _TICK_NS
             if window_end and now >= drain_until:
                 break
             state[UNTIL] = min(now + _TICK_NS, drain_until if window_end else max(now, min(stop, row_due)))
@@ -420,14 +423,25 @@ class Engine:
 
     def _read(self, k: int) -> None:
         if self.books.book[k, ALIVE]:
+            self._take_over(k)
             received = self.clients[k].line.receive()
             self._take(k, received, clock_ns())
 
     def _on_data(self, k: int, data: bytes, at: int) -> None:
         """What the kernel read and did not understand."""
+        self._take_over(k)
         line = self.clients[k].line
         assert isinstance(line, WebSocketLine)
         self._take(k, line.feed(data), at)
+
+    def _take_over(self, k: int) -> None:
+        """What the kernel has seen of an answer that is not all there yet: from here on Python puts it together."""
+        matched = int(self.books.book[k, MATCHED])
+        if matched:
+            self.books.book[k, MATCHED] = 0
+            line = self.clients[k].line
+            assert isinstance(line, WebSocketLine)
+            self._take(k, line.feed(self._answers[k, :matched].tobytes()), clock_ns())
 
     def _take(self, k: int, received: Received, at: int) -> None:
         self._set_pace(k)  # first, since an answer may be answered by the next question
@@ -474,6 +488,7 @@ class Engine:
 
     def _expect(self, k: int, sequence: int) -> None:
         """The answer that comes next is this one's."""
+        self._take_over(k)
         self.books.book[k, EXPECTED] = sequence
         if self._templated:
             digits = np.frombuffer(b"%08d" % sequence, dtype=np.uint8)

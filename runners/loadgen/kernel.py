@@ -31,10 +31,11 @@ unanswered any more; epoll failed."""
 # Columns of ``book``: one row per connection.
 (
     FD, FIRST, ASKED, EXPECTED, HIGHEST, SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING,
-    FAST, SENDS, LISTENS, ALIVE,
-) = range(16)  # fmt: skip
+    FAST, SENDS, LISTENS, MATCHED, ALIVE,
+) = range(17)  # fmt: skip
 """FIRST: the first number of these books; ASKED: the last one sent; EXPECTED: the one that stands in the expected
-frame; FAST: the kernel may read; SENDS: the kernel may send; LISTENS: it reads, and in a room is waited for."""
+frame; FAST: the kernel may read; SENDS: the kernel may send; LISTENS: it reads, and in a room is waited for;
+MATCHED: how many bytes of the expected frame have come, where the rest has not."""
 FIELDS = ALIVE + 1
 
 # Entries of ``state``.
@@ -62,7 +63,7 @@ EVENTS = 256
 _EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
 _DATA_WORD = 1 if _EVENT_WORDS == 3 else 2
 """``struct epoll_event`` is packed on x86-64 only: 12 bytes instead of 16."""
-DATA_BYTES = 65536
+DATA_BYTES = 1 << 17
 _PLACES = 4
 _NOWAIT = int(socket.MSG_DONTWAIT)
 _NOWAIT_NOSIGNAL = int(socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
@@ -222,11 +223,19 @@ def _is_waited_for(k: int, book: Array, ring: Array) -> bool:
 
 
 @numba.njit(cache=True)
-def _is_next(k: int, start: int, size: int, data: Array, answers: Array) -> bool:
+def _goes_on(k: int, matched: int, start: int, length: int, data: Array, answers: Array) -> bool:
+    """Whether the next bytes are those of the expected answer, of which ``matched`` bytes are there already."""
     difference = np.uint8(0)
-    for i in range(size):
-        difference |= data[start + i] ^ answers[k, i]
+    came, expected = data[start : start + length], answers[k, matched : matched + length]
+    for i in range(length):  # of slices, whose bounds the compiler knows: many bytes at a time
+        difference |= came[i] ^ expected[i]
     return bool(difference == 0)
+
+
+@numba.njit(cache=True)
+def _is_settled(state: Array, now: int) -> bool:
+    """Whether nothing more is sent, and nothing waited for."""
+    return bool(not state[SENDING] and state[PENDING_ALL] == 0 and now >= state[STOP])
 
 
 @numba.njit(cache=True)
@@ -287,7 +296,7 @@ def run(
                 now = _now(moment)
         # Wait for answers: not at all while messages fall due, since timers are too coarse for that.
         timeout = 0
-        if not state[SENDING]:
+        if not state[SENDING] and not _is_settled(state, now):
             timeout = max(0, min(50, (state[UNTIL] - now) // 1_000_000))
         ready = _epoll_wait(state[EPOLL], events.ctypes.data, EVENTS, timeout)
         state[BURST_SENT] = 0
@@ -305,8 +314,16 @@ def run(
             now = _now(moment)
             start = 0
             size = state[ANSWER_SIZE]
-            while got - start >= size and _is_waited_for(k, book, ring) and _is_next(k, start, size, data, answers):
-                start += size
+            while start < got and _is_waited_for(k, book, ring):
+                matched = book[k, MATCHED]
+                length = min(got - start, size - matched)
+                if not _goes_on(k, matched, start, length, data, answers):
+                    break
+                start += length
+                if matched + length < size:
+                    book[k, MATCHED] = matched + length
+                    break
+                book[k, MATCHED] = 0
                 sequence = book[k, EXPECTED]
                 book[k, HIGHEST] = sequence
                 book[k, EXPECTED] = sequence + 1
@@ -333,7 +350,7 @@ def run(
             state[IDLE] += now - state[LAST_TURN]
         state[WORKED] = 0
         state[LAST_TURN] = now
-        if not state[SENDING] and state[PENDING_ALL] == 0 and now >= state[STOP]:
+        if _is_settled(state, now):
             return SETTLED, 0
         if now >= state[UNTIL]:
             return TICK, 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from runners import machine
+from runners import load, machine, validity
 from runners.catalog import Framework, Variant
+from runners.loadgen.job import Job
 from runners.record import Histogram, Measurement, Timeline
 from runners.workloads import Case, Profile, Workload
 
@@ -57,6 +58,31 @@ def completed(blank: Measurement, **figures: object) -> Measurement:
     """The measurement with its figures, validated as a whole."""
     return Measurement(
         **{**{name: getattr(blank, name) for name in ("round", "position", "started", "valid")}, **figures}
+    )
+
+
+def judged(measurement: Measurement, cell: Cell) -> Measurement:
+    """The measurement with the reasons that speak against it, if any do."""
+    reasons = validity.reasons_against(measurement, of_reference=cell.framework.reference)
+    if not reasons:
+        return measurement
+    return measurement.model_copy(update={"invalid_reasons": reasons, "valid": False})
+
+
+def job_for(
+    cell: Cell, conditions: Conditions, url: str, *, connections: int | None = None, first_client: int = 0
+) -> Job:
+    """What the load generator is to do for a cell, its server at ``url``; or for a part of its connections."""
+    return load.job_for(
+        cell.workload,
+        cell.case,
+        url=url,
+        protocol=cell.framework.protocol,
+        serializer=cell.variant.serializer,
+        profile=conditions.profile,
+        seed=conditions.seed,
+        connections=connections,
+        first_client=first_client,
     )
 
 

@@ -9,11 +9,11 @@ from functools import reduce
 
 import numpy as np
 
-from runners import load, resources, validity
+from runners import load, resources
 from runners.host import Host, Hosts, StageError
-from runners.measure.cell import Cell, Conditions, Outcome, blank_for, completed
+from runners.measure.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
 from runners.measure.surroundings import Surroundings
-from runners.record import Connecting, Connections, ConnectStep, GeneratorHealth, Histogram
+from runners.record import Connecting, Connections, ConnectStep, Histogram
 from runners.workloads import STEP_PAUSE_S
 
 _KB = 1e3
@@ -35,14 +35,10 @@ def measure(cell: Cell, conditions: Conditions, hosts: Hosts) -> Outcome:
             surroundings.begin()
             for total in case.steps:
                 running = stack.enter_context(load.Load(1, cores.generator))
-                job = load.job_for(
-                    cell.workload,
-                    case,
-                    url=host.server.websocket_url,
-                    protocol=cell.framework.protocol,
-                    serializer=cell.variant.serializer,
-                    profile=conditions.profile,
-                    seed=conditions.seed,
+                job = job_for(
+                    cell,
+                    conditions,
+                    host.server.websocket_url,
                     connections=total - steps[-1].connections,
                     first_client=steps[-1].connections,
                 )
@@ -78,19 +74,9 @@ def measure(cell: Cell, conditions: Conditions, hosts: Hosts) -> Outcome:
             memory_per_connection_kb=_slope(steps),
         ),
         **usages,
-        generator=GeneratorHealth(
-            shards=1,
-            cpu_percent=busy,
-            working_percent=busy,
-            steal_percent=surroundings.steal_percent,
-            foreign_cpu_percent=surroundings.foreign_percent,
-            clock_jump_ms=surroundings.clock_jump_ms,
-        ),
+        generator=surroundings.health(shards=1, cpu_percent=busy, working_percent=busy),
     )
-    reasons = validity.reasons_against(measurement, of_reference=cell.framework.reference)
-    if reasons:
-        measurement = measurement.model_copy(update={"invalid_reasons": reasons, "valid": False})
-    return Outcome(measurement, {})
+    return Outcome(judged(measurement, cell), {})
 
 
 def _step(host: Host, connections: int) -> ConnectStep:

@@ -70,7 +70,7 @@ def generator_health(
 ) -> GeneratorHealth:
     """How well the generator did, and what disturbed it; pure."""
     lag = result.histograms.get("send_lag")
-    return GeneratorHealth(
+    return surroundings.health(
         shards=len(result.samples),
         cpu_percent=round(result.percent(lambda sample: sample.cpu_ns), 2),
         working_percent=round(result.percent(lambda sample: sample.working_ns), 2),
@@ -78,10 +78,7 @@ def generator_health(
         send_lag_p50_ms=lag.percentile_ms(0.5) if lag else None,
         send_lag_p99_ms=lag.percentile_ms(0.99) if lag else None,
         send_lag_max_ms=lag.percentile_ms(1.0) if lag else None,
-        steal_percent=surroundings.steal_percent,
-        foreign_cpu_percent=surroundings.foreign_percent,
         neighbours_cpu_percent=neighbours_percent,
-        clock_jump_ms=surroundings.clock_jump_ms,
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
-from runners import load, validity
+from runners import load
 from runners.host import Hosts, StageError
-from runners.measure.cell import Cell, Conditions, Outcome, blank_for, completed
+from runners.measure.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
 from runners.measure.surroundings import Surroundings
-from runners.record import Connections, GeneratorHealth, Recovery
+from runners.record import Connections, Recovery
 
 LEAD_S = 1.0
 """Of steady load before the kill."""
@@ -26,17 +26,7 @@ def measure(cell: Cell, conditions: Conditions, hosts: Hosts) -> Outcome:
             host.start(cell.workload.readiness)
             with host.stage("connect"):
                 running = stack.enter_context(load.Load(1, cores.generator))
-                connected = running.connect(
-                    load.job_for(
-                        cell.workload,
-                        case,
-                        url=host.server.websocket_url,
-                        protocol=cell.framework.protocol,
-                        serializer=cell.variant.serializer,
-                        profile=conditions.profile,
-                        seed=conditions.seed,
-                    )
-                )
+                connected = running.connect(job_for(cell, conditions, host.server.websocket_url))
             surroundings.begin()
             began_at = time.perf_counter_ns()
             running.begin_recovery(LEAD_S + case.outage_s)
@@ -68,15 +58,6 @@ def measure(cell: Cell, conditions: Conditions, hosts: Hosts) -> Outcome:
             never_back=max(0, established - recovered.back.total),
             attempts=recovered.attempts,
         ),
-        generator=GeneratorHealth(
-            shards=1,
-            cpu_percent=0.0,
-            steal_percent=surroundings.steal_percent,
-            foreign_cpu_percent=surroundings.foreign_percent,
-            clock_jump_ms=surroundings.clock_jump_ms,
-        ),
+        generator=surroundings.health(shards=1, cpu_percent=0.0),
     )
-    reasons = validity.reasons_against(measurement, of_reference=cell.framework.reference)
-    if reasons:
-        measurement = measurement.model_copy(update={"invalid_reasons": reasons, "valid": False})
-    return Outcome(measurement, {})
+    return Outcome(judged(measurement, cell), {})

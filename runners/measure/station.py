@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from runners import load, resources, validity
+from runners import load, resources
 from runners.host import Hosts, StageError
 from runners.loadgen.job import Heard
-from runners.measure.cell import Cell, Conditions, Outcome, blank_for, completed
+from runners.measure.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
 from runners.measure.figures import KEPT, figures, generator_health, timeline_of, trend_of
 from runners.measure.surroundings import Surroundings
 from runners.record import Failure, SlowConsumer
@@ -41,6 +41,7 @@ class Station:
         self._unwatched_s = 0.0
         self._cpu_at_start_s = 0.0
         self._idle_cpu_s = 0.0
+        self._idle_cpu_percent: float | None = None
         self._warm_up = load.WarmUp(0.0, settled=True, messages_per_s=0.0)
         self._result: load.LoadResult | None = None
         self._heard: Heard | None = None
@@ -70,21 +71,22 @@ class Station:
         shards = load.shards_for(cell.workload.exchange, cell.case.connections, len(cores.generator))
         with self.host.stage("connect"):
             self._load = self._stack.enter_context(load.Load(shards, cores.generator, hooks))
-            self._load.connect(
-                load.job_for(
-                    cell.workload,
-                    cell.case,
-                    url=self.host.server.websocket_url,
-                    protocol=cell.framework.protocol,
-                    serializer=cell.variant.serializer,
-                    profile=self._conditions.profile,
-                    seed=self._conditions.seed,
-                )
-            )
+            self._load.connect(job_for(cell, self._conditions, self.host.server.websocket_url))
 
     def warm_up(self) -> None:
         with self.host.stage("load"):
             self._warm_up = self._load.warm_up()
+
+    def be_idle(self) -> None:
+        """Nobody is loaded for a while: what does the server do meanwhile?"""
+        self._watches = self.host.watches()
+        self._cpu_at_start_s = self._total_cpu_s()
+
+    def see_idle(self, seconds: float) -> None:
+        """It was idle for this long; what it used is its habit."""
+        self.host.idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
+        self._idle_cpu_percent = self.host.idle_cpu_percent
+        self.host.rest()
 
     def open_window(self) -> None:
         self._watches = self.host.watches()
@@ -102,8 +104,11 @@ class Station:
         """One slice of the window: long enough for every client to be answered many times."""
         seconds = self._conditions.profile.duration_s
         if self.cell.case.slice_s and not self._alone:
-            turnover_s = self.cell.case.connections / max(self._warm_up.messages_per_s, 1.0)
+            case = self.cell.case
+            # In a room each message under way is answered once per member.
+            turnover_s = case.connections * case.under_way / max(self._warm_up.messages_per_s, 1.0)
             seconds = min(seconds, max(self.cell.case.slice_s, TURNOVERS * turnover_s))
+        self.host.wake()
         for watch in self._watches.values():
             watch.begin()
         with self.host.stage("load"):
@@ -114,6 +119,7 @@ class Station:
                 raise load.LoadError(f"no message of a slice of {seconds:.3g} s was answered")
         for watch in self._watches.values():
             watch.end()
+        self.host.rest()
         self._loaded_s += seconds
         self._unwatched_s += seconds
         if self._unwatched_s >= LOOK_EVERY_S:
@@ -126,6 +132,7 @@ class Station:
             watch.look()
 
     def close_window(self) -> None:
+        self.host.wake()
         spent_s = sum(watch.cpu_s for watch in self._watches.values())
         self._idle_cpu_s = max(0.0, self._total_cpu_s() - self._cpu_at_start_s - spent_s)
 
@@ -169,6 +176,8 @@ class Station:
         usages = {name: watch.usage(answered, alone=self._alone) for name, watch in self._watches.items()}
         if (server := usages["server"]) is not None and self._spread:
             usages["server"] = server.model_copy(update={"connections_per_process": self._spread})
+        if (server := usages["server"]) is not None and self._idle_cpu_percent is not None:
+            usages["server"] = server.model_copy(update={"idle_cpu_percent": self._idle_cpu_percent})
         neighbours_s = sum(other._idle_cpu_s for other in stations if other is not self)
         measurement = completed(
             self._blank,
@@ -182,8 +191,5 @@ class Station:
                 neighbours_percent=None if self._alone else round(100 * neighbours_s / surroundings.seconds, 2),
             ),
         )
-        reasons = validity.reasons_against(measurement, of_reference=self.cell.framework.reference)
-        if reasons:
-            measurement = measurement.model_copy(update={"invalid_reasons": reasons, "valid": False})
         kept = {name: result.histograms[name] for name in KEPT if name in result.histograms}
-        return Outcome(measurement, kept, timeline_of(result.seconds))
+        return Outcome(judged(measurement, self.cell), kept, timeline_of(result.seconds))

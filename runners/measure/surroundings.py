@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from runners import machine, resources
+from runners.record import GeneratorHealth
 
 
 class Surroundings:
@@ -31,3 +34,12 @@ class Surroundings:
         self.foreign_percent = round(100 * spent_ns / 1e9 / self.seconds, 2)
         stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))
         self.steal_percent = round(100 * stolen / total, 3) if total else None
+
+    def health(self, **figures: Any) -> GeneratorHealth:
+        """How well the generator did by these figures of its own, and what disturbed it."""
+        return GeneratorHealth(
+            **figures,
+            steal_percent=self.steal_percent,
+            foreign_cpu_percent=self.foreign_percent,
+            clock_jump_ms=self.clock_jump_ms,
+        )

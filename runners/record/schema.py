@@ -188,6 +188,8 @@ class Usage(Document):
     processes: Count | None = None
     connections_per_process: list[Count] = []
     """Of the processes that have any: how evenly clients are spread."""
+    idle_cpu_percent: Amount | None = None
+    """Of one core, the broker's included: used with all clients connected and nothing asked."""
 
 
 class GeneratorHealth(Document):

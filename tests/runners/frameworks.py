@@ -51,7 +51,17 @@ def health(connection, request):
         return connection.respond(http.HTTPStatus.OK, "ok")
 
 
+async def look_around():
+    while True:
+        until = time.perf_counter() + 0.005
+        while time.perf_counter() < until:
+            pass
+        await asyncio.sleep(0.005)
+
+
 async def main():
+    if behaviour == "restless":
+        looking = asyncio.create_task(look_around())
     if behaviour == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     async with serve(echo, "127.0.0.1", port, process_request=health):
@@ -60,7 +70,7 @@ async def main():
 
 asyncio.run(main())
 """
-BEHAVIOURS = ("good", "exits", "silent", "gibberish", "wrong", "dies", "hangs", "stubborn")
+BEHAVIOURS = ("good", "exits", "silent", "gibberish", "wrong", "dies", "hangs", "stubborn", "restless")
 
 _HEAD = """
 [tool.rtsite]

@@ -107,6 +107,29 @@ def test_memory_is_told_without_what_is_shared_and_the_neighbours_are_told(toget
     assert found.generator.clock_jump_ms is not None
 
 
+def test_a_restless_server_stands_still_while_others_are_loaded(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    restless, good = (
+        outcome.measurement for outcome in measured(cells_of(tmp_path / "mine", ["restless", "good"], marker))
+    )
+    assert restless.failure is good.failure is None
+    assert restless.messages is not None
+    assert restless.messages.received > 0
+    assert restless.server is not None
+    assert good.server is not None
+    assert restless.server.idle_cpu_percent is not None
+    assert restless.server.idle_cpu_percent > 10
+    assert good.server.idle_cpu_percent is not None
+    assert good.server.idle_cpu_percent < restless.server.idle_cpu_percent
+    assert good.generator is not None
+    assert good.generator.neighbours_cpu_percent is not None
+    assert good.generator.neighbours_cpu_percent < restless.server.idle_cpu_percent / 3
+    assert marked(marker) == []
+
+
 def test_the_one_that_died_between_its_slices_is_a_failure(together: list[Outcome]) -> None:
     found = together[1].measurement
     assert found.failure is not None

@@ -90,6 +90,12 @@ def test_the_reference_may_keep_the_generator_busy_and_nothing_else() -> None:
     assert reasons_against(with_health(steal_percent=5.0), of_reference=True)
 
 
+def test_a_room_may_leave_the_core_unused() -> None:
+    waiting = with_figures(server=usage(50.0))
+    assert reasons_against(waiting)
+    assert reasons_against(waiting.model_copy(update={"last_delivery_ms": waiting.latency_ms})) == []
+
+
 def test_where_there_is_no_figure_nothing_is_broken() -> None:
     assert reasons_against(failed()) == []
 
