@@ -17,9 +17,9 @@ from runners.record import Failure, RtsiteError, publishable
 
 Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
 
-RESTLESS_PERCENT = 1.0
-"""Of a core. A server that waits in the kernel for something to do uses a few tenths at most; one that looks around
-every millisecond uses several."""
+RESTLESS_PERCENT = 3.0
+"""Of a core. A server that waits in the kernel for something to do uses a few tenths, two percent while it pings its
+clients; one that looks around every millisecond uses several."""
 
 
 class StageError(RtsiteError):

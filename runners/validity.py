@@ -112,10 +112,10 @@ THRESHOLDS = (
     ),
     Threshold(
         "idle CPU of the servers measured beside it",
-        5.0,
+        10.0,
         "% of a core",
         "Servers that wait for their turn keep their clients connected. What that costs is taken from the one that is"
-        " being loaded.",
+        " being loaded: from each the same, so that ratios stay, but not without bounds.",
         lambda m: m.generator.neighbours_cpu_percent if m.generator else None,
     ),
     Threshold(

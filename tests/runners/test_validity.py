@@ -45,8 +45,8 @@ CASES = [
     ("CPU steal", with_health(steal_percent=1.0), with_health(steal_percent=1.1)),
     (
         "idle CPU of the servers measured beside it",
-        with_health(neighbours_cpu_percent=5.0),
-        with_health(neighbours_cpu_percent=5.1),
+        with_health(neighbours_cpu_percent=10.0),
+        with_health(neighbours_cpu_percent=10.1),
     ),
     ("jump of a clock", with_health(clock_jump_ms=10.0), with_health(clock_jump_ms=10.1)),
     ("warm-up that did not settle", with_figures(warmup_settled=True), with_figures(warmup_settled=False)),
