@@ -17,10 +17,6 @@ from runners.record import Failure, RtsiteError, publishable
 
 Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
 
-RESTLESS_PERCENT = 3.0
-"""Of a core. A server that waits in the kernel for something to do uses a few tenths, two percent while it pings its
-clients; one that looks around every millisecond uses several."""
-
 
 class StageError(RtsiteError):
     """A stage of a measurement that failed; ``failure`` is what is recorded of it."""
@@ -133,7 +129,7 @@ class Host:
 
     def rest(self) -> None:
         """Until `wake` the server stands still if it would take CPU from others though it has nothing to do."""
-        if self.idle_cpu_percent > RESTLESS_PERCENT and not self._resting and not self.has_ended:
+        if self.idle_cpu_percent > resources.RESTLESS_PERCENT and not self._resting and not self.has_ended:
             self._resting = True
             resources.halt(self.server.child.pid)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runners.load import MAX_BUSY_PERCENT, MAX_LAG_MS
 from runners.record import Measurement
+from runners.resources import RESTLESS_PERCENT
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,40 @@ def _unestablished(measurement: Measurement) -> float | None:
 
 def _generator_busy(measurement: Measurement) -> float | None:
     health = measurement.generator
-    return None if health is None else health.working_percent
+    return None if health is None or _is_used_up(measurement) else health.working_percent
+
+
+def _is_used_up(measurement: Measurement) -> bool:
+    """Closed loop: whether the server's core was, so that nothing else can have been the limit.
+
+    Not told of a server that is busy even when idle, nor of several that share cores.
+    """
+    server = measurement.server
+    if measurement.offered_per_s is not None or server is None or server.connections_per_process:
+        return False
+    return (server.idle_cpu_percent or 0.0) <= RESTLESS_PERCENT and _used_percent(
+        measurement
+    ) >= 100 - MAX_UNUSED_PERCENT
+
+
+def _used_percent(measurement: Measurement) -> float:
+    """Percent of a core that the server, its broker and those that waited beside it used."""
+    parties = (measurement.server, measurement.broker)
+    beside = measurement.generator.neighbours_cpu_percent if measurement.generator else None
+    return sum(party.cpu_percent for party in parties if party) + (beside or 0.0)
 
 
 def _server_idle(measurement: Measurement) -> float | None:
-    """Closed loop in which every client asks for itself: percent of a core that server and broker left unused."""
+    """Closed loop in which every client asks for itself: percent of the server's core that was left unused."""
     if measurement.offered_per_s is not None or measurement.messages is None or measurement.server is None:
         return None
     if measurement.last_delivery_ms is not None:
         return None
-    used = measurement.server.cpu_percent + (measurement.broker.cpu_percent if measurement.broker else 0.0)
-    return max(0.0, 100 - used)
+    return max(0.0, 100 - _used_percent(measurement))
 
+
+MAX_UNUSED_PERCENT = 10.0
+"""Of the server's core, in the closed loop."""
 
 THRESHOLDS = (
     Threshold(
@@ -73,14 +96,14 @@ THRESHOLDS = (
         MAX_BUSY_PERCENT,
         "%",
         "A generator near its own limit limits the server: with a fifth of its time idle it still keeps every"
-        " connection of a closed loop waiting for the server, not for itself. The reference is exempt: it is"
-        " there to show that limit.",
+        " connection of a closed loop waiting for the server, not for itself. A server that used up its core was its own"
+        " limit. The reference is exempt: it is there to show the generator's.",
         _generator_busy,
         exempts_reference=True,
     ),
     Threshold(
         "server core left unused in the closed loop",
-        10.0,
+        MAX_UNUSED_PERCENT,
         "%",
         "With a hundred clients waiting, a server that does not use its core was held up by something else, so the"
         " throughput is not its own. A room is exempt: there the next message waits for the slowest member of all, and"

@@ -26,7 +26,11 @@ def with_figures(**changes: Any) -> Measurement:
 
 CASES = [
     ("send lag p99", with_health(send_lag_p99_ms=1.0), with_health(send_lag_p99_ms=1.01)),
-    ("generator working time", with_health(working_percent=85.0), with_health(working_percent=85.1)),
+    (
+        "generator working time",
+        with_health(working_percent=85.0).model_copy(update={"offered_per_s": 1000.0}),
+        with_health(working_percent=85.1).model_copy(update={"offered_per_s": 1000.0}),
+    ),
     (
         "messages not offered",
         with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(995, 995)),
@@ -88,6 +92,22 @@ def test_the_reference_may_keep_the_generator_busy_and_nothing_else() -> None:
     busy = with_health(working_percent=99.0).model_copy(update={"server": usage(50.0)})
     assert reasons_against(busy, of_reference=True) == []
     assert reasons_against(with_health(steal_percent=5.0), of_reference=True)
+
+
+def test_a_server_that_used_up_its_core_was_its_own_limit() -> None:
+    busy = with_health(working_percent=95.0, neighbours_cpu_percent=5.0)
+
+    def reasons(percent: float, **changes: Any) -> list[str]:
+        used = usage(percent).model_copy(update=changes)
+        return reasons_against(busy.model_copy(update={"server": used, "last_delivery_ms": busy.latency_ms}))
+
+    assert reasons(85.0) == []
+    for found in (
+        reasons(84.9),
+        reasons(100.0, idle_cpu_percent=5.0),  # it is always busy
+        reasons(180.0, connections_per_process=[50, 50]),  # of how many cores?
+    ):
+        assert found == ["generator working time 95 %, limit 85 %"]
 
 
 def test_a_room_may_leave_the_core_unused() -> None:
