@@ -59,9 +59,8 @@ def _is_used_up(measurement: Measurement) -> bool:
     server = measurement.server
     if measurement.offered_per_s is not None or server is None or server.connections_per_process:
         return False
-    return (server.idle_cpu_percent or 0.0) <= RESTLESS_PERCENT and _used_percent(
-        measurement
-    ) >= 100 - MAX_UNUSED_PERCENT
+    is_calm = (server.idle_cpu_percent or 0.0) <= RESTLESS_PERCENT
+    return is_calm and _used_percent(measurement) >= 100 - MAX_UNUSED_PERCENT
 
 
 def _used_percent(measurement: Measurement) -> float:
