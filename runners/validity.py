@@ -95,8 +95,8 @@ THRESHOLDS = (
         MAX_BUSY_PERCENT,
         "%",
         "A generator near its own limit limits the server: with a fifth of its time idle it still keeps every"
-        " connection of a closed loop waiting for the server, not for itself. A server that used up its core was its own"
-        " limit. The reference is exempt: it is there to show the generator's.",
+        " connection of a closed loop waiting for the server, not for itself. A server that used up its core was its"
+        " own limit. The reference is exempt: it is there to show the generator's.",
         _generator_busy,
         exempts_reference=True,
     ),
