@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
-from generator import engine, staging
-from generator.dataset import Dataset, load_rates, load_results, load_sources
+from generator import engine, exports, staging
+from generator.dataset import Dataset, load_claims, load_rates, load_results, load_sources
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from runners.record import RtsiteError, UsageError
 
 MARKER = ".made-by-rtsite"
-"""Stands in every site we built: only a folder that holds it, or nothing, is ever replaced."""
+"""Stands in every site we built: only a folder that holds it, or nothing, is ever replaced. It holds the digest of all
+that the site was made of."""
+
+HERE = "http://127.0.0.1:8000/"
+"""Where a site stands of which nobody says where it will; as in mkdocs.yml."""
 
 Say = Callable[[str], None]
 
@@ -60,6 +68,11 @@ class Paths:
         return self.root / "benchmarks" / "power" / "rates.json"
 
     @property
+    def cache(self) -> Path:
+        """What was read of the results; see `generator.dataset.reading`."""
+        return self.staged.parent / "results.cache"
+
+    @property
     def assets(self) -> Path:
         return Path(__file__).parent / "assets"
 
@@ -72,13 +85,17 @@ class Paths:
 def build(paths: Paths, say: Say) -> Path:
     """Build the site into ``paths.out`` and return the page to open; on any error the old site stands."""
     _check_out(paths)
+    made_of, marker = _digest_of_inputs(paths), paths.out / MARKER
+    if marker.is_file() and marker.read_text(encoding="utf-8") == made_of:
+        say("Nothing has changed since this site was built.")
+        return paths.out / "index.html"
     stage_site(paths, say)
     with _beside(paths.out) as fresh:
         say("Rendering with MkDocs …")
         problem = engine.render(paths.config, fresh)
         if problem:
             raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
-        (fresh / MARKER).touch()
+        (fresh / MARKER).write_text(made_of, encoding="utf-8")
         _swap(fresh, paths.out)
     return paths.out / "index.html"
 
@@ -86,9 +103,9 @@ def build(paths: Paths, say: Say) -> Path:
 def stage_site(paths: Paths, say: Say) -> Dataset:
     """Write the pages, assets and raw data that MkDocs reads; only what changed, and nothing stale."""
     say(f"Reading {paths.results} …")
-    dataset = load_results(paths.results)
+    dataset = load_results(paths.results, paths.cache)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
-    site = make_site(dataset, load_sources(paths.frameworks))
+    site = make_site(dataset, load_sources(paths.frameworks), load_claims(paths.written / "claims.yml"))
     files = staging.Files()
     for page in site.pages:
         files.add_text(page.path, page.text())
@@ -105,10 +122,47 @@ def stage_site(paths: Paths, say: Say) -> Dataset:
             files.add_file(result.path, f"data/{result.raw}")
             if result.flames is not None:
                 files.add_file(result.flames_path, f"data/{result.flames_raw}")
+    for path, text in exports.files(dataset, _site_url()).items():
+        files.add_text(path, text)
+    for evidence in dataset.evidence:
+        files.add_file(evidence.path, f"data/{evidence.raw}")
     written = files.write(paths.staged)
     engine.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return dataset
+
+
+def _digest_of_inputs(paths: Paths) -> str:
+    """Of everything a site is made of: results, pages, applications, our own code, MkDocs and the address."""
+    code = Path(__file__).parent
+    folders = (
+        paths.results,
+        paths.written,
+        paths.frameworks,
+        paths.rates.parent,
+        code,
+        code.parent / "runners" / "record",
+    )
+    digest = hashlib.sha256(f"{version('mkdocs')} {version('mkdocs-material')} {_site_url()}".encode())
+    for file in [paths.root / "mkdocs.yml", *chain.from_iterable(map(_files_below, folders))]:
+        digest.update(f"\0{file}\0".encode())
+        try:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        except OSError as error:  # reading it as a result will say so, with its place
+            digest.update(repr(error).encode())
+    return digest.hexdigest()
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """In order; what Python compiled, and hidden files, left out."""
+    for parent, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if name != "__pycache__" and not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _site_url() -> str:
+    """Where the site will stand."""
+    return os.environ.get("RTSITE_SITE_URL") or HERE
 
 
 def _check_out(paths: Paths) -> None:

@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
+from generator import report
 from generator.build import Paths, build
 from generator.comparison import Change, changes, unlike
-from generator.dataset import load_single
+from generator.dataset import load_results, load_single
 from generator.serving import serve
-from runners import campaign, catalog, planning, workloads
+from runners import campaign, catalog, ci, planning, workloads
 from runners.cli import app, measure_and_report
+from runners.cli.ci import ci_app
 from runners.console import print_json, print_table, say
 from runners.record import NothingToDoError, RegressionError, RtsiteError, UsageError
 
@@ -150,6 +152,33 @@ def quickstart(
     say(f"Measured: {summary.path}")
     say("Done. Open this page in a browser:")
     typer.echo(page)
+
+
+CampaignName = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Of the campaign.")]
+
+
+@ci_app.command("summary")
+def summarise_campaign(campaign_id: CampaignName, results: Results = None) -> None:
+    """What a campaign found, what does not count, and what changed, as Markdown for the job's summary.
+
+    Example: rtsite ci summary --campaign-id 2026-11-21
+    """
+    text = report.summary(load_results(results or ROOT / "results"), campaign_id)
+    if not ci.append_summary(text):
+        typer.echo(text)
+
+
+@ci_app.command("watch")
+def watch_regressions(campaign_id: CampaignName, results: Results = None) -> None:
+    """Open or update one issue where the campaign is clearly worse than the last comparable one; else say nothing.
+
+    Uses `gh`, logged in by GH_TOKEN. Example: rtsite ci watch --campaign-id 2026-11-21
+    """
+    found = report.regressions(load_results(results or ROOT / "results"), campaign_id)
+    if not found:
+        say("nothing got worse")
+        return
+    say(ci.tell(report.ISSUE_TITLE, report.issue(found, campaign_id)))
 
 
 def main() -> None:

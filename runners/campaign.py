@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import platform
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -19,7 +19,6 @@ from runners.record import (
     BrokerFacts,
     Distribution,
     FrameworkDocument,
-    FrameworkFacts,
     Histogram,
     Measurement,
     Origin,
@@ -46,6 +45,11 @@ _SAME = (
     "reference",
 )
 """What must not have changed for a run to be continued."""
+
+
+KEPT_DIGITS = 2
+"""Of the merged distributions: one percent is finer than a chart shows, and a sixth of the size of three digits. Each
+round's percentiles are of the full histogram."""
 
 
 class ResumeError(RtsiteError):
@@ -96,8 +100,8 @@ class _CellBook:
             return
         self.timeline = self.timeline or outcome.timeline
         for name, histogram in outcome.histograms.items():
-            known = self.merged.get(name)
-            self.merged[name] = histogram if known is None else known.merge(histogram)
+            known, kept = self.merged.get(name), histogram.thinned(KEPT_DIGITS)
+            self.merged[name] = kept if known is None else known.merge(kept)
 
     def has(self, round_number: int) -> bool:
         return any(measurement.round == round_number for measurement in self.measurements)
@@ -152,11 +156,11 @@ class Run:
         self._broker: BrokerFacts | None = None
 
     @classmethod
-    def begin(cls, plan: Plan, results: Path, campaign: str | None) -> Run:
-        """A new run in a folder of its own; raises `SaveError`."""
+    def begin(cls, plan: Plan, results: Path, campaign: str | None, *, label: str = "") -> Run:
+        """A new run in a folder of its own, ``label`` in its id; raises `SaveError`."""
         started = measure.now()
         campaign = campaign or f"local-{started[:10]}"
-        name, path = _fresh_folder(results / campaign, started)
+        name, path = _fresh_folder(results / campaign, started, label)
         return cls(plan, path, _describe(plan, name, campaign, started))
 
     @classmethod
@@ -253,23 +257,10 @@ class Run:
                 continue
             observer.preparing(cell.framework, cell.variant.slug)
             try:
-                installed = environment.prepare(cell.framework, cell.variant)
-                packages, python = installed.packages, installed.python_version
+                installed: environment.Environment | None = environment.prepare(cell.framework, cell.variant)
             except RtsiteError:
-                packages, python = {}, platform.python_version()
-            facts.append(
-                VariantFacts(
-                    slug=cell.variant.slug,
-                    title=cell.variant.title,
-                    command=" ".join(cell.variant.command),
-                    server=cell.variant.server,
-                    tuning=cell.variant.tuning,
-                    broker=cell.variant.broker,
-                    transports=list(cell.variant.transports),
-                    packages=packages,
-                    python=python,
-                )
-            )
+                installed = None
+            facts.append(measure.variant_facts(cell.variant, installed))
         if any(cell.variant.broker == "redis" for cell in self.plan.cells):
             try:
                 self._broker = broker.find().facts()
@@ -303,18 +294,7 @@ class Run:
             kind="framework",
             run=self.id,
             campaign=self.campaign,
-            framework=FrameworkFacts(
-                slug=framework.slug,
-                title=framework.title,
-                homepage=framework.homepage,
-                protocol=framework.protocol,
-                interface=framework.interface,
-                package=framework.package,
-                is_reference=framework.reference,
-                cannot=framework.cannot,
-                app_sha256=framework.app_sha256,
-                sources=framework.sources,
-            ),
+            framework=measure.framework_facts(framework),
             broker=self._broker if uses_broker else None,
             variants=self._variants[framework.slug],
             cells=[
@@ -353,7 +333,7 @@ def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument
         rtsite_version=version("rtsite"),
         rtsite_commit=state.commit,
         rtsite_modified=state.modified,
-        origin=Origin(kind="local"),
+        origin=_origin(),
         machine=machine.describe(),
         pinning=machine.share_cores(most_cores, machine.physical_cores(), pinnable=machine.can_pin()).pinning(),
         generator_packages={name: version(name) for name in _GENERATOR_PACKAGES},
@@ -369,6 +349,17 @@ def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument
         ],
         order=[list(turn) for turn in plan.order],
     )
+
+
+def _origin() -> Origin:
+    """Where this is started, by what hosted runners tell."""
+    run_id, server, repository = (
+        os.environ.get(f"GITHUB_{name}", "") for name in ("RUN_ID", "SERVER_URL", "REPOSITORY")
+    )
+    if os.environ.get("GITHUB_ACTIONS") != "true" or not run_id:
+        return Origin(kind="local")
+    url = f"{server}/{repository}/actions/runs/{run_id}" if server.startswith("https://") and repository else None
+    return Origin(kind="github-actions", workflow_run_id=run_id, url=url)
 
 
 def _plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
@@ -388,11 +379,11 @@ def _plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     return Plan(tuple(known[key] for key in document.cells), order, profile, document.seed)
 
 
-def _fresh_folder(parent: Path, started: str) -> tuple[str, Path]:
+def _fresh_folder(parent: Path, started: str, label: str) -> tuple[str, Path]:
     """An id that no other run in this folder has, made of the time it started."""
     moment = dt.datetime.fromisoformat(started)
     while True:
-        name = moment.strftime("%Y%m%dT%H%M%SZ")
+        name = moment.strftime("%Y%m%dT%H%M%SZ") + (f"-{label}" if label else "")
         try:
             (parent / name).mkdir(parents=True)
         except FileExistsError:

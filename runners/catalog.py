@@ -67,6 +67,21 @@ class Variant(_Described):
         return filled
 
 
+class EvidenceHints(_Described):
+    """What collecting evidence has to know of the app, since it cannot guess it."""
+
+    echo: Text | None = None
+    """The first line of what the echo handler does with a message, as it stands in app.py."""
+    receive: Text | None = None
+    """What that line does first, where it both receives and answers."""
+    rooms: Text | None = None
+    """The framework's own name for sending to a room, where it has one; the app uses it."""
+    reload: list[str] = []
+    """The command that serves the app with the framework's own reloader; empty: it has none."""
+    reload_environment: dict[str, str] = {}
+    """Of that command."""
+
+
 class _Description(_Described):
     title: Text
     homepage: HttpsUrl
@@ -76,10 +91,13 @@ class _Description(_Described):
     workloads: list[Slug]
     cannot: dict[Slug, Text] = {}
     """Workloads that it cannot be asked, and why."""
+    choose: Text | None = None
+    """When to take it, in one sentence of ours; nothing of it is measured."""
     reference: bool = False
     role: Literal["framework", "library"] = "framework"
     """A library is measured and shown, but does not compete to be the answer."""
     variants: Annotated[list[Variant], Field(min_length=1)]
+    evidence: EvidenceHints = EvidenceHints()
 
 
 class Framework(_Description):

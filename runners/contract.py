@@ -90,14 +90,10 @@ async def check_contract(
     chosen = set(CHECKS if only is None else only)
     if unknown := chosen.difference(CHECKS):
         raise ValueError(f"no such check: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
-    app: _App = (
-        _WebSocketApp(base_url, timeout_s)
-        if protocol == "websocket"
-        else _SocketIoApp(base_url, timeout_s, [one for one in transports if one != "sse"], serializer)
-    )
+    app = client_of(base_url, protocol, serializer, transports=transports, timeout_s=timeout_s)
     if "sse" not in transports:
         chosen.discard("events")
-    questions: dict[str, Callable[[_App], Awaitable[str]]] = {
+    questions: dict[str, Callable[[App], Awaitable[str]]] = {
         "health": _health,
         "echo-text": _echo_text,
         "echo-binary": _echo_binary,
@@ -118,11 +114,25 @@ async def check_contract(
     return list(checks)
 
 
+def client_of(
+    base_url: str,
+    protocol: ProtocolName,
+    serializer: str = "json",
+    *,
+    transports: Sequence[str] = ("websocket",),
+    timeout_s: float = 5.0,
+) -> App:
+    """Clients of the app at this address, one kind per purpose."""
+    if protocol == "websocket":
+        return _WebSocketApp(base_url, timeout_s)
+    return _SocketIoApp(base_url, timeout_s, [one for one in transports if one != "sse"], serializer)
+
+
 class _BrokenError(Exception):
     """The app broke a promise; the text is the check's detail."""
 
 
-class _Beat(NamedTuple):
+class Beat(NamedTuple):
     """A snapshot and when it came, in seconds of the loop's clock."""
 
     at_s: float
@@ -149,22 +159,22 @@ async def _within(timeout_s: float, awaitable: Awaitable[T], expected: str) -> T
 # The questions: one function per promise, the same for both protocols.
 
 
-async def _health(app: _App) -> str:
+async def _health(app: App) -> str:
     status, _ = await _within(app.timeout_s, _http_get(app.base_url, "/healthz"), "an answer to GET /healthz")
     if status != HTTPStatus.OK:
         raise _BrokenError(f"expected status 200 from GET /healthz, got {status}")
     return "expected status 200 from GET /healthz, got it"
 
 
-async def _echo_text(app: _App) -> str:
+async def _echo_text(app: App) -> str:
     return await _echo(app, [_text(size) for size in ECHO_SIZES], "text")
 
 
-async def _echo_binary(app: _App) -> str:
+async def _echo_binary(app: App) -> str:
     return await _echo(app, [random.Random(size).randbytes(size) for size in ECHO_SIZES], "binary")
 
 
-async def _echo(app: _App, payloads: Sequence[Payload], kind: str) -> str:
+async def _echo(app: App, payloads: Sequence[Payload], kind: str) -> str:
     for transport in app.transports:
         async with app.echoer(transport) as echoer:
             for payload in payloads:
@@ -177,7 +187,7 @@ async def _echo(app: _App, payloads: Sequence[Payload], kind: str) -> str:
     return f"expected {len(payloads)} {kind} messages back over {' and '.join(app.transports)}, got them"
 
 
-async def _room(app: _App) -> str:
+async def _room(app: App) -> str:
     """Three members and an outsider; each says hello first, which proves that it has joined."""
     room, elsewhere = f"contract-{_token()}", f"contract-{_token()}"
     async with AsyncExitStack() as stack:
@@ -195,14 +205,14 @@ async def _room(app: _App) -> str:
     return f"expected each of 3 members to get {len(messages)} messages once and an outsider none, so it was"
 
 
-async def _say_hello(app: _App, member: _Member, text: str, *, of: str) -> None:
+async def _say_hello(app: App, member: Member, text: str, *, of: str) -> None:
     await _within(app.timeout_s, member.publish(text), f"{of} to publish {text!r}")
     expected = f"{of} to get its own {text!r}"
     while await _within(app.timeout_s, member.next_text(), expected) != text:
         pass
 
 
-async def _receive_each_once(app: _App, member: _Member, messages: Sequence[str], *, who: str) -> None:
+async def _receive_each_once(app: App, member: Member, messages: Sequence[str], *, who: str) -> None:
     left = Counter(messages)
     while left:
         expected = f"{who} to get all of {len(messages)} messages ({min(left)!r} is missing)"
@@ -217,7 +227,7 @@ async def _receive_each_once(app: _App, member: _Member, messages: Sequence[str]
         raise _BrokenError(f"expected {who} to get each message once, got {extra[0]!r} again")
 
 
-async def _dashboard_answer(app: _App) -> str:
+async def _dashboard_answer(app: App) -> str:
     one, other = f"contract-{_token()}", f"contract-{_token()}"
     steps = [(one, 41.5, 1), (one, -0.25, 2), (other, 7, 1), (one, 1e6, 3)]
     async with app.viewer() as viewer:
@@ -229,7 +239,7 @@ async def _dashboard_answer(app: _App) -> str:
     return f"expected {len(steps)} updates to be counted per panel and answered to their sender, so they were"
 
 
-async def _update(app: _App, viewer: _Viewer, panel: str, value: float, seq: int = 1) -> Any:
+async def _update(app: App, viewer: Viewer, panel: str, value: float, seq: int = 1) -> Any:
     update = _update_of(panel, value, seq)
     return await _within(app.timeout_s, viewer.update(update), f"an answer to the update {json.dumps(update)}")
 
@@ -238,7 +248,7 @@ def _update_of(panel: str, value: float, seq: int) -> Json:
     return {"panel": panel, "value": value, "client": 7, "seq": seq}
 
 
-async def _dashboard_push(app: _App) -> str:
+async def _dashboard_push(app: App) -> str:
     panel = f"contract-{_token()}"
     async with app.viewer() as sender, app.viewer() as onlooker:
         await _update(app, sender, panel, 41.5)
@@ -246,7 +256,7 @@ async def _dashboard_push(app: _App) -> str:
     return f"expected a snapshot of all panels once per second, got two {max(spans):.2f} s apart"
 
 
-async def _watch(app: _App, viewer: _Viewer, panel: str) -> float:
+async def _watch(app: App, viewer: Viewer, panel: str) -> float:
     """Two consecutive snapshots that hold the panel; returns the seconds between them."""
     started = asyncio.get_running_loop().time()
     first = await _within(app.timeout_s, viewer.next_beat(), "a pushed snapshot")
@@ -269,9 +279,9 @@ async def _watch(app: _App, viewer: _Viewer, panel: str) -> float:
     return apart_s
 
 
-async def _events(app: _App) -> str:
+async def _events(app: App) -> str:
     """Two snapshots of the event stream; each is one line of data."""
-    beats: list[_Beat] = []
+    beats: list[Beat] = []
     async with aiohttp.ClientSession() as session, session.get(f"{app.base_url}/events") as response:
         if response.status != HTTPStatus.OK or response.content_type != "text/event-stream":
             raise _BrokenError(
@@ -282,7 +292,7 @@ async def _events(app: _App) -> str:
             if not line:
                 raise _BrokenError("expected the event stream to go on, but it ended")
             if line.startswith(b"data:"):
-                beats.append(_Beat(asyncio.get_running_loop().time(), _parsed(line[5:].strip())))
+                beats.append(Beat(asyncio.get_running_loop().time(), _parsed(line[5:].strip())))
     for _, snapshot in beats:
         kept = isinstance(snapshot, dict) and isinstance(snapshot.get("panels"), dict)
         if not kept or snapshot.get("type") != "snapshot" or not isinstance(snapshot.get("seq"), int):
@@ -295,7 +305,7 @@ async def _events(app: _App) -> str:
     return f"expected snapshots in the event stream, got two {second.at_s - first.at_s:.2f} s apart"
 
 
-async def _crowd(app: _App) -> str:
+async def _crowd(app: App) -> str:
     """Many viewers come at the same moment, each is answered, and all go at once."""
 
     async def visit() -> None:
@@ -310,11 +320,11 @@ async def _crowd(app: _App) -> str:
     return f"expected {CROWD} viewers at once to be answered, and all were"
 
 
-async def _close(app: _App) -> str:
+async def _close(app: App) -> str:
     return await app.close_cleanly()
 
 
-async def _bad_message(app: _App, *, expect_push: bool) -> str:
+async def _bad_message(app: App, *, expect_push: bool) -> str:
     """The witness is connected throughout; each piece of garbage has a connection of its own."""
     async with app.viewer() as witness:
         await _update(app, witness, f"contract-{_token()}", 1.0)
@@ -331,7 +341,7 @@ async def _bad_message(app: _App, *, expect_push: bool) -> str:
     return "expected bad messages to disturb nobody else, and they did not"
 
 
-async def _send_garbage(app: _App, garbage: Any) -> None:
+async def _send_garbage(app: App, garbage: Any) -> None:
     async with app.viewer() as clumsy:
         try:
             await clumsy.send_garbage(garbage)
@@ -345,34 +355,34 @@ async def _send_garbage(app: _App, garbage: Any) -> None:
 # What the questions need of an app, and how each protocol gives it.
 
 
-class _Echoer(Protocol):
+class Echoer(Protocol):
     async def echo(self, payload: Payload) -> Any: ...
     async def unasked(self) -> list[Any]: ...
 
 
-class _Member(Protocol):
+class Member(Protocol):
     async def publish(self, text: str) -> None: ...
     async def next_text(self) -> str: ...
     async def unread(self, within_s: float) -> list[str]: ...
 
 
-class _Viewer(Protocol):
+class Viewer(Protocol):
     async def update(self, update: Json) -> Any: ...
     async def send_garbage(self, garbage: Any) -> None: ...
-    async def next_beat(self) -> _Beat: ...
+    async def next_beat(self) -> Beat: ...
     def forget_beats(self) -> None: ...
 
 
-class _App(Protocol):
+class App(Protocol):
     base_url: str
     timeout_s: float
     transports: Sequence[str]
     answer_frame: ClassVar[Json]
     """What an answer to an update holds besides the update and its count."""
 
-    def echoer(self, transport: str) -> AbstractAsyncContextManager[_Echoer]: ...
-    def member(self, room: str) -> AbstractAsyncContextManager[_Member]: ...
-    def viewer(self) -> AbstractAsyncContextManager[_Viewer]: ...
+    def echoer(self, transport: str) -> AbstractAsyncContextManager[Echoer]: ...
+    def member(self, room: str) -> AbstractAsyncContextManager[Member]: ...
+    def viewer(self) -> AbstractAsyncContextManager[Viewer]: ...
     async def close_cleanly(self) -> str: ...
 
 
@@ -396,17 +406,17 @@ class _WebSocketApp:
         )
 
     @asynccontextmanager
-    async def echoer(self, transport: str) -> AsyncIterator[_Echoer]:  # noqa: ARG002 - there is but one
+    async def echoer(self, transport: str) -> AsyncIterator[Echoer]:  # noqa: ARG002 - there is but one
         async with self._connect("/echo") as websocket:
             yield _WebSocketPeer(websocket)
 
     @asynccontextmanager
-    async def member(self, room: str) -> AsyncIterator[_Member]:
+    async def member(self, room: str) -> AsyncIterator[Member]:
         async with self._connect(f"/room/{room}") as websocket:
             yield _WebSocketPeer(websocket)
 
     @asynccontextmanager
-    async def viewer(self) -> AsyncIterator[_Viewer]:
+    async def viewer(self) -> AsyncIterator[Viewer]:
         async with self._connect("/dashboard") as websocket:
             viewer = _WebSocketViewer(websocket)
             reader = asyncio.create_task(viewer.read())
@@ -456,14 +466,14 @@ class _WebSocketViewer:
     def __init__(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
         self._answers: _Inbox[Any] = _Inbox()
-        self._beats: _Inbox[_Beat] = _Inbox()
+        self._beats: _Inbox[Beat] = _Inbox()
 
     async def read(self) -> None:
         try:
             while True:
                 message = _parsed(await self._websocket.recv())
                 if isinstance(message, dict) and message.get("type") == "snapshot":
-                    self._beats.put(_Beat(asyncio.get_running_loop().time(), message))
+                    self._beats.put(Beat(asyncio.get_running_loop().time(), message))
                 else:
                     self._answers.put(message)
         except ConnectionClosed as closed:
@@ -478,7 +488,7 @@ class _WebSocketViewer:
         await self._websocket.send(garbage)
         await _collect(self._answers.get, REACTION_S, most=1)
 
-    async def next_beat(self) -> _Beat:
+    async def next_beat(self) -> Beat:
         return await self._beats.get()
 
     def forget_beats(self) -> None:
@@ -509,17 +519,17 @@ class _SocketIoApp:
                 with suppress(TimeoutError):  # a poll under way may last until the next ping
                     await asyncio.wait_for(client.disconnect(), GOODBYE_S)
 
-    def echoer(self, transport: str) -> AbstractAsyncContextManager[_Echoer]:
+    def echoer(self, transport: str) -> AbstractAsyncContextManager[Echoer]:
         return self._connect(transport)
 
     @asynccontextmanager
-    async def member(self, room: str) -> AsyncIterator[_Member]:
+    async def member(self, room: str) -> AsyncIterator[Member]:
         async with self._connect() as peer:
             await _within(self.timeout_s, peer.join(room), "an acknowledgement of 'join'")
             yield peer
 
     @asynccontextmanager
-    async def viewer(self) -> AsyncIterator[_Viewer]:
+    async def viewer(self) -> AsyncIterator[Viewer]:
         async with self._connect() as peer:
             await _within(self.timeout_s, peer.join(DASHBOARD), "an acknowledgement of 'join'")
             yield peer
@@ -556,7 +566,7 @@ class _SocketIoPeer:
     def __init__(self, client: socketio.AsyncClient) -> None:
         self._client = client
         self._texts: _Inbox[Any] = _Inbox()
-        self._beats: _Inbox[_Beat] = _Inbox()
+        self._beats: _Inbox[Beat] = _Inbox()
         client.on("message", self._texts.put)
         client.on("snapshot", self._note_beat)
 
@@ -592,7 +602,7 @@ class _SocketIoPeer:
     async def send_garbage(self, garbage: Any) -> None:
         await _collect(partial(self._call, "update", garbage), REACTION_S, most=1)
 
-    async def next_beat(self) -> _Beat:
+    async def next_beat(self) -> Beat:
         return await self._beats.get()
 
     def forget_beats(self) -> None:
@@ -603,7 +613,7 @@ class _SocketIoPeer:
         return await self._client.call(event, data, timeout=None)
 
     def _note_beat(self, snapshot: Any) -> None:
-        self._beats.put(_Beat(asyncio.get_running_loop().time(), snapshot if isinstance(snapshot, dict) else {}))
+        self._beats.put(Beat(asyncio.get_running_loop().time(), snapshot if isinstance(snapshot, dict) else {}))
 
 
 class _Inbox(Generic[T]):

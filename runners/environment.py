@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from runners.record import RtsiteError
 HOME = ROOT / ".rtsite"
 """Environments and logs; not committed."""
 _TIMEOUT_S = 600
+_LAYOUT = b"compiled"
+"""Changes where environments are made differently, so that old ones are not used."""
 _LIST_PACKAGES = (
     "import importlib.metadata as m, json, platform;"
     "print(json.dumps([platform.python_version(), {d.metadata['Name']: d.version for d in m.distributions()}]))"
@@ -60,12 +63,12 @@ def prepare(framework: Framework, variant: Variant) -> Environment:
         raise InstallError(
             f"{lock}: cannot be read ({error.strerror}); make it with `uv pip compile --universal --generate-hashes`"
         ) from None
-    key = hashlib.sha256(content + sys.version.encode()).hexdigest()[:12]
+    key = hashlib.sha256(content + sys.version.encode() + _LAYOUT).hexdigest()[:12]
     folder = HOME / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
     facts = folder / "rtsite-packages.json"
     if not facts.is_file():
         try:
-            _make(folder, lock)
+            make(folder, lock, compiled=True)
             listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock)
             partial = facts.with_suffix(".part")
             partial.write_text(listed, encoding="utf-8")
@@ -76,22 +79,29 @@ def prepare(framework: Framework, variant: Variant) -> Environment:
     return Environment(folder, python_version, dict(sorted(packages.items(), key=lambda item: item[0].lower())))
 
 
-def _make(folder: Path, lock: Path) -> None:
+def make(folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False) -> None:
+    """An environment with a lock's packages, uv run with these variables besides; raises `InstallError`.
+
+    ``compiled``: to bytecode, as a server finds its packages from its second start on.
+    """
     uv = find_uv_bin()
     if folder.exists():
         shutil.rmtree(folder)  # left by an interrupted run
-    _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], lock)
+    _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], lock, variables)
     _run(
         [
             uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict",
+            *(["--compile-bytecode"] if compiled else []),
             "--python", str(folder / "bin" / "python"), str(lock),
         ],
         lock,
+        variables,
     )  # fmt: skip
 
 
-def _run(command: list[str], lock: Path) -> str:
+def _run(command: list[str], lock: Path, variables: Mapping[str, str] | None = None) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    environment |= variables or {}
     try:
         done = subprocess.run(
             command,

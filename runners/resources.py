@@ -61,6 +61,16 @@ def read_memory(pid: int) -> Memory:
     return Memory(pss, uss, rss, threads)
 
 
+def count_processes(pid: int) -> int:
+    """The processes of a tree."""
+    return len(_tree(pid))
+
+
+def count_threads(pid: int) -> int:
+    """The threads of a process tree."""
+    return sum(process.num_threads() for process in _tree(pid))
+
+
 def read_spread(pid: int, port: int) -> list[int]:
     """How many clients each process of a tree serves on this TCP port, the most first; those without any left out."""
     served = []

@@ -8,6 +8,7 @@ from generator.charts.figures import (
     percentile_chart,
     range_chart,
     timeline_chart,
+    trend_chart,
 )
 from generator.charts.identity import Identity, identity
 
@@ -21,4 +22,5 @@ __all__ = [
     "percentile_chart",
     "range_chart",
     "timeline_chart",
+    "trend_chart",
 ]

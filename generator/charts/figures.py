@@ -10,7 +10,7 @@ from typing import Any
 
 from generator.charts.identity import dash, identity
 from generator.charts.wording import between, bracket, plain, significant, times
-from generator.comparison import METRICS, CapacityTable, Figure, Metric, Row, Table
+from generator.comparison import METRICS, CapacityTable, ChangePoint, Figure, Metric, Row, Series, Table, Trend
 from generator.statistics import Summary
 from runners.record import Distribution, Histogram, HistogramError, InvalidError
 
@@ -294,6 +294,79 @@ def timeline_chart(table: Table) -> Chart | None:
         height_px=_line_height(len(rows), wide=True),
         narrow_height_px=_line_height(len(rows), wide=False),
     )
+
+
+def trend_chart(trend: Trend, changes: Sequence[ChangePoint]) -> Chart | None:
+    """One line per variant over the days of its runs, with error bars; changes are ringed and say what was new."""
+    shown = sorted(trend.series, key=lambda series: (series.row.framework.is_reference, series.row.key))
+    if not shown:
+        return None
+    ringed = {(change.series.row.key, change.after.started): change for change in changes if change.trend is trend}
+    traces: list[dict[str, Any]] = []
+    for series, (look, visible) in zip(shown, _styles([series.row for series in shown]), strict=True):
+        mark = identity(series.row.framework.slug)
+        rings = [(series.row.key, point.started) in ringed for point in series.points]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": _label(series.row),
+                "x": [point.started for point in series.points],
+                "y": [_short(point.figure.summary.mean) for point in series.points],
+                "error_y": _errors([point.figure.summary for point in series.points]),
+                "marker": {
+                    "symbol": mark.symbol,
+                    "size": [13 if ring else 8 for ring in rings],
+                    "color": mark.colour,
+                    "line": {"width": [2 if ring else 0 for ring in rings], "color": "#8a939e"},
+                },
+                "line": {"color": mark.colour, "dash": look, "width": 2},
+                "customdata": [
+                    [_label(series.row), *_told(series, index, trend.metric)] for index in range(len(rings))
+                ],
+                "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
+                **({} if visible else {"visible": "legendonly"}),
+            }
+        )
+    days = sorted({point.started for series in shown for point in series.points})
+    cpu, cpus = trend.machine
+    return Chart(
+        slug=f"trend-{trend.slug}",
+        title=trend.metric.title[0].upper() + trend.metric.title[1:],
+        sentence=f"In {_unit(trend.metric)}, each run's geometric mean with its 95 % interval, on {cpu} with {cpus}"
+        " logical CPUs (logarithmic axis). A larger, ringed mark changed against the run before it.",
+        direction=f"{trend.metric.better.capitalize()} is better.",
+        figure={
+            "data": traces,
+            "layout": {
+                "xaxis": {"type": "date", "title": {"text": "start of the run (UTC)"}},
+                "yaxis": {"type": "log", "title": {"text": f"{_unit(trend.metric)} (log scale)"}, **_LOG_TICKS},
+                "margin": {"l": 56, "r": 16, "t": 8, "b": 52},
+                "hovermode": "closest",
+            },
+        },
+        table=ChartTable(
+            ("Variant", *(day.replace("T", " ").removesuffix("Z") for day in days)),
+            tuple((series.row.name, *_by_day(series, days)) for series in shown),
+        ),
+        height_px=_line_height(len(shown), wide=True),
+        narrow_height_px=_line_height(len(shown), wide=False),
+    )
+
+
+def _told(series: Series, index: int, metric: Metric) -> tuple[str, str]:
+    """A point in words, and what was new with it."""
+    point = series.points[index]
+    package = series.row.framework.package
+    version = point.versions.get(package, "")
+    before = series.points[index - 1].versions.get(package) if index else version
+    new = f"{package} {version}" + (f", before {before}" if before != version else "")
+    return _figure_text(point.row, metric), new
+
+
+def _by_day(series: Series, days: Sequence[str]) -> list[str]:
+    found = {point.started: significant(point.figure.summary.mean) for point in series.points}
+    return [found.get(day, "–") for day in days]
 
 
 def range_chart(table: CapacityTable) -> Chart | None:

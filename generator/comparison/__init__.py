@@ -9,8 +9,22 @@ from generator.comparison.capacities import (
     decide,
 )
 from generator.comparison.changes import Change, changes, unlike
+from generator.comparison.claims import Judged, Known, judge_claim
+from generator.comparison.evidence import (
+    CRITERIA,
+    LEADING_SHARE,
+    SURE_SHARE,
+    WEIGHTINGS,
+    Criterion,
+    Standing,
+    Weighed,
+    all_weighed,
+    items_of,
+)
 from generator.comparison.extras import Column, columns_of
+from generator.comparison.history import ChangePoint, Point, Series, Trend, change_points, trends
 from generator.comparison.metrics import METRICS, Metric, tail_of
+from generator.comparison.picking import STACKS, Candidate, candidates
 from generator.comparison.tables import Comparison, Figure, Row, Table, compare
 from generator.comparison.verdicts import (
     DIMENSIONS,
@@ -26,33 +40,54 @@ from generator.comparison.verdicts import (
 )
 
 __all__ = [
+    "CRITERIA",
     "DIMENSIONS",
+    "LEADING_SHARE",
     "METRICS",
+    "STACKS",
+    "SURE_SHARE",
+    "WEIGHTINGS",
     "Bracket",
+    "Candidate",
     "CapacityDecision",
     "CapacityRow",
     "CapacityTable",
     "Change",
+    "ChangePoint",
     "Column",
     "Comparison",
+    "Criterion",
     "Decision",
     "Dimension",
     "Figure",
+    "Judged",
+    "Known",
     "Leader",
     "Metric",
     "PairVerdict",
+    "Point",
     "Row",
+    "Series",
+    "Standing",
     "Table",
+    "Trend",
+    "Weighed",
+    "all_weighed",
+    "candidates",
     "capacities",
+    "change_points",
     "changes",
     "columns_of",
     "compare",
     "decide",
+    "items_of",
     "judge",
+    "judge_claim",
     "leaders",
     "overall",
     "pair_verdict",
     "tail_of",
+    "trends",
     "undominated",
     "unlike",
 ]

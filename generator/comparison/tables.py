@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.metrics import METRICS, Metric, tail_of
@@ -12,7 +13,9 @@ from generator.dataset import FrameworkResult, Parameters, Run
 from generator.statistics import Ratio, Summary, paired_ratio, summarise, tie_groups
 from runners.record import (
     Cell,
+    Distribution,
     FrameworkFacts,
+    Histogram,
     Measurement,
     VariantFacts,
     WorkloadFacts,
@@ -104,6 +107,18 @@ class Table:
     metrics: tuple[Metric, ...]
     deciding: tuple[Metric, ...]
     rows: tuple[Row, ...]
+    blocks: tuple[Run, ...] = ()
+    """Where several runs put the same question to the same variants, all of them, newest first: see `pooled`."""
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Whose figures these are."""
+        return self.blocks or (self.run,)
+
+    @property
+    def repeat(self) -> str:
+        """What was done again to know how sure the figures are, in a word."""
+        return "machine" if self.blocks else "round"
 
     @property
     def slug(self) -> str:
@@ -137,7 +152,8 @@ class Table:
         """The same table with the rows of some frameworks, its tie groups made anew over these."""
         kept = set(frameworks)
         rows = [row for row in self.rows if row.framework.slug in kept]
-        return _table(self.run, self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
+        narrowed = _table(self.run, self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
+        return replace(narrowed, blocks=self.blocks)
 
 
 @dataclass(frozen=True)
@@ -169,27 +185,118 @@ class Comparison:
     @property
     def headline(self) -> tuple[Table, ...]:
         """Those that the verdict rests on: what most applications do most of the time."""
-        return tuple(table for table in self.tables if _is_headline(table))
+        return tuple(table for table in self.tables if is_headline(table))
 
     @property
     def further(self) -> tuple[Table, ...]:
         """The others: they answer questions of their own, and no verdict rests on them."""
-        return tuple(table for table in self.tables if not _is_headline(table))
+        return tuple(table for table in self.tables if not is_headline(table))
 
 
-def _is_headline(table: Table) -> bool:
+def is_headline(table: Table) -> bool:
+    """Whether the verdict rests on it."""
     asked = _HEADLINE.get(table.workload.slug)
     return asked is not None and all(table.parameters.get(name) == value for name, value in asked.items())
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[Run], *, grouped: bool = True) -> Comparison:
     """Put every cell into its table; ``runs`` are of one campaign, newest first.
 
     Rows of different runs never share a table, since only rounds of one run are pairs: a question is answered by the
-    run that put it to the most variants, see `fullest`. Cells whose load was searched for have tables of their own,
-    see `capacities`.
+    run that put it to the most variants, or by all that put it to these, see `pooled`. Cells whose load was searched
+    for have tables of their own, see `capacities`. Not ``grouped``: without tie groups, which take most of the time.
     """
-    return Comparison(tuple(runs), tuple(fullest(runs, _tables_of)))
+    return Comparison(tuple(runs), tuple(pooled(runs, grouped=grouped)))
+
+
+def pooled(runs: Sequence[Run], *, grouped: bool = True) -> list[Table]:
+    """The tables of `fullest`, each with those of all runs that put the question to the very same variants.
+
+    These runs are blocks: machines, or days, of their own. A block's figure is the geometric mean of its rounds, and
+    blocks are the repeats, since rounds of one block share its machine; ratios stay within a block.
+    """
+    tables = {id(run): list(_tables_of(run, grouped=grouped and len(runs) == 1)) for run in runs}
+    found = []
+    for table in fullest(runs, lambda run: tables[id(run)]):
+        keys = {row.key for row in table.rows}
+        blocks = [
+            other
+            for run in runs
+            for other in tables[id(run)]
+            if other.slug == table.slug
+            if other.workload.version == table.workload.version and {row.key for row in other.rows} == keys
+        ]
+        if len(blocks) > 1:
+            found.append(_pool(blocks, grouped=grouped))
+        else:
+            found.append(_grouped(table) if grouped and len(runs) > 1 else table)
+    return found
+
+
+def _grouped(table: Table) -> Table:
+    return _table(table.run, table.workload, table.parameters, table.latency_kind, list(table.rows))
+
+
+def _pool(blocks: Sequence[Table], *, grouped: bool) -> Table:
+    newest = blocks[0]
+    rows = [_pooled_row([_row_of(block, row.key) for block in blocks]) for row in newest.rows]
+    table = _table(newest.run, newest.workload, newest.parameters, newest.latency_kind, rows, grouped=grouped)
+    return replace(table, blocks=tuple(block.run for block in blocks))
+
+
+def _row_of(table: Table, key: RowKey) -> Row:
+    return next(row for row in table.rows if row.key == key)
+
+
+def _pooled_row(rows: Sequence[Row]) -> Row:
+    """One variant over all blocks; blocks without a valid round count only where no block has one."""
+    is_valid = any(row.status == "valid" for row in rows)
+    counting = [row if row.status == "valid" or not is_valid else None for row in rows]
+    figures = {}
+    for key in METRICS:
+        values = {}
+        for number, row in enumerate(counting, start=1):
+            summary = row.figures[key].summary if row is not None and key in row.figures else None
+            if summary is not None:
+                values[number] = summary.mean
+        summary = summarise(list(values.values()))
+        if summary is not None:
+            figures[key] = Figure(values, summary, None, ())
+    reasons: Counter[str] = Counter()
+    for row in rows:
+        reasons.update(dict(row.reasons))
+    return replace(
+        rows[0],
+        cell=_pooled_cell([row.cell for row in rows]),
+        status=min((row.status for row in rows), key=_STATUSES.index),
+        rounds=sum(row.rounds for row in rows),
+        valid_rounds=sum(row.valid_rounds for row in rows),
+        reasons=tuple(reasons.most_common()),
+        figures=figures,
+    )
+
+
+_STATUSES: tuple[Status, ...] = ("valid", "invalid", "failed")
+
+
+def _pooled_cell(cells: Sequence[Cell]) -> Cell:
+    """All measurements, and all distributions merged."""
+    merged = {
+        name: _merged([found for cell in cells if (found := getattr(cell, name)) is not None])
+        for name in ("latency", "latency_from_send", "last_delivery", "push_lateness")
+    }
+    timeline = next((cell.timeline for cell in cells if cell.timeline is not None), None)
+    measurements = [measurement for cell in cells for measurement in cell.measurements]
+    return cells[0].model_copy(update={**merged, "timeline": timeline, "measurements": measurements})
+
+
+def _merged(distributions: Sequence[Distribution]) -> Distribution | None:
+    if len(distributions) < 2:
+        return distributions[0] if distributions else None
+    decoded = [Histogram.decode(one.histogram) for one in distributions]
+    digits = min(one.digits for one in decoded)
+    whole = reduce(Histogram.merge, (one.thinned(digits) for one in decoded))
+    return Distribution(percentiles_ms=whole.percentiles(), histogram=whole.encode())
 
 
 def workloads_of(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
@@ -217,7 +324,7 @@ def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]])
     return sorted(chosen.values(), key=lambda table: order.index(table.workload.slug))
 
 
-def _tables_of(run: Run) -> Iterator[Table]:
+def _tables_of(run: Run, *, grouped: bool) -> Iterator[Table]:
     planned = {workload.slug: workload for workload in run.document.workloads}
     rows: dict[tuple[str, tuple[tuple[str, object], ...], str], list[Row]] = {}
     for row in rows_of(run):
@@ -227,7 +334,7 @@ def _tables_of(run: Run) -> Iterator[Table]:
             rows.setdefault(place, []).append(row)
     for members in rows.values():
         cell = members[0].cell
-        yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members)
+        yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members, grouped=grouped)
 
 
 def rows_of(run: Run) -> Iterator[Row]:
@@ -286,16 +393,18 @@ def _table(
     latency_kind: Literal["from_intended", "service_time"],
     rows: list[Row],
     yardsticks: tuple[Row, ...] | None = None,
+    *,
+    grouped: bool = True,
 ) -> Table:
     """Order the rows and add what needs the others: ratios to the reference and tie groups.
 
-    ``yardsticks``: where to look for the reference, when it is not among ``rows``.
+    ``yardsticks``: where to look for the reference, when it is not among ``rows``. Not ``grouped``: without tie groups.
     """
     present = {key for row in rows for key in row.figures}
     metrics = tuple(metric for metric in METRICS.values() if metric.key in present)
     deciding = _deciding(latency_kind, rows)
     reference = next((row for row in yardsticks or rows if row.framework.is_reference and row.status == "valid"), None)
-    groups = {metric.key: _groups(metric, rows) for metric in deciding if len(rows) > 1}
+    groups = {metric.key: _groups(metric, rows) for metric in deciding if grouped and len(rows) > 1}
     completed = [
         _with_relations(row, reference, {key: of_row.get(row.key, ()) for key, of_row in groups.items()})
         for row in rows

@@ -22,9 +22,6 @@ class Dimension:
     slug: str
     title: str
     question: str
-    is_measured: bool
-    will_measure: str = ""
-    """What a verdict will rest on, where there is none yet."""
 
 
 DIMENSIONS = (
@@ -32,31 +29,21 @@ DIMENSIONS = (
         "ease-of-use",
         "Ease of use",
         "How much must be written, learned and installed before the first message arrives?",
-        is_measured=False,
-        will_measure="statements and files of the same app, names and concepts taken from the framework,"
-        " size of its dependencies, and seconds from an empty folder to the first message",
     ),
     Dimension(
         "architecture",
         "Architecture",
-        "What does it do when one process, one transport or one slow client is not enough?",
-        is_measured=False,
-        will_measure="transports a probe connected with, plain-WebSocket clients served or not, delivery"
-        " across processes, backpressure, memory per connection, and what else must run in production",
+        "What is it made of, whom can it talk to, and what does it take to run it?",
     ),
     Dimension(
         "performance",
         "Performance",
         "How much does it carry, how long do clients wait, and what does that cost?",
-        is_measured=True,
     ),
     Dimension(
         "development-experience",
         "Development experience",
         "How well does it support testing, typing, reloading and finding an error?",
-        is_measured=False,
-        will_measure="the framework's own test tool on the same app, strict typing errors, cold start and"
-        " reload time, what a handler that raises does, and the age and licence of its latest release",
     ),
 )
 

@@ -1,15 +1,46 @@
 """What the site is made of, as values: the results that were measured and the sources that were measured."""
 
+from generator.dataset.claims import (
+    Article,
+    Claim,
+    Claims,
+    ClaimsError,
+    Compared,
+    EvidenceTest,
+    Extreme,
+    InterfaceTest,
+    Measured,
+    More,
+    NoTest,
+    Vocabulary,
+    WinnerClaim,
+    Within,
+    Withstands,
+    load_claims,
+)
+from generator.dataset.evidence import Evidence
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, load_rates
 from generator.dataset.results import Campaign, Dataset, FrameworkResult, Parameters, Run, load_results, load_single
 from generator.dataset.sources import Module, Source, load_sources
 
 __all__ = [
+    "Article",
     "Campaign",
+    "Claim",
+    "Claims",
+    "ClaimsError",
+    "Compared",
     "Dataset",
     "Difference",
+    "Evidence",
+    "EvidenceTest",
+    "Extreme",
     "FrameworkResult",
+    "InterfaceTest",
+    "Measured",
     "Module",
+    "More",
+    "NoTest",
     "Parameters",
     "Rate",
     "Rates",
@@ -17,6 +48,11 @@ __all__ = [
     "Recorded",
     "Run",
     "Source",
+    "Vocabulary",
+    "WinnerClaim",
+    "Within",
+    "Withstands",
+    "load_claims",
     "load_rates",
     "load_results",
     "load_single",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from generator.dataset.evidence import Evidence, all_evidence
+from generator.dataset.reading import Read, read_all
 from runners.record import (
+    EVIDENCE_FOLDER,
     FLAME_SUFFIX,
     FlameDocument,
     FrameworkDocument,
@@ -14,9 +18,6 @@ from runners.record import (
     RunDocument,
     UsageError,
     cell_key,
-    load_flames,
-    load_framework,
-    load_run,
 )
 
 Parameters = dict[str, int | float | str]
@@ -91,9 +92,15 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All runs, newest first."""
+    """All runs and all evidence, newest first."""
 
     runs: tuple[Run, ...]
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def newest_evidence(self) -> dict[str, Evidence]:
+        """The newest of each framework, by slug."""
+        return {one.document.framework.slug: one for one in reversed(self.evidence)}
 
     @property
     def published(self) -> tuple[Campaign, ...]:
@@ -127,19 +134,27 @@ def load_single(folder: Path) -> Run:
             f"{folder}: {f'holds several runs, name one: {names}' if found else 'holds no run.yml, so it is no run'}"
         )
     problems: list[Problem] = []
-    run = _load_run(found[0], problems)
+    run = _load_run(found[0], problems, read_all(sorted(found[0].parent.glob("*.yml"))))
     if run is None:
         raise RecordError(problems)
     return run
 
 
-def load_results(folder: Path) -> Dataset:
-    """Read every run below ``folder``; raises `RecordError` with all problems of all files."""
+def load_results(folder: Path, cache: Path | None = None) -> Dataset:
+    """Read every run and all evidence below ``folder``; raises `RecordError` with all problems of all files.
+
+    ``cache``: see `read_all`.
+    """
     problems: list[Problem] = []
     runs: list[Run] = []
     places: dict[str, Path] = {}
-    for path in sorted(folder.glob("*/*/run.yml")):
-        run = _load_run(path, problems)
+    paths = sorted(folder.glob("*/*/*.yml"))
+    found = read_all([path for path in paths if _belongs(path)], cache)
+    beside: dict[Path, dict[Path, Read]] = {}
+    for path, read in found.items():
+        beside.setdefault(path.parent, {})[path] = read
+    for path in (path for path in paths if path.name == "run.yml" and path.parent.name != EVIDENCE_FOLDER):
+        run = _load_run(path, problems, beside[path.parent])
         if run is None:
             continue
         earlier = places.setdefault(run.raw, path)
@@ -148,12 +163,18 @@ def load_results(folder: Path) -> Dataset:
         runs.append(run)
     problems += [
         Problem(path, 1, 1, "there is no run.yml beside it, so nothing says how it was measured")
-        for path in sorted(folder.glob("*/*/*.yml"))
-        if not (path.parent / "run.yml").exists()
+        for path in paths
+        if path.parent.name != EVIDENCE_FOLDER and not (path.parent / "run.yml").exists()
     ]
+    evidence = all_evidence(found, problems)
     if problems:
         raise RecordError(problems)
-    return Dataset(tuple(sorted(runs, key=_age)))
+    return Dataset(tuple(sorted(runs, key=_age)), evidence)
+
+
+def _belongs(path: Path) -> bool:
+    """Whether anything says what the file is part of."""
+    return path.parent.name == EVIDENCE_FOLDER or (path.parent / "run.yml").exists()
 
 
 def _age(run: Run) -> tuple[int, str]:
@@ -162,30 +183,26 @@ def _age(run: Run) -> tuple[int, str]:
     return -int(digits), run.document.id
 
 
-def _load_run(path: Path, problems: list[Problem]) -> Run | None:
-    """A run, or ``None`` after adding to ``problems`` what keeps it from being read."""
+def _load_run(path: Path, problems: list[Problem], read: Mapping[Path, Read]) -> Run | None:
+    """A run of the files in its folder, or ``None`` after adding to ``problems`` what keeps it from being one."""
     known = len(problems)
-    document = None
-    try:
-        document = load_run(path)
-    except RecordError as error:
-        problems += error.problems
-    files = [file for file in sorted(path.parent.glob("*.yml")) if file.name != path.name]
+    own = read[path]
+    document = own if isinstance(own, RunDocument) else None
+    if isinstance(own, tuple):
+        problems += own
     flames: dict[str, FlameDocument] = {}
     frameworks = []
-    for file in files:
-        found: FrameworkDocument | FlameDocument
-        try:
-            if file.name.endswith(FLAME_SUFFIX):
-                found = load_flames(file)
-                slug, name = found.framework, f"{found.framework}{FLAME_SUFFIX}"
-                flames[slug] = found
-            else:
-                found = load_framework(file)
-                slug, name = found.framework.slug, f"{found.framework.slug}.yml"
-                frameworks.append(FrameworkResult(file, found))
-        except RecordError as error:
-            problems += error.problems
+    for file, found in read.items():
+        if file == path:
+            continue
+        if isinstance(found, FlameDocument):
+            slug, name = found.framework, f"{found.framework}{FLAME_SUFFIX}"
+            flames[slug] = found
+        elif isinstance(found, FrameworkDocument):
+            slug, name = found.framework.slug, f"{found.framework.slug}.yml"
+            frameworks.append(FrameworkResult(file, found))
+        else:
+            problems += found if isinstance(found, tuple) else ()
             continue
         if document and (found.run, found.campaign) != (document.id, document.campaign):
             problems.append(

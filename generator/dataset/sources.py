@@ -41,6 +41,8 @@ class Source:
     """Markdown, ours, trusted; ``None`` where there is none."""
     is_library: bool = False
     """A protocol library without a framework on top: measured to show what frameworks add."""
+    choose: str | None = None
+    """When to take it, in our words."""
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
@@ -66,6 +68,7 @@ def _load_source(project: Path) -> Source:
             title=str(facts.get("title", folder.name)),
             modules=tuple(_module(folder / name) for name in names),
             is_library=facts.get("role") == "library",
+            choose=str(facts["choose"]) if "choose" in facts else None,
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

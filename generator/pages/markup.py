@@ -104,11 +104,15 @@ def make_environment() -> Environment:
         "percent": _percent,
         "times": times,
         "describe": describe,
-        "date": _date,
+        "date": spoken_date,
         "letters": _letters,
         "plain": plain,
         "figure_json": _figure_json,
         "listed": _listed,
+        "share": _share,
+        "title_of": lambda key, titles: titles[key],
+        "exact": _exact,
+        "points_json": json.dumps,
     }
     environment.globals |= {
         "identity": identity,
@@ -127,15 +131,21 @@ def _inert(text: str) -> str:
     return re.sub(r"[^\w .,:()/·%-]|_", lambda match: f"&#{ord(match.group())};", text)
 
 
-def _figure_json(chart: Chart) -> Markup:
+def script_json(document: object) -> Markup:
     """For a script element: no ``<`` can end it."""
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704 - JSON without < and &
+
+
+def _figure_json(chart: Chart) -> Markup:
+    """With the colours of the dark scheme beside those it uses."""
     text = json.dumps(chart.figure, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     used = {light: dark for light, dark in DARK_OF.items() if light in text}
     whole = text[:-1] + ',"dark":' + json.dumps(used, separators=(",", ":")) + "}"
     return Markup(whole.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704 - JSON without < and &
 
 
-def _date(timestamp: str) -> str:
+def spoken_date(timestamp: str) -> str:
     """``20 November 2026``; a timestamp that is no date stays as it is."""
     try:
         moment = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -166,6 +176,17 @@ def _letter(group: int) -> str:
 def _percent(interval: Interval) -> str:
     """Half the relative width of an interval, as ``± 1.2 %``."""
     return f"± {significant(100 * ((interval.high / interval.low) ** 0.5 - 1), 2)} %"
+
+
+def _share(share: float) -> str:
+    """A share as whole per cents; a small one is not nothing."""
+    percent = 100 * share
+    return "less than 1 %" if 0 < percent < 1 else f"{percent:.0f} %"
+
+
+def _exact(number: float) -> str:
+    """As it stands in its file, with thousands set apart."""
+    return f"{number:,}"
 
 
 def _listed(names: list[str]) -> str:

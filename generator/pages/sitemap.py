@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, combinations
@@ -17,30 +18,40 @@ from generator.charts import (
     percentile_chart,
     range_chart,
     timeline_chart,
+    trend_chart,
 )
 from generator.charts.wording import describe, plain
 from generator.comparison import (
+    CRITERIA,
     DIMENSIONS,
     METRICS,
+    STACKS,
     CapacityDecision,
     CapacityTable,
     Comparison,
     Dimension,
+    Known,
     PairVerdict,
     Row,
+    Standing,
     Table,
+    all_weighed,
+    candidates,
     capacities,
+    change_points,
     columns_of,
     compare,
     decide,
+    judge_claim,
     leaders,
     pair_verdict,
+    trends,
     undominated,
 )
-from generator.dataset import Dataset, FrameworkResult, Run, Source
-from generator.pages import flame
-from generator.pages.code import highlighted
-from generator.pages.markup import Page, Renderer, Section, front_matter_free, make_environment
+from generator.dataset import Claims, Dataset, Evidence, FrameworkResult, Run, Source
+from generator.pages import evidence, flame
+from generator.pages.code import PARTS, excerpt, highlighted
+from generator.pages.markup import Page, Renderer, Section, front_matter_free, make_environment, script_json
 from runners.record import FrameworkDocument, InvalidError
 
 _COLUMNS = (
@@ -93,6 +104,7 @@ class _Framework:
     results: tuple[FrameworkResult, ...]
     """Of the runs that measured it, the newest first."""
     source: Source | None
+    evidence: Evidence | None
 
     @property
     def document(self) -> FrameworkDocument | None:
@@ -116,6 +128,14 @@ class _Framework:
         """Whether it can be the answer; the reference and bare libraries cannot."""
         return not self.is_reference and not (self.source is not None and self.source.is_library)
 
+    def excerpt(self, part: str) -> Markup | None:
+        """The part of its app that serves one workload, as highlighted HTML."""
+        text = (
+            next((module.text for module in self.source.modules if module.name == "app.py"), "") if self.source else ""
+        )
+        found = excerpt(text, part)
+        return highlighted(found) if found else None
+
     @property
     def code(self) -> list[_Code]:
         """The modules of the application as highlighted HTML; empty where its folder is not in the checkout."""
@@ -129,23 +149,26 @@ class _Framework:
         ]
 
 
-def make_site(dataset: Dataset, sources: Mapping[str, Source]) -> Site:
+def make_site(dataset: Dataset, sources: Mapping[str, Source], claims: Claims | None = None) -> Site:
     """Every page of the site; raises `InvalidError` where two would have one address."""
-    return _Maker(dataset, sources).site()
+    return _Maker(dataset, sources, claims or Claims()).site()
 
 
 class _Maker:
     """Holds what all pages share while they are made."""
 
-    def __init__(self, dataset: Dataset, sources: Mapping[str, Source]) -> None:
+    def __init__(self, dataset: Dataset, sources: Mapping[str, Source], claims: Claims) -> None:
         self._dataset = dataset
+        self._claims = claims
         self._environment: Environment = make_environment()
         runs = dataset.headline.runs if dataset.headline else ()
         self._comparison = compare(runs) if runs else None
         self._capacities = capacities(runs)
-        self._frameworks = _frameworks(runs, sources)
+        self._frameworks = _frameworks(runs, sources, dataset.newest_evidence)
         self._competing = [framework.slug for framework in self._frameworks.values() if framework.competes]
         self._verdicts = _verdicts(self._comparison) if self._comparison else {}
+        self._evidence = {slug: one.evidence for slug, one in self._frameworks.items() if one.evidence is not None}
+        self._weighed = all_weighed({slug: one for slug, one in self._evidence.items() if slug in self._competing})
 
     def site(self) -> Site:
         dimensions = [self._dimension(dimension) for dimension in DIMENSIONS]
@@ -157,17 +180,30 @@ class _Maker:
         runs = [self._run(run) for campaign in self._dataset.published for run in campaign.runs]
         home, index = self._home(), self._framework_index()
         workload_index, pair_index, run_index = self._workload_index(), self._pair_index(), self._run_index()
+        claims, pick, trend = self._claims_page(), self._pick(), self._trends()
         nav = (
             {"Home": home.path},
+            {"Pick": pick.path},
             {"Dimensions": _entries(dimensions)},
             {"Frameworks": [index.path, *_entries(frameworks)]},
             {"Compare": [pair_index.path, *_entries(pairs)]},
             {"Workloads": [workload_index.path, *_entries(workloads)]},
+            {"Trends": trend.path},
+            {"Claims": claims.path},
             {"Runs": [run_index.path, *_entries(runs)]},
-            {"Method": [{"Methodology": "methodology.md"}, {"Its changes": "method-log.md"}, {"Data": "data.md"}]},
+            {
+                "Method": [
+                    {"Methodology": "methodology.md"},
+                    {"Its changes": "method-log.md"},
+                    {"Data": "data.md"},
+                    {"Add a framework": "add-a-framework.md"},
+                    {"A site of your own": "your-own.md"},
+                ]
+            },
         )
         pages = (
             home,
+            pick,
             *dimensions,
             index,
             *frameworks,
@@ -175,6 +211,8 @@ class _Maker:
             *pairs,
             workload_index,
             *workloads,
+            trend,
+            claims,
             run_index,
             *runs,
         )
@@ -200,8 +238,10 @@ class _Maker:
             chart = _best_rows_chart(table) if table else None
         html = render.html(
             "home.html",
-            dimensions=DIMENSIONS,
+            dimensions=[(dimension, self._answer(dimension)) for dimension in DIMENSIONS],
             leading=self._leading(),
+            has_evidence=bool(self._evidence),
+            unmeasured=[one.title.lower() for one in DIMENSIONS if not self._answer(one)],
             runs=comparison.runs if comparison else (),
             rounds=max(table.run.document.rounds for table in comparison.tables)
             if comparison and comparison.tables
@@ -226,11 +266,14 @@ class _Maker:
     def _dimension(self, dimension: Dimension) -> Page:
         path = f"{dimension.slug}.md"
         render = self._renderer(path)
+        if dimension.slug in CRITERIA:
+            aside = [one.title for slug, one in self._frameworks.items() if slug in self._evidence and not one.competes]
+            weighed = self._weighed.get(dimension.slug)
+            page = evidence.dimension_page(render, path, dimension, weighed, self._evidence, self._titles(), aside)
+            return replace(page, sections=(*page.sections, *self._said(render, dimension)))
         rule = Section("The rule", "rule", html=render.html("rule.html"))
-        if not dimension.is_measured or self._comparison is None:
-            sections = [Section(None, None, html=render.html("unmeasured.html", dimension=dimension))]
-            if dimension.is_measured:
-                sections.append(rule)
+        if self._comparison is None:
+            sections = [Section(None, None, html=render.html("unmeasured.html", dimension=dimension)), rule]
             return Page(path, dimension.title, dimension.question, tuple(sections))
         comparison = self._comparison
         sections = [
@@ -264,14 +307,42 @@ class _Maker:
                 html=render.html("pairs.html", verdicts=self._verdicts, titles=self._titles()),
             )
         )
+        sections += self._said(render, dimension)
         return Page(path, dimension.title, dimension.question, tuple(sections))
+
+    def _said(self, render: Renderer, dimension: Dimension) -> list[Section]:
+        """Whom articles name in this dimension, beside the verdict here on the same two."""
+        said = []
+        for claim in self._claims.winners:
+            article = self._claims.article(claim)
+            if claim.dimension != dimension.slug or len(article.between) != 2:
+                continue
+            first, second = sorted(article.between)
+            if not {first, second} <= set(self._frameworks):
+                continue
+            said.append((claim, article, first, second, *self._outcome(dimension, first, second)))
+        if not said:
+            return []
+        html = render.html("said.html", said=said, titles=self._titles())
+        return [Section("What articles say", "articles", html=html)]
+
+    def _outcome(self, dimension: Dimension, first: str, second: str) -> tuple[str, float | None]:
+        """How the first of two stands to the second, and where weights decide under what share of them it is better."""
+        if dimension.slug not in CRITERIA:
+            verdict = self._verdicts.get((first, second))
+            return (verdict.outcome if verdict else "unknown"), None
+        weighed = self._weighed.get(dimension.slug)
+        return weighed.standing(first, second) if weighed else ("unknown", 0.0)
 
     def _framework_index(self) -> Page:
         path = "frameworks/index.md"
-        html = self._renderer(path).html("frameworks.html", frameworks=list(self._frameworks.values()))
-        return Page(
-            path, "Frameworks", "Every framework here and how it was served.", (Section(None, None, html=html),)
-        )
+        render = self._renderer(path)
+        sections = [
+            Section(None, None, html=render.html("frameworks.html", frameworks=list(self._frameworks.values())))
+        ]
+        if known := [framework for framework in self._frameworks.values() if framework.evidence is not None]:
+            sections.append(evidence.readers_section(render, known))
+        return Page(path, "Frameworks", "Every framework here and how it was served.", tuple(sections))
 
     def _framework(self, framework: _Framework) -> Page:
         render = self._renderer(framework.path)
@@ -324,6 +395,8 @@ class _Maker:
                         ),
                     )
                 )
+        if framework.evidence is not None:
+            sections.append(evidence.framework_section(render, framework.evidence))
         sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
         return Page(framework.path, framework.title, f"{framework.title}: variants, figures and code.", tuple(sections))
 
@@ -390,7 +463,12 @@ class _Maker:
                 None,
                 None,
                 html=render.html(
-                    "pair.html", verdict=verdict, both=both, dimensions=DIMENSIONS, runs=runs, titles=self._titles()
+                    "pair.html",
+                    verdict=verdict,
+                    both=both,
+                    standings=self._standings(verdict),
+                    runs=runs,
+                    titles=self._titles(),
                 ),
             ),
         ]
@@ -413,8 +491,59 @@ class _Maker:
                 charts = _present(range_chart(pair))
                 decision = decide(pair, verdict.first, verdict.second)
                 sections.append(_capacity_section(render, pair, charts=charts, decision=decision))
-        sections.append(Section("The same app in both", "code", html=render.html("code_pair.html", both=both)))
+        parts = [(title, [framework.excerpt(part) for framework in both]) for part, (title, _, _) in PARTS.items()]
+        html = render.html("code_pair.html", both=both, parts_of=[one for one in parts if any(one[1])])
+        sections.append(Section("The same app in both", "code", html=html))
         return Page(path, title, f"{title}: measured on one machine in the same rounds.", tuple(sections))
+
+    def _trends(self) -> Page:
+        path = "trends.md"
+        render = self._renderer(path)
+        found = trends(self._dataset.runs)
+        changes = change_points(found)
+        runs = {point.run.raw for trend in found for series in trend.series for point in series.points}
+        machines = sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)})
+        html = render.html("trends.html", trends=found, changes=changes, runs=len(runs), machines=machines)
+        sections = [Section(None, None, html=html)]
+        for number, trend in enumerate(found):
+            words = f"{trend.table.workload.title}: {describe(trend.table.parameters)}, {trend.metric.short.lower()}"
+            html = render.html("trend.html", chart=trend_chart(trend, changes))
+            sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
+        return Page(path, "Trends", "The deciding figures over time, and what changed with them.", tuple(sections))
+
+    def _pick(self) -> Page:
+        path = "pick.md"
+        found = candidates(self._comparison, self._capacities, self._evidence, self._titles(), self._competing)
+        users = next((one.load.users for one in found if one.load), 100)
+        html = self._renderer(path).html(
+            "pick.html",
+            candidates=found,
+            data=script_json([one.to_json() for one in found]),
+            stacks=STACKS,
+            users=users,
+        )
+        words = "A few questions, and which frameworks are left, with measured reasons."
+        return Page(path, "Pick for my case", words, (Section(None, None, html=html),))
+
+    def _claims_page(self) -> Page:
+        path = "claims.md"
+        known = Known(self._comparison, self._capacities, self._evidence, self._titles())
+        articles = [
+            (
+                article,
+                [judge_claim(claim, article, known) for claim in self._claims.claims if claim.article == article.id],
+            )
+            for article in self._claims.articles
+        ]
+        verdicts = Counter(one.verdict for _, judged in articles for one in judged)
+        render = self._renderer(path)
+        sections = [Section(None, None, html=render.html("claims.html", counts=verdicts))]
+        sections += [
+            Section(article.title, article.id, html=render.html("claims_of.html", article=article, judged=judged))
+            for article, judged in articles
+            if judged
+        ]
+        return Page(path, "Claims", "What articles claim, beside what was measured.", tuple(sections))
 
     def _run_index(self) -> Page:
         path = "runs/index.md"
@@ -480,6 +609,21 @@ class _Maker:
         verdicts = [verdict for pair, verdict in self._verdicts.items() if set(pair) <= set(self._competing)]
         return tuple(self._frameworks[slug].title for slug in undominated(verdicts))
 
+    def _answer(self, dimension: Dimension) -> list[str]:
+        """The titles of the dimension's winners."""
+        if dimension.slug not in CRITERIA:
+            return list(self._leading())
+        weighed = self._weighed.get(dimension.slug)
+        return [self._frameworks[slug].title for slug in weighed.leading] if weighed else []
+
+    def _standings(self, verdict: PairVerdict) -> list[tuple[Dimension, Standing, float]]:
+        """How the first of a pair stands in the dimensions that rest on evidence."""
+        return [
+            (dimension, *weighed.standing(verdict.first, verdict.second))
+            for dimension in DIMENSIONS
+            if (weighed := self._weighed.get(dimension.slug)) is not None
+        ]
+
     def _aside(self) -> list[str]:
         """The titles of what is measured but does not compete."""
         return [item.title for item in self._frameworks.values() if item.document and not item.competes]
@@ -501,16 +645,19 @@ def _entries(pages: Iterable[Page]) -> list[dict[str, str]]:
     return [{plain(page.title): page.path} for page in pages]
 
 
-def _frameworks(runs: Iterable[Run], sources: Mapping[str, Source]) -> dict[str, _Framework]:
-    """Measured ones and folders, by slug; the reference last."""
+def _frameworks(
+    runs: Iterable[Run], sources: Mapping[str, Source], known: Mapping[str, Evidence]
+) -> dict[str, _Framework]:
+    """Measured ones, folders, and those with evidence, by slug; the reference last."""
     measured: dict[str, list[FrameworkResult]] = {}
     for result in chain.from_iterable(run.frameworks for run in runs):
         measured.setdefault(result.document.framework.slug, []).append(result)
     found = {}
-    for slug in sorted(measured.keys() | sources.keys()):
-        results, source = measured.get(slug, []), sources.get(slug)
-        title = results[0].document.framework.title if results else source.title if source else slug
-        found[slug] = _Framework(slug, title, tuple(results), source)
+    for slug in sorted(measured.keys() | sources.keys() | known.keys()):
+        results, source, established = measured.get(slug, []), sources.get(slug), known.get(slug)
+        facts = results[0].document.framework if results else established.document.framework if established else None
+        title = facts.title if facts else source.title if source else slug
+        found[slug] = _Framework(slug, title, tuple(results), source, established)
     return dict(sorted(found.items(), key=lambda item: item[1].is_reference))
 
 

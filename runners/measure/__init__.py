@@ -11,10 +11,28 @@ from collections.abc import Sequence
 from runners import machine
 from runners.host import Hosts
 from runners.measure import connecting, recovering, search, window
-from runners.measure.cell import Cell, Conditions, Outcome, now, with_share_of_ceiling
+from runners.measure.cell import (
+    Cell,
+    Conditions,
+    Outcome,
+    framework_facts,
+    now,
+    variant_facts,
+    with_share_of_ceiling,
+)
 from runners.workloads import Case
 
-__all__ = ["Cell", "Conditions", "Outcome", "cores_for", "measure", "now", "with_share_of_ceiling"]
+__all__ = [
+    "Cell",
+    "Conditions",
+    "Outcome",
+    "cores_for",
+    "framework_facts",
+    "measure",
+    "now",
+    "variant_facts",
+    "with_share_of_ceiling",
+]
 
 
 def measure(cells: Sequence[Cell], conditions: Sequence[Conditions], hosts: Hosts) -> list[Outcome]:

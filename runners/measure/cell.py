@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import platform
 from dataclasses import dataclass
 
 from runners import load, machine, validity
 from runners.catalog import Framework, Variant
+from runners.environment import Environment
 from runners.loadgen.job import Job
-from runners.record import Histogram, Measurement, Timeline
+from runners.record import FrameworkFacts, Histogram, Measurement, Timeline, VariantFacts
 from runners.workloads import Case, Profile, Workload
 
 
@@ -40,6 +42,37 @@ class Outcome:
     measurement: Measurement
     histograms: dict[str, Histogram]
     timeline: Timeline | None = None
+
+
+def framework_facts(framework: Framework) -> FrameworkFacts:
+    """What a document says of a framework."""
+    return FrameworkFacts(
+        slug=framework.slug,
+        title=framework.title,
+        homepage=framework.homepage,
+        protocol=framework.protocol,
+        interface=framework.interface,
+        package=framework.package,
+        is_reference=framework.reference,
+        cannot=framework.cannot,
+        app_sha256=framework.app_sha256,
+        sources=framework.sources,
+    )
+
+
+def variant_facts(variant: Variant, installed: Environment | None) -> VariantFacts:
+    """What a document says of a variant; where its environment could not be made, without packages."""
+    return VariantFacts(
+        slug=variant.slug,
+        title=variant.title,
+        command=" ".join(variant.command),
+        server=variant.server,
+        tuning=variant.tuning,
+        broker=variant.broker,
+        transports=list(variant.transports),
+        packages=installed.packages if installed else {},
+        python=installed.python_version if installed else platform.python_version(),
+    )
 
 
 def now() -> str:

@@ -145,7 +145,7 @@ class Station:
                 (self._heard,) = self._load.listen(LISTEN_S)
             result = self._load.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
-                raise load.LoadError(f"none of {result.ledger.sent} messages was answered, and nothing was pushed")
+                raise load.LoadError(_silence(result))
         self._result = result
         self.medians = [second.percentile_ms(0.5) for second in result.seconds]
 
@@ -193,3 +193,13 @@ class Station:
         )
         kept = {name: result.histograms[name] for name in KEPT if name in result.histograms}
         return Outcome(judged(measurement, self.cell), kept, timeline_of(result.seconds))
+
+
+def _silence(result: load.LoadResult) -> str:
+    """Why a load that brought nothing back did not, as far as the generator saw."""
+    seen = ", ".join(f"{kind} {count} times" for kind, count in sorted(result.errors.items()) if count)
+    if result.ledger.sent:
+        return f"none of {result.ledger.sent} messages was answered, and nothing was pushed; seen: {seen or 'nothing'}"
+    let_in = result.total(lambda sample: sample.established)
+    planned = result.total(lambda sample: sample.planned)
+    return f"no message could be sent: of {planned} clients {let_in} were let in, then seen: {seen or 'nothing'}"

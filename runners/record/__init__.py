@@ -5,6 +5,7 @@ that ``generator`` imports.
 """
 
 from runners.record.errors import InvalidError, NothingToDoError, RegressionError, RtsiteError, UsageError
+from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
 from runners.record.histogram import Histogram, HistogramError
 from runners.record.schema import (
     SCHEMA_VERSION,
@@ -40,9 +41,11 @@ from runners.record.schema import (
     cell_key,
 )
 from runners.record.store import (
+    EVIDENCE_FOLDER,
     FLAME_SUFFIX,
     Problem,
     RecordError,
+    load_evidence,
     load_flames,
     load_framework,
     load_run,
@@ -52,7 +55,9 @@ from runners.record.store import (
 from runners.record.text import publishable
 
 __all__ = [
+    "EVIDENCE_FOLDER",
     "FLAME_SUFFIX",
+    "ITEMS",
     "SCHEMA_VERSION",
     "BrokerFacts",
     "Capacity",
@@ -62,7 +67,9 @@ __all__ = [
     "Connecting",
     "Connections",
     "Distribution",
+    "EvidenceDocument",
     "Failure",
+    "Finding",
     "Flame",
     "FlameDocument",
     "FlameFunction",
@@ -73,6 +80,7 @@ __all__ = [
     "Histogram",
     "HistogramError",
     "InvalidError",
+    "Item",
     "Machine",
     "Measurement",
     "Messages",
@@ -90,9 +98,11 @@ __all__ = [
     "Timeline",
     "Usage",
     "UsageError",
+    "VariantEvidence",
     "VariantFacts",
     "WorkloadFacts",
     "cell_key",
+    "load_evidence",
     "load_flames",
     "load_framework",
     "load_run",

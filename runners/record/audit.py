@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from runners.record.evidence import EvidenceDocument
 from runners.record.histogram import Histogram, HistogramError
 from runners.record.schema import (
     Capacity,
@@ -25,48 +26,50 @@ answer and the next message is in neither, and takes a few microseconds of a few
 
 
 @dataclass(frozen=True)
-class Finding:
+class Contradiction:
     """Something wrong: ``place`` leads to the value, as keys and indexes."""
 
     place: tuple[str | int, ...]
     message: str
 
 
-def audit(document: RunDocument | FrameworkDocument | FlameDocument) -> Iterator[Finding]:
+def audit(document: RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument) -> Iterator[Contradiction]:
     """Every contradiction in a document that its schema accepts."""
     if isinstance(document, RunDocument):
         yield from _order(document)
         return
+    if isinstance(document, EvidenceDocument):
+        return
     if isinstance(document, FlameDocument):
         for index, flame in enumerate(document.flames):
             for finding in _flame(flame):
-                yield Finding(("flames", index, *finding.place), finding.message)
+                yield Contradiction(("flames", index, *finding.place), finding.message)
         return
     for index, cell in enumerate(document.cells):
         for name in ("latency", "latency_from_send", "last_delivery", "push_lateness"):
             distribution: Distribution | None = getattr(cell, name)
             if distribution is not None:
                 for finding in _distribution(distribution):
-                    yield Finding(("cells", index, name, *finding.place), finding.message)
+                    yield Contradiction(("cells", index, name, *finding.place), finding.message)
         yield from _counts(index, cell)
         for number, measurement in enumerate(cell.measurements):
             place = ("cells", index, "measurements", number)
             for finding in _measurement(cell, measurement):
-                yield Finding((*place, *finding.place), finding.message)
+                yield Contradiction((*place, *finding.place), finding.message)
             if measurement.capacity is not None:
                 for finding in _capacity(cell, measurement.capacity):
-                    yield Finding((*place, "capacity", *finding.place), finding.message)
+                    yield Contradiction((*place, "capacity", *finding.place), finding.message)
 
 
-def _order(document: RunDocument) -> Iterator[Finding]:
+def _order(document: RunDocument) -> Iterator[Contradiction]:
     """Each round measures every cell once, but for workloads that only the first rounds measure."""
     limits = [document.workload_rounds.get(_workload_of(key), document.rounds) for key in document.cells]
     for number, turn in enumerate(document.order, start=1):
         due = [index for index, rounds in enumerate(limits) if number <= rounds]
         if sorted(turn) != due:
-            yield Finding(("order", number - 1), f"round {number} does not name each of {len(due)} cells once")
+            yield Contradiction(("order", number - 1), f"round {number} does not name each of {len(due)} cells once")
     if len(document.order) != document.rounds:
-        yield Finding(("rounds",), f"{document.rounds} rounds, but the order has {len(document.order)}")
+        yield Contradiction(("rounds",), f"{document.rounds} rounds, but the order has {len(document.order)}")
 
 
 def _workload_of(key: str) -> str:
@@ -74,34 +77,34 @@ def _workload_of(key: str) -> str:
     return " ".join(key.split(" ")[1:2])
 
 
-def _distribution(distribution: Distribution) -> Iterator[Finding]:
+def _distribution(distribution: Distribution) -> Iterator[Contradiction]:
     """The percentiles are those of the histogram beside them."""
     try:
         derived = Histogram.decode(distribution.histogram).percentiles()
     except HistogramError as error:
-        yield Finding(("histogram",), str(error))
+        yield Contradiction(("histogram",), str(error))
         return
     stored = distribution.percentiles_ms
     for name in type(stored).model_fields:
         told, found = getattr(stored, name), getattr(derived, name)
         if told != found:
-            yield Finding(("percentiles_ms", name), f"{name} is {told}, but {found} by its histogram")
+            yield Contradiction(("percentiles_ms", name), f"{name} is {told}, but {found} by its histogram")
 
 
-def _counts(index: int, cell: Cell) -> Iterator[Finding]:
+def _counts(index: int, cell: Cell) -> Iterator[Contradiction]:
     """The merged histogram holds the valid rounds, all of them and nothing else."""
     if cell.latency is None:
         return
     valid = [one.latency_ms.count for one in cell.measurements if one.valid and one.latency_ms is not None]
     merged = cell.latency.percentiles_ms.count
     if merged != sum(valid):
-        yield Finding(
+        yield Contradiction(
             ("cells", index, "latency", "percentiles_ms", "count"),
             f"{merged} latencies in the merged histogram, but {sum(valid)} in the valid rounds",
         )
 
 
-def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Finding]:
+def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Contradiction]:
     """Little's law (1961), L = λW: in a closed loop every connection has one message on its way.
 
     In a room as many are on their way to every member, but to the first ones they have come already.
@@ -122,29 +125,29 @@ def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Finding]:
     most = connections.established * (per_connection if isinstance(per_connection, int) else 1)
     excess = found / most - 1
     if (excess if per_connection is not None else abs(excess)) > LITTLE_TOLERANCE_PERCENT / 100:
-        yield Finding(
+        yield Contradiction(
             ("messages_per_s",),
             f"throughput times mean latency makes {found:.1f} messages under way, but there are"
             f" {f'{most} connections' if per_connection is None else f'at most {most}'} (Little's law)",
         )
 
 
-def _capacity(cell: Cell, capacity: Capacity) -> Iterator[Finding]:
+def _capacity(cell: Cell, capacity: Capacity) -> Iterator[Contradiction]:
     """The ends are what their probes say, and a probe's verdict is what its figures say."""
     asked = cell.parameters.get("p99_limit_ms", capacity.p99_limit_ms)
     if asked != capacity.p99_limit_ms:
-        yield Finding(
+        yield Contradiction(
             ("p99_limit_ms",), f"searched with a limit of {capacity.p99_limit_ms:g} ms, but asked was {asked}"
         )
     if capacity.low is not None and capacity.high is not None and capacity.low >= capacity.high:
-        yield Finding(("low",), f"the low end {capacity.low} is not below the high end {capacity.high}")
+        yield Contradiction(("low",), f"the low end {capacity.low} is not below the high end {capacity.high}")
     for name, load, wanted in (("low", capacity.low, True), ("high", capacity.high, False)):
         if load is None:
             continue
         tries = [probe.passed for probe in capacity.probes if probe.load == load and probe.valid]
         as_wanted = sum(passed == wanted for passed in tries)
         if as_wanted < len(tries) or len(tries) < capacity.confirmations:
-            yield Finding(
+            yield Contradiction(
                 (name,),
                 f"{load} is given as {'passed' if wanted else 'failed'}, which all of at least"
                 f" {capacity.confirmations} tries have to show, but {as_wanted} of {len(tries)} did",
@@ -152,9 +155,9 @@ def _capacity(cell: Cell, capacity: Capacity) -> Iterator[Finding]:
     for index, probe in enumerate(capacity.probes):
         against = _against(probe, capacity.p99_limit_ms)
         if probe.passed and against:
-            yield Finding(("probes", index, "passed"), f"passed, but {against}")
+            yield Contradiction(("probes", index, "passed"), f"passed, but {against}")
         if not probe.passed and not against and not probe.reasons:
-            yield Finding(("probes", index, "passed"), "did not pass, but nothing speaks against it")
+            yield Contradiction(("probes", index, "passed"), "did not pass, but nothing speaks against it")
 
 
 def _against(probe: CapacityProbe, p99_limit_ms: float) -> str | None:
@@ -170,11 +173,11 @@ def _against(probe: CapacityProbe, p99_limit_ms: float) -> str | None:
     return None
 
 
-def _flame(flame: Flame) -> Iterator[Finding]:
+def _flame(flame: Flame) -> Iterator[Contradiction]:
     """A branch is no thicker than what it grows from, and the shares are of one whole."""
     for number, function in enumerate(flame.top):
         if function.self_percent > function.total_percent:
-            yield Finding(
+            yield Contradiction(
                 ("top", number, "self_percent"),
                 f"{function.self_percent:g} % by itself is more than {function.total_percent:g} % in all",
             )
@@ -183,15 +186,15 @@ def _flame(flame: Flame) -> Iterator[Finding]:
     for number, (_, _, total, own) in enumerate(flame.graph.rows):
         within = own + sum(flame.graph.rows[child][2] for child in _children(flame.graph, number))
         if within > total:
-            yield Finding(
+            yield Contradiction(
                 ("graph", "rows", number), f"{within} samples in the node and its children, but {total} in all of it"
             )
     grown = sum(total for depth, _, total, _ in flame.graph.rows if depth == 0)
     if grown > flame.samples:
-        yield Finding(("graph", "rows"), f"{grown} samples in the graph, but {flame.samples} were taken")
+        yield Contradiction(("graph", "rows"), f"{grown} samples in the graph, but {flame.samples} were taken")
     missing = 100 * (flame.samples - sum(own for *_, own in flame.graph.rows)) / flame.samples
     if abs(missing - flame.graph.dropped_percent) > _ROUNDING_PERCENT:
-        yield Finding(
+        yield Contradiction(
             ("graph", "dropped_percent"), f"{flame.graph.dropped_percent:g} is told, but {missing:.2f} % are not there"
         )
 

@@ -19,9 +19,12 @@ from pydantic import BaseModel, ValidationError
 
 from runners.record.audit import audit
 from runners.record.errors import InvalidError
+from runners.record.evidence import EvidenceDocument
 from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument
 
-AnyDocument = RunDocument | FrameworkDocument | FlameDocument
+AnyDocument = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
+EVIDENCE_FOLDER = "evidence"
+"""Of a campaign: what was established beside its runs."""
 FLAME_SUFFIX = ".flame.yml"
 """Ends the name of a framework's flame graphs; a slug has no dot, so no framework's own file ends so."""
 
@@ -95,11 +98,18 @@ def load_flames(path: Path) -> FlameDocument:
     return _load(path, FlameDocument)
 
 
+def load_evidence(path: Path) -> EvidenceDocument:
+    """Read an ``evidence/<framework>.yml``; raises `RecordError`."""
+    return _load(path, EvidenceDocument)
+
+
 def problems_in(path: Path) -> list[Problem]:
     """Everything wrong with one result file, by its place; empty: nothing. Contradictions count too."""
     model: type[AnyDocument] = FrameworkDocument
     if path.name == "run.yml":
         model = RunDocument
+    elif path.parent.name == EVIDENCE_FOLDER:
+        model = EvidenceDocument
     elif path.name.endswith(FLAME_SUFFIX):
         model = FlameDocument
     try:

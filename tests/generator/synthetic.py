@@ -14,17 +14,22 @@ import numpy as np
 from runners import capacity
 from runners.flame.stacks import Frame, Stack, count_top, draw, share_by_owner
 from runners.record import (
+    EVIDENCE_FOLDER,
     FLAME_SUFFIX,
+    ITEMS,
     Cell,
     Connections,
     Distribution,
+    EvidenceDocument,
     Failure,
+    Finding,
     Flame,
     FlameDocument,
     FrameworkDocument,
     FrameworkFacts,
     GeneratorHealth,
     Histogram,
+    Item,
     Machine,
     Measurement,
     Messages,
@@ -34,6 +39,7 @@ from runners.record import (
     RunDocument,
     Timeline,
     Usage,
+    VariantEvidence,
     VariantFacts,
     WorkloadFacts,
     cell_key,
@@ -238,17 +244,7 @@ def write(
             rtsite_commit="0" * 40,
             rtsite_modified=False,
             origin=Origin(kind="local"),
-            machine=Machine(
-                cpu_model=cpu + text,
-                logical_cpus=2,
-                physical_cores=1,
-                memory_mb=8_200,
-                operating_system="Debian GNU/Linux 13" + text,
-                kernel="6.12.0" + text,
-                architecture="x86_64",
-                virtualisation="kvm",
-                python="3.11.9",
-            ),
+            machine=_machine(cpu, text),
             pinning=Pinning(server=[0], generator=[1], harness=[1], note="one core each" + text),
             generator_packages={"picows": "2.3.0", "uvloop": "0.23.0"},
             reference="reference" if any(made.framework == "reference" for made in variants) else None,
@@ -276,6 +272,74 @@ def write(
         if document.framework.slug in flamed:
             save(_flames(document, text), target / f"{document.framework.slug}{FLAME_SUFFIX}")
     return target
+
+
+def write_evidence(
+    folder: Path,
+    *,
+    variants: tuple[Made, ...] = VARIANTS,
+    campaign: str = "2026-11-20",
+    collected: str = "2026-11-20T12:00:00Z",
+    text: str = "",
+    seed: int = 1,
+) -> None:
+    """Write evidence of each framework but the reference; of the first variant's licence nothing is known."""
+    chance = np.random.default_rng(seed)
+    for members in _by_framework(variants):
+        facts = _framework(members, "none", campaign, 1, 1, text, chance)
+        if facts.framework.is_reference:
+            continue
+        document = EvidenceDocument(
+            schema_version=1,
+            kind="evidence",
+            campaign=campaign,
+            framework=facts.framework,
+            version=members[0].version,
+            collected=collected,
+            rtsite_version="0.1.0",
+            rtsite_commit="0" * 40,
+            rtsite_modified=False,
+            machine=_machine("AMD EPYC 7B13", text),
+            tools={"mypy": "2.4.0"},
+            findings=[_found(item, members[0], text, chance) for item in ITEMS.values() if item.of == "framework"],
+            variants=[
+                VariantEvidence(
+                    variant=variant,
+                    findings=[_found(item, made, text, chance) for item in ITEMS.values() if item.of == "variant"],
+                )
+                for variant, made in zip(facts.variants, members, strict=True)
+            ],
+        )
+        save(document, folder / campaign / EVIDENCE_FOLDER / f"{facts.framework.slug}.yml")
+
+
+def _found(item: Item, made: Made, text: str, chance: np.random.Generator) -> Finding:
+    if item.slug == "licence" and made.variant == "gevent":
+        return Finding(item=item.slug, note="its metadata names none" + text)
+    if item.slug in ("transports", "pythons"):
+        return Finding(item=item.slug, value=["websocket", "3.11" + text][: int(chance.integers(1, 3))])
+    if item.better == "yes":
+        return Finding(item=item.slug, value=bool(chance.integers(0, 2)), note="asked" + text)
+    if item.slug in ("licence", "released", "raise-sender", "garbage-sender"):
+        return Finding(item=item.slug, value="as it says" + text)
+    value = round(float(chance.uniform(1, 50)), 2)
+    if item.repeated:
+        return Finding(item=item.slug, value=value, low=round(value * 0.95, 3), high=round(value * 1.1, 3), samples=5)
+    return Finding(item=item.slug, value=value if item.unit else int(value), note="counted" + text)
+
+
+def _machine(cpu: str, text: str) -> Machine:
+    return Machine(
+        cpu_model=cpu + text,
+        logical_cpus=2,
+        physical_cores=1,
+        memory_mb=8_200,
+        operating_system="Debian GNU/Linux 13" + text,
+        kernel="6.12.0" + text,
+        architecture="x86_64",
+        virtualisation="kvm",
+        python="3.11.9",
+    )
 
 
 def _flames(document: FrameworkDocument, text: str) -> FlameDocument:

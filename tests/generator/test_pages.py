@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.dataset import Dataset, Module, Source, load_results
+from generator.dataset import Article, Claims, Dataset, Module, Source, WinnerClaim, load_results
 from generator.pages import make_site
 from generator.pages.markup import Page
 from runners.validity import THRESHOLDS
@@ -40,6 +40,45 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return load_results(folder)
 
 
+@pytest.fixture(scope="module")
+def established(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The small one, with evidence of its frameworks."""
+    folder = tmp_path_factory.mktemp("established")
+    chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "threading", "gevent"})
+    synthetic.write(folder, rounds=3, seconds=2, variants=chosen, searches=False)
+    synthetic.write_evidence(folder, variants=chosen)
+    return load_results(folder)
+
+
+CLAIMS = Claims(
+    articles=[Article(id="two", title="Two of them", between=["fastapi", "flask-socketio"])],
+    winners=[
+        WinnerClaim(id="w1", article="two", dimension="ease-of-use", winner="flask-socketio"),
+        WinnerClaim(id="w2", article="two", dimension="performance", winner="tie"),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    "path", ["ease-of-use.md", "architecture.md", "frameworks/index.md", "frameworks/flask-socketio.md"]
+)
+def test_pages_of_evidence_are_as_they_were(established: Dataset, path: str) -> None:
+    agrees_with_golden(established, path)
+
+
+def test_evidence_reaches_home_and_the_pairs(established: Dataset) -> None:
+    pages = {page.path: page.text() for page in make_site(established, SOURCES, CLAIMS).pages}
+    assert "not measured yet" not in pages["index.md"]
+    pair = pages["compare/fastapi-vs-flask-socketio.md"]
+    for title in ("Ease of use", "Architecture", "Development experience"):
+        assert f"{title}</a>: " in pair
+    assert "“Two of them”: <strong>Flask-SocketIO</strong> over FastAPI. Here: " in pages["ease-of-use.md"]
+    assert (
+        "“Two of them”: a tie of FastAPI and Flask-SocketIO. Here: <strong>FastAPI</strong>" in pages["performance.md"]
+    )
+    assert "What articles say" not in pages["architecture.md"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -61,7 +100,7 @@ def test_the_page_of_a_search_is_as_it_was(searched: Dataset) -> None:
 
 
 def agrees_with_golden(dataset: Dataset, path: str) -> None:
-    page = next(page for page in make_site(dataset, SOURCES).pages if page.path == path)
+    page = next(page for page in make_site(dataset, SOURCES, CLAIMS).pages if page.path == path)
     # Chart data is checked by Plotly itself, and would drown the text.
     text = re.sub(r'(<script type="application/json">).*?(</script>)', r"\1…\2", page.text(), flags=re.DOTALL)
     golden = GOLDEN / path.replace("/", "--")
@@ -129,7 +168,8 @@ def test_every_page_is_in_the_navigation_once(small: Dataset) -> None:
                 walk(value)
 
     walk(site.nav)
-    assert sorted(found) == sorted([*(page.path for page in site.pages), "methodology.md", "method-log.md", "data.md"])
+    written = sorted(path.name for path in (Path(__file__).parents[2] / "site").glob("*.md"))
+    assert sorted(found) == sorted([*(page.path for page in site.pages), *written])
 
 
 def test_code_that_differs_from_what_was_measured_is_marked(small: Dataset) -> None:
@@ -202,6 +242,7 @@ def read(html: str) -> _Reader:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, ...]:
     folder = tmp_path_factory.mktemp("hostile")
     synthetic.write(folder, rounds=2, seconds=1, text=HOSTILE, flamed=("fastapi",))
+    synthetic.write_evidence(folder, text=HOSTILE)
     return make_site(load_results(folder), {}).pages
 
 

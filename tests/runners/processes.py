@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
+
 DEADLINE_S = 15.0
 
 BUSY = "import time\nwhile True: sum(range(10000))\n"
@@ -50,3 +52,8 @@ def marked(marker: str) -> list[int]:
         except OSError:
             continue
     return [pid for pid in found if alive(pid)]
+
+
+def children() -> set[int]:
+    """What this process has started and what that started, as far as it is still there."""
+    return {process.pid for process in psutil.Process().children(recursive=True)}

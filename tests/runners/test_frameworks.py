@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tomllib
@@ -12,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uv
+
+from runners.evidence.packages import run_tests
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [
     *sorted(path.parent for path in (ROOT / "runners" / "frameworks").glob("*/pyproject.toml")),
     ROOT / "benchmarks" / "power" / "twins",
 ]
-UV = os.fsdecode(uv.find_uv_bin())
 SUITES_AT_ONCE = 4
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
@@ -49,7 +48,8 @@ def test_the_locks_hold_hashes_and_no_address(folder: Path) -> None:
         pinned = re.findall(r"^(\S+)==\S+.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
         assert pinned
         assert text.count("--hash=sha256:") >= len(pinned)
-        assert not {"pytest", "pytest-asyncio"}.intersection(pinned), "what only the tests need is not served"
+        for tool in ("pytest", "pytest-asyncio", "httpx2"):
+            assert tool not in pinned, "what only the tests need is not served"
 
 
 @every_folder
@@ -79,30 +79,10 @@ def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[subproc
         if isinstance(item, pytest.Function) and item.originalname == test_its_own_tests_pass.__name__
     }
     with ThreadPoolExecutor(SUITES_AT_ONCE) as threads:
-        yield {folder: threads.submit(run_suite, folder) for folder in FOLDERS if folder in wanted}
+        yield {folder: threads.submit(run_tests, folder) for folder in FOLDERS if folder in wanted}
 
 
 @every_folder
 def test_its_own_tests_pass(folder: Path, suites: dict[Path, Future[subprocess.CompletedProcess[str]]]) -> None:
     result = suites[folder].result()
     assert result.returncode == 0, result.stdout + result.stderr
-
-
-def run_suite(folder: Path) -> subprocess.CompletedProcess[str]:
-    needed = project(folder)["dependency-groups"]["test"]
-    command = [
-        UV, "run", "--quiet", "--no-project", "--isolated",
-        "--with-requirements", "requirements.txt", *[f"--with={requirement}" for requirement in needed],
-        "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-    ]  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "UV_EXCLUDE_NEWER": exclude_newer()}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-def exclude_newer() -> str:
-    """The folders' test tools come from the same day as the tool itself."""
-    root = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    return str(root["tool"]["uv"]["exclude-newer"])

@@ -82,6 +82,26 @@ def test_a_percentile_is_the_raw_order_statistic_within_its_bucket(values: list[
     assert -1e-3 <= above_ns <= width_ns
 
 
+@given(latencies, st.floats(0, 1), st.integers(1, 3))
+@settings(deadline=None, max_examples=40)
+def test_thinned_it_says_nearly_the_same(values: list[int], quantile: float, digits: int) -> None:
+    full = made(values)
+    thin = full.thinned(digits)
+    assert (thin.total, thin.digits) == (full.total, digits)
+    assert thin.thinned(digits) is thin
+    assert Histogram.decode(thin.encode()).counts.tolist() == thin.counts.tolist()
+    exact, near = full.percentile_ms(quantile), thin.percentile_ms(quantile)
+    assert exact is not None
+    assert near is not None
+    assert exact <= near <= exact * (1 + 2 / 10**digits) + 1e-6
+
+
+def test_thinning_before_or_after_merging_is_the_same() -> None:
+    one, other = made([5, 7_000, 8_000_000]), made([7_001, 123_456])
+    early = one.thinned(2).merge(other.thinned(2))
+    assert early.counts.tolist() == one.merge(other).thinned(2).counts.tolist()
+
+
 def test_a_percentile_needs_twenty_samples_beyond_it() -> None:
     names = {"p50": 40, "p90": 200, "p99": 2000, "p999": 20_000}
     for name, needed in names.items():

@@ -1,0 +1,148 @@
+"""What one must know of each framework to pick one for a case of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from generator.comparison.capacities import CapacityTable
+from generator.comparison.metrics import METRICS
+from generator.comparison.tables import Comparison, Row, Table
+from generator.dataset import Evidence
+from runners.record import FrameworkFacts, VariantFacts
+
+STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
+"""Of an existing application, by the package or interface that shows it."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the live dashboard asked and cost: the ground for an estimate."""
+
+    variant: str
+    users: int
+    updates_per_s: float
+    """Per user."""
+    cpu_percent: float
+    """Of one core, the broker's included."""
+    interval: tuple[float, float] | None
+    late_ms: float | None
+    """The p99 of the answer to an update, or the highest percentile there is."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One framework. ``None``: not established."""
+
+    slug: str
+    title: str
+    stacks: tuple[str, ...]
+    """Existing applications that it can stand in or beside."""
+    polling: bool | None
+    plain: bool | None
+    spans: bool | None
+    """Whether a room reaches the clients of other processes."""
+    load: Load | None
+    withstands: int | None
+    """Dashboard users on one core, confirmed."""
+    breaks: int | None
+    """The least number of them that it did not withstand."""
+
+    def to_json(self) -> dict[str, object]:
+        """For the page's script."""
+        return asdict(self)
+
+
+def candidates(
+    comparison: Comparison | None,
+    searched: Sequence[CapacityTable],
+    evidence: Mapping[str, Evidence],
+    titles: Mapping[str, str],
+    competing: Sequence[str],
+) -> list[Candidate]:
+    """Those that can be the answer, by slug."""
+    tables = comparison.of_workload("dashboard") if comparison else ()
+    users = [table for table in searched if table.unit == "users"]
+    measured = {item.slug: item for item in comparison.frameworks} if comparison else {}
+    found = []
+    for slug in sorted(competing):
+        one, facts = evidence.get(slug), measured.get(slug)
+        if one is None and facts is None:
+            continue
+        low, high = _bracket(users, slug)
+        found.append(
+            Candidate(
+                slug=slug,
+                title=titles[slug],
+                stacks=_stacks(one, facts, comparison),
+                polling=_has_transport(one, "polling"),
+                plain=one.can("plain-websocket") if one else None,
+                spans=one.can("cross-process") if one else None,
+                load=next((_load(table, slug) for table in tables), None),
+                withstands=low,
+                breaks=high,
+            )
+        )
+    return found
+
+
+def _stacks(one: Evidence | None, facts: FrameworkFacts | None, comparison: Comparison | None) -> tuple[str, ...]:
+    """By what its variants are installed with; an ASGI framework stands beside any ASGI application."""
+    variants: list[VariantFacts] = [each.variant for each in one.document.variants] if one else []
+    if facts and comparison:
+        variants += [
+            variant
+            for run in comparison.runs
+            for item in run.frameworks
+            if item.document.framework.slug == facts.slug
+            for variant in item.document.variants
+        ]
+    packages = {name.lower() for variant in variants for name in variant.packages}
+    interface = one.document.framework.interface if one else facts.interface if facts else ""
+    return tuple(
+        stack for stack, words in STACKS.items() if stack in packages or (stack == "asgi" and words in interface)
+    )
+
+
+def _has_transport(one: Evidence | None, name: str) -> bool | None:
+    lists = [finding.value for _, finding in one.findings_of("transports")] if one else []
+    known = [value for value in lists if isinstance(value, list)]
+    return any(name in value for value in known) if known else None
+
+
+def _load(table: Table, slug: str) -> Load | None:
+    """The variant that costs least."""
+    cost, broker = METRICS["cpu_percent"].key, METRICS["broker_cpu_percent"].key
+    rows = [row for row in table.valid_rows if row.framework.slug == slug and cost in row.figures]
+    if not rows:
+        return None
+
+    def spent(row: Row) -> float:
+        besides = row.figures.get(broker)
+        return row.figures[cost].summary.mean + (besides.summary.mean if besides else 0.0)
+
+    row = min(rows, key=spent)
+    interval = row.figures[cost].summary.interval
+    latency = next(
+        (row.figures[key].summary.mean for key in ("latency_p99", "latency_p90", "latency_p50") if key in row.figures),
+        None,
+    )
+    return Load(
+        variant=row.variant.slug,
+        users=int(table.parameters["users"]),
+        updates_per_s=float(table.parameters["updates_per_user_per_s"]),
+        cpu_percent=round(spent(row), 3),
+        interval=(round(interval.low, 3), round(interval.high, 3)) if interval else None,
+        late_ms=round(latency, 4) if latency is not None else None,
+    )
+
+
+def _bracket(tables: Sequence[CapacityTable], slug: str) -> tuple[int | None, int | None]:
+    """Of the variant with the highest low end."""
+    brackets = [
+        row.bracket for table in tables for row in table.told_rows if row.framework.slug == slug and row.bracket
+    ]
+    best = max(brackets, key=lambda bracket: bracket.low or 0, default=None)
+    if best is None:
+        return None, None
+    return (int(best.low) if best.low else None), (int(best.high) if best.high else None)

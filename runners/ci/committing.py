@@ -1,0 +1,70 @@
+"""Commits a campaign's results and pushes them, although others push too."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runners.record import NothingToDoError, RtsiteError
+
+ATTEMPTS = 5
+_WAIT_S = 2.0
+"""Before the second attempt, on average; doubled before each one after it."""
+_AUTHOR = ("rtsite", "rtsite@users.noreply.github.com")
+
+
+class PushError(RtsiteError):
+    """The results are committed here, and nobody else has them."""
+
+
+def commit(
+    root: Path,
+    campaign: str,
+    message: str,
+    *,
+    branch: str = "main",
+    remote: str = "origin",
+    chance: random.Random | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> str:
+    """Commit ``results/<campaign>`` and push it to a branch; gives the commit.
+
+    Results are only added, in folders of their own, so whatever others have pushed meanwhile is fetched and the commit
+    put on top of it. Raises `NothingToDoError` where there is nothing new, `PushError` after five refusals.
+    """
+    chance = chance or random.Random()
+    _git(root, "add", "--", f"results/{campaign}")
+    if _run(root, "diff", "--cached", "--quiet", "--", "results").returncode == 0:
+        raise NothingToDoError(f"results/{campaign} holds nothing that is not committed; nothing was pushed")
+    name, address = _AUTHOR
+    _git(root, "-c", f"user.name={name}", "-c", f"user.email={address}", "commit", "--quiet", "-m", message)
+    refusal = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            sleep(chance.uniform(0.5, 1.5) * _WAIT_S * 2 ** (attempt - 1))
+            _git(root, "fetch", "--quiet", remote, branch)
+            _git(root, "-c", f"user.name={name}", "-c", f"user.email={address}", "rebase", "--quiet", "FETCH_HEAD")
+        pushed = _run(root, "push", "--quiet", remote, f"HEAD:refs/heads/{branch}")
+        if pushed.returncode == 0:
+            return _git(root, "rev-parse", "HEAD").strip()
+        refusal = " ".join(pushed.stderr.split())
+    raise PushError(f"{remote} refused the push to {branch} {ATTEMPTS} times: {refusal[:500]}")
+
+
+def _git(root: Path, *words: str) -> str:
+    done = _run(root, *words)
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise RtsiteError(f"`git {' '.join(_told(words))}` failed: {said[:500]}")
+    return done.stdout
+
+
+def _told(words: Sequence[str]) -> list[str]:
+    return [word for word in words if "=" not in word and word != "-c"]
+
+
+def _run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False, timeout=300)

@@ -1,0 +1,40 @@
+"""Makes a framework's locks anew from its project file."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from runners.catalog import ROOT, Framework
+from runners.record import RtsiteError
+
+
+def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Path]:
+    """Resolve every lock of the folder anew; gives those that changed. Raises `RtsiteError` where one does not resolve.
+
+    ``exclude_newer``: as the package index stood on that day; by default on the day of the tool's own packages.
+    """
+    changed = []
+    for extra in dict.fromkeys(variant.extra for variant in framework.variants):
+        lock = framework.folder / (f"requirements-{extra}.txt" if extra else "requirements.txt")
+        before = lock.read_bytes() if lock.exists() else b""
+        command = [
+            find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
+            "--no-config", "--upgrade", "--exclude-newer", exclude_newer or _day_of_tools(),
+            *(["--extra", extra] if extra else []),
+            "pyproject.toml", "--output-file", lock.name,
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=framework.folder, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode != 0:
+            raise RtsiteError(f"{lock}: cannot be resolved: {' '.join(done.stderr.split())[:1000]}")
+        if lock.read_bytes() != before:
+            changed.append(lock)
+    return changed
+
+
+def _day_of_tools() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["tool"]["uv"]["exclude-newer"])

@@ -1,0 +1,30 @@
+"""What a step leaves for those after it: outputs and a summary, in the files that GitHub names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from runners.record import UsageError
+
+
+def set_outputs(values: Mapping[str, str]) -> bool:
+    """Set outputs of the step; false where nobody wants any. Raises `UsageError` for a value of several lines."""
+    if broken := [name for name, value in values.items() if "\n" in value]:
+        raise UsageError(f"the output {broken[0]!r} would have several lines")
+    return _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def append_summary(markdown: str) -> bool:
+    """Add to the job's summary; false where nobody wants one."""
+    return _append("GITHUB_STEP_SUMMARY", markdown.rstrip("\n") + "\n")
+
+
+def _append(variable: str, text: str) -> bool:
+    path = os.environ.get(variable)
+    if not path:
+        return False
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(text)
+    return True

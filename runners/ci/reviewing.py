@@ -1,0 +1,39 @@
+"""Which frameworks a pull request changes, and beside whom they are tried."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from runners.catalog import Framework
+from runners.record import RtsiteError
+
+NEIGHBOURS = 2
+
+
+def changed_frameworks(root: Path, base: str, known: Sequence[Framework]) -> list[Framework]:
+    """The frameworks in whose folder something differs from ``base``, the merge base with it."""
+    done = subprocess.run(
+        ["git", "diff", "--name-only", "-z", "--merge-base", base, "--", "runners/frameworks"],
+        cwd=root, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise RtsiteError(f"what differs from {base} cannot be told: {' '.join(done.stderr.split())[:300]}")
+    folders = {Path(name).parts[2] for name in done.stdout.split("\0") if len(Path(name).parts) > 3}
+    return [framework for framework in known if framework.slug in folders]
+
+
+def with_neighbours(changed: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:
+    """The changed ones and two more to see them beside: of the same protocol first, by name; the reference apart."""
+    if not changed:
+        return []
+    slugs = {framework.slug for framework in changed}
+    protocols = {framework.protocol for framework in changed}
+    others = [framework for framework in known if framework.slug not in slugs and not framework.reference]
+    others.sort(key=lambda framework: (framework.protocol not in protocols, framework.slug))
+    return [*changed, *(_first_variant(framework) for framework in others[:NEIGHBOURS])]
+
+
+def _first_variant(framework: Framework) -> Framework:
+    return framework.model_copy(update={"variants": framework.variants[:1]})

@@ -1,0 +1,135 @@
+"""``rtsite list``: what there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from runners import catalog, workloads
+from runners.catalog import Framework
+from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
+from runners.console import print_json, print_table
+from runners.record import NothingToDoError, load_run
+
+list_app = typer.Typer(help="List what there is.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(list_app, name="list")
+
+
+@list_app.command("frameworks")
+def list_frameworks(as_json: JsonOption = False) -> None:
+    """List the frameworks and their variants.
+
+    Example: rtsite list frameworks --json
+    """
+    known = catalog.discover()
+    if as_json:
+        print_json({"frameworks": [_framework_json(framework) for framework in known]})
+        return
+    print_table(
+        ["framework", "title", "protocol", "workloads", "variants"],
+        [
+            [
+                framework.slug,
+                framework.title,
+                framework.protocol,
+                ", ".join(framework.workloads),
+                ", ".join(variant.slug for variant in framework.variants),
+            ]
+            for framework in known
+        ],
+    )
+
+
+def _framework_json(framework: Framework) -> dict[str, Any]:
+    return {
+        "slug": framework.slug,
+        "title": framework.title,
+        "protocol": framework.protocol,
+        "interface": framework.interface,
+        "reference": framework.reference,
+        "workloads": framework.workloads,
+        "variants": [
+            {"slug": variant.slug, "title": variant.title, "server": variant.server, "broker": variant.broker}
+            for variant in framework.variants
+        ],
+    }
+
+
+@list_app.command("workloads")
+def list_workloads(as_json: JsonOption = False) -> None:
+    """List the workloads, their parameters and versions.
+
+    Example: rtsite list workloads
+    """
+    known = workloads.WORKLOADS.values()
+    if as_json:
+        print_json(
+            {
+                "workloads": [
+                    {
+                        "slug": workload.slug,
+                        "title": workload.title,
+                        "question": workload.question,
+                        "version": workload.version,
+                        "parameters": [case.parameters for case in workload.cases],
+                    }
+                    for workload in known
+                ]
+            }
+        )
+        return
+    print_table(
+        ["workload", "question", "parameters"],
+        [
+            [workload.slug, workload.question, " ".join(f"{name}={value}" for name, value in case.parameters.items())]
+            for workload in known
+            for case in workload.cases
+        ],
+    )
+
+
+@list_app.command("runs")
+def list_runs(results: ResultsOption = RESULTS, as_json: JsonOption = False) -> None:
+    """List the runs in the results folder.
+
+    Example: rtsite list runs --results results
+    """
+    found = [(path, load_run(path)) for path in sorted(results.glob("*/*/run.yml"))]
+    if as_json:
+        print_json(
+            {
+                "runs": [
+                    {
+                        "path": str(path.parent),
+                        "id": run.id,
+                        "campaign": run.campaign,
+                        "started": run.started,
+                        "finished": run.finished,
+                        "profile": run.profile,
+                        "rounds": run.rounds,
+                        "cells": len(run.cells),
+                        "cpu_model": run.machine.cpu_model,
+                    }
+                    for path, run in found
+                ]
+            }
+        )
+        return
+    if not found:
+        raise NothingToDoError(f"no runs in {results}; `rtsite run` makes one")
+    print_table(
+        ["campaign", "run", "profile", "rounds", "cells", "machine", "state"],
+        [
+            [
+                run.campaign,
+                run.id,
+                run.profile,
+                str(run.rounds),
+                str(len(run.cells)),
+                f"{run.machine.cpu_model}, {run.machine.logical_cpus} CPUs",
+                "finished" if run.finished else "not finished",
+            ]
+            for _, run in found
+        ],
+    )

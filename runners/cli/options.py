@@ -1,0 +1,32 @@
+"""The command itself, and the options that several of its commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runners import catalog
+
+app = typer.Typer(
+    name="rtsite",
+    help="Measure Python real-time frameworks and publish the comparison.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RESULTS = catalog.ROOT / "results"
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+FrameworkOption = Annotated[
+    list[str] | None,
+    typer.Option("--framework", "-f", help="A framework, framework/variant, or the path of a folder; repeatable."),
+]
+WorkloadOption = Annotated[
+    list[str] | None,
+    typer.Option("--workload", "-w", help="A workload, or a part of one, like echo/closed; repeatable."),
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder with result files.", show_default="results")]

@@ -1,0 +1,271 @@
+"""What a framework brings along: its packages, what they declare, how long they take to install, how its tests fare."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from runners.catalog import ROOT, Framework, Variant
+from runners.environment import Environment, make
+from runners.evidence import code
+from runners.evidence.spread import repeated
+from runners.record import Finding, RtsiteError
+
+MYPY = "mypy>=2.4,<3"
+_CLIENT = "socket.io-client@4"
+INSTALLS = 3
+TEST_RUNS = 3
+_TIMEOUT_S = 600
+_INSTALLERS = {"pip", "setuptools", "wheel"}
+_FIRST_DAY = dt.date(2008, 1, 1)
+"""Before the oldest release of anything measured here."""
+_METADATA = """
+import importlib.metadata as m, json, sys
+found = m.distribution(sys.argv[1])
+files = found.files or []
+print(json.dumps({
+    "requires_python": found.metadata.get("Requires-Python"),
+    "licence": found.metadata.get("License-Expression") or found.metadata.get("License"),
+    "classifiers": found.metadata.get_all("Classifier") or [],
+    "typed": any(path.name == "py.typed" for path in files),
+}))
+"""
+
+
+def of_framework(framework: Framework, environment: Environment) -> list[Finding]:
+    """What its package declares, how its app is typed, and how its tests fare."""
+    declared = json.loads(_output([environment.bin / "python", "-I", "-c", _METADATA, framework.package]))
+    return [
+        _typing(framework, environment),
+        Finding(item="typed", value=bool(declared["typed"])),
+        *_tests(framework),
+        _pythons(declared),
+        _licence(declared),
+        *_release(framework.package, environment.packages),
+        client_library(framework),
+    ]
+
+
+def client_library(framework: Framework) -> Finding:
+    """How much a browser must load before it can speak the framework's protocol."""
+    if framework.protocol == "websocket":
+        return Finding(item="client-library-kb", value=0.0, note="browsers bring WebSocket along")
+    npm = shutil.which("npm")
+    if npm is None:
+        return Finding(item="client-library-kb", note="npm, which would fetch the client, is not on this machine")
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
+        done = subprocess.run(
+            [npm, "pack", _CLIENT, "--silent", "--pack-destination", folder],
+            cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
+        )  # fmt: skip
+        found = list(Path(folder).glob("*.tgz"))
+        if done.returncode != 0 or not found:
+            return Finding(item="client-library-kb", note=f"npm did not bring {_CLIENT}: {done.stderr[:300]}")
+        with tarfile.open(found[0]) as archive:
+            member = archive.extractfile("package/dist/socket.io.min.js")
+            assert member is not None
+            size = len(gzip.compress(member.read(), 9))
+        return Finding(item="client-library-kb", value=round(size / 1e3, 1), note=found[0].stem)
+
+
+def of_variant(environment: Environment) -> list[Finding]:
+    """How much is installed for it."""
+    installed = sorted(set(environment.packages) - _INSTALLERS, key=str.lower)
+    (site,) = environment.folder.glob("lib/python*/site-packages")
+    size = sum(
+        path.stat().st_size
+        for path in site.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.suffix != ".pyc"
+        if path.relative_to(site).parts[0].split("-")[0] not in _INSTALLERS
+    )
+    return [
+        Finding(item="packages", value=len(installed), note=", ".join(installed)),
+        Finding(item="installed-mb", value=round(size / 1e6, 2)),
+    ]
+
+
+@contextlib.contextmanager
+def fresh(framework: Framework, variant: Variant) -> Iterator[tuple[list[Environment], list[Finding]]]:
+    """New environments in an empty folder, and how long they took with an empty cache and with a full one."""
+    lock = framework.folder / variant.requirements_name()
+    cold: list[float] = []
+    warm: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
+        home = Path(folder)
+        for number in range(INSTALLS):
+            cache = {"UV_CACHE_DIR": str(home / f"cache-{number}")}
+            for into, took in ((home / f"cold-{number}", cold), (home / f"warm-{number}", warm)):
+                began = time.perf_counter()
+                make(into, lock, cache)
+                took.append(time.perf_counter() - began)
+            shutil.rmtree(home / f"cold-{number}")
+        made = [Environment(home / f"warm-{number}", "", {}) for number in range(INSTALLS)]
+        yield made, [repeated("install-cold-s", cold, digits=2), repeated("install-warm-s", warm, digits=2)]
+
+
+def _typing(framework: Framework, environment: Environment) -> Finding:
+    names = [path.name for path in code.modules_of(framework.folder, framework.variants[0])]
+    done = _run(
+        [
+            find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--strict", "--no-error-summary",
+            "--config-file", "", "--cache-dir", os.devnull,
+            "--python-executable", str(environment.bin / "python"), *names,
+        ],
+        folder=framework.folder,
+    )  # fmt: skip
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    if done.returncode not in (0, 1):
+        words = " ".join((done.stderr or done.stdout).split())
+        return Finding(item="typing-errors", note=f"mypy could not check it: {words[:1000]}")
+    told = "; ".join(errors)
+    return Finding(item="typing-errors", value=len(errors), note=told[:3900] or None)
+
+
+def _tests(framework: Framework) -> list[Finding]:
+    path = framework.folder / "test_app.py"
+    if not path.is_file():
+        return [Finding(item=item, note="the folder has no test_app.py") for item in ("test-statements", "test-s")]
+    counted = Finding(item="test-statements", value=code.count_statements(path))
+    took = []
+    for _ in range(TEST_RUNS):
+        done = run_tests(framework.folder)
+        found = re.search(r" in ([\d.]+)s", done.stdout)
+        if done.returncode != 0 or found is None:
+            words = " ".join(done.stdout.split())
+            return [counted, Finding(item="test-s", note=f"its tests do not pass: {words[-1000:]}")]
+        took.append(float(found[1]))
+    return [counted, repeated("test-s", took, digits=2)]
+
+
+def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The folder's own tests, in an environment of their own made from its lock and its test tools."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    needed: Sequence[str] = project.get("dependency-groups", {}).get("test", ["pytest"])
+    return _run(
+        [
+            find_uv_bin(), "run", "--quiet", "--no-project", "--isolated",
+            "--with-requirements", "requirements.txt", *[f"--with={requirement}" for requirement in needed],
+            "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        ],
+        folder=folder,
+    )  # fmt: skip
+
+
+def _pythons(declared: Mapping[str, object]) -> Finding:
+    classifiers = declared["classifiers"]
+    assert isinstance(classifiers, list)
+    named = [
+        found[1] for one in classifiers if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", one))
+    ]
+    required = declared["requires_python"]
+    if named:
+        return Finding(item="pythons", value=sorted(named, key=_minor), note=f"requires {required or 'nothing'}")
+    if required:
+        return Finding(item="pythons", value=f"{required}", note="no versions are named; this is what it requires")
+    return Finding(item="pythons", note="its metadata names none")
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
+def _licence(declared: Mapping[str, object]) -> Finding:
+    words = str(declared["licence"] or "").strip()
+    if words and "\n" not in words and len(words) < 80:
+        return Finding(item="licence", value=words)
+    classifiers = declared["classifiers"]
+    assert isinstance(classifiers, list)
+    named = [one.rsplit(" :: ", 1)[1] for one in classifiers if one.startswith("License :: ")]
+    if named:
+        return Finding(item="licence", value=", ".join(named))
+    return Finding(item="licence", note="its metadata names none")
+
+
+def _release(package: str, packages: Mapping[str, str]) -> list[Finding]:
+    version = version_of(package, packages)
+    today = dt.datetime.now(dt.UTC).date()
+    day = first_day(package, version, today)
+    if day is None:
+        why = "the package index tells no dates"
+        return [Finding(item=item, note=why) for item in ("released", "release-age-days")]
+    return [
+        Finding(item="released", value=day.isoformat(), note=f"version {version}"),
+        Finding(item="release-age-days", value=(today - day).days, note=f"on {today.isoformat()}"),
+    ]
+
+
+def version_of(package: str, packages: Mapping[str, str]) -> str:
+    """The installed version, by the package's name in whatever spelling."""
+    plain = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in packages.items()}
+    return plain[re.sub(r"[-_.]+", "-", package).lower()]
+
+
+def first_day(package: str, version: str, today: dt.date) -> dt.date | None:
+    """The day of a release: the first whose end lets it be resolved; ``None`` if it cannot be told."""
+
+    def known_after(day: dt.date) -> bool:
+        command = [
+            find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-deps", "--no-header", "--universal",
+            "--exclude-newer", f"{day + dt.timedelta(days=1)}T00:00:00Z", "-",
+        ]  # fmt: skip
+        return _run(command, folder=ROOT, stdin=f"{package}=={version}\n").returncode == 0
+
+    low, high = _FIRST_DAY, today
+    if known_after(low) or not known_after(high):
+        return None
+    while (high - low).days > 1:
+        middle = low + (high - low) // 2
+        low, high = (low, middle) if known_after(middle) else (middle, high)
+    return high
+
+
+def mypy_version() -> str:
+    """Of the type checker used."""
+    done = _run([find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--version"], folder=ROOT)
+    if done.returncode != 0:
+        words = " ".join(done.stderr.split())
+        raise RtsiteError(f"the type checker cannot be had ({MYPY}): {words[:500]}; is there a network?")
+    return done.stdout.split()[1]
+
+
+def _output(command: Sequence[str | Path]) -> str:
+    done = _run([str(word) for word in command], folder=ROOT)
+    done.check_returncode()
+    return done.stdout
+
+
+def _run(command: list[str], *, folder: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    if "--exclude-newer" not in command:
+        environment["UV_EXCLUDE_NEWER"] = _day_of_tools()
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+
+
+def _day_of_tools() -> str:
+    """Test tools and type checker come from the same day as this tool's own packages."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["tool"]["uv"]["exclude-newer"])

@@ -1,0 +1,129 @@
+"""What others build on: the same figures as on the pages, in formats that their readers accept."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from generator import exports
+from generator.comparison import compare
+from generator.dataset import Dataset, load_results
+from tests.generator import synthetic
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("results")
+    synthetic.write(folder, rounds=3, seconds=1)
+    synthetic.write(
+        folder, rounds=3, seconds=1, run="2026-11-13-b", campaign="2026-11-13", started="2026-11-13T09:00:00Z", seed=2
+    )
+    synthetic.write_evidence(folder)
+    return load_results(folder)
+
+
+@pytest.fixture(scope="module")
+def offered(dataset: Dataset) -> dict[str, str]:
+    return exports.files(dataset, "https://example.org/bench")
+
+
+def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: dict[str, str]) -> None:
+    latest = json.loads(offered["data/latest.json"])
+    assert latest["schema_version"] == 1
+    found = {
+        (row["framework"], row["variant"], row["workload"], row["parameters"], row["metric"]): row["value"]
+        for row in latest["figures"]
+    }
+    assert dataset.headline is not None
+    comparison = compare(dataset.headline.runs)
+    expected = {
+        (
+            *row.key,
+            table.workload.slug,
+            " ".join(f"{name}={value}" for name, value in table.parameters.items()),
+            key,
+        ): figure.summary.mean
+        for table in comparison.tables
+        for row in table.rows
+        for key, figure in row.figures.items()
+    }
+    assert {key: value for key, value in found.items() if value is not None} == expected
+    failed = [row for row in latest["figures"] if row["status"] == "failed"]
+    assert failed
+    assert all(row["value"] is None for row in failed)
+
+
+def test_history_holds_every_run(dataset: Dataset, offered: dict[str, str]) -> None:
+    history = json.loads(offered["data/history.json"])
+    rows = [dict(zip(history["columns"], row, strict=True)) for row in history["rows"]]
+    assert {row["campaign"] for row in rows} == {"2026-11-13", "2026-11-20"}
+    assert [row["started"] for row in rows] == sorted(row["started"] for row in rows)
+    assert len(dataset.runs) == 2
+
+
+@pytest.mark.parametrize("name", ["latest", "history"])
+def test_csv_says_the_same_as_json(offered: dict[str, str], name: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(offered[f"data/{name}.csv"])))
+    document: dict[str, Any] = json.loads(offered[f"data/{name}.json"])
+    others = (
+        document["figures"]
+        if name == "latest"
+        else [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    )
+    assert len(rows) == len(others)
+    for row, other in zip(rows, others, strict=True):
+        assert {key: "" if value is None else str(value) for key, value in other.items()} == row
+
+
+def test_evidence_and_schema(offered: dict[str, str]) -> None:
+    evidence = json.loads(offered["data/evidence.json"])["evidence"]
+    assert {one["framework"] for one in evidence} == {"websockets", "fastapi", "flask-socketio", "django-channels"}
+    assert all("statements" in one["findings"] for one in evidence)
+    schema = json.loads(offered["data/schema.json"])["documents"]
+    assert set(schema) == {"run", "framework", "flame", "evidence"}
+    assert all(one["additionalProperties"] is False for one in schema.values())
+
+
+def test_the_feed_is_atom_with_an_entry_per_campaign(offered: dict[str, str]) -> None:
+    feed = ElementTree.fromstring(offered["feed.xml"])
+    assert feed.tag == f"{ATOM}feed"
+    for name in ("title", "id", "updated"):
+        assert feed.findtext(f"{ATOM}{name}"), name
+    entries = feed.findall(f"{ATOM}entry")
+    assert [entry.findtext(f"{ATOM}title") for entry in entries] == ["Campaign 2026-11-20", "Campaign 2026-11-13"]
+    links = [link.get("href") for entry in entries for link in entry.findall(f"{ATOM}link")]
+    assert links[0] == "https://example.org/bench/runs/2026-11-20--2026-11-20-a1b2c3.html"
+    assert len({entry.findtext(f"{ATOM}id") for entry in entries}) == 2
+
+
+def test_a_badge_per_framework(offered: dict[str, str]) -> None:
+    badge = json.loads(offered["badges/fastapi.json"])
+    assert badge["schemaVersion"] == 1
+    assert badge["message"].endswith(" msg/s")
+    assert "badges/reference.json" not in offered
+
+
+def test_without_results_everything_is_empty_and_valid() -> None:
+    offered = exports.files(Dataset(()), "https://example.org")
+    assert json.loads(offered["data/latest.json"])["figures"] == []
+    assert ElementTree.fromstring(offered["feed.xml"]).findall(f"{ATOM}entry") == []
+    assert not any(path.startswith("badges/") for path in offered)
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    text = ' <script>&"quotes"</script>, = 1'
+    synthetic.write(tmp_path, rounds=2, seconds=1, text=text)
+    offered = exports.files(load_results(tmp_path), "https://example.org")
+    (row, *_) = csv.DictReader(io.StringIO(offered["data/latest.csv"]))
+    assert row["cpu_model"].endswith(text)
+    summary = ElementTree.fromstring(offered["feed.xml"]).find(f"{ATOM}entry/{ATOM}summary")
+    assert summary is not None
+    assert text in (summary.text or "")

@@ -1,0 +1,81 @@
+"""Trends over a synthetic history: what changed is found, what did not is not, and classes of machines stay apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from generator.charts import trend_chart
+from generator.comparison import Trend, change_points, trends
+from generator.dataset import Dataset, load_results
+from tests.generator import synthetic
+
+VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent"})
+FASTER = tuple(
+    replace(made, rate=made.rate * 1.6, version="0.166.0") if made.framework == "fastapi" else made for made in VARIANTS
+)
+DAYS = ("2026-11-06", "2026-11-13", "2026-11-20")
+
+
+def write(folder: Path, day: str, variants: tuple[synthetic.Made, ...], seed: int, cpu: str = "AMD EPYC 7B13") -> None:
+    synthetic.write(
+        folder, rounds=6, seconds=1, variants=variants, run=f"{day}-{seed}", campaign=day,
+        started=f"{day}T09:00:00Z", seed=seed, cpu=cpu, searches=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """FastAPI becomes faster with a new version between the second and the third run."""
+    folder = tmp_path_factory.mktemp("history")
+    for seed, (day, variants) in enumerate(zip(DAYS, (VARIANTS, VARIANTS, FASTER), strict=True), start=1):
+        write(folder, day, variants, seed)
+    write(folder, "2026-11-15", VARIANTS, 9, cpu="Another CPU")
+    return load_results(folder)
+
+
+def throughput(dataset: Dataset, cpu: str = "AMD EPYC 7B13") -> Trend:
+    (found,) = (
+        trend
+        for trend in trends(dataset.runs)
+        if trend.metric.key == "messages_per_s" and trend.machine[0] == cpu and not trend.table.is_open
+    )
+    return found
+
+
+def test_a_series_is_in_order_and_of_one_class_of_machines(history: Dataset) -> None:
+    for series in throughput(history).series:
+        assert [point.started[:10] for point in series.points] == list(DAYS)
+    for series in throughput(history, "Another CPU").series:
+        assert [point.started[:10] for point in series.points] == ["2026-11-15"]
+
+
+def test_the_change_is_found_where_it_is_and_says_what_was_new(history: Dataset) -> None:
+    found = [point for point in change_points(trends(history.runs)) if point.trend.metric.key == "messages_per_s"]
+    assert [(point.series.row.framework.slug, point.after.started[:10], point.outcome) for point in found] == [
+        ("fastapi", DAYS[2], "better")
+    ]
+    assert found[0].ratio.value == pytest.approx(1.6, rel=0.05)
+    assert ("fastapi", "0.165.0", "0.166.0") in found[0].updates
+
+
+def test_the_chart_rings_the_change(history: Dataset) -> None:
+    found = trends(history.runs)
+    trend = throughput(history)
+    trend = next(one for one in found if one.slug == trend.slug and one.machine == trend.machine)
+    chart = trend_chart(trend, change_points(found))
+    assert chart is not None
+    sizes = {trace["name"]: trace["marker"]["size"] for trace in chart.figure["data"]}
+    (fastapi,) = (size for name, size in sizes.items() if "FastAPI" in name)
+    assert fastapi[2] > fastapi[1] == fastapi[0]
+    assert [row[0] for row in chart.table.rows][-1].startswith("Reference")
+    assert len(chart.table.columns) == 1 + len(DAYS)
+
+
+def test_short_and_unfinished_runs_are_no_points(tmp_path: Path) -> None:
+    synthetic.write(tmp_path, rounds=1, seconds=1, variants=VARIANTS, searches=False)
+    assert trends(load_results(tmp_path).runs) == ()
+    assert trends(()) == ()
+    assert change_points(()) == ()

@@ -1,0 +1,128 @@
+"""Results are pushed, whoever else pushes."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runners import ci
+from runners.ci import committing
+from runners.record import NothingToDoError, RtsiteError
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    done = subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A bare repository with one commit on main."""
+    bare = tmp_path / "origin.git"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+    first = tmp_path / "first"
+    git(tmp_path, "clone", "--quiet", str(bare), str(first))
+    git(first, "checkout", "--quiet", "-B", "main")
+    (first / "README.md").write_text("hello\n")
+    git(first, "add", ".")
+    git(first, "commit", "--quiet", "-m", "First")
+    git(first, "push", "--quiet", "origin", "HEAD:main")
+    return bare
+
+
+def clone(origin: Path, name: str) -> Path:
+    folder = origin.parent / name
+    git(origin.parent, "clone", "--quiet", "--branch", "main", str(origin), str(folder))
+    return folder
+
+
+def measured(folder: Path, campaign: str) -> Path:
+    run = folder / "results" / campaign / "run"
+    run.mkdir(parents=True)
+    (run / "run.yml").write_text(f"campaign: {campaign}\n")
+    return folder
+
+
+def files(origin: Path) -> list[str]:
+    return git(origin, "ls-tree", "-r", "--name-only", "main").splitlines()
+
+
+def test_a_campaign_is_pushed(origin: Path) -> None:
+    one = measured(clone(origin, "one"), "c1")
+    sha = ci.commit(one, "c1", "Results of c1")
+    assert git(origin, "rev-parse", "main") == sha
+    assert "results/c1/run/run.yml" in files(origin)
+    assert git(origin, "log", "-1", "--format=%an %s", "main") == "rtsite Results of c1"
+
+
+def test_two_pushers_lose_nothing(origin: Path) -> None:
+    one, other = (measured(clone(origin, name), campaign) for name, campaign in (("one", "c1"), ("other", "c2")))
+    waits: list[float] = []
+    ci.commit(one, "c1", "Results of c1")
+    sha = ci.commit(other, "c2", "Results of c2", sleep=waits.append, chance=random.Random(1))
+    assert len(waits) == 1
+    assert git(origin, "rev-parse", "main") == sha
+    assert {"results/c1/run/run.yml", "results/c2/run/run.yml", "README.md"} <= set(files(origin))
+    assert git(origin, "log", "--merges", "--format=%h", "main") == ""
+
+
+def test_whoever_pushes_again_and_again_is_waited_for(origin: Path) -> None:
+    mine, theirs = measured(clone(origin, "mine"), "c1"), clone(origin, "theirs")
+    waits: list[float] = []
+
+    def others_push(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) < 4:
+            push_something()
+
+    def push_something() -> None:
+        git(theirs, "pull", "--quiet", "--rebase", "origin", "main")
+        (theirs / f"{len(waits)}.txt").write_text("more\n")
+        git(theirs, "add", ".")
+        git(theirs, "commit", "--quiet", "-m", "More")
+        git(theirs, "push", "--quiet", "origin", "HEAD:main")
+
+    push_something()
+    # Each wait is followed by a fetch, so what comes during it is seen; the push after it goes through.
+    ci.commit(mine, "c1", "Results of c1", sleep=others_push)
+    assert len(waits) == 1
+    assert "results/c1/run/run.yml" in files(origin)
+
+
+def test_a_remote_that_refuses_is_given_up_and_told(origin: Path) -> None:
+    hook = origin / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'this branch is protected' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    one = measured(clone(origin, "one"), "c1")
+    waits: list[float] = []
+    with pytest.raises(committing.PushError, match=r"refused the push to main 5 times: .*this branch is protected"):
+        ci.commit(one, "c1", "Results of c1", sleep=waits.append)
+    assert len(waits) == committing.ATTEMPTS - 1
+    assert waits[-1] > waits[0]
+    assert git(one, "log", "-1", "--format=%s") == "Results of c1", "it is still committed here"
+
+
+def test_nothing_new_is_nothing_to_do(origin: Path) -> None:
+    one = measured(clone(origin, "one"), "c1")
+    ci.commit(one, "c1", "Results of c1")
+    with pytest.raises(NothingToDoError, match="holds nothing that is not committed"):
+        ci.commit(one, "c1", "Results of c1")
+
+
+def test_only_results_are_committed(origin: Path) -> None:
+    one = measured(clone(origin, "one"), "c1")
+    (one / "README.md").write_text("changed meanwhile\n")
+    (one / "artifacts").mkdir()
+    (one / "artifacts" / "left.yml").write_text("x")
+    ci.commit(one, "c1", "Results of c1")
+    assert git(origin, "show", "main:README.md") == "hello"
+    assert not any(name.startswith("artifacts") for name in files(origin))
+
+
+def test_a_campaign_that_is_not_there(origin: Path) -> None:
+    with pytest.raises(RtsiteError, match="`git add"):
+        ci.commit(clone(origin, "one"), "c9", "Nothing")

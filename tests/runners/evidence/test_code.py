@@ -1,0 +1,149 @@
+"""What an app's source tells."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from runners import catalog
+from runners.catalog import Variant
+from runners.evidence import code
+from runners.evidence.code import Vocabulary
+
+FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
+
+
+def vocabulary(source: str, local: set[str] | None = None, *, is_settings: bool = False) -> Vocabulary:
+    seen = Vocabulary(local or set())
+    seen.read(ast.parse(source), is_settings=is_settings)
+    return seen
+
+
+def variant(command: list[str], **environment: str) -> Variant:
+    return Variant(
+        slug="one", title="one", server="one", command=command, environment=environment, transports=["websocket"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", 0),
+        ('"""Only words."""\n', 0),
+        ("import os\n\n\nx = (\n    1,\n    2,\n)\n", 2),
+        ('def f():\n    """Words."""\n    if True:\n        return 1\n    return 2\n', 4),
+        ("class A:\n    x: int = 1\n\n    async def f(self): pass\n", 4),
+    ],
+)
+def test_statements(tmp_path: Path, source: str, expected: int) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(source)
+    assert code.count_statements(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import asyncio\nfrom collections import deque\nasyncio.run(deque())", set()),
+        ("from fastapi import FastAPI, WebSocket\napp = FastAPI()", {"fastapi.FastAPI"}),
+        ("from fastapi import FastAPI as Web\nWeb(); Web()", {"fastapi.FastAPI"}),
+        ("import tornado.web\nclass A(tornado.web.RequestHandler): ...", {"tornado.web.RequestHandler"}),
+        (
+            "from aiohttp import web\nweb.WSMsgType.TEXT; web.run_app()",
+            {"aiohttp.web.WSMsgType", "aiohttp.web.run_app"},
+        ),
+        ("import numpy as np\nnp.array(np.float64.max)", {"numpy.array", "numpy.float64.max"}),
+        ("from app import thing\nthing()", set()),
+    ],
+)
+def test_names_that_come_from_packages(source: str, names: set[str]) -> None:
+    assert vocabulary(source, {"app"}).names == names
+
+
+def test_decorators_hooks_and_settings() -> None:
+    seen = vocabulary(
+        "import functools\n"
+        "from contextlib import asynccontextmanager\n"
+        "from some import Base, Server\n"
+        "app = Server()\n"
+        "class Own: ...\n"
+        "class Handler(Base):\n"
+        "    async def on_message(self): ...\n"
+        "    def _private(self): ...\n"
+        "class Other(Own):\n"
+        "    def not_a_hook(self): ...\n"
+        "@app.websocket('/echo')\n"
+        "@asynccontextmanager\n"
+        "@functools.cache\n"
+        "def echo(): ...\n"
+        "class Property:\n"
+        "    @property\n"
+        "    def x(self): ...\n"
+        "    @x.setter\n"
+        "    def x(self, value): ...\n"
+    )
+    assert seen.members == set()
+    assert seen.decorators == {"websocket"}
+    assert seen.hooks == {"on_message"}
+    assert seen.concepts == {"some.Base", "some.Server", "@websocket", "on_message()"}
+    settings = "ROOT = 'app'\nlower = 1\nif True:\n    NESTED = 1\n"
+    assert vocabulary(settings, is_settings=True).settings == {"ROOT"}
+    assert vocabulary(settings).settings == set()
+
+
+def test_what_is_used_of_a_packages_objects() -> None:
+    seen = vocabulary(
+        "from some import Base, Server, Socket\n"
+        "server = Server()\n"
+        "other: list[int] = list()\n"
+        "@server.on('x')\n"
+        "async def echo(socket: Socket, number: int):\n"
+        "    await socket.send(other.append(number.real))\n"
+        "    server.emit('x')\n"
+        "class Handler(Base):\n"
+        "    kept: int = 0\n"
+        "    def opened(self):\n"
+        "        self.name = 'x'\n"
+        "        self.accept(self.name, self.kept, self.own())\n"
+        "    def own(self): ...\n"
+        "class Mine:\n"
+        "    def go(self): self.anything()\n"
+    )
+    assert seen.members == {"send", "emit", "accept"}
+    assert seen.decorators == {"on"}
+
+
+def test_modules_are_followed_by_import_and_by_name(tmp_path: Path) -> None:
+    sources = {
+        "app": "import os\nfrom helper import help\nos.environ.setdefault('SETTINGS', 'settings')",
+        "helper": "import app",
+        "settings": "X = 1",
+        "unused": "",
+        "test_app": "import unused",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    assert [path.stem for path in code.modules_of(tmp_path, variant(["serve", "app:app"]))] == [
+        "app",
+        "helper",
+        "settings",
+    ]
+    assert [path.stem for path in code.modules_of(tmp_path, variant(["python", "unused.py"]))] == ["unused"]
+    assert [path.stem for path in code.modules_of(tmp_path, variant(["serve"], MODULE="unused"))] == ["unused"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.slug)
+def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) -> None:
+    found = {finding.item: finding for finding in code.findings(framework)}
+    assert set(found) == {"statements", "files", "names", "concepts", "rooms"}
+    for item in ("statements", "names", "concepts"):
+        value = found[item].value
+        assert isinstance(value, int)
+        assert value >= 3
+    assert found["rooms"].value is not None, found["rooms"].note
+    names, concepts = found["names"].value, found["concepts"].value
+    assert isinstance(names, int)
+    assert isinstance(concepts, int)
+    assert concepts >= names

@@ -1,0 +1,134 @@
+"""Evidence of one real framework, collected as the command does, in little time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from runners import catalog, evidence
+from runners.catalog import Framework
+from runners.evidence import behaviour, lifecycle, packages
+from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
+from tests.runners.processes import children
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def before() -> set[int]:
+    return children()
+
+
+@pytest.fixture(scope="module")
+def collected(results: Path, before: set[int]) -> EvidenceDocument:
+    assert before is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packages, "INSTALLS", 1)
+        patch.setattr(packages, "TEST_RUNS", 1)
+        patch.setattr(lifecycle, "STARTS", 2)
+        patch.setattr(lifecycle, "RELOADS", 1)
+        patch.setattr(behaviour, "PATIENCE_S", 1.0)
+        patch.setattr(packages, "first_day", lambda *_: dt.date(2026, 1, 2))
+        (document,) = evidence.collect(catalog.choose(["fastapi/uvicorn"]), results, "test", lambda _: None)
+    return document
+
+
+def of(document: EvidenceDocument) -> dict[str, Finding]:
+    (variant,) = document.variants
+    return {finding.item: finding for finding in (*document.findings, *variant.findings)}
+
+
+def test_it_is_on_disk_and_valid(results: Path, collected: EvidenceDocument) -> None:
+    path = evidence.path_of(results, "test", "fastapi")
+    assert problems_in(path) == []
+    assert load_evidence(path) == collected
+
+
+def test_every_item_was_established(collected: EvidenceDocument) -> None:
+    found = of(collected)
+    assert set(found) == set(ITEMS)
+    missing = {item: finding.note for item, finding in found.items() if finding.value is None}
+    assert missing == {"vanish-s": "not within 1 s"}
+
+
+def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
+    found = of(collected)
+    facts = {
+        "plain-websocket": True,
+        "rooms": False,
+        "transports": ["websocket", "sse"],
+        "broadcast-alone": True,
+        "typed": True,
+        "reloader": True,
+        "raise-logged": True,
+        "raise-others": True,
+        "garbage-others": True,
+        "vanish-noticed": False,
+        "cross-process": False,
+        "typing-errors": 0,
+        "client-library-kb": 0.0,
+        "licence": "MIT",
+        "released": "2026-01-02",
+    }
+    assert {item: found[item].value for item in facts} == facts
+    assert "processes with" in (found["cross-process"].note or "")
+    assert "1002" in str(found["garbage-sender"].value)
+    pythons = found["pythons"].value
+    assert isinstance(pythons, list)
+    assert "3.11" in pythons
+
+
+def test_repeated_items_carry_their_spread(collected: EvidenceDocument) -> None:
+    for item, finding in of(collected).items():
+        if ITEMS[item].repeated:
+            assert finding.samples is not None, item
+            assert finding.low is not None
+            assert finding.high is not None
+            assert isinstance(finding.value, float | int)
+            assert 0 < finding.low <= finding.value <= finding.high, item
+        else:
+            assert finding.samples is None
+
+
+def test_nothing_is_left_running(collected: EvidenceDocument, before: set[int]) -> None:
+    assert collected
+    assert children() <= before
+
+
+def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without a reloader, whose server does not start."""
+    known = children()
+    framework = broken(catalog.choose(["websockets"])[0])
+    monkeypatch.setattr(packages, "INSTALLS", 1)
+    monkeypatch.setattr(packages, "TEST_RUNS", 1)
+    monkeypatch.setattr(packages, "first_day", lambda *_: None)
+    (document,) = evidence.collect([framework], tmp_path, "test", lambda _: None)
+    found = of(document)
+    assert set(found) == set(ITEMS)
+    for item in ("start-s", "transports", "raise-sender", "vanish-noticed", "first-message-s", "released"):
+        assert found[item].value is None, item
+        assert found[item].note, item
+    assert found["reloader"].value is False
+    for item in ("statements", "packages", "installed-mb", "licence"):
+        assert found[item].value is not None, item
+    assert children() <= known
+
+
+def broken(framework: Framework) -> Framework:
+    (variant,) = framework.variants
+    stopping = variant.model_copy(update={"command": ["python", "-c", "raise SystemExit('no licence')", "{port}"]})
+    return framework.model_copy(update={"variants": [stopping]})
+
+
+def test_the_day_of_a_release_is_found() -> None:
+    """Of a release that nothing can change any more."""
+    assert packages.first_day("tornado", "6.5.0", dt.date(2026, 1, 1)) == dt.date(2025, 5, 15)
+    assert packages.first_day("tornado", "6.5.0", dt.date(2024, 1, 1)) is None
+    assert packages.first_day("no-such-package-as-this-one", "1.0", dt.date(2026, 1, 1)) is None

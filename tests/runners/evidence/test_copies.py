@@ -1,0 +1,65 @@
+"""Copies with one line changed; what every folder says of its app is true of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runners import catalog
+from runners.catalog import EvidenceHints
+from runners.evidence.copies import RAISED, HintError, altered, raising
+from tests.runners import frameworks
+
+FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.slug)
+def test_every_folder_names_the_line_in_which_its_echo_begins(framework: catalog.Framework) -> None:
+    before = (framework.folder / "app.py").read_text()
+    with raising(framework) as copy:
+        after = (copy.folder / "app.py").read_text()
+        compile(after, "app.py", "exec")
+        added = [line.strip() for line in after.splitlines() if line not in before.splitlines()]
+        assert added[-1] == f'raise RuntimeError("{RAISED}")'
+        assert len(after.splitlines()) == len(before.splitlines()) + (2 if framework.evidence.receive else 1)
+    assert not copy.folder.exists()
+    assert (framework.folder / "app.py").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("hints", "said"),
+    [
+        (EvidenceHints(), "does not name the line"),
+        (EvidenceHints(echo="nobody wrote this"), "no module of the app has the line 'nobody wrote this'"),
+        (EvidenceHints(echo="import socket"), None),
+        (EvidenceHints(echo="seen = 0"), None),
+        (EvidenceHints(echo="sys.exit(3)"), None),
+    ],
+)
+def test_a_wrong_hint_is_told(tmp_path: Path, hints: EvidenceHints, said: str | None) -> None:
+    framework = catalog.load(frameworks.make(tmp_path / "mine")).model_copy(update={"evidence": hints})
+    if said is None:
+        with raising(framework) as copy:
+            assert RAISED in (copy.folder / "app.py").read_text()
+        return
+    with pytest.raises(HintError, match=said), raising(framework):
+        pass
+
+
+def test_a_line_that_stands_twice_is_told(tmp_path: Path) -> None:
+    folder = frameworks.make(tmp_path / "mine")
+    (folder / "app.py").write_text("x = 1\nx = 1\n")
+    framework = catalog.load(folder).model_copy(update={"evidence": EvidenceHints(echo="x = 1")})
+    with (
+        pytest.raises(HintError, match=r"app\.py: the echo's line 'x = 1' stands there 2 times, not once"),
+        raising(framework),
+    ):
+        pass
+
+
+def test_a_copy_may_be_changed(tmp_path: Path) -> None:
+    framework = catalog.load(frameworks.make(tmp_path / "mine"))
+    with altered(framework) as copy:
+        (copy.folder / "app.py").write_text("")
+    assert (framework.folder / "app.py").read_text()
