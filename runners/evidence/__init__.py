@@ -45,17 +45,31 @@ def collect(frameworks: Sequence[Framework], results: Path, campaign: str, say: 
     cannot be written, and `RtsiteError` where the type checker cannot be had at all.
     """
     tools = {"mypy": packages.mypy_version()}
+    made = {framework.slug: _environments(framework) for framework in frameworks}
+    say(f"clients that vanish from {sum(map(len, made.values()))} servers, {behaviour.PATIENCE_S:.0f} s at most …")
+    vanished = _vanishing(frameworks, made)
     documents = []
     for framework in frameworks:
         with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
-            document = _collect(framework, campaign, tools, Path(logs), say)
+            document = _collect(framework, made[framework.slug], vanished, campaign, tools, Path(logs), say)
         save(document, path_of(results, campaign, framework.slug))
         documents.append(document)
     return documents
 
 
-def _collect(framework: Framework, campaign: str, tools: dict[str, str], logs: Path, say: Say) -> EvidenceDocument:
-    made = {variant.slug: environment.prepare(framework, variant) for variant in framework.variants}
+def _environments(framework: Framework) -> dict[str, Environment]:
+    return {variant.slug: environment.prepare(framework, variant) for variant in framework.variants}
+
+
+def _collect(
+    framework: Framework,
+    made: dict[str, Environment],
+    vanished: dict[tuple[str, str], list[Finding]],
+    campaign: str,
+    tools: dict[str, str],
+    logs: Path,
+    say: Say,
+) -> EvidenceDocument:
     first = made[framework.variants[0].slug]
     say(f"{framework.slug}: source, packages, types, tests …")
     findings = [
@@ -69,8 +83,8 @@ def _collect(framework: Framework, campaign: str, tools: dict[str, str], logs: P
     for variant in framework.variants:
         say(f"{framework.slug}/{variant.slug}: installing, starting, asking …")
         found = _of_variant(framework, variant, made[variant.slug], logs / variant.slug)
+        found += vanished[framework.slug, variant.slug]
         variants.append(VariantEvidence(variant=variant_facts(variant, made[variant.slug]), findings=found))
-    say(f"{framework.slug}: clients that vanish, {behaviour.PATIENCE_S:.0f} s at most …")
     state = revision.describe()
     return EvidenceDocument(
         schema_version=1,
@@ -85,7 +99,7 @@ def _collect(framework: Framework, campaign: str, tools: dict[str, str], logs: P
         machine=machine.describe(),
         tools=tools,
         findings=findings,
-        variants=_with_vanishing(framework, variants, made, logs),
+        variants=variants,
     )
 
 
@@ -136,30 +150,30 @@ def _of_variant(framework: Framework, variant: Variant, made: Environment, logs:
 _ASKED = ("transports", "broadcast-alone", "plain-websocket", "thread-per-client", "garbage-sender", "garbage-others")
 
 
-def _with_vanishing(
-    framework: Framework, variants: Sequence[VariantEvidence], made: dict[str, Environment], logs: Path
-) -> list[VariantEvidence]:
-    """All variants' servers at once, since it is only waited."""
-
-    def vanishing() -> list[list[Finding]]:
-        with ExitStack() as stack:
-            servers = []
+def _vanishing(
+    frameworks: Sequence[Framework], made: dict[str, dict[str, Environment]]
+) -> dict[tuple[str, str], list[Finding]]:
+    """Of all servers at once, since it is only waited."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    servers = {}
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as home, ExitStack() as stack:
+        for framework in frameworks:
             for variant in framework.variants:
-                folder = logs / variant.slug
-                redis_url = _redis(variant, stack, folder)
-                serving = lifecycle.serving(
-                    framework, variant, made[variant.slug], redis_url=redis_url, logs=folder / "vanishing"
-                )
-                servers.append(stack.enter_context(serving)[0])
-            return behaviour.until_noticed(servers)
+                key, folder = (framework.slug, variant.slug), Path(home, framework.slug, variant.slug)
+                folder.mkdir(parents=True)
+                try:
+                    redis_url = _redis(variant, stack, folder)
+                    serving = lifecycle.serving(
+                        framework, variant, made[framework.slug][variant.slug], redis_url=redis_url, logs=folder
+                    )
+                    servers[key] = stack.enter_context(serving)[0]
+                except _TROUBLE as error:
+                    found[key] = _unestablished(error, _VANISHED)
+        noticed = behaviour.until_noticed(list(servers.values()))
+    return found | dict(zip(servers, noticed, strict=True))
 
-    try:
-        found = vanishing()
-    except _TROUBLE as error:
-        found = [_unestablished(error, ("vanish-noticed", "vanish-s"))] * len(variants)
-    return [
-        one.model_copy(update={"findings": [*one.findings, *more]}) for one, more in zip(variants, found, strict=True)
-    ]
+
+_VANISHED = ("vanish-noticed", "vanish-s")
 
 
 def _redis(variant: Variant, stack: ExitStack, logs: Path) -> str | None:

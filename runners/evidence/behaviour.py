@@ -203,7 +203,10 @@ def until_noticed(servers: Sequence[server.Server]) -> list[list[Finding]]:
     """For each server: how long until it ends the connection of a client that answers nothing any more."""
 
     async def wait(started: server.Server) -> list[Finding]:
-        line = await asyncio.to_thread(_raw, started)
+        try:
+            line = await asyncio.to_thread(_raw, started)
+        except OSError as error:
+            return [Finding(item=item, note=publishable(str(error))) for item in ("vanish-noticed", "vanish-s")]
         with contextlib.closing(line):
             if started.framework.protocol == "socket.io":
                 await asyncio.to_thread(line.sendall, _masked(b"40"))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from app import app
 from websockets.exceptions import ConnectionClosedError
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync import client
+from websockets.sync.client import ClientConnection
 from werkzeug.serving import make_server
 
 
@@ -21,6 +22,11 @@ def address() -> Iterator[str]:
     yield f"127.0.0.1:{server.socket.getsockname()[1]}"
     server.shutdown()
     thread.join()
+
+
+def connect(url: str) -> ClientConnection:
+    """Werkzeug may read the goodbye itself, and then neither answers it nor hangs up: it is not waited for long."""
+    return client.connect(url, close_timeout=1, ping_interval=1)
 
 
 def receive(connection: ClientConnection, kind: str) -> dict[str, Any]:
