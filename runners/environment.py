@@ -64,7 +64,8 @@ def prepare(framework: Framework, variant: Variant) -> Environment:
             f"{lock}: cannot be read ({error.strerror}); make it with `uv pip compile --universal --generate-hashes`"
         ) from None
     key = hashlib.sha256(content + sys.version.encode() + _LAYOUT).hexdigest()[:12]
-    folder = HOME / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
+    # Scripts name their interpreter by its path, which must not be one through somebody's link.
+    folder = HOME.resolve() / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
     facts = folder / "rtsite-packages.json"
     if not facts.is_file():
         try:

@@ -11,13 +11,20 @@ from generator.statistics import Interval
 _UNPLAIN = re.compile(r"[^\w .,:+()/·%-]")
 
 
+_LONGEST = 110
+"""Characters: what a heading or a label has room for."""
+
+
 def plain(text: str) -> str:
     """Letters, digits and harmless punctuation only, for places that read markup of their own.
 
     Plotly understands HTML in labels, and MkDocs and Material put titles into pages unescaped. The
     full text always stands, escaped, in the tables.
     """
-    return " ".join(_UNPLAIN.sub(" ", text).split())[:80] or "unnamed"
+    words = " ".join(_UNPLAIN.sub(" ", text).split())
+    if len(words) > _LONGEST:
+        words = words[:_LONGEST].rsplit(" ", 1)[0]
+    return words or "unnamed"
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -21,7 +21,8 @@ from generator.dataset import Evidence
 from generator.pages.markup import Page, Renderer, Section, spoken_date
 from runners.record import ITEMS, Finding
 
-_LONGEST_NOTE = 160
+_LONGEST_NOTE = 70
+"""Lists of names are longer; the evidence file has them."""
 
 
 def dimension_page(
@@ -63,7 +64,7 @@ def dimension_page(
         sure_share=SURE_SHARE,
     )
     sections.append(Section("The rule", "rule", html=html))
-    return Page(path, dimension.title, dimension.question, tuple(sections))
+    return Page(path, dimension.title, dimension.question, tuple(sections), hide=("toc",))
 
 
 def framework_section(render: Renderer, evidence: Evidence) -> Section:
@@ -80,11 +81,11 @@ def readers_section(render: Renderer, frameworks: Sequence[Any]) -> Section:
 
 
 def _note(finding: Finding | None) -> Markup:
-    """The note in small print, cut where it is long; the evidence file has all of it."""
-    if finding is None or finding.note is None:
+    """The note in small print; a long one only where it says why there is no value, and then cut."""
+    if finding is None or finding.note is None or (finding.value is not None and len(finding.note) > _LONGEST_NOTE):
         return Markup("")
-    note = finding.note if len(finding.note) <= _LONGEST_NOTE else finding.note[:_LONGEST_NOTE] + " …"
-    return Markup("<small>{}</small>").format(note)
+    cut = len(finding.note) > 2 * _LONGEST_NOTE
+    return Markup("<small>{}</small>").format(finding.note[: 2 * _LONGEST_NOTE] + " …" if cut else finding.note)
 
 
 def _days(evidence: Mapping[str, Evidence]) -> str:

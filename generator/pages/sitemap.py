@@ -241,7 +241,14 @@ class _Maker:
             dimensions=[(dimension, self._answer(dimension)) for dimension in DIMENSIONS],
             leading=self._leading(),
             has_evidence=bool(self._evidence),
-            unmeasured=[one.title.lower() for one in DIMENSIONS if not self._answer(one)],
+            unmeasured=[
+                one.title.lower() for one in DIMENSIONS if one.slug in CRITERIA and one.slug not in self._weighed
+            ],
+            shares={
+                slug: weighed.first_shares[weighed.leading[0]]
+                for slug, weighed in self._weighed.items()
+                if weighed.leading
+            },
             runs=comparison.runs if comparison else (),
             rounds=max(table.run.document.rounds for table in comparison.tables)
             if comparison and comparison.tables
@@ -342,7 +349,8 @@ class _Maker:
         ]
         if known := [framework for framework in self._frameworks.values() if framework.evidence is not None]:
             sections.append(evidence.readers_section(render, known))
-        return Page(path, "Frameworks", "Every framework here and how it was served.", tuple(sections))
+        words = "Every framework here and how it was served."
+        return Page(path, "Frameworks", words, tuple(sections), hide=("toc",))
 
     def _framework(self, framework: _Framework) -> Page:
         render = self._renderer(framework.path)
@@ -494,7 +502,9 @@ class _Maker:
         parts = [(title, [framework.excerpt(part) for framework in both]) for part, (title, _, _) in PARTS.items()]
         html = render.html("code_pair.html", both=both, parts_of=[one for one in parts if any(one[1])])
         sections.append(Section("The same app in both", "code", html=html))
-        return Page(path, title, f"{title}: measured on one machine in the same rounds.", tuple(sections))
+        words = f"{title}: measured on one machine in the same rounds."
+        # With dozens of pairs the navigation would be longer than the page.
+        return Page(path, title, words, tuple(sections), hide=("navigation",))
 
     def _trends(self) -> Page:
         path = "trends.md"
@@ -509,7 +519,8 @@ class _Maker:
             words = f"{trend.table.workload.title}: {describe(trend.table.parameters)}, {trend.metric.short.lower()}"
             html = render.html("trend.html", chart=trend_chart(trend, changes))
             sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
-        return Page(path, "Trends", "The deciding figures over time, and what changed with them.", tuple(sections))
+        words = "The deciding figures over time, and what changed with them."
+        return Page(path, "Trends", words, tuple(sections), hide=("navigation",))
 
     def _pick(self) -> Page:
         path = "pick.md"
@@ -523,7 +534,7 @@ class _Maker:
             users=users,
         )
         words = "A few questions, and which frameworks are left, with measured reasons."
-        return Page(path, "Pick for my case", words, (Section(None, None, html=html),))
+        return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))
 
     def _claims_page(self) -> Page:
         path = "claims.md"
@@ -543,7 +554,8 @@ class _Maker:
             for article, judged in articles
             if judged
         ]
-        return Page(path, "Claims", "What articles claim, beside what was measured.", tuple(sections))
+        words = "What articles claim, beside what was measured."
+        return Page(path, "Claims", words, tuple(sections), hide=("navigation",))
 
     def _run_index(self) -> Page:
         path = "runs/index.md"

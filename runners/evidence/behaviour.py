@@ -236,7 +236,7 @@ def across_processes(
 ) -> Finding:
     """Whether a room of a server with two processes reaches the clients of both."""
     if not any("{workers}" in word for word in variant.command):
-        return Finding(item="cross-process", note="its command starts one process")
+        return Finding(item="cross-process", value=False, note="its command starts one process")
     with serving(framework, variant, environment, redis_url=redis_url, logs=logs, workers=2) as (started, _):
         reached, note = asyncio.run(_reaches_all(started))
         return Finding(item="cross-process", value=reached, note=note)

@@ -185,8 +185,9 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkout(origin: Path, name: str) -> Path:
     folder = origin.parent / name
     git(origin.parent, "clone", "--quiet", "--branch", "main", str(origin), str(folder))
-    (ROOT / ".rtsite").mkdir(exist_ok=True)
-    (folder / ".rtsite").symlink_to(ROOT / ".rtsite")
+    environments = origin.parent / "rtsite"
+    environments.mkdir(exist_ok=True)
+    (folder / ".rtsite").symlink_to(environments)
     return folder
 
 
