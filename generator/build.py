@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -89,8 +90,8 @@ def build(paths: Paths, say: Say) -> Path:
     if marker.is_file() and marker.read_text(encoding="utf-8") == made_of:
         say("Nothing has changed since this site was built.")
         return paths.out / "index.html"
-    stage_site(paths, say)
-    with _beside(paths.out) as fresh:
+    with _alone(paths.staged.parent), _beside(paths.out) as fresh:
+        stage_site(paths, say)
         say("Rendering with MkDocs …")
         problem = engine.render(paths.config, fresh)
         if problem:
@@ -173,6 +174,18 @@ def _check_out(paths: Paths) -> None:
     is_foreign = out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists()
     if is_foreign or (out.exists() and not out.is_dir()):
         raise UsageError(f"{out} holds something that is no site made by rtsite; empty it or choose another folder")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two builds would write the same staged pages; the second is told, and leaves everything as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildError(f"another build is at work in {folder}; wait until it has ended") from None
+        yield
 
 
 @contextmanager

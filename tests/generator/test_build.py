@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import re
@@ -121,6 +122,32 @@ def test_the_site_never_replaces_its_own_sources(results: Path) -> None:
 def test_a_results_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         Paths.of_checkout(ROOT, results=tmp_path / "nowhere")
+
+
+def test_two_builds_at_once_are_refused(results: Path, tmp_path: Path) -> None:
+    places = in_folder(tmp_path, results)
+    places.staged.parent.mkdir(parents=True, exist_ok=True)
+    with (places.staged.parent / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BuildError, match="another build is at work in .*; wait until it has ended"):
+            build(places, lambda _: None)
+    build(places, lambda _: None)
+
+
+def test_nothing_is_built_where_nothing_has_changed(results: Path, tmp_path: Path) -> None:
+    own = tmp_path / "results"
+    shutil.copytree(results, own)
+    places = in_folder(tmp_path, own)
+    page = build(places, lambda _: None)
+    page.write_text("looked at")
+    said: list[str] = []
+    assert build(places, said.append) == page
+    assert said == ["Nothing has changed since this site was built."]
+    assert page.read_text() == "looked at"
+    run = next(own.glob("*/*/run.yml"))
+    run.write_text(run.read_text() + "# looked at\n")
+    build(places, said.append)
+    assert page.read_text() != "looked at"
 
 
 def test_a_taken_port_is_one_sentence(results: Path, tmp_path: Path) -> None:
