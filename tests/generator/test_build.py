@@ -129,7 +129,7 @@ def test_two_builds_at_once_are_refused(results: Path, tmp_path: Path) -> None:
     places.staged.parent.mkdir(parents=True, exist_ok=True)
     with (places.staged.parent / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(BuildError, match="another build is at work in .*; wait until it has ended"):
+        with pytest.raises(BuildError, match=r"another build is at work in .*; wait until it has ended"):
             build(places, lambda _: None)
     build(places, lambda _: None)
 
