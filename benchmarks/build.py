@@ -1,6 +1,6 @@
 """How long `rtsite build` takes with years of history: cold, with nothing changed, and with one more campaign.
 
-    uv run python benchmarks/build.py [--files 10000]
+    uv run python -m benchmarks.build [--files 10000]
 
 The budget for 10,000 framework files is 15 s cold and 3 s when nothing changed. Times on a shared machine vary; what
 counts is that the last two are far below the first.

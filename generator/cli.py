@@ -12,14 +12,22 @@ import typer
 
 from generator import report
 from generator.build import Paths, build
-from generator.comparison import Change, changes, unlike
-from generator.dataset import load_results, load_single
+from generator.comparison import Change, EvidenceChange, changes, counted, evidence_changes, unlike
+from generator.dataset import load_collection, load_results, load_single
 from generator.serving import serve
 from runners import campaign, catalog, ci, planning, workloads
 from runners.cli import app, measure_and_report
 from runners.cli.ci import ci_app
 from runners.console import print_json, print_table, say
-from runners.record import NothingToDoError, RegressionError, RtsiteError, UsageError
+from runners.record import (
+    EVIDENCE_FOLDER,
+    ITEMS,
+    Finding,
+    NothingToDoError,
+    RegressionError,
+    RtsiteError,
+    UsageError,
+)
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART_ROUNDS = 4
@@ -63,15 +71,19 @@ def serve_site(
 
 @app.command("compare")
 def compare_runs(
-    base: Annotated[Path, typer.Argument(help="Folder of the earlier run.")],
-    head: Annotated[Path, typer.Argument(help="Folder of the later run.")],
+    base: Annotated[Path, typer.Argument(help="Folder of the earlier run, or of earlier evidence.")],
+    head: Annotated[Path, typer.Argument(help="Folder of the later run, or of later evidence.")],
     force: Annotated[bool, typer.Option("--force", help="Compare runs of unlike machines or workloads too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Compare two runs: ratios with intervals, and what got better or worse. Exit code 5 if anything got worse.
 
+    Of two folders of evidence: which facts differ, and which timings lie apart.
     Example: rtsite compare results/2026-11-21-first results/2026-11-28
     """
+    if {base.name, head.name} == {EVIDENCE_FOLDER}:
+        _compare_evidence(base, head, as_json=as_json)
+        return
     first, second = load_single(base), load_single(head)
     reasons = unlike(first, second)
     if reasons and not force:
@@ -91,6 +103,51 @@ def compare_runs(
     worse = sum(change.verdict == "worse" for change in found)
     if worse:
         raise RegressionError(f"{worse} of {len(found)} figures got worse")
+
+
+def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
+    found = evidence_changes(load_collection(base), load_collection(head))
+    if not found:
+        raise NothingToDoError("these collections have no item in common, so there is nothing to compare")
+    remarkable = [change for change in found if change.kind in ("differs", "apart")]
+    numbers = counted(found)
+    if as_json:
+        print_json({"counts": numbers, "rows": [_evidence_json(change) for change in remarkable]})
+        return
+    print_table(
+        ["framework", "variant", "item", "before", "after", ""],
+        [
+            [
+                change.framework,
+                change.variant or "",
+                ITEMS[change.after.item].title,
+                _found(change.before),
+                _found(change.after),
+                change.kind,
+            ]
+            for change in remarkable
+        ],
+    )
+    say(
+        f"of {numbers['same'] + numbers['differs']} facts {numbers['differs']} differ;"
+        f" of {numbers['within'] + numbers['apart']} that were repeated {numbers['apart']} lie apart"
+    )
+
+
+def _evidence_json(change: EvidenceChange) -> dict[str, object]:
+    return {
+        "framework": change.framework,
+        "variant": change.variant,
+        "item": change.after.item,
+        "before": change.before.model_dump(exclude_none=True),
+        "after": change.after.model_dump(exclude_none=True),
+        "kind": change.kind,
+    }
+
+
+def _found(finding: Finding) -> str:
+    spread = "" if finding.low is None else f" ({finding.low} to {finding.high})"
+    return "–" if finding.value is None else f"{finding.value}{spread}"
 
 
 def _change_json(change: Change) -> dict[str, object]:

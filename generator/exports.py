@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from pydantic import BaseModel
 
-from generator.comparison import Comparison, Row, Table, compare
+from generator.comparison import CapacityRow, CapacityTable, Comparison, Row, Table, capacities, compare
 from generator.comparison.tables import Figure
 from generator.dataset import Dataset, Evidence, Run
 from generator.pages import run_path
@@ -31,8 +31,8 @@ def files(dataset: Dataset, site_url: str) -> dict[str, str]:
     """Path to text of everything that is offered; ``site_url`` is where the site will stand."""
     campaign = dataset.headline
     comparison = compare(campaign.runs) if campaign else None
-    rows = list(_rows(comparison)) if comparison else []
-    history = [row for run in reversed(dataset.runs) for row in _rows(compare([run], grouped=False))]
+    rows = _figures(campaign.runs, comparison) if campaign and comparison else []
+    history = [row for run in reversed(dataset.runs) for row in _figures([run], compare([run], grouped=False))]
     offered = {
         "data/latest.json": _json(
             {"figures": rows, "runs": [_run_facts(run) for run in campaign.runs] if campaign else []}
@@ -62,6 +62,28 @@ def _csv(rows: Iterable[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
+def _figures(runs: Sequence[Run], comparison: Comparison) -> list[dict[str, object]]:
+    searched = [_capacity(table, row) for table in capacities(runs) for row in table.rows]
+    return [*_rows(comparison), *searched]
+
+
+def _capacity(table: CapacityTable, row: CapacityRow) -> dict[str, object]:
+    """A bracket has ends and no value; an end that was not found is empty."""
+    low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
+    return {
+        **_place(table, row),
+        "metric": "capacity",
+        "unit": table.unit,
+        "better": "higher",
+        "value": None,
+        "low": low,
+        "high": high,
+        "rounds": row.valid_rounds,
+        "to_reference": None,
+        "groups": " ".join(map(str, row.groups)),
+    }
+
+
 def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     """One row per figure of each variant; a variant without any has one row, which says so by its status."""
     for table in comparison.tables:
@@ -80,7 +102,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
                 yield {**_place(table, row), **dict.fromkeys(_COLUMNS[11:])}
 
 
-def _place(table: Table, row: Row) -> dict[str, object]:
+def _place(table: Table | CapacityTable, row: Row) -> dict[str, object]:
     document = table.run.document
     return {
         "campaign": document.campaign,
@@ -188,7 +210,8 @@ def _campaigns(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def _summary(runs: Sequence[Run]) -> str:
-    frameworks = {item.document.framework.slug for run in runs for item in run.frameworks}
+    facts = {item.document.framework.slug: item.document.framework for run in runs for item in run.frameworks}
+    frameworks = [one for one in facts.values() if not one.is_reference]
     workloads = {workload.slug for run in runs for workload in run.document.workloads}
     machine = runs[0].document.machine
     return (

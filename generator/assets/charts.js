@@ -8,6 +8,7 @@
   let loading = null;
   let near = null;
   let sizes = null;
+  let hides = () => false; // whether the reader left out something that concerns these frameworks
   const drawn = new Map(); // plot element -> its figure as staged
 
   function load() {
@@ -57,7 +58,41 @@
     };
   }
 
-  function themed(figure) {
+  /* Of every list in a trace that has an entry per point, the entries of the kept points. */
+  function pick(value, kept) {
+    if (Array.isArray(value)) return value.length === kept.length ? value.filter((_, index) => kept[index]) : value;
+    if (value && typeof value === "object")
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, pick(item, kept)]));
+    return value;
+  }
+
+  /* A figure with only what the reader chose: lines go, rows close up, and the axis of the figures stays. */
+  function narrowed(figure) {
+    const shows = figure.frameworks.map((slug) => !hides([slug]));
+    if (shows.every(Boolean)) return figure;
+    const layout = structuredClone(figure.layout);
+    if (!figure.row_px[0]) {
+      const data = figure.data.filter((_, index) => shows[index]);
+      // Who was chosen is not hidden because there are many.
+      return { ...figure, layout, data: data.map(({ visible, ...trace }) => trace) };
+    }
+    const places = new Map();
+    shows.forEach((shown, index) => shown && places.set(index, places.size));
+    const data = figure.data.map((trace) => {
+      // A gap in a line belongs to the row before it.
+      const kept = trace.y.map((place, index) => places.has(place ?? trace.y[index - 1]));
+      const rest = pick(trace, kept);
+      rest.y = rest.y.map((place) => (place === null ? null : places.get(place)));
+      return rest;
+    });
+    layout.yaxis.ticktext = layout.yaxis.ticktext.filter((_, index) => shows[index]);
+    layout.yaxis.tickvals = [...places.values()];
+    layout.yaxis.range = [places.size - 0.4, -0.6];
+    return { ...figure, layout, data };
+  }
+
+  function themed(whole) {
+    const figure = narrowed(whole);
     const style = getComputedStyle(document.body);
     const colour = (name) => style.getPropertyValue(name).trim();
     const colours = { text: colour("--rt-text"), soft: colour("--rt-soft"), grid: colour("--rt-grid"), line: colour("--rt-line") };
@@ -87,14 +122,23 @@
     return { data, layout };
   }
 
+  /* A row left out takes its height along. */
+  function fit(plot, figure) {
+    const left = figure.frameworks.filter((slug) => hides([slug])).length;
+    ["--h", "--h-narrow"].forEach((name, index) => {
+      plot.dataset[`full${index}`] ??= plot.style.getPropertyValue(name);
+      plot.style.setProperty(name, `calc(${plot.dataset[`full${index}`]} - ${left * figure.row_px[index]}px)`);
+    });
+    return left < figure.frameworks.length;
+  }
+
   function options() {
     return {
       displaylogo: false,
       showSendToCloud: false,
       responsive: true,
       displayModeBar: narrow.matches ? false : "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
-      toImageButtonOptions: { format: "svg", filename: "rtsite" },
+      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "toImage"],
     };
   }
 
@@ -107,8 +151,14 @@
     try {
       const Plotly = await load();
       if (!plot.isConnected) return;
-      const { data, layout } = themed(figure);
-      await Plotly.react(plot, data, layout, options());
+      if (fit(plot, figure)) {
+        if (!plot.data) plot.replaceChildren();
+        const { data, layout } = themed(figure);
+        await Plotly.react(plot, data, layout, options());
+      } else {
+        Plotly.purge(plot);
+        plot.textContent = "None of the chosen frameworks has a figure here.";
+      }
       plot.dataset.drawn = isDark() ? "dark" : "light";
       sizes?.observe(plot);
     } catch (error) {
@@ -116,6 +166,46 @@
       plot.textContent = "The chart cannot be drawn; the table below holds its figures.";
       console.error(error);
     }
+  }
+
+  function download(name, url) {
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = name;
+    link.click();
+  }
+
+  /* The chart as it is seen, on a background and with its title, so that the picture stands alone. */
+  async function saveImage(chart, format) {
+    const plot = chart.querySelector(".rt-plot");
+    await draw(plot);
+    const { data, layout } = themed(drawn.get(plot));
+    const background = getComputedStyle(document.body).getPropertyValue("--md-default-bg-color").trim();
+    Object.assign(layout, {
+      paper_bgcolor: background,
+      plot_bgcolor: background,
+      title: { text: chart.querySelector("figcaption strong").textContent, font: { size: 16 }, x: 0.01, xanchor: "left" },
+      margin: { ...layout.margin, t: 48 },
+    });
+    const size = { width: plot.clientWidth, height: plot.clientHeight + 40, scale: format === "png" ? 2 : 1 };
+    download(`${chart.id}.${format}`, await window.Plotly.toImage({ data, layout }, { format, ...size }));
+  }
+
+  function saveTable(chart) {
+    const rows = [...chart.querySelectorAll("details tr:not([hidden])")].map((row) =>
+      [...row.cells].map((cell) => `"${cell.textContent.trim().replaceAll('"', '""')}"`).join(","),
+    );
+    const url = URL.createObjectURL(new Blob([`${rows.join("\r\n")}\r\n`], { type: "text/csv;charset=utf-8" }));
+    download(`${chart.id}.csv`, url);
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  }
+
+  function save(event) {
+    const format = event.target.dataset.format;
+    if (!format) return;
+    const chart = event.target.closest(".rt-chart");
+    if (format === "csv") saveTable(chart);
+    else saveImage(chart, format);
   }
 
   function redraw() {
@@ -146,10 +236,15 @@
       { rootMargin: "400px" },
     );
     for (const plot of document.querySelectorAll(".rt-plot")) near.observe(plot);
+    for (const tools of document.querySelectorAll(".rt-save")) tools.addEventListener("click", save);
   }
 
   new MutationObserver(redraw).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
   narrow.addEventListener("change", redraw);
+  document.addEventListener("rt-chosen", ({ detail }) => {
+    hides = detail;
+    redraw();
+  });
   // Paper shows every chart, not only those that were scrolled to.
   addEventListener("beforeprint", () => document.querySelectorAll(".rt-plot:not([data-drawn])").forEach(draw));
   /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */

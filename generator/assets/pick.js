@@ -8,17 +8,24 @@
     spans: "a room ends at its process",
   };
 
-  const link = (one) => {
-    const anchor = document.createElement("a");
-    anchor.href = `frameworks/${one.slug}.html`;
-    anchor.textContent = one.title;
-    return anchor;
-  };
-
-  function cores(one, users, rate) {
-    const load = one.load;
-    return load && (users * rate * load.cpu_percent) / (load.users * load.updates_per_s * 100);
+  function anchor(text, href) {
+    const made = document.createElement("a");
+    made.href = href;
+    made.textContent = text;
+    return made;
   }
+
+  const link = (one) => anchor(one.title, `frameworks/${one.slug}.html`);
+
+  /* What the case takes of a core, and the ends of its interval; in proportion to users and updates. */
+  function cores(one, users, rate) {
+    if (!one.load) return null;
+    const factor = (users * rate) / (one.load.users * one.load.updates_per_s * 100);
+    const [low, high] = one.load.interval ?? [null, null];
+    return { mean: factor * one.load.cpu_percent, low: low === null ? null : factor * low, high: high === null ? null : factor * high };
+  }
+
+  const told = (value) => (value < 0.01 ? "less than 0.01" : String(Number(value.toPrecision(2))));
 
   function objections(one, asked) {
     const found = [];
@@ -31,9 +38,9 @@
 
   function reasons(one, asked, estimate) {
     const found = [];
-    if (estimate !== null && estimate !== undefined) {
-      const told = estimate < 0.01 ? "less than 0.01" : estimate.toPrecision(2);
-      found.push(`about ${Number(told) >= 0 ? Number(told) : told} cores for this load (${one.load.variant})`);
+    if (estimate) {
+      const spread = estimate.low === null ? ", one round only" : `, ${told(estimate.low)} to ${told(estimate.high)} by ${one.load.rounds} rounds`;
+      found.push(`about ${told(estimate.mean)} cores for this load (${one.load.variant}${spread})`);
     } else found.push("its cost under the dashboard was not measured");
     const users = Number(asked.users);
     if (asked.rate === "1" && one.withstands !== null && one.withstands >= users) {
@@ -47,6 +54,29 @@
     return found;
   }
 
+  /* Where the figure, the file behind it and the app stand. */
+  function proofs(one) {
+    const found = one.load ? [anchor("figure", `workloads/dashboard.html#${one.load.anchor}`), anchor("raw file", `data/${one.load.raw}`)] : [];
+    const places = document.createElement("small");
+    [...found, anchor("code", `frameworks/${one.slug}.html#code`)].forEach((place, index) => places.append(index ? " · " : "", place));
+    return places;
+  }
+
+  /* How many of the cheapest cannot be told apart by their intervals. */
+  function tied(left) {
+    const best = left[0]?.estimate;
+    if (!best || best.high === null) return 0;
+    return left.filter(({ estimate }) => estimate && estimate.low !== null && estimate.low <= best.high).length;
+  }
+
+  function verdict(left, count) {
+    if (!left.length) return "None of them fits all of that.";
+    if (left.length === 1) return `1 of ${count} fits.`;
+    const equals = tied(left);
+    const words = equals > 1 ? `${equals === left.length ? "They" : `The first ${equals}`} cannot be told apart in cost` : "The first costs least";
+    return `${left.length} of ${count} fit. ${words}.`;
+  }
+
   function show(form, target, known) {
     const asked = Object.fromEntries(new FormData(form));
     const left = [];
@@ -56,18 +86,18 @@
       if (against.length) out.push({ one, against });
       else left.push({ one, estimate: cores(one, Number(asked.users), Number(asked.rate)) });
     }
-    left.sort((a, b) => (a.estimate ?? Infinity) - (b.estimate ?? Infinity));
+    left.sort((a, b) => (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();
     const head = document.createElement("p");
     head.className = "rt-verdict";
-    head.append(left.length ? `${left.length} of ${known.length} fit. The first cost least.` : "None of them fits all of that.");
+    head.append(verdict(left, known.length));
     const list = document.createElement("ol");
     list.className = "rt-plain";
     for (const { one, estimate } of left) {
       const item = document.createElement("li");
       const name = document.createElement("strong");
       name.append(link(one));
-      item.append(name, `: ${reasons(one, asked, estimate).join("; ")}.`);
+      item.append(name, `: ${reasons(one, asked, estimate).join("; ")}. `, proofs(one));
       list.append(item);
     }
     target.append(head, list);

@@ -1,5 +1,6 @@
-/* Tables sort by a click or by Enter and Space on a column's head. Without this script they stay in the
-   order in which they were made: the best first. */
+/* Tables sort by a click or by Enter and Space on a column's head; the last one is kept in the address, as
+   number of the table, column and direction. Without this script they stay in the order in which they were
+   made: the best first. */
 (() => {
   "use strict";
 
@@ -24,7 +25,23 @@
     body.append(...rows.map(({ row }) => row));
   }
 
-  function prepare(table) {
+  const nameOf = (head) =>
+    (head.querySelector(".rt-sort") ?? head).firstChild.textContent.trim().toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+
+  function order(table, column, direction) {
+    const heads = table.tHead.rows[0].cells;
+    for (const head of heads) head.removeAttribute("aria-sort");
+    heads[column].setAttribute("aria-sort", direction);
+    sort(table, column, direction);
+  }
+
+  function keep(number, head, direction) {
+    const address = new URL(location.href);
+    address.searchParams.set("sort", `${number}.${nameOf(head)}.${direction}`);
+    history.replaceState(history.state, "", address);
+  }
+
+  function prepare(table, number) {
     if (table.dataset.ready) return;
     table.dataset.ready = "yes";
     [...table.tHead.rows[0].cells].forEach((head, column) => {
@@ -35,14 +52,26 @@
       head.append(button);
       button.addEventListener("click", () => {
         const next = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", next);
-        sort(table, column, next);
+        order(table, column, next);
+        keep(number, head, next);
       });
     });
   }
 
-  const enter = () => document.querySelectorAll("table.rt-sortable").forEach(prepare);
+  function restore(tables) {
+    const [number, name, direction] = (new URL(location.href).searchParams.get("sort") ?? "").split(".");
+    const table = tables[Number.parseInt(number, 10)];
+    if (!table || !["ascending", "descending"].includes(direction)) return;
+    const column = [...table.tHead.rows[0].cells].findIndex((head) => nameOf(head) === name);
+    if (column >= 0) order(table, column, direction);
+  }
+
+  function enter() {
+    const tables = [...document.querySelectorAll("table.rt-sortable")];
+    tables.forEach(prepare);
+    restore(tables);
+  }
+
   /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
   if (location.protocol === "file:") enter();
   else document$.subscribe(enter);

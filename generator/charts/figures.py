@@ -18,6 +18,7 @@ MIN_SAMPLES_BEYOND = 20
 """A line ends where fewer samples lie beyond: the record's own rule for percentiles."""
 
 _ROW_PX = 34
+_NARROW_ROW_PX = 38
 _AXES_PX = 92
 _MAX_LINES = 10
 """More lines than this hide each other: beyond it each framework starts with its first variant alone."""
@@ -41,7 +42,12 @@ class ChartTable:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure with what a reader needs beside it. Heights are fixed, so that nothing moves on drawing."""
+    """A figure with what a reader needs beside it.
+
+    Every row of the table is a row or a line of the figure, in the same order; ``frameworks`` names the
+    framework of each, so that a reader can choose among them. Heights are fixed, so that nothing moves on
+    drawing.
+    """
 
     slug: str
     title: str
@@ -49,9 +55,24 @@ class Chart:
     direction: str
     figure: dict[str, Any]
     table: ChartTable
-    height_px: int
-    narrow_height_px: int
+    frameworks: tuple[str, ...]
+    by_row: bool = False
+    """Whether each framework's variant has a row of its own, and not a line."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def row_px(self) -> tuple[int, int]:
+        """How high a row is, on a wide screen and on a phone; zero where there are only lines."""
+        return (_ROW_PX, _NARROW_ROW_PX) if self.by_row else (0, 0)
+
+    @property
+    def heights_px(self) -> tuple[int, int]:
+        """On a wide screen and on a phone."""
+        count = len(self.frameworks)
+        if self.by_row:
+            return _ROW_PX * count + _AXES_PX, _NARROW_ROW_PX * count + _AXES_PX
+        # Under the plot a legend of two columns, or of one on a phone.
+        return 400 + 22 * -(-count // 2), 340 + 22 * count
 
 
 def metric_chart(table: Table, metric: Metric, *, rows: Sequence[Row] | None = None) -> Chart | None:
@@ -76,7 +97,6 @@ def metric_chart(table: Table, metric: Metric, *, rows: Sequence[Row] | None = N
         "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
         "showlegend": False,
     }
-    height = _ROW_PX * len(shown) + _AXES_PX
     return Chart(
         slug=f"{table.slug}-{metric.key.replace('_', '-')}",
         title=metric.title[0].upper() + metric.title[1:],
@@ -97,8 +117,8 @@ def metric_chart(table: Table, metric: Metric, *, rows: Sequence[Row] | None = N
             },
         },
         table=_metric_table(shown, (metric,)),
-        height_px=height,
-        narrow_height_px=height + 4 * len(shown),
+        frameworks=_slugs(shown),
+        by_row=True,
         notes=_notes(table, rows, shown),
     )
 
@@ -151,7 +171,6 @@ def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] 
             }
         )
     what = _latency_words(table, prefix)
-    height = _ROW_PX * len(shown) + _AXES_PX
     name = tail.short.rsplit(" ", 1)[-1]
     return Chart(
         slug=f"{table.slug}-{prefix.replace('_', '-')}",
@@ -168,8 +187,8 @@ def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] 
             },
         },
         table=_metric_table(shown, (median, tail)),
-        height_px=height,
-        narrow_height_px=height + 4 * len(shown),
+        frameworks=_slugs(shown),
+        by_row=True,
         notes=_notes(table, rows, shown),
     )
 
@@ -233,8 +252,7 @@ def percentile_chart(table: Table, prefix: str = "latency") -> Chart | None:
                 if distribution is not None
             ),
         ),
-        height_px=_line_height(len(lines), wide=True),
-        narrow_height_px=_line_height(len(lines), wide=False),
+        frameworks=_slugs([row for row, _, _ in lines]),
     )
 
 
@@ -291,8 +309,7 @@ def timeline_chart(table: Table) -> Chart | None:
             ("Variant", *(f"s {second}" for second in seconds)),
             tuple((row.name, *_by_second(row, seconds, throughput=throughput)) for row in rows),
         ),
-        height_px=_line_height(len(rows), wide=True),
-        narrow_height_px=_line_height(len(rows), wide=False),
+        frameworks=_slugs(rows),
     )
 
 
@@ -349,8 +366,7 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint]) -> Chart | None:
             ("Variant", *(day.replace("T", " ").removesuffix("Z") for day in days)),
             tuple((series.row.name, *_by_day(series, days)) for series in shown),
         ),
-        height_px=_line_height(len(shown), wide=True),
-        narrow_height_px=_line_height(len(shown), wide=False),
+        frameworks=_slugs([series.row for series in shown]),
     )
 
 
@@ -430,7 +446,6 @@ def range_chart(table: CapacityTable) -> Chart | None:
     left, right = math.log10(0.7 * min(ends)), math.log10(1.5 * max(ends))
     rows = [row for row, _ in shown]
     left_out = [row.name for row in table.rows if row not in rows]
-    height = _ROW_PX * len(rows) + _AXES_PX
     return Chart(
         slug=f"{table.slug}-range",
         title=f"{table.unit[0].upper()}{table.unit[1:]} withstood",
@@ -464,8 +479,8 @@ def range_chart(table: CapacityTable) -> Chart | None:
                 for row, one in shown
             ),
         ),
-        height_px=height,
-        narrow_height_px=height + 4 * len(rows),
+        frameworks=_slugs(rows),
+        by_row=True,
         notes=(f"Not drawn, because neither end was found: {', '.join(left_out)}.",) if left_out else (),
     )
 
@@ -485,6 +500,10 @@ def _with(table: Table, keys: Iterable[str], rows: Sequence[Row] | None) -> list
     return [
         row for row in (table.rows if rows is None else rows) if row.status == "valid" and wanted <= row.figures.keys()
     ]
+
+
+def _slugs(rows: Iterable[Row]) -> tuple[str, ...]:
+    return tuple(row.framework.slug for row in rows)
 
 
 def _label(row: Row) -> str:
@@ -604,11 +623,6 @@ def _styles(rows: Sequence[Row]) -> list[tuple[str, bool]]:
         )
         for row in rows
     ]
-
-
-def _line_height(lines: int, *, wide: bool) -> int:
-    """Room for the plot and for a legend under it of two columns, or of one on a phone."""
-    return 400 + 22 * -(-lines // 2) if wide else 340 + 22 * lines
 
 
 def _by_second(row: Row, seconds: Sequence[int], *, throughput: bool) -> list[str]:

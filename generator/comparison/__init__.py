@@ -21,6 +21,7 @@ from generator.comparison.evidence import (
     all_weighed,
     items_of,
 )
+from generator.comparison.evidence_changes import EvidenceChange, counted, evidence_changes
 from generator.comparison.extras import Column, columns_of
 from generator.comparison.history import ChangePoint, Point, Series, Trend, change_points, trends
 from generator.comparison.metrics import METRICS, Metric, tail_of
@@ -59,6 +60,7 @@ __all__ = [
     "Criterion",
     "Decision",
     "Dimension",
+    "EvidenceChange",
     "Figure",
     "Judged",
     "Known",
@@ -79,7 +81,9 @@ __all__ = [
     "changes",
     "columns_of",
     "compare",
+    "counted",
     "decide",
+    "evidence_changes",
     "items_of",
     "judge",
     "judge_claim",

@@ -26,8 +26,14 @@ class Load:
     cpu_percent: float
     """Of one core, the broker's included."""
     interval: tuple[float, float] | None
+    """Of the server's share, with the broker's mean added."""
     late_ms: float | None
     """The p99 of the answer to an update, or the highest percentile there is."""
+    rounds: int
+    anchor: str
+    """Of the table on the workload's page."""
+    raw: str
+    """Where the file stands that holds the figure, below ``data/``."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,12 @@ def _load(table: Table, slug: str) -> Load | None:
     if not rows:
         return None
 
-    def spent(row: Row) -> float:
-        besides = row.figures.get(broker)
-        return row.figures[cost].summary.mean + (besides.summary.mean if besides else 0.0)
+    def besides(row: Row) -> float:
+        return row.figures[broker].summary.mean if broker in row.figures else 0.0
 
-    row = min(rows, key=spent)
-    interval = row.figures[cost].summary.interval
+    row = min(rows, key=lambda row: row.figures[cost].summary.mean + besides(row))
+    summary, more = row.figures[cost].summary, besides(row)
+    interval = summary.interval
     latency = next(
         (row.figures[key].summary.mean for key in ("latency_p99", "latency_p90", "latency_p50") if key in row.figures),
         None,
@@ -131,9 +137,12 @@ def _load(table: Table, slug: str) -> Load | None:
         variant=row.variant.slug,
         users=int(table.parameters["users"]),
         updates_per_s=float(table.parameters["updates_per_user_per_s"]),
-        cpu_percent=round(spent(row), 3),
-        interval=(round(interval.low, 3), round(interval.high, 3)) if interval else None,
+        cpu_percent=round(summary.mean + more, 3),
+        interval=(round(interval.low + more, 3), round(interval.high + more, 3)) if interval else None,
         late_ms=round(latency, 4) if latency is not None else None,
+        rounds=summary.rounds,
+        anchor=table.slug,
+        raw=row.raw,
     )
 
 

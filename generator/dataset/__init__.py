@@ -20,7 +20,16 @@ from generator.dataset.claims import (
 )
 from generator.dataset.evidence import Evidence
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, load_rates
-from generator.dataset.results import Campaign, Dataset, FrameworkResult, Parameters, Run, load_results, load_single
+from generator.dataset.results import (
+    Campaign,
+    Dataset,
+    FrameworkResult,
+    Parameters,
+    Run,
+    load_collection,
+    load_results,
+    load_single,
+)
 from generator.dataset.sources import Module, Source, load_sources
 
 __all__ = [
@@ -53,6 +62,7 @@ __all__ = [
     "Within",
     "Withstands",
     "load_claims",
+    "load_collection",
     "load_rates",
     "load_results",
     "load_single",

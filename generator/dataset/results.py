@@ -140,6 +140,17 @@ def load_single(folder: Path) -> Run:
     return run
 
 
+def load_collection(folder: Path) -> dict[str, Evidence]:
+    """The evidence in one ``evidence`` folder, by framework. Errors as of `load_single`."""
+    problems: list[Problem] = []
+    found = all_evidence(read_all(sorted(folder.glob("*.yml"))), problems)
+    if problems:
+        raise RecordError(problems)
+    if not found:
+        raise UsageError(f"{folder}: holds no evidence; name a folder results/<campaign>/{EVIDENCE_FOLDER}")
+    return {one.document.framework.slug: one for one in found}
+
+
 def load_results(folder: Path, cache: Path | None = None) -> Dataset:
     """Read every run and all evidence below ``folder``; raises `RecordError` with all problems of all files.
 

@@ -138,11 +138,10 @@ def script_json(document: object) -> Markup:
 
 
 def _figure_json(chart: Chart) -> Markup:
-    """With the colours of the dark scheme beside those it uses."""
+    """With the colours of the dark scheme beside those it uses, and whose each row or line is."""
     text = json.dumps(chart.figure, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     used = {light: dark for light, dark in DARK_OF.items() if light in text}
-    whole = text[:-1] + ',"dark":' + json.dumps(used, separators=(",", ":")) + "}"
-    return Markup(whole.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704 - JSON without < and &
+    return script_json(chart.figure | {"dark": used, "frameworks": chart.frameworks, "row_px": chart.row_px})
 
 
 def spoken_date(timestamp: str) -> str:

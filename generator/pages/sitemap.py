@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
+from packaging.version import InvalidVersion, Version
 
 from generator.charts import (
     Chart,
@@ -118,6 +119,23 @@ class _Framework:
     @property
     def path(self) -> str:
         return f"frameworks/{self.slug}.md"
+
+    @property
+    def measured_version(self) -> str | None:
+        """Of its package, in the first variant."""
+        document = self.document
+        return document.variants[0].packages.get(document.framework.package) if document else None
+
+    @property
+    def newer(self) -> str | None:
+        """The release that the newest evidence knows, where the figures are of an older one."""
+        measured, known = self.measured_version, self.evidence.document.version if self.evidence else None
+        if measured is None or known is None:
+            return None
+        try:
+            return known if Version(known) > Version(measured) else None
+        except InvalidVersion:
+            return None
 
     @property
     def is_reference(self) -> bool:
@@ -295,6 +313,7 @@ class _Maker:
                     aside=self._aside(),
                     runs=comparison.runs,
                     competitors=len(comparison.frameworks),
+                    measured=self._measured(),
                     titles=self._titles(),
                 ),
             ),
@@ -345,7 +364,11 @@ class _Maker:
         path = "frameworks/index.md"
         render = self._renderer(path)
         sections = [
-            Section(None, None, html=render.html("frameworks.html", frameworks=list(self._frameworks.values())))
+            Section(
+                None,
+                None,
+                html=render.html("frameworks.html", frameworks=list(self._frameworks.values()), titles=self._titles()),
+            )
         ]
         if known := [framework for framework in self._frameworks.values() if framework.evidence is not None]:
             sections.append(evidence.readers_section(render, known))
@@ -438,6 +461,8 @@ class _Maker:
             runs=answering,
             cannot=cannot,
             leaders=leaders(self._comparison.of_workload(slug), self._competing),
+            measured=self._measured(),
+            titles=self._titles(),
         )
         sections = [Section(None, None, html=html)]
         for searched in (table for table in self._capacities if table.workload.slug == slug):
@@ -455,7 +480,13 @@ class _Maker:
 
     def _pair_index(self) -> Page:
         path = "compare/index.md"
-        html = self._renderer(path).html("compare.html", verdicts=self._verdicts, titles=self._titles())
+        html = self._renderer(path).html(
+            "compare.html",
+            verdicts=self._verdicts,
+            measured=self._measured(),
+            titles=self._titles(),
+            has_evidence=bool(self._evidence),
+        )
         return Page(path, "Compare two frameworks", "Every pair, side by side.", (Section(None, None, html=html),))
 
     def _pair(self, verdict: PairVerdict) -> Page:
@@ -513,7 +544,17 @@ class _Maker:
         changes = change_points(found)
         runs = {point.run.raw for trend in found for series in trend.series for point in series.points}
         machines = sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)})
-        html = render.html("trends.html", trends=found, changes=changes, runs=len(runs), machines=machines)
+        followed = [series.row.framework for trend in found for series in trend.series]
+        titles = {facts.slug: facts.title for facts in followed if not facts.is_reference}
+        html = render.html(
+            "trends.html",
+            trends=found,
+            changes=changes,
+            runs=len(runs),
+            machines=machines,
+            measured=sorted(titles),
+            titles=titles,
+        )
         sections = [Section(None, None, html=html)]
         for number, trend in enumerate(found):
             words = f"{trend.table.workload.title}: {describe(trend.table.parameters)}, {trend.metric.short.lower()}"
@@ -639,6 +680,10 @@ class _Maker:
     def _aside(self) -> list[str]:
         """The titles of what is measured but does not compete."""
         return [item.title for item in self._frameworks.values() if item.document and not item.competes]
+
+    def _measured(self) -> list[str]:
+        """Those under comparison: whoever has a row, but for the reference."""
+        return [slug for slug, one in self._frameworks.items() if one.document and not one.is_reference]
 
     def _titles(self) -> dict[str, str]:
         return {slug: framework.title for slug, framework in self._frameworks.items()}

@@ -15,6 +15,7 @@ import pytest
 
 from generator.build import Paths, build
 from tests.generator import synthetic
+from tests.generator.visiting import Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,6 +28,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     synthetic.write(folder, flamed=("django-channels",))
+    synthetic.write_evidence(folder)
     return folder
 
 
@@ -78,3 +80,23 @@ def site(results: Path, served: tuple[Path, str]) -> Path:
 def address(site: Path, served: tuple[Path, str]) -> str:
     """Where the built site is served."""
     return served[1]
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    visit = Visit(context, address)
+    yield visit
+    context.close()
+    assert not visit.refused
+    assert not visit.complaints
+
+
+@pytest.fixture
+def phone(browser: Browser, address: str) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
+    visit = Visit(context, address)
+    yield visit
+    context.close()
+    assert not visit.refused
+    assert not visit.complaints

@@ -2,87 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.generator.visiting import Visit
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Route
+    from playwright.sync_api import Browser
 
 PAGES = [
     "index.html",
+    "pick.html",
     "performance.html",
     "ease-of-use.html",
+    "architecture.html",
+    "frameworks/index.html",
     "frameworks/django-channels.html",
     "workloads/dashboard.html",
     "workloads/capacity.html",
+    "compare/index.html",
     "compare/django-channels-vs-flask-socketio.html",
+    "trends.html",
+    "claims.html",
     "runs/index.html",
     "methodology.html",
     "method-log.html",
     "data.html",
 ]
-
-
-class Visit:
-    """One context of a browser, and what went wrong in it."""
-
-    def __init__(self, context: BrowserContext, address: str) -> None:
-        self.address = address
-        self.refused: list[str] = []
-        self.complaints: list[str] = []
-        context.route("**/*", self._answer)
-        self.page: Page = context.new_page()
-        self.page.on("console", lambda message: self._hear(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _answer(self, route: Route) -> None:
-        if route.request.url.startswith((self.address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.refused.append(route.request.url)
-            route.abort()
-
-    def _hear(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"}:
-            self.complaints.append(text)
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.address + path)
-        return self.page
-
-    def draw_all(self) -> int:
-        """Scroll to every chart and wait until it is drawn; how many there are."""
-        plots = self.page.locator(".rt-plot")
-        for index in range(plots.count()):
-            plots.nth(index).scroll_into_view_if_needed()
-        self.page.wait_for_function(
-            "() => document.querySelectorAll('.rt-plot').length"
-            " === document.querySelectorAll('.rt-plot[data-drawn]').length"
-        )
-        return plots.count()
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
-    visit = Visit(context, address)
-    yield visit
-    context.close()
-    assert not visit.refused
-    assert not visit.complaints
-
-
-@pytest.fixture
-def phone(browser: Browser, address: str) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
-    visit = Visit(context, address)
-    yield visit
-    context.close()
-    assert not visit.refused
-    assert not visit.complaints
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -6,10 +6,13 @@ import hashlib
 import re
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 
 from generator.build import BuildError, Paths, build, stage_site
 from generator.serving import ServeError, serve
@@ -191,6 +194,24 @@ def test_pages_stay_light(site: Path) -> None:
     }
     assert max(sizes.values()) <= 250_000, max(sizes, key=lambda page: sizes[page])
     assert sizes["index.html"] <= 150_000
+
+
+def test_zensical_makes_the_same_pages_of_the_same_sources(site: Path) -> None:
+    """It ignores hooks and plugins that it does not know, so all that a page holds must be staged."""
+    config = yaml.safe_load((site.parent / "mkdocs.yml").read_text())
+    config["site_dir"] = "zensical"
+    (site.parent / "zensical.yml").write_text(yaml.safe_dump(config))
+    finished = subprocess.run(
+        [Path(sys.executable).with_name("zensical"), "build", "--strict", "-f", site.parent / "zensical.yml"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    other = site.parent / "zensical"
+    pages, others = (
+        {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")} for folder in (site, other)
+    )
+    assert pages == others
+    assert "Messages answered per second" in (other / "performance.html").read_text()
 
 
 def test_the_site_asks_nobody_for_anything(site: Path) -> None:

@@ -11,6 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.generator import synthetic
+
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from generator.cli import main; main()"]
 
@@ -78,3 +80,17 @@ def test_serve_answers_and_ends_with_its_server(tmp_path: Path, ending: signal.S
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_two_collections_of_evidence_are_compared(tmp_path: Path) -> None:
+    for campaign in ("first", "second"):
+        synthetic.write_evidence(tmp_path / campaign)
+    folders = [next((tmp_path / campaign).rglob("evidence")) for campaign in ("first", "second")]
+    finished = rtsite("compare", *folders)
+    assert finished.returncode == 0, finished.stderr
+    assert " 0 differ; " in finished.stderr
+    empty = tmp_path / "evidence"
+    empty.mkdir()
+    finished = rtsite("compare", folders[0], empty)
+    assert finished.returncode == 2
+    assert "holds no evidence" in finished.stderr

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generator.comparison import counted, evidence_changes
 from generator.comparison.evidence import CRITERIA, LEADING_SHARE, Criterion, Weighed, _points, weigh
 from generator.dataset import ClaimsError, Evidence, load_claims, load_results
 from runners.record import ITEMS, Finding, RecordError
@@ -211,3 +212,21 @@ def test_a_broken_transcript_is_one_sentence(tmp_path: Path, text: str, said: st
 
 def test_no_claims_are_no_error(tmp_path: Path) -> None:
     assert load_claims(tmp_path / "none.yml").articles == []
+
+
+def test_a_second_collection_tells_facts_that_differ_and_timings_that_lie_apart(evidence: dict[str, Evidence]) -> None:
+    changed = dict(evidence)
+    changed["fastapi"] = holding(evidence["fastapi"], "statements", Finding(item="statements", value=9999))
+    changed["websockets"] = holding(
+        evidence["websockets"], "start-s", Finding(item="start-s", value=900, low=800, high=1000, samples=3)
+    )
+    assert counted(evidence_changes(evidence, evidence))["differs"] == 0
+    assert {change.kind for change in evidence_changes(evidence, evidence)} == {"same", "within"}
+    remarkable = [one for one in evidence_changes(evidence, changed) if one.kind in {"differs", "apart"}]
+    assert [(one.framework, one.after.item, one.kind) for one in remarkable] == [
+        ("fastapi", "statements", "differs"),
+        ("websockets", "start-s", "apart"),
+    ]
+    # What only one of them holds cannot be compared.
+    del changed["fastapi"]
+    assert "fastapi" not in {one.framework for one in evidence_changes(changed, evidence)}

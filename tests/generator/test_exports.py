@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from generator import exports
-from generator.comparison import compare
+from generator.comparison import capacities, compare
 from generator.dataset import Dataset, load_results
 from tests.generator import synthetic
 
@@ -56,6 +56,16 @@ def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: di
         for key, figure in row.figures.items()
     }
     assert {key: value for key, value in found.items() if value is not None} == expected
+    searched = {
+        (row["framework"], row["variant"], row["parameters"].split("search=")[1].split()[0]): (row["low"], row["high"])
+        for row in latest["figures"]
+        if row["metric"] == "capacity"
+    }
+    assert searched == {
+        (*row.key, table.parameters["search"]): (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
+        for table in capacities(dataset.headline.runs)
+        for row in table.rows
+    }
     failed = [row for row in latest["figures"] if row["status"] == "failed"]
     assert failed
     assert all(row["value"] is None for row in failed)

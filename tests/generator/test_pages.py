@@ -266,3 +266,13 @@ def test_hostile_strings_come_out_of_our_templates_as_text(hostile: tuple[Page, 
             assert not (attributes.get("href") or "").startswith("javascript"), tag
     framework = next(page for page in hostile if page.path == "frameworks/fastapi.md")
     assert HOSTILE in "".join(read(framework.text()).texts)
+
+
+def test_a_page_says_when_a_newer_release_is_out(tmp_path: Path) -> None:
+    chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"uvicorn", "threading"})
+    synthetic.write(tmp_path, rounds=2, seconds=1, variants=chosen, searches=False)
+    newer = tuple(replace(made, version="9.9.9") if made.framework == "fastapi" else made for made in chosen)
+    synthetic.write_evidence(tmp_path, variants=newer)
+    pages = {page.path: page.text() for page in make_site(load_results(tmp_path), SOURCES, CLAIMS).pages}
+    assert "; 9.9.9 is out." in pages["frameworks/fastapi.md"]
+    assert " is out." not in pages["frameworks/flask-socketio.md"]

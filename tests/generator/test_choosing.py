@@ -1,0 +1,156 @@
+"""What a reader chooses on a page: it takes effect, stands in the address, and comes back with it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.generator.visiting import Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def shown(page: Page) -> list[str]:
+    """The frameworks of the visible rows of the first table of results, each once."""
+    rows = page.locator("table.rt-results").first.locator("tbody tr")
+    slugs = rows.evaluate_all("rows => rows.filter(r => r.offsetParent !== null).map(r => r.dataset.frameworks)")
+    return list(dict.fromkeys(slugs))
+
+
+def labels(page: Page) -> list[str]:
+    """The frameworks that the first chart names beside its bars."""
+    found = page.locator(".rt-plot").first.locator(".yaxislayer-above text, .ytick text").all_text_contents()
+    return list(dict.fromkeys(text.split(" · ")[0].strip() for text in found))
+
+
+def choose(page: Page, *titles: str) -> None:
+    box = page.locator("details.rt-choose")
+    if box.get_attribute("open") is None:
+        box.locator("summary").click()
+    for title in titles:
+        box.get_by_label(title, exact=True).click()
+
+
+def test_chosen_frameworks_stay_in_tables_and_charts_and_the_yardstick_with_them(visit: Visit) -> None:
+    page = visit.open("workloads/echo.html")
+    visit.draw_all()
+    before = page.locator(".rt-plot").first.evaluate("plot => plot.layout.xaxis.range")
+    choose(page, "FastAPI")
+    assert "frameworks=fastapi" in page.url
+    assert set(shown(page)) == {"fastapi", "reference"}
+    page.wait_for_function("document.querySelector('.rt-plot').layout.yaxis.tickvals.length === 2")
+    assert all("FastAPI" in label or "eference" in label for label in labels(page))
+    assert page.locator(".rt-plot").first.evaluate("plot => plot.layout.xaxis.range") == before
+    choose(page, "Django Channels")
+    assert set(shown(page)) == {"django-channels", "fastapi", "reference"}
+    page.get_by_role("link", name="Django Channels and FastAPI side by side").click()
+    page.wait_for_url("**/compare/django-channels-vs-fastapi.html")
+    page.go_back()
+    page.wait_for_selector("table.rt-results")
+    page.wait_for_function("document.querySelectorAll('tr[data-frameworks][hidden]').length > 0")
+    assert set(shown(page)) == {"django-channels", "fastapi", "reference"}
+    choose(page)
+    page.get_by_role("button", name="Show all").click()
+    assert "frameworks" not in page.url
+    assert {"flask-socketio", "websockets"} <= set(shown(page))
+
+
+def test_an_address_brings_the_choice_back(visit: Visit) -> None:
+    page = visit.open("performance.html?frameworks=flask-socketio.nobody")
+    visit.draw_all()
+    assert set(shown(page)) == {"flask-socketio", "reference"}
+    assert page.locator(".rt-chosen").inner_text() == "Flask-SocketIO"
+    assert all("Flask-SocketIO" in label or "eference" in label for label in labels(page))
+
+
+def test_a_pair_is_shown_if_both_are_chosen(visit: Visit) -> None:
+    page = visit.open("compare/index.html?frameworks=fastapi")
+    rows = page.locator("tr[data-frameworks]:not([hidden])")
+    assert rows.count() == 3
+    choose(page, "Flask-SocketIO")
+    assert rows.count() == 1
+    assert rows.get_attribute("data-frameworks") == "fastapi flask-socketio"
+
+
+def test_a_chart_of_nobody_says_so(visit: Visit) -> None:
+    page = visit.open("workloads/echo.html")
+    visit.draw_all()
+    page.evaluate("document.dispatchEvent(new CustomEvent('rt-chosen', {detail: () => true}))")
+    plot = page.locator(".rt-plot").first
+    page.wait_for_function("document.querySelector('.rt-plot').textContent.startsWith('None of the chosen')")
+    page.evaluate("document.dispatchEvent(new CustomEvent('rt-chosen', {detail: () => false}))")
+    page.wait_for_function("document.querySelector('.rt-plot .main-svg') !== null")
+    assert "None of" not in plot.inner_text()
+
+
+def test_an_order_stands_in_the_address(visit: Visit) -> None:
+    page = visit.open("workloads/echo.html")
+    table = page.locator("table.rt-results").first
+    table.locator("th button", has_text="Memory").click()
+    order = table.locator("tbody tr").evaluate_all("rows => rows.map(r => r.textContent)")
+    assert "sort=" in page.url
+    page.reload()
+    table.locator("th[aria-sort=ascending]").wait_for()
+    assert table.locator("tbody tr").evaluate_all("rows => rows.map(r => r.textContent)") == order
+
+
+def test_a_chart_is_saved_as_table_and_as_picture(visit: Visit, tmp_path: Path) -> None:
+    page = visit.open("workloads/echo.html")
+    visit.draw_all()
+    chart = page.locator(".rt-chart").first
+    starts = {"CSV": b'"Variant"', "PNG": b"\x89PNG", "SVG": b"<svg"}
+    for name, start in starts.items():
+        with page.expect_download() as waiting:
+            chart.get_by_role("button", name=name).click()
+        waiting.value.save_as(tmp_path / name)
+        assert waiting.value.suggested_filename.endswith(f".{name.lower()}")
+        assert (tmp_path / name).read_bytes().startswith(start)
+    with (tmp_path / "CSV").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    cells = chart.locator("details table th, details table td").all_text_contents()
+    assert [cell for row in rows for cell in row] == [cell.strip() for cell in cells]
+    title = chart.locator("figcaption strong").inner_text().rstrip(".")
+    assert title in (tmp_path / "SVG").read_text(encoding="utf-8")
+
+
+def test_the_picker_answers_from_its_address(visit: Visit) -> None:
+    page = visit.open("pick.html?stack=asgi&users=1000")
+    assert page.locator("select[name=users]").input_value() == "1000"
+    fitting = page.locator(".rt-picked li strong")
+    assert set(fitting.all_text_contents()) == {"FastAPI", "Django Channels"}
+    page.locator("select[name=stack]").select_option("")
+    assert "stack" not in page.url
+    assert "users=1000" in page.url
+    assert fitting.count() > 2
+    # How sure it is, and the three places behind it: figure, raw file and code.
+    assert "rounds" in page.locator(".rt-picked li").first.inner_text()
+    for name, target in (("figure", "workloads/dashboard.html#"), ("raw file", "data/"), ("code", "#code")):
+        link = page.locator(".rt-picked li").first.get_by_role("link", name=name, exact=True)
+        assert target in (link.get_attribute("href") or "")
+        assert page.request.get(link.evaluate("link => link.href")).ok
+    page.locator(".rt-picked li a").first.click()
+    page.wait_for_url("**/frameworks/*.html")
+
+
+def test_weights_move_the_points_and_stand_in_the_address(visit: Visit) -> None:
+    page = visit.open("ease-of-use.html")
+
+    def points() -> list[str]:
+        return page.locator("table.rt-weighed .rt-mean").all_text_contents()
+
+    before = points()
+    sliders = page.locator(".rt-weights input")
+    sliders.first.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    after = points()
+    assert after != before
+    assert after == sorted(after, key=float, reverse=True)
+    assert "weights=5-1" in page.url
+    page.reload()
+    page.wait_for_function("document.querySelector('.rt-weights input').value === '5'")
+    assert points() == after
+    page.get_by_role("button", name="All the same").click()
+    assert sorted(points()) == sorted(before)

@@ -1,0 +1,47 @@
+"""A visit of the built site by a real browser, with everything but localhost refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page, Route
+
+
+class Visit:
+    """One context of a browser, and what went wrong in it."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.address = address
+        self.refused: list[str] = []
+        self.complaints: list[str] = []
+        context.route("**/*", self._answer)
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda message: self._hear(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _answer(self, route: Route) -> None:
+        if route.request.url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.refused.append(route.request.url)
+            route.abort()
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.complaints.append(text)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.address + path)
+        return self.page
+
+    def draw_all(self) -> int:
+        """Scroll to every chart and wait until it is drawn; how many there are."""
+        plots = self.page.locator(".rt-plot")
+        for index in range(plots.count()):
+            plots.nth(index).scroll_into_view_if_needed()
+        self.page.wait_for_function(
+            "() => document.querySelectorAll('.rt-plot').length"
+            " === document.querySelectorAll('.rt-plot[data-drawn]').length"
+        )
+        return plots.count()
