@@ -10,7 +10,7 @@ A module to be run with ``-m``: as a file it would find ``benchmarks/generator.p
 The twins are FastAPI's app four times: a and b alike, plus-2 and plus-3 with about 2 and 3 % more CPU time per echo.
 Every comparison draws as many rounds as a profile has from all that were recorded with its times, without
 replacement, and decides between a and another twin by the functions that decide on the site: the paired ratio of each
-figure, Holm's correction over the figures, the level and the smallest relevant ratio of `generator.statistics`. It is
+figure, the correction for being several, the level and the smallest relevant ratio of `generator.statistics`. It is
 right if it calls b ``same``, and plus-2 and plus-3 dearer: worse in some figure, better in none.
 
 Comparisons drawn from the same rounds are not independent: thousands of them say no more than the rounds they share.

@@ -17,13 +17,15 @@ from generator.comparison import CapacityRow, CapacityTable, Comparison, Row, Ta
 from generator.comparison.tables import Figure
 from generator.dataset import Dataset, Evidence, Run
 from generator.pages import run_path
+from generator.statistics import Place
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 
 SCHEMA_VERSION = 1
 _ATOM = "http://www.w3.org/2005/Atom"
 _COLUMNS = (
     "campaign", "run", "started", "cpu_model", "logical_cpus", "framework", "variant", "version", "workload",
-    "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference", "groups",
+    "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference",
+    "place_first", "place_last",
 )  # fmt: skip
 
 
@@ -32,7 +34,7 @@ def files(dataset: Dataset, site_url: str) -> dict[str, str]:
     campaign = dataset.headline
     comparison = compare(campaign.runs) if campaign else None
     rows = _figures(campaign.runs, comparison) if campaign and comparison else []
-    history = [row for run in reversed(dataset.runs) for row in _figures([run], compare([run], grouped=False))]
+    history = [row for run in reversed(dataset.runs) for row in _figures([run], compare([run], placed=False))]
     offered = {
         "data/latest.json": _json(
             {"figures": rows, "runs": [_run_facts(run) for run in campaign.runs] if campaign else []}
@@ -80,7 +82,7 @@ def _capacity(table: CapacityTable, row: CapacityRow) -> dict[str, object]:
         "high": high,
         "rounds": row.valid_rounds,
         "to_reference": None,
-        "groups": " ".join(map(str, row.groups)),
+        **_standing(row.place),
     }
 
 
@@ -127,8 +129,12 @@ def _told(figure: Figure) -> dict[str, object]:
         "high": interval.high if interval else None,
         "rounds": figure.summary.rounds,
         "to_reference": relative.value if relative else None,
-        "groups": " ".join(map(str, figure.groups)),
+        **_standing(figure.place),
     }
+
+
+def _standing(place: Place | None) -> dict[str, object]:
+    return {"place_first": place.first if place else None, "place_last": place.last if place else None}
 
 
 def _run_facts(run: Run) -> dict[str, object]:

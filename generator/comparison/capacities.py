@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from generator.comparison.tables import Row, RowKey, fullest, rows_of
+from generator.comparison.tables import Row, fullest, rows_of
 from generator.comparison.verdicts import Outcome
 from generator.dataset import Parameters, Run
-from generator.statistics import Interval, overlap_groups
+from generator.statistics import Interval, Place, bracket_places
 from runners.record import Capacity, CapacityProbe, WorkloadFacts
 
 
@@ -47,8 +47,8 @@ class CapacityRow(Row):
     """
 
     bracket: Bracket | None = None
-    groups: tuple[int, ...] = ()
-    """Of brackets that overlap, from 0 for the highest."""
+    place: Place | None = None
+    """Among the brackets of the table, the reference's left out."""
     p99_at_low_ms: float | None = None
     """The worst of the tries that passed at the low end."""
     server_cpu_at_low_percent: float | None = None
@@ -86,7 +86,7 @@ class CapacityTable:
         return tuple(row for row in self.rows if row.status == "valid")
 
     def only(self, frameworks: Iterable[str]) -> CapacityTable:
-        """The same table with the rows of some frameworks, its groups made anew over these."""
+        """The same table with the rows of some frameworks, its places made anew among these."""
         kept = set(frameworks)
         return _table(
             self.run, self.workload, self.parameters, [row for row in self.rows if row.framework.slug in kept]
@@ -172,20 +172,15 @@ def _broken(probe: CapacityProbe, capacity: Capacity) -> str:
 
 
 def _table(run: Run, workload: WorkloadFacts, parameters: Parameters, rows: list[CapacityRow]) -> CapacityTable:
-    """Order the rows and group the brackets that overlap, the reference left out."""
+    """Order the rows and place those with a bracket, the reference left out."""
     ordered = sorted(rows, key=_place)
     brackets = {
         row.key: row.bracket.interval
         for row in ordered
         if row.bracket is not None and row.bracket.says_something and not row.framework.is_reference
     }
-    groups: dict[RowKey, list[int]] = {key: [] for key in brackets}
-    for index, members in enumerate(overlap_groups(brackets) if len(rows) > 1 else ()):
-        for key in members:
-            groups[key].append(index)
-    return CapacityTable(
-        run, workload, parameters, tuple(replace(row, groups=tuple(groups.get(row.key, ()))) for row in ordered)
-    )
+    found = bracket_places(brackets) if len(rows) > 1 else {}
+    return CapacityTable(run, workload, parameters, tuple(replace(row, place=found.get(row.key)) for row in ordered))
 
 
 def _place(row: CapacityRow) -> tuple[object, ...]:

@@ -83,7 +83,7 @@ def trends(runs: Iterable[Run]) -> tuple[Trend, ...]:
             campaigns.setdefault((run.machine_class, run.document.campaign), []).append(run)
     tables: dict[tuple[MachineClass, str, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
-        for table in compare(members, grouped=False).tables:
+        for table in compare(members, placed=False).tables:
             if is_headline(table):
                 tables.setdefault((machine, table.slug, table.workload.version), []).append(table)
     newest: dict[tuple[MachineClass, str], list[Table]] = {}

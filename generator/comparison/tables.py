@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.metrics import METRICS, Metric, tail_of
 from generator.dataset import FrameworkResult, Parameters, Run
-from generator.statistics import Ratio, Summary, paired_ratio, summarise, tie_groups
+from generator.statistics import Place, Ratio, Summary, paired_ratio, places, summarise
 from runners.record import (
     Cell,
     Distribution,
@@ -52,8 +52,8 @@ class Figure:
     rounds: Mapping[int, float]
     summary: Summary
     to_reference: Ratio | None
-    groups: tuple[int, ...]
-    """Tie groups it stands in, from 0 for the best; empty where the metric has none."""
+    place: Place | None
+    """Among the variants of the table, the reference left out; ``None`` where the metric does not decide."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Table:
         return tuple(row for row in self.rows if row.status == "valid")
 
     def only(self, frameworks: Iterable[str]) -> Table:
-        """The same table with the rows of some frameworks, its tie groups made anew over these."""
+        """The same table with the rows of some frameworks, its places made anew among these."""
         kept = set(frameworks)
         rows = [row for row in self.rows if row.framework.slug in kept]
         narrowed = _table(self.run, self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
@@ -199,23 +199,23 @@ def is_headline(table: Table) -> bool:
     return asked is not None and all(table.parameters.get(name) == value for name, value in asked.items())
 
 
-def compare(runs: Sequence[Run], *, grouped: bool = True) -> Comparison:
+def compare(runs: Sequence[Run], *, placed: bool = True) -> Comparison:
     """Put every cell into its table; ``runs`` are of one campaign, newest first.
 
     Rows of different runs never share a table, since only rounds of one run are pairs: a question is answered by the
     run that put it to the most variants, or by all that put it to these, see `pooled`. Cells whose load was searched
-    for have tables of their own, see `capacities`. Not ``grouped``: without tie groups, which take most of the time.
+    for have tables of their own, see `capacities`. Not ``placed``: without places, which take most of the time.
     """
-    return Comparison(tuple(runs), tuple(pooled(runs, grouped=grouped)))
+    return Comparison(tuple(runs), tuple(pooled(runs, placed=placed)))
 
 
-def pooled(runs: Sequence[Run], *, grouped: bool = True) -> list[Table]:
+def pooled(runs: Sequence[Run], *, placed: bool = True) -> list[Table]:
     """The tables of `fullest`, each with those of all runs that put the question to the very same variants.
 
     These runs are blocks: machines, or days, of their own. A block's figure is the geometric mean of its rounds, and
     blocks are the repeats, since rounds of one block share its machine; ratios stay within a block.
     """
-    tables = {id(run): list(_tables_of(run, grouped=grouped and len(runs) == 1)) for run in runs}
+    tables = {id(run): list(_tables_of(run, placed=placed and len(runs) == 1)) for run in runs}
     found = []
     for table in fullest(runs, lambda run: tables[id(run)]):
         keys = {row.key for row in table.rows}
@@ -227,20 +227,20 @@ def pooled(runs: Sequence[Run], *, grouped: bool = True) -> list[Table]:
             if other.workload.version == table.workload.version and {row.key for row in other.rows} == keys
         ]
         if len(blocks) > 1:
-            found.append(_pool(blocks, grouped=grouped))
+            found.append(_pool(blocks, placed=placed))
         else:
-            found.append(_grouped(table) if grouped and len(runs) > 1 else table)
+            found.append(_with_places(table) if placed and len(runs) > 1 else table)
     return found
 
 
-def _grouped(table: Table) -> Table:
+def _with_places(table: Table) -> Table:
     return _table(table.run, table.workload, table.parameters, table.latency_kind, list(table.rows))
 
 
-def _pool(blocks: Sequence[Table], *, grouped: bool) -> Table:
+def _pool(blocks: Sequence[Table], *, placed: bool) -> Table:
     newest = blocks[0]
     rows = [_pooled_row([_row_of(block, row.key) for block in blocks]) for row in newest.rows]
-    table = _table(newest.run, newest.workload, newest.parameters, newest.latency_kind, rows, grouped=grouped)
+    table = _table(newest.run, newest.workload, newest.parameters, newest.latency_kind, rows, placed=placed)
     return replace(table, blocks=tuple(block.run for block in blocks))
 
 
@@ -261,7 +261,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
                 values[number] = summary.mean
         summary = summarise(list(values.values()))
         if summary is not None:
-            figures[key] = Figure(values, summary, None, ())
+            figures[key] = Figure(values, summary, None, None)
     reasons: Counter[str] = Counter()
     for row in rows:
         reasons.update(dict(row.reasons))
@@ -324,7 +324,7 @@ def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]])
     return sorted(chosen.values(), key=lambda table: order.index(table.workload.slug))
 
 
-def _tables_of(run: Run, *, grouped: bool) -> Iterator[Table]:
+def _tables_of(run: Run, *, placed: bool) -> Iterator[Table]:
     planned = {workload.slug: workload for workload in run.document.workloads}
     rows: dict[tuple[str, tuple[tuple[str, object], ...], str], list[Row]] = {}
     for row in rows_of(run):
@@ -334,7 +334,7 @@ def _tables_of(run: Run, *, grouped: bool) -> Iterator[Table]:
             rows.setdefault(place, []).append(row)
     for members in rows.values():
         cell = members[0].cell
-        yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members, grouped=grouped)
+        yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members, placed=placed)
 
 
 def rows_of(run: Run) -> Iterator[Row]:
@@ -357,7 +357,7 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
         values = _values(metric, valid or measured)
         summary = summarise(list(values.values()))
         if summary is not None:
-            figures[metric.key] = Figure(values, summary, None, ())
+            figures[metric.key] = Figure(values, summary, None, None)
     return Row(
         framework=item.document.framework,
         variant=variant,
@@ -394,20 +394,19 @@ def _table(
     rows: list[Row],
     yardsticks: tuple[Row, ...] | None = None,
     *,
-    grouped: bool = True,
+    placed: bool = True,
 ) -> Table:
-    """Order the rows and add what needs the others: ratios to the reference and tie groups.
+    """Order the rows and add what needs the others: ratios to the reference and places.
 
-    ``yardsticks``: where to look for the reference, when it is not among ``rows``. Not ``grouped``: without tie groups.
+    ``yardsticks``: where to look for the reference, when it is not among ``rows``. Not ``placed``: without places.
     """
     present = {key for row in rows for key in row.figures}
     metrics = tuple(metric for metric in METRICS.values() if metric.key in present)
     deciding = _deciding(latency_kind, rows)
     reference = next((row for row in yardsticks or rows if row.framework.is_reference and row.status == "valid"), None)
-    groups = {metric.key: _groups(metric, rows) for metric in deciding if grouped and len(rows) > 1}
+    standing = {metric.key: _standing(metric, rows) for metric in deciding if placed and len(rows) > 1}
     completed = [
-        _with_relations(row, reference, {key: of_row.get(row.key, ()) for key, of_row in groups.items()})
-        for row in rows
+        _with_relations(row, reference, {key: of_row.get(row.key) for key, of_row in standing.items()}) for row in rows
     ]
     completed.sort(key=lambda row: _place(row, deciding))
     return Table(run, workload, parameters, latency_kind, metrics, deciding, tuple(completed))
@@ -434,16 +433,16 @@ def _deciding(latency_kind: str, rows: list[Row]) -> tuple[Metric, ...]:
     return tuple(metric for metric in chosen if metric is not None and metric.key in shared)
 
 
-def _groups(metric: Metric, rows: list[Row]) -> dict[RowKey, tuple[int, ...]]:
-    contenders = [
-        row for row in rows if row.status == "valid" and not row.framework.is_reference and metric.key in row.figures
-    ]
-    contenders.sort(key=lambda row: row.figures[metric.key].summary.mean, reverse=metric.better == "higher")
-    groups = tie_groups({row.key: row.figures[metric.key].rounds for row in contenders})
-    return {row.key: tuple(index for index, group in enumerate(groups) if row.key in group) for row in contenders}
+def _standing(metric: Metric, rows: list[Row]) -> dict[RowKey, Place]:
+    contenders = {
+        row.key: row.figures[metric.key].rounds
+        for row in rows
+        if row.status == "valid" and not row.framework.is_reference and metric.key in row.figures
+    }
+    return places(contenders, highest_first=metric.better == "higher")
 
 
-def _with_relations(row: Row, reference: Row | None, groups: Mapping[str, tuple[int, ...]]) -> Row:
+def _with_relations(row: Row, reference: Row | None, standing: Mapping[str, Place | None]) -> Row:
     figures = {}
     for key, figure in row.figures.items():
         yardstick = reference.figures.get(key) if reference is not None else None
@@ -452,7 +451,7 @@ def _with_relations(row: Row, reference: Row | None, groups: Mapping[str, tuple[
             figure.rounds,
             figure.summary,
             paired_ratio(figure.rounds, yardstick.rounds) if comparable and yardstick else None,
-            groups.get(key, ()),
+            standing.get(key),
         )
     return Row(
         row.framework, row.variant, row.cell, row.status, row.rounds, row.valid_rounds, row.reasons, figures, row.raw

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from generator.comparison.metrics import Metric
-from generator.comparison.tables import Row, Table
+from generator.comparison.tables import Figure, Row, Table
 from generator.statistics import Ratio, differing, paired_ratio
 
 Outcome = Literal["better", "worse", "same", "unknown"]
@@ -80,7 +80,7 @@ class PairVerdict:
 
 @dataclass(frozen=True)
 class Leader:
-    """Who is best in one deciding figure: the best row and those tied with it."""
+    """Who is best in one deciding figure: the best row and those tied with it, since nobody surely beats them."""
 
     table: Table
     metric: Metric
@@ -88,7 +88,7 @@ class Leader:
 
 
 def pair_verdict(tables: Iterable[Table], first: str, second: str) -> PairVerdict:
-    """Compare two frameworks on every deciding figure of these tables, Holm-corrected over these figures."""
+    """Compare two frameworks on every deciding figure of these tables, corrected for being several."""
     matches = [
         (table, metric, _best(table, metric, first), _best(table, metric, second))
         for table in tables
@@ -133,12 +133,12 @@ def overall(outcomes: Iterable[Outcome]) -> PairOutcome:
 
 
 def leaders(tables: Iterable[Table], competing: Collection[str]) -> tuple[Leader, ...]:
-    """Per deciding figure the best variant of the competing frameworks, and every variant tied with it."""
+    """Per deciding figure the best variant of the competing frameworks, and all others that nobody surely beats."""
     found = []
     for whole in tables:
         table = whole.only(competing)
         for metric in table.deciding:
-            rows = [row for row in table.valid_rows if 0 in row.figures[metric.key].groups]
+            rows = [row for row in table.valid_rows if _leads(row.figures[metric.key])]
             rows = rows or _only_contender(table)
             rows.sort(key=lambda row: row.figures[metric.key].summary.mean, reverse=metric.better == "higher")
             if rows:
@@ -156,6 +156,10 @@ def undominated(verdicts: Iterable[PairVerdict]) -> tuple[str, ...]:
         if verdict.winner is not None:
             beaten.add(verdict.second if verdict.winner == verdict.first else verdict.first)
     return tuple(sorted(judged - beaten))
+
+
+def _leads(figure: Figure) -> bool:
+    return figure.place is not None and figure.place.first == 1
 
 
 def _best(table: Table, metric: Metric, framework: str) -> Row | None:

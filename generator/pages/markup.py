@@ -22,7 +22,7 @@ from generator.charts import Chart, identity
 from generator.charts.identity import DARK_OF
 from generator.charts.wording import between, bracket, describe, plain, significant, times
 from generator.comparison import Bracket
-from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval
+from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, Place
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -105,7 +105,7 @@ def make_environment() -> Environment:
         "times": times,
         "describe": describe,
         "date": spoken_date,
-        "letters": _letters,
+        "place": _place,
         "plain": plain,
         "figure_json": _figure_json,
         "listed": _listed,
@@ -159,17 +159,8 @@ _MONTHS = (
 )
 
 
-def _letters(groups: tuple[int, ...]) -> str:
-    """Tie groups as letters: a is the best; after z come aa, ab."""
-    return " ".join(_letter(group) for group in groups)
-
-
-def _letter(group: int) -> str:
-    text = ""
-    while group >= 0:
-        text = chr(ord("a") + group % 26) + text
-        group = group // 26 - 1
-    return text
+def _place(place: Place) -> str:
+    return str(place.first) if place.first == place.last else f"{place.first}–{place.last}"
 
 
 def _percent(interval: Interval) -> str:

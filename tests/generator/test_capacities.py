@@ -14,7 +14,7 @@ from generator.charts.wording import bracket, describe
 from generator.comparison import Bracket, CapacityTable, capacities, compare, decide
 from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
-from generator.statistics import Interval, overlap_groups
+from generator.statistics import Interval, Place, bracket_places
 from runners.record import problems_in
 from tests.generator import synthetic
 from tests.runners import documents
@@ -81,11 +81,14 @@ def test_each_row_says_what_its_search_found(tables: tuple[CapacityTable, ...]) 
     assert not gevent.bracket.conclusive
 
 
-def test_overlapping_brackets_share_a_group(tables: tuple[CapacityTable, ...]) -> None:
-    groups = {row.variant.slug: row.groups for row in tables[0].rows}
-    assert groups["uvicorn-memory"] == groups["uvicorn-redis"]
-    assert set(groups["uvicorn"]).isdisjoint(groups["uvicorn-memory"])
-    assert groups["picows"] == groups["threading"] == ()
+def test_overlapping_brackets_have_the_same_place(tables: tuple[CapacityTable, ...]) -> None:
+    found = {row.variant.slug: row.place for row in tables[0].rows}
+    memory, uvicorn = found["uvicorn-memory"], found["uvicorn"]
+    assert memory is not None
+    assert uvicorn is not None
+    assert memory == found["uvicorn-redis"]
+    assert uvicorn.last < memory.first
+    assert found["picows"] is found["threading"] is None
 
 
 def test_one_may_be_called_higher_only_where_brackets_do_not_overlap(tables: tuple[CapacityTable, ...]) -> None:
@@ -97,10 +100,11 @@ def test_one_may_be_called_higher_only_where_brackets_do_not_overlap(tables: tup
     assert decide(rate, "reference", "fastapi").outcome == "better", "at least so much is enough here"
 
 
-def test_narrowing_makes_groups_anew(tables: tuple[CapacityTable, ...]) -> None:
+def test_narrowing_places_anew(tables: tuple[CapacityTable, ...]) -> None:
     own = tables[0].only({"flask-socketio"})
     assert {row.framework.slug for row in own.rows} == {"flask-socketio"}
-    assert own.rows[0].groups == (0,)
+    assert own.rows[0].place is not None
+    assert own.rows[0].place.first == 1
 
 
 @given(first=brackets, second=brackets)
@@ -112,16 +116,16 @@ def test_being_above_is_one_way_and_never_for_overlapping_brackets(first: Bracke
 
 
 @given(found=st.dictionaries(st.integers(0, 20), brackets, max_size=8))
-def test_two_share_a_group_if_and_only_if_their_brackets_overlap(found: dict[int, Bracket]) -> None:
-    groups = overlap_groups({key: one.interval for key, one in found.items()})
-    for first, one in found.items():
-        for second, other in found.items():
-            together = any({first, second} <= set(group) for group in groups)
-            assert together == (not one.is_above(other) and not other.is_above(one))
+def test_a_place_counts_the_brackets_above_and_below(found: dict[int, Bracket]) -> None:
+    for key, place in bracket_places({key: one.interval for key, one in found.items()}).items():
+        above = sum(one.is_above(found[key]) for one in found.values())
+        below = sum(found[key].is_above(one) for one in found.values())
+        assert place == Place(above + 1, len(found) - below)
 
 
 def test_brackets_that_touch_do_not_overlap() -> None:
-    assert overlap_groups({"a": Interval(105, 110), "b": Interval(100, 105)}) == (("a",), ("b",))
+    touching = bracket_places({"a": Interval(105, 110), "b": Interval(100, 105)})
+    assert touching == {"a": Place(1, 1), "b": Place(2, 2)}
 
 
 def test_several_rounds_make_one_bracket() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from generator.comparison import Comparison, capacities, compare, leaders, pair_verdict, tail_of, undominated
 from generator.dataset import load_results
+from generator.statistics import Place
 from tests.generator import synthetic
 
 
@@ -31,7 +32,7 @@ def test_invalid_and_failed_rows_stand_last_with_their_reasons(comparison: Compa
     _, fixed, dashboard = comparison.tables
     assert (fixed.rows[-1].key, fixed.rows[-1].status) == (("flask-socketio", "eventlet"), "invalid")
     assert fixed.rows[-1].reasons == (("send lag p99 1.40 ms is above 1 ms", 5),)
-    assert fixed.rows[-1].figures["latency_p99"].groups == ()
+    assert fixed.rows[-1].figures["latency_p99"].place is None
     assert fixed.rows[-1].figures["latency_p99"].to_reference is None
     assert (dashboard.rows[-1].key, dashboard.rows[-1].status) == (("flask-socketio", "threading"), "failed")
     assert dashboard.rows[-1].figures == {}
@@ -51,10 +52,13 @@ def test_ratios_are_to_the_reference(comparison: Comparison) -> None:
     assert ratio.value == pytest.approx(66_800 / 171_000, rel=0.03)
 
 
-def test_variants_that_cannot_be_told_apart_share_a_group(comparison: Comparison) -> None:
-    groups = {row.variant.slug: row.figures["messages_per_s"].groups for row in comparison.tables[0].rows}
-    assert groups["uvicorn-memory"] == groups["uvicorn-redis"]
-    assert set(groups["gevent"]).isdisjoint(groups["uvicorn-memory"])
+def test_variants_that_cannot_be_told_apart_share_a_place(comparison: Comparison) -> None:
+    found = {row.variant.slug: row.figures["messages_per_s"].place for row in comparison.tables[0].rows}
+    memory, gevent = found["uvicorn-memory"], found["gevent"]
+    assert memory is not None
+    assert gevent is not None
+    assert memory == found["uvicorn-redis"]
+    assert memory.last < gevent.first
 
 
 def test_what_does_not_compete_leads_nowhere(comparison: Comparison) -> None:
@@ -62,10 +66,10 @@ def test_what_does_not_compete_leads_nowhere(comparison: Comparison) -> None:
     assert {row.framework.slug for leader in found for row in leader.rows} <= {"fastapi", "django-channels"}
 
 
-def test_narrowing_keeps_ratios_and_makes_groups_anew(comparison: Comparison) -> None:
+def test_narrowing_keeps_ratios_and_places_anew(comparison: Comparison) -> None:
     narrowed = comparison.tables[0].only({"flask-socketio"})
     assert {row.framework.slug for row in narrowed.rows} == {"flask-socketio"}
-    assert narrowed.rows[0].figures["messages_per_s"].groups == (0,)
+    assert narrowed.rows[0].figures["messages_per_s"].place == Place(1, 1)
     assert narrowed.rows[0].figures["messages_per_s"].to_reference is not None
 
 
