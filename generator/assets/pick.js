@@ -72,9 +72,27 @@
   function verdict(left, count) {
     if (!left.length) return "None of them fits all of that.";
     if (left.length === 1) return `1 of ${count} fits.`;
+    if (!left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
     const equals = tied(left);
     const words = equals > 1 ? `${equals === left.length ? "They" : `The first ${equals}`} cannot be told apart in cost` : "The first costs least";
     return `${left.length} of ${count} fit. ${words}.`;
+  }
+
+  /* Who is left out, by what speaks against them. */
+  function leftOut(out) {
+    const byReason = new Map();
+    for (const { one, against } of out) {
+      const why = against.join(", ");
+      byReason.set(why, [...(byReason.get(why) ?? []), one]);
+    }
+    return [...byReason].map(([why, ones]) => {
+      const line = document.createElement("p");
+      line.className = "rt-note";
+      line.append(`Left out, ${why}: `);
+      ones.forEach((one, index) => line.append(index ? ", " : "", link(one)));
+      line.append(".");
+      return line;
+    });
   }
 
   function show(form, target, known) {
@@ -101,14 +119,7 @@
       list.append(item);
     }
     target.append(head, list);
-    if (out.length) {
-      const rest = document.createElement("p");
-      rest.className = "rt-note";
-      rest.append("Left out: ");
-      out.forEach(({ one, against }, index) => rest.append(index ? "; " : "", link(one), ` (${against.join(", ")})`));
-      rest.append(".");
-      target.append(rest);
-    }
+    if (out.length) target.append(...leftOut(out));
   }
 
   function prepare(form) {

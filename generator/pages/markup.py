@@ -171,7 +171,7 @@ def _percent(interval: Interval) -> str:
 def _share(share: float) -> str:
     """A share as whole per cents; a small one is not nothing."""
     percent = 100 * share
-    return "less than 1 %" if 0 < percent < 1 else f"{percent:.0f} %"
+    return "less than 1\u00a0%" if 0 < percent < 1 else f"{percent:.0f}\u00a0%"
 
 
 def _exact(number: float) -> str:

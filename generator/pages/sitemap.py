@@ -317,7 +317,6 @@ class _Maker:
                     titles=self._titles(),
                 ),
             ),
-            rule,
         ]
         for table in comparison.headline:
             sections += _table_sections(render, table, charts=_deciding_charts(table))
@@ -333,7 +332,7 @@ class _Maker:
                 html=render.html("pairs.html", verdicts=self._verdicts, titles=self._titles()),
             )
         )
-        sections += self._said(render, dimension)
+        sections += [rule, *self._said(render, dimension)]
         return Page(path, dimension.title, dimension.question, tuple(sections))
 
     def _said(self, render: Renderer, dimension: Dimension) -> list[Section]:
@@ -385,6 +384,12 @@ class _Maker:
                     "framework.html",
                     framework=framework,
                     runs=self._runs_of(framework),
+                    record=self._record(framework.slug),
+                    standings=[
+                        (dimension, weighed, weighed.frameworks.index(framework.slug) + 1)
+                        for dimension in DIMENSIONS
+                        if (weighed := self._weighed.get(dimension.slug)) and framework.slug in weighed.points
+                    ],
                 ),
             )
         ]
@@ -661,6 +666,17 @@ class _Maker:
         """The titles of those that lose to no other framework."""
         verdicts = [verdict for pair, verdict in self._verdicts.items() if set(pair) <= set(self._competing)]
         return tuple(self._frameworks[slug].title for slug in undominated(verdicts))
+
+    def _record(self, slug: str) -> tuple[list[str], list[str], int]:
+        """Whom a competitor beats in performance, who beats it (by title), and how many pairs there are."""
+        verdicts = [one for pair, one in self._verdicts.items() if slug in pair and set(pair) <= set(self._competing)]
+        beaten: list[str] = []
+        better: list[str] = []
+        for verdict in verdicts:
+            other = verdict.second if verdict.first == slug else verdict.first
+            if verdict.winner is not None:
+                (beaten if verdict.winner == slug else better).append(self._frameworks[other].title)
+        return beaten, better, len(verdicts)
 
     def _answer(self, dimension: Dimension) -> list[str]:
         """The titles of the dimension's winners."""

@@ -83,10 +83,9 @@ class Station:
         self._cpu_at_start_s = self._total_cpu_s()
 
     def see_idle(self, seconds: float) -> None:
-        """It was idle for this long; what it used is its habit."""
-        self.host.idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
-        self._idle_cpu_percent = self.host.idle_cpu_percent
-        self.host.rest()
+        """It was idle for this long; what it used is its habit. From now on it stands still between its slices."""
+        self._idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
+        self._rest()
 
     def open_window(self) -> None:
         self._watches = self.host.watches()
@@ -119,11 +118,15 @@ class Station:
                 raise load.LoadError(f"no message of a slice of {seconds:.3g} s was answered")
         for watch in self._watches.values():
             watch.end()
-        self.host.rest()
+        self._rest()
         self._loaded_s += seconds
         self._unwatched_s += seconds
         if self._unwatched_s >= LOOK_EVERY_S:
             self.look()
+
+    def _rest(self) -> None:
+        if self.cell.case.still and not self._alone:
+            self.host.rest()
 
     def look(self) -> None:
         """Read the memory."""
