@@ -19,7 +19,7 @@ _MB = 1e6
 _CPUCLOCK_SCHED = 2
 
 CATCH_UP_S = 0.5
-"""After a standstill, the longest that is waited for what fell due meanwhile; a hundred pings take a hundredth of it."""
+"""After a standstill, the longest wait for what fell due meanwhile; a hundred pings take a hundredth of it."""
 
 CATCHING_UP = 0.3
 """Of a core: whoever uses more than that with nothing asked of it is still catching up."""
