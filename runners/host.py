@@ -45,8 +45,9 @@ class Host:
         self._installed: environment.Environment | None = None
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
         self._has_failed = False
-        self._standstill: resources.Standstill | None = None
         self._resting = False
+        self.idle_cpu_percent = 0.0
+        """Of one core, used by the server and its broker while nobody asked anything; as far as anybody looked."""
         self._passed: set[str] = set()
         """The checks that the server has passed since it was started."""
 
@@ -110,7 +111,6 @@ class Host:
         """A new server in the place of the old one, at the same address; back when it listens."""
         port = self.server.port
         self._passed.clear()
-        self._standstill = None
         with self.stage("start"):
             self.server.stop()
         self._start_server(port)
@@ -128,20 +128,16 @@ class Host:
         return watches
 
     def rest(self) -> None:
-        """Until `wake` server and broker stand still, so that they take no CPU from others."""
-        if self._resting or not self.is_well:
-            return
-        if self._standstill is None:
-            children = [self.server.child, *([self.broker.child] if self.broker else [])]
-            self._standstill = resources.standstill_of(child.pid for child in children)
-        self._resting = True
-        self._standstill.begin()
+        """Until `wake` the server stands still if it would take CPU from others though it has nothing to do."""
+        if self.idle_cpu_percent > resources.RESTLESS_PERCENT and not self._resting and not self.has_ended:
+            self._resting = True
+            resources.halt(self.server.child.pid)
 
     def wake(self) -> None:
-        """They go on, if they stood still."""
-        if self._resting and self._standstill is not None:
+        """It goes on, if it stood still."""
+        if self._resting:
             self._resting = False
-            self._standstill.end()
+            resources.go_on(self.server.child.pid)
 
     def stop(self) -> None:
         """End all that was started; nothing is left of it."""

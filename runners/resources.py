@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import psutil
 
@@ -18,17 +17,9 @@ _LOOK_UP_EVERY_NS = 1_000_000_000
 _MB = 1e6
 _CPUCLOCK_SCHED = 2
 
-CATCH_UP_S = 0.5
-"""After a standstill, the longest wait for what fell due meanwhile; a hundred pings take a hundredth of it."""
-
-CATCHING_UP = 0.3
-"""Of a core: whoever uses more than that with nothing asked of it is still catching up."""
-
-_LOOK_EVERY_S = 0.005
-
-HEAD_START_S = 0.05
-"""After a standstill a supervisor goes on this much later than its workers, so that it finds signs of life from them:
-one that is older than half a minute makes it kill them."""
+RESTLESS_PERCENT = 3.0
+"""Of a core. A server that waits in the kernel for something to do uses a few tenths, two percent while it pings its
+clients; one that looks around every millisecond uses several."""
 
 
 @dataclass(frozen=True)
@@ -109,51 +100,20 @@ def read_others() -> dict[int, int]:
     return clocks
 
 
-@dataclass(frozen=True)
-class Standstill:
-    """Process trees that can be made to stand still, as a server while others are loaded."""
-
-    trees: tuple[tuple[psutil.Process, ...], ...]
-    """Each from its root downwards."""
-
-    def begin(self) -> None:
-        for tree in self.trees:
-            for process in tree:
-                _send(process, signal.SIGSTOP)
-
-    def end(self) -> None:
-        """They go on, and have caught up: timers and pings that fell due meanwhile are in no later measurement.
-
-        The last tree goes on first, and in each those below before the root; see `HEAD_START_S`.
-        """
-        for root, *below in reversed(self.trees):
-            for process in reversed(below):
-                _send(process, signal.SIGCONT)
-            if below:
-                time.sleep(HEAD_START_S)
-            _send(root, signal.SIGCONT)
-        until_s = time.monotonic() + CATCH_UP_S
-        used_ns, before_ns = self._used_ns(), 0
-        while time.monotonic() < until_s and used_ns - before_ns > CATCHING_UP * _LOOK_EVERY_S * 1e9:
-            time.sleep(_LOOK_EVERY_S)
-            used_ns, before_ns = self._used_ns(), used_ns
-
-    def _used_ns(self) -> int:
-        total = 0
-        for process in chain.from_iterable(self.trees):
-            with contextlib.suppress(OSError, AttributeError, OverflowError):
-                total += time.clock_gettime_ns(_clock_number(process.pid))
-        return total
+def halt(pid: int) -> None:
+    """A process tree stands still until `go_on`."""
+    _signal(pid, signal.SIGSTOP)
 
 
-def standstill_of(pids: Iterable[int]) -> Standstill:
-    """Of the trees of these processes, as they are now; those that are gone are left out."""
-    return Standstill(tuple(tree for pid in pids if (tree := tuple(_tree(pid)))))
+def go_on(pid: int) -> None:
+    """A process tree goes on where it stood still."""
+    _signal(pid, signal.SIGCONT)
 
 
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.send_signal(number)
+def _signal(pid: int, number: signal.Signals) -> None:
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
 
 
 def _tree(pid: int) -> list[psutil.Process]:

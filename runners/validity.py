@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runners.load import MAX_BUSY_PERCENT, MAX_LAG_MS
 from runners.record import Measurement
+from runners.resources import RESTLESS_PERCENT
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,6 @@ def _server_idle(measurement: Measurement) -> float | None:
         return None
     return max(0.0, 100 - _used_percent(measurement))
 
-
-RESTLESS_PERCENT = 3.0
-"""Of a core. A server that waits in the kernel for something to do uses a few tenths, two percent while it pings its
-clients; one that looks around every millisecond uses several."""
 
 MAX_UNUSED_PERCENT = 10.0
 """Of the server's core, in the closed loop."""

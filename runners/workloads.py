@@ -47,8 +47,6 @@ class Case:
     search: Search | None = field(default=None, metadata=_LATER)
     slice_s: float = field(default=0.0, metadata=_LATER)
     """Above 0: measured together with the other cells of this case, each loaded for this long in turn. 0: alone."""
-    still: bool = field(default=False, metadata=_LATER)
-    """Measured together: whether the others stand still meanwhile. (At first only those did that were restless.)"""
     payload_kind: Literal["text", "binary"] = field(default="text", metadata=_LATER)
     transport: Literal["websocket", "polling", "sse"] = field(default="websocket", metadata=_LATER)
     """Of a variant that has it."""
@@ -240,7 +238,6 @@ ECHO = Workload(
             {"mode": "closed", "connections": 100, "payload_bytes": 64, "server_cores": 1},
             connections=100,
             slice_s=CLOSED_SLICE_S,
-            still=True,
         ),
         Case(
             "echo",
@@ -249,7 +246,6 @@ ECHO = Workload(
             connections=100,
             rate_per_s=1000.0,
             slice_s=OPEN_SLICE_S,
-            still=True,
         ),
     ),
 )
@@ -298,7 +294,6 @@ def _room(members: int, mode: Mode) -> Case:
         under_way=UNDER_WAY if mode == "closed" else 1,
         # A thousand clients of every server at once are more files than most machines allow.
         slice_s=0.0 if members > 100 else CLOSED_SLICE_S if mode == "closed" else OPEN_SLICE_S,
-        still=members <= 100,
         name=f"{mode}-{members}",
     )
 
@@ -343,7 +338,6 @@ PAYLOAD = Workload(
             payload_bytes=size,
             payload_kind=kind,
             slice_s=CLOSED_SLICE_S,
-            still=True,
             name=f"{kind}-{size}",
         )
         for kind, size in PAYLOADS
@@ -373,7 +367,6 @@ POLLING = Workload(
             connections=100,
             transport="polling",
             slice_s=CLOSED_SLICE_S,
-            still=True,
         ),
         Case(
             "polling",
@@ -383,7 +376,6 @@ POLLING = Workload(
             transport="polling",
             rate_per_s=200.0,
             slice_s=OPEN_SLICE_S,
-            still=True,
         ),
         Case(
             "polling",

@@ -83,9 +83,10 @@ class Station:
         self._cpu_at_start_s = self._total_cpu_s()
 
     def see_idle(self, seconds: float) -> None:
-        """It was idle for this long; what it used is its habit. From now on it stands still between its slices."""
-        self._idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
-        self._rest()
+        """It was idle for this long; what it used is its habit."""
+        self.host.idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
+        self._idle_cpu_percent = self.host.idle_cpu_percent
+        self.host.rest()
 
     def open_window(self) -> None:
         self._watches = self.host.watches()
@@ -118,15 +119,11 @@ class Station:
                 raise load.LoadError(f"no message of a slice of {seconds:.3g} s was answered")
         for watch in self._watches.values():
             watch.end()
-        self._rest()
+        self.host.rest()
         self._loaded_s += seconds
         self._unwatched_s += seconds
         if self._unwatched_s >= LOOK_EVERY_S:
             self.look()
-
-    def _rest(self) -> None:
-        if self.cell.case.still and not self._alone:
-            self.host.rest()
 
     def look(self) -> None:
         """Read the memory."""

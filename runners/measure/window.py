@@ -19,7 +19,9 @@ IDLE_S = 1.0
 
 
 def measure(cells: Sequence[Cell], conditions: Sequence[Conditions], hosts: Hosts) -> list[Outcome]:
-    """Load each cell for its window, several in turns: then each stands still while it waits for its turn."""
+    """Load each cell for its window, several in turns. Of several, one that is restless when idle stands still while
+    it waits for its turn.
+    """
     alone = len(cells) == 1
     surroundings = Surroundings()
     with ExitStack() as stack:

@@ -107,7 +107,7 @@ def test_memory_is_told_without_what_is_shared_and_the_neighbours_are_told(toget
     assert found.generator.clock_jump_ms is not None
 
 
-def test_servers_stand_still_while_others_are_loaded(
+def test_a_restless_server_stands_still_while_others_are_loaded(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)

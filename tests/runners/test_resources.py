@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,48 +146,3 @@ def test_a_worker_that_ended_is_counted_from_the_window_on() -> None:
     assert cpu_seconds(reading({1: 10.0}, {1: 0.0}), reading({1: 10.0}, {1: 2.5})) == 2.5
     # Worker 4 is new and lives.
     assert cpu_seconds(reading({1: 10.0}, {1: 0.0}), reading({1: 10.0, 4: 1.5}, {1: 0.0, 4: 0.0})) == 1.5
-
-
-LIVING_S = 0.3
-"""How old a worker's sign of life may be before its supervisor ends both."""
-SUPERVISED = f"""
-import pathlib, subprocess, sys, tempfile, time
-sign = pathlib.Path(tempfile.mkdtemp()) / "sign"
-sign.write_text("")
-worker = "import os, sys, time\\nwhile True: os.utime(sys.argv[1]); time.sleep(0.005)"
-child = subprocess.Popen([sys.executable, "-c", worker, str(sign)])
-began = time.time()
-print("done", flush=True)
-while time.time() - sign.stat().st_mtime < {LIVING_S}: time.sleep(0.005)
-child.kill()
-sys.exit(3)
-"""
-
-
-def test_a_tree_that_stood_still_uses_nothing_and_goes_on_without_its_supervisor_noticing() -> None:
-    with told(SUPERVISED) as process:
-        tell(process)
-        still = resources.standstill_of([process.pid])
-        ((root, worker),) = still.trees
-        still.begin()
-        for one in (root, worker):
-            while one.status() != psutil.STATUS_STOPPED:
-                pass
-        before, _ = resources.read_cpu([root, worker])
-        time.sleep(2 * LIVING_S)
-        assert resources.read_cpu([root, worker])[0] == before
-        still.end()
-        time.sleep(LIVING_S)
-        assert process.poll() is None
-        worker.kill()
-        assert process.wait(timeout=20) == 3
-
-
-def test_who_has_ended_stands_still_anyway() -> None:
-    with told(SLEEP) as process:
-        still = resources.standstill_of([process.pid])
-        process.kill()
-        process.wait()
-        still.begin()
-        still.end()
-        assert resources.standstill_of([process.pid]).trees == ()
