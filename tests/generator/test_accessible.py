@@ -21,9 +21,10 @@ DEPENDS_ON_PALETTE = {"runOnly": ["color-contrast", "link-in-text-block"]}
 def test_axe_finds_nothing_in_either_palette(visit: Visit, path: str) -> None:
     page = visit.open(path)
     count = visit.draw_all()
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    # Thousands of coloured words are as good as those that are open anyway.
+    page.evaluate("document.querySelectorAll('details:not(:has(.rt-code))').forEach(one => one.open = true)")
     assert violations(page) == []
-    page.emulate_media(color_scheme="dark")
+    page.locator('label[for="__palette_1"]').click()
     page.wait_for_selector("body[data-md-color-scheme=slate]")
     if count:
         page.wait_for_selector(".rt-plot[data-drawn=dark]")
@@ -32,7 +33,8 @@ def test_axe_finds_nothing_in_either_palette(visit: Visit, path: str) -> None:
 
 def violations(page: Page, options: dict[str, list[str]] | None = None) -> list[tuple[str, list[str]]]:
     """The rules that the page breaks, and where."""
-    found = Axe().run(page, options=options).response["violations"]
+    # What is drawn is for the eye alone: its figures stand in a table beside it.
+    found = Axe().run(page, context={"exclude": [".main-svg"]}, options=options).response["violations"]
     return [(one["id"], [node["html"][:160] for node in one["nodes"][:3]]) for one in found]
 
 
