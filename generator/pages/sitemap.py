@@ -386,7 +386,7 @@ class _Maker:
                     runs=self._runs_of(framework),
                     record=self._record(framework.slug),
                     standings=[
-                        (dimension, weighed, weighed.frameworks.index(framework.slug) + 1)
+                        (dimension, weighed.means[framework.slug], weighed.first_shares[framework.slug])
                         for dimension in DIMENSIONS
                         if (weighed := self._weighed.get(dimension.slug)) and framework.slug in weighed.points
                     ],
