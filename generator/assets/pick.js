@@ -62,8 +62,8 @@
     return places;
   }
 
-  /* How many of the cheapest cannot be told apart by their intervals. */
-  function tied(left) {
+  /* How many of the cheapest have intervals that reach into that of the first. That alone makes no tie. */
+  function overlapping(left) {
     const best = left[0]?.estimate;
     if (!best || best.high === null) return 0;
     return left.filter(({ estimate }) => estimate && estimate.low !== null && estimate.low <= best.high).length;
@@ -73,8 +73,8 @@
     if (!left.length) return "None of them fits all of that.";
     if (left.length === 1) return `1 of ${count} fits.`;
     if (!left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
-    const equals = tied(left);
-    const words = equals > 1 ? `${equals === left.length ? "They" : `The first ${equals}`} cannot be told apart in cost` : "The first costs least";
+    const equals = overlapping(left);
+    const words = equals > 1 ? `The intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; the page of a pair compares it round by round` : "The first costs least";
     return `${left.length} of ${count} fit. ${words}.`;
   }
 
