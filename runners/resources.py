@@ -100,6 +100,14 @@ def read_others() -> dict[int, int]:
     return clocks
 
 
+def name_of(pid: int) -> str | None:
+    """What the system calls a process, at most 15 characters of it; ``None`` once it has ended."""
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return None
+
+
 def halt(pid: int) -> None:
     """A process tree stands still until `go_on`."""
     _signal(pid, signal.SIGSTOP)

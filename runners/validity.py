@@ -22,6 +22,8 @@ class Threshold:
     exempts_reference: bool = False
     blames_server: bool = False
     """What it tells is the server's doing, while the generator and the machine may have been good enough."""
+    culprit: Callable[[Measurement], str | None] = lambda _: None
+    """Who did it, where that is known."""
 
     def broken_by(self, measurement: Measurement) -> str | None:
         """The reason as one sentence, or ``None``."""
@@ -30,7 +32,8 @@ class Threshold:
             return None
         unit = f" {self.unit}" if self.unit else ""
         told = f"{found:.3g}" if found < 1000 else f"{found:,.0f}"
-        return f"{self.name} {told}{unit}, limit {self.limit:g}{unit}"
+        by = f", most of it by {culprit}" if (culprit := self.culprit(measurement)) else ""
+        return f"{self.name} {told}{unit}, limit {self.limit:g}{unit}{by}"
 
 
 def _shortfall(measurement: Measurement) -> float | None:
@@ -117,6 +120,7 @@ THRESHOLDS = (
         "The machine was not quiet: what other processes used was taken from the server or the generator. A quiet"
         " machine shows about one percent.",
         lambda m: m.generator.foreign_cpu_percent if m.generator else None,
+        culprit=lambda m: m.generator.foreign_process if m.generator else None,
     ),
     Threshold(
         "messages not offered",

@@ -19,6 +19,8 @@ class Surroundings:
         """Share of all CPU time that the hypervisor gave to others."""
         self.foreign_percent: float | None = None
         """CPU that neither the measured nor the measuring processes used, in percent of one CPU."""
+        self.foreign_process: str | None = None
+        """Which of those used most."""
         self.clock_jump_ms = 0.0
 
     def begin(self) -> None:
@@ -30,8 +32,9 @@ class Surroundings:
         clocks = machine.read_clocks()
         self.seconds = clocks.steady_s - self._clocks.steady_s
         self.clock_jump_ms = round(1e3 * clocks.jump_since(self._clocks), 3)
-        spent_ns = sum(max(0, used - self._others.get(pid, 0)) for pid, used in resources.read_others().items())
-        self.foreign_percent = round(100 * spent_ns / 1e9 / self.seconds, 2)
+        spent_ns = {pid: max(0, used - self._others.get(pid, 0)) for pid, used in resources.read_others().items()}
+        self.foreign_percent = round(100 * sum(spent_ns.values()) / 1e9 / self.seconds, 2)
+        self.foreign_process = resources.name_of(max(spent_ns, key=spent_ns.__getitem__)) if spent_ns else None
         stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))
         self.steal_percent = round(100 * stolen / total, 3) if total else None
 
@@ -41,5 +44,6 @@ class Surroundings:
             **figures,
             steal_percent=self.steal_percent,
             foreign_cpu_percent=self.foreign_percent,
+            foreign_process=self.foreign_process,
             clock_jump_ms=self.clock_jump_ms,
         )

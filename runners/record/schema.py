@@ -209,6 +209,8 @@ class GeneratorHealth(Document):
     """Of all CPU time of the machine, what the hypervisor gave to others."""
     foreign_cpu_percent: Amount | None = None
     """Of one core: used by processes that neither measured nor were measured."""
+    foreign_process: Text | None = None
+    """Which of them used most; threads of the kernel are processes too."""
     neighbours_cpu_percent: Amount | None = None
     """Of one core: used by the servers measured together with this one, while they waited for their turn."""
     clock_jump_ms: Amount | None = None

@@ -15,7 +15,7 @@ def usage(cpu_percent: float) -> Usage:
     return Usage(cpu_s=1.0, cpu_percent=cpu_percent)
 
 
-def with_health(**changes: float) -> Measurement:
+def with_health(**changes: float | str) -> Measurement:
     health = GeneratorHealth(shards=1, cpu_percent=10.0, working_percent=10.0).model_copy(update=changes)
     return measurement().model_copy(update={"generator": health, "offered_per_s": None, "server": usage(100.0)})
 
@@ -81,6 +81,11 @@ def test_each_threshold(name: str, good: Measurement, bad: Measurement) -> None:
     assert reason == reason.strip()
     assert "  " not in reason
     assert " ," not in reason
+
+
+def test_whoever_used_the_machine_besides_is_named() -> None:
+    (reason,) = reasons_against(with_health(foreign_cpu_percent=7.0, foreign_process="backup"))
+    assert reason == "CPU used by other processes 7 % of a core, limit 5 % of a core, most of it by backup"
 
 
 def test_every_threshold_is_tested_and_says_why() -> None:

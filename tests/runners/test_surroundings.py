@@ -1,0 +1,52 @@
+"""Who else uses the machine in a window: a process that nobody here started, and that ends by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from runners.measure.surroundings import Surroundings
+
+BUSY_S = 20
+BUSY = f"import time\nend = time.monotonic() + {BUSY_S}\nwhile time.monotonic() < end: pass"
+ORPHAN = f"""
+import subprocess, sys
+nowhere = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+print(subprocess.Popen([sys.executable, "-c", {BUSY!r}], start_new_session=True, **nowhere).pid)
+"""
+"""Its parent ends at once, so that it descends from nobody here."""
+
+
+@contextmanager
+def stranger() -> Iterator[int]:
+    """A busy process of somebody else."""
+    pid = int(subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, check=True, text=True).stdout)
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_whoever_uses_the_machine_besides_is_named() -> None:
+    with stranger() as pid:
+        name = psutil.Process(pid).name()
+        surroundings = Surroundings()
+        surroundings.begin()
+        used_s = sum(psutil.Process(pid).cpu_times()[:2])
+        while sum(psutil.Process(pid).cpu_times()[:2]) < used_s + 0.3:
+            time.sleep(0.02)
+        surroundings.end()
+    assert surroundings.foreign_percent is not None
+    assert surroundings.foreign_percent > 100 * 0.2 / surroundings.seconds
+    assert surroundings.foreign_process == name
+    health = surroundings.health(shards=1, cpu_percent=1.0)
+    assert (health.foreign_process, health.foreign_cpu_percent) == (name, surroundings.foreign_percent)
