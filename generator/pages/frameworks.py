@@ -1,0 +1,102 @@
+"""The frameworks: all of them at a glance, and a page for each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from generator.charts import percentile_chart
+from generator.comparison import DIMENSIONS, Comparison, Table
+from generator.pages import evidence, flame
+from generator.pages.framework import Framework
+from generator.pages.markup import Page, Renderer, Section, front_matter_free
+from generator.pages.tables import capacity_section, present, table_section
+from generator.pages.view import View
+from runners.record import FrameworkDocument
+
+
+def framework_index(view: View) -> Page:
+    """All of them, and the table that articles print."""
+    path = "frameworks/index.md"
+    render = view.renderer(path)
+    frameworks = list(view.frameworks.values())
+    html = render.html("frameworks.html", frameworks=frameworks, titles=view.titles)
+    sections = [Section(None, None, html=html)]
+    if known := [framework for framework in frameworks if framework.evidence is not None]:
+        sections.append(evidence.readers_section(render, known))
+    words = "Every framework here and how it was served."
+    return Page(path, "Frameworks", words, tuple(sections), hide=("toc",))
+
+
+def framework_pages(view: View) -> list[Page]:
+    return [_page(view, framework) for framework in view.frameworks.values()]
+
+
+def _page(view: View, framework: Framework) -> Page:
+    render = view.renderer(framework.path)
+    sections = [Section(None, None, html=_standing(view, render, framework))]
+    if framework.source and framework.source.notes:
+        sections.append(Section("What it is", "about", markdown=front_matter_free(framework.source.notes)))
+    if framework.document and view.comparison:
+        sections += _figures(view, view.comparison, render, framework, framework.document)
+    if framework.evidence is not None:
+        sections.append(evidence.framework_section(render, framework.evidence))
+    sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
+    words = f"{framework.title}: variants, figures and code."
+    return Page(framework.path, framework.title, words, tuple(sections))
+
+
+def _standing(view: View, render: Renderer, framework: Framework) -> str:
+    """How it stands in each dimension."""
+    return render.html(
+        "framework.html",
+        framework=framework,
+        runs=view.runs_of(framework),
+        record=view.record(framework.slug),
+        standings=[
+            (dimension, weighed.means[framework.slug], weighed.first_shares[framework.slug])
+            for dimension in DIMENSIONS
+            if (weighed := view.weighed.get(dimension.slug)) and framework.slug in weighed.points
+        ],
+    )
+
+
+def _figures(
+    view: View, comparison: Comparison, render: Renderer, framework: Framework, document: FrameworkDocument
+) -> list[Section]:
+    """All that was measured of it."""
+    sections = [Section("Variants", "variants", html=render.html("variants.html", document=document))]
+    for table in comparison.tables:
+        own = table.only({framework.slug})
+        if own.rows:
+            more = present(percentile_chart(own))
+            sections.append(table_section(render, _with_reference(own, table), more=more))
+    for searched in view.capacities:
+        if searched.only({framework.slug}).rows:
+            sections.append(capacity_section(render, searched.only({framework.slug, *view.references})))
+    sections += _flames(render, framework)
+    if cannot := document.framework.cannot:
+        titles = {workload.slug: workload.title for workload in comparison.workloads}
+        html = render.html("cannot.html", cannot=cannot, titles=titles)
+        sections.append(Section("What it cannot be asked", "cannot", html=html))
+    if pairs := {pair: verdict for pair, verdict in view.verdicts.items() if framework.slug in pair}:
+        html = render.html("pairs.html", verdicts=pairs, titles=view.titles)
+        sections.append(Section("Against the others", "pairs", html=html))
+    return sections
+
+
+def _with_reference(own: Table, whole: Table) -> Table:
+    """A framework's rows under the reference's, as the yardstick."""
+    if any(row.framework.is_reference for row in own.rows):
+        return own
+    reference = [row for row in whole.rows if row.framework.is_reference]
+    return replace(own, rows=(*reference, *own.rows))
+
+
+def _flames(render: Renderer, framework: Framework) -> list[Section]:
+    """Where the variants spend their time, by the newest run that says so."""
+    result = next((result for result in framework.results if result.flames and result.flames.flames), None)
+    if result is None or result.flames is None:
+        return []
+    drawn = [(one, flame.draw(one), flame.shares(one)) for one in result.flames.flames]
+    html = render.html("flame.html", flames=drawn, raw=result.flames_raw)
+    return [Section("Where the time goes", "time", html=html)]

@@ -1,0 +1,43 @@
+"""The answer, for the reader with thirty seconds."""
+
+from __future__ import annotations
+
+from generator.comparison import CRITERIA, DIMENSIONS, leaders
+from generator.pages.markup import Page, Section
+from generator.pages.tables import best_rows_chart
+from generator.pages.view import View
+
+
+def home(view: View) -> Page:
+    """Who leads in each dimension, how sure that is, and where to go on."""
+    path = "index.md"
+    comparison = view.comparison
+    tables = comparison.headline if comparison else ()
+    deciding = next((table for table in tables if table.deciding), None)
+    html = view.renderer(path).html(
+        "home.html",
+        dimensions=[(dimension, view.winners(dimension)) for dimension in DIMENSIONS],
+        leading=view.leading,
+        has_evidence=bool(view.evidence),
+        unmeasured=[one.title.lower() for one in DIMENSIONS if one.slug in CRITERIA and one.slug not in view.weighed],
+        shares={
+            slug: weighed.first_shares[weighed.leading[0]] for slug, weighed in view.weighed.items() if weighed.leading
+        },
+        runs=comparison.runs if comparison else (),
+        rounds=max((table.run.document.rounds for table in comparison.tables), default=0) if comparison else 0,
+        leaders=leaders(tables, view.competing),
+        chart=best_rows_chart(deciding) if deciding else None,
+        workloads=comparison.workloads if comparison else (),
+        frameworks=[framework for framework in view.frameworks.values() if not framework.is_reference],
+        verdicts=view.verdicts,
+        titles=view.titles,
+        aside=view.aside,
+    )
+    return Page(
+        path,
+        "Python real-time frameworks, measured",
+        "Which Python framework for a real-time application: measured, with intervals and raw data.",
+        (Section(None, None, html=html),),
+        hide=("navigation", "toc"),
+        has_own_title=True,
+    )

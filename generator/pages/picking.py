@@ -1,0 +1,25 @@
+"""A few questions, and which frameworks are left."""
+
+from __future__ import annotations
+
+from generator.comparison import STACKS, candidates
+from generator.pages.markup import Page, Section, script_json
+from generator.pages.view import View
+
+_USUAL_USERS = 100
+"""Where nothing was measured that a number of users could come from."""
+
+
+def pick_page(view: View) -> Page:
+    """The questions, with all that a script needs to answer them."""
+    path = "pick.md"
+    found = candidates(view.comparison, view.capacities, view.evidence, view.titles, view.competing)
+    html = view.renderer(path).html(
+        "pick.html",
+        candidates=found,
+        data=script_json([one.to_json() for one in found]),
+        stacks=STACKS,
+        users=next((one.load.users for one in found if one.load), _USUAL_USERS),
+    )
+    words = "A few questions, and which frameworks are left, with measured reasons."
+    return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))

@@ -1,0 +1,36 @@
+"""What changed from campaign to campaign."""
+
+from __future__ import annotations
+
+from generator.charts import trend_chart
+from generator.charts.wording import describe
+from generator.comparison import change_points, trends
+from generator.pages.markup import Page, Section
+from generator.pages.view import View
+
+
+def trend_page(view: View) -> Page:
+    """The deciding figures over time, per machine class, and where they changed."""
+    path = "trends.md"
+    render = view.renderer(path)
+    found = trends(view.dataset.runs)
+    changes = change_points(found)
+    runs = {point.run.raw for trend in found for series in trend.series for point in series.points}
+    followed = [series.row.framework for trend in found for series in trend.series]
+    titles = {facts.slug: facts.title for facts in followed if not facts.is_reference}
+    html = render.html(
+        "trends.html",
+        trends=found,
+        changes=changes,
+        runs=len(runs),
+        machines=sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)}),
+        measured=sorted(titles),
+        titles=titles,
+    )
+    sections = [Section(None, None, html=html)]
+    for number, trend in enumerate(found):
+        words = f"{trend.table.workload.title}: {describe(trend.table.parameters)}, {trend.metric.short.lower()}"
+        html = render.html("trend.html", chart=trend_chart(trend, changes))
+        sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
+    words = "The deciding figures over time, and what changed with them."
+    return Page(path, "Trends", words, tuple(sections), hide=("navigation",))

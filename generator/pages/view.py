@@ -1,0 +1,143 @@
+"""What the site shows: the headline's results compared, the evidence weighed, and what several pages ask of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import combinations
+
+from jinja2 import Environment
+
+from generator.comparison import (
+    CRITERIA,
+    CapacityTable,
+    Comparison,
+    Dimension,
+    PairVerdict,
+    Table,
+    Weighed,
+    all_weighed,
+    capacities,
+    compare,
+    pair_verdict,
+    undominated,
+)
+from generator.dataset import Claims, Dataset, Evidence, Run, Source
+from generator.pages.framework import Framework, all_known
+from generator.pages.markup import Renderer, make_environment
+
+
+class View:
+    """Computed once; every page is made from it and from nothing else."""
+
+    def __init__(self, dataset: Dataset, sources: Mapping[str, Source], claims: Claims) -> None:
+        self.dataset = dataset
+        self.claims = claims
+        runs = dataset.headline.runs if dataset.headline else ()
+        self.comparison: Comparison | None = compare(runs) if runs else None
+        """``None`` where nothing was measured yet."""
+        self.capacities: tuple[CapacityTable, ...] = capacities(runs)
+        self.frameworks: dict[str, Framework] = all_known(runs, sources, dataset.newest_evidence)
+        self.competing = [framework.slug for framework in self.frameworks.values() if framework.competes]
+        """Those that can be the answer."""
+        self.evidence: dict[str, Evidence] = {
+            slug: one.evidence for slug, one in self.frameworks.items() if one.evidence is not None
+        }
+        self.weighed: dict[str, Weighed] = all_weighed(
+            {slug: one for slug, one in self.evidence.items() if slug in self.competing}
+        )
+        """By the slug of each dimension that rests on evidence."""
+        self._environment: Environment = make_environment()
+
+    def renderer(self, path: str) -> Renderer:
+        """For the page at this path."""
+        return Renderer(self._environment, path)
+
+    # Who is there
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Of all frameworks, by slug."""
+        return {slug: framework.title for slug, framework in self.frameworks.items()}
+
+    @cached_property
+    def measured(self) -> list[str]:
+        """Those under comparison: whoever has a row, but for the reference."""
+        return [slug for slug, one in self.frameworks.items() if one.document and not one.is_reference]
+
+    @cached_property
+    def references(self) -> list[str]:
+        return [slug for slug, one in self.frameworks.items() if one.is_reference]
+
+    @cached_property
+    def aside(self) -> list[str]:
+        """The titles of what is measured but does not compete."""
+        return [one.title for one in self.frameworks.values() if one.document and not one.competes]
+
+    def runs_of(self, framework: Framework) -> tuple[Run, ...]:
+        """The runs that measured it, of those that the pages show."""
+        runs = self.comparison.runs if self.comparison else ()
+        return tuple(run for run in runs if any(result in run.frameworks for result in framework.results))
+
+    # What was asked
+
+    @cached_property
+    def tables_of(self) -> dict[str, list[Table | CapacityTable]]:
+        """The tables of each workload, searched ones too."""
+        if self.comparison is None:
+            return {}
+        every: list[Table | CapacityTable] = [*self.comparison.tables, *self.capacities]
+        return {
+            workload.slug: [table for table in every if table.workload.slug == workload.slug]
+            for workload in self.comparison.workloads
+        }
+
+    @cached_property
+    def further(self) -> set[str]:
+        """The workloads with tables that the verdict does not rest on, searched ones too."""
+        tables = self.comparison.further if self.comparison else ()
+        return {table.workload.slug for table in tables} | {table.workload.slug for table in self.capacities}
+
+    # How they stand
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str], PairVerdict]:
+        """On performance, of every pair that was measured."""
+        if self.comparison is None:
+            return {}
+        slugs = [facts.slug for facts in self.comparison.frameworks]
+        return {pair: pair_verdict(self.comparison.headline, *pair) for pair in combinations(slugs, 2)}
+
+    @cached_property
+    def leading(self) -> tuple[str, ...]:
+        """The titles of those that lose to no other framework in performance."""
+        verdicts = [verdict for pair, verdict in self.verdicts.items() if set(pair) <= set(self.competing)]
+        return tuple(self.frameworks[slug].title for slug in undominated(verdicts))
+
+    def winners(self, dimension: Dimension) -> list[str]:
+        """Their titles."""
+        if dimension.slug not in CRITERIA:
+            return list(self.leading)
+        weighed = self.weighed.get(dimension.slug)
+        return [self.frameworks[slug].title for slug in weighed.leading] if weighed else []
+
+    def record(self, slug: str) -> tuple[list[str], list[str], int]:
+        """Whom a competitor beats in performance, who beats it (by title), and how many pairs there are."""
+        verdicts = [one for pair, one in self.verdicts.items() if slug in pair and set(pair) <= set(self.competing)]
+        beaten: list[str] = []
+        better: list[str] = []
+        for verdict in verdicts:
+            other = verdict.second if verdict.first == slug else verdict.first
+            if verdict.winner is not None:
+                (beaten if verdict.winner == slug else better).append(self.frameworks[other].title)
+        return beaten, better, len(verdicts)
+
+
+def pair_path(first: str, second: str) -> str:
+    """Of the page of two frameworks, by slug in order."""
+    return f"compare/{first}-vs-{second}.md"
+
+
+def run_path(run: Run) -> str:
+    """Campaign and id name a run's page; neither can hold a slash."""
+    return f"runs/{run.document.campaign}--{run.document.id}.md"
