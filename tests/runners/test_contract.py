@@ -22,8 +22,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from runners import contract
-from runners.contract import CHECKS, READINESS, Check, check_contract
+from runners.contract import CHECKS, READINESS, Check, check_contract, questions
 from tests.runners.web import serving_web
 
 CROWD = 6
@@ -266,7 +265,7 @@ def verdicts() -> Verdicts:
         return dict(zip(kinds, await asyncio.gather(*(ask(kind()) for kind in kinds)), strict=True))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contract, "CROWD", CROWD)
+        patch.setattr(questions, "CROWD", CROWD)
         return asyncio.run(ask_all())
 
 

@@ -1,0 +1,118 @@
+"""How a question waits for its answer, and how it says what came instead."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+Payload = str | bytes
+Json = dict[str, Any]
+T = TypeVar("T")
+
+QUIET_S = 0.2
+"""How long an inbox must stay empty to count as empty: a local broadcast takes a few milliseconds."""
+REACTION_S = 0.5
+"""How long a bad message may go unanswered before we call the server silent, which it may be."""
+
+
+class BrokenError(Exception):
+    """The app broke a promise; the text is the check's detail."""
+
+
+async def within(timeout_s: float, awaitable: Awaitable[T], expected: str) -> T:
+    """What is waited for; raises `BrokenError` where it does not come in time."""
+    try:
+        return await asyncio.wait_for(awaitable, timeout_s)
+    except TimeoutError:
+        raise BrokenError(f"expected {expected} within {timeout_s:g} s, got nothing") from None
+
+
+async def collect(receive: Callable[[], Awaitable[T]], within_s: float, *, most: int = 100) -> list[T]:
+    """What arrives within the time, until ``most`` have."""
+    arrived: list[T] = []
+    try:
+        async with asyncio.timeout(within_s):
+            while len(arrived) < most:
+                arrived.append(await receive())
+    except TimeoutError:
+        pass
+    return arrived
+
+
+class Inbox(Generic[T]):
+    """A queue that raises why it was closed, once it is empty."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[T | Exception] = asyncio.Queue()
+
+    def put(self, item: T) -> None:
+        self._queue.put_nowait(item)
+
+    def close(self, reason: Exception) -> None:
+        self._queue.put_nowait(reason)
+
+    async def get(self) -> T:
+        item = await self._queue.get()
+        if isinstance(item, Exception):
+            self._queue.put_nowait(item)
+            raise item
+        return item
+
+    def clear(self) -> None:
+        kept = [item for item in _drained(self._queue) if isinstance(item, Exception)]
+        for item in kept:
+            self._queue.put_nowait(item)
+
+
+def _drained(queue: asyncio.Queue[T]) -> list[T]:
+    return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
+async def http_get(base_url: str, target: str) -> tuple[int, str]:
+    """Status and body, by the few lines of HTTP it takes: no proxy, no thread, no client library."""
+    address = urlsplit(base_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port or 80)
+    try:
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    finally:
+        writer.close()
+    words = head.split(None, 2)
+    if len(words) < 2 or not words[1].isdigit():
+        raise BrokenError(f"expected an HTTP answer to GET {target}, got {head[:60]!r}")
+    return int(words[1]), body.decode("utf-8", "replace")
+
+
+def token() -> str:
+    """A name that nobody else has."""
+    return uuid.uuid4().hex[:12]
+
+
+def parsed(message: Payload) -> Any:
+    """The JSON value; the message itself where it is none."""
+    try:
+        return json.loads(message)
+    except ValueError:
+        return message
+
+
+def shown(payload: Any) -> str:
+    """Kind, beginning and length of a message."""
+    if isinstance(payload, (bytes, bytearray)):
+        kind, unit = "binary", "bytes"
+    elif isinstance(payload, str):
+        kind, unit = "text", "characters"
+    else:
+        return f"a {type(payload).__name__}: {shown_json(payload)}"
+    beginning = repr(payload[:16]) + ("…" if len(payload) > 16 else "")
+    return f"{kind} {beginning} ({len(payload)} {unit})"
+
+
+def shown_json(value: Any) -> str:
+    """Its beginning, on one line."""
+    text = value if isinstance(value, str) else json.dumps(value, default=repr)
+    return text if len(text) <= 160 else f"{text[:159]}…"
