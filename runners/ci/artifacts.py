@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.record import (
+    EVIDENCE_FOLDER,
     FLAME_SUFFIX,
     InvalidError,
     NothingToDoError,
     RecordError,
+    load_evidence,
     load_flames,
     load_framework,
     load_run,
@@ -39,16 +41,17 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Collected:
-    """The folders of the runs that were taken in, and what was refused."""
+    """The folders of the runs and the files of evidence that were taken in, and what was refused."""
 
     runs: tuple[Path, ...]
+    evidence: tuple[Path, ...]
     refusals: tuple[Refusal, ...]
 
 
 def collect(artifacts: Path, results: Path, campaign: str) -> Collected:
-    """Take the runs of every artifact below ``artifacts`` into ``results/<campaign>``.
+    """Take the runs and the evidence of every artifact below ``artifacts`` into ``results/<campaign>``.
 
-    An artifact is what a job left of ``results/<campaign>``: a folder per run, files in it.
+    An artifact is what a job left of ``results/<campaign>``: a folder per run, one of evidence, files in them.
     An artifact is taken in whole or not at all; a bad one does not keep the others out. Raises `NothingToDoError`
     where there are no artifacts, and `InvalidError` where none could be taken.
     """
@@ -69,7 +72,9 @@ def collect(artifacts: Path, results: Path, campaign: str) -> Collected:
     if not taken:
         told = "; ".join(f"{one.artifact}: {one.reasons[0]}" for one in refusals)
         raise InvalidError(f"no artifact can be taken in: {told}")
-    return Collected(tuple(taken), tuple(refusals))
+    runs = [folder for folder in taken if folder.name != EVIDENCE_FOLDER]
+    evidence = [path for folder in taken if folder not in runs for path in sorted(folder.glob("*.yml"))]
+    return Collected(tuple(runs), tuple(evidence), tuple(refusals))
 
 
 def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
@@ -99,7 +104,8 @@ def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
         yield "holds no run"
     for run in runs:
         if (results / campaign / run.name).exists():
-            yield f"run {run.name} is there already; results are only added to"
+            what = "evidence" if run.name == EVIDENCE_FOLDER else f"run {run.name}"
+            yield f"{what} is there already; results are only added to"
         else:
             yield from _problems(run, campaign)
 
@@ -121,9 +127,9 @@ def _may_be_called(parts: tuple[str, ...], *, is_file: bool) -> bool:
 
 
 def _problems(run: Path, campaign: str) -> Iterator[str]:
-    """What is wrong with the files of one run."""
+    """What is wrong with the files of one run, or of the evidence."""
     files = sorted(run.glob("*.yml"))
-    if not (run / "run.yml").is_file():
+    if run.name != EVIDENCE_FOLDER and not (run / "run.yml").is_file():
         yield f"{run.name} has no run.yml"
         return
     for path in files:
@@ -135,8 +141,12 @@ def _problems(run: Path, campaign: str) -> Iterator[str]:
 
 
 def _belongs_to(path: Path) -> tuple[str, str]:
-    """Campaign and run that a valid file names."""
+    """Campaign and folder that a valid file names."""
     try:
+        if path.parent.name == EVIDENCE_FOLDER:
+            known = load_evidence(path)
+            slug = known.framework.slug
+            return known.campaign, EVIDENCE_FOLDER if slug == path.stem else f"{EVIDENCE_FOLDER}/{slug}.yml"
         if path.name == "run.yml":
             document = load_run(path)
             return document.campaign, document.id

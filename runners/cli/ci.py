@@ -12,12 +12,13 @@ import typer
 
 from runners import campaign, catalog, ci, measure, planning, workloads
 from runners.ci.jobs import words
+from runners.cli import collecting
 from runners.cli.examining import check_variant
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import measure_and_report
 from runners.console import print_json, say
 from runners.planning import Plan
-from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError
+from runners.record import EVIDENCE_FOLDER, InvalidError, NothingToDoError, RtsiteError, UsageError
 
 ci_app = typer.Typer(help="What the GitHub workflows call.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ci_app, name="ci")
@@ -83,6 +84,17 @@ def bench(
         raise RtsiteError("every measurement failed; the reasons stand in the result files")
 
 
+@ci_app.command("evidence")
+def evidence(campaign_id: Campaign, frameworks: Frameworks = "", results: ResultsOption = RESULTS) -> None:
+    """Establish what is known of frameworks besides their speed, on one machine of the campaign.
+
+    Example: rtsite ci evidence --campaign-id 2026-11-21 --frameworks "fastapi tornado"
+    """
+    documents = collecting.establish(words(frameworks), results, campaign_id)
+    missing = sum(1 for document in documents for _ in collecting.missing(document))
+    ci.append_summary(f"Evidence of {len(documents)} framework(s); {missing} item(s) could not be established.")
+
+
 @ci_app.command("collect")
 def collect(
     artifacts: Annotated[Path, typer.Argument(help="Folder with a folder per artifact.")],
@@ -90,12 +102,12 @@ def collect(
     results: ResultsOption = RESULTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the jobs' artifacts as untrusted data, and add their runs to the results.
+    """Check the jobs' artifacts as untrusted data, and add their runs and evidence to the results.
 
     Example: rtsite ci collect artifacts --campaign-id 2026-11-21
     """
     found = ci.collect(artifacts, results, campaign_id)
-    lines = [f"{len(found.runs)} run(s) taken in."]
+    lines = [f"{len(found.runs)} run(s) taken in, and the evidence of {len(found.evidence)} framework(s)."]
     for refusal in found.refusals:
         lines += [f"- `{refusal.artifact}` refused:", *(f"  - {_inert(reason)}" for reason in refusal.reasons)]
         say(f"Warning: {refusal.artifact} refused: {'; '.join(refusal.reasons)}")
@@ -104,6 +116,7 @@ def collect(
         print_json(
             {
                 "runs": [str(path) for path in found.runs],
+                "evidence": [str(path) for path in found.evidence],
                 "refused": [{"artifact": one.artifact, "reasons": list(one.reasons)} for one in found.refusals],
             }
         )
@@ -119,8 +132,11 @@ def commit(
     Example: rtsite ci commit --campaign-id 2026-11-21 --branch main
     """
     folder = RESULTS / campaign_id
-    runs = len(list(folder.glob("*/run.yml")))
-    message = f"Results of campaign {campaign_id}\n\n{runs} run(s), measured by the scheduled or manual workflow."
+    runs, evidence = len(list(folder.glob("*/run.yml"))), len(list(folder.glob(f"{EVIDENCE_FOLDER}/*.yml")))
+    message = (
+        f"Results of campaign {campaign_id}\n\n{runs} run(s) and the evidence of {evidence} framework(s), by the"
+        " scheduled or manual workflow."
+    )
     sha = ci.commit(catalog.ROOT, campaign_id, message, branch=branch)
     ci.set_outputs({"commit": sha})
     ci.append_summary(f"Committed as `{sha}`.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +12,7 @@ from runners import catalog, evidence, machine, measure
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import terminated_like_interrupted
 from runners.console import print_json, print_table, say
-from runners.record import ITEMS, Finding, UsageError
+from runners.record import ITEMS, EvidenceDocument, Finding, UsageError
 
 
 @app.command("evidence")
@@ -26,15 +28,8 @@ def collect_evidence(
 
     Takes three to five minutes per variant-rich framework, and the network. Example: rtsite evidence fastapi tornado
     """
-    if campaign is not None and not catalog.is_identifier(campaign):
-        raise UsageError(f"{campaign!r} is no campaign name: letters, digits, dots, dashes and underscores only")
-    name = campaign or f"local-{measure.now()[:10]}"
-    chosen = [framework for framework in catalog.choose(frameworks or []) if not framework.reference]
-    there = [path for one in chosen if (path := evidence.path_of(results, name, one.slug)).exists()]
-    if there:
-        raise UsageError(f"{there[0]} is there already, and results are only added to; choose another --campaign")
-    with machine.claimed("rtsite evidence"), terminated_like_interrupted():
-        documents = evidence.collect(chosen, results, name, say)
+    name = campaign if campaign is not None else f"local-{measure.now()[:10]}"
+    documents = establish(frameworks or [], results, name)
     if as_json:
         print_json(
             {
@@ -42,14 +37,7 @@ def collect_evidence(
                     {
                         "framework": document.framework.slug,
                         "path": str(evidence.path_of(results, name, document.framework.slug)),
-                        "missing": sorted(
-                            {
-                                finding.item
-                                for findings in (document.findings, *(one.findings for one in document.variants))
-                                for finding in findings
-                                if finding.value is None
-                            }
-                        ),
+                        "missing": sorted({finding.item for finding in missing(document)}),
                     }
                     for document in documents
                 ]
@@ -65,6 +53,24 @@ def collect_evidence(
             for finding in findings
         ],
     )
+
+
+def establish(names: Sequence[str], results: Path, campaign: str) -> list[EvidenceDocument]:
+    """Collect the evidence of the frameworks of these names, or of all; raises `UsageError` where it is there already."""
+    if not catalog.is_identifier(campaign):
+        raise UsageError(f"{campaign!r} is no campaign name: letters, digits, dots, dashes and underscores only")
+    chosen = [framework for framework in catalog.choose(names) if not framework.reference]
+    there = [path for one in chosen if (path := evidence.path_of(results, campaign, one.slug)).exists()]
+    if there:
+        raise UsageError(f"{there[0]} is there already, and results are only added to; choose another --campaign")
+    with machine.claimed("rtsite evidence"), terminated_like_interrupted():
+        return evidence.collect(chosen, results, campaign, say)
+
+
+def missing(document: EvidenceDocument) -> Iterator[Finding]:
+    """What could not be established."""
+    for findings in (document.findings, *(one.findings for one in document.variants)):
+        yield from (finding for finding in findings if finding.value is None)
 
 
 def _told(finding: Finding) -> str:

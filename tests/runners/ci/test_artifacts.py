@@ -11,7 +11,7 @@ import pytest
 
 from runners import ci
 from runners.ci import artifacts as module
-from runners.record import InvalidError, NothingToDoError
+from runners.record import InvalidError, NothingToDoError, problems_in
 from tests.generator import synthetic
 
 CAMPAIGN = "2026-11-21-77"
@@ -40,6 +40,68 @@ def test_runs_of_all_jobs_come_together(tmp_path: Path) -> None:
     assert names == ["fastapi.yml", "reference.yml", "run.yml", "websockets.yml"]
 
 
+def named(name: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+
+    return make
+
+
+def evidence(folder: Path, name: str, campaign: str = CAMPAIGN) -> Path:
+    """What the job that establishes evidence leaves."""
+    made = folder / "made" / name
+    synthetic.write_evidence(made, variants=synthetic.VARIANTS[:3], campaign=campaign)
+    target = folder / "artifacts" / name
+    target.parent.mkdir(exist_ok=True)
+    shutil.move(made / campaign, target)
+    return target
+
+
+def test_evidence_comes_with_the_runs(tmp_path: Path) -> None:
+    artifact(tmp_path, "block-1-lot-1", "a")
+    evidence(tmp_path, "evidence")
+    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    assert [path.name for path in found.runs] == ["a"]
+    assert [path.name for path in found.evidence] == ["fastapi.yml", "websockets.yml"]
+    assert all(problems_in(path) == [] for path in found.evidence)
+    assert found.refusals == ()
+
+
+def misnamed(folder: Path) -> None:
+    (folder / "evidence" / "fastapi.yml").rename(folder / "evidence" / "sanic.yml")
+
+
+def no_evidence(folder: Path) -> None:
+    (folder / "evidence" / "fastapi.yml").write_text("kind: evidence\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (misnamed, f"evidence/sanic.yml belongs to {CAMPAIGN}/evidence/fastapi.yml"),
+        (no_evidence, "evidence/fastapi.yml:"),
+        (named("evidence/deep/fastapi.yml"), "is no name of a result"),
+    ],
+    ids=["misnamed", "no-evidence", "deep"],
+)
+def test_bad_evidence_keeps_no_run_out(tmp_path: Path, spoil: Callable[[Path], None], said: str) -> None:
+    artifact(tmp_path, "good", "a")
+    spoil(evidence(tmp_path, "evidence"))
+    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    assert ([path.name for path in found.runs], found.evidence) == (["a"], ())
+    (refusal,) = found.refusals
+    assert said in refusal.reasons[0]
+
+
+def test_evidence_of_a_campaign_is_established_once(tmp_path: Path) -> None:
+    evidence(tmp_path, "one")
+    evidence(tmp_path, "two")
+    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    assert [one.reasons for one in found.refusals] == [("evidence is there already; results are only added to",)]
+
+
 def link(folder: Path) -> None:
     (folder / "a" / "evil.yml").symlink_to("/etc/hostname")
 
@@ -50,15 +112,6 @@ def linked_folder(folder: Path) -> None:
 
 def pipe(folder: Path) -> None:
     os.mkfifo(folder / "a" / "pipe.yml")
-
-
-def named(name: str) -> Callable[[Path], None]:
-    def make(folder: Path) -> None:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
-
-    return make
 
 
 def truncated(folder: Path) -> None:

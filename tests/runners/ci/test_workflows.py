@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.generator import synthetic
 from tests.runners.ci.test_committing import git
 
 ROOT = Path(__file__).parents[3]
@@ -216,17 +217,20 @@ def test_plan_bench_collect_commit_build(origin: Path) -> None:
         bench.run("bench")
         assert "6 measurements, 0 failed" in bench.summary
         shutil.copytree(bench.checkout / "results" / campaign, artifacts / entry["name"])
+    synthetic.write_evidence(origin.parent / "evidence", variants=synthetic.VARIANTS[:3], campaign=campaign)
+    shutil.copytree(origin.parent / "evidence" / campaign, artifacts / "evidence")
     commit = Runner(
         checkout(origin, "commit"),
         {"needs.plan.outputs.campaign": campaign, "github.event.repository.default_branch": "main"},
     )
     shutil.copytree(artifacts, commit.checkout / "artifacts")
     commit.run("commit")
-    assert "2 run(s) taken in" in commit.summary
+    assert "2 run(s) taken in, and the evidence of 2 framework(s)" in commit.summary
     assert f"## Campaign {campaign}" in commit.summary
     assert commit.outputs["commit"] == git(origin, "rev-parse", "main")
     files = git(origin, "ls-tree", "-r", "--name-only", "main", "results").splitlines()
     assert len([name for name in files if name.endswith("run.yml")]) == 2
+    assert f"results/{campaign}/evidence/fastapi.yml" in files
     site = checkout(origin, "site")
     done = subprocess.run(
         [sys.executable, "-c", RTSITE, "build"], cwd=site, capture_output=True, text=True, check=False, timeout=300

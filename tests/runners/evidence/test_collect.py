@@ -9,6 +9,7 @@ import pytest
 
 from runners import catalog, evidence
 from runners.catalog import Framework
+from runners.cli.ci import evidence as establish
 from runners.evidence import behaviour, lifecycle, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
 from tests.runners.processes import children
@@ -34,8 +35,9 @@ def collected(results: Path, before: set[int]) -> EvidenceDocument:
         patch.setattr(lifecycle, "RELOADS", 1)
         patch.setattr(behaviour, "PATIENCE_S", 1.0)
         patch.setattr(packages, "first_day", lambda *_: dt.date(2026, 1, 2))
-        (document,) = evidence.collect(catalog.choose(["fastapi/uvicorn"]), results, "test", lambda _: None)
-    return document
+        patch.setenv("GITHUB_STEP_SUMMARY", str(results / "summary.md"))
+        establish("test", "fastapi/uvicorn", results)
+    return load_evidence(evidence.path_of(results, "test", "fastapi"))
 
 
 def of(document: EvidenceDocument) -> dict[str, Finding]:
@@ -44,9 +46,14 @@ def of(document: EvidenceDocument) -> dict[str, Finding]:
 
 
 def test_it_is_on_disk_and_valid(results: Path, collected: EvidenceDocument) -> None:
-    path = evidence.path_of(results, "test", "fastapi")
-    assert problems_in(path) == []
-    assert load_evidence(path) == collected
+    assert collected.framework.slug == "fastapi"
+    assert problems_in(evidence.path_of(results, "test", "fastapi")) == []
+
+
+def test_the_job_says_what_it_did(results: Path, collected: EvidenceDocument) -> None:
+    missing = sum(finding.value is None for finding in of(collected).values())
+    said = (results / "summary.md").read_text()
+    assert f"Evidence of 1 framework(s); {missing} item(s) could not be established." in said
 
 
 def test_every_item_was_established(collected: EvidenceDocument) -> None:
