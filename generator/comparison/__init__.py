@@ -8,7 +8,7 @@ from generator.comparison.capacities import (
     capacities,
     decide,
 )
-from generator.comparison.changes import Change, changes, unlike
+from generator.comparison.changes import CapacityChange, Change, capacity_changes, changes, unlike
 from generator.comparison.claims import Judged, Known, judge_claim
 from generator.comparison.evidence import (
     CRITERIA,
@@ -50,6 +50,7 @@ __all__ = [
     "WEIGHTINGS",
     "Bracket",
     "Candidate",
+    "CapacityChange",
     "CapacityDecision",
     "CapacityRow",
     "CapacityTable",
@@ -77,6 +78,7 @@ __all__ = [
     "all_weighed",
     "candidates",
     "capacities",
+    "capacity_changes",
     "change_points",
     "changes",
     "columns_of",

@@ -33,6 +33,14 @@ class Bracket:
         """What this one withstood is no less than what the other did not. Overlapping brackets are not above."""
         return self.low is not None and other.high is not None and self.low >= other.high
 
+    def against(self, other: Bracket) -> Outcome:
+        """``same``: both conclusive, and they overlap. ``unknown``: an end that would decide was not found."""
+        if self.is_above(other):
+            return "better"
+        if other.is_above(self):
+            return "worse"
+        return "same" if self.conclusive and other.conclusive else "unknown"
+
     @property
     def interval(self) -> Interval:
         """With an open end where none was confirmed."""
@@ -95,10 +103,7 @@ class CapacityTable:
 
 @dataclass(frozen=True)
 class CapacityDecision:
-    """One search of two frameworks, each by its highest variant; ``outcome`` is the first's.
-
-    ``same``: both conclusive, and the brackets overlap. ``unknown``: an end that would decide was not found.
-    """
+    """One search of two frameworks, each by its highest variant; ``outcome`` is the first's (`Bracket.against`)."""
 
     table: CapacityTable
     first: CapacityRow | None
@@ -196,8 +201,4 @@ def _best(table: CapacityTable, framework: str) -> CapacityRow | None:
 def _outcome(first: CapacityRow | None, second: CapacityRow | None) -> Outcome:
     if first is None or second is None or first.bracket is None or second.bracket is None:
         return "unknown"
-    if first.bracket.is_above(second.bracket):
-        return "better"
-    if second.bracket.is_above(first.bracket):
-        return "worse"
-    return "same" if first.bracket.conclusive and second.bracket.conclusive else "unknown"
+    return first.bracket.against(second.bracket)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from generator.comparison.capacities import Bracket, capacities
 from generator.comparison.metrics import METRICS, Metric
 from generator.comparison.tables import Comparison, Figure, Row, Table, compare
 from generator.comparison.verdicts import Outcome, judge
@@ -31,6 +32,24 @@ class Change:
     ratio: Ratio | None
     relative: bool
     verdict: Outcome
+
+
+@dataclass(frozen=True)
+class CapacityChange:
+    """One search of one variant in both runs; ``verdict`` is told of the second (`Bracket.against`)."""
+
+    framework: str
+    variant: str
+    workload: str
+    search: str
+    unit: str
+    """In words, of many."""
+    before: Bracket
+    after: Bracket
+
+    @property
+    def verdict(self) -> Outcome:
+        return self.after.against(self.before)
 
 
 def unlike(base: Run, head: Run) -> list[str]:
@@ -83,6 +102,27 @@ def changes(base: Run, head: Run) -> tuple[Change, ...]:
             verdict=outcomes.get(index, "unknown"),
         )
         for index, (table, metric, row, _, _, _, relative) in enumerate(pairs)
+    )
+
+
+def capacity_changes(base: Run, head: Run) -> tuple[CapacityChange, ...]:
+    """Every search that told something of a variant in both runs."""
+    earlier = {
+        (table.slug, row.key): row.bracket for table in capacities([base]) for row in table.told_rows if row.bracket
+    }
+    return tuple(
+        CapacityChange(
+            framework=row.framework.slug,
+            variant=row.variant.slug,
+            workload=table.workload.slug,
+            search=str(table.parameters["search"]),
+            unit=table.unit,
+            before=earlier[table.slug, row.key],
+            after=row.bracket,
+        )
+        for table in capacities([head])
+        for row in table.told_rows
+        if row.bracket and (table.slug, row.key) in earlier
     )
 
 

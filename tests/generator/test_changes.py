@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.comparison import Change, changes, unlike
+from generator.comparison import Change, capacity_changes, changes, unlike
 from generator.dataset import load_single
 from generator.statistics import unpaired_ratio
 from tests.generator import synthetic
@@ -98,3 +98,18 @@ def test_an_unpaired_ratio_turns_round(first: list[float], second: list[float]) 
     assert there.interval is not None
     assert there.interval.low <= there.value * (1 + 1e-9)
     assert there.value <= there.interval.high * (1 + 1e-9)
+
+
+def test_capacities_are_compared_by_their_brackets(tmp_path: Path) -> None:
+    base = load_single(synthetic.write(tmp_path, run="a", rounds=2, seed=1))
+    again = load_single(synthetic.write(tmp_path, run="b", rounds=2, seed=1))
+    halved = tuple(
+        replace(made, rate=made.rate / 2) if made.framework == "fastapi" else made for made in synthetic.VARIANTS
+    )
+    slower = load_single(synthetic.write(tmp_path, run="c", rounds=2, seed=1, variants=halved))
+    same = {change.verdict for change in capacity_changes(base, again)}
+    assert same <= {"same", "unknown"}
+    assert "same" in same
+    worse = {change.framework for change in capacity_changes(base, slower) if change.verdict == "worse"}
+    assert worse == {"fastapi"}
+    assert {one.framework for one in capacity_changes(slower, base) if one.verdict == "better"} == {"fastapi"}

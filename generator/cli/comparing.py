@@ -1,0 +1,170 @@
+"""``rtsite compare``: two runs, or two collections of evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from generator.charts.wording import bracket
+from generator.comparison import (
+    Bracket,
+    CapacityChange,
+    Change,
+    EvidenceChange,
+    capacity_changes,
+    changes,
+    counted,
+    evidence_changes,
+    unlike,
+)
+from generator.dataset import load_collection, load_single
+from runners.cli import app
+from runners.console import print_json, print_table, say
+from runners.record import EVIDENCE_FOLDER, ITEMS, Finding, NothingToDoError, RegressionError, UsageError
+
+
+@app.command("compare")
+def compare_runs(
+    base: Annotated[Path, typer.Argument(help="Folder of the earlier run, or of earlier evidence.")],
+    head: Annotated[Path, typer.Argument(help="Folder of the later run, or of later evidence.")],
+    force: Annotated[bool, typer.Option("--force", help="Compare runs of unlike machines or workloads too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Compare two runs: ratios with intervals, and what got better or worse. Exit code 5 if anything got worse.
+
+    Of two folders of evidence: which facts differ, and which timings lie apart.
+    Example: rtsite compare results/2026-11-21-first results/2026-11-28
+    """
+    if {base.name, head.name} == {EVIDENCE_FOLDER}:
+        _compare_evidence(base, head, as_json=as_json)
+        return
+    first, second = load_single(base), load_single(head)
+    reasons = unlike(first, second)
+    if reasons and not force:
+        raise UsageError(f"these runs cannot be compared: {'; '.join(reasons)}. `--force` does it all the same")
+    for reason in reasons:
+        say(f"Warning: {reason}")
+    found, searched = changes(first, second), capacity_changes(first, second)
+    if not found and not searched:
+        raise NothingToDoError("these runs have no cell in common, so there is nothing to compare")
+    if as_json:
+        rows, capacities = [_change_json(change) for change in found], [_capacity_json(change) for change in searched]
+        print_json({"unlike": reasons, "rows": rows, "capacities": capacities})
+    if found and not as_json:
+        print_table(
+            ["variant", "workload", "figure", "ratio", "95 % interval", "verdict"],
+            [_change_cells(change) for change in found],
+        )
+    if searched and not as_json:
+        print_table(
+            ["variant", "workload", "withstood", "before", "after", "verdict"],
+            [_capacity_cells(change) for change in searched],
+        )
+    worse = sum(change.verdict == "worse" for change in (*found, *searched))
+    if worse:
+        raise RegressionError(f"{worse} of {len(found) + len(searched)} figures got worse")
+
+
+def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
+    found = evidence_changes(load_collection(base), load_collection(head))
+    if not found:
+        raise NothingToDoError("these collections have no item in common, so there is nothing to compare")
+    remarkable = [change for change in found if change.kind in ("differs", "apart")]
+    numbers = counted(found)
+    if as_json:
+        print_json({"counts": numbers, "rows": [_evidence_json(change) for change in remarkable]})
+        return
+    print_table(
+        ["framework", "variant", "item", "before", "after", ""],
+        [
+            [
+                change.framework,
+                change.variant or "",
+                ITEMS[change.after.item].title,
+                _found(change.before),
+                _found(change.after),
+                change.kind,
+            ]
+            for change in remarkable
+        ],
+    )
+    say(
+        f"of {numbers['same'] + numbers['differs']} facts {numbers['differs']} differ;"
+        f" of {numbers['within'] + numbers['apart']} that were repeated {numbers['apart']} lie apart"
+    )
+
+
+def _evidence_json(change: EvidenceChange) -> dict[str, object]:
+    return {
+        "framework": change.framework,
+        "variant": change.variant,
+        "item": change.after.item,
+        "before": change.before.model_dump(exclude_none=True),
+        "after": change.after.model_dump(exclude_none=True),
+        "kind": change.kind,
+    }
+
+
+def _found(finding: Finding) -> str:
+    spread = "" if finding.low is None else f" ({finding.low} to {finding.high})"
+    return "–" if finding.value is None else f"{finding.value}{spread}"
+
+
+def _change_json(change: Change) -> dict[str, object]:
+    ratio = change.ratio
+    interval = ratio.interval if ratio else None
+    return {
+        "framework": change.framework,
+        "variant": change.variant,
+        "workload": change.workload,
+        "parameters": change.parameters,
+        "metric": change.metric.key,
+        "better": change.metric.better,
+        "relative_to_reference": change.relative,
+        "ratio": ratio.value if ratio else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "verdict": change.verdict,
+    }
+
+
+def _change_cells(change: Change) -> list[str]:
+    ratio = change.ratio
+    interval = ratio.interval if ratio else None
+    mode = change.parameters.get("mode")
+    return [
+        f"{change.framework}/{change.variant}",
+        f"{change.workload} {mode}" if mode else change.workload,
+        f"{change.metric.title} ({change.metric.better} is better)",
+        f"{ratio.value:.3f}" if ratio else "",
+        f"{interval.low:.3f} to {interval.high:.3f}" if interval else "",
+        change.verdict,
+    ]
+
+
+def _capacity_json(change: CapacityChange) -> dict[str, object]:
+    return {
+        "framework": change.framework,
+        "variant": change.variant,
+        "workload": change.workload,
+        "search": change.search,
+        "before": _ends(change.before),
+        "after": _ends(change.after),
+        "verdict": change.verdict,
+    }
+
+
+def _ends(found: Bracket) -> dict[str, object]:
+    return {"low": found.low, "high": found.high, "conclusive": found.conclusive}
+
+
+def _capacity_cells(change: CapacityChange) -> list[str]:
+    return [
+        f"{change.framework}/{change.variant}",
+        f"{change.workload} {change.search}",
+        change.unit,
+        *(bracket(one.low, one.high, conclusive=one.conclusive) for one in (change.before, change.after)),
+        change.verdict,
+    ]
