@@ -9,6 +9,9 @@ from runners.load import MAX_BUSY_PERCENT, MAX_LAG_MS
 from runners.record import Measurement
 from runners.resources import RESTLESS_PERCENT
 
+MAX_FOREIGN_PERCENT = 5.0
+"""Of a core: above it a machine is not quiet enough to measure on."""
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -115,7 +118,7 @@ THRESHOLDS = (
     ),
     Threshold(
         "CPU used by other processes",
-        5.0,
+        MAX_FOREIGN_PERCENT,
         "% of a core",
         "The machine was not quiet: what other processes used was taken from the server or the generator. A quiet"
         " machine shows about one percent.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,12 +12,17 @@ from typing import Annotated, Any, Literal
 import typer
 from uv import find_uv_bin
 
-from runners import broker, catalog, machine, process
+from runners import broker, catalog, machine, process, validity
 from runners.catalog import Framework
 from runners.cli.options import RESULTS, JsonOption, app
 from runners.console import print_json, print_table, say
+from runners.flame import sampler
 from runners.host import Host, StageError
+from runners.measure.surroundings import Surroundings
 from runners.record import InvalidError, NothingToDoError, RecordError, RtsiteError, UsageError, problems_in
+
+_LOOK_S = 1.0
+"""How long `rtsite doctor` looks at what else is at work."""
 
 
 @app.command()
@@ -64,9 +70,29 @@ def _examine() -> Iterator[tuple[Literal["ok", "note", "missing"], str, str]]:
         yield "ok", "uv", "makes the frameworks' environments"
     except FileNotFoundError:
         yield "missing", "uv", "not found; install it with `pip install uv`"
+    try:
+        yield "ok", "py-spy", f"{sampler.find().version}, for `rtsite run --flame`"
+    except RtsiteError as error:
+        yield "note", "py-spy", f"`rtsite run --flame` will fail: {error}"
+    yield _who_else()
     virtual = facts.virtualisation
     if virtual:
         yield "note", "virtual machine", f"{virtual}: neighbours may disturb; steal is checked in each measurement"
+
+
+def _who_else() -> tuple[Literal["ok", "note"], str, str]:
+    """Whether the machine is quiet enough to measure on."""
+    surroundings = Surroundings()
+    surroundings.begin()
+    time.sleep(_LOOK_S)
+    surroundings.end()
+    used = surroundings.foreign_percent or 0.0
+    found = f"other processes use {used:.1f} % of a core"
+    if used and surroundings.foreign_process:
+        found += f", most of it {surroundings.foreign_process}"
+    if used <= validity.MAX_FOREIGN_PERCENT:
+        return "ok", "quiet", found
+    return "note", "quiet", f"{found}; above {validity.MAX_FOREIGN_PERCENT:g} % no measurement counts"
 
 
 @app.command()

@@ -135,7 +135,9 @@ def test_list_runs(shell: Shell, tmp_path: Path) -> None:
 def test_doctor(shell: Shell) -> None:
     found = shell.answer("doctor")
     assert found["ok"] is True
-    assert {"machine", "cores", "redis", "uv"} <= {one["name"] for one in found["findings"]}
+    details = {one["name"]: one["detail"] for one in found["findings"]}
+    assert {"machine", "cores", "redis", "uv", "py-spy"} <= details.keys()
+    assert details["quiet"].startswith("other processes use ")
 
 
 LOAD_KEYS = {
