@@ -121,6 +121,8 @@ class Workload:
     cases: tuple[Case, ...]
     only: frozenset[str] = frozenset()
     """The kinds of cases that are wanted of it; empty: all."""
+    asks: str = ""
+    """The workload of which it is more; who implements that one can be asked. Empty: itself."""
 
     @property
     def kinds(self) -> set[str]:
@@ -274,6 +276,34 @@ DASHBOARD = Workload(
             push_period_s=1.0,
         ),
     ),
+)
+
+CROWD = Workload(
+    slug="crowd",
+    title="Crowded dashboard",
+    question="Does the dashboard stay live for 1,000 users, and how much does it take then?",
+    description=(
+        "What the live dashboard asks, of ten times as many: 1,000 users each send one metric update per second, and"
+        " once per second the server pushes a snapshot of all 20 panels to every one of them. It is one process, since"
+        " the panels are in its memory, and it may use up to four cores; where the machine has fewer beside the load"
+        " generator's, it has those, and the table says so."
+    ),
+    exchange="dashboard",
+    path="/dashboard",
+    readiness=DASHBOARD.readiness,
+    recheck=DASHBOARD.recheck,
+    cases=(
+        Case(
+            "crowd",
+            "open",
+            {"users": 1000, "updates_per_user_per_s": 1, "cores_at_most": 4},
+            connections=1000,
+            rate_per_s=1000.0,
+            push_period_s=1.0,
+            server_cores=4,
+        ),
+    ),
+    asks="dashboard",
 )
 
 
@@ -583,6 +613,7 @@ WORKLOADS: dict[str, Workload] = {
     for workload in (
         ECHO,
         DASHBOARD,
+        CROWD,
         ROOM,
         POLLING,
         SSE,
@@ -607,6 +638,7 @@ PROFILES: dict[str, Profile] = {
                 {
                     "capacity",
                     "connect/ramp",
+                    "crowd",
                     "payload/binary-65536",
                     "payload/text-1048576",
                     "payload/text-4096",
@@ -675,7 +707,7 @@ def cases_for(workload: Workload, framework: Framework, variant: Variant) -> lis
     return [
         case
         for case in workload.cases
-        if asked_by(workload, case).slug in implemented
+        if (workload.asks or asked_by(workload, case).slug) in implemented
         and case.transport in variant.transports
         and ("workers" not in case.parameters or variant.scales)
         and (not workload.only or case.kind in workload.only)

@@ -66,6 +66,8 @@ def _one(name: str, value: float | str) -> str:
         return {"rate": "highest rate", "users": "most users"}.get(str(value), f"highest {value}")
     if name == "p99_limit_ms":
         return f"p99 below {value:,} ms"
+    if name == "cores_at_most":
+        return f"up to {value:,} server cores"
     if name == "at_once":
         return f"{value:,} at a time"
     if isinstance(value, str):

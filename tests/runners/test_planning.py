@@ -59,7 +59,7 @@ def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
     assert plan.expected_s() < 15 * 60
     assert plan.load_s() > 0.6 * plan.expected_s()
     asked = {cell.workload.slug for cell in plan.cells}
-    assert asked == set(WORKLOADS) - {"capacity"}
+    assert asked == set(WORKLOADS) - {"capacity", "crowd"}
 
 
 def test_what_a_profile_leaves_out_can_be_asked_for() -> None:
