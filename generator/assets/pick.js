@@ -36,17 +36,23 @@
     return found;
   }
 
+  /* Whether one core was seen to fail under no more than what is asked; capacities are of one update per second. */
+  function isTooMuch(one, asked) {
+    const breaks = one.searched?.breaks ?? null;
+    return asked.rate === "1" && breaks !== null && breaks <= Number(asked.users);
+  }
+
   function reasons(one, asked, estimate) {
     const found = [];
     if (estimate) {
       const spread = estimate.low === null ? ", one round only" : `, ${told(estimate.low)} to ${told(estimate.high)} by ${one.load.rounds} rounds`;
       found.push(`about ${told(estimate.mean)} cores for this load (${one.load.variant}${spread})`);
     } else found.push("its cost under the dashboard was not measured");
-    const users = Number(asked.users);
-    if (asked.rate === "1" && one.withstands !== null && one.withstands >= users) {
-      found.push(`one core withstands ${one.withstands.toLocaleString("en")} dashboard users`);
-    } else if (asked.rate === "1" && one.breaks !== null && one.breaks <= users) {
-      found.push(`one core does not withstand ${one.breaks.toLocaleString("en")} dashboard users${one.spans ? ", but a room spans processes" : ""}`);
+    const searched = asked.rate === "1" ? one.searched : null;
+    if (searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
+      found.push(`one core withstands ${searched.withstands.toLocaleString("en")} of them (${searched.variant})`);
+    } else if (isTooMuch(one, asked)) {
+      found.push(`one core does not withstand ${searched.breaks.toLocaleString("en")} of them (${searched.variant})${one.spans ? ", but a room spans processes" : ""}`);
     }
     for (const need of Object.keys(NEEDS)) {
       if (asked[need] && one[need] === null) found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
@@ -56,7 +62,9 @@
 
   /* Where the figure, the file behind it and the app stand. */
   function proofs(one) {
-    const found = one.load ? [anchor("figure", `workloads/dashboard.html#${one.load.anchor}`), anchor("raw file", `data/${one.load.raw}`)] : [];
+    const found = [];
+    if (one.load) found.push(anchor("figure", `workloads/dashboard.html#${one.load.anchor}`), anchor("raw file", `data/${one.load.raw}`));
+    if (one.searched) found.push(anchor("capacity", `workloads/capacity.html#${one.searched.anchor}`), anchor("raw file of the search", `data/${one.searched.raw}`));
     const places = document.createElement("small");
     [...found, anchor("code", `frameworks/${one.slug}.html#code`)].forEach((place, index) => places.append(index ? " · " : "", place));
     return places;
@@ -66,7 +74,8 @@
   function overlapping(left) {
     const best = left[0]?.estimate;
     if (!best || best.high === null) return 0;
-    return left.filter(({ estimate }) => estimate && estimate.low !== null && estimate.low <= best.high).length;
+    const others = left.filter(({ fails }) => fails === left[0].fails);
+    return others.filter(({ estimate }) => estimate && estimate.low !== null && estimate.low <= best.high).length;
   }
 
   function verdict(left, count) {
@@ -74,8 +83,10 @@
     if (left.length === 1) return `1 of ${count} fits.`;
     if (!left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
     const equals = overlapping(left);
+    const among = left.filter(({ fails }) => !fails).length;
+    const failing = among === left.length ? "" : among ? ` One core was seen to fail under that load with ${left.length - among} of them; these come last.` : " One core was seen to fail under that load with each of them: it takes several processes.";
     const words = equals > 1 ? `The intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; the page of a pair compares it round by round` : "The first costs least";
-    return `${left.length} of ${count} fit. ${words}.`;
+    return `${left.length} of ${count} fit. ${words}.${failing}`;
   }
 
   /* Who is left out, by what speaks against them. */
@@ -102,9 +113,9 @@
     for (const one of known) {
       const against = objections(one, asked);
       if (against.length) out.push({ one, against });
-      else left.push({ one, estimate: cores(one, Number(asked.users), Number(asked.rate)) });
+      else left.push({ one, estimate: cores(one, Number(asked.users), Number(asked.rate)), fails: isTooMuch(one, asked) });
     }
-    left.sort((a, b) => (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
+    left.sort((a, b) => a.fails - b.fails || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();
     const head = document.createElement("p");
     head.className = "rt-verdict";

@@ -37,6 +37,20 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """How many dashboard users one core takes, by the variant that takes the most."""
+
+    variant: str
+    withstands: int | None
+    """The most that were confirmed."""
+    breaks: int | None
+    """The fewest that it did not withstand."""
+    anchor: str
+    raw: str
+    """As of a `Load`, on the page of capacities."""
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One framework. ``None``: not established."""
 
@@ -49,10 +63,7 @@ class Candidate:
     spans: bool | None
     """Whether a room reaches the clients of other processes."""
     load: Load | None
-    withstands: int | None
-    """Dashboard users on one core, confirmed."""
-    breaks: int | None
-    """The least number of them that it did not withstand."""
+    searched: Searched | None
 
     def to_json(self) -> dict[str, object]:
         """For the page's script."""
@@ -75,7 +86,6 @@ def candidates(
         one, facts = evidence.get(slug), measured.get(slug)
         if one is None and facts is None:
             continue
-        low, high = _bracket(users, slug)
         found.append(
             Candidate(
                 slug=slug,
@@ -85,8 +95,7 @@ def candidates(
                 plain=one.can("plain-websocket") if one else None,
                 spans=one.can("cross-process") if one else None,
                 load=next((_load(table, slug) for table in tables), None),
-                withstands=low,
-                breaks=high,
+                searched=_searched(users, slug),
             )
         )
     return found
@@ -146,12 +155,11 @@ def _load(table: Table, slug: str) -> Load | None:
     )
 
 
-def _bracket(tables: Sequence[CapacityTable], slug: str) -> tuple[int | None, int | None]:
-    """Of the variant with the highest low end."""
-    brackets = [
-        row.bracket for table in tables for row in table.told_rows if row.framework.slug == slug and row.bracket
-    ]
-    best = max(brackets, key=lambda bracket: bracket.low or 0, default=None)
-    if best is None:
-        return None, None
-    return (int(best.low) if best.low else None), (int(best.high) if best.high else None)
+def _searched(tables: Sequence[CapacityTable], slug: str) -> Searched | None:
+    """The variant with the highest low end."""
+    found = [(table, row, row.bracket) for table in tables for row in table.told_rows if row.framework.slug == slug]
+    best = max(found, key=lambda one: (one[2].low if one[2] else None) or 0, default=None)
+    if best is None or best[2] is None:
+        return None
+    table, row, bracket = best
+    return Searched(row.variant.slug, bracket.low, bracket.high, table.slug, row.raw)

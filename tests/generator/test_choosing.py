@@ -126,12 +126,27 @@ def test_the_picker_answers_from_its_address(visit: Visit) -> None:
     assert fitting.count() > 2
     # How sure it is, and the three places behind it: figure, raw file and code.
     assert "rounds" in page.locator(".rt-picked li").first.inner_text()
-    for name, target in (("figure", "workloads/dashboard.html#"), ("raw file", "data/"), ("code", "#code")):
+    for name, target in (
+        ("figure", "workloads/dashboard.html#"), ("raw file", "data/"), ("code", "#code"),
+        ("capacity", "workloads/capacity.html#capacity-users"), ("raw file of the search", "data/"),
+    ):  # fmt: skip
         link = page.locator(".rt-picked li").first.get_by_role("link", name=name, exact=True)
         assert target in (link.get_attribute("href") or "")
         assert page.request.get(link.evaluate("link => link.href")).ok
     page.locator(".rt-picked li a").first.click()
     page.wait_for_url("**/frameworks/*.html")
+
+
+def test_whom_one_core_fails_under_that_load_comes_last(visit: Visit) -> None:
+    page = visit.open("pick.html?users=1000")
+    told = page.locator(".rt-picked li").all_text_contents()
+    fails = ["one core does not withstand" in one for one in told]
+    assert set(fails) == {True, False}
+    assert fails == sorted(fails)
+    verdict = page.locator(".rt-picked .rt-verdict")
+    assert f"One core was seen to fail under that load with {sum(fails)} of them" in verdict.inner_text()
+    page.locator("select[name=rate]").select_option("10")
+    assert "seen to fail" not in verdict.inner_text()
 
 
 def test_weights_move_the_points_and_stand_in_the_address(visit: Visit) -> None:

@@ -32,15 +32,18 @@ def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
         assert one.polling is not None
         assert one.to_json()["slug"] == one.slug
     fastapi = found[1]
-    assert fastapi.withstands is not None
-    assert fastapi.breaks is not None
-    assert fastapi.withstands < fastapi.breaks
+    assert fastapi.searched is not None
+    assert fastapi.searched.withstands is not None
+    assert fastapi.searched.breaks is not None
+    assert fastapi.searched.withstands < fastapi.searched.breaks
+    assert fastapi.searched.raw.endswith("/fastapi.yml")
+    assert fastapi.to_json()["searched"]["anchor"] == "capacity-users"
 
 
 def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
     titles = dict.fromkeys(COMPETING, "Title")
     assert candidates(None, (), {}, titles, COMPETING) == []
     only = candidates(None, (), dataset.newest_evidence, titles, COMPETING)
-    assert all(one.load is None and one.withstands is None for one in only)
+    assert all(one.load is None and one.searched is None for one in only)
     measured = candidates(compare(dataset.runs), (), {}, titles, COMPETING)
     assert all(one.polling is None and one.plain is None and one.spans is None for one in measured)
