@@ -25,6 +25,9 @@ from runners.record import Failure, Measurement, RtsiteError
 P99_LIMIT_MS = 20.0
 """The target that the articles this project answers set themselves: about one frame of a 60 Hz screen. Latency counts
 from the intended send, so a server that falls behind cannot hide it."""
+MAX_LAG_SHARE = 0.1
+"""Of the limit of the p99, how much the load generator's own lateness may be. It counts as the server's, so a capacity
+is told rather too low than too high."""
 MAX_LOST = 0
 """A server that drops messages is quick with the rest: a rate with losses is no rate it carries. Unanswered when
 waiting for answers ended, two seconds after the load, counts as lost, and so does a push that did not come."""

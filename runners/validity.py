@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runners.load import MAX_BUSY_PERCENT, MAX_LAG_MS
 from runners.record import Measurement
@@ -45,6 +45,10 @@ def _shortfall(measurement: Measurement) -> float | None:
         return None
     due = measurement.offered_per_s * measurement.duration_s
     return 100 * (due - measurement.messages.sent) / due if due else None
+
+
+def _lag(measurement: Measurement) -> float | None:
+    return measurement.generator.send_lag_p99_ms if measurement.generator else None
 
 
 def _unestablished(measurement: Measurement) -> float | None:
@@ -94,7 +98,7 @@ THRESHOLDS = (
         MAX_LAG_MS,
         "ms",
         "Above it the generator's own lateness is a visible part of the latencies of fast servers.",
-        lambda m: m.generator.send_lag_p99_ms if m.generator else None,
+        _lag,
     ),
     Threshold(
         "generator working time",
@@ -197,14 +201,18 @@ def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> 
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]
 
 
-def disturbances(measurement: Measurement) -> list[str]:
+def disturbances(measurement: Measurement, *, max_lag_ms: float = MAX_LAG_MS) -> list[str]:
     """Why a measurement tells nothing of the server, good or bad: the generator or the machine was at fault.
 
     Messages that could not be offered because the server had turned their clients away are its own doing.
+    ``max_lag_ms``: of the send lag's p99, where a latency of so many milliseconds is asked for that more of it is no
+    visible part.
     """
     found = measurement.connections
     turned_away = found is not None and (found.established < found.planned or found.closed_early > 0)
     applying = (
-        rule for rule in THRESHOLDS if not rule.blames_server and not (turned_away and rule.figure is _shortfall)
+        replace(rule, limit=max_lag_ms) if rule.figure is _lag else rule
+        for rule in THRESHOLDS
+        if not rule.blames_server and not (turned_away and rule.figure is _shortfall)
     )
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]

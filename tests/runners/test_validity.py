@@ -136,6 +136,13 @@ def test_what_the_server_did_is_no_disturbance() -> None:
     assert disturbances(short.model_copy(update={"connections": turned_away})) == []
 
 
+def test_where_latencies_may_be_long_so_may_the_lag() -> None:
+    late = with_health(send_lag_p99_ms=1.9)
+    assert disturbances(late) == ["send lag p99 1.9 ms, limit 1 ms"]
+    assert disturbances(late, max_lag_ms=2.0) == []
+    assert disturbances(with_health(send_lag_p99_ms=2.1), max_lag_ms=2.0) == ["send lag p99 2.1 ms, limit 2 ms"]
+
+
 def test_a_trend_downwards_is_one_too() -> None:
     (reason,) = reasons_against(with_figures(trend_percent=-40.0))
     assert reason == "trend of the median latency over the window 40 %, limit 25 %"
