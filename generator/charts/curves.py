@@ -176,9 +176,7 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint]) -> Chart | None:
                     "line": {"width": [2 if ring else 0 for ring in rings], "color": "#8a939e"},
                 },
                 "line": {"color": mark.colour, "dash": look, "width": 2},
-                "customdata": [
-                    [label(series.row), *_told(series, index, trend.metric)] for index in range(len(rings))
-                ],
+                "customdata": [[label(series.row), *_told(series, index, trend.metric)] for index in range(len(rings))],
                 "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
                 **({} if visible else {"visible": "legendonly"}),
             }

@@ -62,9 +62,9 @@ def compare_runs(
             ["variant", "workload", "withstood", "before", "after", "verdict"],
             [_capacity_cells(change) for change in searched],
         )
-    worse = sum(change.verdict == "worse" for change in (*found, *searched))
-    if worse:
-        raise RegressionError(f"{worse} of {len(found) + len(searched)} figures got worse")
+    verdicts = [change.verdict for change in found] + [change.verdict for change in searched]
+    if worse := verdicts.count("worse"):
+        raise RegressionError(f"{worse} of {len(verdicts)} figures got worse")
 
 
 def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:

@@ -157,9 +157,10 @@ def _load(table: Table, slug: str) -> Load | None:
 
 def _searched(tables: Sequence[CapacityTable], slug: str) -> Searched | None:
     """The variant with the highest low end."""
-    found = [(table, row, row.bracket) for table in tables for row in table.told_rows if row.framework.slug == slug]
-    best = max(found, key=lambda one: (one[2].low if one[2] else None) or 0, default=None)
-    if best is None or best[2] is None:
-        return None
-    table, row, bracket = best
-    return Searched(row.variant.slug, bracket.low, bracket.high, table.slug, row.raw)
+    found = [
+        Searched(row.variant.slug, row.bracket.low, row.bracket.high, table.slug, row.raw)
+        for table in tables
+        for row in table.told_rows
+        if row.framework.slug == slug and row.bracket is not None
+    ]
+    return max(found, key=lambda one: one.withstands or 0, default=None)

@@ -70,9 +70,11 @@ def _figures(
         if own.rows:
             more = present(percentile_chart(own))
             sections.append(table_section(render, _with_reference(own, table), more=more))
-    for searched in view.capacities:
-        if searched.only({framework.slug}).rows:
-            sections.append(capacity_section(render, searched.only({framework.slug, *view.references})))
+    sections += [
+        capacity_section(render, searched.only({framework.slug, *view.references}))
+        for searched in view.capacities
+        if searched.only({framework.slug}).rows
+    ]
     sections += _flames(render, framework)
     if cannot := document.framework.cannot:
         titles = {workload.slug: workload.title for workload in comparison.workloads}

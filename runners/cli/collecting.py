@@ -56,7 +56,7 @@ def collect_evidence(
 
 
 def establish(names: Sequence[str], results: Path, campaign: str) -> list[EvidenceDocument]:
-    """Collect the evidence of the frameworks of these names, or of all; raises `UsageError` where it is there already."""
+    """Collect the evidence of the frameworks named, or of all; raises `UsageError` where it is there already."""
     if not catalog.is_identifier(campaign):
         raise UsageError(f"{campaign!r} is no campaign name: letters, digits, dots, dashes and underscores only")
     chosen = [framework for framework in catalog.choose(names) if not framework.reference]

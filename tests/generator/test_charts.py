@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs_version
 
-from generator.charts import Chart, figures, identity, latency_chart, metric_chart, percentile_chart, timeline_chart
+from generator.charts import Chart, curves, identity, latency_chart, metric_chart, percentile_chart, timeline_chart
 from generator.charts.identity import DARK_OF
 from generator.charts.wording import plain, significant
 from generator.comparison import METRICS, compare
@@ -98,4 +98,4 @@ def test_the_vendored_plotly_is_the_version_that_checks_the_figures() -> None:
 
 
 def test_lines_end_where_percentiles_do() -> None:
-    assert figures.MIN_SAMPLES_BEYOND == histogram.MIN_SAMPLES_BEYOND
+    assert curves.MIN_SAMPLES_BEYOND == histogram.MIN_SAMPLES_BEYOND

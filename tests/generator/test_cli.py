@@ -47,7 +47,9 @@ def test_broken_results_are_exit_4_with_their_place(tmp_path: Path) -> None:
     assert not (tmp_path / "site").exists()
 
 
-_FROM_ANOTHER_ROOT = "import pathlib, sys; from generator import cli; cli.options.ROOT = pathlib.Path(sys.argv.pop(1)); cli.main()"
+_FROM_ANOTHER_ROOT = (
+    "import pathlib, sys; from generator import cli; cli.options.ROOT = pathlib.Path(sys.argv.pop(1)); cli.main()"
+)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

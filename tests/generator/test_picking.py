@@ -37,7 +37,7 @@ def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
     assert fastapi.searched.breaks is not None
     assert fastapi.searched.withstands < fastapi.searched.breaks
     assert fastapi.searched.raw.endswith("/fastapi.yml")
-    assert fastapi.to_json()["searched"]["anchor"] == "capacity-users"
+    assert fastapi.searched.anchor == "capacity-users"
 
 
 def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
