@@ -46,13 +46,13 @@
     const found = [];
     if (estimate) {
       const spread = estimate.low === null ? ", one round only" : `, ${told(estimate.low)} to ${told(estimate.high)} by ${one.load.rounds} rounds`;
-      found.push(`about ${told(estimate.mean)} cores for this load (${one.load.variant}${spread})`);
+      found.push(`about ${told(estimate.mean)} cores' worth of CPU (${one.load.variant}${spread})`);
     } else found.push("its cost under the dashboard was not measured");
     const searched = asked.rate === "1" ? one.searched : null;
     if (searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
-      found.push(`one core withstands ${searched.withstands.toLocaleString("en")} of them (${searched.variant})`);
+      found.push(`one core answers ${searched.withstands.toLocaleString("en")} of them in time (${searched.variant})`);
     } else if (isTooMuch(one, asked)) {
-      found.push(`one core does not withstand ${searched.breaks.toLocaleString("en")} of them (${searched.variant})${one.spans ? ", but a room spans processes" : ""}`);
+      found.push(`one core answers ${searched.breaks.toLocaleString("en")} of them too late or not at all (${searched.variant})${one.spans ? ", but a room spans processes" : ""}`);
     }
     for (const need of Object.keys(NEEDS)) {
       if (asked[need] && one[need] === null) found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
@@ -84,8 +84,8 @@
     if (!left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
     const equals = overlapping(left);
     const among = left.filter(({ fails }) => !fails).length;
-    const failing = among === left.length ? "" : among ? ` One core was seen to fail under that load with ${left.length - among} of them; these come last.` : " One core was seen to fail under that load with each of them: it takes several processes.";
-    const words = equals > 1 ? `The intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; the page of a pair compares it round by round` : "The first costs least";
+    const failing = among === left.length ? "" : among ? ` With ${left.length - among} of them one core was seen to be too little; these come last.` : " With each of them one core was seen to be too little: it takes several processes.";
+    const words = equals > 1 ? `In CPU the intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; the page of a pair compares them round by round` : "The first takes the least CPU";
     return `${left.length} of ${count} fit. ${words}.${failing}`;
   }
 

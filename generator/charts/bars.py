@@ -194,7 +194,8 @@ def range_chart(table: CapacityTable) -> Chart | None:
             "mode": "text",
             "x": [max(end for end in (one.low, one.high) if end is not None) for _, one in shown],
             "y": list(range(len(shown))),
-            "text": [f"   {text}" for text in words],
+            # That a bracket is inconclusive shows in its colour; on a phone there is no room for the word.
+            "text": [f"   {bracket(one.low, one.high, conclusive=True)}" for _, one in shown],
             "textposition": "middle right",
             "hoverinfo": "skip",
             "showlegend": False,

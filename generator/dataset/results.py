@@ -60,6 +60,13 @@ class Run:
         return f"{self.document.campaign}/{self.document.id}/run.yml"
 
     @property
+    def rounds(self) -> int:
+        """How many were measured: a workload that is searched has fewer than its profile."""
+        document = self.document
+        asked = (document.workload_rounds.get(one.slug, document.rounds) for one in document.workloads)
+        return max(asked, default=document.rounds)
+
+    @property
     def unmeasured(self) -> tuple[str, ...]:
         """Keys of the planned cells that have no measurement: the run was interrupted."""
         measured = {

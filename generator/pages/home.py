@@ -24,7 +24,7 @@ def home(view: View) -> Page:
             slug: weighed.first_shares[weighed.leading[0]] for slug, weighed in view.weighed.items() if weighed.leading
         },
         runs=comparison.runs if comparison else (),
-        rounds=max((table.run.document.rounds for table in comparison.tables), default=0) if comparison else 0,
+        rounds=max((table.run.rounds for table in comparison.tables), default=0) if comparison else 0,
         leaders=leaders(tables, view.competing),
         chart=best_rows_chart(deciding) if deciding else None,
         workloads=comparison.workloads if comparison else (),
