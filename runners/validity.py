@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from runners.load import MAX_BUSY_PERCENT, MAX_LAG_MS
 from runners.record import Measurement
@@ -201,18 +201,18 @@ def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> 
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]
 
 
-def disturbances(measurement: Measurement, *, max_lag_ms: float = MAX_LAG_MS) -> list[str]:
+def disturbances(measurement: Measurement) -> list[str]:
     """Why a measurement tells nothing of the server, good or bad: the generator or the machine was at fault.
 
     Messages that could not be offered because the server had turned their clients away are its own doing.
-    ``max_lag_ms``: of the send lag's p99, where a latency of so many milliseconds is asked for that more of it is no
-    visible part.
+    Nor does the send lag count: an overloaded server causes it too, and whether it mattered shows in the latencies
+    from the intended and from the actual send (`capacity.judge`).
     """
     found = measurement.connections
     turned_away = found is not None and (found.established < found.planned or found.closed_early > 0)
     applying = (
-        replace(rule, limit=max_lag_ms) if rule.figure is _lag else rule
+        rule
         for rule in THRESHOLDS
-        if not rule.blames_server and not (turned_away and rule.figure is _shortfall)
+        if not rule.blames_server and rule.figure is not _lag and not (turned_away and rule.figure is _shortfall)
     )
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]

@@ -27,9 +27,7 @@ def measure(cell: Cell, conditions: Conditions) -> Outcome:
         return capacity.judge(
             at,
             outcome.measurement,
-            validity.disturbances(
-                outcome.measurement, max_lag_ms=capacity.MAX_LAG_SHARE * wanted.settings.p99_limit_ms
-            ),
+            validity.disturbances(outcome.measurement),
             p99_limit_ms=wanted.settings.p99_limit_ms,
         )
 

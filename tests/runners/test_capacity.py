@@ -304,6 +304,21 @@ def test_loss_and_errors_of_any_kind_fail(changes: dict[str, object], lost: int,
     assert len(found.reasons) == 1
 
 
+@pytest.mark.parametrize(
+    ("intended", "actual", "outcome"),
+    [(19.0, 2.0, "passed"), (165.0, 160.0, "failed"), (24.0, 19.0, "unusable"), (500.0, 3.0, "unusable")],
+)
+def test_a_late_send_spoils_a_try_only_where_it_decides(intended: float, actual: float, outcome: str) -> None:
+    late = measured(
+        latency_ms=Percentiles(count=5000, p99=intended), latency_from_send_ms=Percentiles(count=5000, p99=actual)
+    )
+    found = judge(1, late)
+    assert found.outcome == outcome
+    assert any(reason.startswith("sent too late") for reason in found.reasons) == (outcome == "unusable")
+    lossy = late.model_copy(update={"messages": documents.messages(10, 9, 1)})
+    assert judge(1, lossy).outcome == "failed"
+
+
 def test_a_disturbed_probe_says_nothing_of_the_server() -> None:
     for measurement in (measured(), measured(latency_ms=Percentiles(count=5000, p99=99.0))):
         found = judge(1, measurement, ["CPU steal 3 %, limit 1 %"])

@@ -129,18 +129,11 @@ def test_what_the_server_did_is_no_disturbance() -> None:
     disturbing = {name for name, _, bad in CASES if disturbances(bad)}
     blaming = {rule.name for rule in THRESHOLDS if rule.blames_server}
     assert blaming >= {"connections not established", "connections closed by the server"}
-    assert disturbing == {name for name, _, _ in CASES} - blaming
+    assert disturbing == {name for name, _, _ in CASES} - blaming - {"send lag p99"}
     short = with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500))
     assert disturbances(short)
     turned_away = Connections(planned=10, established=10, closed_early=1)
     assert disturbances(short.model_copy(update={"connections": turned_away})) == []
-
-
-def test_where_latencies_may_be_long_so_may_the_lag() -> None:
-    late = with_health(send_lag_p99_ms=1.9)
-    assert disturbances(late) == ["send lag p99 1.9 ms, limit 1 ms"]
-    assert disturbances(late, max_lag_ms=2.0) == []
-    assert disturbances(with_health(send_lag_p99_ms=2.1), max_lag_ms=2.0) == ["send lag p99 2.1 ms, limit 2 ms"]
 
 
 def test_a_trend_downwards_is_one_too() -> None:
