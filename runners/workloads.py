@@ -122,7 +122,7 @@ class Workload:
     only: frozenset[str] = frozenset()
     """The kinds of cases that are wanted of it; empty: all."""
     asks: str = ""
-    """The workload of which it is more; who implements that one can be asked. Empty: itself."""
+    """The workload whose exchange, endpoint and checks it borrows; who implements that one can be asked."""
 
     @property
     def kinds(self) -> set[str]:
@@ -278,7 +278,8 @@ DASHBOARD = Workload(
     ),
 )
 
-CROWD = Workload(
+CROWD = replace(
+    DASHBOARD,
     slug="crowd",
     title="Crowded dashboard",
     question="Does the dashboard stay live for 1,000 users, and how much does it take then?",
@@ -288,10 +289,6 @@ CROWD = Workload(
         " the panels are in its memory, and it may use up to four cores; where the machine has fewer beside the load"
         " generator's, it has those, and the table says so."
     ),
-    exchange="dashboard",
-    path="/dashboard",
-    readiness=DASHBOARD.readiness,
-    recheck=DASHBOARD.recheck,
     cases=(
         Case(
             "crowd",
@@ -694,8 +691,9 @@ def for_quickstart() -> list[Workload]:
 
 
 def asked_by(workload: Workload, case: Case) -> Workload:
-    """The workload whose exchange, endpoint and checks the case uses: its own, or the one a search borrows."""
-    return WORKLOADS[case.search.asks] if case.search else workload
+    """The workload whose exchange, endpoint and checks the case uses: its own, or the one it borrows them from."""
+    slug = case.search.asks if case.search else workload.asks
+    return WORKLOADS[slug] if slug else workload
 
 
 def cases_for(workload: Workload, framework: Framework, variant: Variant) -> list[Case]:
@@ -707,7 +705,7 @@ def cases_for(workload: Workload, framework: Framework, variant: Variant) -> lis
     return [
         case
         for case in workload.cases
-        if (workload.asks or asked_by(workload, case).slug) in implemented
+        if asked_by(workload, case).slug in implemented
         and case.transport in variant.transports
         and ("workers" not in case.parameters or variant.scales)
         and (not workload.only or case.kind in workload.only)

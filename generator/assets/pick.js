@@ -50,9 +50,9 @@
     } else found.push("its cost under the dashboard was not measured");
     const searched = asked.rate === "1" ? one.searched : null;
     if (searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
-      found.push(`one core answers ${searched.withstands.toLocaleString("en")} of them in time (${searched.variant})`);
+      found.push(`one core is enough for ${searched.withstands.toLocaleString("en")} of them (${searched.variant})`);
     } else if (isTooMuch(one, asked)) {
-      found.push(`one core answers ${searched.breaks.toLocaleString("en")} of them too late or not at all (${searched.variant})${one.spans ? ", but a room spans processes" : ""}`);
+      found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} of them (${searched.variant})${one.spans ? ", but a room spans processes" : ""}`);
     }
     for (const need of Object.keys(NEEDS)) {
       if (asked[need] && one[need] === null) found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);

@@ -24,10 +24,7 @@ def artifact(folder: Path, name: str, run: str = "20260101T000000Z-a", campaign:
         made, rounds=1, seconds=1, variants=synthetic.VARIANTS[:3], run=run, campaign=campaign, searches=False,
         only=("dashboard",),
     )  # fmt: skip
-    target = folder / "artifacts" / name
-    target.parent.mkdir(exist_ok=True)
-    shutil.move(made / campaign, target)
-    return target
+    return left(folder, made / campaign)
 
 
 def test_runs_of_all_jobs_come_together(tmp_path: Path) -> None:
@@ -53,9 +50,14 @@ def evidence(folder: Path, name: str, campaign: str = CAMPAIGN) -> Path:
     """What the job that establishes evidence leaves."""
     made = folder / "made" / name
     synthetic.write_evidence(made, variants=synthetic.VARIANTS[:3], campaign=campaign)
-    target = folder / "artifacts" / name
+    return left(folder, made / campaign)
+
+
+def left(folder: Path, results: Path) -> Path:
+    """What is uploaded of a job's results, under the job's name."""
+    target = folder / "artifacts" / results.parent.name
     target.parent.mkdir(exist_ok=True)
-    shutil.move(made / campaign, target)
+    shutil.move(results, target)
     return target
 
 
