@@ -62,6 +62,9 @@ class Settings:
     """Tries that an end of the bracket needs, its first included."""
     max_probes: int = 45
     p99_limit_ms: float = P99_LIMIT_MS
+    judged_by: int = 2
+    """Which rule says what a try means (`judge`). Raised with the rule, so that a search judged by an older one is no
+    answer to the same question; 1 called every try with a late generator unusable."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.lowest <= self.start <= self.highest:
