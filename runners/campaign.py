@@ -67,6 +67,8 @@ class Observer(Protocol):
 
     def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: Plan) -> None: ...
 
+    def under_way(self, text: str) -> None: ...
+
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None: ...
 
 
@@ -220,7 +222,7 @@ class Run:
                             continue
                         cells = [self.plan.cells[index] for index in left]
                         observer.measuring(cells, number, done, self.plan)
-                        outcomes = self._measure(self._with_company(left, group), number, turn, hosts)
+                        outcomes = self._measure(self._with_company(left, group), number, turn, hosts, observer)
                         for index in left:
                             self._enter(index, outcomes[index])
                         for index, cell in zip(left, cells, strict=True):
@@ -237,7 +239,9 @@ class Run:
         reference = [index for index in group if self.plan.cells[index].framework.reference]
         return left if len(left) == len(group) else [*left, *(index for index in reference if index not in left)]
 
-    def _measure(self, indexes: Sequence[int], number: int, turn: Sequence[int], hosts: Hosts) -> dict[int, Outcome]:
+    def _measure(
+        self, indexes: Sequence[int], number: int, turn: Sequence[int], hosts: Hosts, observer: Observer
+    ) -> dict[int, Outcome]:
         """Measure these cells of the plan in this round."""
         cells = [self.plan.cells[index] for index in indexes]
         cores = measure.cores_for(cells[0].case, self._cores)
@@ -246,7 +250,8 @@ class Run:
             Conditions(self.plan.profile, cores, number, turn.index(index), self.plan.seed + 1000 * number + index)
             for index in indexes
         ]
-        return dict(zip(indexes, measure.measure(cells, conditions, hosts), strict=True))
+        outcomes = measure.measure(cells, conditions, hosts, under_way=observer.under_way)
+        return dict(zip(indexes, outcomes, strict=True))
 
     def _prepare(self, observer: Observer) -> None:
         """Make the environments before anything is timed; what cannot be made fails again when measured."""

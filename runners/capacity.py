@@ -1,26 +1,28 @@
-"""The highest load that a server withstands, as a bracket: a search over loads, each tried by a probe.
+"""The highest load that a server withstands, searched by trying loads: which is tried next, and what the tries say.
 
-Pure: what a probe does, and how long it takes, is the caller's. A load is a whole number of whatever the search
-counts: messages per second, or users. The search
+Pure: what a try does, and how long it takes, is the caller's. A load is a whole number of whatever the search counts:
+messages per second, or users. The search
 
 1. moves from the starting load by a factor, up or down, until one load passed and a higher one did not;
-2. halves the way between the two, in logarithms, until they are as close as the resolution asks;
-3. tries both ends again. The low end has to pass and the high end to fail in *every* one of its tries; an end that
-   did both is in the grey zone around the capacity, so it moves outward and is tried anew.
+2. from then on tries the load that all tries so far make out to be the threshold (`record.threshold`), where a try
+   tells most, until it has made its number of tries.
 
-The result is a bracket, or inconclusive with a reason in one sentence. Whatever the outcome, an end is only told if
-as many tries as the settings ask confirmed it, so that even an inconclusive search may say "at least".
+Nothing of a try is taken for the server's where the load generator or the machine was not good enough. The result is
+an interval for the load that is withstood in half of all tries, or inconclusive with a reason in one sentence. An end
+that is told holds even then: at least so much, below so much.
+
+Tries are asked for one at a time, so that several searches can take turns.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from runners import record
-from runners.record import Failure, Measurement, RtsiteError
+from runners.record import Failure, Measurement, RtsiteError, Threshold, most_telling, threshold, tidy
 
 P99_LIMIT_MS = 20.0
 """The target that the articles this project answers set themselves: about one frame of a 60 Hz screen. Latency counts
@@ -35,8 +37,11 @@ PROBE_SAMPLES = 2_100
 TRIES_IF_UNUSABLE = 3
 """A probe that the machine or the generator spoilt is made again: a burst of other work is over in seconds, while a
 generator at its limit is there again."""
-EXPECTED_PROBES = 16
-"""Of a search that meets no contradiction: four or five to find a bracket, four to halve it, four to confirm it."""
+AT_THE_LIMIT = 3
+"""Tries at the limit of the search, or of the load generator, that all come out alike end it: nothing beyond it can be
+tried."""
+_CLOSE = 1.05
+"""Loads within this factor of a limit are at the limit."""
 
 _BLAMES_LOAD = frozenset({"connect", "load", "recheck"})
 """Stages of a failure that the load brought about. In the others the server was not even asked."""
@@ -53,18 +58,14 @@ class Settings:
     lowest: int
     highest: int
     factor: float = 2.0
-    """Between the loads that look for a bracket."""
-    resolution: float = 1.05
-    """High over low at which a bracket is narrow enough; neighbouring whole numbers always are."""
-    widest: float = 1.25
-    """High over low above which ends that had to move outward leave nothing worth publishing."""
-    confirmations: int = 3
-    """Tries that an end of the bracket needs, its first included."""
-    max_probes: int = 45
+    """Between the loads that look for one that passes and one that does not."""
+    tries: int = 18
+    """That say something of the server. They leave an interval about a quarter wide, see `record.threshold`."""
+    most_probes: int = 30
+    """Those that say nothing included."""
+    widest: float = 1.5
+    """High over low above which an interval is called inconclusive."""
     p99_limit_ms: float = P99_LIMIT_MS
-    judged_by: int = 2
-    """Which rule says what a try means (`judge`). Raised with the rule, so that a search judged by an older one is no
-    answer to the same question; 1 called every try with a late generator unusable."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.lowest <= self.start <= self.highest:
@@ -72,10 +73,10 @@ class Settings:
                 f"a search starts between its lowest and highest load, but {self.start} is not between"
                 f" {self.lowest} and {self.highest}"
             )
-        if not (self.factor > 1 and 1 < self.resolution <= self.widest):
-            raise ValueError("factor and resolution are above 1, and widest is no less than the resolution")
-        if self.confirmations < 1 or self.max_probes < 1:
-            raise ValueError("a search makes at least one probe and confirms with at least one")
+        if not (self.factor > 1 and self.widest > 1):
+            raise ValueError("factor and widest are above 1")
+        if not 1 <= self.tries <= self.most_probes:
+            raise ValueError("a search makes at least one try, and no more than its probes")
 
     def below(self, ceiling: int) -> Settings:
         """The same search with no load above ``ceiling``, e.g. what open files or local ports allow."""
@@ -109,13 +110,13 @@ class Probe:
 
 @dataclass(frozen=True)
 class Result:
-    """What a search came to.
+    """What a search came to: the ends of the interval, and its middle, as of `record.Threshold`.
 
-    ``low`` passed in all of its tries, ``high`` failed in all of its tries; either is ``None`` where no load is
-    confirmed so. Conclusive: both are there, and close enough. Otherwise ``reason`` says why not.
+    Conclusive: both ends are there, and close enough. Otherwise ``reason`` says why not.
     """
 
     low: int | None
+    typical: int | None
     high: int | None
     reason: str | None
     probes: tuple[Probe, ...]
@@ -203,25 +204,106 @@ def _server_cpu_percent(measurement: Measurement) -> float | None:
     return round(measurement.server.cpu_percent + beside, 2)
 
 
-def search(settings: Settings, probe: Callable[[int], Probe]) -> Result:
-    """Find the bracket around the highest load that passes. ``probe`` is called at most ``max_probes`` times.
+class Search:
+    """A search under way: ask for the next load, try it, tell what came of it."""
 
-    Whatever ``probe`` raises ends the search.
-    """
-    book = _Book(settings, probe)
-    try:
-        low, high = _bracket(book)
-        if low is not None and high is not None:
-            low, high = _halve(book, low, high)
-        reason = _confirm(book, low, high)
-    except _SpentError:
-        reason = f"not settled after {settings.max_probes} probes"
-    low, high = book.ends()
-    if reason is None and (low is None or high is None):
-        reason = "a load fails every time although a higher one passes every time"
-    elif reason is None and low is not None and high is not None and high > max(low * settings.widest, low + 2):
-        reason = f"loads between {low:,} and {high:,} do not pass every time and do not fail every time"
-    return Result(low, high, reason, tuple(book.probes), settings)
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.probes: list[Probe] = []
+        self._ceiling: int | None = None
+        """The lowest load at which tries say nothing, again and again."""
+        self._end: str | None = None
+        """Why no further load is tried, where the tries are not all made."""
+
+    @property
+    def next_load(self) -> int | None:
+        """The load to be tried next; ``None``: the search is over."""
+        if self._end is not None or len(self._tries) >= self.settings.tries:
+            return None
+        if not self.probes:
+            return self.settings.start
+        last = self.probes[-1]
+        if last.outcome == "unusable" and last.load != self._ceiling:
+            return last.load
+        return self._below_ceiling(self._wanted())
+
+    def enter(self, probe: Probe) -> None:
+        """What came of trying the next load."""
+        self.probes.append(probe)
+        spoilt = [one.outcome == "unusable" for one in self.probes[-TRIES_IF_UNUSABLE:] if one.load == probe.load]
+        if len(spoilt) == TRIES_IF_UNUSABLE and all(spoilt):
+            self._ceiling = probe.load
+        self._end = self._why_over()
+
+    def result(self) -> Result:
+        """What the tries made so far say."""
+        found = threshold(self._tries)
+        reason = self._end or self._why_vague(found)
+        return Result(found.low, found.typical, found.high, reason, tuple(self.probes), self.settings)
+
+    @property
+    def _tries(self) -> list[tuple[int, bool]]:
+        """Those that say something of the server."""
+        return [(one.load, one.passed) for one in self.probes if one.valid]
+
+    @property
+    def _best(self) -> int:
+        """The highest load that passed; the lowest there is, if none did."""
+        return max((load for load, passed in self._tries if passed), default=self.settings.lowest)
+
+    def _wanted(self) -> int:
+        """Where a try tells most."""
+        settings, tries = self.settings, self._tries
+        if all(passed for _, passed in tries):
+            highest = max((load for load, _ in tries), default=settings.start)
+            return min(settings.highest, max(highest + 1, round(highest * settings.factor)))
+        if not any(passed for _, passed in tries):
+            lowest = min(load for load, _ in tries)
+            return max(settings.lowest, min(lowest - 1, round(lowest / settings.factor)))
+        return max(settings.lowest, min(settings.highest, most_telling(tries)))
+
+    def _below_ceiling(self, load: int) -> int:
+        """The load, or one between the highest that passed and that at which tries say nothing."""
+        if self._ceiling is None or load < self._ceiling:
+            return load
+        middle = tidy(math.sqrt(self._best * self._ceiling))
+        return middle if self._best < middle < self._ceiling else self._best
+
+    def _why_over(self) -> str | None:
+        """Why the search ends here, if it does before its tries are made."""
+        settings = self.settings
+        if self._ceiling is not None and self._ceiling <= settings.lowest:
+            return self._why_spoilt(self._ceiling)
+        if self._ceiling is not None and self._all_alike(passed=True, beyond=self._ceiling / _CLOSE):
+            return self._why_spoilt(self._ceiling)
+        if self._all_alike(passed=True, beyond=settings.highest):
+            return f"even {settings.highest:,} passes, and no higher load is tried"
+        if self._all_alike(passed=False, beyond=settings.lowest):
+            return f"even {settings.lowest:,} fails, and no lower load is tried"
+        if len(self.probes) >= settings.most_probes and len(self._tries) < settings.tries:
+            return f"of {len(self.probes)} tries {len(self.probes) - len(self._tries)} say nothing of the server"
+        return None
+
+    def _all_alike(self, *, passed: bool, beyond: float) -> bool:
+        """Whether the last tries at a limit or beyond it all came out so, and nothing else was tried since."""
+        last = self._tries[-AT_THE_LIMIT:]
+        return len(last) == AT_THE_LIMIT and all(
+            one == passed and (load >= beyond if passed else load <= beyond) for load, one in last
+        )
+
+    def _why_spoilt(self, load: int) -> str:
+        reasons = next(one.reasons for one in reversed(self.probes) if one.load == load)
+        why = f": {_short(reasons[0])}" if reasons else ""
+        return f"the load generator or the machine was not good enough at {load:,}{why}"
+
+    def _why_vague(self, found: Threshold) -> str | None:
+        """Why the interval is none worth the name, if it is not."""
+        if found.low is None or found.high is None:
+            end = "lower" if found.low is None else "upper"
+            return f"{len(self._tries)} tries do not show its {end} end"
+        if found.high > max(found.low * self.settings.widest, found.low + 2):
+            return f"{len(self._tries)} tries leave it between {found.low:,} and {found.high:,}"
+        return None
 
 
 def as_record(result: Result, unit: Unit) -> record.Capacity:
@@ -229,11 +311,11 @@ def as_record(result: Result, unit: Unit) -> record.Capacity:
     return record.Capacity(
         unit=unit,
         low=result.low,
+        typical=result.typical,
         high=result.high,
         conclusive=result.conclusive,
         reason=result.reason,
         p99_limit_ms=result.settings.p99_limit_ms,
-        confirmations=result.settings.confirmations,
         probes=[
             record.CapacityProbe(
                 load=one.load,
@@ -268,127 +350,3 @@ def describe(found: record.Capacity) -> str:
 
 def _short(reason: str) -> str:
     return reason if len(reason) <= 300 else reason[:300] + " …"
-
-
-class _SpentError(Exception):
-    """All probes are made."""
-
-
-class _Book:
-    """The probes made so far, and the only way to make another."""
-
-    def __init__(self, settings: Settings, probe: Callable[[int], Probe]) -> None:
-        self.settings = settings
-        self.probes: list[Probe] = []
-        self._probe = probe
-
-    def ask(self, load: int) -> Outcome:
-        """Try a load once more; again where the probe is spoilt, up to `TRIES_IF_UNUSABLE` times."""
-        outcome: Outcome = "unusable"
-        for _ in range(TRIES_IF_UNUSABLE):
-            if len(self.probes) >= self.settings.max_probes:
-                raise _SpentError
-            self.probes.append(self._probe(load))
-            outcome = self.probes[-1].outcome
-            if outcome != "unusable":
-                break
-        return outcome
-
-    def confirm(self, load: int, wanted: Outcome) -> Outcome:
-        """``wanted`` if that was the outcome of every usable try, and there were enough; else what came instead."""
-        while True:
-            found = self._usable(load)
-            other = next((outcome for outcome in found if outcome != wanted), None)
-            if other is not None:
-                return other
-            if len(found) >= self.settings.confirmations:
-                return wanted
-            if self.ask(load) == "unusable":
-                return "unusable"
-
-    def ends(self) -> tuple[int | None, int | None]:
-        """The highest load that is confirmed to pass with none below it that is confirmed to fail, and its opposite."""
-        passed, failed = self._confirmed("passed"), self._confirmed("failed")
-        low = max((load for load in passed if not failed or load < min(failed)), default=None)
-        high = min((load for load in failed if not passed or load > max(passed)), default=None)
-        return low, high
-
-    def why_spoilt(self, load: int) -> str | None:
-        """What was wrong with the probes of a load, if the last of them said nothing of the server."""
-        last = [one for one in self.probes if one.load == load][-1:]
-        if not last or last[0].valid:
-            return None
-        why = f": {_short(last[0].reasons[0])}" if last[0].reasons else ""
-        return f"the load generator or the machine was not good enough at {load:,}{why}"
-
-    def _confirmed(self, wanted: Outcome) -> list[int]:
-        """The loads of which enough usable tries had this outcome, and none another."""
-        outcomes = {load: self._usable(load) for load in {one.load for one in self.probes}}
-        enough = self.settings.confirmations
-        return [load for load, found in outcomes.items() if len(found) >= enough and set(found) == {wanted}]
-
-    def _usable(self, load: int) -> list[Outcome]:
-        return [one.outcome for one in self.probes if one.load == load and one.valid]
-
-
-def _bracket(book: _Book) -> tuple[int | None, int | None]:
-    """A load that passed and a higher one that did not; one of them is ``None`` at the limits of the search."""
-    settings = book.settings
-    at = settings.start
-    if book.ask(at) == "passed":
-        while at < settings.highest:
-            above = min(settings.highest, max(at + 1, round(at * settings.factor)))
-            if book.ask(above) != "passed":
-                return at, above
-            at = above
-        return at, None
-    while at > settings.lowest:
-        below = max(settings.lowest, min(at - 1, round(at / settings.factor)))
-        if book.ask(below) == "passed":
-            return below, at
-        at = below
-    return None, at
-
-
-def _halve(book: _Book, low: int, high: int) -> tuple[int, int]:
-    """Bisect in log(load), since capacities differ by factors, until the bracket is narrow."""
-    while high - low > 1 and high > low * book.settings.resolution:
-        middle = min(high - 1, max(low + 1, _tidy(math.sqrt(low * high))))
-        if book.ask(middle) == "passed":
-            low = middle
-        else:
-            high = middle
-    return low, high
-
-
-def _tidy(load: float) -> int:
-    """Three digits, as a reader wants to see them: more would be far below any resolution."""
-    return int(round(load, min(0, 2 - math.floor(math.log10(load))))) if load >= 1 else 1
-
-
-def _confirm(book: _Book, low: int | None, high: int | None) -> str | None:
-    """Try both ends again, moving them outward where tries contradict each other; why one is not there, if so.
-
-    Each move of an end is twice as long, in log(load), as its last, so that a server without any steadiness does
-    not use up all probes. An end that would leave the search's limits is given up.
-    """
-    settings = book.settings
-    moves = 0
-    while low is not None and book.confirm(low, "passed") != "passed":
-        shorter = _tidy(low / settings.resolution ** (2**moves))
-        low = None if low == settings.lowest else max(settings.lowest, min(low - 1, shorter))
-        moves += 1
-    moves = 0
-    while high is not None and (found := book.confirm(high, "failed")) != "failed":
-        if found == "unusable":
-            return book.why_spoilt(high)
-        longer = _tidy(high * settings.resolution ** (2**moves))
-        high = None if high == settings.highest else min(settings.highest, max(high + 1, longer))
-        moves += 1
-    if low is None and high == settings.lowest:
-        return f"even {settings.lowest:,} fails, and no lower load is tried"
-    if low is None:
-        return book.why_spoilt(settings.lowest) or f"no load down to {settings.lowest:,} passes every time"
-    if high is None:
-        return f"no load up to {settings.highest:,} fails every time, and no higher one is tried"
-    return None

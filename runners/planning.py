@@ -144,7 +144,7 @@ def question(cell: Cell) -> str:
 
 def _togetherness(cell: Cell, index: int) -> Hashable:
     """Equal for the cells that are measured together."""
-    return question(cell) if cell.case.slice_s else index
+    return question(cell) if cell.case.slice_s or cell.case.search else index
 
 
 def choose(wanted: Sequence[str]) -> list[Framework]:

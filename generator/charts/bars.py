@@ -143,7 +143,7 @@ def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] 
 
 
 def range_chart(table: CapacityTable) -> Chart | None:
-    """One bar from the low to the high end of each variant's bracket; an arrow where an end is open."""
+    """One bar per variant from the low to the high end of its bracket, the middle marked; an arrow for an open end."""
     shown = [(row, row.bracket) for row in table.told_rows if row.bracket is not None]
     if not shown:
         return None
@@ -191,6 +191,15 @@ def range_chart(table: CapacityTable) -> Chart | None:
         },
         {
             "type": "scatter",
+            "mode": "markers",
+            "x": [one.typical for _, one in shown if one.typical],
+            "y": [place for place, (_, one) in enumerate(shown) if one.typical],
+            "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2, "color": "#ffffff"}},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        },
+        {
+            "type": "scatter",
             "mode": "text",
             "x": [max(end for end in (one.low, one.high) if end is not None) for _, one in shown],
             "y": list(range(len(shown))),
@@ -207,8 +216,13 @@ def range_chart(table: CapacityTable) -> Chart | None:
     return Chart(
         slug=f"{table.slug}-range",
         title=f"{table.unit[0].upper()}{table.unit[1:]} withstood",
-        sentence=f"In {table.unit} on a logarithmic axis: each bar reaches from the highest load that passed to the"
-        " lowest that failed; a triangle points where an end was not found, and pale is inconclusive.",
+        sentence=f"In {table.unit} on a logarithmic axis: each bar "
+        + (
+            "reaches from the highest load that passed to the lowest that failed"
+            if table.is_of_ends
+            else "is the 95 % interval of the load that is withstood in half of all tries, its middle marked"
+        )
+        + "; a triangle points where an end was not found, and pale is inconclusive.",
         direction="Higher is better; bars that overlap are a tie.",
         figure={
             "data": traces,
@@ -226,12 +240,11 @@ def range_chart(table: CapacityTable) -> Chart | None:
             },
         },
         table=ChartTable(
-            ("Variant", f"Passed ({table.unit})", f"Failed ({table.unit})", "Conclusive"),
+            ("Variant", f"From ({table.unit})", f"To ({table.unit})", "Half of all tries", "Conclusive"),
             tuple(
                 (
                     row.name,
-                    "–" if one.low is None else f"{one.low:,}",
-                    "–" if one.high is None else f"{one.high:,}",
+                    *("–" if load is None else f"{load:,}" for load in (one.low, one.high, one.typical)),
                     "yes" if one.conclusive else "no",
                 )
                 for row, one in shown

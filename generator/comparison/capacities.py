@@ -1,4 +1,4 @@
-"""One table per search for a capacity: each variant's bracket, who is higher, and why there is none."""
+"""One table per search for a capacity: where each variant's lies, who is higher, and why it cannot be told."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from generator.comparison.tables import Row, fullest, rows_of
 from generator.comparison.verdicts import Outcome
 from generator.dataset import Parameters, Run
 from generator.statistics import Interval, Place, bracket_places
-from runners.record import Capacity, CapacityProbe, WorkloadFacts
+from runners.record import Capacity, CapacityProbe, WorkloadFacts, threshold
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """What the searches of one cell say together.
+    """What the searches of one cell say together: by the tries of all of them, or, of searches for two ends
+    (`record.Capacity`), from the lowest to the highest end that any found.
 
-    Conclusive: from the lowest to the highest end that any conclusive search found. Otherwise an end is there if
-    every search confirmed one, and holds as such: at least ``low``, below ``high``.
+    Where it is not conclusive, an end that is there holds all the same: at least ``low``, below ``high``.
     """
 
     low: int | None
     high: int | None
     conclusive: bool
+    typical: int | None = None
+    """The load that is withstood in half of all tries."""
 
     @property
     def says_something(self) -> bool:
         return self.low is not None or self.high is not None
 
     def is_above(self, other: Bracket) -> bool:
-        """What this one withstood is no less than what the other did not. Overlapping brackets are not above."""
+        """The low end of this one is no lower than the high end of the other. Overlapping brackets are not above."""
         return self.low is not None and other.high is not None and self.low >= other.high
 
     def against(self, other: Bracket) -> Outcome:
@@ -57,12 +59,10 @@ class CapacityRow(Row):
     bracket: Bracket | None = None
     place: Place | None = None
     """Among the brackets of the table, the reference's left out."""
-    p99_at_low_ms: float | None = None
-    """The worst of the tries that passed at the low end."""
-    server_cpu_at_low_percent: float | None = None
-    """The mean over these tries."""
-    broken_at_high: str | None = None
-    """What was beyond its limit in the last try at the high end."""
+    server_cpu_percent: float | None = None
+    """Of one core: the mean over the tries from the low to the high end."""
+    broken: str | None = None
+    """What was beyond its limit in the try with the lowest load that failed from the low end on."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,11 @@ class CapacityTable:
     def slug(self) -> str:
         """Names the table in a page; a search's name is restricted by the schema."""
         return f"{self.workload.slug}-{self.parameters['search']}".lower().replace("_", "-").replace(".", "-")
+
+    @property
+    def is_of_ends(self) -> bool:
+        """Whether its searches were for two ends, as all were before there were thresholds."""
+        return any(one.confirmations for row in self.rows for one in _searches(row))
 
     @property
     def unit(self) -> str:
@@ -133,37 +138,42 @@ def decide(table: CapacityTable, first: str, second: str) -> CapacityDecision:
     return CapacityDecision(table, a, b, _outcome(a, b))
 
 
+def _searches(row: Row) -> list[Capacity]:
+    return [one.capacity for one in row.cell.measurements if one.capacity is not None]
+
+
 def _row(row: Row) -> CapacityRow:
-    searches = [one.capacity for one in row.cell.measurements if one.capacity is not None]
+    searches = _searches(row)
     counting = [one for one in searches if one.conclusive] or searches
     bracket = _bracket(counting)
-    at_low = [] if bracket is None else _tries(counting, bracket.low)
-    at_high = [] if bracket is None else _tries(counting, bracket.high)
-    p99s = [probe.p99_ms for probe in at_low if probe.p99_ms is not None]
-    cpus = [probe.server_cpu_percent for probe in at_low if probe.server_cpu_percent is not None]
+    low, high = (bracket.low or 0, bracket.high or math.inf) if bracket else (0, 0)
+    tries = [(probe, one) for one in counting for probe in one.probes if probe.valid and probe.load >= low]
+    cpus = [
+        probe.server_cpu_percent for probe, _ in tries if probe.load <= high and probe.server_cpu_percent is not None
+    ]
+    failed = [_broken(probe, one) for probe, one in sorted(tries, key=lambda pair: pair[0].load) if not probe.passed]
     return CapacityRow(
         **vars(row),
         bracket=bracket,
-        p99_at_low_ms=max(p99s, default=None),
-        server_cpu_at_low_percent=math.fsum(cpus) / len(cpus) if cpus else None,
-        broken_at_high=_broken(at_high[-1], counting[-1]) if at_high else None,
+        server_cpu_percent=math.fsum(cpus) / len(cpus) if cpus else None,
+        broken=failed[0] if failed else None,
     )
 
 
-def _bracket(searches: list[Capacity]) -> Bracket | None:
+def _bracket(searches: Sequence[Capacity]) -> Bracket | None:
     if not searches:
         return None
+    conclusive = all(one.conclusive for one in searches)
+    if not any(one.confirmations for one in searches):
+        found = threshold([(probe.load, probe.passed) for one in searches for probe in one.probes if probe.valid])
+        return Bracket(found.low, found.high, conclusive, found.typical)
     lows = [one.low for one in searches if one.low is not None]
     highs = [one.high for one in searches if one.high is not None]
     return Bracket(
         min(lows) if len(lows) == len(searches) else None,
         max(highs) if len(highs) == len(searches) else None,
-        all(one.conclusive for one in searches),
+        conclusive,
     )
-
-
-def _tries(searches: list[Capacity], load: int | None) -> list[CapacityProbe]:
-    return [probe for one in searches for probe in one.probes if probe.load == load and probe.valid]
 
 
 def _broken(probe: CapacityProbe, capacity: Capacity) -> str:

@@ -64,6 +64,12 @@ class Display:
                 self._task, description=f"round {round_number}  {_names(cells)}", left=self._left(done, plan)
             )
 
+    def under_way(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, left=text)
+        else:
+            say(text)
+
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None:
         line = f"round {measurement.round}  {_name(cell)}: {_outcome(measurement)}"
         if self._bar is not None:

@@ -6,7 +6,7 @@ and some ask what happens beside a load: while clients come (`connecting`), and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runners import machine
 from runners.host import Hosts
@@ -35,17 +35,23 @@ __all__ = [
 ]
 
 
-def measure(cells: Sequence[Cell], conditions: Sequence[Conditions], hosts: Hosts) -> list[Outcome]:
+def measure(
+    cells: Sequence[Cell],
+    conditions: Sequence[Conditions],
+    hosts: Hosts,
+    *,
+    under_way: Callable[[str], None] = lambda _: None,
+) -> list[Outcome]:
     """Measure cells once, together if there are several. A failure is an outcome, not an error.
 
     No load is left behind either way, nor a server that ``hosts`` does not keep. Cells measured together have the same
-    case, and one core share.
+    case, and one core share. ``under_way`` is told, in a few words, how far a long measurement has come.
     """
     match cells[0].case.procedure:
         case "window":
             return window.measure(cells, conditions, hosts)
         case "search":
-            return [search.measure(cells[0], conditions[0])]
+            return search.measure(cells, conditions, under_way)
         case "connect":
             return [connecting.measure(cells[0], conditions[0], hosts)]
         case "recover":

@@ -53,6 +53,7 @@ from runners.record.store import (
     save,
 )
 from runners.record.text import publishable
+from runners.record.threshold import Threshold, most_telling, threshold, tidy
 
 __all__ = [
     "EVIDENCE_FOLDER",
@@ -95,6 +96,7 @@ __all__ = [
     "RtsiteError",
     "RunDocument",
     "SlowConsumer",
+    "Threshold",
     "Timeline",
     "Usage",
     "UsageError",
@@ -106,7 +108,10 @@ __all__ = [
     "load_flames",
     "load_framework",
     "load_run",
+    "most_telling",
     "problems_in",
     "publishable",
     "save",
+    "threshold",
+    "tidy",
 ]

@@ -19,6 +19,7 @@ from runners.record.schema import (
     Measurement,
     RunDocument,
 )
+from runners.record.threshold import threshold
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop and throughput times mean latency. What the generator does between an
@@ -141,23 +142,37 @@ def _capacity(cell: Cell, capacity: Capacity) -> Iterator[Contradiction]:
         )
     if capacity.low is not None and capacity.high is not None and capacity.low >= capacity.high:
         yield Contradiction(("low",), f"the low end {capacity.low} is not below the high end {capacity.high}")
-    for name, load, wanted in (("low", capacity.low, True), ("high", capacity.high, False)):
-        if load is None:
-            continue
-        tries = [probe.passed for probe in capacity.probes if probe.load == load and probe.valid]
-        as_wanted = sum(passed == wanted for passed in tries)
-        if as_wanted < len(tries) or len(tries) < capacity.confirmations:
-            yield Contradiction(
-                (name,),
-                f"{load} is given as {'passed' if wanted else 'failed'}, which all of at least"
-                f" {capacity.confirmations} tries have to show, but {as_wanted} of {len(tries)} did",
-            )
+    yield from _ends(capacity) if capacity.confirmations else _threshold(capacity)
     for index, probe in enumerate(capacity.probes):
         against = _against(probe, capacity.p99_limit_ms)
         if probe.passed and against:
             yield Contradiction(("probes", index, "passed"), f"passed, but {against}")
         if not probe.passed and not against and not probe.reasons:
             yield Contradiction(("probes", index, "passed"), "did not pass, but nothing speaks against it")
+
+
+def _ends(capacity: Capacity) -> Iterator[Contradiction]:
+    """Every try of an end came out as is said of it, and there were enough."""
+    for name, load, wanted in (("low", capacity.low, True), ("high", capacity.high, False)):
+        if load is None:
+            continue
+        tries = [probe.passed for probe in capacity.probes if probe.load == load and probe.valid]
+        as_wanted = sum(passed == wanted for passed in tries)
+        if as_wanted < len(tries) or len(tries) < (capacity.confirmations or 0):
+            yield Contradiction(
+                (name,),
+                f"{load} is given as {'passed' if wanted else 'failed'}, which all of at least"
+                f" {capacity.confirmations} tries have to show, but {as_wanted} of {len(tries)} did",
+            )
+
+
+def _threshold(capacity: Capacity) -> Iterator[Contradiction]:
+    """The interval is that of the tries."""
+    found = threshold([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
+    for name in ("low", "typical", "high"):
+        told, shown = getattr(capacity, name), getattr(found, name)
+        if told != shown:
+            yield Contradiction((name,), f"{told} is given, but the tries show {shown}")
 
 
 def _against(probe: CapacityProbe, p99_limit_ms: float) -> str | None:

@@ -298,18 +298,22 @@ class Recovery(Document):
 
 
 class Capacity(Document):
-    """The bracket around the highest load that a server withstands, and the probes it was found by."""
+    """Between which loads the capacity of a server lies, and the probes it was found by.
+
+    Of a search that has ``confirmations`` the ends are loads that were tried: ``low`` passed in every one of its tries,
+    at least so many of them, and ``high`` failed in every one. Of any other they are those of `threshold`.
+    """
 
     unit: Literal["messages_per_s", "users"]
     low: Annotated[int, Field(ge=1)] | None = None
-    """The highest load that passed in every one of its tries, at least ``confirmations`` of them."""
+    typical: Annotated[int, Field(ge=1)] | None = None
+    """The load that is withstood in half of all tries."""
     high: Annotated[int, Field(ge=1)] | None = None
-    """The lowest load that failed in every one of its tries, at least as many."""
     conclusive: bool
     reason: Text | None = None
     """Why it is not conclusive. An end that is there holds all the same: at least ``low``, below ``high``."""
     p99_limit_ms: Amount
-    confirmations: Annotated[int, Field(ge=1)]
+    confirmations: Annotated[int, Field(ge=1)] | None = None
     probes: list[CapacityProbe]
     """In the order they were made."""
 

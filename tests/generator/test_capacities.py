@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -69,13 +70,15 @@ def test_each_row_says_what_its_search_found(tables: tuple[CapacityTable, ...]) 
     assert uvicorn.bracket.low is not None
     assert uvicorn.bracket.high is not None
     assert uvicorn.bracket.conclusive
+    assert uvicorn.bracket.typical is not None
     assert uvicorn.bracket.low <= 0.85 * 66_800 < uvicorn.bracket.high
-    assert uvicorn.p99_at_low_ms is not None
-    assert uvicorn.p99_at_low_ms < 20
-    assert uvicorn.broken_at_high is not None
-    assert uvicorn.broken_at_high.startswith("p99 2")
+    assert uvicorn.bracket.low < uvicorn.bracket.typical < uvicorn.bracket.high
+    assert uvicorn.server_cpu_percent is not None
+    assert 90 < uvicorn.server_cpu_percent <= 100
+    assert uvicorn.broken is not None
+    assert uvicorn.broken.startswith("p99 2")
     assert picows.bracket is not None
-    assert (picows.status, picows.bracket.high, picows.broken_at_high) == ("invalid", None, None)
+    assert (picows.status, picows.bracket.high, picows.broken) == ("invalid", None, None)
     assert picows.bracket.low is not None
     assert gevent.bracket is not None
     assert not gevent.bracket.conclusive
@@ -126,6 +129,26 @@ def test_a_place_counts_the_brackets_above_and_below(found: dict[int, Bracket]) 
 def test_brackets_that_touch_do_not_overlap() -> None:
     touching = bracket_places({"a": Interval(105, 110), "b": Interval(100, 105)})
     assert touching == {"a": Place(1, 1), "b": Place(2, 2)}
+
+
+def test_a_search_of_the_older_kind_is_told_as_such(tables: tuple[CapacityTable, ...]) -> None:
+    assert not any(table.is_of_ends for table in tables)
+    (row,) = tables[0].only({"fastapi"}).rows[:1]
+    older = row.cell.model_copy(update={"measurements": [documents.capacity_measurement()]})
+    assert replace(tables[0], rows=(replace(row, cell=older),)).is_of_ends
+
+
+def test_the_tries_of_several_searches_are_taken_together() -> None:
+    tries = [documents.capacity_probe(load, passed=load <= 12_000) for load in (8_000, 16_000, 11_500, 12_500) * 4]
+    one = documents.capacity(confirmations=None, low=None, typical=None, high=None, probes=tries)
+    alone, together = _bracket([one]), _bracket([one, one, one])
+    assert alone is not None
+    assert together is not None
+    assert alone.low is not None
+    assert alone.high is not None
+    assert together.low is not None
+    assert together.high is not None
+    assert alone.low < together.low < 12_000 < together.high < alone.high
 
 
 def test_several_rounds_make_one_bracket() -> None:

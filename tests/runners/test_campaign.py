@@ -46,6 +46,8 @@ class Silent:
     def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
         assert done == len(self.outcomes)
 
+    def under_way(self, text: str) -> None: ...
+
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
         self.outcomes.append(cell.variant.slug)
         assert done == len(self.outcomes)

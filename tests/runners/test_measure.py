@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import catalog, environment, machine, measure, resources
+from runners import capacity, catalog, environment, machine, measure, resources
 from runners.host import Hosts
 from runners.measure import Cell, Conditions, Outcome
 from runners.measure.figures import trend_of
 from runners.measure.station import Station
 from runners.measure.window import take_turns
-from runners.workloads import CONNECT, ECHO, RECOVERY, Case, Profile, Workload
+from runners.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, Case, Profile, Workload
 from tests.runners import frameworks
 from tests.runners.processes import gone, marked, until
 
@@ -315,3 +315,30 @@ def test_servers_are_shared_only_where_that_is_wanted(
             other.start(ECHO.readiness)
             assert other.server.child.pid != pids[2]
     gone([*pids, other.server.child.pid])
+
+
+def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    rate = CAPACITY.cases[0]
+    assert rate.search is not None
+    few = replace(rate.search, settings=capacity.Settings(start=400, lowest=200, highest=800, tries=2))
+    case = replace(rate, connections=10, search=few)
+    cells = [
+        replace(cell, workload=CAPACITY) for cell in cells_of(tmp_path / "mine", ["good", "exits", "dies"], case=case)
+    ]
+    told: list[str] = []
+    cores = measure.cores_for(case, machine.physical_cores())
+    conditions = [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))]
+    with Hosts() as hosts:
+        good, exits, dies = (
+            outcome.measurement for outcome in measure.measure(cells, conditions, hosts, under_way=told.append)
+        )
+    assert told[:2] == ["try 1 of 3 searches", "try 2 of 2 searches"]
+    assert good.capacity is not None
+    assert good.capacity.probes[0].load == 400
+    assert exits.failure is not None
+    assert (exits.failure.stage, exits.capacity) == ("start", None)
+    assert dies.capacity is not None
+    assert [probe.passed for probe in dies.capacity.probes] == [False, False]

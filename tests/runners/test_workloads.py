@@ -49,14 +49,14 @@ def test_versions_change_only_on_purpose() -> None:
         "scaleout": "6581e1b2dee8",
         "slow-consumer": "39f7aa828f70",
         "recovery": "b9c6a83121c1",
-        "capacity": "7bb646f7ae17",
+        "capacity": "f71226462207",
     }
 
 
 def test_a_search_is_part_of_the_question() -> None:
     case = CAPACITY.cases[0]
     assert case.search is not None
-    finer = replace(case.search, settings=replace(case.search.settings, resolution=1.02))
+    finer = replace(case.search, settings=replace(case.search.settings, tries=30))
     versions = {
         replace(CAPACITY, cases=(changed,)).version
         for changed in (case, replace(case, search=None), replace(case, search=finer))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runners.record import Cell, problems_in, save
+from runners.record import Cell, problems_in, save, threshold
 from runners.record.audit import audit
 from tests.runners import documents
 
@@ -138,6 +138,21 @@ def test_a_probe_whose_figures_contradict_its_verdict(wrong: dict[str, Any], wor
     ((place, message),) = capacity_findings(probes=[first.model_copy(update=wrong), *others])
     assert place == ("probes", 0, "passed")
     assert words in message
+
+
+def threshold_capacity(**changes: Any) -> dict[str, Any]:
+    """What makes the sound capacity one by threshold, of which some is changed."""
+    tries = [documents.capacity_probe(load, passed=load <= 12_000) for load in (8_000, 16_000, 11_500, 12_500) * 4]
+    found = threshold([(one.load, one.passed) for one in tries])
+    return {"confirmations": None, "probes": tries, **vars(found), **changes}
+
+
+@pytest.mark.parametrize("name", ["low", "typical", "high"])
+def test_a_threshold_is_that_of_its_tries(name: str) -> None:
+    assert capacity_findings(**threshold_capacity()) == []
+    ((place, message),) = capacity_findings(**threshold_capacity(**{name: 12_100}))
+    assert place == (name,)
+    assert message.startswith("12100 is given, but the tries show ")
 
 
 def test_a_try_that_contradicts_an_end() -> None:
