@@ -173,8 +173,9 @@ class Profile:
         return min(self.rounds, self.capacity_rounds) if case.search else self.rounds
 
     def of_probe(self, case: Case) -> Profile:
-        """The times of one probe, given the case it applies (`Case.at`)."""
-        return replace(self, warmup_s=self.probe_warmup_s, duration_s=capacity.window_s(self.probe_s, case.rate_per_s))
+        """The times of one probe, given the case it applies (`Case.at`). Its server is not used again, so not checked."""
+        duration_s = capacity.window_s(self.probe_s, case.rate_per_s)
+        return replace(self, warmup_s=self.probe_warmup_s, duration_s=duration_s, rechecks=False)
 
     def load_s(self, case: Case) -> float:
         """How long the server is loaded in one measurement; a search, if it ends near where it starts."""
