@@ -189,7 +189,18 @@ def checkout(origin: Path, name: str) -> Path:
     environments = origin.parent / "rtsite"
     environments.mkdir(exist_ok=True)
     (folder / ".rtsite").symlink_to(environments)
+    _keep_compiled(folder / "runners" / "loadgen")
     return folder
+
+
+def _keep_compiled(package: Path) -> None:
+    """Spare a checkout what Numba has compiled already; it goes by name, time and size of a file."""
+    compiled = ROOT / "runners" / "loadgen"
+    for source in compiled.glob("*.py"):
+        shutil.copystat(source, package / source.name)
+    for file in compiled.glob("__pycache__/*.nb[ci]"):
+        (package / "__pycache__").mkdir(exist_ok=True)
+        shutil.copy2(file, package / "__pycache__" / file.name)
 
 
 def test_plan_bench_collect_commit_build(origin: Path) -> None:
