@@ -173,7 +173,7 @@ class Profile:
         return min(self.rounds, self.capacity_rounds) if case.search else self.rounds
 
     def of_probe(self, case: Case) -> Profile:
-        """The times of one probe, given the case it applies (`Case.at`). Its server is not used again, so not checked."""
+        """Of one probe, given the case it applies (`Case.at`). Its server is not used again, so it is not checked."""
         duration_s = capacity.window_s(self.probe_s, case.rate_per_s)
         return replace(self, warmup_s=self.probe_warmup_s, duration_s=duration_s, rechecks=False)
 
