@@ -60,14 +60,19 @@ def open_all(
 ) -> Iterator[Outcome]:
     """Open one connection per mask, ``at_once`` of them at any time; gives each as it is ready or has failed.
 
-    The last ``deaf`` of them have little room for what they will not read.
+    Where as many in a row as may be under way waited in vain, the server has no room for more: the rest is not tried,
+    since it would take a timeout for each. The last ``deaf`` of them have little room for what they will not read.
     """
     address = socket_url(url) if protocol == "socket.io" else url
     where = find(address, timeout_s)
     waiting = iter(range(len(masks)))
     under_way: dict[int, Opening] = {}
+    in_vain = 0
     with select.epoll() as ready:
         while True:
+            if in_vain >= at_once:
+                told_of_rest = f"not tried: {in_vain} clients before it waited {timeout_s:g} s in vain"
+                yield from (Outcome(index, None, 0, told_of_rest) for index in waiting)
             while len(under_way) < at_once and (index := next(waiting, None)) is not None:
                 try:
                     opening = Opening(
@@ -98,6 +103,7 @@ def open_all(
                     ready.unregister(descriptor)
                     del under_way[descriptor]
                     opening.release(outcome)
+                    in_vain = in_vain + 1 if opening.started_ns < overdue else 0
                     yield outcome
 
 

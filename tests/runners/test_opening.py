@@ -73,6 +73,14 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
     assert [outcome.error for outcome in found] == ["no answer in time"] * 5
 
 
+def test_where_there_is_no_room_the_rest_is_not_tried() -> None:
+    with silent() as url:
+        found = opened(url, "websocket", 200, at_once=5, timeout_s=0.3)
+    assert len(found) == 200
+    assert all(outcome.line is None for outcome in found)
+    assert sum(outcome.error.startswith("not tried: ") for outcome in found) >= 185
+
+
 def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
