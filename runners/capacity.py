@@ -4,8 +4,8 @@ Pure: what a try does, and how long it takes, is the caller's. A load is a whole
 messages per second, or users. The search
 
 1. moves from the starting load by a factor, up or down, until one load passed and a higher one did not;
-2. from then on tries the load that all tries so far make out to be the threshold (`record.threshold`), where a try
-   tells most, until it has made its number of tries.
+2. from then on tries loads on either side of the threshold that all tries so far make out (`record.most_telling`),
+   until it has made its number of tries.
 
 Nothing of a try is taken for the server's where the load generator or the machine was not good enough. The result is
 an interval for the load that is withstood in half of all tries, or inconclusive with a reason in one sentence. An end
@@ -60,10 +60,10 @@ class Settings:
     factor: float = 2.0
     """Between the loads that look for one that passes and one that does not."""
     tries: int = 18
-    """That say something of the server. They leave an interval about a quarter wide, see `record.threshold`."""
+    """That say something of the server. How wide an interval they leave is told in `record.threshold`."""
     most_probes: int = 30
     """Those that say nothing included."""
-    widest: float = 1.5
+    widest: float = 2.0
     """High over low above which an interval is called inconclusive."""
     p99_limit_ms: float = P99_LIMIT_MS
 

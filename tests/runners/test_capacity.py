@@ -90,7 +90,7 @@ def test_the_interval_holds_the_capacity_of_a_steady_server(place: float) -> Non
     assert result.high <= 1.4 * result.low
 
 
-@pytest.mark.parametrize("spread", [0.02, 0.1, 0.2])
+@pytest.mark.parametrize("spread", [0.02, 0.1, 0.3])
 def test_the_interval_holds_the_threshold_of_a_noisy_server(spread: float) -> None:
     """Each try meets another capacity, around one that is hit as often as the interval promises (about)."""
     chance = random.Random(1)
@@ -100,7 +100,7 @@ def test_the_interval_holds_the_threshold_of_a_noisy_server(spread: float) -> No
         result = search(SETTINGS, noisy(centre, spread, chance))
         check(result)
         hits += result.low is not None and result.high is not None and result.low <= centre <= result.high
-    assert hits >= 51
+    assert hits >= 54
 
 
 @given(settings=searches, answers=st.lists(st.sampled_from(["passed", "failed", "unusable"]), min_size=40, max_size=40))
@@ -191,9 +191,9 @@ def test_one_stray_try_does_not_move_it_far() -> None:
 
 
 def test_too_few_tries_are_inconclusive_with_the_reason() -> None:
-    result = search(replace(SETTINGS, tries=6), monotone(5_000))
+    result = search(replace(SETTINGS, tries=5), monotone(5_000))
     assert result.reason is not None
-    assert result.reason.startswith("6 tries ")
+    assert result.reason.startswith("5 tries ")
 
 
 def test_searches_that_stop_early_say_what_their_tries_show() -> None:

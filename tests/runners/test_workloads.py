@@ -49,7 +49,7 @@ def test_versions_change_only_on_purpose() -> None:
         "scaleout": "6581e1b2dee8",
         "slow-consumer": "39f7aa828f70",
         "recovery": "b9c6a83121c1",
-        "capacity": "f71226462207",
+        "capacity": "b69a9e95e374",
     }
 
 
