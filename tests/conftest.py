@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).parent
 
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that load servers in one worker, one after the other; the site's, file by file, beside them.
+class OneMeasures(LoadScopeScheduling):  # type: ignore[misc]
+    """All that load servers in one worker, one after the other; the site's tests, file by file, beside them.
 
     Two that measure at once would spoil each other, and a file's browser is not started twice.
     """
-    for item in items:
-        file = item.path.relative_to(HERE)
-        group = str(file) if file.parts[0] == "generator" else "measuring"
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.startswith("tests/generator/") else "measuring"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneMeasures:
+    return OneMeasures(config, log)
