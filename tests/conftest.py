@@ -7,15 +7,24 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 
+BESIDE = (
+    "tests/generator/",
+    "tests/runners/record/",
+    "tests/runners/test_contract.py",
+    "tests/runners/test_frameworks.py",
+)
+"""What may run beside a measurement: it loads no server."""
+
+
 class OneMeasures(LoadScopeScheduling):  # type: ignore[misc]
-    """All that load servers in one worker, one after the other; the site's tests, file by file, beside them.
+    """All that load servers in one worker, one after the other; the others, file by file, beside them.
 
     Two that measure at once would spoil each other, and a file's browser is not started twice.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.startswith("tests/generator/") else "measuring"
+        return file if file.startswith(BESIDE) else "measuring"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneMeasures:
