@@ -6,7 +6,6 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-
 BESIDE = (
     "tests/generator/",
     "tests/runners/record/",
