@@ -60,7 +60,7 @@ class Settings:
     factor: float = 2.0
     """Between the loads that look for one that passes and one that does not."""
     tries: int = 18
-    """That say something of the server. How wide an interval they leave is told in `record.threshold`."""
+    """That say something of the server. How wide an interval they leave is told in `record.thresholds`."""
     most_probes: int = 30
     """Those that say nothing included."""
     widest: float = 2.0

@@ -53,7 +53,7 @@ from runners.record.store import (
     save,
 )
 from runners.record.text import publishable
-from runners.record.threshold import Threshold, most_telling, threshold, tidy
+from runners.record.thresholds import Threshold, most_telling, threshold, tidy
 
 __all__ = [
     "EVIDENCE_FOLDER",

@@ -19,7 +19,7 @@ from runners.record.schema import (
     Measurement,
     RunDocument,
 )
-from runners.record.threshold import threshold
+from runners.record.thresholds import threshold
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop and throughput times mean latency. What the generator does between an
