@@ -33,7 +33,9 @@ _COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".yml"}
 
 
 class _Compressed(SimpleHTTPRequestHandler):
-    """Texts go out compressed."""
+    """Texts go out compressed, over connections that are kept."""
+
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         path = Path(self.translate_path(self.path))
