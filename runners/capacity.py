@@ -4,8 +4,8 @@ Pure: what a try does, and how long it takes, is the caller's. A load is a whole
 messages per second, or users. The search
 
 1. moves from the starting load by a factor, up or down, until one load passed and a higher one did not;
-2. from then on tries loads on either side of the threshold that all tries so far make out (`record.most_telling`),
-   until it has made its number of tries.
+2. from then on tries loads on either side of the threshold that all tries so far make out, until it has made its
+   number of tries.
 
 Nothing of a try is taken for the server's where the load generator or the machine was not good enough. The result is
 an interval for the load that is withstood in half of all tries, or inconclusive with a reason in one sentence. An end
@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from runners import record
-from runners.record import Failure, Measurement, RtsiteError, Threshold, most_telling, threshold, tidy
+from runners.record import Failure, Measurement, RtsiteError, ThresholdInterval, threshold, threshold_quantiles, tidy
 
 P99_LIMIT_MS = 20.0
 """The target that the articles this project answers set themselves: about one frame of a 60 Hz screen. Latency counts
@@ -34,14 +34,18 @@ MAX_ERRORS = 0
 """A client that was refused, thrown out or answered wrongly was not served. Latency does not tell of it."""
 PROBE_SAMPLES = 2_100
 """A p99 rests on 20 samples beyond it, so on 2,000 messages; a twentieth more, for those at the window's edges."""
-TRIES_IF_UNUSABLE = 3
-"""A probe that the machine or the generator spoilt is made again: a burst of other work is over in seconds, while a
-generator at its limit is there again."""
+TRIES_AT_CEILING = 3
+"""A probe that the machine or the generator spoilt is made again. A machine is quiet again some time; a generator that
+was at its limit in so many tries of a load is at its limit with it, and no higher load is tried."""
 AT_THE_LIMIT = 3
 """Tries at the limit of the search, or of the load generator, that all come out alike end it: nothing beyond it can be
 tried."""
 _CLOSE = 1.05
 """Loads within this factor of a limit are at the limit."""
+
+_TRIED_AT = (0.15, 0.85)
+"""Quantiles of the posterior at which tries are made in turn. At the middle they would not tell how wide the grey zone
+is, nor follow a machine that has become faster."""
 
 _BLAMES_LOAD = frozenset({"connect", "load", "recheck"})
 """Stages of a failure that the load brought about. In the others the server was not even asked."""
@@ -60,7 +64,7 @@ class Settings:
     factor: float = 2.0
     """Between the loads that look for one that passes and one that does not."""
     tries: int = 18
-    """That say something of the server. How wide an interval they leave is told in `record.thresholds`."""
+    """That say something of the server."""
     most_probes: int = 30
     """Those that say nothing included."""
     widest: float = 2.0
@@ -100,6 +104,8 @@ class Probe:
     """False: the generator or the machine was not good enough, so the probe says nothing of the server."""
     reasons: tuple[str, ...] = ()
     """Why it did not pass or is not valid, one sentence each."""
+    beyond_generator: bool = False
+    """Not valid, and by the load: the generator would be at its limit again. Otherwise it was the machine."""
     server_cpu_percent: float | None = None
     """Of one core, its broker included."""
 
@@ -110,7 +116,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Result:
-    """What a search came to: the ends of the interval, and its middle, as of `record.Threshold`.
+    """What a search came to: the ends of the interval, and its middle, as of `record.ThresholdInterval`.
 
     Conclusive: both ends are there, and close enough. Otherwise ``reason`` says why not.
     """
@@ -141,12 +147,17 @@ def window_s(shortest_s: float, messages_per_s: float) -> float:
 
 
 def judge(
-    load: int, measurement: Measurement, disturbances: Sequence[str] = (), *, p99_limit_ms: float = P99_LIMIT_MS
+    load: int,
+    measurement: Measurement,
+    disturbances: Sequence[str] = (),
+    *,
+    beyond_generator: bool = False,
+    p99_limit_ms: float = P99_LIMIT_MS,
 ) -> Probe:
     """Whether the server withstood the load that one open-loop measurement applied.
 
-    ``disturbances``: why the generator or the machine was not good enough, if it was not. Raises `ProbeError` where
-    the measurement failed before there was any load.
+    ``disturbances``: why the generator or the machine was not good enough, if it was not; ``beyond_generator``: because
+    the load was too much for the generator. Raises `ProbeError` where the measurement failed before there was any load.
 
     How late the generator sent decides nothing where the p99 passes, since its lateness is part of that, nor where the
     p99 from the actual send fails too. Between the two it alone brought the failure about, and the try says nothing.
@@ -184,6 +195,7 @@ def judge(
         achieved_per_s=measurement.messages_per_s or 0.0,
         valid=not unusable,
         reasons=tuple(unusable or reasons),
+        beyond_generator=bool(unusable) and (beyond_generator or was_sent_late),
         server_cpu_percent=_server_cpu_percent(measurement),
     )
 
@@ -211,7 +223,7 @@ class Search:
         self.settings = settings
         self.probes: list[Probe] = []
         self._ceiling: int | None = None
-        """The lowest load at which tries say nothing, again and again."""
+        """The lowest load that proved to be too much for the generator."""
         self._end: str | None = None
         """Why no further load is tried, where the tries are not all made."""
 
@@ -230,8 +242,8 @@ class Search:
     def enter(self, probe: Probe) -> None:
         """What came of trying the next load."""
         self.probes.append(probe)
-        spoilt = [one.outcome == "unusable" for one in self.probes[-TRIES_IF_UNUSABLE:] if one.load == probe.load]
-        if len(spoilt) == TRIES_IF_UNUSABLE and all(spoilt):
+        last = self.probes[-TRIES_AT_CEILING:]
+        if len(last) == TRIES_AT_CEILING and all(one.beyond_generator and one.load == probe.load for one in last):
             self._ceiling = probe.load
         self._end = self._why_over()
 
@@ -260,10 +272,11 @@ class Search:
         if not any(passed for _, passed in tries):
             lowest = min(load for load, _ in tries)
             return max(settings.lowest, min(lowest - 1, round(lowest / settings.factor)))
-        return max(settings.lowest, min(settings.highest, most_telling(tries)))
+        (telling,) = threshold_quantiles(tries, (_TRIED_AT[len(tries) % 2],))
+        return max(settings.lowest, min(settings.highest, tidy(telling)))
 
     def _below_ceiling(self, load: int) -> int:
-        """The load, or one between the highest that passed and that at which tries say nothing."""
+        """The load, or one between the highest that passed and that which is too much for the generator."""
         if self._ceiling is None or load < self._ceiling:
             return load
         middle = tidy(math.sqrt(self._best * self._ceiling))
@@ -296,7 +309,7 @@ class Search:
         why = f": {_short(reasons[0])}" if reasons else ""
         return f"the load generator or the machine was not good enough at {load:,}{why}"
 
-    def _why_vague(self, found: Threshold) -> str | None:
+    def _why_vague(self, found: ThresholdInterval) -> str | None:
         """Why the interval is none worth the name, if it is not."""
         if found.low is None or found.high is None:
             end = "lower" if found.low is None else "upper"

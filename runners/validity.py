@@ -25,6 +25,8 @@ class Threshold:
     exempts_reference: bool = False
     blames_server: bool = False
     """What it tells is the server's doing, while the generator and the machine may have been good enough."""
+    comes_with_load: bool = False
+    """It tells that the load generator was at its limit, as it would be again under the same load."""
     culprit: Callable[[Measurement], str | None] = lambda _: None
     """Who did it, where that is known."""
 
@@ -109,6 +111,7 @@ THRESHOLDS = (
         " own limit. The reference is exempt: it is there to show the generator's.",
         _generator_busy,
         exempts_reference=True,
+        comes_with_load=True,
     ),
     Threshold(
         "server core left unused in the closed loop",
@@ -135,6 +138,7 @@ THRESHOLDS = (
         "%",
         "A load that was not applied cannot have been withstood.",
         _shortfall,
+        comes_with_load=True,
     ),
     Threshold(
         "CPU steal",
@@ -216,3 +220,8 @@ def disturbances(measurement: Measurement) -> list[str]:
         if not rule.blames_server and rule.figure is not _lag and not (turned_away and rule.figure is _shortfall)
     )
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]
+
+
+def is_beyond_generator(measurement: Measurement) -> bool:
+    """Whether the load was more than the load generator can apply, so that trying again is of no use."""
+    return any(rule.broken_by(measurement) for rule in THRESHOLDS if rule.comes_with_load)

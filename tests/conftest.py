@@ -9,7 +9,6 @@ from xdist.scheduler import LoadScopeScheduling
 BESIDE = (
     "tests/generator/",
     "tests/runners/record/",
-    "tests/runners/test_contract.py",
     "tests/runners/test_frameworks.py",
 )
 """What may run beside a measurement: it loads no server."""

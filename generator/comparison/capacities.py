@@ -15,8 +15,8 @@ from runners.record import Capacity, CapacityProbe, WorkloadFacts, threshold
 
 @dataclass(frozen=True)
 class Bracket:
-    """What the searches of one cell say together: by the tries of all of them, or, of searches for two ends
-    (`record.Capacity`), from the lowest to the highest end that any found.
+    """What the searches of one cell say: one by itself, several by the tries of all of them, or, of searches for two
+    ends (`record.Capacity`), from the lowest to the highest end that any found.
 
     Where it is not conclusive, an end that is there holds all the same: at least ``low``, below ``high``.
     """
@@ -164,6 +164,9 @@ def _bracket(searches: Sequence[Capacity]) -> Bracket | None:
     if not searches:
         return None
     conclusive = all(one.conclusive for one in searches)
+    if len(searches) == 1:
+        (only,) = searches
+        return Bracket(only.low, only.high, conclusive, only.typical)
     if not any(one.confirmations for one in searches):
         found = threshold([(probe.load, probe.passed) for one in searches for probe in one.probes if probe.valid])
         return Bracket(found.low, found.high, conclusive, found.typical)

@@ -10,9 +10,6 @@ from typing import Literal
 from generator.dataset import Evidence
 from runners.record import ITEMS, Finding
 
-_FOLLOWS = "release-age-days"
-"""Grows by itself: the day of the release is an item of its own."""
-
 Kind = Literal["same", "within", "apart", "differs"]
 
 
@@ -53,7 +50,7 @@ def counted(changes: tuple[EvidenceChange, ...]) -> Counter[Kind]:
 
 
 def _findings(evidence: Evidence) -> Iterator[tuple[str | None, Finding]]:
-    yield from ((None, one) for one in evidence.document.findings if one.item != _FOLLOWS)
+    yield from ((None, one) for one in evidence.document.findings if not ITEMS[one.item].grows)
     for variant in evidence.document.variants:
         yield from ((variant.variant.slug, one) for one in variant.findings)
 

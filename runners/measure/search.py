@@ -25,7 +25,7 @@ def measure(cells: Sequence[Cell], conditions: Sequence[Conditions], under_way: 
         left = [one for one in searches if one.goes_on]
         if not left:
             break
-        under_way(f"try {turn} of {len(left)} searches")
+        under_way(f"try {turn}, {len(left)} searches under way")
         chance.shuffle(left)
         for one in left:
             one.try_next()
@@ -62,12 +62,18 @@ class _Search:
         )
         with Hosts() as hosts:
             (outcome,) = window.measure([one], [circumstances], hosts)
-        disturbances = validity.disturbances(outcome.measurement)
-        limit_ms = self._search.settings.p99_limit_ms
         try:
-            self._search.enter(capacity.judge(load, outcome.measurement, disturbances, p99_limit_ms=limit_ms))
+            probe = capacity.judge(
+                load,
+                outcome.measurement,
+                validity.disturbances(outcome.measurement),
+                beyond_generator=validity.is_beyond_generator(outcome.measurement),
+                p99_limit_ms=self._search.settings.p99_limit_ms,
+            )
         except capacity.ProbeError as error:
             self._failure = error.failure
+        else:
+            self._search.enter(probe)
 
     def outcome(self) -> Outcome:
         if self._failure is not None:

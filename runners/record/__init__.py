@@ -53,7 +53,7 @@ from runners.record.store import (
     save,
 )
 from runners.record.text import publishable
-from runners.record.thresholds import Threshold, most_telling, threshold, tidy
+from runners.record.thresholds import ThresholdInterval, threshold, threshold_quantiles, tidy
 
 __all__ = [
     "EVIDENCE_FOLDER",
@@ -96,7 +96,7 @@ __all__ = [
     "RtsiteError",
     "RunDocument",
     "SlowConsumer",
-    "Threshold",
+    "ThresholdInterval",
     "Timeline",
     "Usage",
     "UsageError",
@@ -108,10 +108,10 @@ __all__ = [
     "load_flames",
     "load_framework",
     "load_run",
-    "most_telling",
     "problems_in",
     "publishable",
     "save",
     "threshold",
+    "threshold_quantiles",
     "tidy",
 ]

@@ -39,6 +39,8 @@ class Item:
     """``None``: it decides nothing, it only informs."""
     repeated: bool = False
     """It differs from one time to the next, so it is repeated and carries its spread."""
+    grows: bool = False
+    """It changes with the day of collection alone, so it is no difference between two collections."""
 
 
 _EASE: Dimension = "ease-of-use"
@@ -344,6 +346,7 @@ ITEMS: dict[str, Item] = {
             "From that day to the day of collection.",
             unit="days",
             better="lower",
+            grows=True,
         ),
     )
 }

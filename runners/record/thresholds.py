@@ -20,14 +20,10 @@ LEVEL = 0.95
 _SPREADS = np.geomspace(0.03, 0.4, 8) * math.sqrt(3) / math.pi
 """How wide the grey zone may be, as scales of a logistic distribution over log(load); equally likely. The standard
 deviations are 3 to 40 %: less is finer than a score of tries tells, and on a machine that strays more than that nothing
-should be measured. Tried on made-up servers, 18 tries each: the interval holds the threshold in 19 of 20 searches with
-any spread up to 30 %; it is 15 % wide where the spread is 2 %, 27 % where it is 10, and 45 % where it is 30."""
+should be measured."""
 _LAPSE = 0.02
 """How often a try comes out either way whatever the load, since something else happened: without it, one such try far
 from the limit would outweigh all others. Wichmann and Hill (2001), Perception & Psychophysics 63(8)."""
-_TRIED_AT = (0.15, 0.85)
-"""Quantiles of the posterior. On made-up servers the interval is narrower than with tries at the median, by a third
-where the server is steady, and both its ends show more often where it strays."""
 _STEP = 0.01
 """Of the grid of log(load): one percent."""
 _BEYOND = math.log(4.0)
@@ -37,7 +33,7 @@ _REACH = 1.25
 
 
 @dataclass(frozen=True)
-class Threshold:
+class ThresholdInterval:
     """Loads, as whole numbers of three digits: ``typical`` is withstood in half of all tries, and lies between ``low``
     and ``high`` with a probability of `LEVEL`. What the tries do not show is ``None``.
     """
@@ -47,35 +43,26 @@ class Threshold:
     high: int | None
 
 
-def threshold(tries: Sequence[tuple[int, bool]]) -> Threshold:
+def threshold(tries: Sequence[tuple[int, bool]]) -> ThresholdInterval:
     """The threshold by all tries, each a load above 0 and whether it passed, in any order.
 
     Bayes' rule over a grid of thresholds and spreads, each beforehand as likely as the other on a scale of factors.
     There is no low end where nothing passed, none above every load that passed, and no high end where nothing failed.
     """
     if not tries:
-        return Threshold(None, None, None)
-    low, middle, high = _quantiles(tries, ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))
+        return ThresholdInterval(None, None, None)
+    low, middle, high = threshold_quantiles(tries, ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))
     low_end = high_end = None
     if any(passed for _, passed in tries):
         low = min(low, max(load for load, passed in tries if passed))
         low_end = tidy(low) if low * _REACH >= min(load for load, _ in tries) else None
     if not all(passed for _, passed in tries) and high <= _REACH * max(load for load, _ in tries):
         high_end = max(tidy(high), (low_end or 0) + 1)
-    return Threshold(low_end, tidy(middle) if low_end and high_end else None, high_end)
+    return ThresholdInterval(low_end, tidy(middle) if low_end and high_end else None, high_end)
 
 
-def most_telling(tries: Sequence[tuple[int, bool]]) -> int:
-    """The load of which a further try tells most, by the tries so far, of which there is one at least.
-
-    In turn where the threshold hardly is below and where it hardly is above: tries at the middle would not tell how
-    wide the grey zone is, nor follow a machine that has become faster.
-    """
-    return tidy(_quantiles(tries, (_TRIED_AT[len(tries) % 2],))[0])
-
-
-def _quantiles(tries: Sequence[tuple[int, bool]], wanted: Sequence[float]) -> list[float]:
-    """Of the posterior of the threshold."""
+def threshold_quantiles(tries: Sequence[tuple[int, bool]], wanted: Sequence[float]) -> list[float]:
+    """The loads that the threshold is below with these probabilities, by one try or more: the posterior's quantiles."""
     loads = np.log([load for load, _ in tries])
     passed = np.array([passed for _, passed in tries])[:, None, None]
     grid = np.arange(loads.min() - _BEYOND, loads.max() + _BEYOND, _STEP)

@@ -227,6 +227,9 @@ def test_a_second_collection_tells_facts_that_differ_and_timings_that_lie_apart(
         ("fastapi", "statements", "differs"),
         ("websockets", "start-s", "apart"),
     ]
+    # A release is a day older the next day, which is no change of the framework.
+    older = holding(evidence["fastapi"], "release-age-days", Finding(item="release-age-days", value=9999))
+    assert evidence_changes(evidence, evidence | {"fastapi": older}) == evidence_changes(evidence, evidence)
     # What only one of them holds cannot be compared.
     del changed["fastapi"]
     assert "fastapi" not in {one.framework for one in evidence_changes(changed, evidence)}

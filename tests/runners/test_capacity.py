@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import capacity
-from runners.capacity import TRIES_IF_UNUSABLE, Probe, Result, Search, Settings, judge
+from runners.capacity import Probe, Result, Search, Settings, judge
 from runners.record import Capacity, Connections, Failure, Measurement, Percentiles, threshold
 from tests.runners import documents
 
 SETTINGS = Settings(start=1_000, lowest=10, highest=100_000)
 
 
-def probe(load: int, passed: bool, *, valid: bool = True) -> Probe:
+def probe(load: int, passed: bool, *, valid: bool = True, quiet_again: bool = False) -> Probe:
     """A probe as `judge` makes it."""
     return Probe(
         load,
@@ -29,6 +29,7 @@ def probe(load: int, passed: bool, *, valid: bool = True) -> Probe:
         errors=0,
         achieved_per_s=float(load),
         valid=valid,
+        beyond_generator=not valid and not quiet_again,
         reasons=() if valid and passed else ("p99 42 ms, limit 20 ms",) if valid else ("send lag p99 2 ms",),
     )
 
@@ -59,7 +60,7 @@ def check(result: Result) -> None:
     tries = [(one.load, one.passed) for one in result.probes if one.valid]
     assert (result.low, result.typical, result.high) == tuple(vars(threshold(tries)).values())
     assert len(tries) <= settings.tries
-    assert len(result.probes) <= settings.most_probes + TRIES_IF_UNUSABLE
+    assert len(result.probes) <= settings.most_probes
     assert all(settings.lowest <= load <= settings.highest for load in loads(result))
     assert result.conclusive == (result.reason is None)
     document = capacity.as_record(result, "users")
@@ -87,7 +88,7 @@ def test_the_interval_holds_the_capacity_of_a_steady_server(place: float) -> Non
     assert result.low is not None
     assert result.high is not None
     assert result.low <= limit <= result.high
-    assert result.high <= 1.4 * result.low
+    assert result.high <= 1.3 * result.low
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.1, 0.3])
@@ -162,7 +163,7 @@ def test_a_generator_that_is_never_good_enough_says_nothing() -> None:
     result = search(SETTINGS, lambda load: probe(load, passed=True, valid=False))
     assert (result.low, result.typical, result.high) == (None, None, None)
     assert result.reason is not None
-    assert "send lag p99 2 ms" in result.reason or result.reason == "of 30 tries 30 say nothing of the server"
+    assert result.reason.startswith("the load generator or the machine was not good enough at 10: ")
 
 
 def test_a_burst_of_other_work_is_waited_out() -> None:
@@ -175,6 +176,19 @@ def test_a_burst_of_other_work_is_waited_out() -> None:
     result = search(SETTINGS, disturbed)
     assert result.conclusive
     assert made[2:5] == [4_000, 4_000, 4_000]
+
+
+def test_a_machine_that_is_not_quiet_for_long_is_no_limit_of_the_generator() -> None:
+    made: list[int] = []
+
+    def disturbed(load: int) -> Probe:
+        made.append(load)
+        return probe(load, load <= 5_000, valid=not 3 <= len(made) <= 9, quiet_again=True)
+
+    result = search(SETTINGS, disturbed)
+    check(result)
+    assert made[2:10] == [4_000] * 8
+    assert result.conclusive
 
 
 def test_one_stray_try_does_not_move_it_far() -> None:
@@ -282,6 +296,7 @@ def test_a_late_send_spoils_a_try_only_where_it_decides(intended: float, actual:
     found = judge(1, late)
     assert found.outcome == outcome
     assert any(reason.startswith("sent too late") for reason in found.reasons) == (outcome == "unusable")
+    assert found.beyond_generator == (outcome == "unusable")
     lossy = late.model_copy(update={"messages": documents.messages(10, 9, 1)})
     assert judge(1, lossy).outcome == "failed"
 

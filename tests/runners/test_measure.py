@@ -335,7 +335,7 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
         good, exits, dies = (
             outcome.measurement for outcome in measure.measure(cells, conditions, hosts, under_way=told.append)
         )
-    assert told[:2] == ["try 1 of 3 searches", "try 2 of 2 searches"]
+    assert told[:2] == ["try 1, 3 searches under way", "try 2, 2 searches under way"]
     assert good.capacity is not None
     assert good.capacity.probes[0].load == 400
     assert exits.failure is not None
