@@ -26,7 +26,7 @@ def collect_evidence(
 ) -> None:
     """Establish what can be counted, timed and probed of frameworks besides their speed.
 
-    Takes three to five minutes per variant-rich framework, and the network. Example: rtsite evidence fastapi tornado
+    Takes about a minute per variant, and the network. Example: rtsite evidence fastapi tornado
     """
     name = campaign if campaign is not None else f"local-{measure.now()[:10]}"
     documents = establish(frameworks or [], results, name)

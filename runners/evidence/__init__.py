@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
+import random
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-
-from socketio.exceptions import SocketIOError
-from websockets.exceptions import WebSocketException
 
 from runners import broker, environment, machine, revision
 from runners.catalog import Framework, Variant
 from runners.environment import Environment
 from runners.evidence import behaviour, code, lifecycle, packages
+from runners.evidence.passes import TROUBLE, Question, Subject, unestablished
 from runners.measure import framework_facts, now, variant_facts
-from runners.record import (
-    EVIDENCE_FOLDER,
-    ITEMS,
-    EvidenceDocument,
-    Finding,
-    RtsiteError,
-    VariantEvidence,
-    publishable,
-    save,
-)
+from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, VariantEvidence, save
 
-__all__ = ["collect", "path_of"]
+__all__ = ["PASSES", "collect", "path_of"]
+
+PASSES = 6
+"""Over all frameworks, so that what is timed of each knows what the machine does in half an hour, not in one minute.
+The extremes of six samples reach into those of six others of the same thing, except in one case of 462: of the ways to
+share out 12 samples, 2 / C(12, 6) put all of one collection below all of the other."""
 
 Say = Callable[[str], object]
+_Key = tuple[str, str]
+"""Slugs of a framework and of its variant."""
 
 
 def path_of(results: Path, campaign: str, framework: str) -> Path:
@@ -39,136 +35,150 @@ def path_of(results: Path, campaign: str, framework: str) -> Path:
 
 
 def collect(frameworks: Sequence[Framework], results: Path, campaign: str, say: Say) -> list[EvidenceDocument]:
-    """All items for each framework and variant; each document is on disk before the next framework is begun.
+    """All items for each framework and variant, those that are repeated in `PASSES` passes over all frameworks.
 
-    What cannot be established is a finding without value and with the reason. Raises `OSError` where the results
-    cannot be written, and `RtsiteError` where the type checker cannot be had at all.
+    Each document is on disk, with all its items, after the first pass; each further pass adds samples. What cannot be
+    established is a finding without value and with the reason. Raises `OSError` where the results cannot be written,
+    and `RtsiteError` where the type checker cannot be had at all.
     """
     tools = {"mypy": packages.mypy_version()}
-    made = {framework.slug: _environments(framework) for framework in frameworks}
-    say(f"clients that vanish from {sum(map(len, made.values()))} servers, {behaviour.PATIENCE_S:.0f} s at most …")
-    vanished = _vanishing(frameworks, made)
-    documents = []
-    for framework in frameworks:
-        with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
-            document = _collect(framework, made[framework.slug], vanished, campaign, tools, Path(logs), say)
-        save(document, path_of(results, campaign, framework.slug))
-        documents.append(document)
-    return documents
+    environments = {
+        (framework.slug, variant.slug): environment.prepare(framework, variant)
+        for framework in frameworks
+        for variant in framework.variants
+    }
+    say(f"clients that vanish from {len(environments)} servers, {behaviour.PATIENCE_S:.0f} s at most …")
+    vanished = _vanishing(frameworks, environments)
+    under_way = [_Collection(framework, environments, vanished) for framework in frameworks]
+    documents: dict[str, EvidenceDocument] = {}
+    chance = random.Random(0)
+    for number in range(1, PASSES + 1):
+        for one in chance.sample(under_way, len(under_way)):
+            one.visit(number, say)
+            documents[one.framework.slug] = document = one.document(campaign, tools)
+            save(document, path_of(results, campaign, one.framework.slug))
+    return [documents[framework.slug] for framework in frameworks]
 
 
-def _environments(framework: Framework) -> dict[str, Environment]:
-    return {variant.slug: environment.prepare(framework, variant) for variant in framework.variants}
+class _Collection:
+    """The evidence of one framework, gathered pass by pass."""
+
+    def __init__(
+        self, framework: Framework, environments: dict[_Key, Environment], vanished: dict[_Key, list[Finding]]
+    ) -> None:
+        self.framework = framework
+        self._environments = {variant.slug: environments[framework.slug, variant.slug] for variant in framework.variants}
+        self._whole = Subject(_of_framework(framework, self._first))
+        self._variants = {
+            variant.slug: Subject(
+                _of_variant(framework, variant, self._environments[variant.slug], vanished[framework.slug, variant.slug])
+            )
+            for variant in framework.variants
+        }
+
+    @property
+    def _first(self) -> Environment:
+        return self._environments[self.framework.variants[0].slug]
+
+    def visit(self, number: int, say: Say) -> None:
+        with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
+            say(f"pass {number} of {PASSES}, {self.framework.slug} …")
+            self._whole.visit(Path(home, "framework"))
+            for slug, variant in self._variants.items():
+                say(f"pass {number} of {PASSES}, {self.framework.slug}/{slug} …")
+                variant.visit(Path(home, "variants", slug))
+
+    def document(self, campaign: str, tools: dict[str, str]) -> EvidenceDocument:
+        """What was established so far."""
+        state = revision.describe()
+        return EvidenceDocument(
+            schema_version=1,
+            kind="evidence",
+            campaign=campaign,
+            framework=framework_facts(self.framework),
+            version=packages.version_of(self.framework.package, self._first.packages),
+            collected=now(),
+            rtsite_version=version("rtsite"),
+            rtsite_commit=state.commit,
+            rtsite_modified=state.modified,
+            machine=machine.describe(),
+            tools=tools,
+            findings=self._whole.findings(),
+            variants=[
+                VariantEvidence(
+                    variant=variant_facts(variant, self._environments[variant.slug]),
+                    findings=self._variants[variant.slug].findings(),
+                )
+                for variant in self.framework.variants
+            ],
+        )
 
 
-def _collect(
-    framework: Framework,
-    made: dict[str, Environment],
-    vanished: dict[tuple[str, str], list[Finding]],
-    campaign: str,
-    tools: dict[str, str],
-    logs: Path,
-    say: Say,
-) -> EvidenceDocument:
-    first = made[framework.variants[0].slug]
-    say(f"{framework.slug}: source, packages, types, tests …")
-    findings = [
-        *_established(lambda: code.findings(framework), of="framework", among=_CODE),
-        *_established(lambda: packages.of_framework(framework, first), of="framework", among=_PACKAGES),
-        *_established(
-            lambda: lifecycle.reloads(framework, first, logs=logs), of="framework", among=("reloader", "reload-s")
+def _of_framework(framework: Framework, first: Environment) -> list[Question]:
+    return [
+        Question(("statements", "files", "names", "concepts", "rooms"), lambda _: code.findings(framework)),
+        Question(
+            ("typing-errors", "typed", "pythons", "licence", "released", "release-age-days", "client-library-kb"),
+            lambda _: packages.of_framework(framework, first),
         ),
+        Question(("test-statements", "test-s"), lambda _: packages.tests(framework)),
+        Question(("reloader", "reload-s"), lambda logs: lifecycle.reload(framework, first, logs=logs)),
     ]
-    variants = []
-    for variant in framework.variants:
-        say(f"{framework.slug}/{variant.slug}: installing, starting, asking …")
-        found = _of_variant(framework, variant, made[variant.slug], logs / variant.slug)
-        found += vanished[framework.slug, variant.slug]
-        variants.append(VariantEvidence(variant=variant_facts(variant, made[variant.slug]), findings=found))
-    state = revision.describe()
-    return EvidenceDocument(
-        schema_version=1,
-        kind="evidence",
-        campaign=campaign,
-        framework=framework_facts(framework),
-        version=packages.version_of(framework.package, first.packages),
-        collected=now(),
-        rtsite_version=version("rtsite"),
-        rtsite_commit=state.commit,
-        rtsite_modified=state.modified,
-        machine=machine.describe(),
-        tools=tools,
-        findings=findings,
-        variants=variants,
-    )
 
 
-_CODE = ("statements", "files", "names", "concepts", "rooms")
-_PACKAGES = (
-    "typing-errors", "typed", "test-statements", "test-s", "pythons", "licence", "released", "release-age-days",
-    "client-library-kb",
-)  # fmt: skip
+def _of_variant(framework: Framework, variant: Variant, made: Environment, vanished: list[Finding]) -> list[Question]:
+    def installing(logs: Path) -> list[Finding]:
+        with packages.fresh(framework, variant) as (new, took), _broker(variant, logs) as redis_url:
+            return [*took, lifecycle.first_message(framework, variant, new, redis_url=redis_url, logs=logs)]
+
+    def starting(logs: Path) -> list[Finding]:
+        with _broker(variant, logs) as redis_url:
+            return lifecycle.start(framework, variant, made, redis_url=redis_url, logs=logs)
+
+    def asking(logs: Path) -> list[Finding]:
+        with (
+            _broker(variant, logs) as redis_url,
+            lifecycle.serving(framework, variant, made, redis_url=redis_url, logs=logs) as (started, _),
+        ):
+            return [*behaviour.of_server(started), *behaviour.when_there_is_garbage(started)]
+
+    def raising(logs: Path) -> list[Finding]:
+        with _broker(variant, logs) as redis_url:
+            return behaviour.when_it_raises(framework, variant, made, redis_url=redis_url, logs=logs)
+
+    def across_processes(logs: Path) -> list[Finding]:
+        with _broker(variant, logs) as redis_url:
+            return [behaviour.across_processes(framework, variant, made, redis_url=redis_url, logs=logs)]
+
+    return [
+        Question(("packages", "installed-mb"), lambda _: packages.of_variant(made)),
+        Question(("install-cold-s", "install-warm-s", "first-message-s"), installing),
+        Question(("start-s", "memory-mb", "processes"), starting),
+        Question(
+            ("transports", "broadcast-alone", "plain-websocket", "thread-per-client", "garbage-sender", "garbage-others"),
+            asking,
+        ),
+        Question(("raise-sender", "raise-logged", "raise-others"), raising),
+        Question(("cross-process",), across_processes),
+        Question(_VANISHED, lambda _: vanished),
+    ]
 
 
-def _of_variant(framework: Framework, variant: Variant, made: Environment, logs: Path) -> list[Finding]:
-    logs.mkdir()
-    with ExitStack() as stack:
-        redis_url = _redis(variant, stack, logs)
-
-        def installing() -> list[Finding]:
-            with packages.fresh(framework, variant) as (new, took):
-                return [
-                    *took,
-                    lifecycle.first_message(framework, variant, new, redis_url=redis_url, logs=logs / "first"),
-                ]
-
-        def asking() -> list[Finding]:
-            with lifecycle.serving(framework, variant, made, redis_url=redis_url, logs=logs / "asked") as (started, _):
-                return [*behaviour.of_server(started), *behaviour.when_there_is_garbage(started)]
-
-        return [
-            *_established(lambda: packages.of_variant(made), among=("packages", "installed-mb")),
-            *_established(installing, among=("install-cold-s", "install-warm-s", "first-message-s")),
-            *_established(
-                lambda: lifecycle.starts(framework, variant, made, redis_url=redis_url, logs=logs / "starts"),
-                among=("start-s", "memory-mb", "processes"),
-            ),
-            *_established(asking, among=_ASKED),
-            *_established(
-                lambda: behaviour.when_it_raises(framework, variant, made, redis_url=redis_url, logs=logs / "raising"),
-                among=("raise-sender", "raise-logged", "raise-others"),
-            ),
-            *_established(
-                lambda: [
-                    behaviour.across_processes(framework, variant, made, redis_url=redis_url, logs=logs / "processes")
-                ],
-                among=("cross-process",),
-            ),
-        ]
-
-
-_ASKED = ("transports", "broadcast-alone", "plain-websocket", "thread-per-client", "garbage-sender", "garbage-others")
-
-
-def _vanishing(
-    frameworks: Sequence[Framework], made: dict[str, dict[str, Environment]]
-) -> dict[tuple[str, str], list[Finding]]:
+def _vanishing(frameworks: Sequence[Framework], made: dict[_Key, Environment]) -> dict[_Key, list[Finding]]:
     """Of all servers at once, since it is only waited."""
-    found: dict[tuple[str, str], list[Finding]] = {}
+    found: dict[_Key, list[Finding]] = {}
     servers = {}
-    with tempfile.TemporaryDirectory(prefix="rtsite-") as home, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as home, contextlib.ExitStack() as stack:
         for framework in frameworks:
             for variant in framework.variants:
                 key, folder = (framework.slug, variant.slug), Path(home, framework.slug, variant.slug)
                 folder.mkdir(parents=True)
                 try:
-                    redis_url = _redis(variant, stack, folder)
-                    serving = lifecycle.serving(
-                        framework, variant, made[framework.slug][variant.slug], redis_url=redis_url, logs=folder
-                    )
+                    redis_url = stack.enter_context(_broker(variant, folder))
+                    serving = lifecycle.serving(framework, variant, made[key], redis_url=redis_url, logs=folder)
                     servers[key] = stack.enter_context(serving)[0]
-                except _TROUBLE as error:
-                    found[key] = _unestablished(error, _VANISHED)
+                except TROUBLE as error:
+                    found[key] = unestablished(error, _VANISHED)
         noticed = behaviour.until_noticed(list(servers.values()))
     return found | dict(zip(servers, noticed, strict=True))
 
@@ -176,27 +186,14 @@ def _vanishing(
 _VANISHED = ("vanish-noticed", "vanish-s")
 
 
-def _redis(variant: Variant, stack: ExitStack, logs: Path) -> str | None:
+@contextlib.contextmanager
+def _broker(variant: Variant, logs: Path) -> Iterator[str | None]:
+    """The address of an empty Redis, where the variant has one."""
     if variant.broker != "redis":
-        return None
+        yield None
+        return
     started = broker.start(broker.find(), cpus=(), logs=logs)
-    stack.callback(started.stop)
-    return started.url
-
-
-def _established(establish: Callable[[], list[Finding]], *, among: Sequence[str], of: str = "variant") -> list[Finding]:
-    """What was found; if it failed as a whole, each of the items with the reason."""
-    assert all(ITEMS[item].of == of for item in among)
     try:
-        return establish()
-    except _TROUBLE as error:
-        return _unestablished(error, among)
-
-
-def _unestablished(error: Exception, items: Sequence[str]) -> list[Finding]:
-    why = publishable(f"{type(error).__name__}: {error}"[:1000])
-    return [Finding(item=item, note=why) for item in items]
-
-
-_TROUBLE = (RtsiteError, OSError, ValueError, subprocess.SubprocessError, WebSocketException, SocketIOError)
-"""What may go wrong with one framework and is no reason to give up the others."""
+        yield started.url
+    finally:
+        started.stop()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import websockets.asyncio.client
 from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.frames import CloseCode
 
 from runners import contract, resources, server
 from runners.catalog import Framework, Variant
@@ -25,7 +26,10 @@ from runners.record import Finding, publishable
 SAME_LOOKS = 5
 """One after the other with the same number of threads: it has settled."""
 REACTION_S = 2.0
-"""To answer, or to close: many times what a local server needs."""
+"""To answer: many times what a local server needs."""
+ENDING_S = 8.0
+"""Until a connection counts as left open. Some servers keep what they gave up until a keep-alive runs out: gunicorn's
+after 2 s, uvicorn's and Hypercorn's after 5 s, by default."""
 PATIENCE_S = 75.0
 """For a client that vanished: the longest default here is 20 s until a ping and 30 s until it is given up."""
 CLIENTS = 20
@@ -78,7 +82,7 @@ def _plain_websocket(started: server.Server) -> Finding:
                         heard.append(await plain.recv())
                 return True, "the text came back"
         except ConnectionClosed as closed:
-            return False, f"the connection was closed, with code {_code(closed)}"
+            return False, _ended(closed)
         except TimeoutError:
             return False, "no answer came that was the text"
         except (OSError, WebSocketException) as error:
@@ -150,12 +154,12 @@ async def _ask_what_raises(started: server.Server) -> str:
     try:
         async with app.echoer("websocket") as echoer:
             try:
-                answer = await asyncio.wait_for(echoer.echo("please raise"), REACTION_S)
+                answer = await asyncio.wait_for(echoer.echo("please raise"), ENDING_S)
             except TimeoutError:
-                return "no answer, and the connection stays open"
+                return "no answer, and its connection stays open"
             return f"the answer {answer!r}"[:200]
     except ConnectionClosed as closed:
-        return f"its connection is closed, with code {_code(closed)}"
+        return _ended(closed)
     except Exception as error:  # noqa: BLE001 - whatever the client library makes of it is what the client sees
         return f"{type(error).__name__}: {error}"[:200]
 
@@ -168,21 +172,17 @@ def when_there_is_garbage(started: server.Server) -> list[Finding]:
 
 def _send_garbage(started: server.Server) -> str:
     with contextlib.closing(_raw(started)) as line:
-        line.settimeout(REACTION_S)
+        line.settimeout(ENDING_S)
         line.sendall(_RESERVED)
         heard = b""
         try:
             while piece := line.recv(4096):
                 heard += piece
         except TimeoutError:
-            return "nothing: the connection stays open"
+            return "nothing: its connection stays open"
         except ConnectionResetError:
-            return "the connection is reset"
-        return (
-            f"closed, with code {code}"
-            if (code := _close_code(heard))
-            else "the connection is cut without a close frame"
-        )
+            return "its connection is reset"
+        return f"its connection is closed, with code {code}" if (code := _close_code(heard)) else _CUT
 
 
 def _close_code(heard: bytes) -> int | None:
@@ -304,5 +304,13 @@ def _masked(payload: bytes) -> bytes:
     return bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload
 
 
-def _code(closed: ConnectionClosed) -> int | str:
-    return closed.rcvd.code if closed.rcvd is not None else "none: it was cut"
+def _ended(closed: ConnectionClosed) -> str:
+    """What a client's library made of the end of its connection."""
+    if closed.rcvd is not None:
+        return f"its connection is closed, with code {closed.rcvd.code}"
+    if closed.sent is not None and closed.sent.code == CloseCode.PROTOCOL_ERROR:
+        return "what comes back is no WebSocket frame, and its library gives up"
+    return _CUT
+
+
+_CUT = "its connection is cut without a close frame"

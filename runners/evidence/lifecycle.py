@@ -14,11 +14,8 @@ from runners import contract, resources, server
 from runners.catalog import Framework, Variant
 from runners.environment import Environment
 from runners.evidence.copies import altered
-from runners.evidence.spread import repeated
 from runners.record import Finding, RtsiteError
 
-STARTS = 5
-RELOADS = 3
 RELOAD_TIMEOUT_S = 30.0
 _POLL_S = 0.01
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -46,42 +43,31 @@ def serving(
         started.stop()
 
 
-def starts(
+def start(
     framework: Framework, variant: Variant, environment: Environment, *, redis_url: str | None, logs: Path
 ) -> list[Finding]:
     """How long the server takes to start, and what it then takes of the machine."""
-    took, memory_mb, processes = [], [], 0
-    for _ in range(STARTS):
-        with serving(framework, variant, environment, redis_url=redis_url, logs=logs) as (started, seconds):
-            took.append(seconds)
-            echo(started)
-            memory_mb.append(resources.read_memory(started.child.pid).pss / 1e6)
-            processes = resources.count_processes(started.child.pid)
+    with serving(framework, variant, environment, redis_url=redis_url, logs=logs) as (started, seconds):
+        echo(started)
+        memory_mb = resources.read_memory(started.child.pid).pss / 1e6
+        processes = resources.count_processes(started.child.pid)
     broker = 1 if redis_url else 0
     told = f"{processes} of the server" + (", and Redis" if broker else "")
     return [
-        repeated("start-s", took, digits=3),
-        repeated("memory-mb", memory_mb, digits=2, note="of the server, Redis left out" if broker else None),
+        Finding(item="start-s", value=seconds),
+        Finding(item="memory-mb", value=memory_mb, note="of the server, Redis left out" if broker else None),
         Finding(item="processes", value=processes + broker, note=told),
     ]
 
 
 def first_message(
-    framework: Framework,
-    variant: Variant,
-    environments: Sequence[Environment],
-    *,
-    redis_url: str | None,
-    logs: Path,
+    framework: Framework, variant: Variant, environment: Environment, *, redis_url: str | None, logs: Path
 ) -> Finding:
-    """From starting a server until an echo is back, in each of these environments, all of them new."""
-    took = []
-    for environment in environments:
-        began = time.perf_counter()
-        with serving(framework, variant, environment, redis_url=redis_url, logs=logs) as (started, _):
-            echo(started)
-            took.append(time.perf_counter() - began)
-    return repeated("first-message-s", took, digits=3)
+    """From starting a server until an echo is back; the environment must be new."""
+    began = time.perf_counter()
+    with serving(framework, variant, environment, redis_url=redis_url, logs=logs) as (started, _):
+        echo(started)
+        return Finding(item="first-message-s", value=time.perf_counter() - began)
 
 
 def echo(started: server.Server) -> None:
@@ -98,37 +84,33 @@ def echo(started: server.Server) -> None:
         raise RtsiteError(f"the echo answered {answer!r} to 'first'")
 
 
-def reloads(framework: Framework, environment: Environment, *, logs: Path) -> list[Finding]:
+def reload(framework: Framework, environment: Environment, *, logs: Path) -> list[Finding]:
     """How long the framework's own reloader takes to serve a changed app."""
     hints = framework.evidence
     if not hints.reload:
         why = "the folder names none"
         return [Finding(item="reloader", value=False, note=why), Finding(item="reload-s", note=why)]
-    took = []
     variant = framework.variants[0].model_copy(
         update={"command": hints.reload, "environment": framework.variants[0].environment | hints.reload_environment}
     )
-    for number in range(RELOADS):
-        with altered(framework) as copy:
-            mark = copy.folder / "loaded"
-            told = f"\nimport pathlib as _pathlib\n_pathlib.Path({str(mark)!r}).write_text('{{}}')\n"
-            app = copy.folder / "app.py"
-            source = app.read_text(encoding="utf-8")
-            cut = _first_statement(source)
-            app.write_text(source[:cut] + told.format("before") + source[cut:], encoding="utf-8")
-            folder = logs / f"reload-{number}"
-            with serving(copy, variant, environment, redis_url=None, logs=folder) as (started, _):
-                if mark.read_text(encoding="utf-8") != "before":
-                    return _no_reload("the app did not say that it was loaded")
-                time.sleep(1.0)  # a reloader that looks at whole seconds must see another one
-                began = time.perf_counter()
-                app.write_text(source[:cut] + told.format("after") + source[cut:], encoding="utf-8")
-                if not _until_served(started, mark, began + RELOAD_TIMEOUT_S):
-                    lines = " | ".join(started.child.last_lines(3))
-                    return _no_reload(f"no changed app answered within {RELOAD_TIMEOUT_S:.0f} s: {lines}")
-                took.append(time.perf_counter() - began)
-    told = " ".join(hints.reload)
-    return [Finding(item="reloader", value=True, note=told), repeated("reload-s", took, digits=2)]
+    with altered(framework) as copy:
+        mark = copy.folder / "loaded"
+        told = f"\nimport pathlib as _pathlib\n_pathlib.Path({str(mark)!r}).write_text('{{}}')\n"
+        app = copy.folder / "app.py"
+        source = app.read_text(encoding="utf-8")
+        cut = _first_statement(source)
+        app.write_text(source[:cut] + told.format("before") + source[cut:], encoding="utf-8")
+        with serving(copy, variant, environment, redis_url=None, logs=logs) as (started, _):
+            if mark.read_text(encoding="utf-8") != "before":
+                return _no_reload("the app did not say that it was loaded")
+            time.sleep(1.0)  # a reloader that looks at whole seconds must see another one
+            began = time.perf_counter()
+            app.write_text(source[:cut] + told.format("after") + source[cut:], encoding="utf-8")
+            if not _until_served(started, mark, began + RELOAD_TIMEOUT_S):
+                lines = " | ".join(started.child.last_lines(3))
+                return _no_reload(f"no changed app answered within {RELOAD_TIMEOUT_S:.0f} s: {lines}")
+            seconds = time.perf_counter() - began
+    return [Finding(item="reloader", value=True, note=" ".join(hints.reload)), Finding(item="reload-s", value=seconds)]
 
 
 def _no_reload(why: str) -> list[Finding]:

@@ -22,13 +22,10 @@ from uv import find_uv_bin
 from runners.catalog import ROOT, Framework, Variant
 from runners.environment import Environment, make
 from runners.evidence import code
-from runners.evidence.spread import repeated
 from runners.record import Finding, RtsiteError
 
 MYPY = "mypy>=2.4,<3"
 _CLIENT = "socket.io-client@4"
-INSTALLS = 3
-TEST_RUNS = 3
 _TIMEOUT_S = 600
 _INSTALLERS = {"pip", "setuptools", "wheel"}
 _FIRST_DAY = dt.date(2008, 1, 1)
@@ -47,12 +44,11 @@ print(json.dumps({
 
 
 def of_framework(framework: Framework, environment: Environment) -> list[Finding]:
-    """What its package declares, how its app is typed, and how its tests fare."""
+    """What its package declares, and how its app is typed."""
     declared = json.loads(_output([environment.bin / "python", "-I", "-c", _METADATA, framework.package]))
     return [
         _typing(framework, environment),
         Finding(item="typed", value=bool(declared["typed"])),
-        *_tests(framework),
         _pythons(declared),
         _licence(declared),
         *_release(framework.package, environment.packages),
@@ -99,22 +95,21 @@ def of_variant(environment: Environment) -> list[Finding]:
 
 
 @contextlib.contextmanager
-def fresh(framework: Framework, variant: Variant) -> Iterator[tuple[list[Environment], list[Finding]]]:
-    """New environments in an empty folder, and how long they took with an empty cache and with a full one."""
+def fresh(framework: Framework, variant: Variant) -> Iterator[tuple[Environment, list[Finding]]]:
+    """A new environment in an empty folder, and how long one took with an empty cache and with a full one."""
     lock = framework.folder / variant.requirements_name()
-    cold: list[float] = []
-    warm: list[float] = []
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         home = Path(folder)
-        for number in range(INSTALLS):
-            cache = {"UV_CACHE_DIR": str(home / f"cache-{number}")}
-            for into, took in ((home / f"cold-{number}", cold), (home / f"warm-{number}", warm)):
-                began = time.perf_counter()
-                make(into, lock, cache)
-                took.append(time.perf_counter() - began)
-            shutil.rmtree(home / f"cold-{number}")
-        made = [Environment(home / f"warm-{number}", "", {}) for number in range(INSTALLS)]
-        yield made, [repeated("install-cold-s", cold, digits=2), repeated("install-warm-s", warm, digits=2)]
+        cache = {"UV_CACHE_DIR": str(home / "cache")}
+
+        def install(into: Path) -> float:
+            began = time.perf_counter()
+            make(into, lock, cache)
+            return time.perf_counter() - began
+
+        cold = Finding(item="install-cold-s", value=install(home / "cold"))
+        warm = Finding(item="install-warm-s", value=install(home / "warm"))
+        yield Environment(home / "warm", "", {}), [cold, warm]
 
 
 def _typing(framework: Framework, environment: Environment) -> Finding:
@@ -135,20 +130,20 @@ def _typing(framework: Framework, environment: Environment) -> Finding:
     return Finding(item="typing-errors", value=len(errors), note=told[:3900] or None)
 
 
-def _tests(framework: Framework) -> list[Finding]:
+def tests(framework: Framework) -> list[Finding]:
+    """How large the folder's own tests are, and how long they take."""
     path = framework.folder / "test_app.py"
     if not path.is_file():
         return [Finding(item=item, note="the folder has no test_app.py") for item in ("test-statements", "test-s")]
-    counted = Finding(item="test-statements", value=code.count_statements(path))
-    took = []
-    for _ in range(TEST_RUNS):
-        done = run_tests(framework.folder)
-        found = re.search(r" in ([\d.]+)s", done.stdout)
-        if done.returncode != 0 or found is None:
-            words = " ".join(done.stdout.split())
-            return [counted, Finding(item="test-s", note=f"its tests do not pass: {words[-1000:]}")]
-        took.append(float(found[1]))
-    return [counted, repeated("test-s", took, digits=2)]
+    done = run_tests(framework.folder)
+    found = re.search(r" in ([\d.]+)s", done.stdout)
+    words = " ".join(done.stdout.split())
+    return [
+        Finding(item="test-statements", value=code.count_statements(path)),
+        Finding(item="test-s", value=float(found[1]))
+        if done.returncode == 0 and found
+        else Finding(item="test-s", note=f"its tests do not pass: {words[-1000:]}"),
+    ]
 
 
 def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:

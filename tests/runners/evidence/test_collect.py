@@ -10,7 +10,7 @@ import pytest
 from runners import catalog, evidence
 from runners.catalog import Framework
 from runners.cli.ci import evidence as establish
-from runners.evidence import behaviour, lifecycle, packages
+from runners.evidence import behaviour, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
 from tests.runners.processes import children
 
@@ -29,10 +29,7 @@ def before() -> set[int]:
 def collected(results: Path, before: set[int]) -> EvidenceDocument:
     assert before is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packages, "INSTALLS", 1)
-        patch.setattr(packages, "TEST_RUNS", 1)
-        patch.setattr(lifecycle, "STARTS", 2)
-        patch.setattr(lifecycle, "RELOADS", 1)
+        patch.setattr(evidence, "PASSES", 2)
         patch.setattr(behaviour, "PATIENCE_S", 1.0)
         patch.setattr(packages, "first_day", lambda *_: dt.date(2026, 1, 2))
         patch.setenv("GITHUB_STEP_SUMMARY", str(results / "summary.md"))
@@ -93,7 +90,7 @@ def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
 def test_repeated_items_carry_their_spread(collected: EvidenceDocument) -> None:
     for item, finding in of(collected).items():
         if ITEMS[item].repeated:
-            assert finding.samples is not None, item
+            assert finding.samples == 2, item
             assert finding.low is not None
             assert finding.high is not None
             assert isinstance(finding.value, float | int)
@@ -113,8 +110,7 @@ def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
     """A folder without a reloader, whose server does not start."""
     known = children()
     framework = broken(catalog.choose(["websockets"])[0])
-    monkeypatch.setattr(packages, "INSTALLS", 1)
-    monkeypatch.setattr(packages, "TEST_RUNS", 1)
+    monkeypatch.setattr(evidence, "PASSES", 2)
     monkeypatch.setattr(packages, "first_day", lambda *_: None)
     (document,) = evidence.collect([framework], tmp_path, "test", lambda _: None)
     found = of(document)
