@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runners import broker, environment, machine, revision
 from runners.catalog import Framework, Variant
-from runners.environment import Environment
+from runners.environment import Environment, InstallError
 from runners.evidence import behaviour, code, lifecycle, packages
 from runners.evidence.passes import TROUBLE, Question, Subject, unestablished
 from runners.measure import framework_facts, now, variant_facts
@@ -38,15 +38,12 @@ def collect(frameworks: Sequence[Framework], results: Path, campaign: str, say: 
     """All items for each framework and variant, those that are repeated in `PASSES` passes over all frameworks.
 
     Each document is on disk, with all its items, after the first pass; each further pass adds samples. What cannot be
-    established is a finding without value and with the reason. Raises `OSError` where the results cannot be written,
-    and `RtsiteError` where the type checker cannot be had at all.
+    established is a finding without value and with the reason; a framework whose packages cannot be installed is left
+    out, and said to be. Raises `OSError` where the results cannot be written, and `RtsiteError` where the type checker
+    cannot be had at all, or no framework can be installed.
     """
     tools = {"mypy": packages.mypy_version()}
-    environments = {
-        (framework.slug, variant.slug): environment.prepare(framework, variant)
-        for framework in frameworks
-        for variant in framework.variants
-    }
+    frameworks, environments = _installed(frameworks, say)
     say(f"clients that vanish from {len(environments)} servers, {behaviour.PATIENCE_S:.0f} s at most …")
     vanished = _vanishing(frameworks, environments)
     under_way = [_Collection(framework, environments, vanished) for framework in frameworks]
@@ -58,6 +55,27 @@ def collect(frameworks: Sequence[Framework], results: Path, campaign: str, say: 
             documents[one.framework.slug] = document = one.document(campaign, tools)
             save(document, path_of(results, campaign, one.framework.slug))
     return [documents[framework.slug] for framework in frameworks]
+
+
+def _installed(
+    frameworks: Sequence[Framework], say: Say
+) -> tuple[list[Framework], dict[_Key, Environment]]:
+    """Those whose environments can be made, and these."""
+    environments: dict[_Key, Environment] = {}
+    able = []
+    for framework in frameworks:
+        try:
+            made = {(framework.slug, one.slug): environment.prepare(framework, one) for one in framework.variants}
+        except InstallError as error:
+            if len(frameworks) == 1:
+                raise
+            say(f"{framework.slug} is left out: {error}")
+        else:
+            able.append(framework)
+            environments |= made
+    if not able:
+        raise InstallError(f"none of {len(frameworks)} frameworks can be installed; the reasons stand above")
+    return able, environments
 
 
 class _Collection:

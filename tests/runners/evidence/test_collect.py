@@ -107,12 +107,15 @@ def test_nothing_is_left_running(collected: EvidenceDocument, before: set[int]) 
 def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder without a reloader, whose server does not start."""
+    """A folder without a reloader, whose server does not start; beside it, one whose lock does not resolve."""
     known = children()
     framework = broken(catalog.choose(["websockets"])[0])
     monkeypatch.setattr(evidence, "PASSES", 2)
     monkeypatch.setattr(packages, "first_day", lambda *_: None)
-    (document,) = evidence.collect([framework], tmp_path, "test", lambda _: None)
+    said: list[str] = []
+    (document,) = evidence.collect([unresolvable(tmp_path), framework], tmp_path, "test", said.append)
+    (left_out,) = (line for line in said if "left out" in line)
+    assert "no-such-package-as-this-one" in left_out
     found = of(document)
     assert set(found) == set(ITEMS)
     for item in ("start-s", "transports", "raise-sender", "vanish-noticed", "first-message-s", "released"):
@@ -128,6 +131,13 @@ def broken(framework: Framework) -> Framework:
     (variant,) = framework.variants
     stopping = variant.model_copy(update={"command": ["python", "-c", "raise SystemExit('no licence')", "{port}"]})
     return framework.model_copy(update={"variants": [stopping]})
+
+
+def unresolvable(home: Path) -> Framework:
+    folder = home / "fastapi"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text(f"no-such-package-as-this-one==1.0 --hash=sha256:{'0' * 64}\n")
+    return catalog.choose(["fastapi"])[0].model_copy(update={"folder": folder})
 
 
 def test_the_day_of_a_release_is_found() -> None:
