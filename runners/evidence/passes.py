@@ -13,9 +13,6 @@ from websockets.exceptions import WebSocketException
 
 from runners.record import ITEMS, Finding, RtsiteError, publishable
 
-DIGITS = 3
-"""After the point, of medians and extremes: milliseconds and kilobytes."""
-
 TROUBLE = (RtsiteError, OSError, ValueError, subprocess.SubprocessError, WebSocketException, SocketIOError)
 """What may go wrong with one framework and is no reason to give up the others."""
 
@@ -78,9 +75,9 @@ def merged(found: Sequence[Finding]) -> Finding:
         values = [one.value for one in found if isinstance(one.value, int | float)]
         return Finding(
             item=first.item,
-            value=round(float(statistics.median(values)), DIGITS),
-            low=round(float(min(values)), DIGITS),
-            high=round(float(max(values)), DIGITS),
+            value=_three_digits(statistics.median(values)),
+            low=_three_digits(min(values)),
+            high=_three_digits(max(values)),
             samples=len(values),
             note=first.note,
         )
@@ -88,6 +85,11 @@ def merged(found: Sequence[Finding]) -> Finding:
         told = ", ".join(str(one.value) for one in found)
         return Finding(item=first.item, note=publishable(f"not the same every time: {told}"[:1000]))
     return first
+
+
+def _three_digits(value: float) -> float:
+    """More would be noise."""
+    return float(f"{value:.3g}")
 
 
 def unestablished(error: Exception, items: Sequence[str]) -> list[Finding]:
