@@ -159,8 +159,8 @@ def judge(
     ``disturbances``: why the generator or the machine was not good enough, if it was not; ``beyond_generator``: because
     the load was too much for the generator. Raises `ProbeError` where the measurement failed before there was any load.
 
-    How late the generator sent decides nothing where the p99 passes, since its lateness is part of that, nor where the
-    p99 from the actual send fails too. Between the two it alone brought the failure about, and the try says nothing.
+    How late the generator sent or read decides nothing where the p99 passes, since its lateness is part of that, nor
+    where the p99 fails without it too. Between the two it alone brought the failure about, and the try says nothing.
     """
     failure = measurement.failure
     if failure is not None and failure.stage not in _BLAMES_LOAD:
@@ -174,9 +174,11 @@ def judge(
     errors = _errors(measurement)
     from_send = measurement.latency_from_send_ms.p99 if measurement.latency_from_send_ms is not None else None
     is_slow = p99_ms is not None and p99_ms >= p99_limit_ms
+    read_lag = measurement.generator.read_lag_p99_ms if measurement.generator is not None else None
     was_sent_late = is_slow and from_send is not None and from_send < p99_limit_ms
+    was_read_late = is_slow and p99_ms is not None and read_lag is not None and p99_ms - read_lag < p99_limit_ms
     reasons, unusable = [], list(disturbances)
-    if is_slow and not was_sent_late:
+    if is_slow and not (was_sent_late or was_read_late):
         reasons.append(f"p99 {p99_ms:.3g} ms, limit {p99_limit_ms:g} ms")
     if lost > MAX_LOST:
         reasons.append(f"{lost:,} messages lost")
@@ -184,6 +186,8 @@ def judge(
         reasons.append(f"{errors:,} errors")
     if was_sent_late and not reasons:
         unusable.append(f"sent too late: p99 {p99_ms:.3g} ms, from the actual send {from_send:.3g} ms")
+    elif was_read_late and not reasons:
+        unusable.append(f"read too late: p99 {p99_ms:.3g} ms, of which up to {read_lag:.3g} ms before it was read")
     if p99_ms is None and not reasons:
         unusable.append(f"{ledger.received:,} answers are too few for a p99")
     return Probe(
@@ -195,7 +199,7 @@ def judge(
         achieved_per_s=measurement.messages_per_s or 0.0,
         valid=not unusable,
         reasons=tuple(unusable or reasons),
-        beyond_generator=bool(unusable) and (beyond_generator or was_sent_late),
+        beyond_generator=bool(unusable) and (beyond_generator or was_sent_late or was_read_late),
         server_cpu_percent=_server_cpu_percent(measurement),
     )
 

@@ -53,6 +53,10 @@ def _lag(measurement: Measurement) -> float | None:
     return measurement.generator.send_lag_p99_ms if measurement.generator else None
 
 
+def _read_lag(measurement: Measurement) -> float | None:
+    return measurement.generator.read_lag_p99_ms if measurement.generator else None
+
+
 def _unestablished(measurement: Measurement) -> float | None:
     found = measurement.connections
     return None if found is None else found.planned - found.established
@@ -101,6 +105,13 @@ THRESHOLDS = (
         "ms",
         "Above it the generator's own lateness is a visible part of the latencies of fast servers.",
         _lag,
+    ),
+    Threshold(
+        "read lag p99",
+        MAX_LAG_MS,
+        "ms",
+        "So long an answer may have lain there because the generator was busy with others: the same, at the other end.",
+        _read_lag,
     ),
     Threshold(
         "generator working time",
@@ -209,15 +220,17 @@ def disturbances(measurement: Measurement) -> list[str]:
     """Why a measurement tells nothing of the server, good or bad: the generator or the machine was at fault.
 
     Messages that could not be offered because the server had turned their clients away are its own doing.
-    Nor does the send lag count: an overloaded server causes it too, and whether it mattered shows in the latencies
-    from the intended and from the actual send (`capacity.judge`).
+    Nor do the lags count: an overloaded server causes them too, and whether they mattered shows beside the latencies
+    (`capacity.judge`).
     """
     found = measurement.connections
     turned_away = found is not None and (found.established < found.planned or found.closed_early > 0)
     applying = (
         rule
         for rule in THRESHOLDS
-        if not rule.blames_server and rule.figure is not _lag and not (turned_away and rule.figure is _shortfall)
+        if not rule.blames_server
+        and rule.figure not in (_lag, _read_lag)
+        and not (turned_away and rule.figure is _shortfall)
     )
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]
 

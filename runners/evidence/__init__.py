@@ -57,9 +57,7 @@ def collect(frameworks: Sequence[Framework], results: Path, campaign: str, say: 
     return [documents[framework.slug] for framework in frameworks]
 
 
-def _installed(
-    frameworks: Sequence[Framework], say: Say
-) -> tuple[list[Framework], dict[_Key, Environment]]:
+def _installed(frameworks: Sequence[Framework], say: Say) -> tuple[list[Framework], dict[_Key, Environment]]:
     """Those whose environments can be made, and these."""
     environments: dict[_Key, Environment] = {}
     able = []
@@ -85,11 +83,15 @@ class _Collection:
         self, framework: Framework, environments: dict[_Key, Environment], vanished: dict[_Key, list[Finding]]
     ) -> None:
         self.framework = framework
-        self._environments = {variant.slug: environments[framework.slug, variant.slug] for variant in framework.variants}
+        self._environments = {
+            variant.slug: environments[framework.slug, variant.slug] for variant in framework.variants
+        }
         self._whole = Subject(_of_framework(framework, self._first))
         self._variants = {
             variant.slug: Subject(
-                _of_variant(framework, variant, self._environments[variant.slug], vanished[framework.slug, variant.slug])
+                _of_variant(
+                    framework, variant, self._environments[variant.slug], vanished[framework.slug, variant.slug]
+                )
             )
             for variant in framework.variants
         }
@@ -173,7 +175,14 @@ def _of_variant(framework: Framework, variant: Variant, made: Environment, vanis
         Question(("install-cold-s", "install-warm-s", "first-message-s"), installing),
         Question(("start-s", "memory-mb", "processes"), starting),
         Question(
-            ("transports", "broadcast-alone", "plain-websocket", "thread-per-client", "garbage-sender", "garbage-others"),
+            (
+                "transports",
+                "broadcast-alone",
+                "plain-websocket",
+                "thread-per-client",
+                "garbage-sender",
+                "garbage-others",
+            ),
             asking,
         ),
         Question(("raise-sender", "raise-logged", "raise-others"), raising),

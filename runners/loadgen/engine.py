@@ -27,6 +27,7 @@ from runners.loadgen.kernel import (
     ASKED,
     ASKER,
     AT,
+    BEFORE,
     DUE,
     EPOLL,
     EXPECTED,
@@ -38,12 +39,14 @@ from runners.loadgen.kernel import (
     LAST_TURN,
     LIMIT,
     LISTENS,
+    LOOKED,
     MATCHED,
     OFFSET,
     POSITION,
     QUESTION_SIZE,
     SENDING,
     SENDS,
+    SHELF_PUT,
     START,
     STOP,
     TAKEN,
@@ -118,14 +121,14 @@ class Engine:
         """What is waited for, by file descriptor."""
         self._slots = np.zeros(1024, dtype=np.int64)
         self._events = kernel.room_for_events()
-        self._data = np.zeros(kernel.DATA_BYTES, dtype=np.uint8)
+        self._data, self._shelf = kernel.room_for_data(), kernel.room_for_shelf()
         self._moment = np.zeros(2, dtype=np.int64)
         self._chunk = schedule.Chunk(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
         self.books.state[EPOLL] = self._epoll.fileno()
         for k, client in enumerate(clients):
             client.line.attach(_Watcher(self, k))
+            self.books.book[k, FD] = client.line.descriptor
             if isinstance(client.line, WebSocketLine):
-                self.books.book[k, FD] = client.line.socket.fileno()
                 self._take(k, client.line.feed(b""), clock_ns())
             if client.codec.greeting is not None:
                 self._say(k, [client.codec.greeting])
@@ -133,6 +136,10 @@ class Engine:
         for k in range(len(clients) - job.deaf, len(clients)):
             self._hush(k)
         self._seed = job.seed
+        self._window_end = self._belated = 0
+        """When the slice's window ended, and the answers that came within it and were understood after it."""
+        self._looked = 0
+        """When the kernel had last looked for answers before it found those that Python now understands."""
         self._row_started = np.zeros(histogram.COUNTS, dtype=np.int64)
         self._row_ns = 0
 
@@ -168,10 +175,11 @@ class Engine:
         cpu_before, totals = time.process_time_ns(), self.totals
         start = clock_ns()
         stop = start + int(duration_s * _SECOND_NS)
-        state[[START, STOP, LAST_TURN, LAST_ANSWER]] = start, stop, start, start
+        state[[START, STOP, LAST_TURN, LAST_ANSWER, LOOKED]] = start, stop, start, start, start
         state[[IDLE, SENDING, POSITION, DUE, LIMIT]] = 0
         offered = self._begin(duration_s)
-        window_end = cpu_at_end = idle_ns = answered = pushed = 0
+        window_end = cpu_at_end = idle_ns = answered = 0
+        self._window_end = self._belated = 0
         pushed_before = len(totals.push_number)
         drain_until = stop + int(job.drain_s * _SECOND_NS)
         row_due = start + _SECOND_NS - self._row_ns
@@ -179,8 +187,8 @@ class Engine:
         while True:
             now = clock_ns()
             if not window_end and now >= stop and not state[SENDING]:
-                window_end, cpu_at_end = now, time.process_time_ns()
-                idle_ns, answered, pushed = int(state[IDLE]), int(state[ANSWERED]), len(totals.push_number)
+                self._window_end = window_end = now
+                cpu_at_end, idle_ns, answered = time.process_time_ns(), int(state[IDLE]), int(state[ANSWERED])
                 drain_until = now + int(job.drain_s * _SECOND_NS)
             if now >= row_due and not window_end:
                 self._close_row()
@@ -195,6 +203,7 @@ class Engine:
             if why == kernel.SETTLED and window_end:
                 break
             offered += self._attend(why, k, int(duration_s * _SECOND_NS))
+        self._clear_shelf()
         cutoff = clock_ns()
         ledger, censored = books.settle(cutoff, cutoff - int(job.answer_timeout_s * _SECOND_NS))
         if self._open_loop:
@@ -204,6 +213,7 @@ class Engine:
             if self._room:
                 offered *= int(books.book[:, LISTENS].sum())
             working_ns = window_ns - idle_ns
+            answered += self._belated
         else:
             # All that was asked counts, and the time until its last answer: the server worked all that time.
             window_ns = max(stop, int(state[LAST_ANSWER])) - start
@@ -217,7 +227,7 @@ class Engine:
         totals.censored += censored
         totals.cpu_ns += cpu_at_end - cpu_before
         totals.working_ns += working_ns
-        totals.pushes += pushed - pushed_before
+        totals.pushes += sum(at <= window_end for at in totals.push_at[pushed_before:])
         # A second may have ended with the window, or while a closed loop's last answers came.
         while start + window_ns >= row_due:
             self._close_row()
@@ -246,10 +256,10 @@ class Engine:
 
     @property
     def counts(self) -> dict[str, Counts]:
-        """Histogram counts by name; the open loop has two more, a room another."""
+        """Histogram counts by name; the open loop has three more, a room another."""
         rows = {"latency": kernel.LATENCY}
         if self._open_loop:
-            rows |= {"latency_from_send": kernel.FROM_SEND, "send_lag": kernel.LAG}
+            rows |= {"latency_from_send": kernel.FROM_SEND, "send_lag": kernel.LAG, "read_lag": kernel.READ_LAG}
         if self._room:
             rows["last_delivery"] = kernel.LAST
         return {name: self.books.counts[row] for name, row in rows.items()}
@@ -288,7 +298,7 @@ class Engine:
         return kernel.run(
             books.state, books.book, books.ring, books.left, books.counts, self._questions, self._masks, self._answers,
             self._clear, self._places, chunk.due_ns, chunk.connection, self._slots, self._events, self._data,
-            self._moment,
+            self._shelf, self._moment,
         )  # fmt: skip
 
     def _attend(self, why: int, k: int, duration_ns: int) -> int:
@@ -307,7 +317,7 @@ class Engine:
         elif why == kernel.ASK:
             self._ask(int(state[ASKER]), clock_ns())
         if why in (kernel.ODD, kernel.ASK, kernel.SHORT) and state[OFFSET] < state[GOT]:
-            self._on_data(k, self._data[state[OFFSET] : state[GOT]].tobytes(), int(state[AT]))
+            self._on_data(k)
         return 0
 
     def _give_up(self, now: int) -> None:
@@ -385,7 +395,10 @@ class Engine:
     def _set_pace(self, k: int) -> None:
         """Whether the kernel may read and write for this connection now."""
         row = self.books.book[k]
-        row[[FAST, SENDS]] = self._templated and row[ALIVE] and row[LISTENS] and self.clients[k].line.fast
+        able = row[ALIVE] and row[LISTENS] and self.clients[k].line.fast
+        row[SENDS] = able and self._templated
+        # What is read ahead of Python lies on the shelf; the closed loop, which goes on with the answer, has none.
+        row[FAST] = able and (self._templated or self._open_loop)
 
     def watch(self, k: int, descriptor: int, *, for_room: bool) -> None:
         """Wait for what comes on a socket of connection ``k``, and for room to send if that is wanted."""
@@ -427,12 +440,19 @@ class Engine:
             received = self.clients[k].line.receive()
             self._take(k, received, clock_ns())
 
-    def _on_data(self, k: int, data: bytes, at: int) -> None:
-        """What the kernel read and did not understand."""
-        self._take_over(k)
-        line = self.clients[k].line
-        assert isinstance(line, WebSocketLine)
-        self._take(k, line.feed(data), at)
+    def _on_data(self, k: int) -> None:
+        """What the kernel read and did not understand; of a connection that ended meanwhile, nothing."""
+        if self.books.book[k, ALIVE]:
+            state = self.books.state
+            data, at = self._data[state[OFFSET] : state[GOT]].tobytes(), int(state[AT])
+            self._take_over(k)
+            self._looked = int(state[BEFORE])
+            self._take(k, self.clients[k].line.feed(data), at)
+            self._looked = 0
+
+    def _clear_shelf(self) -> None:
+        while self.books.state[SHELF_PUT]:
+            self._on_data(kernel.take_piece(self.books.state, self.books.book, self._shelf))
 
     def _take_over(self, k: int) -> None:
         """What the kernel has seen of an answer that is not all there yet: from here on Python puts it together."""
@@ -481,6 +501,9 @@ class Engine:
             sequence = int(books.book[k, ASKED])
         if not books.receive(k, sequence, at, intact=answer.intact):
             return
+        self._belated += at <= self._window_end
+        if self._looked:
+            kernel.count(books.counts, kernel.READ_LAG, at - self._looked)
         if sequence >= books.book[k, EXPECTED]:
             self._expect(k, sequence + 1)
         if not self._open_loop:

@@ -164,8 +164,8 @@ class Sample:
     pushes_missed: int
     errors: dict[str, int]
     histograms: dict[str, str]
-    """``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``; pushes: ``push_lateness``; rooms:
-    ``last_delivery``, the latency of each message's last delivery."""
+    """``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``, ``read_lag``; pushes:
+    ``push_lateness``; rooms: ``last_delivery``, the latency of each message's last delivery."""
     seconds: list[str]
     """The latency histogram of each second of the window."""
     cpu_ns: int

@@ -2,7 +2,10 @@
 
 Numba compiles it on first use and keeps the result on disk. It works on the arrays of `books.Books` and calls the C
 library itself. Whatever is out of the ordinary (other bytes than the next answer, a closed connection, a full
-socket, the turn of a second) it hands to Python by returning. Linux only: it waits with epoll(7).
+socket, the turn of a second) it hands to Python by returning. In the open loop such bytes, a dashboard's snapshots for
+instance, and all answers where they are not known byte by byte, are put on a shelf with the time they came, until
+nothing is due and nothing else has come: Python takes as long over one of them as the kernel over ten, which would wait
+behind it. Linux only: it waits with epoll(7).
 """
 
 from __future__ import annotations
@@ -31,31 +34,36 @@ unanswered any more; epoll failed."""
 # Columns of ``book``: one row per connection.
 (
     FD, FIRST, ASKED, EXPECTED, HIGHEST, SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING,
-    FAST, SENDS, LISTENS, MATCHED, ALIVE,
-) = range(17)  # fmt: skip
+    FAST, SENDS, LISTENS, MATCHED, SHELVED, ALIVE,
+) = range(18)  # fmt: skip
 """FIRST: the first number of these books; ASKED: the last one sent; EXPECTED: the one that stands in the expected
 frame; FAST: the kernel may read; SENDS: the kernel may send; LISTENS: it reads, and in a room is waited for;
-MATCHED: how many bytes of the expected frame have come, where the rest has not."""
+MATCHED: how many bytes of the expected frame have come, where the rest has not; SHELVED: its pieces on the shelf."""
 FIELDS = ALIVE + 1
 
 # Entries of ``state``.
 (
     OPEN_LOOP, ROOM, EPOLL, START, UNTIL, STOP, POSITION, DUE, LIMIT, PENDING_ALL, ANSWERED, LAST_ANSWER, LAST_TURN,
     IDLE, WORKED, OFFSET, GOT, AT, QUESTION_SIZE, ANSWER_SIZE, SENDING, TAKEN,
-    ASKER, PUBLISHER, BURST_SENT,
-) = range(25)  # fmt: skip
+    ASKER, PUBLISHER, BURST_SENT, LOOKED, BEFORE, SHELF_BYTES, SHELF_PUT, SHELF_TAKEN,
+) = range(30)  # fmt: skip
 """Clock readings in nanoseconds: START of the slice (to which due times are added), UNTIL when to come back, STOP when
 a closed loop no longer asks, LAST_ANSWER, LAST_TURN, AT when what is in ``data`` came. POSITION in the chunk of the
 schedule, DUE its length, LIMIT: it is the last one; SENDING: not all is sent yet. PENDING_ALL: unanswered on living
 connections. ROOM: every message goes to all connections, and is answered to each of them; PUBLISHER: who sent its last
 one. IDLE: nanoseconds spent waiting by the open loop. OFFSET, GOT: what is left of ``data``. ASKER: who is to ask, or
-could send only a part; TAKEN: how many bytes. BURST_SENT: messages sent since answers were last read."""
-STATES = BURST_SENT + 1
+could send only a part; TAKEN: how many bytes. BURST_SENT: messages sent since answers were last read. LOOKED: when it
+was last looked for answers; BEFORE: the look before the one that found what is in ``data``. SHELF_BYTES: how much of
+``data`` the shelf takes; SHELF_PUT, SHELF_TAKEN: pieces put there, and taken from it again."""
+STATES = SHELF_TAKEN + 1
 
 INTENDED, SENT_AT = 0, 1
 """The last axis of ``ring``."""
-LATENCY, FROM_SEND, LAG, LAST = range(4)
-"""Rows of ``counts``. LAST: the latency of the last one in the room to receive a message."""
+LATENCY, FROM_SEND, LAG, LAST, READ_LAG = range(5)
+"""Rows of ``counts``. LAST: the latency of the last one in the room to receive a message. READ_LAG: open loop, how long
+an answer may have lain there: since the look before the one that found it, at most."""
+PIECE_FIELDS = 5
+"""Columns of ``shelf``: the connection of a piece, where in ``data`` it starts and ends, its AT and its BEFORE."""
 
 BURST = 32
 """Messages sent in one turn when the schedule is behind, before answers are read."""
@@ -64,6 +72,10 @@ _EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
 _DATA_WORD = 1 if _EVENT_WORDS == 3 else 2
 """``struct epoll_event`` is packed on x86-64 only: 12 bytes instead of 16."""
 DATA_BYTES = 1 << 17
+"""Read at a time, at most."""
+_SHELF_BYTES = 1 << 23
+_SHELF_PIECES = 1 << 14
+"""The snapshots of some thousand viewers. If there are more, some have to be understood before the next is read."""
 _PLACES = 4
 _NOWAIT = int(socket.MSG_DONTWAIT)
 _NOWAIT_NOSIGNAL = int(socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
@@ -233,9 +245,28 @@ def _goes_on(k: int, matched: int, start: int, length: int, data: Array, answers
 
 
 @numba.njit(cache=True)
+def _is_full(state: Array, data: Array, shelf: Array) -> bool:
+    """Whether the shelf has no room for another piece."""
+    return bool(state[SHELF_PUT] == shelf.shape[0] or data.shape[0] - state[SHELF_BYTES] < DATA_BYTES)
+
+
+@numba.njit(cache=True)
 def _is_settled(state: Array, now: int) -> bool:
     """Whether nothing more is sent, and nothing waited for."""
     return bool(not state[SENDING] and state[PENDING_ALL] == 0 and now >= state[STOP])
+
+
+@numba.njit(cache=True)
+def take_piece(state: Array, book: Array, shelf: Array) -> int:
+    """Take the piece from the shelf that came first: it is in ``data`` from OFFSET to GOT; gives its connection."""
+    k, start, end, at, before = shelf[state[SHELF_TAKEN]]
+    state[OFFSET], state[GOT], state[AT], state[BEFORE] = start, end, at, before
+    state[SHELF_TAKEN] += 1
+    book[k, SHELVED] -= 1
+    if state[SHELF_TAKEN] == state[SHELF_PUT]:
+        state[SHELF_TAKEN] = state[SHELF_PUT] = state[SHELF_BYTES] = 0
+    state[WORKED] = 1
+    return int(k)
 
 
 @numba.njit(cache=True)
@@ -255,6 +286,7 @@ def run(
     slots: Array,
     events: Array,
     data: Array,
+    shelf: Array,
     moment: Array,
 ) -> tuple[int, int]:
     """Work until Python is needed: why (`TICK` and so on), and the connection concerned.
@@ -262,7 +294,8 @@ def run(
     ``left``: by place in the ring, how many members of a room still wait for the message; shape (depth,).
     ``questions``, ``masks``, ``answers``: a message per connection, shape (connections, bytes); ``clear``: zeros for a
     message without mask; ``places``: where the numbers stand in questions and answers; ``due``, ``who``: the chunk of
-    the schedule; ``slots``: connection by file descriptor; ``moment``: room for a clock reading.
+    the schedule; ``slots``: connection by file descriptor; ``shelf``: a row per piece that lies in ``data`` and waits;
+    ``moment``: room for a clock reading.
     """
     now = _now(moment)
     state[OFFSET] = state[GOT] = 0
@@ -296,27 +329,36 @@ def run(
                 now = _now(moment)
         # Wait for answers: not at all while messages fall due, since timers are too coarse for that.
         timeout = 0
-        if not state[SENDING] and not _is_settled(state, now):
+        if not state[SENDING] and not state[SHELF_PUT] and not _is_settled(state, now):
             timeout = max(0, min(50, (state[UNTIL] - now) // 1_000_000))
+        looked = state[LOOKED]
+        state[LOOKED] = now
         ready = _epoll_wait(state[EPOLL], events.ctypes.data, EVENTS, timeout)
         state[BURST_SENT] = 0
         if ready < 0:
             return BROKEN, 0
+        if timeout:  # what woke it came just now
+            looked = _now(moment)
         if ready:
             state[WORKED] = 1
         for event in range(ready):
             k = slots[events[event * _EVENT_WORDS + _DATA_WORD]]
+            if (book[k, SHELVED] and not book[k, FAST]) or (state[SHELF_PUT] and _is_full(state, data, shelf)):
+                return ODD, take_piece(state, book, shelf)
             if not book[k, FAST]:
                 return READ, k
-            got = _recv(book[k, FD], data.ctypes.data, DATA_BYTES, _NOWAIT)
+            start = state[SHELF_BYTES]
+            got = _recv(book[k, FD], data.ctypes.data + start, DATA_BYTES, _NOWAIT)
             if got <= 0:
+                if book[k, SHELVED]:  # first what came before the end
+                    return ODD, take_piece(state, book, shelf)
                 return READ, k
             now = _now(moment)
-            start = 0
+            end = start + got
             size = state[ANSWER_SIZE]
-            while start < got and _is_waited_for(k, book, ring):
+            while size and start < end and not book[k, SHELVED] and _is_waited_for(k, book, ring):
                 matched = book[k, MATCHED]
-                length = min(got - start, size - matched)
+                length = min(end - start, size - matched)
                 if not _goes_on(k, matched, start, length, data, answers):
                     break
                 start += length
@@ -329,21 +371,30 @@ def run(
                 book[k, EXPECTED] = sequence + 1
                 advance(answers[k], places[1], clear)
                 answered(k, sequence, now, state, book, ring, left, counts)
+                if state[OPEN_LOOP]:
+                    count(counts, READ_LAG, now - looked)
                 if not state[OPEN_LOOP] and now < state[STOP]:
                     asker = next_asker(k, sequence & (ring.shape[1] - 1), state, book, left)
                     if asker >= 0 and not book[asker, SENDS]:
                         state[ASKER] = asker
-                        state[OFFSET], state[GOT], state[AT] = start, got, now
+                        state[OFFSET], state[GOT], state[AT] = start, end, now
                         return ASK, k
                     if asker >= 0:
                         taken = ask(asker, now, now, state, book, ring, left, counts, questions, masks, places)
                         if taken != state[QUESTION_SIZE]:
                             state[ASKER], state[TAKEN] = asker, taken
-                            state[OFFSET], state[GOT], state[AT] = start, got, now
+                            state[OFFSET], state[GOT], state[AT] = start, end, now
                             return SHORT, k
-            if start < got:
-                state[OFFSET], state[GOT], state[AT] = start, got, now
+            if start < end and state[OPEN_LOOP]:
+                shelf[state[SHELF_PUT]] = k, start, end, now, looked
+                state[SHELF_PUT] += 1
+                state[SHELF_BYTES] = end
+                book[k, SHELVED] += 1
+            elif start < end:
+                state[OFFSET], state[GOT], state[AT] = start, end, now
                 return ODD, k
+        if not ready and state[SHELF_PUT]:
+            return ODD, take_piece(state, book, shelf)
         # Idle turns are told from working ones, since the open loop spins.
         now = _now(moment)
         if not state[WORKED]:
@@ -365,8 +416,10 @@ def prepare() -> None:
     none, left, counts = np.zeros(1, dtype=np.int64), np.zeros(16, dtype=np.int64), room_for_counts()
     run(
         state, book, ring, left, counts, frame, frame, frame, line, places, none, none, none, room_for_events(), line,
-        np.zeros(2, dtype=np.int64),
+        room_for_shelf(), np.zeros(2, dtype=np.int64),
     )  # fmt: skip
+    state[SHELF_PUT] = 1
+    take_piece(state, book, room_for_shelf())
     advance(line, places[0], line)
     enter_all(0, 0, 0, state, book, ring, left, counts)
     answered(0, 0, 0, state, book, ring, left, counts)
@@ -398,9 +451,19 @@ def room_for_events() -> Array:
     return np.zeros(EVENTS * _EVENT_WORDS, dtype=np.uint32)
 
 
+def room_for_data() -> Array:
+    """What is read, and the pieces on the shelf."""
+    return np.zeros(_SHELF_BYTES, dtype=np.uint8)
+
+
+def room_for_shelf() -> Array:
+    """What lies on the shelf, in the order it came: see `PIECE_FIELDS`."""
+    return np.zeros((_SHELF_PIECES, PIECE_FIELDS), dtype=np.int64)
+
+
 def room_for_counts() -> Array:
-    """One histogram per row: `LATENCY`, `FROM_SEND`, `LAG`, `LAST`."""
-    return np.zeros((4, COUNTS), dtype=np.int64)
+    """One histogram per row: `LATENCY`, `FROM_SEND`, `LAG`, `LAST`, `READ_LAG`."""
+    return np.zeros((5, COUNTS), dtype=np.int64)
 
 
 def places_of(*frames_places: tuple[int, ...]) -> Array:

@@ -45,8 +45,12 @@ class Line(Protocol):
     """What the engine needs of a connection."""
 
     @property
+    def descriptor(self) -> int:
+        """Of the socket that the kernel may read and write itself; -1: there is none."""
+
+    @property
     def fast(self) -> bool:
-        """Whether the kernel may read and write it itself: plain bytes, nothing half sent or half received."""
+        """Whether the kernel may do so now: plain bytes, nothing half sent, no message half received."""
 
     def attach(self, watcher: Watcher) -> None:
         """From now on the sockets are watched; what has come already is received by the next call."""
@@ -56,6 +60,9 @@ class Line(Protocol):
 
     def receive(self) -> Received:
         """What has come since."""
+
+    def feed(self, data: bytes) -> Received:
+        """What these bytes, read by somebody else, bring; raises `TypeError` where nobody else may read."""
 
     def close(self) -> None:
         """Say goodbye and cut it."""
@@ -77,6 +84,10 @@ class WebSocketLine:
         self._ended = False
         """Goodbye has been said."""
         self._watcher: Watcher | None = None
+
+    @property
+    def descriptor(self) -> int:
+        return self.socket.fileno()
 
     @property
     def fast(self) -> bool:
@@ -126,7 +137,6 @@ class WebSocketLine:
                 return Received(found, received.end)
 
     def feed(self, data: bytes) -> Received:
-        """What these bytes, read by somebody else, bring."""
         found: list[Message] = []
         try:
             arrived = [*self._early, *self._reader.feed(data)]

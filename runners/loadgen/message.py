@@ -125,7 +125,7 @@ class TemplateCodec:
         # Something of ours came back changed: say which message it was, if that can still be read.
         if found := self._mark.search(data):
             return Answer(int(found[1]), intact=False)
-        event = _EVENT_NAME.match(data) if self._event is not None else None
+        event = None if self._event is None or binary else _EVENT_NAME.match(data)
         return UNASKED if event and event[1] != self._event else NOT_OURS
 
 

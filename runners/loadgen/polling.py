@@ -11,6 +11,7 @@ import json
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -138,6 +139,10 @@ class HttpLine:
             if self.busy:
                 raise _EndedError
             return None
+        return self.feed(data)
+
+    def feed(self, data: bytes) -> _Response | None:
+        """The same of bytes that were read by somebody else."""
         assert self._parser is not None
         self._parser.feed_data(data)
         if not self._complete:
@@ -163,6 +168,16 @@ class HttpLine:
         self._socket = self._parser = None
         self._outbox.clear()
 
+    @property
+    def descriptor(self) -> int:
+        """Of the connection's socket; -1: there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    @property
+    def sent(self) -> bool:
+        """Whether nothing is left to be sent."""
+        return not self._outbox
+
     # What the parser calls.
 
     def on_headers_complete(self) -> None:
@@ -184,6 +199,7 @@ class HttpLine:
 class PollingLine:
     """Engine.IO 4 by long-polling: one request waits for messages, another carries them."""
 
+    descriptor = -1
     fast = False
 
     def __init__(self, host: str, port: int, path: str) -> None:
@@ -228,6 +244,9 @@ class PollingLine:
             return Received(found, CLOSED)
         return Received(found)
 
+    def feed(self, data: bytes) -> Received:
+        raise TypeError(f"a session has two connections; of which are these {len(data)} bytes?")
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             if not self._carrying.busy:
@@ -245,12 +264,18 @@ def _message(packet: bytes) -> Message:
 class EventStreamLine:
     """Server-sent events: what the server pushes, one message per event. Nothing can be said."""
 
-    fast = False
-
     def __init__(self, host: str, port: int, path: str) -> None:
         self._http = HttpLine(host, port)
         self._path = path
         self._text = b""
+
+    @property
+    def descriptor(self) -> int:
+        return self._http.descriptor
+
+    @property
+    def fast(self) -> bool:
+        return self._http.sent and self._http.descriptor >= 0
 
     def attach(self, watcher: Watcher) -> None:
         self._http.watcher = watcher
@@ -260,8 +285,14 @@ class EventStreamLine:
         raise TypeError("an event stream goes one way")
 
     def receive(self) -> Received:
+        return self._understood(self._http.receive)
+
+    def feed(self, data: bytes) -> Received:
+        return self._understood(lambda: self._http.feed(data))
+
+    def _understood(self, come: Callable[[], _Response | None]) -> Received:
         try:
-            ended = self._http.receive()
+            ended = come()
         except httptools.HttpParserError:
             return Received([], "protocol-error")
         except (OSError, _EndedError):

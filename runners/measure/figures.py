@@ -78,6 +78,7 @@ def generator_health(
         send_lag_p50_ms=lag.percentile_ms(0.5) if lag else None,
         send_lag_p99_ms=lag.percentile_ms(0.99) if lag else None,
         send_lag_max_ms=lag.percentile_ms(1.0) if lag else None,
+        read_lag_p99_ms=read.percentile_ms(0.99) if (read := result.histograms.get("read_lag")) else None,
         neighbours_cpu_percent=neighbours_percent,
     )
 

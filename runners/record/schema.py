@@ -203,6 +203,8 @@ class GeneratorHealth(Document):
     send_lag_p50_ms: Amount | None = None
     send_lag_p99_ms: Amount | None = None
     send_lag_max_ms: Amount | None = None
+    read_lag_p99_ms: Amount | None = None
+    """How long an answer may have waited to be read: since the look before the one that found it."""
     share_of_ceiling_percent: Amount | None = None
     """Closed loop: messages per second against the reference's in the same round."""
     steal_percent: Amount | None = None

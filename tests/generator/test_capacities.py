@@ -16,7 +16,7 @@ from generator.comparison import Bracket, CapacityTable, capacities, compare, de
 from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
 from generator.statistics import Interval, Place, bracket_places
-from runners.record import problems_in
+from runners.record import problems_in, threshold
 from tests.generator import synthetic
 from tests.runners import documents
 
@@ -140,7 +140,8 @@ def test_a_search_of_the_older_kind_is_told_as_such(tables: tuple[CapacityTable,
 
 def test_the_tries_of_several_searches_are_taken_together() -> None:
     tries = [documents.capacity_probe(load, passed=load <= 12_000) for load in (8_000, 16_000, 11_500, 12_500) * 4]
-    one = documents.capacity(confirmations=None, low=None, typical=None, high=None, probes=tries)
+    found = threshold([(one.load, one.passed) for one in tries])
+    one = documents.capacity(confirmations=None, **vars(found), probes=tries)
     alone, together = _bracket([one]), _bracket([one, one, one])
     assert alone is not None
     assert together is not None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runners import capacity
 from runners.capacity import Probe, Result, Search, Settings, judge
-from runners.record import Capacity, Connections, Failure, Measurement, Percentiles, threshold
+from runners.record import Capacity, Connections, Failure, GeneratorHealth, Measurement, Percentiles, threshold
 from tests.runners import documents
 
 SETTINGS = Settings(start=1_000, lowest=10, highest=100_000)
@@ -299,6 +299,17 @@ def test_a_late_send_spoils_a_try_only_where_it_decides(intended: float, actual:
     assert found.beyond_generator == (outcome == "unusable")
     lossy = late.model_copy(update={"messages": documents.messages(10, 9, 1)})
     assert judge(1, lossy).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "read_lag_ms", "outcome"), [(19.0, 5.0, "passed"), (160.0, 5.0, "failed"), (24.0, 5.0, "unusable")]
+)
+def test_a_late_read_spoils_a_try_only_where_it_decides(p99_ms: float, read_lag_ms: float, outcome: str) -> None:
+    health = GeneratorHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=read_lag_ms)
+    found = judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms), generator=health))
+    assert found.outcome == outcome
+    assert any(reason.startswith("read too late") for reason in found.reasons) == (outcome == "unusable")
+    assert found.beyond_generator == (outcome == "unusable")
 
 
 def test_a_disturbed_probe_says_nothing_of_the_server() -> None:

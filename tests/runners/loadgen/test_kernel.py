@@ -8,10 +8,12 @@ known to the message. It speaks through the server side of `websockets`.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import termios
 import time
 from array import array
 from collections.abc import Iterator, Sequence
@@ -29,9 +31,10 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from runners.loadgen import frames, histogram, kernel
+from runners.loadgen.codecs import codec_for
 from runners.loadgen.engine import Client, Engine, masks
 from runners.loadgen.job import Brief, Job, Ledger
-from runners.loadgen.lines import WebSocketLine
+from runners.loadgen.lines import Line, WebSocketLine
 from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCodec, Template, echo
 from tests.runners.loadgen.pencil import Pencil
 
@@ -215,10 +218,11 @@ def speak(
     room_bytes: int = 1 << 20,
     duration_s: float | None = None,
     by_python: bool = False,
+    shelf_pieces: int = 1 << 14,
 ) -> Spoken:
     """Apply the load to a peer that acts like this about each connection's first messages and is honest from then on;
     it writes as many bytes at a time as ``chunks`` says, over and over. ``by_python``: the kernel may neither send nor
-    read, as where there is TLS.
+    read, as where there is TLS. ``shelf_pieces``: for so many the kernel's shelf has room.
     """
     sizes = cycle(chunks)
     clients, talks, whys = [], [], []
@@ -233,6 +237,7 @@ def speak(
         all_acts = chain[Act](acts, repeat("answer"))
         talks.append(Talk(theirs, all_acts, job.protocol == "socket.io", held_first))
     engine = Engine(job, clients)
+    engine._shelf = engine._shelf[:shelf_pieces]
     really_run = kernel.run
 
     def run(state: Any, *arrays: Any) -> tuple[int, int]:
@@ -249,12 +254,18 @@ def speak(
         patch.setattr(kernel, "run", run)
         for _ in range(slices):
             brief = engine.load(duration_s or job.duration_s)
-    for talk in talks:
+    for end, talk in zip(clients, talks, strict=True):
         talk.listen()
+        talk.written -= unread(end.line)  # written in the last moment
     engine.close()
     for talk in talks:
         talk.line.close()
     return Spoken(engine.totals.ledger, brief, talks, engine, whys)
+
+
+def unread(line: Line) -> int:
+    """How many bytes have come that nobody has read."""
+    return int.from_bytes(fcntl.ioctl(line.descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class SlowLine(WebSocketLine):
@@ -268,16 +279,23 @@ some_chunks = st.lists(st.integers(1, 300), min_size=1, max_size=8) | st.just([1
 
 
 @both
-@given(acts=st.lists(st.sampled_from(ACTS), max_size=30), chunks=some_chunks, by_python=st.booleans())
-@settings(deadline=None, max_examples=40)
+@given(
+    acts=st.lists(st.sampled_from(ACTS), max_size=30),
+    chunks=some_chunks,
+    by_python=st.booleans(),
+    shelf_pieces=st.sampled_from([1, 2, 1000]),
+)
+@settings(deadline=None, max_examples=60)
 def test_the_open_loop_agrees_with_what_was_said(
-    protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool
+    protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool, shelf_pieces: int
 ) -> None:
-    spoken = speak(replace(JOB, protocol=protocol), acts, chunks, by_python=by_python)
+    job = replace(JOB, protocol=protocol)
+    spoken = speak(job, acts, chunks, by_python=by_python, shelf_pieces=shelf_pieces)
     assert spoken.ledger == spoken.expected
     assert spoken.ledger.sent == sum(talk.asked for talk in spoken.talks) == 80
     counts = spoken.engine.counts
     assert counts["latency"].sum() == counts["latency_from_send"].sum() == counts["send_lag"].sum() == 80
+    assert counts["read_lag"].sum() <= (0 if by_python else spoken.ledger.received)
     assert spoken.engine.totals.offered >= 80
     assert 0 <= spoken.engine.totals.working_ns <= spoken.engine.totals.window_ns
     assert spoken.engine.errors == {}
@@ -427,6 +445,46 @@ def test_what_python_sends_is_work_and_waiting_for_the_last_answers_is_none(monk
     totals = spoken.engine.totals
     assert spoken.ledger == Ledger(sent=20, in_flight=20)
     assert 20 * 2_000_000 <= totals.working_ns <= totals.window_ns
+
+
+@pytest.mark.parametrize("exchange", ["echo", "dashboard"])
+def test_a_burst_is_read_before_any_of_it_is_understood(
+    exchange: Literal["echo", "dashboard"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Understanding takes long; what comes meanwhile must not seem to have come later."""
+    job = replace(JOB, exchange=exchange, connections=20, rate_per_s=0.0, duration_s=0.05)
+    clients, peers, still_there, turns = [], [], [], 0
+    for client in range(job.connections):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        codec = codec_for(job, client)
+
+        def understood(data: bytes, *, binary: bool = False, parse: Any = codec.parse) -> Any:
+            still_there.append(int(engine.books.book[:, kernel.SHELVED].sum()))
+            return parse(data, binary=binary)
+
+        monkeypatch.setattr(codec, "parse", understood)
+        clients.append(Client(client, codec, WebSocketLine(ours, b"mask", frames.Reader(), [])))
+        peers.append(theirs)
+    engine = Engine(job, clients)
+    really_run = kernel.run
+
+    def run(*arrays: Any) -> tuple[int, int]:
+        nonlocal turns
+        turns += 1
+        if turns == 1:
+            for peer in peers:
+                peer.send(frames.expected(frames.TEXT, b'{"type":"snapshot","seq":1,"panels":{}}'))
+        return really_run(*arrays)
+
+    monkeypatch.setattr(kernel, "run", run)
+    engine.load(job.duration_s)
+    assert still_there == list(reversed(range(job.connections)))
+    assert engine.totals.pushes == (job.connections if exchange == "dashboard" else 0)
+    assert len(set(engine.totals.push_at)) == engine.totals.pushes
+    engine.close()
+    for peer in peers:
+        peer.close()
 
 
 def test_pushes_between_slices_belong_to_none() -> None:

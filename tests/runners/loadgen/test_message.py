@@ -7,7 +7,7 @@ import re
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runners.loadgen.job import MIN_PAYLOAD_BYTES
@@ -174,6 +174,7 @@ def test_an_event_nobody_asked_for_is_no_answer() -> None:
 
 
 @both
+@example(data=b'42["other"')
 @given(data=st.binary(max_size=80))
 @settings(deadline=None)
 def test_random_bytes_are_not_ours(protocol: WireProtocol, data: bytes) -> None:
