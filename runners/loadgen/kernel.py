@@ -73,9 +73,9 @@ _DATA_WORD = 1 if _EVENT_WORDS == 3 else 2
 """``struct epoll_event`` is packed on x86-64 only: 12 bytes instead of 16."""
 DATA_BYTES = 1 << 17
 """Read at a time, at most."""
-_SHELF_BYTES = 1 << 23
-_SHELF_PIECES = 1 << 14
-"""The snapshots of some thousand viewers. If there are more, some have to be understood before the next is read."""
+_SHELF_BYTES = 1 << 25
+_SHELF_PIECES = 1 << 16
+"""The snapshots of ten thousand viewers. If there are more, some have to be understood before the next is read."""
 _PLACES = 4
 _NOWAIT = int(socket.MSG_DONTWAIT)
 _NOWAIT_NOSIGNAL = int(socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))

@@ -218,7 +218,7 @@ def speak(
     room_bytes: int = 1 << 20,
     duration_s: float | None = None,
     by_python: bool = False,
-    shelf_pieces: int = 1 << 14,
+    shelf_pieces: int = 1 << 16,
 ) -> Spoken:
     """Apply the load to a peer that acts like this about each connection's first messages and is honest from then on;
     it writes as many bytes at a time as ``chunks`` says, over and over. ``by_python``: the kernel may neither send nor
