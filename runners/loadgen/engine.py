@@ -27,7 +27,6 @@ from runners.loadgen.kernel import (
     ASKED,
     ASKER,
     AT,
-    BEFORE,
     DUE,
     EPOLL,
     EXPECTED,
@@ -138,8 +137,6 @@ class Engine:
         self._seed = job.seed
         self._window_end = self._belated = 0
         """When the slice's window ended, and the answers that came within it and were understood after it."""
-        self._looked = 0
-        """When the kernel had last looked for answers before it found those that Python now understands."""
         self._row_started = np.zeros(histogram.COUNTS, dtype=np.int64)
         self._row_ns = 0
 
@@ -178,7 +175,7 @@ class Engine:
         state[[START, STOP, LAST_TURN, LAST_ANSWER, LOOKED]] = start, stop, start, start, start
         state[[IDLE, SENDING, POSITION, DUE, LIMIT]] = 0
         offered = self._begin(duration_s)
-        window_end = cpu_at_end = idle_ns = answered = 0
+        cpu_at_end = idle_ns = answered = 0
         self._window_end = self._belated = 0
         pushed_before = len(totals.push_number)
         drain_until = stop + int(job.drain_s * _SECOND_NS)
@@ -186,30 +183,30 @@ class Engine:
         look_at = start
         while True:
             now = clock_ns()
-            if not window_end and now >= stop and not state[SENDING]:
-                self._window_end = window_end = now
+            if not self._window_end and now >= stop and not state[SENDING]:
+                self._window_end = now
                 cpu_at_end, idle_ns, answered = time.process_time_ns(), int(state[IDLE]), int(state[ANSWERED])
                 drain_until = now + int(job.drain_s * _SECOND_NS)
-            if now >= row_due and not window_end:
+            if now >= row_due and not self._window_end:
                 self._close_row()
                 row_due += _SECOND_NS
             if not self._open_loop and now >= look_at:  # it looks at every message that is under way
                 self._give_up(now)
                 look_at = now + _TICK_NS
-            if window_end and now >= drain_until:
+            if self._window_end and now >= drain_until:
                 break
-            state[UNTIL] = min(now + _TICK_NS, drain_until if window_end else max(now, min(stop, row_due)))
+            state[UNTIL] = min(now + _TICK_NS, drain_until if self._window_end else max(now, min(stop, row_due)))
             why, k = self._run()
-            if why == kernel.SETTLED and window_end:
+            if why == kernel.SETTLED and self._window_end:
                 break
             offered += self._attend(why, k, int(duration_s * _SECOND_NS))
         self._clear_shelf()
         cutoff = clock_ns()
         ledger, censored = books.settle(cutoff, cutoff - int(job.answer_timeout_s * _SECOND_NS))
         if self._open_loop:
-            window_ns = window_end - start
+            window_ns = self._window_end - start
             # A generator too slow for its plan ends late: what became due meanwhile was not offered.
-            offered += int(job.rate_per_s * (window_end - stop) / _SECOND_NS)
+            offered += int(job.rate_per_s * (self._window_end - stop) / _SECOND_NS)
             if self._room:
                 offered *= int(books.book[:, LISTENS].sum())
             working_ns = window_ns - idle_ns
@@ -227,7 +224,7 @@ class Engine:
         totals.censored += censored
         totals.cpu_ns += cpu_at_end - cpu_before
         totals.working_ns += working_ns
-        totals.pushes += sum(at <= window_end for at in totals.push_at[pushed_before:])
+        totals.pushes += sum(at <= self._window_end for at in totals.push_at[pushed_before:])
         # A second may have ended with the window, or while a closed loop's last answers came.
         while start + window_ns >= row_due:
             self._close_row()
@@ -446,9 +443,7 @@ class Engine:
             state = self.books.state
             data, at = self._data[state[OFFSET] : state[GOT]].tobytes(), int(state[AT])
             self._take_over(k)
-            self._looked = int(state[BEFORE])
             self._take(k, self.clients[k].line.feed(data), at)
-            self._looked = 0
 
     def _clear_shelf(self) -> None:
         while self.books.state[SHELF_PUT]:
@@ -502,8 +497,6 @@ class Engine:
         if not books.receive(k, sequence, at, intact=answer.intact):
             return
         self._belated += at <= self._window_end
-        if self._looked:
-            kernel.count(books.counts, kernel.READ_LAG, at - self._looked)
         if sequence >= books.book[k, EXPECTED]:
             self._expect(k, sequence + 1)
         if not self._open_loop:

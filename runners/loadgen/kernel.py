@@ -45,15 +45,16 @@ FIELDS = ALIVE + 1
 (
     OPEN_LOOP, ROOM, EPOLL, START, UNTIL, STOP, POSITION, DUE, LIMIT, PENDING_ALL, ANSWERED, LAST_ANSWER, LAST_TURN,
     IDLE, WORKED, OFFSET, GOT, AT, QUESTION_SIZE, ANSWER_SIZE, SENDING, TAKEN,
-    ASKER, PUBLISHER, BURST_SENT, LOOKED, BEFORE, SHELF_BYTES, SHELF_PUT, SHELF_TAKEN,
-) = range(30)  # fmt: skip
+    ASKER, PUBLISHER, BURST_SENT, LOOKED, BEFORE, READER, SHELF_BYTES, SHELF_PUT, SHELF_TAKEN,
+) = range(31)  # fmt: skip
 """Clock readings in nanoseconds: START of the slice (to which due times are added), UNTIL when to come back, STOP when
 a closed loop no longer asks, LAST_ANSWER, LAST_TURN, AT when what is in ``data`` came. POSITION in the chunk of the
 schedule, DUE its length, LIMIT: it is the last one; SENDING: not all is sent yet. PENDING_ALL: unanswered on living
 connections. ROOM: every message goes to all connections, and is answered to each of them; PUBLISHER: who sent its last
 one. IDLE: nanoseconds spent waiting by the open loop. OFFSET, GOT: what is left of ``data``. ASKER: who is to ask, or
 could send only a part; TAKEN: how many bytes. BURST_SENT: messages sent since answers were last read. LOOKED: when it
-was last looked for answers; BEFORE: the look before the one that found what is in ``data``. SHELF_BYTES: how much of
+was last looked for answers; BEFORE: the look before the one that found what is being entered. READER: whose turn it
+was to be read when Python was needed, so that the next one's comes first; -1: all had theirs. SHELF_BYTES: how much of
 ``data`` the shelf takes; SHELF_PUT, SHELF_TAKEN: pieces put there, and taken from it again."""
 STATES = SHELF_TAKEN + 1
 
@@ -214,6 +215,7 @@ def answered(
     count(counts, LATENCY, at - ring[k, slot, INTENDED])
     if state[OPEN_LOOP]:
         count(counts, FROM_SEND, at - sent_at)
+        count(counts, READ_LAG, at - state[BEFORE])
     ring[k, slot, SENT_AT] = 0
     book[k, RECEIVED] += 1
     book[k, PENDING] -= 1
@@ -254,6 +256,21 @@ def _is_full(state: Array, data: Array, shelf: Array) -> bool:
 def _is_settled(state: Array, now: int) -> bool:
     """Whether nothing more is sent, and nothing waited for."""
     return bool(not state[SENDING] and state[PENDING_ALL] == 0 and now >= state[STOP])
+
+
+@numba.njit(cache=True)
+def _next_reader(ready: int, reader: int, slots: Array, events: Array, connections: int) -> int:
+    """The event whose connection comes next after ``reader``, around the circle of all.
+
+    Epoll gives what is always ready in the same order: beside one at its head whose every answer needs Python, nobody
+    else would ever be read.
+    """
+    found, nearest = 0, connections
+    for event in range(ready):
+        distance = (slots[events[event * _EVENT_WORDS + _DATA_WORD]] - reader - 1) % connections
+        if distance < nearest:
+            found, nearest = event, distance
+    return found
 
 
 @numba.njit(cache=True)
@@ -331,19 +348,23 @@ def run(
         timeout = 0
         if not state[SENDING] and not state[SHELF_PUT] and not _is_settled(state, now):
             timeout = max(0, min(50, (state[UNTIL] - now) // 1_000_000))
-        looked = state[LOOKED]
-        state[LOOKED] = now
+        state[BEFORE], state[LOOKED] = state[LOOKED], now
         ready = _epoll_wait(state[EPOLL], events.ctypes.data, EVENTS, timeout)
         state[BURST_SENT] = 0
         if ready < 0:
             return BROKEN, 0
         if timeout:  # what woke it came just now
-            looked = _now(moment)
+            state[BEFORE] = _now(moment)
         if ready:
             state[WORKED] = 1
-        for event in range(ready):
+        first = 0 if state[READER] < 0 else _next_reader(ready, state[READER], slots, events, book.shape[0])
+        for step in range(ready):
+            event = first + step if first + step < ready else first + step - ready
             k = slots[events[event * _EVENT_WORDS + _DATA_WORD]]
-            if (book[k, SHELVED] and not book[k, FAST]) or (state[SHELF_PUT] and _is_full(state, data, shelf)):
+            if state[SHELF_PUT] and _is_full(state, data, shelf):
+                return ODD, take_piece(state, book, shelf)
+            state[READER] = k
+            if book[k, SHELVED] and not book[k, FAST]:
                 return ODD, take_piece(state, book, shelf)
             if not book[k, FAST]:
                 return READ, k
@@ -371,8 +392,6 @@ def run(
                 book[k, EXPECTED] = sequence + 1
                 advance(answers[k], places[1], clear)
                 answered(k, sequence, now, state, book, ring, left, counts)
-                if state[OPEN_LOOP]:
-                    count(counts, READ_LAG, now - looked)
                 if not state[OPEN_LOOP] and now < state[STOP]:
                     asker = next_asker(k, sequence & (ring.shape[1] - 1), state, book, left)
                     if asker >= 0 and not book[asker, SENDS]:
@@ -386,13 +405,14 @@ def run(
                             state[OFFSET], state[GOT], state[AT] = start, end, now
                             return SHORT, k
             if start < end and state[OPEN_LOOP]:
-                shelf[state[SHELF_PUT]] = k, start, end, now, looked
+                shelf[state[SHELF_PUT]] = k, start, end, now, state[BEFORE]
                 state[SHELF_PUT] += 1
                 state[SHELF_BYTES] = end
                 book[k, SHELVED] += 1
             elif start < end:
                 state[OFFSET], state[GOT], state[AT] = start, end, now
                 return ODD, k
+        state[READER] = -1
         if not ready and state[SHELF_PUT]:
             return ODD, take_piece(state, book, shelf)
         # Idle turns are told from working ones, since the open loop spins.

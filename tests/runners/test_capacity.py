@@ -295,7 +295,7 @@ def test_a_late_send_spoils_a_try_only_where_it_decides(intended: float, actual:
     )
     found = judge(1, late)
     assert found.outcome == outcome
-    assert any(reason.startswith("sent too late") for reason in found.reasons) == (outcome == "unusable")
+    assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
     assert found.beyond_generator == (outcome == "unusable")
     lossy = late.model_copy(update={"messages": documents.messages(10, 9, 1)})
     assert judge(1, lossy).outcome == "failed"
@@ -308,8 +308,21 @@ def test_a_late_read_spoils_a_try_only_where_it_decides(p99_ms: float, read_lag_
     health = GeneratorHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=read_lag_ms)
     found = judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms), generator=health))
     assert found.outcome == outcome
-    assert any(reason.startswith("read too late") for reason in found.reasons) == (outcome == "unusable")
+    assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
     assert found.beyond_generator == (outcome == "unusable")
+
+
+def test_a_little_late_at_either_end_is_late() -> None:
+    health = GeneratorHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=3.0)
+    late = measured(latency_ms=Percentiles(count=5000, p99=24.0), generator=health)
+    assert (
+        judge(1, late.model_copy(update={"latency_from_send_ms": Percentiles(count=5000, p99=21.0)})).outcome
+        == "unusable"
+    )
+    assert (
+        judge(1, late.model_copy(update={"latency_from_send_ms": Percentiles(count=5000, p99=23.5)})).outcome
+        == "failed"
+    )
 
 
 def test_a_disturbed_probe_says_nothing_of_the_server() -> None:

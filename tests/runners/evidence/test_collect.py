@@ -60,6 +60,12 @@ def test_every_item_was_established(collected: EvidenceDocument) -> None:
     assert missing == {"vanish-s": "not within 1 s"}
 
 
+def test_each_item_stands_where_its_table_says(collected: EvidenceDocument) -> None:
+    (variant,) = collected.variants
+    for of_what, findings in (("framework", collected.findings), ("variant", variant.findings)):
+        assert {ITEMS[finding.item].of for finding in findings} == {of_what}
+
+
 def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
     found = of(collected)
     facts = {
