@@ -17,6 +17,7 @@ from runners.loadgen.kernel import (
     DUPLICATED,
     EXPECTED,
     FIRST,
+    FOUND,
     FROM_SEND,
     HIGHEST,
     INTENDED,
@@ -66,7 +67,7 @@ class Books:
         """Begin fresh books; what is still unanswered belongs to none."""
         book = self.book
         book[:, FIRST] = book[:, ASKED] + 1
-        book[:, [SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING]] = 0
+        book[:, [SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING, FOUND]] = 0
         self.ring[:, :, SENT_AT] = 0
         self.left[:] = 0
         self.state[[PENDING_ALL, ANSWERED]] = 0

@@ -119,7 +119,7 @@ class Engine:
         self._watched: dict[int, int] = {}
         """What is waited for, by file descriptor."""
         self._slots = np.zeros(1024, dtype=np.int64)
-        self._events = kernel.room_for_events()
+        self._events = kernel.room_for_events(2 * len(clients))  # polling has two sockets at most
         self._data, self._shelf = kernel.room_for_data(), kernel.room_for_shelf()
         self._moment = np.zeros(2, dtype=np.int64)
         self._chunk = schedule.Chunk(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))

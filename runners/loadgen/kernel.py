@@ -34,11 +34,12 @@ unanswered any more; epoll failed."""
 # Columns of ``book``: one row per connection.
 (
     FD, FIRST, ASKED, EXPECTED, HIGHEST, SENT, RECEIVED, LOST, DUPLICATED, REORDERED, CORRUPTED, PENDING,
-    FAST, SENDS, LISTENS, MATCHED, SHELVED, ALIVE,
-) = range(18)  # fmt: skip
+    FAST, SENDS, LISTENS, MATCHED, FOUND, SHELVED, ALIVE,
+) = range(19)  # fmt: skip
 """FIRST: the first number of these books; ASKED: the last one sent; EXPECTED: the one that stands in the expected
 frame; FAST: the kernel may read; SENDS: the kernel may send; LISTENS: it reads, and in a room is waited for;
-MATCHED: how many bytes of the expected frame have come, where the rest has not; SHELVED: its pieces on the shelf."""
+MATCHED: how many bytes of the expected frame have come, where the rest has not; FOUND: something has come that is not
+read, and came after the look at this time; SHELVED: its pieces on the shelf."""
 FIELDS = ALIVE + 1
 
 # Entries of ``state``.
@@ -53,7 +54,7 @@ schedule, DUE its length, LIMIT: it is the last one; SENDING: not all is sent ye
 connections. ROOM: every message goes to all connections, and is answered to each of them; PUBLISHER: who sent its last
 one. IDLE: nanoseconds spent waiting by the open loop. OFFSET, GOT: what is left of ``data``. ASKER: who is to ask, or
 could send only a part; TAKEN: how many bytes. BURST_SENT: messages sent since answers were last read. LOOKED: when it
-was last looked for answers; BEFORE: the look before the one that found what is being entered. READER: whose turn it
+was last looked for answers; BEFORE: the last look that did not find what is being entered. READER: whose turn it
 was to be read when Python was needed, so that the next one's comes first; -1: all had theirs. SHELF_BYTES: how much of
 ``data`` the shelf takes; SHELF_PUT, SHELF_TAKEN: pieces put there, and taken from it again."""
 STATES = SHELF_TAKEN + 1
@@ -62,13 +63,12 @@ INTENDED, SENT_AT = 0, 1
 """The last axis of ``ring``."""
 LATENCY, FROM_SEND, LAG, LAST, READ_LAG = range(5)
 """Rows of ``counts``. LAST: the latency of the last one in the room to receive a message. READ_LAG: open loop, how long
-an answer may have lain there: since the look before the one that found it, at most."""
+an answer may have lain there: since the last look that did not find it, at most."""
 PIECE_FIELDS = 5
 """Columns of ``shelf``: the connection of a piece, where in ``data`` it starts and ends, its AT and its BEFORE."""
 
 BURST = 32
 """Messages sent in one turn when the schedule is behind, before answers are read."""
-EVENTS = 256
 _EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
 _DATA_WORD = 1 if _EVENT_WORDS == 3 else 2
 """``struct epoll_event`` is packed on x86-64 only: 12 bytes instead of 16."""
@@ -316,6 +316,7 @@ def run(
     """
     now = _now(moment)
     state[OFFSET] = state[GOT] = 0
+    quiet = False
     while True:
         # Send what is due.
         if state[SENDING]:
@@ -344,19 +345,26 @@ def run(
                     state[ASKER], state[TAKEN] = k, taken
                     return SHORT, k
                 now = _now(moment)
-        # Wait for answers: not at all while messages fall due, since timers are too coarse for that.
+        # Wait for answers: not at all while messages fall due, since timers are too coarse for that. The open loop
+        # waits only where a look has just found nothing, so that what ends the waiting came at that moment.
         timeout = 0
-        if not state[SENDING] and not state[SHELF_PUT] and not _is_settled(state, now):
+        may_wait = quiet or not state[OPEN_LOOP]
+        if may_wait and not state[SENDING] and not state[SHELF_PUT] and not _is_settled(state, now):
             timeout = max(0, min(50, (state[UNTIL] - now) // 1_000_000))
-        state[BEFORE], state[LOOKED] = state[LOOKED], now
-        ready = _epoll_wait(state[EPOLL], events.ctypes.data, EVENTS, timeout)
+        looked, state[LOOKED] = state[LOOKED], now
+        ready = _epoll_wait(state[EPOLL], events.ctypes.data, events.shape[0] // _EVENT_WORDS, timeout)
         state[BURST_SENT] = 0
         if ready < 0:
             return BROKEN, 0
-        if timeout:  # what woke it came just now
-            state[BEFORE] = _now(moment)
+        quiet = ready == 0
+        if timeout:
+            looked = _now(moment)
         if ready:
             state[WORKED] = 1
+        for event in range(ready):
+            k = slots[events[event * _EVENT_WORDS + _DATA_WORD]]
+            if not book[k, FOUND]:
+                book[k, FOUND] = looked
         first = 0 if state[READER] < 0 else _next_reader(ready, state[READER], slots, events, book.shape[0])
         for step in range(ready):
             event = first + step if first + step < ready else first + step - ready
@@ -366,6 +374,7 @@ def run(
             state[READER] = k
             if book[k, SHELVED] and not book[k, FAST]:
                 return ODD, take_piece(state, book, shelf)
+            state[BEFORE], book[k, FOUND] = book[k, FOUND], 0
             if not book[k, FAST]:
                 return READ, k
             start = state[SHELF_BYTES]
@@ -375,6 +384,8 @@ def run(
                     return ODD, take_piece(state, book, shelf)
                 return READ, k
             now = _now(moment)
+            if got == DATA_BYTES:
+                book[k, FOUND] = state[BEFORE]
             end = start + got
             size = state[ANSWER_SIZE]
             while size and start < end and not book[k, SHELVED] and _is_waited_for(k, book, ring):
@@ -435,7 +446,7 @@ def prepare() -> None:
     frame, line, places = np.zeros((1, 8), dtype=np.uint8), np.zeros(8, dtype=np.uint8), places_of((), ())
     none, left, counts = np.zeros(1, dtype=np.int64), np.zeros(16, dtype=np.int64), room_for_counts()
     run(
-        state, book, ring, left, counts, frame, frame, frame, line, places, none, none, none, room_for_events(), line,
+        state, book, ring, left, counts, frame, frame, frame, line, places, none, none, none, room_for_events(1), line,
         room_for_shelf(), np.zeros(2, dtype=np.int64),
     )  # fmt: skip
     state[SHELF_PUT] = 1
@@ -466,9 +477,9 @@ def _compare_with_sources() -> None:
         raise RuntimeError("the kernel on disk is of other sources; delete runners/loadgen/__pycache__")
 
 
-def room_for_events() -> Array:
+def room_for_events(events: int) -> Array:
     """What epoll_wait(2) writes its events to."""
-    return np.zeros(EVENTS * _EVENT_WORDS, dtype=np.uint32)
+    return np.zeros(events * _EVENT_WORDS, dtype=np.uint32)
 
 
 def room_for_data() -> Array:

@@ -500,6 +500,24 @@ def test_a_burst_is_read_before_any_of_it_is_understood(
         peer.close()
 
 
+def test_what_waits_while_others_are_read_lies_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python reads one connection at a time, and the last one's answers have been there since the first one's."""
+    really_receive = SlowLine.receive
+
+    def receive(line: SlowLine) -> Any:
+        time.sleep(0.005)
+        return really_receive(line)
+
+    monkeypatch.setattr(SlowLine, "receive", receive)
+    # Nothing is said until all has been asked; then it comes to all five in the same turn.
+    job = replace(JOB, connections=5, rate_per_s=100_000, duration_s=0.0005, drain_s=1.0)
+    spoken = speak(job, chunks=[0] * 5 * 60 + [1 << 20] * 5, by_python=True)
+    lags = spoken.engine.counts["read_lag"]
+    assert lags.sum() == spoken.ledger.received == 50
+    long = lags[int(histogram.of(array("q", [15_000_000])).argmax()) :].sum()
+    assert 0 < long < 50
+
+
 def test_pushes_between_slices_belong_to_none() -> None:
     """They count for their lateness, and are not missed; but they are no part of what came per second."""
     ours, theirs = socket.socketpair()
