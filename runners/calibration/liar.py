@@ -26,6 +26,8 @@ from picows import (
 )
 
 _EVENT, _ACK = b"42", b"43"
+_TIMER_EARLY_S = 0.001
+"""uvloop's timers count whole milliseconds from the start of the one under way: they may end so much too early."""
 _OPEN = b'0{"sid":"liar","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000000}'
 
 
@@ -37,6 +39,7 @@ class Lies:
     """
 
     delay_ms: float = 0.0
+    """At least; at most two milliseconds more, on a machine with nothing else to do."""
     stall_every_s: float = 0.0
     stall_ms: float = 500.0
     drop_every: int = 0
@@ -95,7 +98,7 @@ class Liar:
         if lies.delay_ms:
             loop = asyncio.get_running_loop()
             for _ in range(copies):
-                loop.call_later(lies.delay_ms / 1000, _send, transport, kind, data)
+                loop.call_later(lies.delay_ms / 1000 + _TIMER_EARLY_S, _send, transport, kind, data)
         else:
             for _ in range(copies):
                 _send(transport, kind, data)
