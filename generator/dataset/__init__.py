@@ -21,11 +21,12 @@ from generator.dataset.claims import (
 from generator.dataset.evidence import Evidence
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, load_rates
 from generator.dataset.results import (
-    Campaign,
     Dataset,
     FrameworkResult,
     Parameters,
+    Published,
     Run,
+    hardly,
     load_collection,
     load_results,
     load_single,
@@ -34,7 +35,6 @@ from generator.dataset.sources import Module, Source, load_sources
 
 __all__ = [
     "Article",
-    "Campaign",
     "Claim",
     "Claims",
     "ClaimsError",
@@ -51,6 +51,7 @@ __all__ = [
     "More",
     "NoTest",
     "Parameters",
+    "Published",
     "Rate",
     "Rates",
     "RatesError",
@@ -61,6 +62,7 @@ __all__ = [
     "WinnerClaim",
     "Within",
     "Withstands",
+    "hardly",
     "load_claims",
     "load_collection",
     "load_rates",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,6 +79,11 @@ class Run:
         return tuple(key for key in self.document.cells if key not in measured)
 
     @property
+    def questions(self) -> Counter[str]:
+        """To how many variants each question was put: a workload with its parameters, as cells are named."""
+        return Counter(key.split(" ", 1)[1] for key in self.document.cells)
+
+    @property
     def machine_class(self) -> tuple[str, int]:
         """Runs are compared only inside one class: the same CPU model with as many logical CPUs."""
         return self.document.machine.cpu_model, self.document.machine.logical_cpus
@@ -87,8 +93,8 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Campaign:
-    """Runs of one campaign on machines of one class, newest first: they share out what is asked among them."""
+class Published:
+    """Runs on machines of one class, newest first: they share out among them what is asked."""
 
     runs: tuple[Run, ...]
 
@@ -110,23 +116,48 @@ class Dataset:
         return {one.document.framework.slug: one for one in reversed(self.evidence)}
 
     @property
-    def published(self) -> tuple[Campaign, ...]:
-        """Per machine class the campaign of its newest finished run, else of its newest; the newest class first.
+    def published(self) -> tuple[Published, ...]:
+        """Per machine class the runs that the pages show; the newest class first.
 
-        An interrupted run takes no part where there is a finished one: it would blank most of the site.
+        The newest campaign's, and older ones for what newer campaigns `hardly` asked: one that measures a few things
+        does not blank the site. Nor does an interrupted run, which takes no part where there is a finished one.
         """
-        chosen: dict[tuple[str, int], list[Run]] = {}
-        for run in sorted(self.runs, key=lambda run: run.document.finished is None):
-            runs = chosen.setdefault(run.machine_class, [])
-            belongs = not runs or run.document.campaign == runs[0].document.campaign
-            if belongs and (not runs or bool(run.document.finished) == bool(runs[0].document.finished)):
-                runs.append(run)
-        return tuple(sorted((Campaign(tuple(runs)) for runs in chosen.values()), key=lambda one: _age(one.newest)))
+        classes: dict[tuple[str, int], list[Run]] = {}
+        for run in self.runs:
+            classes.setdefault(run.machine_class, []).append(run)
+        return tuple(sorted(map(_published, classes.values()), key=lambda one: _age(one.newest)))
 
     @property
-    def headline(self) -> Campaign | None:
-        """The campaign whose figures the pages show."""
+    def headline(self) -> Published | None:
+        """The runs whose figures the pages show."""
         return next(iter(self.published), None)
+
+
+def hardly(asked: int, most: int) -> bool:
+    """Whether a question was put to so few variants that an older campaign, which put it to ``most``, answers it."""
+    return 2 * asked < most
+
+
+def _published(runs: Sequence[Run]) -> Published:
+    """Of runs of one machine class, newest first."""
+    finished = [run for run in runs if run.document.finished is not None]
+    campaigns: dict[str, list[Run]] = {}
+    for run in finished or runs:
+        campaigns.setdefault(run.document.campaign, []).append(run)
+    newest, *older = campaigns.values()
+    chosen = list(newest)
+    for campaign in older:
+        asked = _asked(chosen)
+        chosen += [run for run in campaign if any(hardly(asked[one], most) for one, most in run.questions.items())]
+    return Published(tuple(chosen))
+
+
+def _asked(runs: Iterable[Run]) -> Counter[str]:
+    """To how many variants each question was put by the run that put it to the most."""
+    asked: Counter[str] = Counter()
+    for run in runs:
+        asked |= run.questions
+    return asked
 
 
 def load_single(folder: Path) -> Run:

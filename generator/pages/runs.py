@@ -24,7 +24,7 @@ def run_pages(view: View) -> list[Page]:
 
 
 def _published(view: View) -> list[Run]:
-    return [run for campaign in view.dataset.published for run in campaign.runs]
+    return [run for published in view.dataset.published for run in published.runs]
 
 
 def _page(view: View, run: Run) -> Page:

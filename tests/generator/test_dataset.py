@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from generator.comparison import compare
 from generator.dataset import load_results, load_sources
 from generator.dataset.sources import SourceError
 from runners.record import RecordError
@@ -82,6 +83,25 @@ def test_the_campaign_of_the_newest_finished_run_of_each_machine_class_is_publis
     assert [run.document.id for run in dataset.runs] == ["stopped", "newer", "2026-11-20-a1b2c3", "other", "old"]
     published = [[run.document.id for run in campaign.runs] for campaign in dataset.published]
     assert published == [["newer", "2026-11-20-a1b2c3"], ["other"]]
+
+
+def test_older_campaigns_answer_what_newer_ones_hardly_asked(tmp_path: Path) -> None:
+    def campaign(day: int, variants: int, *workloads: str) -> None:
+        synthetic.write(
+            tmp_path, rounds=1, seconds=1, variants=synthetic.VARIANTS[:variants], only=workloads, searches=False,
+            run=f"run-{day}", campaign=f"day-{day}", started=f"2026-11-{day}T09:00:00Z",
+        )  # fmt: skip
+
+    campaign(10, 5, "echo", "dashboard")  # dashboard has nothing newer of its size
+    campaign(11, 5, "echo")  # superseded by the next one, though that has fewer
+    campaign(12, 4, "echo")
+    campaign(13, 1, "echo", "dashboard")  # a trial
+    dataset = load_results(tmp_path)
+    assert dataset.headline is not None
+    assert [run.document.id for run in dataset.headline.runs] == ["run-13", "run-12", "run-10"]
+    answered = {table.slug: table.run.document.id for table in compare(dataset.headline.runs).tables}
+    assert {run for slug, run in answered.items() if slug.startswith("echo")} == {"run-12"}
+    assert {run for slug, run in answered.items() if slug.startswith("dashboard")} == {"run-10"}
 
 
 def test_flame_graphs_stand_beside_their_framework(results: Path) -> None:
