@@ -39,7 +39,7 @@ unanswered any more; epoll failed."""
 """FIRST: the first number of these books; ASKED: the last one sent; EXPECTED: the one that stands in the expected
 frame; FAST: the kernel may read; SENDS: the kernel may send; LISTENS: it reads, and in a room is waited for;
 MATCHED: how many bytes of the expected frame have come, where the rest has not; FOUND: something has come that is not
-read, and came after the look at this time; SHELVED: its pieces on the shelf."""
+read, and came after the look at this time (open loop); SHELVED: its pieces on the shelf."""
 FIELDS = ALIVE + 1
 
 # Entries of ``state``.
@@ -361,10 +361,11 @@ def run(
             looked = _now(moment)
         if ready:
             state[WORKED] = 1
-        for event in range(ready):
-            k = slots[events[event * _EVENT_WORDS + _DATA_WORD]]
-            if not book[k, FOUND]:
-                book[k, FOUND] = looked
+        if state[OPEN_LOOP]:
+            for event in range(ready):
+                k = slots[events[event * _EVENT_WORDS + _DATA_WORD]]
+                if not book[k, FOUND]:
+                    book[k, FOUND] = looked
         first = 0 if state[READER] < 0 else _next_reader(ready, state[READER], slots, events, book.shape[0])
         for step in range(ready):
             event = first + step if first + step < ready else first + step - ready

@@ -204,7 +204,7 @@ class GeneratorHealth(Document):
     send_lag_p99_ms: Amount | None = None
     send_lag_max_ms: Amount | None = None
     read_lag_p99_ms: Amount | None = None
-    """How long an answer may have waited to be read: since the look before the one that found it."""
+    """How long an answer may have waited to be read: since the last look for answers that did not find it."""
     share_of_ceiling_percent: Amount | None = None
     """Closed loop: messages per second against the reference's in the same round."""
     steal_percent: Amount | None = None
