@@ -31,14 +31,12 @@ _COLUMNS = (
 
 def files(dataset: Dataset, site_url: str) -> dict[str, str]:
     """Path to text of everything that is offered; ``site_url`` is where the site will stand."""
-    campaign = dataset.headline
-    comparison = compare(campaign.runs) if campaign else None
-    rows = _figures(campaign.runs, comparison) if campaign and comparison else []
+    runs = dataset.headline
+    comparison = compare(runs) if runs else None
+    rows = _figures(runs, comparison) if comparison else []
     history = [row for run in reversed(dataset.runs) for row in _figures([run], compare([run], placed=False))]
     offered = {
-        "data/latest.json": _json(
-            {"figures": rows, "runs": [_run_facts(run) for run in campaign.runs] if campaign else []}
-        ),
+        "data/latest.json": _json({"figures": rows, "runs": [_run_facts(run) for run in runs]}),
         "data/history.json": _json(
             {"columns": _COLUMNS, "rows": [[row[name] for name in _COLUMNS] for row in history]}
         ),

@@ -117,7 +117,7 @@ class CapacityDecision:
 
 
 def capacities(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
-    """Every search in its table; ``runs`` are of one campaign, newest first, and answer as in `compare`."""
+    """Every search in its table; ``runs`` share out what is asked, newest first, and answer as in `compare`."""
     return tuple(fullest(runs, _tables_of))
 
 

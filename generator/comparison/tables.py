@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.metrics import METRICS, Metric, tail_of
-from generator.dataset import FrameworkResult, Parameters, Run, hardly
+from generator.dataset import FrameworkResult, Parameters, Run
 from generator.statistics import Place, Ratio, Summary, paired_ratio, places, summarise
 from runners.record import (
     Cell,
@@ -34,9 +34,6 @@ class _Tabular(Protocol):
 
     @property
     def slug(self) -> str: ...
-
-    @property
-    def run(self) -> Run: ...
 
     @property
     def workload(self) -> WorkloadFacts: ...
@@ -161,7 +158,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that runs of one campaign say: their tables, by workload, then by parameters."""
+    """Everything that runs say which share out what is asked: their tables, by workload, then by parameters."""
 
     runs: tuple[Run, ...]
     """Newest first."""
@@ -203,7 +200,7 @@ def is_headline(table: Table) -> bool:
 
 
 def compare(runs: Sequence[Run], *, placed: bool = True) -> Comparison:
-    """Put every cell into its table; ``runs`` are of machines of one class, newest first.
+    """Put every cell into its table; ``runs`` share out what is asked, newest first.
 
     Rows of different runs never share a table, since only rounds of one run are pairs: a question is answered by the
     run that put it to the most variants, or by all that put it to these, see `pooled`. Cells whose load was searched
@@ -213,8 +210,7 @@ def compare(runs: Sequence[Run], *, placed: bool = True) -> Comparison:
 
 
 def pooled(runs: Sequence[Run], *, placed: bool = True) -> list[Table]:
-    """The tables of `fullest`, each with those of all runs of its campaign that put the question to the very same
-    variants.
+    """The tables of `fullest`, each with those of all runs that put the question to the very same variants.
 
     These runs are blocks: machines, or days, of their own. A block's figure is the geometric mean of its rounds, and
     blocks are the repeats, since rounds of one block share its machine; ratios stay within a block.
@@ -227,7 +223,7 @@ def pooled(runs: Sequence[Run], *, placed: bool = True) -> list[Table]:
             other
             for run in runs
             for other in tables[id(run)]
-            if other.slug == table.slug and run.document.campaign == table.run.document.campaign
+            if other.slug == table.slug
             if other.workload.version == table.workload.version and {row.key for row in other.rows} == keys
         ]
         if len(blocks) > 1:
@@ -312,25 +308,20 @@ def workloads_of(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
 
 
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
-    """Of the tables of each question the one with the most rows, of several the newest run's; all of the newest
-    campaign that did not put it to `hardly` any.
+    """Of the tables of each question the one with the most rows, of several the newest run's.
 
     Where a workload has several versions, only tables of the newest take part. Ordered by workload.
     """
     current = {workload.slug: workload for workload in workloads_of(runs)}
-    found: dict[str, list[AnyTable]] = {}
-    for table in (table for run in runs for table in tables_of(run)):
-        if table.workload.version == current[table.workload.slug].version:
-            found.setdefault(table.slug, []).append(table)
+    chosen: dict[str, AnyTable] = {}
+    for run in runs:
+        for table in tables_of(run):
+            best = chosen.get(table.slug)
+            is_current = table.workload.version == current[table.workload.slug].version
+            if is_current and (best is None or len(table.rows) > len(best.rows)):
+                chosen[table.slug] = table
     order = list(current)
-    return sorted(map(_fullest, found.values()), key=lambda table: order.index(table.workload.slug))
-
-
-def _fullest(tables: Sequence[AnyTable]) -> AnyTable:
-    """Of one question's tables, the newest first."""
-    most = max(len(table.rows) for table in tables)
-    campaign = next(table.run.document.campaign for table in tables if not hardly(len(table.rows), most))
-    return max((table for table in tables if table.run.document.campaign == campaign), key=lambda one: len(one.rows))
+    return sorted(chosen.values(), key=lambda table: order.index(table.workload.slug))
 
 
 def _tables_of(run: Run, *, placed: bool) -> Iterator[Table]:

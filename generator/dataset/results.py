@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from generator.dataset.evidence import Evidence, all_evidence
@@ -81,7 +82,21 @@ class Run:
     @property
     def questions(self) -> Counter[str]:
         """To how many variants each question was put: a workload with its parameters, as cells are named."""
-        return Counter(key.split(" ", 1)[1] for key in self.document.cells)
+        return Counter(map(_question, self.document.cells))
+
+    def only(self, questions: Set[str]) -> Run:
+        """The same run as if it had asked nothing else."""
+        if questions >= self.questions.keys():
+            return self
+        keys = [key for key in self.document.cells if _question(key) in questions]
+        slugs = {question.split(" ", 1)[0] for question in questions}
+        kept = (replace(item, document=_cut(item.document, questions)) for item in self.frameworks)
+        planned = [workload for workload in self.document.workloads if workload.slug in slugs]
+        return replace(
+            self,
+            document=self.document.model_copy(update={"cells": keys, "workloads": planned}),
+            frameworks=tuple(item for item in kept if item.document.cells),
+        )
 
     @property
     def machine_class(self) -> tuple[str, int]:
@@ -90,17 +105,6 @@ class Run:
 
     def framework(self, slug: str) -> FrameworkResult | None:
         return next((item for item in self.frameworks if item.document.framework.slug == slug), None)
-
-
-@dataclass(frozen=True)
-class Published:
-    """Runs on machines of one class, newest first: they share out among them what is asked."""
-
-    runs: tuple[Run, ...]
-
-    @property
-    def newest(self) -> Run:
-        return self.runs[0]
 
 
 @dataclass(frozen=True)
@@ -115,49 +119,65 @@ class Dataset:
         """The newest of each framework, by slug."""
         return {one.document.framework.slug: one for one in reversed(self.evidence)}
 
-    @property
-    def published(self) -> tuple[Published, ...]:
-        """Per machine class the runs that the pages show; the newest class first.
+    @cached_property
+    def published(self) -> tuple[tuple[Run, ...], ...]:
+        """Per machine class the runs that the pages show, newest first, each cut down to what it answers; the newest
+        class first.
 
-        The newest campaign's, and older ones for what newer campaigns `hardly` asked: one that measures a few things
-        does not blank the site. Nor does an interrupted run, which takes no part where there is a finished one.
+        A question is answered by the newest campaign that put it to at least half as many variants as any did: one that
+        measures a few things does not blank the site. Nor does an interrupted run, which takes no part where there is a
+        finished one.
         """
+        answers = (_answers(runs) for runs in self._classes.values())
+        return tuple(sorted((runs for runs in answers if runs), key=lambda runs: _age(runs[0])))
+
+    @property
+    def headline(self) -> tuple[Run, ...]:
+        """The runs whose figures the pages show; none where nothing was measured yet."""
+        return next(iter(self.published), ())
+
+    @cached_property
+    def current(self) -> tuple[Run, ...]:
+        """The whole runs behind the published ones, and those of each machine class's newest campaign."""
+        answering = {run.raw for runs in self.published for run in runs}
+        newest = {(cpus, _taking_part(runs)[0].document.campaign) for cpus, runs in self._classes.items()}
+        return tuple(
+            run
+            for run in self.runs
+            if run.raw in answering or (run.document.finished and (run.machine_class, run.document.campaign) in newest)
+        )
+
+    @property
+    def _classes(self) -> dict[tuple[str, int], list[Run]]:
         classes: dict[tuple[str, int], list[Run]] = {}
         for run in self.runs:
             classes.setdefault(run.machine_class, []).append(run)
-        return tuple(sorted(map(_published, classes.values()), key=lambda one: _age(one.newest)))
-
-    @property
-    def headline(self) -> Published | None:
-        """The runs whose figures the pages show."""
-        return next(iter(self.published), None)
+        return classes
 
 
-def hardly(asked: int, most: int) -> bool:
-    """Whether a question was put to so few variants that an older campaign, which put it to ``most``, answers it."""
-    return 2 * asked < most
+def _taking_part(runs: Sequence[Run]) -> Sequence[Run]:
+    """Of one machine class: the finished ones, if there are any."""
+    return [run for run in runs if run.document.finished is not None] or runs
 
 
-def _published(runs: Sequence[Run]) -> Published:
-    """Of runs of one machine class, newest first."""
-    finished = [run for run in runs if run.document.finished is not None]
-    campaigns: dict[str, list[Run]] = {}
-    for run in finished or runs:
-        campaigns.setdefault(run.document.campaign, []).append(run)
-    newest, *older = campaigns.values()
-    chosen = list(newest)
-    for campaign in older:
-        asked = _asked(chosen)
-        chosen += [run for run in campaign if any(hardly(asked[one], most) for one, most in run.questions.items())]
-    return Published(tuple(chosen))
+def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """What is published of runs of one machine class; all newest first."""
+    asked: dict[str, list[tuple[str, int]]] = {}
+    for run in _taking_part(runs):
+        for question, variants in run.questions.items():
+            asked.setdefault(question, []).append((run.document.campaign, variants))
+    answering = {question: _answering(found) for question, found in asked.items()}
+    cut = (
+        run.only({question for question in run.questions if answering[question] == run.document.campaign})
+        for run in _taking_part(runs)
+    )
+    return tuple(run for run in cut if run.document.cells)
 
 
-def _asked(runs: Iterable[Run]) -> Counter[str]:
-    """To how many variants each question was put by the run that put it to the most."""
-    asked: Counter[str] = Counter()
-    for run in runs:
-        asked |= run.questions
-    return asked
+def _answering(asked: Sequence[tuple[str, int]]) -> str:
+    """The campaign that answers a question, of all that asked it and how many variants, newest first."""
+    most = max(variants for _, variants in asked)
+    return next(campaign for campaign, variants in asked if 2 * variants >= most)
 
 
 def load_single(folder: Path) -> Run:
@@ -219,6 +239,22 @@ def load_results(folder: Path, cache: Path | None = None) -> Dataset:
     if problems:
         raise RecordError(problems)
     return Dataset(tuple(sorted(runs, key=_age)), evidence)
+
+
+def _question(key: str) -> str:
+    """What is asked in the cell of this name (see `cell_key`), whoever is asked."""
+    return key.split(" ", 1)[1]
+
+
+def _cut(document: FrameworkDocument, questions: Set[str]) -> FrameworkDocument:
+    """With the cells in which these were asked."""
+    slug = document.framework.slug
+    cells = [
+        cell
+        for cell in document.cells
+        if _question(cell_key(slug, cell.variant, cell.workload, cell.parameters)) in questions
+    ]
+    return document.model_copy(update={"cells": cells})
 
 
 def _belongs(path: Path) -> bool:

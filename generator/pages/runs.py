@@ -12,7 +12,7 @@ from generator.pages.view import View, run_path
 def run_index(view: View) -> Page:
     """Every run, also those that have no page of their own any more."""
     path = "runs/index.md"
-    published = {run.raw: run_path(run) for run in _published(view)}
+    published = {run.raw: run_path(run) for run in view.dataset.current}
     runs = [(run, published.get(run.raw), _counts(run)) for run in view.dataset.runs]
     html = view.renderer(path).html("runs.html", runs=runs)
     words = "Every run: machine, order, validity, failures, raw files."
@@ -20,11 +20,7 @@ def run_index(view: View) -> Page:
 
 
 def run_pages(view: View) -> list[Page]:
-    return [_page(view, run) for run in _published(view)]
-
-
-def _published(view: View) -> list[Run]:
-    return [run for published in view.dataset.published for run in published.runs]
+    return [_page(view, run) for run in view.dataset.current]
 
 
 def _page(view: View, run: Run) -> Page:

@@ -33,7 +33,7 @@ class View:
     def __init__(self, dataset: Dataset, sources: Mapping[str, Source], claims: Claims) -> None:
         self.dataset = dataset
         self.claims = claims
-        runs = dataset.headline.runs if dataset.headline else ()
+        runs = dataset.headline
         self.comparison: Comparison | None = compare(runs) if runs else None
         """``None`` where nothing was measured yet."""
         self.capacities: tuple[CapacityTable, ...] = capacities(runs)

@@ -35,8 +35,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def together(dataset: Dataset) -> Comparison:
-    assert dataset.headline is not None
-    return compare(dataset.headline.runs)
+    return compare(dataset.headline)
 
 
 def test_each_block_is_one_value(dataset: Dataset, together: Comparison) -> None:
@@ -97,10 +96,10 @@ def test_machines_of_another_kind_are_not_mixed_in(tmp_path: Path) -> None:
     write(tmp_path, 2)
     write(tmp_path, 1, cpu="Another CPU")
     published = load_results(tmp_path).published
-    assert sorted(len(campaign.runs) for campaign in published) == [1, 2]
-    for campaign in published:
-        for table in compare(campaign.runs).tables:
-            assert len(table.runs) == len(campaign.runs)
+    assert sorted(len(runs) for runs in published) == [1, 2]
+    for runs in published:
+        for table in compare(runs).tables:
+            assert len(table.runs) == len(runs)
 
 
 def test_a_run_of_fewer_variants_is_no_block(tmp_path: Path) -> None:
@@ -109,6 +108,5 @@ def test_a_run_of_fewer_variants_is_no_block(tmp_path: Path) -> None:
         tmp_path, rounds=3, seconds=1, run="few", started="2026-11-20T10:00:00Z", variants=VARIANTS[:2], searches=False
     )
     dataset = load_results(tmp_path)
-    assert dataset.headline is not None
-    for table in compare(dataset.headline.runs).tables:
+    for table in compare(dataset.headline).tables:
         assert [run.document.id for run in table.runs] == ["block-2-3", "block-1-3"]

@@ -18,10 +18,9 @@ VENDOR = Path(__file__).parents[2] / "generator" / "assets" / "vendor"
 
 @pytest.fixture(scope="module")
 def charts(results: Path) -> list[Chart]:
-    campaign = load_results(results).headline
-    assert campaign is not None
+    runs = load_results(results).headline
     made = []
-    for table in compare(campaign.runs).tables:
+    for table in compare(runs).tables:
         made += [metric_chart(table, metric) for metric in table.metrics]
         made += [latency_chart(table), latency_chart(table, "push_lateness")]
         made += [percentile_chart(table), percentile_chart(table, "push_lateness"), timeline_chart(table)]
@@ -42,9 +41,8 @@ def test_every_chart_has_words_and_a_table(charts: list[Chart]) -> None:
 
 
 def test_invalid_figures_are_in_no_chart_and_named_beside_it(results: Path) -> None:
-    campaign = load_results(results).headline
-    assert campaign is not None
-    fixed = compare(campaign.runs).tables[1]
+    runs = load_results(results).headline
+    fixed = compare(runs).tables[1]
     chart = latency_chart(fixed)
     assert chart is not None
     assert not any("eventlet" in label for label in chart.figure["layout"]["yaxis"]["ticktext"])

@@ -118,16 +118,15 @@ def test_runs_of_a_campaign_share_out_the_questions(tmp_path: Path) -> None:
     write("c", 2, ("echo",), synthetic.VARIANTS[:1])
     # All of one workload again: newer figures with as many rows.
     write("d", 3, ("dashboard",), synthetic.VARIANTS)
-    campaign = load_results(tmp_path).headline
-    assert campaign is not None
-    comparison = compare(campaign.runs)
+    runs = load_results(tmp_path).headline
+    comparison = compare(runs)
     assert [workload.slug for workload in comparison.workloads] == ["echo", "dashboard", "capacity"]
     assert [(table.workload.slug, table.run.document.id) for table in comparison.tables] == [
         ("echo", "a"),
         ("echo", "a"),
         ("dashboard", "d"),
     ]
-    assert {table.run.document.id for table in capacities(campaign.runs)} == {"b"}
+    assert {table.run.document.id for table in capacities(runs)} == {"b"}
     for table in comparison.tables:
         assert {row.raw.split("/")[1] for row in table.rows} == {table.run.document.id}
 

@@ -29,7 +29,7 @@ def load(run: Path) -> str:
 
 def test_no_results_are_an_empty_dataset(tmp_path: Path) -> None:
     dataset = load_results(tmp_path)
-    assert (dataset.runs, dataset.published, dataset.headline) == ((), (), None)
+    assert (dataset.runs, dataset.published, dataset.headline) == ((), (), ())
 
 
 def test_every_problem_of_every_file_is_told_with_its_place(run: Path) -> None:
@@ -81,7 +81,7 @@ def test_the_campaign_of_the_newest_finished_run_of_each_machine_class_is_publis
     )
     dataset = load_results(tmp_path)
     assert [run.document.id for run in dataset.runs] == ["stopped", "newer", "2026-11-20-a1b2c3", "other", "old"]
-    published = [[run.document.id for run in campaign.runs] for campaign in dataset.published]
+    published = [[run.document.id for run in runs] for runs in dataset.published]
     assert published == [["newer", "2026-11-20-a1b2c3"], ["other"]]
 
 
@@ -97,9 +97,9 @@ def test_older_campaigns_answer_what_newer_ones_hardly_asked(tmp_path: Path) -> 
     campaign(12, 4, "echo")
     campaign(13, 1, "echo", "dashboard")  # a trial
     dataset = load_results(tmp_path)
-    assert dataset.headline is not None
-    assert [run.document.id for run in dataset.headline.runs] == ["run-13", "run-12", "run-10"]
-    answered = {table.slug: table.run.document.id for table in compare(dataset.headline.runs).tables}
+    assert [run.document.id for run in dataset.headline] == ["run-12", "run-10"]
+    assert [run.document.id for run in dataset.current] == ["run-13", "run-12", "run-10"]
+    answered = {table.slug: table.run.document.id for table in compare(dataset.headline).tables}
     assert {run for slug, run in answered.items() if slug.startswith("echo")} == {"run-12"}
     assert {run for slug, run in answered.items() if slug.startswith("dashboard")} == {"run-10"}
 

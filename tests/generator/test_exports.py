@@ -42,8 +42,7 @@ def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: di
         (row["framework"], row["variant"], row["workload"], row["parameters"], row["metric"]): row["value"]
         for row in latest["figures"]
     }
-    assert dataset.headline is not None
-    comparison = compare(dataset.headline.runs)
+    comparison = compare(dataset.headline)
     expected = {
         (
             *row.key,
@@ -63,7 +62,7 @@ def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: di
     }
     assert searched == {
         (*row.key, table.parameters["search"]): (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
-        for table in capacities(dataset.headline.runs)
+        for table in capacities(dataset.headline)
         for row in table.rows
     }
     failed = [row for row in latest["figures"] if row["status"] == "failed"]
