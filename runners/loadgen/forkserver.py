@@ -4,11 +4,12 @@ Loading the compiled kernel takes a shard one or two seconds and 150 MB. This pr
 socket ``FD`` forks a shard off, which is ready in milliseconds and shares that memory. A request carries a JSON object
 (``environment``, ``cpus``) and three file descriptors: the shard's stdin, stdout and stderr. The answer carries the
 shard's process id and its pidfd (pidfd_open(2)), by which it can be ended without ever hitting another process.
-It ends when the socket does.
+It ends when the socket does, also if its starter was interrupted before it had read the answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -31,6 +32,11 @@ def main() -> None:
     if kernel.SUPPORTED:
         kernel.prepare()
     gc.freeze()
+    with contextlib.suppress(ConnectionError):  # what a starter leaves that has not read the last answer
+        _serve(line)
+
+
+def _serve(line: socket.socket) -> None:
     while True:
         request, streams, _, _ = socket.recv_fds(line, MOST_BYTES, STREAMS)
         if not request:
