@@ -17,6 +17,7 @@ from generator.charts.figure import (
     latency_words,
     short,
     slugs,
+    ticks,
     unit_of,
 )
 from generator.charts.identity import identity
@@ -256,14 +257,10 @@ def range_chart(table: CapacityTable) -> Chart | None:
     )
 
 
-def _ticks(left: float, right: float) -> dict[str, Any]:
-    """Of an axis whose data reach from 10^left to 10^right, with none beside.
-
-    On a wide one only the powers of ten: numbers of six digits would run into each other on a phone.
-    """
+def _ticks(left: float, right: float) -> dict[str, list[float] | list[str]]:
+    """Of an axis whose data reach from 10^left to 10^right, with none beside; on a wide one only the powers of ten."""
     steps = [step for step in DECADES if left <= math.log10(step) <= right]
-    shown = [step for step in steps if right - left < 1.3 or math.log10(step) % 1 == 0]
-    return {"tickvals": [float(f"{tick:.3g}") for tick in shown], "ticktext": [f"{tick:,.10g}" for tick in shown]}
+    return ticks(step for step in steps if right - left < 1.3 or math.log10(step) % 1 == 0)
 
 
 def _with(table: Table, keys: Iterable[str], rows: Sequence[Row] | None) -> list[Row]:

@@ -15,11 +15,25 @@ _NARROW_ROW_PX = 38
 _AXES_PX = 92
 
 DECADES = [step * 10.0**power for power in range(-4, 7) for step in (1, 2, 5)]
-LOG_TICKS = {
-    "tickvals": [float(f"{tick:.3g}") for tick in DECADES],
-    "ticktext": [f"{tick:,.10g}" for tick in DECADES],
-}
-"""Numbers in full: Plotly's own short form writes 20 as a lone 2."""
+
+
+def ticks(values: Iterable[float]) -> dict[str, list[float] | list[str]]:
+    """Of a logarithmic axis: where, and the number in full, as Plotly's own short form writes 20 as a lone 2.
+
+    From ten thousand on in thousands or millions: longer numbers run into each other on a phone.
+    """
+    shown = [float(f"{value:.3g}") for value in values]
+    return {"tickvals": shown, "ticktext": [_tick_text(value) for value in shown]}
+
+
+def _tick_text(value: float) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= max(size, 10_000):
+            return f"{value / size:,.10g}{letter}"
+    return f"{value:,.10g}"
+
+
+LOG_TICKS = ticks(DECADES)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 from plotly.offline import get_plotlyjs_version
 
 from generator.charts import Chart, curves, identity, latency_chart, metric_chart, percentile_chart, timeline_chart
+from generator.charts.figure import ticks
 from generator.charts.identity import DARK_OF
 from generator.charts.wording import plain, significant
 from generator.comparison import METRICS, compare
@@ -97,3 +98,9 @@ def test_the_vendored_plotly_is_the_version_that_checks_the_figures() -> None:
 
 def test_lines_end_where_percentiles_do() -> None:
     assert curves.MIN_SAMPLES_BEYOND == histogram.MIN_SAMPLES_BEYOND
+
+
+def test_the_numbers_beside_an_axis_are_in_full_and_short() -> None:
+    made = ticks([0.05, 20, 1000, 5000, 10_000, 200_000, 1e6])
+    assert made["ticktext"] == ["0.05", "20", "1,000", "5,000", "10k", "200k", "1M"]
+    assert made["tickvals"] == [0.05, 20, 1000, 5000, 10_000, 200_000, 1e6]
