@@ -54,7 +54,7 @@ def _of_class(runs: Sequence[Run]) -> Iterator[str]:
         for run in runs
         for item in run.frameworks
         for cell in item.document.cells
-        for measurement in cell.measurements
+        for measurement in cell.decisive
     )
     told = ", ".join(f"{counts[kind]} {kind}" for kind in ("valid", "invalid", "failed"))
     yield f"{counts.total()} measurements: {told}."

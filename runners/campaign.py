@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from runners import broker, environment, machine, measure, revision, workloads
+from runners import broker, environment, machine, measure, revision, validity, workloads
 from runners.catalog import Framework
 from runners.host import Hosts
 from runners.measure import Cell, Conditions, Outcome
@@ -27,6 +27,7 @@ from runners.record import (
     Timeline,
     VariantFacts,
     cell_key,
+    decisive,
     load_framework,
     load_run,
     save,
@@ -46,6 +47,8 @@ _SAME = (
 )
 """What must not have changed for a run to be continued."""
 
+MOST_TRIES = 2
+"""Of one measurement. What spoils a second one too is no mood of the machine."""
 
 KEPT_DIGITS = 2
 """Of the merged distributions: one percent is finer than a chart shows, and a sixth of the size of three digits. Each
@@ -72,19 +75,32 @@ class Observer(Protocol):
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None: ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class Summary:
-    """What a run came to."""
+    """What a run came to: a measurement per cell and round, and how many had to be made again for it."""
 
     path: Path
-    measurements: int = 0
-    failed: int = 0
-    invalid: int = 0
+    measurements: int
+    failed: int
+    invalid: int
+    again: int
 
-    def enter(self, measurement: Measurement) -> None:
-        self.measurements += 1
-        self.failed += measurement.failure is not None
-        self.invalid += measurement.failure is None and not measurement.valid
+    @classmethod
+    def of(cls, path: Path, cells: Iterable[Sequence[Measurement]]) -> Summary:
+        """Of all measurements of every cell."""
+        made = [one for measurements in cells for one in measurements]
+        counting = [one for measurements in cells for one in decisive(measurements)]
+        return cls(
+            path,
+            measurements=len(counting),
+            failed=sum(one.failure is not None for one in counting),
+            invalid=sum(one.failure is None and not one.valid for one in counting),
+            again=len(made) - len(counting),
+        )
+
+    def __str__(self) -> str:
+        again = f", {self.again} made again" if self.again else ""
+        return f"{self.measurements} measurements, {self.failed} failed, {self.invalid} invalid{again}"
 
 
 @dataclass
@@ -107,6 +123,16 @@ class _CellBook:
 
     def has(self, round_number: int) -> bool:
         return any(measurement.round == round_number for measurement in self.measurements)
+
+    def should_be_made_again(self, round_number: int) -> bool:
+        """Whether the machine spoilt it in this round, and not for the second time."""
+        tries = [measurement for measurement in self.measurements if measurement.round == round_number]
+        return 0 < len(tries) < MOST_TRIES and validity.is_spoilt(tries[-1])
+
+    @property
+    def again(self) -> int:
+        """How many of its measurements were made again."""
+        return len(self.measurements) - len(decisive(self.measurements))
 
     def restore(self, record: CellRecord) -> None:
         """Take over what an earlier invocation wrote."""
@@ -148,7 +174,6 @@ class Run:
         self.plan = plan
         self.path = path
         self.id, self.campaign = document.id, document.campaign
-        self.summary = Summary(path)
         self._document = document
         self._books = [_CellBook() for _ in plan.cells]
         self._cores = machine.physical_cores()
@@ -197,10 +222,13 @@ class Run:
                 raise ResumeError(f"{framework.folder}: changed since {self.path} was begun; start a new run")
             self._known_variants[framework.slug] = found.variants
             for cell in found.cells:
-                book = self._books[places[cell_key(framework.slug, cell.variant, cell.workload, cell.parameters)]]
-                book.restore(cell)
-                for measurement in cell.measurements:
-                    self.summary.enter(measurement)
+                key = cell_key(framework.slug, cell.variant, cell.workload, cell.parameters)
+                self._books[places[key]].restore(cell)
+
+    @property
+    def summary(self) -> Summary:
+        """What it has come to so far."""
+        return Summary.of(self.path, [book.measurements for book in self._books])
 
     def execute(self, observer: Observer) -> Summary:
         """Measure everything; raises `SaveError`, `ResumeError`, and
@@ -212,22 +240,16 @@ class Run:
             if known != self._variants[slug]:
                 raise ResumeError(f"{slug}: other packages are installed than when {self.path} was begun")
         home = machine.usable_cpus()
-        done = self.summary.measurements
         try:
             for number, turn in enumerate(self.plan.order, start=1):
                 with Hosts(shared=self.plan.profile.shares_servers) as hosts:
                     for group in self.plan.groups(turn):
                         left = [index for index in group if not self._books[index].has(number)]
-                        if not left:
-                            continue
-                        cells = [self.plan.cells[index] for index in left]
-                        observer.measuring(cells, number, done, self.plan)
-                        outcomes = self._measure(self._with_company(left, group), number, turn, hosts, observer)
-                        for index in left:
-                            self._enter(index, outcomes[index])
-                        for index, cell in zip(left, cells, strict=True):
-                            done += 1
-                            observer.measured(cell, outcomes[index].measurement, done, self.plan)
+                        self._measure(left, self._with_company(left, group), number, hosts, observer)
+                    for group in self.plan.groups(turn):
+                        left = [index for index in group if self._books[index].should_be_made_again(number)]
+                        if self._expected_s(left) <= self._spare_s():
+                            self._measure(left, left, number, hosts, observer)
                 self._relate_to_ceiling(number)
         finally:
             machine.confine(sorted(home))
@@ -239,19 +261,37 @@ class Run:
         reference = [index for index in group if self.plan.cells[index].framework.reference]
         return left if len(left) == len(group) else [*left, *(index for index in reference if index not in left)]
 
+    def _expected_s(self, indexes: Iterable[int]) -> float:
+        return sum(self.plan.profile.expected_s(self.plan.cells[index].case) for index in indexes)
+
+    def _spare_s(self) -> float:
+        """What is left of the time for making measurements again."""
+        return self.plan.spare_s - sum(book.again * self._expected_s([index]) for index, book in enumerate(self._books))
+
     def _measure(
-        self, indexes: Sequence[int], number: int, turn: Sequence[int], hosts: Hosts, observer: Observer
-    ) -> dict[int, Outcome]:
-        """Measure these cells of the plan in this round."""
-        cells = [self.plan.cells[index] for index in indexes]
+        self, wanted: Sequence[int], company: Sequence[int], number: int, hosts: Hosts, observer: Observer
+    ) -> None:
+        """Measure the wanted cells of the plan in this round, in company of all these."""
+        if not wanted:
+            return
+        plan = self.plan
+        observer.measuring([plan.cells[index] for index in wanted], number, self.summary.measurements, plan)
+        cells = [plan.cells[index] for index in company]
         cores = measure.cores_for(cells[0].case, self._cores)
         machine.confine(cores.harness)
-        conditions = [
-            Conditions(self.plan.profile, cores, number, turn.index(index), self.plan.seed + 1000 * number + index)
-            for index in indexes
-        ]
+        conditions = [self._conditions(index, cores, number) for index in company]
         outcomes = measure.measure(cells, conditions, hosts, under_way=observer.under_way)
-        return dict(zip(indexes, outcomes, strict=True))
+        for index, outcome in zip(company, outcomes, strict=True):
+            if index in wanted:
+                self._books[index].enter(outcome)
+                self._write(plan.cells[index].framework)
+                observer.measured(plan.cells[index], outcome.measurement, self.summary.measurements, plan)
+
+    def _conditions(self, index: int, cores: machine.CoreShare, number: int) -> Conditions:
+        """Of a cell in this round: its place, beyond all places if it is measured again, and its seed."""
+        turn = self.plan.order[number - 1]
+        place = turn.index(index) + (len(turn) if self._books[index].has(number) else 0)
+        return Conditions(self.plan.profile, cores, number, place, self.plan.seed + 1000 * number + index)
 
     def _prepare(self, observer: Observer) -> None:
         """Make the environments before anything is timed; what cannot be made fails again when measured."""
@@ -271,11 +311,6 @@ class Run:
                 self._broker = broker.find().facts()
             except RtsiteError:
                 self._broker = None
-
-    def _enter(self, index: int, outcome: Outcome) -> None:
-        self.summary.enter(outcome.measurement)
-        self._books[index].enter(outcome)
-        self._write(self.plan.cells[index].framework)
 
     def _relate_to_ceiling(self, round_number: int) -> None:
         """Once a round is complete, set each closed loop beside the reference's in the same round."""

@@ -13,8 +13,9 @@ from runners.measure import Cell
 from runners.record import NothingToDoError, cell_key
 from runners.workloads import Profile, Workload
 
-JOB_S = 5 * 3600.0
-"""What a run in one piece should take at most: hosted runners end a job after six hours, and installing takes some."""
+JOB_S = 4 * 3600.0
+"""What a run in one piece should take at most: hosted runners end a job after six hours, installing takes some, and up
+to a third more goes into measurements that the machine spoils (`Profile.spare`)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Plan:
         """How much of it servers are loaded."""
         cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
         return sum(self.profile.load_s(case) for case in cases[after:])
+
+    @property
+    def spare_s(self) -> float:
+        """How much longer it may take to make again what the machine spoils."""
+        return self.profile.spare * self.expected_s()
 
     def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
         """A round's cells in order, those that are measured together as one group."""

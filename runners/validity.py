@@ -25,6 +25,8 @@ class Threshold:
     exempts_reference: bool = False
     blames_server: bool = False
     """What it tells is the server's doing, while the generator and the machine may have been good enough."""
+    blames_machine: bool = False
+    """What it tells is neither the server's nor the generator's doing: at another moment it may not be so."""
     comes_with_load: bool = False
     """It tells that the load generator was at its limit, as it would be again under the same load."""
     culprit: Callable[[Measurement], str | None] = lambda _: None
@@ -141,6 +143,7 @@ THRESHOLDS = (
         "The machine was not quiet: what other processes used was taken from the server or the generator. A quiet"
         " machine shows about one percent.",
         lambda m: m.generator.foreign_cpu_percent if m.generator else None,
+        blames_machine=True,
         culprit=lambda m: m.generator.foreign_process if m.generator else None,
     ),
     Threshold(
@@ -157,6 +160,7 @@ THRESHOLDS = (
         "%",
         "Time the hypervisor gave to others is in every latency and in no CPU account.",
         lambda m: m.generator.steal_percent if m.generator else None,
+        blames_machine=True,
     ),
     Threshold(
         "idle CPU of the servers measured beside it",
@@ -173,6 +177,7 @@ THRESHOLDS = (
         "The wall clock was set, or the machine stood still: what was timed across it was not timed. Slewing does not"
         " count, reading three clocks one after the other takes microseconds.",
         lambda m: m.generator.clock_jump_ms if m.generator else None,
+        blames_machine=True,
     ),
     Threshold(
         "warm-up that did not settle",
@@ -214,6 +219,13 @@ def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> 
     """Why a measurement is not valid, one sentence each; empty: it is. The ledger's balance is the schema's."""
     applying = (rule for rule in THRESHOLDS if not (of_reference and rule.exempts_reference))
     return [reason for rule in applying if (reason := rule.broken_by(measurement))]
+
+
+def is_spoilt(measurement: Measurement) -> bool:
+    """Whether the machine disturbed it, so that it is worth making again. Nothing the server did has a part in that."""
+    return measurement.failure is None and any(
+        rule.broken_by(measurement) for rule in THRESHOLDS if rule.blames_machine
+    )
 
 
 def disturbances(measurement: Measurement) -> list[str]:

@@ -170,6 +170,8 @@ class Profile:
     """After each load the server's answers are checked again."""
     shares_servers: bool = False
     """In a round each variant's server is started once, for all that is asked of it."""
+    spare: float = 0.0
+    """For measurements that the machine spoilt, to make them again: a share of the planned time."""
 
     def rounds_of(self, case: Case) -> int:
         """How many rounds measure the case, from the first on."""
@@ -205,6 +207,9 @@ STEP_PAUSE_S = 1.0
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """A second before the crash, a second or two for the server to start, and a second after the last client is back."""
+
+SPARE = 1 / 3
+"""A machine that spoils more than every third measurement is not one to measure on."""
 
 _READINESS = frozenset({"health", "echo-text"})
 
@@ -658,8 +663,17 @@ PROFILES: dict[str, Profile] = {
             rechecks=False,
             shares_servers=True,
         ),
-        Profile("standard", rounds=10, warmup_s=5.0, duration_s=10.0, probe_s=4.0),
-        Profile("full", rounds=15, warmup_s=5.0, duration_s=20.0, probe_warmup_s=2.0, probe_s=8.0, capacity_rounds=3),
+        Profile("standard", rounds=10, warmup_s=5.0, duration_s=10.0, probe_s=4.0, spare=SPARE),
+        Profile(
+            "full",
+            rounds=15,
+            warmup_s=5.0,
+            duration_s=20.0,
+            probe_warmup_s=2.0,
+            probe_s=8.0,
+            capacity_rounds=3,
+            spare=SPARE,
+        ),
     )
 }
 

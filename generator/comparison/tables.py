@@ -363,9 +363,9 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
         variant=variant,
         cell=cell,
         status=status,
-        rounds=len(cell.measurements),
+        rounds=len(cell.decisive),
         valid_rounds=len(valid),
-        reasons=_reasons(cell.measurements),
+        reasons=_reasons(cell.decisive),
         figures=figures,
         raw=item.raw,
     )

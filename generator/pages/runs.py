@@ -41,11 +41,11 @@ def _page(view: View, run: Run) -> Page:
 
 
 def _counts(run: Run) -> dict[str, int]:
-    measurements = [
-        measurement for item in run.frameworks for cell in item.document.cells for measurement in cell.measurements
-    ]
+    cells = [cell for item in run.frameworks for cell in item.document.cells]
+    measurements = [measurement for cell in cells for measurement in cell.decisive]
     return {
         "measurements": len(measurements),
+        "again": sum(len(cell.measurements) for cell in cells) - len(measurements),
         "valid": sum(measurement.valid for measurement in measurements),
         "failed": sum(measurement.failure is not None for measurement in measurements),
         "invalid": sum(not measurement.valid and measurement.failure is None for measurement in measurements),

@@ -77,9 +77,7 @@ def bench(
             raise UsageError(f"{given!r} is no name: letters, digits, dots, dashes and underscores only")
     planned = _plan(frameworks, workload, profile, rounds)
     summary = measure_and_report(lambda: campaign.Run.begin(planned, results, campaign_id, label=name))
-    ci.append_summary(
-        f"`{name}`: {summary.measurements} measurements, {summary.failed} failed, {summary.invalid} invalid."
-    )
+    ci.append_summary(f"`{name}`: {summary}.")
     if summary.failed == summary.measurements:
         raise RtsiteError("every measurement failed; the reasons stand in the result files")
 

@@ -71,7 +71,8 @@ class Display:
             say(text)
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None:
-        line = f"round {measurement.round}  {_name(cell)}: {_outcome(measurement)}"
+        again = " again" if measurement.position >= len(plan.order[measurement.round - 1]) else ""
+        line = f"round {measurement.round}{again}  {_name(cell)}: {_outcome(measurement)}"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, left=self._left(done, plan))
             self._bar.console.print(line, markup=False)

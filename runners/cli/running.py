@@ -81,6 +81,7 @@ def run(
             "measurements": summary.measurements,
             "failed": summary.failed,
             "invalid": summary.invalid,
+            "again": summary.again,
         }
         if flame:
             failed = sum(one.failure is not None for one in flames)
@@ -135,6 +136,8 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         f"{plan.measurements} measurements of {len(plan.cells)} cells in {plan.profile.rounds} rounds, about"
         f" {plan.expected_s() / 60:.0f} min; {len(lots)} jobs of at most {hours:g} hours, each by --workload PART"
     )
+    if plan.spare_s:
+        say(f"up to {plan.spare_s / 60:.0f} min more for what other users of the machine spoil: it is made again")
 
 
 def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
@@ -154,21 +157,16 @@ def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
             say(f"Interrupted; `rtsite run --resume {execution.path}` goes on from here")
             raise
     took_s = time.monotonic() - started
-    say(f"{summary.measurements} measurements, {summary.failed} failed, {summary.invalid} invalid: {summary.path}")
-    if not summary.failed:
+    say(f"{summary}: {summary.path}")
+    if not summary.failed and not summary.again:
         say(f"{took_s / 60:.0f} min, {100 * plan.load_s(after=before) / took_s:.0f} % of it under load")
     return summary
 
 
 def _summary_of(run: Path) -> campaign.Summary:
     """What a finished run came to, by its files."""
-    summary = campaign.Summary(run)
-    for path in sorted(run.glob("*.yml")):
-        if path.name != "run.yml" and not path.name.endswith(FLAME_SUFFIX):
-            for cell in load_framework(path).cells:
-                for measurement in cell.measurements:
-                    summary.enter(measurement)
-    return summary
+    files = [path for path in run.glob("*.yml") if path.name != "run.yml" and not path.name.endswith(FLAME_SUFFIX)]
+    return campaign.Summary.of(run, [cell.measurements for path in files for cell in load_framework(path).cells])
 
 
 def _record_flames(run: Path, frameworks: list[Framework]) -> list[Flame]:

@@ -39,6 +39,7 @@ from runners.record.schema import (
     VariantFacts,
     WorkloadFacts,
     cell_key,
+    decisive,
 )
 from runners.record.store import (
     EVIDENCE_FOLDER,
@@ -104,6 +105,7 @@ __all__ = [
     "VariantFacts",
     "WorkloadFacts",
     "cell_key",
+    "decisive",
     "load_evidence",
     "load_flames",
     "load_framework",

@@ -53,6 +53,7 @@ def audit(document: RunDocument | FrameworkDocument | FlameDocument | EvidenceDo
                 for finding in _distribution(distribution):
                     yield Contradiction(("cells", index, name, *finding.place), finding.message)
         yield from _counts(index, cell)
+        yield from _repeats(index, cell)
         for number, measurement in enumerate(cell.measurements):
             place = ("cells", index, "measurements", number)
             for finding in _measurement(cell, measurement):
@@ -103,6 +104,17 @@ def _counts(index: int, cell: Cell) -> Iterator[Contradiction]:
             ("cells", index, "latency", "percentiles_ms", "count"),
             f"{merged} latencies in the merged histogram, but {sum(valid)} in the valid rounds",
         )
+
+
+def _repeats(index: int, cell: Cell) -> Iterator[Contradiction]:
+    """Only what does not count was made again."""
+    last = {measurement.round: number for number, measurement in enumerate(cell.measurements)}
+    for number, measurement in enumerate(cell.measurements):
+        if measurement.valid and number != last[measurement.round]:
+            yield Contradiction(
+                ("cells", index, "measurements", number, "round"),
+                f"round {measurement.round} was measured again, though this measurement of it counts",
+            )
 
 
 def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Contradiction]:

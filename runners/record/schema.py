@@ -7,6 +7,7 @@ file; it is never zero and never a sentinel.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -345,7 +346,7 @@ class Measurement(Document):
 
     round: Annotated[int, Field(ge=1)]
     position: Count
-    """Place in the round's order, from 0."""
+    """Place in the round's order, from 0; what was made again comes after all of these."""
     started: Timestamp
     valid: bool
     invalid_reasons: list[Text] = []
@@ -410,6 +411,11 @@ class Measurement(Document):
         return self
 
 
+def decisive(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Of one cell's measurements the last one of each round: those before it were spoilt."""
+    return list({measurement.round: measurement for measurement in measurements}.values())
+
+
 class Cell(Document):
     """One variant under one workload with one set of parameters, over all rounds."""
 
@@ -419,11 +425,17 @@ class Cell(Document):
     parameters: Parameters
     latency_kind: Literal["from_intended", "service_time"]
     measurements: list[Measurement]
+    """One per round, and before it those of the round that the machine spoilt, so that it was made again."""
     latency: Distribution | None = None
     latency_from_send: Distribution | None = None
     last_delivery: Distribution | None = None
     push_lateness: Distribution | None = None
     timeline: Timeline | None = None
+
+    @property
+    def decisive(self) -> list[Measurement]:
+        """What each round came to."""
+        return decisive(self.measurements)
 
     @property
     def is_search(self) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from generator.dataset import Article, Claims, Dataset, Module, Source, WinnerClaim, load_results
+from generator.comparison.tables import rows_of
+from generator.dataset import Article, Claims, Dataset, Module, Run, Source, WinnerClaim, load_results
 from generator.pages import make_site
 from generator.pages.markup import Page
 from runners.validity import THRESHOLDS
@@ -146,6 +147,28 @@ def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
     assert "tries 20 say nothing of the server" in told
     planned = sum(len(turn) for turn in searched.runs[0].document.order)
     assert f"Of {planned} planned measurements {planned} were made" in told
+
+
+def test_what_was_made_again_is_one_round_and_told(small: Dataset) -> None:
+    (run,) = small.runs
+    item = run.frameworks[0]
+    cell, *others = item.document.cells
+    spoilt = cell.measurements[0].model_copy(update={"valid": False, "invalid_reasons": ["CPU steal 3 %, limit 1 %"]})
+    remade = cell.model_copy(update={"measurements": [spoilt, *cell.measurements]})
+    document = item.document.model_copy(update={"cells": [remade, *others]})
+    again = replace(run, frameworks=(replace(item, document=document), *run.frameworks[1:]))
+    for before, after in zip(rows_of(run), rows_of(again), strict=True):
+        assert (after.rounds, after.valid_rounds, after.reasons) == (before.rounds, before.valid_rounds, before.reasons)
+        assert after.figures == before.figures
+
+    def told(shown: Run) -> str:
+        pages = make_site(Dataset((shown,)), SOURCES).pages
+        return next(page.text() for page in pages if page.path.startswith("runs/2"))
+
+    assert "Made again" not in told(run)
+    assert told(again).replace(
+        " Made again, because the machine spoilt the first: 1; both stand in the raw files.", ""
+    ) == (told(run))
 
 
 def test_runs_without_searches_show_none(small: Dataset) -> None:

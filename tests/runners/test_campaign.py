@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import campaign, catalog, environment, machine, planning, record, server, workloads
+from runners import campaign, catalog, environment, machine, planning, record, resources, server, workloads
 from runners.measure import Cell
 from runners.record import (
     FrameworkDocument,
@@ -177,6 +177,132 @@ def test_a_results_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(RtsiteError, match="cannot be made: Not a directory; choose another folder"):
         campaign.Run.begin(plan, tmp_path / "file", "tested")
+
+
+# Spoilt by the machine and made again
+
+
+@dataclass
+class Machine:
+    """A machine from which the hypervisor steals in some windows, told in their order; afterwards it is quiet."""
+
+    stolen: list[bool]
+    readings: int = 0
+
+    def read_steal(self) -> tuple[float, float]:
+        """At the begin and at the end of every window."""
+        self.readings += 1
+        window, is_end = divmod(self.readings - 1, 2)
+        return (10.0, 100.0) if is_end and window < len(self.stolen) and self.stolen[window] else (0.0, 100.0 * is_end)
+
+    @property
+    def windows(self) -> int:
+        return self.readings // 2
+
+
+@pytest.fixture
+def together() -> bool:
+    return False
+
+
+@pytest.fixture
+def spoilable(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> Callable[..., tuple[campaign.Run, Machine]]:
+    """Makes runs of two rounds of two variants."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    case = SMALL.cases[0] if together else replace(SMALL.cases[0], slice_s=0.0)
+    asked = replace(SMALL, cases=(case,))
+    monkeypatch.setitem(workloads.WORKLOADS, "echo", asked)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
+
+    def begin(stolen: list[bool], spare: float) -> tuple[campaign.Run, Machine]:
+        profile = replace(BRIEF, spare=spare)
+        monkeypatch.setitem(workloads.PROFILES, "quick", profile)
+        scene = Machine(stolen)
+        monkeypatch.setattr(machine, "read_steal", scene.read_steal)
+        monkeypatch.setattr(resources, "read_others", dict)  # other tests may be running
+        plan = planning.plan([framework], [asked], replace(profile, rounds=2), seed=5)
+        return campaign.Run.begin(plan, tmp_path, "tested"), scene
+
+    return begin
+
+
+class Tolerant(Silent):
+    """Remembers rounds and places; what is made again does not count as done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[tuple[int, int]] = []
+
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
+        assert done == sum(place < 2 for _, place in self.made)
+
+    def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+        self.made.append((measurement.round, measurement.position))
+
+
+@pytest.mark.parametrize(
+    ("stolen", "spare", "made"),
+    [
+        ([True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([False, True, False, True, True], 1.0, [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]),
+        ([True, False, True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([True, True], 0.3, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([True, True], 0.0, [(1, 0), (1, 1), (2, 0), (2, 1)]),
+    ],
+    ids=["once", "in-each-round", "not-a-third-time", "as-long-as-there-is-time", "not-at-all"],
+)
+def test_what_the_machine_spoils_is_made_again_at_the_end_of_its_round(
+    spoilable: Callable[..., tuple[campaign.Run, Machine]],
+    stolen: list[bool],
+    spare: float,
+    made: list[tuple[int, int]],
+) -> None:
+    run, scene = spoilable(stolen, spare)
+    observer = Tolerant()
+    summary = run.execute(observer)
+    assert observer.made == made
+    assert scene.windows == len(made)
+    assert (summary.measurements, summary.failed, summary.again) == (4, 0, len(made) - 4)
+    assert problems_in(run.path / "mine.yml") == []
+    cells = load_framework(run.path / "mine.yml").cells
+    assert sorted((one.round, one.position) for cell in cells for one in cell.measurements) == sorted(made)
+    for cell in cells:
+        assert [one.round for one in cell.decisive] == [1, 2]
+        for one in cell.measurements:
+            was_stolen = stolen[made.index((one.round, one.position)) :][:1] == [True]
+            assert any("CPU steal" in reason for reason in one.invalid_reasons) == was_stolen
+
+
+@pytest.mark.parametrize("together", [True])
+def test_what_is_measured_together_is_made_again_together(
+    spoilable: Callable[..., tuple[campaign.Run, Machine]],
+) -> None:
+    run, scene = spoilable([False, True], 1.0)
+    observer = Tolerant()
+    assert run.execute(observer).again == 2
+    assert scene.windows == 3
+    assert [number for number, _ in observer.made] == [1, 1, 2, 2, 2, 2]
+
+
+def test_a_resumed_run_makes_again_what_was_spoilt_before(
+    spoilable: Callable[..., tuple[campaign.Run, Machine]],
+) -> None:
+    class Impatient(Tolerant):
+        def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+            super().measured(cell, measurement, done, plan)
+            if done == 2:
+                raise KeyboardInterrupt
+
+    run, _ = spoilable([True], 1.0)
+    with pytest.raises(KeyboardInterrupt):
+        run.execute(Impatient())
+    assert run.summary.again == 0
+    observer = Tolerant()
+    observer.made = [(1, 0), (1, 1)]
+    assert campaign.Run.resume(run.path, [run.plan.cells[0].framework]).execute(observer).again == 1
+    assert observer.made == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
 
 
 # Interrupted and taken up again

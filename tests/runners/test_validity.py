@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runners.record import Connections, GeneratorHealth, Measurement, Usage
-from runners.validity import THRESHOLDS, disturbances, is_beyond_generator, reasons_against
+from runners.validity import THRESHOLDS, disturbances, is_beyond_generator, is_spoilt, reasons_against
 from tests.runners.documents import failed, measurement, messages
 
 
@@ -141,6 +141,12 @@ def test_what_comes_with_the_load_is_told_from_what_the_machine_did() -> None:
     assert is_beyond_generator(with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500)))
     assert is_beyond_generator(with_health(working_percent=95.0).model_copy(update={"offered_per_s": 1000.0}))
     assert not is_beyond_generator(with_health(steal_percent=20.0, foreign_cpu_percent=50.0))
+
+
+def test_spoilt_is_what_neither_the_server_nor_the_generator_did() -> None:
+    spoilt = {name for name, _, bad in CASES if is_spoilt(bad)}
+    assert spoilt == {"CPU steal", "CPU used by other processes", "jump of a clock"}
+    assert not is_spoilt(failed())
 
 
 def test_a_trend_downwards_is_one_too() -> None:

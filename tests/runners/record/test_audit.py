@@ -50,6 +50,16 @@ def test_the_documents_of_the_tests_are_sound() -> None:
     assert list(audit(documents.framework_document())) == []
 
 
+def test_what_counts_was_not_measured_again() -> None:
+    cell = closed_cell()
+    (counts,) = cell.measurements
+    spoilt = counts.model_copy(update={"valid": False, "invalid_reasons": ["CPU steal 3 %, limit 1 %"]})
+    assert findings(cell.model_copy(update={"measurements": [spoilt, counts]})) == []
+    ((place, message), *_) = findings(cell.model_copy(update={"measurements": [counts, spoilt]}))
+    assert place == ("cells", 0, "measurements", 0, "round")
+    assert message == "round 1 was measured again, though this measurement of it counts"
+
+
 @pytest.mark.parametrize("name", ["p50", "p99", "max", "count"])
 def test_a_percentile_that_is_not_its_histograms(name: str) -> None:
     cell = closed_cell()
