@@ -4,7 +4,6 @@
   "use strict";
   const source = new URL("vendor/plotly-basic-4.1.1.min.js", document.currentScript.src).href;
   const narrow = matchMedia("(max-width: 44.9375em)");
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
   let loading = null;
   let near = null;
   let sizes = null;
@@ -19,7 +18,10 @@
         keepStyle();
         resolve(window.Plotly);
       };
-      script.onerror = () => reject(new Error(`cannot load ${source}`));
+      script.onerror = () => {
+        loading = null; // the next chart tries again
+        reject(new Error(`cannot load ${source}`));
+      };
       document.head.append(script);
     });
     return loading;
@@ -99,6 +101,7 @@
     const data = isDark() ? recoloured(figure.data, figure.dark) : structuredClone(figure.data);
     for (const trace of data)
       for (const bars of [trace.error_x, trace.error_y]) if (bars) bars.color = colours.text;
+    // Without a transition: Plotly cannot move hatched bars, and gives up the whole chart.
     const layout = structuredClone(figure.layout);
     if (narrow.matches && layout.yaxis.ticktext)
       layout.yaxis.ticktext = layout.yaxis.ticktext.map((text) => text.replace(" · ", "<br>"));
@@ -117,7 +120,6 @@
       hoverlabel: { bgcolor: colour("--rt-raised"), bordercolor: colours.line, font: { color: colours.text, family: style.fontFamily } },
       legend: { orientation: "h", x: 0, xanchor: "left", y: -0.16, yanchor: "top", entrywidth: narrow.matches ? 0.99 : 0.48, entrywidthmode: "fraction", font: { size: 12 } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colours.soft, activecolor: colours.text },
-      transition: { duration: still.matches ? 0 : 150 },
     });
     return { data, layout };
   }

@@ -60,18 +60,28 @@ def test_a_site_opened_from_a_folder_draws_its_charts(browser: Browser, site: Pa
     assert not visit.complaints
 
 
-def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit) -> None:
+@pytest.mark.parametrize(("pattern", "painted"), [("", ".bars path"), ("/", "pattern *")], ids=["plain", "hatched"])
+def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit, pattern: str, painted: str) -> None:
     page = visit.open("index.html")
+    page.evaluate(
+        """pattern => document.querySelectorAll(".rt-chart template").forEach(({ content }) => {
+            const script = content.querySelector("script"), figure = JSON.parse(script.textContent);
+            for (const { marker } of figure.data) if (marker?.pattern) marker.pattern.shape = pattern;
+            script.textContent = JSON.stringify(figure);
+        })""",
+        pattern,
+    )
     visit.draw_all()
-    bar = page.locator(".rt-plot .bars path").nth(1)
-    light = bar.evaluate("bar => getComputedStyle(bar).fill")
+    colours = "bar => [getComputedStyle(bar).fill, getComputedStyle(bar).stroke]"
+    bar = page.locator(f".rt-plot {painted}").nth(1)
+    light = bar.evaluate(colours)
     page.locator('label[for="__palette_1"]').click()
     page.wait_for_selector(".rt-plot[data-drawn=dark]")
     assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
-    assert bar.evaluate("bar => getComputedStyle(bar).fill") != light
+    assert bar.evaluate(colours) != light
     page.locator('label[for="__palette_0"]').click()
     page.wait_for_selector(".rt-plot[data-drawn=light]")
-    assert bar.evaluate("bar => getComputedStyle(bar).fill") == light
+    assert bar.evaluate(colours) == light
 
 
 def test_charts_come_and_go_with_instant_navigation(visit: Visit) -> None:
