@@ -335,7 +335,7 @@ def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
     mine = frameworks.make(tmp_path / "mine", ["exits"])
     arguments = ["run", "--framework", str(mine), "--workload", "echo", "--profile", "quick", "--rounds", "1"]
     found = shell.answer(*arguments, "--results", tmp_path / "results", "--campaign", "tested")
-    assert set(found) == {"run", "measurements", "failed", "invalid"}
+    assert set(found) == {"run", "measurements", "failed", "invalid", "again"}
     assert (found["measurements"], found["failed"]) == (4, 2)
     folder = Path(found["run"])
     assert folder.parent == tmp_path / "results" / "tested"
@@ -371,7 +371,7 @@ def test_flame_graphs_are_added_to_a_finished_run(
     arguments: list[str | Path] = ["run", "--resume", run, "--framework", mine, "--flame"]
     found = shell.answer(*arguments)
     assert found == {
-        "run": str(run), "measurements": 2, "failed": 0, "invalid": 0, "flames": {"recorded": 1, "failed": 1},
+        "run": str(run), "measurements": 2, "failed": 0, "invalid": 0, "again": 0, "flames": {"recorded": 1, "failed": 1},
     }  # fmt: skip
     assert problems_in(run / "mine.flame.yml") == []
     (good,) = (flame for flame in load_flames(run / "mine.flame.yml").flames if flame.variant == "good")
