@@ -371,7 +371,8 @@ def test_flame_graphs_are_added_to_a_finished_run(
     arguments: list[str | Path] = ["run", "--resume", run, "--framework", mine, "--flame"]
     found = shell.answer(*arguments)
     assert found == {
-        "run": str(run), "measurements": 2, "failed": 0, "invalid": 0, "again": 0, "flames": {"recorded": 1, "failed": 1},
+        "run": str(run), "measurements": 2, "failed": 0, "invalid": 0, "again": 0,
+        "flames": {"recorded": 1, "failed": 1},
     }  # fmt: skip
     assert problems_in(run / "mine.flame.yml") == []
     (good,) = (flame for flame in load_flames(run / "mine.flame.yml").flames if flame.variant == "good")
