@@ -179,7 +179,7 @@ class NeverPushes(Honest):
 
 
 class PushesTooFast(Honest):
-    beat_s = 0.1
+    beat_s = 0.01  # so that a machine that stands still for a moment hardly ever does so between two
 
 
 class PushesNothing(Honest):
