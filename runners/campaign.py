@@ -48,7 +48,7 @@ _SAME = (
 """What must not have changed for a run to be continued."""
 
 MOST_TRIES = 2
-"""Of one measurement. What spoils a second one too is no mood of the machine."""
+"""Of one measurement. A machine that spoils the second one too is not one to wait for."""
 
 KEPT_DIGITS = 2
 """Of the merged distributions: one percent is finer than a chart shows, and a sixth of the size of three digits. Each
@@ -86,16 +86,15 @@ class Summary:
     again: int
 
     @classmethod
-    def of(cls, path: Path, cells: Iterable[Sequence[Measurement]]) -> Summary:
+    def of(cls, path: Path, cells: Sequence[Sequence[Measurement]]) -> Summary:
         """Of all measurements of every cell."""
-        made = [one for measurements in cells for one in measurements]
         counting = [one for measurements in cells for one in decisive(measurements)]
         return cls(
             path,
             measurements=len(counting),
             failed=sum(one.failure is not None for one in counting),
             invalid=sum(one.failure is None and not one.valid for one in counting),
-            again=len(made) - len(counting),
+            again=sum(map(len, cells)) - len(counting),
         )
 
     def __str__(self) -> str:
@@ -248,7 +247,7 @@ class Run:
                         self._measure(left, self._with_company(left, group), number, hosts, observer)
                     for group in self.plan.groups(turn):
                         left = [index for index in group if self._books[index].should_be_made_again(number)]
-                        if self._expected_s(left) <= self._spare_s():
+                        if self._expected_s(left) <= self._spare_s(number):
                             self._measure(left, left, number, hosts, observer)
                 self._relate_to_ceiling(number)
         finally:
@@ -264,9 +263,10 @@ class Run:
     def _expected_s(self, indexes: Iterable[int]) -> float:
         return sum(self.plan.profile.expected_s(self.plan.cells[index].case) for index in indexes)
 
-    def _spare_s(self) -> float:
-        """What is left of the time for making measurements again."""
-        return self.plan.spare_s - sum(book.again * self._expected_s([index]) for index, book in enumerate(self._books))
+    def _spare_s(self, number: int) -> float:
+        """What is left of the time for making measurements again, up to this round."""
+        spent_s = sum(book.again * self._expected_s([index]) for index, book in enumerate(self._books))
+        return self.plan.spare_s(number) - spent_s
 
     def _measure(
         self, wanted: Sequence[int], company: Sequence[int], number: int, hosts: Hosts, observer: Observer

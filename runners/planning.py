@@ -58,10 +58,12 @@ class Plan:
         cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
         return sum(self.profile.load_s(case) for case in cases[after:])
 
-    @property
-    def spare_s(self) -> float:
-        """How much longer it may take to make again what the machine spoils."""
-        return self.profile.spare * self.expected_s()
+    def spare_s(self, rounds: int) -> float:
+        """How much longer the first rounds may take to make again what the machine spoils: of an hour that spoils
+        everything, those that come later are not to suffer.
+        """
+        planned = chain.from_iterable(self.order[:rounds])
+        return self.profile.spare * sum(self.profile.expected_s(self.cells[index].case) for index in planned)
 
     def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
         """A round's cells in order, those that are measured together as one group."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from runners.load import MAX_BUSY_PERCENT, MAX_LAG_MS
 from runners.record import Measurement
@@ -23,10 +24,9 @@ class Threshold:
     why: str
     figure: Callable[[Measurement], float | None]
     exempts_reference: bool = False
-    blames_server: bool = False
-    """What it tells is the server's doing, while the generator and the machine may have been good enough."""
-    blames_machine: bool = False
-    """What it tells is neither the server's nor the generator's doing: at another moment it may not be so."""
+    blames: Literal["server", "machine"] | None = None
+    """Whose doing it is, where that is sure: the server's, while generator and machine may have been good enough; or
+    the machine's alone, which may do better at another moment."""
     comes_with_load: bool = False
     """It tells that the load generator was at its limit, as it would be again under the same load."""
     culprit: Callable[[Measurement], str | None] = lambda _: None
@@ -143,7 +143,7 @@ THRESHOLDS = (
         "The machine was not quiet: what other processes used was taken from the server or the generator. A quiet"
         " machine shows about one percent.",
         lambda m: m.generator.foreign_cpu_percent if m.generator else None,
-        blames_machine=True,
+        blames="machine",
         culprit=lambda m: m.generator.foreign_process if m.generator else None,
     ),
     Threshold(
@@ -160,7 +160,7 @@ THRESHOLDS = (
         "%",
         "Time the hypervisor gave to others is in every latency and in no CPU account.",
         lambda m: m.generator.steal_percent if m.generator else None,
-        blames_machine=True,
+        blames="machine",
     ),
     Threshold(
         "idle CPU of the servers measured beside it",
@@ -177,7 +177,7 @@ THRESHOLDS = (
         "The wall clock was set, or the machine stood still: what was timed across it was not timed. Slewing does not"
         " count, reading three clocks one after the other takes microseconds.",
         lambda m: m.generator.clock_jump_ms if m.generator else None,
-        blames_machine=True,
+        blames="machine",
     ),
     Threshold(
         "warm-up that did not settle",
@@ -185,7 +185,7 @@ THRESHOLDS = (
         "",
         "After three times the planned warm-up its last two seconds still differed by more than a tenth.",
         lambda m: None if m.warmup_settled is None else float(not m.warmup_settled),
-        blames_server=True,
+        blames="server",
     ),
     Threshold(
         "trend of the median latency over the window",
@@ -194,7 +194,7 @@ THRESHOLDS = (
         "A server that grows slower or faster while it is measured has no one figure. A tenth is common on a shared"
         " machine; a trend that could be chance (above 1 %) counts as none.",
         lambda m: None if m.trend_percent is None else abs(m.trend_percent),
-        blames_server=True,
+        blames="server",
     ),
     Threshold(
         "connections not established",
@@ -202,7 +202,7 @@ THRESHOLDS = (
         "",
         "Fewer clients than planned are an easier question.",
         _unestablished,
-        blames_server=True,
+        blames="server",
     ),
     Threshold(
         "connections closed by the server",
@@ -210,7 +210,7 @@ THRESHOLDS = (
         "",
         "Clients that were thrown out no longer load the server.",
         lambda m: m.connections.closed_early if m.connections else None,
-        blames_server=True,
+        blames="server",
     ),
 )
 
@@ -224,7 +224,7 @@ def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> 
 def is_spoilt(measurement: Measurement) -> bool:
     """Whether the machine disturbed it, so that it is worth making again. Nothing the server did has a part in that."""
     return measurement.failure is None and any(
-        rule.broken_by(measurement) for rule in THRESHOLDS if rule.blames_machine
+        rule.broken_by(measurement) for rule in THRESHOLDS if rule.blames == "machine"
     )
 
 
@@ -240,7 +240,7 @@ def disturbances(measurement: Measurement) -> list[str]:
     applying = (
         rule
         for rule in THRESHOLDS
-        if not rule.blames_server
+        if rule.blames != "server"
         and rule.figure not in (_lag, _read_lag)
         and not (turned_away and rule.figure is _shortfall)
     )

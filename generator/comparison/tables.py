@@ -84,7 +84,7 @@ class Row:
         return f"{self.framework.title} · {self.variant.slug}"
 
     def total(self, count: str) -> int:
-        """Of ``lost``, ``duplicated``, ``reordered``, ``corrupted`` or ``sent``, over all rounds with figures."""
+        """Of ``lost``, ``duplicated``, ``reordered``, ``corrupted`` or ``sent``, over all measurements with figures."""
         return sum(
             getattr(measurement.messages, count)
             for measurement in self.cell.measurements
@@ -300,11 +300,14 @@ def _merged(distributions: Sequence[Distribution]) -> Distribution | None:
 
 
 def workloads_of(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
-    """The workloads of runs that come newest first, in the order of the oldest run's, each as the newest defines it."""
+    """The workloads of runs that come newest first, each as the newest defines it: those that verdicts rest on, then
+    the others in the order of the oldest run's.
+    """
     found: dict[str, WorkloadFacts] = {}
     for run in reversed(runs):
         found.update({workload.slug: workload for workload in run.document.workloads})
-    return tuple(found.values())
+    first = [slug for slug in _HEADLINE if slug in found]
+    return tuple(found[slug] for slug in dict.fromkeys([*first, *found]))
 
 
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:

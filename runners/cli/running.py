@@ -136,8 +136,8 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         f"{plan.measurements} measurements of {len(plan.cells)} cells in {plan.profile.rounds} rounds, about"
         f" {plan.expected_s() / 60:.0f} min; {len(lots)} jobs of at most {hours:g} hours, each by --workload PART"
     )
-    if plan.spare_s:
-        say(f"up to {plan.spare_s / 60:.0f} min more for what other users of the machine spoil: it is made again")
+    if spare_s := plan.spare_s(plan.profile.rounds):
+        say(f"up to {spare_s / 60:.0f} min more for what other users of the machine spoil: it is made again")
 
 
 def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:

@@ -248,10 +248,11 @@ class Tolerant(Silent):
         ([True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
         ([False, True, False, True, True], 1.0, [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]),
         ([True, False, True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
-        ([True, True], 0.3, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([True, True, False, True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]),
         ([True, True], 0.0, [(1, 0), (1, 1), (2, 0), (2, 1)]),
     ],
-    ids=["once", "in-each-round", "not-a-third-time", "as-long-as-there-is-time", "not-at-all"],
+    ids=["once", "in-each-round", "not-a-third-time", "as-long-as-there-is-time", "time-for-each-round", "not-at-all"],
 )
 def test_what_the_machine_spoils_is_made_again_at_the_end_of_its_round(
     spoilable: Callable[..., tuple[campaign.Run, Machine]],

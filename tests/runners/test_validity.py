@@ -128,7 +128,7 @@ def test_where_there_is_no_figure_nothing_is_broken() -> None:
 
 def test_what_the_server_did_is_no_disturbance() -> None:
     disturbing = {name for name, _, bad in CASES if disturbances(bad)}
-    blaming = {rule.name for rule in THRESHOLDS if rule.blames_server}
+    blaming = {rule.name for rule in THRESHOLDS if rule.blames == "server"}
     assert blaming >= {"connections not established", "connections closed by the server"}
     assert disturbing == {name for name, _, _ in CASES} - blaming - {"send lag p99", "read lag p99"}
     short = with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500))
