@@ -48,6 +48,8 @@ AGREEING = 0.1
 """Two pieces of warm-up agree if their figures differ by no more than this share. The figure is the throughput in the
 closed loop and the median latency in the open one; a tenth is what a noisy machine varies from second to second."""
 PIECE_S = 1.0
+FEWEST_TO_AGREE = 20
+"""Messages in a piece of warm-up: two pieces with fewer differ by chance."""
 
 MAX_BUSY_PERCENT = 85.0
 """A generator that works more than this of its time limits a fast server: see the table in `validity`."""
@@ -110,7 +112,8 @@ class WarmUp:
     """How long it took, whether its last two pieces agreed, and the throughput of the last one."""
 
     seconds: float
-    settled: bool
+    settled: bool | None
+    """``None``: too few messages to tell."""
     messages_per_s: float
 
 
@@ -287,17 +290,17 @@ class Load:
         if not least_s:
             return WarmUp(0.0, settled=True, messages_per_s=0.0)
         piece_s = min(PIECE_S, least_s / 2)
-        spent_s = 0.0
-        last: float | None = None
-        settled = False
-        rate = 0.0
-        while spent_s < least_s - 1e-9 or (not settled and spent_s < LONGEST_WARMUP * least_s - 1e-9):
+        receivers = self._job.connections if self._job.exchange == "room" else 1
+        spent_s = rate = last = before = 0.0
+        settled: bool | None = None
+        while spent_s < least_s - 1e-9 or (settled is False and spent_s < LONGEST_WARMUP * least_s - 1e-9):
             briefs = self.load(piece_s)
             rate = sum(1e9 * brief.answered / brief.window_ns for brief in briefs if brief.window_ns)
+            messages = sum(brief.answered for brief in briefs) / receivers
             # The open loop's rate is given; what has to become steady is the latency, of the slowest shard.
             figure = rate if self._job.mode == "closed" else float(max(brief.p50_ns for brief in briefs))
-            settled = last is not None and abs(figure - last) <= AGREEING * last
-            last = figure
+            settled = abs(figure - last) <= AGREEING * last if min(messages, before) >= FEWEST_TO_AGREE else None
+            last, before = figure, messages
             spent_s += piece_s
         self._tell({"do": "forget"})
         return WarmUp(round(spent_s, 6), settled, rate)

@@ -183,7 +183,8 @@ THRESHOLDS = (
         "warm-up that did not settle",
         0,
         "",
-        "After three times the planned warm-up its last two seconds still differed by more than a tenth.",
+        "After three times the planned warm-up its last two seconds still differed by more than a tenth. Seconds with"
+        " fewer than 20 messages tell nothing.",
         lambda m: None if m.warmup_settled is None else float(not m.warmup_settled),
         blames="server",
     ),

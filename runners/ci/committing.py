@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runners.record import NothingToDoError, RtsiteError
+from runners.record import EVIDENCE_FOLDER, NothingToDoError, RtsiteError
 
 ATTEMPTS = 5
 _WAIT_S = 2.0
@@ -23,7 +23,6 @@ class PushError(RtsiteError):
 def commit(
     root: Path,
     campaign: str,
-    message: str,
     *,
     branch: str = "main",
     remote: str = "origin",
@@ -40,7 +39,8 @@ def commit(
     if _run(root, "diff", "--cached", "--quiet", "--", "results").returncode == 0:
         raise NothingToDoError(f"results/{campaign} holds nothing that is not committed; nothing was pushed")
     name, address = _AUTHOR
-    _git(root, "-c", f"user.name={name}", "-c", f"user.email={address}", "commit", "--quiet", "-m", message)
+    told = _message(root, campaign)
+    _git(root, "-c", f"user.name={name}", "-c", f"user.email={address}", "commit", "--quiet", "-m", told)
     refusal = ""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -52,6 +52,14 @@ def commit(
             return _git(root, "rev-parse", "HEAD").strip()
         refusal = " ".join(pushed.stderr.split())
     raise PushError(f"{remote} refused the push to {branch} {ATTEMPTS} times: {refusal[:500]}")
+
+
+def _message(root: Path, campaign: str) -> str:
+    """What is about to be committed: the campaign may hold other runs already."""
+    files = [Path(name) for name in _git(root, "diff", "--cached", "--name-only", "--", "results").splitlines()]
+    runs = sum(file.name == "run.yml" for file in files)
+    evidence = sum(file.parent.name == EVIDENCE_FOLDER for file in files)
+    return f"Results of campaign {campaign}\n\n{runs} run(s) and the evidence of {evidence} framework(s)."
 
 
 def _git(root: Path, *words: str) -> str:

@@ -18,7 +18,7 @@ from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import measure_and_report
 from runners.console import print_json, say
 from runners.planning import Plan
-from runners.record import EVIDENCE_FOLDER, InvalidError, NothingToDoError, RtsiteError, UsageError
+from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError
 
 ci_app = typer.Typer(help="What the GitHub workflows call.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ci_app, name="ci")
@@ -129,13 +129,7 @@ def commit(
 
     Example: rtsite ci commit --campaign-id 2026-11-21 --branch main
     """
-    folder = RESULTS / campaign_id
-    runs, evidence = len(list(folder.glob("*/run.yml"))), len(list(folder.glob(f"{EVIDENCE_FOLDER}/*.yml")))
-    message = (
-        f"Results of campaign {campaign_id}\n\n{runs} run(s) and the evidence of {evidence} framework(s), by the"
-        " scheduled or manual workflow."
-    )
-    sha = ci.commit(catalog.ROOT, campaign_id, message, branch=branch)
+    sha = ci.commit(catalog.ROOT, campaign_id, branch=branch)
     ci.set_outputs({"commit": sha})
     ci.append_summary(f"Committed as `{sha}`.")
     say(f"pushed as {sha}")

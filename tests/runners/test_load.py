@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import load
-from runners.loadgen.job import Brief, Job
+from runners.loadgen.job import Brief, Exchange, Job
 from tests.runners.processes import gone, until
 from tests.runners.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
 
@@ -122,7 +122,7 @@ class Told(load.Load):
 
 def told(mode: Mode, warmup_s: float, *figures: int) -> tuple[load.WarmUp, list[float]]:
     """What becomes steady is the throughput or the latency, by the mode; the other one never does."""
-    columns = [(one, 1 + 7**index) if mode == "closed" else (1 + 7**index, one) for index, one in enumerate(figures)]
+    columns = [(one, 2**index) if mode == "closed" else (200 * 2**index, one) for index, one in enumerate(figures)]
     running = Told(job("ws://nowhere/", mode, warmup_s=warmup_s), columns)
     return running.warm_up(), running.pieces
 
@@ -138,7 +138,6 @@ def told(mode: Mode, warmup_s: float, *figures: int) -> tuple[load.WarmUp, list[
         (1.0, [1000, 1100, 9000], 1.0, True),
         (1.0, [1000, 2000, 4000, 8000, 16000, 17000], 3.0, True),
         (0.3, [1000, 3000, 1000, 3000, 1000, 3000, 1000], 0.9, False),
-        (3.0, [0] * 9, 3.0, True),
     ],
 )
 def test_warm_up_lasts_until_two_pieces_agree(
@@ -150,6 +149,15 @@ def test_warm_up_lasts_until_two_pieces_agree(
     assert set(pieces) == {min(load.PIECE_S, warmup_s / 2)}
     if mode == "closed":
         assert warm_up.messages_per_s == pytest.approx(2 * figures[len(pieces) - 1], rel=0.01)
+
+
+@pytest.mark.parametrize(("exchange", "rate"), [("echo", 9), ("echo", 0), ("room", 9 * CONNECTIONS)])
+def test_too_few_messages_do_not_tell_whether_it_is_steady(exchange: Exchange, rate: int) -> None:
+    """In a room every message is answered by all."""
+    asked = replace(job("ws://nowhere/", "closed", warmup_s=3.0), exchange=exchange)
+    running = Told(asked, [(rate, 1), (2 * rate, 1)] * 8)
+    warm_up = running.warm_up()
+    assert (warm_up.seconds, warm_up.settled) == (3.0, None)
 
 
 def test_no_warm_up_is_settled() -> None:
