@@ -17,12 +17,20 @@
 
   const link = (one) => anchor(one.title, `frameworks/${one.slug}.html`);
 
-  /* What the case takes of a core, and the ends of its interval; in proportion to users and updates. */
+  /* Of the loads under which it was measured, the one with the most similar number of users. */
+  function nearest(loads, users) {
+    const distance = (load) => Math.abs(Math.log(load.users / users));
+    return loads.reduce((best, load) => (best && distance(best) <= distance(load) ? best : load), null);
+  }
+
+  /* What the case takes of a core, and the ends of its interval: measured, or in proportion to users and updates. */
   function cores(one, users, rate) {
-    if (!one.load) return null;
-    const factor = (users * rate) / (one.load.users * one.load.updates_per_s * 100);
-    const [low, high] = one.load.interval ?? [null, null];
-    return { mean: factor * one.load.cpu_percent, low: low === null ? null : factor * low, high: high === null ? null : factor * high };
+    const load = nearest(one.loads, users);
+    if (!load) return null;
+    const factor = (users * rate) / (load.users * load.updates_per_s * 100);
+    const [low, high] = (load.interval ?? [null, null]).map((end) => (end === null ? null : factor * end));
+    const measured = users === load.users && rate === load.updates_per_s;
+    return { load, measured, mean: factor * load.cpu_percent, low, high };
   }
 
   const told = (value) => (value < 0.01 ? "less than 0.01" : String(Number(value.toPrecision(2))));
@@ -45,8 +53,10 @@
   function reasons(one, asked, estimate) {
     const found = [];
     if (estimate) {
-      const spread = estimate.low === null ? ", one round only" : `, ${told(estimate.low)} to ${told(estimate.high)} by ${one.load.rounds} rounds`;
-      found.push(`about ${told(estimate.mean)} cores' worth of CPU (${one.load.variant}${spread})`);
+      const { load, measured, mean, low, high } = estimate;
+      const spread = low === null ? ", one round only" : `, ${told(low)} to ${told(high)} by ${load.rounds} rounds`;
+      found.push(`${measured ? "" : "about "}${told(mean)} cores' worth of CPU (${load.variant}${spread})`);
+      if (measured && load.late_ms !== null) found.push(`${load.late_percentile} of 100 updates were answered within ${told(load.late_ms)} ms`);
     } else found.push("its cost under the dashboard was not measured");
     const searched = asked.rate === "1" ? one.searched : null;
     if (searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
@@ -61,9 +71,9 @@
   }
 
   /* Where the figure, the file behind it and the app stand. */
-  function proofs(one) {
+  function proofs(one, load) {
     const found = [];
-    if (one.load) found.push(anchor("figure", `workloads/dashboard.html#${one.load.anchor}`), anchor("raw file", `data/${one.load.raw}`));
+    if (load) found.push(anchor("figure", `workloads/${load.workload}.html#${load.anchor}`), anchor("raw file", `data/${load.raw}`));
     if (one.searched) found.push(anchor("capacity", `workloads/capacity.html#${one.searched.anchor}`), anchor("raw file of the search", `data/${one.searched.raw}`));
     const places = document.createElement("small");
     [...found, anchor("code", `frameworks/${one.slug}.html#code`)].forEach((place, index) => places.append(index ? " · " : "", place));
@@ -126,7 +136,7 @@
       const item = document.createElement("li");
       const name = document.createElement("strong");
       name.append(link(one));
-      item.append(name, `: ${reasons(one, asked, estimate).join("; ")}. `, proofs(one));
+      item.append(name, `: ${reasons(one, asked, estimate).join("; ")}. `, proofs(one, estimate?.load));
       list.append(item);
     }
     target.append(head, list);

@@ -14,11 +14,15 @@ from runners.record import FrameworkFacts, VariantFacts
 STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
 """Of an existing application, by the package or interface that shows it."""
 
+_LOAD = {"users", "updates_per_user_per_s"}
+"""What a table was asked whose figures are of a live dashboard."""
+
 
 @dataclass(frozen=True)
 class Load:
-    """What the live dashboard asked and cost: the ground for an estimate."""
+    """What a live dashboard asked and cost: the answer for the same case, for others the ground for an estimate."""
 
+    workload: str
     variant: str
     users: int
     updates_per_s: float
@@ -28,7 +32,8 @@ class Load:
     interval: tuple[float, float] | None
     """Of the server's share, with the broker's mean added."""
     late_ms: float | None
-    """The p99 of the answer to an update, or the highest percentile there is."""
+    late_percentile: int | None
+    """Of the answers to updates, how late which of them was: p99, or the highest that there is."""
     rounds: int
     anchor: str
     """Of the table on the workload's page."""
@@ -62,7 +67,8 @@ class Candidate:
     plain: bool | None
     spans: bool | None
     """Whether a room reaches the clients of other processes."""
-    load: Load | None
+    loads: tuple[Load, ...]
+    """By users, the fewest first."""
     searched: Searched | None
 
     def to_json(self) -> dict[str, object]:
@@ -78,7 +84,10 @@ def candidates(
     competing: Sequence[str],
 ) -> list[Candidate]:
     """Those that can be the answer, by slug."""
-    tables = comparison.of_workload("dashboard") if comparison else ()
+    dashboards = sorted(
+        (table for table in (comparison.tables if comparison else ()) if table.parameters.keys() >= _LOAD),
+        key=lambda table: int(table.parameters["users"]),
+    )
     users = [table for table in searched if table.unit == "users"]
     measured = {item.slug: item for item in comparison.frameworks} if comparison else {}
     found = []
@@ -94,7 +103,7 @@ def candidates(
                 polling=_has_transport(one, "polling"),
                 plain=one.can("plain-websocket") if one else None,
                 spans=one.can("cross-process") if one else None,
-                load=next((_load(table, slug) for table in tables), None),
+                loads=tuple(load for table in dashboards if (load := _load(table, slug))),
                 searched=_searched(users, slug),
             )
         )
@@ -138,17 +147,17 @@ def _load(table: Table, slug: str) -> Load | None:
     row = min(rows, key=lambda row: row.figures[cost].summary.mean + besides(row))
     summary, more = row.figures[cost].summary, besides(row)
     interval = summary.interval
-    latency = next(
-        (row.figures[key].summary.mean for key in ("latency_p99", "latency_p90", "latency_p50") if key in row.figures),
-        None,
-    )
+    percentile = next((one for one in (99, 90, 50) if f"latency_p{one}" in row.figures), None)
+    latency = row.figures[f"latency_p{percentile}"].summary.mean if percentile else None
     return Load(
+        workload=table.workload.slug,
         variant=row.variant.slug,
         users=int(table.parameters["users"]),
         updates_per_s=float(table.parameters["updates_per_user_per_s"]),
         cpu_percent=round(summary.mean + more, 3),
         interval=(round(interval.low + more, 3), round(interval.high + more, 3)) if interval else None,
         late_ms=round(latency, 4) if latency is not None else None,
+        late_percentile=percentile,
         rounds=summary.rounds,
         anchor=table.slug,
         raw=row.raw,

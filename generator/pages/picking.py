@@ -6,9 +6,6 @@ from generator.comparison import STACKS, candidates
 from generator.pages.markup import Page, Section, script_json
 from generator.pages.view import View
 
-_USUAL_USERS = 100
-"""Where nothing was measured that a number of users could come from."""
-
 
 def pick_page(view: View) -> Page:
     """The questions, with all that a script needs to answer them."""
@@ -19,7 +16,7 @@ def pick_page(view: View) -> Page:
         candidates=found,
         data=script_json([one.to_json() for one in found]),
         stacks=STACKS,
-        users=next((one.load.users for one in found if one.load), _USUAL_USERS),
+        measured=dict(sorted((load.users, load.workload) for one in found for load in one.loads)),
     )
     words = "A few questions, and which frameworks are left, with measured reasons."
     return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))

@@ -103,15 +103,20 @@ def _names(cells: Sequence[Cell]) -> str:
 def _outcome(measurement: Measurement) -> str:
     if measurement.failure is not None:
         return f"FAILED at {measurement.failure.stage}: {measurement.failure.reason[:200]}"
-    if measurement.capacity is not None:
+    if measurement.capacity is not None:  # says itself why it is none
         return capacity.describe(measurement.capacity)
+    invalid = [] if measurement.valid else [f"INVALID: {'; '.join(measurement.invalid_reasons)}"]
+    return ", ".join([*_figures(measurement), *invalid])
+
+
+def _figures(measurement: Measurement) -> list[str]:
     if (connecting := measurement.connecting) is not None:
-        return f"{connecting.connections_per_s:,.0f} clients/s, {connecting.memory_per_connection_kb:.0f} kB each"
+        return [f"{connecting.connections_per_s:,.0f} clients/s, {connecting.memory_per_connection_kb:.0f} kB each"]
     if (recovery := measurement.recovery) is not None:
         lost = recovery.lost + recovery.unsent
         back = recovery.back_ms.max
         told = "nobody back" if back is None else f"all back after {back / 1000:.2f} s"
-        return f"restarted in {recovery.restart_s:.2f} s, {told}, {lost} messages lost"
+        return [f"restarted in {recovery.restart_s:.2f} s, {told}, {lost} messages lost"]
     latency = measurement.latency_ms
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
     if measurement.pushes_per_s:
@@ -120,6 +125,4 @@ def _outcome(measurement: Measurement) -> str:
         parts.append(f"p50 {latency.p50:.3g} ms")
     if latency is not None and latency.p99 is not None:
         parts.append(f"p99 {latency.p99:.3g} ms")
-    if not measurement.valid:
-        parts.append(f"INVALID: {'; '.join(measurement.invalid_reasons)}")
-    return ", ".join(parts)
+    return parts

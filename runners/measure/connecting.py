@@ -21,7 +21,7 @@ _MB = 1e6
 
 
 def measure(cell: Cell, conditions: Conditions, hosts: Hosts) -> Outcome:
-    """Connect the case's clients step by step."""
+    """Connect the case's clients step by step, until a step in which not all are let in."""
     case, cores = cell.case, conditions.cores
     surroundings = Surroundings()
     blank = blank_for(conditions)
@@ -49,9 +49,12 @@ def measure(cell: Cell, conditions: Conditions, hosts: Hosts) -> Outcome:
                 for watch in watches.values():
                     watch.end()
                 time.sleep(STEP_PAUSE_S)
-                steps.append(_step(host, total))
+                steps.append(_step(host, sum(one.established for one in connected)))
+                if steps[-1].connections < total:
+                    break
             surroundings.end()
-            if conditions.profile.rechecks:
+            is_full = steps[-1].connections < case.connections
+            if conditions.profile.rechecks and not is_full:
                 host.recheck(cell.workload.recheck)
         except StageError as error:
             return Outcome(completed(blank, failure=error.failure), {})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.generator.visiting import Visit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 
 def shown(page: Page) -> list[str]:
@@ -135,6 +136,33 @@ def test_the_picker_answers_from_its_address(visit: Visit) -> None:
         assert page.request.get(link.evaluate("link => link.href")).ok
     page.locator(".rt-picked li a").first.click()
     page.wait_for_url("**/frameworks/*.html")
+
+
+def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_similar(visit: Visit) -> None:
+    def with_crowd(route: Route) -> None:
+        """The page as if a thousand users had been measured too, who take three cores."""
+        response = route.fetch()
+        before, opening, rest = response.text().partition('<script type="application/json">[{"slug"')
+        known, closing, after = (opening[-8:] + rest).partition("</script>")
+        candidates = json.loads(known)
+        for one in candidates:
+            one["loads"] += [
+                {**load, "users": 1000, "cpu_percent": 300, "interval": [290, 310]} for load in one["loads"]
+            ]
+        route.fulfill(response=response, body=before + opening[:-8] + json.dumps(candidates) + closing + after)
+
+    visit.page.route("**/pick.html*", with_crowd)
+    page = visit.open("pick.html")
+    first = page.locator(".rt-picked li").first
+    assert "about" not in first.inner_text()
+    assert "99 of 100 updates were answered within" in first.inner_text()
+    for users, told in (
+        ("1000", "3 cores' worth of CPU (uvicorn, 2.9 to 3.1 by"),
+        ("10000", "about 30 cores' worth of CPU (uvicorn, 29 to 31 by"),
+    ):
+        page.locator("select[name=users]").select_option(users)
+        assert told in page.locator(".rt-picked li", has_text="FastAPI").inner_text()
+    assert "answered within" not in first.inner_text()
 
 
 def test_whom_one_core_fails_under_that_load_comes_last(visit: Visit) -> None:

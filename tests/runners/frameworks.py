@@ -14,7 +14,8 @@ from websockets.asyncio.server import serve
 
 behaviour, port = os.environ["BEHAVIOUR"], int(sys.argv[1])
 MANY = 200  # more than the contract's checks send
-seen = 0
+ROOM = 15
+seen = inside = 0
 print("behaviour", behaviour, flush=True)
 if behaviour == "exits":
     print("no licence found", flush=True)
@@ -32,7 +33,8 @@ if behaviour == "gibberish":
 
 
 async def echo(websocket):
-    global seen
+    global seen, inside
+    inside += 1
     async for message in websocket:
         seen += 1
         if behaviour == "wrong":
@@ -44,11 +46,14 @@ async def echo(websocket):
             print("thinking", flush=True)
             time.sleep(600)
         await websocket.send(message)
+    inside -= 1
 
 
 def health(connection, request):
     if request.path == "/healthz":
         return connection.respond(http.HTTPStatus.OK, "ok")
+    if behaviour == "small" and inside >= ROOM:
+        return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "full")
 
 
 async def look_around():
@@ -70,7 +75,7 @@ async def main():
 
 asyncio.run(main())
 """
-BEHAVIOURS = ("good", "exits", "silent", "gibberish", "wrong", "dies", "hangs", "stubborn", "restless")
+BEHAVIOURS = ("good", "exits", "silent", "gibberish", "wrong", "dies", "hangs", "stubborn", "restless", "small")
 
 _HEAD = """
 [tool.rtsite]

@@ -249,8 +249,8 @@ def test_where_seconds_are_missing_there_is_no_trend(medians: list[Any], yardsti
 # Beside a window of load
 
 
-def cell_under(folder: Path, case: Case, workload: Workload, marker: str = "") -> Cell:
-    (cell,) = cells_of(folder, ["good"], marker, case)
+def cell_under(folder: Path, case: Case, workload: Workload, marker: str = "", behaviour: str = "good") -> Cell:
+    (cell,) = cells_of(folder, [behaviour], marker, case)
     return replace(cell, workload=workload)
 
 
@@ -272,6 +272,23 @@ def test_connecting_step_by_step(tmp_path: Path, environments: Path, monkeypatch
     assert found.messages is None
     assert not any("unused" in reason for reason in found.invalid_reasons)
     assert marked(marker) == []
+
+
+def test_connecting_ends_with_the_step_in_which_not_all_are_let_in(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    case = replace(CONNECT.cases[0], connections=60, steps=(10, 20, 60), at_once=4)
+    (outcome,) = measured([cell_under(tmp_path / "mine", case, CONNECT, behaviour="small")])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.connections is not None
+    assert found.connecting is not None
+    # Some of those who knock at the same time may be let in beyond the number.
+    assert 15 <= found.connections.established < 20
+    assert [step.connections for step in found.connecting.steps] == [0, 10, found.connections.established]
+    assert f"connections not established {60 - found.connections.established}, limit 0" in found.invalid_reasons
+    assert found.errors == {"not-connected": 20 - found.connections.established}
 
 
 def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
