@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import psutil
@@ -85,16 +85,20 @@ def read_spread(pid: int, port: int) -> list[int]:
     return sorted(filter(None, served), reverse=True)
 
 
-def read_others() -> dict[int, int]:
-    """CPU nanoseconds of every process of this machine that is neither this one nor descended from it.
+def read_own() -> set[int]:
+    """The ids of the process that asks and of all descended from it."""
+    return {process.pid for process in _tree(os.getpid())}
+
+
+def read_others(own: Collection[int]) -> dict[int, int]:
+    """CPU nanoseconds of every process of this machine but these.
 
     The kernel's own totals will not do: where they are counted in ticks, a load that beats in time with the
     ticks is seen as a core always or never busy.
     """
-    ours = {process.pid for process in _tree(os.getpid())}
     clocks: dict[int, int] = {}
     for pid in psutil.pids():
-        if pid not in ours and pid > 0:
+        if pid not in own and pid > 0:
             with contextlib.suppress(OSError, AttributeError, OverflowError):
                 clocks[pid] = time.clock_gettime_ns(_clock_number(pid))
     return clocks

@@ -133,13 +133,16 @@ def overall(outcomes: Iterable[Outcome]) -> PairOutcome:
 
 
 def leaders(tables: Iterable[Table], competing: Collection[str]) -> tuple[Leader, ...]:
-    """Per deciding figure the best variant of the competing frameworks, and all others that nobody surely beats."""
+    """Per deciding figure the best variant of the competing frameworks, and all others that nobody surely beats.
+
+    A figure of a single round cannot be told from any other: it leads nothing where there are others.
+    """
     found = []
     for whole in tables:
         table = whole.only(competing)
         for metric in table.deciding:
             rows = [row for row in table.valid_rows if _leads(row.figures[metric.key])]
-            rows = rows or _only_contender(table)
+            rows = [row for row in rows if row.figures[metric.key].summary.rounds > 1] or rows or _only_contender(table)
             rows.sort(key=lambda row: row.figures[metric.key].summary.mean, reverse=metric.better == "higher")
             if rows:
                 found.append(Leader(table, metric, tuple(rows)))

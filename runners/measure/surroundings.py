@@ -13,6 +13,8 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._steal = (0.0, 0.0)
+        self._own: set[int] = set()
+        """Stay ours: who is orphaned in the window, as a crashed server's workers are, is nobody else's."""
         self._others: dict[int, int] = {}
         self.seconds = 0.0
         self.steal_percent: float | None = None
@@ -24,7 +26,8 @@ class Surroundings:
         self.clock_jump_ms = 0.0
 
     def begin(self) -> None:
-        self._others = resources.read_others()
+        self._own = resources.read_own()
+        self._others = resources.read_others(self._own)
         self._steal = machine.read_steal()
         self._clocks = machine.read_clocks()
 
@@ -32,7 +35,8 @@ class Surroundings:
         clocks = machine.read_clocks()
         self.seconds = clocks.steady_s - self._clocks.steady_s
         self.clock_jump_ms = round(1e3 * clocks.jump_since(self._clocks), 3)
-        spent_ns = {pid: max(0, used - self._others.get(pid, 0)) for pid, used in resources.read_others().items()}
+        others = resources.read_others(self._own | resources.read_own())
+        spent_ns = {pid: max(0, used - self._others.get(pid, 0)) for pid, used in others.items()}
         self.foreign_percent = round(100 * sum(spent_ns.values()) / 1e9 / self.seconds, 2)
         self.foreign_process = resources.name_of(max(spent_ns, key=spent_ns.__getitem__)) if spent_ns else None
         stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))

@@ -88,6 +88,17 @@ def test_the_reference_leads_nothing(comparison: Comparison) -> None:
     assert not any(row.framework.is_reference for leader in found for row in leader.rows)
 
 
+def test_a_single_round_leads_nothing_and_is_no_tie(tmp_path: Path) -> None:
+    synthetic.write(tmp_path, rounds=2, seconds=1)
+    table = compare(load_results(tmp_path).runs).tables[0]
+    figures = {row.variant.slug: row.figures["messages_per_s"] for row in table.valid_rows}
+    assert figures["daphne-redis"].summary.rounds == 1
+    assert figures["daphne-redis"].place == Place(1, len(figures) - 1), "nobody surely beats it"
+    leader = next(one for one in leaders([table], {row.framework.slug for row in table.rows}))
+    assert leader.rows
+    assert {row.figures["messages_per_s"].summary.rounds for row in leader.rows} == {2}
+
+
 @pytest.mark.parametrize(
     ("present", "chosen"),
     [

@@ -221,7 +221,7 @@ def spoilable(
         monkeypatch.setitem(workloads.PROFILES, "quick", profile)
         scene = Machine(stolen)
         monkeypatch.setattr(machine, "read_steal", scene.read_steal)
-        monkeypatch.setattr(resources, "read_others", dict)  # other tests may be running
+        monkeypatch.setattr(resources, "read_others", lambda own: {})  # other tests may be running
         plan = planning.plan([framework], [asked], replace(profile, rounds=2), seed=5)
         return campaign.Run.begin(plan, tmp_path, "tested"), scene
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
+import pytest
 
+from runners import resources
 from runners.measure.surroundings import Surroundings
 
 BUSY_S = 20
@@ -50,3 +52,34 @@ def test_whoever_uses_the_machine_besides_is_named() -> None:
     assert surroundings.foreign_process == name
     health = surroundings.health(shards=1, cpu_percent=1.0)
     assert (health.foreign_process, health.foreign_cpu_percent) == (name, surroundings.foreign_percent)
+
+
+def test_what_a_crashed_server_leaves_behind_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its workers are orphans from then on, and what they used before the window would count as used in it."""
+    worker = f"import time; time.sleep({BUSY_S})"
+    master = (
+        "import subprocess, sys, time\n"
+        f"print(subprocess.Popen([sys.executable, '-c', {worker!r}]).pid, flush=True)\n"
+        f"time.sleep({BUSY_S})"
+    )
+    seen: set[int] = set()
+    really_read = resources.read_others
+
+    def read(own: set[int]) -> dict[int, int]:
+        others = really_read(own)
+        seen.update(others)
+        return others
+
+    monkeypatch.setattr(resources, "read_others", read)
+    with subprocess.Popen([sys.executable, "-c", master], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        orphan = psutil.Process(int(server.stdout.readline()))
+        surroundings = Surroundings()
+        surroundings.begin()
+        server.kill()
+        server.wait()
+        assert orphan.ppid() != server.pid
+        surroundings.end()
+        orphan.kill()
+    assert seen
+    assert orphan.pid not in seen
