@@ -332,11 +332,13 @@ def _notes(table: Table, rows: Sequence[Row] | None, shown: Sequence[Row]) -> tu
         if measurement.valid and measurement.generator is not None
     ]
     lags = [item.send_lag_p99_ms for item in health if item.send_lag_p99_ms is not None]
-    shares = [item.share_of_ceiling_percent for item in health if item.share_of_ceiling_percent is not None]
+    working = [item.working_percent for item in health if item.working_percent is not None]
     if table.is_open and lags:
         notes.append(
             f"Load generator: the p99 of its send lag was at most {significant(max(lags), 2)} ms in every valid round."
         )
-    elif shares:
-        notes.append(f"Load generator: at most {significant(max(shares), 2)} % of its ceiling was used.")
+    elif working:
+        notes.append(
+            f"Load generator: at work for at most {significant(max(working), 2)} % of its time in every valid round."
+        )
     return tuple(notes)
