@@ -44,9 +44,12 @@
     return found;
   }
 
-  /* Whether one core was seen to fail under no more than what is asked; capacities are of one update per second. */
-  function isTooMuch(one, asked) {
-    const breaks = one.searched?.breaks ?? null;
+  /* Whether one core was seen to fail under no more than what is asked: in just this case, or else in the search, which
+     asks one variant with one update per second. */
+  function isTooMuch(one, asked, estimate) {
+    const { breaks = null, limit_ms: limit = null } = one.searched ?? {};
+    const { load, measured } = estimate ?? {};
+    if (measured && limit !== null && load.late_percentile === 99) return load.late_ms >= limit;
     return asked.rate === "1" && breaks !== null && breaks <= Number(asked.users);
   }
 
@@ -61,7 +64,7 @@
     const searched = asked.rate === "1" ? one.searched : null;
     if (searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
       found.push(`one core is enough for ${searched.withstands.toLocaleString("en")} of them (${searched.variant})`);
-    } else if (isTooMuch(one, asked)) {
+    } else if (searched && searched.breaks !== null && isTooMuch(one, asked, estimate)) {
       found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} of them (${searched.variant})${one.spans ? ", but a room spans processes" : ""}`);
     }
     for (const need of Object.keys(NEEDS)) {
@@ -123,7 +126,10 @@
     for (const one of known) {
       const against = objections(one, asked);
       if (against.length) out.push({ one, against });
-      else left.push({ one, estimate: cores(one, Number(asked.users), Number(asked.rate)), fails: isTooMuch(one, asked) });
+      else {
+        const estimate = cores(one, Number(asked.users), Number(asked.rate));
+        left.push({ one, estimate, fails: isTooMuch(one, asked, estimate) });
+      }
     }
     left.sort((a, b) => a.fails - b.fails || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();

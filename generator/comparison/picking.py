@@ -50,6 +50,8 @@ class Searched:
     """The most that were confirmed."""
     breaks: int | None
     """The fewest that it did not withstand."""
+    limit_ms: float
+    """Of the p99, up to which a load counts as withstood."""
     anchor: str
     raw: str
     """As of a `Load`, on the page of capacities."""
@@ -167,7 +169,14 @@ def _load(table: Table, slug: str) -> Load | None:
 def _searched(tables: Sequence[CapacityTable], slug: str) -> Searched | None:
     """The variant with the highest low end."""
     found = [
-        Searched(row.variant.slug, row.bracket.low, row.bracket.high, table.slug, row.raw)
+        Searched(
+            variant=row.variant.slug,
+            withstands=row.bracket.low,
+            breaks=row.bracket.high,
+            limit_ms=float(table.parameters["p99_limit_ms"]),
+            anchor=table.slug,
+            raw=row.raw,
+        )
         for table in tables
         for row in table.told_rows
         if row.framework.slug == slug and row.bracket is not None
