@@ -15,7 +15,8 @@ from websockets.asyncio.server import serve
 behaviour, port = os.environ["BEHAVIOUR"], int(sys.argv[1])
 MANY = 200  # more than the contract's checks send
 ROOM = 15
-seen = inside = 0
+seen = 0
+inside = 0
 print("behaviour", behaviour, flush=True)
 if behaviour == "exits":
     print("no licence found", flush=True)
