@@ -291,7 +291,7 @@ class Load:
             return WarmUp(0.0, settled=True, messages_per_s=0.0)
         piece_s = min(PIECE_S, least_s / 2)
         receivers = self._job.connections if self._job.exchange == "room" else 1
-        spent_s = rate = last = before = 0.0
+        spent_s = rate = last_figure = last_messages = 0.0
         settled: bool | None = None
         while spent_s < least_s - 1e-9 or (settled is False and spent_s < LONGEST_WARMUP * least_s - 1e-9):
             briefs = self.load(piece_s)
@@ -299,8 +299,9 @@ class Load:
             messages = sum(brief.answered for brief in briefs) / receivers
             # The open loop's rate is given; what has to become steady is the latency, of the slowest shard.
             figure = rate if self._job.mode == "closed" else float(max(brief.p50_ns for brief in briefs))
-            settled = abs(figure - last) <= AGREEING * last if min(messages, before) >= FEWEST_TO_AGREE else None
-            last, before = figure, messages
+            can_tell = min(messages, last_messages) >= FEWEST_TO_AGREE
+            settled = abs(figure - last_figure) <= AGREEING * last_figure if can_tell else None
+            last_figure, last_messages = figure, messages
             spent_s += piece_s
         self._tell({"do": "forget"})
         return WarmUp(round(spent_s, 6), settled, rate)
