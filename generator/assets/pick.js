@@ -67,7 +67,8 @@
       const { load, measured, mean, low, high } = estimate;
       const spread = low === null ? ", one round only" : `, ${told(low)} to ${told(high)} by ${load.rounds} rounds`;
       found.push(`${measured ? "" : "about "}${told(mean)} cores' worth of CPU (${load.variant}${spread})`);
-      const beyond = limit(one, estimate) !== null && isTooMuch(one, asked, estimate) ? `, where ${limit(one, estimate)} ms are the most` : "";
+      const most = limit(one, estimate);
+      const beyond = most !== null && load.late_ms >= most ? `, where ${most} ms are the most` : "";
       if (measured && load.late_ms !== null) found.push(`${load.late_percentile} of 100 updates were answered within ${told(load.late_ms)} ms${beyond}`);
     } else found.push("its cost under the dashboard was not measured");
     const searched = asked.rate === "1" ? one.searched : null;

@@ -17,6 +17,7 @@ from generator.comparison import (
     changes,
     counted,
     evidence_changes,
+    paces,
     unlike,
 )
 from generator.dataset import load_collection, load_single
@@ -34,7 +35,7 @@ def compare_runs(
 ) -> None:
     """Compare two runs: ratios with intervals, and what got better or worse. Exit code 5 if anything got worse.
 
-    Of two folders of evidence: which facts differ, and which timings lie apart.
+    Of two folders of evidence: which facts differ, and which timings lie apart at the same pace of the machine.
     Example: rtsite compare results/2026-11-21-first results/2026-11-28
     """
     if {base.name, head.name} == {EVIDENCE_FOLDER}:
@@ -72,9 +73,9 @@ def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
     if not found:
         raise NothingToDoError("these collections have no item in common, so there is nothing to compare")
     remarkable = [change for change in found if change.kind in ("differs", "apart")]
-    numbers = counted(found)
+    numbers, common = counted(found), paces(found)
     if as_json:
-        print_json({"counts": numbers, "rows": [_evidence_json(change) for change in remarkable]})
+        print_json({"counts": numbers, "paces": common, "rows": [_evidence_json(change) for change in remarkable]})
         return
     print_table(
         ["framework", "variant", "item", "before", "after", ""],
@@ -90,6 +91,9 @@ def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
             for change in remarkable
         ],
     )
+    if common:
+        told = ", ".join(f"{ITEMS[item].title} × {pace:.2f}" for item, pace in common.items())
+        say(f"the machine's pace, the median over all variants, taken out before spreads were set side by side: {told}")
     say(
         f"of {numbers['same'] + numbers['differs']} facts {numbers['differs']} differ;"
         f" of {numbers['within'] + numbers['apart']} that were repeated {numbers['apart']} lie apart"

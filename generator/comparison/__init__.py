@@ -21,7 +21,7 @@ from generator.comparison.evidence import (
     all_weighed,
     items_of,
 )
-from generator.comparison.evidence_changes import EvidenceChange, counted, evidence_changes
+from generator.comparison.evidence_changes import EvidenceChange, counted, evidence_changes, paces
 from generator.comparison.extras import Column, columns_of
 from generator.comparison.history import ChangePoint, Point, Series, Trend, change_points, trends
 from generator.comparison.metrics import METRICS, Metric, tail_of
@@ -91,6 +91,7 @@ __all__ = [
     "judge_claim",
     "leaders",
     "overall",
+    "paces",
     "pair_verdict",
     "tail_of",
     "trends",

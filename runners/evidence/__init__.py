@@ -80,7 +80,7 @@ class _Collection:
     """The evidence of one framework, gathered pass by pass."""
 
     def __init__(
-        self, framework: Framework, environments: dict[_Key, Environment], vanished: dict[_Key, list[Finding]]
+        self, framework: Framework, environments: dict[_Key, Environment], vanished: dict[_Key, list[list[Finding]]]
     ) -> None:
         self.framework = framework
         self._environments = {
@@ -146,7 +146,11 @@ def _of_framework(framework: Framework, first: Environment) -> list[Question]:
     ]
 
 
-def _of_variant(framework: Framework, variant: Variant, made: Environment, vanished: list[Finding]) -> list[Question]:
+def _of_variant(
+    framework: Framework, variant: Variant, made: Environment, vanished: list[list[Finding]]
+) -> list[Question]:
+    clients = iter(vanished)
+
     def installing(logs: Path) -> list[Finding]:
         with packages.fresh(framework, variant) as (new, took), _broker(variant, logs) as redis_url:
             return [*took, lifecycle.first_message(framework, variant, new, redis_url=redis_url, logs=logs)]
@@ -187,13 +191,13 @@ def _of_variant(framework: Framework, variant: Variant, made: Environment, vanis
         ),
         Question(("raise-sender", "raise-logged", "raise-others"), raising),
         Question(("cross-process",), across_processes),
-        Question(_VANISHED, lambda _: vanished),
+        Question(behaviour.VANISHED, lambda _: next(clients)),
     ]
 
 
-def _vanishing(frameworks: Sequence[Framework], made: dict[_Key, Environment]) -> dict[_Key, list[Finding]]:
-    """Of all servers at once, since it is only waited."""
-    found: dict[_Key, list[Finding]] = {}
+def _vanishing(frameworks: Sequence[Framework], made: dict[_Key, Environment]) -> dict[_Key, list[list[Finding]]]:
+    """Per variant a sample for each pass; of all servers at once, since it is only waited."""
+    found: dict[_Key, list[list[Finding]]] = {}
     servers = {}
     with tempfile.TemporaryDirectory(prefix="rtsite-") as home, contextlib.ExitStack() as stack:
         for framework in frameworks:
@@ -205,12 +209,9 @@ def _vanishing(frameworks: Sequence[Framework], made: dict[_Key, Environment]) -
                     serving = lifecycle.serving(framework, variant, made[key], redis_url=redis_url, logs=folder)
                     servers[key] = stack.enter_context(serving)[0]
                 except TROUBLE as error:
-                    found[key] = unestablished(error, _VANISHED)
-        noticed = behaviour.until_noticed(list(servers.values()))
+                    found[key] = [unestablished(error, behaviour.VANISHED)]
+        noticed = behaviour.until_noticed(list(servers.values()), PASSES)
     return found | dict(zip(servers, noticed, strict=True))
-
-
-_VANISHED = ("vanish-noticed", "vanish-s")
 
 
 @contextlib.contextmanager

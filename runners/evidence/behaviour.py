@@ -32,6 +32,7 @@ ENDING_S = 8.0
 after 2 s, uvicorn's and Hypercorn's after 5 s, by default."""
 PATIENCE_S = 75.0
 """For a client that vanished: the longest default here is 20 s until a ping and 30 s until it is given up."""
+VANISHED = ("vanish-noticed", "vanish-s")
 CLIENTS = 20
 SPREAD_TRIES = 40
 """Clients at most, until two processes have some."""
@@ -213,14 +214,19 @@ async def _beside_a_viewer(started: server.Server, deed: Awaitable[str]) -> tupl
         return saw, True
 
 
-def until_noticed(servers: Sequence[server.Server]) -> list[list[Finding]]:
-    """For each server: how long until it ends the connection of a client that answers nothing any more."""
+def until_noticed(servers: Sequence[server.Server], clients: int) -> list[list[list[Finding]]]:
+    """How long until a server ends the connection of a client that answers nothing any more.
 
-    async def wait(started: server.Server) -> list[Finding]:
+    For each server what each of so many clients saw. They come one after the other within a second: some servers look
+    for such clients once a second, so it depends on when one came.
+    """
+
+    async def wait(started: server.Server, delay_s: float) -> list[Finding]:
+        await asyncio.sleep(delay_s)
         try:
             line = await asyncio.to_thread(_raw, started)
         except OSError as error:
-            return [Finding(item=item, note=publishable(str(error))) for item in ("vanish-noticed", "vanish-s")]
+            return [Finding(item=item, note=publishable(str(error))) for item in VANISHED]
         with contextlib.closing(line):
             if started.framework.protocol == "socket.io":
                 await asyncio.to_thread(line.sendall, _masked(b"40"))
@@ -239,8 +245,11 @@ def until_noticed(servers: Sequence[server.Server]) -> list[list[Finding]]:
             seconds = round(time.monotonic() - began)
             return [Finding(item="vanish-noticed", value=True), Finding(item="vanish-s", value=seconds)]
 
-    async def all_of_them() -> list[list[Finding]]:
-        return list(await asyncio.gather(*(wait(one) for one in servers)))
+    async def of_server(started: server.Server) -> list[list[Finding]]:
+        return list(await asyncio.gather(*(wait(started, number / clients) for number in range(clients))))
+
+    async def all_of_them() -> list[list[list[Finding]]]:
+        return list(await asyncio.gather(*(of_server(one) for one in servers)))
 
     return asyncio.run(all_of_them())
 

@@ -314,8 +314,10 @@ ITEMS: dict[str, Item] = {
             "A client that vanishes is noticed after",
             _DEVELOPMENT,
             "variant",
-            "The same: after how long? Whole seconds; it is set by intervals, not by chance.",
+            "The same: after how long? Whole seconds, of clients that come one after the other; it is set by intervals,"
+            " not by the machine.",
             unit="s",
+            repeated=True,
         ),
         Item(
             "pythons",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.comparison import counted, evidence_changes
+from generator.comparison import counted, evidence_changes, paces
 from generator.comparison.evidence import CRITERIA, LEADING_SHARE, Criterion, Weighed, _points, weigh
 from generator.dataset import ClaimsError, Evidence, load_claims, load_results
 from runners.record import ITEMS, Finding, RecordError
@@ -233,3 +233,21 @@ def test_a_second_collection_tells_facts_that_differ_and_timings_that_lie_apart(
     # What only one of them holds cannot be compared.
     del changed["fastapi"]
     assert "fastapi" not in {one.framework for one in evidence_changes(changed, evidence)}
+
+
+def test_an_hour_in_which_the_machine_is_slow_is_no_change_of_any_framework(evidence: dict[str, Evidence]) -> None:
+    def timed(value: float) -> Evidence:
+        found = Finding(item="start-s", value=value, low=0.9 * value, high=1.1 * value, samples=6)
+        return holding(evidence["fastapi"], "start-s", found)
+
+    before = {f"framework-{number}": timed(0.2 + number / 10) for number in range(9)}
+    after = {f"framework-{number}": timed(1.5 * (0.2 + number / 10)) for number in range(9)}
+    after["framework-3"] = timed(0.5)  # as fast as before, while all others are slower
+    changes = evidence_changes(before, after)
+    assert paces(changes)["start-s"] == pytest.approx(1.5)
+    apart = [(one.framework, one.after.item) for one in changes if one.kind == "apart"]
+    assert set(apart) == {("framework-3", "start-s")}
+    # A few timings are no measure of the machine's pace: what lies apart might be the frameworks' own doing.
+    few = {slug: before[slug] for slug in list(before)[4:6]}
+    assert "start-s" not in paces(evidence_changes(few, after))
+    assert counted(evidence_changes(few, after))["apart"] > 0

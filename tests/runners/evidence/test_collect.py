@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runners import catalog, evidence
+from runners import catalog, environment, evidence
 from runners.catalog import Framework
 from runners.cli.ci import evidence as establish
-from runners.evidence import behaviour, packages
+from runners.evidence import behaviour, lifecycle, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
 from tests.runners.processes import children
 
@@ -95,7 +95,7 @@ def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
 
 def test_repeated_items_carry_their_spread(collected: EvidenceDocument) -> None:
     for item, finding in of(collected).items():
-        if ITEMS[item].repeated:
+        if ITEMS[item].repeated and finding.value is not None:
             assert finding.samples == 2, item
             assert finding.low is not None
             assert finding.high is not None
@@ -131,6 +131,19 @@ def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
     for item in ("statements", "packages", "installed-mb", "licence"):
         assert found[item].value is not None, item
     assert children() <= known
+
+
+def test_each_client_that_vanishes_tells_when_it_was_noticed(tmp_path: Path) -> None:
+    (framework,) = catalog.choose(["fastapi/uvicorn"])
+    (variant,) = framework.variants
+    often = [*variant.command, "--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.2"]
+    impatient = variant.model_copy(update={"command": often})
+    made = environment.prepare(framework, variant)
+    with lifecycle.serving(framework, impatient, made, redis_url=None, logs=tmp_path) as (started, _):
+        (clients,) = behaviour.until_noticed([started], 3)
+    for noticed, seconds in clients:
+        assert noticed.value is True
+        assert isinstance(seconds.value, int)
 
 
 def broken(framework: Framework) -> Framework:
