@@ -124,10 +124,9 @@ def capacities(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
 def _tables_of(run: Run) -> Iterator[CapacityTable]:
     planned = {workload.slug: workload for workload in run.document.workloads}
     found: dict[tuple[str, tuple[tuple[str, object], ...]], list[CapacityRow]] = {}
-    for row in rows_of(run):
-        if row.cell.is_search:
-            place = (row.cell.workload, tuple(row.cell.parameters.items()))
-            found.setdefault(place, []).append(_row(row))
+    for row in rows_of(run, searched=True):
+        place = (row.cell.workload, tuple(row.cell.parameters.items()))
+        found.setdefault(place, []).append(_row(row))
     for (slug, _), rows in found.items():
         yield _table(run, planned[slug], rows[0].cell.parameters, rows)
 

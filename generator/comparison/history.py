@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from generator.comparison.metrics import Metric
 from generator.comparison.tables import Figure, Row, Table, compare, is_headline
@@ -39,6 +40,11 @@ class Series:
     row: Row
     """The newest point's, for its name."""
     points: tuple[Point, ...]
+
+    @cached_property
+    def by_run(self) -> dict[str, Figure]:
+        """The figures by their run's address among the raw files."""
+        return {point.run.raw: point.figure for point in self.points}
 
 
 @dataclass(frozen=True)
@@ -137,18 +143,13 @@ def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | N
 
 
 def _ratio(trend: Trend, before: Point, after: Point) -> Ratio | None:
-    reference = next((series for series in trend.series if series.row.framework.is_reference), None)
+    found = next((series.by_run for series in trend.series if series.row.framework.is_reference), {})
     values = []
     for point in (after, before):
         own = point.figure.rounds
-        yardstick = _at(reference, point.run)
-        if yardstick is None or _at(reference, (before if point is after else after).run) is None:
+        yardstick = found.get(point.run.raw)
+        if yardstick is None or not {before.run.raw, after.run.raw} <= found.keys():
             values.append(list(own.values()))
         else:
             values.append([own[number] / yardstick.rounds[number] for number in own if number in yardstick.rounds])
     return unpaired_ratio(*values)
-
-
-def _at(series: Series | None, run: Run) -> Figure | None:
-    points = series.points if series else ()
-    return next((point.figure for point in points if point.run is run), None)

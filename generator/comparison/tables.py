@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.metrics import METRICS, Metric, tail_of
@@ -51,9 +51,14 @@ class Figure:
 
     rounds: Mapping[int, float]
     summary: Summary
-    to_reference: Ratio | None
-    place: Place | None
+    yardstick: Mapping[int, float] | None = None
+    """The same of the reference, where the two can be compared."""
+    place: Place | None = None
     """Among the variants of the table, the reference left out; ``None`` where the metric does not decide."""
+
+    @cached_property
+    def to_reference(self) -> Ratio | None:
+        return paired_ratio(self.rounds, self.yardstick) if self.yardstick is not None else None
 
 
 @dataclass(frozen=True)
@@ -261,7 +266,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
                 values[number] = summary.mean
         summary = summarise(list(values.values()))
         if summary is not None:
-            figures[key] = Figure(values, summary, None, None)
+            figures[key] = Figure(values, summary)
     reasons: Counter[str] = Counter()
     for row in rows:
         reasons.update(dict(row.reasons))
@@ -330,24 +335,26 @@ def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]])
 def _tables_of(run: Run, *, placed: bool) -> Iterator[Table]:
     planned = {workload.slug: workload for workload in run.document.workloads}
     rows: dict[tuple[str, tuple[tuple[str, object], ...], str], list[Row]] = {}
-    for row in rows_of(run):
-        cell = row.cell
-        if not cell.is_search:
-            place = (cell.workload, tuple(cell.parameters.items()), cell.latency_kind)
-            rows.setdefault(place, []).append(row)
+    for row in rows_of(run, searched=False):
+        place = (row.cell.workload, tuple(row.cell.parameters.items()), row.cell.latency_kind)
+        rows.setdefault(place, []).append(row)
     for members in rows.values():
         cell = members[0].cell
         yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members, placed=placed)
 
 
-def rows_of(run: Run) -> Iterator[Row]:
-    """Every cell that was measured, searched ones included, under the workload version that the run planned."""
+def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
+    """Every cell that was measured under the workload version that the run planned; with a load that was searched, or
+    without.
+    """
     versions = {workload.slug: workload.version for workload in run.document.workloads}
     for item in run.frameworks:
         variants = {variant.slug: variant for variant in item.document.variants}
         for cell in item.document.cells:
             variant = variants.get(cell.variant)
-            if cell.measurements and variant is not None and versions.get(cell.workload) == cell.workload_version:
+            if cell.is_search != searched or not cell.measurements:
+                continue
+            if variant is not None and versions.get(cell.workload) == cell.workload_version:
                 yield _row(item, variant, cell)
 
 
@@ -357,10 +364,10 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
     status: Status = "valid" if valid else "invalid" if measured else "failed"
     figures = {}
     for metric in METRICS.values():
-        values = _values(metric, valid or measured)
-        summary = summarise(list(values.values()))
+        values = {one.round: value for one in valid or measured if (value := metric.read(one)) is not None}
+        summary = summarise(list(values.values())) if values else None
         if summary is not None:
-            figures[metric.key] = Figure(values, summary, None, None)
+            figures[metric.key] = Figure(values, summary)
     return Row(
         framework=item.document.framework,
         variant=variant,
@@ -374,12 +381,9 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
     )
 
 
-def _values(metric: Metric, measurements: Iterable[Measurement]) -> dict[int, float]:
-    read = ((measurement.round, metric.read(measurement)) for measurement in measurements)
-    return {number: value for number, value in read if value is not None}
-
-
-def _reasons(measurements: Iterable[Measurement]) -> tuple[tuple[str, int], ...]:
+def _reasons(measurements: Sequence[Measurement]) -> tuple[tuple[str, int], ...]:
+    if all(measurement.valid and measurement.failure is None for measurement in measurements):
+        return ()
     found: Counter[str] = Counter()
     for measurement in measurements:
         if measurement.failure is not None:
@@ -451,10 +455,7 @@ def _with_relations(row: Row, reference: Row | None, standing: Mapping[str, Plac
         yardstick = reference.figures.get(key) if reference is not None else None
         comparable = yardstick is not None and row.status == "valid" and not row.framework.is_reference
         figures[key] = Figure(
-            figure.rounds,
-            figure.summary,
-            paired_ratio(figure.rounds, yardstick.rounds) if comparable and yardstick else None,
-            standing.get(key),
+            figure.rounds, figure.summary, yardstick.rounds if comparable and yardstick else None, standing.get(key)
         )
     return Row(
         row.framework, row.variant, row.cell, row.status, row.rounds, row.valid_rounds, row.reasons, figures, row.raw

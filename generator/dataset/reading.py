@@ -5,6 +5,7 @@ Years of history are thousands of files that never change. A new one costs its p
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pickle
@@ -45,19 +46,26 @@ def read_all(paths: Sequence[Path], cache: Path | None = None) -> dict[Path, Rea
     contents = {path: _digest(path) for path in paths}
     known = _recall(cache, contents.values()) if cache is not None else {}
     missing = [path for path in paths if contents[path] not in known]
-    found = dict(zip(missing, _parse_all(missing), strict=True))
+    pickled = dict(zip(missing, _parse_all(missing), strict=True))
+    found: dict[Path, Read] = {path: pickle.loads(one) for path, one in pickled.items()}  # noqa: S301 - our own
     if cache is not None:
-        fresh = {contents[path]: one for path, one in found.items() if not isinstance(one, tuple)}
+        fresh = {contents[path]: pickled[path] for path, one in found.items() if not isinstance(one, tuple)}
         _remember(cache, fresh, {digest for digest in contents.values() if digest})
     return {path: found[path] if path in found else known[contents[path]] for path in paths}
 
 
-def _parse_all(paths: Sequence[Path]) -> list[Read]:
+def _parse_all(paths: Sequence[Path]) -> list[bytes]:
+    """What `_parse` gives for each, pickled: so it crosses from other processes and goes into the cache as it is."""
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
     if len(paths) < _WORTH_A_POOL or workers < 2:
-        return [_parse(path) for path in paths]
-    with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(_parse, paths, chunksize=_CHUNK))
+        return [_pickled(path) for path in paths]
+    # What parsing leaves behind has no cycles, so looking for some is half as much work again for nothing.
+    with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
+        return list(pool.map(_pickled, paths, chunksize=_CHUNK))
+
+
+def _pickled(path: Path) -> bytes:
+    return pickle.dumps(_parse(path), protocol=5)
 
 
 def _parse(path: Path) -> Read:
@@ -101,7 +109,7 @@ def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Document]:
         return {}
 
 
-def _remember(cache: Path, fresh: Mapping[str, Document], used: set[str]) -> None:
+def _remember(cache: Path, fresh: Mapping[str, bytes], used: set[str]) -> None:
     """Keep what was read now, and forget what no file holds any more. A cache that cannot be written is no error."""
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -112,8 +120,7 @@ def _remember(cache: Path, fresh: Mapping[str, Document], used: set[str]) -> Non
                 database.execute("DELETE FROM facts")
                 database.execute("DELETE FROM documents")
                 database.execute("INSERT INTO facts VALUES (?)", (_schema(),))
-            blobs = [(digest, pickle.dumps(document, protocol=5)) for digest, document in fresh.items()]
-            database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?)", blobs)
+            database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?)", fresh.items())
             stale = [(digest,) for (digest,) in database.execute("SELECT digest FROM documents") if digest not in used]
             database.executemany("DELETE FROM documents WHERE digest = ?", stale)
     except (sqlite3.Error, OSError):

@@ -8,6 +8,7 @@ arrive from machines and pull requests that nobody vouches for.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ MAX_BYTES = 8_000_000
 MAX_DEPTH = 16
 """The schema needs 9."""
 
+_TEXT = "tag:yaml.org,2002:str"
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 
@@ -58,28 +60,66 @@ class RecordError(InvalidError):
         self.problems = problems
 
 
+class _UnplainError(yaml.MarkedYAMLError):
+    """YAML, but not of the narrow kind that is accepted."""
+
+    def __init__(self, found: str, mark: Any) -> None:
+        super().__init__(None, None, f"{found} is not allowed in a result file; write the value out", mark)
+
+
 class _Loader(yaml.CSafeLoader):
-    """Builds only the seven plain types, and no mapping with a key twice."""
+    """Builds only the seven plain types, and no mapping with a key twice.
+
+    What PyYAML does for every value in a general way is done here for what is left of YAML, and once for each text:
+    reading years of results is mostly that.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, pattern) for tag, pattern in resolvers if tag in _PLAIN_TAGS]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        mapping = super().construct_mapping(node, deep=deep)
-        if len(mapping) != len(node.value):
-            seen: set[Hashable] = set()
-            for key_node, _ in node.value:
-                key = self.construct_object(key_node)
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None,
-                        None,
-                        f"the key {key!r} stands twice in one mapping; keep one",
-                        key_node.start_mark,
-                    )
-                seen.add(key)
+    def __init__(self, stream: bytes) -> None:
+        super().__init__(stream)
+        self._tags: dict[str, str] = {}
+        self._values: dict[tuple[str, str], Any] = {}
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """The tag of a node; of a plain scalar by its text, of a quoted one always that of a text."""
+        if kind is not yaml.ScalarNode:
+            return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+        if not implicit[0]:
+            return _TEXT
+        tag = self._tags.get(value)
+        if tag is None:
+            tag = self._tags[value] = str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+        return tag
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """The value of a whole document."""
+        return self._value(node, 1)
+
+    def _value(self, node: yaml.Node, depth: int) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag == _TEXT:
+                return node.value
+            known = node.tag, node.value
+            if known not in self._values:
+                self._values[known] = self.construct_object(node)
+            return self._values[known]
+        if depth > MAX_DEPTH:
+            raise _UnplainError(f"nesting deeper than {MAX_DEPTH}", node.start_mark)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(one, depth + 1) for one in node.value]
+        mapping: dict[Hashable, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._value(key_node, depth + 1)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "found unhashable key", key_node.start_mark)
+            if key in mapping:
+                said = f"the key {key!r} stands twice in one mapping; keep one"
+                raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark)
+            mapping[key] = self._value(value_node, depth + 1)
         return mapping
 
 
@@ -214,8 +254,11 @@ def _parse(path: Path) -> tuple[Any, bytes]:
     if len(raw) > MAX_BYTES:
         raise RecordError([Problem(path, 1, 1, f"larger than {MAX_BYTES:,} bytes; a result file never is")])
     try:
-        _refuse_unplain(path, raw)
+        if _may_be_unplain(raw):
+            _refuse_unplain(raw)
         return yaml.load(raw, Loader=_Loader), raw  # noqa: S506 - _Loader is a restricted CSafeLoader
+    except _UnplainError as error:
+        raise RecordError([_problem_at(path, error.problem_mark, str(error.problem))]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(filter(None, [error.context, error.problem]))
@@ -224,11 +267,30 @@ def _parse(path: Path) -> tuple[Any, bytes]:
         raise RecordError([Problem(path, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]) from None
 
 
-def _refuse_unplain(path: Path, raw: bytes) -> None:
+_MARKS = re.compile(rb"[&*!\x00\xfe\xff]")
+"""Of anchors, aliases and tags; and of encodings in which a character is no byte, where the rest here says nothing."""
+_DEEP_BLOCK = re.compile(rb"[-?:\s]{500}")
+_DEEP_FLOW = 500
+
+
+def _may_be_unplain(raw: bytes) -> bool:
+    """Whether there is any sign of anchors, aliases, tags, or of nesting that composing could not stand.
+
+    Flow collections begin with a bracket each; of block collections at most two begin in a column, so deep ones have
+    long runs of spaces and indicators, whatever ends a line. Most files have no such sign, and are not gone through by
+    events, which costs a quarter of the reading.
+    """
+    return (
+        _MARKS.search(raw) is not None
+        or raw.count(b"[") + raw.count(b"{") > _DEEP_FLOW
+        or _DEEP_BLOCK.search(raw) is not None
+    )
+
+
+def _refuse_unplain(raw: bytes) -> None:
     """Find anchors, aliases, tags and deep nesting by their parse events; a quoted ``&`` is none.
 
-    Every file goes through this first: libyaml composes by recursion in C, and 100,000 levels of
-    nesting end the process. It costs a quarter of the reading.
+    libyaml composes by recursion in C, and 100,000 levels of nesting end the process.
     """
     depth = 0
     for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
@@ -246,8 +308,7 @@ def _refuse_unplain(path: Path, raw: bytes) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if found:
-            message = f"{found} is not allowed in a result file; write the value out"
-            raise RecordError([_problem_at(path, event.start_mark, message)])
+            raise _UnplainError(found, event.start_mark)
 
 
 def _invalidities(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:

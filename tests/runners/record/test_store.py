@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -25,7 +26,7 @@ from runners.record import (
     problems_in,
     save,
 )
-from runners.record.store import MAX_BYTES, MAX_DEPTH
+from runners.record.store import MAX_BYTES, MAX_DEPTH, _Loader
 from tests.runners.documents import (
     capacity,
     capacity_measurement,
@@ -315,6 +316,35 @@ def test_a_good_file_with_a_flaw_is_read_or_refused(
         assert problem.message
 
 
+def test_plain_scalars_mean_what_yaml_says_and_quoted_ones_are_text(tmp_path: Path) -> None:
+    plain = [
+        "5",
+        "-0",
+        "+1",
+        "0x1F",
+        "0b11",
+        "012",
+        "1_000",
+        "1:30",
+        ".5",
+        "1.5e+3",
+        "1e5",
+        "6.02e+23",
+        "yes",
+        "No",
+        "on",
+        "OFF",
+        "True",
+        "~",
+        "null",
+        "Null",
+        "word",
+        "3.10",
+    ]
+    raw = "".join(f"- {one}\n- '{one}'\n- {{{one}: 1}}\n" for one in plain) + "-\n"
+    assert repr(yaml.load(raw.encode(), Loader=_Loader)) == repr(yaml.load(raw, Loader=yaml.CSafeLoader))
+
+
 LEVELS = 100_000
 
 
@@ -332,6 +362,11 @@ LEVELS = 100_000
         ("- " * LEVELS + "x").encode("utf-16"),
         b"\n".join(b" " * level + b"a:" for level in range(3000)),
         b"\r".join(b" " * level + b"a:" for level in range(3000)),
+        b"[" * 400 + b"]" * 400,
+        b"\n".join(b" " * level + b"a:" for level in range(450)),
+        b"\n".join(b"  " * level + b"a:\n" + b"  " * level + b"- b: 1" for level in range(220)),
+        b"- " * 220 + b"x",
+        b"? " * 220 + b"x",
     ],
     ids=[
         "flow",
@@ -345,6 +380,11 @@ LEVELS = 100_000
         "utf16",
         "block",
         "cr",
+        "some-flow",
+        "some-block",
+        "some-lists",
+        "some-dashes",
+        "some-keys",
     ],
 )
 def test_deep_nesting_is_refused_and_ends_no_process(tmp_path: Path, content: bytes) -> None:
