@@ -6,6 +6,7 @@
   const narrow = matchMedia("(max-width: 44.9375em)");
   let loading = null;
   let near = null;
+  let ahead = "0px"; // how far below the screen a chart is drawn
   let sizes = null;
   let hides = () => false; // whether the reader left out something that concerns these frameworks
   const drawn = new Map(); // plot element -> its figure as staged
@@ -152,6 +153,7 @@
     }
     try {
       const Plotly = await load();
+      await new Promise((resolve) => setTimeout(resolve)); // so that the page answers between two charts
       if (!plot.isConnected) return;
       if (fit(plot, figure)) {
         if (!plot.data) plot.replaceChildren();
@@ -221,12 +223,8 @@
     drawn.clear();
   }
 
-  function enter() {
-    leave();
-    sizes = new ResizeObserver((entries) => {
-      for (const { target } of entries)
-        if (target.dataset.drawn && target.offsetParent !== null) window.Plotly.Plots.resize(target);
-    });
+  function watch() {
+    near?.disconnect();
     near = new IntersectionObserver(
       (entries) => {
         for (const { isIntersecting, target } of entries)
@@ -235,14 +233,30 @@
             draw(target);
           }
       },
-      { rootMargin: "400px" },
+      { rootMargin: ahead },
     );
-    for (const plot of document.querySelectorAll(".rt-plot")) near.observe(plot);
+    for (const plot of document.querySelectorAll(".rt-plot")) if (!drawn.has(plot)) near.observe(plot);
+  }
+
+  /* Who reads the first screen alone need not load Plotly; who scrolls finds the next chart drawn already. */
+  function lookAhead() {
+    ahead = "400px";
+    watch();
+  }
+
+  function enter() {
+    leave();
+    sizes = new ResizeObserver((entries) => {
+      for (const { target } of entries)
+        if (target.dataset.drawn && target.offsetParent !== null) window.Plotly.Plots.resize(target);
+    });
+    watch();
     for (const tools of document.querySelectorAll(".rt-save")) tools.addEventListener("click", save);
   }
 
   new MutationObserver(redraw).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
   narrow.addEventListener("change", redraw);
+  addEventListener("scroll", lookAhead, { once: true, passive: true });
   document.addEventListener("rt-chosen", ({ detail }) => {
     hides = detail;
     redraw();
