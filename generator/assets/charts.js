@@ -145,7 +145,8 @@
     };
   }
 
-  async function draw(plot) {
+  /* With a pause the page answers between two charts; paper does not wait for that. */
+  async function draw(plot, pause = true) {
     let figure = drawn.get(plot);
     if (!figure) {
       figure = JSON.parse(plot.parentElement.querySelector("template").content.textContent);
@@ -153,7 +154,7 @@
     }
     try {
       const Plotly = await load();
-      await new Promise((resolve) => setTimeout(resolve)); // so that the page answers between two charts
+      if (pause) await new Promise((resolve) => setTimeout(resolve));
       if (!plot.isConnected) return;
       if (fit(plot, figure)) {
         if (!plot.data) plot.replaceChildren();
@@ -262,7 +263,9 @@
     redraw();
   });
   // Paper shows every chart, not only those that were scrolled to.
-  addEventListener("beforeprint", () => document.querySelectorAll(".rt-plot:not([data-drawn])").forEach(draw));
+  addEventListener("beforeprint", () => {
+    for (const plot of document.querySelectorAll(".rt-plot:not([data-drawn])")) draw(plot, false);
+  });
   /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
   if (location.protocol === "file:") enter();
   else document$.subscribe(enter);

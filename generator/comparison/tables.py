@@ -365,7 +365,7 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
     figures = {}
     for metric in METRICS.values():
         values = {one.round: value for one in valid or measured if (value := metric.read(one)) is not None}
-        summary = summarise(list(values.values())) if values else None
+        summary = summarise(list(values.values()))
         if summary is not None:
             figures[metric.key] = Figure(values, summary)
     return Row(
@@ -381,9 +381,7 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
     )
 
 
-def _reasons(measurements: Sequence[Measurement]) -> tuple[tuple[str, int], ...]:
-    if all(measurement.valid and measurement.failure is None for measurement in measurements):
-        return ()
+def _reasons(measurements: Iterable[Measurement]) -> tuple[tuple[str, int], ...]:
     found: Counter[str] = Counter()
     for measurement in measurements:
         if measurement.failure is not None:

@@ -82,7 +82,7 @@ class _Loader(yaml.CSafeLoader):
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
         self._tags: dict[str, str] = {}
-        self._values: dict[tuple[str, str], Any] = {}
+        self._values: dict[str, Any] = {}
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         """The tag of a node; of a plain scalar by its text, of a quoted one always that of a text."""
@@ -103,10 +103,9 @@ class _Loader(yaml.CSafeLoader):
         if isinstance(node, yaml.ScalarNode):
             if node.tag == _TEXT:
                 return node.value
-            known = node.tag, node.value
-            if known not in self._values:
-                self._values[known] = self.construct_object(node)
-            return self._values[known]
+            if node.value not in self._values:
+                self._values[node.value] = self.construct_object(node)
+            return self._values[node.value]
         if depth > MAX_DEPTH:
             raise _UnplainError(f"nesting deeper than {MAX_DEPTH}", node.start_mark)
         if isinstance(node, yaml.SequenceNode):

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from yaml import MarkedYAMLError
 
 from runners.record import (
     Capacity,
@@ -26,7 +27,7 @@ from runners.record import (
     problems_in,
     save,
 )
-from runners.record.store import MAX_BYTES, MAX_DEPTH, _Loader
+from runners.record.store import MAX_BYTES, MAX_DEPTH, _Loader, _may_be_unplain, _refuse_unplain
 from tests.runners.documents import (
     capacity,
     capacity_measurement,
@@ -316,7 +317,7 @@ def test_a_good_file_with_a_flaw_is_read_or_refused(
         assert problem.message
 
 
-def test_plain_scalars_mean_what_yaml_says_and_quoted_ones_are_text(tmp_path: Path) -> None:
+def test_plain_scalars_mean_what_yaml_says_and_quoted_ones_are_text() -> None:
     plain = [
         "5",
         "-0",
@@ -362,11 +363,6 @@ LEVELS = 100_000
         ("- " * LEVELS + "x").encode("utf-16"),
         b"\n".join(b" " * level + b"a:" for level in range(3000)),
         b"\r".join(b" " * level + b"a:" for level in range(3000)),
-        b"[" * 400 + b"]" * 400,
-        b"\n".join(b" " * level + b"a:" for level in range(450)),
-        b"\n".join(b"  " * level + b"a:\n" + b"  " * level + b"- b: 1" for level in range(220)),
-        b"- " * 220 + b"x",
-        b"? " * 220 + b"x",
     ],
     ids=[
         "flow",
@@ -380,11 +376,6 @@ LEVELS = 100_000
         "utf16",
         "block",
         "cr",
-        "some-flow",
-        "some-block",
-        "some-lists",
-        "some-dashes",
-        "some-keys",
     ],
 )
 def test_deep_nesting_is_refused_and_ends_no_process(tmp_path: Path, content: bytes) -> None:
@@ -398,6 +389,29 @@ def test_deep_nesting_is_refused_and_ends_no_process(tmp_path: Path, content: by
     )
     assert done.returncode == 0, done.stderr[-500:]
     assert f"nesting deeper than {MAX_DEPTH}" in done.stdout or "not valid YAML" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 400 + b"]" * 400,
+        b"\n".join(b" " * level + b"a:" for level in range(450)),
+        b"\n".join(b" " * level + b"- a:" for level in range(0, 400, 2)),
+        b"- " * 220 + b"x",
+        b"? " * 220 + b"x",
+    ],
+    ids=["flow", "maps", "lists-of-maps", "lists", "keys"],
+)
+def test_nesting_that_composing_can_stand_is_refused_at_its_place(tmp_path: Path, content: bytes) -> None:
+    assert not _may_be_unplain(content)
+    (tmp_path / "f.yml").write_bytes(content)
+    (problem,) = problems_in(tmp_path / "f.yml")
+    assert problem.message.startswith(f"nesting deeper than {MAX_DEPTH} is not allowed")
+    with pytest.raises(MarkedYAMLError) as caught:
+        _refuse_unplain(content)
+    mark = caught.value.problem_mark
+    assert mark is not None
+    assert (problem.line, problem.column) == (mark.line + 1, mark.column + 1)
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
