@@ -68,3 +68,21 @@ def test_paper_shows_charts_and_whole_tables(visit: Visit) -> None:
     )
     assert cut == 0
     assert page.pdf(format="A4", landscape=True).startswith(b"%PDF")
+
+
+def test_paper_waits_for_no_timer(visit: Visit) -> None:
+    """What is printed is what stands there when the event's handlers, and what they promised, are through."""
+    page = visit.open("performance.html")
+    page.locator(".rt-plot").first.scroll_into_view_if_needed()
+    page.locator(".rt-plot[data-drawn]").first.wait_for()
+    undrawn = page.evaluate(
+        """async () => {
+          const count = () => document.querySelectorAll(".rt-plot:not(:has(.main-svg))").length;
+          const before = count();
+          dispatchEvent(new Event("beforeprint"));
+          for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+          return [before, count()];
+        }"""
+    )
+    assert undrawn[0] > 0
+    assert undrawn[1] == 0
