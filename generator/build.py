@@ -131,15 +131,15 @@ def stage_site(paths: Paths, say: Say) -> Dataset:
         files.add_tree(paths.rates.parent / "results", "data/twins")
     files.add_tree(paths.assets, "assets")
     for run in dataset.runs:
-        files.add_file(run.path, f"data/{run.raw}")
+        files.add_link(run.path, f"data/{run.raw}")
         for result in run.frameworks:
-            files.add_file(result.path, f"data/{result.raw}")
+            files.add_link(result.path, f"data/{result.raw}")
             if result.flames is not None:
-                files.add_file(result.flames_path, f"data/{result.flames_raw}")
+                files.add_link(result.flames_path, f"data/{result.flames_raw}")
     for path, text in exports.files(dataset, _site_url()).items():
         files.add_text(path, text)
     for evidence in dataset.evidence:
-        files.add_file(evidence.path, f"data/{evidence.raw}")
+        files.add_link(evidence.path, f"data/{evidence.raw}")
     written = files.write(paths.staged)
     engine.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")

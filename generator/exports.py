@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from xml.etree import ElementTree
 
 from pydantic import BaseModel
@@ -27,6 +28,8 @@ _COLUMNS = (
     "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference",
     "place_first", "place_last",
 )  # fmt: skip
+_OF_A_FIGURE = _COLUMNS[_COLUMNS.index("metric") :]
+_in_columns = itemgetter(*_COLUMNS)
 
 
 def files(dataset: Dataset, site_url: str) -> dict[str, str]:
@@ -37,9 +40,7 @@ def files(dataset: Dataset, site_url: str) -> dict[str, str]:
     history = [row for run in reversed(dataset.runs) for row in _figures([run], compare([run], placed=False))]
     offered = {
         "data/latest.json": _json({"figures": rows, "runs": [_run_facts(run) for run in runs]}),
-        "data/history.json": _json(
-            {"columns": _COLUMNS, "rows": [[row[name] for name in _COLUMNS] for row in history]}
-        ),
+        "data/history.json": _json({"columns": _COLUMNS, "rows": [_in_columns(row) for row in history]}),
         "data/latest.csv": _csv(rows),
         "data/history.csv": _csv(history),
         "data/evidence.json": _json({"evidence": [_evidence_facts(one) for one in dataset.newest_evidence.values()]}),
@@ -57,8 +58,7 @@ def _csv(rows: Iterable[Mapping[str, object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    for row in rows:
-        writer.writerow(["" if row[name] is None else row[name] for name in _COLUMNS])
+    writer.writerows(map(_in_columns, rows))
     return text.getvalue()
 
 
@@ -88,18 +88,18 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     """One row per figure of each variant; a variant without any has one row, which says so by its status."""
     for table in comparison.tables:
         for row in table.rows:
+            place = _place(table, row)
             metrics = [metric for metric in table.metrics if metric.key in row.figures]
             for metric in metrics:
-                figure = row.figures[metric.key]
                 yield {
-                    **_place(table, row),
-                    **_told(figure),
+                    **place,
+                    **_told(row.figures[metric.key]),
                     "metric": metric.key,
                     "unit": metric.unit,
                     "better": metric.better,
                 }
             if not metrics:
-                yield {**_place(table, row), **dict.fromkeys(_COLUMNS[11:])}
+                yield {**place, **dict.fromkeys(_OF_A_FIGURE)}
 
 
 def _place(table: Table | CapacityTable, row: Row) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runners.record import RtsiteError
@@ -12,16 +13,22 @@ class StagingError(RtsiteError):
 
 
 class Files:
-    """What shall stand in the staging folder: relative path to content."""
+    """What shall stand in the staging folder: relative path to content, or to a file that is only pointed to."""
 
     def __init__(self) -> None:
         self._contents: dict[str, str | Path] = {}
+        self._links: dict[str, Path] = {}
 
     def __len__(self) -> int:
-        return len(self._contents)
+        return len(self._contents) + len(self._links)
 
     def add_text(self, path: str, text: str) -> None:
         self._add(path, text)
+
+    def add_link(self, source: Path, path: str) -> None:
+        """A file that stays where it is; for years of raw results, which nobody edits and the engine copies anyway."""
+        self._check_free(path)
+        self._links[path] = source.absolute()
 
     def add_file(self, source: Path, path: str) -> None:
         self._add(path, source)
@@ -51,28 +58,52 @@ class Files:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._remove_stale(folder)
-            return sum(_write(folder / path, content) for path, content in self._contents.items())
+            written = sum(_write(folder / path, content) for path, content in self._contents.items())
+            return written + sum(_link(folder / path, source) for path, source in self._links.items())
         except OSError as error:
             raise StagingError(f"cannot stage the site in {folder}: {error.strerror} ({error.filename})") from None
 
     def _add(self, path: str, content: str | Path) -> None:
-        if path in self._contents:
-            raise StagingError(f"two sources would both be staged as {path}; rename one")
+        self._check_free(path)
         self._contents[path] = content
 
+    def _check_free(self, path: str) -> None:
+        if path in self._contents or path in self._links:
+            raise StagingError(f"two sources would both be staged as {path}; rename one")
+
     def _remove_stale(self, folder: Path) -> None:
-        for path in sorted(folder.rglob("*"), reverse=True):
-            if path.is_dir() and not path.is_symlink():
-                if not any(path.iterdir()):
+        for parent, folders, files in os.walk(folder, topdown=False):
+            for name in files:
+                path = Path(parent, name)
+                staged = path.relative_to(folder).as_posix()
+                if staged not in self._contents and staged not in self._links:
+                    path.unlink()
+            for path in (Path(parent, name) for name in folders):
+                if path.is_symlink():
+                    path.unlink()
+                elif not any(path.iterdir()):
                     path.rmdir()
-            elif path.relative_to(folder).as_posix() not in self._contents:
-                path.unlink()
 
 
 def _write(target: Path, content: str | Path) -> bool:
     data = content.read_bytes() if isinstance(content, Path) else content.encode("utf-8")
+    if target.is_symlink():  # else what it points to would be written
+        target.unlink()
     if target.is_file() and target.read_bytes() == data:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)
+    return True
+
+
+def _link(target: Path, source: Path) -> bool:
+    """Point to a file, or hold what it holds where the file system knows no links."""
+    if target.is_symlink() and target.readlink() == source:
+        return False
+    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.symlink_to(source)
+    except OSError:
+        return _write(target, source)
     return True

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, permutations
 from typing import TypeVar
 
@@ -97,7 +98,8 @@ def summarise(values: Sequence[float]) -> Summary | None:
     """
     if not values or min(values) <= 0:
         return None
-    mean, half, _ = _student([math.log(value) for value in values])
+    mean, error = _mean_and_error([math.log(value) for value in values])
+    half = None if error is None else _t_quantile(len(values) - 1) * error
     interval = None if half is None else Interval(math.exp(mean - half), math.exp(mean + half))
     return Summary(math.exp(mean), interval, len(values))
 
@@ -231,15 +233,29 @@ def _places(items: Collection[Key], before: Iterable[tuple[Key, Key]]) -> dict[K
 
 def _student(values: Sequence[float]) -> tuple[float, float | None, float | None]:
     """Mean, half width of its t-interval, and p-value of its being 0."""
-    count = len(values)
-    mean = math.fsum(values) / count
-    if count < 2:
+    mean, error = _mean_and_error(values)
+    if error is None:
         return mean, None, None
-    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    error = math.sqrt(variance / count)
-    half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2)) * error
+    freedom = len(values) - 1
+    half = _t_quantile(freedom) * error
     # Equal values in every round leave no error to compare with: any difference is then one.
     negligible = abs(mean) <= 1e-12
     if error <= 1e-15 * max(1.0, abs(mean)):
         return mean, half, 1.0 if negligible else 0.0
-    return mean, half, float(2 * stdtr(count - 1, -abs(mean) / error))
+    return mean, half, float(2 * stdtr(freedom, -abs(mean) / error))
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and its standard error; ``None`` of a single value."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return mean, None
+    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+    return mean, math.sqrt(variance / count)
+
+
+@cache
+def _t_quantile(freedom: int) -> float:
+    """How many standard errors the interval reaches to each side; asked for by the hundred thousand, of few numbers."""
+    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))

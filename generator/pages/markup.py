@@ -1,8 +1,9 @@
 """Turns values into page text; the one place where data from results becomes HTML.
 
 A page is Markdown only in its skeleton: front matter and headings of ours. Everything that holds data is
-a finished block of HTML from our own Jinja environment, escaped there, which Markdown passes through
-untouched. So neither Markdown nor MkDocs' own unescaped Jinja ever reads a string from a results file.
+a finished block of HTML from our own Jinja environment, escaped there, which Markdown does not read
+at all (`generator.passthrough`). So neither Markdown nor MkDocs' own unescaped Jinja ever reads a string from a
+results file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from generator.charts import Chart, identity
 from generator.charts.identity import DARK_OF
 from generator.charts.wording import between, bracket, describe, plain, significant, times
 from generator.comparison import Bracket
+from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, Place
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -49,6 +51,8 @@ class Page:
     hide: tuple[str, ...] = ()
     has_own_title: bool = False
     """Whether its HTML holds the h1."""
+    is_searched: bool = True
+    """Whether the site's search looks into it, rather than only into the pages that lead to it."""
 
     def text(self) -> str:
         """What is staged: Markdown with blocks of HTML."""
@@ -56,6 +60,8 @@ class Page:
         lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items())]
         if self.hide:
             lines.append(f"hide: {json.dumps(self.hide)}")
+        if not self.is_searched:
+            lines.append('search: {"exclude": true}')
         lines += ["---", ""]
         if not self.has_own_title:
             lines += [f"# {_inert(plain(self.title))}", ""]
@@ -64,7 +70,7 @@ class Page:
                 anchor = f" {{#{section.anchor}}}" if section.anchor else ""
                 lines += [f"{'#' * section.level} {_inert(plain(section.heading))}{anchor}", ""]
             if section.html:
-                lines += ['<div class="rt">', section.html.strip(), "</div>", ""]
+                lines += [finished(f'<div class="rt">\n{section.html.strip()}\n</div>'), ""]
             if section.markdown:
                 lines += [section.markdown.strip(), ""]
         return "\n".join(lines)

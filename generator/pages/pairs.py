@@ -61,7 +61,7 @@ def _page(view: View, comparison: Comparison, verdict: PairVerdict) -> Page:
     sections.append(Section("The same app in both", "code", html=html))
     words = f"{title}: measured on one machine in the same rounds."
     # With dozens of pairs the navigation would be longer than the page.
-    return Page(path, title, words, tuple(sections), hide=("navigation",))
+    return Page(path, title, words, tuple(sections), hide=("navigation",), is_searched=False)
 
 
 def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, Standing, float]]:

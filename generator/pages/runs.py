@@ -16,7 +16,7 @@ def run_index(view: View) -> Page:
     runs = [(run, published.get(run.raw), _counts(run)) for run in view.dataset.runs]
     html = view.renderer(path).html("runs.html", runs=runs)
     words = "Every run: machine, order, validity, failures, raw files."
-    return Page(path, "Runs", words, (Section(None, None, html=html),))
+    return Page(path, "Runs", words, (Section(None, None, html=html),), is_searched=False)
 
 
 def run_pages(view: View) -> list[Page]:
@@ -37,7 +37,7 @@ def _page(view: View, run: Run) -> Page:
         Section("Order of the cells", "order", html=order),
     )
     words = f"Run of {run.document.started[:10]} on {run.document.machine.cpu_model}."
-    return Page(path, f"Run {run.document.id}", words, sections)
+    return Page(path, f"Run {run.document.id}", words, sections, is_searched=False)
 
 
 def _counts(run: Run) -> dict[str, int]:

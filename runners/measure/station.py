@@ -199,7 +199,10 @@ def _silence(result: load.LoadResult) -> str:
     """Why a load that brought nothing back did not, as far as the generator saw."""
     seen = ", ".join(f"{kind} {count} times" for kind, count in sorted(result.errors.items()) if count)
     if result.ledger.sent:
-        return f"none of {result.ledger.sent} messages was answered in time, and nothing was pushed; seen: {seen or 'nothing'}"
+        return (
+            f"none of {result.ledger.sent} messages was answered in time, and nothing was pushed;"
+            f" seen: {seen or 'nothing'}"
+        )
     let_in = result.total(lambda sample: sample.established)
     planned = result.total(lambda sample: sample.planned)
     return f"no message could be sent: of {planned} clients {let_in} were let in, then seen: {seen or 'nothing'}"

@@ -101,6 +101,22 @@ def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(
     assert [path for path in after if after[path] != before[path]] == ["data.md"]
 
 
+def test_raw_results_are_pointed_to_and_never_written(results: Path, checkout: Path, tmp_path: Path) -> None:
+    places = in_folder(tmp_path, results, checkout)
+    stage_site(places, lambda _: None)
+    raw = sorted(path for path in places.staged.rglob("*.yml") if path.is_symlink())
+    assert {path.resolve() for path in raw} == set(results.rglob("*.yml"))
+    before = state(results)
+    (places.staged / "performance.md").unlink()
+    (places.staged / "performance.md").symlink_to(raw[0].resolve())
+    raw[0].unlink()
+    raw[0].write_text("edited by hand\n")
+    stage_site(places, lambda _: None)
+    assert state(results) == before
+    assert raw[0].is_symlink()
+    assert not (places.staged / "performance.md").is_symlink()
+
+
 def test_a_hand_written_page_cannot_shadow_a_generated_one(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     (checkout / "site" / "performance.md").write_text("# Mine\n")
