@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from generator import engine, exports, staging
+from generator.comparison import History
 from generator.dataset import Dataset, load_claims, load_rates, load_results, load_sources
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from runners.record import RtsiteError, UsageError
@@ -119,7 +120,8 @@ def stage_site(paths: Paths, say: Say) -> Dataset:
     say(f"Reading {paths.results} …")
     dataset = load_results(paths.results, paths.cache)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
-    site = make_site(dataset, load_sources(paths.frameworks), load_claims(paths.written / "claims.yml"))
+    history = History(dataset.runs)
+    site = make_site(dataset, load_sources(paths.frameworks), load_claims(paths.written / "claims.yml"), history)
     files = staging.Files()
     for page in site.pages:
         files.add_text(page.path, page.text())
@@ -136,7 +138,7 @@ def stage_site(paths: Paths, say: Say) -> Dataset:
             files.add_link(result.path, f"data/{result.raw}")
             if result.flames is not None:
                 files.add_link(result.flames_path, f"data/{result.flames_raw}")
-    for path, text in exports.files(dataset, _site_url()).items():
+    for path, text in exports.files(dataset, _site_url(), history).items():
         files.add_text(path, text)
     for evidence in dataset.evidence:
         files.add_link(evidence.path, f"data/{evidence.raw}")

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from pydantic import BaseModel
 
-from generator.comparison import CapacityRow, CapacityTable, Comparison, Row, Table, capacities, compare
+from generator.comparison import CapacityRow, CapacityTable, Comparison, History, Row, Table, capacities, compare
 from generator.comparison.tables import Figure
 from generator.dataset import Dataset, Evidence, Run
 from generator.pages import run_path
@@ -32,17 +32,20 @@ _OF_A_FIGURE = _COLUMNS[_COLUMNS.index("metric") :]
 _in_columns = itemgetter(*_COLUMNS)
 
 
-def files(dataset: Dataset, site_url: str) -> dict[str, str]:
-    """Path to text of everything that is offered; ``site_url`` is where the site will stand."""
-    runs = dataset.headline
+def files(dataset: Dataset, site_url: str, history: History | None = None) -> dict[str, str]:
+    """Path to text of everything that is offered; ``site_url`` is where the site will stand.
+
+    ``history``: of the dataset's runs, where others ask it too.
+    """
+    runs, alone = dataset.headline, (history or History(dataset.runs)).alone
     comparison = compare(runs) if runs else None
     rows = _figures(runs, comparison) if comparison else []
-    history = [row for run in reversed(dataset.runs) for row in _figures([run], compare([run], placed=False))]
+    over_time = [row for run in reversed(dataset.runs) for row in _figures([run], alone[run.raw])]
     offered = {
         "data/latest.json": _json({"figures": rows, "runs": [_run_facts(run) for run in runs]}),
-        "data/history.json": _json({"columns": _COLUMNS, "rows": [_in_columns(row) for row in history]}),
+        "data/history.json": _json({"columns": _COLUMNS, "rows": [_in_columns(row) for row in over_time]}),
         "data/latest.csv": _csv(rows),
-        "data/history.csv": _csv(history),
+        "data/history.csv": _csv(over_time),
         "data/evidence.json": _json({"evidence": [_evidence_facts(one) for one in dataset.newest_evidence.values()]}),
         "data/schema.json": _json({"documents": _schemas()}),
         "feed.xml": _feed(dataset, site_url),

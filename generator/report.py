@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from generator.charts.wording import between, describe, significant, times
-from generator.comparison import ChangePoint, Comparison, change_points, compare, leaders, trends
+from generator.comparison import ChangePoint, Comparison, History, compare, leaders
 from generator.dataset import Dataset, Run
 from runners.record import NothingToDoError
 
@@ -31,7 +31,7 @@ def regressions(dataset: Dataset, campaign: str) -> tuple[ChangePoint, ...]:
     """Where the campaign is clearly worse than the run before it, of the same class of machines."""
     return tuple(
         point
-        for point in change_points(trends(dataset.runs))
+        for point in History(dataset.runs).changes
         if point.outcome == "worse" and point.after.run.document.campaign == campaign
     )
 
@@ -95,7 +95,7 @@ def _excluded(comparison: Comparison) -> Iterator[str]:
 
 
 def _changes(dataset: Dataset, campaign: str) -> Iterator[str]:
-    found = [point for point in change_points(trends(dataset.runs)) if point.after.run.document.campaign == campaign]
+    found = [point for point in History(dataset.runs).changes if point.after.run.document.campaign == campaign]
     if not found:
         yield "None that the runs could tell."
         return

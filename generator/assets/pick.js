@@ -33,7 +33,17 @@
     return { load, measured, mean: factor * load.cpu_percent, low, high };
   }
 
-  const told = (value) => (value < 0.01 ? "less than 0.01" : String(Number(value.toPrecision(2))));
+  const told = (value) => String(Number(value.toPrecision(3)));
+
+  /* A share of a core in percent, as in the tables; more than one core in cores. */
+  function share({ load, measured, mean, low, high }) {
+    const [unit, scale] = mean < 1 ? [" % of a core", 100] : [" cores", 1];
+    const sure = low === null ? "one round only" : `95 % interval ${told(scale * low)} to ${told(scale * high)}, ${load.rounds} rounds`;
+    return `${measured ? "" : "about "}${told(scale * mean)}${unit} (${load.variant}; ${sure})`;
+  }
+
+  /* What is known of a framework for an application such as this: by the variants that stand in it. */
+  const within = (one, stack) => ({ ...one, loads: one.loads[stack] ?? [], searched: one.searched[stack] ?? null });
 
   function objections(one, asked) {
     const found = [];
@@ -52,7 +62,7 @@
 
   /* The p99 up to which a load counts as withstood, where the very case was measured and has one. */
   function limit(one, estimate) {
-    return estimate?.measured && estimate.load.late_percentile === 99 ? (one.searched?.limit_ms ?? null) : null;
+    return estimate?.measured && estimate.load.late_percentile === 99 ? one.limit_ms : null;
   }
 
   /* Whether one core was seen to fail: in just this case, or else in a search, which is of one variant. */
@@ -64,18 +74,18 @@
   function reasons(one, asked, estimate) {
     const found = [];
     if (estimate) {
-      const { load, measured, mean, low, high } = estimate;
-      const spread = low === null ? ", one round only" : `, ${told(low)} to ${told(high)} by ${load.rounds} rounds`;
-      found.push(`${measured ? "" : "about "}${told(mean)} cores' worth of CPU (${load.variant}${spread})`);
+      const { load, measured } = estimate;
+      found.push(share(estimate));
       const most = limit(one, estimate);
       const beyond = most !== null && load.late_ms >= most ? `, where ${most} ms are the most` : "";
       if (measured && load.late_ms !== null) found.push(`${load.late_percentile} of 100 updates were answered within ${told(load.late_ms)} ms${beyond}`);
     } else found.push("its cost under the dashboard was not measured");
     const searched = asked.rate === "1" ? one.searched : null;
     if (searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
-      found.push(`one core is enough for ${searched.withstands.toLocaleString("en")} of them (${searched.variant})`);
+      found.push(`one core is enough for ${searched.withstands.toLocaleString("en")} users (${searched.variant})`);
     } else if (wasBroken(one, asked)) {
-      found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} of them (${searched.variant})${one.spans ? ", but a room spans processes" : ""}`);
+      const enough = searched.withstands ? `, enough for ${searched.withstands.toLocaleString("en")}` : "";
+      found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} users${enough} (${searched.variant})`);
     }
     for (const need of Object.keys(NEEDS)) {
       if (asked[need] && one[need] === null) found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
@@ -107,9 +117,9 @@
     if (!left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
     const equals = overlapping(left);
     const among = left.filter(({ fails }) => !fails).length;
-    const failing = among === left.length ? "" : among ? ` With ${left.length - among} of them one core was seen to be too little; these come last.` : " With each of them one core was seen to be too little: it takes several processes.";
+    const failing = among === left.length ? "" : among ? ` With ${left.length - among} of them one core was seen to be too little; these come last.` : " With each of them one core was seen to be too little; what more cores would do was not measured under this load.";
     const words = equals > 1 ? `In CPU the intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; the page of a pair compares them round by round` : "The first takes the least CPU";
-    return `${left.length} of ${count} fit. ${words}.${failing}`;
+    return `${left.length} of ${count} ${among ? "fit" : "can do that at all"}. ${words}.${failing}`;
   }
 
   /* Who is left out, by what speaks against them. */
@@ -133,7 +143,8 @@
     const asked = Object.fromEntries(new FormData(form));
     const left = [];
     const out = [];
-    for (const one of known) {
+    for (const any of known) {
+      const one = within(any, asked.stack);
       const against = objections(one, asked);
       if (against.length) out.push({ one, against });
       else {

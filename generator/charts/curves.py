@@ -27,6 +27,9 @@ from runners.record import Distribution, Histogram, HistogramError, InvalidError
 MIN_SAMPLES_BEYOND = 20
 """A line ends where fewer samples lie beyond: the record's own rule for percentiles."""
 
+_SECONDS_TO_TELL = 3
+"""A measurement with fewer has no course; profile *quick* has one or two."""
+
 _MAX_LINES = 10
 """More lines than this hide each other: beyond it each framework starts with its first variant alone."""
 
@@ -95,8 +98,12 @@ def percentile_chart(table: Table, prefix: str = "latency") -> Chart | None:
 
 
 def timeline_chart(table: Table) -> Chart | None:
-    """One point per second of each cell's first valid round: does the figure hold still?"""
-    rows = [row for row in table.valid_rows if row.cell.timeline is not None and row.cell.timeline.second]
+    """One point per second of each cell's first valid round: does the figure hold still? A few seconds do not tell."""
+    rows = [
+        row
+        for row in table.valid_rows
+        if row.cell.timeline is not None and len(row.cell.timeline.second) >= _SECONDS_TO_TELL
+    ]
     if not rows:
         return None
     throughput = not table.is_open

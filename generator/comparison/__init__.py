@@ -23,7 +23,7 @@ from generator.comparison.evidence import (
 )
 from generator.comparison.evidence_changes import EvidenceChange, counted, evidence_changes, paces
 from generator.comparison.extras import Column, columns_of
-from generator.comparison.history import ChangePoint, Point, Series, Trend, change_points, trends
+from generator.comparison.history import ChangePoint, History, Point, Series, Trend
 from generator.comparison.metrics import METRICS, Metric, tail_of
 from generator.comparison.picking import STACKS, Candidate, candidates
 from generator.comparison.tables import Comparison, Figure, Row, Table, compare
@@ -63,6 +63,7 @@ __all__ = [
     "Dimension",
     "EvidenceChange",
     "Figure",
+    "History",
     "Judged",
     "Known",
     "Leader",
@@ -79,7 +80,6 @@ __all__ = [
     "candidates",
     "capacities",
     "capacity_changes",
-    "change_points",
     "changes",
     "columns_of",
     "compare",
@@ -94,7 +94,6 @@ __all__ = [
     "paces",
     "pair_verdict",
     "tail_of",
-    "trends",
     "undominated",
     "unlike",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generator.comparison.metrics import Metric
-from generator.comparison.tables import Figure, Row, Table, compare, is_headline
+from generator.comparison.tables import Comparison, Figure, Row, Table, compare, is_headline
 from generator.comparison.verdicts import Outcome, judge
 from generator.dataset import Run
 from generator.statistics import Ratio, unpaired_ratio
@@ -78,18 +78,42 @@ class ChangePoint:
     """Packages with another version, before and after; ``None``: not installed."""
 
 
-def trends(runs: Iterable[Run]) -> tuple[Trend, ...]:
-    """The deciding figures of the headline questions; series of unlike workload versions are never joined.
+class History:
+    """All runs, over time; what is asked of it is computed once, for years of runs are thousands."""
 
-    A point is what a campaign's finished runs say together. Where nothing was repeated there is none.
-    """
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self.runs = tuple(runs)
+
+    @cached_property
+    def alone(self) -> dict[str, Comparison]:
+        """Every run compared by itself, without places; by its address among the raw files."""
+        return {run.raw: compare([run], placed=False) for run in self.runs}
+
+    @cached_property
+    def trends(self) -> tuple[Trend, ...]:
+        """The deciding figures of the headline questions; series of unlike workload versions are never joined.
+
+        A point is what a campaign's finished runs say together. Where nothing was repeated there is none.
+        """
+        return _trends(self)
+
+    @cached_property
+    def changes(self) -> tuple[ChangePoint, ...]:
+        """Where the interval of the ratio of two successive points excludes no change, by the rule that decides
+        everywhere, over all pairs of points of all trends. The newest first.
+        """
+        return _change_points(self.trends)
+
+
+def _trends(history: History) -> tuple[Trend, ...]:
     campaigns: dict[tuple[MachineClass, str], list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.document.started, run.document.id), reverse=True):
+    for run in sorted(history.runs, key=lambda run: (run.document.started, run.document.id), reverse=True):
         if run.document.finished is not None:
             campaigns.setdefault((run.machine_class, run.document.campaign), []).append(run)
     tables: dict[tuple[MachineClass, str, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
-        for table in compare(members, placed=False).tables:
+        together = history.alone[members[0].raw] if len(members) == 1 else compare(members, placed=False)
+        for table in together.tables:
             if is_headline(table):
                 tables.setdefault((machine, table.slug, table.workload.version), []).append(table)
     newest: dict[tuple[MachineClass, str], list[Table]] = {}
@@ -114,10 +138,7 @@ def _series(tables: Sequence[Table], metric: Metric) -> tuple[Series, ...]:
     return tuple(Series(found[-1].row, tuple(found)) for found in points.values())
 
 
-def change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
-    """Where the interval of the ratio of two successive points excludes no change, by the rule that decides everywhere,
-    over all pairs of points of all trends. The newest first.
-    """
+def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
     pairs = [
         (trend, series, before, after)
         for trend in found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from generator.comparison.capacities import CapacityTable
 from generator.comparison.metrics import METRICS
@@ -13,6 +14,8 @@ from runners.record import FrameworkFacts, VariantFacts
 
 STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
 """Of an existing application, by the package or interface that shows it."""
+
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 _LOAD = {"users", "updates_per_user_per_s"}
 """What a table was asked whose figures are of a live dashboard."""
@@ -36,7 +39,7 @@ class Load:
     """Of the answers to updates, how late which of them was: p99, or the highest that there is."""
     rounds: int
     anchor: str
-    """Of the table on the workload's page."""
+    """Of the figure on the workload's page."""
     raw: str
     """Where the file stands that holds the figure, below ``data/``."""
 
@@ -50,8 +53,6 @@ class Searched:
     """The most that were confirmed."""
     breaks: int | None
     """The fewest that it did not withstand."""
-    limit_ms: float
-    """Of the p99, up to which a load counts as withstood."""
     anchor: str
     raw: str
     """As of a `Load`, on the page of capacities."""
@@ -69,9 +70,12 @@ class Candidate:
     plain: bool | None
     spans: bool | None
     """Whether a room reaches the clients of other processes."""
-    loads: tuple[Load, ...]
-    """By users, the fewest first."""
-    searched: Searched | None
+    loads: Mapping[str, tuple[Load, ...]]
+    """By the stack that its variant must stand in, ``""``: none; each by users, the fewest first."""
+    searched: Mapping[str, Searched | None]
+    """By stack, as the loads."""
+    limit_ms: float | None
+    """Of the p99, up to which searches count a load as withstood; ``None`` where nobody searched."""
 
     def to_json(self) -> dict[str, object]:
         """For the page's script."""
@@ -97,23 +101,32 @@ def candidates(
         one, facts = evidence.get(slug), measured.get(slug)
         if one is None and facts is None:
             continue
+        standing = _standing(one, facts, comparison)
         found.append(
             Candidate(
                 slug=slug,
                 title=titles[slug],
-                stacks=_stacks(one, facts, comparison),
+                stacks=tuple(stack for stack in STACKS if stack in standing),
                 polling=_has_transport(one, "polling"),
                 plain=one.can("plain-websocket") if one else None,
                 spans=one.can("cross-process") if one else None,
-                loads=tuple(load for table in dashboards if (load := _load(table, slug))),
-                searched=_searched(users, slug),
+                loads={
+                    stack: tuple(load for table in dashboards if (load := _load(table, slug, variants)))
+                    for stack, variants in standing.items()
+                },
+                searched={stack: _searched(users, slug, variants) for stack, variants in standing.items()},
+                limit_ms=next((_limit_ms(table) for table in users), None),
             )
         )
     return found
 
 
-def _stacks(one: Evidence | None, facts: FrameworkFacts | None, comparison: Comparison | None) -> tuple[str, ...]:
-    """By what its variants are installed with; an ASGI framework stands beside any ASGI application."""
+def _standing(one: Evidence | None, facts: FrameworkFacts | None, comparison: Comparison | None) -> dict[str, set[str]]:
+    """The variants that stand in each stack, by slug, and all of them under ``""``; no stack without any.
+
+    By what they are installed with; an ASGI framework stands beside any ASGI application. Variants are installed
+    together, so that one that runs beside Django puts Django beside all: where titles name the stack, these decide.
+    """
     variants: list[VariantFacts] = [each.variant for each in one.document.variants] if one else []
     if facts and comparison:
         variants += [
@@ -123,11 +136,23 @@ def _stacks(one: Evidence | None, facts: FrameworkFacts | None, comparison: Comp
             if item.document.framework.slug == facts.slug
             for variant in item.document.variants
         ]
-    packages = {name.lower() for variant in variants for name in variant.packages}
     interface = one.document.framework.interface if one else facts.interface if facts else ""
-    return tuple(
-        stack for stack, words in STACKS.items() if stack in packages or (stack == "asgi" and words in interface)
-    )
+    found = {"": {variant.slug for variant in variants}}
+    for stack, name in STACKS.items():
+        inside = [
+            variant
+            for variant in variants
+            if stack in {package.lower() for package in variant.packages} or (stack == "asgi" and name in interface)
+        ]
+        if inside:
+            found[stack] = {variant.slug for variant in inside if name in variant.title} or {
+                variant.slug for variant in inside
+            }
+    return found
+
+
+def _limit_ms(table: CapacityTable) -> float:
+    return float(table.parameters["p99_limit_ms"])
 
 
 def _has_transport(one: Evidence | None, name: str) -> bool | None:
@@ -136,10 +161,14 @@ def _has_transport(one: Evidence | None, name: str) -> bool | None:
     return any(name in value for value in known) if known else None
 
 
-def _load(table: Table, slug: str) -> Load | None:
-    """The variant that costs least."""
+def _rows(rows: Iterable[AnyRow], slug: str, variants: Set[str]) -> Iterator[AnyRow]:
+    return (row for row in rows if row.framework.slug == slug and row.variant.slug in variants)
+
+
+def _load(table: Table, slug: str, variants: Set[str]) -> Load | None:
+    """The variant that costs least, of these."""
     cost, broker = METRICS["cpu_percent"].key, METRICS["broker_cpu_percent"].key
-    rows = [row for row in table.valid_rows if row.framework.slug == slug and cost in row.figures]
+    rows = [row for row in _rows(table.valid_rows, slug, variants) if cost in row.figures]
     if not rows:
         return None
 
@@ -161,24 +190,23 @@ def _load(table: Table, slug: str) -> Load | None:
         late_ms=round(latency, 4) if latency is not None else None,
         late_percentile=percentile,
         rounds=summary.rounds,
-        anchor=table.slug,
+        anchor=f"chart-{table.slug}-cpu-percent" if METRICS[cost] in table.deciding else table.slug,
         raw=row.raw,
     )
 
 
-def _searched(tables: Sequence[CapacityTable], slug: str) -> Searched | None:
-    """The variant with the highest low end."""
+def _searched(tables: Sequence[CapacityTable], slug: str, variants: Set[str]) -> Searched | None:
+    """The variant with the highest low end, of these."""
     found = [
         Searched(
             variant=row.variant.slug,
             withstands=row.bracket.low,
             breaks=row.bracket.high,
-            limit_ms=float(table.parameters["p99_limit_ms"]),
             anchor=table.slug,
             raw=row.raw,
         )
         for table in tables
-        for row in table.told_rows
-        if row.framework.slug == slug and row.bracket is not None
+        for row in _rows(table.told_rows, slug, variants)
+        if row.bracket is not None
     ]
     return max(found, key=lambda one: one.withstands or 0, default=None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.charts.wording import plain
+from generator.comparison import History
 from generator.dataset import Claims, Dataset, Source
 from generator.pages.claims import claims_page
 from generator.pages.dimensions import dimension_pages
@@ -39,9 +40,14 @@ class Site:
     nav: tuple[dict[str, Any], ...]
 
 
-def make_site(dataset: Dataset, sources: Mapping[str, Source], claims: Claims | None = None) -> Site:
-    """Every page of the site; raises `InvalidError` where two would have one address."""
-    view = View(dataset, sources, claims or Claims())
+def make_site(
+    dataset: Dataset, sources: Mapping[str, Source], claims: Claims | None = None, history: History | None = None
+) -> Site:
+    """Every page of the site; raises `InvalidError` where two would have one address.
+
+    ``history``: of the dataset's runs, where others ask it too.
+    """
+    view = View(dataset, sources, claims or Claims(), history)
     outline: dict[str, Page | list[Page]] = {
         "Home": home(view),
         "Pick": pick_page(view),

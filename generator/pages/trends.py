@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from generator.charts import trend_chart
 from generator.charts.wording import describe
-from generator.comparison import change_points, trends
 from generator.pages.markup import Page, Section
 from generator.pages.view import View
 
@@ -13,8 +12,7 @@ def trend_page(view: View) -> Page:
     """The deciding figures over time, per machine class, and where they changed."""
     path = "trends.md"
     render = view.renderer(path)
-    found = trends(view.dataset.runs)
-    changes = change_points(found)
+    found, changes = view.history.trends, view.history.changes
     runs = {point.run.raw for trend in found for series in trend.series for point in series.points}
     followed = [series.row.framework for trend in found for series in trend.series]
     titles = {facts.slug: facts.title for facts in followed if not facts.is_reference}

@@ -13,6 +13,7 @@ from generator.comparison import (
     CapacityTable,
     Comparison,
     Dimension,
+    History,
     PairVerdict,
     Table,
     Weighed,
@@ -30,8 +31,11 @@ from generator.pages.markup import Renderer, make_environment
 class View:
     """Computed once; every page is made from it and from nothing else."""
 
-    def __init__(self, dataset: Dataset, sources: Mapping[str, Source], claims: Claims) -> None:
+    def __init__(
+        self, dataset: Dataset, sources: Mapping[str, Source], claims: Claims, history: History | None = None
+    ) -> None:
         self.dataset = dataset
+        self.history = history or History(dataset.runs)
         self.claims = claims
         runs = dataset.headline
         self.comparison: Comparison | None = compare(runs) if runs else None

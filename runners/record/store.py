@@ -8,9 +8,8 @@ arrive from machines and pull requests that nobody vouches for.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +33,6 @@ MAX_BYTES = 8_000_000
 MAX_DEPTH = 16
 """The schema needs 9."""
 
-_TEXT = "tag:yaml.org,2002:str"
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 
@@ -68,10 +66,10 @@ class _UnplainError(yaml.MarkedYAMLError):
 
 
 class _Loader(yaml.CSafeLoader):
-    """Builds only the seven plain types, and no mapping with a key twice.
+    """Builds the value of a document from its parse events: plain kinds only, and no mapping with a key twice.
 
-    What PyYAML does for every value in a general way is done here for what is left of YAML, and once for each text:
-    reading years of results is mostly that.
+    Without the tree of nodes that PyYAML makes between the two: reading years of results is mostly that. Nor could the
+    tree be trusted: libyaml makes it by recursion in C, where 100,000 levels of nesting end the process.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -81,45 +79,63 @@ class _Loader(yaml.CSafeLoader):
 
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
-        self._tags: dict[str, str] = {}
-        self._values: dict[str, Any] = {}
+        self._next: Callable[[], Any] = self.get_event
+        self._scalars: dict[str, Any] = {}
 
-    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
-        """The tag of a node; of a plain scalar by its text, of a quoted one always that of a text."""
-        if kind is not yaml.ScalarNode:
-            return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
-        if not implicit[0]:
-            return _TEXT
-        tag = self._tags.get(value)
-        if tag is None:
-            tag = self._tags[value] = str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
-        return tag
+    def get_single_data(self) -> Any:
+        """The value of the only document; ``None`` where there is none."""
+        self._next()
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return None
+        value = self._value(self._next(), 1)
+        self._next()
+        event = self._next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise yaml.composer.ComposerError(None, None, "a second document begins here; keep one", event.start_mark)
+        return value
 
-    def construct_document(self, node: yaml.Node) -> Any:
-        """The value of a whole document."""
-        return self._value(node, 1)
-
-    def _value(self, node: yaml.Node, depth: int) -> Any:
-        if isinstance(node, yaml.ScalarNode):
-            if node.tag == _TEXT:
-                return node.value
-            if node.value not in self._values:
-                self._values[node.value] = self.construct_object(node)
-            return self._values[node.value]
+    def _value(self, event: Any, depth: int) -> Any:
+        kind = event.__class__
+        if kind is yaml.AliasEvent:
+            raise _UnplainError(f"the alias *{event.anchor}", event.start_mark)
+        if event.anchor is not None:
+            raise _UnplainError(f"the anchor &{event.anchor}", event.start_mark)
+        if event.tag is not None:
+            raise _UnplainError(f"the tag {event.tag}", event.start_mark)
+        if kind is yaml.ScalarEvent:
+            return self._scalar(event)
         if depth > MAX_DEPTH:
-            raise _UnplainError(f"nesting deeper than {MAX_DEPTH}", node.start_mark)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(one, depth + 1) for one in node.value]
-        mapping: dict[Hashable, Any] = {}
-        for key_node, value_node in node.value:
-            key = self._value(key_node, depth + 1)
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "found unhashable key", key_node.start_mark)
-            if key in mapping:
+            raise _UnplainError(f"nesting deeper than {MAX_DEPTH}", event.start_mark)
+        return self._list(depth) if kind is yaml.SequenceStartEvent else self._mapping(depth)
+
+    def _scalar(self, event: Any) -> Any:
+        """What the text means, worked out once for each; a quoted one means itself."""
+        text = event.value
+        if not event.implicit[0]:
+            return text
+        if text not in self._scalars:
+            tag = self.resolve(yaml.ScalarNode, text, event.implicit)  # type: ignore[no-untyped-call]
+            self._scalars[text] = self.construct_object(yaml.ScalarNode(tag, text, event.start_mark, event.end_mark))
+        return self._scalars[text]
+
+    def _list(self, depth: int) -> list[Any]:
+        found = []
+        while (event := self._next()).__class__ is not yaml.SequenceEndEvent:
+            found.append(self._value(event, depth + 1))
+        return found
+
+    def _mapping(self, depth: int) -> dict[Hashable, Any]:
+        found: dict[Hashable, Any] = {}
+        event: Any
+        while (event := self._next()).__class__ is not yaml.MappingEndEvent:
+            key = self._value(event, depth + 1)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "found unhashable key", event.start_mark)
+            if key in found:
                 said = f"the key {key!r} stands twice in one mapping; keep one"
-                raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark)
-            mapping[key] = self._value(value_node, depth + 1)
-        return mapping
+                raise yaml.constructor.ConstructorError(None, None, said, event.start_mark)
+            found[key] = self._value(self._next(), depth + 1)
+        return found
 
 
 def load_run(path: Path) -> RunDocument:
@@ -157,7 +173,7 @@ def problems_in(path: Path) -> list[Problem]:
     except RecordError as error:
         return error.problems
     findings = list(audit(document))
-    root = yaml.compose(raw, Loader=_Loader) if findings else None
+    root = yaml.compose(raw, Loader=yaml.CSafeLoader) if findings else None
     return [_located(path, root, finding.place, finding.message) for finding in findings]
 
 
@@ -253,8 +269,6 @@ def _parse(path: Path) -> tuple[Any, bytes]:
     if len(raw) > MAX_BYTES:
         raise RecordError([Problem(path, 1, 1, f"larger than {MAX_BYTES:,} bytes; a result file never is")])
     try:
-        if _may_be_unplain(raw):
-            _refuse_unplain(raw)
         return yaml.load(raw, Loader=_Loader), raw  # noqa: S506 - _Loader is a restricted CSafeLoader
     except _UnplainError as error:
         raise RecordError([_problem_at(path, error.problem_mark, str(error.problem))]) from None
@@ -266,53 +280,9 @@ def _parse(path: Path) -> tuple[Any, bytes]:
         raise RecordError([Problem(path, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]) from None
 
 
-_MARKS = re.compile(rb"[&*!\x00\xfe\xff]")
-"""Of anchors, aliases and tags; and of encodings in which a character is no byte, where the rest here says nothing."""
-_DEEP_BLOCK = re.compile(rb"[-?:\s]{500}")
-_DEEP_FLOW = 500
-
-
-def _may_be_unplain(raw: bytes) -> bool:
-    """Whether there is any sign of anchors, aliases, tags, or of nesting that composing could not stand.
-
-    Flow collections begin with a bracket each; of block collections at most two begin in a column, so deep ones have
-    long runs of spaces and indicators, whatever ends a line. Most files have no such sign, and are not gone through by
-    events, which costs a quarter of the reading.
-    """
-    return (
-        _MARKS.search(raw) is not None
-        or raw.count(b"[") + raw.count(b"{") > _DEEP_FLOW
-        or _DEEP_BLOCK.search(raw) is not None
-    )
-
-
-def _refuse_unplain(raw: bytes) -> None:
-    """Find anchors, aliases, tags and deep nesting by their parse events; a quoted ``&`` is none.
-
-    libyaml composes by recursion in C, and 100,000 levels of nesting end the process.
-    """
-    depth = 0
-    for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
-        found = None
-        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
-        if isinstance(event, yaml.AliasEvent):
-            found = f"the alias *{anchor}"
-        elif anchor:
-            found = f"the anchor &{anchor}"
-        elif tag:
-            found = f"the tag {tag}"
-        elif isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            found = f"nesting deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else None
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if found:
-            raise _UnplainError(found, event.start_mark)
-
-
 def _invalidities(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:
     """Each validation error at the line and column of the value it speaks of."""
-    root = yaml.compose(raw, Loader=_Loader)
+    root = yaml.compose(raw, Loader=yaml.CSafeLoader)
     for detail in error.errors(include_url=False):
         found = detail["input"]
         shown = f", found {found!r:.60}" if isinstance(found, (str, int, float, bool)) else ""

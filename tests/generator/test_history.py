@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from generator.charts import trend_chart
-from generator.comparison import Trend, change_points, trends
+from generator.comparison import History, Trend
 from generator.dataset import Dataset, load_results
 from tests.generator import synthetic
 
@@ -39,7 +39,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def throughput(dataset: Dataset, cpu: str = "AMD EPYC 7B13") -> Trend:
     (found,) = (
         trend
-        for trend in trends(dataset.runs)
+        for trend in History(dataset.runs).trends
         if trend.metric.key == "messages_per_s" and trend.machine[0] == cpu and not trend.table.is_open
     )
     return found
@@ -53,7 +53,7 @@ def test_a_series_is_in_order_and_of_one_class_of_machines(history: Dataset) -> 
 
 
 def test_the_change_is_found_where_it_is_and_says_what_was_new(history: Dataset) -> None:
-    found = [point for point in change_points(trends(history.runs)) if point.trend.metric.key == "messages_per_s"]
+    found = [point for point in History(history.runs).changes if point.trend.metric.key == "messages_per_s"]
     assert [(point.series.row.framework.slug, point.after.started[:10], point.outcome) for point in found] == [
         ("fastapi", DAYS[2], "better")
     ]
@@ -62,10 +62,10 @@ def test_the_change_is_found_where_it_is_and_says_what_was_new(history: Dataset)
 
 
 def test_the_chart_rings_the_change(history: Dataset) -> None:
-    found = trends(history.runs)
+    found = History(history.runs)
     trend = throughput(history)
-    trend = next(one for one in found if one.slug == trend.slug and one.machine == trend.machine)
-    chart = trend_chart(trend, change_points(found))
+    trend = next(one for one in found.trends if one.slug == trend.slug and one.machine == trend.machine)
+    chart = trend_chart(trend, found.changes)
     assert chart is not None
     sizes = {trace["name"]: trace["marker"]["size"] for trace in chart.figure["data"]}
     (fastapi,) = (size for name, size in sizes.items() if "FastAPI" in name)
@@ -76,6 +76,6 @@ def test_the_chart_rings_the_change(history: Dataset) -> None:
 
 def test_short_and_unfinished_runs_are_no_points(tmp_path: Path) -> None:
     synthetic.write(tmp_path, rounds=1, seconds=1, variants=VARIANTS, searches=False)
-    assert trends(load_results(tmp_path).runs) == ()
-    assert trends(()) == ()
-    assert change_points(()) == ()
+    assert History(load_results(tmp_path).runs).trends == ()
+    assert History(()).trends == ()
+    assert History(()).changes == ()

@@ -26,7 +26,7 @@ def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
     found = candidates(compare(dataset.runs), capacities(dataset.runs), dataset.newest_evidence, titles, COMPETING)
     assert [one.slug for one in found] == COMPETING
     for one in found:
-        (load,) = one.loads
+        (load,) = one.loads[""]
         assert (load.workload, load.users, load.updates_per_s) == ("dashboard", 100, 1)
         assert load.interval is not None
         assert load.interval[0] <= load.cpu_percent <= load.interval[1]
@@ -35,13 +35,14 @@ def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
         assert load.raw.endswith(f"/{one.slug}.yml")
         assert one.polling is not None
         assert one.to_json()["slug"] == one.slug
-    fastapi = found[1]
-    assert fastapi.searched is not None
-    assert fastapi.searched.withstands is not None
-    assert fastapi.searched.breaks is not None
-    assert fastapi.searched.withstands < fastapi.searched.breaks
-    assert fastapi.searched.raw.endswith("/fastapi.yml")
-    assert fastapi.searched.anchor == "capacity-users"
+    searched = found[1].searched[""]
+    assert searched is not None
+    assert searched.withstands is not None
+    assert searched.breaks is not None
+    assert searched.withstands < searched.breaks
+    assert searched.raw.endswith("/fastapi.yml")
+    assert searched.anchor == "capacity-users"
+    assert found[1].limit_ms == 20
 
 
 def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset) -> None:
@@ -54,13 +55,42 @@ def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset)
     )
     both = replace(found, tables=(crowd, *found.tables))
     for one in candidates(both, (), {}, dict.fromkeys(COMPETING, "Title"), COMPETING):
-        assert [(load.workload, load.users) for load in one.loads] == [("dashboard", 100), ("crowd", 1000)]
+        assert [(load.workload, load.users) for load in one.loads[""]] == [("dashboard", 100), ("crowd", 1000)]
+
+
+def test_for_a_stack_only_variants_that_stand_in_it_count(dataset: Dataset) -> None:
+    """As python-socketio, of whose variants one is a Django application, and not the cheapest."""
+    found = compare(dataset.runs)
+    (dashboard,) = found.of_workload("dashboard")
+    rows = [row for row in dashboard.valid_rows if row.framework.slug == "flask-socketio"]
+    assert len(rows) > 1
+    cheapest, *_, dearest = sorted(rows, key=lambda row: row.figures["cpu_percent"].summary.mean)
+    both = {**dearest.variant.packages, "Django": "5.2"}
+    outside = replace(cheapest, variant=cheapest.variant.model_copy(update={"packages": both}))
+    title = {"packages": both, "title": "beside Django"}
+    inside = replace(dearest, variant=dearest.variant.model_copy(update=title))
+    swapped = {cheapest.key: outside, dearest.key: inside}
+    table = replace(dashboard, rows=tuple(swapped.get(row.key, row) for row in dashboard.rows))
+    run = found.runs[0]
+    facts = [
+        replace(item, document=item.document.model_copy(update={"variants": [outside.variant, inside.variant]}))
+        if item.document.framework.slug == "flask-socketio"
+        else item
+        for item in run.frameworks
+    ]
+    changed = replace(found, tables=(table,), runs=(replace(run, frameworks=tuple(facts)),))
+    (one,) = candidates(changed, capacities(dataset.runs), {}, {"flask-socketio": "Flask-SocketIO"}, ["flask-socketio"])
+    assert "django" in one.stacks
+    assert [load.variant for load in one.loads[""]] == [cheapest.variant.slug]
+    assert [load.variant for load in one.loads["django"]] == [inside.variant.slug]
+    assert one.searched[""] is not None
+    assert one.searched["django"] is None or one.searched["django"].variant == inside.variant.slug
 
 
 def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
     titles = dict.fromkeys(COMPETING, "Title")
     assert candidates(None, (), {}, titles, COMPETING) == []
     only = candidates(None, (), dataset.newest_evidence, titles, COMPETING)
-    assert all(one.loads == () and one.searched is None for one in only)
+    assert all(set(one.loads.values()) == {()} and one.limit_ms is None for one in only)
     measured = candidates(compare(dataset.runs), (), {}, titles, COMPETING)
     assert all(one.polling is None and one.plain is None and one.spans is None for one in measured)

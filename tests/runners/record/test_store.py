@@ -14,7 +14,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from yaml import MarkedYAMLError
 
 from runners.record import (
     Capacity,
@@ -27,7 +26,7 @@ from runners.record import (
     problems_in,
     save,
 )
-from runners.record.store import MAX_BYTES, MAX_DEPTH, _Loader, _may_be_unplain, _refuse_unplain
+from runners.record.store import MAX_BYTES, MAX_DEPTH, _Loader
 from tests.runners.documents import (
     capacity,
     capacity_measurement,
@@ -262,7 +261,7 @@ def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
         ("title: FastAPI", "title: FastAPI\n  title: FastAPI", 17, "'title' stands twice"),
         ("title: FastAPI", "<<: {title: FastAPI}", 0, None),
         ("title: FastAPI", "title: [unclosed", 0, "not valid YAML"),
-        ("title: FastAPI", "title: FastAPI\n--- \nx:", 0, "single document"),
+        ("title: FastAPI", "title: FastAPI\n--- \nx:", 0, "a second document"),
         ("title: FastAPI", "? [a, b]\n  : FastAPI", 2, "unhashable key"),
         ("title: FastAPI", "title: " + "9" * 5000, 0, "not valid YAML"),
     ],
@@ -392,26 +391,19 @@ def test_deep_nesting_is_refused_and_ends_no_process(tmp_path: Path, content: by
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "line", "column"),
     [
-        b"[" * 400 + b"]" * 400,
-        b"\n".join(b" " * level + b"a:" for level in range(450)),
-        b"\n".join(b" " * level + b"- a:" for level in range(0, 400, 2)),
-        b"- " * 220 + b"x",
-        b"? " * 220 + b"x",
+        (b"[" * 400 + b"]" * 400, 1, MAX_DEPTH + 1),
+        (b"\n".join(b" " * level + b"a:" for level in range(450)), MAX_DEPTH + 1, MAX_DEPTH + 1),
+        (b"- " * 220 + b"x", 1, 2 * MAX_DEPTH + 1),
     ],
-    ids=["flow", "maps", "lists-of-maps", "lists", "keys"],
+    ids=["flow", "maps", "lists"],
 )
-def test_nesting_that_composing_can_stand_is_refused_at_its_place(tmp_path: Path, content: bytes) -> None:
-    assert not _may_be_unplain(content)
+def test_deep_nesting_is_told_with_its_place(tmp_path: Path, content: bytes, line: int, column: int) -> None:
     (tmp_path / "f.yml").write_bytes(content)
     (problem,) = problems_in(tmp_path / "f.yml")
     assert problem.message.startswith(f"nesting deeper than {MAX_DEPTH} is not allowed")
-    with pytest.raises(MarkedYAMLError) as caught:
-        _refuse_unplain(content)
-    mark = caught.value.problem_mark
-    assert mark is not None
-    assert (problem.line, problem.column) == (mark.line + 1, mark.column + 1)
+    assert (problem.line, problem.column) == (line, column)
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
