@@ -115,7 +115,7 @@ def candidates(
                     for stack, variants in standing.items()
                 },
                 searched={stack: _searched(users, slug, variants) for stack, variants in standing.items()},
-                limit_ms=next((_limit_ms(table) for table in users), None),
+                limit_ms=next((float(table.parameters["p99_limit_ms"]) for table in users), None),
             )
         )
     return found
@@ -149,10 +149,6 @@ def _standing(one: Evidence | None, facts: FrameworkFacts | None, comparison: Co
                 variant.slug for variant in inside
             }
     return found
-
-
-def _limit_ms(table: CapacityTable) -> float:
-    return float(table.parameters["p99_limit_ms"])
 
 
 def _has_transport(one: Evidence | None, name: str) -> bool | None:

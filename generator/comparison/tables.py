@@ -39,6 +39,9 @@ class _Tabular(Protocol):
     def workload(self) -> WorkloadFacts: ...
 
     @property
+    def parameters(self) -> Parameters: ...
+
+    @property
     def rows(self) -> Sequence[Row]: ...
 
 
@@ -318,7 +321,7 @@ def workloads_of(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
     """Of the tables of each question the one with the most rows, of several the newest run's.
 
-    Where a workload has several versions, only tables of the newest take part. Ordered by workload.
+    Where a workload has several versions, only tables of the newest take part. Ordered by workload, then parameters.
     """
     current = {workload.slug: workload for workload in workloads_of(runs)}
     chosen: dict[str, AnyTable] = {}
@@ -329,7 +332,15 @@ def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]])
             if is_current and (best is None or len(table.rows) > len(best.rows)):
                 chosen[table.slug] = table
     order = list(current)
-    return sorted(chosen.values(), key=lambda table: order.index(table.workload.slug))
+    return sorted(chosen.values(), key=lambda table: (order.index(table.workload.slug), _ascending(table.parameters)))
+
+
+def _ascending(parameters: Parameters) -> list[tuple[str, bool, float, str]]:
+    """Sorts numbers by size and words by letters, whichever run asked first."""
+    return [
+        (name, isinstance(value, str), 0.0 if isinstance(value, str) else float(value), str(value))
+        for name, value in parameters.items()
+    ]
 
 
 def _tables_of(run: Run, *, placed: bool) -> Iterator[Table]:

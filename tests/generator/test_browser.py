@@ -112,9 +112,16 @@ def test_plotly_is_loaded_only_where_a_chart_comes_near(visit: Visit) -> None:
 
 def test_charts_do_not_move_the_page(visit: Visit) -> None:
     page = visit.open("performance.html")
+    visit.lay_out()
     before = page.evaluate("document.documentElement.scrollHeight")
     visit.draw_all()
     assert page.evaluate("document.documentElement.scrollHeight") == before
+
+
+def test_a_link_into_a_page_leads_to_its_place_though_tables_above_are_not_laid_out_yet(visit: Visit) -> None:
+    page = visit.open("frameworks/django-channels.html#code")
+    page.wait_for_function("document.getElementById('code').getBoundingClientRect().top < innerHeight")
+    assert page.evaluate("document.getElementById('code').getBoundingClientRect().top") > 0
 
 
 def test_without_scripts_the_tables_stand(browser: Browser, address: str) -> None:

@@ -35,6 +35,10 @@ class Visit:
         self.page.goto(self.address + path)
         return self.page
 
+    def lay_out(self) -> None:
+        """Have what is far from the screen styled and laid out as it will be for a reader who comes near it."""
+        self.page.add_style_tag(content=".rt-late { content-visibility: visible !important }")
+
     def draw_all(self) -> int:
         """Scroll to every chart and wait until it is drawn; how many there are."""
         plots = self.page.locator(".rt-plot")
