@@ -113,13 +113,14 @@
 
   function verdict(left, count) {
     if (!left.length) return "None of them fits all of that.";
-    if (left.length === 1) return `1 of ${count} fits.`;
-    if (!left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
+    if (left.length > 1 && !left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
     const equals = overlapping(left);
     const among = left.filter(({ fails }) => !fails).length;
-    const failing = among === left.length ? "" : among ? ` With ${left.length - among} of them one core was seen to be too little; these come last.` : " With each of them one core was seen to be too little; what more cores would do was not measured under this load.";
+    const able = among === 0 ? "can do that at all" : left.length === 1 ? "fits" : "fit";
+    const failing = among === left.length ? "" : among ? ` With ${left.length - among} of them one core was seen to be too little; these come last.` : ` With ${left.length === 1 ? "it" : "each of them"} one core was seen to be too little; what more cores would do was not measured under this load.`;
+    if (left.length === 1) return `1 of ${count} ${able}.${failing}`;
     const words = equals > 1 ? `In CPU the intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; the page of a pair compares them round by round` : "The first takes the least CPU";
-    return `${left.length} of ${count} ${among ? "fit" : "can do that at all"}. ${words}.${failing}`;
+    return `${left.length} of ${count} ${able}. ${words}.${failing}`;
   }
 
   /* Who is left out, by what speaks against them. */

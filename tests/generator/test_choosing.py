@@ -182,6 +182,11 @@ def test_whom_one_core_fails_under_that_load_comes_last(visit: Visit) -> None:
     assert f"With {sum(fails)} of them one core was seen to be too little" in verdict.inner_text()
     page.locator("select[name=rate]").select_option("10")
     assert "too little" not in verdict.inner_text()
+    # Where only one is left, that it fails is said too.
+    page.goto(page.url.split("?")[0] + "?users=10000&stack=asgi&spans=yes")
+    page.locator(".rt-picked li").first.wait_for()
+    assert page.locator(".rt-picked li").count() == 1
+    assert "can do that at all. With it one core was seen to be too little" in verdict.inner_text()
 
 
 def test_weights_move_the_points_and_stand_in_the_address(visit: Visit) -> None:

@@ -395,9 +395,11 @@ def test_deep_nesting_is_refused_and_ends_no_process(tmp_path: Path, content: by
     [
         (b"[" * 400 + b"]" * 400, 1, MAX_DEPTH + 1),
         (b"\n".join(b" " * level + b"a:" for level in range(450)), MAX_DEPTH + 1, MAX_DEPTH + 1),
+        (b"\n".join(b" " * level + b"- a:" for level in range(0, 400, 2)), MAX_DEPTH // 2 + 1, MAX_DEPTH + 1),
         (b"- " * 220 + b"x", 1, 2 * MAX_DEPTH + 1),
+        (b"? " * 220 + b"x", 1, 2 * MAX_DEPTH + 1),
     ],
-    ids=["flow", "maps", "lists"],
+    ids=["flow", "maps", "lists-of-maps", "lists", "keys"],
 )
 def test_deep_nesting_is_told_with_its_place(tmp_path: Path, content: bytes, line: int, column: int) -> None:
     (tmp_path / "f.yml").write_bytes(content)
