@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def shown(page: Page) -> list[str]:
     """The frameworks of the visible rows of the first table of results, each once."""
     rows = page.locator("table.rt-results").first.locator("tbody tr")
-    slugs = rows.evaluate_all("rows => rows.filter(r => r.offsetParent !== null).map(r => r.dataset.frameworks)")
+    slugs = rows.evaluate_all("rows => rows.filter(r => r.checkVisibility()).map(r => r.dataset.frameworks)")
     return list(dict.fromkeys(slugs))
 
 
@@ -52,9 +52,9 @@ def test_chosen_frameworks_stay_in_tables_and_charts_and_the_yardstick_with_them
     page.wait_for_function("document.querySelector('h1').textContent.startsWith('Echo')")  # both pages have tables
     page.wait_for_function("document.querySelectorAll('tr[data-frameworks][hidden]').length > 0")
     assert set(shown(page)) == {"django-channels", "fastapi", "reference"}
-    choose(page)
-    page.get_by_role("button", name="Show all").click()
-    assert "frameworks" not in page.url
+    page.wait_for_function(  # as often as the page we went back to is put in place
+        "() => { document.querySelector('.rt-choose .rt-reset').click(); return !location.search; }"
+    )
     assert {"flask-socketio", "websockets"} <= set(shown(page))
 
 
