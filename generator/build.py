@@ -8,16 +8,17 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from generator import engine, exports, staging
 from generator.comparison import History
-from generator.dataset import Dataset, load_claims, load_rates, load_results, load_sources
+from generator.dataset import digest, load_claims, load_rates, load_results, load_sources
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from runners.record import RtsiteError, UsageError
 
@@ -88,37 +89,48 @@ class Paths:
 def build(paths: Paths, say: Say) -> Path:
     """Build the site into ``paths.out`` and return the page to open; on any error the old site stands."""
     _check_out(paths)
-    made_of, marker = _digest_of_inputs(paths), paths.out / MARKER
+    digests = _digests_of_inputs(paths)
+    made_of, marker = _joined(digests), paths.out / MARKER
     if marker.is_file() and marker.read_text(encoding="utf-8") == made_of:
         say("Nothing has changed since this site was built.")
         return paths.out / "index.html"
     with _alone(paths.staged.parent), _uncollected(), _beside(paths.out) as fresh:
-        stage_site(paths, say)
+        files = stage_site(paths, say, digests)
         say("Rendering with MkDocs …")
-        problem = engine.render(paths.config, fresh)
+        site, beside = fresh / "site", fresh / "beside"
+        problem = engine.render(paths.config, site, meanwhile=lambda: files.put_beside(beside))
         if problem:
             raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
-        (fresh / MARKER).write_text(made_of, encoding="utf-8")
-        _swap(fresh, paths.out)
+        staging.merge(beside, site)
+        (site / MARKER).write_text(made_of, encoding="utf-8")
+        _swap(site, paths.out, old=fresh.with_name(f"{fresh.name}-old"))
     return paths.out / "index.html"
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without looking for cycles: years of results are millions of objects, gone through again and again; all stay."""
+    """Without looking for cycles: years of results are millions of objects, gone through again and again; all stay.
+
+    What is left of them afterwards goes with the process.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_enabled:
+            gc.freeze()
             gc.enable()
 
 
-def stage_site(paths: Paths, say: Say) -> Dataset:
-    """Write the pages, assets and raw data that MkDocs reads; only what changed, and nothing stale."""
+def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProxyType({})) -> staging.Files:
+    """Write the pages, assets and figures that MkDocs reads; only what changed, and nothing stale. What
+    passes MkDocs by, in what is returned, belongs to the site too.
+
+    ``digests``: see `generator.dataset.reading`.
+    """
     say(f"Reading {paths.results} …")
-    dataset = load_results(paths.results, paths.cache)
+    dataset = load_results(paths.results, paths.cache, digests)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
     history = History(dataset.runs)
     site = make_site(dataset, load_sources(paths.frameworks), load_claims(paths.written / "claims.yml"), history)
@@ -133,23 +145,25 @@ def stage_site(paths: Paths, say: Say) -> Dataset:
         files.add_tree(paths.rates.parent / "results", "data/twins")
     files.add_tree(paths.assets, "assets")
     for run in dataset.runs:
-        files.add_link(run.path, f"data/{run.raw}")
+        files.add_beside(f"data/{run.raw}", run.path)
         for result in run.frameworks:
-            files.add_link(result.path, f"data/{result.raw}")
+            files.add_beside(f"data/{result.raw}", result.path)
             if result.flames is not None:
-                files.add_link(result.flames_path, f"data/{result.flames_raw}")
-    for path, text in exports.files(dataset, _site_url(), history).items():
+                files.add_beside(f"data/{result.flames_raw}", result.flames_path)
+    for path, text in exports.files(dataset, _site_url()).items():
         files.add_text(path, text)
+    for path, make in exports.over_time(history).items():
+        files.add_beside(path, make)
     for evidence in dataset.evidence:
-        files.add_link(evidence.path, f"data/{evidence.raw}")
+        files.add_beside(f"data/{evidence.raw}", evidence.path)
     written = files.write(paths.staged)
     engine.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
-    return dataset
+    return files
 
 
-def _digest_of_inputs(paths: Paths) -> str:
-    """Of everything a site is made of: results, pages, applications, our own code, MkDocs and the address."""
+def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
+    """Of every file that a site is made of: results, pages, applications, our own code."""
     code = Path(__file__).parent
     folders = (
         paths.results,
@@ -159,14 +173,16 @@ def _digest_of_inputs(paths: Paths) -> str:
         code,
         code.parent / "runners" / "record",
     )
-    digest = hashlib.sha256(f"{version('mkdocs')} {version('mkdocs-material')} {_site_url()}".encode())
-    for file in [paths.root / "mkdocs.yml", *chain.from_iterable(map(_files_below, folders))]:
-        digest.update(f"\0{file}\0".encode())
-        try:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-        except OSError as error:  # reading it as a result will say so, with its place
-            digest.update(repr(error).encode())
-    return digest.hexdigest()
+    files = chain([paths.root / "mkdocs.yml"], *map(_files_below, folders))
+    return {file: digest(file) for file in files}
+
+
+def _joined(digests: Mapping[Path, str]) -> str:
+    """One digest of all files, MkDocs and the address."""
+    joined = hashlib.sha256(f"{version('mkdocs')} {version('mkdocs-material')} {_site_url()}".encode())
+    for file, of_content in digests.items():
+        joined.update(f"\0{file}\0{of_content}".encode())
+    return joined.hexdigest()
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -205,22 +221,20 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """A temporary folder on the same file system, so that putting it in place is a rename."""
+    """A temporary folder on the same file system, so that putting a site in place is a rename."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     except OSError as error:
         raise BuildError(f"cannot write to {out.parent}: {error.strerror}; choose another with --out") from None
-    fresh.chmod(0o755)
     try:
         yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _swap(fresh: Path, out: Path) -> None:
-    """Two renames: the old site is gone only once the new one is complete."""
-    old = fresh.with_name(f"{fresh.name}-old")
+def _swap(fresh: Path, out: Path, old: Path) -> None:
+    """Two renames: the old site is gone only once the new one is complete. ``old``: its name in between."""
     if out.exists():
         out.rename(old)
     try:

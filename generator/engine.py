@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +37,30 @@ def write_config(target: Path, base: Path, docs: Path, site: Path, nav: Sequence
         target.write_text(text, encoding="utf-8")
 
 
-def render(config: Path, into: Path) -> str | None:
+def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | None:
     """Build strictly into a folder; returns what MkDocs complained about, or ``None``.
 
-    Never with ``--quiet``: that hides warnings from ``--strict`` too, which then finds nothing.
+    ``meanwhile`` is called once it has begun. Never with ``--quiet``: that hides warnings from ``--strict`` too, which
+    then finds nothing.
     """
-    finished = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config), "-d", str(into)],
         env=os.environ | _ENVIRONMENT,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    if finished.returncode == 0:
+    ) as child:
+        try:
+            meanwhile()
+            _, told = child.communicate()
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode == 0:
         return None
-    lines = [line.strip() for line in finished.stderr.splitlines()]
-    told = [line for line in lines if line and not line.startswith("INFO")]
-    return "\n".join(told[-20:]) or f"it ended with exit code {finished.returncode}"
+    lines = [line.strip() for line in told.splitlines()]
+    serious = [line for line in lines if line and not line.startswith("INFO")]
+    return "\n".join(serious[-20:]) or f"it ended with exit code {child.returncode}"
 
 
 def start_server(config: Path, host: str, port: int) -> subprocess.Popen[bytes]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from xml.etree import ElementTree
 
 from pydantic import BaseModel
@@ -28,24 +28,19 @@ _COLUMNS = (
     "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference",
     "place_first", "place_last",
 )  # fmt: skip
-_OF_A_FIGURE = _COLUMNS[_COLUMNS.index("metric") :]
-_in_columns = itemgetter(*_COLUMNS)
+_NO_FIGURE = (None,) * (len(_COLUMNS) - _COLUMNS.index("metric"))
+_ExportedRow = tuple[object, ...]
+"""In the order of the columns: years of runs are rows by the hundred thousand."""
 
 
-def files(dataset: Dataset, site_url: str, history: History | None = None) -> dict[str, str]:
-    """Path to text of everything that is offered; ``site_url`` is where the site will stand.
-
-    ``history``: of the dataset's runs, where others ask it too.
-    """
-    runs, alone = dataset.headline, (history or History(dataset.runs)).alone
+def files(dataset: Dataset, site_url: str) -> dict[str, str]:
+    """Path to text of everything that is offered of the newest; ``site_url`` is where the site will stand."""
+    runs = dataset.headline
     comparison = compare(runs) if runs else None
     rows = _figures(runs, comparison) if comparison else []
-    over_time = [row for run in reversed(dataset.runs) for row in _figures([run], alone[run.raw])]
     offered = {
-        "data/latest.json": _json({"figures": rows, "runs": [_run_facts(run) for run in runs]}),
-        "data/history.json": _json({"columns": _COLUMNS, "rows": [_in_columns(row) for row in over_time]}),
+        "data/latest.json": _json({"figures": _keyed(rows), "runs": [_run_facts(run) for run in runs]}),
         "data/latest.csv": _csv(rows),
-        "data/history.csv": _csv(over_time),
         "data/evidence.json": _json({"evidence": [_evidence_facts(one) for one in dataset.newest_evidence.values()]}),
         "data/schema.json": _json({"documents": _schemas()}),
         "feed.xml": _feed(dataset, site_url),
@@ -53,89 +48,82 @@ def files(dataset: Dataset, site_url: str, history: History | None = None) -> di
     return offered | dict(_badges(comparison))
 
 
+def over_time(history: History) -> dict[str, Callable[[], str]]:
+    """Path to what makes the text of the files with all runs, the oldest first; years of them take a while."""
+
+    @cache
+    def rows() -> list[_ExportedRow]:
+        return [row for run in reversed(history.runs) for row in _figures([run], history.alone[run.raw])]
+
+    return {
+        "data/history.json": lambda: _json({"columns": _COLUMNS, "rows": rows()}),
+        "data/history.csv": lambda: _csv(rows()),
+    }
+
+
 def _json(document: Mapping[str, object]) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION, **document}, separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def _csv(rows: Iterable[Mapping[str, object]]) -> str:
+def _keyed(rows: Iterable[_ExportedRow]) -> list[dict[str, object]]:
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+
+
+def _csv(rows: Iterable[_ExportedRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows(map(_in_columns, rows))
+    writer.writerows(rows)
     return text.getvalue()
 
 
-def _figures(runs: Sequence[Run], comparison: Comparison) -> list[dict[str, object]]:
-    searched = [_capacity(table, row) for table in capacities(runs) for row in table.rows]
-    return [*_rows(comparison), *searched]
-
-
-def _capacity(table: CapacityTable, row: CapacityRow) -> dict[str, object]:
-    """A bracket has ends and no value; an end that was not found is empty."""
-    low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
-    return {
-        **_place(table, row),
-        "metric": "capacity",
-        "unit": table.unit,
-        "better": "higher",
-        "value": None,
-        "low": low,
-        "high": high,
-        "rounds": row.valid_rounds,
-        "to_reference": None,
-        **_standing(row.place),
-    }
-
-
-def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
+def _figures(runs: Sequence[Run], comparison: Comparison) -> list[_ExportedRow]:
     """One row per figure of each variant; a variant without any has one row, which says so by its status."""
+    found: list[_ExportedRow] = []
     for table in comparison.tables:
+        origin, question = _origin(table), _question(table)
         for row in table.rows:
-            place = _place(table, row)
-            metrics = [metric for metric in table.metrics if metric.key in row.figures]
-            for metric in metrics:
-                yield {
-                    **place,
-                    **_told(row.figures[metric.key]),
-                    "metric": metric.key,
-                    "unit": metric.unit,
-                    "better": metric.better,
-                }
-            if not metrics:
-                yield {**place, **dict.fromkeys(_OF_A_FIGURE)}
+            cell = (*origin, *_who(row), *question, row.status)
+            told = [(metric, row.figures[metric.key]) for metric in table.metrics if metric.key in row.figures]
+            found += [(*cell, metric.key, metric.unit, metric.better, *_told(figure)) for metric, figure in told]
+            if not told:
+                found.append((*cell, *_NO_FIGURE))
+    for searched in capacities(runs):
+        origin, question = _origin(searched), _question(searched)
+        for row in searched.rows:
+            cell = (*origin, *_who(row), *question, row.status)
+            found.append((*cell, "capacity", searched.unit, "higher", *_bracket(row)))
+    return found
 
 
-def _place(table: Table | CapacityTable, row: Row) -> dict[str, object]:
+def _origin(table: Table | CapacityTable) -> _ExportedRow:
     document = table.run.document
-    return {
-        "campaign": document.campaign,
-        "run": document.id,
-        "started": document.started,
-        "cpu_model": document.machine.cpu_model,
-        "logical_cpus": document.machine.logical_cpus,
-        "framework": row.framework.slug,
-        "variant": row.variant.slug,
-        "version": row.variant.packages.get(row.framework.package),
-        "workload": table.workload.slug,
-        "parameters": " ".join(f"{name}={value}" for name, value in table.parameters.items()),
-        "status": row.status,
-    }
+    machine = document.machine
+    return document.campaign, document.id, document.started, machine.cpu_model, machine.logical_cpus
 
 
-def _told(figure: Figure) -> dict[str, object]:
-    interval, relative = figure.summary.interval, figure.to_reference
-    return {
-        "value": figure.summary.mean,
-        "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
-        "rounds": figure.summary.rounds,
-        "to_reference": relative.value if relative else None,
-        **_standing(figure.place),
-    }
+def _who(row: Row) -> _ExportedRow:
+    return row.framework.slug, row.variant.slug, row.variant.packages.get(row.framework.package)
 
 
-def _standing(place: Place | None) -> dict[str, object]:
-    return {"place_first": place.first if place else None, "place_last": place.last if place else None}
+def _question(table: Table | CapacityTable) -> _ExportedRow:
+    return table.workload.slug, " ".join(f"{name}={value}" for name, value in table.parameters.items())
+
+
+def _told(figure: Figure) -> _ExportedRow:
+    summary = figure.summary
+    low, high = (summary.interval.low, summary.interval.high) if summary.interval else (None, None)
+    return summary.mean, low, high, summary.rounds, figure.times_reference, *_standing(figure.place)
+
+
+def _bracket(row: CapacityRow) -> _ExportedRow:
+    """It has ends and no value; an end that was not found is empty."""
+    low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
+    return None, low, high, row.valid_rounds, None, *_standing(row.place)
+
+
+def _standing(place: Place | None) -> _ExportedRow:
+    return (place.first, place.last) if place else (None, None)
 
 
 def _run_facts(run: Run) -> dict[str, object]:

@@ -1,8 +1,13 @@
-"""The staged files: collected first, then written where they differ, so that watchers see real changes only."""
+"""The staged files: collected first, then written where they differ, so that watchers see real changes only.
+
+What an engine has nothing to do with but to copy it passes the engine by: years of raw files, and all of their figures.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from runners.record import RtsiteError
@@ -13,22 +18,22 @@ class StagingError(RtsiteError):
 
 
 class Files:
-    """What shall stand in the staging folder: relative path to content, or to a file that is only pointed to."""
+    """What shall stand on the site: relative path to content for the engine, and to what passes it by."""
 
     def __init__(self) -> None:
         self._contents: dict[str, str | Path] = {}
-        self._links: dict[str, Path] = {}
+        self._beside: dict[str, Path | Callable[[], str]] = {}
 
     def __len__(self) -> int:
-        return len(self._contents) + len(self._links)
+        return len(self._contents)
 
     def add_text(self, path: str, text: str) -> None:
         self._add(path, text)
 
-    def add_link(self, source: Path, path: str) -> None:
-        """A file that stays where it is; for years of raw results, which nobody edits and the engine copies anyway."""
+    def add_beside(self, path: str, source: Path | Callable[[], str]) -> None:
+        """A file that goes onto the site as it is, or one that is made then: see `put_beside` and `link_beside`."""
         self._check_free(path)
-        self._links[path] = source.absolute()
+        self._beside[path] = source.absolute() if isinstance(source, Path) else source
 
     def add_file(self, source: Path, path: str) -> None:
         self._add(path, source)
@@ -54,21 +59,34 @@ class Files:
         self._contents[path] = "\n".join(lines)
 
     def write(self, folder: Path) -> int:
-        """Bring ``folder`` to this state; returns how many files were written."""
-        try:
+        """Bring ``folder`` to what the engine shall read; returns how many files were written."""
+        with _told_of(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._remove_stale(folder)
-            written = sum(_write(folder / path, content) for path, content in self._contents.items())
-            return written + sum(_link(folder / path, source) for path, source in self._links.items())
-        except OSError as error:
-            raise StagingError(f"cannot stage the site in {folder}: {error.strerror} ({error.filename})") from None
+            return sum(_write(folder / path, content) for path, content in self._contents.items())
+
+    def put_beside(self, folder: Path) -> None:
+        """Make and copy into a new folder what passes the engine by."""
+        with _told_of(folder):
+            folder.mkdir(parents=True)
+            for path, source in self._beside.items():
+                _put(folder / path, source)
+
+    def link_beside(self, folder: Path) -> None:
+        """Have an engine's own server find it too: links below ``folder``, copies where there are no links."""
+        with _told_of(folder):
+            for path, source in self._beside.items():
+                if isinstance(source, Path):
+                    _link(folder / path, source)
+                else:
+                    _write(folder / path, source())
 
     def _add(self, path: str, content: str | Path) -> None:
         self._check_free(path)
         self._contents[path] = content
 
     def _check_free(self, path: str) -> None:
-        if path in self._contents or path in self._links:
+        if path in self._contents or path in self._beside:
             raise StagingError(f"two sources would both be staged as {path}; rename one")
 
     def _remove_stale(self, folder: Path) -> None:
@@ -76,13 +94,30 @@ class Files:
             for name in files:
                 path = Path(parent, name)
                 staged = path.relative_to(folder).as_posix()
-                if staged not in self._contents and staged not in self._links:
+                if staged not in self._contents and staged not in self._beside:
                     path.unlink()
             for path in (Path(parent, name) for name in folders):
                 if path.is_symlink():
                     path.unlink()
                 elif not any(path.iterdir()):
                     path.rmdir()
+
+
+@contextmanager
+def _told_of(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StagingError(f"cannot stage the site in {folder}: {error.strerror} ({error.filename})") from None
+
+
+def _put(target: Path, source: Path | Callable[[], str]) -> None:
+    data = source.read_bytes() if isinstance(source, Path) else source().encode("utf-8")
+    try:
+        target.write_bytes(data)
+    except FileNotFoundError:  # its folder; to ask for that of each file costs as much again
+        target.parent.mkdir(parents=True)
+        target.write_bytes(data)
 
 
 def _write(target: Path, content: str | Path) -> bool:
@@ -96,14 +131,25 @@ def _write(target: Path, content: str | Path) -> bool:
     return True
 
 
-def _link(target: Path, source: Path) -> bool:
+def _link(target: Path, source: Path) -> None:
     """Point to a file, or hold what it holds where the file system knows no links."""
     if target.is_symlink() and target.readlink() == source:
-        return False
+        return
     target.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.symlink_to(source)
     except OSError:
-        return _write(target, source)
-    return True
+        _write(target, source)
+
+
+def merge(folder: Path, into: Path) -> None:
+    """Move all that stands in ``folder`` to the same place below ``into``, on the same file system; whole folders where
+    there is none yet.
+    """
+    for path in folder.iterdir():
+        target = into / path.name
+        if path.is_dir() and target.is_dir():
+            merge(path, target)
+        else:
+            path.replace(target)

@@ -111,13 +111,26 @@ def paired_ratio(first: Mapping[Key, float], second: Mapping[Key, float]) -> Rat
     reasonable time", ISMM, for ratios of repeated runs). Pairing by round removes what disturbed both.
     ``None`` where no round is common to both or a value is not above zero.
     """
-    rounds = sorted(first.keys() & second.keys(), key=repr)
-    pairs = [(first[key], second[key]) for key in rounds]
-    if not pairs or min(min(pair) for pair in pairs) <= 0:
+    logs = _log_ratios(first, second)
+    if not logs:
         return None
-    mean, half, p_value = _student([math.log(a) - math.log(b) for a, b in pairs])
+    mean, half, p_value = _student(logs)
     interval = None if half is None else Interval(math.exp(mean - half), math.exp(mean + half))
-    return Ratio(math.exp(mean), interval, p_value, len(pairs))
+    return Ratio(math.exp(mean), interval, p_value, len(logs))
+
+
+def paired_ratio_value(first: Mapping[Key, float], second: Mapping[Key, float]) -> float | None:
+    """The value of `paired_ratio`, without how sure it is: for exports of years."""
+    logs = _log_ratios(first, second)
+    return math.exp(math.fsum(logs) / len(logs)) if logs else None
+
+
+def _log_ratios(first: Mapping[Key, float], second: Mapping[Key, float]) -> list[float]:
+    """Of each common round; empty where there is none, or a value without logarithm."""
+    pairs = [(value, second[key]) for key, value in first.items() if key in second]
+    if any(a <= 0 or b <= 0 for a, b in pairs):
+        return []
+    return [math.log(a) - math.log(b) for a, b in pairs]
 
 
 def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | None:

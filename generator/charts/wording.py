@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 from generator.dataset import Parameters
 from generator.statistics import Interval
@@ -27,6 +28,7 @@ def plain(text: str) -> str:
     return words or "unnamed"
 
 
+@lru_cache(maxsize=65_536)  # a figure stands on a dozen pages
 def significant(value: float, digits: int = 3) -> str:
     """``digits`` significant digits, in plain notation with thousands separated: 66,800; 1.50; 0.0123."""
     if value == 0 or not math.isfinite(value):

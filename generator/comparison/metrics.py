@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
-from runners.record import Connecting, Measurement, Percentiles, Recovery, Usage
+from pydantic import BaseModel
+
+from runners.record import Measurement
 
 Better = Literal["higher", "lower"]
 
@@ -20,31 +23,28 @@ class Metric:
     short: str
     unit: str
     better: Better
-    read: Callable[[Measurement], float | None]
+    part: str
+    """Of a measurement."""
+    name: str
+    """What it is called in that part."""
 
     def is_better(self, first: float, second: float) -> bool:
         return first > second if self.better == "higher" else first < second
 
 
-def _percentile(
-    of: Callable[[Measurement], Percentiles | None], quantile: str
-) -> Callable[[Measurement], float | None]:
-    def read(measurement: Measurement) -> float | None:
-        percentiles = of(measurement)
-        return None if percentiles is None else getattr(percentiles, quantile)
-
-    return read
-
-
-def _within(
-    of: Callable[[Measurement], Usage | Connecting | Recovery | None], name: str
-) -> Callable[[Measurement], float | None]:
-    def read(measurement: Measurement) -> float | None:
-        part = of(measurement)
-        return None if part is None else getattr(part, name)
-
-    return read
-
+_PARTS: dict[str, Callable[[Measurement], BaseModel | None]] = {
+    "answered": lambda measurement: measurement if measurement.messages_per_s else None,
+    "latency": attrgetter("latency_ms"),
+    "last_delivery": attrgetter("last_delivery_ms"),
+    "push_lateness": attrgetter("push_lateness_ms"),
+    "connecting": attrgetter("connecting"),
+    "connect": lambda measurement: measurement.connect_ms if measurement.connecting else None,
+    "recovery": attrgetter("recovery"),
+    "back": lambda measurement: measurement.recovery.back_ms if measurement.recovery else None,
+    "server": attrgetter("server"),
+    "broker": attrgetter("broker"),
+}
+"""What figures are parts of, in a measurement; one that lacks a part has none of its figures."""
 
 _PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
 
@@ -57,7 +57,8 @@ METRICS: dict[str, Metric] = {
             "Messages",
             "/s",
             "higher",
-            lambda measurement: measurement.messages_per_s or None,
+            "answered",
+            "messages_per_s",
         ),
         *(
             Metric(
@@ -66,7 +67,8 @@ METRICS: dict[str, Metric] = {
                 f"Latency {name}",
                 "ms",
                 "lower",
-                _percentile(lambda measurement: measurement.latency_ms, key),
+                "latency",
+                key,
             )
             for key, name in _PERCENTILES.items()
         ),
@@ -77,7 +79,8 @@ METRICS: dict[str, Metric] = {
                 f"Last member {name}",
                 "ms",
                 "lower",
-                _percentile(lambda measurement: measurement.last_delivery_ms, key),
+                "last_delivery",
+                key,
             )
             for key, name in _PERCENTILES.items()
         ),
@@ -88,7 +91,8 @@ METRICS: dict[str, Metric] = {
                 f"Push lateness {name}",
                 "ms",
                 "lower",
-                _percentile(lambda measurement: measurement.push_lateness_ms, key),
+                "push_lateness",
+                key,
             )
             for key, name in _PERCENTILES.items()
         ),
@@ -98,7 +102,8 @@ METRICS: dict[str, Metric] = {
             "Clients let in",
             "clients/s",
             "higher",
-            _within(lambda measurement: measurement.connecting, "connections_per_s"),
+            "connecting",
+            "connections_per_s",
         ),
         *(
             Metric(
@@ -107,7 +112,8 @@ METRICS: dict[str, Metric] = {
                 f"Connect {name}",
                 "ms",
                 "lower",
-                _percentile(lambda measurement: measurement.connect_ms if measurement.connecting else None, key),
+                "connect",
+                key,
             )
             for key, name in _PERCENTILES.items()
         ),
@@ -117,7 +123,8 @@ METRICS: dict[str, Metric] = {
             "Memory per client",
             "kB",
             "lower",
-            _within(lambda measurement: measurement.connecting, "memory_per_connection_kb"),
+            "connecting",
+            "memory_per_connection_kb",
         ),
         *(
             Metric(
@@ -126,7 +133,8 @@ METRICS: dict[str, Metric] = {
                 f"Back {name}",
                 "ms",
                 "lower",
-                _percentile(lambda measurement: measurement.recovery.back_ms if measurement.recovery else None, key),
+                "back",
+                key,
             )
             for key, name in _PERCENTILES.items()
         ),
@@ -136,7 +144,8 @@ METRICS: dict[str, Metric] = {
             "Last one back",
             "ms",
             "lower",
-            _percentile(lambda measurement: measurement.recovery.back_ms if measurement.recovery else None, "max"),
+            "back",
+            "max",
         ),
         Metric(
             "restart_s",
@@ -144,7 +153,8 @@ METRICS: dict[str, Metric] = {
             "Restart",
             "s",
             "lower",
-            _within(lambda measurement: measurement.recovery, "restart_s"),
+            "recovery",
+            "restart_s",
         ),
         Metric(
             "cpu_us_per_message",
@@ -152,7 +162,8 @@ METRICS: dict[str, Metric] = {
             "CPU per message",
             "µs",
             "lower",
-            _within(lambda measurement: measurement.server, "cpu_us_per_message"),
+            "server",
+            "cpu_us_per_message",
         ),
         Metric(
             "cpu_percent",
@@ -160,7 +171,8 @@ METRICS: dict[str, Metric] = {
             "Server CPU",
             "% of a core",
             "lower",
-            _within(lambda measurement: measurement.server, "cpu_percent"),
+            "server",
+            "cpu_percent",
         ),
         Metric(
             "pss_mean_mb",
@@ -168,7 +180,8 @@ METRICS: dict[str, Metric] = {
             "Memory (PSS)",
             "MB",
             "lower",
-            _within(lambda measurement: measurement.server, "pss_mean_mb"),
+            "server",
+            "pss_mean_mb",
         ),
         Metric(
             "broker_cpu_percent",
@@ -176,10 +189,29 @@ METRICS: dict[str, Metric] = {
             "Broker CPU",
             "% of a core",
             "lower",
-            _within(lambda measurement: measurement.broker, "cpu_percent"),
+            "broker",
+            "cpu_percent",
         ),
     )
 }
+
+
+_OF_PART = {part: [(metric.key, metric.name) for metric in METRICS.values() if metric.part == part] for part in _PARTS}
+
+
+def read_off(measurements: Iterable[Measurement]) -> dict[str, dict[int, float]]:
+    """All figures of these rounds: by metric, then by round. Part by part: years of runs have millions of figures."""
+    found: dict[str, dict[int, float]] = {}
+    for measurement in measurements:
+        for name_of_part, part_of in _PARTS.items():
+            part = part_of(measurement)
+            if part is None:
+                continue
+            for key, name in _OF_PART[name_of_part]:
+                value = getattr(part, name)
+                if value is not None:
+                    found.setdefault(key, {})[measurement.round] = value
+    return found
 
 
 def tail_of(prefix: str, present: set[str]) -> Metric | None:

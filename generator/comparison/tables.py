@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Literal, Protocol, TypeVar
 
-from generator.comparison.metrics import METRICS, Metric, tail_of
+from generator.comparison.metrics import METRICS, Metric, read_off, tail_of
 from generator.dataset import FrameworkResult, Parameters, Run
-from generator.statistics import Place, Ratio, Summary, paired_ratio, places, summarise
+from generator.statistics import Place, Ratio, Summary, paired_ratio, paired_ratio_value, places, summarise
 from runners.record import (
     Cell,
     Distribution,
@@ -62,6 +62,11 @@ class Figure:
     @cached_property
     def to_reference(self) -> Ratio | None:
         return paired_ratio(self.rounds, self.yardstick) if self.yardstick is not None else None
+
+    @property
+    def times_reference(self) -> float | None:
+        """The value of `to_reference` alone."""
+        return paired_ratio_value(self.rounds, self.yardstick) if self.yardstick is not None else None
 
 
 @dataclass(frozen=True)
@@ -267,8 +272,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
             summary = row.figures[key].summary if row is not None and key in row.figures else None
             if summary is not None:
                 values[number] = summary.mean
-        summary = summarise(list(values.values()))
-        if summary is not None:
+        if values and (summary := summarise(list(values.values()))) is not None:
             figures[key] = Figure(values, summary)
     reasons: Counter[str] = Counter()
     for row in rows:
@@ -373,12 +377,11 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
     valid = [measurement for measurement in cell.measurements if measurement.valid]
     measured = [measurement for measurement in cell.measurements if measurement.failure is None]
     status: Status = "valid" if valid else "invalid" if measured else "failed"
-    figures = {}
-    for metric in METRICS.values():
-        values = {one.round: value for one in valid or measured if (value := metric.read(one)) is not None}
-        summary = summarise(list(values.values()))
-        if summary is not None:
-            figures[metric.key] = Figure(values, summary)
+    figures = {
+        key: Figure(values, summary)
+        for key, values in read_off(valid or measured).items()
+        if (summary := summarise(list(values.values()))) is not None
+    }
     return Row(
         framework=item.document.framework,
         variant=variant,

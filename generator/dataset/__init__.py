@@ -20,6 +20,7 @@ from generator.dataset.claims import (
 )
 from generator.dataset.evidence import Evidence
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, load_rates
+from generator.dataset.reading import digest
 from generator.dataset.results import (
     Dataset,
     FrameworkResult,
@@ -59,6 +60,7 @@ __all__ = [
     "WinnerClaim",
     "Within",
     "Withstands",
+    "digest",
     "load_claims",
     "load_collection",
     "load_rates",

@@ -1,6 +1,8 @@
 """Reads result files, each content once: what was read stays in a cache, by the digest of its bytes.
 
-Years of history are thousands of files that never change. A new one costs its parsing, an old one a look-up.
+Years of history are thousands of files that never change. A new one costs its parsing, an old one a look-up. What is
+kept, and what crosses from one process to another, are plain values: making documents of them costs no more than making
+them from documents that were put away.
 """
 
 from __future__ import annotations
@@ -15,21 +17,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from runners import record
 from runners.record import (
-    EVIDENCE_FOLDER,
-    FLAME_SUFFIX,
     EvidenceDocument,
     FlameDocument,
     FrameworkDocument,
     Problem,
     RecordError,
     RunDocument,
-    load_evidence,
-    load_flames,
-    load_framework,
-    load_run,
+    as_document,
+    read_plain,
 )
 
 Document = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
@@ -41,17 +41,33 @@ _WORTH_A_POOL = 200
 _CHUNK = 50
 
 
-def read_all(paths: Sequence[Path], cache: Path | None = None) -> dict[Path, Read]:
-    """Every file's document or problems. ``cache``: a file that remembers what was read; made if it is not there."""
-    contents = {path: _digest(path) for path in paths}
+def read_all(
+    paths: Sequence[Path], cache: Path | None = None, digests: Mapping[Path, str] = MappingProxyType({})
+) -> dict[Path, Read]:
+    """Every file's document or problems. ``cache``: a file that remembers what was read; made if it is not there.
+
+    ``digests``: what `digest` gives for some of the files, where somebody knows already.
+    """
+    contents = {path: digests[path] if path in digests else digest(path) for path in paths}
     known = _recall(cache, contents.values()) if cache is not None else {}
     missing = [path for path in paths if contents[path] not in known]
     pickled = dict(zip(missing, _parse_all(missing), strict=True))
-    found: dict[Path, Read] = {path: pickle.loads(one) for path, one in pickled.items()}  # noqa: S301 - our own
+    plain = {path: pickle.loads(one) for path, one in pickled.items()}  # noqa: S301 - our own
+    found = {path: _document(path, plain[path] if path in plain else known[contents[path]]) for path in paths}
     if cache is not None:
-        fresh = {contents[path]: pickled[path] for path, one in found.items() if not isinstance(one, tuple)}
-        _remember(cache, fresh, {digest for digest in contents.values() if digest})
-    return {path: found[path] if path in found else known[contents[path]] for path in paths}
+        good = (path for path in missing if contents[path] and not isinstance(found[path], tuple))
+        fresh = {contents[path]: pickled[path] for path in good}
+        _remember(cache, fresh, set(contents.values()))
+    return found
+
+
+def _document(path: Path, plain: Any) -> Read:
+    if isinstance(plain, tuple):
+        return plain
+    try:
+        return as_document(path, plain)
+    except RecordError as error:
+        return tuple(error.problems)
 
 
 def _parse_all(paths: Sequence[Path]) -> list[bytes]:
@@ -68,25 +84,20 @@ def _pickled(path: Path) -> bytes:
     return pickle.dumps(_parse(path), protocol=5)
 
 
-def _parse(path: Path) -> Read:
+def _parse(path: Path) -> Any:
+    """Its plain value, or a tuple of problems."""
     try:
-        if path.parent.name == EVIDENCE_FOLDER:
-            return load_evidence(path)
-        if path.name == "run.yml":
-            return load_run(path)
-        return load_flames(path) if path.name.endswith(FLAME_SUFFIX) else load_framework(path)
+        return read_plain(path)
     except RecordError as error:
         return tuple(error.problems)
 
 
-def _digest(path: Path) -> str:
-    """Of the file's kind, which its name tells, and its bytes; empty where it cannot be read: parsing will say so."""
+def digest(path: Path) -> str:
+    """Of a file's bytes; empty where it cannot be read: parsing will say so."""
     try:
-        content = path.read_bytes()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
-    kind = f"{path.parent.name == EVIDENCE_FOLDER}{path.name == 'run.yml'}{path.name.endswith(FLAME_SUFFIX)}"
-    return hashlib.sha256(kind.encode() + content).hexdigest()
 
 
 def _schema() -> str:
@@ -96,15 +107,15 @@ def _schema() -> str:
     return hashlib.sha256(code + sys.version.encode()).hexdigest()
 
 
-def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Document]:
-    """What is known of these contents; nothing where the cache is of another schema, or broken."""
+def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Any]:
+    """The plain values of these contents; none where the cache is of another schema, or broken."""
     wanted = set(digests)
     try:
         with closing(sqlite3.connect(f"file:{cache}?mode=ro", uri=True)) as database:
             if database.execute("SELECT value FROM facts").fetchone() != (_schema(),):
                 return {}
-            rows = database.execute("SELECT digest, document FROM documents")
-            return {digest: pickle.loads(blob) for digest, blob in rows if digest in wanted}  # noqa: S301 - our own file
+            rows = database.execute("SELECT digest, plain FROM files")
+            return {content: pickle.loads(blob) for content, blob in rows if content in wanted}  # noqa: S301 - our own file
     except (sqlite3.Error, pickle.UnpicklingError, AttributeError, EOFError, ImportError, IndexError):
         return {}
 
@@ -115,13 +126,13 @@ def _remember(cache: Path, fresh: Mapping[str, bytes], used: set[str]) -> None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(cache)) as database, database:
             database.execute("CREATE TABLE IF NOT EXISTS facts (value TEXT)")
-            database.execute("CREATE TABLE IF NOT EXISTS documents (digest TEXT PRIMARY KEY, document BLOB)")
+            database.execute("CREATE TABLE IF NOT EXISTS files (digest TEXT PRIMARY KEY, plain BLOB)")
             if database.execute("SELECT value FROM facts").fetchone() != (_schema(),):
                 database.execute("DELETE FROM facts")
-                database.execute("DELETE FROM documents")
+                database.execute("DELETE FROM files")
                 database.execute("INSERT INTO facts VALUES (?)", (_schema(),))
-            database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?)", fresh.items())
-            stale = [(digest,) for (digest,) in database.execute("SELECT digest FROM documents") if digest not in used]
-            database.executemany("DELETE FROM documents WHERE digest = ?", stale)
+            database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", fresh.items())
+            stale = [(content,) for (content,) in database.execute("SELECT digest FROM files") if content not in used]
+            database.executemany("DELETE FROM files WHERE digest = ?", stale)
     except (sqlite3.Error, OSError):
         cache.unlink(missing_ok=True)

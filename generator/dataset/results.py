@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from generator.dataset.evidence import Evidence, all_evidence
 from generator.dataset.reading import Read, read_all
@@ -209,16 +210,19 @@ def load_collection(folder: Path) -> dict[str, Evidence]:
     return {one.document.framework.slug: one for one in found}
 
 
-def load_results(folder: Path, cache: Path | None = None) -> Dataset:
+def load_results(
+    folder: Path, cache: Path | None = None, digests: Mapping[Path, str] = MappingProxyType({})
+) -> Dataset:
     """Read every run and all evidence below ``folder``; raises `RecordError` with all problems of all files.
 
-    ``cache``: see `read_all`.
+    ``cache``, ``digests``: see `read_all`.
     """
     problems: list[Problem] = []
     runs: list[Run] = []
     places: dict[str, Path] = {}
     paths = sorted(folder.glob("*/*/*.yml"))
-    found = read_all([path for path in paths if _belongs(path)], cache)
+    homes = {path.parent for path in paths if path.name == "run.yml" or path.parent.name == EVIDENCE_FOLDER}
+    found = read_all([path for path in paths if path.parent in homes], cache, digests)
     beside: dict[Path, dict[Path, Read]] = {}
     for path, read in found.items():
         beside.setdefault(path.parent, {})[path] = read
@@ -233,7 +237,7 @@ def load_results(folder: Path, cache: Path | None = None) -> Dataset:
     problems += [
         Problem(path, 1, 1, "there is no run.yml beside it, so nothing says how it was measured")
         for path in paths
-        if path.parent.name != EVIDENCE_FOLDER and not (path.parent / "run.yml").exists()
+        if path.parent not in homes
     ]
     evidence = all_evidence(found, problems)
     if problems:
@@ -255,11 +259,6 @@ def _cut(document: FrameworkDocument, questions: Set[str]) -> FrameworkDocument:
         if _question(cell_key(slug, cell.variant, cell.workload, cell.parameters)) in questions
     ]
     return document.model_copy(update={"cells": cells})
-
-
-def _belongs(path: Path) -> bool:
-    """Whether anything says what the file is part of."""
-    return path.parent.name == EVIDENCE_FOLDER or (path.parent / "run.yml").exists()
 
 
 def _age(run: Run) -> tuple[int, str]:

@@ -30,6 +30,7 @@ PARTS = {
 """Per workload its title, how the definitions that serve it begin, and what else they are called in some apps."""
 
 
+@lru_cache(maxsize=256)
 def excerpt(source: str, part: str) -> str | None:
     """The definitions of a module that serve one workload, and those of the module that they use, in its order.
 

@@ -118,7 +118,7 @@ class RunDocument(Document):
     """The key of each planned cell, see `cell_key`."""
     order: list[list[Count]]
     """Per round, the indexes into ``cells`` in the order they were measured."""
-    workload_rounds: dict[Slug, Annotated[int, Field(ge=1)]] = {}
+    workload_rounds: dict[Slug, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Workloads that only the first rounds measure, and how many rounds that are: a search takes minutes."""
 
 
@@ -187,7 +187,7 @@ class Usage(Document):
     rss_mean_mb: Amount | None = None
     threads: Count | None = None
     processes: Count | None = None
-    connections_per_process: list[Count] = []
+    connections_per_process: list[Count] = Field(default_factory=list)
     """Of the processes that have any: how evenly clients are spread."""
     idle_cpu_percent: Amount | None = None
     """Of one core, the broker's included: used with all clients connected and nothing asked."""
@@ -225,7 +225,7 @@ class Failure(Document):
 
     stage: Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
     reason: LongText
-    log: list[Text] = []
+    log: list[Text] = Field(default_factory=list)
     """The server's last lines."""
 
 
@@ -245,7 +245,7 @@ class CapacityProbe(Document):
     """Of one core, the broker's included."""
     valid: bool = True
     """False: the generator or the machine was not good enough, so it says nothing of the server."""
-    reasons: list[Text] = []
+    reasons: list[Text] = Field(default_factory=list)
     """Why it did not pass or is not valid, where the figures do not tell."""
 
 
@@ -349,7 +349,7 @@ class Measurement(Document):
     """Place in the round's order, from 0; what was made again comes after all of these."""
     started: Timestamp
     valid: bool
-    invalid_reasons: list[Text] = []
+    invalid_reasons: list[Text] = Field(default_factory=list)
     failure: Failure | None = None
     duration_s: Amount | None = None
     warmup_s: Amount | None = None
@@ -370,7 +370,7 @@ class Measurement(Document):
     pushes_missed: Count | None = None
     connections: Connections | None = None
     messages: Messages | None = None
-    errors: dict[Slug, Count] = {}
+    errors: dict[Slug, Count] = Field(default_factory=dict)
     censored: Count | None = None
     """Requests recorded at their elapsed time because no answer had come by the cutoff."""
     latency_ms: Percentiles | None = None
@@ -474,11 +474,11 @@ class FrameworkFacts(Document):
     package: PackageName
     """The distribution whose version is the framework's."""
     is_reference: bool = False
-    cannot: dict[Slug, Text] = {}
+    cannot: dict[Slug, Text] = Field(default_factory=dict)
     """Workloads that it cannot be asked, and why."""
     app_sha256: Sha256
     """Of ``app.py`` as it was measured."""
-    sources: dict[Identifier, Sha256] = {}
+    sources: dict[Identifier, Sha256] = Field(default_factory=dict)
     """Of every file of the folder that was run or installed from, its tests and notes left out."""
 
 
@@ -558,9 +558,9 @@ class Flame(Document):
     """Looks at a stack that could not be read."""
     behind_s: Amount | None = None
     """How far it fell behind its rate; absent: it kept up."""
-    self_percent: dict[ModulePath, Percent] = {}
+    self_percent: dict[ModulePath, Percent] = Field(default_factory=dict)
     """Samples by what they ended in: ``.`` the application, ``python3.11`` Python's library, else the package."""
-    top: list[FlameFunction] = []
+    top: list[FlameFunction] = Field(default_factory=list)
     graph: FlameGraph | None = None
 
     @model_validator(mode="after")

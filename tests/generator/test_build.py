@@ -101,20 +101,54 @@ def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(
     assert [path for path in after if after[path] != before[path]] == ["data.md"]
 
 
-def test_raw_results_are_pointed_to_and_never_written(results: Path, checkout: Path, tmp_path: Path) -> None:
+def test_a_server_finds_raw_results_by_links_and_never_writes_them(
+    results: Path, checkout: Path, tmp_path: Path
+) -> None:
     places = in_folder(tmp_path, results, checkout)
-    stage_site(places, lambda _: None)
+    stage_site(places, lambda _: None).link_beside(places.staged)
     raw = sorted(path for path in places.staged.rglob("*.yml") if path.is_symlink())
     assert {path.resolve() for path in raw} == set(results.rglob("*.yml"))
-    before = state(results)
+    before, staged = state(results), state(places.staged)
+    stage_site(places, lambda _: None).link_beside(places.staged)
+    assert state(places.staged) == staged, "a server would load every page again"
     (places.staged / "performance.md").unlink()
     (places.staged / "performance.md").symlink_to(raw[0].resolve())
     raw[0].unlink()
     raw[0].write_text("edited by hand\n")
-    stage_site(places, lambda _: None)
+    stage_site(places, lambda _: None).link_beside(places.staged)
     assert state(results) == before
     assert raw[0].is_symlink()
     assert not (places.staged / "performance.md").is_symlink()
+
+
+def test_raw_results_stand_on_the_site_and_are_no_links(results: Path, checkout: Path, tmp_path: Path) -> None:
+    places = in_folder(tmp_path, results, checkout)
+    stage_site(places, lambda _: None).link_beside(places.staged)  # as a server leaves it
+    build(places, lambda _: None)
+    for path in results.rglob("*.yml"):
+        published = places.out / "data" / path.relative_to(results)
+        assert not published.is_symlink()
+        assert published.read_bytes() == path.read_bytes()
+    assert (places.out / "data" / "history.json").is_file()
+    assert (places.out / "data" / "latest.json").is_file()
+
+
+def test_what_cannot_be_copied_leaves_the_old_site(results: Path, checkout: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results")
+    places = in_folder(tmp_path, tmp_path / "results", checkout)
+    build(places, lambda _: None)
+    before = state(places.out)
+    gone = next((tmp_path / "results").rglob("fastapi.yml"))
+
+    def remove(said: str) -> None:
+        if said.startswith("Rendering"):
+            gone.unlink()
+
+    gone.write_text(gone.read_text() + "# looked at\n")
+    with pytest.raises(StagingError, match=r"fastapi\.yml"):
+        build(places, remove)
+    assert state(places.out) == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".site")]
 
 
 def test_a_hand_written_page_cannot_shadow_a_generated_one(checkout: Path, tmp_path: Path) -> None:

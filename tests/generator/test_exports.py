@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from generator import exports
-from generator.comparison import capacities, compare
+from generator.comparison import History, capacities, compare
 from generator.dataset import Dataset, load_results
 from tests.generator import synthetic
 
@@ -32,7 +32,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def offered(dataset: Dataset) -> dict[str, str]:
-    return exports.files(dataset, "https://example.org/bench")
+    over_time = exports.over_time(History(dataset.runs))
+    return exports.files(dataset, "https://example.org/bench") | {path: make() for path, make in over_time.items()}
 
 
 def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     really = reading._parse
 
-    def noting(path: Path) -> reading.Read:
+    def noting(path: Path) -> object:
         seen.append(path)
         return really(path)
 
@@ -62,7 +62,7 @@ def test_what_is_gone_is_forgotten(results: Path, tmp_path: Path) -> None:
 
     def remembered() -> int:
         with sqlite3.connect(cache) as database:
-            return int(database.execute("SELECT count(*) FROM documents").fetchone()[0])
+            return int(database.execute("SELECT count(*) FROM files").fetchone()[0])
 
     before = remembered()
     next(results.glob("*/evidence/fastapi.yml")).unlink()
@@ -84,7 +84,7 @@ def test_a_broken_cache_is_none(results: Path, tmp_path: Path, content: bytes | 
     expected = load_results(results, cache)
     if content is None:
         with sqlite3.connect(cache) as database:
-            database.execute("UPDATE documents SET document = ?", (b"\x80\x05junk",))
+            database.execute("UPDATE files SET plain = ?", (b"\x80\x05junk",))
     else:
         cache.write_bytes(content)
     assert load_results(results, cache) == expected

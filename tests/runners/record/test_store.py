@@ -345,6 +345,19 @@ def test_plain_scalars_mean_what_yaml_says_and_quoted_ones_are_text() -> None:
     assert repr(yaml.load(raw.encode(), Loader=_Loader)) == repr(yaml.load(raw, Loader=yaml.CSafeLoader))
 
 
+@given(text=st.from_regex(r"[-+]?[0-9._xobn:]{1,10}([eE][-+]?[0-9]{1,3})?", fullmatch=True))
+@settings(max_examples=500)
+def test_whatever_looks_like_a_number_is_the_one_that_yaml_says(text: str) -> None:
+    raw = f"- {text}\n- a: {text}\n"
+    try:
+        said = repr(yaml.load(raw, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError) as error:
+        with pytest.raises(type(error)):
+            yaml.load(raw.encode(), Loader=_Loader)
+    else:
+        assert repr(yaml.load(raw.encode(), Loader=_Loader)) == said
+
+
 LEVELS = 100_000
 
 
