@@ -94,6 +94,18 @@
     return { ...figure, layout, data };
   }
 
+  /* Of a logarithmic axis as many numbers as have room: all of 1, 2 and 5, or powers of ten, or some of these. */
+  function thin(given, most) {
+    if (given.type !== "log" || !given.range || !given.tickvals) return;
+    const [low, high] = given.range;
+    const powers = given.tickvals.map((value) => Math.log10(value));
+    const crowds = (kept) => kept.some((index, place) => place && powers[index] - powers[kept[place - 1]] < (high - low) / most);
+    let kept = [...powers.keys()].filter((index) => powers[index] >= low && powers[index] <= high);
+    if (crowds(kept)) kept = kept.filter((index) => Math.abs(powers[index] - Math.round(powers[index])) < 1e-9);
+    while (crowds(kept)) kept = kept.filter((_, place) => place % 2 === 0);
+    for (const name of ["tickvals", "ticktext"]) given[name] = kept.map((index) => given[name][index]);
+  }
+
   function themed(whole) {
     const figure = narrowed(whole);
     const style = getComputedStyle(document.body);
@@ -106,12 +118,14 @@
     const layout = structuredClone(figure.layout);
     if (narrow.matches && layout.yaxis.ticktext)
       layout.yaxis.ticktext = layout.yaxis.ticktext.map((text) => text.replace(" · ", "<br>"));
-    if (narrow.matches && layout.xaxis.ticktext) layout.xaxis.ticktext[0] = "";
-    if (narrow.matches && layout.xaxis.range) {
-      // Values beside the bars take a larger share of a small plot.
-      layout.xaxis.range[1] *= 1.15;
+    if (narrow.matches && layout.xaxis.range && data.some((trace) => trace.mode === "text")) {
+      // Words beside the bars take a larger share of a small plot; most of it where they tell both ends.
+      const [low, high] = layout.xaxis.range;
+      layout.xaxis.range = [low, low + (high - low) * (layout.xaxis.type === "log" ? 1.5 : 1.15)];
       layout.xaxis.nticks = 4;
     }
+    if (narrow.matches && layout.xaxis.type === "date") layout.xaxis.nticks = 4;
+    thin(layout.xaxis, narrow.matches ? 6 : figure.row_px[0] ? 14 : 19); // names of rows leave less width
     Object.assign(layout, {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",

@@ -99,7 +99,8 @@
     if (load) found.push(anchor("figure", `workloads/${load.workload}.html#${load.anchor}`), anchor("raw file", `data/${load.raw}`));
     if (one.searched) found.push(anchor("capacity", `workloads/capacity.html#${one.searched.anchor}`), anchor("raw file of the search", `data/${one.searched.raw}`));
     const places = document.createElement("small");
-    [...found, anchor("code", `frameworks/${one.slug}.html#code`)].forEach((place, index) => places.append(index ? " · " : "", place));
+    const file = load?.module ? `code-${load.module}` : "code";
+    [...found, anchor("code", `frameworks/${one.slug}.html#${file}`)].forEach((place, index) => places.append(index ? " · " : "", place));
     return places;
   }
 

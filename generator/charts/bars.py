@@ -23,6 +23,7 @@ from generator.charts.figure import (
 from generator.charts.identity import identity
 from generator.charts.wording import between, bracket, significant, times
 from generator.comparison import METRICS, CapacityTable, Figure, Metric, Row, Table
+from generator.statistics import Summary
 
 
 def metric_chart(table: Table, metric: Metric, *, rows: Sequence[Row] | None = None) -> Chart | None:
@@ -82,6 +83,7 @@ def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] 
         return None
     places = list(range(len(shown)))
     colours = [identity(row.framework.slug).colour for row in shown]
+    summaries = [row.figures[metric.key].summary for row in shown for metric in (median, tail)]
     span_x: list[float | None] = []
     span_y: list[float | None] = []
     for place, row in zip(places, shown, strict=True):
@@ -131,7 +133,13 @@ def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] 
         figure={
             "data": traces,
             "layout": {
-                "xaxis": {"type": "log", "title": {"text": "ms (log scale)"}, "fixedrange": True, **LOG_TICKS},
+                "xaxis": {
+                    "type": "log",
+                    "title": {"text": "ms (log scale)"},
+                    "range": _log_range(summaries),
+                    "fixedrange": True,
+                    **LOG_TICKS,
+                },
                 "yaxis": _row_axis(shown),
                 "margin": {"l": 8, "r": 16, "t": 8, "b": 52},
             },
@@ -195,7 +203,7 @@ def range_chart(table: CapacityTable) -> Chart | None:
             "mode": "markers",
             "x": [one.typical for _, one in shown if one.typical],
             "y": [place for place, (_, one) in enumerate(shown) if one.typical],
-            "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2, "color": "#ffffff"}},
+            "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 1, "color": "#ffffff"}},
             "hoverinfo": "skip",
             "showlegend": False,
         },
@@ -232,7 +240,7 @@ def range_chart(table: CapacityTable) -> Chart | None:
                     "type": "log",
                     "title": {"text": f"{table.unit} (log scale)"},
                     # Room on the right for the words.
-                    "range": [short(left), short(right + 0.8 * (right - left))],
+                    "range": [short(left), short(right + 0.4 * (right - left))],
                     "fixedrange": True,
                     **_ticks(left, right),
                 },
@@ -287,6 +295,14 @@ def _row_axis(rows: Sequence[Row]) -> dict[str, Any]:
 def _top(figure: Figure) -> float:
     """Where the error bar ends."""
     return figure.summary.interval.high if figure.summary.interval else figure.summary.mean
+
+
+def _log_range(summaries: Sequence[Summary]) -> list[float]:
+    """Exponents of ten with room for all error bars and a symbol at either end."""
+    lowest = math.log10(min(one.interval.low if one.interval else one.mean for one in summaries))
+    highest = math.log10(max(one.interval.high if one.interval else one.mean for one in summaries))
+    room = 0.05 * (highest - lowest) + 0.05
+    return [short(lowest - room), short(highest + room)]
 
 
 def _values_beside(figures: Sequence[Figure]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -59,6 +61,7 @@ def percentile_chart(table: Table, prefix: str = "latency") -> Chart | None:
         }
         for (row, _, points), (look, visible) in zip(lines, _styles([row for row, _, _ in lines]), strict=True)
     ]
+    furthest = max(math.log10(1 / (1 - points[-1][0])) for _, _, points in lines)
     what = latency_words(table, prefix)
     quantiles = (("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
     return Chart(
@@ -73,6 +76,7 @@ def percentile_chart(table: Table, prefix: str = "latency") -> Chart | None:
                 "xaxis": {
                     "type": "log",
                     "title": {"text": "percentile"},
+                    "range": [short(-0.05 * furthest), short(1.05 * furthest)],
                     "tickvals": [1, 2, 10, 100, 1000, 10_000, 100_000],
                     "ticktext": ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"],
                 },
@@ -199,7 +203,7 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint]) -> Chart | None:
         figure={
             "data": traces,
             "layout": {
-                "xaxis": {"type": "date", "title": {"text": "start of the run (UTC)"}},
+                "xaxis": {"type": "date", "title": {"text": "start of the run (UTC)"}, **_days_around(days)},
                 "yaxis": {"type": "log", "title": {"text": f"{unit_of(trend.metric)} (log scale)"}, **LOG_TICKS},
                 "margin": {"l": 56, "r": 16, "t": 8, "b": 52},
                 "hovermode": "closest",
@@ -211,6 +215,19 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint]) -> Chart | None:
         ),
         frameworks=slugs([series.row for series in shown]),
     )
+
+
+def _days_around(days: Sequence[str]) -> dict[str, list[str]]:
+    """The axis from before the first to after the last, by two days at least: a single one has an axis of days, too.
+
+    Left to Plotly where a timestamp is no date, such as the 30th of February.
+    """
+    try:
+        first, last = (datetime.fromisoformat(day.removesuffix("Z")) for day in (days[0], days[-1]))
+        room = max(timedelta(days=2), 0.03 * (last - first))
+        return {"range": [(first - room).isoformat(), (last + room).isoformat()]}
+    except (ValueError, OverflowError):
+        return {}
 
 
 def _told(series: Series, index: int, metric: Metric) -> tuple[str, str]:

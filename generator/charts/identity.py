@@ -14,6 +14,8 @@ _LIGHT = ("#0b6bb8", "#c8500a", "#007a5e", "#a8458c", "#8f6a00", "#2389b8", "#b0
 _DARK = ("#5fb0f0", "#ff9155", "#35c9a3", "#e58fd0", "#e0b83c", "#97d8f7", "#f5829a", "#aab4c2")
 DARK_OF = dict(zip(_LIGHT, _DARK, strict=True))
 """The shade for the dark palette; the browser swaps them."""
+DARK_PAPER = {"#ffffff": "#10161d"}
+"""The ground that all stands on, in both palettes: for what is cut out of a bar."""
 
 _SYMBOLS = (
     "circle",

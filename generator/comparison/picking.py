@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import TypeVar
@@ -42,6 +43,8 @@ class Load:
     """Of the figure on the workload's page."""
     raw: str
     """Where the file stands that holds the figure, below ``data/``."""
+    module: str | None
+    """The file of the application that the variant's command starts; ``None`` where it names none."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,16 @@ def _load(table: Table, slug: str, variants: Set[str]) -> Load | None:
         rounds=summary.rounds,
         anchor=f"chart-{table.slug}-cpu-percent" if METRICS[cost] in table.deciding else table.slug,
         raw=row.raw,
+        module=module_of(row),
     )
+
+
+def module_of(row: Row) -> str | None:
+    """The file of the application that a variant's command starts: it names it, ``app.py``, or something in it,
+    ``app:application``.
+    """
+    names = (f"{stem}.py" for stem in re.findall(r"\b(\w+)(?:\.py\b|:\w)", row.variant.command))
+    return next((name for name in names if name in row.framework.sources), None)
 
 
 def _searched(tables: Sequence[CapacityTable], slug: str, variants: Set[str]) -> Searched | None:

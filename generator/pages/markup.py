@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from generator.charts import Chart, identity
-from generator.charts.identity import DARK_OF
+from generator.charts.identity import DARK_OF, DARK_PAPER
 from generator.charts.wording import between, bracket, describe, plain, significant, times
 from generator.comparison import Bracket
 from generator.passthrough import finished
@@ -146,7 +146,7 @@ def script_json(document: object) -> Markup:
 def _figure_json(chart: Chart) -> Markup:
     """With the colours of the dark scheme beside those it uses, and whose each row or line is."""
     text = script_json(chart.figure | {"frameworks": chart.frameworks, "row_px": chart.row_px})
-    used = {light: dark for light, dark in DARK_OF.items() if light in text}
+    used = {light: dark for light, dark in (DARK_OF | DARK_PAPER).items() if light in text}
     return text[:-1] + Markup(',"dark":') + script_json(used) + Markup("}")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from generator.comparison import candidates, capacities, compare
+from generator.comparison.picking import module_of
 from generator.dataset import Dataset, load_results
 from tests.generator import synthetic
 
@@ -94,3 +95,24 @@ def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
     assert all(set(one.loads.values()) == {()} and one.limit_ms is None for one in only)
     measured = candidates(compare(dataset.runs), (), {}, titles, COMPETING)
     assert all(one.polling is None and one.plain is None and one.spans is None for one in measured)
+
+
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        ("uvicorn django_app:app --host {host} --port {port}", "django_app.py"),
+        ("python app.py --host {host} --port {port}", "app.py"),
+        ("granian --interface asgi --host {host} --port {port} app:app", "app.py"),
+        ("gunicorn other:app --bind {host}:{port}", None),
+        ("python -m app", None),
+    ],
+)
+def test_the_code_is_the_file_that_the_command_starts(dataset: Dataset, command: str, module: str | None) -> None:
+    row = compare(dataset.headline).tables[0].rows[0]
+    sources = dict.fromkeys(("app.py", "django_app.py"), "0" * 64)
+    changed = replace(
+        row,
+        variant=row.variant.model_copy(update={"command": command}),
+        framework=row.framework.model_copy(update={"sources": sources}),
+    )
+    assert module_of(changed) == module
