@@ -101,9 +101,12 @@ def build(paths: Paths, say: Say) -> Path:
         problem = engine.render(paths.config, site, meanwhile=lambda: files.put_beside(beside))
         if problem:
             raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
-        staging.merge(beside, site)
-        (site / MARKER).write_text(made_of, encoding="utf-8")
-        _swap(site, paths.out, old=fresh.with_name(f"{fresh.name}-old"))
+        try:
+            staging.merge(beside, site)
+            (site / MARKER).write_text(made_of, encoding="utf-8")
+            _swap(site, paths.out, old=fresh / "old")
+        except OSError as error:
+            raise BuildError(f"cannot put the site in place: {error.strerror} ({error.filename})") from None
     return paths.out / "index.html"
 
 
@@ -123,11 +126,13 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProxyType({})) -> staging.Files:
+def stage_site(
+    paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProxyType({}), *, is_served: bool = False
+) -> staging.Files:
     """Write the pages, assets and figures that MkDocs reads; only what changed, and nothing stale. What
     passes MkDocs by, in what is returned, belongs to the site too.
 
-    ``digests``: see `generator.dataset.reading`.
+    ``digests``: see `generator.dataset.reading`; ``is_served``: see `generator.staging`.
     """
     say(f"Reading {paths.results} …")
     dataset = load_results(paths.results, paths.cache, digests)
@@ -156,7 +161,7 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
         files.add_beside(path, make)
     for evidence in dataset.evidence:
         files.add_beside(f"data/{evidence.raw}", evidence.path)
-    written = files.write(paths.staged)
+    written = files.write(paths.staged, is_served=is_served)
     engine.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return files
@@ -234,13 +239,11 @@ def _beside(out: Path) -> Iterator[Path]:
 
 
 def _swap(fresh: Path, out: Path, old: Path) -> None:
-    """Two renames: the old site is gone only once the new one is complete. ``old``: its name in between."""
-    if out.exists():
-        out.rename(old)
+    """Two renames: the old site is gone only once the new one is complete. ``old``: its name from then on."""
     try:
+        if out.exists():
+            out.rename(old)
         fresh.rename(out)
-    except OSError:
-        if old.exists():
+    finally:
+        if old.exists() and not out.exists():
             old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

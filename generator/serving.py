@@ -23,7 +23,7 @@ class ServeError(RtsiteError):
 def serve(paths: Paths, port: int, say: Say) -> None:
     """Stage, serve, and stage again on every change; returns only by an error or an interrupt."""
     _check_port(port)
-    stage_site(paths, say).link_beside(paths.staged)
+    stage_site(paths, say, is_served=True)
     seen = _stamps(paths)
     server = engine.start_server(paths.config, HOST, port)
     try:
@@ -62,7 +62,7 @@ def _answers(port: int) -> bool:
 def _stage_again(paths: Paths, say: Say) -> None:
     started = time.monotonic()
     try:
-        stage_site(paths, lambda _: None).link_beside(paths.staged)
+        stage_site(paths, lambda _: None, is_served=True)
     except RtsiteError as error:
         # Whoever edits a file saves it half-done now and then: say so and keep serving.
         say(f"Not updated: {error}")

@@ -6,7 +6,7 @@ What an engine has nothing to do with but to copy it passes the engine by: years
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Files:
         self._add(path, text)
 
     def add_beside(self, path: str, source: Path | Callable[[], str]) -> None:
-        """A file that goes onto the site as it is, or one that is made then: see `put_beside` and `link_beside`."""
+        """A file that goes onto the site as it is, or one that is made then: see `put_beside`."""
         self._check_free(path)
         self._beside[path] = source.absolute() if isinstance(source, Path) else source
 
@@ -58,12 +58,22 @@ class Files:
         lines[lines.index(marker)] = text
         self._contents[path] = "\n".join(lines)
 
-    def write(self, folder: Path) -> int:
-        """Bring ``folder`` to what the engine shall read; returns how many files were written."""
+    def write(self, folder: Path, *, is_served: bool = False) -> int:
+        """Bring ``folder`` to what the engine shall read; returns how many files were written.
+
+        ``is_served``: by the engine's own server, which must find what passes it by, too. That is linked, or copied
+        where there are no links.
+        """
         with _told_of(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._remove_stale(folder)
-            return sum(_write(folder / path, content) for path, content in self._contents.items())
+            self._remove_stale(folder, self._contents.keys() | (self._beside.keys() if is_served else set()))
+            written = sum(_write(folder / path, content) for path, content in self._contents.items())
+            for path, source in self._beside.items() if is_served else ():
+                if isinstance(source, Path):
+                    _link(folder / path, source)
+                else:
+                    _write(folder / path, source())
+            return written
 
     def put_beside(self, folder: Path) -> None:
         """Make and copy into a new folder what passes the engine by."""
@@ -71,15 +81,6 @@ class Files:
             folder.mkdir(parents=True)
             for path, source in self._beside.items():
                 _put(folder / path, source)
-
-    def link_beside(self, folder: Path) -> None:
-        """Have an engine's own server find it too: links below ``folder``, copies where there are no links."""
-        with _told_of(folder):
-            for path, source in self._beside.items():
-                if isinstance(source, Path):
-                    _link(folder / path, source)
-                else:
-                    _write(folder / path, source())
 
     def _add(self, path: str, content: str | Path) -> None:
         self._check_free(path)
@@ -89,12 +90,12 @@ class Files:
         if path in self._contents or path in self._beside:
             raise StagingError(f"two sources would both be staged as {path}; rename one")
 
-    def _remove_stale(self, folder: Path) -> None:
+    @staticmethod
+    def _remove_stale(folder: Path, kept: Set[str]) -> None:
         for parent, folders, files in os.walk(folder, topdown=False):
             for name in files:
                 path = Path(parent, name)
-                staged = path.relative_to(folder).as_posix()
-                if staged not in self._contents and staged not in self._beside:
+                if path.relative_to(folder).as_posix() not in kept:
                     path.unlink()
             for path in (Path(parent, name) for name in folders):
                 if path.is_symlink():

@@ -94,16 +94,22 @@
     return { ...figure, layout, data };
   }
 
-  /* Of a logarithmic axis as many numbers as have room: all of 1, 2 and 5, or powers of ten, or some of these. */
+  /* Of a logarithmic axis as many numbers as have room: all of 1, 2 and 5, or powers of ten, or some of these; two at
+     least, which Plotly finds where the axis is too short for ours. */
   function thin(given, most) {
     if (given.type !== "log" || !given.range || !given.tickvals) return;
     const [low, high] = given.range;
     const powers = given.tickvals.map((value) => Math.log10(value));
     const crowds = (kept) => kept.some((index, place) => place && powers[index] - powers[kept[place - 1]] < (high - low) / most);
-    let kept = [...powers.keys()].filter((index) => powers[index] >= low && powers[index] <= high);
-    if (crowds(kept)) kept = kept.filter((index) => Math.abs(powers[index] - Math.round(powers[index])) < 1e-9);
-    while (crowds(kept)) kept = kept.filter((_, place) => place % 2 === 0);
-    for (const name of ["tickvals", "ticktext"]) given[name] = kept.map((index) => given[name][index]);
+    const some = (kept) => (crowds(kept) ? some(kept.filter((_, place) => place % 2 === 0)) : kept);
+    const inside = [...powers.keys()].filter((index) => powers[index] >= low && powers[index] <= high);
+    const tens = inside.filter((index) => Math.abs(powers[index] - Math.round(powers[index])) < 1e-9);
+    const kept = [crowds(inside) ? [] : inside, some(tens), some(inside)].find((found) => found.length > 1);
+    for (const name of ["tickvals", "ticktext"]) {
+      if (kept) given[name] = kept.map((index) => given[name][index]);
+      else delete given[name];
+    }
+    if (!kept) given.nticks = 4;
   }
 
   function themed(whole) {

@@ -299,7 +299,7 @@ def _top(figure: Figure) -> float:
 
 def _log_range(summaries: Sequence[Summary]) -> list[float]:
     """Exponents of ten with room for all error bars and a symbol at either end."""
-    lowest = math.log10(min(one.interval.low if one.interval else one.mean for one in summaries))
+    lowest = math.log10(min(one.interval.low if one.interval and one.interval.low else one.mean for one in summaries))
     highest = math.log10(max(one.interval.high if one.interval else one.mean for one in summaries))
     room = 0.05 * (highest - lowest) + 0.05
     return [short(lowest - room), short(highest + room)]

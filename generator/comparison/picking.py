@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from generator.comparison.capacities import CapacityTable
@@ -44,7 +45,7 @@ class Load:
     raw: str
     """Where the file stands that holds the figure, below ``data/``."""
     module: str | None
-    """The file of the application that the variant's command starts; ``None`` where it names none."""
+    """The file that the variant's command starts, of those that are shown; ``None`` where it names none."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ def candidates(
     evidence: Mapping[str, Evidence],
     titles: Mapping[str, str],
     competing: Sequence[str],
+    code: Mapping[str, Set[str]] = MappingProxyType({}),
 ) -> list[Candidate]:
-    """Those that can be the answer, by slug."""
+    """Those that can be the answer, by slug. ``code``: the names of the files that are shown of each."""
     dashboards = sorted(
         (table for table in (comparison.tables if comparison else ()) if table.parameters.keys() >= _LOAD),
         key=lambda table: int(table.parameters["users"]),
@@ -104,7 +106,7 @@ def candidates(
         one, facts = evidence.get(slug), measured.get(slug)
         if one is None and facts is None:
             continue
-        standing = _standing(one, facts, comparison)
+        standing, shown = _standing(one, facts, comparison), code.get(slug, frozenset())
         found.append(
             Candidate(
                 slug=slug,
@@ -114,7 +116,7 @@ def candidates(
                 plain=one.can("plain-websocket") if one else None,
                 spans=one.can("cross-process") if one else None,
                 loads={
-                    stack: tuple(load for table in dashboards if (load := _load(table, slug, variants)))
+                    stack: tuple(load for table in dashboards if (load := _load(table, slug, variants, shown)))
                     for stack, variants in standing.items()
                 },
                 searched={stack: _searched(users, slug, variants) for stack, variants in standing.items()},
@@ -164,7 +166,7 @@ def _rows(rows: Iterable[AnyRow], slug: str, variants: Set[str]) -> Iterator[Any
     return (row for row in rows if row.framework.slug == slug and row.variant.slug in variants)
 
 
-def _load(table: Table, slug: str, variants: Set[str]) -> Load | None:
+def _load(table: Table, slug: str, variants: Set[str], code: Set[str]) -> Load | None:
     """The variant that costs least, of these."""
     cost, broker = METRICS["cpu_percent"].key, METRICS["broker_cpu_percent"].key
     rows = [row for row in _rows(table.valid_rows, slug, variants) if cost in row.figures]
@@ -191,16 +193,14 @@ def _load(table: Table, slug: str, variants: Set[str]) -> Load | None:
         rounds=summary.rounds,
         anchor=f"chart-{table.slug}-cpu-percent" if METRICS[cost] in table.deciding else table.slug,
         raw=row.raw,
-        module=module_of(row),
+        module=module_of(row.variant.command, code),
     )
 
 
-def module_of(row: Row) -> str | None:
-    """The file of the application that a variant's command starts: it names it, ``app.py``, or something in it,
-    ``app:application``.
-    """
-    names = (f"{stem}.py" for stem in re.findall(r"\b(\w+)(?:\.py\b|:\w)", row.variant.command))
-    return next((name for name in names if name in row.framework.sources), None)
+def module_of(command: str, code: Set[str]) -> str | None:
+    """Which of these files a variant's command starts, by its name or that of something in it, ``app:application``."""
+    names = (f"{stem}.py" for stem in re.findall(r"\b(\w+)(?:\.py\b|:\w)", command))
+    return next((name for name in names if name in code), None)
 
 
 def _searched(tables: Sequence[CapacityTable], slug: str, variants: Set[str]) -> Searched | None:

@@ -13,9 +13,9 @@ import os
 import pickle
 import sqlite3
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -51,13 +51,13 @@ def read_all(
     contents = {path: digests[path] if path in digests else digest(path) for path in paths}
     known = _recall(cache, contents.values()) if cache is not None else {}
     missing = [path for path in paths if contents[path] not in known]
-    pickled = dict(zip(missing, _parse_all(missing), strict=True))
-    plain = {path: pickle.loads(one) for path, one in pickled.items()}  # noqa: S301 - our own
+    parsed = dict(zip(missing, _parse_all(missing), strict=True))
+    plain = {path: pickle.loads(one) for path, (_, one) in parsed.items()}  # noqa: S301 - our own
     found = {path: _document(path, plain[path] if path in plain else known[contents[path]]) for path in paths}
     if cache is not None:
-        good = (path for path in missing if contents[path] and not isinstance(found[path], tuple))
-        fresh = {contents[path]: pickled[path] for path in good}
-        _remember(cache, fresh, set(contents.values()))
+        # By what was parsed: a file that is being written may have changed since it was looked at.
+        fresh = {content: one for path, (content, one) in parsed.items() if not isinstance(found[path], tuple)}
+        _remember(cache, fresh, fresh.keys() | set(contents.values()))
     return found
 
 
@@ -70,34 +70,36 @@ def _document(path: Path, plain: Any) -> Read:
         return tuple(error.problems)
 
 
-def _parse_all(paths: Sequence[Path]) -> list[bytes]:
-    """What `_parse` gives for each, pickled: so it crosses from other processes and goes into the cache as it is."""
+def _parse_all(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
+    """The digest of each, and its plain value or a tuple of problems, pickled: so it crosses from other processes and
+    goes into the cache as it is.
+    """
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
     if len(paths) < _WORTH_A_POOL or workers < 2:
-        return [_pickled(path) for path in paths]
+        return [_parse(path) for path in paths]
     # What parsing leaves behind has no cycles; looking for some takes a quarter of the time, for nothing.
     with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
-        return list(pool.map(_pickled, paths, chunksize=_CHUNK))
+        return list(pool.map(_parse, paths, chunksize=_CHUNK))
 
 
-def _pickled(path: Path) -> bytes:
-    return pickle.dumps(_parse(path), protocol=5)
-
-
-def _parse(path: Path) -> Any:
-    """Its plain value, or a tuple of problems."""
+def _parse(path: Path) -> tuple[str, bytes]:
     try:
-        return read_plain(path)
+        plain, raw = read_plain(path)
     except RecordError as error:
-        return tuple(error.problems)
+        return "", pickle.dumps(tuple(error.problems), protocol=5)
+    return _digest_of(raw), pickle.dumps(plain, protocol=5)
 
 
 def digest(path: Path) -> str:
     """Of a file's bytes; empty where it cannot be read: parsing will say so."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _digest_of(path.read_bytes())
     except OSError:
         return ""
+
+
+def _digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _schema() -> str:
@@ -112,27 +114,38 @@ def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Any]:
     wanted = set(digests)
     try:
         with closing(sqlite3.connect(f"file:{cache}?mode=ro", uri=True)) as database:
-            if database.execute("SELECT value FROM facts").fetchone() != (_schema(),):
+            if not _is_current(database):
                 return {}
             rows = database.execute("SELECT digest, plain FROM files")
             return {content: pickle.loads(blob) for content, blob in rows if content in wanted}  # noqa: S301 - our own file
-    except (sqlite3.Error, pickle.UnpicklingError, AttributeError, EOFError, ImportError, IndexError):
+    except Exception:  # noqa: BLE001 - what is damaged can raise anything when it is unpickled
         return {}
 
 
-def _remember(cache: Path, fresh: Mapping[str, bytes], used: set[str]) -> None:
+def _remember(cache: Path, fresh: Mapping[str, bytes], used: Set[str]) -> None:
     """Keep what was read now, and forget what no file holds any more. A cache that cannot be written is no error."""
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(cache)) as database:
+            is_current = _is_current(database)
+        if not is_current:
+            cache.unlink()
         with closing(sqlite3.connect(cache)) as database, database:
-            database.execute("CREATE TABLE IF NOT EXISTS facts (value TEXT)")
-            database.execute("CREATE TABLE IF NOT EXISTS files (digest TEXT PRIMARY KEY, plain BLOB)")
-            if database.execute("SELECT value FROM facts").fetchone() != (_schema(),):
-                database.execute("DELETE FROM facts")
-                database.execute("DELETE FROM files")
+            if not is_current:
+                database.execute("CREATE TABLE facts (value TEXT)")
+                database.execute("CREATE TABLE files (digest TEXT PRIMARY KEY, plain BLOB)")
                 database.execute("INSERT INTO facts VALUES (?)", (_schema(),))
             database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", fresh.items())
             stale = [(content,) for (content,) in database.execute("SELECT digest FROM files") if content not in used]
             database.executemany("DELETE FROM files WHERE digest = ?", stale)
     except (sqlite3.Error, OSError):
-        cache.unlink(missing_ok=True)
+        with suppress(OSError):
+            cache.unlink(missing_ok=True)
+
+
+def _is_current(database: sqlite3.Connection) -> bool:
+    """Whether it was written by the code that would read it now."""
+    try:
+        return bool(database.execute("SELECT value FROM facts").fetchone() == (_schema(),))
+    except sqlite3.Error:
+        return False

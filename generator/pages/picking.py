@@ -10,7 +10,8 @@ from generator.pages.view import View
 def pick_page(view: View) -> Page:
     """The questions, with all that a script needs to answer them."""
     path = "pick.md"
-    found = candidates(view.comparison, view.capacities, view.evidence, view.titles, view.competing)
+    code = {slug: {module.name for module in one.code} for slug, one in view.frameworks.items()}
+    found = candidates(view.comparison, view.capacities, view.evidence, view.titles, view.competing, code)
     html = view.renderer(path).html(
         "pick.html",
         candidates=found,

@@ -35,6 +35,10 @@ MAX_BYTES = 8_000_000
 MAX_DEPTH = 16
 """The schema needs 9."""
 
+MAX_DIGITS = 40
+"""Of a number; a timestamp in nanoseconds has 19, a float is told in 17."""
+
+_NUMBER_TAGS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 
@@ -107,7 +111,10 @@ class _Loader(yaml.CSafeLoader):
             raise _UnplainError(f"the tag {event.tag}", event.start_mark)
         kind = event.__class__
         if kind is yaml.ScalarEvent:
-            return _meaning(event.value) if event.implicit[0] else event.value
+            try:
+                return _meaning(event.value) if event.implicit[0] else event.value
+            except (ValueError, OverflowError):
+                raise _UnplainError(f"the number {event.value:.40}", event.start_mark) from None
         if depth > MAX_DEPTH:
             raise _UnplainError(f"nesting deeper than {MAX_DEPTH}", event.start_mark)
         return self._list(depth + 1) if kind is yaml.SequenceStartEvent else self._mapping(depth + 1)
@@ -137,10 +144,17 @@ _words = _Loader(b"")
 
 @lru_cache(maxsize=16_384)
 def _meaning(text: str) -> str | int | float | bool | None:
-    """What a scalar without quotes means, worked out once for years of the same keys."""
+    """What a scalar without quotes means, worked out once for years of the same keys.
+
+    Raises `ValueError` or `OverflowError` for a number beyond all reason: Python prints none of 5,000 digits.
+    """
     if _is_decimal(text):  # half of a result file; PyYAML takes ten times as long for the same number
+        if len(text) > MAX_DIGITS:
+            raise ValueError
         return float(text) if "." in text else int(text)
     tag = _words.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    if len(text) > MAX_DIGITS and tag in _NUMBER_TAGS:
+        raise ValueError
     meant: str | int | float | bool | None = _words.yaml_constructors[tag](_words, yaml.ScalarNode(tag, text))
     return meant
 
@@ -165,10 +179,12 @@ def load_evidence(path: Path) -> EvidenceDocument:
     return _load(path, EvidenceDocument)
 
 
-def read_plain(path: Path) -> Any:
-    """What a result file says, in plain values that nobody has checked; raises `RecordError` where it is no YAML."""
-    plain, _ = _parse(path)
-    return plain
+def read_plain(path: Path) -> tuple[Any, bytes]:
+    """What a result file says, in plain values that nobody has checked, and its bytes.
+
+    Raises `RecordError` where it cannot be read or is no such YAML.
+    """
+    return _parse(path)
 
 
 def as_document(path: Path, plain: Any) -> AnyDocument:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import hashlib
+import os
 import re
 import shutil
 import socket
@@ -14,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
+from generator import staging
 from generator.build import BuildError, Paths, build, stage_site
 from generator.serving import ServeError, serve
 from generator.staging import StagingError
@@ -105,32 +108,78 @@ def test_a_server_finds_raw_results_by_links_and_never_writes_them(
     results: Path, checkout: Path, tmp_path: Path
 ) -> None:
     places = in_folder(tmp_path, results, checkout)
-    stage_site(places, lambda _: None).link_beside(places.staged)
+    stage_site(places, lambda _: None, is_served=True)
     raw = sorted(path for path in places.staged.rglob("*.yml") if path.is_symlink())
     assert {path.resolve() for path in raw} == set(results.rglob("*.yml"))
     before, staged = state(results), state(places.staged)
-    stage_site(places, lambda _: None).link_beside(places.staged)
+    stage_site(places, lambda _: None, is_served=True)
     assert state(places.staged) == staged, "a server would load every page again"
     (places.staged / "performance.md").unlink()
     (places.staged / "performance.md").symlink_to(raw[0].resolve())
     raw[0].unlink()
     raw[0].write_text("edited by hand\n")
-    stage_site(places, lambda _: None).link_beside(places.staged)
+    stage_site(places, lambda _: None, is_served=True)
     assert state(results) == before
     assert raw[0].is_symlink()
     assert not (places.staged / "performance.md").is_symlink()
 
 
 def test_raw_results_stand_on_the_site_and_are_no_links(results: Path, checkout: Path, tmp_path: Path) -> None:
+    gone = shutil.copytree(results, tmp_path / "gone")
+    stage_site(in_folder(tmp_path, gone, checkout), lambda _: None, is_served=True)  # the links that a server leaves
+    shutil.rmtree(gone)
     places = in_folder(tmp_path, results, checkout)
-    stage_site(places, lambda _: None).link_beside(places.staged)  # as a server leaves it
     build(places, lambda _: None)
+    assert not [path for path in places.staged.rglob("*") if path.is_symlink()]
     for path in results.rglob("*.yml"):
         published = places.out / "data" / path.relative_to(results)
         assert not published.is_symlink()
         assert published.read_bytes() == path.read_bytes()
     assert (places.out / "data" / "history.json").is_file()
     assert (places.out / "data" / "latest.json").is_file()
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_an_interrupt_while_sites_change_places_leaves_one(
+    results: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    places = in_folder(tmp_path, results, checkout)
+    build(places, lambda _: None)
+    before = state(places.out)
+    with (checkout / "site" / "data.md").open("a") as page:
+        page.write("\nOne line more.\n")
+    really, seen = Path.rename, []
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if places.out in (path, target):
+            seen.append(path)
+            if len(seen) == renames:
+                raise KeyboardInterrupt
+        return really(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(places, lambda _: None)
+    assert state(places.out) == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".site")]
+
+
+def test_a_full_disk_at_the_end_is_said_and_leaves_the_old_site(
+    results: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = in_folder(tmp_path, results, checkout)
+    build(places, lambda _: None)
+    before = state(places.out)
+    with (checkout / "site" / "data.md").open("a") as page:
+        page.write("\nOne line more.\n")
+
+    def full(folder: Path, into: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(into))
+
+    monkeypatch.setattr(staging, "merge", full)
+    with pytest.raises(BuildError, match="No space left"):
+        build(places, lambda _: None)
+    assert state(places.out) == before
 
 
 def test_what_cannot_be_copied_leaves_the_old_site(results: Path, checkout: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     really = reading._parse
 
-    def noting(path: Path) -> object:
+    def noting(path: Path) -> tuple[str, bytes]:
         seen.append(path)
         return really(path)
 
@@ -89,6 +89,16 @@ def test_a_broken_cache_is_none(results: Path, tmp_path: Path, content: bytes | 
         cache.write_bytes(content)
     assert load_results(results, cache) == expected
     assert load_results(results, cache) == expected
+
+
+def test_a_file_that_changes_while_it_is_read_is_remembered_as_what_was_read(results: Path, tmp_path: Path) -> None:
+    file, cache = next(results.glob("*/*/fastapi.yml")), tmp_path / "cache"
+    looked_at, old = {file: reading.digest(file)}, file.read_bytes()
+    file.write_bytes(old.replace(b"FastAPI", b"Changed"))
+    changed = read_all([file], cache, looked_at)
+    file.write_bytes(old)
+    assert read_all([file], cache) == read_all([file])
+    assert read_all([file], cache) != changed
 
 
 def test_what_another_schema_read_is_not_taken(

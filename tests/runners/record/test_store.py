@@ -263,7 +263,7 @@ def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
         ("title: FastAPI", "title: [unclosed", 0, "not valid YAML"),
         ("title: FastAPI", "title: FastAPI\n--- \nx:", 0, "a second document"),
         ("title: FastAPI", "? [a, b]\n  : FastAPI", 2, "unhashable key"),
-        ("title: FastAPI", "title: " + "9" * 5000, 0, "not valid YAML"),
+        ("title: FastAPI", "title: " + "9" * 5000, 7, "the number 999"),
     ],
 )
 def test_other_yaml_than_ours_is_refused(tmp_path: Path, old: str, new: str, offset: int, words: str | None) -> None:
@@ -356,6 +356,17 @@ def test_whatever_looks_like_a_number_is_the_one_that_yaml_says(text: str) -> No
             yaml.load(raw.encode(), Loader=_Loader)
     else:
         assert repr(yaml.load(raw.encode(), Loader=_Loader)) == said
+
+
+@pytest.mark.parametrize("number", ["1:" + "00:" * 200 + "0.0", "0x" + "f" * 5_000, "9" * 5_000, "0b" + "1" * 41])
+def test_a_number_beyond_all_reason_is_refused_at_its_place(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "run.yml"
+    path.write_text(f"kind: run\nseed: {number}\n")
+    (problem,) = problems_in(path)
+    assert (problem.line, problem.column) == (2, 7)
+    assert "the number" in problem.message
+    path.write_text(f"kind: run\nseed: '{number}'\n")
+    assert not any("the number" in problem.message for problem in problems_in(path))
 
 
 LEVELS = 100_000
