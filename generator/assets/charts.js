@@ -131,7 +131,7 @@
       layout.xaxis.nticks = 4;
     }
     if (narrow.matches && layout.xaxis.type === "date") layout.xaxis.nticks = 4;
-    thin(layout.xaxis, narrow.matches ? 6 : figure.row_px[0] ? 14 : 19); // names of rows leave less width
+    thin(layout.xaxis, narrow.matches ? 5 : figure.row_px[0] ? 14 : 19); // names of rows leave less width
     Object.assign(layout, {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",

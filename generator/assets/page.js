@@ -14,6 +14,9 @@
     }
   }
 
+  /* What scrolls sideways below its first column. */
+  document.addEventListener("scroll", ({ target }) => target.classList?.toggle("rt-scrolled", target.scrollLeft > 0), { capture: true, passive: true });
+
   /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
   if (location.protocol === "file:") enter();
   else document$.subscribe(enter);

@@ -37,13 +37,17 @@
 
   /* A share of a core in percent, as in the tables; more than one core in cores. */
   function share({ load, measured, mean, low, high }) {
-    const [unit, scale] = mean < 1 ? [" % of a core", 100] : [" cores", 1];
-    const sure = low === null ? "one round only" : `95 % interval ${told(scale * low)} to ${told(scale * high)}, ${load.rounds} rounds`;
-    return `${measured ? "" : "about "}${told(scale * mean)}${unit} (${load.variant}; ${sure})`;
+    const [unit, scale] = mean < 1 ? ["\u00a0% of a core", 100] : ["\u00a0cores", 1];
+    const sure = low === null ? "one round only" : `95\u00a0% interval ${told(scale * low)} to ${told(scale * high)}, ${load.rounds} rounds`;
+    return `${measured ? "" : "about "}${told(scale * mean)}${unit}${load.with_broker ? ", its broker included" : ""} (${load.variant}; ${sure})`;
   }
 
-  /* What is known of a framework for an application such as this: by the variants that stand in it. */
-  const within = (one, stack) => ({ ...one, loads: one.loads[stack] ?? [], searched: one.searched[stack] ?? null });
+  /* What is known of a framework for a case such as this: by the variants that stand in such an application, and whose
+     rooms span processes where they must. */
+  function within(one, asked) {
+    const place = asked.stack + (asked.spans ? "+spans" : "");
+    return { ...one, loads: one.loads[place] ?? [], searched: one.searched[place] ?? null, spans: one.spanning[asked.stack] ?? null };
+  }
 
   function objections(one, asked) {
     const found = [];
@@ -54,38 +58,47 @@
     return found;
   }
 
-  /* Whether a search saw a variant fail under no more than what is asked; searches are of one update per second. */
+  /* Whether a search, of one update per second, saw a variant fail under no more than what is asked. */
   function wasBroken(one, asked) {
     const breaks = one.searched?.breaks ?? null;
-    return asked.rate === "1" && breaks !== null && breaks <= Number(asked.users);
+    return Number(asked.rate) >= 1 && breaks !== null && breaks <= Number(asked.users);
   }
 
-  /* The p99 up to which a load counts as withstood, where the very case was measured and has one. */
-  function limit(one, estimate) {
-    return estimate?.measured && estimate.load.late_percentile === 99 ? one.limit_ms : null;
+  /* The most users, no more than are asked for, with whom it was measured, where their p99 is beyond what counts as enough. */
+  function wasLate(one, asked) {
+    const known = one.loads.filter((load) => load.users <= Number(asked.users) && load.updates_per_s <= Number(asked.rate));
+    const most = known.at(-1);
+    return most && isLate(one, most) ? most : null;
   }
 
-  /* Whether one core was seen to fail: in just this case, or else in a search, which is of one variant. */
+  const isLate = (one, load) => load.late_percentile === 99 && one.limit_ms !== null && load.late_ms >= one.limit_ms;
+
+  /* Whether one core was seen to fail: where just this case was measured, in it, else in less or in a search. */
   function isTooMuch(one, asked, estimate) {
-    const most = limit(one, estimate);
-    return most === null ? wasBroken(one, asked) : estimate.load.late_ms >= most;
+    if (estimate?.measured && estimate.load.late_percentile === 99 && one.limit_ms !== null) return wasLate(one, asked) !== null;
+    return wasLate(one, asked) !== null || wasBroken(one, asked);
+  }
+
+  /* How late the answers were under a load. */
+  function lateness(one, load) {
+    return `${load.late_percentile} of 100 updates were answered within ${told(load.late_ms)}\u00a0ms${isLate(one, load) ? `, beyond the ${one.limit_ms}\u00a0ms that count as enough` : ""}`;
   }
 
   function reasons(one, asked, estimate) {
     const found = [];
     if (estimate) {
-      const { load, measured } = estimate;
       found.push(share(estimate));
-      const most = limit(one, estimate);
-      const beyond = most !== null && load.late_ms >= most ? `, where ${most} ms are the most` : "";
-      if (measured && load.late_ms !== null) found.push(`${load.late_percentile} of 100 updates were answered within ${told(load.late_ms)} ms${beyond}`);
+      const late = wasLate(one, asked);
+      if (estimate.measured && estimate.load.late_ms !== null) found.push(lateness(one, estimate.load));
+      else if (late) found.push(`with ${late.users.toLocaleString("en")} users ${lateness(one, late)}`);
     } else found.push("its cost under the dashboard was not measured");
-    const searched = asked.rate === "1" ? one.searched : null;
-    if (searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
+    const { searched } = one;
+    if (asked.rate === "1" && searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
       found.push(`one core is enough for ${searched.withstands.toLocaleString("en")} users (${searched.variant})`);
     } else if (wasBroken(one, asked)) {
       const enough = searched.withstands ? `, enough for ${searched.withstands.toLocaleString("en")}` : "";
-      found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} users${enough} (${searched.variant})`);
+      const slower = asked.rate === "1" ? "" : ", at one update per second";
+      found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} users${enough}${slower} (${searched.variant})`);
     }
     for (const need of Object.keys(NEEDS)) {
       if (asked[need] && one[need] === null) found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
@@ -113,15 +126,24 @@
   }
 
   function verdict(left, count) {
-    if (!left.length) return "None of them fits all of that.";
-    if (left.length > 1 && !left[0].estimate) return `${left.length} of ${count} fit. What they cost under the dashboard was not measured.`;
+    const said = document.createElement("p");
+    said.className = "rt-verdict";
+    const [first, second] = left.map(({ one }) => one);
+    const these = left.length === 1 ? "it" : "each of them";
+    const failing = left.filter(({ fails }) => fails).length;
+    const tooLittle = "one core was seen to be too little";
+    if (!left.length) said.append("None of them fits all of that.");
+    else if (failing === left.length) said.append(`${left.length} of ${count} can be used there, but with ${these} ${tooLittle}; what more cores would do was not measured under this load.`);
+    else said.append(`${left.length} of ${count} ${left.length === 1 ? "fits" : "fit"}.`);
+    if (left.length < 2) return said;
     const equals = overlapping(left);
-    const among = left.filter(({ fails }) => !fails).length;
-    const able = among === 0 ? "can do that at all" : left.length === 1 ? "fits" : "fit";
-    const failing = among === left.length ? "" : among ? ` With ${left.length - among} of them one core was seen to be too little; these come last.` : ` With ${left.length === 1 ? "it" : "each of them"} one core was seen to be too little; what more cores would do was not measured under this load.`;
-    if (left.length === 1) return `1 of ${count} ${able}.${failing}`;
-    const words = equals > 1 ? `In CPU the intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; the page of a pair compares them round by round` : "The first takes the least CPU";
-    return `${left.length} of ${count} ${able}. ${words}.${failing}`;
+    if (!left[0].estimate) said.append(" What they cost under the dashboard was not measured.");
+    else if (equals > 1) {
+      const pair = [first, second].map(({ slug }) => slug).sort().join("-vs-");
+      said.append(` In CPU the intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; round by round: `, anchor(`${first.title} and ${second.title}`, `compare/${pair}.html`), ".");
+    } else said.append(" The first takes the least CPU.");
+    if (failing && failing < left.length) said.append(` With ${failing} of them ${tooLittle}; these come last.`);
+    return said;
   }
 
   /* Who is left out, by what speaks against them. */
@@ -146,7 +168,7 @@
     const left = [];
     const out = [];
     for (const any of known) {
-      const one = within(any, asked.stack);
+      const one = within(any, asked);
       const against = objections(one, asked);
       if (against.length) out.push({ one, against });
       else {
@@ -156,9 +178,7 @@
     }
     left.sort((a, b) => a.fails - b.fails || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();
-    const head = document.createElement("p");
-    head.className = "rt-verdict";
-    head.append(verdict(left, known.length));
+    const head = verdict(left, known.length);
     const list = document.createElement("ol");
     list.className = "rt-plain";
     for (const { one, estimate } of left) {

@@ -17,6 +17,8 @@ from runners.record import FrameworkFacts, VariantFacts
 STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
 """Of an existing application, by the package or interface that shows it."""
 
+SPANNING = "+spans"
+
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 _LOAD = {"users", "updates_per_user_per_s"}
@@ -34,6 +36,7 @@ class Load:
     """Per user."""
     cpu_percent: float
     """Of one core, the broker's included."""
+    with_broker: bool
     interval: tuple[float, float] | None
     """Of the server's share, with the broker's mean added."""
     late_ms: float | None
@@ -74,8 +77,12 @@ class Candidate:
     plain: bool | None
     spans: bool | None
     """Whether a room reaches the clients of other processes."""
+    spanning: Mapping[str, bool | None]
+    """The same by stack, of the variants that stand in it."""
     loads: Mapping[str, tuple[Load, ...]]
-    """By the stack that its variant must stand in, ``""``: none; each by users, the fewest first."""
+    """By the stack that its variant must stand in, ``""``: none; each by users, the fewest first. With `SPANNING` after
+    the stack: of variants whose rooms span processes.
+    """
     searched: Mapping[str, Searched | None]
     """By stack, as the loads."""
     limit_ms: float | None
@@ -107,6 +114,9 @@ def candidates(
         if one is None and facts is None:
             continue
         standing, shown = _standing(one, facts, comparison), code.get(slug, frozenset())
+        spanning = dict(_findings(one, "cross-process"))
+        able = {variant for variant, spans in spanning.items() if spans}
+        wanted = standing | {f"{stack}{SPANNING}": inside & able or inside for stack, inside in standing.items()}
         found.append(
             Candidate(
                 slug=slug,
@@ -115,11 +125,15 @@ def candidates(
                 polling=_has_transport(one, "polling"),
                 plain=one.can("plain-websocket") if one else None,
                 spans=one.can("cross-process") if one else None,
+                spanning={
+                    stack: any(seen) if (seen := [spanning[each] for each in inside if each in spanning]) else None
+                    for stack, inside in standing.items()
+                },
                 loads={
                     stack: tuple(load for table in dashboards if (load := _load(table, slug, variants, shown)))
-                    for stack, variants in standing.items()
+                    for stack, variants in wanted.items()
                 },
-                searched={stack: _searched(users, slug, variants) for stack, variants in standing.items()},
+                searched={stack: _searched(users, slug, variants) for stack, variants in wanted.items()},
                 limit_ms=next((float(table.parameters["p99_limit_ms"]) for table in users), None),
             )
         )
@@ -156,6 +170,13 @@ def _standing(one: Evidence | None, facts: FrameworkFacts | None, comparison: Co
     return found
 
 
+def _findings(one: Evidence | None, item: str) -> Iterator[tuple[str, bool]]:
+    """What was established of which variant."""
+    for variant, finding in one.findings_of(item) if one else ():
+        if finding.value is not None:
+            yield variant, finding.value is True
+
+
 def _has_transport(one: Evidence | None, name: str) -> bool | None:
     lists = [finding.value for _, finding in one.findings_of("transports")] if one else []
     known = [value for value in lists if isinstance(value, list)]
@@ -187,6 +208,7 @@ def _load(table: Table, slug: str, variants: Set[str], code: Set[str]) -> Load |
         users=int(table.parameters["users"]),
         updates_per_s=float(table.parameters["updates_per_user_per_s"]),
         cpu_percent=round(summary.mean + more, 3),
+        with_broker=more > 0,
         interval=(round(interval.low + more, 3), round(interval.high + more, 3)) if interval else None,
         late_ms=round(latency, 4) if latency is not None else None,
         late_percentile=percentile,

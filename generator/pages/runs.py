@@ -16,7 +16,7 @@ def run_index(view: View) -> Page:
     runs = [(run, published.get(run.raw), _counts(run)) for run in view.dataset.runs]
     html = view.renderer(path).html("runs.html", runs=runs)
     words = "Every run: machine, order, validity, failures, raw files."
-    return Page(path, "Runs", words, (Section(None, None, html=html),), is_searched=False)
+    return Page(path, "Runs", words, (Section(None, None, html=html),), hide=("navigation", "toc"), is_searched=False)
 
 
 def run_pages(view: View) -> list[Page]:

@@ -12,13 +12,15 @@ def trend_page(view: View) -> Page:
     """The deciding figures over time, per machine class, and where they changed."""
     path = "trends.md"
     render = view.renderer(path)
-    found, changes = view.history.trends, view.history.changes
+    every, changes = view.history.trends, view.history.changes
+    found = [trend for trend in every if any(len(series.points) > 1 for series in trend.series)]
     runs = {point.run.raw for trend in found for series in trend.series for point in series.points}
     followed = [series.row.framework for trend in found for series in trend.series]
     titles = {facts.slug: facts.title for facts in followed if not facts.is_reference}
     html = render.html(
         "trends.html",
         trends=found,
+        waiting=[trend for trend in every if trend not in found],
         changes=changes,
         runs=len(runs),
         machines=sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)}),

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from generator.comparison import candidates, capacities, compare
-from generator.comparison.picking import module_of
-from generator.dataset import Dataset, load_results
+from generator.comparison.picking import SPANNING, Candidate, module_of
+from generator.dataset import Dataset, Evidence, load_results
 from tests.generator import synthetic
 
 COMPETING = ["django-channels", "fastapi", "flask-socketio"]
@@ -86,6 +86,38 @@ def test_for_a_stack_only_variants_that_stand_in_it_count(dataset: Dataset) -> N
     assert [load.variant for load in one.loads["django"]] == [inside.variant.slug]
     assert one.searched[""] is not None
     assert one.searched["django"] is None or one.searched["django"].variant == inside.variant.slug
+
+
+def test_where_rooms_must_span_processes_only_variants_whose_rooms_do_count(dataset: Dataset) -> None:
+    """As python-socketio, whose rooms span processes with Redis, but not in its Django application."""
+    evidence = dataset.newest_evidence["flask-socketio"]
+    rows = list(compare(dataset.runs).of_workload("dashboard")[0].valid_rows)
+    ours = sorted(
+        (row for row in rows if row.framework.slug == "flask-socketio"),
+        key=lambda row: row.figures["cpu_percent"].summary.mean,
+    )
+    cheapest, dearest = ours[0].variant.slug, ours[-1].variant.slug
+
+    def with_spans(spans: dict[str, bool]) -> Evidence:
+        template = next(finding for _, finding in evidence.findings_of("cross-process"))
+        variants = [
+            one.model_copy(update={"findings": [template.model_copy(update={"value": spans[one.variant.slug]})]})
+            for one in evidence.document.variants
+            if one.variant.slug in spans
+        ]
+        return replace(evidence, document=evidence.document.model_copy(update={"variants": variants}))
+
+    def found(spans: dict[str, bool]) -> Candidate:
+        known = {"flask-socketio": with_spans(spans)}
+        (one,) = candidates(compare(dataset.runs), (), known, {"flask-socketio": "Title"}, ["flask-socketio"])
+        return one
+
+    able = found({cheapest: False, dearest: True})
+    assert able.spanning[""] is True
+    assert next(load.variant for load in able.loads[""]) == cheapest
+    assert next(load.variant for load in able.loads[SPANNING]) == dearest
+    assert found({cheapest: False, dearest: False}).spanning[""] is False
+    assert found({}).spanning[""] is None
 
 
 def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
