@@ -51,7 +51,7 @@
 
   function objections(one, asked) {
     const found = [];
-    if (asked.stack && !one.stacks.includes(asked.stack)) found.push("does not stand in such an application");
+    if (asked.stack && !one.stacks.includes(asked.stack)) found.push("needs an application of its own, beside yours");
     for (const [need, words] of Object.entries(NEEDS)) {
       if (asked[need] && one[need] === false) found.push(words);
     }
@@ -133,7 +133,7 @@
     const failing = left.filter(({ fails }) => fails).length;
     const tooLittle = "one core was seen to be too little";
     if (!left.length) said.append("None of them fits all of that.");
-    else if (failing === left.length) said.append(`${left.length} of ${count} can be used there, but with ${these} ${tooLittle}; what more cores would do was not measured under this load.`);
+    else if (failing === left.length) said.append(`${left.length} of ${count} can be used there, but with ${these} ${tooLittle} for a p99 below ${first.limit_ms}\u00a0ms with nothing lost. More cores were not tried.`);
     else said.append(`${left.length} of ${count} ${left.length === 1 ? "fits" : "fit"}.`);
     if (left.length < 2) return said;
     const equals = overlapping(left);
