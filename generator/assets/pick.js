@@ -42,20 +42,34 @@
     return `${measured ? "" : "about "}${told(scale * mean)}${unit}${load.with_broker ? ", its broker included" : ""} (${load.variant}; ${sure})`;
   }
 
-  /* What is known of a framework for a case such as this: by the variants that stand in such an application, and whose
-     rooms span processes where they must. */
+  /* What is known of a framework for a case such as this: by its variants that stand in such an application and can do
+     all that is needed, those first of which it was established; what speaks against it where there is none. */
   function within(one, asked) {
-    const place = asked.stack + (asked.spans ? "+spans" : "");
-    return { ...one, loads: one.loads[place] ?? [], searched: one.searched[place] ?? null, spans: one.spanning[asked.stack] ?? null };
+    const needs = Object.keys(NEEDS).filter((need) => asked[need]);
+    const inside = one.variants.filter((variant) => !asked.stack || variant.stacks.includes(asked.stack));
+    const able = inside.filter((variant) => needs.every((need) => variant[need] !== false));
+    const sure = able.filter((variant) => needs.every((need) => variant[need]));
+    const chosen = sure.length ? sure : able;
+    const byUsers = new Map();
+    for (const variant of chosen)
+      for (const load of variant.loads) {
+        const known = byUsers.get(load.users);
+        if (!known || load.cpu_percent < known.cpu_percent) byUsers.set(load.users, { ...load, variant: variant.slug, module: variant.module });
+      }
+    const searches = chosen.filter((variant) => variant.searched).map((variant) => ({ ...variant.searched, variant: variant.slug }));
+    return {
+      ...one,
+      against: able.length ? [] : objections(inside, needs),
+      unsure: needs.filter((need) => !chosen.some((variant) => variant[need])),
+      loads: [...byUsers.values()].sort((a, b) => a.users - b.users),
+      searched: searches.reduce((best, search) => (best && best.withstands >= search.withstands ? best : search), null),
+    };
   }
 
-  function objections(one, asked) {
-    const found = [];
-    if (asked.stack && !one.stacks.includes(asked.stack)) found.push("needs an application of its own, beside yours");
-    for (const [need, words] of Object.entries(NEEDS)) {
-      if (asked[need] && one[need] === false) found.push(words);
-    }
-    return found;
+  function objections(inside, needs) {
+    if (!inside.length) return ["needs an application of its own, beside yours"];
+    const lacking = needs.filter((need) => inside.every((variant) => variant[need] === false));
+    return lacking.length ? lacking.map((need) => NEEDS[need]) : ["no variant can do all of that"];
   }
 
   /* Whether a search, of one update per second, saw a variant fail under no more than what is asked. */
@@ -73,7 +87,7 @@
 
   const isLate = (one, load) => load.late_percentile === 99 && one.limit_ms !== null && load.late_ms >= one.limit_ms;
 
-  /* Whether one core was seen to fail: where just this case was measured, in it, else in less or in a search. */
+  /* Whether it was seen to fail: where just this case was measured, in it, else in less or in a search. */
   function isTooMuch(one, asked, estimate) {
     if (estimate?.measured && estimate.load.late_percentile === 99 && one.limit_ms !== null) return wasLate(one, asked) !== null;
     return wasLate(one, asked) !== null || wasBroken(one, asked);
@@ -100,8 +114,8 @@
       const slower = asked.rate === "1" ? "" : ", at one update per second";
       found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} users${enough}${slower} (${searched.variant})`);
     }
-    for (const need of Object.keys(NEEDS)) {
-      if (asked[need] && one[need] === null) found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
+    for (const need of one.unsure) {
+      found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
     }
     return found;
   }
@@ -125,13 +139,19 @@
     return others.filter(({ estimate }) => estimate && estimate.low !== null && estimate.low <= best.high).length;
   }
 
-  function verdict(left, count) {
+  /* How many cores were seen to be too few: those of the load that was late, or the one of a search. */
+  function tooFew(left, asked) {
+    const most = Math.max(...left.filter(({ fails }) => fails).map(({ one }) => wasLate(one, asked)?.cores ?? 1));
+    return most > 1 ? `${most} cores were seen to be too few` : "one core was seen to be too little";
+  }
+
+  function verdict(left, count, asked) {
     const said = document.createElement("p");
     said.className = "rt-verdict";
     const [first, second] = left.map(({ one }) => one);
     const these = left.length === 1 ? "it" : "each of them";
     const failing = left.filter(({ fails }) => fails).length;
-    const tooLittle = "one core was seen to be too little";
+    const tooLittle = failing ? tooFew(left, asked) : "";
     if (!left.length) said.append("None of them fits all of that.");
     else if (failing === left.length) said.append(`${left.length} of ${count} can be used there, but with ${these} ${tooLittle} for a p99 below ${first.limit_ms}\u00a0ms with nothing lost. More cores were not tried.`);
     else said.append(`${left.length} of ${count} ${left.length === 1 ? "fits" : "fit"}.`);
@@ -149,8 +169,8 @@
   /* Who is left out, by what speaks against them. */
   function leftOut(out) {
     const byReason = new Map();
-    for (const { one, against } of out) {
-      const why = against.join(", ");
+    for (const one of out) {
+      const why = one.against.join(", ");
       byReason.set(why, [...(byReason.get(why) ?? []), one]);
     }
     return [...byReason].map(([why, ones]) => {
@@ -169,8 +189,7 @@
     const out = [];
     for (const any of known) {
       const one = within(any, asked);
-      const against = objections(one, asked);
-      if (against.length) out.push({ one, against });
+      if (one.against.length) out.push(one);
       else {
         const estimate = cores(one, Number(asked.users), Number(asked.rate));
         left.push({ one, estimate, fails: isTooMuch(one, asked, estimate) });
@@ -178,7 +197,7 @@
     }
     left.sort((a, b) => a.fails - b.fails || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();
-    const head = verdict(left, known.length);
+    const head = verdict(left, known.length, asked);
     const list = document.createElement("ol");
     list.className = "rt-plain";
     for (const { one, estimate } of left) {

@@ -218,7 +218,7 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint]) -> Chart | None:
 
 
 def _days_around(days: Sequence[str]) -> dict[str, list[str]]:
-    """The axis from before the first to after the last, by two days at least: a single one has an axis of days, too.
+    """The axis from before the first to after the last, by two days at least, so that it is one of days.
 
     Left to Plotly where a timestamp is no date, such as the 30th of February.
     """

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Literal
 
 from generator.comparison.capacities import CapacityTable
 from generator.comparison.metrics import METRICS
 from generator.comparison.tables import Comparison, Row, Table
 from generator.dataset import Evidence
-from runners.record import FrameworkFacts, VariantFacts
+from runners.record import Finding, FrameworkFacts, VariantFacts
 
 STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
 """Of an existing application, by the package or interface that shows it."""
-
-SPANNING = "+spans"
-
-AnyRow = TypeVar("AnyRow", bound=Row)
 
 _LOAD = {"users", "updates_per_user_per_s"}
 """What a table was asked whose figures are of a live dashboard."""
@@ -30,10 +26,11 @@ class Load:
     """What a live dashboard asked and cost: the answer for the same case, for others the ground for an estimate."""
 
     workload: str
-    variant: str
     users: int
     updates_per_s: float
     """Per user."""
+    cores: int
+    """Logical CPUs that the server could use."""
     cpu_percent: float
     """Of one core, the broker's included."""
     with_broker: bool
@@ -47,15 +44,12 @@ class Load:
     """Of the figure on the workload's page."""
     raw: str
     """Where the file stands that holds the figure, below ``data/``."""
-    module: str | None
-    """The file that the variant's command starts, of those that are shown; ``None`` where it names none."""
 
 
 @dataclass(frozen=True)
 class Searched:
-    """How many dashboard users one core takes, by the variant that takes the most."""
+    """How many dashboard users one core takes."""
 
-    variant: str
     withstands: int | None
     """The most that were confirmed."""
     breaks: int | None
@@ -66,27 +60,58 @@ class Searched:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One framework. ``None``: not established."""
+class Choice:
+    """One variant, with what can be asked of it. ``None``: not established."""
 
     slug: str
-    title: str
     stacks: tuple[str, ...]
     """Existing applications that it can stand in or beside."""
     polling: bool | None
     plain: bool | None
     spans: bool | None
     """Whether a room reaches the clients of other processes."""
-    spanning: Mapping[str, bool | None]
-    """The same by stack, of the variants that stand in it."""
-    loads: Mapping[str, tuple[Load, ...]]
-    """By the stack that its variant must stand in, ``""``: none; each by users, the fewest first. With `SPANNING` after
-    the stack: of variants whose rooms span processes.
-    """
-    searched: Mapping[str, Searched | None]
-    """By stack, as the loads."""
+    loads: tuple[Load, ...]
+    """By users, the fewest first."""
+    searched: Searched | None
+    module: str | None
+    """The file that its command starts, of those that are shown; ``None`` where it names none."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One framework."""
+
+    slug: str
+    title: str
+    variants: tuple[Choice, ...]
     limit_ms: float | None
     """Of the p99, up to which searches count a load as withstood; ``None`` where nobody searched."""
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """Of any variant."""
+        return tuple(stack for stack in STACKS if any(stack in one.stacks for one in self.variants))
+
+    def can(self, need: Literal["polling", "plain", "spans"]) -> bool | None:
+        """Whether any variant can; ``None`` if it was established of none."""
+        known = [value for one in self.variants if (value := getattr(one, need)) is not None]
+        return any(known) if known else None
+
+    @property
+    def cheapest(self) -> dict[int, tuple[Choice, Load]]:
+        """By users, the fewest first, the variant that costs least."""
+        found: dict[int, tuple[Choice, Load]] = {}
+        for one in self.variants:
+            for load in one.loads:
+                if load.users not in found or load.cpu_percent < found[load.users][1].cpu_percent:
+                    found[load.users] = one, load
+        return dict(sorted(found.items()))
+
+    @property
+    def largest(self) -> tuple[Choice, Searched] | None:
+        """The variant whose search confirmed the most users."""
+        found = [(one, one.searched) for one in self.variants if one.searched is not None]
+        return max(found, key=lambda pair: pair[1].withstands or 0, default=None)
 
     def to_json(self) -> dict[str, object]:
         """For the page's script."""
@@ -113,110 +138,104 @@ def candidates(
         one, facts = evidence.get(slug), measured.get(slug)
         if one is None and facts is None:
             continue
-        standing, shown = _standing(one, facts, comparison), code.get(slug, frozenset())
-        spanning = dict(_findings(one, "cross-process"))
-        able = {variant for variant, spans in spanning.items() if spans}
-        wanted = standing | {f"{stack}{SPANNING}": inside & able or inside for stack, inside in standing.items()}
-        found.append(
-            Candidate(
-                slug=slug,
-                title=titles[slug],
-                stacks=tuple(stack for stack in STACKS if stack in standing),
-                polling=_has_transport(one, "polling"),
-                plain=one.can("plain-websocket") if one else None,
-                spans=one.can("cross-process") if one else None,
-                spanning={
-                    stack: any(seen) if (seen := [spanning[each] for each in inside if each in spanning]) else None
-                    for stack, inside in standing.items()
-                },
-                loads={
-                    stack: tuple(load for table in dashboards if (load := _load(table, slug, variants, shown)))
-                    for stack, variants in wanted.items()
-                },
-                searched={stack: _searched(users, slug, variants) for stack, variants in wanted.items()},
-                limit_ms=next((float(table.parameters["p99_limit_ms"]) for table in users), None),
-            )
+        known = _variants(one, facts, comparison)
+        standing = _standing(known, one.document.framework if one else facts)
+        transports, plain, spans = (
+            dict(one.findings_of(item)) if one else {} for item in ("transports", "plain-websocket", "cross-process")
         )
+        variants = tuple(
+            Choice(
+                slug=variant.slug,
+                stacks=standing[variant.slug],
+                polling=_contains(transports.get(variant.slug), "polling"),
+                plain=_is_true(plain.get(variant.slug)),
+                spans=_is_true(spans.get(variant.slug)),
+                loads=tuple(
+                    load
+                    for table in dashboards
+                    for row in table.valid_rows
+                    if row.key == (slug, variant.slug) and (load := _load(table, row)) is not None
+                ),
+                searched=_searched(users, (slug, variant.slug)),
+                module=module_of(variant.command, code.get(slug, frozenset())),
+            )
+            for variant in known
+        )
+        limit = next((float(table.parameters["p99_limit_ms"]) for table in users), None)
+        found.append(Candidate(slug, titles[slug], variants, limit))
     return found
 
 
-def _standing(one: Evidence | None, facts: FrameworkFacts | None, comparison: Comparison | None) -> dict[str, set[str]]:
-    """The variants that stand in each stack, by slug, and all of them under ``""``; no stack without any.
+def _variants(
+    one: Evidence | None, facts: FrameworkFacts | None, comparison: Comparison | None
+) -> tuple[VariantFacts, ...]:
+    """All that are known, each once, as it was measured if it was."""
+    found = {each.variant.slug: each.variant for each in one.document.variants} if one else {}
+    if facts and comparison:
+        for run in reversed(comparison.runs):
+            item = run.framework(facts.slug)
+            found |= {variant.slug: variant for variant in item.document.variants} if item else {}
+    return tuple(found.values())
+
+
+def _standing(variants: Sequence[VariantFacts], framework: FrameworkFacts | None) -> dict[str, tuple[str, ...]]:
+    """The stacks that each variant stands in.
 
     By what they are installed with; an ASGI framework stands beside any ASGI application. Variants are installed
     together, so that one that runs beside Django puts Django beside all: where titles name the stack, these decide.
     """
-    variants: list[VariantFacts] = [each.variant for each in one.document.variants] if one else []
-    if facts and comparison:
-        variants += [
-            variant
-            for run in comparison.runs
-            for item in run.frameworks
-            if item.document.framework.slug == facts.slug
-            for variant in item.document.variants
-        ]
-    interface = one.document.framework.interface if one else facts.interface if facts else ""
-    found = {"": {variant.slug for variant in variants}}
+    interface = framework.interface if framework else ""
+    inside: dict[str, set[str]] = {}
     for stack, name in STACKS.items():
-        inside = [
+        able = [
             variant
             for variant in variants
             if stack in {package.lower() for package in variant.packages} or (stack == "asgi" and name in interface)
         ]
-        if inside:
-            found[stack] = {variant.slug for variant in inside if name in variant.title} or {
-                variant.slug for variant in inside
-            }
-    return found
+        named = [variant for variant in able if name in variant.title]
+        inside[stack] = {variant.slug for variant in named or able}
+    return {one.slug: tuple(stack for stack in STACKS if one.slug in inside[stack]) for one in variants}
 
 
-def _findings(one: Evidence | None, item: str) -> Iterator[tuple[str, bool]]:
-    """What was established of which variant."""
-    for variant, finding in one.findings_of(item) if one else ():
-        if finding.value is not None:
-            yield variant, finding.value is True
+def _is_true(finding: Finding | None) -> bool | None:
+    return None if finding is None or finding.value is None else finding.value is True
 
 
-def _has_transport(one: Evidence | None, name: str) -> bool | None:
-    lists = [finding.value for _, finding in one.findings_of("transports")] if one else []
-    known = [value for value in lists if isinstance(value, list)]
-    return any(name in value for value in known) if known else None
+def _contains(finding: Finding | None, name: str) -> bool | None:
+    return name in finding.value if finding is not None and isinstance(finding.value, list) else None
 
 
-def _rows(rows: Iterable[AnyRow], slug: str, variants: Set[str]) -> Iterator[AnyRow]:
-    return (row for row in rows if row.framework.slug == slug and row.variant.slug in variants)
-
-
-def _load(table: Table, slug: str, variants: Set[str], code: Set[str]) -> Load | None:
-    """The variant that costs least, of these."""
-    cost, broker = METRICS["cpu_percent"].key, METRICS["broker_cpu_percent"].key
-    rows = [row for row in _rows(table.valid_rows, slug, variants) if cost in row.figures]
-    if not rows:
+def _load(table: Table, row: Row) -> Load | None:
+    """``None`` where nobody saw what it cost."""
+    cost, broker = METRICS["cpu_percent"], row.figures.get("broker_cpu_percent")
+    if cost.key not in row.figures:
         return None
-
-    def besides(row: Row) -> float:
-        return row.figures[broker].summary.mean if broker in row.figures else 0.0
-
-    row = min(rows, key=lambda row: row.figures[cost].summary.mean + besides(row))
-    summary, more = row.figures[cost].summary, besides(row)
+    summary, more = row.figures[cost.key].summary, broker.summary.mean if broker else 0.0
     interval = summary.interval
     percentile = next((one for one in (99, 90, 50) if f"latency_p{one}" in row.figures), None)
     latency = row.figures[f"latency_p{percentile}"].summary.mean if percentile else None
     return Load(
         workload=table.workload.slug,
-        variant=row.variant.slug,
         users=int(table.parameters["users"]),
         updates_per_s=float(table.parameters["updates_per_user_per_s"]),
+        cores=_cores(table),
         cpu_percent=round(summary.mean + more, 3),
         with_broker=more > 0,
         interval=(round(interval.low + more, 3), round(interval.high + more, 3)) if interval else None,
         late_ms=round(latency, 4) if latency is not None else None,
         late_percentile=percentile,
         rounds=summary.rounds,
-        anchor=f"chart-{table.slug}-cpu-percent" if METRICS[cost] in table.deciding else table.slug,
+        anchor=f"chart-{table.slug}-cpu-percent" if cost in table.deciding else table.slug,
         raw=row.raw,
-        module=module_of(row.variant.command, code),
     )
+
+
+def _cores(table: Table) -> int:
+    """What the workload allows, as far as the machine had it."""
+    document = table.run.document
+    had = len(document.pinning.server) or document.machine.logical_cpus
+    asked = table.parameters.get("server_cores", table.parameters.get("cores_at_most", had))
+    return min(int(asked), had)
 
 
 def module_of(command: str, code: Set[str]) -> str | None:
@@ -225,18 +244,12 @@ def module_of(command: str, code: Set[str]) -> str | None:
     return next((name for name in names if name in code), None)
 
 
-def _searched(tables: Sequence[CapacityTable], slug: str, variants: Set[str]) -> Searched | None:
-    """The variant with the highest low end, of these."""
+def _searched(tables: Sequence[CapacityTable], key: tuple[str, str]) -> Searched | None:
+    """The search with the highest low end."""
     found = [
-        Searched(
-            variant=row.variant.slug,
-            withstands=row.bracket.low,
-            breaks=row.bracket.high,
-            anchor=table.slug,
-            raw=row.raw,
-        )
+        Searched(withstands=row.bracket.low, breaks=row.bracket.high, anchor=table.slug, raw=row.raw)
         for table in tables
-        for row in _rows(table.told_rows, slug, variants)
-        if row.bracket is not None
+        for row in table.told_rows
+        if row.key == key and row.bracket is not None
     ]
     return max(found, key=lambda one: one.withstands or 0, default=None)

@@ -17,7 +17,7 @@ def pick_page(view: View) -> Page:
         candidates=found,
         data=script_json([one.to_json() for one in found]),
         stacks=STACKS,
-        measured=dict(sorted((load.users, load.workload) for one in found for load in one.loads[""])),
+        measured=dict(sorted((load.users, load.workload) for one in found for _, load in one.cheapest.values())),
     )
     words = "A few questions, and which frameworks are left, with measured reasons."
     return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))

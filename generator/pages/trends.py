@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from generator.charts import trend_chart
 from generator.charts.wording import describe
+from generator.comparison import Trend
 from generator.pages.markup import Page, Section
 from generator.pages.view import View
 
@@ -13,14 +14,14 @@ def trend_page(view: View) -> Page:
     path = "trends.md"
     render = view.renderer(path)
     every, changes = view.history.trends, view.history.changes
-    found = [trend for trend in every if any(len(series.points) > 1 for series in trend.series)]
+    found = [trend for trend in every if _is_line(trend)]
     runs = {point.run.raw for trend in found for series in trend.series for point in series.points}
     followed = [series.row.framework for trend in found for series in trend.series]
     titles = {facts.slug: facts.title for facts in followed if not facts.is_reference}
     html = render.html(
         "trends.html",
         trends=found,
-        waiting=[trend for trend in every if trend not in found],
+        waiting=[trend for trend in every if not _is_line(trend)],
         changes=changes,
         runs=len(runs),
         machines=sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)}),
@@ -34,3 +35,7 @@ def trend_page(view: View) -> Page:
         sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
     words = "The deciding figures over time, and what changed with them."
     return Page(path, "Trends", words, tuple(sections), hide=("navigation",))
+
+
+def _is_line(trend: Trend) -> bool:
+    return any(len(series.points) > 1 for series in trend.series)

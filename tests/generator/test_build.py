@@ -139,15 +139,20 @@ def test_raw_results_stand_on_the_site_and_are_no_links(results: Path, checkout:
     assert (places.out / "data" / "latest.json").is_file()
 
 
+def built_and_edited(places: Paths) -> dict[str, tuple[str, int]]:
+    """The state of a site that was built before a page was edited."""
+    build(places, lambda _: None)
+    with (places.written / "data.md").open("a") as page:
+        page.write("\nOne line more.\n")
+    return state(places.out)
+
+
 @pytest.mark.parametrize("renames", [1, 2])
 def test_an_interrupt_while_sites_change_places_leaves_one(
     results: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
     places = in_folder(tmp_path, results, checkout)
-    build(places, lambda _: None)
-    before = state(places.out)
-    with (checkout / "site" / "data.md").open("a") as page:
-        page.write("\nOne line more.\n")
+    before = built_and_edited(places)
     really, seen = Path.rename, []
 
     def interrupted(path: Path, target: Path) -> Path:
@@ -168,10 +173,7 @@ def test_a_full_disk_at_the_end_is_said_and_leaves_the_old_site(
     results: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = in_folder(tmp_path, results, checkout)
-    build(places, lambda _: None)
-    before = state(places.out)
-    with (checkout / "site" / "data.md").open("a") as page:
-        page.write("\nOne line more.\n")
+    before = built_and_edited(places)
 
     def full(folder: Path, into: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(into))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.generator.visiting import Visit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import Locator, Page, Route
 
 
@@ -145,21 +147,58 @@ def test_the_picker_answers_from_its_address(visit: Visit) -> None:
     page.wait_for_url("**/frameworks/*.html")
 
 
-def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_similar(visit: Visit) -> None:
-    def with_crowd(route: Route) -> None:
-        """The page as if a thousand users had been measured too, who take three cores: too much for FastAPI alone."""
+def open_picker(visit: Visit, path: str, change: Callable[[dict[str, Any]], None]) -> Page:
+    """The page as if something else were known of each framework."""
+
+    def changed(route: Route) -> None:
         response = route.fetch()
         before, opening, rest = response.text().partition('<script type="application/json">[{"slug"')
         known, closing, after = (opening[-8:] + rest).partition("</script>")
         candidates = json.loads(known)
         for one in candidates:
-            late_ms = 21 if one["slug"] == "fastapi" else 19
-            crowd = {"users": 1000, "cpu_percent": 300, "interval": [290, 310], "late_ms": late_ms}
-            one["loads"][""] += [{**load, **crowd} for load in one["loads"][""]]
+            change(one)
         route.fulfill(response=response, body=before + opening[:-8] + json.dumps(candidates) + closing + after)
 
-    visit.page.route("**/pick.html*", with_crowd)
-    page = visit.open("pick.html")
+    visit.page.route("**/pick.html*", changed)
+    return visit.open(path)
+
+
+def test_a_case_is_answered_by_variants_that_can_do_all_of_it(visit: Visit) -> None:
+    said: dict[str, dict[str, bool | None]] = {}
+
+    def can(one: dict[str, Any]) -> None:
+        if one["slug"] == "flask-socketio":
+            known = [variant for variant in one["variants"] if variant["loads"]]
+            cheap, *_, dear = sorted(known, key=lambda variant: variant["loads"][0]["cpu_percent"])
+            one["variants"] = [cheap, dear]
+            for variant, name in ((cheap, "cheap"), (dear, "dear")):
+                variant.update(said[name], slug=name)
+
+    def told(cheap: bool | None, dear: bool | None, other: bool | None = True) -> str:
+        said["cheap"] = {"spans": cheap, "polling": other}
+        said["dear"] = {"spans": dear, "polling": True}
+        page = open_picker(visit, "pick.html?spans=yes&polling=yes", can)
+        page.locator(".rt-picked .rt-verdict").wait_for()
+        lines = page.locator(".rt-picked li, .rt-picked .rt-note").all_inner_texts()
+        return next(line for line in lines if "Flask-SocketIO" in line)
+
+    assert "(cheap;" in told(cheap=True, dear=True)
+    assert "(dear;" in told(cheap=False, dear=True)
+    assert "(dear;" in told(cheap=None, dear=True), "what was established counts for more than what was not"
+    assert "not established: rooms across processes" in told(cheap=None, dear=False)
+    assert "Left out, a room ends at its process" in told(cheap=False, dear=False)
+    assert "Left out, no variant can do all of that" in told(cheap=True, dear=False, other=False)
+
+
+def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_similar(visit: Visit) -> None:
+    def with_crowd(one: dict[str, Any]) -> None:
+        """A thousand users were measured too, who take three cores: too much for FastAPI alone."""
+        late_ms = 21 if one["slug"] == "fastapi" else 19
+        crowd = {"users": 1000, "cpu_percent": 300, "interval": [290, 310], "late_ms": late_ms}
+        for variant in one["variants"]:
+            variant["loads"] += [{**load, **crowd} for load in variant["loads"]]
+
+    page = open_picker(visit, "pick.html", with_crowd)
     first = page.locator(".rt-picked li").first
     assert "about" not in first.inner_text()
     assert "99 of 100 updates were answered within" in first.inner_text()

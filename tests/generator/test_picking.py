@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from generator.comparison import candidates, capacities, compare
-from generator.comparison.picking import SPANNING, Candidate, module_of
-from generator.dataset import Dataset, Evidence, load_results
+from generator.comparison.picking import Candidate, module_of
+from generator.dataset import Dataset, load_results
 from tests.generator import synthetic
 
 COMPETING = ["django-channels", "fastapi", "flask-socketio"]
@@ -27,17 +27,18 @@ def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
     found = candidates(compare(dataset.runs), capacities(dataset.runs), dataset.newest_evidence, titles, COMPETING)
     assert [one.slug for one in found] == COMPETING
     for one in found:
-        (load,) = one.loads[""]
+        ((_, load),) = one.cheapest.values()
         assert (load.workload, load.users, load.updates_per_s) == ("dashboard", 100, 1)
         assert load.interval is not None
         assert load.interval[0] <= load.cpu_percent <= load.interval[1]
         assert load.late_ms is not None
         assert load.late_percentile in (50, 90, 99)
         assert load.raw.endswith(f"/{one.slug}.yml")
-        assert one.polling is not None
+        assert one.can("polling") is not None
+        assert load.cores == 1
         assert one.to_json()["slug"] == one.slug
-    searched = found[1].searched[""]
-    assert searched is not None
+    assert found[1].largest is not None
+    _, searched = found[1].largest
     assert searched.withstands is not None
     assert searched.breaks is not None
     assert searched.withstands < searched.breaks
@@ -56,7 +57,10 @@ def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset)
     )
     both = replace(found, tables=(crowd, *found.tables))
     for one in candidates(both, (), {}, dict.fromkeys(COMPETING, "Title"), COMPETING):
-        assert [(load.workload, load.users) for load in one.loads[""]] == [("dashboard", 100), ("crowd", 1000)]
+        assert [(load.workload, load.users) for _, load in one.cheapest.values()] == [
+            ("dashboard", 100),
+            ("crowd", 1000),
+        ]
 
 
 def test_for_a_stack_only_variants_that_stand_in_it_count(dataset: Dataset) -> None:
@@ -82,51 +86,43 @@ def test_for_a_stack_only_variants_that_stand_in_it_count(dataset: Dataset) -> N
     changed = replace(found, tables=(table,), runs=(replace(run, frameworks=tuple(facts)),))
     (one,) = candidates(changed, capacities(dataset.runs), {}, {"flask-socketio": "Flask-SocketIO"}, ["flask-socketio"])
     assert "django" in one.stacks
-    assert [load.variant for load in one.loads[""]] == [cheapest.variant.slug]
-    assert [load.variant for load in one.loads["django"]] == [inside.variant.slug]
-    assert one.searched[""] is not None
-    assert one.searched["django"] is None or one.searched["django"].variant == inside.variant.slug
+    assert one.cheapest[100][0].slug == cheapest.variant.slug
+    assert [variant.slug for variant in one.variants if "django" in variant.stacks] == [inside.variant.slug]
 
 
-def test_where_rooms_must_span_processes_only_variants_whose_rooms_do_count(dataset: Dataset) -> None:
+def test_what_a_framework_can_one_of_its_variants_can(dataset: Dataset) -> None:
     """As python-socketio, whose rooms span processes with Redis, but not in its Django application."""
     evidence = dataset.newest_evidence["flask-socketio"]
-    rows = list(compare(dataset.runs).of_workload("dashboard")[0].valid_rows)
-    ours = sorted(
-        (row for row in rows if row.framework.slug == "flask-socketio"),
-        key=lambda row: row.figures["cpu_percent"].summary.mean,
-    )
-    cheapest, dearest = ours[0].variant.slug, ours[-1].variant.slug
+    template = next(finding for _, finding in evidence.findings_of("cross-process"))
+    slugs = [one.variant.slug for one in evidence.document.variants]
 
-    def with_spans(spans: dict[str, bool]) -> Evidence:
-        template = next(finding for _, finding in evidence.findings_of("cross-process"))
+    def found(*spans: bool | None) -> Candidate:
+        """With this said of the first variants, and nothing of the others."""
+        said = {slug: [template.model_copy(update={"value": value})] for slug, value in zip(slugs, spans, strict=False)}
         variants = [
-            one.model_copy(update={"findings": [template.model_copy(update={"value": spans[one.variant.slug]})]})
-            for one in evidence.document.variants
-            if one.variant.slug in spans
+            one.model_copy(update={"findings": said.get(one.variant.slug, [])}) for one in evidence.document.variants
         ]
-        return replace(evidence, document=evidence.document.model_copy(update={"variants": variants}))
-
-    def found(spans: dict[str, bool]) -> Candidate:
-        known = {"flask-socketio": with_spans(spans)}
+        changed = replace(evidence, document=evidence.document.model_copy(update={"variants": variants}))
+        known = {"flask-socketio": changed}
         (one,) = candidates(compare(dataset.runs), (), known, {"flask-socketio": "Title"}, ["flask-socketio"])
         return one
 
-    able = found({cheapest: False, dearest: True})
-    assert able.spanning[""] is True
-    assert next(load.variant for load in able.loads[""]) == cheapest
-    assert next(load.variant for load in able.loads[SPANNING]) == dearest
-    assert found({cheapest: False, dearest: False}).spanning[""] is False
-    assert found({}).spanning[""] is None
+    assert {one.slug: one.spans for one in found(False, True).variants}[slugs[0]] is False
+    assert {one.slug: one.spans for one in found(False, True).variants}[slugs[1]] is True
+    assert found(False, True).can("spans") is True
+    assert found(False, False).can("spans") is False
+    assert found(False, None).can("spans") is False
+    assert found(None).can("spans") is None
+    assert found().can("spans") is None
 
 
 def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
     titles = dict.fromkeys(COMPETING, "Title")
     assert candidates(None, (), {}, titles, COMPETING) == []
     only = candidates(None, (), dataset.newest_evidence, titles, COMPETING)
-    assert all(set(one.loads.values()) == {()} and one.limit_ms is None for one in only)
+    assert all(not one.cheapest and one.largest is None and one.limit_ms is None for one in only)
     measured = candidates(compare(dataset.runs), (), {}, titles, COMPETING)
-    assert all(one.polling is None and one.plain is None and one.spans is None for one in measured)
+    assert all(one.can(need) is None for one in measured for need in ("polling", "plain", "spans"))
 
 
 @pytest.mark.parametrize(
