@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from generator.build import Paths, build
-from tests.generator import synthetic
+from tests.support import synthetic
 
 ROOT = Path(__file__).parents[1]
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "asyncio", "gevent"})

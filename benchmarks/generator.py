@@ -21,10 +21,11 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from runners import load, machine
 from runners.calibration.liar import Lies
 from runners.calibration.proof import lying_server
 from runners.loadgen.job import Job
+from runners.loading import driver
+from runners.system import machine
 
 PEERS = Path(__file__).with_name("peers.py")
 CONNECTIONS = 100
@@ -76,9 +77,9 @@ def _rate(client: str, url: str, seconds: float, cores: machine.CoreShare) -> fl
             duration_s=seconds,
             payload_bytes=PAYLOAD_BYTES,
         )
-        return load.apply(job, cpus=cores.generator).messages_per_s
+        return driver.apply(job, cpus=cores.loadgen).messages_per_s
     words = [sys.executable, str(PEERS), client, url, str(CONNECTIONS), str(PAYLOAD_BYTES), str(seconds)]
-    environment = {**os.environ, "RTSITE_CPUS": ",".join(map(str, cores.generator))}
+    environment = {**os.environ, "RTSITE_CPUS": ",".join(map(str, cores.loadgen))}
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
     return float(done.stdout.splitlines()[-1])
 

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
-from generator import engine, exports, staging
+from generator import exports, mkdocs_process, staging
 from generator.comparison import History
 from generator.dataset import digest, load_claims, load_rates, load_results, load_sources
 from generator.pages import PROOF_MARKER, make_proof, make_site
@@ -98,7 +98,7 @@ def build(paths: Paths, say: Say) -> Path:
         files = stage_site(paths, say, digests)
         say("Rendering with MkDocs …")
         site, beside = fresh / "site", fresh / "beside"
-        problem = engine.render(paths.config, site, meanwhile=lambda: files.put_beside(beside))
+        problem = mkdocs_process.render(paths.config, site, meanwhile=lambda: files.put_beside(beside))
         if problem:
             raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
         try:
@@ -162,7 +162,7 @@ def stage_site(
     for evidence in dataset.evidence:
         files.add_beside(f"data/{evidence.raw}", evidence.path)
     written = files.write(paths.staged, is_served=is_served)
-    engine.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
+    mkdocs_process.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return files
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from generator import engine
+from generator import mkdocs_process
 from generator.build import Paths, Say, stage_site
 from generator.pages.markup import TEMPLATES
 from runners.record import RtsiteError
@@ -25,7 +25,7 @@ def serve(paths: Paths, port: int, say: Say) -> None:
     _check_port(port)
     stage_site(paths, say, is_served=True)
     seen = _stamps(paths)
-    server = engine.start_server(paths.config, HOST, port)
+    server = mkdocs_process.start_server(paths.config, HOST, port)
     try:
         while not _answers(port):
             _check_alive(server)

@@ -6,7 +6,7 @@ import sys
 
 from generator.cli import building, comparing, options, reporting
 from runners.cli import app
-from runners.console import say
+from runners.cli.console import say
 from runners.record import RtsiteError
 
 __all__ = ["building", "comparing", "main", "options", "reporting"]

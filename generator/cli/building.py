@@ -13,10 +13,11 @@ from generator.build import Paths, build
 from generator.cli import options
 from generator.cli.options import Results
 from generator.serving import serve
-from runners import campaign, catalog, planning, workloads
+from runners.campaign import execution, planning
 from runners.cli import app, measure_and_report
-from runners.console import say
+from runners.cli.console import say
 from runners.record import RtsiteError
+from runners.subjects import catalog, workloads
 
 QUICKSTART_ROUNDS = 4
 """The fewest that give an interval worth looking at."""
@@ -73,7 +74,7 @@ def quickstart(
         workloads.with_rounds(workloads.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
         seed=random.randrange(2**31),
     )
-    summary = measure_and_report(lambda: campaign.Run.begin(plan, home / "results", None))
+    summary = measure_and_report(lambda: execution.RunExecution.begin(plan, home / "results", None))
     if summary.failed == summary.measurements:
         raise RtsiteError(f"every measurement failed; the reasons stand in {summary.path}; `rtsite doctor` may help")
     page = build(Paths.of_checkout(options.ROOT, results=home / "results", out=home / "site"), say)

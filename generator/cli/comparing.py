@@ -22,7 +22,7 @@ from generator.comparison import (
 )
 from generator.dataset import load_collection, load_single
 from runners.cli import app
-from runners.console import print_json, print_table, say
+from runners.cli.console import print_json, print_table, say
 from runners.record import EVIDENCE_FOLDER, ITEMS, Finding, NothingToDoError, RegressionError, UsageError
 
 

@@ -12,7 +12,7 @@ from generator.cli.options import Results
 from generator.dataset import load_results
 from runners import ci
 from runners.cli.ci import ci_app
-from runners.console import say
+from runners.cli.console import say
 
 CampaignName = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Of the campaign.")]
 

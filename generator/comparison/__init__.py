@@ -1,13 +1,6 @@
 """From results to answers: tables of figures with their uncertainty, and verdicts by a stated rule."""
 
-from generator.comparison.capacities import (
-    Bracket,
-    CapacityDecision,
-    CapacityRow,
-    CapacityTable,
-    capacities,
-    decide,
-)
+from generator.comparison.capacities import Bracket, CapacityDecision, CapacityRow, CapacityTable, capacities, decide
 from generator.comparison.changes import CapacityChange, Change, capacity_changes, changes, unlike
 from generator.comparison.claims import Judged, Known, judge_claim
 from generator.comparison.evidence import (

@@ -11,15 +11,7 @@ from typing import Literal, Protocol, TypeVar
 from generator.comparison.metrics import METRICS, Metric, read_off, tail_of
 from generator.dataset import FrameworkResult, Parameters, Run
 from generator.statistics import Place, Ratio, Summary, paired_ratio, paired_ratio_value, places, summarise
-from runners.record import (
-    Cell,
-    Distribution,
-    FrameworkFacts,
-    Histogram,
-    Measurement,
-    VariantFacts,
-    WorkloadFacts,
-)
+from runners.record import CellRecord, Distribution, FrameworkFacts, Histogram, Measurement, VariantFacts, WorkloadFacts
 
 Status = Literal["valid", "invalid", "failed"]
 RowKey = tuple[str, str]
@@ -80,7 +72,7 @@ class Row:
 
     framework: FrameworkFacts
     variant: VariantFacts
-    cell: Cell
+    cell: CellRecord
     status: Status
     rounds: int
     valid_rounds: int
@@ -291,7 +283,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
 _STATUSES: tuple[Status, ...] = ("valid", "invalid", "failed")
 
 
-def _pooled_cell(cells: Sequence[Cell]) -> Cell:
+def _pooled_cell(cells: Sequence[CellRecord]) -> CellRecord:
     """All measurements, and all distributions merged."""
     merged = {
         name: _merged([found for cell in cells if (found := getattr(cell, name)) is not None])
@@ -373,7 +365,7 @@ def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
                 yield _row(item, variant, cell)
 
 
-def _row(item: FrameworkResult, variant: VariantFacts, cell: Cell) -> Row:
+def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord) -> Row:
     valid = [measurement for measurement in cell.measurements if measurement.valid]
     measured = [measurement for measurement in cell.measurements if measurement.failure is None]
     status: Status = "valid" if valid else "invalid" if measured else "failed"

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.dataset.reading import Read
-from runners.record import (
-    EVIDENCE_FOLDER,
-    EvidenceDocument,
-    Finding,
-    Problem,
-    VariantEvidence,
-)
+from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, Problem, VariantEvidence
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from generator.charts import (
-    Chart,
-    latency_chart,
-    metric_chart,
-    percentile_chart,
-    timeline_chart,
-)
+from generator.charts import Chart, latency_chart, metric_chart, percentile_chart, timeline_chart
 from generator.charts.wording import describe
 from generator.comparison import METRICS, CapacityDecision, CapacityTable, Metric, Row, Table, columns_of
 from generator.pages.markup import Renderer, Section

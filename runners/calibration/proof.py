@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from runners import load, process
 from runners.calibration.liar import Lies
+from runners.judging import thresholds
 from runners.loadgen.job import Job, Protocol
-from runners.machine import CoreShare
+from runners.loading import driver
 from runners.record import Percentiles, RtsiteError
+from runners.system import process
+from runners.system.machine import CoreShare
 
 CONNECTIONS = 100
 SHARES_PERCENT = (25, 50, 75)
@@ -147,12 +149,12 @@ def _job(port: int, protocol: Protocol, window_s: float, *, rate_per_s: float, p
 def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s: float) -> Ceiling:
     with lying_server(Lies(), cores) as port:
         job = _job(port, protocol, window_s, rate_per_s=0.0, payload_bytes=payload_bytes)
-        most = load.apply(job, cpus=cores.generator).messages_per_s
+        most = driver.apply(job, cpus=cores.loadgen).messages_per_s
         lag: dict[int, float | None] = {}
         working: dict[int, float] = {}
         for percent in SHARES_PERCENT:
             paced = replace(job, mode="open", rate_per_s=most * percent / 100)
-            result = load.apply(paced, cpus=cores.generator)
+            result = driver.apply(paced, cpus=cores.loadgen)
             lag[percent] = result.histograms["send_lag"].percentiles().p99
             working[percent] = round(result.percent(lambda sample: sample.working_ns), 1)
     return Ceiling(protocol, payload_bytes, round(most, 1), lag, working)
@@ -164,16 +166,16 @@ def _applied(
     cores: CoreShare,
     window_s: float,
     rate_per_s: float,
-    hooks: load.Hooks | None = None,
-) -> tuple[load.LoadResult, Mapping[str, int]]:
+    hooks: driver.Hooks | None = None,
+) -> tuple[driver.LoadResult, Mapping[str, int]]:
     """The load's result and the server's truth, the warm-up left out of neither."""
     with lying_server(lies, cores) as port:
         job = replace(_job(port, protocol, window_s, rate_per_s=rate_per_s), warmup_s=0.0)
-        result = load.apply(job, cpus=cores.generator, hooks=hooks)
+        result = driver.apply(job, cpus=cores.loadgen, hooks=hooks)
         return result, _truth(port) or {}
 
 
-def _percentiles(result: load.LoadResult, name: str = "latency") -> Percentiles:
+def _percentiles(result: driver.LoadResult, name: str = "latency") -> Percentiles:
     return result.histograms[name].percentiles()
 
 
@@ -190,7 +192,7 @@ def _honest(name: str, protocol: Protocol, cores: CoreShare, window_s: float) ->
     )
 
 
-def counted(lie: str, truth_key: str, seen: Callable[[load.LoadResult], int], noun: str) -> Callable[..., Proof]:
+def counted(lie: str, truth_key: str, seen: Callable[[driver.LoadResult], int], noun: str) -> Callable[..., Proof]:
     """The proof of a lie that is told every so often: as many are seen as were told."""
 
     def prove(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
@@ -243,7 +245,7 @@ def _stopped_generator(name: str, protocol: Protocol, cores: CoreShare, window_s
             os.kill(pid, signal.SIGCONT)
 
     timer = threading.Timer(1.0, interrupt)
-    hooks = load.Hooks(window_start=timer.start, started=pids.extend)
+    hooks = driver.Hooks(window_start=timer.start, started=pids.extend)
     try:
         result, _ = _applied(Lies(duplicate_every=10**9), protocol, cores, window_s, PROOF_RATE_PER_S, hooks)
     finally:
@@ -255,10 +257,10 @@ def _stopped_generator(name: str, protocol: Protocol, cores: CoreShare, window_s
     return Proof(
         name,
         protocol,
-        f"send lag p99 above {load.MAX_LAG_MS:g} ms (invalid), {0.8 * STALL_MS:g} ms in the latency from the intended"
-        " send, not in the p99 from the actual send",
+        f"send lag p99 above {thresholds.MAX_LAG_MS:g} ms (invalid), {0.8 * STALL_MS:g} ms in the latency from the"
+        " intended send, not in the p99 from the actual send",
         f"send lag p99 {lag:.0f} ms, {intended:.0f} ms from the intended send, {from_send:.2f} ms from the actual send",
-        lag > load.MAX_LAG_MS and intended >= 0.8 * STALL_MS and from_send <= 0.2 * STALL_MS,
+        lag > thresholds.MAX_LAG_MS and intended >= 0.8 * STALL_MS and from_send <= 0.2 * STALL_MS,
     )
 
 

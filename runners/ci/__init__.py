@@ -7,7 +7,7 @@ framework that a pull request changes.
 from runners.ci.artifacts import Collected, Refusal, collect
 from runners.ci.committing import commit
 from runners.ci.issues import tell
-from runners.ci.jobs import MOST_JOBS, Job, plan_jobs
+from runners.ci.jobs import MOST_JOBS, MatrixJob, plan_jobs
 from runners.ci.locks import relock
 from runners.ci.outputs import append_summary, set_outputs
 from runners.ci.reviewing import changed_frameworks, with_neighbours
@@ -15,7 +15,7 @@ from runners.ci.reviewing import changed_frameworks, with_neighbours
 __all__ = [
     "MOST_JOBS",
     "Collected",
-    "Job",
+    "MatrixJob",
     "Refusal",
     "append_summary",
     "changed_frameworks",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runners import planning
-from runners.planning import Plan
+from runners.campaign import planning
+from runners.campaign.planning import Plan
 from runners.record import UsageError
 
 MOST_JOBS = 256
@@ -14,7 +14,7 @@ MOST_JOBS = 256
 
 
 @dataclass(frozen=True)
-class Job:
+class MatrixJob:
     """One job: which block it belongs to, and which parts of workloads it measures."""
 
     block: int
@@ -39,14 +39,14 @@ class Job:
         }
 
 
-def plan_jobs(plan: Plan, blocks: int) -> list[Job]:
+def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
     """Every lot of the plan once per block; raises `UsageError` where these are too many jobs.
 
     Every job has every framework: they are compared only on one machine.
     """
     lots = planning.jobs(plan.parts())
     jobs = [
-        Job(block, number, tuple(part.name for part in lot), round(sum(part.expected_s for part in lot) / 60))
+        MatrixJob(block, number, tuple(part.name for part in lot), round(sum(part.expected_s for part in lot) / 60))
         for block in range(1, blocks + 1)
         for number, lot in enumerate(lots, start=1)
     ]

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from runners.catalog import Framework
 from runners.record import RtsiteError
+from runners.subjects.catalog import Framework
 
 NEIGHBOURS = 2
 

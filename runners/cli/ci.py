@@ -10,15 +10,18 @@ from typing import Annotated
 
 import typer
 
-from runners import campaign, catalog, ci, measure, planning, workloads
+from runners import ci, measurement
+from runners.campaign import execution, planning
+from runners.campaign.planning import Plan
 from runners.ci.jobs import words
 from runners.cli import collecting
+from runners.cli.console import print_json, say
 from runners.cli.examining import check_variant
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import measure_and_report
-from runners.console import print_json, say
-from runners.planning import Plan
 from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError
+from runners.subjects import catalog, workloads
+from runners.system import revision
 
 ci_app = typer.Typer(help="What the GitHub workflows call.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ci_app, name="ci")
@@ -45,7 +48,7 @@ def plan(
     """
     planned = _plan(frameworks, workload, profile, rounds)
     jobs = ci.plan_jobs(planned, blocks)
-    name = f"{measure.now()[:10]}-{run_id}" if run_id else measure.now()[:10]
+    name = f"{measurement.now()[:10]}-{run_id}" if run_id else measurement.now()[:10]
     if not catalog.is_identifier(name):
         raise UsageError(f"{run_id!r} is no id of a workflow's run")
     matrix = {"include": [job.to_json() for job in jobs]}
@@ -76,7 +79,7 @@ def bench(
         if not catalog.is_identifier(given):
             raise UsageError(f"{given!r} is no name: letters, digits, dots, dashes and underscores only")
     planned = _plan(frameworks, workload, profile, rounds)
-    summary = measure_and_report(lambda: campaign.Run.begin(planned, results, campaign_id, label=name))
+    summary = measure_and_report(lambda: execution.RunExecution.begin(planned, results, campaign_id, label=name))
     ci.append_summary(f"`{name}`: {summary}.")
     if summary.failed == summary.measurements:
         raise RtsiteError("every measurement failed; the reasons stand in the result files")
@@ -129,7 +132,7 @@ def commit(
 
     Example: rtsite ci commit --campaign-id 2026-11-21 --branch main
     """
-    sha = ci.commit(catalog.ROOT, campaign_id, branch=branch)
+    sha = ci.commit(revision.ROOT, campaign_id, branch=branch)
     ci.set_outputs({"commit": sha})
     ci.append_summary(f"Committed as `{sha}`.")
     say(f"pushed as {sha}")
@@ -145,7 +148,7 @@ def review(
     Nothing is published. Example: rtsite ci review --base origin/main
     """
     known = catalog.discover()
-    changed = ci.changed_frameworks(catalog.ROOT, base, known)
+    changed = ci.changed_frameworks(revision.ROOT, base, known)
     if not changed:
         ci.append_summary("No framework's folder is changed, so nothing was measured.")
         if allow_none:
@@ -169,7 +172,7 @@ def review(
     chosen = planning.with_reference(ci.with_neighbours(changed, known), known)
     planned = planning.plan(chosen, workloads.choose([], quick), quick, random.randrange(2**31))
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
-        summary = measure_and_report(lambda: campaign.Run.begin(planned, Path(folder), "review"))
+        summary = measure_and_report(lambda: execution.RunExecution.begin(planned, Path(folder), "review"))
     ci.append_summary(f"{summary.measurements} quick measurements, {summary.failed} failed, {summary.invalid} invalid.")
     if summary.failed:
         raise RtsiteError(f"{summary.failed} of {summary.measurements} measurements failed")
@@ -188,7 +191,7 @@ def lock(
     """
     changed = [path for one in catalog.choose(frameworks or []) for path in ci.relock(one, exclude_newer=exclude_newer)]
     for path in changed:
-        typer.echo(path.relative_to(catalog.ROOT) if path.is_relative_to(catalog.ROOT) else path)
+        typer.echo(path.relative_to(revision.ROOT) if path.is_relative_to(revision.ROOT) else path)
     if not changed:
         raise NothingToDoError("every lock is as it was")
 

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from runners import catalog, evidence, machine, measure
+from runners import evidence, measurement
+from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import terminated_like_interrupted
-from runners.console import print_json, print_table, say
 from runners.record import ITEMS, EvidenceDocument, Finding, UsageError
+from runners.subjects import catalog
+from runners.system import machine
 
 
 @app.command("evidence")
@@ -28,7 +30,7 @@ def collect_evidence(
 
     Takes about a minute per variant, and the network. Example: rtsite evidence fastapi tornado
     """
-    name = campaign if campaign is not None else f"local-{measure.now()[:10]}"
+    name = campaign if campaign is not None else f"local-{measurement.now()[:10]}"
     documents = establish(frameworks or [], results, name)
     if as_json:
         print_json(

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from runners import capacity, console
-from runners.catalog import Framework
-from runners.console import say
-from runners.measure import Cell
-from runners.planning import Plan
+from runners.campaign.planning import Plan
+from runners.cli import console
+from runners.cli.console import say
+from runners.judging import capacity
+from runners.measurement import Cell
 from runners.record import Measurement
+from runners.subjects.catalog import Framework
 
 
 class Display:

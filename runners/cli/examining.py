@@ -12,14 +12,17 @@ from typing import Annotated, Any, Literal
 import typer
 from uv import find_uv_bin
 
-from runners import broker, catalog, machine, process, validity
-from runners.catalog import Framework
+from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, JsonOption, app
-from runners.console import print_json, print_table, say
 from runners.flame import sampler
-from runners.host import Host, StageError
-from runners.measure.surroundings import Surroundings
+from runners.judging import thresholds
+from runners.measurement.interference import Interference
 from runners.record import InvalidError, NothingToDoError, RecordError, RtsiteError, UsageError, problems_in
+from runners.serving import broker
+from runners.serving.deployment import Deployment, StageError
+from runners.subjects import catalog
+from runners.subjects.catalog import Framework
+from runners.system import machine, process, revision
 
 _LOOK_S = 1.0
 """How long `rtsite doctor` looks at what else is at work."""
@@ -50,7 +53,7 @@ def _examine() -> Iterator[tuple[Literal["ok", "note", "missing"], str, str]]:
     yield (
         ("note", "cores", share.note)
         if share.note
-        else ("ok", "cores", f"server on CPU {share.server}, generator on CPU {share.generator}")
+        else ("ok", "cores", f"server on CPU {share.server}, generator on CPU {share.loadgen}")
     )
     try:
         program = broker.find()
@@ -62,7 +65,7 @@ def _examine() -> Iterator[tuple[Literal["ok", "note", "missing"], str, str]]:
         yield "note", "open files", f"limit {limit}; workloads with many clients need more: `ulimit -n 65536`"
     else:
         yield "ok", "open files", f"limit {limit}"
-    free_gb = shutil.disk_usage(catalog.ROOT).free / 1e9
+    free_gb = shutil.disk_usage(revision.ROOT).free / 1e9
     level: Literal["ok", "missing"] = "ok" if free_gb > 1 else "missing"
     yield level, "disk", f"{free_gb:.1f} GB free; environments and the site take about 1 GB"
     try:
@@ -82,17 +85,17 @@ def _examine() -> Iterator[tuple[Literal["ok", "note", "missing"], str, str]]:
 
 def _who_else() -> tuple[Literal["ok", "note"], str, str]:
     """Whether the machine is quiet enough to measure on."""
-    surroundings = Surroundings()
-    surroundings.begin()
+    interference = Interference()
+    interference.begin()
     time.sleep(_LOOK_S)
-    surroundings.end()
-    used = surroundings.foreign_percent or 0.0
+    interference.end()
+    used = interference.foreign_percent or 0.0
     found = f"other processes use {used:.1f} % of a core"
-    if used and surroundings.foreign_process:
-        found += f", most of it {surroundings.foreign_process}"
-    if used <= validity.MAX_FOREIGN_PERCENT:
+    if used and interference.foreign_process:
+        found += f", most of it {interference.foreign_process}"
+    if used <= thresholds.MAX_FOREIGN_PERCENT:
         return "ok", "quiet", found
-    return "note", "quiet", f"{found}; above {validity.MAX_FOREIGN_PERCENT:g} % no measurement counts"
+    return "note", "quiet", f"{found}; above {thresholds.MAX_FOREIGN_PERCENT:g} % no measurement counts"
 
 
 @app.command()
@@ -143,17 +146,17 @@ def check(
 def check_variant(framework: Framework, variant: catalog.Variant) -> list[tuple[str, bool, str]]:
     """Each check's name, whether it passed, and what was seen."""
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
-        host = Host(framework, variant, cpus=(), workers=1, logs=Path(logs))
+        deployment = Deployment(framework, variant, cpus=(), workers=1, logs=Path(logs))
         try:
-            host.start(checks=())
-            checks = [(one.name, one.ok, one.detail) for one in host.server.check()]
-            graceful = host.server.stop()
+            deployment.start(checks=())
+            checks = [(one.name, one.ok, one.detail) for one in deployment.server.check()]
+            graceful = deployment.server.stop()
             detail = "ended when asked to" if graceful else f"did not end within {process.GRACE_S:g} s of SIGTERM"
             return [*checks, ("stop", graceful, detail)]
         except StageError as error:
             return [("start", False, " | ".join([str(error), *error.failure.log[-3:]]))]
         finally:
-            host.stop()
+            deployment.stop()
 
 
 @app.command()

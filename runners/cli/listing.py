@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-from runners import catalog, workloads
-from runners.catalog import Framework
+from runners.cli.console import print_json, print_table
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
-from runners.console import print_json, print_table
 from runners.record import NothingToDoError, load_run
+from runners.subjects import catalog, workloads
+from runners.subjects.catalog import Framework
 
 list_app = typer.Typer(help="List what there is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(list_app, name="list")

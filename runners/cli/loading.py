@@ -7,10 +7,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from runners import calibration, catalog, load, machine
+from runners import calibration
+from runners.cli.console import print_json, print_table, say
 from runners.cli.options import JsonOption, app
-from runners.console import print_json, print_table, say
+from runners.loading import driver
 from runners.record import RtsiteError, UsageError
+from runners.subjects import catalog
+from runners.system import machine
 
 
 @app.command("load")
@@ -39,7 +42,7 @@ def load_command(
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is no WebSocket address; it starts with ws:// or wss:// and names a host")
-    job = load.echo_job(
+    job = driver.echo_job(
         url,
         "socket.io" if protocol == "socket.io" else "websocket",
         connections=connections,
@@ -49,8 +52,8 @@ def load_command(
         payload_bytes=payload,
         arrivals="poisson" if arrivals == "poisson" else "steady",
     )
-    result = load.apply(job, shards=shards)
-    report = load.report(result, open_loop=rate is not None)
+    result = driver.apply(job, shards=shards)
+    report = driver.report(result, open_loop=rate is not None)
     if as_json:
         print_json(report)
         return

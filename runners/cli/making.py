@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from runners import catalog, scaffold
+from runners.cli.console import say
 from runners.cli.options import app
-from runners.console import say
+from runners.subjects import catalog, scaffold
 
 new_app = typer.Typer(help="Begin something new.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(new_app, name="new")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runners import catalog
+from runners.system import revision
 
 app = typer.Typer(
     name="rtsite",
@@ -18,7 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RESULTS = catalog.ROOT / "results"
+RESULTS = revision.ROOT / "results"
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 FrameworkOption = Annotated[

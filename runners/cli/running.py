@@ -12,14 +12,16 @@ from typing import Annotated, Any
 
 import typer
 
-from runners import campaign, catalog, machine, planning, workloads
-from runners.catalog import Framework
+from runners.campaign import execution, planning
+from runners.campaign.planning import Plan
+from runners.cli.console import print_json, print_table, say
 from runners.cli.display import Display
 from runners.cli.options import RESULTS, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
-from runners.console import print_json, print_table, say
 from runners.flame import record_missing
-from runners.planning import Plan
 from runners.record import FLAME_SUFFIX, Flame, RtsiteError, UsageError, load_framework, load_run
+from runners.subjects import catalog, workloads
+from runners.subjects.catalog import Framework
+from runners.system import machine
 
 
 @app.command()
@@ -60,7 +62,7 @@ def run(
         if flame and load_run(resume / "run.yml").finished is not None:
             summary = _summary_of(resume)
         else:
-            summary = measure_and_report(lambda: campaign.Run.resume(resume, list(known.values())))
+            summary = measure_and_report(lambda: execution.RunExecution.resume(resume, list(known.values())))
     else:
         chosen = workloads.with_rounds(workloads.choose_profile(profile), rounds=rounds)
         planned = planning.plan(
@@ -73,7 +75,7 @@ def run(
             _print_plan(planned, as_json=as_json)
             return
         known = {cell.framework.slug: cell.framework for cell in planned.cells}
-        summary = measure_and_report(lambda: campaign.Run.begin(planned, results, campaign_id))
+        summary = measure_and_report(lambda: execution.RunExecution.begin(planned, results, campaign_id))
     flames = _record_flames(summary.path, list(known.values())) if flame else []
     if as_json:
         report: dict[str, Any] = {
@@ -140,7 +142,7 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         say(f"up to {spare_s / 60:.0f} min more for what other users of the machine spoil: it is made again")
 
 
-def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
+def measure_and_report(make: Callable[[], execution.RunExecution]) -> execution.RunSummary:
     """Execute a run with progress on stderr; Ctrl-C or SIGTERM ends it with everything so far on disk."""
     with machine.claimed("rtsite run"):
         execution = make()
@@ -163,10 +165,10 @@ def measure_and_report(make: Callable[[], campaign.Run]) -> campaign.Summary:
     return summary
 
 
-def _summary_of(run: Path) -> campaign.Summary:
+def _summary_of(run: Path) -> execution.RunSummary:
     """What a finished run came to, by its files."""
     files = [path for path in run.glob("*.yml") if path.name != "run.yml" and not path.name.endswith(FLAME_SUFFIX)]
-    return campaign.Summary.of(run, [cell.measurements for path in files for cell in load_framework(path).cells])
+    return execution.RunSummary.of(run, [cell.measurements for path in files for cell in load_framework(path).cells])
 
 
 def _record_flames(run: Path, frameworks: list[Framework]) -> list[Flame]:

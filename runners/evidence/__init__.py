@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from runners import broker, environment, machine, revision
-from runners.catalog import Framework, Variant
-from runners.environment import Environment, InstallError
 from runners.evidence import behaviour, code, lifecycle, packages
 from runners.evidence.passes import TROUBLE, Question, Subject, unestablished
-from runners.measure import framework_facts, now, variant_facts
+from runners.measurement import framework_facts, now, variant_facts
 from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, VariantEvidence, save
+from runners.serving import broker, environment
+from runners.serving.environment import Environment, InstallError
+from runners.subjects.catalog import Framework, Variant
+from runners.system import machine, revision
 
 __all__ = ["PASSES", "collect", "path_of"]
 

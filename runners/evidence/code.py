@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runners.catalog import Framework, Variant
 from runners.record import Finding
+from runners.subjects.catalog import Framework, Variant
 
 
 def findings(framework: Framework) -> list[Finding]:

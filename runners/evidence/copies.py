@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from runners.catalog import Framework
 from runners.record import RtsiteError
+from runners.subjects.catalog import Framework
 
 
 class HintError(RtsiteError):

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners import load, machine, process
-from runners.catalog import Framework, Variant
 from runners.flame import sampler
 from runners.flame.stacks import count_top, draw, read_stacks, share_by_owner
-from runners.host import Host
+from runners.loading import driver
 from runners.record import (
     FLAME_SUFFIX,
     Flame,
@@ -27,7 +25,10 @@ from runners.record import (
     publishable,
     save,
 )
-from runners.workloads import WORKLOADS, Case, Profile, Workload
+from runners.serving.deployment import Deployment
+from runners.subjects.catalog import Framework, Variant
+from runners.subjects.workloads import WORKLOADS, Case, Profile, Workload
+from runners.system import machine, process
 
 DURATION_S = 10
 """About 1,000 samples: a share of 5 % is then known to ± 1.4 percentage points."""
@@ -216,12 +217,12 @@ def _sample(
 ) -> tuple[str, sampler.Report]:
     """py-spy's recording of the server's process tree alone; raises `RtsiteError`."""
     cpus = cores.server[:1]  # one, even where a core has two, so that sampler and server cannot run at once
-    host = Host(framework, variant, cpus=cpus, workers=case.workers, logs=logs, traceable=True)
+    deployment = Deployment(framework, variant, cpus=cpus, workers=case.workers, logs=logs, traceable=True)
     sampling: list[process.Child] = []
     file = logs / "stacks.txt"
     try:
-        host.start(WORKLOADS["echo"].readiness)
-        child = host.server.child
+        deployment.start(WORKLOADS["echo"].readiness)
+        child = deployment.server.child
 
         def look() -> None:
             command = spy.command(pid=child.pid, file=file, duration_s=DURATION_S, shares_core=bool(cpus))
@@ -229,22 +230,22 @@ def _sample(
             log = logs / "py-spy.log"
             sampling.append(process.start("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log))
 
-        job = load.job_for(
+        job = driver.job_for(
             WORKLOADS["echo"],
             case,
-            url=host.server.websocket_url,
+            url=deployment.server.websocket_url,
             protocol=framework.protocol,
             serializer=variant.serializer,
             profile=Profile("quick", rounds=1, warmup_s=WARMUP_S, duration_s=DURATION_S + STARTING_S),
             seed=0,
         )
-        hooks = load.Hooks(window_start=look, is_hopeless=lambda: host.has_ended)
-        load.apply(job, cpus=cores.generator, hooks=hooks)
+        hooks = driver.Hooks(window_start=look, is_hopeless=lambda: deployment.has_ended)
+        driver.apply(job, cpus=cores.loadgen, hooks=hooks)
         return _collect(sampling[0], file)
     finally:
         for child in sampling:
             child.stop()
-        host.stop()
+        deployment.stop()
 
 
 def _collect(sampling: process.Child, file: Path) -> tuple[str, sampler.Report]:

@@ -50,7 +50,7 @@ from runners.loadgen.kernel import (
     STOP,
     TAKEN,
     UNTIL,
-)  # fmt: skip
+)
 from runners.loadgen.lines import Line, Message, Received, WebSocketLine
 from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, Codec, Part, Template, TemplateCodec
 

@@ -12,7 +12,7 @@ from runners.record.schema import (
     BrokerFacts,
     Capacity,
     CapacityProbe,
-    Cell,
+    CellRecord,
     Connecting,
     Connections,
     ConnectStep,
@@ -24,7 +24,7 @@ from runners.record.schema import (
     FlameGraph,
     FrameworkDocument,
     FrameworkFacts,
-    GeneratorHealth,
+    LoadgenHealth,
     Machine,
     Measurement,
     Messages,
@@ -55,8 +55,8 @@ from runners.record.store import (
     read_plain,
     save,
 )
+from runners.record.sustained_load import ThresholdInterval, threshold, threshold_quantiles, tidy
 from runners.record.text import publishable
-from runners.record.thresholds import ThresholdInterval, threshold, threshold_quantiles, tidy
 
 __all__ = [
     "EVIDENCE_FOLDER",
@@ -66,7 +66,7 @@ __all__ = [
     "BrokerFacts",
     "Capacity",
     "CapacityProbe",
-    "Cell",
+    "CellRecord",
     "ConnectStep",
     "Connecting",
     "Connections",
@@ -80,11 +80,11 @@ __all__ = [
     "FlameGraph",
     "FrameworkDocument",
     "FrameworkFacts",
-    "GeneratorHealth",
     "Histogram",
     "HistogramError",
     "InvalidError",
     "Item",
+    "LoadgenHealth",
     "Machine",
     "Measurement",
     "Messages",

@@ -10,7 +10,7 @@ from runners.record.histogram import Histogram, HistogramError
 from runners.record.schema import (
     Capacity,
     CapacityProbe,
-    Cell,
+    CellRecord,
     Distribution,
     Flame,
     FlameDocument,
@@ -19,7 +19,7 @@ from runners.record.schema import (
     Measurement,
     RunDocument,
 )
-from runners.record.thresholds import threshold
+from runners.record.sustained_load import threshold
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop and throughput times mean latency. What the generator does between an
@@ -93,7 +93,7 @@ def _distribution(distribution: Distribution) -> Iterator[Contradiction]:
             yield Contradiction(("percentiles_ms", name), f"{name} is {told}, but {found} by its histogram")
 
 
-def _counts(index: int, cell: Cell) -> Iterator[Contradiction]:
+def _counts(index: int, cell: CellRecord) -> Iterator[Contradiction]:
     """The merged histogram holds the valid rounds, all of them and nothing else."""
     if cell.latency is None:
         return
@@ -106,7 +106,7 @@ def _counts(index: int, cell: Cell) -> Iterator[Contradiction]:
         )
 
 
-def _repeats(index: int, cell: Cell) -> Iterator[Contradiction]:
+def _repeats(index: int, cell: CellRecord) -> Iterator[Contradiction]:
     """Only what does not count was made again."""
     last = {measurement.round: number for number, measurement in enumerate(cell.measurements)}
     for number, measurement in enumerate(cell.measurements):
@@ -117,7 +117,7 @@ def _repeats(index: int, cell: Cell) -> Iterator[Contradiction]:
             )
 
 
-def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Contradiction]:
+def _measurement(cell: CellRecord, measurement: Measurement) -> Iterator[Contradiction]:
     """Little's law (1961), L = λW: in a closed loop every connection has one message on its way.
 
     In a room as many are on their way to every member, but to the first ones they have come already.
@@ -145,7 +145,7 @@ def _measurement(cell: Cell, measurement: Measurement) -> Iterator[Contradiction
         )
 
 
-def _capacity(cell: Cell, capacity: Capacity) -> Iterator[Contradiction]:
+def _capacity(cell: CellRecord, capacity: Capacity) -> Iterator[Contradiction]:
     """The ends are what their probes say, and a probe's verdict is what its figures say."""
     asked = cell.parameters.get("p99_limit_ms", capacity.p99_limit_ms)
     if asked != capacity.p99_limit_ms:

@@ -198,7 +198,7 @@ class Usage(Document):
     """Of one core, the broker's included: used with all clients connected and nothing asked."""
 
 
-class GeneratorHealth(Document):
+class LoadgenHealth(Document):
     """Whether the load generator was good enough for the figure beside it."""
 
     shards: Count
@@ -389,7 +389,7 @@ class Measurement(Document):
     connect_ms: Percentiles | None = None
     server: Usage | None = None
     broker: Usage | None = None
-    generator: GeneratorHealth | None = None
+    generator: LoadgenHealth | None = None
     capacity: Capacity | None = None
     connecting: Connecting | None = None
     recovery: Recovery | None = None
@@ -421,7 +421,7 @@ def decisive(measurements: Iterable[Measurement]) -> list[Measurement]:
     return list({measurement.round: measurement for measurement in measurements}.values())
 
 
-class Cell(Document):
+class CellRecord(Document):
     """One variant under one workload with one set of parameters, over all rounds."""
 
     variant: Slug
@@ -497,7 +497,7 @@ class FrameworkDocument(Document):
     framework: FrameworkFacts
     broker: BrokerFacts | None = None
     variants: list[VariantFacts]
-    cells: list[Cell]
+    cells: list[CellRecord]
 
 
 class FlameFunction(Document):

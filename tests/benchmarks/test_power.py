@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.dataset import Rates, load_rates
-from runners import catalog
-from tests.generator import synthetic
+from runners.subjects import catalog
+from tests.support import synthetic
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ("-m", "benchmarks.power")

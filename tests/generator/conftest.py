@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from generator.build import Paths, build
-from tests.generator import synthetic
-from tests.generator.visiting import Visit
+from tests.support import synthetic
+from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

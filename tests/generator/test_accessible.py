@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.generator.test_browser import PAGES
-from tests.generator.visiting import Visit
+from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

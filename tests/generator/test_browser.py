@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.generator.visiting import Visit
+from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

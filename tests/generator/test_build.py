@@ -21,8 +21,8 @@ from generator.build import BuildError, Paths, build, stage_site
 from generator.serving import ServeError, serve
 from generator.staging import StagingError
 from runners.record import RecordError, UsageError
-from tests.generator import synthetic
 from tests.generator.test_pages import HOSTILE, read
+from tests.support import synthetic
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,8 +17,7 @@ from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
 from generator.statistics import Interval, Place, bracket_places
 from runners.record import problems_in, threshold
-from tests.generator import synthetic
-from tests.runners import documents
+from tests.support import documents, synthetic
 
 
 @pytest.fixture(scope="module")

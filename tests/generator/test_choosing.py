@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.generator.visiting import Visit
+from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

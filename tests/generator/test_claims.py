@@ -13,10 +13,10 @@ from generator.comparison.metrics import METRICS
 from generator.dataset import Article, Claim, Evidence, load_claims, load_results
 from generator.dataset.claims import Compared, EvidenceTest, Extreme, More, Within
 from generator.dataset.claims import Test as AnyTest
-from runners import catalog
 from runners.record import ITEMS, Finding
-from runners.workloads import WORKLOADS
-from tests.generator import synthetic
+from runners.subjects import catalog
+from runners.subjects.workloads import WORKLOADS
+from tests.support import synthetic
 
 ROOT = Path(__file__).parents[2]
 ARTICLE = Article(id="one", title="One", between=["django-channels", "fastapi", "flask-socketio"])

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.generator import synthetic
+from tests.support import synthetic
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from generator.cli import main; main()"]

@@ -8,7 +8,7 @@ import pytest
 from generator.comparison import Comparison, capacities, compare, leaders, pair_verdict, tail_of, undominated
 from generator.dataset import load_results
 from generator.statistics import Place
-from tests.generator import synthetic
+from tests.support import synthetic
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from generator.comparison import compare
 from generator.dataset import load_results, load_sources
 from generator.dataset.sources import SourceError
 from runners.record import RecordError
-from tests.generator import synthetic
+from tests.support import synthetic
 
 
 @pytest.fixture

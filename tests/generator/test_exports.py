@@ -14,7 +14,7 @@ import pytest
 from generator import exports
 from generator.comparison import History, capacities, compare
 from generator.dataset import Dataset, load_results
-from tests.generator import synthetic
+from tests.support import synthetic
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from generator.pages import flame
 from generator.pages.flame import Box
 from runners.flame.stacks import Frame, Stack, draw
-from tests.runners import documents
+from tests.support import documents
 
 frames = st.builds(
     Frame,

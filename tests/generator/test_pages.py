@@ -12,8 +12,8 @@ from generator.comparison.tables import rows_of
 from generator.dataset import Article, Claims, Dataset, Module, Run, Source, WinnerClaim, load_results
 from generator.pages import make_site
 from generator.pages.markup import Page
-from runners.validity import THRESHOLDS
-from tests.generator import synthetic
+from runners.judging.thresholds import THRESHOLDS
+from tests.support import synthetic
 
 GOLDEN = Path(__file__).parent / "golden"
 SOURCES = {

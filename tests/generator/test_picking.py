@@ -9,7 +9,7 @@ import pytest
 from generator.comparison import candidates, capacities, compare
 from generator.comparison.picking import Candidate, module_of
 from generator.dataset import Dataset, load_results
-from tests.generator import synthetic
+from tests.support import synthetic
 
 COMPETING = ["django-channels", "fastapi", "flask-socketio"]
 

@@ -10,7 +10,7 @@ import pytest
 from generator.dataset import load_results, reading
 from generator.dataset.reading import read_all
 from runners.record import RecordError
-from tests.generator import synthetic
+from tests.support import synthetic
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from runners import ci
 from runners.ci import artifacts as module
 from runners.record import InvalidError, NothingToDoError, problems_in
-from tests.generator import synthetic
+from tests.support import synthetic
 
 CAMPAIGN = "2026-11-21-77"
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from runners import ci, planning, workloads
+from runners import ci
+from runners.campaign import planning
+from runners.campaign.planning import JOB_S, Plan
 from runners.ci.jobs import words
-from runners.planning import JOB_S, Plan
 from runners.record import UsageError
+from runners.subjects import workloads
 
 
 @pytest.fixture(scope="module")

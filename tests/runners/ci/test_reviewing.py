@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runners import catalog, ci
+from runners import ci
 from runners.record import RtsiteError
+from runners.subjects import catalog
 from tests.runners.ci.test_committing import git
 
 KNOWN = catalog.discover()

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.generator import synthetic
 from tests.runners.ci.test_committing import git
+from tests.support import synthetic
 
 ROOT = Path(__file__).parents[3]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runners import catalog
-from runners.catalog import Variant
 from runners.evidence import code
 from runners.evidence.code import Vocabulary
+from runners.subjects import catalog
+from runners.subjects.catalog import Variant
 
 FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
 

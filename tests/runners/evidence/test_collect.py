@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from runners import catalog, environment, evidence
-from runners.catalog import Framework
+from runners import evidence
 from runners.cli.ci import evidence as establish
 from runners.evidence import behaviour, lifecycle, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
-from tests.runners.processes import children
+from runners.serving import environment
+from runners.subjects import catalog
+from runners.subjects.catalog import Framework
+from tests.support.processes import children
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runners import catalog
-from runners.catalog import EvidenceHints
 from runners.evidence.copies import RAISED, HintError, altered, raising
-from tests.runners import frameworks
+from runners.subjects import catalog
+from runners.subjects.catalog import EvidenceHints
+from tests.support import frameworks
 
 FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
 

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from runners import catalog, environment, machine, process
-from runners.catalog import Framework
 from runners.flame import FlameError, record_missing, recording, sampler
 from runners.record import Flame, cell_key, load_flames, problems_in, save
-from tests.runners import frameworks
-from tests.runners.documents import framework_document, run_document
-from tests.runners.processes import gone, marked
+from runners.serving import environment
+from runners.subjects import catalog
+from runners.subjects.catalog import Framework
+from runners.system import machine, process
+from tests.support import frameworks
+from tests.support.documents import framework_document, run_document
+from tests.support.processes import gone, marked
 
 
 @dataclass(frozen=True)

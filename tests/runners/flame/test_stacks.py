@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runners.flame.stacks import MAX_ROWS, Frame, Stack, count_top, draw, module_path, read_stacks, share_by_owner
 from runners.record import load_flames, problems_in, save
-from tests.runners.documents import flame, flame_document
+from tests.support.documents import flame, flame_document
 
 APP = "/home/somebody/frameworks/mine"
 PACKAGES = "/home/somebody/.rtsite/environments/mine-1/lib/python3.11/site-packages"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from runners.record import Cell, problems_in, save, threshold
+from runners.record import CellRecord, problems_in, save, threshold
 from runners.record.audit import audit
-from tests.runners import documents
+from tests.support import documents
 
 
-def closed_cell() -> Cell:
+def closed_cell() -> CellRecord:
     """A valid cell whose one measurement agrees with its histogram and with Little's law."""
     cell = documents.framework_document().cells[0]
     latency = documents.distribution()
@@ -36,7 +36,7 @@ def closed_cell() -> Cell:
     )
 
 
-def findings(cell: Cell) -> list[tuple[tuple[str | int, ...], str]]:
+def findings(cell: CellRecord) -> list[tuple[tuple[str | int, ...], str]]:
     document = documents.framework_document().model_copy(update={"cells": [cell]})
     return [(finding.place, finding.message) for finding in audit(document)]
 

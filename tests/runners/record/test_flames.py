@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runners.record import RecordError, load_flames, load_framework, problems_in, save
-from tests.runners.documents import flame, flame_document
+from tests.support.documents import flame, flame_document
 
 
 def changed(folder: Path, old: str, new: str) -> list[str]:

@@ -27,7 +27,7 @@ from runners.record import (
     save,
 )
 from runners.record.store import MAX_BYTES, MAX_DEPTH, _Loader
-from tests.runners.documents import (
+from tests.support.documents import (
     capacity,
     capacity_measurement,
     failed,
@@ -526,7 +526,7 @@ def test_a_file_that_may_not_grow_leaves_the_old_one_whole(tmp_path: Path) -> No
     code = (
         "import resource, signal, sys, pathlib\n"
         "from runners.record import save\n"
-        "from tests.runners.documents import framework_document\n"
+        "from tests.support.documents import framework_document\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: save(framework_document(title='New'), pathlib.Path(sys.argv[1]))\n"

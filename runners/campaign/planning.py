@@ -1,0 +1,167 @@
+"""What a run will measure, in which order, and how long that takes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+
+from runners.measurement import Cell
+from runners.record import NothingToDoError, cell_key
+from runners.subjects import catalog, workloads
+from runners.subjects.catalog import Framework
+from runners.subjects.workloads import Profile, Workload
+
+JOB_S = 4 * 3600.0
+"""What a run in one piece should take at most: hosted runners end a job after six hours, installing takes some, and up
+to a third more goes into measurements that the machine spoils (`Profile.spare`)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The cells of a plan that are asked the same, in figures. Seconds are of all rounds together."""
+
+    workload: str
+    kind: str
+    variants: int
+    measurements: int
+    expected_s: float
+    load_s: float
+
+    @property
+    def name(self) -> str:
+        """As `rtsite run --workload` takes it."""
+        return f"{self.workload}/{self.kind}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which cells are measured, and per round in which order (indexes into ``cells``)."""
+
+    cells: tuple[Cell, ...]
+    order: tuple[tuple[int, ...], ...]
+    profile: Profile
+    seed: int
+
+    @property
+    def measurements(self) -> int:
+        return sum(map(len, self.order))
+
+    def expected_s(self, after: int = 0) -> float:
+        """How long it takes from the measurement with this number on, environments not included."""
+        cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
+        return sum(self.profile.expected_s(case) for case in cases[after:])
+
+    def load_s(self, after: int = 0) -> float:
+        """How much of it servers are loaded."""
+        cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
+        return sum(self.profile.load_s(case) for case in cases[after:])
+
+    def spare_s(self, rounds: int) -> float:
+        """How much longer the first rounds may take to make again what the machine spoils: of an hour that spoils
+        everything, those that come later are not to suffer.
+        """
+        planned = chain.from_iterable(self.order[:rounds])
+        return self.profile.spare * sum(self.profile.expected_s(self.cells[index].case) for index in planned)
+
+    def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
+        """A round's cells in order, those that are measured together as one group."""
+        return [tuple(group) for _, group in groupby(turn, key=lambda index: _togetherness(self.cells[index], index))]
+
+    def parts(self) -> list[Part]:
+        """The plan by workload and case, in the order of its cells."""
+        found: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault((cell.workload.slug, cell.case.kind), []).append(cell)
+        return [
+            Part(
+                workload=slug,
+                kind=kind,
+                variants=len(cells),
+                measurements=sum(self.profile.rounds_of(cell.case) for cell in cells),
+                expected_s=sum(
+                    self.profile.rounds_of(cell.case) * self.profile.expected_s(cell.case) for cell in cells
+                ),
+                load_s=sum(self.profile.rounds_of(cell.case) * self.profile.load_s(cell.case) for cell in cells),
+            )
+            for (slug, kind), cells in found.items()
+        ]
+
+
+def jobs(parts: Sequence[Part], limit_s: float = JOB_S) -> list[list[Part]]:
+    """The parts in as few lots as may be, none longer than the limit unless it is a single part.
+
+    A workload stays in one lot where it fits into one, since its cells are read side by side. First fit, the longest
+    first: at most 11/9 of the fewest lots possible, and one (Johnson 1973).
+    """
+    by_workload = [list(group) for _, group in groupby(parts, key=lambda part: part.workload)]
+    pieces = chain.from_iterable(
+        [whole] if _seconds(whole) <= limit_s else [[part] for part in whole] for whole in by_workload
+    )
+    lots: list[list[Part]] = []
+    for piece in sorted(pieces, key=_seconds, reverse=True):
+        roomy = (lot for lot in lots if _seconds(lot) + _seconds(piece) <= limit_s)
+        if (lot := next(roomy, None)) is not None:
+            lot += piece
+        else:
+            lots.append(list(piece))
+    return lots
+
+
+def _seconds(parts: Sequence[Part]) -> float:
+    return sum(part.expected_s for part in parts)
+
+
+def plan(frameworks: Sequence[Framework], asked: Sequence[Workload], profile: Profile, seed: int) -> Plan:
+    """All cells of the frameworks under the workloads, shuffled anew in each round by the seed.
+
+    Shuffling keeps a slow drift of the machine from always meeting the same cell; cells that are measured together
+    stay together. Raises `NothingToDoError` where no framework implements any of the workloads.
+    """
+    cells = tuple(_cells(frameworks, asked))
+    if not cells:
+        raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
+    shuffler = random.Random(seed)
+    order = []
+    for number in range(1, profile.rounds + 1):
+        groups: dict[Hashable, list[int]] = {}
+        for index, cell in enumerate(cells):
+            if number <= profile.rounds_of(cell.case):
+                groups.setdefault(_togetherness(cell, index), []).append(index)
+        turn = list(groups.values())
+        shuffler.shuffle(turn)
+        for group in turn:
+            shuffler.shuffle(group)
+        order.append(tuple(chain.from_iterable(turn)))
+    return Plan(cells, tuple(order), profile, seed)
+
+
+def _cells(frameworks: Sequence[Framework], asked: Sequence[Workload]) -> Iterator[Cell]:
+    for framework in frameworks:
+        for variant in framework.variants:
+            for workload in asked:
+                for case in workloads.cases_for(workload, framework, variant):
+                    yield Cell(framework, variant, workload, case)
+
+
+def question(cell: Cell) -> str:
+    """Equal for the cells that are asked the same."""
+    return cell_key("", "", cell.workload.slug, cell.case.parameters)
+
+
+def _togetherness(cell: Cell, index: int) -> Hashable:
+    """Equal for the cells that are measured together."""
+    return question(cell) if cell.case.slice_s or cell.case.search else index
+
+
+def choose(wanted: Sequence[str]) -> list[Framework]:
+    """The frameworks to measure by name or path, and the reference."""
+    known = catalog.discover()
+    return with_reference(catalog.choose(wanted, known), known)
+
+
+def with_reference(chosen: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:
+    """The chosen frameworks and the reference, which is measured in every round of every run."""
+    present = {framework.slug for framework in chosen}
+    return [*chosen, *(framework for framework in known if framework.reference and framework.slug not in present)]

@@ -1,0 +1,1 @@
+"""Applying load: shards of the load generator started, followed and merged."""

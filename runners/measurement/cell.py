@@ -1,0 +1,130 @@
+"""What is measured, under what circumstances, and what came of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from dataclasses import dataclass
+
+from runners.judging import thresholds
+from runners.loadgen.job import Job
+from runners.loading import driver
+from runners.record import FrameworkFacts, Histogram, Measurement, Timeline, VariantFacts
+from runners.serving.environment import Environment
+from runners.subjects.catalog import Framework, Variant
+from runners.subjects.workloads import Case, Profile, Workload
+from runners.system import machine
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is measured: a variant under a workload with one set of parameters."""
+
+    framework: Framework
+    variant: Variant
+    workload: Workload
+    case: Case
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what circumstances: how long, on which cores, in which round."""
+
+    profile: Profile
+    cores: machine.CoreShare
+    round: int
+    position: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A measurement and the distributions behind it, by name, and per second."""
+
+    measurement: Measurement
+    histograms: dict[str, Histogram]
+    timeline: Timeline | None = None
+
+
+def framework_facts(framework: Framework) -> FrameworkFacts:
+    """What a document says of a framework."""
+    return FrameworkFacts(
+        slug=framework.slug,
+        title=framework.title,
+        homepage=framework.homepage,
+        protocol=framework.protocol,
+        interface=framework.interface,
+        package=framework.package,
+        is_reference=framework.reference,
+        cannot=framework.cannot,
+        app_sha256=framework.app_sha256,
+        sources=framework.sources,
+    )
+
+
+def variant_facts(variant: Variant, installed: Environment | None) -> VariantFacts:
+    """What a document says of a variant; where its environment could not be made, without packages."""
+    return VariantFacts(
+        slug=variant.slug,
+        title=variant.title,
+        command=" ".join(variant.command),
+        server=variant.server,
+        tuning=variant.tuning,
+        broker=variant.broker,
+        transports=list(variant.transports),
+        packages=installed.packages if installed else {},
+        python=installed.python_version if installed else platform.python_version(),
+    )
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def blank_for(conditions: Conditions) -> Measurement:
+    """The measurement as it begins, without figures."""
+    return Measurement.model_construct(
+        round=conditions.round, position=conditions.position, started=now(), valid=False, errors={}
+    )
+
+
+def completed(blank: Measurement, **figures: object) -> Measurement:
+    """The measurement with its figures, validated as a whole."""
+    return Measurement(
+        **{**{name: getattr(blank, name) for name in ("round", "position", "started", "valid")}, **figures}
+    )
+
+
+def judged(measurement: Measurement, cell: Cell) -> Measurement:
+    """The measurement with the reasons that speak against it, if any do."""
+    reasons = thresholds.reasons_against(measurement, of_reference=cell.framework.reference)
+    if not reasons:
+        return measurement
+    return measurement.model_copy(update={"invalid_reasons": reasons, "valid": False})
+
+
+def job_for(
+    cell: Cell, conditions: Conditions, url: str, *, connections: int | None = None, first_client: int = 0
+) -> Job:
+    """What the load generator is to do for a cell, its server at ``url``; or for a part of its connections."""
+    return driver.job_for(
+        cell.workload,
+        cell.case,
+        url=url,
+        protocol=cell.framework.protocol,
+        serializer=cell.variant.serializer,
+        profile=conditions.profile,
+        seed=conditions.seed,
+        connections=connections,
+        first_client=first_client,
+    )
+
+
+def with_share_of_ceiling(measurement: Measurement, ceiling_per_s: float) -> Measurement:
+    """The measurement with its throughput as a share of the reference's in the same round."""
+    if measurement.generator is None or measurement.messages_per_s is None:
+        return measurement
+    share = round(100 * measurement.messages_per_s / ceiling_per_s, 2)
+    health = measurement.generator.model_copy(update={"share_of_ceiling_percent": share})
+    return measurement.model_copy(update={"generator": health})

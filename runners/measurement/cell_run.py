@@ -1,0 +1,211 @@
+"""One cell being measured: its server, its broker, its load, and what is seen of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from runners.loadgen.job import Heard
+from runners.loading import driver
+from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
+from runners.measurement.interference import Interference
+from runners.measurement.values import KEPT, figures, loadgen_health, timeline_of, trend_of
+from runners.record import Failure, SlowConsumer
+from runners.serving.deployment import Deployments, StageError
+from runners.system import resources
+
+LOOK_EVERY_S = 1.0
+"""Of a server's own load: how often its memory is read."""
+LISTEN_S = 5.0
+"""For a slow consumer to catch up."""
+TURNOVERS = 20
+"""Answers per client in a slice, at least. A slice begins with all clients asking at once and ends with the last ones
+being answered; with fewer turnovers these edges would show in throughput and service time."""
+
+
+class CellRun:
+    """One cell being measured: its server, its broker, its load, and what is seen of them."""
+
+    def __init__(self, cell: Cell, conditions: Conditions, deployments: Deployments, *, alone: bool) -> None:
+        self.cell = cell
+        self.failure: Failure | None = None
+        self.medians: list[float | None] = []
+        self._conditions = conditions
+        self._alone = alone
+        self._blank = blank_for(conditions)
+        self._stack = ExitStack()
+        self.deployment = self._stack.enter_context(
+            deployments.take(cell.framework, cell.variant, cpus=conditions.cores.server, workers=cell.case.workers)
+        )
+        self._watches: dict[str, resources.Watch] = {}
+        self._loaded_s = 0.0
+        self._unwatched_s = 0.0
+        self._cpu_at_start_s = 0.0
+        self._idle_cpu_s = 0.0
+        self._idle_cpu_percent: float | None = None
+        self._warm_up = driver.WarmUp(0.0, settled=True, messages_per_s=0.0)
+        self._result: driver.LoadResult | None = None
+        self._heard: Heard | None = None
+        self._spread: list[int] = []
+
+    def attempt(self, step: Callable[[CellRun], object]) -> None:
+        """Take a step, unless one before it failed."""
+        if self.failure is None:
+            try:
+                step(self)
+            except StageError as error:
+                self.failure = error.failure
+                self.stop()
+
+    def stop(self) -> None:
+        """End all that was started."""
+        self._stack.close()
+
+    def serve(self) -> None:
+        """Start the server, and prove that it is the one that was meant."""
+        self.deployment.start(self.cell.workload.readiness)
+
+    def connect(self) -> None:
+        """Start the load generator, and open all connections."""
+        cell, cores = self.cell, self._conditions.cores
+        hooks = driver.Hooks(each_second=self.look, is_hopeless=lambda: self.deployment.has_ended)
+        shards = driver.shards_for(cell.workload.exchange, cell.case.connections, len(cores.loadgen))
+        with self.deployment.stage("connect"):
+            self._load = self._stack.enter_context(driver.Load(shards, cores.loadgen, hooks))
+            self._load.connect(job_for(cell, self._conditions, self.deployment.server.websocket_url))
+
+    def warm_up(self) -> None:
+        with self.deployment.stage("load"):
+            self._warm_up = self._load.warm_up()
+
+    def be_idle(self) -> None:
+        """Nobody is loaded for a while: what does the server do meanwhile?"""
+        self._watches = self.deployment.watches()
+        self._cpu_at_start_s = self._total_cpu_s()
+
+    def see_idle(self, seconds: float) -> None:
+        """It was idle for this long; what it used is its habit."""
+        self.deployment.idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
+        self._idle_cpu_percent = self.deployment.idle_cpu_percent
+        self.deployment.rest()
+
+    def open_window(self) -> None:
+        self._watches = self.deployment.watches()
+        if self.cell.case.workers > 1:
+            self._spread = resources.read_spread(self.deployment.server.child.pid, self.deployment.server.port)
+        self._cpu_at_start_s = self._total_cpu_s()
+        self.look()
+
+    @property
+    def progress(self) -> float:
+        """How much of its window has been measured, from 0 to 1."""
+        return min(1.0, self._loaded_s / self._conditions.profile.duration_s + 1e-9)
+
+    def load_slice(self) -> None:
+        """One slice of the window: long enough for every client to be answered many times."""
+        seconds = self._conditions.profile.duration_s
+        if self.cell.case.slice_s and not self._alone:
+            case = self.cell.case
+            # In a room each message under way is answered once per member.
+            turnover_s = case.connections * case.under_way / max(self._warm_up.messages_per_s, 1.0)
+            seconds = min(seconds, max(self.cell.case.slice_s, TURNOVERS * turnover_s))
+        self.deployment.wake()
+        for watch in self._watches.values():
+            watch.begin()
+        with self.deployment.stage("load"):
+            briefs = self._load.load(seconds)
+            if self.deployment.has_ended:
+                raise driver.LoadError(
+                    f"the server ended under load, with status {self.deployment.server.child.status}"
+                )
+            if not self._alone and not sum(brief.answered for brief in briefs):
+                raise driver.LoadError(f"no message of a slice of {seconds:.3g} s was answered")
+        for watch in self._watches.values():
+            watch.end()
+        self.deployment.rest()
+        self._loaded_s += seconds
+        self._unwatched_s += seconds
+        if self._unwatched_s >= LOOK_EVERY_S:
+            self.look()
+
+    def look(self) -> None:
+        """Read the memory."""
+        self._unwatched_s = 0.0
+        for watch in self._watches.values():
+            watch.look()
+
+    def close_window(self) -> None:
+        self.deployment.wake()
+        spent_s = sum(watch.cpu_s for watch in self._watches.values())
+        self._idle_cpu_s = max(0.0, self._total_cpu_s() - self._cpu_at_start_s - spent_s)
+
+    def _total_cpu_s(self) -> float:
+        return sum(watch.total_cpu_s() for watch in self._watches.values())
+
+    def finish(self) -> None:
+        with self.deployment.stage("load"):
+            if self.cell.case.deaf:
+                (self._heard,) = self._load.listen(LISTEN_S)
+            result = self._load.finish()
+            if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
+                raise driver.LoadError(_silence(result))
+        self._result = result
+        self.medians = [second.percentile_ms(0.5) for second in result.seconds]
+
+    def _slow_consumer(self) -> SlowConsumer | None:
+        if self._heard is None:
+            return None
+        heard, memory = self._heard, self._watches["server"].memory
+        return SlowConsumer(
+            said=heard.said,
+            heard=heard.heard,
+            closed=heard.closed,
+            consumers=self.cell.case.deaf,
+            memory_mb=[round(look.pss / 1e6, 3) for look in memory],
+        )
+
+    def recheck(self) -> None:
+        if self._conditions.profile.rechecks:
+            self.deployment.recheck(self.cell.workload.recheck)
+
+    def outcome(
+        self, interference: Interference, stations: Sequence[CellRun], yardstick: list[float | None] | None
+    ) -> Outcome:
+        """The measurement, judged. ``yardstick``: the reference's medians in the same seconds, if it was there."""
+        if self.failure is not None or self._result is None:
+            return Outcome(completed(self._blank, failure=self.failure), {})
+        result, case = self._result, self.cell.case
+        answered = result.total(lambda sample: sample.answered_in_window)
+        usages = {name: watch.usage(answered, alone=self._alone) for name, watch in self._watches.items()}
+        if (server := usages["server"]) is not None and self._spread:
+            usages["server"] = server.model_copy(update={"connections_per_process": self._spread})
+        if (server := usages["server"]) is not None and self._idle_cpu_percent is not None:
+            usages["server"] = server.model_copy(update={"idle_cpu_percent": self._idle_cpu_percent})
+        neighbours_s = sum(other._idle_cpu_s for other in stations if other is not self)
+        measurement = completed(
+            self._blank,
+            **figures(result, case, self._warm_up),
+            **usages,
+            slow_consumer=self._slow_consumer(),
+            trend_percent=trend_of(self.medians, None if self._alone or self.cell.framework.reference else yardstick),
+            generator=loadgen_health(
+                result,
+                interference,
+                neighbours_percent=None if self._alone else round(100 * neighbours_s / interference.seconds, 2),
+            ),
+        )
+        kept = {name: result.histograms[name] for name in KEPT if name in result.histograms}
+        return Outcome(judged(measurement, self.cell), kept, timeline_of(result.seconds))
+
+
+def _silence(result: driver.LoadResult) -> str:
+    """Why a load that brought nothing back did not, as far as the generator saw."""
+    seen = ", ".join(f"{kind} {count} times" for kind, count in sorted(result.errors.items()) if count)
+    if result.ledger.sent:
+        return (
+            f"none of {result.ledger.sent} messages was answered in time, and nothing was pushed;"
+            f" seen: {seen or 'nothing'}"
+        )
+    let_in = result.total(lambda sample: sample.established)
+    planned = result.total(lambda sample: sample.planned)
+    return f"no message could be sent: of {planned} clients {let_in} were let in, then seen: {seen or 'nothing'}"

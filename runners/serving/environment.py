@@ -1,0 +1,122 @@
+"""One isolated Python environment per framework folder (and extra), made by uv from a hashed lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from runners.record import RtsiteError
+from runners.subjects.catalog import Framework, Variant
+from runners.system.revision import ROOT
+
+HOME = ROOT / ".rtsite"
+"""Environments and logs; not committed."""
+_TIMEOUT_S = 600
+_LAYOUT = b"compiled"
+"""Changes where environments are made differently, so that old ones are not used."""
+_LIST_PACKAGES = (
+    "import importlib.metadata as m, json, platform;"
+    "print(json.dumps([platform.python_version(), {d.metadata['Name']: d.version for d in m.distributions()}]))"
+)
+
+
+class InstallError(RtsiteError):
+    """An environment could not be made."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a variant's packages are installed, and which."""
+
+    folder: Path
+    python_version: str
+    packages: dict[str, str]
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / "bin"
+
+    def resolve(self, command: list[str]) -> list[str]:
+        """The command with its program looked up in this environment; raises `InstallError`."""
+        program = self.bin / command[0]
+        if not program.exists():
+            raise InstallError(
+                f"the command {command[0]!r} is not in the environment; the packages of its lock do not bring it"
+            )
+        return [str(program), *command[1:]]
+
+
+def prepare(framework: Framework, variant: Variant) -> Environment:
+    """The variant's environment, made if it is not there yet; raises `InstallError`."""
+    lock = framework.folder / variant.requirements_name()
+    try:
+        content = lock.read_bytes()
+    except OSError as error:
+        raise InstallError(
+            f"{lock}: cannot be read ({error.strerror}); make it with `uv pip compile --universal --generate-hashes`"
+        ) from None
+    key = hashlib.sha256(content + sys.version.encode() + _LAYOUT).hexdigest()[:12]
+    # Scripts name their interpreter by its path, which must not be one through somebody's link.
+    folder = HOME.resolve() / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
+    facts = folder / "rtsite-packages.json"
+    if not facts.is_file():
+        try:
+            make(folder, lock, compiled=True)
+            listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock)
+            partial = facts.with_suffix(".part")
+            partial.write_text(listed, encoding="utf-8")
+            partial.replace(facts)
+        except OSError as error:
+            raise InstallError(f"{folder}: the environment cannot be made there: {error.strerror}") from error
+    python_version, packages = json.loads(facts.read_text(encoding="utf-8"))
+    return Environment(folder, python_version, dict(sorted(packages.items(), key=lambda item: item[0].lower())))
+
+
+def make(folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False) -> None:
+    """An environment with a lock's packages, uv run with these variables besides; raises `InstallError`.
+
+    ``compiled``: to bytecode, as a server finds its packages from its second start on.
+    """
+    uv = find_uv_bin()
+    if folder.exists():
+        shutil.rmtree(folder)  # left by an interrupted run
+    _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], lock, variables)
+    _run(
+        [
+            uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict",
+            *(["--compile-bytecode"] if compiled else []),
+            "--python", str(folder / "bin" / "python"), str(lock),
+        ],
+        lock,
+        variables,
+    )  # fmt: skip
+
+
+def _run(command: list[str], lock: Path, variables: Mapping[str, str] | None = None) -> str:
+    environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    environment |= variables or {}
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            env=environment,
+            cwd=lock.parent,
+        )
+    except subprocess.TimeoutExpired:
+        raise InstallError(f"{lock}: installing took longer than {_TIMEOUT_S} s") from None
+    if done.returncode != 0:
+        words = " ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
+        raise InstallError(f"{lock}: its packages cannot be installed: {words[:1500]}")
+    return done.stdout

@@ -1,0 +1,137 @@
+"""A framework's server under measurement: started, proven ready, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.record import RtsiteError
+from runners.serving.environment import Environment
+from runners.subjects import contract
+from runners.subjects.catalog import Framework, Variant
+from runners.system import process
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 20.0
+_POLL_S = 0.02
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""No proxy of the environment stands between us and our own loopback."""
+_KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+"""Of our own environment only these reach a server: nothing else may change how it behaves."""
+
+
+class NotReadyError(RtsiteError):
+    """The server did not start, or its answers break the contract. ``stage``: where it stopped."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+
+
+@dataclass
+class Server:
+    """A running server; ``base_url`` is its HTTP address."""
+
+    child: process.Child
+    framework: Framework
+    variant: Variant
+    base_url: str
+    port: int
+    workers: int = 1
+
+    @property
+    def websocket_url(self) -> str:
+        return "ws" + self.base_url.removeprefix("http")
+
+    def wait_until_listening(self) -> None:
+        """Until the server answers on /healthz at all; raises `NotReadyError`."""
+        until = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                with _DIRECT.open(f"{self.base_url}/healthz", timeout=2.0):
+                    return
+            except urllib.error.HTTPError as error:
+                with error:
+                    return  # it listens; whether it is healthy is for the contract to say
+            except (OSError, ValueError):
+                pass
+            except http.client.HTTPException:
+                return  # it listens, and speaks no HTTP: the contract check says so
+            if not self.child.running:
+                raise NotReadyError("start", f"the server ended at once, with status {self.child.status}")
+            if time.monotonic() > until:
+                raise NotReadyError("start", f"nothing answered on {self.base_url} within {START_TIMEOUT_S:.0f} s")
+            time.sleep(_POLL_S)
+
+    def verify(self, checks: Collection[str] | None, stage: str) -> None:
+        """Put the contract's checks to the server (``None``: all of them); raises `NotReadyError`."""
+        broken = [check for check in self.check(checks) if not check.ok]
+        if broken:
+            raise NotReadyError(stage, "; ".join(f"{check.name}: {check.detail}" for check in broken))
+
+    def check(self, checks: Collection[str] | None = None) -> list[contract.Check]:
+        """Put the contract's checks to the server over each of its transports.
+
+        Of several processes not over long-polling, which would need something in front that keeps sessions together.
+        """
+        transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
+        return asyncio.run(
+            contract.check_contract(
+                self.base_url,
+                self.framework.protocol,
+                only=checks,
+                transports=transports,
+                serializer=self.variant.serializer,
+            )
+        )
+
+    def stop(self) -> bool:
+        """End the server and all it started; true if it went when asked."""
+        return self.child.stop()
+
+
+def start(
+    framework: Framework,
+    variant: Variant,
+    environment: Environment,
+    *,
+    cpus: Sequence[int],
+    workers: int,
+    redis_url: str | None,
+    logs: Path,
+    traceable: bool = False,
+    port: int | None = None,
+) -> Server:
+    """Start a variant's server on a port of the loopback; raises `InstallError` or `ProcessError`.
+
+    ``traceable``: a profiler may look into it, see `process.start`. ``port``: a free one where none is given.
+    """
+    port = port or process.find_free_port()
+    command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
+    variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    variables |= {
+        "PATH": f"{environment.bin}:{os.defpath}",
+        "VIRTUAL_ENV": str(environment.folder),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **variant.environment,
+    }
+    if redis_url is not None:
+        variables["REDIS_URL"] = redis_url
+    child = process.start(
+        f"{framework.slug}/{variant.slug}",
+        command,
+        folder=framework.folder,
+        environment=variables,
+        cpus=cpus,
+        log=logs / f"{framework.slug}-{variant.slug}.log",
+        traceable=traceable,
+    )
+    return Server(child, framework, variant, f"http://{HOST}:{port}", port, workers)

@@ -1,0 +1,239 @@
+"""What can be measured: the framework folders, each described by its own ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runners.record import RtsiteError, UsageError
+from runners.record.schema import HttpsUrl, PackageName, Slug, Text
+
+FRAMEWORKS = Path(__file__).resolve().parents[1] / "frameworks"
+PLACEHOLDERS = {"host", "port", "workers"}
+
+
+class CatalogError(RtsiteError):
+    """A framework's folder cannot be used."""
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Variant(_Described):
+    """One way to serve a framework's application."""
+
+    slug: Slug
+    title: Text
+    server: Text
+    command: Annotated[list[str], Field(min_length=1)]
+    environment: dict[str, str] = {}
+    broker: Literal["none", "redis"] = "none"
+    transports: list[Slug]
+    tuning: Literal["defaults", "parity"] = "defaults"
+    serializer: Literal["json", "msgpack"] = "json"
+    """Of Socket.IO's packets."""
+    extra: Slug | None = None
+    """The group of optional dependencies that its environment has besides the folder's own."""
+    quickstart: bool = False
+    workloads: list[Slug] | None = None
+    """Those it is measured under, where these are not all that the framework implements."""
+
+    @property
+    def scales(self) -> bool:
+        """Whether it can be served by several processes that reach each other's clients."""
+        return self.broker != "none" and any("{workers}" in word for word in self.command)
+
+    def requirements_name(self) -> str:
+        return f"requirements-{self.extra}.txt" if self.extra else "requirements.txt"
+
+    def fill(self, *, host: str, port: int, workers: int) -> list[str]:
+        """The command with its placeholders filled in."""
+        values = {"{host}": host, "{port}": str(port), "{workers}": str(workers)}
+        filled = []
+        for word in self.command:
+            for placeholder, value in values.items():
+                word = word.replace(placeholder, value)
+            filled.append(word)
+        return filled
+
+
+class EvidenceHints(_Described):
+    """What collecting evidence has to know of the app, since it cannot guess it."""
+
+    echo: Text | None = None
+    """The first line of what the echo handler does with a message, as it stands in app.py."""
+    receive: Text | None = None
+    """What that line does first, where it both receives and answers."""
+    rooms: Text | None = None
+    """The framework's own name for sending to a room, where it has one; the app uses it."""
+    reload: list[str] = []
+    """The command that serves the app with the framework's own reloader; empty: it has none."""
+    reload_environment: dict[str, str] = {}
+    """Of that command."""
+
+
+class _Description(_Described):
+    title: Text
+    homepage: HttpsUrl
+    package: PackageName
+    protocol: Literal["websocket", "socket.io"]
+    interface: Text
+    workloads: list[Slug]
+    cannot: dict[Slug, Text] = {}
+    """Workloads that it cannot be asked, and why."""
+    choose: Text | None = None
+    """When to take it, in one sentence of ours; nothing of it is measured."""
+    reference: bool = False
+    role: Literal["framework", "library"] = "framework"
+    """A library is measured and shown, but does not compete to be the answer."""
+    variants: Annotated[list[Variant], Field(min_length=1)]
+    evidence: EvidenceHints = EvidenceHints()
+
+
+class Framework(_Description):
+    """A framework's folder, described."""
+
+    slug: Slug
+    folder: Path
+
+    @property
+    def app_sha256(self) -> str:
+        return self.sources["app.py"]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """SHA-256 by file name of what is run and installed from: modules (no tests), project and locks."""
+        files = [
+            path
+            for pattern in ("*.py", "pyproject.toml", "requirements*.txt")
+            for path in sorted(self.folder.glob(pattern))
+            if not path.name.startswith("test_")
+        ]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def discover(folder: Path = FRAMEWORKS) -> list[Framework]:
+    """Every framework below ``folder``, by slug; raises `CatalogError`."""
+    found = [load(path.parent) for path in sorted(folder.glob("*/pyproject.toml"))]
+    return sorted(found, key=lambda framework: (framework.reference, framework.slug))
+
+
+def load(folder: Path) -> Framework:
+    """One framework's folder; raises `CatalogError` with the file and what is wrong in it."""
+    path = folder / "pyproject.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CatalogError(f"{path}: not found; a framework's folder has a pyproject.toml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{path}: not valid TOML: {error}") from None
+    tools = data.get("tool")
+    table = tools.get("rtsite") if isinstance(tools, dict) else None
+    if not isinstance(table, dict):
+        raise CatalogError(f"{path}: no [tool.rtsite] table; `rtsite list frameworks` shows folders that have one")
+    try:
+        framework = Framework(**{**table, "slug": folder.resolve().name, "folder": folder.resolve()})
+    except ValidationError as error:
+        raise CatalogError(f"{path}: {_first_problem(error)}") from None
+    _check_commands(framework, path)
+    if not (framework.folder / "app.py").is_file():
+        raise CatalogError(f"{framework.folder / 'app.py'}: not found; a framework's folder has its application there")
+    return framework
+
+
+def _first_problem(error: ValidationError) -> str:
+    detail = error.errors(include_url=False)[0]
+    place = ".".join(str(step) for step in detail["loc"])
+    return f"[tool.rtsite] {place}: {detail['msg']}"
+
+
+def _check_commands(framework: Framework, path: Path) -> None:
+    seen = set()
+    for variant in framework.variants:
+        if variant.slug in seen:
+            raise CatalogError(f"{path}: the variant {variant.slug!r} stands there twice; slugs are unique")
+        seen.add(variant.slug)
+        unknown = {name for word in variant.command for name in _placeholders(word) if name not in PLACEHOLDERS}
+        if unknown:
+            raise CatalogError(
+                f"{path}: variant {variant.slug!r}: unknown placeholder {{{min(unknown)}}} in its command;"
+                f" there are {', '.join(f'{{{name}}}' for name in sorted(PLACEHOLDERS))}"
+            )
+        if "{port}" not in " ".join(variant.command):
+            raise CatalogError(f"{path}: variant {variant.slug!r}: its command never names {{port}}")
+
+
+def _placeholders(word: str) -> Iterable[str]:
+    for part in word.split("{")[1:]:
+        name, brace, _ = part.partition("}")
+        if brace and name.isidentifier():
+            yield name
+
+
+def choose(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None) -> list[Framework]:
+    """The frameworks named: by slug, by slug/variant, or by the path of a folder; all of them if none is.
+
+    Raises `UsageError` with the nearest names for an unknown one.
+    """
+    known = discover() if frameworks is None else frameworks
+    if not wanted:
+        return list(known)
+    by_slug = {framework.slug: framework for framework in known}
+    chosen: dict[str, Framework] = {}
+    for name in wanted:
+        slug, slash, variant = name.partition("/")
+        if slug in by_slug and not name.startswith("."):
+            before = chosen.get(slug)
+            chosen[slug] = _narrowed(by_slug[slug], variant, before) if slash else by_slug[slug]
+        elif name.startswith((".", "/")) or (slash and Path(name).is_dir()):
+            framework = load(Path(name))
+            chosen[framework.slug] = framework
+        else:
+            raise unknown("framework", slug, by_slug)
+    return list(chosen.values())
+
+
+def for_quickstart(known: Sequence[Framework]) -> list[Framework]:
+    """The frameworks with variants marked for a first look, narrowed to these."""
+    narrowed = [
+        framework.model_copy(update={"variants": [variant for variant in framework.variants if variant.quickstart]})
+        for framework in known
+    ]
+    return [framework for framework in narrowed if framework.variants]
+
+
+def _narrowed(framework: Framework, variant: str, before: Framework | None) -> Framework:
+    """The framework with this variant only, besides those chosen before; raises `UsageError`."""
+    slugs = [known.slug for known in framework.variants]
+    if variant not in slugs:
+        raise unknown(f"variant of {framework.slug}", variant, slugs)
+    wanted = {variant} | ({known.slug for known in before.variants} if before else set())
+    return framework.model_copy(update={"variants": [v for v in framework.variants if v.slug in wanted]})
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that does not exist, with the nearest that do."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    offer = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}."
+    return UsageError(f"unknown {kind} {name!r}: {offer}")
+
+
+def is_identifier(name: str) -> bool:
+    """Whether the name may stand in a result file and be a folder's."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name) is not None
+
+
+def digest(*parts: Any) -> str:
+    """Twelve hexadecimal digits that change with any of the parts."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,55 @@
+"""What the questions need of an app, whatever its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from runners.subjects.contract.asking import Json, Payload
+
+
+class Beat(NamedTuple):
+    """A snapshot and when it came, in seconds of the loop's clock."""
+
+    at_s: float
+    snapshot: Json
+
+
+class Echoer(Protocol):
+    """A client that is sent back what it sends."""
+
+    async def echo(self, payload: Payload) -> Any: ...
+    async def unasked(self) -> list[Any]: ...
+
+
+class Member(Protocol):
+    """A client in one room."""
+
+    async def publish(self, text: str) -> None: ...
+    async def next_text(self) -> str: ...
+    async def unread(self, within_s: float) -> list[str]: ...
+
+
+class Viewer(Protocol):
+    """A client of the live dashboard."""
+
+    async def update(self, update: Json) -> Any: ...
+    async def send_garbage(self, garbage: Any) -> None: ...
+    async def next_beat(self) -> Beat: ...
+    def forget_beats(self) -> None: ...
+
+
+class App(Protocol):
+    """Clients of each kind, one connection each."""
+
+    base_url: str
+    timeout_s: float
+    transports: Sequence[str]
+    answer_frame: ClassVar[Json]
+    """What an answer to an update holds besides the update and its count."""
+
+    def echoer(self, transport: str) -> AbstractAsyncContextManager[Echoer]: ...
+    def member(self, room: str) -> AbstractAsyncContextManager[Member]: ...
+    def viewer(self) -> AbstractAsyncContextManager[Viewer]: ...
+    async def close_cleanly(self) -> str: ...

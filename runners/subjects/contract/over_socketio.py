@@ -1,0 +1,152 @@
+"""An app over Socket.IO, by the ``python-socketio`` library."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import aiohttp
+import socketio
+
+from runners.subjects.contract.app import Beat, Echoer, Member, Viewer
+from runners.subjects.contract.asking import (
+    REACTION_S,
+    BrokenError,
+    Inbox,
+    Json,
+    Payload,
+    collect,
+    http_get,
+    shown_json,
+    within,
+)
+
+GOODBYE_S = 0.5
+"""How long a polling client waits for its last poll to end; closing its HTTP session ends it then."""
+DASHBOARD = "dashboard"
+"""The Socket.IO room that snapshots are pushed to."""
+
+
+class SocketIoApp:
+    """One event per purpose, in the default namespace."""
+
+    answer_frame: ClassVar[Json] = {}
+
+    def __init__(self, base_url: str, timeout_s: float, transports: Sequence[str], serializer: str) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.timeout_s = timeout_s
+        self.transports = transports
+        self._serializer = "default" if serializer == "json" else serializer
+
+    @asynccontextmanager
+    async def _connect(self, transport: str | None = None) -> AsyncIterator[_Peer]:
+        async with aiohttp.ClientSession(middlewares=(_read_whole,)) as session:
+            client = socketio.AsyncClient(reconnection=False, http_session=session, serializer=self._serializer)
+            peer = _Peer(client)
+            opening = client.connect(self.base_url, transports=[transport or self.transports[0]])
+            try:
+                await within(self.timeout_s, opening, "a Socket.IO connection")
+                yield peer
+            finally:
+                with suppress(TimeoutError):  # a poll under way may last until the next ping
+                    await asyncio.wait_for(client.disconnect(), GOODBYE_S)
+
+    def echoer(self, transport: str) -> AbstractAsyncContextManager[Echoer]:
+        return self._connect(transport)
+
+    @asynccontextmanager
+    async def member(self, room: str) -> AsyncIterator[Member]:
+        async with self._connect() as peer:
+            await within(self.timeout_s, peer.join(room), "an acknowledgement of 'join'")
+            yield peer
+
+    @asynccontextmanager
+    async def viewer(self) -> AsyncIterator[Viewer]:
+        async with self._connect() as peer:
+            await within(self.timeout_s, peer.join(DASHBOARD), "an acknowledgement of 'join'")
+            yield peer
+
+    async def close_cleanly(self) -> str:
+        """Disconnect; then the server must know the session no more, which it says by status 400."""
+        async with self._connect() as peer:
+            session = peer.session
+        forgotten = _until_forgotten(self.base_url, f"/socket.io/?EIO=4&transport=polling&sid={session}")
+        body = await within(self.timeout_s, forgotten, "status 400 for a session that has disconnected")
+        return f"expected status 400 for a session that has disconnected, got it: {body.strip()[:60]}"
+
+
+async def _until_forgotten(base_url: str, target: str) -> str:
+    """Ask until the answer is 400; a session not yet forgotten may hold the request as a poll."""
+    while True:
+        with suppress(TimeoutError):
+            status, body = await asyncio.wait_for(http_get(base_url, target), GOODBYE_S)
+            if status == HTTPStatus.BAD_REQUEST:
+                return body
+
+
+async def _read_whole(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Read each answer at once: python-engineio leaves some unread, and aiohttp then complains of them."""
+    response = await handler(request)
+    if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        await response.read()
+    return response
+
+
+class _Peer:
+    """One client; it is an echoer, a member and a viewer at once."""
+
+    def __init__(self, client: socketio.AsyncClient) -> None:
+        self._client = client
+        self._texts: Inbox[Any] = Inbox()
+        self._beats: Inbox[Beat] = Inbox()
+        client.on("message", self._texts.put)
+        client.on("snapshot", self._note_beat)
+
+    @property
+    def session(self) -> str:
+        return str(self._client.eio.sid)
+
+    async def echo(self, payload: Payload) -> Any:
+        return await self._call("echo", payload)
+
+    async def unasked(self) -> list[Any]:
+        return []  # an acknowledgement comes once or not at all
+
+    async def join(self, room: str) -> None:
+        await self._call("join", room)
+        self._room = room
+
+    async def publish(self, text: str) -> None:
+        await self._call("publish", {"room": self._room, "text": text})
+
+    async def next_text(self) -> str:
+        text = await self._texts.get()
+        if not isinstance(text, str):
+            raise BrokenError(f"expected text in the room, got {shown_json(text)}")
+        return text
+
+    async def unread(self, within_s: float) -> list[str]:
+        return await collect(self.next_text, within_s)
+
+    async def update(self, update: Json) -> Any:
+        return await self._call("update", update)
+
+    async def send_garbage(self, garbage: Any) -> None:
+        await collect(partial(self._call, "update", garbage), REACTION_S, most=1)
+
+    async def next_beat(self) -> Beat:
+        return await self._beats.get()
+
+    def forget_beats(self) -> None:
+        self._beats.clear()
+
+    async def _call(self, event: str, data: Any) -> Any:
+        """Wait for the acknowledgement for as long as whoever asked does."""
+        return await self._client.call(event, data, timeout=None)
+
+    def _note_beat(self, snapshot: Any) -> None:
+        self._beats.put(Beat(asyncio.get_running_loop().time(), snapshot if isinstance(snapshot, dict) else {}))

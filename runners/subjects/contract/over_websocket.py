@@ -1,0 +1,135 @@
+"""An app over plain WebSocket, by the ``websockets`` library."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from runners.subjects.contract.app import Beat, Echoer, Member, Viewer
+from runners.subjects.contract.asking import (
+    QUIET_S,
+    REACTION_S,
+    BrokenError,
+    Inbox,
+    Json,
+    Payload,
+    collect,
+    parsed,
+    shown,
+    token,
+)
+
+
+class WebSocketApp:
+    """One path per purpose."""
+
+    answer_frame: ClassVar[Json] = {"type": "panel"}
+    transports: Sequence[str] = ("websocket",)
+
+    def __init__(self, base_url: str, timeout_s: float) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.timeout_s = timeout_s
+
+    def _connect(self, path: str) -> connect:
+        return connect(
+            "ws" + self.base_url.removeprefix("http") + path,
+            proxy=None,
+            max_size=None,
+            open_timeout=self.timeout_s,
+            close_timeout=self.timeout_s,
+        )
+
+    @asynccontextmanager
+    async def echoer(self, transport: str) -> AsyncIterator[Echoer]:  # noqa: ARG002 - there is but one
+        async with self._connect("/echo") as websocket:
+            yield _Peer(websocket)
+
+    @asynccontextmanager
+    async def member(self, room: str) -> AsyncIterator[Member]:
+        async with self._connect(f"/room/{room}") as websocket:
+            yield _Peer(websocket)
+
+    @asynccontextmanager
+    async def viewer(self) -> AsyncIterator[Viewer]:
+        async with self._connect("/dashboard") as websocket:
+            viewer = _Viewer(websocket)
+            reader = asyncio.create_task(viewer.read())
+            try:
+                yield viewer
+            finally:
+                reader.cancel()
+
+    async def close_cleanly(self) -> str:
+        codes = []
+        for path in ("/echo", f"/room/contract-{token()}", "/dashboard"):
+            async with self._connect(path) as websocket:
+                await websocket.close(1000)
+            if websocket.close_code in (None, 1006):
+                raise BrokenError(f"expected a close frame with code 1000 back from {path}, got none")
+            codes.append(websocket.close_code)
+        return f"expected a close frame with a code back from each path, got {codes}"
+
+
+class _Peer:
+    def __init__(self, websocket: ClientConnection) -> None:
+        self._websocket = websocket
+
+    async def echo(self, payload: Payload) -> Payload:
+        await self._websocket.send(payload)
+        return await self._websocket.recv()
+
+    async def publish(self, text: str) -> None:
+        await self._websocket.send(text)
+
+    async def next_text(self) -> str:
+        message = await self._websocket.recv()
+        if isinstance(message, bytes):
+            raise BrokenError(f"expected text in the room, got {shown(message)}")
+        return message
+
+    async def unasked(self) -> list[Any]:
+        return await collect(self._websocket.recv, QUIET_S)
+
+    async def unread(self, within_s: float) -> list[str]:
+        return await collect(self.next_text, within_s)
+
+
+class _Viewer:
+    """Answers and pushes share the connection: `read` takes them apart."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self._websocket = websocket
+        self._answers: Inbox[Any] = Inbox()
+        self._beats: Inbox[Beat] = Inbox()
+
+    async def read(self) -> None:
+        try:
+            while True:
+                message = parsed(await self._websocket.recv())
+                if isinstance(message, dict) and message.get("type") == "snapshot":
+                    self._beats.put(Beat(asyncio.get_running_loop().time(), message))
+                else:
+                    self._answers.put(message)
+        except ConnectionClosed as closed:
+            self._answers.close(closed)
+            self._beats.close(closed)
+
+    async def update(self, update: Json) -> Any:
+        await self._websocket.send(json.dumps(update))
+        return await self._answers.get()
+
+    async def send_garbage(self, garbage: Any) -> None:
+        await self._websocket.send(garbage)
+        await collect(self._answers.get, REACTION_S, most=1)
+
+    async def next_beat(self) -> Beat:
+        return await self._beats.get()
+
+    def forget_beats(self) -> None:
+        self._beats.clear()

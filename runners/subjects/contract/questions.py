@@ -1,0 +1,260 @@
+"""The questions: one function per promise, the same for both protocols. Each gives what it expected and got."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from websockets.exceptions import ConnectionClosed
+
+from runners.subjects.contract.app import App, Beat, Member, Viewer
+from runners.subjects.contract.asking import (
+    QUIET_S,
+    BrokenError,
+    Json,
+    Payload,
+    http_get,
+    parsed,
+    shown,
+    shown_json,
+    token,
+    within,
+)
+
+ECHO_SIZES = (1, 64, 4096, 200_000)
+"""Bytes or characters; the last is larger than a socket buffer usually takes at once."""
+PUSH_PERIOD_S = (0.5, 1.6)
+"""What may lie between two pushes, for a beat of 1 s seen from a busy machine."""
+CROWD = 120
+"""Viewers that come at once: more than the hundred that pools and limits are often set to."""
+GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "[]", b"\x00\xff\xfe")
+
+
+async def health(app: App) -> str:
+    """It is up."""
+    status, _ = await within(app.timeout_s, http_get(app.base_url, "/healthz"), "an answer to GET /healthz")
+    if status != HTTPStatus.OK:
+        raise BrokenError(f"expected status 200 from GET /healthz, got {status}")
+    return "expected status 200 from GET /healthz, got it"
+
+
+async def echo_text(app: App) -> str:
+    """Text of every size comes back as it was."""
+    return await _echo(app, [_text(size) for size in ECHO_SIZES], "text")
+
+
+async def echo_binary(app: App) -> str:
+    """So do bytes."""
+    return await _echo(app, [random.Random(size).randbytes(size) for size in ECHO_SIZES], "binary")
+
+
+async def _echo(app: App, payloads: Sequence[Payload], kind: str) -> str:
+    for transport in app.transports:
+        async with app.echoer(transport) as echoer:
+            for payload in payloads:
+                expected = f"{shown(payload)} back over {transport}"
+                got = await within(app.timeout_s, echoer.echo(payload), expected)
+                if difference := _difference(payload, got):
+                    raise BrokenError(f"{difference}, over {transport}")
+            if extra := await echoer.unasked():
+                raise BrokenError(f"expected one answer per message, got another: {shown(extra[0])}")
+    return f"expected {len(payloads)} {kind} messages back over {' and '.join(app.transports)}, got them"
+
+
+def _difference(expected: Payload, got: Any) -> str | None:
+    """One sentence about the first difference; ``None`` where there is none."""
+    if type(got) is type(expected) and got == expected:
+        return None
+    sentence = f"expected {shown(expected)}, got {shown(got)}"
+    if type(got) is not type(expected):
+        return sentence
+    at = next(
+        (index for index, (one, other) in enumerate(zip(expected, got, strict=False)) if one != other),
+        min(len(expected), len(got)),
+    )
+    unit = "byte" if isinstance(got, bytes) else "character"
+    return f"{sentence}, which differs from {unit} {at}"
+
+
+def _text(size: int) -> str:
+    """That many characters, of one to four bytes."""
+    return ("rtsite é 漢 😀 " * (size // 12 + 1))[:size]
+
+
+async def room(app: App) -> str:
+    """Three members and an outsider; each says hello first, which proves that it has joined."""
+    room, elsewhere = f"contract-{token()}", f"contract-{token()}"
+    async with AsyncExitStack() as stack:
+        members = [await stack.enter_async_context(app.member(room)) for _ in range(3)]
+        outsider = await stack.enter_async_context(app.member(elsewhere))
+        for number, member in enumerate([*members, outsider]):
+            await _say_hello(app, member, f"hello {number}", of=_called(number, len(members)))
+        messages = [f"message {turn} of member {number}" for turn in range(2) for number in range(3)]
+        for index, text in enumerate(messages):
+            await within(app.timeout_s, members[index % 3].publish(text), f"{text!r} to be taken")
+        for number, member in enumerate(members):
+            await _receive_each_once(app, member, messages, who=_called(number, len(members)))
+        if heard := [text for text in await outsider.unread(QUIET_S) if not text.startswith("hello")]:
+            raise BrokenError(f"expected nothing in another room, got {heard[0]!r}")
+    return f"expected each of 3 members to get {len(messages)} messages once and an outsider none, so it was"
+
+
+async def _say_hello(app: App, member: Member, text: str, *, of: str) -> None:
+    await within(app.timeout_s, member.publish(text), f"{of} to publish {text!r}")
+    expected = f"{of} to get its own {text!r}"
+    while await within(app.timeout_s, member.next_text(), expected) != text:
+        pass
+
+
+async def _receive_each_once(app: App, member: Member, messages: Sequence[str], *, who: str) -> None:
+    left = Counter(messages)
+    while left:
+        expected = f"{who} to get all of {len(messages)} messages ({min(left)!r} is missing)"
+        text = await within(app.timeout_s, member.next_text(), expected)
+        if text.startswith("hello"):
+            continue
+        if text not in left:
+            wrong = "twice" if text in messages else "which nobody sent"
+            raise BrokenError(f"expected {who} to get each message once, got {text!r} {wrong}")
+        del left[text]
+    if extra := [text for text in await member.unread(QUIET_S) if not text.startswith("hello")]:
+        raise BrokenError(f"expected {who} to get each message once, got {extra[0]!r} again")
+
+
+def _called(number: int, members: int) -> str:
+    return f"member {number + 1} of {members}" if number < members else "the outsider"
+
+
+async def dashboard_answer(app: App) -> str:
+    """Updates are counted per panel, and each is answered to its sender."""
+    one, other = f"contract-{token()}", f"contract-{token()}"
+    steps = [(one, 41.5, 1), (one, -0.25, 2), (other, 7, 1), (one, 1e6, 3)]
+    async with app.viewer() as viewer:
+        for seq, (panel, value, updates) in enumerate(steps, start=12):
+            got = await _update(app, viewer, panel, value, seq)
+            expected = {**app.answer_frame, **_update_of(panel, value, seq), "updates": updates}
+            if got != expected:
+                raise BrokenError(f"expected the answer {shown_json(expected)}, got {shown_json(got)}")
+    return f"expected {len(steps)} updates to be counted per panel and answered to their sender, so they were"
+
+
+async def _update(app: App, viewer: Viewer, panel: str, value: float, seq: int = 1) -> Any:
+    update = _update_of(panel, value, seq)
+    return await within(app.timeout_s, viewer.update(update), f"an answer to the update {json.dumps(update)}")
+
+
+def _update_of(panel: str, value: float, seq: int) -> Json:
+    return {"panel": panel, "value": value, "client": 7, "seq": seq}
+
+
+async def dashboard_push(app: App) -> str:
+    """Every viewer gets a snapshot once per second."""
+    panel = f"contract-{token()}"
+    async with app.viewer() as sender, app.viewer() as onlooker:
+        await _update(app, sender, panel, 41.5)
+        spans = [await _watch(app, viewer, panel) for viewer in (sender, onlooker)]
+    return f"expected a snapshot of all panels once per second, got two {max(spans):.2f} s apart"
+
+
+async def _watch(app: App, viewer: Viewer, panel: str) -> float:
+    """Two consecutive snapshots that hold the panel; returns the seconds between them."""
+    started = asyncio.get_running_loop().time()
+    first = await within(app.timeout_s, viewer.next_beat(), "a pushed snapshot")
+    # One may have been under way before the update, of a hasty server more.
+    until = max(first.at_s, started + QUIET_S)
+    while panel not in first.snapshot.get("panels", ()) and first.at_s <= until:
+        first = await within(app.timeout_s, viewer.next_beat(), "a pushed snapshot")
+    second = await within(app.timeout_s, viewer.next_beat(), "a second pushed snapshot")
+    for _, snapshot in (first, second):
+        held = snapshot.get("panels", {}).get(panel)
+        if held != {"value": 41.5, "updates": 1} or not isinstance(snapshot.get("seq"), int):
+            wanted = {"seq": "a number", "panels": {panel: {"value": 41.5, "updates": 1}}}
+            raise BrokenError(f"expected a snapshot with {json.dumps(wanted)}, got {shown_json(snapshot)}")
+    before, after = first.snapshot["seq"], second.snapshot["seq"]
+    apart_s, (low_s, high_s) = second.at_s - first.at_s, PUSH_PERIOD_S
+    if not low_s <= apart_s <= high_s:
+        raise BrokenError(f"expected {low_s} to {high_s} s between two snapshots, got {apart_s:.2f} s")
+    if after != before + 1:
+        raise BrokenError(f"expected the snapshot after number {before} to be {before + 1}, got {after}")
+    return apart_s
+
+
+async def events(app: App) -> str:
+    """Two snapshots of the event stream; each is one line of data."""
+    beats: list[Beat] = []
+    async with aiohttp.ClientSession() as session, session.get(f"{app.base_url}/events") as response:
+        if response.status != HTTPStatus.OK or response.content_type != "text/event-stream":
+            raise BrokenError(
+                f"expected an event stream from GET /events, got status {response.status}, {response.content_type}"
+            )
+        while len(beats) < 2:
+            line = await within(app.timeout_s, response.content.readline(), "a snapshot in the event stream")
+            if not line:
+                raise BrokenError("expected the event stream to go on, but it ended")
+            if line.startswith(b"data:"):
+                beats.append(Beat(asyncio.get_running_loop().time(), parsed(line[5:].strip())))
+    for _, snapshot in beats:
+        kept = isinstance(snapshot, dict) and isinstance(snapshot.get("panels"), dict)
+        if not kept or snapshot.get("type") != "snapshot" or not isinstance(snapshot.get("seq"), int):
+            raise BrokenError(
+                f'expected {{"type": "snapshot", "seq": a number, "panels": {{}}}}, got {shown_json(snapshot)}'
+            )
+    first, second = beats
+    if second.snapshot["seq"] != first.snapshot["seq"] + 1:
+        raise BrokenError(f"expected the snapshot after {first.snapshot['seq']}, got {second.snapshot['seq']}")
+    return f"expected snapshots in the event stream, got two {second.at_s - first.at_s:.2f} s apart"
+
+
+async def crowd(app: App) -> str:
+    """Many viewers come at the same moment, each is answered, and all go at once."""
+
+    async def visit() -> None:
+        async with app.viewer() as viewer:
+            await _update(app, viewer, f"contract-{token()}", 1.0)
+
+    visits = await asyncio.gather(*(visit() for _ in range(CROWD)), return_exceptions=True)
+    if failures := [visit for visit in visits if isinstance(visit, BaseException)]:
+        raise BrokenError(
+            f"expected {CROWD} viewers at once to be answered, got {len(failures)} who were not: {failures[0]}"
+        )
+    return f"expected {CROWD} viewers at once to be answered, and all were"
+
+
+async def close(app: App) -> str:
+    """A client that says goodbye is let go in order."""
+    return await app.close_cleanly()
+
+
+async def bad_message(app: App, *, expect_push: bool) -> str:
+    """The witness is connected throughout; each piece of garbage has a connection of its own."""
+    async with app.viewer() as witness:
+        await _update(app, witness, f"contract-{token()}", 1.0)
+        await asyncio.gather(*(_send_garbage(app, garbage) for garbage in GARBAGE))
+        witness.forget_beats()
+        try:
+            await _update(app, witness, f"contract-{token()}", 2.0)
+        except (BrokenError, ConnectionClosed) as error:
+            raise BrokenError(f"after bad messages on other connections: {error}") from None
+        async with app.viewer() as newcomer:
+            await _update(app, newcomer, f"contract-{token()}", 3.0)
+        if expect_push:
+            await within(app.timeout_s, witness.next_beat(), "the push to go on after bad messages")
+    return "expected bad messages to disturb nobody else, and they did not"
+
+
+async def _send_garbage(app: App, garbage: Any) -> None:
+    async with app.viewer() as clumsy:
+        try:
+            await clumsy.send_garbage(garbage)
+        except ConnectionClosed as closed:
+            if closed.rcvd is None:
+                raise BrokenError(
+                    f"expected an error or a close with a code after {shown_json(garbage)}, got a dropped connection"
+                ) from None

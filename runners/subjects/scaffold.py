@@ -1,0 +1,53 @@
+"""A new framework's folder, begun as a copy of one that keeps the contract."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from runners.record import RtsiteError, UsageError
+from runners.record.schema import Slug
+from runners.subjects.catalog import Framework
+
+_NOTES = """# {name}
+
+What surprised you, with a link to the thread or the line of source that explains it; and how the test covers it.
+"""
+_PLACES = (
+    (re.compile(r'^name = ".*"$', re.MULTILINE), 'name = "rtsite-{name}"', 1),
+    (re.compile(r'^title = ".*"$', re.MULTILINE), 'title = "{name}"', 1),
+    (re.compile(r"^reference = true$", re.MULTILINE), "reference = false", 1),
+    (re.compile(r"^quickstart = true$", re.MULTILINE), "quickstart = false", 0),
+)
+"""In ``pyproject.toml``: what the copy must not share with its model, and how often (0: wherever it stands). The first
+title is the framework's, the others are those of its variants."""
+
+
+def make(name: str, like: Framework, parent: Path) -> Path:
+    """A folder below ``parent`` that serves what ``like`` does, under a name of its own.
+
+    Raises `UsageError` where the name will not do or is taken, and `RtsiteError` where the folder cannot be written.
+    """
+    try:
+        TypeAdapter(Slug).validate_python(name)
+    except ValidationError:
+        raise UsageError(f"{name!r} is no name for a framework: small letters, digits and single dashes only") from None
+    folder = parent / name
+    if folder.exists():
+        raise UsageError(f"{folder}: there is one of that name already; choose another, or edit that one")
+    try:
+        shutil.copytree(like.folder, folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "notes.md"))
+        described = folder / "pyproject.toml"
+        text = described.read_text(encoding="utf-8")
+        for place, line, count in _PLACES:
+            text = place.sub(line.format(name=name), text, count)
+        described.write_text(text, encoding="utf-8")
+        (folder / "notes.md").write_text(_NOTES.format(name=name), encoding="utf-8")
+    except OSError as error:
+        raise RtsiteError(
+            f"{folder}: cannot be written: {error.strerror}; choose another place with --folder"
+        ) from error
+    return folder

@@ -1,0 +1,215 @@
+"""The machine a run is made on: its facts, its CPUs, and how they are shared out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from runners.record import Machine, Pinning, RtsiteError
+
+
+class BusyError(RtsiteError):
+    """Another command measures on this machine."""
+
+
+_CPUS = Path("/sys/devices/system/cpu")
+
+
+def describe() -> Machine:
+    """The machine's facts; nothing that names its owner or its place."""
+    return Machine(
+        cpu_model=_cpu_model(),
+        logical_cpus=psutil.cpu_count(logical=True) or 1,
+        physical_cores=psutil.cpu_count(logical=False),
+        memory_mb=round(psutil.virtual_memory().total / 1e6),
+        operating_system=_operating_system(),
+        kernel=f"{platform.system()} {platform.release()}",
+        architecture=platform.machine(),
+        virtualisation=_virtualisation(),
+        cpu_governor=_read(_CPUS / "cpu0/cpufreq/scaling_governor"),
+        python=platform.python_version(),
+        python_implementation=platform.python_implementation(),
+        open_files_limit=open_files_limit(),
+        somaxconn=int(_read(Path("/proc/sys/net/core/somaxconn")) or 0) or None,
+    )
+
+
+def open_files_limit() -> int:
+    """How many files a process may have open, connections included."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def _cpu_model() -> str:
+    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _operating_system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"
+
+
+def _virtualisation() -> str | None:
+    cpuinfo = _read(Path("/proc/cpuinfo")) or ""
+    if " hypervisor" not in cpuinfo:
+        return None
+    vendor = _read(Path("/sys/class/dmi/id/sys_vendor"))
+    product = _read(Path("/sys/class/dmi/id/product_name"))
+    return " ".join(filter(None, [vendor, product])) or "virtual machine"
+
+
+def physical_cores(cpus: Iterable[int] | None = None) -> list[list[int]]:
+    """The usable logical CPUs, grouped by physical core, in order; siblings share execution units."""
+    usable = sorted(usable_cpus() if cpus is None else cpus)
+    groups: dict[str, list[int]] = {}
+    for cpu in usable:
+        siblings = _read(_CPUS / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu)
+        groups.setdefault(siblings, []).append(cpu)
+    return list(groups.values())
+
+
+def usable_cpus() -> set[int]:
+    """The logical CPUs this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(psutil.cpu_count() or 1))
+
+
+@contextmanager
+def claimed(purpose: str) -> Iterator[None]:
+    """Have the machine to oneself among rtsite's measuring commands; raises `BusyError` with who has it.
+
+    The claim is a lock on a file in the system's temporary folder, so it ends with its process.
+    """
+    path = Path(tempfile.gettempdir()) / "rtsite-measuring.lock"
+    try:
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise BusyError(f"{path}: cannot be locked: {error.strerror}; another user may be measuring here") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read(200).strip() or "another process"
+            raise BusyError(
+                f"this machine is measuring already: {holder}; two loads at once would measure each other."
+                " Wait for it, or end that process"
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"{purpose}, process {os.getpid()}")
+        file.flush()
+        yield
+
+
+def can_pin() -> bool:
+    """Whether processes can be confined to CPUs here."""
+    if not hasattr(os, "sched_setaffinity"):
+        return False
+    try:
+        os.sched_setaffinity(0, os.sched_getaffinity(0))
+    except OSError:
+        return False
+    return True
+
+
+def confine(cpus: Iterable[int]) -> None:
+    """Keep this process to these CPUs; none given, or not allowed here: nothing changes."""
+    if can_pin() and (chosen := set(cpus)):
+        os.sched_setaffinity(0, chosen)
+
+
+@dataclass(frozen=True)
+class CoreShare:
+    """Physical cores for each side; an empty list means: not confined."""
+
+    server: list[int]
+    loadgen: list[int]
+    harness: list[int]
+    note: str | None = None
+
+    def pinning(self) -> Pinning:
+        return Pinning(server=self.server, generator=self.loadgen, harness=self.harness, note=self.note)
+
+
+def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreShare:
+    """Give the server ``wanted`` whole cores and the generator the next, never siblings of one core.
+
+    The harness, which wakes once per second, gets a core of its own where there is one, else it shares
+    the generator's: there its work shows in the send lag, on the server's it would pass for the server's.
+    """
+    if not pinnable:
+        return CoreShare(
+            [],
+            [],
+            [],
+            "this system does not let processes be confined to CPUs: the sides may disturb each other",
+        )
+    if len(cores) < 2:
+        everything = cores[0] if cores else []
+        return CoreShare(
+            everything,
+            everything,
+            everything,
+            "one core only: server and generator share it, so no figure is valid",
+        )
+    given = min(wanted, len(cores) - 1)
+    note = None
+    if given < wanted:
+        note = f"the workload asks for {wanted} server cores; this machine has {given} beside the generator's"
+    server = [cpu for core in cores[:given] for cpu in core]
+    loadgen = cores[given][:1]
+    spare = cores[given + 1] if len(cores) > given + 1 else loadgen
+    return CoreShare(server, loadgen, list(spare), note)
+
+
+def read_steal() -> tuple[float, float]:
+    """Seconds of CPU the hypervisor took away since the start, and all seconds accounted, over all CPUs."""
+    times = psutil.cpu_times()
+    return getattr(times, "steal", 0.0), sum(times[:8])
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Seconds of three clocks at one moment: the steady one, the wall's, and the one that goes on during suspension."""
+
+    steady_s: float
+    wall_s: float
+    boot_s: float
+
+    def jump_since(self, earlier: Clocks) -> float:
+        """By how many seconds the wall clock was set, or the machine stood still, since an earlier reading.
+
+        Slewing moves the steady and the wall clock alike (clock_gettime(2)), so they part only when one is set; the
+        steady clock stops while a machine is suspended, the boot clock does not.
+        """
+        steady = self.steady_s - earlier.steady_s
+        return max(abs(self.wall_s - earlier.wall_s - steady), abs(self.boot_s - earlier.boot_s - steady))
+
+
+def read_clocks() -> Clocks:
+    """All clocks now. Where there is no clock that counts suspension, the steady one stands for it."""
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return Clocks(time.clock_gettime(time.CLOCK_MONOTONIC), time.time(), time.clock_gettime(boot))

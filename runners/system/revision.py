@@ -1,0 +1,40 @@
+"""Which state of the checkout measured: asked of git, if there is one."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout, or the folder that the package is installed in."""
+
+_MEASURING = ("runners", "pyproject.toml")
+"""What a result depends on; a changed page does not make a measurement another one."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The commit, and whether the measuring code differed from it; ``None``: not known."""
+
+    commit: str | None
+    modified: bool | None
+
+
+def describe() -> Revision:
+    """The checkout's commit; without git or outside a checkout both are unknown."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return Revision(None, None)
+    changes = _git("status", "--porcelain", "--", *_MEASURING)
+    return Revision(commit, None if changes is None else bool(changes))
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,37 @@
+"""The proofs of calibration: what a lying server did is what the generator saw, and a proof can fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from runners.calibration import proof
+from runners.loadgen.job import Protocol
+from runners.system import machine
+from runners.system.machine import CoreShare
+
+COUNTED = (
+    "honest server",
+    "dropped messages",
+    "duplicated messages",
+    "reordered messages",
+    "corrupted messages",
+    "cut messages",
+)
+"""Those that time cannot disturb; the others are for a quiet machine."""
+
+
+@pytest.fixture(scope="module")
+def cores() -> CoreShare:
+    return machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
+@pytest.mark.parametrize("name", COUNTED)
+def test_every_lie_is_seen_in_the_right_amount(name: str, protocol: Protocol, cores: CoreShare) -> None:
+    found = proof.PROOFS[name](name, protocol, cores, 3.0)
+    assert found.ok, found
+
+
+def test_a_generator_that_misses_a_lie_is_found_out(cores: CoreShare) -> None:
+    blind = proof.counted("drop_every", "dropped", lambda _: 0, "unanswered")
+    assert not blind("blind", "websocket", cores, 3.0).ok

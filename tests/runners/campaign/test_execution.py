@@ -1,0 +1,496 @@
+"""Runs: planned fairly, and a server that misbehaves is a recorded failure, not the end."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners import record
+from runners.campaign import execution, planning
+from runners.measurement import Cell
+from runners.record import (
+    FrameworkDocument,
+    Measurement,
+    NothingToDoError,
+    RtsiteError,
+    load_framework,
+    load_run,
+    problems_in,
+)
+from runners.serving import environment, server
+from runners.subjects import catalog, workloads
+from runners.subjects.workloads import DASHBOARD, ECHO, Profile, Workload
+from runners.system import machine, resources
+from tests.support import frameworks
+from tests.support.frameworks import BEHAVIOURS
+from tests.support.processes import marked
+
+BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=0.6)
+SMALL: Workload = replace(ECHO, cases=(replace(ECHO.cases[0], connections=10),))
+
+
+class Silent:
+    """Watches a run and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.prepared: list[str] = []
+
+    def preparing(self, framework: catalog.Framework, variant: str) -> None:
+        self.prepared.append(variant)
+
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
+        assert done == len(self.outcomes)
+
+    def under_way(self, text: str) -> None: ...
+
+    def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+        self.outcomes.append(cell.variant.slug)
+        assert done == len(self.outcomes)
+
+
+@pytest.fixture(scope="module")
+def marker() -> str:
+    return f"rtsite-test-{uuid.uuid4()}"
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, environments: Path, marker: str
+) -> tuple[execution.RunSummary, Silent]:
+    """One run of every behaviour, made once for the tests below."""
+    folder = tmp_path_factory.mktemp("campaign")
+    observer = Silent()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "HOME", environments)
+        patch.setattr(server, "START_TIMEOUT_S", 2.5)
+        mine = catalog.load(frameworks.make(folder / "mine", marker=marker))
+        plan = planning.plan([mine], [SMALL], BRIEF, seed=5)
+        return execution.RunExecution.begin(plan, folder / "results", "tested").execute(observer), observer
+
+
+@pytest.fixture
+def document(finished: tuple[execution.RunSummary, Silent]) -> FrameworkDocument:
+    return load_framework(finished[0].path / "mine.yml")
+
+
+def of(document: FrameworkDocument, variant: str) -> Measurement:
+    (cell,) = (cell for cell in document.cells if cell.variant == variant)
+    (measurement,) = cell.measurements
+    return measurement
+
+
+def test_everything_was_measured_and_the_files_are_valid(finished: tuple[execution.RunSummary, Silent]) -> None:
+    summary, observer = finished
+    assert sorted(observer.outcomes) == sorted(BEHAVIOURS)
+    assert sorted(observer.prepared) == sorted(BEHAVIOURS)
+    assert (summary.measurements, summary.failed) == (len(BEHAVIOURS), len(BEHAVIOURS) - 4)
+    assert sorted(path.name for path in summary.path.iterdir()) == ["mine.yml", "run.yml"]
+    assert problems_in(summary.path / "run.yml") == problems_in(summary.path / "mine.yml") == []
+    run = load_run(summary.path / "run.yml")
+    assert run.finished is not None
+    assert len(run.cells) == len(BEHAVIOURS)
+    assert [len(turn) for turn in run.order] == [len(BEHAVIOURS)]
+
+
+def test_no_process_is_left(finished: tuple[execution.RunSummary, Silent], marker: str) -> None:
+    assert marked(marker) == []
+
+
+@pytest.mark.parametrize("variant", ["good", "stubborn"])
+def test_a_good_server_has_figures(document: FrameworkDocument, variant: str) -> None:
+    measurement = of(document, variant)
+    assert measurement.failure is None
+    assert measurement.messages is not None
+    assert measurement.messages_per_s is not None
+    assert measurement.messages_per_s > 0
+    assert measurement.messages.lost == measurement.messages.corrupted == 0
+    assert measurement.server is not None
+    assert measurement.server.cpu_s > 0
+    assert measurement.connections is not None
+    assert measurement.connections.established == 10
+
+
+@pytest.mark.parametrize(
+    ("variant", "stages", "reason", "log"),
+    [
+        ("exits", {"start"}, "the server ended at once, with status 3", "no licence found"),
+        ("silent", {"start"}, "nothing answered on http://127.0.0.1:", "behaviour silent"),
+        ("gibberish", {"ready"}, "health: ", "behaviour gibberish"),
+        ("wrong", {"ready"}, "echo-text: expected text", "behaviour wrong"),
+        ("dies", {"load"}, "ended", "out of luck"),
+        ("hangs", {"load", "recheck"}, "", "thinking"),
+    ],
+)
+def test_a_failure_has_its_stage_reason_and_last_words(
+    document: FrameworkDocument, variant: str, stages: set[str], reason: str, log: str
+) -> None:
+    measurement = of(document, variant)
+    assert measurement.failure is not None
+    assert not measurement.valid
+    assert measurement.failure.stage in stages
+    assert reason in measurement.failure.reason
+    assert log in measurement.failure.log
+
+
+def test_an_environment_that_cannot_be_made_is_a_failure(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    folder = frameworks.make(tmp_path / "unlocked", ["good"])
+    (folder / "requirements.txt").write_text("websockets==17.4\n")
+    plan = planning.plan([catalog.load(folder)], [SMALL], BRIEF, seed=5)
+    summary = execution.RunExecution.begin(plan, tmp_path, "tested").execute(Silent())
+    failure = of(load_framework(summary.path / "unlocked.yml"), "good").failure
+    assert failure is not None
+    assert failure.stage == "environment"
+    assert "requirements.txt" in failure.reason
+    assert problems_in(summary.path / "unlocked.yml") == []
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_saved_stands(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    plan = planning.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
+    run = execution.RunExecution.begin(plan, tmp_path, "tested")
+
+    class Filling(Silent):
+        def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+            def full(_: int) -> None:
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr("os.fsync", full)
+
+    with pytest.raises(RtsiteError, match="cannot be written: No space left on device; make room"):
+        run.execute(Filling())
+    assert problems_in(run.path / "run.yml") == problems_in(run.path / "mine.yml") == []
+    assert load_run(run.path / "run.yml").finished is None
+
+
+def test_a_results_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    plan = planning.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RtsiteError, match="cannot be made: Not a directory; choose another folder"):
+        execution.RunExecution.begin(plan, tmp_path / "file", "tested")
+
+
+# Spoilt by the machine and made again
+
+
+@dataclass
+class Machine:
+    """A machine from which the hypervisor steals in some windows, told in their order; afterwards it is quiet."""
+
+    stolen: list[bool]
+    readings: int = 0
+
+    def read_steal(self) -> tuple[float, float]:
+        """At the begin and at the end of every window."""
+        self.readings += 1
+        window, is_end = divmod(self.readings - 1, 2)
+        return (10.0, 100.0) if is_end and window < len(self.stolen) and self.stolen[window] else (0.0, 100.0 * is_end)
+
+    @property
+    def windows(self) -> int:
+        return self.readings // 2
+
+
+@pytest.fixture
+def together() -> bool:
+    return False
+
+
+@pytest.fixture
+def spoilable(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> Callable[..., tuple[execution.RunExecution, Machine]]:
+    """Makes runs of two rounds of two variants."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    case = SMALL.cases[0] if together else replace(SMALL.cases[0], slice_s=0.0)
+    asked = replace(SMALL, cases=(case,))
+    monkeypatch.setitem(workloads.WORKLOADS, "echo", asked)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
+
+    def begin(stolen: list[bool], spare: float) -> tuple[execution.RunExecution, Machine]:
+        profile = replace(BRIEF, spare=spare)
+        monkeypatch.setitem(workloads.PROFILES, "quick", profile)
+        scene = Machine(stolen)
+        monkeypatch.setattr(machine, "read_steal", scene.read_steal)
+        monkeypatch.setattr(resources, "read_others", lambda own: {})  # other tests may be running
+        plan = planning.plan([framework], [asked], replace(profile, rounds=2), seed=5)
+        return execution.RunExecution.begin(plan, tmp_path, "tested"), scene
+
+    return begin
+
+
+class Tolerant(Silent):
+    """Remembers rounds and places; what is made again does not count as done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[tuple[int, int]] = []
+
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
+        assert done == sum(place < 2 for _, place in self.made)
+
+    def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+        self.made.append((measurement.round, measurement.position))
+
+
+@pytest.mark.parametrize(
+    ("stolen", "spare", "made"),
+    [
+        ([True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([False, True, False, True, True], 1.0, [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]),
+        ([True, False, True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        ([True, True, False, True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]),
+        ([True, True], 0.0, [(1, 0), (1, 1), (2, 0), (2, 1)]),
+    ],
+    ids=["once", "in-each-round", "not-a-third-time", "as-long-as-there-is-time", "time-for-each-round", "not-at-all"],
+)
+def test_what_the_machine_spoils_is_made_again_at_the_end_of_its_round(
+    spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
+    stolen: list[bool],
+    spare: float,
+    made: list[tuple[int, int]],
+) -> None:
+    run, scene = spoilable(stolen, spare)
+    observer = Tolerant()
+    summary = run.execute(observer)
+    assert observer.made == made
+    assert scene.windows == len(made)
+    assert (summary.measurements, summary.failed, summary.again) == (4, 0, len(made) - 4)
+    assert problems_in(run.path / "mine.yml") == []
+    cells = load_framework(run.path / "mine.yml").cells
+    assert sorted((one.round, one.position) for cell in cells for one in cell.measurements) == sorted(made)
+    for cell in cells:
+        assert [one.round for one in cell.decisive] == [1, 2]
+        for one in cell.measurements:
+            was_stolen = stolen[made.index((one.round, one.position)) :][:1] == [True]
+            assert any("CPU steal" in reason for reason in one.invalid_reasons) == was_stolen
+
+
+@pytest.mark.parametrize("together", [True])
+def test_what_is_measured_together_is_made_again_together(
+    spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
+) -> None:
+    run, scene = spoilable([False, True], 1.0)
+    observer = Tolerant()
+    assert run.execute(observer).again == 2
+    assert scene.windows == 3
+    assert [number for number, _ in observer.made] == [1, 1, 2, 2, 2, 2]
+
+
+def test_a_resumed_run_makes_again_what_was_spoilt_before(
+    spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
+) -> None:
+    class Impatient(Tolerant):
+        def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+            super().measured(cell, measurement, done, plan)
+            if done == 2:
+                raise KeyboardInterrupt
+
+    run, _ = spoilable([True], 1.0)
+    with pytest.raises(KeyboardInterrupt):
+        run.execute(Impatient())
+    assert run.summary.again == 0
+    observer = Tolerant()
+    observer.made = [(1, 0), (1, 1)]
+    assert execution.RunExecution.resume(run.path, [run.plan.cells[0].framework]).execute(observer).again == 1
+    assert observer.made == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
+
+
+# Interrupted and taken up again
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> execution.RunExecution:
+    """A run of three rounds that was left after two measurements."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
+    monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
+    run = execution.RunExecution.begin(
+        planning.plan([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
+    )
+
+    class Impatient(Silent):
+        def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+            super().measured(cell, measurement, done, plan)
+            if done == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.execute(Impatient())
+    return run
+
+
+class Watching(Silent):
+    """Does not count from nought."""
+
+    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
+        assert done >= 2
+
+    def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+        self.outcomes.append(cell.variant.slug)
+
+
+def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: execution.RunExecution) -> None:
+    framework = interrupted.plan.cells[0].framework
+    resumed = execution.RunExecution.resume(interrupted.path, [framework])
+    assert resumed.plan == interrupted.plan
+    observer = Watching()
+    summary = resumed.execute(observer)
+    assert len(observer.outcomes) == 4
+    assert summary.measurements == 6
+    document = load_framework(interrupted.path / "mine.yml")
+    for cell in document.cells:
+        assert [measurement.round for measurement in cell.measurements] == [1, 2, 3]
+        valid = [one.latency_ms for one in cell.measurements if one.valid]
+        if cell.latency is not None:
+            assert cell.latency.percentiles_ms.count == sum(latency.count for latency in valid if latency)
+    assert load_run(interrupted.path / "run.yml").finished is not None
+    with pytest.raises(execution.ResumeError, match="this run is finished"):
+        execution.RunExecution.resume(interrupted.path, [framework])
+
+
+def test_of_a_group_only_what_is_left_is_measured_again(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the outcomes of the second round's group were being written."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
+    monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
+    run = execution.RunExecution.begin(
+        planning.plan([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
+    )
+    written: list[Path] = []
+
+    def save(document: FrameworkDocument, path: Path) -> None:
+        record.save(document, path)
+        written.append(path)
+        if [one.name for one in written] == ["run.yml", *["mine.yml"] * 4]:  # two cells, the end of the round, a cell
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(execution, "save", save)
+        with pytest.raises(KeyboardInterrupt):
+            run.execute(Silent())
+
+    class Counting(Watching):
+        def __init__(self) -> None:
+            super().__init__()
+            self.groups: list[tuple[int, int]] = []
+
+        def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
+            self.groups.append((round_number, len(cells)))
+
+    observer = Counting()
+    summary = execution.RunExecution.resume(run.path, [framework]).execute(observer)
+    assert observer.groups == [(2, 1), (3, 2)]
+    assert summary.measurements == 6
+    for cell in load_framework(run.path / "mine.yml").cells:
+        assert [measurement.round for measurement in cell.measurements] == [1, 2, 3]
+
+
+def test_a_run_is_not_resumed_where_something_has_changed(
+    interrupted: execution.RunExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = interrupted.plan.cells[0].framework
+    with pytest.raises(execution.ResumeError, match="is not there any more"):
+        execution.RunExecution.resume(interrupted.path, [])
+    elsewhere = machine.describe().model_copy(update={"cpu_model": "another"})
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "describe", lambda: elsewhere)
+        with pytest.raises(execution.ResumeError, match="cpu_model='another'"):
+            execution.RunExecution.resume(interrupted.path, [framework])
+    (framework.folder / "app.py").write_text("changed = True\n")
+    with pytest.raises(execution.ResumeError, match="changed since"):
+        execution.RunExecution.resume(interrupted.path, [framework])
+
+
+# Planning
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> catalog.Framework:
+    return catalog.load(frameworks.make(tmp_path_factory.mktemp("planned") / "mine"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> catalog.Framework:
+    return catalog.load(frameworks.make(tmp_path_factory.mktemp("planned") / "other"))
+
+
+@given(seed=st.integers(0, 2**31), rounds=st.integers(1, 9))
+def test_each_round_contains_every_cell_once(mine: catalog.Framework, seed: int, rounds: int) -> None:
+    profile = replace(BRIEF, rounds=rounds)
+    plan = planning.plan([mine], [ECHO, DASHBOARD], profile, seed)
+    assert len(plan.cells) == len(BEHAVIOURS) * len(ECHO.cases), "dashboard is not among its workloads"
+    assert len(plan.order) == rounds
+    for turn in plan.order:
+        assert Counter(turn) == Counter(range(len(plan.cells)))
+    assert plan.measurements == rounds * len(plan.cells)
+    assert plan == planning.plan([mine], [ECHO, DASHBOARD], profile, seed)
+
+
+@given(seed=st.integers(0, 2**31), rounds=st.integers(1, 4))
+def test_cells_that_are_measured_together_stay_together(
+    mine: catalog.Framework, other: catalog.Framework, seed: int, rounds: int
+) -> None:
+    """Each loop of the echo of all servers as one group; the dashboard everyone for itself."""
+    plan = planning.plan([mine, other], [ECHO, DASHBOARD], replace(BRIEF, rounds=rounds), seed)
+    in_turn = {index for index, cell in enumerate(plan.cells) if cell.case.slice_s}
+    assert len(in_turn) == 2 * 2 * len(BEHAVIOURS)
+    for turn in plan.order:
+        groups = plan.groups(turn)
+        assert list(chain.from_iterable(groups)) == list(turn)
+        together = [group for group in groups if len(group) > 1]
+        assert set(chain.from_iterable(together)) == in_turn
+        assert [len({planning.question(plan.cells[index]) for index in group}) for group in together] == [1, 1]
+        assert len(groups) == len(turn) - len(in_turn) + 2
+
+
+def test_cases_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:
+    few, many = (
+        replace(SMALL.cases[0], connections=count, parameters={**SMALL.cases[0].parameters, "connections": count})
+        for count in (5, 50)
+    )
+    plan = planning.plan([mine], [replace(SMALL, cases=(few, many))], BRIEF, 1)
+    groups = [{plan.cells[index].case.connections for index in group} for group in plan.groups(plan.order[0])]
+    assert sorted(map(sorted, groups)) == [[5], [50]]
+
+
+def test_the_seed_decides_the_order(mine: catalog.Framework) -> None:
+    orders = {planning.plan([mine], [ECHO], replace(BRIEF, rounds=5), seed).order for seed in range(20)}
+    assert len(orders) == 20
+    assert all(len(set(order)) > 1 for order in orders), "rounds are shuffled anew"
+
+
+def test_nothing_to_measure(mine: catalog.Framework) -> None:
+    with pytest.raises(NothingToDoError):
+        planning.plan([mine], [DASHBOARD], BRIEF, 1)
+
+
+def test_the_reference_is_always_there() -> None:
+    known = catalog.discover()
+    (reference,) = (framework for framework in known if framework.reference)
+    others = [framework for framework in known if not framework.reference]
+    assert planning.with_reference(others[:1], known) == [others[0], reference]
+    assert planning.with_reference([reference], known) == [reference]
+
+
+def test_two_runs_in_one_second_have_folders_of_their_own(mine: catalog.Framework, tmp_path: Path) -> None:
+    plan = planning.plan([mine], [SMALL], BRIEF, 1)
+    assert len({execution.RunExecution.begin(plan, tmp_path, "c").path for _ in range(3)}) == 3

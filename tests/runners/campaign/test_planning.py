@@ -1,0 +1,83 @@
+"""What a run will measure: cells in shuffled rounds, parts and how long they take, and lots of them for jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.campaign import planning
+from runners.campaign.planning import Part, jobs
+from runners.subjects import catalog, workloads
+from runners.subjects.workloads import PROFILES, WORKLOADS
+
+durations = st.lists(
+    st.tuples(st.sampled_from(["echo", "room", "payload", "connect"]), st.floats(1, 9000)), min_size=1, max_size=20
+)
+
+
+@given(durations)
+def test_lots_hold_every_part_once_and_keep_the_limit(listed: list[tuple[str, float]]) -> None:
+    listed.sort(key=lambda one: one[0])
+    parts = [Part(slug, str(index), 1, 1, seconds, seconds) for index, (slug, seconds) in enumerate(listed)]
+    lots = jobs(parts, limit_s=10_000)
+    assert sorted((part for lot in lots for part in lot), key=parts.index) == parts
+    for lot in lots:
+        assert len(lot) == 1 or sum(part.expected_s for part in lot) <= 10_000
+    for slug in {part.workload for part in parts}:
+        mine = [part for part in parts if part.workload == slug]
+        if sum(part.expected_s for part in mine) <= 10_000:
+            assert sum(any(part.workload == slug for part in lot) for lot in lots) == 1, "a workload that fits is whole"
+
+
+def test_the_plan_of_everything_is_told_in_parts() -> None:
+    profile = PROFILES["standard"]
+    plan = planning.plan(catalog.discover(), workloads.choose([], profile), profile, 1)
+    parts = plan.parts()
+    assert sum(part.measurements for part in parts) == plan.measurements
+    assert sum(part.expected_s for part in parts) == pytest.approx(plan.expected_s())
+    assert sum(part.load_s for part in parts) == pytest.approx(plan.load_s())
+    assert {part.workload for part in parts} == set(WORKLOADS)
+    for part in parts:
+        (asked,) = workloads.choose([part.name], profile)
+        assert asked.only == {part.kind} or len(asked.cases) == 1
+
+
+def test_every_part_of_a_standard_run_fits_into_a_job() -> None:
+    profile = PROFILES["standard"]
+    plan = planning.plan(catalog.discover(), workloads.choose([], profile), profile, 1)
+    for lot in jobs(plan.parts()):
+        assert sum(part.expected_s for part in lot) <= planning.JOB_S
+
+
+def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
+    """By the plan; what it really takes is measured."""
+    profile = PROFILES["quick"]
+    plan = planning.plan(catalog.discover(), workloads.choose([], profile), profile, 1)
+    assert plan.expected_s() < 15 * 60
+    assert plan.load_s() > 0.6 * plan.expected_s()
+    asked = {cell.workload.slug for cell in plan.cells}
+    assert asked == set(WORKLOADS) - {"capacity", "crowd"}
+
+
+def test_what_a_profile_leaves_out_can_be_asked_for() -> None:
+    quick = PROFILES["quick"]
+    (room,) = workloads.choose(["room/open-1000"], quick)
+    assert room.only == {"open-1000"}
+    (capacity,) = workloads.choose(["capacity"], quick)
+    assert capacity.only == frozenset()
+    named = {f"{workload.slug}/{kind}" for workload in WORKLOADS.values() for kind in workload.kinds}
+    assert quick.leaves_out <= named | set(WORKLOADS)
+
+
+def test_parts_of_several_rounds(tmp_path: Path) -> None:
+    profile = replace(PROFILES["standard"], rounds=4)
+    (reference,) = (framework for framework in catalog.discover() if framework.reference)
+    plan = planning.plan([reference], workloads.choose(["echo/closed", "capacity/rate"], profile), profile, 1)
+    assert [(part.name, part.variants, part.measurements) for part in plan.parts()] == [
+        ("echo/closed", 1, 4),
+        ("capacity/rate", 1, 1),
+    ]

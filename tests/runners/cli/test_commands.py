@@ -1,0 +1,433 @@
+"""The measuring commands as users and scripts meet them: help, streams, keys, exit codes, and Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import typer.main
+
+from generator.cli import main
+from runners.cli import app
+from runners.flame import recording
+from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
+from runners.serving import environment
+from runners.subjects import catalog
+from runners.system import machine
+from tests.support import frameworks
+from tests.support.documents import framework_document, run_document
+from tests.support.processes import gone, marked, until
+from tests.support.servers import serving
+
+ROOT = Path(__file__).parents[3]
+MAIN = (
+    "import sys; from pathlib import Path; from runners import environment;"
+    "environment.HOME = Path(sys.argv.pop(1)); from generator.cli import main; sys.exit(main())"
+)
+"""The command in a process of its own, with its environments in a folder of the tests."""
+
+
+def command(home: Path, *arguments: str | Path) -> list[str]:
+    return [sys.executable, "-c", MAIN, str(home), *map(str, arguments)]
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Shell:
+    """Calls the command's own entry in this process, which is far quicker than a new one each time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], home: Path) -> None:
+        monkeypatch.setattr(environment, "HOME", home)
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
+
+    def rtsite(self, *arguments: str | Path) -> Done:
+        self._capfd.readouterr()
+        self._monkeypatch.setattr(sys, "argv", ["rtsite", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = self._capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    def answer(self, *arguments: str | Path, status: int = 0) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        done = self.rtsite(*arguments, "--json")
+        assert done.returncode == status, done.stderr
+        found = json.loads(done.stdout)
+        assert found.pop("schema_version") == 1
+        return dict(found)
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], environments: Path) -> Shell:
+    return Shell(monkeypatch, capfd, environments)
+
+
+# Help
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    group: Any = typer.main.get_command(app)
+    for name, one in group.commands.items():
+        for path, leaf in [(f"{name} {sub}", leaf) for sub, leaf in getattr(one, "commands", {}).items()] or [
+            (name, one)
+        ]:
+            yield path, leaf.help or ""
+
+
+def test_every_command_has_help_with_an_example_of_itself() -> None:
+    found = dict(commands())
+    assert {"doctor", "check", "run", "load", "validate", "list frameworks", "list workloads", "list runs"} <= set(
+        found
+    )
+    for path, text in found.items():
+        assert f"Example: rtsite {path}" in text, path
+
+
+def test_help_is_shown(shell: Shell) -> None:
+    done = shell.rtsite("run", "--help")
+    assert done.returncode == 0
+    assert "Example: rtsite run" in done.stdout
+
+
+# What reports
+
+
+def test_list_frameworks(shell: Shell) -> None:
+    for one in shell.answer("list", "frameworks")["frameworks"]:
+        assert {"slug", "title", "protocol", "workloads", "variants"} <= set(one)
+        assert one["protocol"] in ("websocket", "socket.io")
+        assert all(variant["slug"] for variant in one["variants"])
+
+
+def test_list_workloads(shell: Shell) -> None:
+    assert {one["slug"] for one in shell.answer("list", "workloads")["workloads"]} >= {"echo", "dashboard"}
+
+
+def test_list_runs(shell: Shell, tmp_path: Path) -> None:
+    done = shell.rtsite("list", "runs", "--results", tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert shell.answer("list", "runs", "--results", tmp_path) == {"runs": []}
+    save(run_document(), tmp_path / "c" / "r" / "run.yml")
+    (one,) = shell.answer("list", "runs", "--results", tmp_path)["runs"]
+    assert one["path"] == str(tmp_path / "c" / "r")
+    assert one["finished"] is None
+    (tmp_path / "c" / "r" / "run.yml").write_text("broken: [")
+    assert shell.rtsite("list", "runs", "--results", tmp_path).returncode == 4
+
+
+def test_doctor(shell: Shell) -> None:
+    found = shell.answer("doctor")
+    assert found["ok"] is True
+    details = {one["name"]: one["detail"] for one in found["findings"]}
+    assert {"machine", "cores", "redis", "uv", "py-spy"} <= details.keys()
+    assert details["quiet"].startswith("other processes use ")
+
+
+LOAD_KEYS = {
+    "messages_per_second", "received", "lost", "duplicated", "reordered", "corrupted", "latency_ms",
+    "latency_from_send_ms", "send_lag_ms", "generator_cpu_percent", "valid", "invalid_reasons",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--rate", "200"], ["--protocol", "socket.io"]], ids=["closed", "open", "socket.io"]
+)
+def test_load(shell: Shell, arguments: list[str]) -> None:
+    with serving("socket.io" if "socket.io" in arguments else "websocket") as server:
+        found = shell.answer(
+            "load", server.url, "--connections", "5", "--duration", "0.5", "--warmup", "0.1", *arguments
+        )
+    assert set(found) >= LOAD_KEYS
+    assert set(found["latency_ms"]) == set(found["latency_from_send_ms"]) == {"p50", "p90", "p99", "p999", "max"}
+    assert found["received"] == found["sent"] > 0
+    assert found["lost"] == found["duplicated"] == found["reordered"] == found["corrupted"] == 0
+    assert (found["send_lag_ms"]["p99"] is not None) == ("--rate" in arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["http://x"], 2, "starts with ws://"),
+        (["ws://127.0.0.1:1/", "--protocol", "websocktes"], 2, "did you mean websocket"),
+        (["ws://127.0.0.1:1/", "--payload", "3"], None, "too small: at least 18"),
+        (["ws://127.0.0.1:1/", "--connections", "0"], 2, "connections"),
+        (["ws://127.0.0.1:1/", "--duration", "0.1"], 1, "none of 100 connections to ws://127.0.0.1:1/ could be opened"),
+    ],
+)
+def test_load_that_cannot_be_applied(shell: Shell, arguments: list[str], status: int | None, words: str) -> None:
+    done = shell.rtsite("load", *arguments)
+    assert done.returncode == (status or done.returncode) != 0
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_validate(shell: Shell, tmp_path: Path) -> None:
+    assert shell.rtsite("validate", tmp_path).returncode == 3
+    assert shell.rtsite("validate", tmp_path / "nowhere").returncode == 2
+    save(run_document(), tmp_path / "run.yml")
+    save(framework_document(), tmp_path / "fastapi.yml")
+    assert shell.answer("validate", tmp_path) == {"ok": True, "files": 2, "problems": []}
+    bad = tmp_path / "fastapi.yml"
+    text = bad.read_text().replace("interface: ASGI", "interface: 3.10", 1)
+    bad.write_text(text)
+    line = next(number for number, one in enumerate(text.splitlines(), 1) if "interface" in one)
+    found = shell.answer("validate", tmp_path, status=4)
+    assert found["ok"] is False
+    (problem,) = found["problems"]
+    assert set(problem) == {"path", "line", "column", "severity", "message"}
+    assert (problem["path"], problem["line"], problem["column"]) == (str(bad), line, 14)
+    done = shell.rtsite("validate", tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"{bad}:{line}:14: framework.interface: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--framework", "fastapy"], "did you mean fastapi"),
+        (["run", "--framework", "fastapi/uvicron"], "did you mean uvicorn"),
+        (["run", "--framework", "fastapy/uvicorn"], "did you mean fastapi"),
+        (["run", "--workload", "eco"], "did you mean echo"),
+        (["run", "--profile", "fast"], "there are: full, quick, standard"),
+        (["run", "--campaign", "../up", "--framework", "websockets"], "no campaign name"),
+        (["run", "--rounds", "0"], "rounds"),
+        (["check", "flsk-socketio"], "did you mean flask-socketio"),
+        (["measure"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_does_not_exist_is_a_usage_error(shell: Shell, tmp_path: Path, arguments: list[str], words: str) -> None:
+    results = ["--results", str(tmp_path)] if arguments[0] == "run" else []
+    done = shell.rtsite(*arguments, *results)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert words in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_colourless_log_where_there_is_no_terminal(shell: Shell, tmp_path: Path) -> None:
+    done = shell.rtsite("list", "frameworks")
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+# Runs
+
+
+class Running:
+    """``rtsite run`` in the background, on a good server of the tests and the reference."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self.marker = f"rtsite-test-{uuid.uuid4()}"
+        self.results = folder / "results"
+        mine = frameworks.make(folder / "mine", ["good", "stubborn"], self.marker)
+        arguments: list[str | Path] = [
+            "run",
+            "--framework",
+            mine,
+            "--workload",
+            "echo",
+            "--profile",
+            "quick",
+            "--results",
+            self.results,
+        ]
+        self.process = subprocess.Popen(
+            command(home, *arguments, "--seed", "3", "--json"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            start_new_session=True,
+            env={**os.environ, "RTSITE_TEST": self.marker},
+        )
+
+    def files(self) -> list[Path]:
+        return sorted(self.results.rglob("*.yml"))
+
+    def generating(self) -> bool:
+        """A measurement is saved already, and the next one's load is under way."""
+        assert self.process.poll() is None, self.process.communicate()
+        saved = any(path.name != "run.yml" for path in self.files())
+        return saved and any(self._is_shard(pid) for pid in marked(self.marker))
+
+    @staticmethod
+    def _is_shard(pid: int) -> bool:
+        """A child of the fork server."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(pid).parent()
+            return parent is not None and "runners.loadgen.forkserver" in parent.cmdline()
+        return False
+
+    def tree(self) -> list[int]:
+        """All processes of it: ours by our environment, its servers by theirs."""
+        return marked(self.marker)
+
+
+@pytest.fixture
+def running(environments: Path, tmp_path: Path) -> Iterator[Running]:
+    run = Running(environments, tmp_path)
+    with run.process:
+        try:
+            yield run
+        finally:
+            run.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("how", "whole_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["ctrl-c", "term"]
+)
+def test_interrupted_it_ends_within_five_seconds_with_everything_on_disk(
+    running: Running, how: signal.Signals, whole_group: bool
+) -> None:
+    until(running.generating, "a load under way")
+    pids = running.tree()
+    started = time.monotonic()
+    if whole_group:  # as Ctrl-C in a terminal does
+        os.killpg(running.process.pid, how)
+    else:
+        running.process.send_signal(how)
+    _, errors = running.process.communicate(timeout=30)
+    assert time.monotonic() - started < 5
+    assert running.process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert f"rtsite run --resume {next(running.results.glob('*/*'))}" in errors
+    gone(pids)
+    assert marked(running.marker) == []
+    assert len(running.files()) >= 2
+    for path in running.files():
+        assert problems_in(path) == []
+    (run,) = (path for path in running.files() if path.name == "run.yml")
+    assert load_run(run).finished is None
+    measured = [load_framework(path) for path in running.files() if path.name != "run.yml"]
+    assert sum(len(cell.measurements) for one in measured for cell in one.cells) >= 1
+
+
+def test_killed_it_leaves_no_server_and_no_half_written_file(running: Running) -> None:
+    until(running.generating, "a load under way")
+    pids = running.tree()
+    assert len(pids) >= 3
+    running.process.kill()
+    running.process.communicate(timeout=30)
+    gone(pids)
+    until(lambda: not marked(running.marker), "the end of what was being started at that moment")
+    assert len(running.files()) >= 2
+    for path in running.files():
+        assert problems_in(path) == []
+
+
+def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
+    mine = frameworks.make(tmp_path / "mine", ["exits"])
+    arguments = ["run", "--framework", str(mine), "--workload", "echo", "--profile", "quick", "--rounds", "1"]
+    found = shell.answer(*arguments, "--results", tmp_path / "results", "--campaign", "tested")
+    assert set(found) == {"run", "measurements", "failed", "invalid", "again"}
+    assert (found["measurements"], found["failed"]) == (4, 2)
+    folder = Path(found["run"])
+    assert folder.parent == tmp_path / "results" / "tested"
+    assert sorted(path.name for path in folder.iterdir()) == ["mine.yml", "reference.yml", "run.yml"]
+    validated = shell.answer("validate", tmp_path / "results")
+    assert (validated["ok"], validated["files"]) == (True, 3)
+    run = load_run(folder / "run.yml")
+    assert (run.reference, run.rounds, run.campaign) == ("reference", 1, "tested")
+    assert sorted(run.order[0]) == list(range(4))
+    (closed,) = (
+        cell.measurements[0]
+        for cell in load_framework(folder / "reference.yml").cells
+        if cell.parameters["mode"] == "closed"
+    )
+    assert closed.generator is not None
+    assert closed.generator.share_of_ceiling_percent == 100
+
+
+def test_flame_graphs_are_added_to_a_finished_run(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "DURATION_S", 1)
+    monkeypatch.setattr(recording, "WARMUP_S", 0.3)
+    mine = frameworks.make(tmp_path / "mine", ["good", "exits"])
+    run = tmp_path / "run"
+    cells = [cell_key("mine", variant, "echo", {}) for variant in ("good", "exits")]
+    planned = {"machine": machine.describe(), "cells": cells, "finished": "2026-11-01T01:00:00Z"}
+    save(run_document().model_copy(update=planned), run / "run.yml")
+    measured = framework_document()
+    facts = {"slug": "mine", "sources": catalog.load(mine).sources}
+    framework = measured.framework.model_copy(update=facts)
+    save(measured.model_copy(update={"framework": framework}), run / "mine.yml")
+    arguments: list[str | Path] = ["run", "--resume", run, "--framework", mine, "--flame"]
+    found = shell.answer(*arguments)
+    assert found == {
+        "run": str(run), "measurements": 2, "failed": 0, "invalid": 0, "again": 0,
+        "flames": {"recorded": 1, "failed": 1},
+    }  # fmt: skip
+    assert problems_in(run / "mine.flame.yml") == []
+    (good,) = (flame for flame in load_flames(run / "mine.flame.yml").flames if flame.variant == "good")
+    assert good.graph is not None
+    done = shell.rtsite(*arguments)
+    assert "[1/1] flame graph of mine/exits: FAILED: the server ended at once" in done.stderr
+    assert "good" not in done.stderr
+    assert load_run(run / "run.yml").finished == "2026-11-01T01:00:00Z"
+
+
+def test_check_tells_what_was_expected_and_what_came(shell: Shell, tmp_path: Path) -> None:
+    mine = frameworks.make(tmp_path / "mine", ["wrong", "exits"])
+    found = shell.answer("check", mine, status=4)
+    assert found["ok"] is False
+    (one,) = found["frameworks"]
+    assert (one["slug"], one["ok"]) == ("mine", False)
+    assert all({"name", "ok", "detail"} <= set(check) for check in one["checks"])
+    broken = {check["name"]: check["detail"] for check in one["checks"] if not check["ok"]}
+    assert "expected text" in broken["wrong: echo-text"]
+    assert "no licence found" in broken["exits: start"]
+
+
+# A framework of one's own
+
+
+def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: Path) -> None:
+    def state() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in catalog.FRAMEWORKS.rglob("*") if path.is_file()}
+
+    before = state()
+    made = shell.rtsite("new", "framework", "mine", "--like", "reference", "--folder", tmp_path)
+    folder = tmp_path / "mine"
+    assert (made.returncode, made.stdout) == (0, f"rtsite check {folder}\n"), made.stderr
+    assert shell.answer("check", folder)["ok"]
+    results, site = tmp_path / "results", tmp_path / "site"
+    run = shell.answer("run", "-f", folder, "-w", "echo/closed", "--profile", "quick", "--results", results)
+    assert (run["measurements"], run["failed"]) == (2, 0)
+    built = shell.rtsite("build", "--results", results, "--out", site)
+    assert built.returncode == 0, built.stderr
+    assert "picows" in (site / "frameworks" / "mine.html").read_text()
+    assert 'href="../frameworks/mine.html"' in (site / "workloads" / "echo.html").read_text()
+    assert state() == before, "nothing else was touched"
+
+
+def test_a_plan_is_told_and_nothing_measured(shell: Shell, tmp_path: Path) -> None:
+    wanted = ("-w", "echo", "-w", "room/closed-10", "--rounds", "1")
+    plan = shell.answer("run", "--plan", *wanted, "--results", tmp_path)
+    assert [part["workload"] for part in plan["parts"]] == ["echo/closed", "echo/open", "room/closed-10"]
+    assert plan["measurements"] == sum(part["measurements"] for part in plan["parts"])
+    assert plan["expected_s"] > plan["load_s"] > 0
+    assert [sorted(job) for job in plan["jobs"]] == [["echo/closed", "echo/open", "room/closed-10"]]
+    told = shell.rtsite("run", "--plan", "--profile", "quick", "--results", tmp_path)
+    assert "room/open-100" in told.stdout
+    assert "capacity" not in told.stdout
+    assert "under load" in told.stdout
+    assert list(tmp_path.iterdir()) == []

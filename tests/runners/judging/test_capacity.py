@@ -1,0 +1,388 @@
+"""The search for a capacity, against servers made of arithmetic; and the verdict on one probe."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.judging import capacity
+from runners.judging.capacity import Probe, Result, Search, Settings, judge
+from runners.record import Capacity, Connections, Failure, LoadgenHealth, Measurement, Percentiles, threshold
+from tests.support import documents
+
+SETTINGS = Settings(start=1_000, lowest=10, highest=100_000)
+
+
+def probe(load: int, passed: bool, *, valid: bool = True, quiet_again: bool = False) -> Probe:
+    """A probe as `judge` makes it."""
+    return Probe(
+        load,
+        passed=passed and valid,
+        p99_ms=3.0 if passed else 42.0,
+        lost=0,
+        errors=0,
+        achieved_per_s=float(load),
+        valid=valid,
+        beyond_generator=not valid and not quiet_again,
+        reasons=() if valid and passed else ("p99 42 ms, limit 20 ms",) if valid else ("send lag p99 2 ms",),
+    )
+
+
+def monotone(limit: float) -> Callable[[int], Probe]:
+    return lambda load: probe(load, load <= limit)
+
+
+def noisy(centre: float, spread: float, chance: random.Random) -> Callable[[int], Probe]:
+    return lambda load: probe(load, load <= centre * math.exp(chance.gauss(0, spread)))
+
+
+def search(settings: Settings, try_it: Callable[[int], Probe]) -> Result:
+    """The whole of a search."""
+    under_way = Search(settings)
+    while (load := under_way.next_load) is not None:
+        under_way.enter(try_it(load))
+    return under_way.result()
+
+
+def loads(result: Result) -> list[int]:
+    return [one.load for one in result.probes]
+
+
+def check(result: Result) -> None:
+    """Whatever was searched: it keeps its limits, and what it says is what its tries say."""
+    settings = result.settings
+    tries = [(one.load, one.passed) for one in result.probes if one.valid]
+    assert (result.low, result.typical, result.high) == tuple(vars(threshold(tries)).values())
+    assert len(tries) <= settings.tries
+    assert len(result.probes) <= settings.most_probes
+    assert all(settings.lowest <= load <= settings.highest for load in loads(result))
+    assert result.conclusive == (result.reason is None)
+    document = capacity.as_record(result, "users")
+    assert Capacity.model_validate(document.model_dump()) == document
+
+
+searches = st.builds(
+    lambda lowest, start, span, factor, tries: Settings(
+        start=lowest * start, lowest=lowest, highest=lowest * start * span, factor=factor, tries=tries
+    ),
+    st.integers(20, 300),
+    st.integers(1, 100),
+    st.integers(1, 200),
+    st.floats(1.5, 4),
+    st.integers(4, 20),
+)
+
+
+@given(place=st.floats(0.05, 0.95))
+def test_the_interval_holds_the_capacity_of_a_steady_server(place: float) -> None:
+    limit = SETTINGS.lowest * (SETTINGS.highest / SETTINGS.lowest) ** place
+    result = search(SETTINGS, monotone(limit))
+    check(result)
+    assert result.conclusive
+    assert result.low is not None
+    assert result.high is not None
+    assert result.low <= limit <= result.high
+    assert result.high <= 1.3 * result.low
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.1, 0.3])
+def test_the_interval_holds_the_threshold_of_a_noisy_server(spread: float) -> None:
+    """Each try meets another capacity, around one that is hit as often as the interval promises (about)."""
+    chance = random.Random(1)
+    hits = 0
+    for _ in range(60):
+        centre = math.exp(chance.uniform(math.log(200), math.log(50_000)))
+        result = search(SETTINGS, noisy(centre, spread, chance))
+        check(result)
+        hits += result.low is not None and result.high is not None and result.low <= centre <= result.high
+    assert hits >= 54
+
+
+@given(settings=searches, answers=st.lists(st.sampled_from(["passed", "failed", "unusable"]), min_size=40, max_size=40))
+def test_any_sequence_of_answers_ends(settings: Settings, answers: list[str]) -> None:
+    left = iter(answers)
+
+    def arbitrary(load: int) -> Probe:
+        answer = next(left)
+        return probe(load, answer == "passed", valid=answer != "unusable")
+
+    check(search(settings, arbitrary))
+
+
+@given(settings=searches, place=st.floats(-0.5, 1.5), deaf=st.floats(-0.5, 1.5))
+def test_where_the_generator_is_at_its_limit_no_higher_load_is_claimed(
+    settings: Settings, place: float, deaf: float
+) -> None:
+    limit, end = (settings.lowest * (settings.highest / settings.lowest) ** one for one in (place, deaf))
+    result = search(settings, lambda load: probe(load, load <= limit, valid=load <= end))
+    check(result)
+    assert result.low is None or result.low <= min(limit, end) * 1.01
+    if settings.tries == 20 and settings.lowest * 2 < limit < end * 0.7 < settings.highest * 0.7:
+        assert result.high is not None
+
+
+def test_the_way_of_a_search() -> None:
+    result = search(SETTINGS, monotone(5_000))
+    assert loads(result)[:4] == [1_000, 2_000, 4_000, 8_000]
+    assert all(4_000 < load < 8_000 for load in loads(result)[4:])
+    assert len(loads(result)) == SETTINGS.tries
+    assert loads(search(SETTINGS, monotone(300)))[:3] == [1_000, 500, 250]
+
+
+def test_nothing_is_tried_below_the_lowest_load() -> None:
+    result = search(SETTINGS, monotone(3))
+    assert loads(result)[-3:] == [10, 10, 10]
+    assert (result.low, result.typical) == (None, None)
+    assert result.reason == "even 10 fails, and no lower load is tried"
+
+
+def test_nothing_is_tried_above_the_highest_load() -> None:
+    result = search(SETTINGS, monotone(1e9))
+    assert loads(result)[-3:] == [100_000] * 3
+    assert (result.low, result.high) == (100_000, None)
+    assert result.reason == "even 100,000 passes, and no higher load is tried"
+
+
+def test_where_the_generator_is_at_its_limit_the_server_takes_at_least_that() -> None:
+    result = search(SETTINGS, lambda load: probe(load, passed=True, valid=load < 30_000))
+    assert result.low is not None
+    assert 28_000 < result.low < 30_000
+    assert result.high is None
+    assert result.reason is not None
+    assert result.reason.startswith("the load generator or the machine was not good enough at ")
+    assert result.reason.endswith(": send lag p99 2 ms")
+
+
+def test_a_generator_that_is_never_good_enough_says_nothing() -> None:
+    result = search(SETTINGS, lambda load: probe(load, passed=True, valid=False))
+    assert (result.low, result.typical, result.high) == (None, None, None)
+    assert result.reason is not None
+    assert result.reason.startswith("the load generator or the machine was not good enough at 10: ")
+
+
+def test_a_burst_of_other_work_is_waited_out() -> None:
+    made: list[int] = []
+
+    def disturbed(load: int) -> Probe:
+        made.append(load)
+        return probe(load, load <= 5_000, valid=len(made) not in {3, 4})
+
+    result = search(SETTINGS, disturbed)
+    assert result.conclusive
+    assert made[2:5] == [4_000, 4_000, 4_000]
+
+
+def test_a_machine_that_is_not_quiet_for_long_is_no_limit_of_the_generator() -> None:
+    made: list[int] = []
+
+    def disturbed(load: int) -> Probe:
+        made.append(load)
+        return probe(load, load <= 5_000, valid=not 3 <= len(made) <= 9, quiet_again=True)
+
+    result = search(SETTINGS, disturbed)
+    check(result)
+    assert made[2:10] == [4_000] * 8
+    assert result.conclusive
+
+
+def test_one_stray_try_does_not_move_it_far() -> None:
+    made: list[int] = []
+
+    def once(load: int) -> Probe:
+        made.append(load)
+        return probe(load, load <= 5_000 and len(made) != 2)
+
+    result = search(SETTINGS, once)
+    assert result.low is not None
+    assert result.low < 5_000
+    assert result.low > 4_000
+
+
+def test_too_few_tries_are_inconclusive_with_the_reason() -> None:
+    result = search(replace(SETTINGS, tries=5), monotone(5_000))
+    assert result.reason is not None
+    assert result.reason.startswith("5 tries ")
+
+
+def test_searches_that_stop_early_say_what_their_tries_show() -> None:
+    under_way = Search(SETTINGS)
+    assert under_way.result().reason == "0 tries do not show its lower end"
+    under_way.enter(probe(1_000, passed=True))
+    found = under_way.result()
+    assert (found.high, found.reason) == (None, "1 tries do not show its upper end")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"start": 5}, "not between 10 and 100"),
+        ({"start": 101}, "not between 10 and 100"),
+        ({"lowest": 0}, "not between 0 and 100"),
+        ({"factor": 1.0}, "above 1"),
+        ({"widest": 1.0}, "above 1"),
+        ({"tries": 0}, "at least one"),
+        ({"most_probes": 7, "tries": 8}, "no more than its probes"),
+    ],
+)
+def test_settings_make_sense(wrong: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Settings(**{"start": 20, "lowest": 10, "highest": 100, **wrong})  # type: ignore[arg-type]
+
+
+def test_a_machine_may_allow_less() -> None:
+    assert SETTINGS.below(50_000).highest == 50_000
+    assert SETTINGS.below(500) == Settings(start=500, lowest=10, highest=500)
+    assert SETTINGS.below(1) == Settings(start=10, lowest=10, highest=10)
+    assert SETTINGS.below(10**9) == SETTINGS
+
+
+# One probe
+
+
+def measured(**changes: object) -> Measurement:
+    """A measurement whose p99 is 3 ms, with some of it changed."""
+    sound = documents.measurement().model_copy(
+        update={"latency_ms": Percentiles(count=5000, mean=1.0, p50=1.0, p90=2.0, p99=3.0, max=9.0)}
+    )
+    return sound.model_copy(update=changes)
+
+
+def test_a_sound_measurement_passes() -> None:
+    found = judge(1_000, measured())
+    assert (found.outcome, found.p99_ms, found.reasons) == ("passed", 3.0, ())
+    assert (found.achieved_per_s, found.server_cpu_percent) == (1666.667, 50.0)
+
+
+@pytest.mark.parametrize(("p99_ms", "outcome"), [(19.999, "passed"), (20.0, "failed"), (500.0, "failed")])
+def test_the_p99_stays_below_its_limit(p99_ms: float, outcome: str) -> None:
+    found = judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)))
+    assert found.outcome == outcome
+    assert bool(found.reasons) == (outcome == "failed")
+    assert judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)), p99_limit_ms=1_000).passed
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost", "errors"),
+    [
+        ({"messages": documents.messages(10, 9, 1)}, 1, 0),
+        ({"messages": documents.messages(10, 10).model_copy(update={"in_flight": 2, "sent": 12})}, 2, 0),
+        ({"pushes_missed": 3}, 3, 0),
+        ({"errors": {"closed-by-server": 2}}, 0, 2),
+        ({"connections": Connections(planned=100, established=98, closed_early=1)}, 0, 3),
+        ({"connections": Connections(planned=9, established=8, closed_early=0), "errors": {"not-connected": 1}}, 0, 1),
+        ({"messages": documents.messages().model_copy(update={"corrupted": 1, "duplicated": 2, "reordered": 3})}, 0, 6),
+    ],
+)
+def test_loss_and_errors_of_any_kind_fail(changes: dict[str, object], lost: int, errors: int) -> None:
+    found = judge(1, measured(**changes))
+    assert (found.outcome, found.lost, found.errors) == ("failed", lost, errors)
+    assert len(found.reasons) == 1
+
+
+@pytest.mark.parametrize(
+    ("intended", "actual", "outcome"),
+    [(19.0, 2.0, "passed"), (165.0, 160.0, "failed"), (24.0, 19.0, "unusable"), (500.0, 3.0, "unusable")],
+)
+def test_a_late_send_spoils_a_try_only_where_it_decides(intended: float, actual: float, outcome: str) -> None:
+    late = measured(
+        latency_ms=Percentiles(count=5000, p99=intended), latency_from_send_ms=Percentiles(count=5000, p99=actual)
+    )
+    found = judge(1, late)
+    assert found.outcome == outcome
+    assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
+    assert found.beyond_generator == (outcome == "unusable")
+    lossy = late.model_copy(update={"messages": documents.messages(10, 9, 1)})
+    assert judge(1, lossy).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "read_lag_ms", "outcome"), [(19.0, 5.0, "passed"), (160.0, 5.0, "failed"), (24.0, 5.0, "unusable")]
+)
+def test_a_late_read_spoils_a_try_only_where_it_decides(p99_ms: float, read_lag_ms: float, outcome: str) -> None:
+    health = LoadgenHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=read_lag_ms)
+    found = judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms), generator=health))
+    assert found.outcome == outcome
+    assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
+    assert found.beyond_generator == (outcome == "unusable")
+
+
+@pytest.mark.parametrize(("from_send_p99_ms", "outcome"), [(21.0, "unusable"), (23.5, "failed")])
+def test_a_little_late_at_either_end_is_late(from_send_p99_ms: float, outcome: str) -> None:
+    """A p99 of 24 ms, where 20 are allowed: sending too late made some of it, and answers lay unread for 3 ms."""
+    late = measured(
+        latency_ms=Percentiles(count=5000, p99=24.0),
+        latency_from_send_ms=Percentiles(count=5000, p99=from_send_p99_ms),
+        generator=LoadgenHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=3.0),
+    )
+    assert judge(1, late).outcome == outcome
+
+
+def test_a_disturbed_probe_says_nothing_of_the_server() -> None:
+    for measurement in (measured(), measured(latency_ms=Percentiles(count=5000, p99=99.0))):
+        found = judge(1, measurement, ["CPU steal 3 %, limit 1 %"])
+        assert (found.outcome, found.reasons) == ("unusable", ("CPU steal 3 %, limit 1 %",))
+
+
+def test_too_few_messages_for_a_p99_are_no_verdict_unless_some_were_lost() -> None:
+    few = {"latency_ms": Percentiles(count=100, p50=1.0)}
+    assert judge(1, measured(**few)).outcome == "unusable"
+    assert judge(1, measured(**few, messages=documents.messages(10, 9, 1))).outcome == "failed"
+
+
+@pytest.mark.parametrize("stage", ["load", "recheck", "connect"])
+def test_a_server_that_dies_under_the_load_did_not_withstand_it(stage: str) -> None:
+    failed = documents.failed("the server ended").model_copy(
+        update={"failure": Failure.model_validate({"stage": stage, "reason": "the server ended"})}
+    )
+    found = judge(7, failed)
+    assert (found.load, found.outcome, found.reasons) == (7, "failed", ("the server ended",))
+
+
+@pytest.mark.parametrize("stage", ["environment", "broker", "start", "ready"])
+def test_a_server_that_never_came_up_has_no_capacity(stage: str) -> None:
+    failure = Failure.model_validate({"stage": stage, "reason": "no such program"})
+    failed = documents.failed().model_copy(update={"failure": failure})
+    with pytest.raises(capacity.ProbeError) as raised:
+        judge(7, failed)
+    assert raised.value.failure.stage == stage
+
+
+def test_the_record_tells_reasons_that_figures_do_not() -> None:
+    tries = iter(
+        [
+            probe(1_000, passed=True, valid=False),
+            probe(1_000, passed=False),
+            Probe(500, False, None, 0, 1, 0.0, reasons=("the server ended" * 100,)),
+            probe(250, passed=True),
+        ]
+    )
+    document = capacity.as_record(
+        search(Settings(start=1_000, lowest=10, highest=100_000, tries=3), lambda load: next(tries)), "users"
+    )
+    assert [len(one.reasons) for one in document.probes] == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "12,000 to 12,500 msg/s (8 probes)"),
+        ({"unit": "users"}, "12,000 to 12,500 users (8 probes)"),
+        ({"high": None}, "at least 12,000 msg/s (8 probes), INCONCLUSIVE: why"),
+        ({"low": None}, "below 12,500 msg/s (8 probes), INCONCLUSIVE: why"),
+        ({"low": None, "high": None}, "no msg/s (8 probes), INCONCLUSIVE: why"),
+    ],
+)
+def test_an_outcome_in_one_line(changes: dict[str, object], text: str) -> None:
+    told = {"conclusive": False, "reason": "why"} if None in changes.values() else {}
+    assert capacity.describe(documents.capacity(**changes, **told)) == text
+
+
+def test_a_window_is_long_enough_for_a_p99() -> None:
+    assert capacity.window_s(5, 100_000) == 5
+    assert capacity.window_s(5, 100) * 100 >= 2_000

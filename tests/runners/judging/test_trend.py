@@ -1,0 +1,93 @@
+"""A trend is found where there is one, told in percent, and hardly ever where there is none."""
+
+from __future__ import annotations
+
+import math
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from runners.judging import trend
+from runners.judging.trend import LEAST, percent
+
+positive = st.floats(1e-3, 1e6)
+series = st.lists(positive, min_size=LEAST, max_size=40)
+ratios = st.floats(1.001, 2)
+
+
+@given(ratios, st.integers(LEAST, 40), positive)
+def test_what_only_rises_has_a_trend_and_what_only_falls_the_opposite(ratio: float, count: int, first: float) -> None:
+    rising = [first * (1 + index * (ratio - 1)) for index in range(count)]
+    found = percent(rising)
+    assert found is not None
+    assert found > 0
+    falling = percent(rising[::-1])
+    assert falling == pytest.approx(-found)
+
+
+@given(st.integers(LEAST, 40), st.floats(-0.5, 0.5).filter(lambda share: abs(share) > 1e-6))
+def test_a_straight_line_is_told_exactly(count: int, share: float) -> None:
+    """From 1 - share / 2 to 1 + share / 2, round a median of 1."""
+    line = [1 + share * (index / (count - 1) - 0.5) for index in range(count)]
+    assert percent(line) == pytest.approx(100 * share)
+
+
+@given(series, st.sampled_from([0.25, 2.0, 1024.0]))
+def test_the_unit_does_not_matter(values: list[float], factor: float) -> None:
+    assert percent([value * factor for value in values]) == pytest.approx(percent(values))
+
+
+@given(series)
+def test_backwards_is_the_opposite(values: list[float]) -> None:
+    found = percent(values)
+    assert found is not None
+    assert percent(values[::-1]) == pytest.approx(-found)
+
+
+def test_shuffled_values_hardly_ever_have_one() -> None:
+    chance = random.Random(1)
+    for count in (LEAST, 10, 20, 60):
+        values = [chance.lognormvariate(0, 0.3) for _ in range(count)]
+        trends = sum(percent(chance.sample(values, count)) != 0 for _ in range(2000))
+        assert trends <= 40, f"{trends} of 2000 shuffles of {count} values; 1 % are allowed by chance"
+        assert trends > 0
+
+
+@given(st.integers(LEAST, 30), st.integers(0, 29), st.sampled_from([1e-6, 1e6]))
+def test_one_outlier_neither_makes_a_trend_nor_hides_one(count: int, at: int, factor: float) -> None:
+    level = [1.0] * count
+    level[at % count] *= factor
+    assert percent(level) == 0
+    rising = [1 + 0.1 * index for index in range(20)]
+    clean = percent(rising)
+    rising[at % 20] *= factor
+    found = percent(rising)
+    assert clean is not None
+    assert found is not None
+    assert found == pytest.approx(clean, rel=0.2)
+
+
+@given(st.lists(st.integers(1, 6).map(float), min_size=LEAST, max_size=25))
+def test_it_is_told_where_kendalls_test_sees_it(values: list[float]) -> None:
+    """Mann's test is Kendall's rank correlation with time; ties make it more cautious, never less."""
+    found = percent(values)
+    assert found is not None
+    if all(one == other for one, other in pairwise(values)):
+        assert found == 0
+        return
+    tau = stats.kendalltau(range(len(values)), values, method="asymptotic")
+    if found:
+        assert tau.pvalue < 0.011
+        assert math.copysign(1, tau.statistic) == math.copysign(1, found)
+        assert found == pytest.approx(
+            100 * stats.theilslopes(values).slope * (len(values) - 1) / stats.scoreatpercentile(values, 50)
+        )
+
+
+@pytest.mark.parametrize("values", [[], [1.0] * (LEAST - 1), [0.0] * 20, [-1.0] * 20])
+def test_where_nothing_can_be_said_nothing_is(values: list[float]) -> None:
+    assert trend.percent(values) is None

@@ -1,0 +1,157 @@
+"""Many connections opened at a time: those that come up, those that do not, and how long each took."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.loadgen import frames, opening
+from runners.loadgen.engine import masks
+from runners.loadgen.opening import HandshakeError, Outcome, check_upgrade, open_all, upgrade_request
+from tests.support.servers import Talk, WireProtocol, serving
+
+protocols = pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
+
+
+def opened(url: str, protocol: WireProtocol, count: int, *, at_once: int = 4, timeout_s: float = 5.0) -> list[Outcome]:
+    found = list(open_all(url, protocol, masks(1, count), at_once=at_once, timeout_s=timeout_s))
+    for outcome in found:
+        if outcome.line is not None:
+            outcome.line.close()
+    return found
+
+
+@protocols
+@pytest.mark.parametrize("at_once", [1, 7, 100])
+def test_all_come_up(protocol: WireProtocol, at_once: int) -> None:
+    with serving(protocol) as server:
+        found = opened(server.url, protocol, 40, at_once=at_once)
+        assert server.connections == 40
+    assert sorted(outcome.number for outcome in found) == list(range(40))
+    assert all(outcome.line is not None and outcome.took_ns > 0 for outcome in found)
+
+
+@protocols
+def test_those_that_are_turned_away_say_why(protocol: WireProtocol) -> None:
+    def every_other(talk: Talk) -> bool:
+        return talk.number % 2 == 0
+
+    with serving(protocol, greet=every_other) as server:
+        found = opened(server.url, protocol, 20)
+    failed = [outcome for outcome in found if outcome.line is None]
+    if protocol == "socket.io":  # a plain WebSocket is up before it is cut
+        assert len(failed) == 10
+    for outcome in failed:
+        assert "closed the connection" in outcome.error
+
+
+def test_a_server_that_speaks_no_websocket_is_named() -> None:
+    with serving(refuse=True) as server:
+        (outcome,) = opened(server.url, "websocket", 1)
+    assert outcome.line is None
+    assert "404" in outcome.error
+    assert "instead of 101" in outcome.error
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """Takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        yield f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+
+
+def test_a_server_that_says_nothing_is_given_up() -> None:
+    with silent() as url:
+        found = opened(url, "websocket", 5, at_once=5, timeout_s=0.3)
+    assert [outcome.error for outcome in found] == ["no answer in time"] * 5
+
+
+def test_where_there_is_no_room_the_rest_is_not_tried() -> None:
+    with silent() as url:
+        found = opened(url, "websocket", 200, at_once=5, timeout_s=0.3)
+    assert len(found) == 200
+    assert all(outcome.line is None for outcome in found)
+    assert sum(outcome.error.startswith("not tried: ") for outcome in found) >= 185
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+    (outcome,) = opened(url, "websocket", 1)
+    assert outcome.line is None
+    assert "refused" in outcome.error
+
+
+def answer_in_pieces(data: bytes, size: int) -> str:
+    """A server that answers one handshake with these bytes, so many at a time; what the client made of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                request = connection.recv(4096)
+                key = next(line for line in request.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key: "))[19:]
+                whole = data.replace(b"ACCEPT", _accept(key))
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for start in range(0, len(whole), size):
+                    connection.sendall(whole[start : start + size])
+                select.select([connection], [], [], 5)  # until the client has had enough
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+            (outcome,) = open_all(url, "websocket", masks(1, 1), at_once=1, timeout_s=5.0)
+            if outcome.line is None:
+                return outcome.error
+            received = outcome.line.feed(b"")
+            outcome.line.close()
+            return " ".join(message.payload.decode() for message in received.messages)
+        finally:
+            thread.join(10)
+
+
+def _accept(key: bytes) -> bytes:
+    import base64
+    import hashlib
+
+    return base64.b64encode(hashlib.sha1(key + opening._GUID, usedforsecurity=False).digest())
+
+
+GOOD = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n"
+)
+
+
+@pytest.mark.parametrize("size", [1, 40, 4096])
+def test_a_greeting_that_comes_with_the_handshake_is_not_lost(size: int) -> None:
+    """In as many pieces as may be: a frame may come together with the headers, or in part."""
+    early = frames.expected(frames.TEXT, b"hello")
+    assert answer_in_pieces(GOOD + b"\r\n" + early, size) == "hello"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (GOOD.replace(b"101 Switching Protocols", b"200 OK"), "200 OK instead of 101"),
+        (GOOD.replace(b"ACCEPT", b"AAAA"), "does not fit the key"),
+        (GOOD.replace(b"Upgrade: WebSocket\r\n", b""), "does not upgrade"),
+        (GOOD + b"Sec-WebSocket-Extensions: permessage-deflate\r\n", "an extension nobody offered"),
+    ],
+)
+def test_a_handshake_that_is_wrong_is_refused(answer: bytes, words: str) -> None:
+    assert words in answer_in_pieces(answer + b"\r\n", 4096)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_comes_instead_of_a_handshake_is_refused(head: bytes) -> None:
+    _, accept = upgrade_request("ws://127.0.0.1:1/")
+    with pytest.raises(HandshakeError):
+        check_upgrade(head, accept)

@@ -1,0 +1,119 @@
+"""Loads over HTTP: long-polling, event streams; and Socket.IO's packets in msgpack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runners.loadgen.job import Job
+from runners.loading import driver
+from tests.runners.loading.test_driver import CONNECTIONS, connected, job, modes
+from tests.support.web import BEAT_S, serving_web
+
+
+def polling(url: str, mode: Any = "closed", **changes: Any) -> Job:
+    asked: dict[str, Any] = {"protocol": "socket.io", "transport": "polling", **changes}
+    return job(url, mode, **{"rate_per_s": 100.0 if mode == "open" else 0.0, **asked})
+
+
+@modes
+@pytest.mark.parametrize("keeps_alive", [True, False])
+def test_a_load_over_long_polling(mode: Any, keeps_alive: bool) -> None:
+    with serving_web(keeps_alive=keeps_alive) as server, connected(polling(server.url, mode)) as (running, _):
+        running.load(0.3)
+        running.load(0.3)
+        result = running.finish()
+    ledger = result.ledger
+    assert ledger.sent == ledger.received == server.received > 0
+    assert (ledger.lost, ledger.duplicated, ledger.reordered, ledger.corrupted) == (0, 0, 0, 0)
+    assert result.errors == {}
+    assert set(server.requests) == {"GET", "POST"}, "no WebSocket"
+    if mode == "open":
+        assert ledger.sent == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize("kind", ["text", "binary"])
+def test_large_messages_come_back_whole_over_long_polling(kind: Any) -> None:
+    asked: dict[str, Any] = {"payload_bytes": 200_000, "payload_kind": kind, "connections": 2}
+    with serving_web() as server, connected(polling(server.url, **asked)) as (running, _):
+        running.load(0.5)
+        result = running.finish()
+    assert result.ledger.sent == result.ledger.received > 0
+    assert result.ledger.corrupted == 0
+
+
+def test_a_changed_answer_over_long_polling_is_seen() -> None:
+    with serving_web(answer=lambda data: data[:-1] + "!") as server, connected(polling(server.url)) as (running, _):
+        running.load(0.3)
+        result = running.finish()
+    assert result.ledger.corrupted == result.ledger.received > 0
+
+
+def test_no_session_is_a_load_that_cannot_be_applied() -> None:
+    with serving_web() as server:
+        elsewhere = polling(server.url.rstrip("/") + "/elsewhere/")
+        with pytest.raises(driver.LoadError, match="404"):
+            driver.apply(elsewhere)
+
+
+def viewers(url: str, **changes: Any) -> Job:
+    asked: dict[str, Any] = {
+        "exchange": "events",
+        "transport": "sse",
+        "rate_per_s": 0.0,
+        "push_period_s": BEAT_S,
+        **changes,
+    }
+    return job(url, "open", **asked)
+
+
+def test_an_event_stream_is_watched() -> None:
+    with serving_web() as server, connected(viewers(server.events)) as (running, _):
+        running.load(1.0)
+        (sample,) = running.finish().samples
+    assert sample.established == CONNECTIONS
+    assert sample.pushes == pytest.approx(CONNECTIONS * 10, abs=2 * CONNECTIONS)
+    assert sample.pushes_missed == 0
+    assert sample.errors == {}
+    assert sample.ledger.sent == 0
+
+
+def test_an_event_stream_that_ends_is_told() -> None:
+    with serving_web(ends_after=3) as server, connected(viewers(server.events)) as (running, _):
+        running.load(1.0)
+        (sample,) = running.finish().samples
+    assert sample.errors == {"closed-by-server": CONNECTIONS}
+    assert sample.closed_early == CONNECTIONS
+
+
+def test_an_address_without_an_event_stream_is_told() -> None:
+    with serving_web() as server, connected(viewers(server.events + "/none")) as (running, _):
+        running.load(0.3)
+        (sample,) = running.finish().samples
+    assert sample.errors == {"http-404": CONNECTIONS}
+
+
+@modes
+@pytest.mark.parametrize("exchange", ["echo", "dashboard"])
+def test_a_load_in_msgpack(mode: Any, exchange: Any) -> None:
+    if exchange == "dashboard" and mode == "closed":
+        pytest.skip("a dashboard has no closed loop")
+    asked: dict[str, Any] = {"protocol": "socket.io", "serializer": "msgpack", "exchange": exchange}
+    with serving_web(serializer="msgpack") as server, connected(job(server.url, mode, **asked)) as (running, _):
+        running.load(0.3)
+        result = running.finish()
+    ledger = result.ledger
+    assert ledger.sent == ledger.received == server.received > 0
+    assert (ledger.corrupted, ledger.duplicated, result.errors) == (0, 0, {})
+
+
+def test_a_changed_answer_in_msgpack_is_seen() -> None:
+    asked: dict[str, Any] = {"protocol": "socket.io", "serializer": "msgpack"}
+    with (
+        serving_web(serializer="msgpack", answer=lambda data: data[:-1] + "!") as server,
+        connected(job(server.url, **asked)) as (running, _),
+    ):
+        running.load(0.3)
+        result = running.finish()
+    assert result.ledger.corrupted == result.ledger.received > 0

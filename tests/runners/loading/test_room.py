@@ -1,0 +1,129 @@
+"""Rooms: every message is waited for on every member, whoever leaves, stays silent or misses something."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+
+from runners.loadgen.job import Job
+from tests.runners.loading.test_driver import connected, job, modes
+from tests.support.processes import until
+from tests.support.servers import Lie, Talk, serving
+
+MEMBERS = 5
+RATE_PER_S = 100.0
+
+
+def tell_all(talk: Talk, message: bytes) -> None:
+    for member in talk.server.talks:
+        if not member.transport.is_disconnected:
+            member.send(message)
+
+
+def forgetting(every: int) -> Lie:
+    """Each so many messages the first member is left out."""
+
+    def tell_most(talk: Talk, message: bytes) -> None:
+        left_out = talk.server.received % every == 0
+        talk.server.lies += left_out
+        for member in talk.server.talks[left_out:]:
+            member.send(message)
+
+    return tell_most
+
+
+def room(url: str, mode: Literal["open", "closed"] = "closed", **changes: Any) -> Job:
+    return job(
+        url, mode, exchange="room", connections=MEMBERS, rate_per_s=RATE_PER_S if mode == "open" else 0.0, **changes
+    )
+
+
+@modes
+@pytest.mark.parametrize("under_way", [1, 3])
+def test_every_message_is_delivered_to_every_member_once(mode: Literal["open", "closed"], under_way: int) -> None:
+    with serving(lie=tell_all) as server, connected(room(server.url, mode, under_way=under_way)) as (running, _):
+        running.load(0.3)
+        running.load(0.2)
+        result = running.finish()
+    ledger = result.ledger
+    assert server.received > 10
+    assert ledger.sent == ledger.received == MEMBERS * server.received == result.histograms["latency"].total
+    assert (ledger.lost, ledger.duplicated, ledger.reordered, ledger.corrupted) == (0, 0, 0, 0)
+    assert result.histograms["last_delivery"].total == server.received
+    assert result.errors == {}
+    if mode == "open":
+        assert server.received == pytest.approx(RATE_PER_S * 0.5, abs=2)
+        assert result.offered_per_s == pytest.approx(MEMBERS * RATE_PER_S, rel=0.1)
+
+
+def test_members_take_turns_in_the_closed_loop() -> None:
+    with serving(lie=tell_all) as server, connected(room(server.url, under_way=2)) as (running, _):
+        running.load(0.3)
+        running.finish()
+        said = [talk.count for talk in server.talks]
+    assert max(said) - min(said) <= 2
+    assert min(said) > 0
+
+
+def test_what_a_member_never_gets_is_lost() -> None:
+    with serving(lie=forgetting(10)) as server, connected(room(server.url, "open")) as (running, _):
+        running.load(1.0)
+        result = running.finish()
+    assert server.lies >= 9
+    ledger = result.ledger
+    assert ledger.sent == MEMBERS * server.received
+    # The very last message may have been one of them: nothing newer came to show that it is lost.
+    assert ledger.lost + ledger.in_flight == server.lies
+    assert ledger.in_flight <= 1
+    assert ledger.received == ledger.sent - server.lies
+    assert result.histograms["last_delivery"].total == server.received
+
+
+def test_a_closed_loop_goes_on_past_what_somebody_never_gets() -> None:
+    asked: dict[str, Any] = {"answer_timeout_s": 0.1, "under_way": 2}
+    with serving(lie=forgetting(5)) as server, connected(room(server.url, **asked)) as (running, _):
+        running.load(1.0)
+        result = running.finish()
+    assert server.lies >= 3
+    assert result.ledger.lost + result.ledger.in_flight == server.lies
+    assert result.ledger.received == result.ledger.sent - server.lies
+
+
+@modes
+def test_who_leaves_is_waited_for_no_more(mode: Literal["open", "closed"]) -> None:
+    with serving(lie=tell_all) as server, connected(room(server.url, mode)) as (running, _):
+        running.load(0.2)
+        server.say_goodbye(server.talks[1])
+        until(lambda: server.gone == 1, "the shard let go of it")
+        before = server.received
+        running.load(0.3)
+        said = server.received - before
+        result = running.finish()
+    assert said > 10
+    assert result.errors == {"closed-by-server": 1}
+    ledger = result.ledger
+    # What is said afterwards is owed to the one that is gone, and lost.
+    assert ledger.lost == said
+    assert ledger.received == ledger.sent - said
+    assert ledger.in_flight == 0
+
+
+def test_who_does_not_read_is_not_waited_for_and_finds_it_all_later() -> None:
+    with serving(lie=tell_all) as server, connected(room(server.url, "open", deaf=2)) as (running, _):
+        running.load(0.5)
+        heard = running.listen(5.0)
+        result = running.finish()
+    assert result.ledger.sent == result.ledger.received == (MEMBERS - 2) * server.received
+    (found,) = heard
+    assert (found.said, found.heard, found.closed) == (server.received, 2 * server.received, 0)
+
+
+def test_who_does_not_read_and_is_thrown_out_is_told() -> None:
+    with serving(lie=tell_all) as server, connected(room(server.url, "open", deaf=1)) as (running, _):
+        running.load(0.2)
+        server.say_goodbye(server.talks[-1])
+        (found,) = running.listen(5.0)
+        running.finish()
+    assert found.closed == 1
+    assert found.heard == found.said

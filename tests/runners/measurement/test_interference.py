@@ -1,0 +1,85 @@
+"""Who else uses the machine in a window: a process that nobody here started, and that ends by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from runners.measurement.interference import Interference
+from runners.system import resources
+
+BUSY_S = 20
+BUSY = f"import time\nend = time.monotonic() + {BUSY_S}\nwhile time.monotonic() < end: pass"
+ORPHAN = f"""
+import subprocess, sys
+nowhere = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+print(subprocess.Popen([sys.executable, "-c", {BUSY!r}], start_new_session=True, **nowhere).pid)
+"""
+"""Its parent ends at once, so that it descends from nobody here."""
+
+
+@contextmanager
+def stranger() -> Iterator[int]:
+    """A busy process of somebody else."""
+    pid = int(subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, check=True, text=True).stdout)
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_whoever_uses_the_machine_besides_is_named() -> None:
+    with stranger() as pid:
+        name = psutil.Process(pid).name()
+        interference = Interference()
+        interference.begin()
+        used_s = sum(psutil.Process(pid).cpu_times()[:2])
+        while sum(psutil.Process(pid).cpu_times()[:2]) < used_s + 0.3:
+            time.sleep(0.02)
+        interference.end()
+    assert interference.foreign_percent is not None
+    assert interference.foreign_percent > 100 * 0.2 / interference.seconds
+    assert interference.foreign_process == name
+    health = interference.health(shards=1, cpu_percent=1.0)
+    assert (health.foreign_process, health.foreign_cpu_percent) == (name, interference.foreign_percent)
+
+
+def test_what_a_crashed_server_leaves_behind_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its workers are orphans from then on, and what they used before the window would count as used in it."""
+    worker = f"import time; time.sleep({BUSY_S})"
+    master = (
+        "import subprocess, sys, time\n"
+        f"print(subprocess.Popen([sys.executable, '-c', {worker!r}]).pid, flush=True)\n"
+        f"time.sleep({BUSY_S})"
+    )
+    seen: set[int] = set()
+    really_read = resources.read_others
+
+    def read(own: set[int]) -> dict[int, int]:
+        others = really_read(own)
+        seen.update(others)
+        return others
+
+    monkeypatch.setattr(resources, "read_others", read)
+    with subprocess.Popen([sys.executable, "-c", master], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        orphan = psutil.Process(int(server.stdout.readline()))
+        interference = Interference()
+        interference.begin()
+        server.kill()
+        server.wait()
+        assert orphan.ppid() != server.pid
+        interference.end()
+        orphan.kill()
+    assert seen
+    assert orphan.pid not in seen

@@ -1,0 +1,368 @@
+"""Measured together: servers take turns, one that dies takes nobody with it, and what cannot be told is not."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners import measurement
+from runners.judging import capacity
+from runners.measurement import Cell, Conditions, Outcome
+from runners.measurement.cell_run import CellRun
+from runners.measurement.values import trend_of
+from runners.measurement.window import take_turns
+from runners.serving import environment
+from runners.serving.deployment import Deployments
+from runners.subjects import catalog
+from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, Case, Profile, Workload
+from runners.system import machine, resources
+from tests.support import frameworks
+from tests.support.processes import gone, marked, until
+
+BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.2)
+CASE = replace(ECHO.cases[0], connections=10)
+VICTIM = "stubborn"
+LAST_SLICE = 3
+
+
+def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", case: Case = CASE) -> list[Cell]:
+    framework = catalog.load(frameworks.make(folder, behaviours, marker))
+    return [Cell(framework, variant, ECHO, case) for variant in framework.variants]
+
+
+def measured(cells: Sequence[Cell]) -> list[Outcome]:
+    cores = measurement.cores_for(cells[0].case, machine.physical_cores())
+    with Deployments() as deployments:
+        return measurement.measure(
+            cells, [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))], deployments
+        )
+
+
+class Fatal(resources.Watch):
+    """Follows a server through its slices; the victim does not survive the third."""
+
+    begun = 0
+
+    def begin(self) -> None:
+        super().begin()
+        self.begun += 1
+        if (
+            self.begun == LAST_SLICE
+            and f"BEHAVIOUR={VICTIM}".encode() in Path(f"/proc/{self.pid}/environ").read_bytes()
+        ):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def marker() -> str:
+    return f"rtsite-test-{uuid.uuid4()}"
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory, environments: Path, marker: str) -> list[Outcome]:
+    """A good server, the victim, one that is never ready, and another good one."""
+    folder = tmp_path_factory.mktemp("together")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "HOME", environments)
+        patch.setattr(resources, "Watch", Fatal)
+        mine = cells_of(folder / "mine", ["good", VICTIM, "wrong"], marker)
+        return measured([*mine, *cells_of(folder / "other", ["good"], marker)])
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_the_living_have_figures(together: list[Outcome], index: int) -> None:
+    found = together[index].measurement
+    assert found.failure is None
+    assert found.position == index
+    assert found.slices is not None
+    # 1.2 s in slices of a tenth of a second; a slow machine makes them longer, as many answers take their time.
+    assert 1 < found.slices <= 12
+    assert found.duration_s is not None
+    assert found.duration_s >= BRIEF.duration_s - 1e-6
+    assert found.messages is not None
+    assert found.messages.sent == found.messages.received > 0
+    assert found.connections is not None
+    assert (found.connections.established, found.connections.closed_early) == (10, 0)
+    assert found.errors == {}
+    timeline = together[index].timeline
+    assert timeline is not None
+    assert timeline.second[0] == 1
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_memory_is_told_without_what_is_shared_and_the_neighbours_are_told(together: list[Outcome], index: int) -> None:
+    found = together[index].measurement
+    assert found.server is not None
+    assert found.server.pss_mean_mb is found.server.pss_peak_mb is None
+    assert found.server.uss_mean_mb is not None
+    assert found.server.uss_mean_mb > 0
+    assert found.server.cpu_s > 0
+    assert found.generator is not None
+    assert found.generator.neighbours_cpu_percent is not None
+    assert found.generator.neighbours_cpu_percent >= 0
+    assert found.generator.clock_jump_ms is not None
+
+
+def test_a_restless_server_stands_still_while_others_are_loaded(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    restless, good = (
+        outcome.measurement for outcome in measured(cells_of(tmp_path / "mine", ["restless", "good"], marker))
+    )
+    assert restless.failure is good.failure is None
+    assert restless.messages is not None
+    assert restless.messages.received > 0
+    assert restless.server is not None
+    assert good.server is not None
+    assert restless.server.idle_cpu_percent is not None
+    assert restless.server.idle_cpu_percent > 10
+    assert good.server.idle_cpu_percent is not None
+    assert good.server.idle_cpu_percent < restless.server.idle_cpu_percent
+    assert good.generator is not None
+    assert good.generator.neighbours_cpu_percent is not None
+    assert good.generator.neighbours_cpu_percent < restless.server.idle_cpu_percent / 3
+    assert marked(marker) == []
+
+
+def test_the_one_that_died_between_its_slices_is_a_failure(together: list[Outcome]) -> None:
+    found = together[1].measurement
+    assert found.failure is not None
+    assert found.failure.stage == "load"
+    assert "the server ended" in found.failure.reason
+    assert f"behaviour {VICTIM}" in found.failure.log
+    assert not found.valid
+    assert found.messages is None
+    assert together[1].histograms == {}
+
+
+def test_the_one_that_was_never_ready_is_a_failure(together: list[Outcome]) -> None:
+    found = together[2].measurement
+    assert found.failure is not None
+    assert found.failure.stage == "ready"
+
+
+def test_nobody_is_left(together: list[Outcome], marker: str) -> None:
+    assert marked(marker) == []
+
+
+def test_alone_everything_is_told(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    (outcome,) = measured(cells_of(tmp_path / "mine", ["good"]))
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.slices == 1
+    assert found.server is not None
+    assert found.server.pss_mean_mb is not None
+    assert found.generator is not None
+    assert found.generator.neighbours_cpu_percent is None
+    assert not any("clock" in reason for reason in found.invalid_reasons)
+
+
+@pytest.mark.parametrize("which", ["wall_s", "boot_s"])
+def test_a_clock_that_jumps_meanwhile_makes_it_invalid(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    really, read = machine.read_clocks, []
+
+    def jumping() -> machine.Clocks:
+        clocks = really()
+        read.append(clocks)
+        return replace(clocks, **{which: getattr(clocks, which) - 0.5}) if len(read) > 1 else clocks
+
+    monkeypatch.setattr(machine, "read_clocks", jumping)
+    (outcome,) = measured(cells_of(tmp_path / "mine", ["good"]))
+    found = outcome.measurement
+    assert len(read) == 2
+    assert found.failure is None
+    assert not found.valid
+    assert "jump of a clock 500 ms, limit 10 ms" in found.invalid_reasons
+
+
+# Taking turns
+
+
+@dataclass
+class Waiting:
+    """What `take_turns` sees of a server."""
+
+    slice_share: float
+    dies_after: int | None
+    all: list[Waiting]
+    progress: float = 0.0
+    turns: int = 0
+    failure: str | None = None
+
+    def attempt(self, step: object) -> None:
+        assert step is CellRun.load_slice
+        assert self.failure is None
+        assert self.progress <= min(one.progress for one in self.all if one.failure is None) + 1e-6, "another's turn"
+        self.turns += 1
+        if self.turns == self.dies_after:
+            self.failure = "dead"
+        self.progress = min(1.0, self.progress + self.slice_share)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 1), st.none() | st.integers(1, 20)), min_size=1, max_size=8), st.integers(0, 99)
+)
+def test_whoever_is_behind_is_next_until_all_are_done(servers: list[tuple[float, int | None]], seed: int) -> None:
+    waiting: list[Waiting] = []
+    waiting += [Waiting(share, dies_after, waiting) for share, dies_after in servers]
+    take_turns(waiting, random.Random(seed))  # type: ignore[arg-type]
+    for one in waiting:
+        assert one.failure is not None or one.progress == 1
+        assert one.turns <= 1 / one.slice_share + 2
+
+
+# A trend
+
+
+def test_a_machine_that_slows_down_is_no_trend_of_the_servers() -> None:
+    slower = [1.0 + index / 10 for index in range(10)]
+    assert trend_of(slower, None) == pytest.approx(62.07)
+    assert trend_of([2 * second for second in slower], slower) == 0.0
+    assert trend_of(slower, [3.0] * 10) == pytest.approx(62.07)
+
+
+@pytest.mark.parametrize(
+    ("medians", "yardstick"),
+    [
+        ([1.0] * 7, None),
+        ([1.0] * 9 + [None], None),
+        ([1.0] * 10, [1.0] * 9 + [None]),
+        ([1.0] * 10, [1.0] * 9 + [0.0]),
+        ([1.0] * 10, []),
+    ],
+    ids=["few", "silent second", "silent reference", "reference at nought", "no reference"],
+)
+def test_where_seconds_are_missing_there_is_no_trend(medians: list[Any], yardstick: list[Any] | None) -> None:
+    assert trend_of(medians, yardstick) is None
+
+
+# Beside a window of load
+
+
+def cell_under(folder: Path, case: Case, workload: Workload, marker: str = "", behaviour: str = "good") -> Cell:
+    (cell,) = cells_of(folder, [behaviour], marker, case)
+    return replace(cell, workload=workload)
+
+
+def test_connecting_step_by_step(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    case = replace(CONNECT.cases[0], connections=60, steps=(10, 20, 60), at_once=4)
+    (outcome,) = measured([cell_under(tmp_path / "mine", case, CONNECT, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.connecting is not None
+    assert [step.connections for step in found.connecting.steps] == [0, 10, 20, 60]
+    assert all(step.pss_mb > 0 for step in found.connecting.steps)
+    assert found.connecting.connections_per_s == pytest.approx(60 / found.connecting.took_s, rel=0.01)
+    assert found.connections is not None
+    assert (found.connections.planned, found.connections.established) == (60, 60)
+    assert found.connect_ms is not None
+    assert found.connect_ms.count == 60
+    assert found.messages is None
+    assert not any("unused" in reason for reason in found.invalid_reasons)
+    assert marked(marker) == []
+
+
+def test_connecting_ends_with_the_step_in_which_not_all_are_let_in(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    case = replace(CONNECT.cases[0], connections=60, steps=(10, 20, 60), at_once=4)
+    (outcome,) = measured([cell_under(tmp_path / "mine", case, CONNECT, behaviour="small")])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.connections is not None
+    assert found.connecting is not None
+    # Some of those who knock at the same time may be let in beyond the number.
+    assert 15 <= found.connections.established < 20
+    assert [step.connections for step in found.connecting.steps] == [0, 10, found.connections.established]
+    assert f"connections not established {60 - found.connections.established}, limit 0" in found.invalid_reasons
+    assert found.errors == {"not-connected": 20 - found.connections.established}
+
+
+def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    case = replace(RECOVERY.cases[0], connections=10, rate_per_s=100.0, outage_s=20.0)
+    (outcome,) = measured([cell_under(tmp_path / "mine", case, RECOVERY, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    recovery = found.recovery
+    assert recovery is not None
+    assert (recovery.noticed_ms.count, recovery.back_ms.count, recovery.never_back) == (10, 10, 0)
+    assert recovery.noticed_ms.max is not None
+    assert recovery.back_ms.max is not None
+    assert recovery.noticed_ms.max < recovery.back_ms.max
+    assert recovery.attempts >= 10
+    assert recovery.unsent > 0
+    assert found.duration_s is not None
+    assert found.duration_s < 20, "it ends when everybody is back"
+    assert marked(marker) == []
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_servers_are_shared_only_where_that_is_wanted(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
+    good, stubborn = framework.variants
+    with Deployments(shared=shared) as deployments:
+        pids = []
+        for variant in (good, good, stubborn):
+            with deployments.take(framework, variant, cpus=(), workers=1) as deployment:
+                deployment.start(ECHO.readiness)
+                pids.append(deployment.server.child.pid)
+        assert (pids[0] == pids[1]) == shared
+        assert pids[2] not in pids[:2]
+        deployment.kill()
+        until(lambda: not deployment.server.child.running, "it is dead")
+        with deployments.take(framework, stubborn, cpus=(), workers=1) as other:
+            other.start(ECHO.readiness)
+            assert other.server.child.pid != pids[2]
+    gone([*pids, other.server.child.pid])
+
+
+def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    rate = CAPACITY.cases[0]
+    assert rate.search is not None
+    few = replace(rate.search, settings=capacity.Settings(start=400, lowest=200, highest=800, tries=2))
+    case = replace(rate, connections=10, search=few)
+    cells = [
+        replace(cell, workload=CAPACITY) for cell in cells_of(tmp_path / "mine", ["good", "exits", "dies"], case=case)
+    ]
+    told: list[str] = []
+    cores = measurement.cores_for(case, machine.physical_cores())
+    conditions = [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))]
+    with Deployments() as deployments:
+        good, exits, dies = (
+            outcome.measurement
+            for outcome in measurement.measure(cells, conditions, deployments, under_way=told.append)
+        )
+    assert told[:2] == ["try 1, 3 searches under way", "try 2, 2 searches under way"]
+    assert good.capacity is not None
+    assert good.capacity.probes[0].load == 400
+    assert exits.failure is not None
+    assert (exits.failure.stage, exits.capacity) == ("start", None)
+    assert dies.capacity is not None
+    assert [probe.passed for probe in dies.capacity.probes] == [False, False]

@@ -1,0 +1,175 @@
+"""Framework folders: read as they describe themselves, or refused in a sentence that names file and cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runners.record import RtsiteError, UsageError
+from runners.subjects import catalog
+
+GOOD = """
+[tool.rtsite]
+title = "My framework"
+homepage = "https://example.org"
+package = "mine"
+protocol = "websocket"
+interface = "ASGI"
+workloads = ["echo"]
+
+[[tool.rtsite.variants]]
+slug = "one"
+title = "One"
+server = "own"
+command = ["python", "app.py", "{host}", "--port={port}", "{workers}"]
+transports = ["websocket"]
+
+[[tool.rtsite.variants]]
+slug = "two"
+title = "Two"
+server = "own"
+command = ["python", "app.py", "{port}"]
+transports = ["websocket"]
+extra = "fast"
+broker = "redis"
+"""
+
+
+def folder(tmp_path: Path, text: str = GOOD, name: str = "mine", *, app: bool = True) -> Path:
+    path = tmp_path / name
+    path.mkdir(parents=True)
+    (path / "pyproject.toml").write_text(text)
+    if app:
+        (path / "app.py").write_text("print()\n")
+    return path
+
+
+def test_a_good_folder_is_described(tmp_path: Path) -> None:
+    framework = catalog.load(folder(tmp_path))
+    one, two = framework.variants
+    assert (framework.slug, framework.reference, framework.workloads) == ("mine", False, ["echo"])
+    assert one.fill(host="h", port=8000, workers=2) == ["python", "app.py", "h", "--port=8000", "2"]
+    assert (one.requirements_name(), two.requirements_name()) == ("requirements.txt", "requirements-fast.txt")
+    assert (one.broker, two.broker, one.tuning) == ("none", "redis", "defaults")
+    assert set(framework.sources) == {"app.py", "pyproject.toml"}
+    assert framework.app_sha256 == framework.sources["app.py"]
+
+
+def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
+    known = catalog.discover()
+    assert [framework.slug for framework in known if framework.reference] == [known[-1].slug]
+    assert len({framework.slug for framework in known}) == len(known)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[tool.rtsite]\n", "[tool.rtsite\n", "pyproject.toml: not valid TOML"),
+        ('title = "My framework"\n', "", "[tool.rtsite] title: Field required"),
+        ("https://", "http://", "[tool.rtsite] homepage"),
+        ('protocol = "websocket"', 'protocol = "smoke"', "'websocket' or 'socket.io'"),
+        ('workloads = ["echo"]', 'workloads = "echo"', "[tool.rtsite] workloads"),
+        ('slug = "two"', 'slug = "one"', "'one' stands there twice"),
+        ('slug = "two"', 'slug = "Two!"', "[tool.rtsite] variants.1.slug"),
+        ('slug = "two"', "colour = 1", "variants.1.slug: Field required"),
+        ('"{port}"]', '"{prot}"]', "unknown placeholder {prot} in its command; there are {host}, {port}, {workers}"),
+        ('"app.py", "{port}"]', '"app.py"]', "its command never names {port}"),
+        ('command = ["python", "app.py", "{port}"]', "command = []", "variants.1.command"),
+        ('broker = "redis"', 'broker = "kafka"', "variants.1.broker"),
+        ('extra = "fast"', 'extra = "../up"', "variants.1.extra"),
+        ('broker = "redis"', "speed = 11", "variants.1.speed"),
+    ],
+)
+def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: str, new: str, words: str) -> None:
+    at = GOOD.rindex(old)
+    path = folder(tmp_path, GOOD[:at] + new + GOOD[at + len(old) :])
+    with pytest.raises(catalog.CatalogError) as raised:
+        catalog.load(path)
+    assert str(raised.value).startswith(f"{path / 'pyproject.toml'}: ")
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["", "tool = 3", "[tool]\nrtsite = 3", "[[tool]]"])
+def test_a_project_of_something_else(tmp_path: Path, text: str) -> None:
+    with pytest.raises(catalog.CatalogError, match=r"no \[tool.rtsite\] table"):
+        catalog.load(folder(tmp_path, text))
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(catalog.CatalogError, match=r"pyproject\.toml: not found"):
+        catalog.load(tmp_path)
+    with pytest.raises(catalog.CatalogError, match=r"app\.py: not found"):
+        catalog.load(folder(tmp_path, app=False))
+    (tmp_path / "binary").mkdir()
+    (tmp_path / "binary" / "pyproject.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(catalog.CatalogError, match="cannot be read"):
+        catalog.load(tmp_path / "binary")
+
+
+def known(tmp_path: Path) -> list[catalog.Framework]:
+    return [catalog.load(folder(tmp_path, name=name)) for name in ("fastapi", "flask-socketio")]
+
+
+def chosen(frameworks: list[catalog.Framework]) -> dict[str, list[str]]:
+    return {framework.slug: [variant.slug for variant in framework.variants] for framework in frameworks}
+
+
+def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frameworks = known(tmp_path)
+    outside = folder(tmp_path / "elsewhere")
+    everything = {"fastapi": ["one", "two"], "flask-socketio": ["one", "two"]}
+    assert chosen(catalog.choose([], frameworks)) == everything
+    assert chosen(catalog.choose(["fastapi"], frameworks)) == {"fastapi": ["one", "two"]}
+    assert chosen(catalog.choose(["fastapi/two"], frameworks)) == {"fastapi": ["two"]}
+    assert chosen(catalog.choose(["fastapi/two", "fastapi/one"], frameworks)) == {"fastapi": ["one", "two"]}
+    assert chosen(catalog.choose([str(outside), "fastapi/one"], frameworks)) == {
+        "mine": ["one", "two"],
+        "fastapi": ["one"],
+    }
+    monkeypatch.chdir(outside.parent.parent)
+    for name in ("elsewhere/mine", "./elsewhere/mine", "elsewhere/mine/"):
+        assert chosen(catalog.choose([name], frameworks)) == {"mine": ["one", "two"]}
+    monkeypatch.chdir(outside)
+    assert chosen(catalog.choose(["."], frameworks)) == {"mine": ["one", "two"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fastpi", "unknown framework 'fastpi': did you mean fastapi"),
+        ("flask_socketio", "did you mean flask-socketio"),
+        ("fastpi/one", "unknown framework 'fastpi': did you mean fastapi"),
+        ("fastapi/onee", "unknown variant of fastapi 'onee': did you mean one?"),
+        ("xyzzy", "unknown framework 'xyzzy': there are: fastapi, flask-socketio."),
+        ("", "unknown framework ''"),
+    ],
+)
+def test_an_unknown_name_offers_the_nearest(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        catalog.choose([name], known(tmp_path))
+    assert words in str(raised.value)
+    assert raised.value.exit_code == 2
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RtsiteError, match=r"nowhere/pyproject\.toml: not found"):
+        catalog.choose([str(tmp_path / "nowhere")], known(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("a", True),
+        ("2026.11-x_Y", True),
+        ("", False),
+        ("../x", False),
+        (".x", False),
+        ("a/b", False),
+        ("a b", False),
+        ("a\n", False),
+        ("a" * 97, False),
+    ],
+)
+def test_identifiers(name: str, good: bool) -> None:
+    assert catalog.is_identifier(name) is good

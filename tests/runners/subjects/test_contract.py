@@ -1,0 +1,455 @@
+"""The contract check against real servers: one honest, and many that each break one promise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from runners.subjects.contract import CHECKS, READINESS, Check, check_contract, questions
+from tests.support.web import serving_web
+
+CROWD = 6
+"""As large as twenty servers in one event loop can bear."""
+ASKED = [name for name in CHECKS if name != "events"]
+"""Where no event stream is offered."""
+FLASK_SOCKETIO = Path(__file__).parents[3] / "runners" / "frameworks" / "flask-socketio"
+Message = str | bytes
+
+
+class Honest:
+    """Keeps every promise; a cheat overrides the method that keeps one."""
+
+    connection: type[ServerConnection] = ServerConnection
+    beat_s = 0.7
+    server: Server
+
+    def __init__(self) -> None:
+        self.rooms: defaultdict[str, list[ServerConnection]] = defaultdict(list)
+        self.viewers: set[ServerConnection] = set()
+        self.panels: dict[str, dict[str, Any]] = {}
+        self.seq = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        async with serve(
+            self.route, "127.0.0.1", 0, process_request=self.answer_http, create_connection=self.connection
+        ) as self.server:
+            self.pusher = asyncio.create_task(self.push())
+            yield f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+            self.pusher.cancel()
+
+    def answer_http(self, connection: ServerConnection, request: Request) -> Response | None:
+        return connection.respond(self.health(), "") if request.path == "/healthz" else None
+
+    async def route(self, websocket: ServerConnection) -> None:
+        assert websocket.request is not None
+        match websocket.request.path.split("/"):
+            case ["", "echo"]:
+                async for message in websocket:
+                    await websocket.send(self.echoed(message))
+            case ["", "room", name]:
+                self.rooms[name].append(websocket)
+                try:
+                    async for message in websocket:
+                        for member in self.recipients(name, websocket):
+                            await member.send(message)
+                finally:
+                    self.rooms[name].remove(websocket)
+            case ["", "dashboard"]:
+                self.viewers.add(websocket)
+                try:
+                    async for message in websocket:
+                        try:
+                            answer = self.updated(json.loads(message))
+                        except (ValueError, KeyError, TypeError):
+                            await self.reject(websocket)
+                        else:
+                            await websocket.send(json.dumps(answer))
+                finally:
+                    self.viewers.discard(websocket)
+
+    async def push(self) -> None:
+        while True:
+            await asyncio.sleep(self.beat_s)
+            text = json.dumps(self.snapshot())
+            for viewer in tuple(self.viewers):
+                with suppress(ConnectionClosed):  # it left while we were sending
+                    await viewer.send(text)
+
+    def health(self) -> HTTPStatus:
+        return HTTPStatus.OK
+
+    def echoed(self, message: Message) -> Message:
+        return message
+
+    def recipients(self, room: str, sender: ServerConnection) -> Collection[ServerConnection]:
+        return self.rooms[room]
+
+    def updated(self, update: dict[str, Any]) -> dict[str, Any]:
+        panel = self.panels.setdefault(update["panel"], {"value": 0, "updates": 0})
+        panel["value"] = update["value"]
+        panel["updates"] += 1
+        return {"type": "panel", **panel, **{key: update[key] for key in ("panel", "client", "seq")}}
+
+    async def reject(self, websocket: ServerConnection) -> None:
+        await websocket.close(1007)
+
+    def snapshot(self) -> dict[str, Any]:
+        self.seq += 1
+        return {"type": "snapshot", "seq": self.seq, "panels": self.panels}
+
+
+class Unhealthy(Honest):
+    def health(self) -> HTTPStatus:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class CutsLongText(Honest):
+    def echoed(self, message: Message) -> Message:
+        return message[:100_000] if isinstance(message, str) else message
+
+
+class CutsBinary(Honest):
+    def echoed(self, message: Message) -> Message:
+        return message[:32] if isinstance(message, bytes) else message
+
+
+class SwapsOneByte(Honest):
+    def echoed(self, message: Message) -> Message:
+        if isinstance(message, str) or len(message) < 64:
+            return message
+        return message[:40] + bytes([message[40] ^ 1]) + message[41:]
+
+
+class BinaryAsText(Honest):
+    def echoed(self, message: Message) -> Message:
+        return message if isinstance(message, str) else message.decode("latin-1")
+
+
+class ForgetsTheLastMember(Honest):
+    def recipients(self, room: str, sender: ServerConnection) -> Collection[ServerConnection]:
+        members = self.rooms[room]
+        return [member for member in members if len(members) < 3 or member is sender or member is not members[-1]]
+
+
+class ForgetsTheSender(Honest):
+    def recipients(self, room: str, sender: ServerConnection) -> Collection[ServerConnection]:
+        return [member for member in self.rooms[room] if member is not sender]
+
+
+class DeliversTwice(Honest):
+    def recipients(self, room: str, sender: ServerConnection) -> Collection[ServerConnection]:
+        return [*self.rooms[room], self.rooms[room][0]]
+
+
+class IgnoresRooms(Honest):
+    def recipients(self, room: str, sender: ServerConnection) -> Collection[ServerConnection]:
+        return [member for members in self.rooms.values() for member in members]
+
+
+class NeverCounts(Honest):
+    def updated(self, update: dict[str, Any]) -> dict[str, Any]:
+        return {**super().updated(update), "updates": 1}
+
+
+class TurnsSeqIntoText(Honest):
+    def updated(self, update: dict[str, Any]) -> dict[str, Any]:
+        return {**super().updated(update), "seq": str(update["seq"])}
+
+
+class NeverPushes(Honest):
+    beat_s = 3600.0
+
+
+class PushesTooFast(Honest):
+    beat_s = 0.01  # so that a machine that stands still for a moment hardly ever does so between two
+
+
+class PushesNothing(Honest):
+    def snapshot(self) -> dict[str, Any]:
+        return {**super().snapshot(), "panels": {}}
+
+
+class SkipsNumbers(Honest):
+    def snapshot(self) -> dict[str, Any]:
+        self.seq += 1
+        return super().snapshot()
+
+
+class AdmitsFew(Honest):
+    async def route(self, websocket: ServerConnection) -> None:
+        if len(self.viewers) < CROWD - 2:
+            await super().route(websocket)
+
+
+class DiesOfGarbage(Honest):
+    async def reject(self, websocket: ServerConnection) -> None:
+        self.server.close()
+
+
+class StopsPushingAfterGarbage(Honest):
+    async def reject(self, websocket: ServerConnection) -> None:
+        self.pusher.cancel()
+
+
+class DropsWithoutWord(Honest):
+    async def reject(self, websocket: ServerConnection) -> None:
+        websocket.transport.abort()
+
+
+class _Rude(ServerConnection):
+    def data_received(self, data: bytes) -> None:
+        if data[0] == 0x88 and len(data) < 140:  # a close frame; what is larger is a part of a message
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
+
+class HangsUp(Honest):
+    connection = _Rude
+
+
+BREAKS: dict[type[Honest], tuple[str, str]] = {
+    Unhealthy: ("health", "expected status 200 from GET /healthz, got 503"),
+    CutsLongText: ("echo-text", "(100000 characters), which differs from character 100000"),
+    CutsBinary: ("echo-binary", "(64 bytes), got binary"),
+    SwapsOneByte: ("echo-binary", "which differs from byte 40"),
+    BinaryAsText: ("echo-binary", "expected binary"),
+    ForgetsTheLastMember: ("room", "expected member 3 of 3 to get all of 6 messages ('message 0 of member 0'"),
+    ForgetsTheSender: ("room", "expected member 1 of 3 to get its own 'hello 0'"),
+    DeliversTwice: ("room", "expected member 1 of 3 to get each message once, got 'message 0 of member 0' twice"),
+    IgnoresRooms: ("room", "expected nothing in another room, got 'message 0 of member 0'"),
+    NeverCounts: ("dashboard-answer", '"updates": 2}, got {'),
+    TurnsSeqIntoText: ("dashboard-answer", '"seq": "12"'),
+    NeverPushes: ("dashboard-push", "expected a pushed snapshot within 4 s, got nothing"),
+    PushesTooFast: ("dashboard-push", "expected 0.5 to 1.6 s between two snapshots, got 0."),
+    PushesNothing: ("dashboard-push", '"panels": {}'),
+    SkipsNumbers: ("dashboard-push", "expected the snapshot after number"),
+    AdmitsFew: ("crowd", f"expected {CROWD} viewers at once to be answered, got"),
+    DiesOfGarbage: ("bad-message", "after bad messages on other connections"),
+    StopsPushingAfterGarbage: ("bad-message", "expected the push to go on after bad messages"),
+    DropsWithoutWord: ("bad-message", "got a dropped connection"),
+    HangsUp: ("close", "expected a close frame with code 1000 back from /echo, got none"),
+}
+
+Verdicts = dict[type[Honest], list[Check]]
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Verdicts:
+    """All servers are asked at once: each check mostly waits for a beat."""
+
+    async def ask(server: Honest) -> list[Check]:
+        async with server.running() as url:
+            return await check_contract(url, "websocket", timeout_s=4)
+
+    async def ask_all() -> Verdicts:
+        kinds: list[type[Honest]] = [Honest, *BREAKS]
+        return dict(zip(kinds, await asyncio.gather(*(ask(kind()) for kind in kinds)), strict=True))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(questions, "CROWD", CROWD)
+        return asyncio.run(ask_all())
+
+
+def failed(checks: list[Check]) -> dict[str, str]:
+    return {check.name: check.detail for check in checks if not check.ok}
+
+
+def test_an_honest_server_passes_every_check(verdicts: Verdicts) -> None:
+    assert failed(verdicts[Honest]) == {}
+    assert {check.name for check in verdicts[Honest]} == set(ASKED)
+
+
+async def test_a_crowd_is_one() -> None:
+    async with Honest().running() as url:
+        (check,) = await check_contract(url, "websocket", only={"crowd"})
+    assert check.ok, check.detail
+    assert "expected 120 viewers" in check.detail
+
+
+async def test_an_event_stream_is_asked_where_it_is_offered() -> None:
+    with serving_web() as server:
+        url = server.url.replace("ws://", "http://")
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=["websocket", "sse"])
+        assert check.ok, check.detail
+        assert await check_contract(url, "websocket", only={"events"}) == []
+
+
+async def test_an_event_stream_that_ends_or_is_none_fails() -> None:
+    with serving_web(ends_after=1) as server:
+        url = server.url.replace("ws://", "http://")
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=["sse"])
+        assert (check.ok, "but it ended" in check.detail) == (False, True)
+    async with Honest().running() as url:
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=["sse"])
+        assert (check.ok, "expected an event stream" in check.detail) == (False, True)
+
+
+@pytest.mark.parametrize("cheat", BREAKS, ids=lambda cheat: cheat.__name__)
+def test_a_cheat_fails_exactly_the_check_it_breaks(verdicts: Verdicts, cheat: type[Honest]) -> None:
+    check, says = BREAKS[cheat]
+    failures = failed(verdicts[cheat])
+    assert list(failures) == [check], failures
+    assert says in failures[check]
+
+
+async def test_only_some_checks_can_be_asked_for() -> None:
+    async with Honest().running() as url:
+        checks = await check_contract(url, "websocket", only=READINESS)
+    assert [(check.name, check.ok) for check in checks] == [("health", True), ("echo-text", True)]
+
+
+async def test_an_unknown_check_is_refused() -> None:
+    with pytest.raises(ValueError, match="no such check: ehco; there are health, echo-text"):
+        await check_contract("http://127.0.0.1:1", "websocket", only={"ehco"})
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
+async def test_nothing_listening_fails_every_check_and_raises_nothing(protocol: Any) -> None:
+    checks = await check_contract(f"http://127.0.0.1:{free_port()}", protocol, timeout_s=2)
+    assert [check.ok for check in checks] == [False] * len(ASKED)
+    assert all("expected" in check.detail and "got" in check.detail for check in checks)
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
+async def test_a_server_that_never_answers_fails_every_check_in_time(protocol: Any) -> None:
+    served: list[asyncio.Task[Any] | None] = []
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())
+        with suppress(ConnectionError):
+            while await reader.read(1024):
+                pass
+        writer.close()
+
+    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with asyncio.timeout(10):
+            checks = await check_contract(url, protocol, timeout_s=0.3)
+            await asyncio.gather(*filter(None, served))
+    assert [check.ok for check in checks] == [False] * len(ASKED)
+
+
+async def test_cancelling_is_not_swallowed() -> None:
+    async with Honest().running() as url:
+        asking = asyncio.create_task(check_contract(url, "websocket"))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
+# Socket.IO: the Flask-SocketIO app in an environment of its own, with one handler replaced.
+
+SOCKETIO_BREAKS = {
+    "honest": ("", {}),
+    "cuts": (
+        """
+        @application.socketio.on("echo")
+        def echo(data):
+            return data[:32]
+        """,
+        {"echo-text": "(32 characters), which differs", "echo-binary": "(32 bytes), which differs from byte 32"},
+    ),
+    "forgets-the-sender": (
+        """
+        @application.socketio.on("publish")
+        def publish(message):
+            application.emit("message", message["text"], to=message["room"], include_self=False)
+        """,
+        {"room": "expected member 1 of 3 to get its own 'hello 0'"},
+    ),
+    "never-pushes": ("application.push_snapshots = lambda: None", {"dashboard-push": "expected a pushed snapshot"}),
+    "never-acknowledges": (
+        """
+        @application.socketio.on("update")
+        def update(data):
+            raise SystemExit
+        """,
+        {
+            "dashboard-answer": "expected an answer to the update",
+            "dashboard-push": "expected an answer to the update",
+            "crowd": "expected 120 viewers at once to be answered",
+            "bad-message": "expected an answer to the update",
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def flask_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    environment = tmp_path_factory.mktemp("flask-socketio") / "venv"
+    uv_bin = os.fsdecode(uv.find_uv_bin())
+    subprocess.run([uv_bin, "venv", "-q", "--python", sys.executable, environment], check=True)
+    python = environment / "bin" / "python"
+    lock = FLASK_SOCKETIO / "requirements.txt"
+    subprocess.run([uv_bin, "pip", "sync", "-q", "--require-hashes", "--python", python, lock], check=True)
+    return python
+
+
+@contextmanager
+def flask_server(python: Path, replaced: str, folder: Path) -> Iterator[str]:
+    script, port = folder / "serve.py", free_port()
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys
+            sys.dont_write_bytecode = True
+            sys.path.insert(0, {folder!r})
+            import app as application
+            {replaced}
+            application.socketio.start_background_task(application.push_snapshots)
+            application.socketio.run(application.app, port={port}, allow_unsafe_werkzeug=True)
+            """
+        ).format(folder=str(FLASK_SOCKETIO), replaced=textwrap.dedent(replaced), port=port)
+    )
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([python, script], stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(5)
+
+
+@pytest.mark.parametrize("kind", SOCKETIO_BREAKS)
+async def test_socketio_servers_fail_what_they_break(kind: str, flask_python: Path, tmp_path: Path) -> None:
+    replaced, expected = SOCKETIO_BREAKS[kind]
+    with flask_server(flask_python, replaced, tmp_path) as url:
+        await until_it_answers(url)
+        checks = await check_contract(url, "socket.io", transports=["websocket", "polling"], timeout_s=2)
+    failures = failed(checks)
+    assert failures.keys() == expected.keys(), failures
+    for name, says in expected.items():
+        assert says in failures[name]
+
+
+async def until_it_answers(url: str) -> None:
+    async with asyncio.timeout(20):
+        while failed(await check_contract(url, "socket.io", only={"health"}, timeout_s=1)):
+            await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,88 @@
+"""Every framework folder is found, locked as it must be, and passes its own tests in its own environment."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.evidence.packages import run_tests
+
+ROOT = Path(__file__).parents[3]
+FOLDERS = [
+    *sorted(path.parent for path in (ROOT / "runners" / "frameworks").glob("*/pyproject.toml")),
+    ROOT / "benchmarks" / "power" / "twins",
+]
+SUITES_AT_ONCE = 4
+every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def project(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())
+
+
+def test_there_are_folders_and_one_is_the_reference() -> None:
+    assert [folder.name for folder in FOLDERS if project(folder)["tool"]["rtsite"]["reference"]] == ["reference"]
+
+
+@every_folder
+def test_the_folder_is_complete(folder: Path) -> None:
+    for name in ("app.py", "test_app.py", "notes.md"):
+        assert (folder / name).is_file(), name
+    for variant in project(folder)["tool"]["rtsite"]["variants"]:
+        extra = f"-{variant['extra']}" if "extra" in variant else ""
+        assert (folder / f"requirements{extra}.txt").is_file(), variant["slug"]
+
+
+@every_folder
+def test_the_locks_hold_hashes_and_no_address(folder: Path) -> None:
+    for lock in folder.glob("requirements*.txt"):
+        text = lock.read_text()
+        assert not re.search(r"://|^\s*-", text.replace("    --hash=sha256:", ""), re.MULTILINE), lock.name
+        pinned = re.findall(r"^(\S+)==\S+.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert pinned
+        assert text.count("--hash=sha256:") >= len(pinned)
+        for tool in ("pytest", "pytest-asyncio", "httpx2"):
+            assert tool not in pinned, "what only the tests need is not served"
+
+
+@every_folder
+def test_the_framework_and_its_servers_are_in_the_lock(folder: Path) -> None:
+    table = project(folder)["tool"]["rtsite"]
+    for variant in table["variants"]:
+        extra = f"-{variant['extra']}" if "extra" in variant else ""
+        lock = (folder / f"requirements{extra}.txt").read_text()
+        for package in (table["package"], variant["server"]):
+            assert f"\n{package}==" in f"\n{lock}", package
+
+
+@every_folder
+def test_its_links_are_https(folder: Path) -> None:
+    text = (folder / "notes.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+@pytest.fixture(scope="module")
+def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[subprocess.CompletedProcess[str]]]]:
+    """The folders' suites that are wanted, several at a time: they mostly wait for a beat of their app."""
+    wanted = {
+        item.callspec.params["folder"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == test_its_own_tests_pass.__name__
+    }
+    with ThreadPoolExecutor(SUITES_AT_ONCE) as threads:
+        yield {folder: threads.submit(run_tests, folder) for folder in FOLDERS if folder in wanted}
+
+
+@every_folder
+def test_its_own_tests_pass(folder: Path, suites: dict[Path, Future[subprocess.CompletedProcess[str]]]) -> None:
+    result = suites[folder].result()
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,251 @@
+"""Servers are started as asked, and nothing of them is left when they, or we, end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.record import RtsiteError
+from runners.system.process import GRACE_S, Child, ProcessError, find_free_port, start
+from tests.support.processes import DEADLINE_S, SLEEPER, alive, gone, python, until
+
+ROOT = Path(__file__).parents[4]
+
+
+def begin(
+    folder: Path, command: Sequence[str], *, environment: Mapping[str, str] | None = None, cpus: Sequence[int] = ()
+) -> Child:
+    return start(
+        "tested", command, folder=folder, environment=environment or {}, cpus=cpus, log=folder / "log" / "server.log"
+    )
+
+
+def lines(child: Child, count: int) -> list[str]:
+    until(lambda: len(child.last_lines()) >= count, f"{count} lines of output")
+    return child.last_lines()
+
+
+def report(child: Child) -> list[Any]:
+    """The one line of JSON the command prints, however long."""
+    until(lambda: child.log.exists() and child.log.read_text().endswith("\n"), "a report")
+    return list(json.loads(child.log.read_text()))
+
+
+def test_a_command_gets_its_folder_environment_and_cpus_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import json, os, signal, sys, time\n"
+        "print(json.dumps([os.getcwd(), dict(os.environ), sorted(os.sched_getaffinity(0)),"
+        " sys.stdin.read(), signal.getsignal(signal.SIGINT) is signal.default_int_handler]), flush=True)\n" + SLEEPER
+    )
+    cpu = max(os.sched_getaffinity(0))
+    child = begin(tmp_path, python(code), environment={"COLOUR": "blue"}, cpus=[cpu])
+    try:
+        folder, environment, cpus, stdin, interruptible = report(child)
+        assert Path(folder) == tmp_path.resolve()
+        assert environment.pop("COLOUR") == "blue"
+        assert set(environment) <= {"LC_CTYPE"}
+        assert (cpus, stdin, interruptible) == ([cpu], "", True)
+        assert child.running
+    finally:
+        assert child.stop()
+    gone([child.pid])
+    assert child.stop()
+
+
+def test_a_traceable_command_may_be_looked_into_by_others(tmp_path: Path) -> None:
+    """Where Yama's ``ptrace_scope`` is 1 it would be refused to a process that is no ancestor."""
+    child = start(
+        "tested", python(SLEEPER), folder=tmp_path, environment={}, cpus=(), log=tmp_path / "log", traceable=True
+    )
+    try:
+        looking = subprocess.run(
+            python(f"open('/proc/{child.pid}/mem', 'rb').close()"), capture_output=True, text=True, check=False
+        )
+        scope = Path("/proc/sys/kernel/yama/ptrace_scope")
+        if looking.returncode and scope.exists() and scope.read_text().strip() not in ("0", "1"):
+            pytest.skip("kernel.yama.ptrace_scope forbids it altogether")
+        assert looking.returncode == 0, looking.stderr
+    finally:
+        child.stop()
+
+
+def test_output_of_both_kinds_is_in_the_log(tmp_path: Path) -> None:
+    child = begin(
+        tmp_path,
+        python(
+            "import sys; print('out', flush=True); print('\\x1b[31merr\\x00', file=sys.stderr, flush=True);" + SLEEPER
+        ),
+    )
+    try:
+        assert lines(child, 2) == ["out", " [31merr "]
+    finally:
+        child.stop()
+
+
+def test_the_last_lines_are_few_and_short(tmp_path: Path) -> None:
+    child = begin(
+        tmp_path,
+        python("for n in range(500): print(n, 'x' * 500)\nprint('end', flush=True)\n" + SLEEPER),
+    )
+    try:
+        until(lambda: child.last_lines(1) == ["end"], "the end")
+        last = child.last_lines(5)
+        assert [line.split()[0] for line in last] == ["496", "497", "498", "499", "end"]
+        assert max(map(len, last)) == 300
+    finally:
+        child.stop()
+
+
+def test_stopping_twice_is_harmless(tmp_path: Path) -> None:
+    child = begin(tmp_path, python(SLEEPER))
+    assert child.stop()
+    assert child.stop()
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path, status: int) -> None:
+    child = begin(tmp_path, python(f"raise SystemExit({status})"))
+    until(lambda: not child.running, "the end")
+    assert child.status == status
+    assert child.stop()
+
+
+def test_a_server_that_is_killed_is_noticed(tmp_path: Path) -> None:
+    child = begin(tmp_path, python("import os; os.kill(os.getpid(), 9)"))
+    until(lambda: not child.running, "the end")
+    assert child.status == -9
+    child.stop()
+
+
+DEAF = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True);"
+
+
+def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    child = begin(tmp_path, python(DEAF + SLEEPER))
+    lines(child, 1)
+    started = time.monotonic()
+    assert not child.stop()
+    assert GRACE_S <= time.monotonic() - started < 5
+    assert child.status == -signal.SIGKILL
+    gone([child.pid])
+
+
+ESCAPING = f"""
+import os, signal, subprocess, sys, time
+signal.signal(15, signal.SIG_IGN)
+def daemon():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(15, signal.SIG_IGN)
+            print(os.getpid(), flush=True)
+            {SLEEPER.replace("import time; ", "")}
+        os._exit(0)
+    os.wait()
+daemon()
+subprocess.Popen([sys.executable, "-c", "import os; print(os.getpid(), flush=True); {SLEEPER}"], start_new_session=True)
+"""
+"""Starts one process that double-forks into a session of its own, and one that only leaves the session."""
+
+
+@pytest.mark.parametrize("ends_by_itself", [True, False])
+def test_grandchildren_that_got_away_are_killed_too(tmp_path: Path, ends_by_itself: bool) -> None:
+    rest = "import time; time.sleep(0.3)" if ends_by_itself else SLEEPER
+    child = begin(tmp_path, python(ESCAPING + rest))
+    escaped = [int(line) for line in lines(child, 2)]
+    assert len(escaped) == 2
+    if ends_by_itself:
+        until(lambda: not child.running, "the end")
+    else:
+        assert all(map(alive, escaped))
+        child.stop()
+    gone([child.pid, *escaped])
+    child.stop()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_when_the_harness_is_killed(tmp_path: Path, how: signal.Signals) -> None:
+    code = (
+        "import pathlib, sys, time\nfrom runners.process import start\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "child = start('x', sys.argv[2:], folder=folder, environment={}, cpus=(), log=folder / 'log')\n"
+        "print(child.pid, child._warden.pid, flush=True)\ntime.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), *python(ESCAPING + SLEEPER)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as harness:
+        assert harness.stdout is not None
+        assert harness.stderr is not None
+        pids = [int(word) for word in harness.stdout.readline().split()]
+        log = tmp_path / "log"
+        until(lambda: len(log.read_text().split()) == 2, "grandchildren")
+        pids += [int(word) for word in log.read_text().split()]
+        assert all(map(alive, pids))
+        harness.stdout.close()  # whoever the harness told something is gone as well
+        harness.send_signal(how)
+        harness.wait(DEADLINE_S)
+        gone(pids)
+        assert harness.stderr.read() == ""
+
+
+@pytest.mark.parametrize("order", ["", '{"command": ["sle'])
+def test_a_harness_killed_before_its_order_leaves_no_word(order: str) -> None:
+    warden = [sys.executable, "-S", "-E", str(ROOT / "runners" / "process" / "warden.py")]
+    done = subprocess.run(warden, input=order, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["/no/such/program"], "/no/such/program cannot be started: No such file or directory"),
+        (["/"], "/ cannot be started: Permission denied"),
+        (["a\0b"], "cannot be started"),
+    ],
+)
+def test_a_command_that_cannot_be_started_is_one_sentence(tmp_path: Path, command: list[str], words: str) -> None:
+    with pytest.raises(ProcessError) as raised:
+        begin(tmp_path, command)
+    assert str(raised.value).startswith("tested: ")
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert isinstance(raised.value, RtsiteError)
+
+
+def test_a_cpu_that_is_not_there_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ProcessError, match=r"cannot be started on CPUs \[4000\]"):
+        begin(tmp_path, python(SLEEPER), cpus=[4000])
+    assert capfd.readouterr().err == ""
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log" / "server.log").mkdir(parents=True)
+    with pytest.raises(ProcessError, match=r"cannot be started: Is a directory: .*server\.log"):
+        begin(tmp_path, python(SLEEPER))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProcessError, match="nowhere"):
+        start("x", python(SLEEPER), folder=tmp_path / "nowhere", environment={}, cpus=(), log=tmp_path / "log")
+
+
+def test_a_free_port_can_be_listened_on() -> None:
+    ports = {find_free_port() for _ in range(5)}
+    for port in ports:
+        with socket.create_server(("127.0.0.1", port)):
+            pass

@@ -1,0 +1,117 @@
+"""Cores are shared out so that the sides do not meet, and what cannot be honoured is said."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.system import machine
+from runners.system.machine import Clocks, share_cores
+from tests.support.processes import until
+
+
+@st.composite
+def topologies(draw: st.DrawFn) -> list[list[int]]:
+    count, threads = draw(st.integers(2, 16)), draw(st.integers(1, 4))
+    cpus = draw(st.permutations(range(count * threads)))
+    return [sorted(cpus[core * threads : (core + 1) * threads]) for core in range(count)]
+
+
+@given(topologies(), st.integers(1, 20))
+def test_sides_are_disjoint_and_siblings_never_split(cores: list[list[int]], wanted: int) -> None:
+    share = share_cores(wanted, cores, pinnable=True)
+    core_of = {cpu: index for index, core in enumerate(cores) for cpu in core}
+    server, generator, harness = (
+        {core_of[cpu] for cpu in side} for side in (share.server, share.loadgen, share.harness)
+    )
+    assert server
+    assert generator
+    assert harness
+    assert server.isdisjoint(generator | harness)
+    assert sorted(share.server) == sorted(cpu for core in server for cpu in cores[core]), "whole cores"
+    assert len(server) == min(wanted, len(cores) - 1)
+    assert (share.note is not None) == (len(server) < wanted)
+    if len(cores) > len(server) + 1:
+        assert harness.isdisjoint(generator)
+    if share.note:
+        assert str(wanted) in share.note
+
+
+def test_one_core_is_shared_and_said() -> None:
+    share = share_cores(1, [[0, 1]], pinnable=True)
+    assert share.server == share.loadgen == [0, 1]
+    assert share.note is not None
+    assert "one core only" in share.note
+
+
+def test_where_nothing_can_be_pinned_nothing_is() -> None:
+    share = share_cores(1, [[0], [1]], pinnable=False)
+    assert share.server == share.loadgen == share.harness == []
+    assert share.note is not None
+
+
+def test_this_machine() -> None:
+    cores = machine.physical_cores()
+    cpus = [cpu for core in cores for cpu in core]
+    assert sorted(cpus) == sorted(machine.usable_cpus())
+    facts = machine.describe()
+    assert facts.logical_cpus >= 1
+    assert os.uname().nodename not in facts.model_dump_json().split('"')
+    stolen_before, total_before = machine.read_steal()
+    until(lambda: machine.read_steal()[1] > total_before, "time passes")
+    stolen, total = machine.read_steal()
+    assert 0 <= stolen - stolen_before <= total - total_before
+
+
+def test_confining_and_back() -> None:
+    before = machine.usable_cpus()
+    try:
+        machine.confine([min(before)])
+        assert machine.usable_cpus() == {min(before)}
+        machine.confine([])
+        assert machine.usable_cpus() == {min(before)}
+    finally:
+        machine.confine(before)
+
+
+def test_two_loads_at_once_are_refused_with_who_is_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    told = rf"measuring already: the first run, process {os.getpid()}"
+    with machine.claimed("the first run"), pytest.raises(machine.BusyError, match=told), machine.claimed("the second"):
+        pass
+    with machine.claimed("the second"):
+        pass
+
+
+moments = st.builds(Clocks, *[st.floats(0, 1e6)] * 3)
+seconds = st.floats(0, 1e5)
+
+
+@given(moments, seconds)
+def test_clocks_that_go_together_have_not_jumped(moment: Clocks, passed: float) -> None:
+    later = Clocks(moment.steady_s + passed, moment.wall_s + passed, moment.boot_s + passed)
+    assert later.jump_since(moment) == pytest.approx(0, abs=1e-6)
+
+
+@given(moments, seconds, st.floats(-1e5, 1e5), st.floats(0, 1e5))
+def test_a_clock_that_was_set_and_a_machine_that_slept_are_seen(
+    moment: Clocks, passed: float, step: float, asleep: float
+) -> None:
+    set_meanwhile = Clocks(moment.steady_s + passed, moment.wall_s + passed + step, moment.boot_s + passed)
+    assert set_meanwhile.jump_since(moment) == pytest.approx(abs(step), abs=1e-6)
+    # The wall clock goes on while the machine sleeps, or it does not: both are seen.
+    woken = Clocks(moment.steady_s + passed, moment.wall_s + passed + asleep, moment.boot_s + passed + asleep)
+    frozen = Clocks(moment.steady_s + passed, moment.wall_s + passed, moment.boot_s + passed + asleep)
+    assert woken.jump_since(moment) == pytest.approx(asleep, abs=1e-6)
+    assert frozen.jump_since(moment) == pytest.approx(asleep, abs=1e-6)
+
+
+def test_the_clocks_of_this_machine_go_on() -> None:
+    before = machine.read_clocks()
+    until(lambda: machine.read_clocks().steady_s > before.steady_s, "time passes")
+    assert machine.read_clocks().boot_s > before.boot_s

@@ -1,0 +1,40 @@
+"""Which state of the code measured."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runners.system import revision
+from runners.system.revision import Revision
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_a_checkout_knows_its_commit_and_whether_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revision, "ROOT", tmp_path)
+    assert revision.describe() == Revision(None, None)
+    (tmp_path / "runners").mkdir()
+    (tmp_path / "runners" / "a.py").write_text("1\n")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    clean = revision.describe()
+    assert clean.commit is not None
+    assert re.fullmatch("[0-9a-f]{40}", clean.commit)
+    assert clean.modified is False
+    (tmp_path / "page.md").write_text("not measuring code\n")
+    assert revision.describe() == clean
+    (tmp_path / "runners" / "a.py").write_text("2\n")
+    assert revision.describe() == Revision(clean.commit, True)
+
+
+def test_without_git_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert revision.describe() == Revision(None, None)

@@ -1,0 +1,107 @@
+"""A framework folder made for a test: one small app that can misbehave in several ways, a variant for each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from runners.subjects import catalog
+
+APP = """
+import asyncio, http, os, signal, sys, time
+from websockets.asyncio.server import serve
+
+behaviour, port = os.environ["BEHAVIOUR"], int(sys.argv[1])
+MANY = 200  # more than the contract's checks send
+ROOM = 15
+seen = 0
+inside = 0
+print("behaviour", behaviour, flush=True)
+if behaviour == "exits":
+    print("no licence found", flush=True)
+    sys.exit(3)
+if behaviour == "silent":
+    time.sleep(600)
+if behaviour == "gibberish":
+    import socket
+    listening = socket.create_server(("127.0.0.1", port))
+    while True:
+        connection, _ = listening.accept()
+        connection.recv(1000)
+        connection.sendall(b"\\x00\\x01 what? \\xff\\r\\n\\r\\n")
+        connection.close()
+
+
+async def echo(websocket):
+    global seen, inside
+    inside += 1
+    async for message in websocket:
+        seen += 1
+        if behaviour == "wrong":
+            message = message[:-1] + message[-1:].swapcase()
+        if seen > MANY and behaviour == "dies":
+            print("out of luck", flush=True)
+            os._exit(7)
+        if seen > MANY and behaviour == "hangs":
+            print("thinking", flush=True)
+            time.sleep(600)
+        await websocket.send(message)
+    inside -= 1
+
+
+def health(connection, request):
+    if request.path == "/healthz":
+        return connection.respond(http.HTTPStatus.OK, "ok")
+    if behaviour == "small" and inside >= ROOM:
+        return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "full")
+
+
+async def look_around():
+    while True:
+        until = time.perf_counter() + 0.005
+        while time.perf_counter() < until:
+            pass
+        await asyncio.sleep(0.005)
+
+
+async def main():
+    if behaviour == "restless":
+        looking = asyncio.create_task(look_around())
+    if behaviour == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    async with serve(echo, "127.0.0.1", port, process_request=health):
+        await asyncio.Future()
+
+
+asyncio.run(main())
+"""
+BEHAVIOURS = ("good", "exits", "silent", "gibberish", "wrong", "dies", "hangs", "stubborn", "restless", "small")
+
+_HEAD = """
+[tool.rtsite]
+title = "Mine"
+homepage = "https://example.org"
+package = "websockets"
+protocol = "websocket"
+interface = "own"
+workloads = ["echo"]
+"""
+_VARIANT = """
+[[tool.rtsite.variants]]
+slug = "{0}"
+title = "{0}"
+server = "websockets"
+command = ["python", "app.py", "{{port}}"]
+environment = {{ BEHAVIOUR = "{0}", MARKER = "{1}" }}
+transports = ["websocket"]
+"""
+
+
+def make(folder: Path, behaviours: Sequence[str] = BEHAVIOURS, marker: str = "") -> Path:
+    """Write the folder; every server of it has ``marker`` in its environment."""
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text(APP)
+    (folder / "pyproject.toml").write_text(_HEAD + "".join(_VARIANT.format(name, marker) for name in behaviours))
+    shutil.copy(catalog.FRAMEWORKS / "websockets" / "requirements.txt", folder)
+    return folder
