@@ -21,11 +21,11 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from runners import machine
 from runners.calibration.liar import Lies
 from runners.calibration.proof import lying_server
 from runners.loadgen.job import Job
 from runners.loading import driver
-from runners.system import machine
 
 PEERS = Path(__file__).with_name("peers.py")
 CONNECTIONS = 100

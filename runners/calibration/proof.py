@@ -16,13 +16,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from runners import process
 from runners.calibration.liar import Lies
 from runners.judging import thresholds
 from runners.loadgen.job import Job, Protocol
 from runners.loading import driver
+from runners.machine import CoreShare
 from runners.record import Percentiles, RtsiteError
-from runners.system import process
-from runners.system.machine import CoreShare
 
 CONNECTIONS = 100
 SHARES_PERCENT = (25, 50, 75)

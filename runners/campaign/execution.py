@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from runners import measurement
+from runners import machine, measurement, revision
 from runners.campaign.planning import Plan, question
 from runners.judging import thresholds
 from runners.measurement import Cell, Conditions, Outcome
@@ -36,7 +36,6 @@ from runners.serving import broker, environment
 from runners.serving.deployment import Deployments
 from runners.subjects import workloads
 from runners.subjects.catalog import Framework
-from runners.system import machine, revision
 
 _GENERATOR_PACKAGES = ("hdrhistogram", "numba", "numpy", "websockets")
 _SAME = (

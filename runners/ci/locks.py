@@ -9,8 +9,8 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from runners.record import RtsiteError
+from runners.revision import ROOT
 from runners.subjects.catalog import Framework
-from runners.system.revision import ROOT
 
 
 def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Path]:

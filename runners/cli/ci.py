@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from runners import ci, measurement
+from runners import ci, measurement, revision
 from runners.campaign import execution, planning
 from runners.campaign.planning import Plan
 from runners.ci.jobs import words
@@ -21,7 +21,6 @@ from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import measure_and_report
 from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError
 from runners.subjects import catalog, workloads
-from runners.system import revision
 
 ci_app = typer.Typer(help="What the GitHub workflows call.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ci_app, name="ci")

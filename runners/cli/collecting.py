@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 
-from runners import evidence, measurement
+from runners import evidence, machine, measurement
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import terminated_like_interrupted
 from runners.record import ITEMS, EvidenceDocument, Finding, UsageError
 from runners.subjects import catalog
-from runners.system import machine
 
 
 @app.command("evidence")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 from uv import find_uv_bin
 
+from runners import machine, process, revision
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, JsonOption, app
 from runners.flame import sampler
@@ -22,7 +23,6 @@ from runners.serving import broker
 from runners.serving.deployment import Deployment, StageError
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
-from runners.system import machine, process, revision
 
 _LOOK_S = 1.0
 """How long `rtsite doctor` looks at what else is at work."""

@@ -7,13 +7,12 @@ from urllib.parse import urlsplit
 
 import typer
 
-from runners import calibration
+from runners import calibration, machine
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import JsonOption, app
 from runners.loading import driver
 from runners.record import RtsiteError, UsageError
 from runners.subjects import catalog
-from runners.system import machine
 
 
 @app.command("load")

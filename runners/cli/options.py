@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runners.system import revision
+from runners import revision
 
 app = typer.Typer(
     name="rtsite",

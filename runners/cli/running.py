@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runners import machine
 from runners.campaign import execution, planning
 from runners.campaign.planning import Plan
 from runners.cli.console import print_json, print_table, say
@@ -21,7 +22,6 @@ from runners.flame import record_missing
 from runners.record import FLAME_SUFFIX, Flame, RtsiteError, UsageError, load_framework, load_run
 from runners.subjects import catalog, workloads
 from runners.subjects.catalog import Framework
-from runners.system import machine
 
 
 @app.command()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from runners import machine, revision
 from runners.evidence import behaviour, code, lifecycle, packages
 from runners.evidence.passes import TROUBLE, Question, Subject, unestablished
 from runners.measurement import framework_facts, now, variant_facts
@@ -16,7 +17,6 @@ from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, VariantEv
 from runners.serving import broker, environment
 from runners.serving.environment import Environment, InstallError
 from runners.subjects.catalog import Framework, Variant
-from runners.system import machine, revision
 
 __all__ = ["PASSES", "collect", "path_of"]
 

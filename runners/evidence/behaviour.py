@@ -16,14 +16,13 @@ import websockets.asyncio.client
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.frames import CloseCode
 
+from runners import contract, resources
 from runners.evidence.copies import RAISED, HintError, raising
 from runners.evidence.lifecycle import checks_of, serving
 from runners.record import Finding, publishable
 from runners.serving import server
 from runners.serving.environment import Environment
-from runners.subjects import contract
 from runners.subjects.catalog import Framework, Variant
-from runners.system import resources
 
 SAME_LOOKS = 5
 """One after the other with the same number of threads: it has settled."""

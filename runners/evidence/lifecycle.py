@@ -10,13 +10,12 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from runners import contract, resources
 from runners.evidence.copies import altered
 from runners.record import Finding, RtsiteError
 from runners.serving import server
 from runners.serving.environment import Environment
-from runners.subjects import contract
 from runners.subjects.catalog import Framework, Variant
-from runners.system import resources
 
 RELOAD_TIMEOUT_S = 30.0
 _POLL_S = 0.01

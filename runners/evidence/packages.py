@@ -21,9 +21,9 @@ from uv import find_uv_bin
 
 from runners.evidence import code
 from runners.record import Finding, RtsiteError
+from runners.revision import ROOT
 from runners.serving.environment import Environment, make
 from runners.subjects.catalog import Framework, Variant
-from runners.system.revision import ROOT
 
 MYPY = "mypy>=2.4,<3"
 _CLIENT = "socket.io-client@4"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runners import machine, process
 from runners.flame import sampler
 from runners.flame.stacks import count_top, draw, read_stacks, share_by_owner
 from runners.loading import driver
@@ -28,7 +29,6 @@ from runners.record import (
 from runners.serving.deployment import Deployment
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.workloads import WORKLOADS, Case, Profile, Workload
-from runners.system import machine, process
 
 DURATION_S = 10
 """About 1,000 samples: a share of 5 % is then known to ± 1.4 percentage points."""

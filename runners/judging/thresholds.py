@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runners.record import Measurement
-from runners.system.resources import RESTLESS_PERCENT
+from runners.resources import RESTLESS_PERCENT
 
 MAX_BUSY_PERCENT = 85.0
 """A generator that works more than this of its time limits a fast server: see the table below."""

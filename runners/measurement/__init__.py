@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from runners import machine
 from runners.measurement import connection_setup, recovery, search, window
 from runners.measurement.cell import (
     Cell,
@@ -20,7 +21,6 @@ from runners.measurement.cell import (
 )
 from runners.serving.deployment import Deployments
 from runners.subjects.workloads import Case
-from runners.system import machine
 
 __all__ = [
     "Cell",

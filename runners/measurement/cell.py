@@ -6,6 +6,7 @@ import datetime as dt
 import platform
 from dataclasses import dataclass
 
+from runners import machine
 from runners.judging import thresholds
 from runners.loadgen.job import Job
 from runners.loading import driver
@@ -13,7 +14,6 @@ from runners.record import FrameworkFacts, Histogram, Measurement, Timeline, Var
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.workloads import Case, Profile, Workload
-from runners.system import machine
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from runners import resources
 from runners.loadgen.job import Heard
 from runners.loading import driver
 from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
@@ -12,7 +13,6 @@ from runners.measurement.interference import Interference
 from runners.measurement.values import KEPT, figures, loadgen_health, timeline_of, trend_of
 from runners.record import Failure, SlowConsumer
 from runners.serving.deployment import Deployments, StageError
-from runners.system import resources
 
 LOOK_EVERY_S = 1.0
 """Of a server's own load: how often its memory is read."""

@@ -9,13 +9,13 @@ from functools import reduce
 
 import numpy as np
 
+from runners import resources
 from runners.loading import driver
 from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
 from runners.measurement.interference import Interference
 from runners.record import Connecting, Connections, ConnectStep, Histogram
 from runners.serving.deployment import Deployment, Deployments, StageError
 from runners.subjects.workloads import STEP_PAUSE_S
-from runners.system import resources
 
 _KB = 1e3
 _MB = 1e6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from runners import machine, resources
 from runners.record import LoadgenHealth
-from runners.system import machine, resources
 
 
 class Interference:

@@ -8,13 +8,13 @@ import random
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from runners import machine
 from runners.judging import capacity, thresholds
 from runners.measurement import window
 from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed
 from runners.record import Failure
 from runners.serving.deployment import Deployments
 from runners.subjects import workloads
-from runners.system import machine
 
 FILES_BESIDE_CLIENTS = 200
 

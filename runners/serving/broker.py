@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from runners import process
 from runners.record import BrokerFacts, RtsiteError
-from runners.system import process
 
 _READY_S = 5.0
 _ON_PATH = ("redis-server", "valkey-server")

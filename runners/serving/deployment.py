@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
+from runners import resources
 from runners.record import Failure, RtsiteError, publishable
 from runners.serving import broker, environment, server
 from runners.subjects.catalog import Framework, Variant
-from runners.system import resources
 
 Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
 

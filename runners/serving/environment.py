@@ -15,8 +15,8 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from runners.record import RtsiteError
+from runners.revision import ROOT
 from runners.subjects.catalog import Framework, Variant
-from runners.system.revision import ROOT
 
 HOME = ROOT / ".rtsite"
 """Environments and logs; not committed."""

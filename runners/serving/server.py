@@ -12,11 +12,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners import contract, process
 from runners.record import RtsiteError
 from runners.serving.environment import Environment
-from runners.subjects import contract
 from runners.subjects.catalog import Framework, Variant
-from runners.system import process
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from runners import machine
 from runners.calibration import proof
 from runners.loadgen.job import Protocol
-from runners.system import machine
-from runners.system.machine import CoreShare
+from runners.machine import CoreShare
 
 COUNTED = (
     "honest server",

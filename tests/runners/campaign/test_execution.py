@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import record
+from runners import machine, record, resources
 from runners.campaign import execution, planning
 from runners.measurement import Cell
 from runners.record import (
@@ -28,7 +28,6 @@ from runners.record import (
 from runners.serving import environment, server
 from runners.subjects import catalog, workloads
 from runners.subjects.workloads import DASHBOARD, ECHO, Profile, Workload
-from runners.system import machine, resources
 from tests.support import frameworks
 from tests.support.frameworks import BEHAVIOURS
 from tests.support.processes import marked

@@ -20,12 +20,12 @@ import pytest
 import typer.main
 
 from generator.cli import main
+from runners import machine
 from runners.cli import app
 from runners.flame import recording
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
 from runners.serving import environment
 from runners.subjects import catalog
-from runners.system import machine
 from tests.support import frameworks
 from tests.support.documents import framework_document, run_document
 from tests.support.processes import gone, marked, until

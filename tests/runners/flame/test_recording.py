@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from runners import machine, process
 from runners.flame import FlameError, record_missing, recording, sampler
 from runners.record import Flame, cell_key, load_flames, problems_in, save
 from runners.serving import environment
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
-from runners.system import machine, process
 from tests.support import frameworks
 from tests.support.documents import framework_document, run_document
 from tests.support.processes import gone, marked

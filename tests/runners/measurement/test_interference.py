@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+from runners import resources
 from runners.measurement.interference import Interference
-from runners.system import resources
 
 BUSY_S = 20
 BUSY = f"import time\nend = time.monotonic() + {BUSY_S}\nwhile time.monotonic() < end: pass"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import measurement
+from runners import machine, measurement, resources
 from runners.judging import capacity
 from runners.measurement import Cell, Conditions, Outcome
 from runners.measurement.cell_run import CellRun
@@ -25,7 +25,6 @@ from runners.serving import environment
 from runners.serving.deployment import Deployments
 from runners.subjects import catalog
 from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, Case, Profile, Workload
-from runners.system import machine, resources
 from tests.support import frameworks
 from tests.support.processes import gone, marked, until
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from runners import contract
 from runners.record import UsageError
-from runners.subjects import catalog, contract, workloads
+from runners.subjects import catalog, workloads
 from runners.subjects.workloads import CAPACITY, DASHBOARD, ECHO, PROFILES, WORKLOADS
 
 

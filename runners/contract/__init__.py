@@ -5,8 +5,8 @@ mistake they shared would go unseen. Each check answers one question in one sent
 starts a process, prints or raises.
 """
 
-from runners.subjects.contract.app import App, Beat, Echoer, Member, Viewer
-from runners.subjects.contract.checks import CHECKS, READINESS, Check, ProtocolName, check_contract, client_of
+from runners.contract.app import App, Beat, Echoer, Member, Viewer
+from runners.contract.checks import CHECKS, READINESS, Check, ProtocolName, check_contract, client_of
 
 __all__ = [
     "CHECKS",

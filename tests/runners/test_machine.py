@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.system import machine
-from runners.system.machine import Clocks, share_cores
+from runners import machine
+from runners.machine import Clocks, share_cores
 from tests.support.processes import until
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runners.system import revision
-from runners.system.revision import Revision
+from runners import revision
+from runners.revision import Revision
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from runners.subjects.contract.asking import Json, Payload
+from runners.contract.asking import Json, Payload
 
 
 class Beat(NamedTuple):

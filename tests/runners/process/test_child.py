@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+from runners.process import GRACE_S, Child, ProcessError, find_free_port, start
 from runners.record import RtsiteError
-from runners.system.process import GRACE_S, Child, ProcessError, find_free_port, start
 from tests.support.processes import DEADLINE_S, SLEEPER, alive, gone, python, until
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 
 def begin(

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import aiohttp
 import socketio
 
-from runners.subjects.contract.app import Beat, Echoer, Member, Viewer
-from runners.subjects.contract.asking import (
+from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.contract.asking import (
     REACTION_S,
     BrokenError,
     Inbox,

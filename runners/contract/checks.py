@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from runners.subjects.contract import questions
-from runners.subjects.contract.app import App
-from runners.subjects.contract.asking import BrokenError
-from runners.subjects.contract.over_socketio import SocketIoApp
-from runners.subjects.contract.over_websocket import WebSocketApp
+from runners.contract import questions
+from runners.contract.app import App
+from runners.contract.asking import BrokenError
+from runners.contract.over_socketio import SocketIoApp
+from runners.contract.over_websocket import WebSocketApp
 
 ProtocolName = Literal["websocket", "socket.io"]
 

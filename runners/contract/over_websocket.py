@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from runners.subjects.contract.app import Beat, Echoer, Member, Viewer
-from runners.subjects.contract.asking import (
+from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.contract.asking import (
     QUIET_S,
     REACTION_S,
     BrokenError,

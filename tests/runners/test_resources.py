@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.system import resources
-from runners.system.resources import Clocks, Watch, cpu_seconds
+from runners import resources
+from runners.resources import Clocks, Watch, cpu_seconds
 
 CPU_S = 0.3
 BURN = f"import time\nwhile time.process_time() < {CPU_S}: pass\n"

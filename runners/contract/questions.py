@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 from websockets.exceptions import ConnectionClosed
 
-from runners.subjects.contract.app import App, Beat, Member, Viewer
-from runners.subjects.contract.asking import (
+from runners.contract.app import App, Beat, Member, Viewer
+from runners.contract.asking import (
     QUIET_S,
     BrokenError,
     Json,

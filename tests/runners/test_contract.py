@@ -22,14 +22,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from runners.subjects.contract import CHECKS, READINESS, Check, check_contract, questions
+from runners.contract import CHECKS, READINESS, Check, check_contract, questions
 from tests.support.web import serving_web
 
 CROWD = 6
 """As large as twenty servers in one event loop can bear."""
 ASKED = [name for name in CHECKS if name != "events"]
 """Where no event stream is offered."""
-FLASK_SOCKETIO = Path(__file__).parents[3] / "runners" / "frameworks" / "flask-socketio"
+FLASK_SOCKETIO = Path(__file__).parents[2] / "runners" / "frameworks" / "flask-socketio"
 Message = str | bytes
 
 

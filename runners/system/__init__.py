@@ -1,1 +1,0 @@
-"""The machine: its cores, clocks and processes, and the state of the checkout. One module per outside thing."""
