@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import synthetic
 from generator.build import Paths, build
-from tests.support import synthetic
 
 ROOT = Path(__file__).parents[1]
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "asyncio", "gevent"})

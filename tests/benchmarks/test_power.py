@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import synthetic
 from generator.dataset import Rates, load_rates
 from runners.subjects import catalog
-from tests.support import synthetic
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ("-m", "benchmarks.power")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks import synthetic
 from generator.build import Paths, build
-from tests.support import synthetic
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.generator.test_browser import PAGES
+from tests.support.pages import PAGES
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:

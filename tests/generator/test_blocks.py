@@ -7,11 +7,11 @@ from statistics import geometric_mean
 
 import pytest
 
+from benchmarks import synthetic
 from generator.comparison import Comparison, compare
 from generator.dataset import Dataset, load_results
 from generator.pages import make_site
 from runners.record import Histogram
-from tests.support import synthetic
 
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent", "threading"})
 

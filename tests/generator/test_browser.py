@@ -7,31 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.pages import PAGES
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-PAGES = [
-    "index.html",
-    "pick.html",
-    "performance.html",
-    "ease-of-use.html",
-    "architecture.html",
-    "frameworks/index.html",
-    "frameworks/django-channels.html",
-    "workloads/dashboard.html",
-    "workloads/capacity.html",
-    "compare/index.html",
-    "compare/django-channels-vs-flask-socketio.html",
-    "trends.html",
-    "claims.html",
-    "runs/index.html",
-    "methodology.html",
-    "method-log.html",
-    "data.html",
-]
-
 
 COLLIDING = """() => [...document.querySelectorAll(".rt-plot")].flatMap((plot) => {
     const texts = [...plot.querySelectorAll(".xaxislayer-above .xtick text")].filter((text) => text.textContent);

@@ -16,13 +16,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
+from benchmarks import synthetic
 from generator import staging
 from generator.build import BuildError, Paths, build, stage_site
 from generator.serving import ServeError, serve
 from generator.staging import StagingError
 from runners.record import RecordError, UsageError
-from tests.generator.test_pages import HOSTILE, read
-from tests.support import synthetic
+from tests.support.pages import HOSTILE, read
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import synthetic
 from generator.charts import range_chart
 from generator.charts.wording import bracket, describe
 from generator.comparison import Bracket, CapacityTable, capacities, compare, decide
@@ -17,7 +18,7 @@ from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
 from generator.statistics import Interval, Place, bracket_places
 from runners.record import problems_in, threshold
-from tests.support import documents, synthetic
+from tests.support import documents
 
 
 @pytest.fixture(scope="module")

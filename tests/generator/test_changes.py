@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import synthetic
 from generator.comparison import Change, capacity_changes, changes, unlike
 from generator.dataset import load_single
 from generator.statistics import unpaired_ratio
-from tests.generator.test_cli import rtsite
-from tests.support import synthetic
+from tests.support.commands import rtsite
 
 SLOWER = tuple(
     replace(made, rate=made.rate * 0.8) if made.framework == "fastapi" else made for made in synthetic.VARIANTS

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from benchmarks import synthetic
 from generator.comparison import Judged, Known, capacities, compare, judge_claim
 from generator.comparison.metrics import METRICS
 from generator.dataset import Article, Claim, Evidence, load_claims, load_results
@@ -16,7 +17,6 @@ from generator.dataset.claims import Test as AnyTest
 from runners.record import ITEMS, Finding
 from runners.subjects import catalog
 from runners.subjects.workloads import WORKLOADS
-from tests.support import synthetic
 
 ROOT = Path(__file__).parents[2]
 ARTICLE = Article(id="one", title="One", between=["django-channels", "fastapi", "flask-socketio"])

@@ -11,16 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support import synthetic
-
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from generator.cli import main; main()"]
-
-
-def rtsite(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120
-    )
+from benchmarks import synthetic
+from tests.support.commands import ROOT, rtsite
 
 
 def test_help_of_both_commands_has_an_example() -> None:

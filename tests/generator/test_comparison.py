@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import synthetic
 from generator.comparison import Comparison, capacities, compare, leaders, pair_verdict, tail_of, undominated
 from generator.dataset import load_results
 from generator.statistics import Place
-from tests.support import synthetic
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import synthetic
 from generator.comparison import compare
 from generator.dataset import load_results, load_sources
 from generator.dataset.sources import SourceError
 from runners.record import RecordError
-from tests.support import synthetic
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import synthetic
 from generator.comparison import counted, evidence_changes, paces
 from generator.comparison.evidence import CRITERIA, LEADING_SHARE, Criterion, Weighed, _points, weigh
 from generator.dataset import ClaimsError, Evidence, load_claims, load_results
 from runners.record import ITEMS, Finding, RecordError
-from tests.support import synthetic
 
 amounts = st.floats(0.01, 1e6)
 some_criteria = tuple(Criterion(item, "lower") for item in ("statements", "concepts", "packages"))

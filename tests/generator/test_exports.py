@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import synthetic
 from generator import exports
 from generator.comparison import History, capacities, compare
 from generator.dataset import Dataset, load_results
-from tests.support import synthetic
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import synthetic
 from generator.charts import trend_chart
 from generator.comparison import History, Trend
 from generator.dataset import Dataset, load_results
-from tests.support import synthetic
 
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent"})
 FASTER = tuple(

@@ -3,17 +3,17 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from benchmarks import synthetic
 from generator.comparison.tables import rows_of
 from generator.dataset import Article, Claims, Dataset, Module, Run, Source, WinnerClaim, load_results
 from generator.pages import make_site
 from generator.pages.markup import Page
 from runners.judging.thresholds import THRESHOLDS
-from tests.support import synthetic
+from tests.support.pages import HOSTILE, read
 
 GOLDEN = Path(__file__).parent / "golden"
 SOURCES = {
@@ -232,33 +232,6 @@ def test_where_the_time_goes_is_shown_only_where_it_was_recorded(small: Dataset)
     assert "py-spy record --pid PID" in text
     for path in ("frameworks/reference.md", "frameworks/sanic.md"):
         assert "Where the time goes" not in pages[path].text()
-
-
-HOSTILE = (
-    " <script>alert(1)</script><img src=x onerror=alert(2)> **bold** [link](javascript:alert(3))"
-    " {{ 7*7 }} {% raw %} </title></pre></details> `tick` | &amp; \\u003c"
-)
-
-
-class _Reader(HTMLParser):
-    """Elements and attributes of a page, and its text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
-def read(html: str) -> _Reader:
-    reader = _Reader()
-    reader.feed(html)
-    return reader
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks import synthetic
 from generator.comparison import candidates, capacities, compare
 from generator.comparison.picking import Candidate, module_of
 from generator.dataset import Dataset, load_results
-from tests.support import synthetic
 
 COMPETING = ["django-channels", "fastapi", "flask-socketio"]
 

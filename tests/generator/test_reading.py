@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import synthetic
 from generator.dataset import load_results, reading
 from generator.dataset.reading import read_all
 from runners.record import RecordError
-from tests.support import synthetic
 
 
 @pytest.fixture

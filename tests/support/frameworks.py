@@ -1,4 +1,4 @@
-"""A framework folder made for a test: one small app that can misbehave in several ways, a variant for each."""
+"""Framework folders made for tests: a small app that misbehaves in several ways, and one that only describes itself."""
 
 from __future__ import annotations
 
@@ -105,3 +105,41 @@ def make(folder: Path, behaviours: Sequence[str] = BEHAVIOURS, marker: str = "")
     (folder / "pyproject.toml").write_text(_HEAD + "".join(_VARIANT.format(name, marker) for name in behaviours))
     shutil.copy(catalog.FRAMEWORKS / "websockets" / "requirements.txt", folder)
     return folder
+
+
+DESCRIBED = """
+[tool.rtsite]
+title = "My framework"
+homepage = "https://example.org"
+package = "mine"
+protocol = "websocket"
+interface = "ASGI"
+workloads = ["echo"]
+
+[[tool.rtsite.variants]]
+slug = "one"
+title = "One"
+server = "own"
+command = ["python", "app.py", "{host}", "--port={port}", "{workers}"]
+transports = ["websocket"]
+
+[[tool.rtsite.variants]]
+slug = "two"
+title = "Two"
+server = "own"
+command = ["python", "app.py", "{port}"]
+transports = ["websocket"]
+extra = "fast"
+broker = "redis"
+"""
+"""A good `pyproject.toml`, with two variants."""
+
+
+def describe(tmp_path: Path, text: str = DESCRIBED, name: str = "mine", *, app: bool = True) -> Path:
+    """Write a folder that holds this description and an app that does nothing."""
+    path = tmp_path / name
+    path.mkdir(parents=True)
+    (path / "pyproject.toml").write_text(text)
+    if app:
+        (path / "app.py").write_text("print()\n")
+    return path

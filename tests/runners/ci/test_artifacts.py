@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import synthetic
 from runners import ci
 from runners.ci import artifacts as module
 from runners.record import InvalidError, NothingToDoError, problems_in
-from tests.support import synthetic
 
 CAMPAIGN = "2026-11-21-77"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,7 @@ import pytest
 from runners import ci
 from runners.ci import committing
 from runners.record import NothingToDoError, RtsiteError
-
-
-def git(folder: Path, *words: str) -> str:
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    done = subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+from tests.support.commands import git
 
 
 @pytest.fixture

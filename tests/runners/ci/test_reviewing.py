@@ -11,7 +11,7 @@ import pytest
 from runners import ci
 from runners.record import RtsiteError
 from runners.subjects import catalog
-from tests.runners.ci.test_committing import git
+from tests.support.commands import git
 
 KNOWN = catalog.discover()
 

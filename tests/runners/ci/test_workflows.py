@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.runners.ci.test_committing import git
-from tests.support import synthetic
+from benchmarks import synthetic
+from tests.support.commands import git
 
 ROOT = Path(__file__).parents[3]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

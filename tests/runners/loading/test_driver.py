@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,40 +20,9 @@ from hypothesis import strategies as st
 
 from runners.loadgen.job import Brief, Exchange, Job
 from runners.loading import driver
+from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job, modes
 from tests.support.processes import gone, until
 from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
-
-Mode = Literal["open", "closed"]
-CONNECTIONS = 6
-RATE_PER_S = 600.0
-
-modes = pytest.mark.parametrize("mode", ["open", "closed"])
-
-
-def job(url: str, mode: Mode = "closed", **changes: Any) -> Job:
-    plain = Job(
-        url=url,
-        protocol="websocket",
-        exchange="echo",
-        mode=mode,
-        connections=CONNECTIONS,
-        warmup_s=0.0,
-        duration_s=0.4,
-        rate_per_s=RATE_PER_S if mode == "open" else 0.0,
-        drain_s=1.0,
-        connect_timeout_s=5.0,
-    )
-    return replace(plain, **changes)
-
-
-@contextmanager
-def connected(asked: Job, shards: int = 1) -> Iterator[tuple[driver.Load, list[int]]]:
-    """A running load and its shards' process ids."""
-    pids: list[int] = []
-    with driver.Load(shards, hooks=driver.Hooks(started=pids.extend)) as running:
-        running.connect(asked)
-        yield running, pids
-
 
 # Slices
 
@@ -335,7 +304,7 @@ def test_a_command_that_is_none_is_an_error() -> None:
 
 STARTER = """
 import sys
-from runners import load
+from runners.loading import driver
 from runners.loadgen.job import Job
 with driver.Load(2, hooks=driver.Hooks(started=lambda pids: print(*pids, flush=True))) as running:
     running.connect(Job.from_json(sys.argv[1]))

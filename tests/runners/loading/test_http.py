@@ -8,7 +8,7 @@ import pytest
 
 from runners.loadgen.job import Job
 from runners.loading import driver
-from tests.runners.loading.test_driver import CONNECTIONS, connected, job, modes
+from tests.support.loading import CONNECTIONS, connected, job, modes
 from tests.support.web import BEAT_S, serving_web
 
 

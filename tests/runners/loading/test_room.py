@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from runners.loadgen.job import Job
-from tests.runners.loading.test_driver import connected, job, modes
+from tests.support.loading import connected, job, modes
 from tests.support.processes import until
 from tests.support.servers import Lie, Talk, serving
 

@@ -8,7 +8,7 @@ import pytest
 
 from runners.serving import environment
 from runners.subjects import catalog
-from tests.runners.subjects.test_catalog import folder
+from tests.support.frameworks import describe
 
 EMPTY_LOCK = "# nothing is needed\n"
 
@@ -20,7 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def framework(tmp_path: Path, lock: str | None) -> catalog.Framework:
-    path = folder(tmp_path)
+    path = describe(tmp_path)
     if lock is not None:
         (path / "requirements.txt").write_text(lock)
     return catalog.load(path)

@@ -8,45 +8,11 @@ import pytest
 
 from runners.record import RtsiteError, UsageError
 from runners.subjects import catalog
-
-GOOD = """
-[tool.rtsite]
-title = "My framework"
-homepage = "https://example.org"
-package = "mine"
-protocol = "websocket"
-interface = "ASGI"
-workloads = ["echo"]
-
-[[tool.rtsite.variants]]
-slug = "one"
-title = "One"
-server = "own"
-command = ["python", "app.py", "{host}", "--port={port}", "{workers}"]
-transports = ["websocket"]
-
-[[tool.rtsite.variants]]
-slug = "two"
-title = "Two"
-server = "own"
-command = ["python", "app.py", "{port}"]
-transports = ["websocket"]
-extra = "fast"
-broker = "redis"
-"""
-
-
-def folder(tmp_path: Path, text: str = GOOD, name: str = "mine", *, app: bool = True) -> Path:
-    path = tmp_path / name
-    path.mkdir(parents=True)
-    (path / "pyproject.toml").write_text(text)
-    if app:
-        (path / "app.py").write_text("print()\n")
-    return path
+from tests.support.frameworks import DESCRIBED, describe
 
 
 def test_a_good_folder_is_described(tmp_path: Path) -> None:
-    framework = catalog.load(folder(tmp_path))
+    framework = catalog.load(describe(tmp_path))
     one, two = framework.variants
     assert (framework.slug, framework.reference, framework.workloads) == ("mine", False, ["echo"])
     assert one.fill(host="h", port=8000, workers=2) == ["python", "app.py", "h", "--port=8000", "2"]
@@ -82,8 +48,8 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
     ],
 )
 def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: str, new: str, words: str) -> None:
-    at = GOOD.rindex(old)
-    path = folder(tmp_path, GOOD[:at] + new + GOOD[at + len(old) :])
+    at = DESCRIBED.rindex(old)
+    path = describe(tmp_path, DESCRIBED[:at] + new + DESCRIBED[at + len(old) :])
     with pytest.raises(catalog.CatalogError) as raised:
         catalog.load(path)
     assert str(raised.value).startswith(f"{path / 'pyproject.toml'}: ")
@@ -93,14 +59,14 @@ def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: s
 @pytest.mark.parametrize("text", ["", "tool = 3", "[tool]\nrtsite = 3", "[[tool]]"])
 def test_a_project_of_something_else(tmp_path: Path, text: str) -> None:
     with pytest.raises(catalog.CatalogError, match=r"no \[tool.rtsite\] table"):
-        catalog.load(folder(tmp_path, text))
+        catalog.load(describe(tmp_path, text))
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(catalog.CatalogError, match=r"pyproject\.toml: not found"):
         catalog.load(tmp_path)
     with pytest.raises(catalog.CatalogError, match=r"app\.py: not found"):
-        catalog.load(folder(tmp_path, app=False))
+        catalog.load(describe(tmp_path, app=False))
     (tmp_path / "binary").mkdir()
     (tmp_path / "binary" / "pyproject.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(catalog.CatalogError, match="cannot be read"):
@@ -108,7 +74,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 
 def known(tmp_path: Path) -> list[catalog.Framework]:
-    return [catalog.load(folder(tmp_path, name=name)) for name in ("fastapi", "flask-socketio")]
+    return [catalog.load(describe(tmp_path, name=name)) for name in ("fastapi", "flask-socketio")]
 
 
 def chosen(frameworks: list[catalog.Framework]) -> dict[str, list[str]]:
@@ -117,7 +83,7 @@ def chosen(frameworks: list[catalog.Framework]) -> dict[str, list[str]]:
 
 def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frameworks = known(tmp_path)
-    outside = folder(tmp_path / "elsewhere")
+    outside = describe(tmp_path / "elsewhere")
     everything = {"fastapi": ["one", "two"], "flask-socketio": ["one", "two"]}
     assert chosen(catalog.choose([], frameworks)) == everything
     assert chosen(catalog.choose(["fastapi"], frameworks)) == {"fastapi": ["one", "two"]}

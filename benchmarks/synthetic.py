@@ -1,6 +1,6 @@
 """A small synthetic results folder, seeded, for tests and for looking at pages; never published.
 
-``python -m tests.support.synthetic FOLDER`` writes it.
+``python -m benchmarks.synthetic FOLDER`` writes it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,45 @@
+"""A small load to be changed by a test, and the driver that applies it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from runners.loadgen.job import Job
+from runners.loading import driver
+
+Mode = Literal["open", "closed"]
+CONNECTIONS = 6
+RATE_PER_S = 600.0
+
+modes = pytest.mark.parametrize("mode", ["open", "closed"])
+
+
+def job(url: str, mode: Mode = "closed", **changes: Any) -> Job:
+    """An echo load of 0.4 s without warm-up, but for what the test changes."""
+    plain = Job(
+        url=url,
+        protocol="websocket",
+        exchange="echo",
+        mode=mode,
+        connections=CONNECTIONS,
+        warmup_s=0.0,
+        duration_s=0.4,
+        rate_per_s=RATE_PER_S if mode == "open" else 0.0,
+        drain_s=1.0,
+        connect_timeout_s=5.0,
+    )
+    return replace(plain, **changes)
+
+
+@contextmanager
+def connected(asked: Job, shards: int = 1) -> Iterator[tuple[driver.Load, list[int]]]:
+    """A running load and its shards' process ids."""
+    pids: list[int] = []
+    with driver.Load(shards, hooks=driver.Hooks(started=pids.extend)) as running:
+        running.connect(asked)
+        yield running, pids

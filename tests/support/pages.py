@@ -1,0 +1,53 @@
+"""What pages are made of: which there are of every kind, hostile text for them, and a reader of their HTML."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+PAGES = [
+    "index.html",
+    "pick.html",
+    "performance.html",
+    "ease-of-use.html",
+    "architecture.html",
+    "frameworks/index.html",
+    "frameworks/django-channels.html",
+    "workloads/dashboard.html",
+    "workloads/capacity.html",
+    "compare/index.html",
+    "compare/django-channels-vs-flask-socketio.html",
+    "trends.html",
+    "claims.html",
+    "runs/index.html",
+    "methodology.html",
+    "method-log.html",
+    "data.html",
+]
+"""A page of every kind."""
+
+HOSTILE = (
+    " <script>alert(1)</script><img src=x onerror=alert(2)> **bold** [link](javascript:alert(3))"
+    " {{ 7*7 }} {% raw %} </title></pre></details> `tick` | &amp; \\u003c"
+)
+
+
+class _Reader(HTMLParser):
+    """Elements and attributes of a page, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def read(html: str) -> _Reader:
+    """The elements and texts of a page."""
+    reader = _Reader()
+    reader.feed(html)
+    return reader
