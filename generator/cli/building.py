@@ -68,9 +68,9 @@ def quickstart(
     """
     home = folder or options.ROOT / "build" / "quickstart"
     known = catalog.discover()
-    plan = planning.plan(
-        planning.with_reference(catalog.for_quickstart(known), known),
-        workloads.for_quickstart(),
+    plan = planning.plan_run(
+        planning.with_reference(catalog.quickstart_frameworks(known), known),
+        workloads.quickstart_workloads(),
         workloads.with_rounds(workloads.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
         seed=random.randrange(2**31),
     )

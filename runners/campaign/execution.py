@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runners import machine, measurement, revision
-from runners.campaign.planning import Plan, question
+from runners.campaign.planning import Plan, comparison_key
 from runners.judging import thresholds
 from runners.measurement import Cell, Conditions, Outcome
 from runners.record import (
@@ -158,8 +158,8 @@ class _CellBook:
             variant=cell.variant.slug,
             workload=cell.workload.slug,
             workload_version=cell.workload.version,
-            parameters=cell.case.parameters,
-            latency_kind=cell.case.latency_kind,
+            parameters=cell.scenario.parameters,
+            latency_kind=cell.scenario.latency_kind,
             measurements=self.measurements,
             latency=distributions.get("latency"),
             latency_from_send=distributions.get("latency_from_send"),
@@ -264,7 +264,7 @@ class RunExecution:
         return left if len(left) == len(group) else [*left, *(index for index in reference if index not in left)]
 
     def _expected_s(self, indexes: Iterable[int]) -> float:
-        return sum(self.plan.profile.expected_s(self.plan.cells[index].case) for index in indexes)
+        return sum(self.plan.profile.expected_s(self.plan.cells[index].scenario) for index in indexes)
 
     def _spare_s(self, number: int) -> float:
         """What is left of the time for making measurements again, up to this round."""
@@ -280,7 +280,7 @@ class RunExecution:
         plan = self.plan
         observer.measuring([plan.cells[index] for index in wanted], number, self.summary.measurements, plan)
         cells = [plan.cells[index] for index in company]
-        cores = measurement.cores_for(cells[0].case, self._cores)
+        cores = measurement.cores_for(cells[0].scenario, self._cores)
         machine.confine(cores.harness)
         conditions = [self._conditions(index, cores, number) for index in company]
         outcomes = measurement.measure(cells, conditions, deployments, under_way=observer.under_way)
@@ -319,13 +319,13 @@ class RunExecution:
         """Once a round is complete, set each closed loop beside the reference's in the same round."""
         ceilings: dict[str, float] = {}
         for cell, book in zip(self.plan.cells, self._books, strict=True):
-            if cell.framework.reference and cell.case.mode == "closed":
+            if cell.framework.reference and cell.scenario.mode == "closed":
                 last = book.measurements[-1]
                 if last.round == round_number and last.messages_per_s:
-                    ceilings[question(cell)] = last.messages_per_s
+                    ceilings[comparison_key(cell)] = last.messages_per_s
         for cell, book in zip(self.plan.cells, self._books, strict=True):
-            ceiling = ceilings.get(question(cell))
-            if ceiling and cell.case.mode == "closed":
+            ceiling = ceilings.get(comparison_key(cell))
+            if ceiling and cell.scenario.mode == "closed":
                 book.measurements[-1] = measurement.with_share_of_ceiling(book.measurements[-1], ceiling)
         for framework in {cell.framework.slug: cell.framework for cell in self.plan.cells}.values():
             self._write(framework)
@@ -362,7 +362,7 @@ def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument
     """The run's document as this machine and this checkout would begin it."""
     cells = plan.cells
     state = revision.describe()
-    most_cores = max(cell.case.server_cores for cell in cells)
+    most_cores = max(cell.scenario.server_cores for cell in cells)
     asked = {cell.workload.slug: cell.workload for cell in cells}
     return RunDocument(
         schema_version=1,
@@ -385,10 +385,11 @@ def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument
         workload_rounds={
             cell.workload.slug: rounds
             for cell in cells
-            if (rounds := plan.profile.rounds_of(cell.case)) < plan.profile.rounds
+            if (rounds := plan.profile.rounds_of(cell.scenario)) < plan.profile.rounds
         },
         cells=[
-            cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.case.parameters) for cell in cells
+            cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.scenario.parameters)
+            for cell in cells
         ],
         order=[list(turn) for turn in plan.order],
     )
@@ -408,11 +409,13 @@ def _origin() -> Origin:
 def _plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     """The plan a run was begun with; raises `ResumeError` where a cell of it is no longer there."""
     known = {
-        cell_key(framework.slug, variant.slug, workload.slug, case.parameters): Cell(framework, variant, workload, case)
+        cell_key(framework.slug, variant.slug, workload.slug, scenario.parameters): Cell(
+            framework, variant, workload, scenario
+        )
         for framework in frameworks
         for variant in framework.variants
         for workload in workloads.WORKLOADS.values()
-        for case in workload.cases
+        for scenario in workload.scenarios
     }
     missing = [key for key in document.cells if key not in known]
     if missing:

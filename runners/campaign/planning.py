@@ -19,7 +19,7 @@ to a third more goes into measurements that the machine spoils (`Profile.spare`)
 
 
 @dataclass(frozen=True)
-class Part:
+class PlanPart:
     """The cells of a plan that are asked the same, in figures. Seconds are of all rounds together."""
 
     workload: str
@@ -50,46 +50,48 @@ class Plan:
 
     def expected_s(self, after: int = 0) -> float:
         """How long it takes from the measurement with this number on, environments not included."""
-        cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
-        return sum(self.profile.expected_s(case) for case in cases[after:])
+        scenarios = [self.cells[index].scenario for index in chain.from_iterable(self.order)]
+        return sum(self.profile.expected_s(scenario) for scenario in scenarios[after:])
 
     def load_s(self, after: int = 0) -> float:
         """How much of it servers are loaded."""
-        cases = [self.cells[index].case for index in chain.from_iterable(self.order)]
-        return sum(self.profile.load_s(case) for case in cases[after:])
+        scenarios = [self.cells[index].scenario for index in chain.from_iterable(self.order)]
+        return sum(self.profile.load_s(scenario) for scenario in scenarios[after:])
 
     def spare_s(self, rounds: int) -> float:
         """How much longer the first rounds may take to make again what the machine spoils: of an hour that spoils
         everything, those that come later are not to suffer.
         """
         planned = chain.from_iterable(self.order[:rounds])
-        return self.profile.spare * sum(self.profile.expected_s(self.cells[index].case) for index in planned)
+        return self.profile.spare * sum(self.profile.expected_s(self.cells[index].scenario) for index in planned)
 
     def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
         """A round's cells in order, those that are measured together as one group."""
         return [tuple(group) for _, group in groupby(turn, key=lambda index: _togetherness(self.cells[index], index))]
 
-    def parts(self) -> list[Part]:
-        """The plan by workload and case, in the order of its cells."""
+    def parts(self) -> list[PlanPart]:
+        """The plan by workload and scenario, in the order of its cells."""
         found: dict[tuple[str, str], list[Cell]] = {}
         for cell in self.cells:
-            found.setdefault((cell.workload.slug, cell.case.kind), []).append(cell)
+            found.setdefault((cell.workload.slug, cell.scenario.kind), []).append(cell)
         return [
-            Part(
+            PlanPart(
                 workload=slug,
                 kind=kind,
                 variants=len(cells),
-                measurements=sum(self.profile.rounds_of(cell.case) for cell in cells),
+                measurements=sum(self.profile.rounds_of(cell.scenario) for cell in cells),
                 expected_s=sum(
-                    self.profile.rounds_of(cell.case) * self.profile.expected_s(cell.case) for cell in cells
+                    self.profile.rounds_of(cell.scenario) * self.profile.expected_s(cell.scenario) for cell in cells
                 ),
-                load_s=sum(self.profile.rounds_of(cell.case) * self.profile.load_s(cell.case) for cell in cells),
+                load_s=sum(
+                    self.profile.rounds_of(cell.scenario) * self.profile.load_s(cell.scenario) for cell in cells
+                ),
             )
             for (slug, kind), cells in found.items()
         ]
 
 
-def jobs(parts: Sequence[Part], limit_s: float = JOB_S) -> list[list[Part]]:
+def split_into_lots(parts: Sequence[PlanPart], limit_s: float = JOB_S) -> list[list[PlanPart]]:
     """The parts in as few lots as may be, none longer than the limit unless it is a single part.
 
     A workload stays in one lot where it fits into one, since its cells are read side by side. First fit, the longest
@@ -99,7 +101,7 @@ def jobs(parts: Sequence[Part], limit_s: float = JOB_S) -> list[list[Part]]:
     pieces = chain.from_iterable(
         [whole] if _seconds(whole) <= limit_s else [[part] for part in whole] for whole in by_workload
     )
-    lots: list[list[Part]] = []
+    lots: list[list[PlanPart]] = []
     for piece in sorted(pieces, key=_seconds, reverse=True):
         roomy = (lot for lot in lots if _seconds(lot) + _seconds(piece) <= limit_s)
         if (lot := next(roomy, None)) is not None:
@@ -109,11 +111,11 @@ def jobs(parts: Sequence[Part], limit_s: float = JOB_S) -> list[list[Part]]:
     return lots
 
 
-def _seconds(parts: Sequence[Part]) -> float:
+def _seconds(parts: Sequence[PlanPart]) -> float:
     return sum(part.expected_s for part in parts)
 
 
-def plan(frameworks: Sequence[Framework], asked: Sequence[Workload], profile: Profile, seed: int) -> Plan:
+def plan_run(frameworks: Sequence[Framework], asked: Sequence[Workload], profile: Profile, seed: int) -> Plan:
     """All cells of the frameworks under the workloads, shuffled anew in each round by the seed.
 
     Shuffling keeps a slow drift of the machine from always meeting the same cell; cells that are measured together
@@ -127,7 +129,7 @@ def plan(frameworks: Sequence[Framework], asked: Sequence[Workload], profile: Pr
     for number in range(1, profile.rounds + 1):
         groups: dict[Hashable, list[int]] = {}
         for index, cell in enumerate(cells):
-            if number <= profile.rounds_of(cell.case):
+            if number <= profile.rounds_of(cell.scenario):
                 groups.setdefault(_togetherness(cell, index), []).append(index)
         turn = list(groups.values())
         shuffler.shuffle(turn)
@@ -141,24 +143,24 @@ def _cells(frameworks: Sequence[Framework], asked: Sequence[Workload]) -> Iterat
     for framework in frameworks:
         for variant in framework.variants:
             for workload in asked:
-                for case in workloads.cases_for(workload, framework, variant):
-                    yield Cell(framework, variant, workload, case)
+                for scenario in workloads.scenarios_for(workload, framework, variant):
+                    yield Cell(framework, variant, workload, scenario)
 
 
-def question(cell: Cell) -> str:
+def comparison_key(cell: Cell) -> str:
     """Equal for the cells that are asked the same."""
-    return cell_key("", "", cell.workload.slug, cell.case.parameters)
+    return cell_key("", "", cell.workload.slug, cell.scenario.parameters)
 
 
 def _togetherness(cell: Cell, index: int) -> Hashable:
     """Equal for the cells that are measured together."""
-    return question(cell) if cell.case.slice_s or cell.case.search else index
+    return comparison_key(cell) if cell.scenario.slice_s or cell.scenario.search else index
 
 
-def choose(wanted: Sequence[str]) -> list[Framework]:
+def choose_with_reference(wanted: Sequence[str]) -> list[Framework]:
     """The frameworks to measure by name or path, and the reference."""
     known = catalog.discover()
-    return with_reference(catalog.choose(wanted, known), known)
+    return with_reference(catalog.choose_frameworks(wanted, known), known)
 
 
 def with_reference(chosen: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:

@@ -44,7 +44,7 @@ def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
 
     Every job has every framework: they are compared only on one machine.
     """
-    lots = planning.jobs(plan.parts())
+    lots = planning.split_into_lots(plan.parts())
     jobs = [
         MatrixJob(block, number, tuple(part.name for part in lot), round(sum(part.expected_s for part in lot) / 60))
         for block in range(1, blocks + 1)

@@ -169,7 +169,7 @@ def review(
     ci.append_summary(f"The contract holds: {names}.")
     quick = workloads.choose_profile("quick")
     chosen = planning.with_reference(ci.with_neighbours(changed, known), known)
-    planned = planning.plan(chosen, workloads.choose([], quick), quick, random.randrange(2**31))
+    planned = planning.plan_run(chosen, workloads.choose_workloads([], quick), quick, random.randrange(2**31))
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         summary = measure_and_report(lambda: execution.RunExecution.begin(planned, Path(folder), "review"))
     ci.append_summary(f"{summary.measurements} quick measurements, {summary.failed} failed, {summary.invalid} invalid.")
@@ -188,7 +188,11 @@ def lock(
 
     Example: rtsite ci lock fastapi --exclude-newer 2026-11-20
     """
-    changed = [path for one in catalog.choose(frameworks or []) for path in ci.relock(one, exclude_newer=exclude_newer)]
+    changed = [
+        path
+        for one in catalog.choose_frameworks(frameworks or [])
+        for path in ci.relock(one, exclude_newer=exclude_newer)
+    ]
     for path in changed:
         typer.echo(path.relative_to(revision.ROOT) if path.is_relative_to(revision.ROOT) else path)
     if not changed:
@@ -199,8 +203,11 @@ def _plan(frameworks: str, workload: str, profile: str, rounds: str) -> Plan:
     if rounds and not rounds.isdecimal():
         raise UsageError(f"{rounds!r} is no number of rounds")
     chosen = workloads.with_rounds(workloads.choose_profile(profile), rounds=int(rounds) if rounds else None)
-    return planning.plan(
-        planning.choose(words(frameworks)), workloads.choose(words(workload), chosen), chosen, random.randrange(2**31)
+    return planning.plan_run(
+        planning.choose_with_reference(words(frameworks)),
+        workloads.choose_workloads(words(workload), chosen),
+        chosen,
+        random.randrange(2**31),
     )
 
 

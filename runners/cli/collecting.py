@@ -60,7 +60,7 @@ def establish(names: Sequence[str], results: Path, campaign: str) -> list[Eviden
     """Collect the evidence of the frameworks named, or of all; raises `UsageError` where it is there already."""
     if not catalog.is_identifier(campaign):
         raise UsageError(f"{campaign!r} is no campaign name: letters, digits, dots, dashes and underscores only")
-    chosen = [framework for framework in catalog.choose(names) if not framework.reference]
+    chosen = [framework for framework in catalog.choose_frameworks(names) if not framework.reference]
     there = [path for one in chosen if (path := evidence.path_of(results, campaign, one.slug)).exists()]
     if there:
         raise UsageError(f"{there[0]} is there already, and results are only added to; choose another --campaign")

@@ -91,7 +91,7 @@ def _name(cell: Cell) -> str:
 
 
 def _question(cell: Cell) -> str:
-    return f"{cell.workload.slug} {cell.case.kind}" if len(cell.workload.cases) > 1 else cell.workload.slug
+    return f"{cell.workload.slug} {cell.scenario.kind}" if len(cell.workload.scenarios) > 1 else cell.workload.slug
 
 
 def _names(cells: Sequence[Cell]) -> str:

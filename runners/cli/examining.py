@@ -108,7 +108,7 @@ def check(
     Example: rtsite check fastapi ./my-framework
     """
     reports = []
-    for framework in catalog.choose(frameworks or []):
+    for framework in catalog.choose_frameworks(frameworks or []):
         for variant in framework.variants:
             name = f"{framework.slug}/{variant.slug}"
             say(f"checking {name} …")

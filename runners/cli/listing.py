@@ -72,7 +72,7 @@ def list_workloads(as_json: JsonOption = False) -> None:
                         "title": workload.title,
                         "question": workload.question,
                         "version": workload.version,
-                        "parameters": [case.parameters for case in workload.cases],
+                        "parameters": [scenario.parameters for scenario in workload.scenarios],
                     }
                     for workload in known
                 ]
@@ -82,9 +82,13 @@ def list_workloads(as_json: JsonOption = False) -> None:
     print_table(
         ["workload", "question", "parameters"],
         [
-            [workload.slug, workload.question, " ".join(f"{name}={value}" for name, value in case.parameters.items())]
+            [
+                workload.slug,
+                workload.question,
+                " ".join(f"{name}={value}" for name, value in scenario.parameters.items()),
+            ]
             for workload in known
-            for case in workload.cases
+            for scenario in workload.scenarios
         ],
     )
 

@@ -35,9 +35,9 @@ def load_command(
     Example: rtsite load ws://127.0.0.1:8000/echo --rate 1000 --json
     """
     if protocol not in ("websocket", "socket.io"):
-        raise catalog.unknown("protocol", protocol, ("websocket", "socket.io"))
+        raise catalog.unknown_name("protocol", protocol, ("websocket", "socket.io"))
     if arrivals not in ("steady", "poisson"):
-        raise catalog.unknown("kind of arrivals", arrivals, ("steady", "poisson"))
+        raise catalog.unknown_name("kind of arrivals", arrivals, ("steady", "poisson"))
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is no WebSocket address; it starts with ws:// or wss:// and names a host")

@@ -27,8 +27,8 @@ def new_framework(
 
     Example: rtsite new framework my-framework --like flask-socketio
     """
-    (model,) = catalog.choose([like])
-    made = scaffold.make(name, model, folder)
+    (model,) = catalog.choose_frameworks([like])
+    made = scaffold.create_folder(name, model, folder)
     named = name if folder == catalog.FRAMEWORKS else made
     say(f"{made}: made. Put your framework into app.py, pyproject.toml and test_app.py, lock its packages, then:")
     typer.echo(f"rtsite check {named}")

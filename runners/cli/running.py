@@ -58,16 +58,16 @@ def run(
             raise UsageError("--plan tells what a new run would be; a run to be resumed has its plan in its run.yml")
         if workload or rounds is not None or seed is not None or campaign_id is not None:
             raise UsageError("--resume takes workloads, rounds, seed and campaign from the run itself; leave them out")
-        known = {known.slug: known for known in [*catalog.discover(), *catalog.choose(framework or [])]}
+        known = {known.slug: known for known in [*catalog.discover(), *catalog.choose_frameworks(framework or [])]}
         if flame and load_run(resume / "run.yml").finished is not None:
             summary = _summary_of(resume)
         else:
             summary = measure_and_report(lambda: execution.RunExecution.resume(resume, list(known.values())))
     else:
         chosen = workloads.with_rounds(workloads.choose_profile(profile), rounds=rounds)
-        planned = planning.plan(
-            planning.choose(framework or []),
-            workloads.choose(workload or [], chosen),
+        planned = planning.plan_run(
+            planning.choose_with_reference(framework or []),
+            workloads.choose_workloads(workload or [], chosen),
             chosen,
             random.randrange(2**31) if seed is None else seed,
         )
@@ -95,7 +95,7 @@ def run(
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
     parts = plan.parts()
-    lots = planning.jobs(parts)
+    lots = planning.split_into_lots(parts)
     if as_json:
         print_json(
             {

@@ -28,7 +28,7 @@ from runners.record import (
 )
 from runners.serving.deployment import Deployment
 from runners.subjects.catalog import Framework, Variant
-from runners.subjects.workloads import WORKLOADS, Case, Profile, Workload
+from runners.subjects.workloads import WORKLOADS, Profile, Scenario, Workload
 
 DURATION_S = 10
 """About 1,000 samples: a share of 5 % is then known to ± 1.4 percentage points."""
@@ -155,7 +155,7 @@ def _outcome(flame: Flame) -> str:
 
 def record(framework: Framework, variant: Variant) -> Flame:
     """One variant's flame graph. A failure is an outcome, not an error; no process is left behind either way."""
-    workload, case = _echo()
+    workload, scenario = _echo()
     cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
     machine.confine(cores.harness)
     started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -165,7 +165,7 @@ def record(framework: Framework, variant: Variant) -> Flame:
     try:
         if workload.slug not in framework.workloads:
             raise FlameError(f"{framework.slug} has no workload {workload.slug}, which is the load of this pass")
-        figures = _look_at(framework, variant, case, cores)
+        figures = _look_at(framework, variant, scenario, cores)
     except (RtsiteError, OSError) as error:
         figures = {"failure": publishable(str(error))}
     return Flame(
@@ -173,17 +173,17 @@ def record(framework: Framework, variant: Variant) -> Flame:
         started=started,
         workload=workload.slug,
         workload_version=workload.version,
-        parameters=case.parameters,
+        parameters=scenario.parameters,
         command=" ".join(command),
         **figures,
     )
 
 
-def _look_at(framework: Framework, variant: Variant, case: Case, cores: machine.CoreShare) -> dict[str, Any]:
+def _look_at(framework: Framework, variant: Variant, scenario: Scenario, cores: machine.CoreShare) -> dict[str, Any]:
     """What is found in a recording; raises `RtsiteError`."""
     spy = sampler.find()
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
-        raw, report = _sample(framework, variant, case, spy, cores=cores, logs=Path(folder))
+        raw, report = _sample(framework, variant, scenario, spy, cores=cores, logs=Path(folder))
     stacks = read_stacks(raw, app=str(framework.folder))
     if not stacks:
         raise FlameError("py-spy saw no thread running, so there is nothing to draw; was the server under load?")
@@ -200,16 +200,16 @@ def _look_at(framework: Framework, variant: Variant, case: Case, cores: machine.
     }
 
 
-def _echo() -> tuple[Workload, Case]:
+def _echo() -> tuple[Workload, Scenario]:
     """The closed echo loop: the server as busy as it gets, with nothing of an application's own to do."""
     workload = WORKLOADS["echo"]
-    return workload, next(case for case in workload.cases if case.mode == "closed")
+    return workload, next(scenario for scenario in workload.scenarios if scenario.mode == "closed")
 
 
 def _sample(
     framework: Framework,
     variant: Variant,
-    case: Case,
+    scenario: Scenario,
     spy: sampler.Sampler,
     *,
     cores: machine.CoreShare,
@@ -217,7 +217,7 @@ def _sample(
 ) -> tuple[str, sampler.Report]:
     """py-spy's recording of the server's process tree alone; raises `RtsiteError`."""
     cpus = cores.server[:1]  # one, even where a core has two, so that sampler and server cannot run at once
-    deployment = Deployment(framework, variant, cpus=cpus, workers=case.workers, logs=logs, traceable=True)
+    deployment = Deployment(framework, variant, cpus=cpus, workers=scenario.workers, logs=logs, traceable=True)
     sampling: list[process.Child] = []
     file = logs / "stacks.txt"
     try:
@@ -232,7 +232,7 @@ def _sample(
 
         job = driver.job_for(
             WORKLOADS["echo"],
-            case,
+            scenario,
             url=deployment.server.websocket_url,
             protocol=framework.protocol,
             serializer=variant.serializer,

@@ -37,7 +37,7 @@ from runners.loadgen.job import (
     Serializer,
 )
 from runners.record import Histogram, Percentiles, RtsiteError
-from runners.subjects.workloads import Case, Profile, Workload
+from runners.subjects.workloads import Profile, Scenario, Workload
 
 _SLACK_S = 20.0
 """Beyond the planned times before a shard is taken for hung."""
@@ -129,7 +129,7 @@ class Hooks:
 
 def job_for(
     workload: Workload,
-    case: Case,
+    scenario: Scenario,
     *,
     url: str,
     protocol: Protocol,
@@ -141,26 +141,26 @@ def job_for(
 ) -> Job:
     """The job of one measurement, before it is split over shards. ``url``: ``ws://host:port``.
 
-    ``connections``: a part of the case's, numbered from ``first_client``.
+    ``connections``: a part of the scenario's, numbered from ``first_client``.
     """
     return Job(
         url=url + ("/" if protocol == "socket.io" else workload.path),
         protocol=protocol,
         serializer=serializer,
         exchange=workload.exchange,
-        mode=case.mode,
-        connections=case.connections if connections is None else connections,
+        mode=scenario.mode,
+        connections=scenario.connections if connections is None else connections,
         first_client=first_client,
-        at_once=case.at_once,
+        at_once=scenario.at_once,
         warmup_s=profile.warmup_s,
         duration_s=profile.duration_s,
-        payload_bytes=case.payload_bytes,
-        payload_kind=case.payload_kind,
-        transport=case.transport,
-        under_way=case.under_way,
-        deaf=case.deaf,
-        rate_per_s=case.rate_per_s,
-        push_period_s=case.push_period_s,
+        payload_bytes=scenario.payload_bytes,
+        payload_kind=scenario.payload_kind,
+        transport=scenario.transport,
+        under_way=scenario.under_way,
+        deaf=scenario.deaf,
+        rate_per_s=scenario.rate_per_s,
+        push_period_s=scenario.push_period_s,
         seed=seed,
     )
 

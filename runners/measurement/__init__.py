@@ -20,7 +20,7 @@ from runners.measurement.cell import (
     with_share_of_ceiling,
 )
 from runners.serving.deployment import Deployments
-from runners.subjects.workloads import Case
+from runners.subjects.workloads import Scenario
 
 __all__ = [
     "Cell",
@@ -45,9 +45,9 @@ def measure(
     """Measure cells once, together if there are several. A failure is an outcome, not an error.
 
     No load is left behind either way, nor a server that ``deployments`` does not keep. Cells measured together have
-    the same case, and one core share. ``under_way`` is told, in a few words, how far a long measurement has come.
+    the same scenario, and one core share. ``under_way`` is told, in a few words, how far a long measurement has come.
     """
-    match cells[0].case.procedure:
+    match cells[0].scenario.procedure:
         case "window":
             return window.measure(cells, conditions, deployments)
         case "search":
@@ -58,6 +58,6 @@ def measure(
             return [recovery.measure(cells[0], conditions[0], deployments)]
 
 
-def cores_for(case: Case, cores: list[list[int]]) -> machine.CoreShare:
-    """Who runs where under this case, on a machine with these cores."""
-    return machine.share_cores(case.server_cores, cores, pinnable=machine.can_pin())
+def cores_for(scenario: Scenario, cores: list[list[int]]) -> machine.CoreShare:
+    """Who runs where under this scenario, on a machine with these cores."""
+    return machine.share_cores(scenario.server_cores, cores, pinnable=machine.can_pin())

@@ -13,7 +13,7 @@ from runners.loading import driver
 from runners.record import FrameworkFacts, Histogram, Measurement, Timeline, VariantFacts
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
-from runners.subjects.workloads import Case, Profile, Workload
+from runners.subjects.workloads import Profile, Scenario, Workload
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Cell:
     framework: Framework
     variant: Variant
     workload: Workload
-    case: Case
+    scenario: Scenario
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def job_for(
     """What the load generator is to do for a cell, its server at ``url``; or for a part of its connections."""
     return driver.job_for(
         cell.workload,
-        cell.case,
+        cell.scenario,
         url=url,
         protocol=cell.framework.protocol,
         serializer=cell.variant.serializer,

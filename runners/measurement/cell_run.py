@@ -35,7 +35,7 @@ class CellRun:
         self._blank = blank_for(conditions)
         self._stack = ExitStack()
         self.deployment = self._stack.enter_context(
-            deployments.take(cell.framework, cell.variant, cpus=conditions.cores.server, workers=cell.case.workers)
+            deployments.take(cell.framework, cell.variant, cpus=conditions.cores.server, workers=cell.scenario.workers)
         )
         self._watches: dict[str, resources.Watch] = {}
         self._loaded_s = 0.0
@@ -69,7 +69,7 @@ class CellRun:
         """Start the load generator, and open all connections."""
         cell, cores = self.cell, self._conditions.cores
         hooks = driver.Hooks(each_second=self.look, is_hopeless=lambda: self.deployment.has_ended)
-        shards = driver.shards_for(cell.workload.exchange, cell.case.connections, len(cores.loadgen))
+        shards = driver.shards_for(cell.workload.exchange, cell.scenario.connections, len(cores.loadgen))
         with self.deployment.stage("connect"):
             self._load = self._stack.enter_context(driver.Load(shards, cores.loadgen, hooks))
             self._load.connect(job_for(cell, self._conditions, self.deployment.server.websocket_url))
@@ -91,7 +91,7 @@ class CellRun:
 
     def open_window(self) -> None:
         self._watches = self.deployment.watches()
-        if self.cell.case.workers > 1:
+        if self.cell.scenario.workers > 1:
             self._spread = resources.read_spread(self.deployment.server.child.pid, self.deployment.server.port)
         self._cpu_at_start_s = self._total_cpu_s()
         self.look()
@@ -104,11 +104,11 @@ class CellRun:
     def load_slice(self) -> None:
         """One slice of the window: long enough for every client to be answered many times."""
         seconds = self._conditions.profile.duration_s
-        if self.cell.case.slice_s and not self._alone:
-            case = self.cell.case
+        if self.cell.scenario.slice_s and not self._alone:
+            scenario = self.cell.scenario
             # In a room each message under way is answered once per member.
-            turnover_s = case.connections * case.under_way / max(self._warm_up.messages_per_s, 1.0)
-            seconds = min(seconds, max(self.cell.case.slice_s, TURNOVERS * turnover_s))
+            turnover_s = scenario.connections * scenario.under_way / max(self._warm_up.messages_per_s, 1.0)
+            seconds = min(seconds, max(self.cell.scenario.slice_s, TURNOVERS * turnover_s))
         self.deployment.wake()
         for watch in self._watches.values():
             watch.begin()
@@ -144,7 +144,7 @@ class CellRun:
 
     def finish(self) -> None:
         with self.deployment.stage("load"):
-            if self.cell.case.deaf:
+            if self.cell.scenario.deaf:
                 (self._heard,) = self._load.listen(LISTEN_S)
             result = self._load.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
@@ -160,7 +160,7 @@ class CellRun:
             said=heard.said,
             heard=heard.heard,
             closed=heard.closed,
-            consumers=self.cell.case.deaf,
+            consumers=self.cell.scenario.deaf,
             memory_mb=[round(look.pss / 1e6, 3) for look in memory],
         )
 
@@ -174,7 +174,7 @@ class CellRun:
         """The measurement, judged. ``yardstick``: the reference's medians in the same seconds, if it was there."""
         if self.failure is not None or self._result is None:
             return Outcome(completed(self._blank, failure=self.failure), {})
-        result, case = self._result, self.cell.case
+        result, scenario = self._result, self.cell.scenario
         answered = result.total(lambda sample: sample.answered_in_window)
         usages = {name: watch.usage(answered, alone=self._alone) for name, watch in self._watches.items()}
         if (server := usages["server"]) is not None and self._spread:
@@ -184,7 +184,7 @@ class CellRun:
         neighbours_s = sum(other._idle_cpu_s for other in stations if other is not self)
         measurement = completed(
             self._blank,
-            **figures(result, case, self._warm_up),
+            **figures(result, scenario, self._warm_up),
             **usages,
             slow_consumer=self._slow_consumer(),
             trend_percent=trend_of(self.medians, None if self._alone or self.cell.framework.reference else yardstick),

@@ -22,13 +22,13 @@ _MB = 1e6
 
 
 def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Outcome:
-    """Connect the case's clients step by step, until a step in which not all are let in."""
-    case, cores = cell.case, conditions.cores
+    """Connect the scenario's clients step by step, until a step in which not all are let in."""
+    scenario, cores = cell.scenario, conditions.cores
     interference = Interference()
     blank = blank_for(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
-            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=case.workers)
+            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers)
         )
         try:
             deployment.start(cell.workload.readiness)
@@ -36,7 +36,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
             steps = [_step(deployment, 0)]
             connected = []
             interference.begin()
-            for total in case.steps:
+            for total in scenario.steps:
                 running = stack.enter_context(driver.Load(1, cores.loadgen))
                 job = job_for(
                     cell,
@@ -56,7 +56,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
                 if steps[-1].connections < total:
                     break
             interference.end()
-            is_full = steps[-1].connections < case.connections
+            is_full = steps[-1].connections < scenario.connections
             if conditions.profile.rechecks and not is_full:
                 deployment.recheck(cell.workload.recheck)
         except StageError as error:
@@ -70,7 +70,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
         blank,
         valid=True,
         duration_s=round(took_s, 6),
-        connections=Connections(planned=case.connections, established=established, closed_early=0),
+        connections=Connections(planned=scenario.connections, established=established, closed_early=0),
         errors=_added([one.errors for one in connected]),
         connect_ms=histogram.percentiles(),
         connecting=Connecting(

@@ -17,12 +17,12 @@ LEAD_S = 1.0
 
 def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Outcome:
     """Kill the server under its clients' load, start it again, and see them come back."""
-    case, cores = cell.case, conditions.cores
+    scenario, cores = cell.scenario, conditions.cores
     interference = Interference()
     blank = blank_for(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
-            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=case.workers)
+            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers)
         )
         try:
             deployment.start(cell.workload.readiness)
@@ -31,7 +31,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
                 connected = running.connect(job_for(cell, conditions, deployment.server.websocket_url))
             interference.begin()
             began_at = time.perf_counter_ns()
-            running.begin_recovery(LEAD_S + case.outage_s)
+            running.begin_recovery(LEAD_S + scenario.outage_s)
             time.sleep(LEAD_S)
             killed_at = time.perf_counter_ns()
             deployment.kill()
@@ -50,7 +50,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
         blank,
         valid=True,
         duration_s=round((ended_at - began_at) / 1e9, 6),
-        connections=Connections(planned=case.connections, established=established, closed_early=0),
+        connections=Connections(planned=scenario.connections, established=established, closed_early=0),
         recovery=Recovery(
             restart_s=round((restarted_at - killed_at) / 1e9, 6),
             noticed_ms=recovered.noticed.percentiles(),

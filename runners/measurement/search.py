@@ -38,13 +38,13 @@ class _Search:
     """One cell's."""
 
     def __init__(self, cell: Cell, conditions: Conditions) -> None:
-        wanted = cell.case.search
+        wanted = cell.scenario.search
         assert wanted is not None
         # Every client is an open file of the generator's and one of the server's.
         most = machine.open_files_limit() - FILES_BESIDE_CLIENTS
         settings = wanted.settings.below(most) if wanted.unit == "users" else wanted.settings
         self._cell, self._conditions, self._unit = cell, conditions, wanted.unit
-        self._asked = workloads.asked_by(cell.workload, cell.case)
+        self._asked = workloads.asked_by(cell.workload, cell.scenario)
         self._blank = blank_for(conditions)
         self._search = capacity.Search(settings)
         self._failure: Failure | None = None
@@ -57,10 +57,14 @@ class _Search:
         """Serve the framework, apply the load that is next, and judge what came of it."""
         load = self._search.next_load
         assert load is not None
-        case, conditions = self._cell.case.at(load), self._conditions
-        one = Cell(self._cell.framework, self._cell.variant, self._asked, case)
+        scenario, conditions = self._cell.scenario.at(load), self._conditions
+        one = Cell(self._cell.framework, self._cell.variant, self._asked, scenario)
         circumstances = Conditions(
-            conditions.profile.of_probe(case), conditions.cores, conditions.round, conditions.position, conditions.seed
+            conditions.profile.of_probe(scenario),
+            conditions.cores,
+            conditions.round,
+            conditions.position,
+            conditions.seed,
         )
         with Deployments() as deployments:
             (outcome,) = window.measure([one], [circumstances], deployments)

@@ -8,7 +8,7 @@ from runners.judging import trend
 from runners.loading import driver
 from runners.measurement.interference import Interference
 from runners.record import Connections, Histogram, LoadgenHealth, Messages, Timeline
-from runners.subjects.workloads import Case
+from runners.subjects.workloads import Scenario
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
 """The distributions of which the histograms are kept."""
@@ -24,7 +24,7 @@ def trend_of(medians: Sequence[float | None], yardstick: Sequence[float | None] 
     return None if found is None else round(found, 2)
 
 
-def figures(result: driver.LoadResult, case: Case, warm_up: driver.WarmUp) -> dict[str, object]:
+def figures(result: driver.LoadResult, scenario: Scenario, warm_up: driver.WarmUp) -> dict[str, object]:
     """The measurement's figures from the load's side; pure."""
     ledger = result.ledger
     histograms = result.histograms
@@ -35,7 +35,7 @@ def figures(result: driver.LoadResult, case: Case, warm_up: driver.WarmUp) -> di
         "warmup_s": warm_up.seconds,
         "warmup_settled": warm_up.settled,
         "slices": max(sample.slices for sample in result.samples),
-        "offered_per_s": round(result.offered_per_s, 3) if case.mode == "open" else None,
+        "offered_per_s": round(result.offered_per_s, 3) if scenario.mode == "open" else None,
         "messages_per_s": round(result.messages_per_s, 3),
         "connections": Connections(
             planned=result.total(lambda sample: sample.planned),
@@ -58,7 +58,7 @@ def figures(result: driver.LoadResult, case: Case, warm_up: driver.WarmUp) -> di
         "last_delivery_ms": percentiles.get("last_delivery"),
         "connect_ms": percentiles["connect"],
     }
-    if case.push_period_s:
+    if scenario.push_period_s:
         pushes = result.total(lambda sample: sample.pushes)
         found["pushes_per_s"] = round(pushes / result.window_s, 3)
         found["pushes_missed"] = result.total(lambda sample: sample.pushes_missed)

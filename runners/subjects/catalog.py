@@ -122,11 +122,11 @@ class Framework(_Description):
 
 def discover(folder: Path = FRAMEWORKS) -> list[Framework]:
     """Every framework below ``folder``, by slug; raises `CatalogError`."""
-    found = [load(path.parent) for path in sorted(folder.glob("*/pyproject.toml"))]
+    found = [read_folder(path.parent) for path in sorted(folder.glob("*/pyproject.toml"))]
     return sorted(found, key=lambda framework: (framework.reference, framework.slug))
 
 
-def load(folder: Path) -> Framework:
+def read_folder(folder: Path) -> Framework:
     """One framework's folder; raises `CatalogError` with the file and what is wrong in it."""
     path = folder / "pyproject.toml"
     try:
@@ -180,7 +180,7 @@ def _placeholders(word: str) -> Iterable[str]:
             yield name
 
 
-def choose(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None) -> list[Framework]:
+def choose_frameworks(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None) -> list[Framework]:
     """The frameworks named: by slug, by slug/variant, or by the path of a folder; all of them if none is.
 
     Raises `UsageError` with the nearest names for an unknown one.
@@ -196,14 +196,14 @@ def choose(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None)
             before = chosen.get(slug)
             chosen[slug] = _narrowed(by_slug[slug], variant, before) if slash else by_slug[slug]
         elif name.startswith((".", "/")) or (slash and Path(name).is_dir()):
-            framework = load(Path(name))
+            framework = read_folder(Path(name))
             chosen[framework.slug] = framework
         else:
-            raise unknown("framework", slug, by_slug)
+            raise unknown_name("framework", slug, by_slug)
     return list(chosen.values())
 
 
-def for_quickstart(known: Sequence[Framework]) -> list[Framework]:
+def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
     """The frameworks with variants marked for a first look, narrowed to these."""
     narrowed = [
         framework.model_copy(update={"variants": [variant for variant in framework.variants if variant.quickstart]})
@@ -216,12 +216,12 @@ def _narrowed(framework: Framework, variant: str, before: Framework | None) -> F
     """The framework with this variant only, besides those chosen before; raises `UsageError`."""
     slugs = [known.slug for known in framework.variants]
     if variant not in slugs:
-        raise unknown(f"variant of {framework.slug}", variant, slugs)
+        raise unknown_name(f"variant of {framework.slug}", variant, slugs)
     wanted = {variant} | ({known.slug for known in before.variants} if before else set())
     return framework.model_copy(update={"variants": [v for v in framework.variants if v.slug in wanted]})
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, with the nearest that do."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)

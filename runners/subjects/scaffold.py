@@ -26,7 +26,7 @@ _PLACES = (
 title is the framework's, the others are those of its variants."""
 
 
-def make(name: str, like: Framework, parent: Path) -> Path:
+def create_folder(name: str, like: Framework, parent: Path) -> Path:
     """A folder below ``parent`` that serves what ``like`` does, under a name of its own.
 
     Raises `UsageError` where the name will not do or is taken, and `RtsiteError` where the folder cannot be written.

@@ -18,23 +18,26 @@ Exchange = Literal["echo", "room", "dashboard", "events"]
 
 
 _LATER = {"later": True}
-"""Marks a field of `Case` that came after the first published run."""
+"""Marks a field of `Scenario` that came after the first published run."""
 _WORDING = {"wording": True}
-"""Marks a field of `Case` that asks nothing."""
+"""Marks a field of `Scenario` that asks nothing."""
 
 
 @dataclass(frozen=True)
-class Search:
-    """A case whose load is not given but searched for: the highest that the server withstands."""
+class CapacityTarget:
+    """A scenario whose load is not given but searched for: the highest that the server sustains."""
 
     unit: capacity.Unit
     asks: str
     """The workload whose exchange, endpoint and checks it borrows; who implements that one can be searched."""
     settings: capacity.Settings
 
+    def __repr__(self) -> str:
+        return f"Search(unit={self.unit!r}, asks={self.asks!r}, settings={self.settings!r})"
+
 
 @dataclass(frozen=True, repr=False)
-class Case:
+class Scenario:
     """A workload with one set of parameters."""
 
     workload: str
@@ -45,9 +48,9 @@ class Case:
     payload_bytes: int = 64
     push_period_s: float = 0.0
     server_cores: int = 1
-    search: Search | None = field(default=None, metadata=_LATER)
+    search: CapacityTarget | None = field(default=None, metadata=_LATER)
     slice_s: float = field(default=0.0, metadata=_LATER)
-    """Above 0: measured together with the other cells of this case, each loaded for this long in turn. 0: alone."""
+    """Above 0: measured together with the other cells of this scenario, each loaded for this long in turn. 0: alone."""
     payload_kind: Literal["text", "binary"] = field(default="text", metadata=_LATER)
     transport: Literal["websocket", "polling", "sse"] = field(default="websocket", metadata=_LATER)
     """Of a variant that has it."""
@@ -78,10 +81,10 @@ class Case:
         ]
         return f"Case({', '.join(told)})"
 
-    def at(self, load: int) -> Case:
-        """The plain open-loop case that applies this load; raises `ValueError` where nothing is searched."""
+    def at(self, load: int) -> Scenario:
+        """The plain open-loop scenario that applies this load; raises `ValueError` where nothing is searched."""
         if self.search is None:
-            raise ValueError(f"a case of {self.workload} has a load of its own")
+            raise ValueError(f"a scenario of {self.workload} has a load of its own")
         connections = load if self.search.unit == "users" else self.connections
         return replace(self, search=None, connections=connections, rate_per_s=float(load))
 
@@ -96,7 +99,7 @@ class Case:
 
     @property
     def kind(self) -> str:
-        """What tells it from the other cases of its workload: its name, else its loop, or what is searched for."""
+        """What tells it from the other scenarios of its workload: its name, else its loop, or what is searched for."""
         return self.name or str(self.parameters.get("search", self.mode))
 
     @property
@@ -119,9 +122,9 @@ class Workload:
     """The contract's checks that a server must pass before the load; they leave nothing behind in it."""
     recheck: frozenset[str]
     """Those that it must pass after it."""
-    cases: tuple[Case, ...]
+    scenarios: tuple[Scenario, ...]
     only: frozenset[str] = frozenset()
-    """The kinds of cases that are wanted of it; empty: all."""
+    """The kinds of scenarios that are wanted of it; empty: all."""
     asks: str = ""
     """The workload whose exchange, endpoint and checks it borrows; who implements that one can be asked."""
     edition: int = 0
@@ -129,13 +132,13 @@ class Workload:
 
     @property
     def kinds(self) -> set[str]:
-        """What its cases are called, each apart from the others."""
-        return {case.kind for case in self.cases}
+        """What its scenarios are called, each apart from the others."""
+        return {scenario.kind for scenario in self.scenarios}
 
     @property
     def version(self) -> str:
         """Changes with anything that changes what is asked; wording does not count."""
-        asked = (self.slug, self.exchange, self.path, self.cases)
+        asked = (self.slug, self.exchange, self.path, self.scenarios)
         return catalog.digest(*asked, self.edition) if self.edition else catalog.digest(*asked)
 
     def facts(self) -> WorkloadFacts:
@@ -174,33 +177,33 @@ class Profile:
     spare: float = 0.0
     """For measurements that the machine spoilt, to make them again: a share of the planned time."""
 
-    def rounds_of(self, case: Case) -> int:
-        """How many rounds measure the case, from the first on."""
-        return min(self.rounds, self.capacity_rounds) if case.search else self.rounds
+    def rounds_of(self, scenario: Scenario) -> int:
+        """How many rounds measure the scenario, from the first on."""
+        return min(self.rounds, self.capacity_rounds) if scenario.search else self.rounds
 
-    def of_probe(self, case: Case) -> Profile:
-        """Of one probe, given the case it applies (`Case.at`). Its server is not used again, so it is not checked."""
-        duration_s = capacity.window_s(self.probe_s, case.rate_per_s)
+    def of_probe(self, scenario: Scenario) -> Profile:
+        """The profile of one probe under this scenario (`Scenario.at`). Its server is not used again or checked."""
+        duration_s = capacity.window_s(self.probe_s, scenario.rate_per_s)
         return replace(self, warmup_s=self.probe_warmup_s, duration_s=duration_s, rechecks=False)
 
-    def load_s(self, case: Case) -> float:
+    def load_s(self, scenario: Scenario) -> float:
         """How long the server is loaded in one measurement; a search, if it ends near where it starts."""
-        match case.procedure:
+        match scenario.procedure:
             case "window":
                 return self.warmup_s + self.duration_s
             case "search":
-                assert case.search is not None
-                probe = self.of_probe(case.at(case.search.settings.start))
-                return case.search.settings.tries * (probe.warmup_s + probe.duration_s)
+                assert scenario.search is not None
+                probe = self.of_probe(scenario.at(scenario.search.settings.start))
+                return scenario.search.settings.tries * (probe.warmup_s + probe.duration_s)
             case "connect":
-                return case.connections / _USUAL_CONNECTIONS_PER_S
+                return scenario.connections / _USUAL_CONNECTIONS_PER_S
             case "recover":
                 return _USUAL_RECOVERY_S
 
-    def expected_s(self, case: Case) -> float:
+    def expected_s(self, scenario: Scenario) -> float:
         """How long one measurement takes."""
-        beside_s = self.overhead_s + len(case.steps) * STEP_PAUSE_S
-        return self.load_s(case) + (case.search.settings.tries if case.search else 1) * beside_s
+        beside_s = self.overhead_s + len(scenario.steps) * STEP_PAUSE_S
+        return self.load_s(scenario) + (scenario.search.settings.tries if scenario.search else 1) * beside_s
 
 
 STEP_PAUSE_S = 1.0
@@ -243,15 +246,15 @@ ECHO = Workload(
     path="/echo",
     readiness=_READINESS,
     recheck=_READINESS,
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "echo",
             "closed",
             {"mode": "closed", "connections": 100, "payload_bytes": 64, "server_cores": 1},
             connections=100,
             slice_s=CLOSED_SLICE_S,
         ),
-        Case(
+        Scenario(
             "echo",
             "open",
             {"mode": "open", "connections": 100, "payload_bytes": 64, "rate_per_s": 1000, "server_cores": 1},
@@ -277,8 +280,8 @@ DASHBOARD = Workload(
     readiness=_READINESS,
     recheck=frozenset({"health", "dashboard-answer", "dashboard-push"}),
     edition=1,
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "dashboard",
             "open",
             {"users": 100, "updates_per_user_per_s": 1, "server_cores": 1},
@@ -300,8 +303,8 @@ CROWD = replace(
         " the panels are in its memory, and it may use up to four cores; where the machine has fewer beside the load"
         " generator's, it has those, and the table says so."
     ),
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "crowd",
             "open",
             {"users": 1000, "updates_per_user_per_s": 1, "cores_at_most": 4},
@@ -315,14 +318,14 @@ CROWD = replace(
 )
 
 
-def _room(members: int, mode: Mode) -> Case:
+def _room(members: int, mode: Mode) -> Scenario:
     """One size of room. Open loop: as many messages as make `DELIVERIES_PER_S`."""
     parameters = {"mode": mode, "members": members, "payload_bytes": ROOM_BYTES}
     if mode == "closed":
         parameters["under_way"] = UNDER_WAY
     else:
         parameters["deliveries_per_s"] = DELIVERIES_PER_S
-    return Case(
+    return Scenario(
         "room",
         mode,
         {**parameters, "server_cores": 1},
@@ -352,7 +355,7 @@ ROOM = Workload(
     path="/room/load",
     readiness=_READINESS | {"room"},
     recheck=_READINESS | {"room"},
-    cases=tuple(_room(members, mode) for mode in ("closed", "open") for members in (10, 100, 1000)),
+    scenarios=tuple(_room(members, mode) for mode in ("closed", "open") for members in (10, 100, 1000)),
 )
 
 PAYLOAD = Workload(
@@ -367,8 +370,8 @@ PAYLOAD = Workload(
     path="/echo",
     readiness=_READINESS | {"echo-binary"},
     recheck=_READINESS | {"echo-binary"},
-    cases=tuple(
-        Case(
+    scenarios=tuple(
+        Scenario(
             "payload",
             "closed",
             {"mode": "closed", "connections": 10, "payload_bytes": size, "payload_kind": kind, "server_cores": 1},
@@ -397,8 +400,8 @@ POLLING = Workload(
     path="/echo",
     readiness=_READINESS,
     recheck=_READINESS,
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "polling",
             "closed",
             {"mode": "closed", "connections": 100, "payload_bytes": 64, "server_cores": 1},
@@ -406,7 +409,7 @@ POLLING = Workload(
             transport="polling",
             slice_s=CLOSED_SLICE_S,
         ),
-        Case(
+        Scenario(
             "polling",
             "open",
             {"mode": "open", "connections": 100, "payload_bytes": 64, "rate_per_s": 200, "server_cores": 1},
@@ -415,7 +418,7 @@ POLLING = Workload(
             rate_per_s=200.0,
             slice_s=OPEN_SLICE_S,
         ),
-        Case(
+        Scenario(
             "polling",
             "closed",
             {"mode": "closed", "connections": 100, "payload_bytes": 64, "workers": 2},
@@ -441,8 +444,8 @@ SSE = Workload(
     readiness=frozenset({"health", "events"}),
     recheck=frozenset({"health", "events"}),
     edition=1,
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "sse",
             "open",
             {"viewers": 100, "snapshots_per_s": 1, "server_cores": 1},
@@ -467,8 +470,8 @@ CONNECT = Workload(
     path="/echo",
     readiness=_READINESS,
     recheck=_READINESS,
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "connect",
             "closed",
             {"clients": 1000, "at_once": 8, "server_cores": 1},
@@ -477,7 +480,7 @@ CONNECT = Workload(
             at_once=8,
             name="ramp",
         ),
-        Case(
+        Scenario(
             "connect",
             "closed",
             {"clients": 500, "at_once": 500, "server_cores": 1},
@@ -502,8 +505,8 @@ RECOVERY = Workload(
     path="/echo",
     readiness=_READINESS,
     recheck=_READINESS,
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "recovery",
             "open",
             {"users": 100, "messages_per_user_per_s": 1, "server_cores": 1},
@@ -529,8 +532,8 @@ SCALEOUT = Workload(
     path="/room/load",
     readiness=_READINESS | {"room"},
     recheck=_READINESS | {"room"},
-    cases=tuple(
-        Case(
+    scenarios=tuple(
+        Scenario(
             "scaleout",
             "closed",
             {"mode": "closed", "members": 100, "workers": workers, "payload_bytes": 64, "under_way": UNDER_WAY},
@@ -559,8 +562,8 @@ SLOW_CONSUMER = Workload(
     path="/room/load",
     readiness=_READINESS | {"room"},
     recheck=_READINESS | {"room"},
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "slow-consumer",
             "open",
             {"members": 20, "deaf": 1, "payload_bytes": 16384, "rate_per_s": 50, "server_cores": 1},
@@ -582,32 +585,32 @@ CAPACITY = Workload(
         " none is lost and no error comes. Once for the echo, over 100 connections: the highest rate. Once for the live"
         " dashboard, where every user sends one update per second and receives all snapshots: the most users."
     ),
-    # Of the echo, from which the users' search differs: see `Search.asks`.
+    # Of the echo, from which the users' search differs: see `CapacityTarget.asks`.
     exchange="echo",
     path="/echo",
     readiness=_READINESS,
     recheck=_READINESS,
     edition=1,
-    cases=(
-        Case(
+    scenarios=(
+        Scenario(
             "capacity",
             "open",
             {"search": "rate", "connections": 100, "payload_bytes": 64, "p99_limit_ms": 20, "server_cores": 1},
             connections=100,
-            search=Search(
+            search=CapacityTarget(
                 "messages_per_s",
                 asks="echo",
                 # The closed-loop throughputs seen here lie between 3,300 and 171,000 per second.
                 settings=capacity.Settings(start=8_000, lowest=250, highest=400_000),
             ),
         ),
-        Case(
+        Scenario(
             "capacity",
             "open",
             {"search": "users", "updates_per_user_per_s": 1, "p99_limit_ms": 20, "server_cores": 1},
             connections=0,
             push_period_s=1.0,
-            search=Search(
+            search=CapacityTarget(
                 "users",
                 asks="dashboard",
                 # Below 25 a p99 takes minutes; above 20,000 the local ports of one address run out.
@@ -679,7 +682,7 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-def choose(wanted: Sequence[str], profile: Profile) -> list[Workload]:
+def choose_workloads(wanted: Sequence[str], profile: Profile) -> list[Workload]:
     """The workloads named, all that the profile has if none is; raises `UsageError` for an unknown one.
 
     ``echo/closed`` is the closed loop of echo alone: a part of the question, and no other version of it.
@@ -694,10 +697,10 @@ def choose(wanted: Sequence[str], profile: Profile) -> list[Workload]:
     for name in wanted:
         slug, _, kind = name.partition("/")
         if slug not in WORKLOADS:
-            raise catalog.unknown("workload", slug, WORKLOADS)
+            raise catalog.unknown_name("workload", slug, WORKLOADS)
         kinds = WORKLOADS[slug].kinds
         if kind and kind not in kinds:
-            raise catalog.unknown(f"part of {slug}", kind, sorted(kinds))
+            raise catalog.unknown_name(f"part of {slug}", kind, sorted(kinds))
         only.setdefault(slug, set()).update({kind} if kind else kinds)
     return [
         replace(workload, only=frozenset(only[slug] if only[slug] != workload.kinds else ()))
@@ -706,37 +709,37 @@ def choose(wanted: Sequence[str], profile: Profile) -> list[Workload]:
     ]
 
 
-def for_quickstart() -> list[Workload]:
+def quickstart_workloads() -> list[Workload]:
     """The workloads for a first look."""
     return [ECHO, DASHBOARD]
 
 
-def asked_by(workload: Workload, case: Case) -> Workload:
-    """The workload whose exchange, endpoint and checks the case uses: its own, or the one it borrows them from."""
-    slug = case.search.asks if case.search else workload.asks
+def asked_by(workload: Workload, scenario: Scenario) -> Workload:
+    """The workload whose exchange, endpoint and checks the scenario uses: its own, or the one it borrows them from."""
+    slug = scenario.search.asks if scenario.search else workload.asks
     return WORKLOADS[slug] if slug else workload
 
 
-def cases_for(workload: Workload, framework: Framework, variant: Variant) -> list[Case]:
-    """The cases that a variant can be asked: what its folder says it implements, over the transports it has.
+def scenarios_for(workload: Workload, framework: Framework, variant: Variant) -> list[Scenario]:
+    """The scenarios that a variant can be asked: what its folder says it implements, over the transports it has.
 
     Where it is the number of processes that is varied, only what scales is asked.
     """
     implemented = framework.workloads if variant.workloads is None else variant.workloads
     return [
-        case
-        for case in workload.cases
-        if asked_by(workload, case).slug in implemented
-        and case.transport in variant.transports
-        and ("workers" not in case.parameters or variant.scales)
-        and (not workload.only or case.kind in workload.only)
+        scenario
+        for scenario in workload.scenarios
+        if asked_by(workload, scenario).slug in implemented
+        and scenario.transport in variant.transports
+        and ("workers" not in scenario.parameters or variant.scales)
+        and (not workload.only or scenario.kind in workload.only)
     ]
 
 
 def choose_profile(name: str) -> Profile:
     """The profile of that name; raises `UsageError`."""
     if name not in PROFILES:
-        raise catalog.unknown("profile", name, PROFILES)
+        raise catalog.unknown_name("profile", name, PROFILES)
     return PROFILES[name]
 
 

@@ -182,7 +182,7 @@ def test_the_twins_are_fastapis_app_but_for_the_work_added_and_the_event_stream(
 
 
 def test_a_and_b_differ_in_name_only_and_the_others_in_work_only() -> None:
-    framework = catalog.load(HOME / "twins")
+    framework = catalog.read_folder(HOME / "twins")
     assert framework.workloads == ["echo"]
     named = {variant.slug: variant for variant in framework.variants}
     assert list(named) == ["a", *power.EXPECTED]
@@ -193,7 +193,7 @@ def test_a_and_b_differ_in_name_only_and_the_others_in_work_only() -> None:
     turns = {slug: int(variant.environment["TWINS_EXTRA_TURNS"]) for slug, variant in named.items()}
     assert turns["a"] == turns["b"] == 0
     assert turns["plus-3"] / turns["plus-2"] == pytest.approx(1.5, rel=0.03)
-    fastapi = catalog.load(catalog.FRAMEWORKS / "fastapi").variants[0]
+    fastapi = catalog.read_folder(catalog.FRAMEWORKS / "fastapi").variants[0]
     assert named["a"].command == fastapi.command
 
 

@@ -167,7 +167,7 @@ def test_our_transcript_names_what_there_is() -> None:
         test = claim.test
         if isinstance(test, Compared | Extreme | Within):
             assert test.metric in METRICS, claim.id
-            asked = [set(case.parameters.items()) for case in WORKLOADS[test.workload].cases]
+            asked = [set(scenario.parameters.items()) for scenario in WORKLOADS[test.workload].scenarios]
             unmeasured = {("users", 1000)}  # what an article asks of four cores
             assert any(test.where.items() <= one for one in asked) or test.where.items() <= unmeasured, claim.id
         if isinstance(test, EvidenceTest | More):

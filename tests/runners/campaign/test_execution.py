@@ -33,7 +33,7 @@ from tests.support.frameworks import BEHAVIOURS
 from tests.support.processes import marked
 
 BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=0.6)
-SMALL: Workload = replace(ECHO, cases=(replace(ECHO.cases[0], connections=10),))
+SMALL: Workload = replace(ECHO, scenarios=(replace(ECHO.scenarios[0], connections=10),))
 
 
 class Silent:
@@ -71,8 +71,8 @@ def finished(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "HOME", environments)
         patch.setattr(server, "START_TIMEOUT_S", 2.5)
-        mine = catalog.load(frameworks.make(folder / "mine", marker=marker))
-        plan = planning.plan([mine], [SMALL], BRIEF, seed=5)
+        mine = catalog.read_folder(frameworks.make(folder / "mine", marker=marker))
+        plan = planning.plan_run([mine], [SMALL], BRIEF, seed=5)
         return execution.RunExecution.begin(plan, folder / "results", "tested").execute(observer), observer
 
 
@@ -146,7 +146,7 @@ def test_an_environment_that_cannot_be_made_is_a_failure(
     monkeypatch.setattr(environment, "HOME", environments)
     folder = frameworks.make(tmp_path / "unlocked", ["good"])
     (folder / "requirements.txt").write_text("websockets==17.4\n")
-    plan = planning.plan([catalog.load(folder)], [SMALL], BRIEF, seed=5)
+    plan = planning.plan_run([catalog.read_folder(folder)], [SMALL], BRIEF, seed=5)
     summary = execution.RunExecution.begin(plan, tmp_path, "tested").execute(Silent())
     failure = of(load_framework(summary.path / "unlocked.yml"), "good").failure
     assert failure is not None
@@ -159,7 +159,9 @@ def test_a_full_disk_is_one_sentence_and_what_was_saved_stands(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
-    plan = planning.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
+    plan = planning.plan_run(
+        [catalog.read_folder(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5
+    )
     run = execution.RunExecution.begin(plan, tmp_path, "tested")
 
     class Filling(Silent):
@@ -176,7 +178,9 @@ def test_a_full_disk_is_one_sentence_and_what_was_saved_stands(
 
 
 def test_a_results_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
-    plan = planning.plan([catalog.load(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5)
+    plan = planning.plan_run(
+        [catalog.read_folder(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5
+    )
     (tmp_path / "file").write_text("")
     with pytest.raises(RtsiteError, match="cannot be made: Not a directory; choose another folder"):
         execution.RunExecution.begin(plan, tmp_path / "file", "tested")
@@ -214,10 +218,10 @@ def spoilable(
 ) -> Callable[..., tuple[execution.RunExecution, Machine]]:
     """Makes runs of two rounds of two variants."""
     monkeypatch.setattr(environment, "HOME", environments)
-    case = SMALL.cases[0] if together else replace(SMALL.cases[0], slice_s=0.0)
-    asked = replace(SMALL, cases=(case,))
+    scenario = SMALL.scenarios[0] if together else replace(SMALL.scenarios[0], slice_s=0.0)
+    asked = replace(SMALL, scenarios=(scenario,))
     monkeypatch.setitem(workloads.WORKLOADS, "echo", asked)
-    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
 
     def begin(stolen: list[bool], spare: float) -> tuple[execution.RunExecution, Machine]:
         profile = replace(BRIEF, spare=spare)
@@ -225,7 +229,7 @@ def spoilable(
         scene = Machine(stolen)
         monkeypatch.setattr(machine, "read_steal", scene.read_steal)
         monkeypatch.setattr(resources, "read_others", lambda own: {})  # other tests may be running
-        plan = planning.plan([framework], [asked], replace(profile, rounds=2), seed=5)
+        plan = planning.plan_run([framework], [asked], replace(profile, rounds=2), seed=5)
         return execution.RunExecution.begin(plan, tmp_path, "tested"), scene
 
     return begin
@@ -318,9 +322,9 @@ def interrupted(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(environment, "HOME", environments)
     monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
     monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
-    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
     run = execution.RunExecution.begin(
-        planning.plan([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
+        planning.plan_run([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
     )
 
     class Impatient(Silent):
@@ -370,9 +374,9 @@ def test_of_a_group_only_what_is_left_is_measured_again(
     monkeypatch.setattr(environment, "HOME", environments)
     monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
     monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
-    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
     run = execution.RunExecution.begin(
-        planning.plan([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
+        planning.plan_run([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
     )
     written: list[Path] = []
 
@@ -424,24 +428,24 @@ def test_a_run_is_not_resumed_where_something_has_changed(
 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> catalog.Framework:
-    return catalog.load(frameworks.make(tmp_path_factory.mktemp("planned") / "mine"))
+    return catalog.read_folder(frameworks.make(tmp_path_factory.mktemp("planned") / "mine"))
 
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> catalog.Framework:
-    return catalog.load(frameworks.make(tmp_path_factory.mktemp("planned") / "other"))
+    return catalog.read_folder(frameworks.make(tmp_path_factory.mktemp("planned") / "other"))
 
 
 @given(seed=st.integers(0, 2**31), rounds=st.integers(1, 9))
 def test_each_round_contains_every_cell_once(mine: catalog.Framework, seed: int, rounds: int) -> None:
     profile = replace(BRIEF, rounds=rounds)
-    plan = planning.plan([mine], [ECHO, DASHBOARD], profile, seed)
-    assert len(plan.cells) == len(BEHAVIOURS) * len(ECHO.cases), "dashboard is not among its workloads"
+    plan = planning.plan_run([mine], [ECHO, DASHBOARD], profile, seed)
+    assert len(plan.cells) == len(BEHAVIOURS) * len(ECHO.scenarios), "dashboard is not among its workloads"
     assert len(plan.order) == rounds
     for turn in plan.order:
         assert Counter(turn) == Counter(range(len(plan.cells)))
     assert plan.measurements == rounds * len(plan.cells)
-    assert plan == planning.plan([mine], [ECHO, DASHBOARD], profile, seed)
+    assert plan == planning.plan_run([mine], [ECHO, DASHBOARD], profile, seed)
 
 
 @given(seed=st.integers(0, 2**31), rounds=st.integers(1, 4))
@@ -449,37 +453,39 @@ def test_cells_that_are_measured_together_stay_together(
     mine: catalog.Framework, other: catalog.Framework, seed: int, rounds: int
 ) -> None:
     """Each loop of the echo of all servers as one group; the dashboard everyone for itself."""
-    plan = planning.plan([mine, other], [ECHO, DASHBOARD], replace(BRIEF, rounds=rounds), seed)
-    in_turn = {index for index, cell in enumerate(plan.cells) if cell.case.slice_s}
+    plan = planning.plan_run([mine, other], [ECHO, DASHBOARD], replace(BRIEF, rounds=rounds), seed)
+    in_turn = {index for index, cell in enumerate(plan.cells) if cell.scenario.slice_s}
     assert len(in_turn) == 2 * 2 * len(BEHAVIOURS)
     for turn in plan.order:
         groups = plan.groups(turn)
         assert list(chain.from_iterable(groups)) == list(turn)
         together = [group for group in groups if len(group) > 1]
         assert set(chain.from_iterable(together)) == in_turn
-        assert [len({planning.question(plan.cells[index]) for index in group}) for group in together] == [1, 1]
+        assert [len({planning.comparison_key(plan.cells[index]) for index in group}) for group in together] == [1, 1]
         assert len(groups) == len(turn) - len(in_turn) + 2
 
 
 def test_cases_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:
     few, many = (
-        replace(SMALL.cases[0], connections=count, parameters={**SMALL.cases[0].parameters, "connections": count})
+        replace(
+            SMALL.scenarios[0], connections=count, parameters={**SMALL.scenarios[0].parameters, "connections": count}
+        )
         for count in (5, 50)
     )
-    plan = planning.plan([mine], [replace(SMALL, cases=(few, many))], BRIEF, 1)
-    groups = [{plan.cells[index].case.connections for index in group} for group in plan.groups(plan.order[0])]
+    plan = planning.plan_run([mine], [replace(SMALL, scenarios=(few, many))], BRIEF, 1)
+    groups = [{plan.cells[index].scenario.connections for index in group} for group in plan.groups(plan.order[0])]
     assert sorted(map(sorted, groups)) == [[5], [50]]
 
 
 def test_the_seed_decides_the_order(mine: catalog.Framework) -> None:
-    orders = {planning.plan([mine], [ECHO], replace(BRIEF, rounds=5), seed).order for seed in range(20)}
+    orders = {planning.plan_run([mine], [ECHO], replace(BRIEF, rounds=5), seed).order for seed in range(20)}
     assert len(orders) == 20
     assert all(len(set(order)) > 1 for order in orders), "rounds are shuffled anew"
 
 
 def test_nothing_to_measure(mine: catalog.Framework) -> None:
     with pytest.raises(NothingToDoError):
-        planning.plan([mine], [DASHBOARD], BRIEF, 1)
+        planning.plan_run([mine], [DASHBOARD], BRIEF, 1)
 
 
 def test_the_reference_is_always_there() -> None:
@@ -491,5 +497,5 @@ def test_the_reference_is_always_there() -> None:
 
 
 def test_two_runs_in_one_second_have_folders_of_their_own(mine: catalog.Framework, tmp_path: Path) -> None:
-    plan = planning.plan([mine], [SMALL], BRIEF, 1)
+    plan = planning.plan_run([mine], [SMALL], BRIEF, 1)
     assert len({execution.RunExecution.begin(plan, tmp_path, "c").path for _ in range(3)}) == 3

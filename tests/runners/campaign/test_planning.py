@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.campaign import planning
-from runners.campaign.planning import Part, jobs
+from runners.campaign.planning import PlanPart, split_into_lots
 from runners.subjects import catalog, workloads
 from runners.subjects.workloads import PROFILES, WORKLOADS
 
@@ -22,8 +22,8 @@ durations = st.lists(
 @given(durations)
 def test_lots_hold_every_part_once_and_keep_the_limit(listed: list[tuple[str, float]]) -> None:
     listed.sort(key=lambda one: one[0])
-    parts = [Part(slug, str(index), 1, 1, seconds, seconds) for index, (slug, seconds) in enumerate(listed)]
-    lots = jobs(parts, limit_s=10_000)
+    parts = [PlanPart(slug, str(index), 1, 1, seconds, seconds) for index, (slug, seconds) in enumerate(listed)]
+    lots = split_into_lots(parts, limit_s=10_000)
     assert sorted((part for lot in lots for part in lot), key=parts.index) == parts
     for lot in lots:
         assert len(lot) == 1 or sum(part.expected_s for part in lot) <= 10_000
@@ -35,28 +35,28 @@ def test_lots_hold_every_part_once_and_keep_the_limit(listed: list[tuple[str, fl
 
 def test_the_plan_of_everything_is_told_in_parts() -> None:
     profile = PROFILES["standard"]
-    plan = planning.plan(catalog.discover(), workloads.choose([], profile), profile, 1)
+    plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)
     parts = plan.parts()
     assert sum(part.measurements for part in parts) == plan.measurements
     assert sum(part.expected_s for part in parts) == pytest.approx(plan.expected_s())
     assert sum(part.load_s for part in parts) == pytest.approx(plan.load_s())
     assert {part.workload for part in parts} == set(WORKLOADS)
     for part in parts:
-        (asked,) = workloads.choose([part.name], profile)
-        assert asked.only == {part.kind} or len(asked.cases) == 1
+        (asked,) = workloads.choose_workloads([part.name], profile)
+        assert asked.only == {part.kind} or len(asked.scenarios) == 1
 
 
 def test_every_part_of_a_standard_run_fits_into_a_job() -> None:
     profile = PROFILES["standard"]
-    plan = planning.plan(catalog.discover(), workloads.choose([], profile), profile, 1)
-    for lot in jobs(plan.parts()):
+    plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)
+    for lot in split_into_lots(plan.parts()):
         assert sum(part.expected_s for part in lot) <= planning.JOB_S
 
 
 def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
     """By the plan; what it really takes is measured."""
     profile = PROFILES["quick"]
-    plan = planning.plan(catalog.discover(), workloads.choose([], profile), profile, 1)
+    plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)
     assert plan.expected_s() < 15 * 60
     assert plan.load_s() > 0.6 * plan.expected_s()
     asked = {cell.workload.slug for cell in plan.cells}
@@ -65,9 +65,9 @@ def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
 
 def test_what_a_profile_leaves_out_can_be_asked_for() -> None:
     quick = PROFILES["quick"]
-    (room,) = workloads.choose(["room/open-1000"], quick)
+    (room,) = workloads.choose_workloads(["room/open-1000"], quick)
     assert room.only == {"open-1000"}
-    (capacity,) = workloads.choose(["capacity"], quick)
+    (capacity,) = workloads.choose_workloads(["capacity"], quick)
     assert capacity.only == frozenset()
     named = {f"{workload.slug}/{kind}" for workload in WORKLOADS.values() for kind in workload.kinds}
     assert quick.leaves_out <= named | set(WORKLOADS)
@@ -76,7 +76,9 @@ def test_what_a_profile_leaves_out_can_be_asked_for() -> None:
 def test_parts_of_several_rounds(tmp_path: Path) -> None:
     profile = replace(PROFILES["standard"], rounds=4)
     (reference,) = (framework for framework in catalog.discover() if framework.reference)
-    plan = planning.plan([reference], workloads.choose(["echo/closed", "capacity/rate"], profile), profile, 1)
+    plan = planning.plan_run(
+        [reference], workloads.choose_workloads(["echo/closed", "capacity/rate"], profile), profile, 1
+    )
     assert [(part.name, part.variants, part.measurements) for part in plan.parts()] == [
         ("echo/closed", 1, 4),
         ("capacity/rate", 1, 1),

@@ -19,7 +19,9 @@ from runners.subjects import workloads
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     standard = workloads.choose_profile("standard")
-    return planning.plan(planning.choose([]), workloads.choose([], standard), standard, seed=1)
+    return planning.plan_run(
+        planning.choose_with_reference([]), workloads.choose_workloads([], standard), standard, seed=1
+    )
 
 
 def test_each_block_measures_everything_once(plan: Plan) -> None:
@@ -37,8 +39,8 @@ def test_no_job_is_longer_than_a_hosted_one_may_be(plan: Plan) -> None:
 def test_the_parts_of_a_job_are_what_run_takes(plan: Plan) -> None:
     for job in ci.plan_jobs(plan, 1):
         entry = json.loads(json.dumps(job.to_json()))
-        chosen = workloads.choose(words(entry["workloads"]), plan.profile)
-        again = planning.plan(planning.choose([]), chosen, plan.profile, seed=1)
+        chosen = workloads.choose_workloads(words(entry["workloads"]), plan.profile)
+        again = planning.plan_run(planning.choose_with_reference([]), chosen, plan.profile, seed=1)
         assert sorted(part.name for part in again.parts()) == sorted(job.parts)
 
 

@@ -55,7 +55,7 @@ def test_a_lock_is_made_anew_only_where_it_changes(tmp_path: Path) -> None:
     source = catalog.FRAMEWORKS / "websockets"
     folder = tmp_path / "websockets"
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    framework = catalog.load(folder)
+    framework = catalog.read_folder(folder)
     assert ci.relock(framework) == []
     (folder / "requirements.txt").write_text("")
     (changed,) = ci.relock(framework)
@@ -68,7 +68,7 @@ def test_a_lock_that_does_not_resolve_is_one_sentence(tmp_path: Path) -> None:
     project = folder / "pyproject.toml"
     project.write_text(project.read_text().replace('"websockets>=', '"websockets>=9999,>='))
     with pytest.raises(RtsiteError, match=r"requirements\.txt: cannot be resolved") as caught:
-        ci.relock(catalog.load(folder))
+        ci.relock(catalog.read_folder(folder))
     assert "\n" not in str(caught.value)
 
 

@@ -367,7 +367,7 @@ def test_flame_graphs_are_added_to_a_finished_run(
     planned = {"machine": machine.describe(), "cells": cells, "finished": "2026-11-01T01:00:00Z"}
     save(run_document().model_copy(update=planned), run / "run.yml")
     measured = framework_document()
-    facts = {"slug": "mine", "sources": catalog.load(mine).sources}
+    facts = {"slug": "mine", "sources": catalog.read_folder(mine).sources}
     framework = measured.framework.model_copy(update=facts)
     save(measured.model_copy(update={"framework": framework}), run / "mine.yml")
     arguments: list[str | Path] = ["run", "--resume", run, "--framework", mine, "--flame"]

@@ -117,7 +117,7 @@ def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
 ) -> None:
     """A folder without a reloader, whose server does not start; beside it, one whose lock does not resolve."""
     known = children()
-    framework = broken(catalog.choose(["websockets"])[0])
+    framework = broken(catalog.choose_frameworks(["websockets"])[0])
     monkeypatch.setattr(evidence, "PASSES", 2)
     monkeypatch.setattr(packages, "first_day", lambda *_: None)
     said: list[str] = []
@@ -136,7 +136,7 @@ def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
 
 
 def test_each_client_that_vanishes_tells_when_it_was_noticed(tmp_path: Path) -> None:
-    (framework,) = catalog.choose(["fastapi/uvicorn"])
+    (framework,) = catalog.choose_frameworks(["fastapi/uvicorn"])
     (variant,) = framework.variants
     often = [*variant.command, "--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.2"]
     impatient = variant.model_copy(update={"command": often})
@@ -158,7 +158,7 @@ def unresolvable(home: Path) -> Framework:
     folder = home / "fastapi"
     folder.mkdir()
     (folder / "requirements.txt").write_text(f"no-such-package-as-this-one==1.0 --hash=sha256:{'0' * 64}\n")
-    return catalog.choose(["fastapi"])[0].model_copy(update={"folder": folder})
+    return catalog.choose_frameworks(["fastapi"])[0].model_copy(update={"folder": folder})
 
 
 def test_the_day_of_a_release_is_found() -> None:

@@ -38,7 +38,7 @@ def test_every_folder_names_the_line_in_which_its_echo_begins(framework: catalog
     ],
 )
 def test_a_wrong_hint_is_told(tmp_path: Path, hints: EvidenceHints, said: str | None) -> None:
-    framework = catalog.load(frameworks.make(tmp_path / "mine")).model_copy(update={"evidence": hints})
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine")).model_copy(update={"evidence": hints})
     if said is None:
         with raising(framework) as copy:
             assert RAISED in (copy.folder / "app.py").read_text()
@@ -50,7 +50,7 @@ def test_a_wrong_hint_is_told(tmp_path: Path, hints: EvidenceHints, said: str | 
 def test_a_line_that_stands_twice_is_told(tmp_path: Path) -> None:
     folder = frameworks.make(tmp_path / "mine")
     (folder / "app.py").write_text("x = 1\nx = 1\n")
-    framework = catalog.load(folder).model_copy(update={"evidence": EvidenceHints(echo="x = 1")})
+    framework = catalog.read_folder(folder).model_copy(update={"evidence": EvidenceHints(echo="x = 1")})
     with (
         pytest.raises(HintError, match=r"app\.py: the echo's line 'x = 1' stands there 2 times, not once"),
         raising(framework),
@@ -59,7 +59,7 @@ def test_a_line_that_stands_twice_is_told(tmp_path: Path) -> None:
 
 
 def test_a_copy_may_be_changed(tmp_path: Path) -> None:
-    framework = catalog.load(frameworks.make(tmp_path / "mine"))
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine"))
     with altered(framework) as copy:
         (copy.folder / "app.py").write_text("")
     assert (framework.folder / "app.py").read_text()

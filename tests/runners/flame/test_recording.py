@@ -49,7 +49,7 @@ def make(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     def made(*behaviours: str, **changes: object) -> Measured:
         marker = f"rtsite-test-{uuid.uuid4()}"
-        framework = catalog.load(frameworks.make(tmp_path / "mine", behaviours, marker))
+        framework = catalog.read_folder(frameworks.make(tmp_path / "mine", behaviours, marker))
         cells = [cell_key("mine", behaviour, "echo", {"mode": "closed"}) for behaviour in behaviours]
         document = run_document().model_copy(
             update={"machine": machine.describe(), "cells": cells, "order": [list(range(len(cells)))] * 2, **changes}

@@ -24,23 +24,23 @@ from runners.measurement.window import take_turns
 from runners.serving import environment
 from runners.serving.deployment import Deployments
 from runners.subjects import catalog
-from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, Case, Profile, Workload
+from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, Profile, Scenario, Workload
 from tests.support import frameworks
 from tests.support.processes import gone, marked, until
 
 BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.2)
-CASE = replace(ECHO.cases[0], connections=10)
+CASE = replace(ECHO.scenarios[0], connections=10)
 VICTIM = "stubborn"
 LAST_SLICE = 3
 
 
-def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", case: Case = CASE) -> list[Cell]:
-    framework = catalog.load(frameworks.make(folder, behaviours, marker))
-    return [Cell(framework, variant, ECHO, case) for variant in framework.variants]
+def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", scenario: Scenario = CASE) -> list[Cell]:
+    framework = catalog.read_folder(frameworks.make(folder, behaviours, marker))
+    return [Cell(framework, variant, ECHO, scenario) for variant in framework.variants]
 
 
 def measured(cells: Sequence[Cell]) -> list[Outcome]:
-    cores = measurement.cores_for(cells[0].case, machine.physical_cores())
+    cores = measurement.cores_for(cells[0].scenario, machine.physical_cores())
     with Deployments() as deployments:
         return measurement.measure(
             cells, [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))], deployments
@@ -254,16 +254,16 @@ def test_where_seconds_are_missing_there_is_no_trend(medians: list[Any], yardsti
 # Beside a window of load
 
 
-def cell_under(folder: Path, case: Case, workload: Workload, marker: str = "", behaviour: str = "good") -> Cell:
-    (cell,) = cells_of(folder, [behaviour], marker, case)
+def cell_under(folder: Path, scenario: Scenario, workload: Workload, marker: str = "", behaviour: str = "good") -> Cell:
+    (cell,) = cells_of(folder, [behaviour], marker, scenario)
     return replace(cell, workload=workload)
 
 
 def test_connecting_step_by_step(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     marker = f"rtsite-test-{uuid.uuid4()}"
-    case = replace(CONNECT.cases[0], connections=60, steps=(10, 20, 60), at_once=4)
-    (outcome,) = measured([cell_under(tmp_path / "mine", case, CONNECT, marker)])
+    scenario = replace(CONNECT.scenarios[0], connections=60, steps=(10, 20, 60), at_once=4)
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, CONNECT, marker)])
     found = outcome.measurement
     assert found.failure is None
     assert found.connecting is not None
@@ -283,8 +283,8 @@ def test_connecting_ends_with_the_step_in_which_not_all_are_let_in(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
-    case = replace(CONNECT.cases[0], connections=60, steps=(10, 20, 60), at_once=4)
-    (outcome,) = measured([cell_under(tmp_path / "mine", case, CONNECT, behaviour="small")])
+    scenario = replace(CONNECT.scenarios[0], connections=60, steps=(10, 20, 60), at_once=4)
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, CONNECT, behaviour="small")])
     found = outcome.measurement
     assert found.failure is None
     assert found.connections is not None
@@ -299,8 +299,8 @@ def test_connecting_ends_with_the_step_in_which_not_all_are_let_in(
 def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     marker = f"rtsite-test-{uuid.uuid4()}"
-    case = replace(RECOVERY.cases[0], connections=10, rate_per_s=100.0, outage_s=20.0)
-    (outcome,) = measured([cell_under(tmp_path / "mine", case, RECOVERY, marker)])
+    scenario = replace(RECOVERY.scenarios[0], connections=10, rate_per_s=100.0, outage_s=20.0)
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, RECOVERY, marker)])
     found = outcome.measurement
     assert found.failure is None
     recovery = found.recovery
@@ -321,7 +321,7 @@ def test_servers_are_shared_only_where_that_is_wanted(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
-    framework = catalog.load(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
     good, stubborn = framework.variants
     with Deployments(shared=shared) as deployments:
         pids = []
@@ -343,15 +343,16 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
-    rate = CAPACITY.cases[0]
+    rate = CAPACITY.scenarios[0]
     assert rate.search is not None
     few = replace(rate.search, settings=capacity.Settings(start=400, lowest=200, highest=800, tries=2))
-    case = replace(rate, connections=10, search=few)
+    scenario = replace(rate, connections=10, search=few)
     cells = [
-        replace(cell, workload=CAPACITY) for cell in cells_of(tmp_path / "mine", ["good", "exits", "dies"], case=case)
+        replace(cell, workload=CAPACITY)
+        for cell in cells_of(tmp_path / "mine", ["good", "exits", "dies"], scenario=scenario)
     ]
     told: list[str] = []
-    cores = measurement.cores_for(case, machine.physical_cores())
+    cores = measurement.cores_for(scenario, machine.physical_cores())
     conditions = [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))]
     with Deployments() as deployments:
         good, exits, dies = (

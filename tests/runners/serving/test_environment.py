@@ -23,7 +23,7 @@ def framework(tmp_path: Path, lock: str | None) -> catalog.Framework:
     path = describe(tmp_path)
     if lock is not None:
         (path / "requirements.txt").write_text(lock)
-    return catalog.load(path)
+    return catalog.read_folder(path)
 
 
 def test_an_environment_is_made_once_and_known_by_its_lock(tmp_path: Path) -> None:

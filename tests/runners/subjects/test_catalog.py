@@ -12,7 +12,7 @@ from tests.support.frameworks import DESCRIBED, describe
 
 
 def test_a_good_folder_is_described(tmp_path: Path) -> None:
-    framework = catalog.load(describe(tmp_path))
+    framework = catalog.read_folder(describe(tmp_path))
     one, two = framework.variants
     assert (framework.slug, framework.reference, framework.workloads) == ("mine", False, ["echo"])
     assert one.fill(host="h", port=8000, workers=2) == ["python", "app.py", "h", "--port=8000", "2"]
@@ -51,7 +51,7 @@ def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: s
     at = DESCRIBED.rindex(old)
     path = describe(tmp_path, DESCRIBED[:at] + new + DESCRIBED[at + len(old) :])
     with pytest.raises(catalog.CatalogError) as raised:
-        catalog.load(path)
+        catalog.read_folder(path)
     assert str(raised.value).startswith(f"{path / 'pyproject.toml'}: ")
     assert words in str(raised.value)
 
@@ -59,22 +59,22 @@ def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: s
 @pytest.mark.parametrize("text", ["", "tool = 3", "[tool]\nrtsite = 3", "[[tool]]"])
 def test_a_project_of_something_else(tmp_path: Path, text: str) -> None:
     with pytest.raises(catalog.CatalogError, match=r"no \[tool.rtsite\] table"):
-        catalog.load(describe(tmp_path, text))
+        catalog.read_folder(describe(tmp_path, text))
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(catalog.CatalogError, match=r"pyproject\.toml: not found"):
-        catalog.load(tmp_path)
+        catalog.read_folder(tmp_path)
     with pytest.raises(catalog.CatalogError, match=r"app\.py: not found"):
-        catalog.load(describe(tmp_path, app=False))
+        catalog.read_folder(describe(tmp_path, app=False))
     (tmp_path / "binary").mkdir()
     (tmp_path / "binary" / "pyproject.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(catalog.CatalogError, match="cannot be read"):
-        catalog.load(tmp_path / "binary")
+        catalog.read_folder(tmp_path / "binary")
 
 
 def known(tmp_path: Path) -> list[catalog.Framework]:
-    return [catalog.load(describe(tmp_path, name=name)) for name in ("fastapi", "flask-socketio")]
+    return [catalog.read_folder(describe(tmp_path, name=name)) for name in ("fastapi", "flask-socketio")]
 
 
 def chosen(frameworks: list[catalog.Framework]) -> dict[str, list[str]]:
@@ -85,19 +85,19 @@ def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frameworks = known(tmp_path)
     outside = describe(tmp_path / "elsewhere")
     everything = {"fastapi": ["one", "two"], "flask-socketio": ["one", "two"]}
-    assert chosen(catalog.choose([], frameworks)) == everything
-    assert chosen(catalog.choose(["fastapi"], frameworks)) == {"fastapi": ["one", "two"]}
-    assert chosen(catalog.choose(["fastapi/two"], frameworks)) == {"fastapi": ["two"]}
-    assert chosen(catalog.choose(["fastapi/two", "fastapi/one"], frameworks)) == {"fastapi": ["one", "two"]}
-    assert chosen(catalog.choose([str(outside), "fastapi/one"], frameworks)) == {
+    assert chosen(catalog.choose_frameworks([], frameworks)) == everything
+    assert chosen(catalog.choose_frameworks(["fastapi"], frameworks)) == {"fastapi": ["one", "two"]}
+    assert chosen(catalog.choose_frameworks(["fastapi/two"], frameworks)) == {"fastapi": ["two"]}
+    assert chosen(catalog.choose_frameworks(["fastapi/two", "fastapi/one"], frameworks)) == {"fastapi": ["one", "two"]}
+    assert chosen(catalog.choose_frameworks([str(outside), "fastapi/one"], frameworks)) == {
         "mine": ["one", "two"],
         "fastapi": ["one"],
     }
     monkeypatch.chdir(outside.parent.parent)
     for name in ("elsewhere/mine", "./elsewhere/mine", "elsewhere/mine/"):
-        assert chosen(catalog.choose([name], frameworks)) == {"mine": ["one", "two"]}
+        assert chosen(catalog.choose_frameworks([name], frameworks)) == {"mine": ["one", "two"]}
     monkeypatch.chdir(outside)
-    assert chosen(catalog.choose(["."], frameworks)) == {"mine": ["one", "two"]}
+    assert chosen(catalog.choose_frameworks(["."], frameworks)) == {"mine": ["one", "two"]}
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_an_unknown_name_offers_the_nearest(tmp_path: Path, name: str, words: str) -> None:
     with pytest.raises(UsageError) as raised:
-        catalog.choose([name], known(tmp_path))
+        catalog.choose_frameworks([name], known(tmp_path))
     assert words in str(raised.value)
     assert raised.value.exit_code == 2
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RtsiteError, match=r"nowhere/pyproject\.toml: not found"):
-        catalog.choose([str(tmp_path / "nowhere")], known(tmp_path))
+        catalog.choose_frameworks([str(tmp_path / "nowhere")], known(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def reference() -> catalog.Framework:
 
 
 def test_the_folder_is_a_copy_under_its_own_name(reference: catalog.Framework, tmp_path: Path) -> None:
-    made = catalog.load(scaffold.make("my-own", reference, tmp_path))
+    made = catalog.read_folder(scaffold.create_folder("my-own", reference, tmp_path))
     assert (made.slug, made.title, made.reference) == ("my-own", "my-own", False)
     assert made.sources.keys() == reference.sources.keys()
     assert made.app_sha256 == reference.app_sha256
@@ -29,13 +29,13 @@ def test_the_folder_is_a_copy_under_its_own_name(reference: catalog.Framework, t
 @pytest.mark.parametrize("name", ["", "My Own", "../out", "a/b", "-x", "Ä", "x" * 60])
 def test_a_name_that_will_not_do_is_refused(reference: catalog.Framework, tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="no name for a framework"):
-        scaffold.make(name, reference, tmp_path)
+        scaffold.create_folder(name, reference, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_there_stays(reference: catalog.Framework, tmp_path: Path) -> None:
-    scaffold.make("mine", reference, tmp_path)
+    scaffold.create_folder("mine", reference, tmp_path)
     (tmp_path / "mine" / "app.py").write_text("precious")
     with pytest.raises(UsageError, match="there is one of that name already"):
-        scaffold.make("mine", reference, tmp_path)
+        scaffold.create_folder("mine", reference, tmp_path)
     assert (tmp_path / "mine" / "app.py").read_text() == "precious"
