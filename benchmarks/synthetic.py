@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.flame.stacks import Frame, Stack, count_top, draw, share_by_owner
+from runners.flame.stacks import Stack, StackFrame, build_graph, count_top, share_by_owner
 from runners.judging import capacity
 from runners.record import (
     EVIDENCE_FOLDER,
@@ -345,20 +345,20 @@ def _machine(cpu: str, text: str) -> Machine:
 def _flames(document: FrameworkDocument, text: str) -> FlameDocument:
     """The same few stacks for every variant, one more variant that failed."""
     calls = [
-        Frame("?/uvicorn", "<module>"),
-        Frame("uvicorn/server.py", "Server.run"),
-        Frame("python3.11/asyncio/runners.py", "Runner.run"),
-        Frame("./app.py", "echo" + text[:60]),
-        Frame("starlette/websockets.py", "WebSocket.send"),
-        Frame("uvicorn/protocols/websockets.py", "Protocol.<locals>.send"),
+        StackFrame("?/uvicorn", "<module>"),
+        StackFrame("uvicorn/server.py", "Server.run"),
+        StackFrame("python3.11/asyncio/runners.py", "Runner.run"),
+        StackFrame("./app.py", "echo" + text[:60]),
+        StackFrame("starlette/websockets.py", "WebSocket.send"),
+        StackFrame("uvicorn/protocols/websockets.py", "Protocol.<locals>.send"),
     ]
     found = [
         Stack(tuple(calls[:3]), 200),
         Stack(tuple(calls[:4]), 61),
         Stack(tuple(calls[:5]), 120),
         Stack(tuple(calls), 600),
-        Stack((*calls[:3], Frame("websockets/frames.py", "Frame.parse")), 15),
-        Stack((*calls[:3], Frame("<string>", "__init__")), 4),
+        Stack((*calls[:3], StackFrame("websockets/frames.py", "StackFrame.parse")), 15),
+        Stack((*calls[:3], StackFrame("<string>", "__init__")), 4),
     ]
     facts = {
         "started": "2026-11-20T10:20:00Z",
@@ -380,7 +380,7 @@ def _flames(document: FrameworkDocument, text: str) -> FlameDocument:
                 "behind_s": 12.5,
                 "self_percent": share_by_owner(found),
                 "top": count_top(found),
-                "graph": draw(found),
+                "graph": build_graph(found),
             }
         )
         for variant in document.variants

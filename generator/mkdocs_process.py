@@ -63,7 +63,7 @@ def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | Non
     return "\n".join(serious[-20:]) or f"it ended with exit code {child.returncode}"
 
 
-def start_server(config: Path, host: str, port: int) -> subprocess.Popen[bytes]:
+def start_mkdocs(config: Path, host: str, port: int) -> subprocess.Popen[bytes]:
     """MkDocs' own server with live reload; the caller ends it."""
     return subprocess.Popen(
         [

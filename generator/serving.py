@@ -25,7 +25,7 @@ def serve(paths: Paths, port: int, say: Say) -> None:
     _check_port(port)
     stage_site(paths, say, is_served=True)
     seen = _stamps(paths)
-    server = mkdocs_process.start_server(paths.config, HOST, port)
+    server = mkdocs_process.start_mkdocs(paths.config, HOST, port)
     try:
         while not _answers(port):
             _check_alive(server)

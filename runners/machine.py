@@ -25,7 +25,7 @@ class BusyError(RtsiteError):
 _CPUS = Path("/sys/devices/system/cpu")
 
 
-def describe() -> Machine:
+def describe_machine() -> Machine:
     """The machine's facts; nothing that names its owner or its place."""
     return Machine(
         cpu_model=_cpu_model(),

@@ -21,7 +21,7 @@ class Revision:
     modified: bool | None
 
 
-def describe() -> Revision:
+def describe_revision() -> Revision:
     """The checkout's commit; without git or outside a checkout both are unknown."""
     commit = _git("rev-parse", "HEAD")
     if commit is None:

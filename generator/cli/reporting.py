@@ -38,4 +38,4 @@ def watch_regressions(campaign_id: CampaignName, results: Results = None) -> Non
     if not found:
         say("nothing got worse")
         return
-    say(ci.tell(report.ISSUE_TITLE, report.issue(found, campaign_id)))
+    say(ci.update_issue(report.ISSUE_TITLE, report.issue(found, campaign_id)))

@@ -305,13 +305,15 @@ class RunExecution:
                 continue
             observer.preparing(cell.framework, cell.variant.slug)
             try:
-                installed: environment.Environment | None = environment.prepare(cell.framework, cell.variant)
+                installed: environment.Environment | None = environment.prepare_environment(
+                    cell.framework, cell.variant
+                )
             except RtsiteError:
                 installed = None
             facts.append(measurement.variant_facts(cell.variant, installed))
         if any(cell.variant.broker == "redis" for cell in self.plan.cells):
             try:
-                self._broker = broker.find().facts()
+                self._broker = broker.find_broker().facts()
             except RtsiteError:
                 self._broker = None
 
@@ -361,7 +363,7 @@ class RunExecution:
 def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument:
     """The run's document as this machine and this checkout would begin it."""
     cells = plan.cells
-    state = revision.describe()
+    state = revision.describe_revision()
     most_cores = max(cell.scenario.server_cores for cell in cells)
     asked = {cell.workload.slug: cell.workload for cell in cells}
     return RunDocument(
@@ -377,7 +379,7 @@ def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument
         rtsite_commit=state.commit,
         rtsite_modified=state.modified,
         origin=_origin(),
-        machine=machine.describe(),
+        machine=machine.describe_machine(),
         pinning=machine.share_cores(most_cores, machine.physical_cores(), pinnable=machine.can_pin()).pinning(),
         generator_packages={name: version(name) for name in _GENERATOR_PACKAGES},
         reference=next((cell.framework.slug for cell in cells if cell.framework.reference), None),

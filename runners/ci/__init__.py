@@ -4,13 +4,13 @@ Plan a campaign's jobs, take in what they measured as untrusted data, commit it 
 framework that a pull request changes.
 """
 
-from runners.ci.artifacts import Collected, Refusal, collect
-from runners.ci.committing import commit
-from runners.ci.issues import tell
-from runners.ci.jobs import MOST_JOBS, MatrixJob, plan_jobs
+from runners.ci.artifacts import Collected, Refusal, collect_artifacts
+from runners.ci.issues import update_issue
 from runners.ci.locks import relock
+from runners.ci.matrix import MOST_JOBS, MatrixJob, plan_jobs
 from runners.ci.outputs import append_summary, set_outputs
-from runners.ci.reviewing import changed_frameworks, with_neighbours
+from runners.ci.publication import publish_results
+from runners.ci.pull_request import changed_frameworks, with_neighbours
 
 __all__ = [
     "MOST_JOBS",
@@ -19,11 +19,11 @@ __all__ = [
     "Refusal",
     "append_summary",
     "changed_frameworks",
-    "collect",
-    "commit",
+    "collect_artifacts",
     "plan_jobs",
+    "publish_results",
     "relock",
     "set_outputs",
-    "tell",
+    "update_issue",
     "with_neighbours",
 ]

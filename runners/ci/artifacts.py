@@ -48,7 +48,7 @@ class Collected:
     refusals: tuple[Refusal, ...]
 
 
-def collect(artifacts: Path, results: Path, campaign: str) -> Collected:
+def collect_artifacts(artifacts: Path, results: Path, campaign: str) -> Collected:
     """Take the runs and the evidence of every artifact below ``artifacts`` into ``results/<campaign>``.
 
     An artifact is what a job left of ``results/<campaign>``: a folder per run, one of evidence, files in them.

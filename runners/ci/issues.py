@@ -10,7 +10,7 @@ from pathlib import Path
 from runners.record import RtsiteError
 
 
-def tell(title: str, body: str) -> str:
+def update_issue(title: str, body: str) -> str:
     """Open an issue of this title, or replace the body of the open one; gives what was done, as a sentence.
 
     Raises `RtsiteError` where `gh` is not there or refuses.

@@ -13,7 +13,7 @@ import typer
 from runners import ci, measurement, revision
 from runners.campaign import execution, planning
 from runners.campaign.planning import Plan
-from runners.ci.jobs import words
+from runners.ci.matrix import words
 from runners.cli import collecting
 from runners.cli.console import print_json, say
 from runners.cli.examining import check_variant
@@ -106,7 +106,7 @@ def collect(
 
     Example: rtsite ci collect artifacts --campaign-id 2026-11-21
     """
-    found = ci.collect(artifacts, results, campaign_id)
+    found = ci.collect_artifacts(artifacts, results, campaign_id)
     lines = [f"{len(found.runs)} run(s) taken in, and the evidence of {len(found.evidence)} framework(s)."]
     for refusal in found.refusals:
         lines += [f"- `{refusal.artifact}` refused:", *(f"  - {_inert(reason)}" for reason in refusal.reasons)]
@@ -131,7 +131,7 @@ def commit(
 
     Example: rtsite ci commit --campaign-id 2026-11-21 --branch main
     """
-    sha = ci.commit(revision.ROOT, campaign_id, branch=branch)
+    sha = ci.publish_results(revision.ROOT, campaign_id, branch=branch)
     ci.set_outputs({"commit": sha})
     ci.append_summary(f"Committed as `{sha}`.")
     say(f"pushed as {sha}")

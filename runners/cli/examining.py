@@ -46,7 +46,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def _examine() -> Iterator[tuple[Literal["ok", "note", "missing"], str, str]]:
-    facts = machine.describe()
+    facts = machine.describe_machine()
     yield "ok", "machine", f"{facts.cpu_model}, {facts.logical_cpus} CPUs, {facts.memory_mb / 1000:.0f} GB"
     yield "ok", "system", f"{facts.operating_system}, {facts.kernel}, Python {facts.python}"
     share = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
@@ -56,7 +56,7 @@ def _examine() -> Iterator[tuple[Literal["ok", "note", "missing"], str, str]]:
         else ("ok", "cores", f"server on CPU {share.server}, generator on CPU {share.loadgen}")
     )
     try:
-        program = broker.find()
+        program = broker.find_broker()
         yield "ok", "redis", f"{program.name} {program.version} (found by {program.found_by})"
     except RtsiteError as error:
         yield "note", "redis", f"variants with a broker will fail: {error}"
@@ -74,7 +74,7 @@ def _examine() -> Iterator[tuple[Literal["ok", "note", "missing"], str, str]]:
     except FileNotFoundError:
         yield "missing", "uv", "not found; install it with `pip install uv`"
     try:
-        yield "ok", "py-spy", f"{sampler.find().version}, for `rtsite run --flame`"
+        yield "ok", "py-spy", f"{sampler.find_sampler().version}, for `rtsite run --flame`"
     except RtsiteError as error:
         yield "note", "py-spy", f"`rtsite run --flame` will fail: {error}"
     yield _who_else()

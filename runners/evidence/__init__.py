@@ -64,7 +64,10 @@ def _installed(frameworks: Sequence[Framework], say: Say) -> tuple[list[Framewor
     able = []
     for framework in frameworks:
         try:
-            made = {(framework.slug, one.slug): environment.prepare(framework, one) for one in framework.variants}
+            made = {
+                (framework.slug, one.slug): environment.prepare_environment(framework, one)
+                for one in framework.variants
+            }
         except InstallError as error:
             if len(frameworks) == 1:
                 raise
@@ -111,7 +114,7 @@ class _Collection:
 
     def document(self, campaign: str, tools: dict[str, str]) -> EvidenceDocument:
         """What was established so far."""
-        state = revision.describe()
+        state = revision.describe_revision()
         return EvidenceDocument(
             schema_version=1,
             kind="evidence",
@@ -122,7 +125,7 @@ class _Collection:
             rtsite_version=version("rtsite"),
             rtsite_commit=state.commit,
             rtsite_modified=state.modified,
-            machine=machine.describe(),
+            machine=machine.describe_machine(),
             tools=tools,
             findings=self._whole.findings(),
             variants=[
@@ -221,7 +224,7 @@ def _broker(variant: Variant, logs: Path) -> Iterator[str | None]:
     if variant.broker != "redis":
         yield None
         return
-    started = broker.start(broker.find(), cpus=(), logs=logs)
+    started = broker.start_broker(broker.find_broker(), cpus=(), logs=logs)
     try:
         yield started.url
     finally:

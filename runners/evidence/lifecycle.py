@@ -34,7 +34,7 @@ def serving(
 ) -> Iterator[tuple[server.Server, float]]:
     """A server that answers, and the seconds from starting its command until it did."""
     began = time.perf_counter()
-    started = server.start(
+    started = server.start_server(
         framework, variant, environment, cpus=(), workers=workers, redis_url=redis_url, logs=logs
     )  # fmt: skip
     try:

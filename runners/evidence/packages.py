@@ -22,7 +22,7 @@ from uv import find_uv_bin
 from runners.evidence import code
 from runners.record import Finding, RtsiteError
 from runners.revision import ROOT
-from runners.serving.environment import Environment, make
+from runners.serving.environment import Environment, create_environment
 from runners.subjects.catalog import Framework, Variant
 
 MYPY = "mypy>=2.4,<3"
@@ -105,7 +105,7 @@ def fresh(framework: Framework, variant: Variant) -> Iterator[tuple[Environment,
 
         def install(into: Path) -> float:
             began = time.perf_counter()
-            make(into, lock, cache)
+            create_environment(into, lock, cache)
             return time.perf_counter() - began
 
         cold = Finding(item="install-cold-s", value=install(home / "cold"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from runners import machine, process
 from runners.flame import sampler
-from runners.flame.stacks import count_top, draw, read_stacks, share_by_owner
+from runners.flame.stacks import build_graph, count_top, read_stacks, share_by_owner
 from runners.loading import driver
 from runners.record import (
     FLAME_SUFFIX,
@@ -61,7 +61,7 @@ def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[st
     machine or the code that was measured, or a file cannot be written.
     """
     document = load_run(run / "run.yml")
-    if document.machine != machine.describe():
+    if document.machine != machine.describe_machine():
         raise FlameError(
             f"{run}: measured on another machine than this one ({document.machine.cpu_model}), or under another"
             " kernel or Python; flame graphs belong to the figures beside them, so record them there"
@@ -76,7 +76,7 @@ def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[st
     try:
         for number, missing in enumerate(waiting, start=1):
             name = f"{missing.framework.slug}/{missing.variant.slug}"
-            flame = record(missing.framework, missing.variant)
+            flame = record_flame(missing.framework, missing.variant)
             made.append(flame)
             file = _with(files.get(missing.framework.slug), flame, document, missing.framework.slug)
             files[missing.framework.slug] = file
@@ -153,7 +153,7 @@ def _outcome(flame: Flame) -> str:
     return f"{flame.samples} samples{leading}{slow}"
 
 
-def record(framework: Framework, variant: Variant) -> Flame:
+def record_flame(framework: Framework, variant: Variant) -> Flame:
     """One variant's flame graph. A failure is an outcome, not an error; no process is left behind either way."""
     workload, scenario = _echo()
     cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
@@ -181,12 +181,12 @@ def record(framework: Framework, variant: Variant) -> Flame:
 
 def _look_at(framework: Framework, variant: Variant, scenario: Scenario, cores: machine.CoreShare) -> dict[str, Any]:
     """What is found in a recording; raises `RtsiteError`."""
-    spy = sampler.find()
+    spy = sampler.find_sampler()
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         raw, report = _sample(framework, variant, scenario, spy, cores=cores, logs=Path(folder))
     stacks = read_stacks(raw, app=str(framework.folder))
     if not stacks:
-        raise FlameError("py-spy saw no thread running, so there is nothing to draw; was the server under load?")
+        raise FlameError("py-spy saw no thread running, so there is nothing to build_graph; was the server under load?")
     return {
         "py_spy": spy.version,
         "duration_s": float(DURATION_S),
@@ -196,7 +196,7 @@ def _look_at(framework: Framework, variant: Variant, scenario: Scenario, cores: 
         "behind_s": report.behind_s,
         "self_percent": share_by_owner(stacks),
         "top": count_top(stacks),
-        "graph": draw(stacks),
+        "graph": build_graph(stacks),
     }
 
 
@@ -228,7 +228,9 @@ def _sample(
             command = spy.command(pid=child.pid, file=file, duration_s=DURATION_S, shares_core=bool(cpus))
             variables = {"LC_ALL": "C.UTF-8"}
             log = logs / "py-spy.log"
-            sampling.append(process.start("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log))
+            sampling.append(
+                process.start_process("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log)
+            )
 
         job = driver.job_for(
             WORKLOADS["echo"],
@@ -259,5 +261,5 @@ def _collect(sampling: process.Child, file: Path) -> tuple[str, sampler.Report]:
             f"py-spy did not end within {ENDING_S:.0f} s of the load; is the machine doing something else?"
         )
     if sampling.status != 0 or not file.is_file():
-        raise sampler.explain(lines, sampling.status)
+        raise sampler.explain_failure(lines, sampling.status)
     return file.read_text(encoding="utf-8", errors="replace"), sampler.read_report(lines)

@@ -56,7 +56,7 @@ class Report:
     behind_s: float | None
 
 
-def find() -> Sampler:
+def find_sampler() -> Sampler:
     """The py-spy installed with this Python, else the one on PATH; raises `SamplerError`."""
     try:
         installed = importlib.metadata.distribution(_PACKAGE)
@@ -83,7 +83,7 @@ def read_report(lines: Sequence[str]) -> Report:
     return Report(int(outcome["errors"]) if outcome else 0, max(behind, default=None))
 
 
-def explain(lines: Sequence[str], status: int | None, *, yama: Path = _YAMA) -> SamplerError:
+def explain_failure(lines: Sequence[str], status: int | None, *, yama: Path = _YAMA) -> SamplerError:
     """One sentence on why there is no recording, with the cure."""
     text = " ".join(lines)
     if _DENIED.search(text):

@@ -24,7 +24,7 @@ _OUTSIDE = "no Python function"
 
 
 @dataclass(frozen=True)
-class Frame:
+class StackFrame:
     """A function. ``module`` is a path as the schema's ``ModulePath`` has it."""
 
     module: str
@@ -41,7 +41,7 @@ class Frame:
 class Stack:
     """Calls from the outermost inwards, and how many samples found exactly these."""
 
-    frames: tuple[Frame, ...]
+    frames: tuple[StackFrame, ...]
     samples: int
 
 
@@ -49,7 +49,7 @@ class Stack:
 class _Node:
     total: int = 0
     own: int = 0
-    children: dict[Frame, _Node] = field(default_factory=dict)
+    children: dict[StackFrame, _Node] = field(default_factory=dict)
 
 
 def read_stacks(text: str, *, app: str) -> list[Stack]:
@@ -58,18 +58,18 @@ def read_stacks(text: str, *, app: str) -> list[Stack]:
     A line is ``frame;frame;… count`` with frames ``function (path:line)``. What is no such frame names a
     process, and is left out: the stacks of workers merge. Lines that end in no count are not py-spy's.
     """
-    found: Counter[tuple[Frame, ...]] = Counter()
+    found: Counter[tuple[StackFrame, ...]] = Counter()
     for line in text.splitlines():
         words, _, count = line.rpartition(" ")
         if count.isascii() and count.isdigit():
-            found[tuple(_frames(words, app)) or (Frame(ELSEWHERE, _OUTSIDE),)] += int(count)
+            found[tuple(_frames(words, app)) or (StackFrame(ELSEWHERE, _OUTSIDE),)] += int(count)
     return [Stack(frames, samples) for frames, samples in found.items() if samples]
 
 
-def _frames(words: str, app: str) -> Iterator[Frame]:
+def _frames(words: str, app: str) -> Iterator[StackFrame]:
     for word in words.split(";"):
         if match := _FRAME.fullmatch(word):
-            yield Frame(module_path(match["path"], app=app), _clean(match["function"], 120))
+            yield StackFrame(module_path(match["path"], app=app), _clean(match["function"], 120))
 
 
 def module_path(path: str, *, app: str) -> str:
@@ -97,8 +97,8 @@ def _clean(text: str, longest: int) -> str:
 def count_top(stacks: Sequence[Stack]) -> list[FlameFunction]:
     """The functions most often found running, and how often each was on the stack, once however deep it recursed."""
     samples = _samples(stacks)
-    own: Counter[Frame] = Counter()
-    total: Counter[Frame] = Counter()
+    own: Counter[StackFrame] = Counter()
+    total: Counter[StackFrame] = Counter()
     for stack in stacks:
         own[stack.frames[-1]] += stack.samples
         for frame in set(stack.frames):
@@ -125,7 +125,7 @@ def share_by_owner(stacks: Sequence[Stack]) -> dict[str, float]:
     return {owner: share for owner, share in shares.items() if share >= THRESHOLD_PERCENT}
 
 
-def draw(stacks: Sequence[Stack]) -> FlameGraph:
+def build_graph(stacks: Sequence[Stack]) -> FlameGraph:
     """The stacks as one tree without its thin branches, the thickest child first."""
     samples = _samples(stacks)
     roots = _grow(stacks)
@@ -151,8 +151,8 @@ def draw(stacks: Sequence[Stack]) -> FlameGraph:
     )
 
 
-def _grow(stacks: Iterable[Stack]) -> dict[Frame, _Node]:
-    roots: dict[Frame, _Node] = {}
+def _grow(stacks: Iterable[Stack]) -> dict[StackFrame, _Node]:
+    roots: dict[StackFrame, _Node] = {}
     for stack in stacks:
         level = roots
         for frame in stack.frames:
@@ -163,7 +163,7 @@ def _grow(stacks: Iterable[Stack]) -> dict[Frame, _Node]:
     return roots
 
 
-def _walk(level: dict[Frame, _Node], least: float, depth: int = 0) -> Iterator[tuple[int, Frame, _Node]]:
+def _walk(level: dict[StackFrame, _Node], least: float, depth: int = 0) -> Iterator[tuple[int, StackFrame, _Node]]:
     """Every node with at least so many samples, before its children."""
     for frame, node in sorted(level.items(), key=lambda item: (-item[1].total, item[0].module, item[0].function)):
         if node.total >= least:

@@ -83,7 +83,7 @@ class Child:
         return dict(json.loads(line)) if line else {}
 
 
-def start(
+def start_process(
     name: str,
     command: Sequence[str],
     *,

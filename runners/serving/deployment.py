@@ -81,16 +81,16 @@ class Deployment:
     def _set_up(self) -> None:
         self._logs.mkdir(exist_ok=True)
         with self.stage("environment"):
-            self._installed = environment.prepare(self.framework, self.variant)
+            self._installed = environment.prepare_environment(self.framework, self.variant)
         if self.variant.broker == "redis":
             with self.stage("broker"):
-                self.broker = broker.start(broker.find(), cpus=self._cpus, logs=self._logs)
+                self.broker = broker.start_broker(broker.find_broker(), cpus=self._cpus, logs=self._logs)
         self._start_server(None)
 
     def _start_server(self, port: int | None) -> None:
         assert self._installed is not None
         with self.stage("start"):
-            self._server = server.start(
+            self._server = server.start_server(
                 self.framework,
                 self.variant,
                 self._installed,

@@ -55,7 +55,7 @@ class Environment:
         return [str(program), *command[1:]]
 
 
-def prepare(framework: Framework, variant: Variant) -> Environment:
+def prepare_environment(framework: Framework, variant: Variant) -> Environment:
     """The variant's environment, made if it is not there yet; raises `InstallError`."""
     lock = framework.folder / variant.requirements_name()
     try:
@@ -70,7 +70,7 @@ def prepare(framework: Framework, variant: Variant) -> Environment:
     facts = folder / "rtsite-packages.json"
     if not facts.is_file():
         try:
-            make(folder, lock, compiled=True)
+            create_environment(folder, lock, compiled=True)
             listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock)
             partial = facts.with_suffix(".part")
             partial.write_text(listed, encoding="utf-8")
@@ -81,7 +81,9 @@ def prepare(framework: Framework, variant: Variant) -> Environment:
     return Environment(folder, python_version, dict(sorted(packages.items(), key=lambda item: item[0].lower())))
 
 
-def make(folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False) -> None:
+def create_environment(
+    folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False
+) -> None:
     """An environment with a lock's packages, uv run with these variables besides; raises `InstallError`.
 
     ``compiled``: to bytecode, as a server finds its packages from its second start on.

@@ -96,7 +96,7 @@ class Server:
         return self.child.stop()
 
 
-def start(
+def start_server(
     framework: Framework,
     variant: Variant,
     environment: Environment,
@@ -110,7 +110,7 @@ def start(
 ) -> Server:
     """Start a variant's server on a port of the loopback; raises `InstallError` or `ProcessError`.
 
-    ``traceable``: a profiler may look into it, see `process.start`. ``port``: a free one where none is given.
+    ``traceable``: a profiler may look into it, see `process.start_process`. ``port``: a free one where none is given.
     """
     port = port or process.find_free_port()
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
@@ -124,7 +124,7 @@ def start(
     }
     if redis_url is not None:
         variables["REDIS_URL"] = redis_url
-    child = process.start(
+    child = process.start_process(
         f"{framework.slug}/{variant.slug}",
         command,
         folder=framework.folder,

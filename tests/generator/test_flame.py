@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from generator.pages import flame
 from generator.pages.flame import Box
-from runners.flame.stacks import Frame, Stack, draw
+from runners.flame.stacks import Stack, StackFrame, build_graph
 from tests.support import documents
 
 frames = st.builds(
-    Frame,
+    StackFrame,
     module=st.sampled_from(["./app.py", "uvicorn/server.py", "python3.11/asyncio/events.py"]),
     function=st.sampled_from("abcd"),
 )
@@ -25,7 +25,7 @@ stacks = st.lists(
 
 def drawn(found: list[Stack]) -> flame.Drawing:
     samples = sum(stack.samples for stack in found)
-    drawing = flame.draw(documents.flame(samples=samples, graph=draw(found)))
+    drawing = flame.build_graph(documents.flame(samples=samples, graph=build_graph(found)))
     assert drawing is not None
     return drawing
 
@@ -49,7 +49,7 @@ def test_boxes_lie_under_their_callers_and_do_not_overlap(found: list[Stack]) ->
 
 
 def test_calls_that_only_lead_on_are_left_out() -> None:
-    a, b, c, d = (Frame("./app.py", name) for name in "abcd")
+    a, b, c, d = (StackFrame("./app.py", name) for name in "abcd")
     drawing = drawn([Stack((a, b, c), 50), Stack((a, b, d), 50)])
     assert drawing.trunk == ("a",)
     assert [(box.label, box.width_percent) for box in drawing.boxes] == [("b", 100.0), ("c", 50.0), ("d", 50.0)]
@@ -58,7 +58,7 @@ def test_calls_that_only_lead_on_are_left_out() -> None:
 
 
 def test_a_narrow_box_has_no_word_but_its_title() -> None:
-    wide, narrow = Frame("./app.py", "wide"), Frame("./app.py", "narrow")
+    wide, narrow = StackFrame("./app.py", "wide"), StackFrame("./app.py", "narrow")
     boxes = drawn([Stack((wide,), 97), Stack((narrow,), 3)]).boxes
     assert [box.label for box in boxes] == ["wide", ""]
     assert boxes[1].title.startswith("narrow, ./app.py: 3.0 %")
@@ -66,7 +66,7 @@ def test_a_narrow_box_has_no_word_but_its_title() -> None:
 
 def test_without_a_graph_there_is_no_drawing() -> None:
     failed = documents.flame().model_copy(update={"graph": None, "failure": "no"})
-    assert flame.draw(failed) is None
+    assert flame.build_graph(failed) is None
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_this_machine() -> None:
     cores = machine.physical_cores()
     cpus = [cpu for core in cores for cpu in core]
     assert sorted(cpus) == sorted(machine.usable_cpus())
-    facts = machine.describe()
+    facts = machine.describe_machine()
     assert facts.logical_cpus >= 1
     assert os.uname().nodename not in facts.model_dump_json().split('"')
     stolen_before, total_before = machine.read_steal()

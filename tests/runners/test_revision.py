@@ -19,22 +19,22 @@ def git(folder: Path, *arguments: str) -> None:
 
 def test_a_checkout_knows_its_commit_and_whether_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revision, "ROOT", tmp_path)
-    assert revision.describe() == Revision(None, None)
+    assert revision.describe_revision() == Revision(None, None)
     (tmp_path / "runners").mkdir()
     (tmp_path / "runners" / "a.py").write_text("1\n")
     git(tmp_path, "init")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "first")
-    clean = revision.describe()
+    clean = revision.describe_revision()
     assert clean.commit is not None
     assert re.fullmatch("[0-9a-f]{40}", clean.commit)
     assert clean.modified is False
     (tmp_path / "page.md").write_text("not measuring code\n")
-    assert revision.describe() == clean
+    assert revision.describe_revision() == clean
     (tmp_path / "runners" / "a.py").write_text("2\n")
-    assert revision.describe() == Revision(clean.commit, True)
+    assert revision.describe_revision() == Revision(clean.commit, True)
 
 
 def test_without_git_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert revision.describe() == Revision(None, None)
+    assert revision.describe_revision() == Revision(None, None)

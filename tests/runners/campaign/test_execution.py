@@ -413,9 +413,9 @@ def test_a_run_is_not_resumed_where_something_has_changed(
     framework = interrupted.plan.cells[0].framework
     with pytest.raises(execution.ResumeError, match="is not there any more"):
         execution.RunExecution.resume(interrupted.path, [])
-    elsewhere = machine.describe().model_copy(update={"cpu_model": "another"})
+    elsewhere = machine.describe_machine().model_copy(update={"cpu_model": "another"})
     with monkeypatch.context() as patch:
-        patch.setattr(machine, "describe", lambda: elsewhere)
+        patch.setattr(machine, "describe_machine", lambda: elsewhere)
         with pytest.raises(execution.ResumeError, match="cpu_model='another'"):
             execution.RunExecution.resume(interrupted.path, [framework])
     (framework.folder / "app.py").write_text("changed = True\n")

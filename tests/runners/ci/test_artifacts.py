@@ -30,7 +30,7 @@ def artifact(folder: Path, name: str, run: str = "20260101T000000Z-a", campaign:
 def test_runs_of_all_jobs_come_together(tmp_path: Path) -> None:
     artifact(tmp_path, "block-1-lot-1", "a")
     artifact(tmp_path, "block-2-lot-1", "b")
-    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert [path.name for path in found.runs] == ["a", "b"]
     assert found.refusals == ()
     names = sorted(path.name for path in (tmp_path / "results" / CAMPAIGN / "a").iterdir())
@@ -64,7 +64,7 @@ def left(folder: Path, results: Path) -> Path:
 def test_evidence_comes_with_the_runs(tmp_path: Path) -> None:
     artifact(tmp_path, "block-1-lot-1", "a")
     evidence(tmp_path, "evidence")
-    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert [path.name for path in found.runs] == ["a"]
     assert [path.name for path in found.evidence] == ["fastapi.yml", "websockets.yml"]
     assert all(problems_in(path) == [] for path in found.evidence)
@@ -91,7 +91,7 @@ def no_evidence(folder: Path) -> None:
 def test_bad_evidence_keeps_no_run_out(tmp_path: Path, spoil: Callable[[Path], None], said: str) -> None:
     artifact(tmp_path, "good", "a")
     spoil(evidence(tmp_path, "evidence"))
-    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert ([path.name for path in found.runs], found.evidence) == (["a"], ())
     (refusal,) = found.refusals
     assert said in refusal.reasons[0]
@@ -100,7 +100,7 @@ def test_bad_evidence_keeps_no_run_out(tmp_path: Path, spoil: Callable[[Path], N
 def test_evidence_of_a_campaign_is_established_once(tmp_path: Path) -> None:
     evidence(tmp_path, "one")
     evidence(tmp_path, "two")
-    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert [one.reasons for one in found.refusals] == [("evidence is there already; results are only added to",)]
 
 
@@ -163,7 +163,7 @@ def test_a_bad_artifact_is_refused_and_the_others_are_taken(
 ) -> None:
     spoil(artifact(tmp_path, "bad", "a"))
     artifact(tmp_path, "good", "z")
-    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert [path.name for path in found.runs] == ["z"]
     (refusal,) = found.refusals
     assert refusal.artifact == "bad"
@@ -174,17 +174,17 @@ def test_a_bad_artifact_is_refused_and_the_others_are_taken(
 def test_of_another_campaign(tmp_path: Path) -> None:
     folder = artifact(tmp_path, "bad", "a", campaign="another")
     with pytest.raises(InvalidError, match=r"a/fastapi\.yml belongs to another/a"):
-        ci.collect(folder.parent, tmp_path / "results", CAMPAIGN)
+        ci.collect_artifacts(folder.parent, tmp_path / "results", CAMPAIGN)
 
 
 def test_nothing_is_overwritten_and_no_run_taken_twice(tmp_path: Path) -> None:
     artifact(tmp_path, "one", "a")
     artifact(tmp_path, "two", "a")
-    found = ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert [one.reasons for one in found.refusals] == [("run a is there already; results are only added to",)]
     before = (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes()
     with pytest.raises(InvalidError, match="no artifact can be taken in: one: run a is there already"):
-        ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+        ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes() == before
 
 
@@ -192,7 +192,7 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "MAX_FILES", 3)
     artifact(tmp_path, "one", "a")
     with pytest.raises(InvalidError, match=r"4 files of .* bytes are more than one job measures"):
-        ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+        ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -200,4 +200,4 @@ def test_an_empty_campaign(tmp_path: Path, there: bool) -> None:
     if there:
         (tmp_path / "artifacts").mkdir()
     with pytest.raises(NothingToDoError, match="no artifacts"):
-        ci.collect(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+        ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)

@@ -364,7 +364,7 @@ def test_flame_graphs_are_added_to_a_finished_run(
     mine = frameworks.make(tmp_path / "mine", ["good", "exits"])
     run = tmp_path / "run"
     cells = [cell_key("mine", variant, "echo", {}) for variant in ("good", "exits")]
-    planned = {"machine": machine.describe(), "cells": cells, "finished": "2026-11-01T01:00:00Z"}
+    planned = {"machine": machine.describe_machine(), "cells": cells, "finished": "2026-11-01T01:00:00Z"}
     save(run_document().model_copy(update=planned), run / "run.yml")
     measured = framework_document()
     facts = {"slug": "mine", "sources": catalog.read_folder(mine).sources}

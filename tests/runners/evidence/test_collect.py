@@ -140,7 +140,7 @@ def test_each_client_that_vanishes_tells_when_it_was_noticed(tmp_path: Path) -> 
     (variant,) = framework.variants
     often = [*variant.command, "--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.2"]
     impatient = variant.model_copy(update={"command": often})
-    made = environment.prepare(framework, variant)
+    made = environment.prepare_environment(framework, variant)
     with lifecycle.serving(framework, impatient, made, redis_url=None, logs=tmp_path) as (started, _):
         (clients,) = behaviour.until_noticed([started], 3)
     for noticed, seconds in clients:

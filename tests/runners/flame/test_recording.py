@@ -52,7 +52,12 @@ def make(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) ->
         framework = catalog.read_folder(frameworks.make(tmp_path / "mine", behaviours, marker))
         cells = [cell_key("mine", behaviour, "echo", {"mode": "closed"}) for behaviour in behaviours]
         document = run_document().model_copy(
-            update={"machine": machine.describe(), "cells": cells, "order": [list(range(len(cells)))] * 2, **changes}
+            update={
+                "machine": machine.describe_machine(),
+                "cells": cells,
+                "order": [list(range(len(cells)))] * 2,
+                **changes,
+            }
         )
         save(document, tmp_path / "run" / "run.yml")
         return Measured(tmp_path / "run", framework, marker)

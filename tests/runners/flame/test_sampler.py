@@ -15,7 +15,7 @@ from runners.flame.sampler import Sampler, SamplerError
 
 def test_the_installed_program_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    found = sampler.find()
+    found = sampler.find_sampler()
     assert os.access(found.path, os.X_OK)
     assert found.version == importlib.metadata.version("py-spy")
 
@@ -26,14 +26,14 @@ def test_a_missing_package_is_one_sentence_with_the_cure(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     with pytest.raises(SamplerError, match="not installed beside rtsite; install it with `uv sync`"):
-        sampler.find()
+        sampler.find_sampler()
 
 
 def test_a_missing_program_is_one_sentence_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SamplerError, match="neither in the scripts folder nor on PATH; install it again"):
-        sampler.find()
+        sampler.find_sampler()
 
 
 def test_a_server_is_stopped_for_a_look_only_where_it_runs_beside_the_sampler() -> None:
@@ -71,14 +71,14 @@ def test_its_report_is_read(lines: list[str], errors: int, behind_s: float | Non
 )
 def test_a_forbidden_look_names_the_rule_and_the_cure(line: str, tmp_path: Path) -> None:
     (tmp_path / "scope").write_text("1\n")
-    told = str(sampler.explain([line], 1, yama=tmp_path / "scope"))
+    told = str(sampler.explain_failure([line], 1, yama=tmp_path / "scope"))
     assert "ptrace_scope is 1" in told
     assert "sudo sysctl kernel.yama.ptrace_scope=0" in told
     assert "SYS_PTRACE" in told
-    assert "ptrace_scope is" not in str(sampler.explain([line], 1, yama=tmp_path / "none"))
+    assert "ptrace_scope is" not in str(sampler.explain_failure([line], 1, yama=tmp_path / "none"))
 
 
 def test_any_other_failure_tells_its_last_words() -> None:
-    told = str(sampler.explain(["Sampling", "Error: no such process (os error 3)", ""], 2))
+    told = str(sampler.explain_failure(["Sampling", "Error: no such process (os error 3)", ""], 2))
     assert told.startswith("py-spy ended with status 2 and recorded nothing; it said last: Error: no such process")
     assert "\n" not in told

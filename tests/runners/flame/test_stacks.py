@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.flame.stacks import MAX_ROWS, Frame, Stack, count_top, draw, module_path, read_stacks, share_by_owner
+from runners.flame.stacks import (
+    MAX_ROWS,
+    Stack,
+    StackFrame,
+    build_graph,
+    count_top,
+    module_path,
+    read_stacks,
+    share_by_owner,
+)
 from runners.record import load_flames, problems_in, save
 from tests.support.documents import flame, flame_document
 
@@ -17,7 +26,7 @@ PACKAGES = "/home/somebody/.rtsite/environments/mine-1/lib/python3.11/site-packa
 LIBRARY = "/home/somebody/.pyenv/versions/3.11.7/lib/python3.11"
 
 frames = st.builds(
-    Frame,
+    StackFrame,
     module=st.sampled_from(
         ["./app.py", "uvicorn/server.py", "six.py", "python3.11/asyncio/events.py", "?/x", "<string>"]
     ),
@@ -75,9 +84,9 @@ def test_py_spys_format_is_read() -> None:
         ]
     )
     assert read_stacks(text, app=APP) == [
-        Stack((Frame("./app.py", "<module>"), Frame("python3.11/asyncio/runners.py", "run")), 5),
-        Stack((Frame("?", "no Python function"),), 4),
-        Stack((Frame("./app.py", "f (a b)"),), 1),
+        Stack((StackFrame("./app.py", "<module>"), StackFrame("python3.11/asyncio/runners.py", "run")), 5),
+        Stack((StackFrame("?", "no Python function"),), 4),
+        Stack((StackFrame("./app.py", "f (a b)"),), 1),
     ]
 
 
@@ -89,7 +98,7 @@ def test_any_text_is_read_or_passed_over(text: str) -> None:
 
 
 def test_recursion_counts_once() -> None:
-    again = Frame("./app.py", "again")
+    again = StackFrame("./app.py", "again")
     (top,) = count_top([Stack((again, again, again), 10)])
     assert (top.self_percent, top.total_percent) == (100.0, 100.0)
 
@@ -111,7 +120,7 @@ def test_every_share_is_of_one_whole(found: list[Stack]) -> None:
 def test_what_is_drawn_adds_up_and_comes_back_from_disk(
     tmp_path_factory: pytest.TempPathFactory, found: list[Stack]
 ) -> None:
-    graph = draw(found)
+    graph = build_graph(found)
     samples = sum(stack.samples for stack in found)
     assert len(graph.rows) <= MAX_ROWS
     assert all(100 * total / samples >= graph.threshold_percent - 0.01 for _, _, total, _ in graph.rows)
@@ -131,14 +140,16 @@ def test_a_bush_is_thinned_until_it_is_small(tmp_path: Path) -> None:
     found = [
         Stack(
             tuple(
-                Frame(f"package_{depth}/protocols/websockets/module.py", f"Class.method_{depth}_{branch % (depth + 1)}")
+                StackFrame(
+                    f"package_{depth}/protocols/websockets/module.py", f"Class.method_{depth}_{branch % (depth + 1)}"
+                )
                 for depth in range(45)
             ),
             10 + branch % 7,
         )
         for branch in range(150)
     ]
-    graph = draw(found)
+    graph = build_graph(found)
     assert len(graph.rows) == MAX_ROWS
     assert graph.threshold_percent > 0.5
     document = flame_document(flame(samples=sum(stack.samples for stack in found), graph=graph, top=count_top(found)))

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runners.process import GRACE_S, Child, ProcessError, find_free_port, start
+from runners.process import GRACE_S, Child, ProcessError, find_free_port, start_process
 from runners.record import RtsiteError
 from tests.support.processes import DEADLINE_S, SLEEPER, alive, gone, python, until
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 def begin(
     folder: Path, command: Sequence[str], *, environment: Mapping[str, str] | None = None, cpus: Sequence[int] = ()
 ) -> Child:
-    return start(
+    return start_process(
         "tested", command, folder=folder, environment=environment or {}, cpus=cpus, log=folder / "log" / "server.log"
     )
 
@@ -64,7 +64,7 @@ def test_a_command_gets_its_folder_environment_and_cpus_and_nothing_else(tmp_pat
 
 def test_a_traceable_command_may_be_looked_into_by_others(tmp_path: Path) -> None:
     """Where Yama's ``ptrace_scope`` is 1 it would be refused to a process that is no ancestor."""
-    child = start(
+    child = start_process(
         "tested", python(SLEEPER), folder=tmp_path, environment={}, cpus=(), log=tmp_path / "log", traceable=True
     )
     try:
@@ -176,9 +176,9 @@ def test_grandchildren_that_got_away_are_killed_too(tmp_path: Path, ends_by_itse
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_is_left_when_the_harness_is_killed(tmp_path: Path, how: signal.Signals) -> None:
     code = (
-        "import pathlib, sys, time\nfrom runners.process import start\n"
+        "import pathlib, sys, time\nfrom runners.process import start_process\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "child = start('x', sys.argv[2:], folder=folder, environment={}, cpus=(), log=folder / 'log')\n"
+        "child = start_process('x', sys.argv[2:], folder=folder, environment={}, cpus=(), log=folder / 'log')\n"
         "print(child.pid, child._warden.pid, flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen(
@@ -241,7 +241,7 @@ def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path, capfd: pyt
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProcessError, match="nowhere"):
-        start("x", python(SLEEPER), folder=tmp_path / "nowhere", environment={}, cpus=(), log=tmp_path / "log")
+        start_process("x", python(SLEEPER), folder=tmp_path / "nowhere", environment={}, cpus=(), log=tmp_path / "log")
 
 
 def test_a_free_port_can_be_listened_on() -> None:

@@ -21,9 +21,9 @@ def ask(url: str, command: bytes) -> bytes:
 
 
 def test_it_starts_empty_answers_and_stops(tmp_path: Path) -> None:
-    program = broker.find()
+    program = broker.find_broker()
     assert program.facts().version[0].isdigit()
-    redis = broker.start(program, cpus=(), logs=tmp_path)
+    redis = broker.start_broker(program, cpus=(), logs=tmp_path)
     try:
         assert ask(redis.url, b"PING") == b"+PONG\r\n"
         assert ask(redis.url, b"DBSIZE") == b":0\r\n"
@@ -40,7 +40,7 @@ def test_none_is_one_sentence_with_the_cure(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(broker.BrokerError, match="install Redis"):
-        broker.find()
+        broker.find_broker()
 
 
 def test_the_one_on_path_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_the_one_on_path_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path:
     server.write_text("#!/bin/sh\necho 'Valkey server v=8.1.2 sha=0'\n")
     server.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = broker.find()
+    found = broker.find_broker()
     assert (found.path, found.name, found.version, found.found_by) == (server, "Valkey", "8.1.2", "path")
 
 
@@ -57,4 +57,4 @@ def test_one_that_does_not_start_is_one_sentence(tmp_path: Path) -> None:
     server.write_text("#!/bin/sh\necho no such luck\nexit 1\n")
     server.chmod(0o755)
     with pytest.raises(broker.BrokerError, match=r"Redis does not answer on port .*: no such luck"):
-        broker.start(broker.Program(server, "Redis", "1", "path"), cpus=(), logs=tmp_path)
+        broker.start_broker(broker.BrokerProgram(server, "Redis", "1", "path"), cpus=(), logs=tmp_path)

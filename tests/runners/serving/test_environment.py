@@ -28,24 +28,24 @@ def framework(tmp_path: Path, lock: str | None) -> catalog.Framework:
 
 def test_an_environment_is_made_once_and_known_by_its_lock(tmp_path: Path) -> None:
     mine = framework(tmp_path, EMPTY_LOCK)
-    first = environment.prepare(mine, mine.variants[0])
+    first = environment.prepare_environment(mine, mine.variants[0])
     assert first.resolve(["python", "app.py"]) == [str(first.bin / "python"), "app.py"]
     assert first.python_version.startswith("3.")
     made = (first.folder / "rtsite-packages.json").stat().st_mtime_ns
-    assert environment.prepare(mine, mine.variants[0]) == first
+    assert environment.prepare_environment(mine, mine.variants[0]) == first
     assert (first.folder / "rtsite-packages.json").stat().st_mtime_ns == made
     (mine.folder / "requirements.txt").write_text("# another\n")
-    assert environment.prepare(mine, mine.variants[0]).folder != first.folder
+    assert environment.prepare_environment(mine, mine.variants[0]).folder != first.folder
     with pytest.raises(environment.InstallError, match="'uvicorn' is not in the environment"):
         first.resolve(["uvicorn"])
 
 
 def test_what_an_interrupted_run_left_is_made_anew(tmp_path: Path) -> None:
     mine = framework(tmp_path, EMPTY_LOCK)
-    first = environment.prepare(mine, mine.variants[0])
+    first = environment.prepare_environment(mine, mine.variants[0])
     (first.folder / "rtsite-packages.json").unlink()
     (first.folder / "bin" / "python").unlink()
-    assert environment.prepare(mine, mine.variants[0]).folder == first.folder
+    assert environment.prepare_environment(mine, mine.variants[0]).folder == first.folder
     assert (first.folder / "bin" / "python").exists()
 
 
@@ -60,7 +60,7 @@ def test_what_an_interrupted_run_left_is_made_anew(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_installed_is_one_sentence(tmp_path: Path, lock: str, words: str) -> None:
     mine = framework(tmp_path, lock)
     with pytest.raises(environment.InstallError) as raised:
-        environment.prepare(mine, mine.variants[0])
+        environment.prepare_environment(mine, mine.variants[0])
     said = str(raised.value)
     assert said.startswith(f"{mine.folder / 'requirements.txt'}: its packages cannot be installed: ")
     assert words in said
@@ -72,11 +72,11 @@ def test_a_missing_lock_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(
         environment.InstallError, match=r"requirements\.txt: cannot be read .* make it with `uv pip compile"
     ):
-        environment.prepare(mine, mine.variants[0])
+        environment.prepare_environment(mine, mine.variants[0])
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, home: Path) -> None:
     home.write_text("a file stands in the way")
     mine = framework(tmp_path, EMPTY_LOCK)
     with pytest.raises(environment.InstallError):
-        environment.prepare(mine, mine.variants[0])
+        environment.prepare_environment(mine, mine.variants[0])

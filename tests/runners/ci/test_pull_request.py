@@ -96,13 +96,13 @@ def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_issue_is_opened_where_there_is_none(gh: Path) -> None:
     (gh / "open.json").write_text(json.dumps([{"number": 3, "title": "Something else"}]))
-    assert ci.tell("A title", "words\n") == "opened https://example.org/issues/7"
+    assert ci.update_issue("A title", "words\n") == "opened https://example.org/issues/7"
     assert (gh / "body.md").read_text() == "words\n"
 
 
 def test_the_open_one_is_brought_up_to_date(gh: Path) -> None:
     (gh / "open.json").write_text(json.dumps([{"number": 9, "title": "A title"}, {"number": 5, "title": "A title"}]))
-    assert ci.tell("A title", "newer\n") == "brought issue 5 up to date"
+    assert ci.update_issue("A title", "newer\n") == "brought issue 5 up to date"
     assert (gh / "body.md").read_text() == "newer\n"
     assert "issue edit 5" in (gh / "calls").read_text()
 
@@ -110,4 +110,4 @@ def test_the_open_one_is_brought_up_to_date(gh: Path) -> None:
 def test_without_gh_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RtsiteError, match="gh, GitHub's command line, is not on this machine"):
-        ci.tell("A title", "words")
+        ci.update_issue("A title", "words")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runners import ci
-from runners.ci import committing
+from runners.ci import publication
 from runners.record import NothingToDoError, RtsiteError
 from tests.support.commands import git
 
@@ -47,7 +47,7 @@ def files(origin: Path) -> list[str]:
 
 def test_a_campaign_is_pushed(origin: Path) -> None:
     one = measured(clone(origin, "one"), "c1")
-    sha = ci.commit(one, "c1")
+    sha = ci.publish_results(one, "c1")
     assert git(origin, "rev-parse", "main") == sha
     assert "results/c1/run/run.yml" in files(origin)
     assert git(origin, "log", "-1", "--format=%an %s", "main") == "rtsite Results of campaign c1"
@@ -55,20 +55,20 @@ def test_a_campaign_is_pushed(origin: Path) -> None:
 
 def test_what_is_told_of_a_commit_is_what_it_adds(origin: Path) -> None:
     one = measured(clone(origin, "one"), "c1")
-    ci.commit(one, "c1")
+    ci.publish_results(one, "c1")
     for name in ("second/run.yml", "second/fastapi.yml", "evidence/fastapi.yml", "evidence/tornado.yml"):
         file = one / "results" / "c1" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text("campaign: c1\n")
-    ci.commit(one, "c1")
+    ci.publish_results(one, "c1")
     assert git(origin, "log", "-1", "--format=%b", "main") == "1 run(s) and the evidence of 2 framework(s)."
 
 
 def test_two_pushers_lose_nothing(origin: Path) -> None:
     one, other = (measured(clone(origin, name), campaign) for name, campaign in (("one", "c1"), ("other", "c2")))
     waits: list[float] = []
-    ci.commit(one, "c1")
-    sha = ci.commit(other, "c2", sleep=waits.append, chance=random.Random(1))
+    ci.publish_results(one, "c1")
+    sha = ci.publish_results(other, "c2", sleep=waits.append, chance=random.Random(1))
     assert len(waits) == 1
     assert git(origin, "rev-parse", "main") == sha
     assert {"results/c1/run/run.yml", "results/c2/run/run.yml", "README.md"} <= set(files(origin))
@@ -93,7 +93,7 @@ def test_whoever_pushes_again_and_again_is_waited_for(origin: Path) -> None:
 
     push_something()
     # Each wait is followed by a fetch, so what comes during it is seen; the push after it goes through.
-    ci.commit(mine, "c1", sleep=others_push)
+    ci.publish_results(mine, "c1", sleep=others_push)
     assert len(waits) == 1
     assert "results/c1/run/run.yml" in files(origin)
 
@@ -104,18 +104,18 @@ def test_a_remote_that_refuses_is_given_up_and_told(origin: Path) -> None:
     hook.chmod(0o755)
     one = measured(clone(origin, "one"), "c1")
     waits: list[float] = []
-    with pytest.raises(committing.PushError, match=r"refused the push to main 5 times: .*this branch is protected"):
-        ci.commit(one, "c1", sleep=waits.append)
-    assert len(waits) == committing.ATTEMPTS - 1
+    with pytest.raises(publication.PushError, match=r"refused the push to main 5 times: .*this branch is protected"):
+        ci.publish_results(one, "c1", sleep=waits.append)
+    assert len(waits) == publication.ATTEMPTS - 1
     assert waits[-1] > waits[0]
     assert git(one, "log", "-1", "--format=%s") == "Results of campaign c1", "it is still committed here"
 
 
 def test_nothing_new_is_nothing_to_do(origin: Path) -> None:
     one = measured(clone(origin, "one"), "c1")
-    ci.commit(one, "c1")
+    ci.publish_results(one, "c1")
     with pytest.raises(NothingToDoError, match="holds nothing that is not committed"):
-        ci.commit(one, "c1")
+        ci.publish_results(one, "c1")
 
 
 def test_only_results_are_committed(origin: Path) -> None:
@@ -123,11 +123,11 @@ def test_only_results_are_committed(origin: Path) -> None:
     (one / "README.md").write_text("changed meanwhile\n")
     (one / "artifacts").mkdir()
     (one / "artifacts" / "left.yml").write_text("x")
-    ci.commit(one, "c1")
+    ci.publish_results(one, "c1")
     assert git(origin, "show", "main:README.md") == "hello"
     assert not any(name.startswith("artifacts") for name in files(origin))
 
 
 def test_a_campaign_that_is_not_there(origin: Path) -> None:
     with pytest.raises(RtsiteError, match="`git add"):
-        ci.commit(clone(origin, "one"), "c9")
+        ci.publish_results(clone(origin, "one"), "c9")

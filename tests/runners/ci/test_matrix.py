@@ -11,7 +11,7 @@ import pytest
 from runners import ci
 from runners.campaign import planning
 from runners.campaign.planning import JOB_S, Plan
-from runners.ci.jobs import words
+from runners.ci.matrix import words
 from runners.record import UsageError
 from runners.subjects import workloads
 

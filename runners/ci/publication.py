@@ -20,7 +20,7 @@ class PushError(RtsiteError):
     """The results are committed here, and nobody else has them."""
 
 
-def commit(
+def publish_results(
     root: Path,
     campaign: str,
     *,
