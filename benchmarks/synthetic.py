@@ -357,7 +357,7 @@ def _flames(document: FrameworkDocument, text: str) -> FlameDocument:
         Stack(tuple(calls[:4]), 61),
         Stack(tuple(calls[:5]), 120),
         Stack(tuple(calls), 600),
-        Stack((*calls[:3], StackFrame("websockets/frames.py", "StackFrame.parse")), 15),
+        Stack((*calls[:3], StackFrame("websockets/frames.py", "Frame.parse")), 15),
         Stack((*calls[:3], StackFrame("<string>", "__init__")), 4),
     ]
     facts = {

@@ -25,7 +25,7 @@ stacks = st.lists(
 
 def drawn(found: list[Stack]) -> flame.Drawing:
     samples = sum(stack.samples for stack in found)
-    drawing = flame.build_graph(documents.flame(samples=samples, graph=build_graph(found)))
+    drawing = flame.draw(documents.flame(samples=samples, graph=build_graph(found)))
     assert drawing is not None
     return drawing
 
@@ -66,7 +66,7 @@ def test_a_narrow_box_has_no_word_but_its_title() -> None:
 
 def test_without_a_graph_there_is_no_drawing() -> None:
     failed = documents.flame().model_copy(update={"graph": None, "failure": "no"})
-    assert flame.build_graph(failed) is None
+    assert flame.draw(failed) is None
 
 
 @pytest.mark.parametrize(
