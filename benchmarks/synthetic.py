@@ -480,7 +480,7 @@ def _capacity_cell(made: Made, parameters: Parameters, text: str) -> CellRecord:
             errors=0,
             achieved_per_s=float(min(load, limit)),
             valid=valid,
-            beyond_generator=not valid and made.framework == "reference",
+            beyond_loadgen=not valid and made.framework == "reference",
             reasons=() if valid else ("generator working time 91 %, limit 85 %" + text,),
             server_cpu_percent=round(100 * min(1.0, load / limit), 2),
         )

@@ -17,10 +17,6 @@ _LOOK_UP_EVERY_NS = 1_000_000_000
 _MB = 1e6
 _CPUCLOCK_SCHED = 2
 
-RESTLESS_PERCENT = 3.0
-"""Of a core. A server that waits in the kernel for something to do uses a few tenths, two percent while it pings its
-clients; one that looks around every millisecond uses several."""
-
 
 @dataclass(frozen=True)
 class Memory:

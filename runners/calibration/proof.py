@@ -18,7 +18,7 @@ from typing import Any
 
 from runners import process
 from runners.calibration.liar import Lies
-from runners.judging import thresholds
+from runners.judging.thresholds import HIDDEN_STALL, SEND_LAG, SHOWN_DELAY_EXCESS, SHOWN_STALL
 from runners.loadgen.job import Job, Protocol
 from runners.loading import driver
 from runners.machine import CoreShare
@@ -29,6 +29,7 @@ SHARES_PERCENT = (25, 50, 75)
 PROOF_RATE_PER_S = 2000.0
 LIE_EVERY = 50
 """Each connection sends 20 messages per second, so each is lied to several times."""
+DELAY_MS = 20.0
 STALL_MS = 500.0
 _READY_S = 10.0
 
@@ -205,15 +206,14 @@ def counted(lie: str, truth_key: str, seen: Callable[[driver.LoadResult], int], 
 
 
 def _delay(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
-    delay_ms = 20.0
-    result, _ = _applied(Lies(delay_ms=delay_ms), protocol, cores, window_s, PROOF_RATE_PER_S)
-    found = _percentiles(result).p50 or 0.0
+    result, _ = _applied(Lies(delay_ms=DELAY_MS), protocol, cores, window_s, PROOF_RATE_PER_S)
+    found_ms = _percentiles(result).p50 or 0.0
     return Proof(
         name,
         protocol,
-        f"median latency {delay_ms:g} to {delay_ms * 1.1:g} ms",
-        f"{found:.2f} ms",
-        delay_ms <= found <= delay_ms * 1.1,
+        f"median latency {DELAY_MS:g} to {DELAY_MS * (1 + SHOWN_DELAY_EXCESS.limit / 100):g} ms",
+        f"{found_ms:.2f} ms",
+        found_ms >= DELAY_MS and not SHOWN_DELAY_EXCESS.is_broken_by(100 * (found_ms / DELAY_MS - 1)),
     )
 
 
@@ -227,9 +227,9 @@ def _stall(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> 
     return Proof(
         name,
         protocol,
-        f"p99 above {0.8 * STALL_MS:g} ms from the intended send, and a service-time p99 that hides it",
+        f"p99 above {_SHOWN_MS:g} ms from the intended send, and a service-time p99 that hides it",
         f"{shown:.0f} ms from the intended send, {hidden:.1f} ms of service time",
-        shown >= 0.8 * STALL_MS and hidden <= 0.2 * STALL_MS,
+        _is_shown(shown) and _is_hidden(hidden),
     )
 
 
@@ -257,11 +257,24 @@ def _stopped_generator(name: str, protocol: Protocol, cores: CoreShare, window_s
     return Proof(
         name,
         protocol,
-        f"send lag p99 above {thresholds.MAX_LAG_MS:g} ms (invalid), {0.8 * STALL_MS:g} ms in the latency from the"
+        f"send lag p99 above {SEND_LAG.limit:g} ms (invalid), {_SHOWN_MS:g} ms in the latency from the"
         " intended send, not in the p99 from the actual send",
         f"send lag p99 {lag:.0f} ms, {intended:.0f} ms from the intended send, {from_send:.2f} ms from the actual send",
-        lag > thresholds.MAX_LAG_MS and intended >= 0.8 * STALL_MS and from_send <= 0.2 * STALL_MS,
+        SEND_LAG.is_broken_by(lag) and _is_shown(intended) and _is_hidden(from_send),
     )
+
+
+_SHOWN_MS = STALL_MS * SHOWN_STALL.limit / 100
+
+
+def _is_shown(latency_ms: float) -> bool:
+    """Whether a latency shows the stall of `STALL_MS`."""
+    return not SHOWN_STALL.is_broken_by(100 * latency_ms / STALL_MS)
+
+
+def _is_hidden(latency_ms: float) -> bool:
+    """Whether a latency hides the stall of `STALL_MS`."""
+    return not HIDDEN_STALL.is_broken_by(100 * latency_ms / STALL_MS)
 
 
 PROOFS: dict[str, Callable[[str, Protocol, CoreShare, float], Proof]] = {

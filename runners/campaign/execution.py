@@ -129,7 +129,7 @@ class _CellBook:
     def should_be_made_again(self, round_number: int) -> bool:
         """Whether the machine spoilt it in this round, and not for the second time."""
         tries = [measurement for measurement in self.measurements if measurement.round == round_number]
-        return 0 < len(tries) < MOST_TRIES and thresholds.is_spoilt(tries[-1])
+        return 0 < len(tries) < MOST_TRIES and thresholds.is_disturbed(tries[-1])
 
     @property
     def again(self) -> int:

@@ -105,7 +105,7 @@ def _outcome(measurement: Measurement) -> str:
     if measurement.failure is not None:
         return f"FAILED at {measurement.failure.stage}: {measurement.failure.reason[:200]}"
     if measurement.capacity is not None:  # says itself why it is none
-        return capacity.describe(measurement.capacity)
+        return capacity.describe_capacity(measurement.capacity)
     invalid = [] if measurement.valid else [f"INVALID: {'; '.join(measurement.invalid_reasons)}"]
     return ", ".join([*_figures(measurement), *invalid])
 

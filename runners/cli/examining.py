@@ -16,7 +16,7 @@ from runners import machine, process, revision
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, JsonOption, app
 from runners.flame import sampler
-from runners.judging import thresholds
+from runners.judging.thresholds import FOREIGN_CPU
 from runners.measurement.interference import Interference
 from runners.record import InvalidError, NothingToDoError, RecordError, RtsiteError, UsageError, problems_in
 from runners.serving import broker
@@ -93,9 +93,9 @@ def _who_else() -> tuple[Literal["ok", "note"], str, str]:
     found = f"other processes use {used:.1f} % of a core"
     if used and interference.foreign_process:
         found += f", most of it {interference.foreign_process}"
-    if used <= thresholds.MAX_FOREIGN_PERCENT:
+    if not FOREIGN_CPU.is_broken_by(used):
         return "ok", "quiet", found
-    return "note", "quiet", f"{found}; above {thresholds.MAX_FOREIGN_PERCENT:g} % no measurement counts"
+    return "note", "quiet", f"{found}; above {FOREIGN_CPU.limit:g} % no measurement counts"
 
 
 @app.command()

@@ -1,98 +1,112 @@
-"""When a measurement may be published as a number: the thresholds, each with its reason, in one table."""
+"""All thresholds, each with its reason, in one table.
+
+To change a threshold, change its row in `THRESHOLDS`. Every command judges by these rows, and the methodology page is
+generated from them. The functions below select rows by what the rows declare.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from runners.record import Measurement
-from runners.resources import RESTLESS_PERCENT
 
-MAX_BUSY_PERCENT = 85.0
-"""A generator that works more than this of its time limits a fast server: see the table below."""
-MAX_LAG_MS = 1.0
-"""Above it the generator's own lateness is a visible part of the latencies of fast servers."""
-MAX_FOREIGN_PERCENT = 5.0
-"""Of a core: above it a machine is not quiet enough to measure on."""
+Cause = Literal["loadgen", "machine", "server", "unknown"]
+"""What usually brings the value beyond its limit. A measurement disturbed by the machine is repeated."""
+
+Subject = Literal["measurement", "search try", "search", "warm-up", "waiting server", "calibration"]
+
+InSearch = Literal["no effect", "try is unusable", "try fails"]
+"""What it means for a try of a capacity search. An unusable try does not show what the server can do."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A measurement is invalid where ``figure`` is above ``limit``; where there is no figure it does not apply."""
+    """One limit. What it applies to has to keep it, or else is invalid, failed or inconclusive.
+
+    ``value_of`` reads the value from a measurement; ``None``: not measured there, so the threshold does not apply.
+    Where a row has no ``value_of``, the code that checks it knows the value.
+    """
 
     name: str
     limit: float
     unit: str
     why: str
-    figure: Callable[[Measurement], float | None]
+    cause: Cause
+    applies_to: Subject = "measurement"
+    breaks: Literal["above", "at or above", "below"] = "above"
+    """Which values break it."""
+    in_search: InSearch = "no effect"
     exempts_reference: bool = False
-    blames: Literal["server", "machine"] | None = None
-    """Whose doing it is, where that is sure: the server's, while generator and machine may have been good enough; or
-    the machine's alone, which may do better at another moment."""
-    comes_with_load: bool = False
-    """It tells that the load generator was at its limit, as it would be again under the same load."""
-    culprit: Callable[[Measurement], str | None] = lambda _: None
-    """Who did it, where that is known."""
+    exempts_refused_clients: bool = False
+    """In a search: whether it has no effect where the server refused clients or closed their connections."""
+    value_of: Callable[[Measurement], float | None] = lambda _: None
+    culprit_of: Callable[[Measurement], str | None] = lambda _: None
+    """The process that brought it about, where it is known."""
 
-    def broken_by(self, measurement: Measurement) -> str | None:
-        """The reason as one sentence, or ``None``."""
-        found = self.figure(measurement)
-        if found is None or found <= self.limit:
+    def is_broken_by(self, value: float | None) -> bool:
+        """Whether a value is beyond the limit; no value never is."""
+        if value is None:
+            return False
+        match self.breaks:
+            case "above":
+                return value > self.limit
+            case "at or above":
+                return value >= self.limit
+            case "below":
+                return value < self.limit
+
+    def reason_against(self, measurement: Measurement) -> str | None:
+        """Why a measurement does not keep it, as one sentence; ``None``: it does."""
+        value = self.value_of(measurement)
+        if value is None or not self.is_broken_by(value):
             return None
         unit = f" {self.unit}" if self.unit else ""
-        told = f"{found:.3g}" if found < 1000 else f"{found:,.0f}"
-        by = f", most of it by {culprit}" if (culprit := self.culprit(measurement)) else ""
-        return f"{self.name} {told}{unit}, limit {self.limit:g}{unit}{by}"
+        shown = f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+        by = f", most of it by {culprit}" if (culprit := self.culprit_of(measurement)) else ""
+        return f"{self.name} {shown}{unit}, limit {self.limit:g}{unit}{by}"
 
 
-def _shortfall(measurement: Measurement) -> float | None:
-    """Percent of the messages due that were not even sent."""
-    if measurement.offered_per_s is None or measurement.messages is None or not measurement.duration_s:
-        return None
-    due = measurement.offered_per_s * measurement.duration_s
-    return 100 * (due - measurement.messages.sent) / due if due else None
+# How values are read
 
 
-def _lag(measurement: Measurement) -> float | None:
+def _send_lag_p99_ms(measurement: Measurement) -> float | None:
     return measurement.generator.send_lag_p99_ms if measurement.generator else None
 
 
-def _read_lag(measurement: Measurement) -> float | None:
+def _read_lag_p99_ms(measurement: Measurement) -> float | None:
     return measurement.generator.read_lag_p99_ms if measurement.generator else None
 
 
-def _unestablished(measurement: Measurement) -> float | None:
-    found = measurement.connections
-    return None if found is None else found.planned - found.established
-
-
-def _generator_busy(measurement: Measurement) -> float | None:
+def _working_percent(measurement: Measurement) -> float | None:
     health = measurement.generator
-    return None if health is None or _is_used_up(measurement) else health.working_percent
+    return None if health is None or _used_up_its_core(measurement) else health.working_percent
 
 
-def _is_used_up(measurement: Measurement) -> bool:
-    """Closed loop: whether the server's core was, so that nothing else can have been the limit.
+def _used_up_its_core(measurement: Measurement) -> bool:
+    """Closed loop: whether the server used its whole core, so that nothing else can have limited it.
 
-    Not told of a server that is busy even when idle, nor of several that share cores.
+    False for a server that is busy even when idle, and for one whose processes share several cores.
     """
     server = measurement.server
     if measurement.offered_per_s is not None or server is None or server.connections_per_process:
         return False
-    is_calm = (server.idle_cpu_percent or 0.0) <= RESTLESS_PERCENT
-    return is_calm and _used_percent(measurement) >= 100 - MAX_UNUSED_PERCENT
+    return (
+        not IDLE_SERVER_CPU.is_broken_by(server.idle_cpu_percent)
+        and _used_percent(measurement) >= 100 - UNUSED_CORE.limit
+    )
 
 
 def _used_percent(measurement: Measurement) -> float:
-    """Percent of a core that the server, its broker and those that waited beside it used."""
+    """Percent of a core that the server, its broker and the servers waiting beside it used."""
     parties = (measurement.server, measurement.broker)
     beside = measurement.generator.neighbours_cpu_percent if measurement.generator else None
     return sum(party.cpu_percent for party in parties if party) + (beside or 0.0)
 
 
-def _server_idle(measurement: Measurement) -> float | None:
-    """Closed loop in which every client asks for itself: percent of the server's core that was left unused."""
+def _unused_percent(measurement: Measurement) -> float | None:
+    """Percent of the server's core, in a closed loop without a room."""
     if measurement.offered_per_s is not None or measurement.messages is None or measurement.server is None:
         return None
     if measurement.last_delivery_ms is not None:
@@ -100,157 +114,332 @@ def _server_idle(measurement: Measurement) -> float | None:
     return max(0.0, 100 - _used_percent(measurement))
 
 
-MAX_UNUSED_PERCENT = 10.0
-"""Of the server's core, in the closed loop."""
+def _not_offered_percent(measurement: Measurement) -> float | None:
+    """Percent of the messages due that were not sent."""
+    if measurement.offered_per_s is None or measurement.messages is None or not measurement.duration_s:
+        return None
+    due = measurement.offered_per_s * measurement.duration_s
+    return 100 * (due - measurement.messages.sent) / due if due else None
 
-THRESHOLDS = (
-    Threshold(
-        "send lag p99",
-        MAX_LAG_MS,
-        "ms",
-        "Above it the generator's own lateness is a visible part of the latencies of fast servers.",
-        _lag,
-    ),
-    Threshold(
-        "read lag p99",
-        MAX_LAG_MS,
-        "ms",
-        "So long an answer may have lain there because the generator was busy with others: the same, at the other end.",
-        _read_lag,
-    ),
-    Threshold(
-        "generator working time",
-        MAX_BUSY_PERCENT,
-        "%",
-        "A generator near its own limit limits the server: with a fifth of its time idle it still keeps every"
-        " connection of a closed loop waiting for the server, not for itself. A server that used up its core was its"
-        " own limit. The reference is exempt: it is there to show the generator's.",
-        _generator_busy,
-        exempts_reference=True,
-        comes_with_load=True,
-    ),
-    Threshold(
-        "server core left unused in the closed loop",
-        MAX_UNUSED_PERCENT,
-        "%",
-        "With a hundred clients waiting, a server that does not use its core was held up by something else, so the"
-        " throughput is not its own. A room is exempt: there the next message waits for the slowest member of all, and"
-        " a server that holds deliveries back leaves its core unused by its own doing.",
-        _server_idle,
-        exempts_reference=True,
-    ),
-    Threshold(
-        "CPU used by other processes",
-        MAX_FOREIGN_PERCENT,
-        "% of a core",
-        "The machine was not quiet: what other processes used was taken from the server or the generator. A quiet"
-        " machine shows about one percent.",
-        lambda m: m.generator.foreign_cpu_percent if m.generator else None,
-        blames="machine",
-        culprit=lambda m: m.generator.foreign_process if m.generator else None,
-    ),
-    Threshold(
-        "messages not offered",
-        0.5,
-        "%",
-        "A load that was not applied cannot have been withstood.",
-        _shortfall,
-        comes_with_load=True,
-    ),
-    Threshold(
-        "CPU steal",
-        1.0,
-        "%",
-        "Time the hypervisor gave to others is in every latency and in no CPU account.",
-        lambda m: m.generator.steal_percent if m.generator else None,
-        blames="machine",
-    ),
-    Threshold(
-        "idle CPU of the servers measured beside it",
-        10.0,
-        "% of a core",
-        "Servers that wait for their turn keep their clients connected. What that costs is taken from the one that is"
-        " being loaded: from each the same, so that ratios stay, but not without bounds.",
-        lambda m: m.generator.neighbours_cpu_percent if m.generator else None,
-    ),
-    Threshold(
-        "jump of a clock",
-        10.0,
-        "ms",
-        "The wall clock was set, or the machine stood still: what was timed across it was not timed. Slewing does not"
-        " count, reading three clocks one after the other takes microseconds.",
-        lambda m: m.generator.clock_jump_ms if m.generator else None,
-        blames="machine",
-    ),
-    Threshold(
-        "warm-up that did not settle",
-        0,
-        "",
-        "After three times the planned warm-up its last two seconds still differed by more than a tenth. Seconds with"
-        " fewer than 20 messages tell nothing.",
-        lambda m: None if m.warmup_settled is None else float(not m.warmup_settled),
-        blames="server",
-    ),
-    Threshold(
-        "trend of the median latency over the window",
-        25.0,
-        "%",
-        "A server that grows slower or faster while it is measured has no one figure. A tenth is common on a shared"
-        " machine; a trend that could be chance (above 1 %) counts as none.",
-        lambda m: None if m.trend_percent is None else abs(m.trend_percent),
-        blames="server",
-    ),
-    Threshold(
-        "connections not established",
-        0,
-        "",
-        "Fewer clients than planned are an easier question.",
-        _unestablished,
-        blames="server",
-    ),
-    Threshold(
-        "connections closed by the server",
-        0,
-        "",
-        "Clients that were thrown out no longer load the server.",
-        lambda m: m.connections.closed_early if m.connections else None,
-        blames="server",
-    ),
+
+def _not_established(measurement: Measurement) -> float | None:
+    found = measurement.connections
+    return None if found is None else found.planned - found.established
+
+
+def lost_messages(measurement: Measurement) -> int:
+    """Messages and pushes that did not arrive before waiting for answers ended."""
+    messages = measurement.messages
+    unanswered = 0 if messages is None else messages.lost + messages.in_flight
+    return unanswered + (measurement.pushes_missed or 0)
+
+
+def client_errors(measurement: Measurement) -> int:
+    """Errors by kind, or refused and disconnected clients where these are more, plus wrong answers."""
+    found = measurement.connections
+    unserved = 0 if found is None else found.planned - found.established + found.closed_early
+    messages = measurement.messages
+    wrong = 0 if messages is None else messages.duplicated + messages.reordered + messages.corrupted
+    return max(sum(measurement.errors.values()), unserved) + wrong
+
+
+# The rows
+
+SEND_LAG = Threshold(
+    "send lag p99",
+    1.0,
+    "ms",
+    "Above it the load generator's own delay is a visible part of the latency of fast servers.",
+    cause="loadgen",  # an overloaded server causes it too, so a search decides beside the latencies whether it mattered
+    value_of=_send_lag_p99_ms,
+)
+READ_LAG = Threshold(
+    "read lag p99",
+    1.0,
+    "ms",
+    "An answer may have waited that long because the load generator was busy with others. Its delay would be part of"
+    " the latency.",
+    cause="loadgen",
+    value_of=_read_lag_p99_ms,
+)
+WORKING_TIME = Threshold(
+    "load generator working time",
+    85.0,
+    "%",
+    "A load generator near its own limit limits the server. With 15 % of its time idle, the clients of a closed loop"
+    " still wait for the server. A server that used its whole core was its own limit. The reference is exempt, because"
+    " it is there to show the load generator's limit.",
+    cause="loadgen",
+    in_search="try is unusable",
+    exempts_reference=True,
+    value_of=_working_percent,
+)
+UNUSED_CORE = Threshold(
+    "server core left unused in the closed loop",
+    10.0,
+    "%",
+    "A hundred clients wait, so a server that does not use its core was limited by something else. The reference is"
+    " exempt. Rooms are exempt as well: the next message waits for the slowest member, and a server that delays"
+    " deliveries leaves its core unused itself.",
+    cause="unknown",
+    in_search="try is unusable",
+    exempts_reference=True,
+    value_of=_unused_percent,
+)
+FOREIGN_CPU = Threshold(
+    "CPU used by other processes",
+    5.0,
+    "% of a core",
+    "The machine was not quiet: other processes took CPU time from the server or the load generator. On a quiet machine"
+    " it is about 1 %.",
+    cause="machine",
+    in_search="try is unusable",
+    value_of=lambda measurement: measurement.generator.foreign_cpu_percent if measurement.generator else None,
+    culprit_of=lambda measurement: measurement.generator.foreign_process if measurement.generator else None,
+)
+NOT_OFFERED = Threshold(
+    "messages not offered",
+    0.5,
+    "%",
+    "A server cannot be judged by a load that was not applied.",
+    cause="loadgen",
+    in_search="try is unusable",
+    exempts_refused_clients=True,
+    value_of=_not_offered_percent,
+)
+STEAL = Threshold(
+    "CPU steal",
+    1.0,
+    "%",
+    "Time that the hypervisor gave to others is part of every latency and of no CPU account.",
+    cause="machine",
+    in_search="try is unusable",
+    value_of=lambda measurement: measurement.generator.steal_percent if measurement.generator else None,
+)
+WAITING_SERVERS_CPU = Threshold(
+    "idle CPU of the servers measured beside it",
+    10.0,
+    "% of a core",
+    "Servers that wait for their turn keep their clients connected. What that costs is taken from the server under"
+    " load. It is the same for each of them, so ratios hold, but only within limits.",
+    cause="unknown",
+    in_search="try is unusable",
+    value_of=lambda measurement: measurement.generator.neighbours_cpu_percent if measurement.generator else None,
+)
+CLOCK_JUMP = Threshold(
+    "jump of a clock",
+    10.0,
+    "ms",
+    "The wall clock was set, or the machine was suspended, so times across that moment are wrong. Gradual adjustment"
+    " does not count. Reading three clocks one after the other takes microseconds.",
+    cause="machine",
+    in_search="try is unusable",
+    value_of=lambda measurement: measurement.generator.clock_jump_ms if measurement.generator else None,
+)
+WARMUP_DIFFERENCE = Threshold(
+    "difference between the last two seconds of a warm-up",
+    10.0,
+    "%",
+    "A warm-up goes on until they agree: in throughput in the closed loop, in median latency in the open loop. A noisy"
+    " machine varies by a tenth from second to second.",
+    cause="server",
+    applies_to="warm-up",
+)
+WARMUP_MESSAGES = Threshold(
+    "messages in each of these seconds",
+    20,
+    "",
+    "Two seconds with fewer messages differ by chance, so they do not show whether the server has settled.",
+    cause="unknown",
+    applies_to="warm-up",
+    breaks="below",
+)
+WARMUP_LENGTH = Threshold(
+    "length of a warm-up",
+    3,
+    "times the planned one",
+    "A server that has not settled by then is measured all the same, and its measurement is invalid.",
+    cause="server",
+    applies_to="warm-up",
+    breaks="at or above",
+)
+UNSETTLED = Threshold(
+    "warm-up that did not settle",
+    0,
+    "",
+    f"After {WARMUP_LENGTH.limit:g} times the planned warm-up, its last two seconds still differed by more than"
+    f" {WARMUP_DIFFERENCE.limit:g} %. Seconds with fewer than {WARMUP_MESSAGES.limit:g} messages do not count.",
+    cause="server",
+    value_of=lambda measurement: None if measurement.warmup_settled is None else float(not measurement.warmup_settled),
+)
+TREND = Threshold(
+    "trend of the median latency over the window",
+    25.0,
+    "%",
+    "A server that becomes slower or faster during the measurement has no single result. A tenth is common on a shared"
+    " machine. A trend that chance explains (above 1 %) counts as none.",
+    cause="server",
+    value_of=lambda measurement: None if measurement.trend_percent is None else abs(measurement.trend_percent),
+)
+NOT_ESTABLISHED = Threshold(
+    "connections not established",
+    0,
+    "",
+    "Fewer clients than planned are a lighter load.",
+    cause="server",
+    value_of=_not_established,
+)
+CLOSED_EARLY = Threshold(
+    "connections closed by the server",
+    0,
+    "",
+    "Disconnected clients no longer load the server.",
+    cause="server",
+    value_of=lambda measurement: measurement.connections.closed_early if measurement.connections else None,
+)
+TRY_P99 = Threshold(
+    "p99",
+    20.0,
+    "ms",
+    "About one frame of a 60 Hz screen; articles that compare these frameworks use the same target. Latency counts from"
+    " the intended send, so a server that falls behind cannot hide it. A workload may state another limit.",
+    cause="server",
+    applies_to="search try",
+    breaks="at or above",
+    in_search="try fails",
+    value_of=lambda measurement: measurement.latency_ms.p99 if measurement.latency_ms else None,
+)
+TRY_LOST = Threshold(
+    "messages lost",
+    0,
+    "",
+    "A server that drops messages answers the others quickly. A message unanswered two seconds after the load is lost,"
+    " and so is a push that did not arrive.",
+    cause="server",
+    applies_to="search try",
+    in_search="try fails",
+    value_of=lost_messages,
+)
+TRY_ERRORS = Threshold(
+    "errors",
+    0,
+    "",
+    "A client that was refused, disconnected or answered wrongly was not served. Latency does not show it.",
+    cause="server",
+    applies_to="search try",
+    in_search="try fails",
+    value_of=client_errors,
+)
+CAPACITY_WIDTH = Threshold(
+    "upper end of a capacity",
+    2.0,
+    "times the lower end",
+    "A wider interval does not say what the server can do, so the search is inconclusive.",
+    cause="unknown",
+    applies_to="search",
+)
+IDLE_SERVER_CPU = Threshold(
+    "CPU of a server without load",
+    3.0,
+    "% of a core",
+    "A server that polls would take CPU time from the one under load, so it is stopped while it waits for its turn. One"
+    " that waits in the kernel uses a few tenths of a percent, or 2 % while it pings its clients.",
+    cause="server",
+    applies_to="waiting server",
+)
+SHOWN_DELAY_EXCESS = Threshold(
+    "excess of the median latency over a known delay",
+    10.0,
+    "%",
+    "A server that delays every answer by 20 ms must show a median latency of that delay and little more.",
+    cause="loadgen",
+    applies_to="calibration",
+)
+SHOWN_STALL = Threshold(
+    "share of a known stall in the latency that counts from the intended send",
+    80.0,
+    "%",
+    "The open loop must show the stall of a server, or of the load generator, in its latency.",
+    cause="loadgen",
+    applies_to="calibration",
+    breaks="below",
+)
+HIDDEN_STALL = Threshold(
+    "share of a known stall in a latency that cannot show it",
+    20.0,
+    "%",
+    "The service time of the closed loop hides most of a server's stall. The p99 from the actual send hides a stall of"
+    " the load generator. Otherwise the proof does not test what it should.",
+    cause="loadgen",
+    applies_to="calibration",
+)
+
+THRESHOLDS: tuple[Threshold, ...] = (
+    SEND_LAG,
+    READ_LAG,
+    WORKING_TIME,
+    UNUSED_CORE,
+    FOREIGN_CPU,
+    NOT_OFFERED,
+    STEAL,
+    WAITING_SERVERS_CPU,
+    CLOCK_JUMP,
+    UNSETTLED,
+    TREND,
+    NOT_ESTABLISHED,
+    CLOSED_EARLY,
+    WARMUP_DIFFERENCE,
+    WARMUP_MESSAGES,
+    WARMUP_LENGTH,
+    TRY_P99,
+    TRY_LOST,
+    TRY_ERRORS,
+    CAPACITY_WIDTH,
+    IDLE_SERVER_CPU,
+    SHOWN_DELAY_EXCESS,
+    SHOWN_STALL,
+    HIDDEN_STALL,
 )
 
 
+def thresholds_of(subject: Subject) -> Iterator[Threshold]:
+    """The rows that apply to this."""
+    return (rule for rule in THRESHOLDS if rule.applies_to == subject)
+
+
 def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> list[str]:
-    """Why a measurement is not valid, one sentence each; empty: it is. The ledger's balance is the schema's."""
-    applying = (rule for rule in THRESHOLDS if not (of_reference and rule.exempts_reference))
-    return [reason for rule in applying if (reason := rule.broken_by(measurement))]
+    """Why a measurement is not valid, one sentence each; empty: it is valid. The schema checks the ledger's balance."""
+    applying = (rule for rule in thresholds_of("measurement") if not (of_reference and rule.exempts_reference))
+    return [reason for rule in applying if (reason := rule.reason_against(measurement))]
 
 
-def is_spoilt(measurement: Measurement) -> bool:
-    """Whether the machine disturbed it, so that it is worth making again. Nothing the server did has a part in that."""
+def is_disturbed(measurement: Measurement) -> bool:
+    """Whether the machine disturbed a measurement, so that it is worth repeating."""
     return measurement.failure is None and any(
-        rule.broken_by(measurement) for rule in THRESHOLDS if rule.blames == "machine"
+        rule.is_broken_by(rule.value_of(measurement)) for rule in THRESHOLDS if rule.cause == "machine"
     )
 
 
 def disturbances(measurement: Measurement) -> list[str]:
-    """Why a measurement tells nothing of the server, good or bad: the generator or the machine was at fault.
+    """Why a try of a search does not show what the server can do, one sentence each; empty: it does."""
+    return [reason for rule in _making_unusable(measurement) if (reason := rule.reason_against(measurement))]
 
-    Messages that could not be offered because the server had turned their clients away are its own doing.
-    Nor do the lags count: an overloaded server causes them too, and whether they mattered shows beside the latencies
-    (`capacity.judge`).
-    """
+
+def is_beyond_loadgen(measurement: Measurement) -> bool:
+    """Whether a try of a search was more load than the load generator can apply, so that repeating it is useless."""
+    return any(
+        rule.is_broken_by(rule.value_of(measurement))
+        for rule in _making_unusable(measurement)
+        if rule.cause == "loadgen"
+    )
+
+
+def _making_unusable(measurement: Measurement) -> Iterator[Threshold]:
+    """The rows that make a try of a search unusable. A server that refuses clients is to blame for what it causes."""
     found = measurement.connections
-    turned_away = found is not None and (found.established < found.planned or found.closed_early > 0)
-    applying = (
+    refused = found is not None and (found.established < found.planned or found.closed_early > 0)
+    return (
         rule
         for rule in THRESHOLDS
-        if rule.blames != "server"
-        and rule.figure not in (_lag, _read_lag)
-        and not (turned_away and rule.figure is _shortfall)
+        if rule.in_search == "try is unusable" and not (refused and rule.exempts_refused_clients)
     )
-    return [reason for rule in applying if (reason := rule.broken_by(measurement))]
-
-
-def is_beyond_generator(measurement: Measurement) -> bool:
-    """Whether the load was more than the load generator can apply, so that trying again is of no use."""
-    return any(rule.broken_by(measurement) for rule in THRESHOLDS if rule.comes_with_load)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from runners.judging.thresholds import MAX_BUSY_PERCENT, MAX_LAG_MS
+from runners.judging.thresholds import SEND_LAG, WARMUP_DIFFERENCE, WARMUP_LENGTH, WARMUP_MESSAGES, WORKING_TIME
 from runners.loadgen.histogram import encode, of
 from runners.loadgen.job import (
     MIN_PAYLOAD_BYTES,
@@ -43,14 +43,8 @@ _SLACK_S = 20.0
 """Beyond the planned times before a shard is taken for hung."""
 _STARTING_S = 60.0
 """The first shard on a machine compiles its kernel."""
-LONGEST_WARMUP = 3.0
-"""Times the planned warm-up, until a load that does not become steady is given up."""
-AGREEING = 0.1
-"""Two pieces of warm-up agree if their figures differ by no more than this share. The figure is the throughput in the
-closed loop and the median latency in the open one; a tenth is what a noisy machine varies from second to second."""
 PIECE_S = 1.0
-FEWEST_TO_AGREE = 20
-"""Messages in a piece of warm-up: two pieces with fewer differ by chance."""
+"""Of warm-up."""
 
 
 class LoadError(RtsiteError):
@@ -289,14 +283,14 @@ class Load:
         receivers = self._job.connections if self._job.exchange == "room" else 1
         spent_s = rate = last_figure = last_messages = 0.0
         settled: bool | None = None
-        while spent_s < least_s - 1e-9 or (settled is False and spent_s < LONGEST_WARMUP * least_s - 1e-9):
+        while spent_s < least_s - 1e-9 or (settled is False and spent_s < WARMUP_LENGTH.limit * least_s - 1e-9):
             briefs = self.load(piece_s)
             rate = sum(1e9 * brief.answered / brief.window_ns for brief in briefs if brief.window_ns)
             messages = sum(brief.answered for brief in briefs) / receivers
             # The open loop's rate is given; what has to become steady is the latency, of the slowest shard.
             figure = rate if self._job.mode == "closed" else float(max(brief.p50_ns for brief in briefs))
-            can_tell = min(messages, last_messages) >= FEWEST_TO_AGREE
-            settled = abs(figure - last_figure) <= AGREEING * last_figure if can_tell else None
+            can_tell = not WARMUP_MESSAGES.is_broken_by(min(messages, last_messages))
+            settled = abs(figure - last_figure) <= WARMUP_DIFFERENCE.limit / 100 * last_figure if can_tell else None
             last_figure, last_messages = figure, messages
             spent_s += piece_s
         self._tell({"do": "forget"})
@@ -482,10 +476,10 @@ def report(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
     busy = result.percent(lambda sample: sample.working_ns)
     lag_p99_ms = result.histograms["send_lag"].percentile_ms(0.99) if open_loop else None
     reasons = []
-    if busy > MAX_BUSY_PERCENT:
-        reasons.append(f"generator working {busy:.0f} % of the time, limit {MAX_BUSY_PERCENT:g} %: add --shards")
-    if lag_p99_ms is not None and lag_p99_ms > MAX_LAG_MS:
-        reasons.append(f"send lag p99 {lag_p99_ms:.3g} ms, limit {MAX_LAG_MS:g} ms")
+    if busy > WORKING_TIME.limit:
+        reasons.append(f"generator working {busy:.0f} % of the time, limit {WORKING_TIME.limit:g} %: add --shards")
+    if lag_p99_ms is not None and lag_p99_ms > SEND_LAG.limit:
+        reasons.append(f"send lag p99 {lag_p99_ms:.3g} ms, limit {SEND_LAG.limit:g} ms")
     planned = result.total(lambda sample: sample.planned)
     established = result.total(lambda sample: sample.established)
     if established < planned:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from runners import machine
-from runners.judging import capacity, thresholds
+from runners.judging import capacity
 from runners.measurement import window
 from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed
 from runners.record import Failure
@@ -69,13 +69,7 @@ class _Search:
         with Deployments() as deployments:
             (outcome,) = window.measure([one], [circumstances], deployments)
         try:
-            probe = capacity.judge(
-                load,
-                outcome.measurement,
-                thresholds.disturbances(outcome.measurement),
-                beyond_generator=thresholds.is_beyond_generator(outcome.measurement),
-                p99_limit_ms=self._search.settings.p99_limit_ms,
-            )
+            probe = capacity.judge_try(load, outcome.measurement, p99_limit_ms=self._search.settings.p99_limit_ms)
         except capacity.ProbeError as error:
             self._failure = error.failure
         else:

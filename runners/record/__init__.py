@@ -55,7 +55,7 @@ from runners.record.store import (
     read_plain,
     save,
 )
-from runners.record.sustained_load import ThresholdInterval, threshold, threshold_quantiles, tidy
+from runners.record.sustained_load import SustainedLoad, sustained_load, sustained_load_quantiles, tidy
 from runners.record.text import publishable
 
 __all__ = [
@@ -99,7 +99,7 @@ __all__ = [
     "RtsiteError",
     "RunDocument",
     "SlowConsumer",
-    "ThresholdInterval",
+    "SustainedLoad",
     "Timeline",
     "Usage",
     "UsageError",
@@ -117,7 +117,7 @@ __all__ = [
     "publishable",
     "read_plain",
     "save",
-    "threshold",
-    "threshold_quantiles",
+    "sustained_load",
+    "sustained_load_quantiles",
     "tidy",
 ]

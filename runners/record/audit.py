@@ -19,7 +19,7 @@ from runners.record.schema import (
     Measurement,
     RunDocument,
 )
-from runners.record.sustained_load import threshold
+from runners.record.sustained_load import sustained_load
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop and throughput times mean latency. What the generator does between an
@@ -154,7 +154,7 @@ def _capacity(cell: CellRecord, capacity: Capacity) -> Iterator[Contradiction]:
         )
     if capacity.low is not None and capacity.high is not None and capacity.low >= capacity.high:
         yield Contradiction(("low",), f"the low end {capacity.low} is not below the high end {capacity.high}")
-    yield from _ends(capacity) if capacity.confirmations else _threshold(capacity)
+    yield from _ends(capacity) if capacity.confirmations else _sustained(capacity)
     for index, probe in enumerate(capacity.probes):
         against = _against(probe, capacity.p99_limit_ms)
         if probe.passed and against:
@@ -178,9 +178,9 @@ def _ends(capacity: Capacity) -> Iterator[Contradiction]:
             )
 
 
-def _threshold(capacity: Capacity) -> Iterator[Contradiction]:
+def _sustained(capacity: Capacity) -> Iterator[Contradiction]:
     """The interval is that of the tries."""
-    found = threshold([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
+    found = sustained_load([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
     for name in ("low", "typical", "high"):
         told, shown = getattr(capacity, name), getattr(found, name)
         if told != shown:

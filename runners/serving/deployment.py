@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from runners import resources
+from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.record import Failure, RtsiteError, publishable
 from runners.serving import broker, environment, server
 from runners.subjects.catalog import Framework, Variant
@@ -130,7 +131,7 @@ class Deployment:
 
     def rest(self) -> None:
         """Until `wake` the server stands still if it would take CPU from others though it has nothing to do."""
-        if self.idle_cpu_percent > resources.RESTLESS_PERCENT and not self._resting and not self.has_ended:
+        if IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent) and not self._resting and not self.has_ended:
             self._resting = True
             resources.halt(self.server.child.pid)
 

@@ -27,7 +27,7 @@ _WORDING = {"wording": True}
 class CapacityTarget:
     """A scenario whose load is not given but searched for: the highest that the server sustains."""
 
-    unit: capacity.Unit
+    unit: capacity.LoadUnit
     asks: str
     """The workload whose exchange, endpoint and checks it borrows; who implements that one can be searched."""
     settings: capacity.Settings

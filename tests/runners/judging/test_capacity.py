@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.judging import capacity
-from runners.judging.capacity import Probe, Result, Search, Settings, judge
-from runners.record import Capacity, Connections, Failure, LoadgenHealth, Measurement, Percentiles, threshold
+from runners.judging.capacity import Probe, Search, SearchResult, Settings, judge_try
+from runners.record import Capacity, Connections, Failure, LoadgenHealth, Measurement, Percentiles, sustained_load
 from tests.support import documents
 
 SETTINGS = Settings(start=1_000, lowest=10, highest=100_000)
 
 
 def probe(load: int, passed: bool, *, valid: bool = True, quiet_again: bool = False) -> Probe:
-    """A probe as `judge` makes it."""
+    """A probe as `judge_try` makes it."""
     return Probe(
         load,
         passed=passed and valid,
@@ -29,7 +29,7 @@ def probe(load: int, passed: bool, *, valid: bool = True, quiet_again: bool = Fa
         errors=0,
         achieved_per_s=float(load),
         valid=valid,
-        beyond_generator=not valid and not quiet_again,
+        beyond_loadgen=not valid and not quiet_again,
         reasons=() if valid and passed else ("p99 42 ms, limit 20 ms",) if valid else ("send lag p99 2 ms",),
     )
 
@@ -42,7 +42,7 @@ def noisy(centre: float, spread: float, chance: random.Random) -> Callable[[int]
     return lambda load: probe(load, load <= centre * math.exp(chance.gauss(0, spread)))
 
 
-def search(settings: Settings, try_it: Callable[[int], Probe]) -> Result:
+def search(settings: Settings, try_it: Callable[[int], Probe]) -> SearchResult:
     """The whole of a search."""
     under_way = Search(settings)
     while (load := under_way.next_load) is not None:
@@ -50,15 +50,15 @@ def search(settings: Settings, try_it: Callable[[int], Probe]) -> Result:
     return under_way.result()
 
 
-def loads(result: Result) -> list[int]:
+def loads(result: SearchResult) -> list[int]:
     return [one.load for one in result.probes]
 
 
-def check(result: Result) -> None:
+def check(result: SearchResult) -> None:
     """Whatever was searched: it keeps its limits, and what it says is what its tries say."""
     settings = result.settings
     tries = [(one.load, one.passed) for one in result.probes if one.valid]
-    assert (result.low, result.typical, result.high) == tuple(vars(threshold(tries)).values())
+    assert (result.low, result.typical, result.high) == tuple(vars(sustained_load(tries)).values())
     assert len(tries) <= settings.tries
     assert len(result.probes) <= settings.most_probes
     assert all(settings.lowest <= load <= settings.highest for load in loads(result))
@@ -227,7 +227,7 @@ def test_searches_that_stop_early_say_what_their_tries_show() -> None:
         ({"factor": 1.0}, "above 1"),
         ({"widest": 1.0}, "above 1"),
         ({"tries": 0}, "at least one"),
-        ({"most_probes": 7, "tries": 8}, "no more than its probes"),
+        ({"most_probes": 7, "tries": 8}, "no more than most_probes"),
     ],
 )
 def test_settings_make_sense(wrong: dict[str, float], words: str) -> None:
@@ -246,25 +246,24 @@ def test_a_machine_may_allow_less() -> None:
 
 
 def measured(**changes: object) -> Measurement:
-    """A measurement whose p99 is 3 ms, with some of it changed."""
-    sound = documents.measurement().model_copy(
-        update={"latency_ms": Percentiles(count=5000, mean=1.0, p50=1.0, p90=2.0, p99=3.0, max=9.0)}
-    )
+    """An open-loop measurement whose p99 is 3 ms, with some of it changed."""
+    latency = Percentiles(count=5000, mean=1.0, p50=1.0, p90=2.0, p99=3.0, max=9.0)
+    sound = documents.measurement().model_copy(update={"offered_per_s": 1.0, "latency_ms": latency})
     return sound.model_copy(update=changes)
 
 
 def test_a_sound_measurement_passes() -> None:
-    found = judge(1_000, measured())
-    assert (found.outcome, found.p99_ms, found.reasons) == ("passed", 3.0, ())
+    found = judge_try(1_000, measured())
+    assert (found.verdict, found.p99_ms, found.reasons) == ("passed", 3.0, ())
     assert (found.achieved_per_s, found.server_cpu_percent) == (1666.667, 50.0)
 
 
 @pytest.mark.parametrize(("p99_ms", "outcome"), [(19.999, "passed"), (20.0, "failed"), (500.0, "failed")])
 def test_the_p99_stays_below_its_limit(p99_ms: float, outcome: str) -> None:
-    found = judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)))
-    assert found.outcome == outcome
+    found = judge_try(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)))
+    assert found.verdict == outcome
     assert bool(found.reasons) == (outcome == "failed")
-    assert judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)), p99_limit_ms=1_000).passed
+    assert judge_try(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)), p99_limit_ms=1_000).passed
 
 
 @pytest.mark.parametrize(
@@ -280,8 +279,8 @@ def test_the_p99_stays_below_its_limit(p99_ms: float, outcome: str) -> None:
     ],
 )
 def test_loss_and_errors_of_any_kind_fail(changes: dict[str, object], lost: int, errors: int) -> None:
-    found = judge(1, measured(**changes))
-    assert (found.outcome, found.lost, found.errors) == ("failed", lost, errors)
+    found = judge_try(1, measured(**changes))
+    assert (found.verdict, found.lost, found.errors) == ("failed", lost, errors)
     assert len(found.reasons) == 1
 
 
@@ -289,27 +288,29 @@ def test_loss_and_errors_of_any_kind_fail(changes: dict[str, object], lost: int,
     ("intended", "actual", "outcome"),
     [(19.0, 2.0, "passed"), (165.0, 160.0, "failed"), (24.0, 19.0, "unusable"), (500.0, 3.0, "unusable")],
 )
-def test_a_late_send_spoils_a_try_only_where_it_decides(intended: float, actual: float, outcome: str) -> None:
+def test_a_late_send_makes_a_try_unusable_only_where_it_decides(intended: float, actual: float, outcome: str) -> None:
     late = measured(
         latency_ms=Percentiles(count=5000, p99=intended), latency_from_send_ms=Percentiles(count=5000, p99=actual)
     )
-    found = judge(1, late)
-    assert found.outcome == outcome
+    found = judge_try(1, late)
+    assert found.verdict == outcome
     assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
-    assert found.beyond_generator == (outcome == "unusable")
+    assert found.beyond_loadgen == (outcome == "unusable")
     lossy = late.model_copy(update={"messages": documents.messages(10, 9, 1)})
-    assert judge(1, lossy).outcome == "failed"
+    assert judge_try(1, lossy).verdict == "failed"
 
 
 @pytest.mark.parametrize(
     ("p99_ms", "read_lag_ms", "outcome"), [(19.0, 5.0, "passed"), (160.0, 5.0, "failed"), (24.0, 5.0, "unusable")]
 )
-def test_a_late_read_spoils_a_try_only_where_it_decides(p99_ms: float, read_lag_ms: float, outcome: str) -> None:
+def test_a_late_read_makes_a_try_unusable_only_where_it_decides(
+    p99_ms: float, read_lag_ms: float, outcome: str
+) -> None:
     health = LoadgenHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=read_lag_ms)
-    found = judge(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms), generator=health))
-    assert found.outcome == outcome
+    found = judge_try(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms), generator=health))
+    assert found.verdict == outcome
     assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
-    assert found.beyond_generator == (outcome == "unusable")
+    assert found.beyond_loadgen == (outcome == "unusable")
 
 
 @pytest.mark.parametrize(("from_send_p99_ms", "outcome"), [(21.0, "unusable"), (23.5, "failed")])
@@ -320,19 +321,23 @@ def test_a_little_late_at_either_end_is_late(from_send_p99_ms: float, outcome: s
         latency_from_send_ms=Percentiles(count=5000, p99=from_send_p99_ms),
         generator=LoadgenHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=3.0),
     )
-    assert judge(1, late).outcome == outcome
+    assert judge_try(1, late).verdict == outcome
 
 
 def test_a_disturbed_probe_says_nothing_of_the_server() -> None:
-    for measurement in (measured(), measured(latency_ms=Percentiles(count=5000, p99=99.0))):
-        found = judge(1, measurement, ["CPU steal 3 %, limit 1 %"])
-        assert (found.outcome, found.reasons) == ("unusable", ("CPU steal 3 %, limit 1 %",))
+    stolen = LoadgenHealth(shards=1, cpu_percent=30.0, steal_percent=3.0)
+    for measurement in (
+        measured(generator=stolen),
+        measured(generator=stolen, latency_ms=Percentiles(count=5000, p99=99.0)),
+    ):
+        found = judge_try(1, measurement)
+        assert (found.verdict, found.reasons) == ("unusable", ("CPU steal 3 %, limit 1 %",))
 
 
 def test_too_few_messages_for_a_p99_are_no_verdict_unless_some_were_lost() -> None:
     few = {"latency_ms": Percentiles(count=100, p50=1.0)}
-    assert judge(1, measured(**few)).outcome == "unusable"
-    assert judge(1, measured(**few, messages=documents.messages(10, 9, 1))).outcome == "failed"
+    assert judge_try(1, measured(**few)).verdict == "unusable"
+    assert judge_try(1, measured(**few, messages=documents.messages(10, 9, 1))).verdict == "failed"
 
 
 @pytest.mark.parametrize("stage", ["load", "recheck", "connect"])
@@ -340,8 +345,8 @@ def test_a_server_that_dies_under_the_load_did_not_withstand_it(stage: str) -> N
     failed = documents.failed("the server ended").model_copy(
         update={"failure": Failure.model_validate({"stage": stage, "reason": "the server ended"})}
     )
-    found = judge(7, failed)
-    assert (found.load, found.outcome, found.reasons) == (7, "failed", ("the server ended",))
+    found = judge_try(7, failed)
+    assert (found.load, found.verdict, found.reasons) == (7, "failed", ("the server ended",))
 
 
 @pytest.mark.parametrize("stage", ["environment", "broker", "start", "ready"])
@@ -349,7 +354,7 @@ def test_a_server_that_never_came_up_has_no_capacity(stage: str) -> None:
     failure = Failure.model_validate({"stage": stage, "reason": "no such program"})
     failed = documents.failed().model_copy(update={"failure": failure})
     with pytest.raises(capacity.ProbeError) as raised:
-        judge(7, failed)
+        judge_try(7, failed)
     assert raised.value.failure.stage == stage
 
 
@@ -380,7 +385,7 @@ def test_the_record_tells_reasons_that_figures_do_not() -> None:
 )
 def test_an_outcome_in_one_line(changes: dict[str, object], text: str) -> None:
     told = {"conclusive": False, "reason": "why"} if None in changes.values() else {}
-    assert capacity.describe(documents.capacity(**changes, **told)) == text
+    assert capacity.describe_capacity(documents.capacity(**changes, **told)) == text
 
 
 def test_a_window_is_long_enough_for_a_p99() -> None:

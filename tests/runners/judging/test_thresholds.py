@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from runners.judging.thresholds import THRESHOLDS, disturbances, is_beyond_generator, is_spoilt, reasons_against
-from runners.record import Connections, LoadgenHealth, Measurement, Usage
+from runners.judging.capacity import judge_try
+from runners.judging.thresholds import (
+    THRESHOLDS,
+    Threshold,
+    disturbances,
+    is_beyond_loadgen,
+    is_disturbed,
+    reasons_against,
+    thresholds_of,
+)
+from runners.record import Connections, LoadgenHealth, Measurement, Percentiles, Usage
+from tests.support import documents
 from tests.support.documents import failed, measurement, messages
 
 
@@ -24,18 +36,28 @@ def with_figures(**changes: Any) -> Measurement:
     return with_health().model_copy(update=changes)
 
 
+def with_p99(milliseconds: float) -> Measurement:
+    return with_figures(latency_ms=Percentiles(count=5000, p99=milliseconds))
+
+
+def open_loop(measurement: Measurement) -> Measurement:
+    return measurement.model_copy(
+        update={
+            "offered_per_s": 1.0,
+            "latency_ms": Percentiles(count=5000, p99=1.0)
+            if measurement.latency_ms is None or measurement.latency_ms.p99 is None
+            else measurement.latency_ms,
+        }
+    )
+
+
 CASES = [
     ("send lag p99", with_health(send_lag_p99_ms=1.0), with_health(send_lag_p99_ms=1.01)),
     ("read lag p99", with_health(read_lag_p99_ms=1.0), with_health(read_lag_p99_ms=1.01)),
     (
-        "generator working time",
+        "load generator working time",
         with_health(working_percent=85.0).model_copy(update={"offered_per_s": 1000.0}),
         with_health(working_percent=85.1).model_copy(update={"offered_per_s": 1000.0}),
-    ),
-    (
-        "messages not offered",
-        with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(995, 995)),
-        with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(994, 994)),
     ),
     (
         "server core left unused in the closed loop",
@@ -46,6 +68,11 @@ CASES = [
         "CPU used by other processes",
         with_health(foreign_cpu_percent=5.0),
         with_health(foreign_cpu_percent=5.1),
+    ),
+    (
+        "messages not offered",
+        with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(995, 995)),
+        with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(994, 994)),
     ),
     ("CPU steal", with_health(steal_percent=1.0), with_health(steal_percent=1.1)),
     (
@@ -73,15 +100,49 @@ CASES = [
 ]
 
 
+TRIES = [
+    ("p99", with_p99(19.99), with_p99(20.0), "p99 20 ms, limit 20 ms"),
+    (
+        "messages lost",
+        with_figures(messages=messages(10, 10)),
+        with_figures(messages=messages(10, 9, 1)),
+        "messages lost 1, limit 0",
+    ),
+    ("errors", with_figures(), with_figures(errors={"not-connected": 2}), "errors 2, limit 0"),
+]
+"""Of a search's tries; the p99 has to be below its limit."""
+
+
 @pytest.mark.parametrize(("name", "good", "bad"), CASES, ids=[case[0] for case in CASES])
-def test_each_threshold(name: str, good: Measurement, bad: Measurement) -> None:
+def test_a_measurement_is_valid_at_a_limit_and_invalid_beyond_it(
+    name: str, good: Measurement, bad: Measurement
+) -> None:
+    (rule,) = (rule for rule in THRESHOLDS if rule.name == name)
     assert reasons_against(good) == []
     (reason,) = reasons_against(bad)
-    assert reason.startswith(name)
-    assert "limit" in reason
-    assert reason == reason.strip()
-    assert "  " not in reason
-    assert " ," not in reason
+    value = rule.value_of(bad)
+    assert value is not None
+    unit = f" {rule.unit}" if rule.unit else ""
+    assert reason == f"{name} {value:.3g}{unit}, limit {rule.limit:g}{unit}"
+
+
+@pytest.mark.parametrize(("name", "good", "bad", "sentence"), TRIES, ids=[case[0] for case in TRIES])
+def test_a_try_of_a_search_passes_within_a_limit_and_fails_beyond_it(
+    name: str, good: Measurement, bad: Measurement, sentence: str
+) -> None:
+    (rule,) = (rule for rule in thresholds_of("search try") if rule.name == name)
+    assert rule.reason_against(good) is None
+    assert rule.reason_against(bad) == sentence
+    assert judge_try(1, open_loop(good)).verdict == "passed"
+    assert (judge_try(1, open_loop(bad)).verdict, judge_try(1, open_loop(bad)).reasons) == ("failed", (sentence,))
+
+
+@pytest.mark.parametrize("rule", THRESHOLDS, ids=lambda rule: rule.name)
+def test_which_values_break_a_limit(rule: Threshold) -> None:
+    below, above = math.nextafter(rule.limit, -math.inf), math.nextafter(rule.limit, math.inf)
+    broken = {value for value in (below, rule.limit, above) if rule.is_broken_by(value)}
+    assert broken == {"above": {above}, "at or above": {rule.limit, above}, "below": {below}}[rule.breaks]
+    assert not rule.is_broken_by(None)
 
 
 def test_whoever_used_the_machine_besides_is_named() -> None:
@@ -90,8 +151,43 @@ def test_whoever_used_the_machine_besides_is_named() -> None:
 
 
 def test_every_threshold_is_tested_and_says_why() -> None:
-    assert sorted(rule.name for rule in THRESHOLDS) == sorted(name for name, _, _ in CASES)
-    assert all(rule.why.endswith(".") for rule in THRESHOLDS)
+    assert [rule.name for rule in thresholds_of("measurement")] == [name for name, _, _ in CASES]
+    assert [rule.name for rule in thresholds_of("search try")] == [name for name, *_ in TRIES]
+    assert len({rule.name for rule in THRESHOLDS}) == len(THRESHOLDS)
+    for rule in THRESHOLDS:
+        assert rule.why.endswith(".")
+        assert "generator" not in rule.name.replace("load generator", "")
+
+
+def test_rows_that_apply_to_a_measurement_or_a_try_read_a_value_and_no_others_do() -> None:
+    whole = documents.measurement().model_copy(
+        update={
+            "offered_per_s": 1000.0,
+            "trend_percent": 1.0,
+            "warmup_settled": True,
+            "generator": LoadgenHealth(
+                shards=1,
+                cpu_percent=1.0,
+                working_percent=1.0,
+                send_lag_p99_ms=0.1,
+                read_lag_p99_ms=0.1,
+                foreign_cpu_percent=1.0,
+                steal_percent=0.0,
+                neighbours_cpu_percent=1.0,
+                clock_jump_ms=0.0,
+            ),
+            "latency_ms": Percentiles(count=5000, p99=1.0),
+        }
+    )
+    closed = whole.model_copy(update={"offered_per_s": None})
+    for rule in THRESHOLDS:
+        reads = rule.value_of(whole) is not None or rule.value_of(closed) is not None
+        assert reads == (rule.applies_to in ("measurement", "search try")), rule.name
+
+
+def test_a_limit_is_changed_in_its_row_alone() -> None:
+    row = replace(THRESHOLDS[0], limit=0.5)
+    assert row.reason_against(with_health(send_lag_p99_ms=0.6)) == "send lag p99 0.6 ms, limit 0.5 ms"
 
 
 def test_the_reference_may_keep_the_generator_busy_and_nothing_else() -> None:
@@ -113,7 +209,7 @@ def test_a_server_that_used_up_its_core_was_its_own_limit() -> None:
         reasons(100.0, idle_cpu_percent=5.0),  # it is always busy
         reasons(180.0, connections_per_process=[50, 50]),  # of how many cores?
     ):
-        assert found == ["generator working time 95 %, limit 85 %"]
+        assert found == ["load generator working time 95 %, limit 85 %"]
 
 
 def test_a_room_may_leave_the_core_unused() -> None:
@@ -128,7 +224,7 @@ def test_where_there_is_no_figure_nothing_is_broken() -> None:
 
 def test_what_the_server_did_is_no_disturbance() -> None:
     disturbing = {name for name, _, bad in CASES if disturbances(bad)}
-    blaming = {rule.name for rule in THRESHOLDS if rule.blames == "server"}
+    blaming = {rule.name for rule in thresholds_of("measurement") if rule.cause == "server"}
     assert blaming >= {"connections not established", "connections closed by the server"}
     assert disturbing == {name for name, _, _ in CASES} - blaming - {"send lag p99", "read lag p99"}
     short = with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500))
@@ -138,15 +234,15 @@ def test_what_the_server_did_is_no_disturbance() -> None:
 
 
 def test_what_comes_with_the_load_is_told_from_what_the_machine_did() -> None:
-    assert is_beyond_generator(with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500)))
-    assert is_beyond_generator(with_health(working_percent=95.0).model_copy(update={"offered_per_s": 1000.0}))
-    assert not is_beyond_generator(with_health(steal_percent=20.0, foreign_cpu_percent=50.0))
+    assert is_beyond_loadgen(with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500)))
+    assert is_beyond_loadgen(with_health(working_percent=95.0).model_copy(update={"offered_per_s": 1000.0}))
+    assert not is_beyond_loadgen(with_health(steal_percent=20.0, foreign_cpu_percent=50.0))
 
 
-def test_spoilt_is_what_neither_the_server_nor_the_generator_did() -> None:
-    spoilt = {name for name, _, bad in CASES if is_spoilt(bad)}
-    assert spoilt == {"CPU steal", "CPU used by other processes", "jump of a clock"}
-    assert not is_spoilt(failed())
+def test_only_the_machine_disturbs() -> None:
+    disturbed = {name for name, _, bad in CASES if is_disturbed(bad)}
+    assert disturbed == {"CPU steal", "CPU used by other processes", "jump of a clock"}
+    assert not is_disturbed(failed())
 
 
 def test_a_trend_downwards_is_one_too() -> None:
