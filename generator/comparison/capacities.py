@@ -10,7 +10,7 @@ from generator.comparison.tables import Row, fullest, rows_of
 from generator.comparison.verdicts import Outcome
 from generator.dataset import Parameters, Run
 from generator.statistics import Interval, Place, bracket_places
-from runners.record import Capacity, CapacityProbe, WorkloadFacts, sustained_load
+from runners.record import Capacity, CapacityProbe, WorkloadFacts, estimate_sustained_load
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,9 @@ def _bracket(searches: Sequence[Capacity]) -> Bracket | None:
         (only,) = searches
         return Bracket(only.low, only.high, conclusive, only.typical)
     if not any(one.confirmations for one in searches):
-        found = sustained_load([(probe.load, probe.passed) for one in searches for probe in one.probes if probe.valid])
+        found = estimate_sustained_load(
+            [(probe.load, probe.passed) for one in searches for probe in one.probes if probe.valid]
+        )
         return Bracket(found.low, found.high, conclusive, found.typical)
     lows = [one.low for one in searches if one.low is not None]
     highs = [one.high for one in searches if one.high is not None]

@@ -34,7 +34,7 @@ from runners.record import (
     Measurement,
     RtsiteError,
     SustainedLoad,
-    sustained_load,
+    estimate_sustained_load,
     sustained_load_quantiles,
     tidy,
 )
@@ -252,7 +252,7 @@ class Search:
 
     def result(self) -> SearchResult:
         """What the tries so far show."""
-        found = sustained_load(self._tries)
+        found = estimate_sustained_load(self._tries)
         reason = self._end or self._why_inconclusive(found)
         return SearchResult(found.low, found.typical, found.high, reason, tuple(self.probes), self.settings)
 

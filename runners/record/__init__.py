@@ -55,7 +55,7 @@ from runners.record.store import (
     read_plain,
     save,
 )
-from runners.record.sustained_load import SustainedLoad, sustained_load, sustained_load_quantiles, tidy
+from runners.record.sustained_load import SustainedLoad, estimate_sustained_load, sustained_load_quantiles, tidy
 from runners.record.text import publishable
 
 __all__ = [
@@ -109,6 +109,7 @@ __all__ = [
     "as_document",
     "cell_key",
     "decisive",
+    "estimate_sustained_load",
     "load_evidence",
     "load_flames",
     "load_framework",
@@ -117,7 +118,6 @@ __all__ = [
     "publishable",
     "read_plain",
     "save",
-    "sustained_load",
     "sustained_load_quantiles",
     "tidy",
 ]

@@ -19,7 +19,7 @@ from runners.record.schema import (
     Measurement,
     RunDocument,
 )
-from runners.record.sustained_load import sustained_load
+from runners.record.sustained_load import estimate_sustained_load
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop and throughput times mean latency. What the generator does between an
@@ -180,7 +180,7 @@ def _ends(capacity: Capacity) -> Iterator[Contradiction]:
 
 def _sustained(capacity: Capacity) -> Iterator[Contradiction]:
     """The interval is that of the tries."""
-    found = sustained_load([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
+    found = estimate_sustained_load([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
     for name in ("low", "typical", "high"):
         told, shown = getattr(capacity, name), getattr(found, name)
         if told != shown:

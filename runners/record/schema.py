@@ -309,7 +309,7 @@ class Capacity(Document):
     """Between which loads the capacity of a server lies, and the probes it was found by.
 
     Of a search that has ``confirmations`` the ends are loads that were tried: ``low`` passed in every one of its tries,
-    at least so many of them, and ``high`` failed in every one. Of any other they are those of `sustained_load`.
+    at least so many of them, and ``high`` failed in every one. Of any other, `estimate_sustained_load` gives them.
     """
 
     unit: Literal["messages_per_s", "users"]

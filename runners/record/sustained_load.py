@@ -44,7 +44,7 @@ class SustainedLoad:
     high: int | None
 
 
-def sustained_load(tries: Sequence[tuple[int, bool]]) -> SustainedLoad:
+def estimate_sustained_load(tries: Sequence[tuple[int, bool]]) -> SustainedLoad:
     """The sustained load by all tries, each a load above 0 and whether it passed, in any order.
 
     Bayes' rule over a grid of loads and widths of the zone; the prior is uniform over log(load). There is no low end

@@ -17,7 +17,7 @@ from generator.comparison import Bracket, CapacityTable, capacities, compare, de
 from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
 from generator.statistics import Interval, Place, bracket_places
-from runners.record import problems_in, sustained_load
+from runners.record import estimate_sustained_load, problems_in
 from tests.support import documents
 
 
@@ -139,7 +139,7 @@ def test_a_search_of_the_older_kind_is_told_as_such(tables: tuple[CapacityTable,
 
 def test_the_tries_of_several_searches_are_taken_together() -> None:
     tries = [documents.capacity_probe(load, passed=load <= 12_000) for load in (8_000, 16_000, 11_500, 12_500) * 4]
-    found = sustained_load([(one.load, one.passed) for one in tries])
+    found = estimate_sustained_load([(one.load, one.passed) for one in tries])
     one = documents.capacity(confirmations=None, **vars(found), probes=tries)
     alone, together = _bracket([one]), _bracket([one, one, one])
     assert alone is not None

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from runners.judging import capacity
 from runners.judging.capacity import Probe, Search, SearchResult, Settings, judge_try
-from runners.record import Capacity, Connections, Failure, LoadgenHealth, Measurement, Percentiles, sustained_load
+from runners.record import (
+    Capacity,
+    Connections,
+    Failure,
+    LoadgenHealth,
+    Measurement,
+    Percentiles,
+    estimate_sustained_load,
+)
 from tests.support import documents
 
 SETTINGS = Settings(start=1_000, lowest=10, highest=100_000)
@@ -58,7 +66,7 @@ def check(result: SearchResult) -> None:
     """Whatever was searched: it keeps its limits, and what it says is what its tries say."""
     settings = result.settings
     tries = [(one.load, one.passed) for one in result.probes if one.valid]
-    assert (result.low, result.typical, result.high) == tuple(vars(sustained_load(tries)).values())
+    assert (result.low, result.typical, result.high) == tuple(vars(estimate_sustained_load(tries)).values())
     assert len(tries) <= settings.tries
     assert len(result.probes) <= settings.most_probes
     assert all(settings.lowest <= load <= settings.highest for load in loads(result))

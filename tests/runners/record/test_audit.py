@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runners.record import CellRecord, problems_in, save, sustained_load
+from runners.record import CellRecord, estimate_sustained_load, problems_in, save
 from runners.record.audit import audit
 from tests.support import documents
 
@@ -153,7 +153,7 @@ def test_a_probe_whose_figures_contradict_its_verdict(wrong: dict[str, Any], wor
 def threshold_capacity(**changes: Any) -> dict[str, Any]:
     """What makes the sound capacity one by threshold, of which some is changed."""
     tries = [documents.capacity_probe(load, passed=load <= 12_000) for load in (8_000, 16_000, 11_500, 12_500) * 4]
-    found = sustained_load([(one.load, one.passed) for one in tries])
+    found = estimate_sustained_load([(one.load, one.passed) for one in tries])
     return {"confirmations": None, "probes": tries, **vars(found), **changes}
 
 
