@@ -17,6 +17,7 @@ from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
     ITEMS,
+    SCHEMA_VERSION,
     CellRecord,
     Connections,
     Distribution,
@@ -231,7 +232,7 @@ def write(
     ]
     save(
         RunDocument(
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
             kind="run",
             id=run,
             campaign=campaign,
@@ -290,7 +291,7 @@ def write_evidence(
         if facts.framework.is_reference:
             continue
         document = EvidenceDocument(
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
             kind="evidence",
             campaign=campaign,
             framework=facts.framework,
@@ -389,7 +390,7 @@ def _flames(document: FrameworkDocument, text: str) -> FlameDocument:
         {**facts, "variant": "forbidden", "failure": "the kernel does not let py-spy read the server’s memory" + text}
     )
     return FlameDocument(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         kind="flame",
         run=document.run,
         campaign=document.campaign,
@@ -410,7 +411,7 @@ def _framework(
 ) -> FrameworkDocument:
     made = members[0]
     return FrameworkDocument(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         kind="framework",
         run=run,
         campaign=campaign,

@@ -15,6 +15,7 @@ from runners.campaign.planning import Plan, comparison_key
 from runners.judging import thresholds
 from runners.measurement import Cell, Conditions, Outcome
 from runners.record import (
+    SCHEMA_VERSION,
     BrokerFacts,
     CellRecord,
     Distribution,
@@ -335,7 +336,7 @@ class RunExecution:
     def _write(self, framework: Framework) -> None:
         uses_broker = any(variant.broker == "redis" for variant in framework.variants)
         document = FrameworkDocument(
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
             kind="framework",
             run=self.id,
             campaign=self.campaign,
@@ -367,7 +368,7 @@ def _describe(plan: Plan, name: str, campaign: str, started: str) -> RunDocument
     most_cores = max(cell.scenario.server_cores for cell in cells)
     asked = {cell.workload.slug: cell.workload for cell in cells}
     return RunDocument(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         kind="run",
         id=name,
         campaign=campaign,

@@ -182,7 +182,7 @@ def validate(
                         "path": str(problem.path),
                         "line": problem.line,
                         "column": problem.column,
-                        "severity": problem.severity,
+                        "severity": "error",
                         "message": problem.message,
                     }
                     for problem in problems

@@ -13,7 +13,7 @@ from runners import machine, revision
 from runners.evidence import behaviour, code, lifecycle, packages
 from runners.evidence.passes import TROUBLE, Question, Subject, unestablished
 from runners.measurement import framework_facts, now, variant_facts
-from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, VariantEvidence, save
+from runners.record import EVIDENCE_FOLDER, SCHEMA_VERSION, EvidenceDocument, Finding, VariantEvidence, save
 from runners.serving import broker, environment
 from runners.serving.environment import Environment, InstallError
 from runners.subjects.catalog import Framework, Variant
@@ -116,11 +116,11 @@ class _Collection:
         """What was established so far."""
         state = revision.describe_revision()
         return EvidenceDocument(
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
             kind="evidence",
             campaign=campaign,
             framework=framework_facts(self.framework),
-            version=packages.version_of(self.framework.package, self._first.packages),
+            version=packages.installed_version(self.framework.package, self._first.packages),
             collected=now(),
             rtsite_version=version("rtsite"),
             rtsite_commit=state.commit,

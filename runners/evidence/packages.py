@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from runners.evidence import code
@@ -81,7 +82,9 @@ def client_library(framework: Framework) -> Finding:
 
 def of_variant(environment: Environment) -> list[Finding]:
     """How much is installed for it."""
-    installed = sorted(set(environment.packages) - _INSTALLERS, key=str.lower)
+    installed = sorted(
+        (name for name in environment.packages if canonicalize_name(name) not in _INSTALLERS), key=str.lower
+    )
     (site,) = environment.folder.glob("lib/python*/site-packages")
     size = sum(
         path.stat().st_size
@@ -192,7 +195,7 @@ def _licence(declared: Mapping[str, object]) -> Finding:
 
 
 def _release(package: str, packages: Mapping[str, str]) -> list[Finding]:
-    version = version_of(package, packages)
+    version = installed_version(package, packages)
     today = dt.datetime.now(dt.UTC).date()
     day = first_day(package, version, today)
     if day is None:
@@ -204,10 +207,10 @@ def _release(package: str, packages: Mapping[str, str]) -> list[Finding]:
     ]
 
 
-def version_of(package: str, packages: Mapping[str, str]) -> str:
-    """The installed version, by the package's name in whatever spelling."""
-    plain = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in packages.items()}
-    return plain[re.sub(r"[-_.]+", "-", package).lower()]
+def installed_version(package: str, packages: Mapping[str, str]) -> str:
+    """The version of an installed package. Any spelling of its name will do, as PEP 503 compares them."""
+    normalized = {canonicalize_name(name): version for name, version in packages.items()}
+    return normalized[canonicalize_name(package)]
 
 
 def first_day(package: str, version: str, today: dt.date) -> dt.date | None:

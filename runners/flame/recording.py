@@ -16,6 +16,7 @@ from runners.flame.stacks import build_graph, count_top, read_stacks, share_by_o
 from runners.loading import driver
 from runners.record import (
     FLAME_SUFFIX,
+    SCHEMA_VERSION,
     Flame,
     FlameDocument,
     RtsiteError,
@@ -126,7 +127,7 @@ def _with(file: FlameDocument | None, flame: Flame, run: RunDocument, framework:
     """The document with this flame in it, in place of an earlier one of its variant."""
     others = [known for known in file.flames if known.variant != flame.variant] if file else []
     return FlameDocument(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         kind="flame",
         run=run.id,
         campaign=run.campaign,

@@ -13,7 +13,6 @@ import contextlib
 import ctypes
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -64,8 +63,7 @@ def main() -> int:
 
     stopping = wait(server, wake_read)
     status = end(server, order["grace_s"] if stopping else 0.0)
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    tell({"status": status, "asked": stopping, "cpu_s": usage.ru_utime + usage.ru_stime})
+    tell({"status": status})
     return 0
 
 
@@ -136,7 +134,7 @@ def end(server: subprocess.Popen[bytes], grace_s: float) -> int | None:
 
 
 def reap() -> None:
-    """Collect adopted processes that ended; their CPU time is added to ours."""
+    """Collect adopted processes that have ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -13,6 +13,7 @@ from runners.record.schema import (
     Identifier,
     LongText,
     Machine,
+    SchemaVersion,
     Slug,
     Text,
     Timestamp,
@@ -387,7 +388,7 @@ class VariantEvidence(Document):
 class EvidenceDocument(Document):
     """``evidence/<framework>.yml``: what one collection established of one framework."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["evidence"]
     campaign: Identifier
     framework: FrameworkFacts

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-# 1: the first format.
-SCHEMA_VERSION: Literal[1] = 1
+SchemaVersion = Literal[1]
+"""Of result files. 1: the first format."""
+SCHEMA_VERSION: SchemaVersion = 1
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=48)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
@@ -98,7 +99,7 @@ class WorkloadFacts(Document):
 class RunDocument(Document):
     """``run.yml``: what was planned, in which order, on which machine."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["run"]
     id: Identifier
     campaign: Identifier
@@ -490,7 +491,7 @@ class FrameworkFacts(Document):
 class FrameworkDocument(Document):
     """``<framework>.yml``: all that one run measured of one framework."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["framework"]
     run: Identifier
     campaign: Identifier
@@ -580,7 +581,7 @@ class Flame(Document):
 class FlameDocument(Document):
     """``<framework>.flame.yml``: where the framework's variants spent their time, beside what was measured of them."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["flame"]
     run: Identifier
     campaign: Identifier

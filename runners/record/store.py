@@ -50,7 +50,6 @@ class Problem:
     line: int
     column: int
     message: str
-    severity: str = "error"
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}:{self.column}: {self.message}"

@@ -76,7 +76,7 @@ class Deployment:
         left = set(checks) - self._passed
         if left:
             with self.stage("ready"):
-                self.server.verify(left, "ready")
+                self.server.verify(left)
             self._passed |= left
 
     def _set_up(self) -> None:
@@ -120,7 +120,7 @@ class Deployment:
     def recheck(self, checks: Collection[str]) -> None:
         """Ask again for these promises of the contract, after a load."""
         with self.stage("recheck"):
-            self.server.verify(checks, "recheck")
+            self.server.verify(checks)
 
     def watches(self) -> dict[str, resources.Watch]:
         """What follows the CPU and memory of the server and of the broker, by these names."""

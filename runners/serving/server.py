@@ -27,11 +27,7 @@ _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
 class NotReadyError(RtsiteError):
-    """The server did not start, or its answers break the contract. ``stage``: where it stopped."""
-
-    def __init__(self, stage: str, reason: str) -> None:
-        super().__init__(reason)
-        self.stage = stage
+    """The server did not start, or its answers break the contract."""
 
 
 @dataclass
@@ -64,16 +60,16 @@ class Server:
             except http.client.HTTPException:
                 return  # it listens, and speaks no HTTP: the contract check says so
             if not self.child.running:
-                raise NotReadyError("start", f"the server ended at once, with status {self.child.status}")
+                raise NotReadyError(f"the server ended at once, with status {self.child.status}")
             if time.monotonic() > until:
-                raise NotReadyError("start", f"nothing answered on {self.base_url} within {START_TIMEOUT_S:.0f} s")
+                raise NotReadyError(f"nothing answered on {self.base_url} within {START_TIMEOUT_S:.0f} s")
             time.sleep(_POLL_S)
 
-    def verify(self, checks: Collection[str] | None, stage: str) -> None:
+    def verify(self, checks: Collection[str] | None) -> None:
         """Put the contract's checks to the server (``None``: all of them); raises `NotReadyError`."""
         broken = [check for check in self.check(checks) if not check.ok]
         if broken:
-            raise NotReadyError(stage, "; ".join(f"{check.name}: {check.detail}" for check in broken))
+            raise NotReadyError("; ".join(f"{check.name}: {check.detail}" for check in broken))
 
     def check(self, checks: Collection[str] | None = None) -> list[contract.Check]:
         """Put the contract's checks to the server over each of its transports.

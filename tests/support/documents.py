@@ -6,6 +6,7 @@ import numpy as np
 
 from runners.loadgen import histogram
 from runners.record import (
+    SCHEMA_VERSION,
     Capacity,
     CapacityProbe,
     CellRecord,
@@ -123,7 +124,7 @@ def framework_document(*measurements: Measurement, title: str = "FastAPI") -> Fr
     made = list(measurements) or [measurement(1), measurement(2)]
     rounds = sum(one.valid for one in made)
     return FrameworkDocument(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         kind="framework",
         run="20261101T000000Z",
         campaign="local",
@@ -166,7 +167,7 @@ def framework_document(*measurements: Measurement, title: str = "FastAPI") -> Fr
 
 def run_document() -> RunDocument:
     return RunDocument(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         kind="run",
         id="20261101T000000Z",
         campaign="local",
@@ -229,7 +230,7 @@ def flame(
 
 def flame_document(*flames: Flame, framework: str = "fastapi") -> FlameDocument:
     return FlameDocument(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         kind="flame",
         run="20261101T000000Z",
         campaign="local",
