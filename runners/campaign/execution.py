@@ -13,7 +13,7 @@ from typing import Protocol
 from runners import machine, measurement, revision
 from runners.campaign.planning import Plan, comparison_key
 from runners.judging import thresholds
-from runners.measurement import Cell, Conditions, Outcome
+from runners.measurement import Cell, Conditions, MeasurementResult
 from runners.record import (
     SCHEMA_VERSION,
     BrokerFacts,
@@ -115,7 +115,7 @@ class _CellBook:
     timeline: Timeline | None = None
     """Of the first valid round."""
 
-    def enter(self, outcome: Outcome) -> None:
+    def enter(self, outcome: MeasurementResult) -> None:
         self.measurements.append(outcome.measurement)
         if not outcome.measurement.valid:
             return
@@ -284,7 +284,7 @@ class RunExecution:
         cores = measurement.cores_for(cells[0].scenario, self._cores)
         machine.confine(cores.harness)
         conditions = [self._conditions(index, cores, number) for index in company]
-        outcomes = measurement.measure(cells, conditions, deployments, under_way=observer.under_way)
+        outcomes = measurement.measure_cells(cells, conditions, deployments, on_progress=observer.under_way)
         for index, outcome in zip(company, outcomes, strict=True):
             if index in wanted:
                 self._books[index].enter(outcome)

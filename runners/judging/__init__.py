@@ -1,1 +1,1 @@
-"""What a measurement is worth: validity thresholds, trends within a window, and the search for a capacity. Pure."""
+"""What a measurement is worth: thresholds, trends within a window, and the search for a capacity. Pure."""

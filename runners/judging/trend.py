@@ -1,4 +1,4 @@
-"""Whether a series of seconds has a trend: a server that slows down while it is measured has no one figure."""
+"""Whether a value per second has a trend: a server that becomes slower while it is measured has no single result."""
 
 from __future__ import annotations
 
@@ -7,22 +7,35 @@ from collections.abc import Sequence
 from itertools import combinations
 from statistics import median
 
-LEAST = 8
-"""Seconds below which chance looks like a trend too easily."""
+MIN_VALUES = 8
+"""With fewer values, chance looks like a trend too easily."""
 _Z = 2.576
 """Two-sided 1 % of the normal distribution."""
 
 
-def percent(values: Sequence[float]) -> float | None:
-    """The change over the whole series in percent of its median; 0 where it is no more than chance.
+def trend_of(medians: Sequence[float | None], reference_medians: Sequence[float | None] | None = None) -> float | None:
+    """The trend of the median latencies of all seconds, in percent; ``None`` where a second has no median.
 
-    Whether there is a trend is told by Mann (1945), "Nonparametric tests against trend", Econometrica 13(3), with the
-    normal approximation and continuity correction; how steep it is by the median of all pairwise slopes of Theil
-    (1950) and Sen (1968), J. Am. Stat. Assoc. 63(324). Neither is moved by single outliers. ``None`` where there
-    are fewer than `LEAST` values or their median is not above zero.
+    Where the reference was measured in the same seconds, it is the trend of the ratio to the reference's medians: a
+    machine that becomes slower is no trend of the server.
+    """
+    beside = reference_medians if reference_medians is not None else [1.0] * len(medians)
+    pairs = list(zip(medians, beside, strict=False))
+    ratios = [mine / theirs for mine, theirs in pairs if mine is not None and theirs]
+    found = trend_percent(ratios) if len(ratios) == len(pairs) else None
+    return None if found is None else round(found, 2)
+
+
+def trend_percent(values: Sequence[float]) -> float | None:
+    """The change over the whole series in percent of its median; 0 where chance explains it.
+
+    The test for a trend is that of Mann (1945), "Nonparametric tests against trend", Econometrica 13(3), with the
+    normal approximation and continuity correction. Its slope is the median of all pairwise slopes: Theil (1950) and Sen
+    (1968), J. Am. Stat. Assoc. 63(324). Single outliers affect neither. ``None`` where there are fewer than
+    `MIN_VALUES` values or their median is not above zero.
     """
     count = len(values)
-    if count < LEAST or (middle := median(values)) <= 0:
+    if count < MIN_VALUES or (middle := median(values)) <= 0:
         return None
     rises = sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
     deviation = math.sqrt(count * (count - 1) * (2 * count + 5) / 18)

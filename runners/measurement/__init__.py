@@ -1,7 +1,8 @@
-"""One measurement: fresh servers, proven ready, loaded, watched, checked again, stopped.
+"""One measurement: fresh servers are started, checked, loaded, observed, checked again and stopped.
 
-Most cells have a window of load (`window`), alone or taking turns with others; a search tries many loads (`search`);
-and some ask what happens beside a load: while clients come (`connecting`), and when the server dies (`recovering`).
+Most cells have a window of load (`window`), alone or in turns with other cells. A search tries many loads (`search`).
+Others measure what happens besides a load: while clients connect (`connection_setup`), and when the server dies
+(`recovery`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from runners.measurement import connection_setup, recovery, search, window
 from runners.measurement.cell import (
     Cell,
     Conditions,
-    Outcome,
+    MeasurementResult,
     framework_facts,
     now,
     variant_facts,
@@ -25,39 +26,39 @@ from runners.subjects.workloads import Scenario
 __all__ = [
     "Cell",
     "Conditions",
-    "Outcome",
+    "MeasurementResult",
     "cores_for",
     "framework_facts",
-    "measure",
+    "measure_cells",
     "now",
     "variant_facts",
     "with_share_of_ceiling",
 ]
 
 
-def measure(
+def measure_cells(
     cells: Sequence[Cell],
     conditions: Sequence[Conditions],
     deployments: Deployments,
     *,
-    under_way: Callable[[str], None] = lambda _: None,
-) -> list[Outcome]:
-    """Measure cells once, together if there are several. A failure is an outcome, not an error.
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> list[MeasurementResult]:
+    """Measure cells once, together if there are several. A failure is a result, not an error.
 
-    No load is left behind either way, nor a server that ``deployments`` does not keep. Cells measured together have
-    the same scenario, and one core share. ``under_way`` is told, in a few words, how far a long measurement has come.
+    Afterwards no load runs, and no server that ``deployments`` does not keep. Cells measured together have the same
+    scenario and one core share. ``on_progress`` is called with a few words while a long measurement goes on.
     """
     match cells[0].scenario.procedure:
         case "window":
-            return window.measure(cells, conditions, deployments)
+            return window.measure_window(cells, conditions, deployments)
         case "search":
-            return search.measure(cells, conditions, under_way)
+            return search.measure_search(cells, conditions, on_progress)
         case "connect":
-            return [connection_setup.measure(cells[0], conditions[0], deployments)]
+            return [connection_setup.measure_connecting(cells[0], conditions[0], deployments)]
         case "recover":
-            return [recovery.measure(cells[0], conditions[0], deployments)]
+            return [recovery.measure_recovery(cells[0], conditions[0], deployments)]
 
 
 def cores_for(scenario: Scenario, cores: list[list[int]]) -> machine.CoreShare:
-    """Who runs where under this scenario, on a machine with these cores."""
+    """Which cores each side has under this scenario, on a machine with these cores."""
     return machine.share_cores(scenario.server_cores, cores, pinnable=machine.can_pin())

@@ -1,4 +1,4 @@
-"""What is measured, under what circumstances, and what came of it."""
+"""What is measured, under which conditions, and the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under what circumstances: how long, on which cores, in which round."""
+    """The conditions: how long, on which cores, in which round."""
 
     profile: Profile
     cores: machine.CoreShare
@@ -38,8 +38,8 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A measurement and the distributions behind it, by name, and per second."""
+class MeasurementResult:
+    """A measurement, its distributions by name, and its course by seconds."""
 
     measurement: Measurement
     histograms: dict[str, Histogram]
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def framework_facts(framework: Framework) -> FrameworkFacts:
-    """What a document says of a framework."""
+    """The facts of a framework, as a document has them."""
     return FrameworkFacts(
         slug=framework.slug,
         title=framework.title,
@@ -63,7 +63,7 @@ def framework_facts(framework: Framework) -> FrameworkFacts:
 
 
 def variant_facts(variant: Variant, installed: Environment | None) -> VariantFacts:
-    """What a document says of a variant; where its environment could not be made, without packages."""
+    """The facts of a variant, as a document has them. Without an environment it has no packages."""
     return VariantFacts(
         slug=variant.slug,
         title=variant.title,
@@ -82,22 +82,22 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def blank_for(conditions: Conditions) -> Measurement:
-    """The measurement as it begins, without figures."""
+def blank_measurement(conditions: Conditions) -> Measurement:
+    """A measurement as it begins, without values."""
     return Measurement.model_construct(
         round=conditions.round, position=conditions.position, started=now(), valid=False, errors={}
     )
 
 
-def completed(blank: Measurement, **figures: object) -> Measurement:
-    """The measurement with its figures, validated as a whole."""
+def completed(blank: Measurement, **values: object) -> Measurement:
+    """The measurement with its values, validated as a whole."""
     return Measurement(
-        **{**{name: getattr(blank, name) for name in ("round", "position", "started", "valid")}, **figures}
+        **{**{name: getattr(blank, name) for name in ("round", "position", "started", "valid")}, **values}
     )
 
 
 def judged(measurement: Measurement, cell: Cell) -> Measurement:
-    """The measurement with the reasons that speak against it, if any do."""
+    """The measurement, marked invalid with its reasons if it exceeds a threshold."""
     reasons = thresholds.reasons_against(measurement, of_reference=cell.framework.reference)
     if not reasons:
         return measurement
@@ -107,7 +107,7 @@ def judged(measurement: Measurement, cell: Cell) -> Measurement:
 def job_for(
     cell: Cell, conditions: Conditions, url: str, *, connections: int | None = None, first_client: int = 0
 ) -> Job:
-    """What the load generator is to do for a cell, its server at ``url``; or for a part of its connections."""
+    """The load generator's job for a cell whose server is at ``url``, or for a part of its connections."""
     return driver.job_for(
         cell.workload,
         cell.scenario,
@@ -122,7 +122,7 @@ def job_for(
 
 
 def with_share_of_ceiling(measurement: Measurement, ceiling_per_s: float) -> Measurement:
-    """The measurement with its throughput as a share of the reference's in the same round."""
+    """The measurement with its throughput in percent of the reference's in the same round."""
     if measurement.generator is None or measurement.messages_per_s is None:
         return measurement
     share = round(100 * measurement.messages_per_s / ceiling_per_s, 2)

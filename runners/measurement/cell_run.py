@@ -1,4 +1,4 @@
-"""One cell being measured: its server, its broker, its load, and what is seen of them."""
+"""One cell being measured: its server, its broker, its load, and what is observed of them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from runners import resources
+from runners.judging.trend import trend_of
 from runners.loadgen.job import Heard
 from runners.loading import driver
-from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
+from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
 from runners.measurement.interference import Interference
-from runners.measurement.values import KEPT, figures, loadgen_health, timeline_of, trend_of
+from runners.measurement.values import KEPT, load_values, loadgen_health, timeline_of
 from runners.record import Failure, SlowConsumer
 from runners.serving.deployment import Deployments, StageError
 
 LOOK_EVERY_S = 1.0
-"""Of a server's own load: how often its memory is read."""
+"""Seconds of a server's own load between two readings of its memory."""
 LISTEN_S = 5.0
-"""For a slow consumer to catch up."""
+"""Time that a paused reader has to catch up."""
 TURNOVERS = 20
-"""Answers per client in a slice, at least. A slice begins with all clients asking at once and ends with the last ones
-being answered; with fewer turnovers these edges would show in throughput and service time."""
+"""Minimum of answers per client in a slice. A slice begins with all clients sending at once and ends with the last
+answers. With fewer turnovers these edges would show in throughput and service time."""
 
 
 class CellRun:
-    """One cell being measured: its server, its broker, its load, and what is seen of them."""
+    """One cell being measured: its server, its broker, its load, and what is observed of them."""
 
     def __init__(self, cell: Cell, conditions: Conditions, deployments: Deployments, *, alone: bool) -> None:
         self.cell = cell
@@ -32,7 +33,7 @@ class CellRun:
         self.medians: list[float | None] = []
         self._conditions = conditions
         self._alone = alone
-        self._blank = blank_for(conditions)
+        self._blank = blank_measurement(conditions)
         self._stack = ExitStack()
         self.deployment = self._stack.enter_context(
             deployments.take(cell.framework, cell.variant, cpus=conditions.cores.server, workers=cell.scenario.workers)
@@ -49,7 +50,7 @@ class CellRun:
         self._spread: list[int] = []
 
     def attempt(self, step: Callable[[CellRun], object]) -> None:
-        """Take a step, unless one before it failed."""
+        """Take a step, unless an earlier one failed."""
         if self.failure is None:
             try:
                 step(self)
@@ -58,11 +59,11 @@ class CellRun:
                 self.stop()
 
     def stop(self) -> None:
-        """End all that was started."""
+        """Stop everything that was started."""
         self._stack.close()
 
     def serve(self) -> None:
-        """Start the server, and prove that it is the one that was meant."""
+        """Start the server and check its contract."""
         self.deployment.start(self.cell.workload.readiness)
 
     def connect(self) -> None:
@@ -79,12 +80,12 @@ class CellRun:
             self._warm_up = self._load.warm_up()
 
     def be_idle(self) -> None:
-        """Nobody is loaded for a while: what does the server do meanwhile?"""
+        """Begin a time without load."""
         self._watches = self.deployment.watches()
         self._cpu_at_start_s = self._total_cpu_s()
 
     def see_idle(self, seconds: float) -> None:
-        """It was idle for this long; what it used is its habit."""
+        """End a time without load of this length: the CPU used in it is the server's idle CPU."""
         self.deployment.idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
         self._idle_cpu_percent = self.deployment.idle_cpu_percent
         self.deployment.rest()
@@ -98,11 +99,11 @@ class CellRun:
 
     @property
     def progress(self) -> float:
-        """How much of its window has been measured, from 0 to 1."""
+        """The share of the window that has been measured, from 0 to 1."""
         return min(1.0, self._loaded_s / self._conditions.profile.duration_s + 1e-9)
 
     def load_slice(self) -> None:
-        """One slice of the window: long enough for every client to be answered many times."""
+        """Load for one slice of the window, long enough for every client to be answered many times."""
         seconds = self._conditions.profile.duration_s
         if self.cell.scenario.slice_s and not self._alone:
             scenario = self.cell.scenario
@@ -129,7 +130,7 @@ class CellRun:
             self.look()
 
     def look(self) -> None:
-        """Read the memory."""
+        """Read the memory of server and broker."""
         self._unwatched_s = 0.0
         for watch in self._watches.values():
             watch.look()
@@ -168,12 +169,12 @@ class CellRun:
         if self._conditions.profile.rechecks:
             self.deployment.recheck(self.cell.workload.recheck)
 
-    def outcome(
-        self, interference: Interference, stations: Sequence[CellRun], yardstick: list[float | None] | None
-    ) -> Outcome:
-        """The measurement, judged. ``yardstick``: the reference's medians in the same seconds, if it was there."""
+    def to_result(
+        self, interference: Interference, runs: Sequence[CellRun], reference_medians: list[float | None] | None
+    ) -> MeasurementResult:
+        """The measurement, judged. ``reference_medians``: the reference's median latency in the same seconds."""
         if self.failure is not None or self._result is None:
-            return Outcome(completed(self._blank, failure=self.failure), {})
+            return MeasurementResult(completed(self._blank, failure=self.failure), {})
         result, scenario = self._result, self.cell.scenario
         answered = result.total(lambda sample: sample.answered_in_window)
         usages = {name: watch.usage(answered, alone=self._alone) for name, watch in self._watches.items()}
@@ -181,13 +182,15 @@ class CellRun:
             usages["server"] = server.model_copy(update={"connections_per_process": self._spread})
         if (server := usages["server"]) is not None and self._idle_cpu_percent is not None:
             usages["server"] = server.model_copy(update={"idle_cpu_percent": self._idle_cpu_percent})
-        neighbours_s = sum(other._idle_cpu_s for other in stations if other is not self)
+        neighbours_s = sum(other._idle_cpu_s for other in runs if other is not self)
         measurement = completed(
             self._blank,
-            **figures(result, scenario, self._warm_up),
+            **load_values(result, scenario, self._warm_up),
             **usages,
             slow_consumer=self._slow_consumer(),
-            trend_percent=trend_of(self.medians, None if self._alone or self.cell.framework.reference else yardstick),
+            trend_percent=trend_of(
+                self.medians, None if self._alone or self.cell.framework.reference else reference_medians
+            ),
             generator=loadgen_health(
                 result,
                 interference,
@@ -195,11 +198,11 @@ class CellRun:
             ),
         )
         kept = {name: result.histograms[name] for name in KEPT if name in result.histograms}
-        return Outcome(judged(measurement, self.cell), kept, timeline_of(result.seconds))
+        return MeasurementResult(judged(measurement, self.cell), kept, timeline_of(result.seconds))
 
 
 def _silence(result: driver.LoadResult) -> str:
-    """Why a load that brought nothing back did not, as far as the generator saw."""
+    """Why a load had no answers, as far as the load generator saw."""
     seen = ", ".join(f"{kind} {count} times" for kind, count in sorted(result.errors.items()) if count)
     if result.ledger.sent:
         return (

@@ -1,4 +1,4 @@
-"""What it takes to let clients in, and to have them: they come, stay, and say nothing."""
+"""The cost of clients that connect, stay and send nothing: time per connection, and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from runners import resources
 from runners.loading import driver
-from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
+from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
 from runners.measurement.interference import Interference
 from runners.record import Connecting, Connections, ConnectStep, Histogram
 from runners.serving.deployment import Deployment, Deployments, StageError
@@ -21,11 +21,11 @@ _KB = 1e3
 _MB = 1e6
 
 
-def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Outcome:
-    """Connect the scenario's clients step by step, until a step in which not all are let in."""
+def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
+    """Connect the scenario's clients step by step, until a step in which not all are accepted."""
     scenario, cores = cell.scenario, conditions.cores
     interference = Interference()
-    blank = blank_for(conditions)
+    blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
             deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers)
@@ -60,7 +60,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
             if conditions.profile.rechecks and not is_full:
                 deployment.recheck(cell.workload.recheck)
         except StageError as error:
-            return Outcome(completed(blank, failure=error.failure), {})
+            return MeasurementResult(completed(blank, failure=error.failure), {})
         usages = {name: watch.usage(None, alone=True) for name, watch in watches.items()}
     histogram = reduce(Histogram.merge, (Histogram.decode(one.histogram) for one in connected))
     took_s = sum(one.took_ns for one in connected) / 1e9
@@ -82,7 +82,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
         **usages,
         generator=interference.health(shards=1, cpu_percent=busy, working_percent=busy),
     )
-    return Outcome(judged(measurement, cell), {})
+    return MeasurementResult(judged(measurement, cell), {})
 
 
 def _step(deployment: Deployment, connections: int) -> ConnectStep:

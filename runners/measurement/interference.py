@@ -1,4 +1,4 @@
-"""What else happens on the machine while something is measured."""
+"""What other processes do to a measurement: CPU steal, foreign CPU time, jumps of a clock."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from runners.record import LoadgenHealth
 
 
 class Interference:
-    """What else happened on the machine in the window."""
+    """Interference in one window, between `begin` and `end`."""
 
     def __init__(self) -> None:
         self._steal = (0.0, 0.0)
         self._own: set[int] = set()
-        """Stay ours: who is orphaned in the window, as a crashed server's workers are, is nobody else's."""
+        """Our processes at the start. They count as ours even when orphaned, like a crashed server's workers."""
         self._others: dict[int, int] = {}
         self.seconds = 0.0
         self.steal_percent: float | None = None
-        """Share of all CPU time that the hypervisor gave to others."""
+        """CPU time that the hypervisor gave to others, in percent of all CPU time."""
         self.foreign_percent: float | None = None
-        """CPU that neither the measured nor the measuring processes used, in percent of one CPU."""
+        """CPU time of processes that neither measured nor were measured, in percent of one CPU."""
         self.foreign_process: str | None = None
-        """Which of those used most."""
+        """The one that used most."""
         self.clock_jump_ms = 0.0
 
     def begin(self) -> None:
@@ -42,10 +42,10 @@ class Interference:
         stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))
         self.steal_percent = round(100 * stolen / total, 3) if total else None
 
-    def health(self, **figures: Any) -> LoadgenHealth:
-        """How well the generator did by these figures of its own, and what disturbed it."""
+    def health(self, **values: Any) -> LoadgenHealth:
+        """The health of the load generator by its own ``values``, with the interference."""
         return LoadgenHealth(
-            **figures,
+            **values,
             steal_percent=self.steal_percent,
             foreign_cpu_percent=self.foreign_percent,
             foreign_process=self.foreign_process,

@@ -1,4 +1,4 @@
-"""What happens when the server dies: it is killed under load and started again, as a supervisor would, at once."""
+"""What happens when the server dies: it is killed under load and started again at once, as a supervisor would do."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import time
 from contextlib import ExitStack
 
 from runners.loading import driver
-from runners.measurement.cell import Cell, Conditions, Outcome, blank_for, completed, job_for, judged
+from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
 from runners.measurement.interference import Interference
 from runners.record import Connections, Recovery
 from runners.serving.deployment import Deployments, StageError
 
 LEAD_S = 1.0
-"""Of steady load before the kill."""
+"""Steady load before the kill."""
 
 
-def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Outcome:
-    """Kill the server under its clients' load, start it again, and see them come back."""
+def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
+    """Kill the server under load, start it again, and measure how its clients reconnect."""
     scenario, cores = cell.scenario, conditions.cores
     interference = Interference()
-    blank = blank_for(conditions)
+    blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
             deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers)
@@ -44,7 +44,7 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
             if conditions.profile.rechecks:
                 deployment.recheck(cell.workload.recheck)
         except StageError as error:
-            return Outcome(completed(blank, failure=error.failure), {})
+            return MeasurementResult(completed(blank, failure=error.failure), {})
     established = sum(one.established for one in connected)
     measurement = completed(
         blank,
@@ -62,4 +62,4 @@ def measure(cell: Cell, conditions: Conditions, deployments: Deployments) -> Out
         ),
         generator=interference.health(shards=1, cpu_percent=0.0),
     )
-    return Outcome(judged(measurement, cell), {})
+    return MeasurementResult(judged(measurement, cell), {})

@@ -1,31 +1,18 @@
-"""The figures of a measurement, from what the load generator counted. Pure."""
+"""The values of a measurement, from what the load generator counted. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from runners.judging import trend
 from runners.loading import driver
 from runners.measurement.interference import Interference
 from runners.record import Connections, Histogram, LoadgenHealth, Messages, Timeline
 from runners.subjects.workloads import Scenario
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
-"""The distributions of which the histograms are kept."""
+"""Distributions whose histograms a result file keeps."""
 
 
-def trend_of(medians: Sequence[float | None], yardstick: Sequence[float | None] | None) -> float | None:
-    """The trend of the medians per second; where the reference was measured in the same seconds, of their ratio to
-    its medians, since a machine that slows down is no trend of the server's.
-    """
-    pairs = list(zip(medians, yardstick if yardstick is not None else [1.0] * len(medians), strict=False))
-    ratios = [mine / theirs for mine, theirs in pairs if mine is not None and theirs]
-    found = trend.percent(ratios) if len(ratios) == len(pairs) else None
-    return None if found is None else round(found, 2)
-
-
-def figures(result: driver.LoadResult, scenario: Scenario, warm_up: driver.WarmUp) -> dict[str, object]:
-    """The measurement's figures from the load's side; pure."""
+def load_values(result: driver.LoadResult, scenario: Scenario, warm_up: driver.WarmUp) -> dict[str, object]:
+    """The values that the load generator measured, by key of `Measurement`."""
     ledger = result.ledger
     histograms = result.histograms
     percentiles = {name: histogram.percentiles() for name, histogram in histograms.items()}
@@ -69,13 +56,13 @@ def figures(result: driver.LoadResult, scenario: Scenario, warm_up: driver.WarmU
 def loadgen_health(
     result: driver.LoadResult, interference: Interference, *, neighbours_percent: float | None
 ) -> LoadgenHealth:
-    """How well the generator did, and what disturbed it; pure."""
+    """The health of the load generator, with the interference."""
     lag = result.histograms.get("send_lag")
     return interference.health(
         shards=len(result.samples),
         cpu_percent=round(result.percent(lambda sample: sample.cpu_ns), 2),
         working_percent=round(result.percent(lambda sample: sample.working_ns), 2),
-        # Told even where it rests on few samples: a generator that stood still must not pass for that reason.
+        # Without a minimum of samples: a load generator that was stopped sends few, and must not pass for that.
         send_lag_p50_ms=lag.percentile_ms(0.5) if lag else None,
         send_lag_p99_ms=lag.percentile_ms(0.99) if lag else None,
         send_lag_max_ms=lag.percentile_ms(1.0) if lag else None,
@@ -85,7 +72,7 @@ def loadgen_health(
 
 
 def timeline_of(seconds: tuple[Histogram, ...]) -> Timeline:
-    """One row per second: answers, and their median and 99th percentile in milliseconds."""
+    """One row per second: answers, with their median and 99th percentile in milliseconds."""
     rows = [second.percentiles() for second in seconds]
     return Timeline(
         second=list(range(1, len(rows) + 1)),

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,9 +16,8 @@ from hypothesis import strategies as st
 
 from runners import machine, measurement, resources
 from runners.judging import capacity
-from runners.measurement import Cell, Conditions, Outcome
+from runners.measurement import Cell, Conditions, MeasurementResult
 from runners.measurement.cell_run import CellRun
-from runners.measurement.values import trend_of
 from runners.measurement.window import take_turns
 from runners.serving import environment
 from runners.serving.deployment import Deployments
@@ -39,10 +37,10 @@ def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", scenario
     return [Cell(framework, variant, ECHO, scenario) for variant in framework.variants]
 
 
-def measured(cells: Sequence[Cell]) -> list[Outcome]:
+def measured(cells: Sequence[Cell]) -> list[MeasurementResult]:
     cores = measurement.cores_for(cells[0].scenario, machine.physical_cores())
     with Deployments() as deployments:
-        return measurement.measure(
+        return measurement.measure_cells(
             cells, [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))], deployments
         )
 
@@ -68,7 +66,7 @@ def marker() -> str:
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory, environments: Path, marker: str) -> list[Outcome]:
+def together(tmp_path_factory: pytest.TempPathFactory, environments: Path, marker: str) -> list[MeasurementResult]:
     """A good server, the victim, one that is never ready, and another good one."""
     folder = tmp_path_factory.mktemp("together")
     with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +77,7 @@ def together(tmp_path_factory: pytest.TempPathFactory, environments: Path, marke
 
 
 @pytest.mark.parametrize("index", [0, 3])
-def test_the_living_have_figures(together: list[Outcome], index: int) -> None:
+def test_the_living_have_figures(together: list[MeasurementResult], index: int) -> None:
     found = together[index].measurement
     assert found.failure is None
     assert found.position == index
@@ -99,7 +97,9 @@ def test_the_living_have_figures(together: list[Outcome], index: int) -> None:
 
 
 @pytest.mark.parametrize("index", [0, 3])
-def test_memory_is_told_without_what_is_shared_and_the_neighbours_are_told(together: list[Outcome], index: int) -> None:
+def test_memory_is_told_without_what_is_shared_and_the_neighbours_are_told(
+    together: list[MeasurementResult], index: int
+) -> None:
     found = together[index].measurement
     assert found.server is not None
     assert found.server.pss_mean_mb is found.server.pss_peak_mb is None
@@ -135,7 +135,7 @@ def test_a_restless_server_stands_still_while_others_are_loaded(
     assert marked(marker) == []
 
 
-def test_the_one_that_died_between_its_slices_is_a_failure(together: list[Outcome]) -> None:
+def test_the_one_that_died_between_its_slices_is_a_failure(together: list[MeasurementResult]) -> None:
     found = together[1].measurement
     assert found.failure is not None
     assert found.failure.stage == "load"
@@ -146,13 +146,13 @@ def test_the_one_that_died_between_its_slices_is_a_failure(together: list[Outcom
     assert together[1].histograms == {}
 
 
-def test_the_one_that_was_never_ready_is_a_failure(together: list[Outcome]) -> None:
+def test_the_one_that_was_never_ready_is_a_failure(together: list[MeasurementResult]) -> None:
     found = together[2].measurement
     assert found.failure is not None
     assert found.failure.stage == "ready"
 
 
-def test_nobody_is_left(together: list[Outcome], marker: str) -> None:
+def test_nobody_is_left(together: list[MeasurementResult], marker: str) -> None:
     assert marked(marker) == []
 
 
@@ -227,28 +227,6 @@ def test_whoever_is_behind_is_next_until_all_are_done(servers: list[tuple[float,
 
 
 # A trend
-
-
-def test_a_machine_that_slows_down_is_no_trend_of_the_servers() -> None:
-    slower = [1.0 + index / 10 for index in range(10)]
-    assert trend_of(slower, None) == pytest.approx(62.07)
-    assert trend_of([2 * second for second in slower], slower) == 0.0
-    assert trend_of(slower, [3.0] * 10) == pytest.approx(62.07)
-
-
-@pytest.mark.parametrize(
-    ("medians", "yardstick"),
-    [
-        ([1.0] * 7, None),
-        ([1.0] * 9 + [None], None),
-        ([1.0] * 10, [1.0] * 9 + [None]),
-        ([1.0] * 10, [1.0] * 9 + [0.0]),
-        ([1.0] * 10, []),
-    ],
-    ids=["few", "silent second", "silent reference", "reference at nought", "no reference"],
-)
-def test_where_seconds_are_missing_there_is_no_trend(medians: list[Any], yardstick: list[Any] | None) -> None:
-    assert trend_of(medians, yardstick) is None
 
 
 # Beside a window of load
@@ -357,9 +335,9 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
     with Deployments() as deployments:
         good, exits, dies = (
             outcome.measurement
-            for outcome in measurement.measure(cells, conditions, deployments, under_way=told.append)
+            for outcome in measurement.measure_cells(cells, conditions, deployments, on_progress=told.append)
         )
-    assert told[:2] == ["try 1, 3 searches under way", "try 2, 2 searches under way"]
+    assert told[:2] == ["try 1, 3 searches in progress", "try 2, 2 searches under way"]
     assert good.capacity is not None
     assert good.capacity.probes[0].load == 400
     assert exits.failure is not None
