@@ -337,7 +337,7 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
             outcome.measurement
             for outcome in measurement.measure_cells(cells, conditions, deployments, on_progress=told.append)
         )
-    assert told[:2] == ["try 1, 3 searches in progress", "try 2, 2 searches under way"]
+    assert told[:2] == ["try 1, 3 searches in progress", "try 2, 2 searches in progress"]
     assert good.capacity is not None
     assert good.capacity.probes[0].load == 400
     assert exits.failure is not None
