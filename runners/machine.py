@@ -26,7 +26,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 
 def describe_machine() -> Machine:
-    """The machine's facts; nothing that names its owner or its place."""
+    """The machine's facts, without anything that names its owner or its location."""
     return Machine(
         cpu_model=_cpu_model(),
         logical_cpus=psutil.cpu_count(logical=True) or 1,
@@ -98,7 +98,7 @@ def usable_cpus() -> set[int]:
 
 @contextmanager
 def claimed(purpose: str) -> Iterator[None]:
-    """Have the machine to oneself among rtsite's measuring commands; raises `BusyError` with who has it.
+    """Claim the machine among rtsite's measuring commands; raises `BusyError` with the command that has it.
 
     The claim is a lock on a file in the system's temporary folder, so it ends with its process.
     """
@@ -136,7 +136,7 @@ def can_pin() -> bool:
 
 
 def confine(cpus: Iterable[int]) -> None:
-    """Keep this process to these CPUs; none given, or not allowed here: nothing changes."""
+    """Confine this process to these CPUs; no effect where none are given or the system does not allow it."""
     if can_pin() and (chosen := set(cpus)):
         os.sched_setaffinity(0, chosen)
 
@@ -155,10 +155,10 @@ class CoreShare:
 
 
 def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreShare:
-    """Give the server ``wanted`` whole cores and the generator the next, never siblings of one core.
+    """Give the server ``wanted`` whole cores and the load generator the next one, never siblings of one core.
 
-    The harness, which wakes once per second, gets a core of its own where there is one, else it shares
-    the generator's: there its work shows in the send lag, on the server's it would pass for the server's.
+    The harness, which wakes once per second, gets a core of its own where there is one. Else it shares the load
+    generator's: there its work shows in the send lag, while on the server's core it would count as the server's.
     """
     if not pinnable:
         return CoreShare(
@@ -173,12 +173,12 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
             everything,
             everything,
             everything,
-            "one core only: server and generator share it, so no figure is valid",
+            "one core only: server and load generator share it, so no measurement is valid",
         )
     given = min(wanted, len(cores) - 1)
     note = None
     if given < wanted:
-        note = f"the workload asks for {wanted} server cores; this machine has {given} beside the generator's"
+        note = f"the workload asks for {wanted} server cores; this machine has {given} beside the load generator's"
     server = [cpu for core in cores[:given] for cpu in core]
     loadgen = cores[given][:1]
     spare = cores[given + 1] if len(cores) > given + 1 else loadgen
@@ -186,23 +186,23 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
 
 
 def read_steal() -> tuple[float, float]:
-    """Seconds of CPU the hypervisor took away since the start, and all seconds accounted, over all CPUs."""
+    """CPU seconds that the hypervisor gave to others since boot, and all CPU seconds, over all CPUs."""
     times = psutil.cpu_times()
     return getattr(times, "steal", 0.0), sum(times[:8])
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """Seconds of three clocks at one moment: the steady one, the wall's, and the one that goes on during suspension."""
+    """Seconds of three clocks at one moment: the steady one, the wall clock, and the one that counts suspension."""
 
     steady_s: float
     wall_s: float
     boot_s: float
 
     def jump_since(self, earlier: Clocks) -> float:
-        """By how many seconds the wall clock was set, or the machine stood still, since an earlier reading.
+        """Seconds by which the wall clock was set, or for which the machine was suspended, since an earlier reading.
 
-        Slewing moves the steady and the wall clock alike (clock_gettime(2)), so they part only when one is set; the
+        Slewing moves the steady and the wall clock alike (clock_gettime(2)), so they differ only when one is set. The
         steady clock stops while a machine is suspended, the boot clock does not.
         """
         steady = self.steady_s - earlier.steady_s
@@ -210,6 +210,6 @@ class Clocks:
 
 
 def read_clocks() -> Clocks:
-    """All clocks now. Where there is no clock that counts suspension, the steady one stands for it."""
+    """All clocks now. Where no clock counts suspension, the steady one takes its place."""
     boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return Clocks(time.clock_gettime(time.CLOCK_MONOTONIC), time.time(), time.clock_gettime(boot))

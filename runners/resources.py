@@ -1,4 +1,4 @@
-"""CPU time and memory of a process tree, read from outside."""
+"""CPU time and memory of a process tree, read from outside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CPUCLOCK_SCHED = 2
 
 @dataclass(frozen=True)
 class Memory:
-    """One look at a process tree's memory, in bytes. PSS counts a page shared by n processes as 1/n in each."""
+    """One reading of a process tree's memory, in bytes. PSS counts a page shared by n processes as 1/n in each."""
 
     pss: int
     uss: int
@@ -28,12 +28,12 @@ class Memory:
     threads: int
 
 
-Clocks = tuple[dict[int, int], dict[int, float]]
-"""CPU nanoseconds per process, and per process the CPU seconds of its children that ended and were waited for."""
+CpuTimes = tuple[dict[int, int], dict[int, float]]
+"""CPU nanoseconds per process, and CPU seconds of its children that ended and were waited for."""
 
 
-def read_cpu(processes: Iterable[psutil.Process]) -> Clocks:
-    """The CPU clocks of processes; those that are gone are left out."""
+def read_cpu(processes: Iterable[psutil.Process]) -> CpuTimes:
+    """The CPU times of processes, without those that have ended."""
     cpu: dict[int, int] = {}
     ended: dict[int, float] = {}
     for process in processes:
@@ -68,7 +68,7 @@ def count_threads(pid: int) -> int:
 
 
 def read_spread(pid: int, port: int) -> list[int]:
-    """How many clients each process of a tree serves on this TCP port, the most first; those without any left out."""
+    """The number of clients of each process of a tree on this TCP port, in descending order, without zeros."""
     served = []
     for process in _tree(pid):
         with contextlib.suppress(psutil.Error):
@@ -82,15 +82,15 @@ def read_spread(pid: int, port: int) -> list[int]:
 
 
 def read_own() -> set[int]:
-    """The ids of the process that asks and of all descended from it."""
+    """The ids of this process and all its descendants."""
     return {process.pid for process in _tree(os.getpid())}
 
 
 def read_others(own: Collection[int]) -> dict[int, int]:
-    """CPU nanoseconds of every process of this machine but these.
+    """CPU nanoseconds of every process of this machine except these.
 
-    The kernel's own totals will not do: where they are counted in ticks, a load that beats in time with the
-    ticks is seen as a core always or never busy.
+    The kernel's own totals are not precise enough. Where they are counted in ticks, a load that is synchronous with the
+    ticks seems to use all of a core or none of it.
     """
     clocks: dict[int, int] = {}
     for pid in psutil.pids():
@@ -101,20 +101,20 @@ def read_others(own: Collection[int]) -> dict[int, int]:
 
 
 def name_of(pid: int) -> str | None:
-    """What the system calls a process, at most 15 characters of it; ``None`` once it has ended."""
+    """The system's name of a process, at most 15 characters; ``None`` if it has ended."""
     try:
         return psutil.Process(pid).name()
     except psutil.Error:
         return None
 
 
-def halt(pid: int) -> None:
-    """A process tree stands still until `go_on`."""
+def pause_tree(pid: int) -> None:
+    """Stop a process tree until `resume_tree`."""
     _signal(pid, signal.SIGSTOP)
 
 
-def go_on(pid: int) -> None:
-    """A process tree goes on where it stood still."""
+def resume_tree(pid: int) -> None:
+    """Let a process tree run again."""
     _signal(pid, signal.SIGCONT)
 
 
@@ -149,18 +149,18 @@ def _cpu_clock_ns(pid: int, seconds: float) -> int:
 
 
 class Watch:
-    """Follows a process tree through the slices of a timed window: CPU at their edges, memory when it is looked at.
+    """Observes a process tree during the slices of a timed window: CPU time at their edges, memory on request.
 
-    Which processes there are is looked up at most once per second, since that takes milliseconds; a new one's CPU
+    The list of processes is read at most once per second, since that takes milliseconds. The CPU time of a new process
     counts from then on.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.cpu_s = 0.0
-        """Spent in the slices so far."""
+        """CPU seconds in the slices so far."""
         self._spent_ns = 0
-        self._edge: Clocks | None = None
+        self._edge: CpuTimes | None = None
         self._began_ns = 0
         self._processes: list[psutil.Process] = []
         self._looked_up_ns = 0
@@ -184,10 +184,10 @@ class Watch:
         self.memory.append(read_memory(self.pid))
 
     def total_cpu_s(self) -> float:
-        """All CPU seconds of the processes that are there now, whenever they were spent."""
+        """CPU seconds of the current processes since their start."""
         return sum(read_cpu(_tree(self.pid))[0].values()) / 1e9
 
-    def _read(self) -> Clocks:
+    def _read(self) -> CpuTimes:
         now = time.perf_counter_ns()
         if now - self._looked_up_ns > _LOOK_UP_EVERY_NS:
             self._processes = _tree(self.pid)
@@ -195,7 +195,7 @@ class Watch:
         return read_cpu(self._processes)
 
     def usage(self, messages: int | None, *, alone: bool) -> Usage | None:
-        """What the tree used in the slices; ``messages``: what CPU time is divided by.
+        """What the tree used in the slices; CPU time is divided by ``messages``.
 
         Beside other servers (not ``alone``) there is no PSS: pages shared with them count for less.
         """
@@ -216,7 +216,7 @@ class Watch:
         )
 
 
-def cpu_seconds(first: Clocks, last: Clocks) -> float:
+def cpu_seconds(first: CpuTimes, last: CpuTimes) -> float:
     """CPU seconds of a tree between two results of `read_cpu`, processes that started or ended in between included.
 
     A process seen only in the first reading ended: what it used after that is in its parent's account

@@ -1,4 +1,4 @@
-"""Proof that the load generator sees what it must see: servers that lie on purpose, and what they did."""
+"""Proof that the load generator detects misbehaving servers: servers that misbehave on purpose and count how often."""
 
 from runners.calibration.proof import SHARES_PERCENT, Calibration, CalibrationError, Ceiling, Proof, calibrate
 

@@ -1,7 +1,7 @@
-"""An echo server that lies on purpose, by a known amount. A program: ``python -m runners.calibration.liar``.
+"""An echo server that misbehaves on purpose, by a known amount. A program: ``python -m runners.calibration.liar``.
 
-It speaks raw WebSocket on any path and Socket.IO on ``/socket.io/``. ``GET /truth`` tells what it did as
-JSON, so that a proof compares the generator's books with the server's.
+It serves raw WebSocket on any path and Socket.IO on ``/socket.io/``. ``GET /truth`` returns what it did as JSON, so
+that a proof compares the counts of the load generator with those of the server.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from picows import (
 
 _EVENT, _ACK = b"42", b"43"
 _TIMER_EARLY_S = 0.002
-"""Before a message is due its timer ends: uvloop's count whole milliseconds, and may be one too early or too late."""
+"""Time by which a timer ends before its message is due: uvloop's timers count whole milliseconds and are off by one."""
 _OPEN = b'0{"sid":"liar","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000000}'
 
 
 @dataclass(frozen=True)
 class Lies:
-    """What is wrong with the server; zero: nothing. ``*_every``: each n-th message of a connection.
+    """How the server misbehaves; zero: not at all. ``*_every``: with each n-th message of a connection.
 
     Connections start counting at different numbers, so that the lies are spread over time.
     """
@@ -50,7 +50,7 @@ class Lies:
 
 
 class Liar:
-    """The server's state: its lies, and the truth about them."""
+    """The state of the server: its lies, and how often it told each."""
 
     def __init__(self, lies: Lies) -> None:
         self.lies = lies
@@ -68,7 +68,7 @@ class Liar:
         return _Listener(self, socketio=socketio)
 
     def answer(self, connection: _Listener, transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
-        """Echo one message, or not quite."""
+        """Echo one message, or lie."""
         lies, truth = self.lies, self.truth
         truth["messages"] += 1
         connection.messages += 1
@@ -88,7 +88,7 @@ class Liar:
             truth["cut"] += 1
             data = data[: len(data) // 2]
         if falls(lies.reorder_every):
-            # Held back until the connection's next message has been answered.
+            # Kept until the connection's next message has been answered.
             truth["held"] += 1
             connection.held.append((kind, data))
             return
@@ -106,7 +106,7 @@ class Liar:
             _send(transport, *connection.held.pop())
 
     async def stall(self) -> None:
-        """Block the whole server now and then, as a long computation or garbage collection would."""
+        """Block the whole server periodically, like a long computation or garbage collection."""
         due = time.monotonic()
         while True:
             due += self.lies.stall_every_s
@@ -121,7 +121,7 @@ def _send(transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
 
 
 def _send_at(due: float, transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
-    """Not before the clock says ``due``; meanwhile others get their turn."""
+    """Send when the clock has reached ``due``; other callbacks run in the meantime."""
     if time.perf_counter() < due:
         asyncio.get_running_loop().call_soon(_send_at, due, transport, kind, data)
     else:
@@ -129,7 +129,7 @@ def _send_at(due: float, transport: WSTransport, kind: WSMsgType, data: bytes) -
 
 
 class _Honest(WSListener):
-    """One connection that is only echoed, as fast as picows can: the ceiling is measured against it."""
+    """A connection that only echoes, as fast as picows can. The ceiling is measured against it."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
@@ -140,7 +140,7 @@ class _Honest(WSListener):
 
 
 class _Listener(WSListener):
-    """One connection that may be lied to."""
+    """A connection with lies."""
 
     def __init__(self, liar: Liar, *, socketio: bool) -> None:
         self.liar = liar

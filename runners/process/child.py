@@ -1,4 +1,4 @@
-"""A child process under its warden: start, stop, last words."""
+"""A child process under its warden: start, stop, last lines of its log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOG_TAIL_BYTES = 16_384
 
 
 class ProcessError(RtsiteError):
-    """A process could not be started or did not keep to the protocol."""
+    """A process could not be started, or broke the protocol with its warden."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Child:
         return None if self._last is None else self._last.get("status")
 
     def stop(self) -> bool:
-        """End the command and everything it started; true if it went by itself or within the grace period."""
+        """End the command and everything it started; true if it ended by itself or within the grace period."""
         by_itself = not self.running
         if not by_itself:
             with contextlib.suppress(BrokenPipeError, ValueError):
@@ -63,7 +63,7 @@ class Child:
         return by_itself or self.status is None or self.status != -9
 
     def last_lines(self, count: int = 20) -> list[str]:
-        """The end of what the command printed, longest lines cut."""
+        """The last lines that the command printed, each cut at 300 characters."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES))
@@ -104,7 +104,7 @@ def start_process(
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
-        process_group=0,  # Ctrl-C reaches the whole foreground group; the harness decides what ends and when
+        process_group=0,  # Ctrl-C reaches the whole foreground group, but the harness decides what ends and when
     )
     assert warden.stdin is not None
     order = {
@@ -128,7 +128,7 @@ def start_process(
 
 
 def find_free_port() -> int:
-    """A TCP port of the loopback that nobody listens on at this moment."""
+    """A TCP port of the loopback interface that is free at this moment."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Stands between the harness and one server, so that no process of the server survives either of them.
+"""Supervises one server for the harness, so that no process of the server survives either of them.
 
 Run as a script with the standard library alone. It reads one JSON line from stdin (command, folder,
 environment, CPUs, log file), starts the command in a session of its own and prints its process id. When
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def read_line(descriptor: int) -> bytes:
-    """One line, and not a byte more: what follows is left for ``select`` to see."""
+    """Read one line and not a byte more, so that ``select`` sees what follows."""
     line = b""
     while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
         line += byte
@@ -76,7 +76,7 @@ def read_line(descriptor: int) -> bytes:
 
 
 def tell(message: dict[str, Any]) -> None:
-    """One line of JSON to the harness, if it is still there. Unbuffered: nothing is left for the end."""
+    """Send one line of JSON to the harness, if it still runs. Unbuffered."""
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
 
@@ -90,8 +90,8 @@ def prctl(option: int, value: int) -> None:
 def confine(cpus: list[int], traceable: bool) -> None:
     """In the new process: its CPUs, and death with the warden.
 
-    Where Yama lets only ancestors look into a process (``ptrace_scope`` 1, as on Ubuntu), a traceable one
-    invites everybody of its user; it holds through exec, but not for the process's own children.
+    Where Yama lets only ancestors trace a process (``ptrace_scope`` 1, as on Ubuntu), a traceable one allows every
+    process of its user. That remains after exec, but does not extend to the process's own children.
     """
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if traceable:
@@ -112,7 +112,7 @@ def wait(server: subprocess.Popen[bytes], wake: int) -> bool:
 
 
 def end(server: subprocess.Popen[bytes], grace_s: float) -> int | None:
-    """Terminate politely, then kill all that is left; gives the server's exit status."""
+    """Terminate the server, then kill all that is left; gives the server's exit status."""
     if server.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)

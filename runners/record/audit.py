@@ -1,4 +1,4 @@
-"""What a schema cannot say: figures of a document that contradict each other. Pure."""
+"""Contradictions between values of a document, which its schema cannot find. Pure."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from runners.record.schema import (
 from runners.record.sustained_load import estimate_sustained_load
 
 LITTLE_TOLERANCE_PERCENT = 15.0
-"""Between the connections of a closed loop and throughput times mean latency. What the generator does between an
-answer and the next message is in neither, and takes a few microseconds of a few hundred."""
+"""Between the connections of a closed loop, and throughput times mean latency. Neither contains the time from an answer
+to the next message, which takes the load generator a few microseconds of a few hundred."""
 
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Something wrong: ``place`` leads to the value, as keys and indexes."""
+    """A value that contradicts another one; ``place`` is its path of keys and indexes."""
 
     place: tuple[str | int, ...]
     message: str
@@ -64,7 +64,7 @@ def audit(document: RunDocument | FrameworkDocument | FlameDocument | EvidenceDo
 
 
 def _order(document: RunDocument) -> Iterator[Contradiction]:
-    """Each round measures every cell once, but for workloads that only the first rounds measure."""
+    """Each round measures every cell once, except workloads that only the first rounds measure."""
     limits = [document.workload_rounds.get(_workload_of(key), document.rounds) for key in document.cells]
     for number, turn in enumerate(document.order, start=1):
         due = [index for index, rounds in enumerate(limits) if number <= rounds]
@@ -94,7 +94,7 @@ def _distribution(distribution: Distribution) -> Iterator[Contradiction]:
 
 
 def _counts(index: int, cell: CellRecord) -> Iterator[Contradiction]:
-    """The merged histogram holds the valid rounds, all of them and nothing else."""
+    """The merged histogram contains all valid rounds and nothing else."""
     if cell.latency is None:
         return
     valid = [one.latency_ms.count for one in cell.measurements if one.valid and one.latency_ms is not None]
@@ -107,7 +107,7 @@ def _counts(index: int, cell: CellRecord) -> Iterator[Contradiction]:
 
 
 def _repeats(index: int, cell: CellRecord) -> Iterator[Contradiction]:
-    """Only what does not count was made again."""
+    """Only measurements that are not valid were repeated."""
     last = {measurement.round: number for number, measurement in enumerate(cell.measurements)}
     for number, measurement in enumerate(cell.measurements):
         if measurement.valid and number != last[measurement.round]:
@@ -118,9 +118,9 @@ def _repeats(index: int, cell: CellRecord) -> Iterator[Contradiction]:
 
 
 def _measurement(cell: CellRecord, measurement: Measurement) -> Iterator[Contradiction]:
-    """Little's law (1961), L = λW: in a closed loop every connection has one message on its way.
+    """Little's law (1961), L = λW: in a closed loop every connection has one message in flight.
 
-    In a room as many are on their way to every member, but to the first ones they have come already.
+    In a room the same number is in flight to every member, but the first members have received some already.
     """
     latency, connections = measurement.latency_ms, measurement.connections
     if (
@@ -146,7 +146,7 @@ def _measurement(cell: CellRecord, measurement: Measurement) -> Iterator[Contrad
 
 
 def _capacity(cell: CellRecord, capacity: Capacity) -> Iterator[Contradiction]:
-    """The ends are what their probes say, and a probe's verdict is what its figures say."""
+    """The ends follow from the probes, and whether a probe passed follows from its values."""
     asked = cell.parameters.get("p99_limit_ms", capacity.p99_limit_ms)
     if asked != capacity.p99_limit_ms:
         yield Contradiction(
@@ -164,7 +164,7 @@ def _capacity(cell: CellRecord, capacity: Capacity) -> Iterator[Contradiction]:
 
 
 def _ends(capacity: Capacity) -> Iterator[Contradiction]:
-    """Every try of an end came out as is said of it, and there were enough."""
+    """Every try at an end had the same outcome, and there were enough of them."""
     for name, load, wanted in (("low", capacity.low, True), ("high", capacity.high, False)):
         if load is None:
             continue
@@ -179,7 +179,7 @@ def _ends(capacity: Capacity) -> Iterator[Contradiction]:
 
 
 def _sustained(capacity: Capacity) -> Iterator[Contradiction]:
-    """The interval is that of the tries."""
+    """The interval is the one that its tries give."""
     found = estimate_sustained_load([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
     for name in ("low", "typical", "high"):
         told, shown = getattr(capacity, name), getattr(found, name)
@@ -201,7 +201,7 @@ def _against(probe: CapacityProbe, p99_limit_ms: float) -> str | None:
 
 
 def _flame(flame: Flame) -> Iterator[Contradiction]:
-    """A branch is no thicker than what it grows from, and the shares are of one whole."""
+    """No branch has more samples than its parent, and all shares add up to the whole."""
     for number, function in enumerate(flame.top):
         if function.self_percent > function.total_percent:
             yield Contradiction(

@@ -1,4 +1,4 @@
-"""The root of the error tree: what went wrong, what was expected, how to mend it."""
+"""The base of all errors. Their text says what went wrong, what was expected and how to fix it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UsageError(RtsiteError):
 
 
 class NothingToDoError(RtsiteError):
-    """There is nothing to work on."""
+    """No results, runs or frameworks to work on."""
 
     exit_code = 3
 
@@ -31,6 +31,6 @@ class InvalidError(RtsiteError):
 
 
 class RegressionError(RtsiteError):
-    """A comparison found something clearly worse than before."""
+    """A comparison found a significant change for the worse."""
 
     exit_code = 5

@@ -2,7 +2,7 @@
 
 Accepted is a narrow YAML: block and flow collections of plain and quoted scalars. Anchors, aliases,
 tags, duplicate keys, NaN and infinity are refused, and size and depth are bounded, because results
-arrive from machines and pull requests that nobody vouches for.
+come from machines and pull requests that we do not know.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument
 
 AnyDocument = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
 EVIDENCE_FOLDER = "evidence"
-"""Of a campaign: what was established beside its runs."""
+"""Folder of a campaign with the evidence collected beside its runs."""
 FLAME_SUFFIX = ".flame.yml"
-"""Ends the name of a framework's flame graphs; a slug has no dot, so no framework's own file ends so."""
+"""End of the name of a file of flame graphs. A slug has no dot, so no framework document has such a name."""
 
 MAX_BYTES = 8_000_000
-"""A campaign of everything stays below 1 MB, so a file of eight is not one of ours."""
+"""A document of a full campaign is below 1 MB."""
 MAX_DEPTH = 16
 """The schema needs 9."""
 
 MAX_DIGITS = 40
-"""Of a number; a timestamp in nanoseconds has 19, a float is told in 17."""
+"""Digits of a number; a timestamp in nanoseconds has 19, a float 17."""
 
 _NUMBER_TAGS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
@@ -64,21 +64,21 @@ class RecordError(InvalidError):
 
 
 class _UnplainError(yaml.MarkedYAMLError):
-    """YAML, but not of the narrow kind that is accepted."""
+    """Valid YAML, but not of the narrow kind that is accepted."""
 
     def __init__(self, found: str, mark: Any) -> None:
         super().__init__(None, None, f"{found} is not allowed in a result file; write the value out", mark)
 
 
 _is_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
-"""As we write numbers; of all other kinds of YAML's, such as 0x1F, 1_000 and 010, PyYAML knows what they are."""
+"""Numbers as we write them. PyYAML reads all others, such as 0x1F, 1_000 and 010."""
 
 
 class _Loader(yaml.CSafeLoader):
-    """Builds the value of a document from its parse events: plain kinds only, and no mapping with a key twice.
+    """Builds the value of a document from its parse events. Only plain kinds, and no key twice in a mapping.
 
-    Without the tree of nodes that PyYAML makes between the two: reading years of results is mostly that. Nor could the
-    tree be trusted: libyaml makes it by recursion in C, where 100,000 levels of nesting end the process.
+    It skips the tree of nodes that PyYAML makes in between, which takes most of the time of reading years of results.
+    The tree is not safe either: libyaml makes it by recursion in C, and 100,000 levels of nesting end the process.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -132,7 +132,7 @@ class _Loader(yaml.CSafeLoader):
             if isinstance(key, (list, dict)):
                 raise yaml.constructor.ConstructorError(None, None, "found unhashable key", event.start_mark)
             if key in found:
-                said = f"the key {key!r} stands twice in one mapping; keep one"
+                said = f"the key {key!r} appears twice in one mapping; keep one"
                 raise yaml.constructor.ConstructorError(None, None, said, event.start_mark)
             found[key] = self._value(self._next(), depth)
         return found
@@ -143,9 +143,9 @@ _words = _Loader(b"")
 
 @lru_cache(maxsize=16_384)
 def _meaning(text: str) -> str | int | float | bool | None:
-    """What a scalar without quotes means, worked out once for years of the same keys.
+    """The value of a scalar without quotes, cached because years of results repeat the same keys.
 
-    Raises `ValueError` or `OverflowError` for a number beyond all reason: Python prints none of 5,000 digits.
+    Raises `ValueError` or `OverflowError` for a number that is too long: Python prints none of 5,000 digits.
     """
     if _is_decimal(text):  # half of a result file; PyYAML takes ten times as long for the same number
         if len(text) > MAX_DIGITS:
@@ -179,15 +179,15 @@ def load_evidence(path: Path) -> EvidenceDocument:
 
 
 def read_plain(path: Path) -> tuple[Any, bytes]:
-    """What a result file says, in plain values that nobody has checked, and its bytes.
+    """The content of a result file as plain, unchecked values, and its bytes.
 
-    Raises `RecordError` where it cannot be read or is no such YAML.
+    Raises `RecordError` where it cannot be read or is not the YAML that is accepted.
     """
     return _parse(path)
 
 
 def as_document(path: Path, plain: Any) -> AnyDocument:
-    """The document that was read from a file, of the kind that its name tells; raises `RecordError`."""
+    """The document read from a file, of the kind that its name says; raises `RecordError`."""
     model = _model_of(path)
     try:
         return model.model_validate(plain)
@@ -196,7 +196,7 @@ def as_document(path: Path, plain: Any) -> AnyDocument:
 
 
 def problems_in(path: Path) -> list[Problem]:
-    """Everything wrong with one result file, by its place; empty: nothing. Contradictions count too."""
+    """All problems of one result file, contradictions included, each with its place; empty: none."""
     try:
         plain, raw = _parse(path)
         document = _validated(path, _model_of(path), plain, raw)
@@ -208,9 +208,9 @@ def problems_in(path: Path) -> list[Problem]:
 
 
 def save(document: AnyDocument, path: Path) -> None:
-    """Check the document and write it in one step: a reader sees the old file or the new one, whole.
+    """Check the document and write it atomically: a reader sees the old file or the new one, never a part.
 
-    Raises `OSError` where the disk is full or the folder not writable; the old file then stands.
+    Raises `OSError` where the disk is full or the folder not writable; the old file is then unchanged.
     """
     data = document.model_dump(exclude_defaults=True) | {
         name: getattr(document, name) for name in ("schema_version", "kind")
@@ -240,14 +240,14 @@ def save(document: AnyDocument, path: Path) -> None:
 
 DocumentType = TypeVar("DocumentType", bound=BaseModel)
 
-_HEADER = "# Measured by rtsite; append-only. What the keys of this {kind} document mean stands on the data page.\n"
+_HEADER = "# Measured by rtsite; append-only. The data page describes the keys of this {kind} document.\n"
 
 
 class _Row(list[Any]):
     """A list written on one line."""
 
 
-class _Figures(dict[str, Any]):
+class _Values(dict[str, Any]):
     """A mapping written on one line."""
 
 
@@ -260,15 +260,15 @@ _Dumper.add_representer(
     _Row, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 )
 _Dumper.add_representer(
-    _Figures, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
+    _Values, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
 )
 
 
 def _styled(value: Any) -> Any:
-    """Flow style for rows of scalars, so that files stay small and a diff shows one line per figure group."""
+    """Flow style for rows of scalars, so that files stay small and a diff shows one line per group of values."""
     if isinstance(value, dict):
         styled = {key: _styled(item) for key, item in value.items()}
-        return _Figures(styled) if _is_flat(styled.values()) else styled
+        return _Values(styled) if _is_flat(styled.values()) else styled
     if isinstance(value, list):
         return _Row(value) if _is_flat(value) else [_styled(item) for item in value]
     return value
@@ -319,7 +319,7 @@ def _parse(path: Path) -> tuple[Any, bytes]:
 
 
 def _invalidities(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:
-    """Each validation error at the line and column of the value it speaks of."""
+    """Each validation error, at the line and column of its value."""
     root = yaml.compose(raw, Loader=yaml.CSafeLoader)
     for detail in error.errors(include_url=False):
         found = detail["input"]
@@ -330,7 +330,7 @@ def _invalidities(path: Path, raw: bytes, error: ValidationError) -> Iterator[Pr
 
 
 def _located(path: Path, root: yaml.Node | None, steps: Iterable[str | int], message: str) -> Problem:
-    """A problem with the value that ``steps`` lead to, or with the nearest one above it that is there."""
+    """A problem with the value at ``steps``, or with the nearest existing value above it."""
     node, place = root, ""
     for step in steps:
         child = _child(node, step)

@@ -1,4 +1,4 @@
-"""Words of others as they may stand in a result: printable, of bounded length, naming no folder of a machine."""
+"""Text of other programs, made fit for a result file: printable, of bounded length, without folders of a machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _FOLDERS = re.compile(r"(?<![\w.:/<])/(?:[^\s:;,'\"/]+/)+")
 
 
 def publishable(text: str) -> str:
-    """The text without what tells where it was written: an installed file from its package on, others by name alone.
+    """The text without folders. An installed file keeps its path within the package, any other file its name alone.
 
-    Addresses (``http://``, ``ws://``) and markup are left as they are.
+    Addresses (``http://``, ``ws://``) and markup are unchanged.
     """
     text = text.encode("utf-8", "replace").decode()  # a server's answer may hold half a surrogate pair
     text = _FOLDERS.sub("", _INSTALLED.sub("", text))

@@ -133,13 +133,13 @@ class Deployment:
         """Until `wake` the server stands still if it would take CPU from others though it has nothing to do."""
         if IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent) and not self._resting and not self.has_ended:
             self._resting = True
-            resources.halt(self.server.child.pid)
+            resources.pause_tree(self.server.child.pid)
 
     def wake(self) -> None:
         """It goes on, if it stood still."""
         if self._resting:
             self._resting = False
-            resources.go_on(self.server.child.pid)
+            resources.resume_tree(self.server.child.pid)
 
     def stop(self) -> None:
         """End all that was started; nothing is left of it."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import resources
-from runners.resources import Clocks, Watch, cpu_seconds
+from runners.resources import CpuTimes, Watch, cpu_seconds
 
 CPU_S = 0.3
 BURN = f"import time\nwhile time.process_time() < {CPU_S}: pass\n"
@@ -129,7 +129,7 @@ def test_a_process_that_is_gone_has_no_figures() -> None:
     assert usage.pss_mean_mb is None
 
 
-def reading(cpu_s: dict[int, float], ended_s: dict[int, float]) -> Clocks:
+def reading(cpu_s: dict[int, float], ended_s: dict[int, float]) -> CpuTimes:
     return {pid: round(used * 1e9) for pid, used in cpu_s.items()}, ended_s
 
 

@@ -258,7 +258,7 @@ def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
         ("title: FastAPI", "title: !!str FastAPI", 7, "the tag tag:yaml.org,2002:str"),
         ("title: FastAPI", "title: !python/name:os.system x", 7, "the tag !python/name:os.system"),
         ("title: FastAPI", "title: !!python/object/apply:os.system [id]", 7, "python/object/apply"),
-        ("title: FastAPI", "title: FastAPI\n  title: FastAPI", 17, "'title' stands twice"),
+        ("title: FastAPI", "title: FastAPI\n  title: FastAPI", 17, "'title' appears twice"),
         ("title: FastAPI", "<<: {title: FastAPI}", 0, None),
         ("title: FastAPI", "title: [unclosed", 0, "not valid YAML"),
         ("title: FastAPI", "title: FastAPI\n--- \nx:", 0, "a second document"),
@@ -278,9 +278,9 @@ def test_other_yaml_than_ours_is_refused(tmp_path: Path, old: str, new: str, off
         assert (problem.line, problem.column) == (int(line) + 1, 3)
 
 
-def test_a_key_that_equals_another_stands_twice(tmp_path: Path) -> None:
+def test_a_key_that_equals_another_appears_twice(tmp_path: Path) -> None:
     (tmp_path / "f.yml").write_text("1: a\ntrue: b\n")
-    assert "stands twice" in problems_in(tmp_path / "f.yml")[0].message
+    assert "appears twice" in problems_in(tmp_path / "f.yml")[0].message
 
 
 @pytest.mark.parametrize("name", ["run.yml", "f.yml"])
