@@ -37,7 +37,7 @@ from generator.comparison import METRICS, Metric, Table, compare, judge, overall
 from generator.dataset import Difference, Rate, Rates, Recorded, Run, load_results, load_single
 from generator.statistics import CONFIDENCE, DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Ratio, paired_ratio
 from runners.record import NothingToDoError, RtsiteError
-from runners.subjects.workloads import PROFILES
+from runners.subjects.profiles import PROFILES
 
 FIRST = "a"
 EXPECTED = {"b": "same", "plus-2": "dearer", "plus-3": "dearer"}

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from generator.charts.wording import between, describe, significant, times
+from generator.charts.wording import between, parameters_in_words, significant, times
 from generator.comparison import ChangePoint, Comparison, History, compare, leaders
 from generator.dataset import Dataset, Run
 from runners.record import NothingToDoError
@@ -72,7 +72,9 @@ def _leaders(comparison: Comparison) -> Iterator[str]:
         found = best.figures[leader.metric.key].summary
         figure = f"{significant(found.mean)} {leader.metric.unit}"
         figure += f" ({between(found.interval)})" if found.interval else ""
-        question = f"{leader.table.workload.title}: {describe(leader.table.parameters)}, {leader.metric.title}"
+        question = (
+            f"{leader.table.workload.title}: {parameters_in_words(leader.table.parameters)}, {leader.metric.title}"
+        )
         names = ", ".join(_text(row.name) for row in tied) or "–"
         yield f"| {_text(question)} | {_text(best.name)} | {figure} | {names} |"
     yield ""
@@ -80,7 +82,7 @@ def _leaders(comparison: Comparison) -> Iterator[str]:
 
 def _excluded(comparison: Comparison) -> Iterator[str]:
     lines = [
-        f"- {_text(row.name)}, {_text(table.workload.title)} ({_text(describe(table.parameters))}):"
+        f"- {_text(row.name)}, {_text(table.workload.title)} ({_text(parameters_in_words(table.parameters))}):"
         f" {row.valid_rounds} of {row.rounds} rounds count; {_text(reason)} ({count}×)"
         for table in comparison.tables
         for row in table.rows
@@ -107,7 +109,7 @@ def _table(found: Sequence[ChangePoint]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for point in found:
         table = point.trend.table
-        question = f"{table.workload.title}: {describe(table.parameters)}, {point.trend.metric.title}"
+        question = f"{table.workload.title}: {parameters_in_words(table.parameters)}, {point.trend.metric.title}"
         ratio = times(point.ratio.value) + (f" ({between(point.ratio.interval)})" if point.ratio.interval else "")
         new = ", ".join(f"{name} {old or '–'} → {now or '–'}" for name, old, now in point.updates) or "no package"
         yield f"| {_text(point.series.row.name)}, {_text(question)} | {point.outcome} | {ratio} | {_text(new)} |"

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from generator.dataset import Parameters
 from generator.statistics import Interval
+from runners.record import parameter_in_words
 
 _UNPLAIN = re.compile(r"[^\w .,:+()/·%-]")
 
@@ -58,40 +59,6 @@ def times(ratio: float) -> str:
     return f"{significant(ratio)}×"
 
 
-def describe(parameters: Parameters) -> str:
-    """Parameters in words: ``closed loop, 100 connections, 64 bytes, 1 server core``."""
-    return ", ".join(_one(name, value) for name, value in parameters.items())
-
-
-def _one(name: str, value: float | str) -> str:
-    if name == "search":
-        return {"rate": "highest rate", "users": "most users"}.get(str(value), f"highest {value}")
-    if name == "p99_limit_ms":
-        return f"p99 below {value:,} ms"
-    if name == "cores_at_most":
-        return f"up to {value:,} server cores"
-    if name == "at_once":
-        return f"{value:,} at a time"
-    if isinstance(value, str):
-        return {"closed": "closed loop", "open": "fixed rate", "text": "text", "binary": "binary"}.get(
-            value, f"{name.replace('_', ' ')} {value}"
-        )
-    number = f"{value:,}"
-    unit = {
-        "connections": ("connection", "connections"),
-        "users": ("user", "users"),
-        "members": ("member", "members"),
-        "clients": ("client", "clients"),
-        "viewers": ("viewer", "viewers"),
-        "deaf": ("of them not reading", "of them not reading"),
-        "under_way": ("message under way", "messages under way"),
-        "deliveries_per_s": ("delivery/s", "deliveries/s"),
-        "snapshots_per_s": ("snapshot/s", "snapshots/s"),
-        "messages_per_user_per_s": ("message/s each", "messages/s each"),
-        "payload_bytes": ("byte", "bytes"),
-        "rate_per_s": ("message/s", "messages/s"),
-        "server_cores": ("server core", "server cores"),
-        "updates_per_user_per_s": ("update/s each", "updates/s each"),
-        "workers": ("worker", "workers"),
-    }.get(name)
-    return f"{name.replace('_', ' ')} {number}" if unit is None else f"{number} {unit[value != 1]}"
+def parameters_in_words(parameters: Parameters) -> str:
+    """``closed loop, 100 connections, 64 bytes, 1 server core``."""
+    return ", ".join(parameter_in_words(name, value) for name, value in parameters.items())

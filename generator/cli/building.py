@@ -17,7 +17,7 @@ from runners.campaign import execution, planning
 from runners.cli import app, measure_and_report
 from runners.cli.console import say
 from runners.record import RtsiteError
-from runners.subjects import catalog, workloads
+from runners.subjects import catalog, profiles, workloads
 
 QUICKSTART_ROUNDS = 4
 """The fewest that give an interval worth looking at."""
@@ -71,7 +71,7 @@ def quickstart(
     plan = planning.plan_run(
         planning.with_reference(catalog.quickstart_frameworks(known), known),
         workloads.quickstart_workloads(),
-        workloads.with_rounds(workloads.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
+        profiles.with_rounds(profiles.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
         seed=random.randrange(2**31),
     )
     summary = measure_and_report(lambda: execution.RunExecution.begin(plan, home / "results", None))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from runners.record import RtsiteError
+from runners.record import SLUG, RtsiteError
 
 
 class ClaimsError(RtsiteError):
@@ -19,8 +19,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-VariantName = Annotated[str, Field(pattern=r"^[a-z0-9-]+(/[a-z0-9-]+)?$")]
+Name = Annotated[str, Field(pattern=f"^{SLUG}$")]
+VariantName = Annotated[str, Field(pattern=f"^{SLUG}(/{SLUG})?$")]
 """A framework, or one of its variants: ``fastapi/uvicorn``."""
 Where = dict[str, int | float | str]
 """Parameters of a workload's table."""

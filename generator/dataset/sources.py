@@ -6,14 +6,11 @@ Nothing here is imported or run.
 from __future__ import annotations
 
 import hashlib
-import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.record import RtsiteError
-
-_SLUG = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
+from runners.record import RtsiteError, is_slug
 
 
 class SourceError(RtsiteError):
@@ -50,7 +47,7 @@ def load_sources(folder: Path) -> dict[str, Source]:
     return {
         path.parent.name: _load_source(path)
         for path in sorted(folder.glob("*/pyproject.toml"))
-        if _SLUG.match(path.parent.name)
+        if is_slug(path.parent.name)
     }
 
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from generator.charts import Chart, identity
 from generator.charts.identity import DARK_OF, DARK_PAPER
-from generator.charts.wording import between, bracket, describe, plain, significant, times
+from generator.charts.wording import between, bracket, parameters_in_words, plain, significant, times
 from generator.comparison import Bracket
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, Place
@@ -109,7 +109,7 @@ def make_environment() -> Environment:
         "bracket": _bracket,
         "percent": _percent,
         "times": times,
-        "describe": describe,
+        "describe": parameters_in_words,
         "date": spoken_date,
         "place": _place,
         "plain": plain,

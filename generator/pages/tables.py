@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from generator.charts import Chart, latency_chart, metric_chart, percentile_chart, timeline_chart
-from generator.charts.wording import describe
+from generator.charts.wording import parameters_in_words
 from generator.comparison import METRICS, CapacityDecision, CapacityTable, Metric, Row, Table, columns_of
 from generator.pages.markup import Renderer, Section
 from generator.pages.view import run_path
@@ -45,7 +45,7 @@ def table_section(
     shows_reasons: bool = True,
 ) -> Section:
     """A heading, charts, the full table of one workload with one set of parameters, and ``more`` charts."""
-    words = describe(table.parameters)
+    words = parameters_in_words(table.parameters)
     html = render.html(
         "table.html",
         table=table,
@@ -70,7 +70,7 @@ def capacity_section(
     shows_reasons: bool = True,
 ) -> Section:
     """A heading, who is higher if two are compared, the chart, and the full table of one search."""
-    words = describe({"search": table.parameters["search"]})
+    words = parameters_in_words({"search": table.parameters["search"]})
     html = render.html(
         "capacity.html",
         table=table,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generator.charts import trend_chart
-from generator.charts.wording import describe
+from generator.charts.wording import parameters_in_words
 from generator.comparison import Trend
 from generator.pages.markup import Page, Section
 from generator.pages.view import View
@@ -30,7 +30,9 @@ def trend_page(view: View) -> Page:
     )
     sections = [Section(None, None, html=html)]
     for number, trend in enumerate(found):
-        words = f"{trend.table.workload.title}: {describe(trend.table.parameters)}, {trend.metric.short.lower()}"
+        words = (
+            f"{trend.table.workload.title}: {parameters_in_words(trend.table.parameters)}, {trend.metric.short.lower()}"
+        )
         html = render.html("trend.html", chart=trend_chart(trend, changes))
         sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
     words = "The deciding figures over time, and what changed with them."

@@ -35,7 +35,7 @@ from runners.record import (
 )
 from runners.serving import broker, environment
 from runners.serving.deployment import Deployments
-from runners.subjects import workloads
+from runners.subjects import profiles, workloads
 from runners.subjects.catalog import Framework
 
 _GENERATOR_PACKAGES = ("hdrhistogram", "numba", "numpy", "websockets")
@@ -423,7 +423,7 @@ def _plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     missing = [key for key in document.cells if key not in known]
     if missing:
         raise ResumeError(f"the cell {missing[0]!r} is not there any more; a folder outside needs --framework PATH")
-    profile = workloads.with_rounds(workloads.choose_profile(document.profile), rounds=document.rounds)
+    profile = profiles.with_rounds(profiles.choose_profile(document.profile), rounds=document.rounds)
     order = tuple(tuple(turn) for turn in document.order)
     return Plan(tuple(known[key] for key in document.cells), order, profile, document.seed)
 

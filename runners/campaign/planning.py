@@ -9,9 +9,10 @@ from itertools import chain, groupby
 
 from runners.measurement import Cell
 from runners.record import NothingToDoError, cell_key
-from runners.subjects import catalog, workloads
+from runners.subjects import catalog, matching
 from runners.subjects.catalog import Framework
-from runners.subjects.workloads import Profile, Workload
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Workload
 
 JOB_S = 4 * 3600.0
 """What a run in one piece should take at most: hosted runners end a job after six hours, installing takes some, and up
@@ -143,7 +144,7 @@ def _cells(frameworks: Sequence[Framework], asked: Sequence[Workload]) -> Iterat
     for framework in frameworks:
         for variant in framework.variants:
             for workload in asked:
-                for scenario in workloads.scenarios_for(workload, framework, variant):
+                for scenario in matching.scenarios_for(workload, framework, variant):
                     yield Cell(framework, variant, workload, scenario)
 
 
@@ -154,7 +155,7 @@ def comparison_key(cell: Cell) -> str:
 
 def _togetherness(cell: Cell, index: int) -> Hashable:
     """Equal for the cells that are measured together."""
-    return comparison_key(cell) if cell.scenario.slice_s or cell.scenario.search else index
+    return comparison_key(cell) if cell.scenario.slice_s or cell.scenario.target else index
 
 
 def choose_with_reference(wanted: Sequence[str]) -> list[Framework]:

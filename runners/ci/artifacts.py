@@ -16,19 +16,20 @@ from runners.record import (
     InvalidError,
     NothingToDoError,
     RecordError,
+    is_identifier,
     load_evidence,
     load_flames,
     load_framework,
     load_run,
     problems_in,
 )
+from runners.record.naming import SLUG
 from runners.record.store import MAX_BYTES
 
 MAX_FILES = 100
 """Of one artifact: a file per framework, another for its flame graphs, and the run's own."""
 MAX_ARTIFACT_BYTES = 40_000_000
-_FILE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.flame)?\.yml")
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_FILE = re.compile(rf"{SLUG}(\.flame)?\.yml")
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
 
 
 def _may_be_called(parts: tuple[str, ...], *, is_file: bool) -> bool:
-    if len(parts) > 2 or is_file != (len(parts) == 2) or not _RUN.fullmatch(parts[0]):
+    if len(parts) > 2 or is_file != (len(parts) == 2) or not is_identifier(parts[0]):
         return False
     return len(parts) < 2 or _FILE.fullmatch(parts[1]) is not None
 

@@ -19,8 +19,8 @@ from runners.cli.console import print_json, say
 from runners.cli.examining import check_variant
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import measure_and_report
-from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError
-from runners.subjects import catalog, workloads
+from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError, is_identifier
+from runners.subjects import catalog, profiles, workloads
 
 ci_app = typer.Typer(help="What the GitHub workflows call.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ci_app, name="ci")
@@ -48,7 +48,7 @@ def plan(
     planned = _plan(frameworks, workload, profile, rounds)
     jobs = ci.plan_jobs(planned, blocks)
     name = f"{measurement.now()[:10]}-{run_id}" if run_id else measurement.now()[:10]
-    if not catalog.is_identifier(name):
+    if not is_identifier(name):
         raise UsageError(f"{run_id!r} is no id of a workflow's run")
     matrix = {"include": [job.to_json() for job in jobs]}
     ci.set_outputs({"matrix": json.dumps(matrix, separators=(",", ":")), "campaign": name})
@@ -75,7 +75,7 @@ def bench(
     Example: rtsite ci bench --name block-1-lot-1 --campaign-id 2026-11-21 --workload echo
     """
     for given in (name, campaign_id):
-        if not catalog.is_identifier(given):
+        if not is_identifier(given):
             raise UsageError(f"{given!r} is no name: letters, digits, dots, dashes and underscores only")
     planned = _plan(frameworks, workload, profile, rounds)
     summary = measure_and_report(lambda: execution.RunExecution.begin(planned, results, campaign_id, label=name))
@@ -167,7 +167,7 @@ def review(
         ci.append_summary("\n".join(["The contract is broken:", *(f"- {_inert(one)}" for one in broken)]))
         raise InvalidError(f"the contract is broken: {'; '.join(broken)}")
     ci.append_summary(f"The contract holds: {names}.")
-    quick = workloads.choose_profile("quick")
+    quick = profiles.choose_profile("quick")
     chosen = planning.with_reference(ci.with_neighbours(changed, known), known)
     planned = planning.plan_run(chosen, workloads.choose_workloads([], quick), quick, random.randrange(2**31))
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
@@ -202,7 +202,7 @@ def lock(
 def _plan(frameworks: str, workload: str, profile: str, rounds: str) -> Plan:
     if rounds and not rounds.isdecimal():
         raise UsageError(f"{rounds!r} is no number of rounds")
-    chosen = workloads.with_rounds(workloads.choose_profile(profile), rounds=int(rounds) if rounds else None)
+    chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=int(rounds) if rounds else None)
     return planning.plan_run(
         planning.choose_with_reference(words(frameworks)),
         workloads.choose_workloads(words(workload), chosen),

@@ -12,7 +12,7 @@ from runners import evidence, machine, measurement
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.running import terminated_like_interrupted
-from runners.record import ITEMS, EvidenceDocument, Finding, UsageError
+from runners.record import ITEMS, EvidenceDocument, Finding, UsageError, is_identifier
 from runners.subjects import catalog
 
 
@@ -58,7 +58,7 @@ def collect_evidence(
 
 def establish(names: Sequence[str], results: Path, campaign: str) -> list[EvidenceDocument]:
     """Collect the evidence of the frameworks named, or of all; raises `UsageError` where it is there already."""
-    if not catalog.is_identifier(campaign):
+    if not is_identifier(campaign):
         raise UsageError(f"{campaign!r} is no campaign name: letters, digits, dots, dashes and underscores only")
     chosen = [framework for framework in catalog.choose_frameworks(names) if not framework.reference]
     there = [path for one in chosen if (path := evidence.path_of(results, campaign, one.slug)).exists()]

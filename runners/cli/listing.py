@@ -9,7 +9,7 @@ import typer
 from runners.cli.console import print_json, print_table
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.record import NothingToDoError, load_run
-from runners.subjects import catalog, workloads
+from runners.subjects import catalog, matching, workloads
 from runners.subjects.catalog import Framework
 
 list_app = typer.Typer(help="List what there is.", no_args_is_help=True, rich_markup_mode=None)
@@ -33,7 +33,7 @@ def list_frameworks(as_json: JsonOption = False) -> None:
                 framework.slug,
                 framework.title,
                 framework.protocol,
-                ", ".join(framework.workloads),
+                ", ".join(matching.workloads_of(framework)),
                 ", ".join(variant.slug for variant in framework.variants),
             ]
             for framework in known
@@ -48,7 +48,7 @@ def _framework_json(framework: Framework) -> dict[str, Any]:
         "protocol": framework.protocol,
         "interface": framework.interface,
         "reference": framework.reference,
-        "workloads": framework.workloads,
+        "workloads": matching.workloads_of(framework),
         "variants": [
             {"slug": variant.slug, "title": variant.title, "server": variant.server, "broker": variant.broker}
             for variant in framework.variants

@@ -19,8 +19,8 @@ from runners.cli.console import print_json, print_table, say
 from runners.cli.display import Display
 from runners.cli.options import RESULTS, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
 from runners.flame import record_missing
-from runners.record import FLAME_SUFFIX, Flame, RtsiteError, UsageError, load_framework, load_run
-from runners.subjects import catalog, workloads
+from runners.record import FLAME_SUFFIX, Flame, RtsiteError, UsageError, is_identifier, load_framework, load_run
+from runners.subjects import catalog, profiles, workloads
 from runners.subjects.catalog import Framework
 
 
@@ -51,7 +51,7 @@ def run(
 
     Example: rtsite run --framework fastapi --framework flask-socketio/gevent --workload echo --profile quick
     """
-    if campaign_id is not None and not catalog.is_identifier(campaign_id):
+    if campaign_id is not None and not is_identifier(campaign_id):
         raise UsageError(f"{campaign_id!r} is no campaign name: letters, digits, dots, dashes and underscores only")
     if resume is not None:
         if only_plan:
@@ -64,7 +64,7 @@ def run(
         else:
             summary = measure_and_report(lambda: execution.RunExecution.resume(resume, list(known.values())))
     else:
-        chosen = workloads.with_rounds(workloads.choose_profile(profile), rounds=rounds)
+        chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=rounds)
         planned = planning.plan_run(
             planning.choose_with_reference(framework or []),
             workloads.choose_workloads(workload or [], chosen),

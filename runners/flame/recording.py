@@ -28,8 +28,11 @@ from runners.record import (
     save,
 )
 from runners.serving.deployment import Deployment
+from runners.subjects import matching
 from runners.subjects.catalog import Framework, Variant
-from runners.subjects.workloads import WORKLOADS, Profile, Scenario, Workload
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Scenario, Workload
+from runners.subjects.workloads import WORKLOADS
 
 DURATION_S = 10
 """About 1,000 samples: a share of 5 % is then known to ± 1.4 percentage points."""
@@ -164,8 +167,8 @@ def record_flame(framework: Framework, variant: Variant) -> Flame:
     command = shown.command(pid="PID", file="FILE", duration_s=DURATION_S, shares_core=bool(cores.server))
     figures: dict[str, Any]
     try:
-        if workload.slug not in framework.workloads:
-            raise FlameError(f"{framework.slug} has no workload {workload.slug}, which is the load of this pass")
+        if not matching.can_run(framework, variant, scenario):
+            raise FlameError(f"{framework.slug} does not run the workload {workload.slug}, the load of this pass")
         figures = _look_at(framework, variant, scenario, cores)
     except (RtsiteError, OSError) as error:
         figures = {"failure": publishable(str(error))}
@@ -222,7 +225,7 @@ def _sample(
     sampling: list[process.Child] = []
     file = logs / "stacks.txt"
     try:
-        deployment.start(WORKLOADS["echo"].readiness)
+        deployment.start(scenario.readiness)
         child = deployment.server.child
 
         def look() -> None:
@@ -234,7 +237,6 @@ def _sample(
             )
 
         job = driver.job_for(
-            WORKLOADS["echo"],
             scenario,
             url=deployment.server.websocket_url,
             protocol=framework.protocol,

@@ -37,7 +37,8 @@ from runners.loadgen.job import (
     Serializer,
 )
 from runners.record import Histogram, Percentiles, RtsiteError
-from runners.subjects.workloads import Profile, Scenario, Workload
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Scenario
 
 _SLACK_S = 20.0
 """Beyond the planned times before a shard is taken for hung."""
@@ -122,7 +123,6 @@ class Hooks:
 
 
 def job_for(
-    workload: Workload,
     scenario: Scenario,
     *,
     url: str,
@@ -138,10 +138,10 @@ def job_for(
     ``connections``: a part of the scenario's, numbered from ``first_client``.
     """
     return Job(
-        url=url + ("/" if protocol == "socket.io" else workload.path),
+        url=url + ("/" if protocol == "socket.io" else scenario.path),
         protocol=protocol,
         serializer=serializer,
-        exchange=workload.exchange,
+        exchange=scenario.exchange,
         mode=scenario.mode,
         connections=scenario.connections if connections is None else connections,
         first_client=first_client,
@@ -151,8 +151,8 @@ def job_for(
         payload_bytes=scenario.payload_bytes,
         payload_kind=scenario.payload_kind,
         transport=scenario.transport,
-        under_way=scenario.under_way,
-        deaf=scenario.deaf,
+        under_way=scenario.in_flight,
+        deaf=scenario.paused_readers,
         rate_per_s=scenario.rate_per_s,
         push_period_s=scenario.push_period_s,
         seed=seed,

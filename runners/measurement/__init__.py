@@ -21,7 +21,7 @@ from runners.measurement.cell import (
     with_share_of_ceiling,
 )
 from runners.serving.deployment import Deployments
-from runners.subjects.workloads import Scenario
+from runners.subjects.scenarios import Scenario
 
 __all__ = [
     "Cell",

@@ -13,7 +13,8 @@ from runners.loading import driver
 from runners.record import FrameworkFacts, Histogram, Measurement, Timeline, VariantFacts
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
-from runners.subjects.workloads import Profile, Scenario, Workload
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Scenario, Workload
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,6 @@ def job_for(
 ) -> Job:
     """The load generator's job for a cell whose server is at ``url``, or for a part of its connections."""
     return driver.job_for(
-        cell.workload,
         cell.scenario,
         url=url,
         protocol=cell.framework.protocol,

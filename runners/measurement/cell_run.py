@@ -64,13 +64,13 @@ class CellRun:
 
     def serve(self) -> None:
         """Start the server and check its contract."""
-        self.deployment.start(self.cell.workload.readiness)
+        self.deployment.start(self.cell.scenario.readiness)
 
     def connect(self) -> None:
         """Start the load generator, and open all connections."""
         cell, cores = self.cell, self._conditions.cores
         hooks = driver.Hooks(each_second=self.look, is_hopeless=lambda: self.deployment.has_ended)
-        shards = driver.shards_for(cell.workload.exchange, cell.scenario.connections, len(cores.loadgen))
+        shards = driver.shards_for(cell.scenario.exchange, cell.scenario.connections, len(cores.loadgen))
         with self.deployment.stage("connect"):
             self._load = self._stack.enter_context(driver.Load(shards, cores.loadgen, hooks))
             self._load.connect(job_for(cell, self._conditions, self.deployment.server.websocket_url))
@@ -108,7 +108,7 @@ class CellRun:
         if self.cell.scenario.slice_s and not self._alone:
             scenario = self.cell.scenario
             # In a room each message under way is answered once per member.
-            turnover_s = scenario.connections * scenario.under_way / max(self._warm_up.messages_per_s, 1.0)
+            turnover_s = scenario.connections * scenario.in_flight / max(self._warm_up.messages_per_s, 1.0)
             seconds = min(seconds, max(self.cell.scenario.slice_s, TURNOVERS * turnover_s))
         self.deployment.wake()
         for watch in self._watches.values():
@@ -145,7 +145,7 @@ class CellRun:
 
     def finish(self) -> None:
         with self.deployment.stage("load"):
-            if self.cell.scenario.deaf:
+            if self.cell.scenario.paused_readers:
                 (self._heard,) = self._load.listen(LISTEN_S)
             result = self._load.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
@@ -161,13 +161,13 @@ class CellRun:
             said=heard.said,
             heard=heard.heard,
             closed=heard.closed,
-            consumers=self.cell.scenario.deaf,
+            consumers=self.cell.scenario.paused_readers,
             memory_mb=[round(look.pss / 1e6, 3) for look in memory],
         )
 
     def recheck(self) -> None:
         if self._conditions.profile.rechecks:
-            self.deployment.recheck(self.cell.workload.recheck)
+            self.deployment.recheck(self.cell.scenario.recheck)
 
     def to_result(
         self, interference: Interference, runs: Sequence[CellRun], reference_medians: list[float | None] | None

@@ -15,7 +15,7 @@ from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_
 from runners.measurement.interference import Interference
 from runners.record import Connecting, Connections, ConnectStep, Histogram
 from runners.serving.deployment import Deployment, Deployments, StageError
-from runners.subjects.workloads import STEP_PAUSE_S
+from runners.subjects.profiles import STEP_PAUSE_S
 
 _KB = 1e3
 _MB = 1e6
@@ -31,7 +31,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers)
         )
         try:
-            deployment.start(cell.workload.readiness)
+            deployment.start(scenario.readiness)
             watches = deployment.watches()
             steps = [_step(deployment, 0)]
             connected = []
@@ -58,7 +58,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             interference.end()
             is_full = steps[-1].connections < scenario.connections
             if conditions.profile.rechecks and not is_full:
-                deployment.recheck(cell.workload.recheck)
+                deployment.recheck(scenario.recheck)
         except StageError as error:
             return MeasurementResult(completed(blank, failure=error.failure), {})
         usages = {name: watch.usage(None, alone=True) for name, watch in watches.items()}

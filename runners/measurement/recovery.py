@@ -25,7 +25,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers)
         )
         try:
-            deployment.start(cell.workload.readiness)
+            deployment.start(scenario.readiness)
             with deployment.stage("connect"):
                 running = stack.enter_context(driver.Load(1, cores.loadgen))
                 connected = running.connect(job_for(cell, conditions, deployment.server.websocket_url))
@@ -42,7 +42,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             ended_at = time.perf_counter_ns()
             interference.end()
             if conditions.profile.rechecks:
-                deployment.recheck(cell.workload.recheck)
+                deployment.recheck(scenario.recheck)
         except StageError as error:
             return MeasurementResult(completed(blank, failure=error.failure), {})
     established = sum(one.established for one in connected)

@@ -14,7 +14,6 @@ from runners.measurement import window
 from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed
 from runners.record import Failure
 from runners.serving.deployment import Deployments
-from runners.subjects import workloads
 
 FILES_BESIDE_CLIENTS = 200
 """Open files that a server or a load generator needs for anything but clients."""
@@ -41,13 +40,12 @@ class _Search:
     """The search of one cell."""
 
     def __init__(self, cell: Cell, conditions: Conditions) -> None:
-        wanted = cell.scenario.search
+        wanted = cell.scenario.target
         assert wanted is not None
         # Every client is an open file of the load generator and one of the server.
         most = machine.open_files_limit() - FILES_BESIDE_CLIENTS
         settings = wanted.settings.below(most) if wanted.unit == "users" else wanted.settings
         self._cell, self._conditions, self._unit = cell, conditions, wanted.unit
-        self._asked = workloads.asked_by(cell.workload, cell.scenario)
         self._blank = blank_measurement(conditions)
         self._search = capacity.Search(settings)
         self._failure: Failure | None = None
@@ -61,7 +59,7 @@ class _Search:
         load = self._search.next_load
         assert load is not None
         scenario, conditions = self._cell.scenario.at(load), self._conditions
-        one = Cell(self._cell.framework, self._cell.variant, self._asked, scenario)
+        one = Cell(self._cell.framework, self._cell.variant, self._cell.workload, scenario)
         circumstances = Conditions(
             conditions.profile.of_probe(scenario),
             conditions.cores,

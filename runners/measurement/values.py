@@ -5,7 +5,7 @@ from __future__ import annotations
 from runners.loading import driver
 from runners.measurement.interference import Interference
 from runners.record import Connections, Histogram, LoadgenHealth, Messages, Timeline
-from runners.subjects.workloads import Scenario
+from runners.subjects.scenarios import Scenario
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
 """Distributions whose histograms a result file keeps."""

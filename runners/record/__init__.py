@@ -7,6 +7,8 @@ that ``generator`` imports.
 from runners.record.errors import InvalidError, NothingToDoError, RegressionError, RtsiteError, UsageError
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
 from runners.record.histogram import Histogram, HistogramError
+from runners.record.naming import SLUG, is_identifier, is_slug
+from runners.record.parameters import parameter_in_words
 from runners.record.schema import (
     SCHEMA_VERSION,
     BrokerFacts,
@@ -63,6 +65,7 @@ __all__ = [
     "FLAME_SUFFIX",
     "ITEMS",
     "SCHEMA_VERSION",
+    "SLUG",
     "BrokerFacts",
     "Capacity",
     "CapacityProbe",
@@ -110,10 +113,13 @@ __all__ = [
     "cell_key",
     "decisive",
     "estimate_sustained_load",
+    "is_identifier",
+    "is_slug",
     "load_evidence",
     "load_flames",
     "load_framework",
     "load_run",
+    "parameter_in_words",
     "problems_in",
     "publishable",
     "read_plain",

@@ -12,19 +12,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from runners.loadgen.job import Protocol
+from runners.record.naming import IDENTIFIER, MAX_IDENTIFIER_CHARACTERS, MAX_SLUG_CHARACTERS, SLUG
+
 SchemaVersion = Literal[1]
 """Of result files. 1: the first format."""
 SCHEMA_VERSION: SchemaVersion = 1
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=48)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
+Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$", max_length=MAX_SLUG_CHARACTERS)]
+Identifier = Annotated[str, StringConstraints(pattern=f"^{IDENTIFIER}$", max_length=MAX_IDENTIFIER_CHARACTERS)]
 Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 Text = Annotated[str, StringConstraints(max_length=400)]
 LongText = Annotated[str, StringConstraints(max_length=4000)]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"'`]+$", max_length=300)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$", max_length=64)]
-PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+PackageName = Annotated[str, StringConstraints(pattern=f"^{IDENTIFIER}$", max_length=80)]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 ModulePath = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\\][^\x00-\x1f\\]*$", max_length=160)]
@@ -34,6 +37,11 @@ FunctionName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_
 Percent = Annotated[float, Field(ge=0, le=100)]
 Parameter = int | float | Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=40)]
 Parameters = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)], Parameter]
+
+BrokerName = Literal["none", "redis"]
+Tuning = Literal["defaults", "parity"]
+LatencyKind = Literal["from_intended", "service_time"]
+Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
 
 
 # Made anew for each document: pydantic copies a plain default, which takes a fifth of the time of all checks.
@@ -229,7 +237,7 @@ class LoadgenHealth(Document):
 class Failure(Document):
     """A measurement that gave no figures."""
 
-    stage: Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
+    stage: Stage
     reason: LongText
     log: list[Text] = _NO_ITEMS
     """The server's last lines."""
@@ -429,7 +437,7 @@ class CellRecord(Document):
     workload: Slug
     workload_version: Identifier
     parameters: Parameters
-    latency_kind: Literal["from_intended", "service_time"]
+    latency_kind: LatencyKind
     measurements: list[Measurement]
     """One per round, and before it those of the round that the machine spoilt, so that it was made again."""
     latency: Distribution | None = None
@@ -456,8 +464,8 @@ class VariantFacts(Document):
     """The command with its placeholders, as the framework's folder states it."""
     server: Text
     """The server under the application, e.g. ``uvicorn``."""
-    tuning: Literal["defaults", "parity"]
-    broker: Literal["none", "redis"]
+    tuning: Tuning
+    broker: BrokerName
     transports: list[Slug]
     packages: dict[PackageName, Version]
     python: Version
@@ -475,7 +483,7 @@ class FrameworkFacts(Document):
     slug: Slug
     title: Text
     homepage: HttpsUrl
-    protocol: Literal["websocket", "socket.io"]
+    protocol: Protocol
     interface: Text
     package: PackageName
     """The distribution whose version is the framework's."""

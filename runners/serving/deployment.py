@@ -9,15 +9,13 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
 
 from runners import resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.record import Failure, RtsiteError, publishable
+from runners.record.schema import Stage
 from runners.serving import broker, environment, server
 from runners.subjects.catalog import Framework, Variant
-
-Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
 
 
 class StageError(RtsiteError):

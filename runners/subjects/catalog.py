@@ -1,10 +1,9 @@
-"""What can be measured: the framework folders, each described by its own ``pyproject.toml``."""
+"""What can be measured: framework folders, each described by its own ``pyproject.toml``."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,15 +11,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError
-from runners.record.schema import HttpsUrl, PackageName, Slug, Text
+from runners.record.schema import BrokerName, HttpsUrl, PackageName, Slug, Text, Tuning
 
 FRAMEWORKS = Path(__file__).resolve().parents[1] / "frameworks"
 PLACEHOLDERS = {"host", "port", "workers"}
 
 
 class CatalogError(RtsiteError):
-    """A framework's folder cannot be used."""
+    """A framework's folder cannot be used; the message names the file and what is wrong in it."""
 
 
 class _Described(BaseModel):
@@ -35,23 +35,27 @@ class Variant(_Described):
     server: Text
     command: Annotated[list[str], Field(min_length=1)]
     environment: dict[str, str] = {}
-    broker: Literal["none", "redis"] = "none"
-    transports: list[Slug]
-    tuning: Literal["defaults", "parity"] = "defaults"
-    serializer: Literal["json", "msgpack"] = "json"
+    broker: BrokerName = "none"
+    transports: list[Transport]
+    exchanges: list[Exchange] | None = None
+    """The exchanges it is measured under, where these are not all of the application's."""
+    steady_only: bool = False
+    """It is measured under steady load of small messages alone, because in all else it is like another variant."""
+    tuning: Tuning = "defaults"
+    serializer: Serializer = "json"
     """Of Socket.IO's packets."""
     extra: Slug | None = None
     """The group of optional dependencies that its environment has besides the folder's own."""
     quickstart: bool = False
-    workloads: list[Slug] | None = None
-    """Those it is measured under, where these are not all that the framework implements."""
+    """`rtsite quickstart` measures it."""
 
     @property
     def scales(self) -> bool:
-        """Whether it can be served by several processes that reach each other's clients."""
+        """Whether several processes can serve it and reach each other's clients."""
         return self.broker != "none" and any("{workers}" in word for word in self.command)
 
     def requirements_name(self) -> str:
+        """The file that locks its environment."""
         return f"requirements-{self.extra}.txt" if self.extra else "requirements.txt"
 
     def fill(self, *, host: str, port: int, workers: int) -> list[str]:
@@ -66,10 +70,10 @@ class Variant(_Described):
 
 
 class EvidenceHints(_Described):
-    """What collecting evidence has to know of the app, since it cannot guess it."""
+    """What the collection of evidence cannot find out about the application by itself."""
 
     echo: Text | None = None
-    """The first line of what the echo handler does with a message, as it stands in app.py."""
+    """The first line of what the echo handler does with a message, as it is written in app.py."""
     receive: Text | None = None
     """What that line does first, where it both receives and answers."""
     rooms: Text | None = None
@@ -77,21 +81,23 @@ class EvidenceHints(_Described):
     reload: list[str] = []
     """The command that serves the app with the framework's own reloader; empty: it has none."""
     reload_environment: dict[str, str] = {}
-    """Of that command."""
+    """Environment variables of that command."""
 
 
 class _Description(_Described):
     title: Text
     homepage: HttpsUrl
     package: PackageName
-    protocol: Literal["websocket", "socket.io"]
+    protocol: Protocol
     interface: Text
-    workloads: list[Slug]
+    exchanges: list[Exchange]
+    """The exchanges of the contract that the application implements."""
     cannot: dict[Slug, Text] = {}
-    """Workloads that it cannot be asked, and why."""
+    """Workloads that it does not support, and why."""
     choose: Text | None = None
-    """When to take it, in one sentence of ours; nothing of it is measured."""
+    """When to choose it, in one sentence of ours; the one thing here that no measurement supports."""
     reference: bool = False
+    """It is measured in every round of every run, and the others are compared with it."""
     role: Literal["framework", "library"] = "framework"
     """A library is measured and shown, but does not compete to be the answer."""
     variants: Annotated[list[Variant], Field(min_length=1)]
@@ -104,13 +110,17 @@ class Framework(_Description):
     slug: Slug
     folder: Path
 
+    def exchanges_of(self, variant: Variant) -> list[Exchange]:
+        """The exchanges that one of its variants is measured under."""
+        return self.exchanges if variant.exchanges is None else variant.exchanges
+
     @property
     def app_sha256(self) -> str:
         return self.sources["app.py"]
 
     @property
     def sources(self) -> dict[str, str]:
-        """SHA-256 by file name of what is run and installed from: modules (no tests), project and locks."""
+        """SHA-256 by file name of all that decides what is run: modules (no tests), project and locks."""
         files = [
             path
             for pattern in ("*.py", "pyproject.toml", "requirements*.txt")
@@ -141,6 +151,7 @@ def read_folder(folder: Path) -> Framework:
     table = tools.get("rtsite") if isinstance(tools, dict) else None
     if not isinstance(table, dict):
         raise CatalogError(f"{path}: no [tool.rtsite] table; `rtsite list frameworks` shows folders that have one")
+    _refuse_workloads(table, path)
     try:
         framework = Framework(**{**table, "slug": folder.resolve().name, "folder": folder.resolve()})
     except ValidationError as error:
@@ -149,6 +160,23 @@ def read_folder(folder: Path) -> Framework:
     if not (framework.folder / "app.py").is_file():
         raise CatalogError(f"{framework.folder / 'app.py'}: not found; a framework's folder has its application there")
     return framework
+
+
+_EXCHANGES_OF_OLD: dict[str, Exchange] = {"echo": "echo", "room": "room", "dashboard": "dashboard", "sse": "events"}
+"""Workloads that folders used to list, and the exchange that each of them stood for."""
+
+
+def _refuse_workloads(table: dict[str, Any], path: Path) -> None:
+    """Raise `CatalogError` where a folder lists workloads, as folders used to."""
+    variants = table.get("variants")
+    for place in (table, *(variants if isinstance(variants, list) else ())):
+        if isinstance(place, dict) and isinstance(listed := place.get("workloads"), list):
+            exchanges = [exchange for slug, exchange in _EXCHANGES_OF_OLD.items() if slug in listed] or ["echo"]
+            written = ", ".join(f'"{exchange}"' for exchange in exchanges)
+            raise CatalogError(
+                f"{path}: [tool.rtsite] lists workloads, which now follow from what an application has;"
+                f" write exchanges = [{written}] instead of workloads = […]"
+            )
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -161,7 +189,7 @@ def _check_commands(framework: Framework, path: Path) -> None:
     seen = set()
     for variant in framework.variants:
         if variant.slug in seen:
-            raise CatalogError(f"{path}: the variant {variant.slug!r} stands there twice; slugs are unique")
+            raise CatalogError(f"{path}: two variants are called {variant.slug!r}; slugs are unique")
         seen.add(variant.slug)
         unknown = {name for word in variant.command for name in _placeholders(word) if name not in PLACEHOLDERS}
         if unknown:
@@ -227,13 +255,3 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     offer = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}."
     return UsageError(f"unknown {kind} {name!r}: {offer}")
-
-
-def is_identifier(name: str) -> bool:
-    """Whether the name may stand in a result file and be a folder's."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name) is not None
-
-
-def digest(*parts: Any) -> str:
-    """Twelve hexadecimal digits that change with any of the parts."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -183,7 +183,7 @@ def test_the_twins_are_fastapis_app_but_for_the_work_added_and_the_event_stream(
 
 def test_a_and_b_differ_in_name_only_and_the_others_in_work_only() -> None:
     framework = catalog.read_folder(HOME / "twins")
-    assert framework.workloads == ["echo"]
+    assert framework.exchanges == ["echo"]
     named = {variant.slug: variant for variant in framework.variants}
     assert list(named) == ["a", *power.EXPECTED]
     plain = {"slug", "title", "environment"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks import synthetic
 from generator.charts import range_chart
-from generator.charts.wording import bracket, describe
+from generator.charts.wording import bracket, parameters_in_words
 from generator.comparison import Bracket, CapacityTable, capacities, compare, decide
 from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
@@ -176,8 +176,10 @@ def test_a_bracket_in_words(low: int | None, high: int | None, conclusive: bool,
 
 
 def test_a_search_in_words() -> None:
-    assert describe(synthetic.RATE) == "highest rate, 100 connections, 64 bytes, p99 below 20 ms, 1 server core"
-    assert describe(synthetic.MOST) == "most users, 1 update/s each, p99 below 20 ms, 1 server core"
+    assert (
+        parameters_in_words(synthetic.RATE) == "highest rate, 100 connections, 64 bytes, p99 below 20 ms, 1 server core"
+    )
+    assert parameters_in_words(synthetic.MOST) == "most users, 1 update/s each, p99 below 20 ms, 1 server core"
 
 
 def test_the_chart_draws_every_bracket_and_names_who_has_none(tables: tuple[CapacityTable, ...]) -> None:

@@ -85,7 +85,7 @@ homepage = "https://example.org"
 package = "websockets"
 protocol = "websocket"
 interface = "own"
-workloads = ["echo"]
+exchanges = ["echo"]
 """
 _VARIANT = """
 [[tool.rtsite.variants]]
@@ -95,6 +95,7 @@ server = "websockets"
 command = ["python", "app.py", "{{port}}"]
 environment = {{ BEHAVIOUR = "{0}", MARKER = "{1}" }}
 transports = ["websocket"]
+steady_only = true
 """
 
 
@@ -114,7 +115,7 @@ homepage = "https://example.org"
 package = "mine"
 protocol = "websocket"
 interface = "ASGI"
-workloads = ["echo"]
+exchanges = ["echo"]
 
 [[tool.rtsite.variants]]
 slug = "one"

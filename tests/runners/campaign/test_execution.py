@@ -26,8 +26,10 @@ from runners.record import (
     problems_in,
 )
 from runners.serving import environment, server
-from runners.subjects import catalog, workloads
-from runners.subjects.workloads import DASHBOARD, ECHO, Profile, Workload
+from runners.subjects import catalog, profiles, workloads
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Workload
+from runners.subjects.workloads import DASHBOARD, ECHO
 from tests.support import frameworks
 from tests.support.frameworks import BEHAVIOURS
 from tests.support.processes import marked
@@ -225,7 +227,7 @@ def spoilable(
 
     def begin(stolen: list[bool], spare: float) -> tuple[execution.RunExecution, Machine]:
         profile = replace(BRIEF, spare=spare)
-        monkeypatch.setitem(workloads.PROFILES, "quick", profile)
+        monkeypatch.setitem(profiles.PROFILES, "quick", profile)
         scene = Machine(stolen)
         monkeypatch.setattr(machine, "read_steal", scene.read_steal)
         monkeypatch.setattr(resources, "read_others", lambda own: {})  # other tests may be running
@@ -321,7 +323,7 @@ def interrupted(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPa
     """A run of three rounds that was left after two measurements."""
     monkeypatch.setattr(environment, "HOME", environments)
     monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
-    monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
+    monkeypatch.setitem(profiles.PROFILES, "quick", BRIEF)
     framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
     run = execution.RunExecution.begin(
         planning.plan_run([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
@@ -373,7 +375,7 @@ def test_of_a_group_only_what_is_left_is_measured_again(
     """Killed while the outcomes of the second round's group were being written."""
     monkeypatch.setattr(environment, "HOME", environments)
     monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
-    monkeypatch.setitem(workloads.PROFILES, "quick", BRIEF)
+    monkeypatch.setitem(profiles.PROFILES, "quick", BRIEF)
     framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
     run = execution.RunExecution.begin(
         planning.plan_run([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
@@ -465,13 +467,8 @@ def test_cells_that_are_measured_together_stay_together(
         assert len(groups) == len(turn) - len(in_turn) + 2
 
 
-def test_cases_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:
-    few, many = (
-        replace(
-            SMALL.scenarios[0], connections=count, parameters={**SMALL.scenarios[0].parameters, "connections": count}
-        )
-        for count in (5, 50)
-    )
+def test_scenarios_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:
+    few, many = (replace(SMALL.scenarios[0], connections=count, name=f"closed-{count}") for count in (5, 50))
     plan = planning.plan_run([mine], [replace(SMALL, scenarios=(few, many))], BRIEF, 1)
     groups = [{plan.cells[index].scenario.connections for index in group} for group in plan.groups(plan.order[0])]
     assert sorted(map(sorted, groups)) == [[5], [50]]

@@ -13,12 +13,12 @@ from runners.campaign import planning
 from runners.campaign.planning import JOB_S, Plan
 from runners.ci.matrix import words
 from runners.record import UsageError
-from runners.subjects import workloads
+from runners.subjects import profiles, workloads
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    standard = workloads.choose_profile("standard")
+    standard = profiles.choose_profile("standard")
     return planning.plan_run(
         planning.choose_with_reference([]), workloads.choose_workloads([], standard), standard, seed=1
     )

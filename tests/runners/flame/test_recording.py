@@ -141,10 +141,10 @@ def test_a_sampler_that_hangs_is_ended(make: Make, tmp_path: Path, monkeypatch: 
 
 def test_a_framework_without_the_load_is_told(make: Make) -> None:
     run = make("good")
-    other = run.framework.model_copy(update={"workloads": ["dashboard"]})
+    other = run.framework.model_copy(update={"exchanges": ["dashboard"]})
     (flame,) = record_missing(run.path, [other], lambda _: None)
     assert flame.failure is not None
-    assert "has no workload echo" in flame.failure
+    assert "does not run the workload echo" in flame.failure
 
 
 def test_what_is_unknown_here_is_passed_over(make: Make) -> None:
@@ -181,6 +181,6 @@ def test_the_cpus_are_given_back(make: Make, monkeypatch: pytest.MonkeyPatch) ->
     before = machine.usable_cpus()
     monkeypatch.setattr(process, "start", lambda *_, **__: pytest.fail("nothing is to be started"))
     run = make("good")
-    without = run.framework.model_copy(update={"workloads": []})
+    without = run.framework.model_copy(update={"exchanges": []})
     record_missing(run.path, [without], lambda _: None)
     assert machine.usable_cpus() == before

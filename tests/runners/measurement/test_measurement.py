@@ -16,23 +16,26 @@ from hypothesis import strategies as st
 
 from runners import machine, measurement, resources
 from runners.judging import capacity
+from runners.loadgen.pace import Open
 from runners.measurement import Cell, Conditions, MeasurementResult
 from runners.measurement.cell_run import CellRun
 from runners.measurement.window import take_turns
 from runners.serving import environment
 from runners.serving.deployment import Deployments
 from runners.subjects import catalog
-from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, Profile, Scenario, Workload
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Scenario, Workload
+from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY
 from tests.support import frameworks
 from tests.support.processes import gone, marked, until
 
 BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.2)
-CASE = replace(ECHO.scenarios[0], connections=10)
+SCENARIO = replace(ECHO.scenarios[0], connections=10)
 VICTIM = "stubborn"
 LAST_SLICE = 3
 
 
-def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", scenario: Scenario = CASE) -> list[Cell]:
+def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", scenario: Scenario = SCENARIO) -> list[Cell]:
     framework = catalog.read_folder(frameworks.make(folder, behaviours, marker))
     return [Cell(framework, variant, ECHO, scenario) for variant in framework.variants]
 
@@ -277,7 +280,7 @@ def test_connecting_ends_with_the_step_in_which_not_all_are_let_in(
 def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     marker = f"rtsite-test-{uuid.uuid4()}"
-    scenario = replace(RECOVERY.scenarios[0], connections=10, rate_per_s=100.0, outage_s=20.0)
+    scenario = replace(RECOVERY.scenarios[0], connections=10, pace=Open(100.0), outage_s=20.0)
     (outcome,) = measured([cell_under(tmp_path / "mine", scenario, RECOVERY, marker)])
     found = outcome.measurement
     assert found.failure is None
@@ -305,14 +308,14 @@ def test_servers_are_shared_only_where_that_is_wanted(
         pids = []
         for variant in (good, good, stubborn):
             with deployments.take(framework, variant, cpus=(), workers=1) as deployment:
-                deployment.start(ECHO.readiness)
+                deployment.start(SCENARIO.readiness)
                 pids.append(deployment.server.child.pid)
         assert (pids[0] == pids[1]) == shared
         assert pids[2] not in pids[:2]
         deployment.kill()
         until(lambda: not deployment.server.child.running, "it is dead")
         with deployments.take(framework, stubborn, cpus=(), workers=1) as other:
-            other.start(ECHO.readiness)
+            other.start(SCENARIO.readiness)
             assert other.server.child.pid != pids[2]
     gone([*pids, other.server.child.pid])
 
@@ -322,9 +325,9 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     rate = CAPACITY.scenarios[0]
-    assert rate.search is not None
-    few = replace(rate.search, settings=capacity.Settings(start=400, lowest=200, highest=800, tries=2))
-    scenario = replace(rate, connections=10, search=few)
+    assert rate.target is not None
+    few = replace(rate.target, settings=capacity.Settings(start=400, lowest=200, highest=800, tries=2))
+    scenario = replace(rate, connections=10, target=few)
     cells = [
         replace(cell, workload=CAPACITY)
         for cell in cells_of(tmp_path / "mine", ["good", "exits", "dies"], scenario=scenario)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.record import RtsiteError, UsageError
+from runners.record import RtsiteError, UsageError, is_identifier
 from runners.subjects import catalog
 from tests.support.frameworks import DESCRIBED, describe
 
@@ -14,7 +14,7 @@ from tests.support.frameworks import DESCRIBED, describe
 def test_a_good_folder_is_described(tmp_path: Path) -> None:
     framework = catalog.read_folder(describe(tmp_path))
     one, two = framework.variants
-    assert (framework.slug, framework.reference, framework.workloads) == ("mine", False, ["echo"])
+    assert (framework.slug, framework.reference, framework.exchanges) == ("mine", False, ["echo"])
     assert one.fill(host="h", port=8000, workers=2) == ["python", "app.py", "h", "--port=8000", "2"]
     assert (one.requirements_name(), two.requirements_name()) == ("requirements.txt", "requirements-fast.txt")
     assert (one.broker, two.broker, one.tuning) == ("none", "redis", "defaults")
@@ -35,8 +35,11 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
         ('title = "My framework"\n', "", "[tool.rtsite] title: Field required"),
         ("https://", "http://", "[tool.rtsite] homepage"),
         ('protocol = "websocket"', 'protocol = "smoke"', "'websocket' or 'socket.io'"),
-        ('workloads = ["echo"]', 'workloads = "echo"', "[tool.rtsite] workloads"),
-        ('slug = "two"', 'slug = "one"', "'one' stands there twice"),
+        ('exchanges = ["echo"]', 'exchanges = "echo"', "[tool.rtsite] exchanges"),
+        ('exchanges = ["echo"]', 'exchanges = ["ecco"]', "[tool.rtsite] exchanges.0"),
+        ('exchanges = ["echo"]\n', "", "[tool.rtsite] exchanges: Field required"),
+        ('transports = ["websocket"]', 'transports = ["carrier-pigeon"]', "variants.1.transports.0"),
+        ('slug = "two"', 'slug = "one"', "two variants are called 'one'"),
         ('slug = "two"', 'slug = "Two!"', "[tool.rtsite] variants.1.slug"),
         ('slug = "two"', "colour = 1", "variants.1.slug: Field required"),
         ('"{port}"]', '"{prot}"]', "unknown placeholder {prot} in its command; there are {host}, {port}, {workers}"),
@@ -54,6 +57,28 @@ def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: s
         catalog.read_folder(path)
     assert str(raised.value).startswith(f"{path / 'pyproject.toml'}: ")
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "written"),
+    [
+        (
+            'exchanges = ["echo"]',
+            'workloads = ["echo", "dashboard", "connect", "sse"]',
+            '["echo", "dashboard", "events"]',
+        ),
+        ('extra = "fast"', 'workloads = ["room", "scaleout"]', '["room"]'),
+        ('extra = "fast"', 'workloads = ["connect"]', '["echo"]'),
+    ],
+)
+def test_a_folder_that_lists_workloads_is_told_what_to_write(tmp_path: Path, old: str, new: str, written: str) -> None:
+    path = describe(tmp_path, DESCRIBED.replace(old, new))
+    with pytest.raises(catalog.CatalogError) as raised:
+        catalog.read_folder(path)
+    assert str(raised.value) == (
+        f"{path / 'pyproject.toml'}: [tool.rtsite] lists workloads, which now follow from what an application has;"
+        f" write exchanges = {written} instead of workloads = […]"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "tool = 3", "[tool]\nrtsite = 3", "[[tool]]"])
@@ -138,4 +163,4 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_identifiers(name: str, good: bool) -> None:
-    assert catalog.is_identifier(name) is good
+    assert is_identifier(name) is good

@@ -1,0 +1,54 @@
+"""How each published parameter of a workload is worded, on pages and in reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from runners.record.schema import Parameter
+
+
+class Quantity(NamedTuple):
+    """The wording of a number, ``{}`` in its place; ``many`` for all numbers except 1."""
+
+    one: str
+    many: str
+
+
+Wording = Quantity | Mapping[str, str]
+"""Of a number, or of each word that the parameter may be."""
+
+WORDINGS: dict[str, Wording] = {
+    "at_once": Quantity("{} at a time", "{} at a time"),
+    "clients": Quantity("{} client", "{} clients"),
+    "connections": Quantity("{} connection", "{} connections"),
+    "cores_at_most": Quantity("up to {} server core", "up to {} server cores"),
+    "deaf": Quantity("{} of them not reading", "{} of them not reading"),
+    "deliveries_per_s": Quantity("{} delivery/s", "{} deliveries/s"),
+    "members": Quantity("{} member", "{} members"),
+    "messages_per_user_per_s": Quantity("{} message/s each", "{} messages/s each"),
+    "mode": {"closed": "closed loop", "open": "fixed rate"},
+    "p99_limit_ms": Quantity("p99 below {} ms", "p99 below {} ms"),
+    "payload_bytes": Quantity("{} byte", "{} bytes"),
+    "payload_kind": {"text": "text", "binary": "binary"},
+    "rate_per_s": Quantity("{} message/s", "{} messages/s"),
+    "search": {"rate": "highest rate", "users": "most users"},
+    "server_cores": Quantity("{} server core", "{} server cores"),
+    "snapshots_per_s": Quantity("{} snapshot/s", "{} snapshots/s"),
+    "under_way": Quantity("{} message in flight", "{} messages in flight"),
+    "updates_per_user_per_s": Quantity("{} update/s each", "{} updates/s each"),
+    "users": Quantity("{} user", "{} users"),
+    "viewers": Quantity("{} viewer", "{} viewers"),
+    "workers": Quantity("{} worker", "{} workers"),
+}
+
+
+def parameter_in_words(name: str, value: Parameter) -> str:
+    """``100 connections``, ``closed loop``; name and value where there is no wording: ``colour red``."""
+    wording = WORDINGS.get(name)
+    if isinstance(value, str):
+        words = None if isinstance(wording, Quantity) or wording is None else wording.get(value)
+        return words or f"{name.replace('_', ' ')} {value}"
+    if isinstance(wording, Quantity):
+        return (wording.one if value == 1 else wording.many).format(f"{value:,}")
+    return f"{name.replace('_', ' ')} {value:,}"

@@ -1,0 +1,31 @@
+"""Which variants run which scenarios: a scenario says what it needs, a variant what it has."""
+
+from __future__ import annotations
+
+from runners.subjects.catalog import Framework, Variant
+from runners.subjects.scenarios import Scenario, Workload
+from runners.subjects.workloads import WORKLOADS
+
+
+def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
+    """Whether the variant has all that the scenario needs."""
+    return (
+        scenario.exchange in framework.exchanges_of(variant)
+        and scenario.transport in variant.transports
+        and (variant.scales or not scenario.varies_workers)
+        and (scenario.is_steady or not variant.steady_only)
+    )
+
+
+def scenarios_for(workload: Workload, framework: Framework, variant: Variant) -> list[Scenario]:
+    """The chosen scenarios of the workload that the variant can run."""
+    return [scenario for scenario in workload.chosen if can_run(framework, variant, scenario)]
+
+
+def workloads_of(framework: Framework) -> list[str]:
+    """The slugs of the workloads of which at least one variant can run a scenario."""
+    return [
+        slug
+        for slug, workload in WORKLOADS.items()
+        if any(scenarios_for(workload, framework, variant) for variant in framework.variants)
+    ]

@@ -1,0 +1,100 @@
+"""How long and how often cells are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from runners.judging import capacity
+from runners.subjects.catalog import unknown_name
+from runners.subjects.scenarios import Scenario
+
+STEP_PAUSE_S = 1.0
+"""Between a step's last client and the reading of memory: what was allocated for handshakes is returned by then."""
+SPARE = 1 / 3
+"""A machine that disturbs more than every third measurement is not one to measure on."""
+_USUAL_CONNECTIONS_PER_S = 1000.0
+_USUAL_RECOVERY_S = 4.0
+"""A second before the crash, a second or two for the server to start, a second after the last client is back."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How long and how often. Seconds are per measurement. A scenario names the profiles that include it."""
+
+    slug: str
+    rounds: int
+    warmup_s: float
+    duration_s: float
+    probe_warmup_s: float = 1.0
+    """Of each probe of a search."""
+    probe_s: float = 3.0
+    """Of each probe of a search, at least: a p99 needs its number of messages."""
+    capacity_rounds: int = 1
+    """How many of the rounds search for capacities: one search takes minutes and makes many tries."""
+    overhead_s: float = 2.0
+    """A measurement's expected time besides the load: start, readiness, drain, checks, stop."""
+    rechecks: bool = True
+    """After each load the server is checked again."""
+    shares_servers: bool = False
+    """In a round each variant's server is started once, for all of its measurements."""
+    spare: float = 0.0
+    """For repeating disturbed measurements: a share of the planned time."""
+
+    def rounds_of(self, scenario: Scenario) -> int:
+        """How many rounds measure the scenario, from the first on."""
+        return min(self.rounds, self.capacity_rounds) if scenario.target else self.rounds
+
+    def of_probe(self, scenario: Scenario) -> Profile:
+        """The profile of one probe under this scenario (`Scenario.at`). Its server is not used again or checked."""
+        duration_s = capacity.window_s(self.probe_s, scenario.rate_per_s)
+        return replace(self, warmup_s=self.probe_warmup_s, duration_s=duration_s, rechecks=False)
+
+    def load_s(self, scenario: Scenario) -> float:
+        """How long the server is loaded in one measurement; in a search, if it ends near where it starts."""
+        match scenario.procedure:
+            case "window":
+                return self.warmup_s + self.duration_s
+            case "search":
+                assert scenario.target is not None
+                probe = self.of_probe(scenario.at(scenario.target.settings.start))
+                return scenario.target.settings.tries * (probe.warmup_s + probe.duration_s)
+            case "connect":
+                return scenario.connections / _USUAL_CONNECTIONS_PER_S
+            case "recover":
+                return _USUAL_RECOVERY_S
+
+    def expected_s(self, scenario: Scenario) -> float:
+        """How long one measurement takes."""
+        besides_s = self.overhead_s + len(scenario.steps) * STEP_PAUSE_S
+        return self.load_s(scenario) + (scenario.target.settings.tries if scenario.target else 1) * besides_s
+
+
+PROFILES: dict[str, Profile] = {
+    profile.slug: profile
+    for profile in (
+        Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.0, overhead_s=0.5, rechecks=False, shares_servers=True),
+        Profile("standard", rounds=10, warmup_s=5.0, duration_s=10.0, probe_s=4.0, spare=SPARE),
+        Profile(
+            "full",
+            rounds=15,
+            warmup_s=5.0,
+            duration_s=20.0,
+            probe_warmup_s=2.0,
+            probe_s=8.0,
+            capacity_rounds=3,
+            spare=SPARE,
+        ),
+    )
+}
+
+
+def choose_profile(name: str) -> Profile:
+    """The profile of that name; raises `UsageError`."""
+    if name not in PROFILES:
+        raise unknown_name("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def with_rounds(profile: Profile, *, rounds: int | None = None) -> Profile:
+    """The profile, with another number of rounds if one is given."""
+    return profile if rounds is None else replace(profile, rounds=rounds)

@@ -1,0 +1,285 @@
+"""What a workload consists of: scenarios, what each of them needs, and the parameters that are published of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from runners.judging import capacity
+from runners.loadgen.job import Exchange, Kind, Transport
+from runners.loadgen.pace import Closed, Open, Pace
+from runners.record import WorkloadFacts
+from runners.record.schema import LatencyKind, Parameter, Parameters
+from runners.subjects import versions
+
+Procedure = Literal["window", "search", "connect", "recover"]
+
+SMALL_MESSAGE_BYTES = 1024
+"""Larger messages are a test of their own, see `Scenario.is_steady`."""
+EVERY_PROFILE = frozenset({"quick", "standard", "full"})
+LONG_PROFILES = frozenset({"standard", "full"})
+"""For what a quick run has no time for."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an exchange takes place, and which checks of the contract concern it."""
+
+    path: str
+    """Of the raw WebSocket endpoint; Socket.IO has one address for all."""
+    readiness: frozenset[str]
+    """Checks that a server must pass before the load; they leave nothing behind in it."""
+    recheck: frozenset[str]
+    """Checks that it must pass after the load."""
+
+
+_UP = frozenset({"health", "echo-text"})
+
+ENDPOINTS: dict[Exchange, Endpoint] = {
+    "echo": Endpoint("/echo", readiness=_UP, recheck=_UP),
+    "room": Endpoint("/room/load", readiness=_UP | {"room"}, recheck=_UP | {"room"}),
+    "dashboard": Endpoint(
+        "/dashboard", readiness=_UP, recheck=frozenset({"health", "dashboard-answer", "dashboard-push"})
+    ),
+    "events": Endpoint("/events", readiness=frozenset({"health", "events"}), recheck=frozenset({"health", "events"})),
+}
+
+
+@dataclass(frozen=True)
+class CapacityTarget:
+    """The highest load that a server sustains is searched for, in this unit."""
+
+    unit: capacity.LoadUnit
+    settings: capacity.Settings
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A workload with one set of parameters. Rates are per second over all connections."""
+
+    exchange: Exchange
+    connections: int
+    pace: Pace
+    publishes: tuple[str, ...]
+    """Names of its published parameters, in order: rows of `PUBLISHED_PARAMETERS`."""
+    payload_bytes: int = 64
+    payload_kind: Kind = "text"
+    transport: Transport = "websocket"
+    """Only variants that offer it run the scenario."""
+    push_period_s: float = 0.0
+    """Between the server's own pushes; 0: it pushes nothing."""
+    server_cores: int = 1
+    workers: int = 1
+    """Processes of the server."""
+    varies_workers: bool = False
+    """The number of processes is what the scenario varies: only variants that scale run it."""
+    slice_s: float = 0.0
+    """Above 0: all cells of this scenario are measured together, each loaded for this long in turn. 0: one by one."""
+    steps: tuple[int, ...] = ()
+    """Numbers of clients to connect, one step after the other; the clients then send nothing."""
+    at_once: int = 32
+    """Connections that are opened at the same time."""
+    outage_s: float = 0.0
+    """Above 0: the server is killed, and its clients have this long to reconnect."""
+    paused_readers: int = 0
+    """Connections that stop reading."""
+    target: CapacityTarget | None = None
+    """The load is searched for; the other fields then describe a load of one unit, see `at`."""
+    further_checks: frozenset[str] = frozenset()
+    """Checks of the contract besides those of the exchange, before and after the load."""
+    name: str = ""
+    """Distinguishes it from the other scenarios of its workload, where `kind` would not."""
+    profiles: frozenset[str] = EVERY_PROFILE
+    """Profiles that include it; in others it runs only where it is named."""
+
+    @property
+    def mode(self) -> Literal["closed", "open"]:
+        """Whether answers set the pace of the load, or a clock."""
+        return "closed" if isinstance(self.pace, Closed) else "open"
+
+    @property
+    def rate_per_s(self) -> float:
+        """Messages that are due per second; 0 where no clock of ours sets the pace."""
+        return self.pace.rate_per_s if isinstance(self.pace, Open) else 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Closed loop in a room: messages in flight at a time."""
+        return self.pace.in_flight if isinstance(self.pace, Closed) else 1
+
+    @property
+    def procedure(self) -> Procedure:
+        """How it is measured."""
+        if self.target is not None:
+            return "search"
+        if self.steps:
+            return "connect"
+        return "recover" if self.outage_s else "window"
+
+    @property
+    def is_steady(self) -> bool:
+        """Steady load of small messages: nothing that puts connections, buffers or restarts to the test."""
+        return (
+            self.procedure in ("window", "search")
+            and not self.paused_readers
+            and self.payload_bytes <= SMALL_MESSAGE_BYTES
+        )
+
+    @property
+    def kind(self) -> str:
+        """Its name within the workload: its own, or what is searched for, or its mode."""
+        return self.name or (_SEARCHES[self.target.unit] if self.target else self.mode)
+
+    @property
+    def latency_kind(self) -> LatencyKind:
+        return "service_time" if self.mode == "closed" else "from_intended"
+
+    @property
+    def path(self) -> str:
+        """Of the raw WebSocket endpoint."""
+        return ENDPOINTS[self.exchange].path
+
+    @property
+    def readiness(self) -> frozenset[str]:
+        """Checks of the contract that a server must pass before the load."""
+        return ENDPOINTS[self.exchange].readiness | self.further_checks
+
+    @property
+    def recheck(self) -> frozenset[str]:
+        """Checks of the contract that it must pass after the load."""
+        return ENDPOINTS[self.exchange].recheck | self.further_checks
+
+    @property
+    def parameters(self) -> Parameters:
+        """What is published of it."""
+        return {name: PUBLISHED_PARAMETERS[name](self) for name in self.publishes}
+
+    def at(self, load: int) -> Scenario:
+        """The open-loop scenario that applies this load; raises `ValueError` where no load is searched for."""
+        if self.target is None:
+            raise ValueError("this scenario has a load of its own, so no other can be applied")
+        connections = self.connections * (load if self.target.unit == "users" else 1)
+        return replace(self, target=None, connections=connections, pace=Open(self.rate_per_s * load))
+
+    def definition(self) -> dict[str, object]:
+        """All that decides what is measured, for the workload's version.
+
+        Fields with their default are left out, so that a new field does not change the versions of older workloads.
+        """
+        always = {
+            "exchange": self.exchange,
+            "path": self.path,
+            "connections": self.connections,
+            "pace": {"kind": type(self.pace).__name__, **asdict(self.pace)},
+            "parameters": self.parameters,
+        }
+        sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}
+        target = {} if self.target is None else {"target": asdict(self.target)}
+        return {**always, **sometimes, **target}
+
+
+_DEFINING = (
+    "payload_bytes",
+    "payload_kind",
+    "transport",
+    "push_period_s",
+    "server_cores",
+    "workers",
+    "slice_s",
+    "steps",
+    "at_once",
+    "outage_s",
+    "paused_readers",
+)
+"""Fields with a default that decide what is measured."""
+
+_SEARCHES: dict[capacity.LoadUnit, str] = {"messages_per_s": "rate", "users": "users"}
+
+
+def _target(scenario: Scenario) -> CapacityTarget:
+    if scenario.target is None:
+        raise ValueError("only a scenario that searches for a load has such a parameter")
+    return scenario.target
+
+
+def _number(value: float) -> float:
+    """A whole number as an integer, so that 100.0 is published as 100."""
+    return int(value) if value == int(value) else value
+
+
+def _rate_per_connection(scenario: Scenario) -> float:
+    return _number(scenario.rate_per_s / scenario.connections)
+
+
+PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
+    "at_once": lambda scenario: scenario.at_once,
+    "clients": lambda scenario: scenario.connections,
+    "connections": lambda scenario: scenario.connections,
+    "cores_at_most": lambda scenario: scenario.server_cores,
+    "deaf": lambda scenario: scenario.paused_readers,
+    "deliveries_per_s": lambda scenario: _number(scenario.rate_per_s * scenario.connections),
+    "members": lambda scenario: scenario.connections,
+    "messages_per_user_per_s": _rate_per_connection,
+    "mode": lambda scenario: scenario.mode,
+    "p99_limit_ms": lambda scenario: _number(_target(scenario).settings.p99_limit_ms),
+    "payload_bytes": lambda scenario: scenario.payload_bytes,
+    "payload_kind": lambda scenario: scenario.payload_kind,
+    "rate_per_s": lambda scenario: _number(scenario.rate_per_s),
+    "search": lambda scenario: _SEARCHES[_target(scenario).unit],
+    "server_cores": lambda scenario: scenario.server_cores,
+    "snapshots_per_s": lambda scenario: _number(1 / scenario.push_period_s),
+    "under_way": lambda scenario: scenario.in_flight,
+    "updates_per_user_per_s": _rate_per_connection,
+    "users": lambda scenario: scenario.connections,
+    "viewers": lambda scenario: scenario.connections,
+    "workers": lambda scenario: scenario.workers,
+}
+"""Published name of a parameter, and its value. Each is worded in `runners.record.parameters`."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What every framework is measured under: one kind of use, in one or more scenarios."""
+
+    slug: str
+    title: str
+    question: str
+    """What a reader learns from it, as one question."""
+    description: str
+    scenarios: tuple[Scenario, ...]
+    only: frozenset[str] = frozenset()
+    """Kinds of scenarios that were chosen; empty: all."""
+    edition: int = 0
+    """Raised where results of the same definition were wrong, by a fault of the harness."""
+
+    @property
+    def kinds(self) -> set[str]:
+        """The names of its scenarios."""
+        return {scenario.kind for scenario in self.scenarios}
+
+    @property
+    def chosen(self) -> tuple[Scenario, ...]:
+        """The scenarios that were chosen."""
+        return tuple(scenario for scenario in self.scenarios if not self.only or scenario.kind in self.only)
+
+    @property
+    def definition(self) -> dict[str, object]:
+        """All that decides what is measured; wording does not."""
+        edition = {"edition": self.edition} if self.edition else {}
+        return {"slug": self.slug, **edition, "scenarios": [scenario.definition() for scenario in self.scenarios]}
+
+    @property
+    def version(self) -> str:
+        """Results of unlike versions are not compared."""
+        return versions.version_of(self.slug, self.definition)
+
+    def facts(self) -> WorkloadFacts:
+        """What a run's document says of it."""
+        return WorkloadFacts(
+            slug=self.slug,
+            title=self.title,
+            question=self.question,
+            description=self.description,
+            version=self.version,
+        )

@@ -1,0 +1,108 @@
+"""A variant runs the scenarios whose needs it meets; nobody lists workloads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.loadgen.job import Exchange
+from runners.subjects import catalog, workloads
+from runners.subjects.matching import can_run, scenarios_for, workloads_of
+from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, WORKLOADS
+
+EVERY_EXCHANGE: tuple[Exchange, ...] = ("echo", "room", "dashboard", "events")
+
+
+def variant(**told: Any) -> catalog.Variant:
+    plain = {"slug": "v", "title": "v", "server": "v", "command": ["v", "{port}"], "transports": ["websocket"]}
+    return catalog.Variant(**{**plain, **told})
+
+
+def framework(*exchanges: Exchange, variants: tuple[catalog.Variant, ...] = ()) -> catalog.Framework:
+    return catalog.Framework(
+        slug="f",
+        folder=Path(),
+        title="f",
+        homepage="https://example.org",
+        package="f",
+        protocol="websocket",
+        interface="own",
+        exchanges=list(exchanges),
+        variants=list(variants) or [variant()],
+    )
+
+
+def runs(one: catalog.Variant, *exchanges: Exchange) -> set[str]:
+    """The workloads that a framework with this variant alone runs."""
+    return set(workloads_of(framework(*exchanges, variants=(one,))))
+
+
+def test_an_exchange_brings_its_workloads() -> None:
+    assert runs(variant(), "echo") == {"echo", "connect", "payload", "recovery", "capacity"}
+    assert runs(variant(), "room") == {"room", "slow-consumer"}
+    assert runs(variant(), "dashboard") == {"dashboard", "crowd", "capacity"}
+    assert runs(variant(transports=["websocket", "sse"]), "events") == {"sse"}
+    assert runs(variant(), "events") == set()
+
+
+def test_a_variant_may_have_fewer_exchanges_than_its_framework() -> None:
+    assert runs(variant(exchanges=["room"]), *EVERY_EXCHANGE) == {"room", "slow-consumer"}
+    assert runs(variant(exchanges=[]), *EVERY_EXCHANGE) == set()
+
+
+def test_a_transport_is_needed() -> None:
+    assert runs(variant(transports=["polling"]), "echo") == {"polling"}
+    assert runs(variant(transports=["sse"]), *EVERY_EXCHANGE) == {"sse"}
+    assert scenarios_for(SSE, framework("events"), variant(transports=["sse"])) == list(SSE.scenarios)
+
+
+def test_several_processes_are_measured_only_where_each_reaches_the_clients_of_all() -> None:
+    everything = framework(*EVERY_EXCHANGE)
+    scaling = variant(command=["v", "{port}", "{workers}"], broker="redis", transports=["websocket", "polling"])
+    for one in (variant(), variant(broker="redis"), variant(command=["v", "{port}", "{workers}"])):
+        assert scenarios_for(SCALEOUT, everything, one) == []
+    assert [scenario.workers for scenario in scenarios_for(SCALEOUT, everything, scaling)] == [1, 2, 4]
+    assert {one.kind for one in scenarios_for(workloads.POLLING, everything, scaling)} == {
+        "closed",
+        "open",
+        "workers-2",
+    }
+
+
+def test_a_variant_may_be_measured_under_steady_load_alone() -> None:
+    assert runs(variant(steady_only=True), "echo", "room", "dashboard") == {
+        "echo",
+        "room",
+        "dashboard",
+        "crowd",
+        "capacity",
+    }
+
+
+def test_of_a_capacity_it_runs_the_searches_whose_exchange_it_has() -> None:
+    rate, users = CAPACITY.scenarios
+    assert scenarios_for(CAPACITY, framework("echo", "dashboard"), variant()) == [rate, users]
+    assert scenarios_for(CAPACITY, framework("dashboard"), variant()) == [users]
+    assert scenarios_for(CAPACITY, framework("room"), variant()) == []
+
+
+def test_only_chosen_scenarios_are_run() -> None:
+    part = replace(ECHO, only=frozenset({"open"}))
+    assert [scenario.kind for scenario in scenarios_for(part, framework("echo"), variant())] == ["open"]
+
+
+@pytest.mark.parametrize("framework", catalog.discover(), ids=lambda framework: framework.slug)
+def test_our_own_folders(framework: catalog.Framework) -> None:
+    """What a folder says it cannot do exists, and is not run; every variant is measured under something."""
+    assert set(framework.cannot) <= set(WORKLOADS)
+    assert set(framework.cannot).isdisjoint(workloads_of(framework))
+    assert {"echo", "room", "dashboard"} <= set(framework.exchanges)
+    assert ("events" in framework.exchanges) == any("sse" in one.transports for one in framework.variants)
+    for one in framework.variants:
+        assert set(framework.exchanges_of(one)) <= set(framework.exchanges)
+        assert any(can_run(framework, one, scenario) for each in WORKLOADS.values() for scenario in each.scenarios)
+        if "polling" in one.transports:
+            assert framework.protocol == "socket.io"
