@@ -1,4 +1,4 @@
-"""Which state of the checkout measured: asked of git, if there is one."""
+"""The revision of the measuring code, from git where there is a checkout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 """The checkout, or the folder that the package is installed in."""
 
 _MEASURING = ("runners", "pyproject.toml")
-"""What a result depends on; a changed page does not make a measurement another one."""
+"""What a result depends on. A change elsewhere, of a page for example, does not count as modified."""
 
 
 @dataclass(frozen=True)

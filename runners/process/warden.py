@@ -54,16 +54,16 @@ def main() -> int:
             preexec_fn=lambda: confine(order["cpus"], order["traceable"]),  # this process has one thread
         )
     except OSError as error:
-        tell({"error": f"{order['command'][0]} cannot be started: {error.strerror}: {error.filename}"})
+        send({"error": f"{order['command'][0]} cannot be started: {error.strerror}: {error.filename}"})
         return 1
     except (subprocess.SubprocessError, ValueError) as error:
-        tell({"error": f"{order['command'][0]} cannot be started on CPUs {order['cpus']}: {error}"})
+        send({"error": f"{order['command'][0]} cannot be started on CPUs {order['cpus']}: {error}"})
         return 1
-    tell({"pid": server.pid})
+    send({"pid": server.pid})
 
     stopping = wait(server, wake_read)
     status = end(server, order["grace_s"] if stopping else 0.0)
-    tell({"status": status})
+    send({"status": status})
     return 0
 
 
@@ -75,7 +75,7 @@ def read_line(descriptor: int) -> bytes:
     return line
 
 
-def tell(message: dict[str, Any]) -> None:
+def send(message: dict[str, Any]) -> None:
     """Send one line of JSON to the harness, if it still runs. Unbuffered."""
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")

@@ -88,9 +88,9 @@ def _distribution(distribution: Distribution) -> Iterator[Contradiction]:
         return
     stored = distribution.percentiles_ms
     for name in type(stored).model_fields:
-        told, found = getattr(stored, name), getattr(derived, name)
-        if told != found:
-            yield Contradiction(("percentiles_ms", name), f"{name} is {told}, but {found} by its histogram")
+        given, found = getattr(stored, name), getattr(derived, name)
+        if given != found:
+            yield Contradiction(("percentiles_ms", name), f"{name} is {given}, but {found} by its histogram")
 
 
 def _counts(index: int, cell: CellRecord) -> Iterator[Contradiction]:
@@ -182,9 +182,9 @@ def _sustained(capacity: Capacity) -> Iterator[Contradiction]:
     """The interval is the one that its tries give."""
     found = estimate_sustained_load([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
     for name in ("low", "typical", "high"):
-        told, shown = getattr(capacity, name), getattr(found, name)
-        if told != shown:
-            yield Contradiction((name,), f"{told} is given, but the tries show {shown}")
+        given, shown = getattr(capacity, name), getattr(found, name)
+        if given != shown:
+            yield Contradiction((name,), f"{given} is given, but the tries show {shown}")
 
 
 def _against(probe: CapacityProbe, p99_limit_ms: float) -> str | None:
@@ -222,7 +222,7 @@ def _flame(flame: Flame) -> Iterator[Contradiction]:
     missing = 100 * (flame.samples - sum(own for *_, own in flame.graph.rows)) / flame.samples
     if abs(missing - flame.graph.dropped_percent) > _ROUNDING_PERCENT:
         yield Contradiction(
-            ("graph", "dropped_percent"), f"{flame.graph.dropped_percent:g} is told, but {missing:.2f} % are not there"
+            ("graph", "dropped_percent"), f"{flame.graph.dropped_percent:g} is given, but {missing:.2f} % are missing"
         )
 
 
