@@ -49,7 +49,7 @@ def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
         ("  errors: 0", "  errors: 0\n  failure: none", "either a failure or a graph"),
         ("- [1, 1, 60, 60]", "- [1, 1, 70, 60]", "109 samples in the node and its children, but 100 in all of it"),
         ("samples: 100\n", "samples: 99\n", "100 samples in the graph, but 99 were taken"),
-        ("dropped_percent: 1.0", "dropped_percent: 3.0", "3 is told, but 1.00 % are not there"),
+        ("dropped_percent: 1.0", "dropped_percent: 3.0", "3 is given, but 1.00 % are missing"),
         ("total_percent: 29.0", "total_percent: 20.0", "29 % by itself is more than 20 % in all"),
     ],
 )
