@@ -12,7 +12,6 @@ from pathlib import Path
 
 from runners import contract, resources
 from runners.evidence.copies import altered
-from runners.loadgen.job import Transport
 from runners.record import Finding, RtsiteError
 from runners.serving import server
 from runners.serving.environment import Environment
@@ -139,7 +138,7 @@ def _until_served(started: server.Server, mark: Path, until: float) -> bool:
     return False
 
 
-def checks_of(started: server.Server, only: Sequence[str], transports: Sequence[Transport]) -> list[contract.Check]:
+def checks_of(started: server.Server, only: Sequence[str], transports: Sequence[str]) -> list[contract.Check]:
     """Checks of the contract over these transports alone."""
     return asyncio.run(
         contract.check_contract(

@@ -66,15 +66,15 @@ class Server:
             time.sleep(_POLL_S)
 
     def verify(self, checks: Collection[str] | None) -> None:
-        """Run the contract's checks (``None``: all that concern the application); raises `NotReadyError`."""
+        """Put the contract's checks to the server (``None``: all of them); raises `NotReadyError`."""
         broken = [check for check in self.check(checks) if not check.ok]
         if broken:
             raise NotReadyError("; ".join(f"{check.name}: {check.detail}" for check in broken))
 
     def check(self, checks: Collection[str] | None = None) -> list[contract.Check]:
-        """Run the contract's checks over each of the variant's transports.
+        """Put the contract's checks to the server over each of its transports.
 
-        Several processes are not checked over long-polling: that needs a proxy which keeps sessions together.
+        Of several processes not over long-polling, which would need something in front that keeps sessions together.
         """
         transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
         return asyncio.run(
@@ -82,7 +82,6 @@ class Server:
                 self.base_url,
                 self.framework.protocol,
                 only=checks,
-                exchanges=self.framework.exchanges,
                 transports=transports,
                 serializer=self.variant.serializer,
             )

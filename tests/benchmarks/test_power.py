@@ -3,7 +3,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -109,19 +108,24 @@ def test_a_profile_with_more_rounds_than_there_are_has_no_rate(tmp_path: Path) -
     assert {rate.profile for rate in few.rates} == {"standard"}
 
 
-def test_the_command(recorded: Path, tmp_path: Path) -> None:
-    command = [sys.executable, *SCRIPT, str(recorded), "--comparisons", "20"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "plus-3" in shown.stdout
-    written = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert json.loads(written.stdout)["schema_version"] == 1
+def test_the_command(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["power", *arguments])
+        return power.main(), *capsys.readouterr()
+
+    status, shown, _ = run(str(recorded), "--comparisons", "20")
+    assert status == 0
+    assert "plus-3" in shown
+    status, written, _ = run(str(recorded), "--comparisons", "20", "--json")
+    assert status == 0
+    assert json.loads(written)["schema_version"] == 1
     other = synthetic.write(tmp_path, rounds=2, seconds=2, searches=False)
-    refused = subprocess.run(
-        [sys.executable, *SCRIPT, str(other)], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    assert refused.returncode == 3
-    assert refused.stderr.startswith("Error: ")
-    assert "no run of the twins" in refused.stderr
+    status, _, refused = run(str(other))
+    assert status == 3
+    assert refused.startswith("Error: ")
+    assert "no run of the twins" in refused
 
 
 def _series(cost: float, speed: float) -> dict[str, dict[str, dict[tuple[str, int], float]]]:

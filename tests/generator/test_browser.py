@@ -13,30 +13,12 @@ from tests.support.visiting import Visit
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-COLLIDING = """() => [...document.querySelectorAll(".rt-plot")].flatMap((plot) => {
-    const texts = [...plot.querySelectorAll(".xaxislayer-above .xtick text")].filter((text) => text.textContent);
-    const boxes = texts.map((text) => ({ said: text.textContent, ...text.getBoundingClientRect().toJSON() }));
-    boxes.sort((one, other) => one.left - other.left);
-    return boxes.filter((box, place) => place && box.left < boxes[place - 1].right + 2).map((box) => box.said);
-})"""
-"""The numbers below charts that touch the one before."""
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_every_chart_is_drawn_and_no_page_scrolls_sideways(visit: Visit, path: str) -> None:
-    page = visit.open(path)
-    count = visit.draw_all()
-    assert page.locator(".rt-plot .main-svg").first.is_visible() if count else True
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert page.evaluate(COLLIDING) == []
-
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_shows_the_same_without_scrolling_sideways(phone: Visit, path: str) -> None:
     page = phone.open(path)
     phone.draw_all()
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert page.evaluate(COLLIDING) == []
+    phone.check_layout()
     beside = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.ariaLabel)"
     assert page.locator(".rt-scroll:has(> .rt-stack)").evaluate_all(beside) == [], "a table put below itself is cut off"
 

@@ -10,6 +10,8 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +19,7 @@ import pytest
 import yaml
 
 from benchmarks import synthetic
-from generator import staging
+from generator import mkdocs_process, staging
 from generator.build import BuildError, Paths, build, stage_site
 from generator.serving import ServeError, serve
 from generator.staging import StagingError
@@ -46,18 +48,83 @@ def in_folder(folder: Path, results: Path, root: Path = ROOT) -> Paths:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A root with hand-written pages of its own, to be broken."""
-    root = tmp_path / "checkout"
+    return write_checkout(tmp_path / "checkout")
+
+
+def write_checkout(root: Path) -> Path:
     shutil.copytree(ROOT / "site", root / "site")
     shutil.copy(ROOT / "mkdocs.yml", root)
     (root / "runners" / "frameworks").mkdir(parents=True)
     return root
 
 
-def test_a_build_leaves_the_sources_alone(results: Path, tmp_path: Path) -> None:
-    before = state(ROOT / "site"), state(results), state(ROOT / "generator" / "templates")
-    page = build(in_folder(tmp_path, results), lambda _: None)
-    assert page.is_file()
-    assert (state(ROOT / "site"), state(results), state(ROOT / "generator" / "templates")) == before
+FEW = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn"})
+
+
+@dataclass(frozen=True)
+class Built:
+    """A checkout with few results, its site built once, and the state of its sources before that."""
+
+    home: Path
+    sources: Mapping[str, tuple[str, int]]
+
+    @property
+    def places(self) -> Paths:
+        return in_folder(self.home, self.home / "results", self.home / "checkout")
+
+    def copied(self, home: Path) -> Paths:
+        """A copy for a test that changes something."""
+        shutil.copytree(self.home, home, symlinks=True)
+        return Built(home, {}).places
+
+
+def sources_of(places: Paths) -> dict[str, tuple[str, int]]:
+    return {
+        f"{folder}/{name}": one
+        for folder in (places.root, places.results, ROOT / "generator" / "templates")
+        for name, one in state(folder).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    home = tmp_path_factory.mktemp("built")
+    write_checkout(home / "checkout")
+    synthetic.write(home / "results", rounds=2, seconds=1, variants=FEW, searches=False, flamed=("fastapi",))
+    synthetic.write_evidence(home / "results", variants=FEW)
+    places = Built(home, {}).places
+    gone = shutil.copytree(places.results, home / "gone")
+    stage_site(in_folder(home, gone, places.root), lambda _: None, is_served=True)  # the links that a server leaves
+    shutil.rmtree(gone)
+    before = sources_of(places)
+    assert build(places, lambda _: None).is_file()
+    return Built(home, before)
+
+
+@pytest.fixture
+def edited(built: Built, tmp_path: Path) -> Paths:
+    """A built site of which a page was edited afterwards."""
+    places = built.copied(tmp_path / "copy")
+    with (places.written / "data.md").open("a") as page:
+        page.write("\nOne line more.\n")
+    return places
+
+
+@pytest.fixture
+def rendered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build without MkDocs, for tests of what comes before and after it."""
+
+    def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> None:
+        into.mkdir()
+        (into / "index.html").write_text("rendered at once")
+        meanwhile()
+
+    monkeypatch.setattr(mkdocs_process, "render", render)
+
+
+def test_a_build_leaves_the_sources_alone(built: Built) -> None:
+    assert len(built.sources) > 30
+    assert sources_of(built.places) == built.sources
 
 
 def test_an_empty_results_folder_makes_a_site_that_says_so(tmp_path: Path) -> None:
@@ -66,28 +133,28 @@ def test_an_empty_results_folder_makes_a_site_that_says_so(tmp_path: Path) -> No
     assert "Nothing measured yet" in page.read_text()
 
 
-def test_broken_results_leave_the_old_site(results: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "results"
-    shutil.copytree(results, mine)
-    places = in_folder(tmp_path, mine)
-    build(places, lambda _: None)
+def test_broken_results_leave_the_old_site(edited: Paths) -> None:
+    places = edited
     before = state(places.out)
-    (next(mine.glob("*/*")) / "fastapi.yml").write_text("schema_version: 1\nkind: *framework\n")
+    next(places.results.glob("*/*/fastapi.yml")).write_text("schema_version: 1\nkind: *framework\n")
     with pytest.raises(RecordError, match=r"fastapi\.yml:2:7"):
         build(places, lambda _: None)
     assert state(places.out) == before
 
 
-def test_a_page_that_mkdocs_refuses_leaves_the_old_site(checkout: Path, tmp_path: Path) -> None:
-    (tmp_path / "results").mkdir()
-    places = in_folder(tmp_path, tmp_path / "results", checkout)
-    build(places, lambda _: None)
+def test_a_page_that_mkdocs_refuses_leaves_the_old_site(edited: Paths) -> None:
+    places = edited
     before = state(places.out)
-    (checkout / "site" / "data.md").write_text("# Data\n\n[nowhere](nowhere.md)\n")
+    (places.written / "data.md").write_text("# Data\n\n[nowhere](nowhere.md)\n")
     with pytest.raises(BuildError, match=r"nowhere\.md"):
         build(places, lambda _: None)
+    assert_unchanged(places, before)
+
+
+def assert_unchanged(places: Paths, before: dict[str, tuple[str, int]]) -> None:
+    """The old site is as it was, and nothing half-built is left beside it."""
     assert state(places.out) == before
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".site")]
+    assert not [path for path in places.out.parent.iterdir() if path.name.startswith(".site")]
 
 
 def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(
@@ -124,35 +191,24 @@ def test_a_server_finds_raw_results_by_links_and_never_writes_them(
     assert not (places.staged / "performance.md").is_symlink()
 
 
-def test_raw_results_stand_on_the_site_and_are_no_links(results: Path, checkout: Path, tmp_path: Path) -> None:
-    gone = shutil.copytree(results, tmp_path / "gone")
-    stage_site(in_folder(tmp_path, gone, checkout), lambda _: None, is_served=True)  # the links that a server leaves
-    shutil.rmtree(gone)
-    places = in_folder(tmp_path, results, checkout)
-    build(places, lambda _: None)
+def test_raw_results_stand_on_the_site_and_are_no_links(built: Built) -> None:
+    places = built.places
     assert not [path for path in places.staged.rglob("*") if path.is_symlink()]
-    for path in results.rglob("*.yml"):
-        published = places.out / "data" / path.relative_to(results)
+    for path in places.results.rglob("*.yml"):
+        published = places.out / "data" / path.relative_to(places.results)
         assert not published.is_symlink()
         assert published.read_bytes() == path.read_bytes()
     assert (places.out / "data" / "history.json").is_file()
     assert (places.out / "data" / "latest.json").is_file()
 
 
-def built_and_edited(places: Paths) -> dict[str, tuple[str, int]]:
-    """The state of a site that was built before a page was edited."""
-    build(places, lambda _: None)
-    with (places.written / "data.md").open("a") as page:
-        page.write("\nOne line more.\n")
-    return state(places.out)
-
-
+@pytest.mark.usefixtures("rendered_at_once")
 @pytest.mark.parametrize("renames", [1, 2])
 def test_an_interrupt_while_sites_change_places_leaves_one(
-    results: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+    edited: Paths, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
-    places = in_folder(tmp_path, results, checkout)
-    before = built_and_edited(places)
+    places = edited
+    before = state(places.out)
     really, seen = Path.rename, []
 
     def interrupted(path: Path, target: Path) -> Path:
@@ -165,15 +221,13 @@ def test_an_interrupt_while_sites_change_places_leaves_one(
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(places, lambda _: None)
-    assert state(places.out) == before
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".site")]
+    assert_unchanged(places, before)
 
 
-def test_a_full_disk_at_the_end_is_said_and_leaves_the_old_site(
-    results: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    places = in_folder(tmp_path, results, checkout)
-    before = built_and_edited(places)
+@pytest.mark.usefixtures("rendered_at_once")
+def test_a_full_disk_at_the_end_is_said_and_leaves_the_old_site(edited: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = edited
+    before = state(places.out)
 
     def full(folder: Path, into: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(into))
@@ -184,12 +238,10 @@ def test_a_full_disk_at_the_end_is_said_and_leaves_the_old_site(
     assert state(places.out) == before
 
 
-def test_what_cannot_be_copied_leaves_the_old_site(results: Path, checkout: Path, tmp_path: Path) -> None:
-    shutil.copytree(results, tmp_path / "results")
-    places = in_folder(tmp_path, tmp_path / "results", checkout)
-    build(places, lambda _: None)
+def test_what_cannot_be_copied_leaves_the_old_site(edited: Paths) -> None:
+    places = edited
     before = state(places.out)
-    gone = next((tmp_path / "results").rglob("fastapi.yml"))
+    gone = next(places.results.glob("*/*/fastapi.yml"))
 
     def remove(said: str) -> None:
         if said.startswith("Rendering"):
@@ -198,8 +250,7 @@ def test_what_cannot_be_copied_leaves_the_old_site(results: Path, checkout: Path
     gone.write_text(gone.read_text() + "# looked at\n")
     with pytest.raises(StagingError, match=r"fastapi\.yml"):
         build(places, remove)
-    assert state(places.out) == before
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".site")]
+    assert_unchanged(places, before)
 
 
 def test_a_hand_written_page_cannot_shadow_a_generated_one(checkout: Path, tmp_path: Path) -> None:
@@ -228,27 +279,26 @@ def test_a_results_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> 
         Paths.of_checkout(ROOT, results=tmp_path / "nowhere")
 
 
-def test_two_builds_at_once_are_refused(results: Path, tmp_path: Path) -> None:
-    places = in_folder(tmp_path, results)
-    places.staged.parent.mkdir(parents=True, exist_ok=True)
+@pytest.mark.usefixtures("rendered_at_once")
+def test_two_builds_at_once_are_refused(edited: Paths) -> None:
+    places = edited
     with (places.staged.parent / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BuildError, match=r"another build is at work in .*; wait until it has ended"):
             build(places, lambda _: None)
-    build(places, lambda _: None)
+    assert build(places, lambda _: None).read_text() == "rendered at once"
 
 
-def test_nothing_is_built_where_nothing_has_changed(results: Path, tmp_path: Path) -> None:
-    own = tmp_path / "results"
-    shutil.copytree(results, own)
-    places = in_folder(tmp_path, own)
+@pytest.mark.usefixtures("rendered_at_once")
+def test_nothing_is_built_where_nothing_has_changed(edited: Paths) -> None:
+    places = edited
     page = build(places, lambda _: None)
     page.write_text("looked at")
     said: list[str] = []
     assert build(places, said.append) == page
     assert said == ["Nothing has changed since this site was built."]
     assert page.read_text() == "looked at"
-    run = next(own.glob("*/*/run.yml"))
+    run = next(places.results.glob("*/*/run.yml"))
     run.write_text(run.read_text() + "# looked at\n")
     build(places, said.append)
     assert page.read_text() != "looked at"

@@ -12,7 +12,7 @@ from benchmarks import synthetic
 from generator.comparison import Change, capacity_changes, changes, unlike
 from generator.dataset import load_single
 from generator.statistics import unpaired_ratio
-from tests.support.commands import rtsite
+from tests.support.commands import Shell
 
 SLOWER = tuple(
     replace(made, rate=made.rate * 0.8) if made.framework == "fastapi" else made for made in synthetic.VARIANTS
@@ -60,10 +60,10 @@ def test_a_faster_machine_is_no_change_of_the_frameworks(tmp_path: Path) -> None
     assert _find(changes(base, head), "reference", "messages_per_s", "closed").verdict == "better"
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(shell: Shell, tmp_path: Path) -> None:
     base = synthetic.write(tmp_path, run="a", rounds=7, seed=1)
     head = synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=SLOWER)
-    finished = rtsite("compare", base, head, "--json")
+    finished = shell.rtsite("compare", base, head, "--json")
     assert finished.returncode == 5
     assert "got worse" in finished.stderr
     report = json.loads(finished.stdout)
@@ -71,17 +71,17 @@ def test_the_command(tmp_path: Path) -> None:
     row = next(row for row in report["rows"] if row["framework"] == "fastapi" and row["metric"] == "messages_per_s")
     assert row["low"] < row["ratio"] < row["high"] < 1
     assert row["verdict"] == "worse"
-    assert rtsite("compare", base, base).returncode == 0
+    assert shell.rtsite("compare", base, base).returncode == 0
 
 
-def test_unlike_machines_are_refused_with_the_key_that_differs(tmp_path: Path) -> None:
+def test_unlike_machines_are_refused_with_the_key_that_differs(shell: Shell, tmp_path: Path) -> None:
     base = synthetic.write(tmp_path, run="a", cpu="AMD EPYC 7B13")
     head = synthetic.write(tmp_path, run="b", cpu="Intel Xeon", seed=2)
-    refused = rtsite("compare", base, head)
+    refused = shell.rtsite("compare", base, head)
     assert refused.returncode == 2
     assert "machine.cpu_model differs: AMD EPYC 7B13 and Intel Xeon" in refused.stderr
-    assert rtsite("compare", base, head, "--force").returncode in (0, 5)
-    nowhere = rtsite("compare", base, tmp_path / "nowhere")
+    assert shell.rtsite("compare", base, head, "--force").returncode in (0, 5)
+    nowhere = shell.rtsite("compare", base, tmp_path / "nowhere")
     assert nowhere.returncode == 2
     assert "holds no run.yml" in nowhere.stderr
 

@@ -12,28 +12,28 @@ from urllib.request import urlopen
 import pytest
 
 from benchmarks import synthetic
-from tests.support.commands import ROOT, rtsite
+from tests.support.commands import ROOT, Shell
 
 
-def test_help_of_both_commands_has_an_example() -> None:
+def test_help_of_both_commands_has_an_example(shell: Shell) -> None:
     for command in ("build", "serve"):
-        finished = rtsite(command, "--help")
+        finished = shell.rtsite(command, "--help")
         assert finished.returncode == 0
         assert f"Example: rtsite {command}" in finished.stdout
 
 
-def test_an_unknown_results_folder_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
-    finished = rtsite("build", "--results", tmp_path / "nowhere")
+def test_an_unknown_results_folder_is_one_sentence_and_exit_2(shell: Shell, tmp_path: Path) -> None:
+    finished = shell.rtsite("build", "--results", tmp_path / "nowhere")
     assert finished.returncode == 2
     assert "there is no folder" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 
-def test_broken_results_are_exit_4_with_their_place(tmp_path: Path) -> None:
+def test_broken_results_are_exit_4_with_their_place(shell: Shell, tmp_path: Path) -> None:
     run = tmp_path / "results" / "campaign" / "run"
     run.mkdir(parents=True)
     (run / "run.yml").write_text("schema_version: 1\nkind: &anchor run\n")
-    finished = rtsite("build", "--results", tmp_path / "results", "--out", tmp_path / "site")
+    finished = shell.rtsite("build", "--results", tmp_path / "results", "--out", tmp_path / "site")
     assert finished.returncode == 4
     assert f"{run / 'run.yml'}:2:7" in finished.stderr
     assert not (tmp_path / "site").exists()
@@ -76,15 +76,15 @@ def test_serve_answers_and_ends_with_its_server(tmp_path: Path, ending: signal.S
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_two_collections_of_evidence_are_compared(tmp_path: Path) -> None:
+def test_two_collections_of_evidence_are_compared(shell: Shell, tmp_path: Path) -> None:
     for campaign in ("first", "second"):
         synthetic.write_evidence(tmp_path / campaign)
     folders = [next((tmp_path / campaign).rglob("evidence")) for campaign in ("first", "second")]
-    finished = rtsite("compare", *folders)
+    finished = shell.rtsite("compare", *folders)
     assert finished.returncode == 0, finished.stderr
     assert " 0 differ; " in finished.stderr
     empty = tmp_path / "evidence"
     empty.mkdir()
-    finished = rtsite("compare", folders[0], empty)
+    finished = shell.rtsite("compare", folders[0], empty)
     assert finished.returncode == 2
     assert "holds no evidence" in finished.stderr

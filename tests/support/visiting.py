@@ -8,6 +8,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Route
 
 
+_COLLIDING = """() => [...document.querySelectorAll(".rt-plot")].flatMap((plot) => {
+    const texts = [...plot.querySelectorAll(".xaxislayer-above .xtick text")].filter((text) => text.textContent);
+    const boxes = texts.map((text) => ({ said: text.textContent, ...text.getBoundingClientRect().toJSON() }));
+    boxes.sort((one, other) => one.left - other.left);
+    return boxes.filter((box, place) => place && box.left < boxes[place - 1].right + 2).map((box) => box.said);
+})"""
+"""The numbers below charts that touch the one before."""
+
+
 class Visit:
     """One context of a browser, and what went wrong in it."""
 
@@ -49,3 +58,8 @@ class Visit:
             " === document.querySelectorAll('.rt-plot[data-drawn]').length"
         )
         return plots.count()
+
+    def check_layout(self) -> None:
+        """The page does not scroll sideways, and no number below a chart touches its neighbour."""
+        assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert self.page.evaluate(_COLLIDING) == []

@@ -9,6 +9,8 @@ from runners.calibration import proof
 from runners.loadgen.job import Protocol
 from runners.machine import CoreShare
 
+pytestmark = pytest.mark.measures
+
 COUNTED = (
     "honest server",
     "dropped messages",

@@ -89,6 +89,7 @@ def of(document: FrameworkDocument, variant: str) -> Measurement:
     return measurement
 
 
+@pytest.mark.measures
 def test_everything_was_measured_and_the_files_are_valid(finished: tuple[execution.RunSummary, Silent]) -> None:
     summary, observer = finished
     assert sorted(observer.outcomes) == sorted(BEHAVIOURS)
@@ -102,10 +103,12 @@ def test_everything_was_measured_and_the_files_are_valid(finished: tuple[executi
     assert [len(turn) for turn in run.order] == [len(BEHAVIOURS)]
 
 
+@pytest.mark.measures
 def test_no_process_is_left(finished: tuple[execution.RunSummary, Silent], marker: str) -> None:
     assert marked(marker) == []
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("variant", ["good", "stubborn"])
 def test_a_good_server_has_figures(document: FrameworkDocument, variant: str) -> None:
     measurement = of(document, variant)
@@ -120,6 +123,7 @@ def test_a_good_server_has_figures(document: FrameworkDocument, variant: str) ->
     assert measurement.connections.established == 10
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("variant", "stages", "reason", "log"),
     [
@@ -251,6 +255,7 @@ class Tolerant(Silent):
         self.made.append((measurement.round, measurement.position))
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("stolen", "spare", "made"),
     [
@@ -285,6 +290,7 @@ def test_what_the_machine_spoils_is_made_again_at_the_end_of_its_round(
             assert any("CPU steal" in reason for reason in one.invalid_reasons) == was_stolen
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("together", [True])
 def test_what_is_measured_together_is_made_again_together(
     spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
@@ -296,6 +302,7 @@ def test_what_is_measured_together_is_made_again_together(
     assert [number for number, _ in observer.made] == [1, 1, 2, 2, 2, 2]
 
 
+@pytest.mark.measures
 def test_a_resumed_run_makes_again_what_was_spoilt_before(
     spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
 ) -> None:
@@ -350,6 +357,7 @@ class Watching(Silent):
         self.outcomes.append(cell.variant.slug)
 
 
+@pytest.mark.measures
 def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: execution.RunExecution) -> None:
     framework = interrupted.plan.cells[0].framework
     resumed = execution.RunExecution.resume(interrupted.path, [framework])
@@ -369,6 +377,7 @@ def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: execu
         execution.RunExecution.resume(interrupted.path, [framework])
 
 
+@pytest.mark.measures
 def test_of_a_group_only_what_is_left_is_measured_again(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -409,6 +418,7 @@ def test_of_a_group_only_what_is_left_is_measured_again(
         assert [measurement.round for measurement in cell.measurements] == [1, 2, 3]
 
 
+@pytest.mark.measures
 def test_a_run_is_not_resumed_where_something_has_changed(
     interrupted: execution.RunExecution, monkeypatch: pytest.MonkeyPatch
 ) -> None:

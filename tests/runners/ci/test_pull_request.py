@@ -51,6 +51,7 @@ def test_neighbours_speak_the_same_protocol(checkout: Path) -> None:
     assert checkout
 
 
+@pytest.mark.index
 def test_a_lock_is_made_anew_only_where_it_changes(tmp_path: Path) -> None:
     source = catalog.FRAMEWORKS / "websockets"
     folder = tmp_path / "websockets"
@@ -62,6 +63,7 @@ def test_a_lock_is_made_anew_only_where_it_changes(tmp_path: Path) -> None:
     assert changed.read_text() == (source / "requirements.txt").read_text()
 
 
+@pytest.mark.index
 def test_a_lock_that_does_not_resolve_is_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "websockets"
     shutil.copytree(catalog.FRAMEWORKS / "websockets", folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -203,6 +203,7 @@ def _keep_compiled(package: Path) -> None:
         shutil.copy2(file, package / "__pycache__" / file.name)
 
 
+@pytest.mark.measures
 def test_plan_bench_collect_commit_build(origin: Path) -> None:
     inputs = {
         "inputs.frameworks": "websockets starlette",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ import psutil
 import pytest
 import typer.main
 
-from generator.cli import main
 from runners import machine
 from runners.cli import app
 from runners.flame import recording
@@ -27,13 +24,14 @@ from runners.record import cell_key, load_flames, load_framework, load_run, prob
 from runners.serving import environment
 from runners.subjects import catalog
 from tests.support import frameworks
+from tests.support.commands import Shell
 from tests.support.documents import framework_document, run_document
 from tests.support.processes import gone, marked, until
 from tests.support.servers import serving
 
 ROOT = Path(__file__).parents[3]
 MAIN = (
-    "import sys; from pathlib import Path; from runners import environment;"
+    "import sys; from pathlib import Path; from runners.serving import environment;"
     "environment.HOME = Path(sys.argv.pop(1)); from generator.cli import main; sys.exit(main())"
 )
 """The command in a process of its own, with its environments in a folder of the tests."""
@@ -43,42 +41,10 @@ def command(home: Path, *arguments: str | Path) -> list[str]:
     return [sys.executable, "-c", MAIN, str(home), *map(str, arguments)]
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-class Shell:
-    """Calls the command's own entry in this process, which is far quicker than a new one each time."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], home: Path) -> None:
-        monkeypatch.setattr(environment, "HOME", home)
-        self._monkeypatch = monkeypatch
-        self._capfd = capfd
-
-    def rtsite(self, *arguments: str | Path) -> Done:
-        self._capfd.readouterr()
-        self._monkeypatch.setattr(sys, "argv", ["rtsite", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = self._capfd.readouterr()
-        assert "Traceback" not in captured.err
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    def answer(self, *arguments: str | Path, status: int = 0) -> dict[str, Any]:
-        """The one JSON object on stdout."""
-        done = self.rtsite(*arguments, "--json")
-        assert done.returncode == status, done.stderr
-        found = json.loads(done.stdout)
-        assert found.pop("schema_version") == 1
-        return dict(found)
-
-
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], environments: Path) -> Shell:
-    return Shell(monkeypatch, capfd, environments)
+def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch, environments: Path) -> Shell:
+    monkeypatch.setattr(environment, "HOME", environments)
+    return shell
 
 
 # Help
@@ -148,6 +114,7 @@ LOAD_KEYS = {
 }  # fmt: skip
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     "arguments", [[], ["--rate", "200"], ["--protocol", "socket.io"]], ids=["closed", "open", "socket.io"]
 )
@@ -291,6 +258,7 @@ def running(environments: Path, tmp_path: Path) -> Iterator[Running]:
             run.process.kill()
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("how", "whole_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["ctrl-c", "term"]
 )
@@ -320,6 +288,7 @@ def test_interrupted_it_ends_within_five_seconds_with_everything_on_disk(
     assert sum(len(cell.measurements) for one in measured for cell in one.cells) >= 1
 
 
+@pytest.mark.measures
 def test_killed_it_leaves_no_server_and_no_half_written_file(running: Running) -> None:
     until(running.generating, "a load under way")
     pids = running.tree()
@@ -333,6 +302,7 @@ def test_killed_it_leaves_no_server_and_no_half_written_file(running: Running) -
         assert problems_in(path) == []
 
 
+@pytest.mark.measures
 def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
     mine = frameworks.make(tmp_path / "mine", ["exits"])
     arguments = ["run", "--framework", str(mine), "--workload", "echo", "--profile", "quick", "--rounds", "1"]
@@ -356,6 +326,7 @@ def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
     assert closed.generator.share_of_ceiling_percent == 100
 
 
+@pytest.mark.measures
 def test_flame_graphs_are_added_to_a_finished_run(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +356,7 @@ def test_flame_graphs_are_added_to_a_finished_run(
     assert load_run(run / "run.yml").finished == "2026-11-01T01:00:00Z"
 
 
+@pytest.mark.measures
 def test_check_tells_what_was_expected_and_what_came(shell: Shell, tmp_path: Path) -> None:
     mine = frameworks.make(tmp_path / "mine", ["wrong", "exits"])
     found = shell.answer("check", mine, status=4)
@@ -400,6 +372,7 @@ def test_check_tells_what_was_expected_and_what_came(shell: Shell, tmp_path: Pat
 # A framework of one's own
 
 
+@pytest.mark.measures
 def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: Path) -> None:
     def state() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in catalog.FRAMEWORKS.rglob("*") if path.is_file()}

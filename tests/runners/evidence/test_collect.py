@@ -16,6 +16,8 @@ from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support.processes import children
 
+pytestmark = pytest.mark.measures
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -161,6 +163,7 @@ def unresolvable(home: Path) -> Framework:
     return catalog.choose_frameworks(["fastapi"])[0].model_copy(update={"folder": folder})
 
 
+@pytest.mark.index
 def test_the_day_of_a_release_is_found() -> None:
     """Of a release that nothing can change any more."""
     assert packages.first_day("tornado", "6.5.0", dt.date(2026, 1, 1)) == dt.date(2025, 5, 15)

@@ -306,6 +306,8 @@ STARTER = """
 import sys
 from runners.loading import driver
 from runners.loadgen.job import Job
+
+pytestmark = pytest.mark.measures
 with driver.Load(2, hooks=driver.Hooks(started=lambda pids: print(*pids, flush=True))) as running:
     running.connect(Job.from_json(sys.argv[1]))
     print("connected", flush=True)

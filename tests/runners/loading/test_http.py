@@ -11,6 +11,8 @@ from runners.loading import driver
 from tests.support.loading import CONNECTIONS, connected, job, modes
 from tests.support.web import BEAT_S, serving_web
 
+pytestmark = pytest.mark.measures
+
 
 def polling(url: str, mode: Any = "closed", **changes: Any) -> Job:
     asked: dict[str, Any] = {"protocol": "socket.io", "transport": "polling", **changes}

@@ -14,6 +14,8 @@ from runners.loadgen.job import Job, Ledger
 from runners.loading import driver
 from tests.support.servers import Lie, Talk, WireProtocol, honest, serving
 
+pytestmark = pytest.mark.measures
+
 CONNECTIONS = 10
 EACH = 80
 """Messages per connection in the open loop's window."""

@@ -29,6 +29,8 @@ from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY
 from tests.support import frameworks
 from tests.support.processes import gone, marked, until
 
+pytestmark = pytest.mark.measures
+
 BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.2)
 SCENARIO = replace(ECHO.scenarios[0], connections=10)
 VICTIM = "stubborn"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -49,15 +50,29 @@ def test_what_an_interrupted_run_left_is_made_anew(tmp_path: Path) -> None:
     assert (first.folder / "bin" / "python").exists()
 
 
+def wheels(folder: Path) -> Path:
+    """A folder to install from in the place of an index: it holds one empty package, called tiny."""
+    folder.mkdir()
+    with ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("lock", "words"),
     [
         ("websockets==17.4\n", "hash"),
-        ("websockets==17.4 --hash=sha256:" + "0" * 64 + "\n", "websockets"),
+        ("tiny==1.0 --hash=sha256:" + "0" * 64 + "\n", "Hash mismatch for `tiny==1.0`"),
         ("this is no requirement\n", "requirements.txt"),
     ],
 )
-def test_a_lock_that_cannot_be_installed_is_one_sentence(tmp_path: Path, lock: str, words: str) -> None:
+def test_a_lock_that_cannot_be_installed_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str, words: str
+) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheels(tmp_path / "wheels")))
     mine = framework(tmp_path, lock)
     with pytest.raises(environment.InstallError) as raised:
         environment.prepare_environment(mine, mine.variants[0])
