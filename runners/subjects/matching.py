@@ -22,7 +22,7 @@ def scenarios_for(workload: Workload, framework: Framework, variant: Variant) ->
     return [scenario for scenario in workload.chosen if can_run(framework, variant, scenario)]
 
 
-def workloads_of(framework: Framework) -> list[str]:
+def runnable_workloads(framework: Framework) -> list[str]:
     """The slugs of the workloads of which at least one variant can run a scenario."""
     return [
         slug

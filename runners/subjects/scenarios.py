@@ -10,7 +10,7 @@ from runners.judging import capacity
 from runners.loadgen.job import Exchange, Kind, Transport
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.record import WorkloadFacts
-from runners.record.schema import LatencyKind, Parameter, Parameters
+from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters
 from runners.subjects import versions
 
 Procedure = Literal["window", "search", "connect", "recover"]
@@ -50,7 +50,7 @@ ENDPOINTS: dict[Exchange, Endpoint] = {
 class CapacityTarget:
     """The highest load that a server sustains is searched for, in this unit."""
 
-    unit: capacity.LoadUnit
+    unit: LoadUnit
     settings: capacity.Settings
 
 
@@ -194,7 +194,7 @@ _DEFINING = (
 )
 """Fields with a default that decide what is measured."""
 
-_SEARCHES: dict[capacity.LoadUnit, str] = {"messages_per_s": "rate", "users": "users"}
+_SEARCHES: dict[LoadUnit, str] = {"messages_per_s": "rate", "users": "users"}
 
 
 def _target(scenario: Scenario) -> CapacityTarget:

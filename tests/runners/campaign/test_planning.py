@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from runners.campaign import planning
 from runners.campaign.planning import PlanPart, split_into_lots
-from runners.subjects import catalog, workloads
+from runners.loadgen.pace import Open
+from runners.record import parameter_in_words
+from runners.subjects import catalog, versions, workloads
 from runners.subjects.profiles import PROFILES
+from runners.subjects.scenarios import LONG_PROFILES, Scenario, Workload
 from runners.subjects.workloads import WORKLOADS
 
 durations = st.lists(
@@ -82,3 +85,27 @@ def test_parts_of_several_rounds(tmp_path: Path) -> None:
         ("echo/closed", 1, 4),
         ("capacity/rate", 1, 1),
     ]
+
+
+def test_a_workload_on_an_existing_exchange_is_one_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is planned for every variant that has what it needs, has a version, and its parameters are worded."""
+    scenario = Scenario(
+        "room", connections=50, pace=Open(5.0), publishes=("members", "rate_per_s"), profiles=LONG_PROFILES
+    )
+    quiet = Workload("quiet-room", "Quiet room", "How long does a rare message take?", "50 members.", (scenario,))
+    monkeypatch.setitem(WORKLOADS, quiet.slug, quiet)
+    profile = PROFILES["standard"]
+    plan = planning.plan_run(catalog.discover(), workloads.choose_workloads(["quiet-room"], profile), profile, 1)
+    with_rooms = {
+        (framework.slug, variant.slug)
+        for framework in catalog.discover()
+        for variant in framework.variants
+        if "room" in framework.exchanges_of(variant)
+    }
+    assert {(cell.framework.slug, cell.variant.slug) for cell in plan.cells} == with_rooms
+    assert quiet in workloads.choose_workloads([], profile)
+    assert quiet not in workloads.choose_workloads([], PROFILES["quick"])
+    words = [parameter_in_words(name, value) for name, value in scenario.parameters.items()]
+    assert words == ["50 members", "5 messages/s"]
+    assert quiet.facts().version == quiet.version
+    assert versions.problem_with(quiet.slug, quiet.definition) is None

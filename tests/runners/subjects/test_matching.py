@@ -10,7 +10,7 @@ import pytest
 
 from runners.loadgen.job import Exchange
 from runners.subjects import catalog, workloads
-from runners.subjects.matching import can_run, scenarios_for, workloads_of
+from runners.subjects.matching import can_run, runnable_workloads, scenarios_for
 from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, WORKLOADS
 
 EVERY_EXCHANGE: tuple[Exchange, ...] = ("echo", "room", "dashboard", "events")
@@ -37,7 +37,7 @@ def framework(*exchanges: Exchange, variants: tuple[catalog.Variant, ...] = ()) 
 
 def runs(one: catalog.Variant, *exchanges: Exchange) -> set[str]:
     """The workloads that a framework with this variant alone runs."""
-    return set(workloads_of(framework(*exchanges, variants=(one,))))
+    return set(runnable_workloads(framework(*exchanges, variants=(one,))))
 
 
 def test_an_exchange_brings_its_workloads() -> None:
@@ -98,7 +98,7 @@ def test_only_chosen_scenarios_are_run() -> None:
 def test_our_own_folders(framework: catalog.Framework) -> None:
     """What a folder says it cannot do exists, and is not run; every variant is measured under something."""
     assert set(framework.cannot) <= set(WORKLOADS)
-    assert set(framework.cannot).isdisjoint(workloads_of(framework))
+    assert set(framework.cannot).isdisjoint(runnable_workloads(framework))
     assert {"echo", "room", "dashboard"} <= set(framework.exchanges)
     assert ("events" in framework.exchanges) == any("sse" in one.transports for one in framework.variants)
     for one in framework.variants:
