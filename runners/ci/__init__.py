@@ -1,13 +1,13 @@
-"""What the GitHub workflows call, so that all of it can be tried without GitHub.
+"""The parts of the GitHub workflows that need no GitHub to be tested.
 
-Plan a campaign's jobs, take in what they measured as untrusted data, commit it beside others who push, and try a
-framework that a pull request changes.
+Plan a campaign's jobs, check their artifacts as untrusted data, publish the results while others push too, and find the
+frameworks that a pull request changes.
 """
 
 from runners.ci.artifacts import Collected, Refusal, collect_artifacts
 from runners.ci.issues import update_issue
 from runners.ci.locks import relock
-from runners.ci.matrix import MOST_JOBS, MatrixJob, plan_jobs
+from runners.ci.matrix import MOST_JOBS, MatrixJob, plan_jobs, split_names
 from runners.ci.outputs import append_summary, set_outputs
 from runners.ci.publication import publish_results
 from runners.ci.pull_request import changed_frameworks, with_neighbours
@@ -24,6 +24,7 @@ __all__ = [
     "publish_results",
     "relock",
     "set_outputs",
+    "split_names",
     "update_issue",
     "with_neighbours",
 ]

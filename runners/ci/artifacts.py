@@ -1,4 +1,4 @@
-"""Takes in what jobs measured: data that nobody vouches for, so names, sizes and contents are checked first."""
+"""The artifacts of jobs: untrusted data, whose names, sizes and contents are checked before it becomes results."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from runners.record.naming import SLUG
 from runners.record.store import MAX_BYTES
 
 MAX_FILES = 100
-"""Of one artifact: a file per framework, another for its flame graphs, and the run's own."""
+"""The most files of one artifact: two per framework (measurements, flame graphs), and the run's own."""
 MAX_ARTIFACT_BYTES = 40_000_000
 _FILE = re.compile(rf"{SLUG}(\.flame)?\.yml")
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An artifact that was not taken in, and why."""
+    """An artifact that was refused, and why."""
 
     artifact: str
     reasons: tuple[str, ...]
@@ -42,7 +42,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Collected:
-    """The folders of the runs and the files of evidence that were taken in, and what was refused."""
+    """The folders of the runs and the files of evidence that were added, and the refused artifacts."""
 
     runs: tuple[Path, ...]
     evidence: tuple[Path, ...]
@@ -50,16 +50,16 @@ class Collected:
 
 
 def collect_artifacts(artifacts: Path, results: Path, campaign: str) -> Collected:
-    """Take the runs and the evidence of every artifact below ``artifacts`` into ``results/<campaign>``.
+    """Add the runs and the evidence of every artifact below ``artifacts`` to ``results/<campaign>``.
 
-    An artifact is what a job left of ``results/<campaign>``: a folder per run, one of evidence, files in them.
-    An artifact is taken in whole or not at all; a bad one does not keep the others out. Raises `NothingToDoError`
-    where there are no artifacts, and `InvalidError` where none could be taken.
+    An artifact holds what a job wrote to ``results/<campaign>``: one folder per run, and one of evidence. It is added
+    as a whole or refused; the others are added all the same. Raises `NothingToDoError` if there are no artifacts, and
+    `InvalidError` if all are refused.
     """
     folders = sorted(path for path in artifacts.iterdir() if path.is_dir()) if artifacts.is_dir() else []
     if not folders:
         raise NothingToDoError(f"{artifacts}: no artifacts; every job of the campaign failed, or none ran")
-    taken: list[Path] = []
+    added: list[Path] = []
     refusals = []
     for folder in folders:
         reasons = list(_objections(folder, results, campaign))
@@ -69,17 +69,17 @@ def collect_artifacts(artifacts: Path, results: Path, campaign: str) -> Collecte
         for run in sorted(folder.iterdir()):
             target = results / campaign / run.name
             _copy(run, target)
-            taken.append(target)
-    if not taken:
-        told = "; ".join(f"{one.artifact}: {one.reasons[0]}" for one in refusals)
-        raise InvalidError(f"no artifact can be taken in: {told}")
-    runs = [folder for folder in taken if folder.name != EVIDENCE_FOLDER]
-    evidence = [path for folder in taken if folder not in runs for path in sorted(folder.glob("*.yml"))]
+            added.append(target)
+    if not added:
+        reasons_given = "; ".join(f"{one.artifact}: {one.reasons[0]}" for one in refusals)
+        raise InvalidError(f"every artifact was refused: {reasons_given}")
+    runs = [folder for folder in added if folder.name != EVIDENCE_FOLDER]
+    evidence = [path for folder in added if folder not in runs for path in sorted(folder.glob("*.yml"))]
     return Collected(tuple(runs), tuple(evidence), tuple(refusals))
 
 
 def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
-    """Why an artifact cannot be taken in; nothing in it is opened before names and sizes are right."""
+    """The reasons to refuse an artifact. No file is opened before names and sizes are checked."""
     entries = list(_walk(folder))
     total = 0
     for path, entry in entries:
@@ -88,7 +88,7 @@ def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
             yield f"{name!r} is neither a file nor a folder"
             return
         if not _may_be_called(path.relative_to(folder).parts, is_file=entry.is_file(follow_symlinks=False)):
-            yield f"{name!r} is no name of a result: <run>/<framework>.yml is"
+            yield f"{name!r} is no name of a result file; expected <run>/<framework>.yml"
             return
         if entry.is_file(follow_symlinks=False):
             size = entry.stat(follow_symlinks=False).st_size
@@ -98,21 +98,24 @@ def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
                 return
     files = [path for path, entry in entries if entry.is_file(follow_symlinks=False)]
     if len(files) > MAX_FILES or total > MAX_ARTIFACT_BYTES:
-        yield f"{len(files)} files of {total:,} bytes are more than one job measures"
+        yield (
+            f"{len(files)} files with {total:,} bytes are more than one job writes: at most {MAX_FILES} files"
+            f" with {MAX_ARTIFACT_BYTES:,} bytes"
+        )
         return
     runs = sorted(folder.iterdir())
     if not runs:
-        yield "holds no run"
+        yield "it holds no run"
     for run in runs:
         if (results / campaign / run.name).exists():
             what = "evidence" if run.name == EVIDENCE_FOLDER else f"run {run.name}"
-            yield f"{what} is there already; results are only added to"
+            yield f"{what} exists already; results are never replaced"
         else:
             yield from _problems(run, campaign)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
-    """Everything below a folder, links not followed."""
+    """Every entry below a folder; links are not followed."""
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
@@ -128,7 +131,7 @@ def _may_be_called(parts: tuple[str, ...], *, is_file: bool) -> bool:
 
 
 def _problems(run: Path, campaign: str) -> Iterator[str]:
-    """What is wrong with the files of one run, or of the evidence."""
+    """The problems of the files of one run, or of the evidence."""
     files = sorted(run.glob("*.yml"))
     if run.name != EVIDENCE_FOLDER and not (run / "run.yml").is_file():
         yield f"{run.name} has no run.yml"
@@ -142,7 +145,7 @@ def _problems(run: Path, campaign: str) -> Iterator[str]:
 
 
 def _belongs_to(path: Path) -> tuple[str, str]:
-    """Campaign and folder that a valid file names."""
+    """The campaign and the folder that a valid file names."""
     try:
         if path.parent.name == EVIDENCE_FOLDER:
             known = load_evidence(path)
@@ -158,7 +161,7 @@ def _belongs_to(path: Path) -> tuple[str, str]:
 
 
 def _copy(run: Path, target: Path) -> None:
-    """In one step, so that an interruption leaves no half of a run."""
+    """Copy a run in one step, so that an interruption leaves no incomplete one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".collect-") as folder:
         staged = Path(folder) / run.name

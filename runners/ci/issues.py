@@ -1,4 +1,4 @@
-"""One issue that tells of regressions: opened when there are some, brought up to date while it is open."""
+"""The issue about regressions: opened if there are some, updated while it is open."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from runners.record import RtsiteError
 
 
 def update_issue(title: str, body: str) -> str:
-    """Open an issue of this title, or replace the body of the open one; gives what was done, as a sentence.
+    """Open an issue with this title, or replace the body of the open one; returns what was done, as a sentence.
 
-    Raises `RtsiteError` where `gh` is not there or refuses.
+    Raises `RtsiteError` if `gh` is not installed or fails.
     """
     number = _open_issue(title)
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
@@ -23,7 +23,7 @@ def update_issue(title: str, body: str) -> str:
             address = _gh("issue", "create", "--title", title, "--body-file", str(file)).strip()
             return f"opened {address}"
         _gh("issue", "edit", str(number), "--body-file", str(file))
-        return f"brought issue {number} up to date"
+        return f"updated issue {number}"
 
 
 def _open_issue(title: str) -> int | None:
@@ -36,7 +36,7 @@ def _gh(*words: str) -> str:
     try:
         done = subprocess.run(["gh", *words], capture_output=True, text=True, check=False, timeout=120)
     except FileNotFoundError:
-        raise RtsiteError("gh, GitHub's command line, is not on this machine; it opens the issue") from None
+        raise RtsiteError("gh, GitHub's command line, is not installed; it opens the issue") from None
     if done.returncode != 0:
         raise RtsiteError(f"`gh {' '.join(words[:2])}` failed: {' '.join(done.stderr.split())[:500]}")
     return done.stdout

@@ -1,4 +1,4 @@
-"""Makes a framework's locks anew from its project file."""
+"""The locks of frameworks, renewed from their project files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from runners.subjects.catalog import Framework
 
 
 def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Path]:
-    """Resolve every lock of the folder anew; gives those that changed. Raises `RtsiteError` where one does not resolve.
+    """Resolve every lock of the folder again; returns those that changed. Raises `RtsiteError` if one does not resolve.
 
-    ``exclude_newer``: as the package index stood on that day; by default on the day of the tool's own packages.
+    ``exclude_newer``: the day, YYYY-MM-DD, as of which versions are resolved (default: that of rtsite's own packages).
     """
     changed = []
     for extra in dict.fromkeys(variant.extra for variant in framework.variants):

@@ -1,4 +1,4 @@
-"""A campaign as a matrix of jobs: blocks, each of them machines that measure all frameworks, in lots of workloads."""
+"""A campaign as a matrix of jobs: each block measures all frameworks, in one job per lot of workloads."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from runners.campaign.planning import Plan
 from runners.record import UsageError
 
 MOST_JOBS = 256
-"""Of a matrix, on hosted runners."""
+"""The most jobs of a matrix on hosted runners."""
 
 
 @dataclass(frozen=True)
 class MatrixJob:
-    """One job: which block it belongs to, and which parts of workloads it measures."""
+    """One job: its block, and the parts of workloads that it measures."""
 
     block: int
     lot: int
     parts: tuple[str, ...]
     minutes: int
-    """As expected, without installing."""
+    """The expected duration, without installation."""
 
     @property
     def name(self) -> str:
-        """Of the job and of its artifact; no two of a campaign have the same."""
+        """The name of the job and of its artifact, unique in a campaign."""
         return f"block-{self.block}-lot-{self.lot}"
 
     def to_json(self) -> dict[str, object]:
-        """An entry of the matrix."""
+        """The entry of the matrix."""
         return {
             "name": self.name,
             "block": self.block,
@@ -40,9 +40,9 @@ class MatrixJob:
 
 
 def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
-    """Every lot of the plan once per block; raises `UsageError` where these are too many jobs.
+    """Every lot of the plan once per block; raises `UsageError` if these are too many jobs.
 
-    Every job has every framework: they are compared only on one machine.
+    Every job measures every framework, because frameworks are compared only on the same machine.
     """
     lots = planning.split_into_lots(plan.parts())
     jobs = [
@@ -52,12 +52,12 @@ def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
     ]
     if len(jobs) > MOST_JOBS:
         raise UsageError(
-            f"{blocks} blocks of {len(lots)} lots are {len(jobs)} jobs, and a matrix has at most {MOST_JOBS};"
-            " ask for fewer blocks, workloads or rounds"
+            f"{blocks} blocks of {len(lots)} lots are {len(jobs)} jobs, but a matrix has at most {MOST_JOBS};"
+            " choose fewer blocks, workloads or rounds"
         )
     return jobs
 
 
-def words(text: str) -> Sequence[str]:
-    """What a workflow's input names: separated by blanks or commas."""
+def split_names(text: str) -> Sequence[str]:
+    """The names in a workflow's input, separated by blanks or commas."""
     return text.replace(",", " ").split()

@@ -1,4 +1,4 @@
-"""Commits a campaign's results and pushes them, although others push too."""
+"""The publication of a campaign's results: committed, and pushed while others may push too."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from runners.record import EVIDENCE_FOLDER, NothingToDoError, RtsiteError
 
 ATTEMPTS = 5
 _WAIT_S = 2.0
-"""Before the second attempt, on average; doubled before each one after it."""
+"""The mean wait before the second attempt; it doubles before each later one."""
 _AUTHOR = ("rtsite", "rtsite@users.noreply.github.com")
 
 
 class PushError(RtsiteError):
-    """The results are committed here, and nobody else has them."""
+    """The results are committed in this checkout, but could not be pushed."""
 
 
 def publish_results(
@@ -29,18 +29,18 @@ def publish_results(
     chance: random.Random | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> str:
-    """Commit ``results/<campaign>`` and push it to a branch; gives the commit.
+    """Commit ``results/<campaign>`` and push it to a branch; returns the commit.
 
-    Results are only added, in folders of their own, so whatever others have pushed meanwhile is fetched and the commit
-    put on top of it. Raises `NothingToDoError` where there is nothing new, `PushError` after five refusals.
+    Results are only added, in folders of their own. So if somebody else pushed first, the commit is rebased onto theirs
+    without conflicts. Raises `NothingToDoError` if nothing is new, and `PushError` after `ATTEMPTS` refusals.
     """
     chance = chance or random.Random()
     _git(root, "add", "--", f"results/{campaign}")
     if _run(root, "diff", "--cached", "--quiet", "--", "results").returncode == 0:
-        raise NothingToDoError(f"results/{campaign} holds nothing that is not committed; nothing was pushed")
+        raise NothingToDoError(f"everything in results/{campaign} is committed already; nothing was pushed")
     name, address = _AUTHOR
-    told = _message(root, campaign)
-    _git(root, "-c", f"user.name={name}", "-c", f"user.email={address}", "commit", "--quiet", "-m", told)
+    message = _message(root, campaign)
+    _git(root, "-c", f"user.name={name}", "-c", f"user.email={address}", "commit", "--quiet", "-m", message)
     refusal = ""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -55,7 +55,7 @@ def publish_results(
 
 
 def _message(root: Path, campaign: str) -> str:
-    """What is about to be committed: the campaign may hold other runs already."""
+    """The message of a commit, with the number of staged runs; the campaign may have others already."""
     files = [Path(name) for name in _git(root, "diff", "--cached", "--name-only", "--", "results").splitlines()]
     runs = sum(file.name == "run.yml" for file in files)
     evidence = sum(file.parent.name == EVIDENCE_FOLDER for file in files)
@@ -65,12 +65,12 @@ def _message(root: Path, campaign: str) -> str:
 def _git(root: Path, *words: str) -> str:
     done = _run(root, *words)
     if done.returncode != 0:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise RtsiteError(f"`git {' '.join(_told(words))}` failed: {said[:500]}")
+        output = " ".join((done.stderr or done.stdout).split())
+        raise RtsiteError(f"`git {' '.join(_without_settings(words))}` failed: {output[:500]}")
     return done.stdout
 
 
-def _told(words: Sequence[str]) -> list[str]:
+def _without_settings(words: Sequence[str]) -> list[str]:
     return [word for word in words if "=" not in word and word != "-c"]
 
 

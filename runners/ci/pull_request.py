@@ -1,4 +1,4 @@
-"""Which frameworks a pull request changes, and beside whom they are tried."""
+"""The frameworks that a pull request changes, and those they are measured beside."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ NEIGHBOURS = 2
 
 
 def changed_frameworks(root: Path, base: str, known: Sequence[Framework]) -> list[Framework]:
-    """The frameworks in whose folder something differs from ``base``, the merge base with it."""
+    """The frameworks whose folder differs from the merge base with the commit ``base``; raises `RtsiteError`."""
     done = subprocess.run(
         ["git", "diff", "--name-only", "-z", "--merge-base", base, "--", "runners/frameworks"],
         cwd=root, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     if done.returncode != 0:
-        raise RtsiteError(f"what differs from {base} cannot be told: {' '.join(done.stderr.split())[:300]}")
+        raise RtsiteError(f"`git diff` against {base} failed: {' '.join(done.stderr.split())[:300]}")
     folders = {Path(name).parts[2] for name in done.stdout.split("\0") if len(Path(name).parts) > 3}
     return [framework for framework in known if framework.slug in folders]
 
 
 def with_neighbours(changed: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:
-    """The changed ones and two more to see them beside: of the same protocol first, by name; the reference apart."""
+    """The changed frameworks and `NEIGHBOURS` others: those of the same protocol first, by name; not the reference."""
     if not changed:
         return []
     slugs = {framework.slug for framework in changed}

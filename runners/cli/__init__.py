@@ -1,7 +1,10 @@
-"""The measuring half of the ``rtsite`` command: a module per group of commands, each adding its own to ``app``."""
+"""The measuring half of the ``rtsite`` command: one module per command, which parses its arguments and prints.
 
-from runners.cli import ci, collecting, examining, listing, loading, making, running
+Each module adds its command to ``app``; what the command does is a use case of `runners.application`.
+"""
+
+from runners.cli import calibrate, check, ci, doctor, evidence, load, new, run, validate
+from runners.cli import list as list_
 from runners.cli.options import app
-from runners.cli.running import measure_and_report
 
-__all__ = ["app", "ci", "collecting", "examining", "listing", "loading", "making", "measure_and_report", "running"]
+__all__ = ["app", "calibrate", "check", "ci", "doctor", "evidence", "list_", "load", "new", "run", "validate"]

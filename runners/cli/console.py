@@ -1,4 +1,4 @@
-"""What the user sees: data on stdout, progress and messages on stderr, one place for both."""
+"""Output of all commands: data on stdout, progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON_SCHEMA_VERSION = 1
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 if os.environ.get("GITHUB_ACTIONS"):
-    # Rich draws colours there although the log is no terminal.
+    # Rich would write colours there, although the log is no terminal.
     out.no_color = err.no_color = True
 
 
@@ -26,19 +26,19 @@ def is_interactive() -> bool:
 
 
 def say(message: str) -> None:
-    """A message for the user, on stderr; never read as markup."""
+    """Write a message to stderr; it is never interpreted as markup."""
     err.print(message, markup=False)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """One JSON object on stdout, stamped with ``schema_version``."""
+    """Write one JSON object to stdout, with ``schema_version`` added."""
     json.dump({"schema_version": JSON_SCHEMA_VERSION, **document}, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
     sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
-    """A plain table on stdout; columns whose every cell is a number are aligned right."""
+    """Write a plain table to stdout; columns of numbers are aligned right."""
     table = Table(title=title, box=None, pad_edge=False, header_style="bold", title_justify="left")
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(row[index][:1] in "0123456789-–±<" or not row[index] for row in rows)

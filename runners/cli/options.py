@@ -1,4 +1,4 @@
-"""The command itself, and the options that several of its commands share."""
+"""The ``rtsite`` application, and the options that several of its commands share."""
 
 from __future__ import annotations
 
@@ -21,12 +21,24 @@ app = typer.Typer(
 RESULTS = revision.ROOT / "results"
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+FrameworkArguments = Annotated[
+    list[str] | None,
+    typer.Argument(help="Frameworks, framework/variant, or paths of folders (default: all frameworks)."),
+]
 FrameworkOption = Annotated[
     list[str] | None,
-    typer.Option("--framework", "-f", help="A framework, framework/variant, or the path of a folder; repeatable."),
+    typer.Option(
+        "--framework",
+        "-f",
+        help="Framework, framework/variant, or path of a folder; repeatable (default: all frameworks).",
+    ),
 ]
 WorkloadOption = Annotated[
     list[str] | None,
-    typer.Option("--workload", "-w", help="A workload, or a part of one, like echo/closed; repeatable."),
+    typer.Option(
+        "--workload",
+        "-w",
+        help="Workload, or part of one like echo/closed; repeatable (default: the profile's workloads).",
+    ),
 ]
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder with result files.", show_default="results")]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of result files.", show_default="results")]

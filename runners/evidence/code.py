@@ -1,4 +1,4 @@
-"""What an app's source tells: its size, and what has to be known to read it. Nothing of it is run."""
+"""The source code of an application: its size, and what a reader has to know. Nothing of it is executed."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from runners.record import Finding
 from runners.subjects.catalog import Framework, Variant
 
 
-def findings(framework: Framework) -> list[Finding]:
-    """Size and vocabulary of the app as its first variant serves it."""
+def code_findings(framework: Framework) -> list[Finding]:
+    """The size and the vocabulary of the application as its first variant serves it."""
     variant = framework.variants[0]
     paths = modules_of(framework.folder, variant)
-    seen = Vocabulary({path.stem for path in paths})
+    settings = settings_of(framework.folder, variant)
+    vocabulary = CodeVocabulary({path.stem for path in paths})
     for path in paths:
-        seen.read(ast.parse(path.read_text(encoding="utf-8")), is_settings=path.stem == "settings")
+        vocabulary.read(ast.parse(path.read_text(encoding="utf-8")), is_settings=path in settings)
     return [
         Finding(item="statements", value=sum(count_statements(path) for path in paths)),
         Finding(item="files", value=len(paths), note=", ".join(path.name for path in paths)),
-        Finding(item="names", value=len(seen.names), note=_listed(seen.names)),
-        Finding(item="concepts", value=len(seen.concepts), note=_listed(seen.concepts)),
-        _rooms(framework, seen),
+        Finding(item="names", value=len(vocabulary.names), note=_listed(vocabulary.names)),
+        Finding(item="concepts", value=len(vocabulary.concepts), note=_listed(vocabulary.concepts)),
+        _rooms(framework, vocabulary),
     ]
 
 
-def _rooms(framework: Framework, seen: Vocabulary) -> Finding:
+def _rooms(framework: Framework, vocabulary: CodeVocabulary) -> Finding:
     api = framework.evidence.rooms
     if api is None:
         return Finding(item="rooms", value=False, note="the app keeps its own sets of clients")
-    if api not in seen.mentioned:
-        return Finding(item="rooms", note=f"the folder names {api}, which its app does not use")
+    if api not in vocabulary.mentioned:
+        return Finding(item="rooms", note=f"[tool.rtsite.evidence] names {api}, which the app does not use")
     return Finding(item="rooms", value=True, note=api)
 
 
@@ -45,7 +46,7 @@ def _listed(words: set[str]) -> str:
 
 
 def count_statements(path: Path) -> int:
-    """Statements of a module, nested ones too; docstrings and other bare strings are none."""
+    """The number of statements in a module, nested ones included, without docstrings and other bare strings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return sum(isinstance(node, ast.stmt) and not _is_bare_string(node) for node in ast.walk(tree))
 
@@ -55,41 +56,62 @@ def _is_bare_string(node: ast.AST) -> bool:
 
 
 def modules_of(folder: Path, variant: Variant) -> list[Path]:
-    """The folder's modules that the variant's command leads to: by import, or named in a string, as settings are."""
-    local = {path.stem: path for path in sorted(folder.glob("*.py")) if not path.name.startswith("test_")}
-    words = [*variant.command, *variant.environment.values()]
-    waiting = [stem for word in words for stem in re.split(r"[:.\s]", word) if stem in local]
-    found: list[str] = []
-    while waiting:
-        stem = waiting.pop()
-        if stem in found:
-            continue
-        found.append(stem)
-        for node in ast.walk(ast.parse(local[stem].read_text(encoding="utf-8"))):
+    """The folder's modules that the variant uses: by its command, by imports, or named in a string."""
+    return sorted(_References(folder, variant).used)
+
+
+def settings_of(folder: Path, variant: Variant) -> list[Path]:
+    """Those of the modules that are only named in strings: a framework loads them by name and reads their constants."""
+    references = _References(folder, variant)
+    return sorted(references.used - references.imported)
+
+
+class _References:
+    """Which of a folder's modules a variant uses, and how it refers to them."""
+
+    def __init__(self, folder: Path, variant: Variant) -> None:
+        self._local = {path.stem: path for path in folder.glob("*.py") if not path.name.startswith("test_")}
+        self.used: set[Path] = set()
+        self.imported: set[Path] = set()
+        """The used modules that the variant's command or an import refers to."""
+        for word in [*variant.command, *variant.environment.values()]:
+            for stem in re.split(r"[:.\s]", word):
+                self._refer(stem, is_import=word in variant.command)
+
+    def _refer(self, stem: str, *, is_import: bool) -> None:
+        path = self._local.get(stem)
+        if path is None:
+            return
+        if is_import:
+            self.imported.add(path)
+        if path in self.used:
+            return
+        self.used.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names if alias.name in local]
-            elif isinstance(node, ast.ImportFrom) and node.module in local:
-                waiting.append(node.module)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in local:
-                waiting.append(node.value)
-    return [local[stem] for stem in sorted(found)]
+                for alias in node.names:
+                    self._refer(alias.name, is_import=True)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                self._refer(node.module, is_import=True)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self._refer(node.value, is_import=False)
 
 
 @dataclass
-class Vocabulary:
-    """What an app says that is neither Python nor its own. ``local``: the names of its own modules."""
+class CodeVocabulary:
+    """What an application uses that is neither Python's nor its own. ``local``: the names of its own modules."""
 
     local: set[str]
     names: set[str] = field(default_factory=set)
-    """From installed packages, with their module."""
+    """Names from installed packages, with their module."""
     decorators: set[str] = field(default_factory=set)
     hooks: set[str] = field(default_factory=set)
-    """Methods of classes that extend one of a package's."""
+    """Methods of classes that extend a class of a package."""
     members: set[str] = field(default_factory=set)
-    """What is used of a package's objects."""
+    """Attributes used of a package's objects."""
     settings: set[str] = field(default_factory=set)
     mentioned: set[str] = field(default_factory=set)
-    """Every attribute and name, to look one up."""
+    """Every attribute and name that occurs."""
 
     @property
     def concepts(self) -> set[str]:
@@ -102,7 +124,7 @@ class Vocabulary:
         )
 
     def read(self, tree: ast.Module, *, is_settings: bool = False) -> None:
-        """Enter what one module says."""
+        """Add one module. ``is_settings``: its upper-case constants are settings of the framework."""
         packages, own = self._imports(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute):
@@ -141,7 +163,7 @@ class Vocabulary:
             }
 
     def _imports(self, tree: ast.Module) -> tuple[dict[str, str], set[str]]:
-        """What names stand for: of packages, their full name; and those that are Python's or the app's."""
+        """The imported names of packages, with their full names; and the names of Python or the application."""
         packages: dict[str, str] = {}
         own = set(dir(builtins))
         for node in ast.walk(tree):
@@ -164,7 +186,7 @@ class Vocabulary:
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, packages: dict[str, str], own: set[str]
     ) -> None:
         for target in _decorators(node):
-            # ``@app.websocket``: the object is the app's own, its method the framework's.
+            # ``@app.websocket``: the object belongs to the app, its method to the framework.
             if isinstance(target, ast.Attribute) and _root(target) not in own | set(packages):
                 self.decorators.add(target.attr)
 
@@ -174,7 +196,7 @@ def _decorators(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> 
 
 
 def _objects(tree: ast.Module, packages: Mapping[str, str]) -> set[str]:
-    """Names of what a package's call gave, and of parameters that are said to be of its types."""
+    """Variables that hold the result of a package's call, and parameters annotated with its types."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
@@ -187,7 +209,7 @@ def _objects(tree: ast.Module, packages: Mapping[str, str]) -> set[str]:
 
 
 def _inherited(node: ast.ClassDef) -> set[str]:
-    """What a class uses of itself and does not make itself."""
+    """The attributes of ``self`` that a class uses but does not define."""
     own = {one.name for one in node.body if isinstance(one, _DEFINITIONS)}
     attributes = [
         one
@@ -209,7 +231,7 @@ def _root(node: ast.expr) -> str:
 
 
 def _chains(tree: ast.Module) -> Iterator[list[str]]:
-    """Every name with the attributes taken of it, as far as they go: ``web.WSMsgType.TEXT``."""
+    """Every name with the attributes read from it: ``web.WSMsgType.TEXT``."""
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute | ast.Name) or id(node) in inner:
@@ -224,7 +246,7 @@ def _chains(tree: ast.Module) -> Iterator[list[str]]:
 
 
 def _shortened(parts: Sequence[str]) -> str:
-    """As far as to the first thing that is no module: a class, or what a module's attribute is."""
+    """The name up to the first part that is no module, such as a class."""
     kept = list(parts[:1])
     for part in parts[1:]:
         kept.append(part)

@@ -1,4 +1,4 @@
-"""Copies of a framework's folder, changed in one place."""
+"""Copies of a framework's folder that may be changed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from runners.subjects.catalog import Framework
 
 
 class HintError(RtsiteError):
-    """The folder says something of its app that is not so."""
+    """The evidence hints in pyproject.toml do not fit the application."""
 
 
 @contextlib.contextmanager
 def altered(framework: Framework) -> Iterator[Framework]:
-    """The framework in a folder of its own, which may be changed and is gone afterwards."""
+    """The framework in a temporary copy of its folder."""
     with tempfile.TemporaryDirectory(prefix="rtsite-") as parent:
         folder = Path(parent) / framework.slug
         shutil.copytree(framework.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -27,10 +27,12 @@ def altered(framework: Framework) -> Iterator[Framework]:
 
 @contextlib.contextmanager
 def raising(framework: Framework) -> Iterator[Framework]:
-    """The framework with an echo handler that raises; raises `HintError` if its first line is not found once."""
+    """A copy whose echo handler raises an exception; raises `HintError` unless its first line occurs exactly once."""
     line = framework.evidence.echo
     if line is None:
-        raise HintError("the folder does not name the line in which its echo begins")
+        raise HintError(
+            "pyproject.toml does not name the first line of the echo handler: [tool.rtsite.evidence] has no echo"
+        )
     with altered(framework) as copy:
         changed = 0
         for path in sorted(copy.folder.glob("*.py")):
@@ -39,14 +41,14 @@ def raising(framework: Framework) -> Iterator[Framework]:
             if path.name.startswith("test_") or not places:
                 continue
             if len(places) > 1:
-                raise HintError(f"{path.name}: the echo's line {line!r} stands there {len(places)} times, not once")
+                raise HintError(f"{path.name}: the echo's line {line!r} occurs {len(places)} times; it must occur once")
             indent = lines[places[0]][: -len(lines[places[0]].lstrip())]
             steps = [framework.evidence.receive, f'raise RuntimeError("{RAISED}")']
             lines[places[0] : places[0]] = [f"{indent}{step}\n" for step in steps if step]
             path.write_text("".join(lines), encoding="utf-8")
             changed += 1
         if not changed:
-            raise HintError(f"no module of the app has the line {line!r}, in which its echo should begin")
+            raise HintError(f"no module of the app has the line {line!r}, which [tool.rtsite.evidence] names")
         yield copy
 
 

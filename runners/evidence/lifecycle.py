@@ -1,4 +1,4 @@
-"""How an app starts and reloads."""
+"""The start of an application, the first message after an installation, and the framework's own reloader."""
 
 from __future__ import annotations
 
@@ -7,111 +7,106 @@ import contextlib
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runners import contract, resources
+from runners import resources
+from runners.evidence import packages
 from runners.evidence.copies import altered
 from runners.record import Finding, RtsiteError
 from runners.serving import server
-from runners.serving.environment import Environment
+from runners.serving.deployment import serve_variant
 from runners.subjects.catalog import Framework, Variant
 
 RELOAD_TIMEOUT_S = 30.0
 _POLL_S = 0.01
+_WHOLE_SECOND_S = 1.0
+"""Some reloaders compare modification times in whole seconds; after this pause they see another one."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-@contextlib.contextmanager
-def serving(
-    framework: Framework,
-    variant: Variant,
-    environment: Environment,
-    *,
-    redis_url: str | None,
-    logs: Path,
-    workers: int = 1,
-) -> Iterator[tuple[server.Server, float]]:
-    """A server that answers, and the seconds from starting its command until it did."""
-    began = time.perf_counter()
-    started = server.start_server(
-        framework, variant, environment, cpus=(), workers=workers, redis_url=redis_url, logs=logs
-    )  # fmt: skip
-    try:
-        started.wait_until_listening()
-        yield started, time.perf_counter() - began
-    finally:
-        started.stop()
-
-
-def start(
-    framework: Framework, variant: Variant, environment: Environment, *, redis_url: str | None, logs: Path
-) -> list[Finding]:
-    """How long the server takes to start, and what it then takes of the machine."""
-    with serving(framework, variant, environment, redis_url=redis_url, logs=logs) as (started, seconds):
-        echo(started)
-        memory_mb = resources.read_memory(started.child.pid).pss / 1e6
-        processes = resources.count_processes(started.child.pid)
-    broker = 1 if redis_url else 0
-    told = f"{processes} of the server" + (", and Redis" if broker else "")
+def start_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
+    """How long the server takes to start, and its memory and processes after one message."""
+    with serve_variant(framework, variant, logs=logs) as deployment:
+        send_one_message(deployment.server)
+        pid = deployment.server.child.pid
+        memory_mb = resources.read_memory(pid).pss / 1e6
+        processes = resources.count_processes(pid)
+        brokers = 0 if deployment.broker is None else 1
+        start_s = deployment.start_s
+    note = f"{processes} of the server" + (", and Redis" if brokers else "")
     return [
-        Finding(item="start-s", value=seconds),
-        Finding(item="memory-mb", value=memory_mb, note="of the server, Redis left out" if broker else None),
-        Finding(item="processes", value=processes + broker, note=told),
+        Finding(item="start-s", value=start_s),
+        Finding(item="memory-mb", value=memory_mb, note="of the server, without Redis" if brokers else None),
+        Finding(item="processes", value=processes + brokers, note=note),
     ]
 
 
-def first_message(
-    framework: Framework, variant: Variant, environment: Environment, *, redis_url: str | None, logs: Path
-) -> Finding:
-    """From starting a server until an echo is back; the environment must be new."""
-    began = time.perf_counter()
-    with serving(framework, variant, environment, redis_url=redis_url, logs=logs) as (started, _):
-        echo(started)
-        return Finding(item="first-message-s", value=time.perf_counter() - began)
+def install_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
+    """How long a new installation takes, and the time from its first start until an echo comes back."""
+    with (
+        packages.new_environment(framework, variant) as (environment, installing),
+        serve_variant(framework, variant, logs=logs, environment=environment) as deployment,
+    ):
+        send_one_message(deployment.server)
+        seconds = time.perf_counter() - deployment.started_at
+    return [*installing, Finding(item="first-message-s", value=seconds)]
 
 
-def echo(started: server.Server) -> None:
-    """One message there and back; raises `RtsiteError`."""
-    app = contract.client_of(started.base_url, started.framework.protocol, started.variant.serializer)
+def send_one_message(started: server.Server) -> None:
+    """Send one message and receive its echo; raises `RtsiteError` if something else comes back."""
+    app = started.client()
     transport = next(one for one in started.variant.transports if one != "sse")
 
-    async def once() -> object:
+    async def exchange() -> object:
         async with app.echoer(transport) as echoer:
             return await asyncio.wait_for(echoer.echo("first"), app.timeout_s)
 
-    answer = asyncio.run(once())
+    answer = asyncio.run(exchange())
     if answer != "first":
         raise RtsiteError(f"the echo answered {answer!r} to 'first'")
 
 
-def reload(framework: Framework, environment: Environment, *, logs: Path) -> list[Finding]:
-    """How long the framework's own reloader takes to serve a changed app."""
+def reload_findings(framework: Framework, *, logs: Path) -> list[Finding]:
+    """How long the framework's own reloader takes to serve a changed application."""
     hints = framework.evidence
     if not hints.reload:
-        why = "the folder names none"
+        why = "pyproject.toml names none"
         return [Finding(item="reloader", value=False, note=why), Finding(item="reload-s", note=why)]
-    variant = framework.variants[0].model_copy(
-        update={"command": hints.reload, "environment": framework.variants[0].environment | hints.reload_environment}
-    )
+    first = framework.variants[0]
+    environment = first.environment | hints.reload_environment
+    reloading = first.model_copy(update={"command": hints.reload, "environment": environment, "broker": "none"})
     with altered(framework) as copy:
-        mark = copy.folder / "loaded"
-        told = f"\nimport pathlib as _pathlib\n_pathlib.Path({str(mark)!r}).write_text('{{}}')\n"
-        app = copy.folder / "app.py"
-        source = app.read_text(encoding="utf-8")
-        cut = _first_statement(source)
-        app.write_text(source[:cut] + told.format("before") + source[cut:], encoding="utf-8")
-        with serving(copy, variant, environment, redis_url=None, logs=logs) as (started, _):
-            if mark.read_text(encoding="utf-8") != "before":
-                return _no_reload("the app did not say that it was loaded")
-            time.sleep(1.0)  # a reloader that looks at whole seconds must see another one
+        marked = _MarkedApp(copy.folder)
+        marked.write("before")
+        with serve_variant(copy, reloading, logs=logs) as deployment:
+            if marked.last_loaded() != "before":
+                return _no_reload("the application did not record that it was loaded")
+            time.sleep(_WHOLE_SECOND_S)
             began = time.perf_counter()
-            app.write_text(source[:cut] + told.format("after") + source[cut:], encoding="utf-8")
-            if not _until_served(started, mark, began + RELOAD_TIMEOUT_S):
-                lines = " | ".join(started.child.last_lines(3))
-                return _no_reload(f"no changed app answered within {RELOAD_TIMEOUT_S:.0f} s: {lines}")
+            marked.write("after")
+            if not _wait_until_served(deployment.server, marked, began + RELOAD_TIMEOUT_S):
+                lines = " | ".join(deployment.server.child.last_lines(3))
+                return _no_reload(f"the changed application did not answer within {RELOAD_TIMEOUT_S:.0f} s: {lines}")
             seconds = time.perf_counter() - began
     return [Finding(item="reloader", value=True, note=" ".join(hints.reload)), Finding(item="reload-s", value=seconds)]
+
+
+class _MarkedApp:
+    """A copy's ``app.py`` that records in a file which version of it was loaded last."""
+
+    def __init__(self, folder: Path) -> None:
+        self._record = folder / "loaded"
+        self._app = folder / "app.py"
+        self._source = self._app.read_text(encoding="utf-8")
+        self._cut = _first_statement(self._source)
+
+    def write(self, name: str) -> None:
+        """Change ``app.py``: when it is loaded, it records this name."""
+        mark = f"\nimport pathlib as _pathlib\n_pathlib.Path({str(self._record)!r}).write_text({name!r})\n"
+        self._app.write_text(self._source[: self._cut] + mark + self._source[self._cut :], encoding="utf-8")
+
+    def last_loaded(self) -> str:
+        return self._record.read_text(encoding="utf-8")
 
 
 def _no_reload(why: str) -> list[Finding]:
@@ -119,15 +114,15 @@ def _no_reload(why: str) -> list[Finding]:
 
 
 def _first_statement(source: str) -> int:
-    """Where the first line after the docstring begins."""
+    """The offset of the first line after the docstring."""
     end = source.index('"""', 3) + 3 if source.startswith('"""') else 0
     return source.find("\n", end) + 1 if end else 0
 
 
-def _until_served(started: server.Server, mark: Path, until: float) -> bool:
-    """Until the changed module was loaded and the server answers again."""
+def _wait_until_served(started: server.Server, marked: _MarkedApp, until: float) -> bool:
+    """Wait until the changed module was loaded and the server answers again; false if it takes too long."""
     while time.perf_counter() < until:
-        if mark.read_text(encoding="utf-8") == "after":
+        if marked.last_loaded() == "after":
             with contextlib.suppress(OSError, ValueError):
                 try:
                     with _DIRECT.open(f"{started.base_url}/healthz", timeout=1.0):
@@ -136,16 +131,3 @@ def _until_served(started: server.Server, mark: Path, until: float) -> bool:
                     error.close()
         time.sleep(_POLL_S)
     return False
-
-
-def checks_of(started: server.Server, only: Sequence[str], transports: Sequence[str]) -> list[contract.Check]:
-    """Checks of the contract over these transports alone."""
-    return asyncio.run(
-        contract.check_contract(
-            started.base_url,
-            started.framework.protocol,
-            only=only,
-            transports=transports,
-            serializer=started.variant.serializer,
-        )
-    )

@@ -1,4 +1,4 @@
-"""What a framework brings along: its packages, what they declare, how long they take to install, how its tests fare."""
+"""The packages of a framework: what they declare, their size and installation time; and the app's own tests."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ MYPY = "mypy>=2.4,<3"
 _CLIENT = "socket.io-client@4"
 _TIMEOUT_S = 600
 _INSTALLERS = {"pip", "setuptools", "wheel"}
+"""Packages that install others. They are not counted: whether an environment has them depends on the tool that made it
+and on packages built long ago, not on what the application uses."""
 _FIRST_DAY = dt.date(2008, 1, 1)
-"""Before the oldest release of anything measured here."""
+"""A day before the oldest release of any package measured here."""
 _METADATA = """
 import importlib.metadata as m, json, sys
 found = m.distribution(sys.argv[1])
@@ -45,8 +47,8 @@ print(json.dumps({
 """
 
 
-def of_framework(framework: Framework, environment: Environment) -> list[Finding]:
-    """What its package declares, and how its app is typed."""
+def framework_findings(framework: Framework, environment: Environment) -> list[Finding]:
+    """What the framework's package declares, and how many type errors the application has."""
     declared = json.loads(_output([environment.bin / "python", "-I", "-c", _METADATA, framework.package]))
     return [
         _typing(framework, environment),
@@ -59,12 +61,12 @@ def of_framework(framework: Framework, environment: Environment) -> list[Finding
 
 
 def client_library(framework: Framework) -> Finding:
-    """How much a browser must load before it can speak the framework's protocol."""
+    """The size of the library that a browser must load to speak the framework's protocol."""
     if framework.protocol == "websocket":
-        return Finding(item="client-library-kb", value=0.0, note="browsers bring WebSocket along")
+        return Finding(item="client-library-kb", value=0.0, note="browsers include WebSocket")
     npm = shutil.which("npm")
     if npm is None:
-        return Finding(item="client-library-kb", note="npm, which would fetch the client, is not on this machine")
+        return Finding(item="client-library-kb", note="npm, which downloads the client, is not installed")
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         done = subprocess.run(
             [npm, "pack", _CLIENT, "--silent", "--pack-destination", folder],
@@ -72,7 +74,7 @@ def client_library(framework: Framework) -> Finding:
         )  # fmt: skip
         found = list(Path(folder).glob("*.tgz"))
         if done.returncode != 0 or not found:
-            return Finding(item="client-library-kb", note=f"npm did not bring {_CLIENT}: {done.stderr[:300]}")
+            return Finding(item="client-library-kb", note=f"npm could not download {_CLIENT}: {done.stderr[:300]}")
         with tarfile.open(found[0]) as archive:
             member = archive.extractfile("package/dist/socket.io.min.js")
             assert member is not None
@@ -80,8 +82,8 @@ def client_library(framework: Framework) -> Finding:
         return Finding(item="client-library-kb", value=round(size / 1e3, 1), note=found[0].stem)
 
 
-def of_variant(environment: Environment) -> list[Finding]:
-    """How much is installed for it."""
+def variant_findings(environment: Environment) -> list[Finding]:
+    """The number and the size of the packages that a variant needs."""
     installed = sorted(
         (name for name in environment.packages if canonicalize_name(name) not in _INSTALLERS), key=str.lower
     )
@@ -99,8 +101,8 @@ def of_variant(environment: Environment) -> list[Finding]:
 
 
 @contextlib.contextmanager
-def fresh(framework: Framework, variant: Variant) -> Iterator[tuple[Environment, list[Finding]]]:
-    """A new environment in an empty folder, and how long one took with an empty cache and with a full one."""
+def new_environment(framework: Framework, variant: Variant) -> Iterator[tuple[Environment, list[Finding]]]:
+    """An environment in an empty folder, and how long its installation took with an empty and with a full cache."""
     lock = framework.folder / variant.requirements_name()
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         home = Path(folder)
@@ -130,12 +132,12 @@ def _typing(framework: Framework, environment: Environment) -> Finding:
     if done.returncode not in (0, 1):
         words = " ".join((done.stderr or done.stdout).split())
         return Finding(item="typing-errors", note=f"mypy could not check it: {words[:1000]}")
-    told = "; ".join(errors)
-    return Finding(item="typing-errors", value=len(errors), note=told[:3900] or None)
+    listed = "; ".join(errors)
+    return Finding(item="typing-errors", value=len(errors), note=listed[:3900] or None)
 
 
-def tests(framework: Framework) -> list[Finding]:
-    """How large the folder's own tests are, and how long they take."""
+def test_findings(framework: Framework) -> list[Finding]:
+    """The size of the folder's own tests, and how long they take."""
     path = framework.folder / "test_app.py"
     if not path.is_file():
         return [Finding(item=item, note="the folder has no test_app.py") for item in ("test-statements", "test-s")]
@@ -151,7 +153,7 @@ def tests(framework: Framework) -> list[Finding]:
 
 
 def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The folder's own tests, in an environment of their own made from its lock and its test tools."""
+    """Run the folder's own tests in an isolated environment with its lock and its test tools."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     needed: Sequence[str] = project.get("dependency-groups", {}).get("test", ["pytest"])
     return _run(
@@ -174,7 +176,7 @@ def _pythons(declared: Mapping[str, object]) -> Finding:
     if named:
         return Finding(item="pythons", value=sorted(named, key=_minor), note=f"requires {required or 'nothing'}")
     if required:
-        return Finding(item="pythons", value=f"{required}", note="no versions are named; this is what it requires")
+        return Finding(item="pythons", value=f"{required}", note="it names no versions; this is what it requires")
     return Finding(item="pythons", note="its metadata names none")
 
 
@@ -199,7 +201,7 @@ def _release(package: str, packages: Mapping[str, str]) -> list[Finding]:
     today = dt.datetime.now(dt.UTC).date()
     day = first_day(package, version, today)
     if day is None:
-        why = "the package index tells no dates"
+        why = "the package index does not filter by date"
         return [Finding(item=item, note=why) for item in ("released", "release-age-days")]
     return [
         Finding(item="released", value=day.isoformat(), note=f"version {version}"),
@@ -214,7 +216,7 @@ def installed_version(package: str, packages: Mapping[str, str]) -> str:
 
 
 def first_day(package: str, version: str, today: dt.date) -> dt.date | None:
-    """The day of a release: the first whose end lets it be resolved; ``None`` if it cannot be told."""
+    """The day of a release: the first day after which it can be resolved; ``None`` if the index has no dates for it."""
 
     def known_after(day: dt.date) -> bool:
         command = [
@@ -233,11 +235,11 @@ def first_day(package: str, version: str, today: dt.date) -> dt.date | None:
 
 
 def mypy_version() -> str:
-    """Of the type checker used."""
+    """The version of the type checker."""
     done = _run([find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--version"], folder=ROOT)
     if done.returncode != 0:
         words = " ".join(done.stderr.split())
-        raise RtsiteError(f"the type checker cannot be had ({MYPY}): {words[:500]}; is there a network?")
+        raise RtsiteError(f"the type checker cannot be installed ({MYPY}): {words[:500]}; check the network")
     return done.stdout.split()[1]
 
 
@@ -265,6 +267,6 @@ def _run(command: list[str], *, folder: Path, stdin: str | None = None) -> subpr
 
 
 def _day_of_tools() -> str:
-    """Test tools and type checker come from the same day as this tool's own packages."""
+    """The day as of which test tools and type checker are resolved: that of rtsite's own packages."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return str(project["tool"]["uv"]["exclude-newer"])

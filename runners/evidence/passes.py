@@ -1,4 +1,4 @@
-"""What is established once, and what again in every pass; the answers of all passes as one finding."""
+"""Probes that run once or in every pass, and how the findings of all passes become one."""
 
 from __future__ import annotations
 
@@ -12,61 +12,62 @@ from socketio.exceptions import SocketIOError
 from websockets.exceptions import WebSocketException
 
 from runners.record import ITEMS, Finding, RtsiteError, publishable
+from runners.serving.deployment import StageError
 
-TROUBLE = (RtsiteError, OSError, ValueError, subprocess.SubprocessError, WebSocketException, SocketIOError)
-"""What may go wrong with one framework and is no reason to give up the others."""
+EXPECTED_ERRORS = (RtsiteError, OSError, ValueError, subprocess.SubprocessError, WebSocketException, SocketIOError)
+"""Errors of one framework, which do not end the collection."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """Items that are established together; in every pass if one of them is repeated."""
+class Probe:
+    """Items that are determined together; in every pass if one of them is repeated."""
 
     items: tuple[str, ...]
-    ask: Callable[[Path], list[Finding]]
-    """Given an empty folder for logs. The value of a repeated item is one sample."""
+    determine: Callable[[Path], list[Finding]]
+    """Takes an empty folder for logs. The value of a repeated item is one sample."""
 
     @property
     def repeated(self) -> bool:
         return any(ITEMS[item].repeated for item in self.items)
 
-    def answer(self, logs: Path) -> list[Finding]:
-        """What was found; if it failed as a whole, each of the items with the reason."""
+    def run(self, logs: Path) -> list[Finding]:
+        """The findings; after an error, one for each item with the reason instead of a value."""
         try:
-            return self.ask(logs)
-        except TROUBLE as error:
-            return unestablished(error, self.items)
+            return self.determine(logs)
+        except EXPECTED_ERRORS as error:
+            return not_determined(error, self.items)
 
 
 @dataclass
-class Subject:
-    """A framework as a whole, or one of its variants, and what was found of it so far."""
+class Findings:
+    """The findings of a framework or of one of its variants, pass by pass."""
 
-    questions: Sequence[Question]
+    probes: Sequence[Probe]
     _found: dict[str, list[Finding]] = field(default_factory=dict)
 
-    def visit(self, logs: Path) -> None:
-        """Ask what was not asked yet, and once more what is repeated."""
-        for number, question in enumerate(self.questions):
-            if self._is_open(question):
+    def collect_pass(self, logs: Path) -> None:
+        """Run the probes that have not run, and the repeated ones."""
+        for number, probe in enumerate(self.probes):
+            if self._is_open(probe):
                 folder = logs / str(number)
                 folder.mkdir(parents=True)
-                for finding in question.answer(folder):
+                for finding in probe.run(folder):
                     self._found.setdefault(finding.item, []).append(finding)
 
-    def findings(self) -> list[Finding]:
-        """One for each item asked for so far."""
-        return [merged(found) for found in self._found.values()]
+    def merged(self) -> list[Finding]:
+        """One finding for each item so far."""
+        return [merge_findings(found) for found in self._found.values()]
 
-    def _is_open(self, question: Question) -> bool:
-        """What could not be established is not tried again."""
-        so_far = [finding for item in question.items for finding in self._found.get(item, [])]
-        return not so_far or (question.repeated and all(finding.value is not None for finding in so_far))
+    def _is_open(self, probe: Probe) -> bool:
+        """Whether a probe has to run; one that failed does not run again."""
+        so_far = [finding for item in probe.items for finding in self._found.get(item, [])]
+        return not so_far or (probe.repeated and all(finding.value is not None for finding in so_far))
 
 
-def merged(found: Sequence[Finding]) -> Finding:
-    """What one or more passes found of an item: of a repeated one the median, with the extremes as its spread.
+def merge_findings(found: Sequence[Finding]) -> Finding:
+    """One finding from those of all passes. The value of a repeated item is the median, with the extremes as its range.
 
-    Without a value in one of the passes there is none at all; nor of a fact that is not the same in all of them.
+    There is no value if one pass has none, or if a fact differs between passes.
     """
     first = found[0]
     if missing := [one for one in found if one.value is None]:
@@ -82,17 +83,18 @@ def merged(found: Sequence[Finding]) -> Finding:
             note=first.note,
         )
     if any(one.value != first.value for one in found):
-        told = ", ".join(str(one.value) for one in found)
-        return Finding(item=first.item, note=publishable(f"not the same every time: {told}"[:1000]))
+        values_seen = ", ".join(str(one.value) for one in found)
+        return Finding(item=first.item, note=publishable(f"not the same every time: {values_seen}"[:1000]))
     return first
 
 
 def _three_digits(value: float) -> float:
-    """More would be noise."""
+    """Rounded to three digits; further ones would be noise."""
     return float(f"{value:.3g}")
 
 
-def unestablished(error: Exception, items: Sequence[str]) -> list[Finding]:
-    """Each of the items without a value, and with the reason."""
-    why = publishable(f"{type(error).__name__}: {error}"[:1000])
+def not_determined(error: Exception, items: Sequence[str]) -> list[Finding]:
+    """A finding without a value for each item, with the reason."""
+    kind = error.failure.stage if isinstance(error, StageError) else type(error).__name__
+    why = publishable(f"{kind}: {error}"[:1000])
     return [Finding(item=item, note=why) for item in items]

@@ -1,4 +1,4 @@
-"""Where a server spends its time: a pass of its own, after the measuring and never during it."""
+"""Flame graphs: where a server spends its time. They are recorded after the measurements, never during them."""
 
 from runners.flame.recording import FlameError, record_missing
 

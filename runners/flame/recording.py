@@ -1,4 +1,4 @@
-"""The pass itself: each variant's server once more, fresh, under the closed echo loop, with py-spy looking at it."""
+"""Recordings: py-spy samples a new server of each variant under the closed echo loop, after the measurements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runners.record import (
     publishable,
     save,
 )
-from runners.serving.deployment import Deployment
+from runners.serving.deployment import serve_variant
 from runners.subjects import matching
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
@@ -35,14 +35,14 @@ from runners.subjects.scenarios import Scenario, Workload
 from runners.subjects.workloads import WORKLOADS
 
 DURATION_S = 10
-"""About 1,000 samples: a share of 5 % is then known to ± 1.4 percentage points."""
+"""Gives about 1,000 samples, which determine a share of 5 % to ± 1.4 percentage points."""
 WARMUP_S = 2.0
 STARTING_S = 2.0
-"""The load lasts longer than the sampling by this, because py-spy first reads the server's symbols."""
+"""The load lasts this much longer than the sampling, because py-spy first reads the server's symbols."""
 _OVERHEAD_S = 4.0
-"""Beside these: the server's start and end, the contract's checks, and py-spy's writing."""
+"""Expected for the server's start and end, the contract's checks, and py-spy's output."""
 ENDING_S = 30.0
-"""After the load is over; a sampler that fell behind its rate still has samples to write."""
+"""How long py-spy may run after the load; if it fell behind its rate, it still has samples to write."""
 
 
 class FlameError(RtsiteError):
@@ -58,17 +58,17 @@ class Missing:
 
 
 def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[str], None]) -> list[Flame]:
-    """Record every variant of the run in this folder that has no flame graph yet; gives what was recorded.
+    """Record every variant of the run in this folder that has no flame graph yet; returns the new ones.
 
-    Each is on disk as soon as it is made. What fails is recorded with its reason and tried again the next
-    time. Raises `RecordError` where the run's files are broken, and `FlameError` where this is not the
-    machine or the code that was measured, or a file cannot be written.
+    Each is on disk as soon as it is made. A failure is recorded with its reason, and the variant is tried again the
+    next time. Raises `RecordError` if the run's files are broken, and `FlameError` if the machine or the code differ
+    from those that were measured, or if a file cannot be written.
     """
     document = load_run(run / "run.yml")
     if document.machine != machine.describe_machine():
         raise FlameError(
-            f"{run}: measured on another machine than this one ({document.machine.cpu_model}), or under another"
-            " kernel or Python; flame graphs belong to the figures beside them, so record them there"
+            f"{run}: measured on another machine ({document.machine.cpu_model}), or with another kernel or Python;"
+            " record its flame graphs where it was measured"
         )
     known = {framework.slug: framework for framework in frameworks}
     files = _read_files(run, document, known)
@@ -92,7 +92,7 @@ def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[st
 
 
 def _read_files(run: Path, document: RunDocument, known: Mapping[str, Framework]) -> dict[str, FlameDocument]:
-    """What is recorded so far; raises `RecordError`, and `FlameError` where an application has changed since."""
+    """The flame graphs so far; raises `RecordError`, and `FlameError` if an application has changed since."""
     found = {}
     for slug in {key.partition("/")[0]: None for key in document.cells}:
         measured = run / f"{slug}.yml"
@@ -100,8 +100,8 @@ def _read_files(run: Path, document: RunDocument, known: Mapping[str, Framework]
             sources = load_framework(measured).framework.sources
             if sources != known[slug].sources:
                 raise FlameError(
-                    f"{known[slug].folder}: changed since {run} was measured, so its flame graph would be of other"
-                    " code; start a new run"
+                    f"{known[slug].folder}: changed since {run} was measured, so a flame graph would show other code;"
+                    " start a new run"
                 )
         path = run / f"{slug}{FLAME_SUFFIX}"
         if path.is_file():
@@ -112,7 +112,7 @@ def _read_files(run: Path, document: RunDocument, known: Mapping[str, Framework]
 def _missing(
     document: RunDocument, known: Mapping[str, Framework], files: Mapping[str, FlameDocument]
 ) -> list[Missing]:
-    """The run's variants, in the order of its cells, but for those recorded already and those not known here."""
+    """The run's variants that are known and have no flame graph, in the order of its cells."""
     there = {(slug, flame.variant) for slug, file in files.items() for flame in file.flames if flame.failure is None}
     found = []
     for name in dict.fromkeys(key.partition(" ")[0] for key in document.cells):
@@ -127,7 +127,7 @@ def _missing(
 
 
 def _with(file: FlameDocument | None, flame: Flame, run: RunDocument, framework: str) -> FlameDocument:
-    """The document with this flame in it, in place of an earlier one of its variant."""
+    """The document with this flame graph, instead of an earlier one of the same variant."""
     others = [known for known in file.flames if known.variant != flame.variant] if file else []
     return FlameDocument(
         schema_version=SCHEMA_VERSION,
@@ -158,20 +158,20 @@ def _outcome(flame: Flame) -> str:
 
 
 def record_flame(framework: Framework, variant: Variant) -> Flame:
-    """One variant's flame graph. A failure is an outcome, not an error; no process is left behind either way."""
+    """One variant's flame graph. A failure is part of it, not an error. No process is left running."""
     workload, scenario = _echo()
     cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
     machine.confine(cores.harness)
     started = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     shown = sampler.Sampler(Path("py-spy"), "")
     command = shown.command(pid="PID", file="FILE", duration_s=DURATION_S, shares_core=bool(cores.server))
-    figures: dict[str, Any]
+    values: dict[str, Any]
     try:
         if not matching.can_run(framework, variant, scenario):
-            raise FlameError(f"{framework.slug} does not run the workload {workload.slug}, the load of this pass")
-        figures = _look_at(framework, variant, scenario, cores)
+            raise FlameError(f"{framework.slug} does not run the workload {workload.slug}, which flame graphs need")
+        values = _record(framework, variant, scenario, cores)
     except (RtsiteError, OSError) as error:
-        figures = {"failure": publishable(str(error))}
+        values = {"failure": publishable(str(error))}
     return Flame(
         variant=variant.slug,
         started=started,
@@ -179,18 +179,18 @@ def record_flame(framework: Framework, variant: Variant) -> Flame:
         workload_version=workload.version,
         parameters=scenario.parameters,
         command=" ".join(command),
-        **figures,
+        **values,
     )
 
 
-def _look_at(framework: Framework, variant: Variant, scenario: Scenario, cores: machine.CoreShare) -> dict[str, Any]:
-    """What is found in a recording; raises `RtsiteError`."""
+def _record(framework: Framework, variant: Variant, scenario: Scenario, cores: machine.CoreShare) -> dict[str, Any]:
+    """The values of a recording; raises `RtsiteError`."""
     spy = sampler.find_sampler()
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         raw, report = _sample(framework, variant, scenario, spy, cores=cores, logs=Path(folder))
     stacks = read_stacks(raw, app=str(framework.folder))
     if not stacks:
-        raise FlameError("py-spy saw no thread running, so there is nothing to build_graph; was the server under load?")
+        raise FlameError("py-spy found no running thread, so there is nothing to draw; check that the server was under load")
     return {
         "py_spy": spy.version,
         "duration_s": float(DURATION_S),
@@ -205,7 +205,7 @@ def _look_at(framework: Framework, variant: Variant, scenario: Scenario, cores: 
 
 
 def _echo() -> tuple[Workload, Scenario]:
-    """The closed echo loop: the server as busy as it gets, with nothing of an application's own to do."""
+    """The closed echo loop keeps the server as busy as possible, with almost no work for the application."""
     workload = WORKLOADS["echo"]
     return workload, next(scenario for scenario in workload.scenarios if scenario.mode == "closed")
 
@@ -218,24 +218,29 @@ def _sample(
     *,
     cores: machine.CoreShare,
     logs: Path,
-) -> tuple[str, sampler.Report]:
+) -> tuple[str, sampler.SamplerReport]:
     """py-spy's recording of the server's process tree alone; raises `RtsiteError`."""
     cpus = cores.server[:1]  # one, even where a core has two, so that sampler and server cannot run at once
-    deployment = Deployment(framework, variant, cpus=cpus, workers=scenario.workers, logs=logs, traceable=True)
-    sampling: list[process.Child] = []
     file = logs / "stacks.txt"
-    try:
-        deployment.start(scenario.readiness)
-        child = deployment.server.child
+    sampling: list[process.Child] = []
 
-        def look() -> None:
-            command = spy.command(pid=child.pid, file=file, duration_s=DURATION_S, shares_core=bool(cpus))
-            variables = {"LC_ALL": "C.UTF-8"}
-            log = logs / "py-spy.log"
-            sampling.append(
-                process.start_process("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log)
-            )
+    def start_sampling(pid: int) -> None:
+        command = spy.command(pid=pid, file=file, duration_s=DURATION_S, shares_core=bool(cpus))
+        variables = {"LC_ALL": "C.UTF-8"}
+        log = logs / "py-spy.log"
+        sampling.append(
+            process.start_process("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log)
+        )
 
+    with serve_variant(
+        framework,
+        variant,
+        logs=logs,
+        cpus=cpus,
+        workers=scenario.workers,
+        traceable=True,
+        checks=scenario.readiness,
+    ) as deployment:
         job = driver.job_for(
             scenario,
             url=deployment.server.websocket_url,
@@ -244,24 +249,27 @@ def _sample(
             profile=Profile("quick", rounds=1, warmup_s=WARMUP_S, duration_s=DURATION_S + STARTING_S),
             seed=0,
         )
-        hooks = driver.Hooks(window_start=look, is_hopeless=lambda: deployment.has_ended)
-        driver.apply(job, cpus=cores.loadgen, hooks=hooks)
-        return _collect(sampling[0], file)
-    finally:
-        for child in sampling:
-            child.stop()
-        deployment.stop()
+        hooks = driver.Hooks(
+            window_start=lambda: start_sampling(deployment.server.child.pid),
+            is_hopeless=lambda: deployment.has_ended,
+        )
+        try:
+            driver.apply(job, cpus=cores.loadgen, hooks=hooks)
+            return _collect(sampling[0], file)
+        finally:
+            for child in sampling:
+                child.stop()
 
 
-def _collect(sampling: process.Child, file: Path) -> tuple[str, sampler.Report]:
-    """What py-spy wrote once it has ended by itself; raises `SamplerError`."""
+def _collect(sampling: process.Child, file: Path) -> tuple[str, sampler.SamplerReport]:
+    """What py-spy wrote, after it has ended by itself; raises `SamplerError`."""
     until = time.monotonic() + ENDING_S
     while sampling.running and time.monotonic() < until:
         time.sleep(0.05)
     lines = sampling.last_lines(40)
     if sampling.running:
         raise sampler.SamplerError(
-            f"py-spy did not end within {ENDING_S:.0f} s of the load; is the machine doing something else?"
+            f"py-spy did not end within {ENDING_S:.0f} s after the load; end other programs here, then try again"
         )
     if sampling.status != 0 or not file.is_file():
         raise sampler.explain_failure(lines, sampling.status)

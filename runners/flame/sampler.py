@@ -1,4 +1,4 @@
-"""py-spy: where it is, how it is called, and what it said when it failed."""
+"""py-spy: where it is installed, its command line, and its output."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from runners.record import RtsiteError
 
 RATE_PER_S = 100
-"""py-spy spreads its looks at random about this rate, so that they do not beat in time with the server."""
+"""py-spy varies the time between samples at random around this rate, so that they do not follow the server's rhythm."""
 _PACKAGE = "py-spy"
-_AGAIN = "`rtsite run --flame --resume RUN` tries again"
+_TRY_AGAIN = "`rtsite run --flame --resume RUN` tries again"
 _DENIED = re.compile(r"permission denied|operation not permitted|os error 1\b|os error 13\b", re.IGNORECASE)
 _OUTCOME = re.compile(r"Samples: (?P<samples>\d+) Errors: (?P<errors>\d+)")
 _BEHIND = re.compile(r"(?P<seconds>\d+(?:\.\d+)?)s behind in sampling")
@@ -24,7 +24,7 @@ _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 class SamplerError(RtsiteError):
-    """There is no py-spy, or it recorded nothing."""
+    """py-spy is not installed, or it recorded nothing."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Sampler:
     version: str
 
     def command(self, *, pid: int | str, file: Path | str, duration_s: int, shares_core: bool) -> list[str]:
-        """How to sample a process tree.
+        """The command that samples a process tree.
 
-        A server that shares its only CPU with the sampler stands still whenever the sampler looks, so it need
-        not be stopped. Stopping it by ptrace would wake its idle threads, which then pass for busy, and takes
-        many times longer than the look; where the two do not share a CPU, stacks torn by a running server are worse.
+        A server that shares its only CPU with the sampler does not run while the sampler reads its memory, so it need
+        not be stopped. Stopping it with ptrace would wake its idle threads, which then count as busy, and takes many
+        times longer than reading. Where the two do not share a CPU, inconsistent stacks of a running server are worse.
         """
         return [
             str(self.path), "record", "--pid", str(pid), "--subprocesses", "--function", "--full-filenames",
@@ -49,8 +49,8 @@ class Sampler:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What py-spy said of its work. ``behind_s``: how far it fell behind its rate, if it did."""
+class SamplerReport:
+    """What py-spy reports about a recording. ``behind_s``: how far it fell behind its rate, if it did."""
 
     errors: int
     behind_s: float | None
@@ -75,27 +75,27 @@ def find_sampler() -> Sampler:
     )
 
 
-def read_report(lines: Sequence[str]) -> Report:
-    """What its output tells."""
+def read_report(lines: Sequence[str]) -> SamplerReport:
+    """Read py-spy's output."""
     text = "\n".join(lines)
     outcome = _OUTCOME.search(text)
     behind = [float(match["seconds"]) for match in _BEHIND.finditer(text)]
-    return Report(int(outcome["errors"]) if outcome else 0, max(behind, default=None))
+    return SamplerReport(int(outcome["errors"]) if outcome else 0, max(behind, default=None))
 
 
 def explain_failure(lines: Sequence[str], status: int | None, *, yama: Path = _YAMA) -> SamplerError:
-    """One sentence on why there is no recording, with the cure."""
+    """The reason why there is no recording, and what to do about it."""
     text = " ".join(lines)
     if _DENIED.search(text):
         scope = _ptrace_scope(yama)
         found = f" (kernel.yama.ptrace_scope is {scope}; 0 would do)" if scope not in (None, "0") else ""
         return SamplerError(
             f"the kernel does not let py-spy read the server's memory{found}: allow it with `sudo sysctl"
-            f" kernel.yama.ptrace_scope=0`, in a container with the capability SYS_PTRACE, or run as root; {_AGAIN}"
+            f" kernel.yama.ptrace_scope=0`, in a container with the capability SYS_PTRACE, or run as root; {_TRY_AGAIN}"
         )
-    said = next((line for line in reversed(lines) if line.strip()), "nothing")
+    last = next((line for line in reversed(lines) if line.strip()), "nothing")
     ended = "recorded nothing" if status is None else f"ended with status {status} and recorded nothing"
-    return SamplerError(f"py-spy {ended}; it said last: {said[:300]}; {_AGAIN}")
+    return SamplerError(f"py-spy {ended}; its last message: {last[:300]}; {_TRY_AGAIN}")
 
 
 def _ptrace_scope(yama: Path) -> str | None:

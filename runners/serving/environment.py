@@ -1,4 +1,4 @@
-"""One isolated Python environment per framework folder (and extra), made by uv from a hashed lock."""
+"""Isolated Python environments: one per framework folder and extra, installed by uv from a lock with hashes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from runners.revision import ROOT
 from runners.subjects.catalog import Framework, Variant
 
 HOME = ROOT / ".rtsite"
-"""Environments and logs; not committed."""
+"""The folder of all environments; not committed."""
 _TIMEOUT_S = 600
 _LAYOUT = b"compiled"
-"""Changes where environments are made differently, so that old ones are not used."""
+"""Part of each environment's key: change it when environments are made differently, so that old ones are not used."""
 _LIST_PACKAGES = (
     "import importlib.metadata as m, json, platform;"
     "print(json.dumps([platform.python_version(), {d.metadata['Name']: d.version for d in m.distributions()}]))"
@@ -30,12 +30,12 @@ _LIST_PACKAGES = (
 
 
 class InstallError(RtsiteError):
-    """An environment could not be made."""
+    """An environment could not be installed."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a variant's packages are installed, and which."""
+    """The installed packages of a variant, by name, with their versions."""
 
     folder: Path
     python_version: str
@@ -46,17 +46,17 @@ class Environment:
         return self.folder / "bin"
 
     def resolve(self, command: list[str]) -> list[str]:
-        """The command with its program looked up in this environment; raises `InstallError`."""
+        """The command with the full path of its program; raises `InstallError` if the program is not installed."""
         program = self.bin / command[0]
         if not program.exists():
             raise InstallError(
-                f"the command {command[0]!r} is not in the environment; the packages of its lock do not bring it"
+                f"the command {command[0]!r} is not in the environment; add the package that installs it to the lock"
             )
         return [str(program), *command[1:]]
 
 
 def prepare_environment(framework: Framework, variant: Variant) -> Environment:
-    """The variant's environment, made if it is not there yet; raises `InstallError`."""
+    """The variant's environment, installed unless it exists already; raises `InstallError`."""
     lock = framework.folder / variant.requirements_name()
     try:
         content = lock.read_bytes()
@@ -65,7 +65,7 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
             f"{lock}: cannot be read ({error.strerror}); make it with `uv pip compile --universal --generate-hashes`"
         ) from None
     key = hashlib.sha256(content + sys.version.encode() + _LAYOUT).hexdigest()[:12]
-    # Scripts name their interpreter by its path, which must not be one through somebody's link.
+    # Installed scripts hold the full path of their interpreter, so it must not lead through a symbolic link.
     folder = HOME.resolve() / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
     facts = folder / "rtsite-packages.json"
     if not facts.is_file():
@@ -84,13 +84,14 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
 def create_environment(
     folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False
 ) -> None:
-    """An environment with a lock's packages, uv run with these variables besides; raises `InstallError`.
+    """Install a lock's packages into a new environment; raises `InstallError`.
 
-    ``compiled``: to bytecode, as a server finds its packages from its second start on.
+    ``variables``: additional environment variables of uv. ``compiled``: compile to bytecode, so that the first start
+    of a server is like any later one.
     """
     uv = find_uv_bin()
     if folder.exists():
-        shutil.rmtree(folder)  # left by an interrupted run
+        shutil.rmtree(folder)  # an interrupted installation left it
     _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], lock, variables)
     _run(
         [

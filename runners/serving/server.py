@@ -1,4 +1,4 @@
-"""A framework's server under measurement: started, proven ready, stopped."""
+"""A framework's server: started, checked against the contract, stopped."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 _POLL_S = 0.02
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""No proxy of the environment stands between us and our own loopback."""
+"""Opens addresses without the environment's proxies, which cannot reach our loopback."""
 _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
-"""Of our own environment only these reach a server: nothing else may change how it behaves."""
+"""The variables of our own environment that a server gets. Nothing else may change how it behaves."""
 
 
 class NotReadyError(RtsiteError):
@@ -46,7 +46,7 @@ class Server:
         return "ws" + self.base_url.removeprefix("http")
 
     def wait_until_listening(self) -> None:
-        """Until the server answers on /healthz at all; raises `NotReadyError`."""
+        """Wait until the server answers anything on /healthz; raises `NotReadyError`."""
         until = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
@@ -54,29 +54,32 @@ class Server:
                     return
             except urllib.error.HTTPError as error:
                 with error:
-                    return  # it listens; whether it is healthy is for the contract to say
+                    return  # it listens; the contract's checks test whether it is healthy
             except (OSError, ValueError):
                 pass
             except http.client.HTTPException:
-                return  # it listens, and speaks no HTTP: the contract check says so
+                return  # it listens without HTTP; the contract's checks report that
             if not self.child.running:
                 raise NotReadyError(f"the server ended at once, with status {self.child.status}")
             if time.monotonic() > until:
                 raise NotReadyError(f"nothing answered on {self.base_url} within {START_TIMEOUT_S:.0f} s")
             time.sleep(_POLL_S)
 
-    def verify(self, checks: Collection[str] | None) -> None:
-        """Put the contract's checks to the server (``None``: all of them); raises `NotReadyError`."""
+    def verify(self, checks: Collection[str]) -> None:
+        """Run these checks of the contract; raises `NotReadyError` if one fails."""
         broken = [check for check in self.check(checks) if not check.ok]
         if broken:
             raise NotReadyError("; ".join(f"{check.name}: {check.detail}" for check in broken))
 
-    def check(self, checks: Collection[str] | None = None) -> list[contract.Check]:
-        """Put the contract's checks to the server over each of its transports.
+    def check(
+        self, checks: Collection[str] | None = None, transports: Sequence[str] | None = None
+    ) -> list[contract.Check]:
+        """Run these checks of the contract (default: all) over these transports (default: the variant's).
 
-        Of several processes not over long-polling, which would need something in front that keeps sessions together.
+        Several processes are not checked over long-polling, which needs a proxy that keeps sessions together.
         """
-        transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
+        if transports is None:
+            transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
         return asyncio.run(
             contract.check_contract(
                 self.base_url,
@@ -87,8 +90,12 @@ class Server:
             )
         )
 
+    def client(self) -> contract.App:
+        """The application as an independent client sees it."""
+        return contract.client_of(self.base_url, self.framework.protocol, self.variant.serializer)
+
     def stop(self) -> bool:
-        """End the server and all it started; true if it went when asked."""
+        """End the server and everything it started; true if it ended on SIGTERM or by itself."""
         return self.child.stop()
 
 
@@ -99,14 +106,15 @@ def start_server(
     *,
     cpus: Sequence[int],
     workers: int,
-    redis_url: str | None,
+    broker_url: str | None,
     logs: Path,
     traceable: bool = False,
     port: int | None = None,
 ) -> Server:
-    """Start a variant's server on a port of the loopback; raises `InstallError` or `ProcessError`.
+    """Start a variant's server on a port of the loopback (default: a free one).
 
-    ``traceable``: a profiler may look into it, see `process.start_process`. ``port``: a free one where none is given.
+    ``traceable``: a profiler may read its memory, see `process.start_process`. Raises `InstallError` if its command is
+    not installed, `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
@@ -118,8 +126,8 @@ def start_server(
         "PYTHONDONTWRITEBYTECODE": "1",
         **variant.environment,
     }
-    if redis_url is not None:
-        variables["REDIS_URL"] = redis_url
+    if broker_url is not None:
+        variables["REDIS_URL"] = broker_url
     child = process.start_process(
         f"{framework.slug}/{variant.slug}",
         command,

@@ -50,9 +50,13 @@ class Variant(_Described):
     """`rtsite quickstart` measures it."""
 
     @property
+    def uses_broker(self) -> bool:
+        return self.broker != "none"
+
+    @property
     def scales(self) -> bool:
         """Whether several processes can serve it and reach each other's clients."""
-        return self.broker != "none" and any("{workers}" in word for word in self.command)
+        return self.uses_broker and any("{workers}" in word for word in self.command)
 
     def requirements_name(self) -> str:
         """The file that locks its environment."""

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import machine, record, resources
-from runners.campaign import execution, planning
+from runners.campaign import execution, planning, run_files
+from runners.campaign.observer import RunSummary
+from runners.campaign.run_document import ResumeError
 from runners.measurement import Cell
 from runners.record import (
     FrameworkDocument,
@@ -39,11 +41,15 @@ SMALL: Workload = replace(ECHO, scenarios=(replace(ECHO.scenarios[0], connection
 
 
 class Silent:
-    """Watches a run and remembers what it was told."""
+    """Observes a run and remembers its events."""
 
     def __init__(self) -> None:
         self.outcomes: list[str] = []
         self.prepared: list[str] = []
+        self.summaries: list[RunSummary] = []
+
+    def started(self, path: Path, done: int, plan: planning.Plan) -> None:
+        assert (path / "run.yml").exists() == (done > 0)
 
     def preparing(self, framework: catalog.Framework, variant: str) -> None:
         self.prepared.append(variant)
@@ -51,7 +57,10 @@ class Silent:
     def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
         assert done == len(self.outcomes)
 
-    def under_way(self, text: str) -> None: ...
+    def progress(self, text: str) -> None: ...
+
+    def finished(self, summary: RunSummary, plan: planning.Plan) -> None:
+        self.summaries.append(summary)
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
         self.outcomes.append(cell.variant.slug)
@@ -64,9 +73,7 @@ def marker() -> str:
 
 
 @pytest.fixture(scope="module")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, environments: Path, marker: str
-) -> tuple[execution.RunSummary, Silent]:
+def finished(tmp_path_factory: pytest.TempPathFactory, environments: Path, marker: str) -> tuple[RunSummary, Silent]:
     """One run of every behaviour, made once for the tests below."""
     folder = tmp_path_factory.mktemp("campaign")
     observer = Silent()
@@ -79,7 +86,7 @@ def finished(
 
 
 @pytest.fixture
-def document(finished: tuple[execution.RunSummary, Silent]) -> FrameworkDocument:
+def document(finished: tuple[RunSummary, Silent]) -> FrameworkDocument:
     return load_framework(finished[0].path / "mine.yml")
 
 
@@ -90,10 +97,11 @@ def of(document: FrameworkDocument, variant: str) -> Measurement:
 
 
 @pytest.mark.measures
-def test_everything_was_measured_and_the_files_are_valid(finished: tuple[execution.RunSummary, Silent]) -> None:
+def test_everything_was_measured_and_the_files_are_valid(finished: tuple[RunSummary, Silent]) -> None:
     summary, observer = finished
     assert sorted(observer.outcomes) == sorted(BEHAVIOURS)
     assert sorted(observer.prepared) == sorted(BEHAVIOURS)
+    assert observer.summaries == [summary]
     assert (summary.measurements, summary.failed) == (len(BEHAVIOURS), len(BEHAVIOURS) - 4)
     assert sorted(path.name for path in summary.path.iterdir()) == ["mine.yml", "run.yml"]
     assert problems_in(summary.path / "run.yml") == problems_in(summary.path / "mine.yml") == []
@@ -104,7 +112,7 @@ def test_everything_was_measured_and_the_files_are_valid(finished: tuple[executi
 
 
 @pytest.mark.measures
-def test_no_process_is_left(finished: tuple[execution.RunSummary, Silent], marker: str) -> None:
+def test_no_process_is_left(finished: tuple[RunSummary, Silent], marker: str) -> None:
     assert marked(marker) == []
 
 
@@ -192,7 +200,7 @@ def test_a_results_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) ->
         execution.RunExecution.begin(plan, tmp_path / "file", "tested")
 
 
-# Spoilt by the machine and made again
+# Disturbed by the machine and repeated
 
 
 @dataclass
@@ -219,7 +227,7 @@ def together() -> bool:
 
 
 @pytest.fixture
-def spoilable(
+def disturbable(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> Callable[..., tuple[execution.RunExecution, Machine]]:
     """Makes runs of two rounds of two variants."""
@@ -242,7 +250,7 @@ def spoilable(
 
 
 class Tolerant(Silent):
-    """Remembers rounds and places; what is made again does not count as done."""
+    """Remembers rounds and places; repeated measurements do not count as done."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -268,18 +276,18 @@ class Tolerant(Silent):
     ],
     ids=["once", "in-each-round", "not-a-third-time", "as-long-as-there-is-time", "time-for-each-round", "not-at-all"],
 )
-def test_what_the_machine_spoils_is_made_again_at_the_end_of_its_round(
-    spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
+def test_disturbed_measurements_are_repeated_at_the_end_of_their_round(
+    disturbable: Callable[..., tuple[execution.RunExecution, Machine]],
     stolen: list[bool],
     spare: float,
     made: list[tuple[int, int]],
 ) -> None:
-    run, scene = spoilable(stolen, spare)
+    run, scene = disturbable(stolen, spare)
     observer = Tolerant()
     summary = run.execute(observer)
     assert observer.made == made
     assert scene.windows == len(made)
-    assert (summary.measurements, summary.failed, summary.again) == (4, 0, len(made) - 4)
+    assert (summary.measurements, summary.failed, summary.repeated) == (4, 0, len(made) - 4)
     assert problems_in(run.path / "mine.yml") == []
     cells = load_framework(run.path / "mine.yml").cells
     assert sorted((one.round, one.position) for cell in cells for one in cell.measurements) == sorted(made)
@@ -292,19 +300,19 @@ def test_what_the_machine_spoils_is_made_again_at_the_end_of_its_round(
 
 @pytest.mark.measures
 @pytest.mark.parametrize("together", [True])
-def test_what_is_measured_together_is_made_again_together(
-    spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
+def test_cells_measured_together_are_repeated_together(
+    disturbable: Callable[..., tuple[execution.RunExecution, Machine]],
 ) -> None:
-    run, scene = spoilable([False, True], 1.0)
+    run, scene = disturbable([False, True], 1.0)
     observer = Tolerant()
-    assert run.execute(observer).again == 2
+    assert run.execute(observer).repeated == 2
     assert scene.windows == 3
     assert [number for number, _ in observer.made] == [1, 1, 2, 2, 2, 2]
 
 
 @pytest.mark.measures
-def test_a_resumed_run_makes_again_what_was_spoilt_before(
-    spoilable: Callable[..., tuple[execution.RunExecution, Machine]],
+def test_a_resumed_run_repeats_what_was_disturbed_before(
+    disturbable: Callable[..., tuple[execution.RunExecution, Machine]],
 ) -> None:
     class Impatient(Tolerant):
         def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
@@ -312,13 +320,13 @@ def test_a_resumed_run_makes_again_what_was_spoilt_before(
             if done == 2:
                 raise KeyboardInterrupt
 
-    run, _ = spoilable([True], 1.0)
+    run, _ = disturbable([True], 1.0)
     with pytest.raises(KeyboardInterrupt):
         run.execute(Impatient())
-    assert run.summary.again == 0
+    assert run.summary.repeated == 0
     observer = Tolerant()
     observer.made = [(1, 0), (1, 1)]
-    assert execution.RunExecution.resume(run.path, [run.plan.cells[0].framework]).execute(observer).again == 1
+    assert execution.RunExecution.resume(run.path, [run.plan.cells[0].framework]).execute(observer).repeated == 1
     assert observer.made == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
 
 
@@ -373,7 +381,7 @@ def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: execu
         if cell.latency is not None:
             assert cell.latency.percentiles_ms.count == sum(latency.count for latency in valid if latency)
     assert load_run(interrupted.path / "run.yml").finished is not None
-    with pytest.raises(execution.ResumeError, match="this run is finished"):
+    with pytest.raises(ResumeError, match="this run is finished"):
         execution.RunExecution.resume(interrupted.path, [framework])
 
 
@@ -398,7 +406,7 @@ def test_of_a_group_only_what_is_left_is_measured_again(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(execution, "save", save)
+        patch.setattr(run_files, "save", save)
         with pytest.raises(KeyboardInterrupt):
             run.execute(Silent())
 
@@ -423,15 +431,15 @@ def test_a_run_is_not_resumed_where_something_has_changed(
     interrupted: execution.RunExecution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     framework = interrupted.plan.cells[0].framework
-    with pytest.raises(execution.ResumeError, match="is not there any more"):
+    with pytest.raises(ResumeError, match="no longer exists"):
         execution.RunExecution.resume(interrupted.path, [])
     elsewhere = machine.describe_machine().model_copy(update={"cpu_model": "another"})
     with monkeypatch.context() as patch:
         patch.setattr(machine, "describe_machine", lambda: elsewhere)
-        with pytest.raises(execution.ResumeError, match="cpu_model='another'"):
+        with pytest.raises(ResumeError, match="cpu_model='another'"):
             execution.RunExecution.resume(interrupted.path, [framework])
     (framework.folder / "app.py").write_text("changed = True\n")
-    with pytest.raises(execution.ResumeError, match="changed since"):
+    with pytest.raises(ResumeError, match="changed since"):
         execution.RunExecution.resume(interrupted.path, [framework])
 
 

@@ -101,7 +101,7 @@ def test_evidence_of_a_campaign_is_established_once(tmp_path: Path) -> None:
     evidence(tmp_path, "one")
     evidence(tmp_path, "two")
     found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
-    assert [one.reasons for one in found.refusals] == [("evidence is there already; results are only added to",)]
+    assert [one.reasons for one in found.refusals] == [("evidence exists already; results are never replaced",)]
 
 
 def link(folder: Path) -> None:
@@ -181,9 +181,9 @@ def test_nothing_is_overwritten_and_no_run_taken_twice(tmp_path: Path) -> None:
     artifact(tmp_path, "one", "a")
     artifact(tmp_path, "two", "a")
     found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
-    assert [one.reasons for one in found.refusals] == [("run a is there already; results are only added to",)]
+    assert [one.reasons for one in found.refusals] == [("run a exists already; results are never replaced",)]
     before = (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes()
-    with pytest.raises(InvalidError, match="no artifact can be taken in: one: run a is there already"):
+    with pytest.raises(InvalidError, match="every artifact was refused: one: run a exists already"):
         ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes() == before
 
@@ -191,7 +191,7 @@ def test_nothing_is_overwritten_and_no_run_taken_twice(tmp_path: Path) -> None:
 def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_FILES", 3)
     artifact(tmp_path, "one", "a")
-    with pytest.raises(InvalidError, match=r"4 files of .* bytes are more than one job measures"):
+    with pytest.raises(InvalidError, match=r"4 files with .* bytes are more than one job writes"):
         ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
 
 

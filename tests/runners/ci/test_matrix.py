@@ -11,7 +11,6 @@ import pytest
 from runners import ci
 from runners.campaign import planning
 from runners.campaign.planning import JOB_S, Plan
-from runners.ci.matrix import words
 from runners.record import UsageError
 from runners.subjects import profiles, workloads
 
@@ -39,13 +38,13 @@ def test_no_job_is_longer_than_a_hosted_one_may_be(plan: Plan) -> None:
 def test_the_parts_of_a_job_are_what_run_takes(plan: Plan) -> None:
     for job in ci.plan_jobs(plan, 1):
         entry = json.loads(json.dumps(job.to_json()))
-        chosen = workloads.choose_workloads(words(entry["workloads"]), plan.profile)
+        chosen = workloads.choose_workloads(ci.split_names(entry["workloads"]), plan.profile)
         again = planning.plan_run(planning.choose_with_reference([]), chosen, plan.profile, seed=1)
         assert sorted(part.name for part in again.parts()) == sorted(job.parts)
 
 
 def test_too_many_jobs_are_refused(plan: Plan) -> None:
-    with pytest.raises(UsageError, match="a matrix has at most 256; ask for fewer blocks"):
+    with pytest.raises(UsageError, match="a matrix has at most 256; choose fewer blocks"):
         ci.plan_jobs(replace(plan), 60)
 
 

@@ -36,7 +36,7 @@ def test_frameworks_whose_folder_differs(checkout: Path) -> None:
     git(checkout, "add", ".")
     git(checkout, "commit", "--quiet", "-m", "Change")
     assert [framework.slug for framework in ci.changed_frameworks(checkout, "base", KNOWN)] == ["tornado"]
-    with pytest.raises(RtsiteError, match="what differs from nowhere cannot be told"):
+    with pytest.raises(RtsiteError, match="`git diff` against nowhere failed"):
         ci.changed_frameworks(checkout, "nowhere", KNOWN)
 
 
@@ -104,12 +104,12 @@ def test_an_issue_is_opened_where_there_is_none(gh: Path) -> None:
 
 def test_the_open_one_is_brought_up_to_date(gh: Path) -> None:
     (gh / "open.json").write_text(json.dumps([{"number": 9, "title": "A title"}, {"number": 5, "title": "A title"}]))
-    assert ci.update_issue("A title", "newer\n") == "brought issue 5 up to date"
+    assert ci.update_issue("A title", "newer\n") == "updated issue 5"
     assert (gh / "body.md").read_text() == "newer\n"
     assert "issue edit 5" in (gh / "calls").read_text()
 
 
 def test_without_gh_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RtsiteError, match="gh, GitHub's command line, is not on this machine"):
+    with pytest.raises(RtsiteError, match="gh, GitHub's command line, is not installed"):
         ci.update_issue("A title", "words")

@@ -237,7 +237,7 @@ def test_plan_bench_collect_commit_build(origin: Path) -> None:
     )
     shutil.copytree(artifacts, commit.checkout / "artifacts")
     commit.run("commit")
-    assert "2 run(s) taken in, and the evidence of 2 framework(s)" in commit.summary
+    assert "2 run(s) added, and the evidence of 2 framework(s)" in commit.summary
     assert f"## Campaign {campaign}" in commit.summary
     assert commit.outputs["commit"] == git(origin, "rev-parse", "main")
     files = git(origin, "ls-tree", "-r", "--name-only", "main", "results").splitlines()

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from runners.evidence import code
-from runners.evidence.code import Vocabulary
+from runners.evidence.code import CodeVocabulary
 from runners.subjects import catalog
 from runners.subjects.catalog import Variant
 
 FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
 
 
-def vocabulary(source: str, local: set[str] | None = None, *, is_settings: bool = False) -> Vocabulary:
-    seen = Vocabulary(local or set())
+def vocabulary(source: str, local: set[str] | None = None, *, is_settings: bool = False) -> CodeVocabulary:
+    seen = CodeVocabulary(local or set())
     seen.read(ast.parse(source), is_settings=is_settings)
     return seen
 
@@ -134,9 +134,22 @@ def test_modules_are_followed_by_import_and_by_name(tmp_path: Path) -> None:
     assert [path.stem for path in code.modules_of(tmp_path, variant(["serve"], MODULE="unused"))] == ["unused"]
 
 
+def test_settings_are_modules_that_only_a_string_names(tmp_path: Path) -> None:
+    sources = {
+        "app": "import helper\nnames = ['settings', 'helper', 'app']",
+        "helper": "",
+        "settings": "X = 1",
+        "unused": "Y = 1",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    assert code.settings_of(tmp_path, variant(["serve", "app:app"])) == [tmp_path / "settings.py"]
+    assert code.settings_of(tmp_path, variant(["serve", "unused"], SETTINGS="settings")) == [tmp_path / "settings.py"]
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.slug)
 def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) -> None:
-    found = {finding.item: finding for finding in code.findings(framework)}
+    found = {finding.item: finding for finding in code.code_findings(framework)}
     assert set(found) == {"statements", "files", "names", "concepts", "rooms"}
     for item in ("statements", "names", "concepts"):
         value = found[item].value

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from runners import evidence
-from runners.cli.ci import evidence as establish
-from runners.evidence import behaviour, lifecycle, packages
+from runners.cli.ci import ci_evidence_command
+from runners.evidence import behaviour, collection, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
-from runners.serving import environment
+from runners.serving.deployment import serve_variant
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support.processes import children
@@ -33,11 +33,11 @@ def before() -> set[int]:
 def collected(results: Path, before: set[int]) -> EvidenceDocument:
     assert before is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evidence, "PASSES", 2)
+        patch.setattr(collection, "PASSES", 2)
         patch.setattr(behaviour, "PATIENCE_S", 1.0)
         patch.setattr(packages, "first_day", lambda *_: dt.date(2026, 1, 2))
         patch.setenv("GITHUB_STEP_SUMMARY", str(results / "summary.md"))
-        establish("test", "fastapi/uvicorn", results)
+        ci_evidence_command("test", "fastapi/uvicorn", results)
     return load_evidence(evidence.path_of(results, "test", "fastapi"))
 
 
@@ -54,7 +54,7 @@ def test_it_is_on_disk_and_valid(results: Path, collected: EvidenceDocument) -> 
 def test_the_job_says_what_it_did(results: Path, collected: EvidenceDocument) -> None:
     missing = sum(finding.value is None for finding in of(collected).values())
     said = (results / "summary.md").read_text()
-    assert f"Evidence of 1 framework(s); {missing} item(s) could not be established." in said
+    assert f"Evidence of 1 framework(s); {missing} item(s) could not be determined." in said
 
 
 def test_every_item_was_established(collected: EvidenceDocument) -> None:
@@ -120,10 +120,10 @@ def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
     """A folder without a reloader, whose server does not start; beside it, one whose lock does not resolve."""
     known = children()
     framework = broken(catalog.choose_frameworks(["websockets"])[0])
-    monkeypatch.setattr(evidence, "PASSES", 2)
+    monkeypatch.setattr(collection, "PASSES", 2)
     monkeypatch.setattr(packages, "first_day", lambda *_: None)
     said: list[str] = []
-    (document,) = evidence.collect([unresolvable(tmp_path), framework], tmp_path, "test", said.append)
+    (document,) = evidence.collect_evidence([unresolvable(tmp_path), framework], tmp_path, "test", said.append)
     (left_out,) = (line for line in said if "left out" in line)
     assert "no-such-package-as-this-one" in left_out
     found = of(document)
@@ -137,14 +137,13 @@ def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
     assert children() <= known
 
 
-def test_each_client_that_vanishes_tells_when_it_was_noticed(tmp_path: Path) -> None:
+def test_each_vanished_client_is_noticed(tmp_path: Path) -> None:
     (framework,) = catalog.choose_frameworks(["fastapi/uvicorn"])
     (variant,) = framework.variants
     often = [*variant.command, "--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.2"]
     impatient = variant.model_copy(update={"command": often})
-    made = environment.prepare_environment(framework, variant)
-    with lifecycle.serving(framework, impatient, made, redis_url=None, logs=tmp_path) as (started, _):
-        (clients,) = behaviour.until_noticed([started], 3)
+    with serve_variant(framework, impatient, logs=tmp_path) as deployment:
+        (clients,) = behaviour.wait_until_noticed([deployment.server], 3)
     for noticed, seconds in clients:
         assert noticed.value is True
         assert isinstance(seconds.value, int)

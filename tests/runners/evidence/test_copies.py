@@ -30,14 +30,14 @@ def test_every_folder_names_the_line_in_which_its_echo_begins(framework: catalog
 @pytest.mark.parametrize(
     ("hints", "said"),
     [
-        (EvidenceHints(), "does not name the line"),
+        (EvidenceHints(), "does not name the first line"),
         (EvidenceHints(echo="nobody wrote this"), "no module of the app has the line 'nobody wrote this'"),
         (EvidenceHints(echo="import socket"), None),
         (EvidenceHints(echo="seen = 0"), None),
         (EvidenceHints(echo="sys.exit(3)"), None),
     ],
 )
-def test_a_wrong_hint_is_told(tmp_path: Path, hints: EvidenceHints, said: str | None) -> None:
+def test_a_wrong_hint_is_reported(tmp_path: Path, hints: EvidenceHints, said: str | None) -> None:
     framework = catalog.read_folder(frameworks.make(tmp_path / "mine")).model_copy(update={"evidence": hints})
     if said is None:
         with raising(framework) as copy:
@@ -47,12 +47,12 @@ def test_a_wrong_hint_is_told(tmp_path: Path, hints: EvidenceHints, said: str | 
         pass
 
 
-def test_a_line_that_stands_twice_is_told(tmp_path: Path) -> None:
+def test_a_line_that_occurs_twice_is_reported(tmp_path: Path) -> None:
     folder = frameworks.make(tmp_path / "mine")
     (folder / "app.py").write_text("x = 1\nx = 1\n")
     framework = catalog.read_folder(folder).model_copy(update={"evidence": EvidenceHints(echo="x = 1")})
     with (
-        pytest.raises(HintError, match=r"app\.py: the echo's line 'x = 1' stands there 2 times, not once"),
+        pytest.raises(HintError, match=r"app\.py: the echo's line 'x = 1' occurs 2 times; it must occur once"),
         raising(framework),
     ):
         pass

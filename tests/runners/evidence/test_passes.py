@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.evidence.passes import Question, Subject, merged
+from runners.evidence.passes import Findings, Probe, merge_findings
 from runners.record import Finding, RtsiteError
 
 
@@ -19,7 +19,7 @@ def timed(*seconds: float) -> list[Finding]:
 
 @given(st.lists(st.floats(0.001, 1000.0), min_size=1, max_size=12))
 def test_the_median_lies_between_the_extremes(seconds: list[float]) -> None:
-    found = merged(timed(*seconds))
+    found = merge_findings(timed(*seconds))
     assert isinstance(found.value, float)
     assert found.low is not None
     assert found.high is not None
@@ -31,24 +31,24 @@ def test_the_median_lies_between_the_extremes(seconds: list[float]) -> None:
 
 @given(st.permutations([0.1, 0.2, 0.4, 0.8]))
 def test_the_order_of_passes_does_not_matter(seconds: list[float]) -> None:
-    assert merged(timed(*seconds)) == Finding(item="start-s", value=0.3, low=0.1, high=0.8, samples=4)
+    assert merge_findings(timed(*seconds)) == Finding(item="start-s", value=0.3, low=0.1, high=0.8, samples=4)
 
 
 def test_what_failed_in_one_pass_is_not_established() -> None:
     broken = Finding(item="start-s", note="it did not come up")
-    assert merged([*timed(0.1), broken, *timed(0.2)]) == broken
+    assert merge_findings([*timed(0.1), broken, *timed(0.2)]) == broken
 
 
 def test_a_fact_is_the_same_in_every_pass_or_none() -> None:
     def facts(*values: int) -> list[Finding]:
         return [Finding(item="processes", value=one) for one in values]
 
-    assert merged(facts(2, 2, 2)) == Finding(item="processes", value=2)
-    assert merged(facts(2, 3, 2)) == Finding(item="processes", note="not the same every time: 2, 3, 2")
+    assert merge_findings(facts(2, 2, 2)) == Finding(item="processes", value=2)
+    assert merge_findings(facts(2, 3, 2)) == Finding(item="processes", note="not the same every time: 2, 3, 2")
 
 
 class Asked:
-    """A question's deed that counts how often it is asked; what ``answers`` raises, it raises."""
+    """A probe's function that counts its calls; each call gives the next of ``answers``, or raises what it raises."""
 
     def __init__(self, *answers: Callable[[], list[Finding]]) -> None:
         self.answers = answers
@@ -68,11 +68,11 @@ def failing() -> list[Finding]:
 def test_what_is_repeated_is_asked_in_every_pass_and_facts_once(tmp_path: Path, passes: int) -> None:
     fact = Asked(lambda: [Finding(item="packages", value=7)])
     timing = Asked(lambda: timed(0.5))
-    subject = Subject([Question(("packages",), fact), Question(("start-s",), timing)])
+    findings = Findings([Probe(("packages",), fact), Probe(("start-s",), timing)])
     for number in range(passes):
-        subject.visit(tmp_path / str(number))
+        findings.collect_pass(tmp_path / str(number))
     assert (fact.times, timing.times) == (1, passes)
-    assert subject.findings() == [
+    assert findings.merged() == [
         Finding(item="packages", value=7),
         Finding(item="start-s", value=0.5, low=0.5, high=0.5, samples=passes),
     ]
@@ -80,10 +80,10 @@ def test_what_is_repeated_is_asked_in_every_pass_and_facts_once(tmp_path: Path, 
 
 def test_what_fails_is_told_for_each_item_and_not_tried_again(tmp_path: Path) -> None:
     always, later = Asked(failing), Asked(lambda: timed(0.5), failing)
-    subject = Subject([Question(("memory-mb", "processes"), always), Question(("start-s",), later)])
+    findings = Findings([Probe(("memory-mb", "processes"), always), Probe(("start-s",), later)])
     for number in range(4):
-        subject.visit(tmp_path / str(number))
+        findings.collect_pass(tmp_path / str(number))
     assert (always.times, later.times) == (1, 2)
-    assert [(one.item, one.value, one.note) for one in subject.findings()] == [
+    assert [(one.item, one.value, one.note) for one in findings.merged()] == [
         (item, None, "RtsiteError: no such luck") for item in ("memory-mb", "processes", "start-s")
     ]

@@ -58,7 +58,7 @@ def test_a_server_is_stopped_for_a_look_only_where_it_runs_beside_the_sampler() 
     ],
 )
 def test_its_report_is_read(lines: list[str], errors: int, behind_s: float | None) -> None:
-    assert sampler.read_report(lines) == sampler.Report(errors, behind_s)
+    assert sampler.read_report(lines) == sampler.SamplerReport(errors, behind_s)
 
 
 @pytest.mark.parametrize(
@@ -80,5 +80,5 @@ def test_a_forbidden_look_names_the_rule_and_the_cure(line: str, tmp_path: Path)
 
 def test_any_other_failure_tells_its_last_words() -> None:
     told = str(sampler.explain_failure(["Sampling", "Error: no such process (os error 3)", ""], 2))
-    assert told.startswith("py-spy ended with status 2 and recorded nothing; it said last: Error: no such process")
+    assert told.startswith("py-spy ended with status 2 and recorded nothing; its last message: Error: no such process")
     assert "\n" not in told

@@ -1,4 +1,4 @@
-"""``rtsite list``: what there is."""
+"""``rtsite list``: the frameworks, workloads and runs that exist."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from runners.record import NothingToDoError, load_run
 from runners.subjects import catalog, matching, workloads
 from runners.subjects.catalog import Framework
 
-list_app = typer.Typer(help="List what there is.", no_args_is_help=True, rich_markup_mode=None)
+list_app = typer.Typer(help="List frameworks, workloads or runs.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(list_app, name="list")
 
 
 @list_app.command("frameworks")
-def list_frameworks(as_json: JsonOption = False) -> None:
+def list_frameworks_command(as_json: JsonOption = False) -> None:
     """List the frameworks and their variants.
 
     Example: rtsite list frameworks --json
@@ -57,7 +57,7 @@ def _framework_json(framework: Framework) -> dict[str, Any]:
 
 
 @list_app.command("workloads")
-def list_workloads(as_json: JsonOption = False) -> None:
+def list_workloads_command(as_json: JsonOption = False) -> None:
     """List the workloads, their parameters and versions.
 
     Example: rtsite list workloads
@@ -94,7 +94,7 @@ def list_workloads(as_json: JsonOption = False) -> None:
 
 
 @list_app.command("runs")
-def list_runs(results: ResultsOption = RESULTS, as_json: JsonOption = False) -> None:
+def list_runs_command(results: ResultsOption = RESULTS, as_json: JsonOption = False) -> None:
     """List the runs in the results folder.
 
     Example: rtsite list runs --results results
@@ -121,7 +121,7 @@ def list_runs(results: ResultsOption = RESULTS, as_json: JsonOption = False) -> 
         )
         return
     if not found:
-        raise NothingToDoError(f"no runs in {results}; `rtsite run` makes one")
+        raise NothingToDoError(f"no runs in {results}; `rtsite run` creates one")
     print_table(
         ["campaign", "run", "profile", "rounds", "cells", "machine", "state"],
         [

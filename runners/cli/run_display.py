@@ -1,12 +1,14 @@
-"""What is seen of a run while it goes on."""
+"""The display of a run: a progress bar on a terminal, one line per measurement elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from runners.campaign.observer import RunSummary
 from runners.campaign.planning import Plan
 from runners.cli import console
 from runners.cli.console import say
@@ -16,15 +18,32 @@ from runners.record import Measurement
 from runners.subjects.catalog import Framework
 
 
-class Display:
-    """Progress on stderr: a bar on a terminal, a line per measurement elsewhere."""
+class RunDisplay:
+    """A `RunObserver` that writes to stderr. A context manager, which ends the progress bar."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._started = time.monotonic()
-        self._first: int | None = None
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._started = self._measuring_since = time.monotonic()
+        self._done_before = 0
+        self._is_measuring = False
         self._pace = 1.0
+        """Seconds that a planned second took so far."""
         self._bar: Progress | None = None
         self._task = TaskID(0)
+
+    def __enter__(self) -> RunDisplay:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if kind is KeyboardInterrupt and self._path is not None:
+            say(f"Interrupted; `rtsite run --resume {self._path}` continues this run")
+
+    def started(self, path: Path, done: int, plan: Plan) -> None:
+        self._path, self._done_before, self._started = path, done, time.monotonic()
+        minutes = plan.expected_s(after=done) / 60
+        say(f"{plan.measurements - done} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {path}")
         if console.is_interactive():
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -36,15 +55,7 @@ class Display:
                 transient=True,
             )
             self._task = self._bar.add_task("preparing", total=plan.measurements, left="")
-
-    def __enter__(self) -> Display:
-        if self._bar is not None:
             self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     def preparing(self, framework: Framework, variant: str) -> None:
         text = f"environment of {framework.slug}/{variant}"
@@ -54,43 +65,50 @@ class Display:
             say(f"{text} …")
 
     def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: Plan) -> None:
-        if self._first is None:
-            self._first, self._started = done, time.monotonic()
-        elif done > self._first:
-            # Here, not where a measurement is told: of those measured together all are told at once.
-            spent_s = plan.expected_s(after=self._first) - plan.expected_s(after=done)
-            self._pace = (time.monotonic() - self._started) / spent_s
+        if not self._is_measuring:
+            self._is_measuring, self._measuring_since = True, time.monotonic()
+        elif done > self._done_before:
+            # Updated here and not in `measured`, because cells that are measured together finish at the same moment.
+            planned_s = plan.expected_s(after=self._done_before) - plan.expected_s(after=done)
+            self._pace = (time.monotonic() - self._measuring_since) / planned_s
         if self._bar is not None:
             self._bar.update(
                 self._task, description=f"round {round_number}  {_names(cells)}", left=self._left(done, plan)
             )
 
-    def under_way(self, text: str) -> None:
+    def progress(self, text: str) -> None:
         if self._bar is not None:
             self._bar.update(self._task, left=text)
         else:
             say(text)
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None:
-        again = " again" if measurement.position >= len(plan.order[measurement.round - 1]) else ""
-        line = f"round {measurement.round}{again}  {_name(cell)}: {_outcome(measurement)}"
+        repeated = " repeated" if measurement.position >= len(plan.order[measurement.round - 1]) else ""
+        line = f"round {measurement.round}{repeated}  {_name(cell)}: {_result(measurement)}"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, left=self._left(done, plan))
             self._bar.console.print(line, markup=False)
         else:
             say(f"[{done}/{plan.measurements}] {line}; {self._left(done, plan)}")
 
+    def finished(self, summary: RunSummary, plan: Plan) -> None:
+        took_s = time.monotonic() - self._started
+        say(f"{summary}: {summary.path}")
+        if not summary.failed and not summary.repeated:
+            loaded_s = plan.load_s(after=self._done_before)
+            say(f"{took_s / 60:.0f} min, {100 * loaded_s / took_s:.0f} % of it under load")
+
     def _left(self, done: int, plan: Plan) -> str:
-        """What is left by the plan, at the pace so far."""
+        """The planned time left, at the pace so far."""
         seconds = self._pace * plan.expected_s(after=done)
         return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
 
 
 def _name(cell: Cell) -> str:
-    return f"{cell.framework.slug}/{cell.variant.slug} {_question(cell)}"
+    return f"{cell.framework.slug}/{cell.variant.slug} {_scenario(cell)}"
 
 
-def _question(cell: Cell) -> str:
+def _scenario(cell: Cell) -> str:
     return f"{cell.workload.slug} {cell.scenario.kind}" if len(cell.workload.scenarios) > 1 else cell.workload.slug
 
 
@@ -98,26 +116,26 @@ def _names(cells: Sequence[Cell]) -> str:
     """The cell, or what the cells that are measured together have in common."""
     if len(cells) == 1:
         return _name(cells[0])
-    return f"{len(cells)} servers in turn, {_question(cells[0])}"
+    return f"{len(cells)} servers in turn, {_scenario(cells[0])}"
 
 
-def _outcome(measurement: Measurement) -> str:
+def _result(measurement: Measurement) -> str:
     if measurement.failure is not None:
         return f"FAILED at {measurement.failure.stage}: {measurement.failure.reason[:200]}"
-    if measurement.capacity is not None:  # says itself why it is none
+    if measurement.capacity is not None:  # its description includes the reason if it is inconclusive
         return capacity.describe_capacity(measurement.capacity)
     invalid = [] if measurement.valid else [f"INVALID: {'; '.join(measurement.invalid_reasons)}"]
-    return ", ".join([*_figures(measurement), *invalid])
+    return ", ".join([*_values(measurement), *invalid])
 
 
-def _figures(measurement: Measurement) -> list[str]:
+def _values(measurement: Measurement) -> list[str]:
     if (connecting := measurement.connecting) is not None:
         return [f"{connecting.connections_per_s:,.0f} clients/s, {connecting.memory_per_connection_kb:.0f} kB each"]
     if (recovery := measurement.recovery) is not None:
         lost = recovery.lost + recovery.unsent
-        back = recovery.back_ms.max
-        told = "nobody back" if back is None else f"all back after {back / 1000:.2f} s"
-        return [f"restarted in {recovery.restart_s:.2f} s, {told}, {lost} messages lost"]
+        back_ms = recovery.back_ms.max
+        back = "no client reconnected" if back_ms is None else f"all clients back after {back_ms / 1000:.2f} s"
+        return [f"restarted in {recovery.restart_s:.2f} s, {back}, {lost} messages lost"]
     latency = measurement.latency_ms
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
     if measurement.pushes_per_s:

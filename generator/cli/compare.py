@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,28 +24,35 @@ from generator.comparison import (
 from generator.dataset import load_collection, load_single
 from runners.cli import app
 from runners.cli.console import print_json, print_table, say
+from runners.cli.options import JsonOption
 from runners.record import EVIDENCE_FOLDER, ITEMS, Finding, NothingToDoError, RegressionError, UsageError
 
 
 @app.command("compare")
-def compare_runs(
-    base: Annotated[Path, typer.Argument(help="Folder of the earlier run, or of earlier evidence.")],
-    head: Annotated[Path, typer.Argument(help="Folder of the later run, or of later evidence.")],
-    force: Annotated[bool, typer.Option("--force", help="Compare runs of unlike machines or workloads too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+def compare_command(
+    base: Annotated[Path, typer.Argument(help="Folder of the earlier run, or of the earlier evidence.")],
+    head: Annotated[Path, typer.Argument(help="Folder of the later run, or of the later evidence.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare runs although their machines or workloads differ.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Compare two runs: ratios with intervals, and what got better or worse. Exit code 5 if anything got worse.
+    """Compare two runs: ratios with intervals, and what got better or worse. Exits with 5 if anything got worse.
 
-    Of two folders of evidence: which facts differ, and which timings lie apart at the same pace of the machine.
+    For two folders of evidence, shows which facts differ, and which timings differ beyond their ranges.
     Example: rtsite compare results/2026-11-21-first results/2026-11-28
     """
     if {base.name, head.name} == {EVIDENCE_FOLDER}:
         _compare_evidence(base, head, as_json=as_json)
-        return
+    else:
+        _compare_runs(base, head, force=force, as_json=as_json)
+
+
+def _compare_runs(base: Path, head: Path, *, force: bool, as_json: bool) -> None:
     first, second = load_single(base), load_single(head)
     reasons = unlike(first, second)
     if reasons and not force:
-        raise UsageError(f"these runs cannot be compared: {'; '.join(reasons)}. `--force` does it all the same")
+        raise UsageError(f"these runs cannot be compared: {'; '.join(reasons)}. `--force` compares them all the same")
     for reason in reasons:
         say(f"Warning: {reason}")
     found, searched = changes(first, second), capacity_changes(first, second)
@@ -53,19 +61,24 @@ def compare_runs(
     if as_json:
         rows, capacities = [_change_json(change) for change in found], [_capacity_json(change) for change in searched]
         print_json({"unlike": reasons, "rows": rows, "capacities": capacities})
-    if found and not as_json:
-        print_table(
-            ["variant", "workload", "figure", "ratio", "95 % interval", "verdict"],
-            [_change_cells(change) for change in found],
-        )
-    if searched and not as_json:
-        print_table(
-            ["variant", "workload", "withstood", "before", "after", "verdict"],
-            [_capacity_cells(change) for change in searched],
-        )
+    else:
+        _print_changes(found, searched)
     verdicts = [change.verdict for change in found] + [change.verdict for change in searched]
     if worse := verdicts.count("worse"):
-        raise RegressionError(f"{worse} of {len(verdicts)} figures got worse")
+        raise RegressionError(f"{worse} of {len(verdicts)} values got worse")
+
+
+def _print_changes(found: Sequence[Change], searched: Sequence[CapacityChange]) -> None:
+    if found:
+        print_table(
+            ["variant", "workload", "metric", "ratio", "95 % interval", "verdict"],
+            [_change_cells(change) for change in found],
+        )
+    if searched:
+        print_table(
+            ["variant", "workload", "sustained", "before", "after", "verdict"],
+            [_capacity_cells(change) for change in searched],
+        )
 
 
 def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
@@ -92,11 +105,11 @@ def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
         ],
     )
     if common:
-        told = ", ".join(f"{ITEMS[item].title} × {pace:.2f}" for item, pace in common.items())
-        say(f"the machine's pace, the median over all variants, taken out before spreads were set side by side: {told}")
+        factors = ", ".join(f"{ITEMS[item].title} × {pace:.2f}" for item, pace in common.items())
+        say(f"The machine's pace (the median over all variants) was removed before ranges were compared: {factors}")
     say(
-        f"of {numbers['same'] + numbers['differs']} facts {numbers['differs']} differ;"
-        f" of {numbers['within'] + numbers['apart']} that were repeated {numbers['apart']} lie apart"
+        f"{numbers['differs']} of {numbers['same'] + numbers['differs']} facts differ;"
+        f" {numbers['apart']} of {numbers['within'] + numbers['apart']} repeated timings have separate ranges"
     )
 
 

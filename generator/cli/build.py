@@ -1,0 +1,33 @@
+"""``rtsite build``: the site from the results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from generator.build import Paths, build
+from generator.cli import site_options
+from generator.cli.site_options import SiteResultsOption
+from runners.cli import app
+from runners.cli.console import say
+
+
+@app.command("build")
+def build_command(
+    results: SiteResultsOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder for the site; it is replaced as a whole.", metavar="DIR", show_default="build/site/"
+        ),
+    ] = None,
+) -> None:
+    """Build the site from the results.
+
+    If the build fails, the old site stays. Example: rtsite build --results results --out build/site
+    """
+    page = build(Paths.of_checkout(site_options.ROOT, results=results, out=out), say)
+    say("Done. Open this page:")
+    typer.echo(page)

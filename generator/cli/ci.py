@@ -1,0 +1,41 @@
+"""``rtsite ci summary`` and ``rtsite ci watch``: what a campaign found, for readers of a workflow."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from generator import report
+from generator.cli import site_options
+from generator.cli.site_options import SiteResultsOption
+from generator.dataset import load_results
+from runners import ci
+from runners.cli.ci import ci_app
+from runners.cli.console import say
+
+CampaignIdOption = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Campaign ID.")]
+
+
+@ci_app.command("summary")
+def ci_summary_command(campaign_id: CampaignIdOption, results: SiteResultsOption = None) -> None:
+    """Write what a campaign found, what is invalid, and what changed, as Markdown to the job's summary.
+
+    Example: rtsite ci summary --campaign-id 2026-11-21
+    """
+    text = report.summary(load_results(results or site_options.ROOT / "results"), campaign_id)
+    if not ci.append_summary(text):
+        typer.echo(text)
+
+
+@ci_app.command("watch")
+def ci_watch_command(campaign_id: CampaignIdOption, results: SiteResultsOption = None) -> None:
+    """Open or update one issue if the campaign is clearly worse than the last comparable one.
+
+    Uses `gh`, logged in by GH_TOKEN. Example: rtsite ci watch --campaign-id 2026-11-21
+    """
+    found = report.regressions(load_results(results or site_options.ROOT / "results"), campaign_id)
+    if not found:
+        say("nothing got worse")
+        return
+    say(ci.update_issue(report.ISSUE_TITLE, report.issue(found, campaign_id)))

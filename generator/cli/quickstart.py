@@ -1,0 +1,41 @@
+"""``rtsite quickstart``: a first look, from nothing to a site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from generator.build import Paths, build
+from generator.cli import site_options
+from runners.application.run_control import plan_quickstart, start_run
+from runners.cli import app
+from runners.cli.console import say
+from runners.cli.run_display import RunDisplay
+from runners.record import RtsiteError
+
+
+@app.command("quickstart")
+def quickstart_command(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder", help="Folder for the results and the site.", metavar="DIR", show_default="build/quickstart/"
+        ),
+    ] = None,
+) -> None:
+    """Measure three frameworks briefly, build a site from it and show where to look.
+
+    Takes less than five minutes on two cores. Measurements this brief give an impression, not a basis for a decision.
+    Example: rtsite quickstart
+    """
+    home = folder or site_options.ROOT / "build" / "quickstart"
+    with RunDisplay() as display:
+        summary = start_run(plan_quickstart(), home / "results", None, display)
+    if summary.failed == summary.measurements:
+        raise RtsiteError(f"every measurement failed; {summary.path} holds the reasons; `rtsite doctor` may help")
+    page = build(Paths.of_checkout(site_options.ROOT, results=home / "results", out=home / "site"), say)
+    say(f"Measured: {summary.path}")
+    say("Done. Open this page in a browser:")
+    typer.echo(page)

@@ -1,0 +1,28 @@
+"""``rtsite serve``: the site with live reload."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from generator.build import Paths
+from generator.cli import site_options
+from generator.cli.site_options import SiteResultsOption
+from generator.serving import serve
+from runners.application.session import terminated_like_interrupted
+from runners.cli import app
+from runners.cli.console import say
+
+
+@app.command("serve")
+def serve_command(
+    results: SiteResultsOption = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = 8000,
+) -> None:
+    """Build the site and serve it with live reload.
+
+    Follows changes in results, hand-written pages, templates and assets. Example: rtsite serve --port 8001
+    """
+    with terminated_like_interrupted():
+        serve(Paths.of_checkout(site_options.ROOT, results=results), port, say)

@@ -1,0 +1,19 @@
+"""Calibration of the load generator on this machine."""
+
+from __future__ import annotations
+
+from runners import calibration, machine
+from runners.application.observer import MessageObserver
+from runners.application.session import measuring_session
+
+
+def calibrate_loadgen(window_s: float, show: MessageObserver) -> calibration.Calibration:
+    """Measure the load generator's limits, and verify that it detects misbehaving servers; raises `BusyError`.
+
+    ``window_s``: seconds of each timed window.
+    """
+    cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
+    if cores.note:
+        show(f"Note: {cores.note}")
+    with measuring_session("rtsite calibrate"):
+        return calibration.calibrate(cores, show, window_s=window_s)

@@ -1,0 +1,105 @@
+"""What the jobs of a workflow do: plan a campaign, measure one job's part of it, and review a pull request."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners import ci, measurement, revision
+from runners.application.contract_check import VariantReport, check_frameworks
+from runners.application.observer import MessageObserver, RunObserver
+from runners.application.run_control import plan_measurements, random_seed, start_run
+from runners.campaign import planning
+from runners.campaign.observer import RunSummary
+from runners.campaign.planning import Plan
+from runners.record import UsageError, is_identifier
+from runners.subjects import catalog, profiles, workloads
+
+
+@dataclass(frozen=True)
+class WorkflowInputs:
+    """The inputs of a workflow, as text. Names are separated by blanks or commas; empty: all, or the profile's."""
+
+    frameworks: str = ""
+    workloads: str = ""
+    profile: str = "standard"
+    rounds: str = ""
+
+    def plan(self) -> Plan:
+        """The plan for them; raises `UsageError` and `NothingToDoError`."""
+        if self.rounds and not self.rounds.isdecimal():
+            raise UsageError(f"{self.rounds!r} is no number of rounds")
+        return plan_measurements(
+            ci.split_names(self.frameworks),
+            ci.split_names(self.workloads),
+            self.profile,
+            rounds=int(self.rounds) if self.rounds else None,
+        )
+
+
+@dataclass(frozen=True)
+class CampaignPlan:
+    """The matrix of a campaign. ``measurements``: of all jobs of one block."""
+
+    name: str
+    jobs: list[ci.MatrixJob]
+    measurements: int
+
+    @property
+    def longest_minutes(self) -> int:
+        return max(job.minutes for job in self.jobs)
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a pull request's review found. ``run``: its quick measurements, if the contract holds."""
+
+    changed: list[str]
+    reports: list[VariantReport]
+    run: RunSummary | None
+
+    @property
+    def broken(self) -> list[str]:
+        """Each failed check with its variant and the reason."""
+        return [f"{report.name} {check.name}: {check.detail}" for report in self.reports for check in report.broken]
+
+
+def plan_campaign(inputs: WorkflowInputs, blocks: int, workflow_run: str) -> CampaignPlan:
+    """The jobs of a campaign, named by the day and the id of the workflow's run (empty: outside a workflow).
+
+    Raises `UsageError` for inputs that do not exist, and for more jobs than a matrix may have.
+    """
+    plan = inputs.plan()
+    day = measurement.now()[:10]
+    name = f"{day}-{workflow_run}" if workflow_run else day
+    if not is_identifier(name):
+        raise UsageError(f"{workflow_run!r} is no id of a workflow's run")
+    return CampaignPlan(name, ci.plan_jobs(plan, blocks), plan.measurements)
+
+
+def measure_job(name: str, campaign: str, inputs: WorkflowInputs, results: Path, observer: RunObserver) -> RunSummary:
+    """Measure what one job of the matrix has to. ``name``: the job's, part of the run's id. Raises like `start_run`."""
+    for given in (name, campaign):
+        if not is_identifier(given):
+            raise UsageError(f"{given!r} is no name: letters, digits, dots, dashes and underscores only")
+    return start_run(inputs.plan(), results, campaign, observer, label=name)
+
+
+def review_pull_request(base: str, show: MessageObserver, observer: RunObserver) -> Review:
+    """Check the frameworks that differ from the commit ``base``; if all pass, measure them briefly beside two others.
+
+    Nothing is published: the run's files are gone afterwards.
+    """
+    known = catalog.discover()
+    changed = ci.changed_frameworks(revision.ROOT, base, known)
+    reports = check_frameworks(changed, show)
+    review = Review([framework.slug for framework in changed], reports, None)
+    if not changed or review.broken:
+        return review
+    quick = profiles.choose_profile("quick")
+    chosen = planning.with_reference(ci.with_neighbours(changed, known), known)
+    plan = planning.plan_run(chosen, workloads.choose_workloads([], quick), quick, random_seed())
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
+        summary = start_run(plan, Path(folder), "review", observer)
+    return Review(review.changed, reports, summary)

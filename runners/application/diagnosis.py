@@ -1,0 +1,122 @@
+"""The diagnosis of this machine: what it has and lacks for measuring."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from uv import find_uv_bin
+
+from runners import machine, revision
+from runners.flame import sampler
+from runners.judging.thresholds import FOREIGN_CPU
+from runners.measurement.interference import Interference
+from runners.record import Machine, RtsiteError
+from runners.serving import broker
+
+Level = Literal["ok", "note", "missing"]
+
+LOOK_S = 1.0
+"""How long the CPU use of other processes is watched."""
+_FEW_OPEN_FILES = 4096
+_NEEDED_GB = 1.0
+
+
+@dataclass(frozen=True)
+class MachineFinding:
+    """One fact about the machine; nothing can be measured while something is missing."""
+
+    level: Level
+    name: str
+    detail: str
+
+
+def diagnose_machine() -> list[MachineFinding]:
+    """All findings; takes about `LOOK_S`."""
+    facts = machine.describe_machine()
+    return [
+        MachineFinding(
+            "ok", "machine", f"{facts.cpu_model}, {facts.logical_cpus} CPUs, {facts.memory_mb / 1000:.0f} GB"
+        ),
+        MachineFinding("ok", "system", f"{facts.operating_system}, {facts.kernel}, Python {facts.python}"),
+        _cores(),
+        _broker(),
+        _open_files(facts),
+        _disk(),
+        _uv(),
+        _profiler(),
+        _other_processes(),
+        *_virtualisation(facts),
+    ]
+
+
+def _cores() -> MachineFinding:
+    share = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
+    if share.note:
+        return MachineFinding("note", "cores", share.note)
+    return MachineFinding("ok", "cores", f"server on CPU {share.server}, load generator on CPU {share.loadgen}")
+
+
+def _broker() -> MachineFinding:
+    try:
+        program = broker.find_broker()
+    except RtsiteError as error:
+        return MachineFinding("note", "redis", f"variants with a broker will fail: {error}")
+    return MachineFinding("ok", "redis", f"{program.name} {program.version} (found by {program.found_by})")
+
+
+def _open_files(facts: Machine) -> MachineFinding:
+    limit = facts.open_files_limit or 0
+    if limit < _FEW_OPEN_FILES:
+        return MachineFinding(
+            "note", "open files", f"limit {limit}; workloads with many clients need more: `ulimit -n 65536`"
+        )
+    return MachineFinding("ok", "open files", f"limit {limit}")
+
+
+def _disk() -> MachineFinding:
+    free_gb = shutil.disk_usage(revision.ROOT).free / 1e9
+    level: Level = "ok" if free_gb > _NEEDED_GB else "missing"
+    return MachineFinding(level, "disk", f"{free_gb:.1f} GB free; environments and the site take about 1 GB")
+
+
+def _uv() -> MachineFinding:
+    try:
+        find_uv_bin()
+    except FileNotFoundError:
+        return MachineFinding("missing", "uv", "not found; install it with `pip install uv`")
+    return MachineFinding("ok", "uv", "installs the frameworks' environments")
+
+
+def _profiler() -> MachineFinding:
+    try:
+        return MachineFinding("ok", "py-spy", f"{sampler.find_sampler().version}, for `rtsite run --flame`")
+    except RtsiteError as error:
+        return MachineFinding("note", "py-spy", f"`rtsite run --flame` will fail: {error}")
+
+
+def _other_processes() -> MachineFinding:
+    """Whether other processes leave the machine quiet enough to measure on."""
+    interference = Interference()
+    interference.begin()
+    time.sleep(LOOK_S)
+    interference.end()
+    used = interference.foreign_percent or 0.0
+    found = f"other processes use {used:.1f} % of a core"
+    if used and interference.foreign_process:
+        found += f", most of it {interference.foreign_process}"
+    if not FOREIGN_CPU.is_broken_by(used):
+        return MachineFinding("ok", "quiet", found)
+    return MachineFinding("note", "quiet", f"{found}; above {FOREIGN_CPU.limit:g} % every measurement is invalid")
+
+
+def _virtualisation(facts: Machine) -> Iterator[MachineFinding]:
+    if facts.virtualisation:
+        yield MachineFinding(
+            "note",
+            "virtual machine",
+            f"{facts.virtualisation}: neighbours may disturb measurements; each one checks the CPU steal",
+        )

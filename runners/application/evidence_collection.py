@@ -1,0 +1,41 @@
+"""Evidence of a campaign: everything about frameworks except their performance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from runners import evidence, measurement
+from runners.application.observer import MessageObserver
+from runners.application.run_control import check_campaign_name
+from runners.application.session import measuring_session
+from runners.record import EvidenceDocument, Finding, UsageError
+from runners.subjects import catalog
+
+
+def default_campaign() -> str:
+    """The campaign of commands that name none: one per day."""
+    return f"local-{measurement.now()[:10]}"
+
+
+def collect_campaign_evidence(
+    names: Sequence[str], results: Path, campaign: str, show: MessageObserver
+) -> list[EvidenceDocument]:
+    """Collect the evidence of the frameworks named, or of all, into ``results/<campaign>``.
+
+    Raises `UsageError` if the campaign's name cannot be a folder's or already has evidence of one of them,
+    `BusyError` if something else measures, and `RtsiteError` if no framework can be installed.
+    """
+    check_campaign_name(campaign)
+    chosen = [framework for framework in catalog.choose_frameworks(names) if not framework.reference]
+    existing = [path for one in chosen if (path := evidence.path_of(results, campaign, one.slug)).exists()]
+    if existing:
+        raise UsageError(f"{existing[0]} exists already, and results are never replaced; choose another --campaign")
+    with measuring_session("rtsite evidence"):
+        return evidence.collect_evidence(chosen, results, campaign, show)
+
+
+def missing_findings(document: EvidenceDocument) -> Iterator[Finding]:
+    """The findings that could not be determined."""
+    for findings in (document.findings, *(one.findings for one in document.variants)):
+        yield from (finding for finding in findings if finding.value is None)

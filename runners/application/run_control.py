@@ -1,0 +1,108 @@
+"""Runs: planned, started, resumed, and completed with flame graphs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from runners.application.observer import MessageObserver
+from runners.application.session import measuring_session
+from runners.campaign import planning
+from runners.campaign.execution import RunExecution
+from runners.campaign.observer import RunObserver, RunSummary
+from runners.campaign.planning import Plan
+from runners.campaign.run_files import RunFiles
+from runners.flame import record_missing
+from runners.record import Flame, UsageError, is_identifier
+from runners.subjects import catalog, profiles, workloads
+
+QUICKSTART_ROUNDS = 4
+"""The fewest rounds whose intervals are worth looking at."""
+
+
+def plan_measurements(
+    frameworks: Sequence[str],
+    workload_names: Sequence[str],
+    profile: str,
+    *,
+    rounds: int | None = None,
+    seed: int | None = None,
+) -> Plan:
+    """The plan of a run; the reference is always part of it.
+
+    No names: all frameworks or workloads. ``rounds``: the profile's if ``None``. ``seed``: a random one if ``None``.
+    Raises `UsageError` for an unknown name, `NothingToDoError` if no framework supports any of the workloads.
+    """
+    chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=rounds)
+    return planning.plan_run(
+        planning.choose_with_reference(frameworks),
+        workloads.choose_workloads(workload_names, chosen),
+        chosen,
+        random_seed() if seed is None else seed,
+    )
+
+
+def plan_quickstart() -> Plan:
+    """The plan of a first look: three frameworks and the reference, briefly."""
+    known = catalog.discover()
+    return planning.plan_run(
+        planning.with_reference(catalog.quickstart_frameworks(known), known),
+        workloads.quickstart_workloads(),
+        profiles.with_rounds(profiles.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
+        random_seed(),
+    )
+
+
+def start_run(plan: Plan, results: Path, campaign: str | None, observer: RunObserver, *, label: str = "") -> RunSummary:
+    """Execute a plan as a new run below ``results``; the default campaign is named by the day.
+
+    Raises `UsageError` for a campaign name that cannot be a folder's, `BusyError` if something else measures, and
+    `KeyboardInterrupt` when interrupted or terminated, with everything measured so far on disk.
+    """
+    if campaign is not None:
+        check_campaign_name(campaign)
+    with measuring_session("rtsite run"):
+        return RunExecution.begin(plan, results, campaign, label=label).execute(observer)
+
+
+def resume_run(run: Path, framework_names: Sequence[str], observer: RunObserver) -> RunSummary:
+    """Execute what is left of an interrupted run. ``framework_names``: folders outside the repository it needs.
+
+    Raises what `start_run` raises, `RecordError` for broken files, and `ResumeError` if it cannot be continued.
+    """
+    with measuring_session("rtsite run"):
+        return RunExecution.resume(run, known_frameworks(framework_names)).execute(observer)
+
+
+def is_finished(run: Path) -> bool:
+    """Whether every measurement of a run was made; raises `RecordError`."""
+    return RunFiles(run).load_run().finished is not None
+
+
+def summarise_run(run: Path) -> RunSummary:
+    """The counts of a run on disk; raises `RecordError`."""
+    documents = RunFiles(run).frameworks()
+    return RunSummary.of_measurements(run, [cell.measurements for document in documents for cell in document.cells])
+
+
+def record_flames(run: Path, framework_names: Sequence[str], show: MessageObserver) -> list[Flame]:
+    """Record the flame graphs that a run lacks; each is on disk before the next begins."""
+    with measuring_session("rtsite run --flame"):
+        return record_missing(run, known_frameworks(framework_names), show)
+
+
+def known_frameworks(names: Sequence[str]) -> list[catalog.Framework]:
+    """All frameworks of the repository, and those named, which may be folders elsewhere."""
+    named = catalog.choose_frameworks(names) if names else []
+    return list({framework.slug: framework for framework in [*catalog.discover(), *named]}.values())
+
+
+def check_campaign_name(name: str) -> None:
+    """Raise `UsageError` if a campaign's folder cannot have this name."""
+    if not is_identifier(name):
+        raise UsageError(f"{name!r} is no campaign name: letters, digits, dots, dashes and underscores only")
+
+
+def random_seed() -> int:
+    return random.randrange(2**31)

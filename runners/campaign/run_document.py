@@ -1,0 +1,114 @@
+"""The run's own document: written when a run begins, and compared and read back when it is resumed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from runners import machine, revision
+from runners.campaign.planning import Plan
+from runners.measurement import Cell
+from runners.record import SCHEMA_VERSION, Origin, RtsiteError, RunDocument, cell_key
+from runners.subjects import profiles, workloads
+from runners.subjects.catalog import Framework
+
+_GENERATOR_PACKAGES = ("hdrhistogram", "numba", "numpy", "websockets")
+_UNCHANGED = (
+    "machine",
+    "pinning",
+    "rtsite_version",
+    "rtsite_commit",
+    "rtsite_modified",
+    "generator_packages",
+    "workloads",
+    "reference",
+)
+"""The fields that must be the same when a run is resumed."""
+
+
+class ResumeError(RtsiteError):
+    """A run cannot be continued."""
+
+
+def describe_run(plan: Plan, run_id: str, campaign: str, started: str) -> RunDocument:
+    """The document of a run that this machine and this checkout begin now. ``started``: ISO 8601, in UTC."""
+    cells = plan.cells
+    state = revision.describe_revision()
+    most_cores = max(cell.scenario.server_cores for cell in cells)
+    measured = {cell.workload.slug: cell.workload for cell in cells}
+    return RunDocument(
+        schema_version=SCHEMA_VERSION,
+        kind="run",
+        id=run_id,
+        campaign=campaign,
+        started=started,
+        profile=plan.profile.slug,
+        rounds=len(plan.order),
+        seed=plan.seed,
+        rtsite_version=version("rtsite"),
+        rtsite_commit=state.commit,
+        rtsite_modified=state.modified,
+        origin=_origin(),
+        machine=machine.describe_machine(),
+        pinning=machine.share_cores(most_cores, machine.physical_cores(), pinnable=machine.can_pin()).pinning(),
+        generator_packages={name: version(name) for name in _GENERATOR_PACKAGES},
+        reference=next((cell.framework.slug for cell in cells if cell.framework.reference), None),
+        workloads=[workload.facts() for workload in measured.values()],
+        workload_rounds={
+            cell.workload.slug: rounds
+            for cell in cells
+            if (rounds := plan.profile.rounds_of(cell.scenario)) < plan.profile.rounds
+        },
+        cells=[key_of(cell) for cell in cells],
+        order=[list(turn) for turn in plan.order],
+    )
+
+
+def key_of(cell: Cell) -> str:
+    """The cell's identity in result files."""
+    return cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.scenario.parameters)
+
+
+def check_unchanged(document: RunDocument, plan: Plan, path: Path) -> None:
+    """Raise `ResumeError` if the machine, the measuring code or the workloads differ from those of the run."""
+    now = describe_run(plan, document.id, document.campaign, document.started)
+    differing = [name for name in _UNCHANGED if getattr(now, name) != getattr(document, name)]
+    if differing:
+        details = "; ".join(f"{name}: {getattr(document, name)} then, {getattr(now, name)} now" for name in differing)
+        raise ResumeError(
+            f"{path}: cannot be resumed, because it was measured under other conditions: {details[:1500]};"
+            " start a new run"
+        )
+
+
+def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
+    """The plan with which a run began; raises `ResumeError` if one of its cells no longer exists."""
+    candidates = (
+        Cell(framework, variant, workload, scenario)
+        for framework in frameworks
+        for variant in framework.variants
+        for workload in workloads.WORKLOADS.values()
+        for scenario in workload.scenarios
+    )
+    known = {key_of(cell): cell for cell in candidates}
+    missing = [key for key in document.cells if key not in known]
+    if missing:
+        raise ResumeError(
+            f"the cell {missing[0]!r} no longer exists; name a folder outside the repository with --framework PATH"
+        )
+    profile = profiles.with_rounds(profiles.choose_profile(document.profile), rounds=document.rounds)
+    order = tuple(tuple(turn) for turn in document.order)
+    return Plan(tuple(known[key] for key in document.cells), order, profile, document.seed)
+
+
+def _origin() -> Origin:
+    """Where the run was started, according to the environment variables of hosted runners."""
+    run_id, server, repository = (
+        os.environ.get(f"GITHUB_{name}", "") for name in ("RUN_ID", "SERVER_URL", "REPOSITORY")
+    )
+    if os.environ.get("GITHUB_ACTIONS") != "true" or not run_id:
+        return Origin(kind="local")
+    url = f"{server}/{repository}/actions/runs/{run_id}" if server.startswith("https://") and repository else None
+    return Origin(kind="github-actions", workflow_run_id=run_id, url=url)

@@ -1,0 +1,73 @@
+"""``rtsite load``: the load generator alone, on any echo server."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from runners.application.echo_load import load_echo_server
+from runners.cli.console import print_json, print_table
+from runners.cli.options import JsonOption, app
+
+
+@app.command("load")
+def load_command(
+    url: Annotated[
+        str,
+        typer.Argument(help="ws:// or wss:// address of an echo endpoint; for Socket.IO, the address of the server."),
+    ],
+    protocol: Annotated[str, typer.Option(help="Protocol of the server: websocket or socket.io.")] = "websocket",
+    connections: Annotated[int, typer.Option(min=1, help="Number of connections.")] = 100,
+    duration: Annotated[float, typer.Option(min=0.1, help="Length of the timed window in seconds.")] = 10.0,
+    warmup: Annotated[float, typer.Option(min=0.0, help="Warm-up in seconds.")] = 1.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Messages per second over all connections (default: a closed loop)."),
+    ] = None,
+    arrivals: Annotated[
+        str, typer.Option(help="Arrivals with --rate: steady, or poisson as from independent users.")
+    ] = "steady",
+    payload: Annotated[int, typer.Option(help="Size of a message in bytes.")] = 64,
+    shards: Annotated[int, typer.Option(min=1, help="Number of load generator processes.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Apply load to any echo server.
+
+    Example: rtsite load ws://127.0.0.1:8000/echo --rate 1000 --json
+    """
+    report = load_echo_server(
+        url,
+        protocol,
+        connections=connections,
+        duration_s=duration,
+        warmup_s=warmup,
+        rate_per_s=rate,
+        arrivals=arrivals,
+        payload_bytes=payload,
+        shards=shards,
+    )
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report, "latency from the intended send" if rate is not None else "service time")
+
+
+def _print_report(report: dict[str, Any], latency_kind: str) -> None:
+    latencies = [
+        [f"{latency_kind}, {name} (ms)", "too few samples" if value is None else f"{value:.3f}"]
+        for name, value in report["latency_ms"].items()
+    ]
+    counts = [
+        [name, str(report[name])] for name in ("sent", "received", "lost", "duplicated", "reordered", "corrupted")
+    ]
+    print_table(
+        ["metric", "value"],
+        [
+            ["messages per second", f"{report['messages_per_second']:,.1f}"],
+            *latencies,
+            *counts,
+            ["load generator CPU (%)", f"{report['generator_cpu_percent']:.0f}"],
+            ["valid", "yes" if report["valid"] else "no: " + "; ".join(report["invalid_reasons"])],
+        ],
+    )

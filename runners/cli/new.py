@@ -1,0 +1,34 @@
+"""``rtsite new``: a folder for a new framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runners.application.new_framework import create_framework
+from runners.cli.console import say
+from runners.cli.options import app
+from runners.subjects import catalog
+
+new_app = typer.Typer(help="Create something new.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(new_app, name="new")
+
+
+@new_app.command("framework")
+def new_framework_command(
+    name: Annotated[str, typer.Argument(help="Name of the folder, and of the framework until you set its title.")],
+    like: Annotated[str, typer.Option(help="Framework whose folder is copied.")] = "starlette",
+    folder: Annotated[
+        Path, typer.Option(help="Parent folder of the new one.", show_default="runners/frameworks")
+    ] = catalog.FRAMEWORKS,
+) -> None:
+    """Create a framework's folder that passes `rtsite check` unchanged, for you to edit.
+
+    Example: rtsite new framework my-framework --like flask-socketio
+    """
+    created = create_framework(name, like, folder)
+    argument = name if folder == catalog.FRAMEWORKS else created
+    say(f"Created {created}. Edit app.py, pyproject.toml and test_app.py, lock the packages, then run:")
+    typer.echo(f"rtsite check {argument}")

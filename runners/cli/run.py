@@ -1,0 +1,143 @@
+"""``rtsite run``: measure, or show what would be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runners.application import run_control
+from runners.campaign import planning
+from runners.campaign.observer import RunSummary
+from runners.campaign.planning import Plan, PlanPart
+from runners.cli.console import print_json, print_table, say
+from runners.cli.options import RESULTS, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
+from runners.cli.run_display import RunDisplay
+from runners.record import Flame, RtsiteError, UsageError
+
+
+@app.command("run")
+def run_command(
+    framework: FrameworkOption = None,
+    workload: WorkloadOption = None,
+    profile: Annotated[
+        str, typer.Option(help="Length and number of measurements: quick, standard or full.")
+    ] = "standard",
+    rounds: Annotated[int | None, typer.Option(min=1, help="Number of rounds (default: the profile's).")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the order of cells and phases (default: a random one).")
+    ] = None,
+    results: ResultsOption = RESULTS,
+    campaign_id: Annotated[
+        str | None, typer.Option("--campaign", help="Campaign to add the run to (default: one named by the day).")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of an interrupted run to continue by its own plan.", metavar="RUN")
+    ] = None,
+    flame: Annotated[
+        bool, typer.Option("--flame", help="After the measurements, record a flame graph of each server.")
+    ] = False,
+    only_plan: Annotated[
+        bool, typer.Option("--plan", help="Measure nothing; show what would be measured, and how long it takes.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure, and write the results.
+
+    Example: rtsite run --framework fastapi --framework flask-socketio/gevent --workload echo --profile quick
+    """
+    if campaign_id is not None:
+        run_control.check_campaign_name(campaign_id)
+    if resume is not None:
+        if only_plan:
+            raise UsageError("--plan shows the plan of a new run; an interrupted run has its plan in its run.yml")
+        if workload or rounds is not None or seed is not None or campaign_id is not None:
+            raise UsageError("--resume takes workloads, rounds, seed and campaign from the run itself; leave them out")
+        summary = _resume(resume, framework or [], with_flames=flame)
+    else:
+        plan = run_control.plan_measurements(framework or [], workload or [], profile, rounds=rounds, seed=seed)
+        if only_plan:
+            _print_plan(plan, as_json=as_json)
+            return
+        with RunDisplay() as display:
+            summary = run_control.start_run(plan, results, campaign_id, display)
+    flames = run_control.record_flames(summary.path, framework or [], say) if flame else None
+    if as_json:
+        print_json(_to_json(summary, flames))
+    if summary.failed == summary.measurements:
+        raise RtsiteError("every measurement failed; the result files hold the reasons")
+
+
+def _resume(run: Path, frameworks: Sequence[str], *, with_flames: bool) -> RunSummary:
+    """Resume a run; a finished one may still lack flame graphs."""
+    if with_flames and run_control.is_finished(run):
+        return run_control.summarise_run(run)
+    with RunDisplay() as display:
+        return run_control.resume_run(run, frameworks, display)
+
+
+def _to_json(summary: RunSummary, flames: Sequence[Flame] | None) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "run": str(summary.path),
+        "measurements": summary.measurements,
+        "failed": summary.failed,
+        "invalid": summary.invalid,
+        "again": summary.repeated,
+    }
+    if flames is not None:
+        failed = sum(one.failure is not None for one in flames)
+        report["flames"] = {"recorded": len(flames) - failed, "failed": failed}
+    return report
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    parts = plan.parts()
+    lots = planning.split_into_lots(parts)
+    if as_json:
+        print_json(_plan_json(plan, parts, lots))
+        return
+    numbers = {part.name: number for number, lot in enumerate(lots, start=1) for part in lot}
+    print_table(
+        ["part", "variants", "measurements", "minutes", "under load", "job"],
+        [
+            [
+                part.name,
+                str(part.variants),
+                str(part.measurements),
+                f"{part.expected_s / 60:.0f}",
+                f"{100 * part.load_s / part.expected_s:.0f} %",
+                str(numbers[part.name]),
+            ]
+            for part in parts
+        ],
+    )
+    say(
+        f"{plan.measurements} measurements of {len(plan.cells)} cells in {plan.profile.rounds} rounds, about"
+        f" {plan.expected_s() / 60:.0f} min; {len(lots)} jobs of at most {planning.JOB_S / 3600:g} hours, each started"
+        " with --workload PART"
+    )
+    if spare_s := plan.spare_s(plan.profile.rounds):
+        say(f"Disturbed measurements are repeated, for at most {spare_s / 60:.0f} min more.")
+
+
+def _plan_json(plan: Plan, parts: Sequence[PlanPart], lots: Sequence[Sequence[PlanPart]]) -> dict[str, Any]:
+    return {
+        "profile": plan.profile.slug,
+        "rounds": plan.profile.rounds,
+        "measurements": plan.measurements,
+        "expected_s": round(plan.expected_s()),
+        "load_s": round(sum(part.load_s for part in parts)),
+        "parts": [
+            {
+                "workload": part.name,
+                "variants": part.variants,
+                "measurements": part.measurements,
+                "expected_s": round(part.expected_s),
+                "load_s": round(part.load_s),
+            }
+            for part in parts
+        ],
+        "jobs": [[part.name for part in lot] for lot in lots],
+    }

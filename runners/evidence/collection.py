@@ -1,0 +1,202 @@
+"""The collection of evidence: which probes a framework and its variants have, in passes over all frameworks."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from runners import machine, revision
+from runners.evidence import behaviour, code, lifecycle, packages
+from runners.evidence.passes import EXPECTED_ERRORS, Findings, Probe, not_determined
+from runners.measurement import framework_facts, now, variant_facts
+from runners.record import EVIDENCE_FOLDER, SCHEMA_VERSION, EvidenceDocument, Finding, VariantEvidence, save
+from runners.serving import environment
+from runners.serving.deployment import serve_variant
+from runners.serving.environment import Environment, InstallError
+from runners.subjects.catalog import Framework, Variant
+
+PASSES = 6
+"""Passes go over all frameworks, so the timings of each include what the machine does in half an hour, not in one
+minute. The ranges of two collections with six samples each overlap by chance, except in one case of 462: of the ways to
+divide 12 samples, 2 / C(12, 6) put all of one collection below all of the other."""
+
+ShowMessage = Callable[[str], None]
+_Key = tuple[str, str]
+"""Slugs of a framework and of its variant."""
+
+
+def path_of(results: Path, campaign: str, framework: str) -> Path:
+    """The file of a framework's evidence in a campaign."""
+    return results / campaign / EVIDENCE_FOLDER / f"{framework}.yml"
+
+
+def collect_evidence(
+    frameworks: Sequence[Framework], results: Path, campaign: str, show: ShowMessage
+) -> list[EvidenceDocument]:
+    """Collect all items for each framework and variant; repeated items in `PASSES` passes over all frameworks.
+
+    Each document is on disk, with all its items, after the first pass; each later pass adds samples. An item that
+    cannot be determined becomes a finding without a value, with the reason. A framework whose packages cannot be
+    installed is left out with a message. Raises `OSError` if the results cannot be written, and `RtsiteError` if the
+    type checker or no framework at all can be installed.
+    """
+    tools = {"mypy": packages.mypy_version()}
+    frameworks, environments = _installed(frameworks, show)
+    show(f"waiting for {len(environments)} servers to notice vanished clients, {behaviour.PATIENCE_S:.0f} s at most …")
+    vanished = _vanished_clients(frameworks)
+    collections = [_Collection(framework, environments, vanished) for framework in frameworks]
+    documents: dict[str, EvidenceDocument] = {}
+    order = random.Random(0)
+    for number in range(1, PASSES + 1):
+        for one in order.sample(collections, len(collections)):
+            one.collect_pass(number, show)
+            documents[one.framework.slug] = document = one.document(campaign, tools)
+            save(document, path_of(results, campaign, one.framework.slug))
+    return [documents[framework.slug] for framework in frameworks]
+
+
+def _installed(frameworks: Sequence[Framework], show: ShowMessage) -> tuple[list[Framework], dict[_Key, Environment]]:
+    """The frameworks whose environments can be installed, and these environments."""
+    environments: dict[_Key, Environment] = {}
+    able = []
+    for framework in frameworks:
+        try:
+            installed = {
+                (framework.slug, variant.slug): environment.prepare_environment(framework, variant)
+                for variant in framework.variants
+            }
+        except InstallError as error:
+            if len(frameworks) == 1:
+                raise
+            show(f"{framework.slug} is left out: {error}")
+        else:
+            able.append(framework)
+            environments |= installed
+    if not able:
+        raise InstallError(f"none of {len(frameworks)} frameworks can be installed; the messages above say why")
+    return able, environments
+
+
+class _Collection:
+    """The evidence of one framework, collected pass by pass."""
+
+    def __init__(
+        self, framework: Framework, environments: dict[_Key, Environment], vanished: dict[_Key, list[list[Finding]]]
+    ) -> None:
+        self.framework = framework
+        self._environments = {
+            variant.slug: environments[framework.slug, variant.slug] for variant in framework.variants
+        }
+        self._first = self._environments[framework.variants[0].slug]
+        self._whole = Findings(_framework_probes(framework, self._first))
+        self._variants = {
+            variant.slug: Findings(
+                _variant_probes(
+                    framework, variant, self._environments[variant.slug], vanished[framework.slug, variant.slug]
+                )
+            )
+            for variant in framework.variants
+        }
+
+    def collect_pass(self, number: int, show: ShowMessage) -> None:
+        with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
+            show(f"pass {number} of {PASSES}, {self.framework.slug} …")
+            self._whole.collect_pass(Path(home, "framework"))
+            for slug, variant in self._variants.items():
+                show(f"pass {number} of {PASSES}, {self.framework.slug}/{slug} …")
+                variant.collect_pass(Path(home, "variants", slug))
+
+    def document(self, campaign: str, tools: dict[str, str]) -> EvidenceDocument:
+        """The document with everything collected so far."""
+        state = revision.describe_revision()
+        return EvidenceDocument(
+            schema_version=SCHEMA_VERSION,
+            kind="evidence",
+            campaign=campaign,
+            framework=framework_facts(self.framework),
+            version=packages.installed_version(self.framework.package, self._first.packages),
+            collected=now(),
+            rtsite_version=version("rtsite"),
+            rtsite_commit=state.commit,
+            rtsite_modified=state.modified,
+            machine=machine.describe_machine(),
+            tools=tools,
+            findings=self._whole.merged(),
+            variants=[
+                VariantEvidence(
+                    variant=variant_facts(variant, self._environments[variant.slug]),
+                    findings=self._variants[variant.slug].merged(),
+                )
+                for variant in self.framework.variants
+            ],
+        )
+
+
+def _framework_probes(framework: Framework, first: Environment) -> list[Probe]:
+    """``first``: the environment of the framework's first variant."""
+    return [
+        Probe(("statements", "files", "names", "concepts", "rooms"), lambda _: code.code_findings(framework)),
+        Probe(
+            ("typing-errors", "typed", "pythons", "licence", "released", "release-age-days", "client-library-kb"),
+            lambda _: packages.framework_findings(framework, first),
+        ),
+        Probe(("test-statements", "test-s"), lambda _: packages.test_findings(framework)),
+        Probe(("reloader", "reload-s"), lambda logs: lifecycle.reload_findings(framework, logs=logs)),
+    ]
+
+
+def _variant_probes(
+    framework: Framework, variant: Variant, installed: Environment, vanished: list[list[Finding]]
+) -> list[Probe]:
+    """``vanished``: for each pass, what a client that vanished found."""
+    clients = iter(vanished)
+    return [
+        Probe(("packages", "installed-mb"), lambda _: packages.variant_findings(installed)),
+        Probe(
+            ("install-cold-s", "install-warm-s", "first-message-s"),
+            lambda logs: lifecycle.install_findings(framework, variant, logs=logs),
+        ),
+        Probe(
+            ("start-s", "memory-mb", "processes"),
+            lambda logs: lifecycle.start_findings(framework, variant, logs=logs),
+        ),
+        Probe(
+            (
+                "transports",
+                "broadcast-alone",
+                "plain-websocket",
+                "thread-per-client",
+                "garbage-sender",
+                "garbage-others",
+            ),
+            lambda logs: behaviour.server_findings(framework, variant, logs=logs),
+        ),
+        Probe(
+            ("raise-sender", "raise-logged", "raise-others"),
+            lambda logs: behaviour.exception_findings(framework, variant, logs=logs),
+        ),
+        Probe(("cross-process",), lambda logs: [behaviour.cross_process_finding(framework, variant, logs=logs)]),
+        Probe(behaviour.VANISHED, lambda _: next(clients)),
+    ]
+
+
+def _vanished_clients(frameworks: Sequence[Framework]) -> dict[_Key, list[list[Finding]]]:
+    """Per variant one sample for each pass. All servers run at once, because the test only waits."""
+    found: dict[_Key, list[list[Finding]]] = {}
+    servers = {}
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as home, contextlib.ExitStack() as stack:
+        for framework in frameworks:
+            for variant in framework.variants:
+                key, logs = (framework.slug, variant.slug), Path(home, f"{framework.slug}-{variant.slug}")
+                try:
+                    deployment = stack.enter_context(serve_variant(framework, variant, logs=logs))
+                except EXPECTED_ERRORS as error:
+                    found[key] = [not_determined(error, behaviour.VANISHED)]
+                else:
+                    servers[key] = deployment.server
+        noticed = behaviour.wait_until_noticed(list(servers.values()), PASSES)
+    return found | dict(zip(servers, noticed, strict=True))
