@@ -109,17 +109,17 @@ def program(folder: Path, script: str) -> sampler.Sampler:
         ("echo 'Permission Denied: Try running again' >&2; exit 1", "the kernel does not let py-spy read"),
         (
             "echo 'Error: bad luck in /home/somebody/x.txt'; exit 2",
-            "status 2 and recorded nothing; it said last: Error",
+            "status 2 and recorded nothing; its last message: Error",
         ),
-        ("exit 0", "recorded nothing; it said last: nothing"),
-        ('while [ "$1" != --output ]; do shift; done; : > "$2"', "saw no thread running"),
+        ("exit 0", "recorded nothing; its last message: nothing"),
+        ('while [ "$1" != --output ]; do shift; done; : > "$2"', "found no running thread"),
     ],
 )
 def test_a_failing_sampler_is_recorded_and_leaves_nothing(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
 ) -> None:
     spy = program(tmp_path, script)
-    monkeypatch.setattr(sampler, "find", lambda: spy)
+    monkeypatch.setattr(sampler, "find_sampler", lambda: spy)
     run = make("good")
     (flame,) = run.record()
     assert flame.failure is not None
@@ -131,7 +131,7 @@ def test_a_failing_sampler_is_recorded_and_leaves_nothing(
 
 def test_a_sampler_that_hangs_is_ended(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spy = program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
-    monkeypatch.setattr(sampler, "find", lambda: spy)
+    monkeypatch.setattr(sampler, "find_sampler", lambda: spy)
     monkeypatch.setattr(recording, "ENDING_S", 0.2)
     run = make("good")
     (flame,) = run.record()
@@ -155,7 +155,7 @@ def test_what_is_unknown_here_is_passed_over(make: Make) -> None:
 
 def test_another_machine_is_refused(make: Make) -> None:
     run = make("good", machine=run_document().machine)
-    with pytest.raises(FlameError, match="measured on another machine than this one"):
+    with pytest.raises(FlameError, match="measured on another machine"):
         run.record()
 
 
