@@ -190,7 +190,9 @@ def _record(framework: Framework, variant: Variant, scenario: Scenario, cores: m
         raw, report = _sample(framework, variant, scenario, spy, cores=cores, logs=Path(folder))
     stacks = read_stacks(raw, app=str(framework.folder))
     if not stacks:
-        raise FlameError("py-spy found no running thread, so there is nothing to draw; check that the server was under load")
+        raise FlameError(
+            "py-spy found no running thread, so there is nothing to draw; check that the server was under load"
+        )
     return {
         "py_spy": spy.version,
         "duration_s": float(DURATION_S),
