@@ -15,13 +15,13 @@ from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Workload
 
 JOB_S = 4 * 3600.0
-"""What a run in one piece should take at most: hosted runners end a job after six hours, installing takes some, and up
-to a third more goes into measurements that the machine spoils (`Profile.spare`)."""
+"""The longest that one job should take. Hosted runners end a job after six hours, installing takes some of them, and up
+to a third more goes into repeating disturbed measurements (`Profile.spare`)."""
 
 
 @dataclass(frozen=True)
 class PlanPart:
-    """The cells of a plan that are asked the same, in figures. Seconds are of all rounds together."""
+    """The cells of a plan that share a scenario, counted. Seconds are of all rounds together."""
 
     workload: str
     kind: str
@@ -32,7 +32,7 @@ class PlanPart:
 
     @property
     def name(self) -> str:
-        """As `rtsite run --workload` takes it."""
+        """The name that `rtsite run --workload` accepts."""
         return f"{self.workload}/{self.kind}"
 
 
@@ -55,20 +55,21 @@ class Plan:
         return sum(self.profile.expected_s(scenario) for scenario in scenarios[after:])
 
     def load_s(self, after: int = 0) -> float:
-        """How much of it servers are loaded."""
+        """For how much of that time servers are loaded."""
         scenarios = [self.cells[index].scenario for index in chain.from_iterable(self.order)]
         return sum(self.profile.load_s(scenario) for scenario in scenarios[after:])
 
     def spare_s(self, rounds: int) -> float:
-        """How much longer the first rounds may take to make again what the machine spoils: of an hour that spoils
-        everything, those that come later are not to suffer.
+        """How much longer the first rounds may take to repeat disturbed measurements.
+
+        Counted by rounds, so that one bad hour does not use up the time of the rounds after it.
         """
         planned = chain.from_iterable(self.order[:rounds])
         return self.profile.spare * sum(self.profile.expected_s(self.cells[index].scenario) for index in planned)
 
     def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
-        """A round's cells in order, those that are measured together as one group."""
-        return [tuple(group) for _, group in groupby(turn, key=lambda index: _togetherness(self.cells[index], index))]
+        """A round's cells in order; cells that are measured together form one group."""
+        return [tuple(group) for _, group in groupby(turn, key=lambda index: _group_key(self.cells[index], index))]
 
     def parts(self) -> list[PlanPart]:
         """The plan by workload and scenario, in the order of its cells."""
@@ -93,10 +94,10 @@ class Plan:
 
 
 def split_into_lots(parts: Sequence[PlanPart], limit_s: float = JOB_S) -> list[list[PlanPart]]:
-    """The parts in as few lots as may be, none longer than the limit unless it is a single part.
+    """The parts in few lots, none longer than the limit unless it is a single part.
 
-    A workload stays in one lot where it fits into one, since its cells are read side by side. First fit, the longest
-    first: at most 11/9 of the fewest lots possible, and one (Johnson 1973).
+    A workload stays in one lot where it fits, because its cells are compared with each other. First fit, the longest
+    first: at most 11/9 of the fewest lots possible, plus one (Johnson 1973).
     """
     by_workload = [list(group) for _, group in groupby(parts, key=lambda part: part.workload)]
     pieces = chain.from_iterable(
@@ -116,13 +117,13 @@ def _seconds(parts: Sequence[PlanPart]) -> float:
     return sum(part.expected_s for part in parts)
 
 
-def plan_run(frameworks: Sequence[Framework], asked: Sequence[Workload], profile: Profile, seed: int) -> Plan:
-    """All cells of the frameworks under the workloads, shuffled anew in each round by the seed.
+def plan_run(frameworks: Sequence[Framework], workloads: Sequence[Workload], profile: Profile, seed: int) -> Plan:
+    """All cells of the frameworks under the workloads, in a new order in each round, by the seed.
 
-    Shuffling keeps a slow drift of the machine from always meeting the same cell; cells that are measured together
-    stay together. Raises `NothingToDoError` where no framework implements any of the workloads.
+    The order is random so that a slow drift of the machine does not always affect the same cell. Cells that are
+    measured together stay together. Raises `NothingToDoError` where no framework implements any of the workloads.
     """
-    cells = tuple(_cells(frameworks, asked))
+    cells = tuple(_cells(frameworks, workloads))
     if not cells:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
     shuffler = random.Random(seed)
@@ -131,7 +132,7 @@ def plan_run(frameworks: Sequence[Framework], asked: Sequence[Workload], profile
         groups: dict[Hashable, list[int]] = {}
         for index, cell in enumerate(cells):
             if number <= profile.rounds_of(cell.scenario):
-                groups.setdefault(_togetherness(cell, index), []).append(index)
+                groups.setdefault(_group_key(cell, index), []).append(index)
         turn = list(groups.values())
         shuffler.shuffle(turn)
         for group in turn:
@@ -140,21 +141,21 @@ def plan_run(frameworks: Sequence[Framework], asked: Sequence[Workload], profile
     return Plan(cells, tuple(order), profile, seed)
 
 
-def _cells(frameworks: Sequence[Framework], asked: Sequence[Workload]) -> Iterator[Cell]:
+def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> Iterator[Cell]:
     for framework in frameworks:
         for variant in framework.variants:
-            for workload in asked:
+            for workload in workloads:
                 for scenario in matching.scenarios_for(workload, framework, variant):
                     yield Cell(framework, variant, workload, scenario)
 
 
 def comparison_key(cell: Cell) -> str:
-    """Equal for the cells that are asked the same."""
+    """Equal for cells that are compared: those of one scenario."""
     return cell_key("", "", cell.workload.slug, cell.scenario.parameters)
 
 
-def _togetherness(cell: Cell, index: int) -> Hashable:
-    """Equal for the cells that are measured together."""
+def _group_key(cell: Cell, index: int) -> Hashable:
+    """Equal for cells that are measured together."""
     return comparison_key(cell) if cell.scenario.slice_s or cell.scenario.target else index
 
 

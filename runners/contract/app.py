@@ -1,4 +1,4 @@
-"""What the questions need of an app, whatever its protocol."""
+"""What the tests of promises need of an application, whatever its protocol."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from runners.contract.asking import Json, Payload
+from runners.contract.answers import Json, Payload
 
 
 class Beat(NamedTuple):
-    """A snapshot and when it came, in seconds of the loop's clock."""
+    """A snapshot and when it was received, in seconds of the loop's clock."""
 
     at_s: float
     snapshot: Json
 
 
 class Echoer(Protocol):
-    """A client that is sent back what it sends."""
+    """A client that receives what it sends."""
 
     async def echo(self, payload: Payload) -> Any: ...
-    async def unasked(self) -> list[Any]: ...
+    async def surplus(self) -> list[Any]: ...
 
 
 class Member(Protocol):
@@ -41,13 +41,13 @@ class Viewer(Protocol):
 
 
 class App(Protocol):
-    """Clients of each kind, one connection each."""
+    """Makes clients of each kind, with one connection each."""
 
     base_url: str
     timeout_s: float
     transports: Sequence[str]
     answer_frame: ClassVar[Json]
-    """What an answer to an update holds besides the update and its count."""
+    """What an answer to an update contains besides the update and its count."""
 
     def echoer(self, transport: str) -> AbstractAsyncContextManager[Echoer]: ...
     def member(self, room: str) -> AbstractAsyncContextManager[Member]: ...

@@ -1,4 +1,4 @@
-"""All questions put to one app, each answer judged."""
+"""Checks of one application: each promise of the contract is tested, and the result described."""
 
 from __future__ import annotations
 
@@ -6,91 +6,110 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import NamedTuple
 
-from runners.contract import questions
+from runners.contract import promises
+from runners.contract.answers import BrokenError
 from runners.contract.app import App
-from runners.contract.asking import BrokenError
-from runners.contract.over_socketio import SocketIoApp
-from runners.contract.over_websocket import WebSocketApp
+from runners.contract.socketio_app import SocketIoApp
+from runners.contract.websocket_app import WebSocketApp
+from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 
-ProtocolName = Literal["websocket", "socket.io"]
+ALL_EXCHANGES: tuple[Exchange, ...] = ("echo", "room", "dashboard", "events")
 
-_TOGETHER: dict[str, Callable[[App], Awaitable[str]]] = {
-    "health": questions.health,
-    "echo-text": questions.echo_text,
-    "echo-binary": questions.echo_binary,
-    "room": questions.room,
-    "dashboard-answer": questions.dashboard_answer,
-    "dashboard-push": questions.dashboard_push,
-    "events": questions.events,
-    "close": questions.close,
+
+class Promise(NamedTuple):
+    """What tests a promise, and the exchange that it belongs to; ``None``: it belongs to all."""
+
+    test: Callable[[App], Awaitable[str]]
+    exchange: Exchange | None
+
+
+_AT_ONCE: dict[str, Promise] = {
+    "health": Promise(promises.answer_health, None),
+    "echo-text": Promise(promises.echo_text, "echo"),
+    "echo-binary": Promise(promises.echo_binary, "echo"),
+    "room": Promise(promises.deliver_to_room, "room"),
+    "dashboard-answer": Promise(promises.answer_updates, "dashboard"),
+    "dashboard-push": Promise(promises.push_snapshots, "dashboard"),
+    "events": Promise(promises.stream_events, "events"),
+    "close": Promise(promises.close_in_order, None),
 }
-CHECKS = (*_TOGETHER, "crowd", "bad-message")
-READINESS = frozenset({"health", "echo-text"})
-"""The checks that tell quickly whether a server is up and is the one that was meant."""
+"""Promises that are tested at the same time."""
+_EXCHANGES: dict[str, Exchange | None] = {
+    **{name: promise.exchange for name, promise in _AT_ONCE.items()},
+    "crowd": "dashboard",
+    "bad-message": "dashboard",
+}
+CHECKS = tuple(_EXCHANGES)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of the contract; ``detail`` says what was expected and what came."""
+    """The result for one promise; ``detail`` describes what was expected and what was received."""
 
     name: str
     ok: bool
     detail: str
 
 
+def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
+    """The names of the checks that concern an application with these exchanges."""
+    return frozenset(name for name, exchange in _EXCHANGES.items() if exchange is None or exchange in exchanges)
+
+
 async def check_contract(
     base_url: str,
-    protocol: ProtocolName,
+    protocol: Protocol,
     *,
     only: Collection[str] | None = None,
-    transports: Sequence[str] = ("websocket",),
-    serializer: str = "json",
+    exchanges: Collection[Exchange] = ALL_EXCHANGES,
+    transports: Sequence[Transport] = ("websocket",),
+    serializer: Serializer = "json",
     timeout_s: float = 5.0,
 ) -> list[Check]:
-    """Ask the app at ``base_url`` (``http://127.0.0.1:8001``) for each promise, in about three seconds.
+    """Test each promise of the application at ``base_url`` (``http://127.0.0.1:8001``), in about three seconds.
 
-    ``only`` chooses among `CHECKS`; the echo must work over each of Socket.IO's ``transports``. Where ``sse`` is one,
-    ``events`` is asked. ``serializer``: of Socket.IO's packets, "json" or "msgpack".
-    No single wait is longer than ``timeout_s``. Whatever goes wrong is a failed check, except
+    Tested is what concerns the application's ``exchanges``; ``only`` chooses among `CHECKS` instead. The echo must work
+    over each of Socket.IO's ``transports``. ``events`` is tested where ``sse`` is one of them. ``serializer``: of
+    Socket.IO's packets. No single wait is longer than ``timeout_s``. Whatever goes wrong is a failed check, except
     cancellation. Raises `ValueError` for a name that is no check.
     """
-    chosen = set(CHECKS if only is None else only)
+    chosen = set(checks_for(exchanges) if only is None else only)
     if unknown := chosen.difference(CHECKS):
         raise ValueError(f"no such check: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
-    app = client_of(base_url, protocol, serializer, transports=transports, timeout_s=timeout_s)
+    app = client_of(base_url, protocol, serializer, exchanges=exchanges, transports=transports, timeout_s=timeout_s)
     if "sse" not in transports:
         chosen.discard("events")
-    together = {name: question for name, question in _TOGETHER.items() if name in chosen}
-    checks = await asyncio.gather(*(_judge(name, partial(question, app)) for name, question in together.items()))
-    if "crowd" in chosen:  # alone, because so many would delay the others
-        checks.append(await _judge("crowd", partial(questions.crowd, app)))
+    at_once = {name: promise.test for name, promise in _AT_ONCE.items() if name in chosen}
+    checks = await asyncio.gather(*(_judge(name, partial(test, app)) for name, test in at_once.items()))
+    if "crowd" in chosen:  # alone, because so many clients would delay the others
+        checks.append(await _judge("crowd", partial(promises.serve_crowd, app)))
     if "bad-message" in chosen:  # after the others, because what it breaks would fail them too
         pushes = all(check.ok for check in checks if check.name == "dashboard-push")
-        checks.append(await _judge("bad-message", partial(questions.bad_message, app, expect_push=pushes)))
+        checks.append(await _judge("bad-message", partial(promises.contain_bad_messages, app, expect_push=pushes)))
     return list(checks)
 
 
 def client_of(
     base_url: str,
-    protocol: ProtocolName,
-    serializer: str = "json",
+    protocol: Protocol,
+    serializer: Serializer = "json",
     *,
-    transports: Sequence[str] = ("websocket",),
+    exchanges: Collection[Exchange] = ALL_EXCHANGES,
+    transports: Sequence[Transport] = ("websocket",),
     timeout_s: float = 5.0,
 ) -> App:
-    """Clients of the app at this address, one kind per purpose."""
+    """What makes clients of the application at this address, of each kind."""
     if protocol == "websocket":
-        return WebSocketApp(base_url, timeout_s)
+        return WebSocketApp(base_url, timeout_s, exchanges)
     return SocketIoApp(base_url, timeout_s, [one for one in transports if one != "sse"], serializer)
 
 
-async def _judge(name: str, question: Callable[[], Awaitable[str]]) -> Check:
+async def _judge(name: str, test: Callable[[], Awaitable[str]]) -> Check:
     try:
-        return Check(name, True, await question())
+        return Check(name, True, await test())
     except BrokenError as broken:
         return Check(name, False, str(broken))
-    except Exception as error:  # noqa: BLE001 - any client error is the app's answer, not ours
-        said = str(error) or "no more is known"
-        return Check(name, False, f"expected an answer, got {type(error).__name__}: {said}")
+    except Exception as error:  # noqa: BLE001 - any client error is a result for the application, not for us
+        return Check(name, False, f"expected an answer, got {type(error).__name__}: {str(error) or 'no message'}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners import contract, process
+from runners.loadgen.job import Transport
 from runners.record import RtsiteError
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
@@ -72,9 +73,9 @@ class Server:
             raise NotReadyError("; ".join(f"{check.name}: {check.detail}" for check in broken))
 
     def check(
-        self, checks: Collection[str] | None = None, transports: Sequence[str] | None = None
+        self, checks: Collection[str] | None = None, transports: Sequence[Transport] | None = None
     ) -> list[contract.Check]:
-        """Run these checks of the contract (default: all) over these transports (default: the variant's).
+        """Run these checks of the contract (default: all that concern the application) over these transports (default: the variant's).
 
         Several processes are not checked over long-polling, which needs a proxy that keeps sessions together.
         """
@@ -85,6 +86,7 @@ class Server:
                 self.base_url,
                 self.framework.protocol,
                 only=checks,
+                exchanges=self.framework.exchanges,
                 transports=transports,
                 serializer=self.variant.serializer,
             )

@@ -6,15 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from runners.record import RtsiteError, UsageError
-from runners.record.schema import Slug
+from runners.record import RtsiteError, UsageError, is_slug
 from runners.subjects.catalog import Framework
 
 _NOTES = """# {name}
 
-What surprised you, with a link to the thread or the line of source that explains it; and how the test covers it.
+What surprised you, with a link to the thread or the line of source that explains it, and how the test covers it.
 """
 _PLACES = (
     (re.compile(r'^name = ".*"$', re.MULTILINE), 'name = "rtsite-{name}"', 1),
@@ -22,19 +19,17 @@ _PLACES = (
     (re.compile(r"^reference = true$", re.MULTILINE), "reference = false", 1),
     (re.compile(r"^quickstart = true$", re.MULTILINE), "quickstart = false", 0),
 )
-"""In ``pyproject.toml``: what the copy must not share with its model, and how often (0: wherever it stands). The first
-title is the framework's, the others are those of its variants."""
+"""What changes in the copy's ``pyproject.toml``: pattern, replacement, number of replacements (0: all). The first title
+is the framework's, the others are those of its variants."""
 
 
 def create_folder(name: str, like: Framework, parent: Path) -> Path:
-    """A folder below ``parent`` that serves what ``like`` does, under a name of its own.
+    """Create a folder below ``parent`` that is a copy of ``like`` under this name; returns its path.
 
-    Raises `UsageError` where the name will not do or is taken, and `RtsiteError` where the folder cannot be written.
+    Raises `UsageError` where the name is no slug or is in use, and `RtsiteError` where the folder cannot be written.
     """
-    try:
-        TypeAdapter(Slug).validate_python(name)
-    except ValidationError:
-        raise UsageError(f"{name!r} is no name for a framework: small letters, digits and single dashes only") from None
+    if not is_slug(name):
+        raise UsageError(f"{name!r} is no name for a framework: small letters, digits and single dashes only")
     folder = parent / name
     if folder.exists():
         raise UsageError(f"{folder}: there is one of that name already; choose another, or edit that one")

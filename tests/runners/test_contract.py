@@ -22,7 +22,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from runners.contract import CHECKS, READINESS, Check, check_contract, questions
+from runners.contract import CHECKS, Check, check_contract, checks_for, promises
 from tests.support.web import serving_web
 
 pytestmark = pytest.mark.measures
@@ -201,6 +201,15 @@ class AdmitsFew(Honest):
             await super().route(websocket)
 
 
+class EchoAlone(Honest):
+    async def route(self, websocket: ServerConnection) -> None:
+        assert websocket.request is not None
+        if websocket.request.path == "/echo":
+            await super().route(websocket)
+        else:
+            websocket.transport.abort()
+
+
 class DiesOfGarbage(Honest):
     async def reject(self, websocket: ServerConnection) -> None:
         self.server.close()
@@ -267,7 +276,7 @@ def verdicts() -> Verdicts:
         return dict(zip(kinds, await asyncio.gather(*(ask(kind()) for kind in kinds)), strict=True))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(questions, "CROWD", CROWD)
+        patch.setattr(promises, "CROWD", CROWD)
         return asyncio.run(ask_all())
 
 
@@ -315,8 +324,28 @@ def test_a_cheat_fails_exactly_the_check_it_breaks(verdicts: Verdicts, cheat: ty
 
 async def test_only_some_checks_can_be_asked_for() -> None:
     async with Honest().running() as url:
-        checks = await check_contract(url, "websocket", only=READINESS)
+        checks = await check_contract(url, "websocket", only={"health", "echo-text"})
     assert [(check.name, check.ok) for check in checks] == [("health", True), ("echo-text", True)]
+
+
+async def test_what_an_application_does_not_implement_is_not_checked() -> None:
+    async with EchoAlone().running() as url:
+        checks = await check_contract(url, "websocket", exchanges=["echo"])
+    assert {check.name for check in checks} == {"health", "echo-text", "echo-binary", "close"}
+    assert failed(checks) == {}
+
+
+def test_every_check_concerns_all_applications_or_those_with_an_exchange() -> None:
+    assert checks_for(["echo", "room", "dashboard", "events"]) == set(CHECKS)
+    assert checks_for([]) == {"health", "close"}
+    assert checks_for(["dashboard"]) == {
+        "health",
+        "close",
+        "dashboard-answer",
+        "dashboard-push",
+        "crowd",
+        "bad-message",
+    }
 
 
 async def test_an_unknown_check_is_refused() -> None:

@@ -37,7 +37,7 @@ def test_lots_hold_every_part_once_and_keep_the_limit(listed: list[tuple[str, fl
             assert sum(any(part.workload == slug for part in lot) for lot in lots) == 1, "a workload that fits is whole"
 
 
-def test_the_plan_of_everything_is_told_in_parts() -> None:
+def test_the_parts_of_the_plan_of_everything_add_up() -> None:
     profile = PROFILES["standard"]
     plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)
     parts = plan.parts()
@@ -46,8 +46,8 @@ def test_the_plan_of_everything_is_told_in_parts() -> None:
     assert sum(part.load_s for part in parts) == pytest.approx(plan.load_s())
     assert {part.workload for part in parts} == set(WORKLOADS)
     for part in parts:
-        (asked,) = workloads.choose_workloads([part.name], profile)
-        assert asked.only == {part.kind} or len(asked.scenarios) == 1
+        (chosen,) = workloads.choose_workloads([part.name], profile)
+        assert chosen.only == {part.kind} or len(chosen.scenarios) == 1
 
 
 def test_every_part_of_a_standard_run_fits_into_a_job() -> None:
@@ -63,8 +63,8 @@ def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
     plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)
     assert plan.expected_s() < 15 * 60
     assert plan.load_s() > 0.6 * plan.expected_s()
-    asked = {cell.workload.slug for cell in plan.cells}
-    assert asked == set(WORKLOADS) - {"capacity", "crowd"}
+    planned = {cell.workload.slug for cell in plan.cells}
+    assert planned == set(WORKLOADS) - {"capacity", "crowd"}
 
 
 def test_what_a_profile_leaves_out_can_be_named() -> None:

@@ -71,7 +71,7 @@ def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: s
         ('extra = "fast"', 'workloads = ["connect"]', '["echo"]'),
     ],
 )
-def test_a_folder_that_lists_workloads_is_told_what_to_write(tmp_path: Path, old: str, new: str, written: str) -> None:
+def test_a_folder_that_lists_workloads_gets_the_line_to_write(tmp_path: Path, old: str, new: str, written: str) -> None:
     path = describe(tmp_path, DESCRIBED.replace(old, new))
     with pytest.raises(catalog.CatalogError) as raised:
         catalog.read_folder(path)

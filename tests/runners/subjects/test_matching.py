@@ -16,9 +16,9 @@ from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, WORKLOADS
 EVERY_EXCHANGE: tuple[Exchange, ...] = ("echo", "room", "dashboard", "events")
 
 
-def variant(**told: Any) -> catalog.Variant:
+def variant(**given: Any) -> catalog.Variant:
     plain = {"slug": "v", "title": "v", "server": "v", "command": ["v", "{port}"], "transports": ["websocket"]}
-    return catalog.Variant(**{**plain, **told})
+    return catalog.Variant(**{**plain, **given})
 
 
 def framework(*exchanges: Exchange, variants: tuple[catalog.Variant, ...] = ()) -> catalog.Framework:

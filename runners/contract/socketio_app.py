@@ -1,4 +1,4 @@
-"""An app over Socket.IO, by the ``python-socketio`` library."""
+"""An application over Socket.IO, by the ``python-socketio`` library."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from typing import Any, ClassVar
 import aiohttp
 import socketio
 
-from runners.contract.app import Beat, Echoer, Member, Viewer
-from runners.contract.asking import (
+from runners.contract.answers import (
     REACTION_S,
     BrokenError,
     Inbox,
     Json,
     Payload,
-    collect,
+    collect_messages,
     http_get,
     shown_json,
     within,
 )
+from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.loadgen.job import Serializer
 
 GOODBYE_S = 0.5
-"""How long a polling client waits for its last poll to end; closing its HTTP session ends it then."""
+"""How long a polling client waits for its last poll to end; then the end of its HTTP session ends the poll."""
 DASHBOARD = "dashboard"
 """The Socket.IO room that snapshots are pushed to."""
 
 
 class SocketIoApp:
-    """One event per purpose, in the default namespace."""
+    """An application with one event per purpose, in the default namespace."""
 
     answer_frame: ClassVar[Json] = {}
 
-    def __init__(self, base_url: str, timeout_s: float, transports: Sequence[str], serializer: str) -> None:
+    def __init__(self, base_url: str, timeout_s: float, transports: Sequence[str], serializer: Serializer) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
         self.transports = transports
@@ -52,7 +53,7 @@ class SocketIoApp:
                 await within(self.timeout_s, opening, "a Socket.IO connection")
                 yield peer
             finally:
-                with suppress(TimeoutError):  # a poll under way may last until the next ping
+                with suppress(TimeoutError):  # a poll may last until the next ping
                     await asyncio.wait_for(client.disconnect(), GOODBYE_S)
 
     def echoer(self, transport: str) -> AbstractAsyncContextManager[Echoer]:
@@ -71,7 +72,7 @@ class SocketIoApp:
             yield peer
 
     async def close_cleanly(self) -> str:
-        """Disconnect; then the server must know the session no more, which it says by status 400."""
+        """Disconnect; the server must then answer 400 for the session, because it does not know it any more."""
         async with self._connect() as peer:
             session = peer.session
         forgotten = _until_forgotten(self.base_url, f"/socket.io/?EIO=4&transport=polling&sid={session}")
@@ -80,7 +81,7 @@ class SocketIoApp:
 
 
 async def _until_forgotten(base_url: str, target: str) -> str:
-    """Ask until the answer is 400; a session not yet forgotten may hold the request as a poll."""
+    """Repeat the request until the answer is 400; while the session is known, the server may hold it as a poll."""
     while True:
         with suppress(TimeoutError):
             status, body = await asyncio.wait_for(http_get(base_url, target), GOODBYE_S)
@@ -89,7 +90,7 @@ async def _until_forgotten(base_url: str, target: str) -> str:
 
 
 async def _read_whole(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Read each answer at once: python-engineio leaves some unread, and aiohttp then complains of them."""
+    """Read each answer at once: python-engineio leaves some unread, and aiohttp then warns about them."""
     response = await handler(request)
     if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         await response.read()
@@ -113,8 +114,8 @@ class _Peer:
     async def echo(self, payload: Payload) -> Any:
         return await self._call("echo", payload)
 
-    async def unasked(self) -> list[Any]:
-        return []  # an acknowledgement comes once or not at all
+    async def surplus(self) -> list[Any]:
+        return []  # a client receives an acknowledgement once or not at all
 
     async def join(self, room: str) -> None:
         await self._call("join", room)
@@ -130,13 +131,13 @@ class _Peer:
         return text
 
     async def unread(self, within_s: float) -> list[str]:
-        return await collect(self.next_text, within_s)
+        return await collect_messages(self.next_text, within_s)
 
     async def update(self, update: Json) -> Any:
         return await self._call("update", update)
 
     async def send_garbage(self, garbage: Any) -> None:
-        await collect(partial(self._call, "update", garbage), REACTION_S, most=1)
+        await collect_messages(partial(self._call, "update", garbage), REACTION_S, most=1)
 
     async def next_beat(self) -> Beat:
         return await self._beats.get()
@@ -145,7 +146,7 @@ class _Peer:
         self._beats.clear()
 
     async def _call(self, event: str, data: Any) -> Any:
-        """Wait for the acknowledgement for as long as whoever asked does."""
+        """The acknowledgement; the caller limits the wait."""
         return await self._client.call(event, data, timeout=None)
 
     def _note_beat(self, snapshot: Any) -> None:

@@ -1,4 +1,7 @@
-"""The questions: one function per promise, the same for both protocols. Each gives what it expected and got."""
+"""The promises of the contract, one test each, the same for both protocols.
+
+Each test returns a sentence with what it expected and received, and raises `BrokenError` where the promise is broken.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ from typing import Any
 import aiohttp
 from websockets.exceptions import ConnectionClosed
 
-from runners.contract.app import App, Beat, Member, Viewer
-from runners.contract.asking import (
+from runners.contract.answers import (
     QUIET_S,
     BrokenError,
     Json,
@@ -27,18 +29,19 @@ from runners.contract.asking import (
     token,
     within,
 )
+from runners.contract.app import App, Beat, Member, Viewer
 
 ECHO_SIZES = (1, 64, 4096, 200_000)
-"""Bytes or characters; the last is larger than a socket buffer usually takes at once."""
+"""Bytes or characters; the last is larger than a socket buffer usually accepts at once."""
 PUSH_PERIOD_S = (0.5, 1.6)
-"""What may lie between two pushes, for a beat of 1 s seen from a busy machine."""
+"""What may be between two pushes, for a period of 1 s seen from a busy machine."""
 CROWD = 120
-"""Viewers that come at once: more than the hundred that pools and limits are often set to."""
+"""Viewers that connect at once: more than 100, to which pools and limits are often set."""
 GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "[]", b"\x00\xff\xfe")
 
 
-async def health(app: App) -> str:
-    """It is up."""
+async def answer_health(app: App) -> str:
+    """The server is up."""
     status, _ = await within(app.timeout_s, http_get(app.base_url, "/healthz"), "an answer to GET /healthz")
     if status != HTTPStatus.OK:
         raise BrokenError(f"expected status 200 from GET /healthz, got {status}")
@@ -46,12 +49,12 @@ async def health(app: App) -> str:
 
 
 async def echo_text(app: App) -> str:
-    """Text of every size comes back as it was."""
+    """Text of every size is returned unchanged."""
     return await _echo(app, [_text(size) for size in ECHO_SIZES], "text")
 
 
 async def echo_binary(app: App) -> str:
-    """So do bytes."""
+    """Bytes of every size are returned unchanged."""
     return await _echo(app, [random.Random(size).randbytes(size) for size in ECHO_SIZES], "binary")
 
 
@@ -63,7 +66,7 @@ async def _echo(app: App, payloads: Sequence[Payload], kind: str) -> str:
                 got = await within(app.timeout_s, echoer.echo(payload), expected)
                 if difference := _difference(payload, got):
                     raise BrokenError(f"{difference}, over {transport}")
-            if extra := await echoer.unasked():
+            if extra := await echoer.surplus():
                 raise BrokenError(f"expected one answer per message, got another: {shown(extra[0])}")
     return f"expected {len(payloads)} {kind} messages back over {' and '.join(app.transports)}, got them"
 
@@ -88,25 +91,25 @@ def _text(size: int) -> str:
     return ("rtsite é 漢 😀 " * (size // 12 + 1))[:size]
 
 
-async def room(app: App) -> str:
-    """Three members and an outsider; each says hello first, which proves that it has joined."""
+async def deliver_to_room(app: App) -> str:
+    """Three members and an outsider; each publishes a greeting first, which proves that it has joined."""
     room, elsewhere = f"contract-{token()}", f"contract-{token()}"
     async with AsyncExitStack() as stack:
         members = [await stack.enter_async_context(app.member(room)) for _ in range(3)]
         outsider = await stack.enter_async_context(app.member(elsewhere))
         for number, member in enumerate([*members, outsider]):
-            await _say_hello(app, member, f"hello {number}", of=_called(number, len(members)))
+            await _greet(app, member, f"hello {number}", of=_called(number, len(members)))
         messages = [f"message {turn} of member {number}" for turn in range(2) for number in range(3)]
         for index, text in enumerate(messages):
             await within(app.timeout_s, members[index % 3].publish(text), f"{text!r} to be taken")
         for number, member in enumerate(members):
             await _receive_each_once(app, member, messages, who=_called(number, len(members)))
-        if heard := [text for text in await outsider.unread(QUIET_S) if not text.startswith("hello")]:
-            raise BrokenError(f"expected nothing in another room, got {heard[0]!r}")
+        if received := [text for text in await outsider.unread(QUIET_S) if not text.startswith("hello")]:
+            raise BrokenError(f"expected nothing in another room, got {received[0]!r}")
     return f"expected each of 3 members to get {len(messages)} messages once and an outsider none, so it was"
 
 
-async def _say_hello(app: App, member: Member, text: str, *, of: str) -> None:
+async def _greet(app: App, member: Member, text: str, *, of: str) -> None:
     await within(app.timeout_s, member.publish(text), f"{of} to publish {text!r}")
     expected = f"{of} to get its own {text!r}"
     while await within(app.timeout_s, member.next_text(), expected) != text:
@@ -132,7 +135,7 @@ def _called(number: int, members: int) -> str:
     return f"member {number + 1} of {members}" if number < members else "the outsider"
 
 
-async def dashboard_answer(app: App) -> str:
+async def answer_updates(app: App) -> str:
     """Updates are counted per panel, and each is answered to its sender."""
     one, other = f"contract-{token()}", f"contract-{token()}"
     steps = [(one, 41.5, 1), (one, -0.25, 2), (other, 7, 1), (one, 1e6, 3)]
@@ -154,7 +157,7 @@ def _update_of(panel: str, value: float, seq: int) -> Json:
     return {"panel": panel, "value": value, "client": 7, "seq": seq}
 
 
-async def dashboard_push(app: App) -> str:
+async def push_snapshots(app: App) -> str:
     """Every viewer gets a snapshot once per second."""
     panel = f"contract-{token()}"
     async with app.viewer() as sender, app.viewer() as onlooker:
@@ -164,10 +167,10 @@ async def dashboard_push(app: App) -> str:
 
 
 async def _watch(app: App, viewer: Viewer, panel: str) -> float:
-    """Two consecutive snapshots that hold the panel; returns the seconds between them."""
+    """The seconds between two consecutive snapshots that contain the panel."""
     started = asyncio.get_running_loop().time()
     first = await within(app.timeout_s, viewer.next_beat(), "a pushed snapshot")
-    # One may have been under way before the update, of a hasty server more.
+    # One may have been sent before the update, and more than one by a server that pushes too often.
     until = max(first.at_s, started + QUIET_S)
     while panel not in first.snapshot.get("panels", ()) and first.at_s <= until:
         first = await within(app.timeout_s, viewer.next_beat(), "a pushed snapshot")
@@ -186,8 +189,8 @@ async def _watch(app: App, viewer: Viewer, panel: str) -> float:
     return apart_s
 
 
-async def events(app: App) -> str:
-    """Two snapshots of the event stream; each is one line of data."""
+async def stream_events(app: App) -> str:
+    """The event stream contains snapshots; each is one line of data."""
     beats: list[Beat] = []
     async with aiohttp.ClientSession() as session, session.get(f"{app.base_url}/events") as response:
         if response.status != HTTPStatus.OK or response.content_type != "text/event-stream":
@@ -212,8 +215,8 @@ async def events(app: App) -> str:
     return f"expected snapshots in the event stream, got two {second.at_s - first.at_s:.2f} s apart"
 
 
-async def crowd(app: App) -> str:
-    """Many viewers come at the same moment, each is answered, and all go at once."""
+async def serve_crowd(app: App) -> str:
+    """Many viewers connect at the same moment, each is answered, and all disconnect at once."""
 
     async def visit() -> None:
         async with app.viewer() as viewer:
@@ -227,13 +230,13 @@ async def crowd(app: App) -> str:
     return f"expected {CROWD} viewers at once to be answered, and all were"
 
 
-async def close(app: App) -> str:
-    """A client that says goodbye is let go in order."""
+async def close_in_order(app: App) -> str:
+    """A client that closes its connection is answered in order."""
     return await app.close_cleanly()
 
 
-async def bad_message(app: App, *, expect_push: bool) -> str:
-    """The witness is connected throughout; each piece of garbage has a connection of its own."""
+async def contain_bad_messages(app: App, *, expect_push: bool) -> str:
+    """Bad messages disturb no other client: a witness stays connected while others send garbage."""
     async with app.viewer() as witness:
         await _update(app, witness, f"contract-{token()}", 1.0)
         await asyncio.gather(*(_send_garbage(app, garbage) for garbage in GARBAGE))

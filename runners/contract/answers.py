@@ -1,4 +1,4 @@
-"""How a question waits for its answer, and how it says what came instead."""
+"""How a check waits for an answer, and how it describes what it received instead."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ T = TypeVar("T")
 QUIET_S = 0.2
 """How long an inbox must stay empty to count as empty: a local broadcast takes a few milliseconds."""
 REACTION_S = 0.5
-"""How long a bad message may go unanswered before we call the server silent, which it may be."""
+"""How long we wait for an answer to a bad message; the server need not send one."""
 
 
 class BrokenError(Exception):
-    """The app broke a promise; the text is the check's detail."""
+    """The application broke a promise; the text is the check's detail."""
 
 
 async def within(timeout_s: float, awaitable: Awaitable[T], expected: str) -> T:
-    """What is waited for; raises `BrokenError` where it does not come in time."""
+    """The result of the awaitable; raises `BrokenError` where it takes longer."""
     try:
         return await asyncio.wait_for(awaitable, timeout_s)
     except TimeoutError:
         raise BrokenError(f"expected {expected} within {timeout_s:g} s, got nothing") from None
 
 
-async def collect(receive: Callable[[], Awaitable[T]], within_s: float, *, most: int = 100) -> list[T]:
-    """What arrives within the time, until ``most`` have."""
+async def collect_messages(receive: Callable[[], Awaitable[T]], within_s: float, *, most: int = 100) -> list[T]:
+    """What is received within the time, at most ``most`` messages."""
     arrived: list[T] = []
     try:
         async with asyncio.timeout(within_s):
@@ -44,7 +44,7 @@ async def collect(receive: Callable[[], Awaitable[T]], within_s: float, *, most:
 
 
 class Inbox(Generic[T]):
-    """A queue that raises why it was closed, once it is empty."""
+    """A queue that raises the reason why it was closed, once it is empty."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[T | Exception] = asyncio.Queue()
@@ -73,7 +73,7 @@ def _drained(queue: asyncio.Queue[T]) -> list[T]:
 
 
 async def http_get(base_url: str, target: str) -> tuple[int, str]:
-    """Status and body, by the few lines of HTTP it takes: no proxy, no thread, no client library."""
+    """Status and body, without a proxy, a thread or a client library."""
     address = urlsplit(base_url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port or 80)
     try:
@@ -88,12 +88,12 @@ async def http_get(base_url: str, target: str) -> tuple[int, str]:
 
 
 def token() -> str:
-    """A name that nobody else has."""
+    """A name that nobody else uses."""
     return uuid.uuid4().hex[:12]
 
 
 def parsed(message: Payload) -> Any:
-    """The JSON value; the message itself where it is none."""
+    """The JSON value; the message itself where it is not JSON."""
     try:
         return json.loads(message)
     except ValueError:
@@ -101,7 +101,7 @@ def parsed(message: Payload) -> Any:
 
 
 def shown(payload: Any) -> str:
-    """Kind, beginning and length of a message."""
+    """Kind, beginning and length of a message, in words."""
     if isinstance(payload, (bytes, bytearray)):
         kind, unit = "binary", "bytes"
     elif isinstance(payload, str):
@@ -113,6 +113,6 @@ def shown(payload: Any) -> str:
 
 
 def shown_json(value: Any) -> str:
-    """Its beginning, on one line."""
+    """The beginning of the value, on one line."""
     text = value if isinstance(value, str) else json.dumps(value, default=repr)
     return text if len(text) <= 160 else f"{text[:159]}…"

@@ -1,40 +1,42 @@
-"""An app over plain WebSocket, by the ``websockets`` library."""
+"""An application over plain WebSocket, by the ``websockets`` library."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from runners.contract.app import Beat, Echoer, Member, Viewer
-from runners.contract.asking import (
+from runners.contract.answers import (
     QUIET_S,
     REACTION_S,
     BrokenError,
     Inbox,
     Json,
     Payload,
-    collect,
+    collect_messages,
     parsed,
     shown,
     token,
 )
+from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.loadgen.job import Exchange
 
 
 class WebSocketApp:
-    """One path per purpose."""
+    """An application with one path per purpose."""
 
     answer_frame: ClassVar[Json] = {"type": "panel"}
     transports: Sequence[str] = ("websocket",)
 
-    def __init__(self, base_url: str, timeout_s: float) -> None:
+    def __init__(self, base_url: str, timeout_s: float, exchanges: Collection[Exchange]) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
+        self._exchanges = exchanges
 
     def _connect(self, path: str) -> connect:
         return connect(
@@ -46,7 +48,7 @@ class WebSocketApp:
         )
 
     @asynccontextmanager
-    async def echoer(self, transport: str) -> AsyncIterator[Echoer]:  # noqa: ARG002 - there is but one
+    async def echoer(self, transport: str) -> AsyncIterator[Echoer]:  # noqa: ARG002 - there is only one
         async with self._connect("/echo") as websocket:
             yield _Peer(websocket)
 
@@ -67,7 +69,8 @@ class WebSocketApp:
 
     async def close_cleanly(self) -> str:
         codes = []
-        for path in ("/echo", f"/room/contract-{token()}", "/dashboard"):
+        paths: dict[Exchange, str] = {"echo": "/echo", "room": f"/room/contract-{token()}", "dashboard": "/dashboard"}
+        for path in (path for exchange, path in paths.items() if exchange in self._exchanges):
             async with self._connect(path) as websocket:
                 await websocket.close(1000)
             if websocket.close_code in (None, 1006):
@@ -93,15 +96,15 @@ class _Peer:
             raise BrokenError(f"expected text in the room, got {shown(message)}")
         return message
 
-    async def unasked(self) -> list[Any]:
-        return await collect(self._websocket.recv, QUIET_S)
+    async def surplus(self) -> list[Any]:
+        return await collect_messages(self._websocket.recv, QUIET_S)
 
     async def unread(self, within_s: float) -> list[str]:
-        return await collect(self.next_text, within_s)
+        return await collect_messages(self.next_text, within_s)
 
 
 class _Viewer:
-    """Answers and pushes share the connection: `read` takes them apart."""
+    """Answers and pushes share the connection: `read` separates them."""
 
     def __init__(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
@@ -126,7 +129,7 @@ class _Viewer:
 
     async def send_garbage(self, garbage: Any) -> None:
         await self._websocket.send(garbage)
-        await collect(self._answers.get, REACTION_S, most=1)
+        await collect_messages(self._answers.get, REACTION_S, most=1)
 
     async def next_beat(self) -> Beat:
         return await self._beats.get()
