@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from runners.contract import promises
 from runners.contract.answers import BrokenError
@@ -15,7 +15,7 @@ from runners.contract.socketio_app import SocketIoApp
 from runners.contract.websocket_app import WebSocketApp
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 
-ALL_EXCHANGES: tuple[Exchange, ...] = ("echo", "room", "dashboard", "events")
+ALL_EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 
 
 class Promise(NamedTuple):

@@ -75,7 +75,9 @@ class Server:
     def check(
         self, checks: Collection[str] | None = None, transports: Sequence[Transport] | None = None
     ) -> list[contract.Check]:
-        """Run these checks of the contract (default: all that concern the application) over these transports (default: the variant's).
+        """Run these checks of the contract (default: all that concern the application).
+
+        ``transports``: the variant's if none are given.
 
         Several processes are not checked over long-polling, which needs a proxy that keeps sessions together.
         """

@@ -1,1 +1,1 @@
-"""What is measured: frameworks and their variants, workloads and their scenarios, and the contract between them."""
+"""What is measured: frameworks and their variants, workloads and their scenarios, and which variant runs which."""

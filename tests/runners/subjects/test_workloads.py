@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from runners import contract
+from runners.loadgen.job import Exchange
 from runners.loadgen.pace import Closed, Open, PushOnly
 from runners.record import UsageError
 from runners.record.parameters import WORDINGS, parameter_in_words
 from runners.subjects import profiles, workloads
 from runners.subjects.profiles import PROFILES
-from runners.subjects.scenarios import ENDPOINTS, PUBLISHED_PARAMETERS, Scenario
+from runners.subjects.scenarios import ENDPOINTS, EVERY_PROFILE, PUBLISHED_PARAMETERS, Scenario
 from runners.subjects.workloads import CAPACITY, DASHBOARD, ECHO, ROOM, WORKLOADS
 
 SCENARIOS = [scenario for workload in WORKLOADS.values() for scenario in workload.scenarios]
@@ -86,6 +88,8 @@ def test_a_parameter_of_a_search_needs_one() -> None:
 
 
 def test_scenarios_are_consistent() -> None:
+    assert set(ENDPOINTS) == set(get_args(Exchange))
+    assert set(PROFILES) == EVERY_PROFILE
     for endpoint in ENDPOINTS.values():
         assert endpoint.readiness | endpoint.recheck <= set(contract.CHECKS)
     for scenario in SCENARIOS:
