@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runners import calibration, machine
-from runners.application.observer import MessageObserver
+from runners.application.messages import MessageObserver
 from runners.application.session import measuring_session
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runners import ci, measurement, revision
 from runners.application.contract_check import VariantReport, check_frameworks
-from runners.application.observer import MessageObserver, RunObserver
+from runners.application.messages import MessageObserver, RunObserver
 from runners.application.run_control import plan_measurements, random_seed, start_run
 from runners.campaign import planning
 from runners.campaign.observer import RunSummary

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners import process
-from runners.application.observer import MessageObserver
+from runners.application.messages import MessageObserver
 from runners.contract import Check
 from runners.serving.deployment import StageError, serve_variant
 from runners.subjects import catalog

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runners import evidence, measurement
-from runners.application.observer import MessageObserver
+from runners.application.messages import MessageObserver
 from runners.application.run_control import check_campaign_name
 from runners.application.session import measuring_session
 from runners.record import EvidenceDocument, Finding, UsageError

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from runners.application.observer import MessageObserver
+from runners.application.messages import MessageObserver
 from runners.application.session import measuring_session
 from runners.campaign import planning
 from runners.campaign.execution import RunExecution

@@ -49,13 +49,13 @@ def _print_findings(documents: Sequence[EvidenceDocument]) -> None:
         variants = [(one.variant.slug, one.findings) for one in document.variants]
         for variant, findings in [("", document.findings), *variants]:
             rows += [
-                [document.framework.slug, variant, ITEMS[one.item].title, format_value(one), (one.note or "")[:80]]
+                [document.framework.slug, variant, ITEMS[one.item].title, _format_value(one), (one.note or "")[:80]]
                 for one in findings
             ]
     print_table(["framework", "variant", "item", "found", "note"], rows)
 
 
-def format_value(finding: Finding) -> str:
+def _format_value(finding: Finding) -> str:
     """The value with its unit and, if it was measured repeatedly, its range."""
     value: Any = finding.value
     unit = ITEMS[finding.item].unit

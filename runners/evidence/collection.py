@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from runners import machine, revision
-from runners.evidence import behaviour, code, lifecycle, packages
-from runners.evidence.passes import EXPECTED_ERRORS, Findings, Probe, not_determined
+from runners.evidence import behaviour, lifecycle, packages, source_code
+from runners.evidence.passes import EXPECTED_ERRORS, Findings, ItemProbe, not_determined
 from runners.measurement import framework_facts, now, variant_facts
 from runners.record import EVIDENCE_FOLDER, SCHEMA_VERSION, EvidenceDocument, Finding, VariantEvidence, save
 from runners.serving import environment
@@ -136,35 +136,37 @@ class _Collection:
         )
 
 
-def _framework_probes(framework: Framework, first: Environment) -> list[Probe]:
+def _framework_probes(framework: Framework, first: Environment) -> list[ItemProbe]:
     """``first``: the environment of the framework's first variant."""
     return [
-        Probe(("statements", "files", "names", "concepts", "rooms"), lambda _: code.code_findings(framework)),
-        Probe(
+        ItemProbe(
+            ("statements", "files", "names", "concepts", "rooms"), lambda _: source_code.code_findings(framework)
+        ),
+        ItemProbe(
             ("typing-errors", "typed", "pythons", "licence", "released", "release-age-days", "client-library-kb"),
             lambda _: packages.framework_findings(framework, first),
         ),
-        Probe(("test-statements", "test-s"), lambda _: packages.test_findings(framework)),
-        Probe(("reloader", "reload-s"), lambda logs: lifecycle.reload_findings(framework, logs=logs)),
+        ItemProbe(("test-statements", "test-s"), lambda _: packages.test_findings(framework)),
+        ItemProbe(("reloader", "reload-s"), lambda logs: lifecycle.reload_findings(framework, logs=logs)),
     ]
 
 
 def _variant_probes(
     framework: Framework, variant: Variant, installed: Environment, vanished: list[list[Finding]]
-) -> list[Probe]:
+) -> list[ItemProbe]:
     """``vanished``: for each pass, what a client that vanished found."""
     clients = iter(vanished)
     return [
-        Probe(("packages", "installed-mb"), lambda _: packages.variant_findings(installed)),
-        Probe(
+        ItemProbe(("packages", "installed-mb"), lambda _: packages.variant_findings(installed)),
+        ItemProbe(
             ("install-cold-s", "install-warm-s", "first-message-s"),
             lambda logs: lifecycle.install_findings(framework, variant, logs=logs),
         ),
-        Probe(
+        ItemProbe(
             ("start-s", "memory-mb", "processes"),
             lambda logs: lifecycle.start_findings(framework, variant, logs=logs),
         ),
-        Probe(
+        ItemProbe(
             (
                 "transports",
                 "broadcast-alone",
@@ -175,12 +177,12 @@ def _variant_probes(
             ),
             lambda logs: behaviour.server_findings(framework, variant, logs=logs),
         ),
-        Probe(
+        ItemProbe(
             ("raise-sender", "raise-logged", "raise-others"),
             lambda logs: behaviour.exception_findings(framework, variant, logs=logs),
         ),
-        Probe(("cross-process",), lambda logs: [behaviour.cross_process_finding(framework, variant, logs=logs)]),
-        Probe(behaviour.VANISHED, lambda _: next(clients)),
+        ItemProbe(("cross-process",), lambda logs: [behaviour.cross_process_finding(framework, variant, logs=logs)]),
+        ItemProbe(behaviour.VANISHED, lambda _: next(clients)),
     ]
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
-from runners.evidence import code
+from runners.evidence import source_code
 from runners.record import Finding, RtsiteError
 from runners.revision import ROOT
 from runners.serving.environment import Environment, create_environment
@@ -119,7 +119,7 @@ def new_environment(framework: Framework, variant: Variant) -> Iterator[tuple[En
 
 
 def _typing(framework: Framework, environment: Environment) -> Finding:
-    names = [path.name for path in code.modules_of(framework.folder, framework.variants[0])]
+    names = [path.name for path in source_code.modules_of(framework.folder, framework.variants[0])]
     done = _run(
         [
             find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--strict", "--no-error-summary",
@@ -145,7 +145,7 @@ def test_findings(framework: Framework) -> list[Finding]:
     found = re.search(r" in ([\d.]+)s", done.stdout)
     words = " ".join(done.stdout.split())
     return [
-        Finding(item="test-statements", value=code.count_statements(path)),
+        Finding(item="test-statements", value=source_code.count_statements(path)),
         Finding(item="test-s", value=float(found[1]))
         if done.returncode == 0 and found
         else Finding(item="test-s", note=f"its tests do not pass: {words[-1000:]}"),

@@ -19,7 +19,7 @@ EXPECTED_ERRORS = (RtsiteError, OSError, ValueError, subprocess.SubprocessError,
 
 
 @dataclass(frozen=True)
-class Probe:
+class ItemProbe:
     """Items that are determined together; in every pass if one of them is repeated."""
 
     items: tuple[str, ...]
@@ -42,7 +42,7 @@ class Probe:
 class Findings:
     """The findings of a framework or of one of its variants, pass by pass."""
 
-    probes: Sequence[Probe]
+    probes: Sequence[ItemProbe]
     _found: dict[str, list[Finding]] = field(default_factory=dict)
 
     def collect_pass(self, logs: Path) -> None:
@@ -58,7 +58,7 @@ class Findings:
         """One finding for each item so far."""
         return [merge_findings(found) for found in self._found.values()]
 
-    def _is_open(self, probe: Probe) -> bool:
+    def _is_open(self, probe: ItemProbe) -> bool:
         """Whether a probe has to run; one that failed does not run again."""
         so_far = [finding for item in probe.items for finding in self._found.get(item, [])]
         return not so_far or (probe.repeated and all(finding.value is not None for finding in so_far))

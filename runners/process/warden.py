@@ -51,7 +51,7 @@ def main() -> int:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=lambda: confine(order["cpus"], order["traceable"]),  # this process has one thread
+            preexec_fn=lambda: confine_itself(order["cpus"], order["traceable"]),  # this process has one thread
         )
     except OSError as error:
         send({"error": f"{order['command'][0]} cannot be started: {error.strerror}: {error.filename}"})
@@ -87,7 +87,7 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
 
 
-def confine(cpus: list[int], traceable: bool) -> None:
+def confine_itself(cpus: list[int], traceable: bool) -> None:
     """In the new process: its CPUs, and death with the warden.
 
     Where Yama lets only ancestors trace a process (``ptrace_scope`` 1, as on Ubuntu), a traceable one allows every

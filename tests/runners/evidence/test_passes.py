@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.evidence.passes import Findings, Probe, merge_findings
+from runners.evidence.passes import Findings, ItemProbe, merge_findings
 from runners.record import Finding, RtsiteError
 
 
@@ -68,7 +68,7 @@ def failing() -> list[Finding]:
 def test_what_is_repeated_is_asked_in_every_pass_and_facts_once(tmp_path: Path, passes: int) -> None:
     fact = Asked(lambda: [Finding(item="packages", value=7)])
     timing = Asked(lambda: timed(0.5))
-    findings = Findings([Probe(("packages",), fact), Probe(("start-s",), timing)])
+    findings = Findings([ItemProbe(("packages",), fact), ItemProbe(("start-s",), timing)])
     for number in range(passes):
         findings.collect_pass(tmp_path / str(number))
     assert (fact.times, timing.times) == (1, passes)
@@ -80,7 +80,7 @@ def test_what_is_repeated_is_asked_in_every_pass_and_facts_once(tmp_path: Path, 
 
 def test_what_fails_is_told_for_each_item_and_not_tried_again(tmp_path: Path) -> None:
     always, later = Asked(failing), Asked(lambda: timed(0.5), failing)
-    findings = Findings([Probe(("memory-mb", "processes"), always), Probe(("start-s",), later)])
+    findings = Findings([ItemProbe(("memory-mb", "processes"), always), ItemProbe(("start-s",), later)])
     for number in range(4):
         findings.collect_pass(tmp_path / str(number))
     assert (always.times, later.times) == (1, 2)

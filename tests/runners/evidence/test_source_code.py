@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runners.evidence import code
-from runners.evidence.code import CodeVocabulary
+from runners.evidence import source_code
+from runners.evidence.source_code import CodeVocabulary
 from runners.subjects import catalog
 from runners.subjects.catalog import Variant
 
@@ -40,7 +40,7 @@ def variant(command: list[str], **environment: str) -> Variant:
 def test_statements(tmp_path: Path, source: str, expected: int) -> None:
     path = tmp_path / "app.py"
     path.write_text(source)
-    assert code.count_statements(path) == expected
+    assert source_code.count_statements(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_modules_are_followed_by_import_and_by_name(tmp_path: Path) -> None:
     }
     for name, source in sources.items():
         (tmp_path / f"{name}.py").write_text(source)
-    assert [path.stem for path in code.modules_of(tmp_path, variant(["serve", "app:app"]))] == [
+    assert [path.stem for path in source_code.modules_of(tmp_path, variant(["serve", "app:app"]))] == [
         "app",
         "helper",
         "settings",
     ]
-    assert [path.stem for path in code.modules_of(tmp_path, variant(["python", "unused.py"]))] == ["unused"]
-    assert [path.stem for path in code.modules_of(tmp_path, variant(["serve"], MODULE="unused"))] == ["unused"]
+    assert [path.stem for path in source_code.modules_of(tmp_path, variant(["python", "unused.py"]))] == ["unused"]
+    assert [path.stem for path in source_code.modules_of(tmp_path, variant(["serve"], MODULE="unused"))] == ["unused"]
 
 
 def test_settings_are_modules_that_only_a_string_names(tmp_path: Path) -> None:
@@ -143,13 +143,15 @@ def test_settings_are_modules_that_only_a_string_names(tmp_path: Path) -> None:
     }
     for name, source in sources.items():
         (tmp_path / f"{name}.py").write_text(source)
-    assert code.settings_of(tmp_path, variant(["serve", "app:app"])) == [tmp_path / "settings.py"]
-    assert code.settings_of(tmp_path, variant(["serve", "unused"], SETTINGS="settings")) == [tmp_path / "settings.py"]
+    assert source_code.settings_of(tmp_path, variant(["serve", "app:app"])) == [tmp_path / "settings.py"]
+    assert source_code.settings_of(tmp_path, variant(["serve", "unused"], SETTINGS="settings")) == [
+        tmp_path / "settings.py"
+    ]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.slug)
 def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) -> None:
-    found = {finding.item: finding for finding in code.code_findings(framework)}
+    found = {finding.item: finding for finding in source_code.code_findings(framework)}
     assert set(found) == {"statements", "files", "names", "concepts", "rooms"}
     for item in ("statements", "names", "concepts"):
         value = found[item].value

@@ -1,0 +1,107 @@
+"""What the jobs of a workflow plan, measure and review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners import ci
+from runners.application import campaign_jobs
+from runners.application.campaign_jobs import WorkflowInputs, measure_job, plan_campaign, review_pull_request
+from runners.application.contract_check import VariantReport
+from runners.campaign.observer import RunSummary
+from runners.campaign.planning import Plan
+from runners.contract import Check
+from runners.record import UsageError
+from runners.subjects import catalog
+from runners.subjects.catalog import Framework
+
+ECHO = WorkflowInputs("fastapi, tornado", "echo/closed", "quick", "2")
+
+
+def test_inputs_become_a_plan() -> None:
+    plan = ECHO.plan()
+    assert {cell.framework.slug for cell in plan.cells} == {"fastapi", "tornado", "reference"}
+    assert (plan.profile.slug, plan.profile.rounds) == ("quick", 2)
+
+
+def test_rounds_are_a_number() -> None:
+    with pytest.raises(UsageError, match="'many' is no number of rounds"):
+        WorkflowInputs(rounds="many").plan()
+
+
+def test_a_campaign_is_named_by_the_day_and_the_workflow() -> None:
+    campaign = plan_campaign(ECHO, 2, "77")
+    assert campaign.name.endswith("-77")
+    assert [job.name for job in campaign.jobs] == ["block-1-lot-1", "block-2-lot-1"]
+    assert campaign.longest_minutes == campaign.jobs[0].minutes
+    assert campaign.measurements == ECHO.plan().measurements
+    assert plan_campaign(ECHO, 1, "").name == campaign.name.removesuffix("-77")
+    with pytest.raises(UsageError, match="is no id of a workflow's run"):
+        plan_campaign(ECHO, 1, "../77")
+
+
+@pytest.mark.parametrize(("name", "campaign"), [("../up", "tested"), ("block-1", "a/b")])
+def test_a_job_has_names_that_can_be_folders(tmp_path: Path, name: str, campaign: str) -> None:
+    with pytest.raises(UsageError, match="is no name"):
+        measure_job(name, campaign, ECHO, tmp_path, observer())
+
+
+# Reviews
+
+
+def observer() -> Any:
+    return None  # the stand-in for a run tells it nothing
+
+
+class Scene:
+    """A pull request that changes some frameworks, and how their checks turn out."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, changed: list[str], *, broken: bool = False) -> None:
+        self.measured: list[Plan] = []
+        self._changed, self._broken = changed, broken
+        monkeypatch.setattr(ci, "changed_frameworks", self._differing)
+        monkeypatch.setattr(campaign_jobs, "check_frameworks", self._check)
+        monkeypatch.setattr(campaign_jobs, "start_run", self._start)
+
+    def _differing(self, root: Path, base: str, known: Sequence[Framework]) -> list[Framework]:
+        assert base == "origin/main"
+        return [framework for framework in known if framework.slug in self._changed]
+
+    def _check(self, frameworks: Sequence[Framework], show: object) -> list[VariantReport]:
+        check = Check("room", not self._broken, "nothing came")
+        return [VariantReport(one.slug, one.variants[0].slug, (check,)) for one in frameworks]
+
+    def _start(self, plan: Plan, results: Path, campaign: str, observer: object) -> RunSummary:
+        self.measured.append(plan)
+        return RunSummary(results, plan.measurements, 0, 0, 0)
+
+
+def test_a_changed_framework_is_measured_beside_two_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, ["tornado"])
+    review = review_pull_request("origin/main", lambda _: None, observer())
+    (plan,) = scene.measured
+    measured = {cell.framework.slug for cell in plan.cells}
+    assert {"tornado", "reference"} < measured
+    assert len(measured) == 4
+    assert plan.profile.slug == "quick"
+    assert review.changed == ["tornado"]
+    assert review.run is not None
+    assert review.run.measurements == plan.measurements
+
+
+def test_a_broken_contract_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, ["tornado"], broken=True)
+    review = review_pull_request("origin/main", lambda _: None, observer())
+    assert (scene.measured, review.run) == ([], None)
+    (tornado,) = catalog.choose_frameworks(["tornado"])
+    assert review.broken == [f"tornado/{tornado.variants[0].slug} room: nothing came"]
+
+
+def test_without_a_changed_framework_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, [])
+    review = review_pull_request("origin/main", lambda _: None, observer())
+    assert (scene.measured, review.changed, review.run) == ([], [], None)

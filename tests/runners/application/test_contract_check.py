@@ -1,0 +1,85 @@
+"""What a check reports about a variant, whatever becomes of its server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from runners.application import contract_check
+from runners.application.contract_check import VariantReport, check_frameworks, check_named
+from runners.contract import Check
+from runners.record import UsageError
+from runners.serving.deployment import StageError
+from runners.subjects import catalog
+
+GOOD = Check("echo-text", True, "the text came back")
+
+
+@dataclass
+class Server:
+    stops: bool
+
+    def check(self) -> list[Check]:
+        return [GOOD]
+
+    def stop(self) -> bool:
+        return self.stops
+
+
+@dataclass
+class Deployment:
+    server: Server = field(default_factory=lambda: Server(True))
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError) -> None:
+    @contextlib.contextmanager
+    def serve_variant(*_: Any, **__: Any) -> Iterator[Deployment]:
+        if isinstance(outcome, StageError):
+            raise outcome
+        yield outcome
+
+    monkeypatch.setattr(contract_check, "serve_variant", serve_variant)
+
+
+def checked(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError) -> tuple[Check, ...]:
+    serve(monkeypatch, outcome)
+    shown: list[str] = []
+    (report,) = check_named(["fastapi/uvicorn"], shown.append)
+    assert shown == ["checking fastapi/uvicorn …"]
+    assert report.name == "fastapi/uvicorn"
+    return report.checks
+
+
+def test_the_end_of_the_server_is_a_check_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checked(monkeypatch, Deployment()) == (GOOD, Check("stop", True, "stopped on SIGTERM"))
+    good, stop = checked(monkeypatch, Deployment(Server(stops=False)))
+    assert good == GOOD
+    assert (stop.ok, stop.detail) == (False, "did not stop within 2 s of SIGTERM")
+
+
+def test_a_server_that_does_not_start_is_a_failed_check_with_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    (check,) = checked(monkeypatch, StageError("start", "it ended at once", ["one", "two", "three", "four"]))
+    assert check == Check("start", False, "it ended at once | two | three | four")
+
+
+def test_every_variant_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, Deployment())
+    known = catalog.discover()
+    reports = check_frameworks(known, lambda _: None)
+    assert [report.name for report in reports] == [
+        f"{framework.slug}/{variant.slug}" for framework in known for variant in framework.variants
+    ]
+
+
+def test_an_unknown_framework_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="did you mean fastapi"):
+        check_named(["fastapy"], lambda _: None)
+
+
+def test_broken_checks_of_a_report() -> None:
+    broken = Check("room", False, "nothing came")
+    assert VariantReport("mine", "one", (GOOD, broken)).broken == [broken]

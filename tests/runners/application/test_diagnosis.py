@@ -1,0 +1,68 @@
+"""What the diagnosis reports about a machine that lacks something."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from runners import machine
+from runners.application import diagnosis
+from runners.application.diagnosis import MachineFinding, diagnose_machine
+from runners.flame import sampler
+from runners.serving import broker
+
+
+class Disk(NamedTuple):
+    free: float
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "LOOK_S", 0.0)
+
+
+def found(name: str) -> MachineFinding:
+    return next(finding for finding in diagnose_machine() if finding.name == name)
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_each_fact_is_reported_once() -> None:
+    names = [finding.name for finding in diagnose_machine()]
+    assert len(set(names)) == len(names)
+    assert {"machine", "system", "cores", "redis", "open files", "disk", "uv", "py-spy", "quiet"} <= set(names)
+
+
+def test_without_a_broker_some_variants_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "find_broker", failing(broker.BrokerError("none here; install Redis")))
+    assert found("redis") == MachineFinding(
+        "note", "redis", "variants with a broker will fail: none here; install Redis"
+    )
+
+
+def test_without_a_profiler_there_are_no_flame_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "find_sampler", failing(sampler.SamplerError("none here")))
+    assert found("py-spy").detail == "`rtsite run --flame` will fail: none here"
+
+
+def test_nothing_is_measured_without_uv_or_disk_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "find_uv_bin", failing(FileNotFoundError()))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(0.5e9))
+    assert found("uv").level == found("disk").level == "missing"
+    assert found("disk").detail.startswith("0.5 GB free")
+
+
+def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = machine.describe_machine().model_copy(update={"open_files_limit": 1024, "virtualisation": "KVM"})
+    monkeypatch.setattr(machine, "describe_machine", lambda: facts)
+    assert found("open files").level == "note"
+    assert "ulimit -n" in found("open files").detail
+    assert found("virtual machine").detail.startswith("KVM: ")

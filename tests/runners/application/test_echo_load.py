@@ -1,0 +1,36 @@
+"""A load that makes no sense is refused before anything is started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runners.application.echo_load import load_echo_server
+from runners.record import RtsiteError, UsageError
+
+SENSIBLE: dict[str, Any] = {
+    "connections": 1, "duration_s": 0.1, "warmup_s": 0.0, "rate_per_s": None, "arrivals": "steady",
+    "payload_bytes": 64, "shards": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol", "changed", "words"),
+    [
+        ("http://127.0.0.1/", "websocket", {}, "starts with ws://"),
+        ("ws://", "websocket", {}, "names a host"),
+        ("ws://127.0.0.1:1/", "websocktes", {}, "did you mean websocket"),
+        ("ws://127.0.0.1:1/", "websocket", {"arrivals": "poison", "rate_per_s": 1.0}, "did you mean poisson"),
+    ],
+)
+def test_values_that_do_not_exist_are_usage_errors(
+    url: str, protocol: str, changed: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_echo_server(url, protocol, **(SENSIBLE | changed))
+
+
+def test_a_message_has_a_least_size() -> None:
+    with pytest.raises(RtsiteError, match="too small"):
+        load_echo_server("ws://127.0.0.1:1/", "websocket", **(SENSIBLE | {"payload_bytes": 3}))

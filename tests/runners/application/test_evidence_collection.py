@@ -1,0 +1,54 @@
+"""Evidence is added to a campaign, and never replaced."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from runners import evidence
+from runners.application import evidence_collection
+from runners.application.evidence_collection import collect_campaign_evidence, default_campaign
+from runners.record import UsageError, is_identifier
+from runners.subjects.catalog import Framework
+
+
+@pytest.fixture
+def collected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The frameworks whose evidence was collected."""
+    slugs: list[str] = []
+
+    def collect(frameworks: Sequence[Framework], results: Path, campaign: str, show: object) -> list[object]:
+        slugs.extend(framework.slug for framework in frameworks)
+        return []
+
+    monkeypatch.setattr(evidence, "collect_evidence", collect)
+    monkeypatch.setattr(evidence_collection, "measuring_session", lambda _: contextlib.nullcontext())
+    return slugs
+
+
+def test_all_but_the_reference_are_collected(tmp_path: Path, collected: list[str]) -> None:
+    collect_campaign_evidence([], tmp_path, "tested", lambda _: None)
+    assert "fastapi" in collected
+    assert "reference" not in collected
+
+
+def test_existing_evidence_is_kept(tmp_path: Path, collected: list[str]) -> None:
+    there = evidence.path_of(tmp_path, "tested", "tornado")
+    there.parent.mkdir(parents=True)
+    there.write_text("")
+    with pytest.raises(UsageError, match=r"tornado\.yml exists already, and results are never replaced"):
+        collect_campaign_evidence(["fastapi", "tornado"], tmp_path, "tested", lambda _: None)
+    assert collected == []
+
+
+def test_a_campaign_that_cannot_be_a_folder_is_refused(tmp_path: Path, collected: list[str]) -> None:
+    with pytest.raises(UsageError, match="is no campaign name"):
+        collect_campaign_evidence(["fastapi"], tmp_path, "../up", lambda _: None)
+    assert collected == []
+
+
+def test_the_default_campaign_is_a_name() -> None:
+    assert is_identifier(default_campaign())

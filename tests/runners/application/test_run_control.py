@@ -1,0 +1,163 @@
+"""Runs are planned, started and resumed without a command line."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from runners.application import run_control
+from runners.campaign import planning
+from runners.campaign.execution import RunExecution
+from runners.campaign.observer import RunSummary
+from runners.record import Measurement, UsageError, save
+from runners.subjects import catalog
+from runners.subjects.catalog import Framework
+from tests.support import frameworks
+from tests.support.documents import framework_document, run_document
+
+
+class Quiet:
+    """An observer that ignores every event."""
+
+    def started(self, path: Path, done: int, plan: planning.Plan) -> None: ...
+
+    def preparing(self, framework: Framework, variant: str) -> None: ...
+
+    def measuring(self, cells: Sequence[object], round_number: int, done: int, plan: planning.Plan) -> None: ...
+
+    def progress(self, text: str) -> None: ...
+
+    def measured(self, cell: object, measurement: Measurement, done: int, plan: planning.Plan) -> None: ...
+
+    def finished(self, summary: RunSummary, plan: planning.Plan) -> None: ...
+
+
+class Execution:
+    """Stands in for a run, and records how it was made."""
+
+    def __init__(self, path: Path, **made: object) -> None:
+        self.path, self.made = path, made
+
+    def execute(self, observer: object) -> RunSummary:
+        return RunSummary(self.path, measurements=1, failed=0, invalid=0, repeated=0)
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The purposes of all measuring sessions; no claim of the machine is needed."""
+    purposes: list[str] = []
+
+    @contextlib.contextmanager
+    def session(purpose: str) -> Iterator[None]:
+        purposes.append(purpose)
+        yield
+
+    monkeypatch.setattr(run_control, "measuring_session", session)
+    return purposes
+
+
+def test_a_plan_holds_what_was_named_and_the_reference() -> None:
+    plan = run_control.plan_measurements(["fastapi/uvicorn"], ["echo/closed"], "quick", rounds=3, seed=7)
+    assert {cell.framework.slug for cell in plan.cells} == {"fastapi", "reference"}
+    assert {cell.workload.slug for cell in plan.cells} == {"echo"}
+    assert (plan.profile.rounds, plan.seed, len(plan.order)) == (3, 7, 3)
+    assert plan == run_control.plan_measurements(["fastapi/uvicorn"], ["echo/closed"], "quick", rounds=3, seed=7)
+
+
+def test_without_a_seed_each_plan_has_its_own() -> None:
+    seeds = {run_control.plan_measurements(["fastapi"], ["echo"], "quick").seed for _ in range(3)}
+    assert len(seeds) == 3
+
+
+@pytest.mark.parametrize(
+    ("framework", "workload", "profile", "words"),
+    [
+        ("fastapy", "echo", "quick", "did you mean fastapi"),
+        ("fastapi", "eco", "quick", "did you mean echo"),
+        ("fastapi", "echo", "quik", "did you mean quick"),
+    ],
+)
+def test_an_unknown_name_is_a_usage_error(framework: str, workload: str, profile: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        run_control.plan_measurements([framework], [workload], profile)
+
+
+def test_a_quickstart_measures_three_frameworks_and_the_reference() -> None:
+    plan = run_control.plan_quickstart()
+    assert len({cell.framework.slug for cell in plan.cells if not cell.framework.reference}) == 3
+    assert any(cell.framework.reference for cell in plan.cells)
+    assert plan.profile.rounds == run_control.QUICKSTART_ROUNDS
+
+
+def test_a_run_is_started_in_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sessions: list[str]) -> None:
+    made: list[dict[str, object]] = []
+
+    def begin(plan: planning.Plan, results: Path, campaign: str | None, *, label: str) -> Execution:
+        assert sessions == ["rtsite run"]
+        made.append({"results": results, "campaign": campaign, "label": label})
+        return Execution(tmp_path / "run")
+
+    monkeypatch.setattr(RunExecution, "begin", begin)
+    plan = run_control.plan_measurements(["fastapi/uvicorn"], ["echo/closed"], "quick")
+    summary = run_control.start_run(plan, tmp_path, "tested", Quiet(), label="block-1")
+    assert summary.path == tmp_path / "run"
+    assert made == [{"results": tmp_path, "campaign": "tested", "label": "block-1"}]
+
+
+@pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden"])
+def test_a_campaign_that_cannot_be_a_folder_is_refused(tmp_path: Path, sessions: list[str], name: str) -> None:
+    plan = run_control.plan_measurements(["fastapi/uvicorn"], ["echo/closed"], "quick")
+    with pytest.raises(UsageError, match="is no campaign name"):
+        run_control.start_run(plan, tmp_path, name, Quiet())
+    assert sessions == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_resumed_with_all_known_frameworks_and_those_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sessions: list[str]
+) -> None:
+    known: list[str] = []
+
+    def resume(path: Path, frameworks: Sequence[Framework]) -> Execution:
+        known.extend(framework.slug for framework in frameworks)
+        return Execution(path)
+
+    monkeypatch.setattr(RunExecution, "resume", resume)
+    mine = frameworks.make(tmp_path / "mine", ["good"])
+    assert run_control.resume_run(tmp_path / "run", [str(mine)], Quiet()).path == tmp_path / "run"
+    assert sorted(known) == sorted([*(framework.slug for framework in catalog.discover()), "mine"])
+    assert sessions == ["rtsite run"]
+
+
+def test_flame_graphs_are_recorded_in_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sessions: list[str]
+) -> None:
+    def record(run: Path, frameworks: Sequence[Framework], show: object) -> list[object]:
+        assert run == tmp_path
+        assert {"fastapi", "reference"} <= {framework.slug for framework in frameworks}
+        return []
+
+    monkeypatch.setattr(run_control, "record_missing", record)
+    assert run_control.record_flames(tmp_path, [], lambda _: None) == []
+    assert sessions == ["rtsite run --flame"]
+
+
+def test_a_run_on_disk_is_summarised(tmp_path: Path) -> None:
+    save(run_document(), tmp_path / "run.yml")
+    assert not run_control.is_finished(tmp_path)
+    document = framework_document()
+    save(document, tmp_path / "fastapi.yml")
+    summary = run_control.summarise_run(tmp_path)
+    decisive = [one for cell in document.cells for one in cell.decisive]
+    assert summary.measurements == len(decisive)
+    assert summary.failed == sum(one.failure is not None for one in decisive)
+    save(run_document().model_copy(update={"finished": "2026-11-01T01:00:00Z"}), tmp_path / "run.yml")
+    assert run_control.is_finished(tmp_path)
+
+
+def test_a_summary_reads_as_a_sentence(tmp_path: Path) -> None:
+    assert str(RunSummary(tmp_path, 8, 1, 2, 0)) == "8 measurements, 1 failed, 2 invalid"
+    assert str(RunSummary(tmp_path, 8, 1, 2, 3)) == "8 measurements, 1 failed, 2 invalid, 3 repeated"
