@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,10 @@ from tests.support.commands import Shell
 # How long an example takes depends on what else the machine does, not on whether the property holds.
 settings.register_profile("rtsite", deadline=None)
 settings.load_profile("rtsite")
+
+# Hundreds of programs are started. Where the shell forbids bytecode files, each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 GROUPS = ("measures", "site")
 """Tests that stay in one worker, in the order in which their groups begin.

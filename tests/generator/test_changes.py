@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks import synthetic
 from generator.comparison import Change, capacity_changes, changes, unlike
-from generator.dataset import load_single
+from generator.dataset import Run, load_single
 from generator.statistics import unpaired_ratio
 from tests.support.commands import Shell
 
@@ -27,17 +27,30 @@ def _find(found: tuple[Change, ...], framework: str, metric: str, mode: str) -> 
     )
 
 
-def test_the_same_measured_twice_is_the_same(tmp_path: Path) -> None:
-    base = load_single(synthetic.write(tmp_path, run="a", rounds=7, seed=1))
-    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2))
-    assert unlike(base, head) == []
-    verdicts = {change.verdict for change in changes(base, head)}
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three runs of seven rounds: the second measures the same as the first, the third a slower framework."""
+    folder = tmp_path_factory.mktemp("changes")
+    return {
+        "first": synthetic.write(folder, run="a", rounds=7, seed=1),
+        "again": synthetic.write(folder, run="b", rounds=7, seed=2),
+        "slower": synthetic.write(folder, run="c", rounds=7, seed=2, variants=SLOWER),
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(folders: dict[str, Path]) -> dict[str, Run]:
+    return {name: load_single(folder) for name, folder in folders.items()}
+
+
+def test_the_same_measured_twice_is_the_same(runs: dict[str, Run]) -> None:
+    assert unlike(runs["first"], runs["again"]) == []
+    verdicts = {change.verdict for change in changes(runs["first"], runs["again"])}
     assert verdicts <= {"same", "unknown"}
 
 
-def test_what_got_slower_is_worse_and_the_way_back_better(tmp_path: Path) -> None:
-    base = load_single(synthetic.write(tmp_path, run="a", rounds=7, seed=1))
-    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=SLOWER))
+def test_what_got_slower_is_worse_and_the_way_back_better(runs: dict[str, Run]) -> None:
+    base, head = runs["first"], runs["slower"]
     slower = _find(changes(base, head), "fastapi", "messages_per_s", "closed")
     assert slower.verdict == "worse"
     assert slower.relative
@@ -52,17 +65,16 @@ def test_one_round_proves_nothing(tmp_path: Path) -> None:
     assert {change.verdict for change in changes(base, head)} == {"unknown"}
 
 
-def test_a_faster_machine_is_no_change_of_the_frameworks(tmp_path: Path) -> None:
+def test_a_faster_machine_is_no_change_of_the_frameworks(runs: dict[str, Run], tmp_path: Path) -> None:
     faster = tuple(replace(made, rate=made.rate * 1.3) for made in synthetic.VARIANTS)
-    base = load_single(synthetic.write(tmp_path, run="a", rounds=7, seed=1))
+    base = runs["first"]
     head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=faster))
     assert _find(changes(base, head), "fastapi", "messages_per_s", "closed").verdict == "same"
     assert _find(changes(base, head), "reference", "messages_per_s", "closed").verdict == "better"
 
 
-def test_the_command(shell: Shell, tmp_path: Path) -> None:
-    base = synthetic.write(tmp_path, run="a", rounds=7, seed=1)
-    head = synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=SLOWER)
+def test_the_command(shell: Shell, folders: dict[str, Path]) -> None:
+    base, head = folders["first"], folders["slower"]
     finished = shell.rtsite("compare", base, head, "--json")
     assert finished.returncode == 5
     assert "got worse" in finished.stderr
@@ -75,8 +87,8 @@ def test_the_command(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_unlike_machines_are_refused_with_the_key_that_differs(shell: Shell, tmp_path: Path) -> None:
-    base = synthetic.write(tmp_path, run="a", cpu="AMD EPYC 7B13")
-    head = synthetic.write(tmp_path, run="b", cpu="Intel Xeon", seed=2)
+    base = synthetic.write(tmp_path, run="a", rounds=2, cpu="AMD EPYC 7B13")
+    head = synthetic.write(tmp_path, run="b", rounds=2, cpu="Intel Xeon", seed=2)
     refused = shell.rtsite("compare", base, head)
     assert refused.returncode == 2
     assert "machine.cpu_model differs: AMD EPYC 7B13 and Intel Xeon" in refused.stderr

@@ -189,18 +189,19 @@ def checkout(origin: Path, name: str) -> Path:
     environments = origin.parent / "rtsite"
     environments.mkdir(exist_ok=True)
     (folder / ".rtsite").symlink_to(environments)
-    _keep_compiled(folder / "runners" / "loadgen")
+    _keep_compiled(folder)
     return folder
 
 
-def _keep_compiled(package: Path) -> None:
-    """Spare a checkout what Numba has compiled already; it goes by name, time and size of a file."""
-    compiled = ROOT / "runners" / "loadgen"
-    for source in compiled.glob("*.py"):
-        shutil.copystat(source, package / source.name)
-    for file in compiled.glob("__pycache__/*.nb[ci]"):
-        (package / "__pycache__").mkdir(exist_ok=True)
-        shutil.copy2(file, package / "__pycache__" / file.name)
+def _keep_compiled(folder: Path) -> None:
+    """Spare a checkout what Python and Numba have compiled already; they go by name, time and size of a file."""
+    for package in ("runners", "generator"):
+        for source in (ROOT / package).rglob("*.py"):
+            if (copy := folder / source.relative_to(ROOT)).is_file():
+                shutil.copystat(source, copy)
+        for kept in (ROOT / package).rglob("__pycache__"):
+            if (parent := folder / kept.parent.relative_to(ROOT)).is_dir():
+                shutil.copytree(kept, parent / kept.name, dirs_exist_ok=True)
 
 
 @pytest.mark.measures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,26 @@ from runners import evidence
 from runners.cli.ci import ci_evidence_command
 from runners.evidence import behaviour, collection, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
+from runners.serving import environment
 from runners.serving.deployment import serve_variant
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support.processes import children
 
 pytestmark = pytest.mark.measures
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_cache() -> Iterator[None]:
+    """What is installed for evidence comes from the usual cache, and not from the package index."""
+
+    def create(folder: Path, lock: Path, variables: Mapping[str, str]) -> None:
+        assert variables.keys() == {"UV_CACHE_DIR"}
+        environment.create_environment(folder, lock)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packages, "create_environment", create)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +132,7 @@ def test_nothing_is_left_running(collected: EvidenceDocument, before: set[int]) 
 def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder without a reloader, whose server does not start; beside it, one whose lock does not resolve."""
+    """A folder without a reloader, whose server does not start; beside it, one whose lock has no hashes."""
     known = children()
     framework = broken(catalog.choose_frameworks(["websockets"])[0])
     monkeypatch.setattr(collection, "PASSES", 2)
@@ -158,13 +173,5 @@ def broken(framework: Framework) -> Framework:
 def unresolvable(home: Path) -> Framework:
     folder = home / "fastapi"
     folder.mkdir()
-    (folder / "requirements.txt").write_text(f"no-such-package-as-this-one==1.0 --hash=sha256:{'0' * 64}\n")
+    (folder / "requirements.txt").write_text("no-such-package-as-this-one==1.0\n")
     return catalog.choose_frameworks(["fastapi"])[0].model_copy(update={"folder": folder})
-
-
-@pytest.mark.index
-def test_the_day_of_a_release_is_found() -> None:
-    """Of a release that nothing can change any more."""
-    assert packages.first_day("tornado", "6.5.0", dt.date(2026, 1, 1)) == dt.date(2025, 5, 15)
-    assert packages.first_day("tornado", "6.5.0", dt.date(2024, 1, 1)) is None
-    assert packages.first_day("no-such-package-as-this-one", "1.0", dt.date(2026, 1, 1)) is None
