@@ -24,6 +24,8 @@ from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job,
 from tests.support.processes import gone, until
 from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
 
+pytestmark = pytest.mark.measures
+
 # Slices
 
 
@@ -309,7 +311,6 @@ import sys
 from runners.loading import driver
 from runners.loadgen.job import Job
 
-pytestmark = pytest.mark.measures
 with driver.Load(2, hooks=driver.Hooks(started=lambda pids: print(*pids, flush=True))) as running:
     running.connect(Job.from_json(sys.argv[1]))
     print("connected", flush=True)
