@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks import synthetic
-from generator.build import Paths, build
+from generator.build import Paths, build_site
 
 ROOT = Path(__file__).parents[1]
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "asyncio", "gevent"})
@@ -41,7 +41,7 @@ def write_run(folder: Path, day: str, number: int) -> None:
 
 def timed(paths: Paths) -> float:
     began = time.perf_counter()
-    build(paths, lambda _: None)
+    build_site(paths, lambda _: None)
     return time.perf_counter() - began
 
 

@@ -22,7 +22,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from generator.build import Paths, build
+from generator.build import Paths, build_site
 
 ROOT = Path(__file__).parents[1]
 LIGHTHOUSE = "lighthouse@12.8.2"
@@ -91,7 +91,7 @@ def main() -> None:
         with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Compressed, directory=str(home / "site"))) as server:
             address = f"http://127.0.0.1:{server.server_port}/"
             os.environ["RTSITE_SITE_URL"] = address
-            build(Paths(ROOT, arguments.results.resolve(), home / "build" / "docs", home / "site"), lambda _: None)
+            build_site(Paths(ROOT, arguments.results.resolve(), home / "build" / "docs", home / "site"), lambda _: None)
             thread = Thread(target=server.serve_forever, daemon=True)
             thread.start()
             pair = next((home / "site" / "compare").glob("*-vs-*.html"), None)

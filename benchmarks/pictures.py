@@ -14,7 +14,7 @@ from threading import Thread
 
 from playwright.sync_api import Browser, sync_playwright
 
-from generator.build import Paths, build
+from generator.build import Paths, build_site
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "site" / "images"
@@ -34,7 +34,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder, sync_playwright() as playwright:
         home = Path(folder)
-        build(Paths(ROOT, ROOT / "results", home / "build" / "docs", home / "site"), lambda _: None)
+        build_site(Paths(ROOT, ROOT / "results", home / "build" / "docs", home / "site"), lambda _: None)
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=["--no-sandbox"]
         )

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from generator.comparison import METRICS, Metric, Table, compare, judge, overall
+from generator.comparison import METRICS, Metric, Table, compare, judge_ratios, overall
 from generator.dataset import Difference, Rate, Rates, Recorded, Run, load_results, load_single
 from generator.statistics import CONFIDENCE, DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Ratio, paired_ratio
 from runners.record import NothingToDoError, RtsiteError
@@ -135,8 +135,8 @@ def merge(tables: Sequence[tuple[str, Table]]) -> Series:
     for run, table in tables:
         for row in table.valid_rows:
             for figure in BOTH:
-                if row.variant.slug in merged and figure in row.figures:
-                    values = row.figures[figure].rounds
+                if row.variant.slug in merged and figure in row.values:
+                    values = row.values[figure].rounds
                     merged[row.variant.slug][figure] |= {(run, number): value for number, value in values.items()}
     return merged
 
@@ -154,7 +154,7 @@ def verdict(series: Series, twin: str, rounds: Sequence[RoundKey], figures: Sequ
     }
     equal = Ratio(1.0, None, 1.0, len(rounds))
     tested |= {f"other {number}": (METRICS[BOTH[0]], equal) for number in range(other_figures)}
-    outcomes = judge(tested)
+    outcomes = judge_ratios(tested)
     return overall(outcomes[figure] for figure in figures)
 
 

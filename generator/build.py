@@ -18,27 +18,27 @@ from types import MappingProxyType
 
 from generator import exports, mkdocs_process, staging
 from generator.comparison import History
-from generator.dataset import digest, load_claims, load_rates, load_results, load_sources
+from generator.dataset import file_digest, load_claims, load_rates, load_results, load_sources
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from runners.record import RtsiteError, UsageError
 
 MARKER = ".made-by-rtsite"
-"""Stands in every site we built: only a folder that holds it, or nothing, is ever replaced. It holds the digest of all
-that the site was made of."""
+"""A file in every site that rtsite built: only a folder with it, or an empty one, is replaced. It holds the digest of
+all inputs of the site."""
 
 HERE = "http://127.0.0.1:8000/"
-"""Where a site stands of which nobody says where it will; as in mkdocs.yml."""
+"""The address of a site without a given one; as in mkdocs.yml."""
 
 Say = Callable[[str], None]
 
 
 class BuildError(RtsiteError):
-    """The site could not be built; the old one stands."""
+    """The site could not be built; the old one is unchanged."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where everything is. ``staged`` is ours to clear; ``out`` is replaced whole, at the end."""
+    """Where everything is. The build clears ``staged``, and replaces all of ``out`` at the end."""
 
     root: Path
     results: Path
@@ -68,12 +68,12 @@ class Paths:
 
     @property
     def rates(self) -> Path:
-        """What was found about the method itself; see `generator.dataset.rates`."""
+        """The proof of the method; see `generator.dataset.rates`."""
         return self.root / "benchmarks" / "power" / "rates.json"
 
     @property
     def cache(self) -> Path:
-        """What was read of the results; see `generator.dataset.reading`."""
+        """What was read of the results; see `generator.dataset.file_cache`."""
         return self.staged.parent / "results.cache"
 
     @property
@@ -86,8 +86,8 @@ class Paths:
         return self.staged.parent / "mkdocs.yml"
 
 
-def build(paths: Paths, say: Say) -> Path:
-    """Build the site into ``paths.out`` and return the page to open; on any error the old site stands."""
+def build_site(paths: Paths, say: Say) -> Path:
+    """Build the site into ``paths.out`` and return the page to open; on any error the old site is unchanged."""
     _check_out(paths)
     digests = _digests_of_inputs(paths)
     made_of, marker = _joined(digests), paths.out / MARKER
@@ -102,7 +102,7 @@ def build(paths: Paths, say: Say) -> Path:
         if problem:
             raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
         try:
-            staging.merge(beside, site)
+            staging.move_into(beside, site)
             (site / MARKER).write_text(made_of, encoding="utf-8")
             _swap(site, paths.out, old=fresh / "old")
         except OSError as error:
@@ -112,7 +112,7 @@ def build(paths: Paths, say: Say) -> Path:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without looking for cycles: years of results are millions of objects, gone through again and again; all stay.
+    """Without garbage collection, which would search millions of objects again and again and free none.
 
     What is left of them afterwards goes with the process.
     """
@@ -129,10 +129,11 @@ def _uncollected() -> Iterator[None]:
 def stage_site(
     paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProxyType({}), *, is_served: bool = False
 ) -> staging.Files:
-    """Write the pages, assets and figures that MkDocs reads; only what changed, and nothing stale. What
-    passes MkDocs by, in what is returned, belongs to the site too.
+    """Write the pages, assets and exports that MkDocs reads: only what changed, and nothing stale.
 
-    ``digests``: see `generator.dataset.reading`; ``is_served``: see `generator.staging`.
+    The files that are returned include those that bypass MkDocs.
+
+    ``digests``: see `generator.dataset.file_cache`; ``is_served``: see `generator.staging`.
     """
     say(f"Reading {paths.results} …")
     dataset = load_results(paths.results, paths.cache, digests)
@@ -179,7 +180,7 @@ def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
         code.parent / "runners" / "record",
     )
     files = chain([paths.root / "mkdocs.yml"], *map(_files_below, folders))
-    return {file: digest(file) for file in files}
+    return {file: file_digest(file) for file in files}
 
 
 def _joined(digests: Mapping[Path, str]) -> str:
@@ -198,7 +199,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _site_url() -> str:
-    """Where the site will stand."""
+    """The address of the site."""
     return os.environ.get("RTSITE_SITE_URL") or HERE
 
 
@@ -214,7 +215,7 @@ def _check_out(paths: Paths) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two builds would write the same staged pages; the second is told, and leaves everything as it is."""
+    """Two builds would write the same staged pages; the second one fails and changes nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         try:

@@ -1,6 +1,6 @@
-"""What others build on: the figures as JSON and CSV, a feed of campaigns, badges, and the schema of the raw files.
+"""What others build on: the values as JSON and CSV, a feed of campaigns, badges, and the schema of the raw files.
 
-The addresses are promises; what may be added is further keys, further columns at the end, further files.
+The addresses and keys are stable. New keys, new columns at the end and new files may be added.
 """
 
 from __future__ import annotations
@@ -14,46 +14,57 @@ from xml.etree import ElementTree
 
 from pydantic import BaseModel
 
-from generator.comparison import CapacityRow, CapacityTable, Comparison, History, Row, Table, capacities, compare
-from generator.comparison.tables import Figure
-from generator.dataset import Dataset, Evidence, Run
+from generator.comparison import (
+    THROUGHPUT,
+    CapacityRow,
+    CapacityTable,
+    Comparison,
+    History,
+    Row,
+    Table,
+    Value,
+    capacity_tables,
+    compare,
+)
+from generator.dataset import Dataset, Evidence, Run, version_installed
 from generator.pages import run_path
-from generator.statistics import Place
+from generator.statistics import RankRange
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 
 SCHEMA_VERSION = 1
+_BADGE_WORKLOAD = "echo"
 _ATOM = "http://www.w3.org/2005/Atom"
 _COLUMNS = (
     "campaign", "run", "started", "cpu_model", "logical_cpus", "framework", "variant", "version", "workload",
     "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference",
     "place_first", "place_last",
 )  # fmt: skip
-_NO_FIGURE = (None,) * (len(_COLUMNS) - _COLUMNS.index("metric"))
+_NO_VALUE = (None,) * (len(_COLUMNS) - _COLUMNS.index("metric"))
 _ExportedRow = tuple[object, ...]
-"""In the order of the columns: years of runs are rows by the hundred thousand."""
+"""In the order of the columns; a tuple, since years of runs have rows by the hundred thousand."""
 
 
 def files(dataset: Dataset, site_url: str) -> dict[str, str]:
-    """Path to text of everything that is offered of the newest; ``site_url`` is where the site will stand."""
+    """Path to text of every export of the published runs; ``site_url``: the address of the site."""
     runs = dataset.headline
-    comparison = compare(runs) if runs else None
-    rows = _figures(runs, comparison) if comparison else []
-    offered = {
+    comparison = compare(runs)
+    rows = _rows(runs, comparison)
+    exported = {
         "data/latest.json": _json({"figures": _keyed(rows), "runs": [_run_facts(run) for run in runs]}),
         "data/latest.csv": _csv(rows),
         "data/evidence.json": _json({"evidence": [_evidence_facts(one) for one in dataset.newest_evidence.values()]}),
         "data/schema.json": _json({"documents": _schemas()}),
         "feed.xml": _feed(dataset, site_url),
     }
-    return offered | dict(_badges(comparison))
+    return exported | dict(_badges(comparison))
 
 
 def over_time(history: History) -> dict[str, Callable[[], str]]:
-    """Path to what makes the text of the files with all runs, the oldest first; years of them take a while."""
+    """Path to a function for the text of the exports of all runs, the oldest first; years of them take a while."""
 
     @cache
     def rows() -> list[_ExportedRow]:
-        return [row for run in reversed(history.runs) for row in _figures([run], history.alone[run.raw])]
+        return [row for run in reversed(history.runs) for row in _rows([run], history.alone[run.raw])]
 
     return {
         "data/history.json": lambda: _json({"columns": _COLUMNS, "rows": rows()}),
@@ -77,21 +88,21 @@ def _csv(rows: Iterable[_ExportedRow]) -> str:
     return text.getvalue()
 
 
-def _figures(runs: Sequence[Run], comparison: Comparison) -> list[_ExportedRow]:
-    """One row per figure of each variant; a variant without any has one row, which says so by its status."""
+def _rows(runs: Sequence[Run], comparison: Comparison) -> list[_ExportedRow]:
+    """One row per value of each variant; a variant without any has one row, whose status gives the reason."""
     found: list[_ExportedRow] = []
     for table in comparison.tables:
-        origin, question = _origin(table), _question(table)
+        origin, scenario = _origin(table), _scenario(table)
         for row in table.rows:
-            cell = (*origin, *_who(row), *question, row.status)
-            told = [(metric, row.figures[metric.key]) for metric in table.metrics if metric.key in row.figures]
-            found += [(*cell, metric.key, metric.unit, metric.better, *_told(figure)) for metric, figure in told]
-            if not told:
-                found.append((*cell, *_NO_FIGURE))
-    for searched in capacities(runs):
-        origin, question = _origin(searched), _question(searched)
+            cell = (*origin, *_who(row), *scenario, row.status)
+            known = [(metric, row.values[metric.key]) for metric in table.metrics if metric.key in row.values]
+            found += [(*cell, metric.key, metric.unit, metric.direction, *_value(value)) for metric, value in known]
+            if not known:
+                found.append((*cell, *_NO_VALUE))
+    for searched in capacity_tables(runs):
+        origin, scenario = _origin(searched), _scenario(searched)
         for row in searched.rows:
-            cell = (*origin, *_who(row), *question, row.status)
+            cell = (*origin, *_who(row), *scenario, row.status)
             found.append((*cell, "capacity", searched.unit, "higher", *_bracket(row)))
     return found
 
@@ -103,27 +114,27 @@ def _origin(table: Table | CapacityTable) -> _ExportedRow:
 
 
 def _who(row: Row) -> _ExportedRow:
-    return row.framework.slug, row.variant.slug, row.variant.packages.get(row.framework.package)
+    return row.framework.slug, row.variant.slug, version_installed(row.variant.packages, row.framework.package)
 
 
-def _question(table: Table | CapacityTable) -> _ExportedRow:
+def _scenario(table: Table | CapacityTable) -> _ExportedRow:
     return table.workload.slug, " ".join(f"{name}={value}" for name, value in table.parameters.items())
 
 
-def _told(figure: Figure) -> _ExportedRow:
-    summary = figure.summary
-    low, high = (summary.interval.low, summary.interval.high) if summary.interval else (None, None)
-    return summary.mean, low, high, summary.rounds, figure.times_reference, *_standing(figure.place)
+def _value(value: Value) -> _ExportedRow:
+    estimate = value.estimate
+    low, high = (estimate.interval.low, estimate.interval.high) if estimate.interval else (None, None)
+    return estimate.mean, low, high, estimate.rounds, value.times_reference, *_rank(value.rank)
 
 
 def _bracket(row: CapacityRow) -> _ExportedRow:
-    """It has ends and no value; an end that was not found is empty."""
+    """It has two ends instead of a value; an end that was not found is empty."""
     low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
-    return None, low, high, row.valid_rounds, None, *_standing(row.place)
+    return None, low, high, row.valid_rounds, None, *_rank(row.rank)
 
 
-def _standing(place: Place | None) -> _ExportedRow:
-    return (place.first, place.last) if place else (None, None)
+def _rank(rank: RankRange | None) -> _ExportedRow:
+    return (rank.first, rank.last) if rank else (None, None)
 
 
 def _run_facts(run: Run) -> dict[str, object]:
@@ -215,18 +226,16 @@ def _summary(runs: Sequence[Run]) -> str:
     )
 
 
-def _badges(comparison: Comparison | None) -> Iterator[tuple[str, str]]:
+def _badges(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Per framework its echo throughput, in the format that shields reads from an endpoint."""
-    if comparison is None:
-        return
     for facts in comparison.frameworks:
         best = max(
             (
-                row.figures["messages_per_s"].summary.mean
-                for table in comparison.of_workload("echo")
+                row.values[THROUGHPUT.key].estimate.mean
+                for table in comparison.of_workload(_BADGE_WORKLOAD)
                 if not table.is_open
                 for row in table.valid_rows
-                if row.framework.slug == facts.slug and "messages_per_s" in row.figures
+                if row.framework.slug == facts.slug and THROUGHPUT.key in row.values
             ),
             default=None,
         )

@@ -18,7 +18,7 @@ _ENVIRONMENT = {
 
 
 def write_config(target: Path, base: Path, docs: Path, site: Path, nav: Sequence[Any]) -> None:
-    """Write the configuration both engines read: ``base`` with the navigation of what is staged.
+    """Write the configuration that MkDocs reads: ``base`` with the navigation of what is staged.
 
     MkDocs resolves folders against the configuration that names them, hence the full set here.
     """
@@ -52,13 +52,13 @@ def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | Non
     ) as child:
         try:
             meanwhile()
-            _, told = child.communicate()
+            _, messages = child.communicate()
         except BaseException:
             child.kill()
             raise
     if child.returncode == 0:
         return None
-    lines = [line.strip() for line in told.splitlines()]
+    lines = [line.strip() for line in messages.splitlines()]
     serious = [line for line in lines if line and not line.startswith("INFO")]
     return "\n".join(serious[-20:]) or f"it ended with exit code {child.returncode}"
 

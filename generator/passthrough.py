@@ -1,7 +1,7 @@
 """Finished HTML inside a Markdown page: the marks around it, and the Markdown extension that leaves it alone.
 
 Markdown would go through every tag of it to find where it ends, and MkDocs once more for anchors, which is most of
-what a build of large tables costs; and what nothing reads, nothing can misread.
+what a build of large tables costs; and what no parser reads, none can misread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def finished(html: str) -> str:
 
 
 class _Passing(Preprocessor):
-    """Puts what stands between the marks aside, where it waits until the page is done."""
+    """Stores what is between the marks until the page is done."""
 
     def run(self, lines: list[str]) -> list[str]:
         kept: list[str] = []

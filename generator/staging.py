@@ -1,6 +1,6 @@
 """The staged files: collected first, then written where they differ, so that watchers see real changes only.
 
-What an engine has nothing to do with but to copy it passes the engine by: years of raw files, and all of their figures.
+Files that MkDocs would only copy bypass it: years of raw files, and the exports of all their values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class StagingError(RtsiteError):
 
 
 class Files:
-    """What shall stand on the site: relative path to content for the engine, and to what passes it by."""
+    """The files of the site: relative path to content for MkDocs, and to what bypasses it."""
 
     def __init__(self) -> None:
         self._contents: dict[str, str | Path] = {}
@@ -46,7 +46,7 @@ class Files:
                 self._add((Path(prefix) / relative).as_posix(), source)
 
     def fill(self, path: str, marker: str, text: str) -> None:
-        """Put ``text`` in the place of the one line of a file that holds ``marker`` and nothing else."""
+        """Replace the one line of a file that consists of ``marker`` by ``text``."""
         content = self._contents.get(path)
         if content is None:
             return
@@ -59,12 +59,12 @@ class Files:
         self._contents[path] = "\n".join(lines)
 
     def write(self, folder: Path, *, is_served: bool = False) -> int:
-        """Bring ``folder`` to what the engine shall read; returns how many files were written.
+        """Bring ``folder`` to what MkDocs reads; returns how many files were written.
 
-        ``is_served``: by the engine's own server, which must find what passes it by, too. That is linked, or copied
-        where there are no links.
+        ``is_served``: by the server of MkDocs, which needs what bypasses the build too. That is linked, or copied where
+        the file system has no links.
         """
-        with _told_of(folder):
+        with _named_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._remove_stale(folder, self._contents.keys() | (self._beside.keys() if is_served else set()))
             written = sum(_write(folder / path, content) for path, content in self._contents.items())
@@ -76,8 +76,8 @@ class Files:
             return written
 
     def put_beside(self, folder: Path) -> None:
-        """Make and copy into a new folder what passes the engine by."""
-        with _told_of(folder):
+        """Make what bypasses MkDocs, and copy it into a new folder."""
+        with _named_errors(folder):
             folder.mkdir(parents=True)
             for path, source in self._beside.items():
                 _put(folder / path, source)
@@ -105,7 +105,7 @@ class Files:
 
 
 @contextmanager
-def _told_of(folder: Path) -> Iterator[None]:
+def _named_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -116,7 +116,7 @@ def _put(target: Path, source: Path | Callable[[], str]) -> None:
     data = source.read_bytes() if isinstance(source, Path) else source().encode("utf-8")
     try:
         target.write_bytes(data)
-    except FileNotFoundError:  # its folder; to ask for that of each file costs as much again
+    except FileNotFoundError:  # its folder is missing; checking that for each file would double the time
         target.parent.mkdir(parents=True)
         target.write_bytes(data)
 
@@ -144,13 +144,11 @@ def _link(target: Path, source: Path) -> None:
         _write(target, source)
 
 
-def merge(folder: Path, into: Path) -> None:
-    """Move all that stands in ``folder`` to the same place below ``into``, on the same file system; whole folders where
-    there is none yet.
-    """
+def move_into(folder: Path, into: Path) -> None:
+    """Move everything in ``folder`` to the same path below ``into``, on the same file system."""
     for path in folder.iterdir():
         target = into / path.name
         if path.is_dir() and target.is_dir():
-            merge(path, target)
+            move_into(path, target)
         else:
             path.replace(target)

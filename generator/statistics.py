@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, permutations
@@ -21,15 +21,15 @@ CONFIDENCE = 0.95
 """Of every interval on the site."""
 
 DECISION_LEVEL = 0.01
-"""A difference is told only if one at least as large had come up by chance, without any, at most this often.
+"""A difference counts only if chance alone gives one at least as large at most this often.
 
 Stricter than the intervals, because it decides: what is measured against itself must come out the same in at least
 99 of 100 comparisons. That is the meaning of the level, and holds for every number of rounds and any amount of noise;
 where the noise has heavy tails, a t-test at this level raises even fewer false alarms (Benjamini 1983, "Is the t test
 really conservative when the parent distribution is long-tailed?", JASA 78; simulated in the tests). Rejected: variances
 pooled over the rows of a table, or shrunk towards each other (Smyth 2004). They find more, but rows are not equally
-noisy: of 100 simulated comparisons of equals that were three times as noisy as the other four rows, 10 and 4 were told
-apart.
+noisy: of 100 simulated comparisons of equals that were three times as noisy as the other four rows, 10 and 4 were
+called different.
 """
 
 SMALLEST_RELEVANT_RATIO = 1.01
@@ -53,7 +53,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Estimate:
     """The geometric mean of ``rounds`` values; ``interval`` is ``None`` below two rounds."""
 
     mean: float
@@ -76,10 +76,10 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something stands among others, as far as it can be told: somewhere from ``first`` to ``last``, from 1.
+class RankRange:
+    """The ranks that an item can have among others: from ``first`` to ``last``, counted from 1.
 
-    Nobody is surely before one whose ``first`` is 1.
+    No other item is surely before one whose ``first`` is 1.
     """
 
     first: int
@@ -89,7 +89,7 @@ class Place:
 Key = TypeVar("Key", bound=Hashable)
 
 
-def summarise(values: Sequence[float]) -> Summary | None:
+def estimate_mean(values: Sequence[float]) -> Estimate | None:
     """Geometric mean exp(m) with the t-interval exp(m ± t(n−1) · s/√n) of the logarithms x = ln v.
 
     Student (1908), "The probable error of a mean", Biometrika 6(1); on logarithms as in Fleming and
@@ -101,7 +101,7 @@ def summarise(values: Sequence[float]) -> Summary | None:
     mean, error = _mean_and_error([math.log(value) for value in values])
     half = None if error is None else _t_quantile(len(values) - 1) * error
     interval = None if half is None else Interval(math.exp(mean - half), math.exp(mean + half))
-    return Summary(math.exp(mean), interval, len(values))
+    return Estimate(math.exp(mean), interval, len(values))
 
 
 def paired_ratio(first: Mapping[Key, float], second: Mapping[Key, float]) -> Ratio | None:
@@ -186,12 +186,14 @@ def false_discovery_adjusted(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def differing(ratios: Mapping[Key, Ratio | None]) -> frozenset[Key]:
-    """Those whose ratio differs from 1: surely enough, and by enough to matter.
+def differing(
+    ratios: Mapping[Key, Ratio | None], margin: Callable[[Key], float] = lambda _: SMALLEST_RELEVANT_RATIO
+) -> frozenset[Key]:
+    """The keys of the ratios that differ from 1: surely enough, and by enough to matter.
 
-    Surely: p-value below `DECISION_LEVEL` after the correction over all of ``ratios`` that have one, see
-    `false_discovery_adjusted`. By enough: no closer to 1 than `SMALLEST_RELEVANT_RATIO`, either way. A ratio of fewer
-    than two rounds proves nothing and never differs.
+    Surely: the p-value is below `DECISION_LEVEL` after the correction over all of ``ratios`` that have one (see
+    `false_discovery_adjusted`). By enough: the ratio, or its inverse, reaches the ``margin`` of its key. A ratio of
+    fewer than two rounds proves nothing and never differs.
     """
     tested = [
         (key, ratio, ratio.p_value) for key, ratio in ratios.items() if ratio is not None and ratio.p_value is not None
@@ -200,38 +202,40 @@ def differing(ratios: Mapping[Key, Ratio | None]) -> frozenset[Key]:
     return frozenset(
         key
         for (key, ratio, _), p_value in zip(tested, adjusted, strict=True)
-        if p_value < DECISION_LEVEL and not 1 / SMALLEST_RELEVANT_RATIO < ratio.value < SMALLEST_RELEVANT_RATIO
+        if p_value < DECISION_LEVEL and not 1 / margin(key) < ratio.value < margin(key)
     )
 
 
-def places(values: Mapping[Key, Mapping[int, float]], *, highest_first: bool) -> dict[Key, Place]:
-    """Where each item stands among all, as far as rounds can tell; ``values``: per item those of its rounds.
+def rank_ranges(
+    values: Mapping[Key, Mapping[int, float]], *, highest_first: bool, margin: float = SMALLEST_RELEVANT_RATIO
+) -> dict[Key, RankRange]:
+    """The rank range of each item among all; ``values``: per item those of its rounds.
 
-    Two items are told apart by the rule of `differing` over all pairs, on their paired ratios.
+    Two items are distinguishable by the rule of `differing` over all pairs, on their paired ratios.
     """
     ratios = {pair: paired_ratio(values[pair[0]], values[pair[1]]) for pair in combinations(values, 2)}
     before = []
-    for first, second in differing(ratios):
+    for first, second in differing(ratios, lambda _: margin):
         ratio = ratios[first, second]
         if ratio is not None:
             before.append((first, second) if (ratio.value > 1) == highest_first else (second, first))
-    return _places(values, before)
+    return _ranges(values, before)
 
 
-def bracket_places(brackets: Mapping[Key, Interval]) -> dict[Key, Place]:
-    """Where each bracket stands among all, the highest first.
+def bracket_rank_ranges(brackets: Mapping[Key, Interval]) -> dict[Key, RankRange]:
+    """The rank range of each bracket among all, the highest first.
 
-    A bracket goes from a load that was withstood to one that was not, so one is above another as soon as its low
+    A bracket goes from a load that was sustained to one that was not, so one is above another as soon as its low
     end is no lower than the high end of the other.
     """
     above = [
         (first, second) for first, second in permutations(brackets, 2) if brackets[first].low >= brackets[second].high
     ]
-    return _places(brackets, above)
+    return _ranges(brackets, above)
 
 
-def _places(items: Collection[Key], before: Iterable[tuple[Key, Key]]) -> dict[Key, Place]:
-    """Of n items, one with k surely before it and m surely after it stands somewhere from k + 1 to n - m.
+def _ranges(items: Collection[Key], before: Iterable[tuple[Key, Key]]) -> dict[Key, RankRange]:
+    """Of n items, one with k surely before it and m surely after it has a rank from k + 1 to n - m.
 
     Such ranges of ranks: Mogstad, Romano, Shaikh and Wilhelm (2024), "Inference for ranks", Rev. Econ. Stud. 91(1).
     Rejected: groups in which every two are tied. Being tied is not transitive, and where some rows are noisier than
@@ -241,7 +245,7 @@ def _places(items: Collection[Key], before: Iterable[tuple[Key, Key]]) -> dict[K
     for first, second in before:
         ahead[second] += 1
         behind[first] += 1
-    return {item: Place(ahead[item] + 1, len(items) - behind[item]) for item in items}
+    return {item: RankRange(ahead[item] + 1, len(items) - behind[item]) for item in items}
 
 
 def _student(values: Sequence[float]) -> tuple[float, float | None, float | None]:
@@ -270,5 +274,5 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
 
 @cache
 def _t_quantile(freedom: int) -> float:
-    """How many standard errors the interval reaches to each side; asked for by the hundred thousand, of few numbers."""
+    """How many standard errors the interval reaches to each side; cached, since there are few values of ``freedom``."""
     return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))

@@ -182,13 +182,13 @@
         await Plotly.react(plot, data, layout, options());
       } else {
         Plotly.purge(plot);
-        plot.textContent = "None of the chosen frameworks has a figure here.";
+        plot.textContent = "None of the chosen frameworks has a value here.";
       }
       plot.dataset.drawn = isDark() ? "dark" : "light";
       sizes?.observe(plot);
     } catch (error) {
       drawn.delete(plot);
-      plot.textContent = "The chart cannot be drawn; the table below holds its figures.";
+      plot.textContent = "The chart cannot be drawn; the table below lists its values.";
       console.error(error);
     }
   }

@@ -62,7 +62,7 @@
       against: able.length ? [] : objections(inside, needs),
       unsure: needs.filter((need) => !chosen.some((variant) => variant[need])),
       loads: [...byUsers.values()].sort((a, b) => a.users - b.users),
-      searched: searches.reduce((best, search) => (best && best.withstands >= search.withstands ? best : search), null),
+      searched: searches.reduce((best, search) => (best && best.sustains >= search.sustains ? best : search), null),
     };
   }
 
@@ -74,8 +74,8 @@
 
   /* Whether a search, of one update per second, saw a variant fail under no more than what is asked. */
   function wasBroken(one, asked) {
-    const breaks = one.searched?.breaks ?? null;
-    return Number(asked.rate) >= 1 && breaks !== null && breaks <= Number(asked.users);
+    const fails_at = one.searched?.fails_at ?? null;
+    return Number(asked.rate) >= 1 && fails_at !== null && fails_at <= Number(asked.users);
   }
 
   /* The most users, no more than are asked for, with whom it was measured, where their p99 is beyond what counts as enough. */
@@ -107,23 +107,23 @@
       else if (late) found.push(`with ${late.users.toLocaleString("en")} users ${lateness(one, late)}`);
     } else found.push("its cost under the dashboard was not measured");
     const { searched } = one;
-    if (asked.rate === "1" && searched && searched.withstands !== null && searched.withstands >= Number(asked.users)) {
-      found.push(`one core is enough for ${searched.withstands.toLocaleString("en")} users (${searched.variant})`);
+    if (asked.rate === "1" && searched && searched.sustains !== null && searched.sustains >= Number(asked.users)) {
+      found.push(`one core is enough for ${searched.sustains.toLocaleString("en")} users (${searched.variant})`);
     } else if (wasBroken(one, asked)) {
-      const enough = searched.withstands ? `, enough for ${searched.withstands.toLocaleString("en")}` : "";
+      const enough = searched.sustains ? `, enough for ${searched.sustains.toLocaleString("en")}` : "";
       const slower = asked.rate === "1" ? "" : ", at one update per second";
-      found.push(`one core is too little for ${searched.breaks.toLocaleString("en")} users${enough}${slower} (${searched.variant})`);
+      found.push(`one core is too little for ${searched.fails_at.toLocaleString("en")} users${enough}${slower} (${searched.variant})`);
     }
     for (const need of one.unsure) {
-      found.push(`not established: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
+      found.push(`not determined: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
     }
     return found;
   }
 
-  /* Where the figure, the file behind it and the app stand. */
+  /* Links to the value, the file behind it and the app. */
   function proofs(one, load) {
     const found = [];
-    if (load) found.push(anchor("figure", `workloads/${load.workload}.html#${load.anchor}`), anchor("raw file", `data/${load.raw}`));
+    if (load) found.push(anchor("value", `workloads/${load.workload}.html#${load.anchor}`), anchor("raw file", `data/${load.raw}`));
     if (one.searched) found.push(anchor("capacity", `workloads/capacity.html#${one.searched.anchor}`), anchor("raw file of the search", `data/${one.searched.raw}`));
     const places = document.createElement("small");
     const file = load?.module ? `code-${load.module}` : "code";

@@ -17,7 +17,7 @@
     const body = table.tBodies[0];
     const rows = [...body.rows].map((row) => ({ row, value: valueOf(row, column) }));
     rows.sort((a, b) => {
-      // What has no figure stays at the end, whichever way the others run.
+      // Rows without a value stay at the end, in either direction.
       if (a.value === null || b.value === null) return (a.value === null) - (b.value === null);
       const order = typeof a.value === "number" && typeof b.value === "number" ? a.value - b.value : String(a.value).localeCompare(String(b.value));
       return direction === "ascending" ? order : -order;

@@ -1,72 +1,71 @@
-"""Charts with a row per variant: a figure, a median with its tail, a bracket."""
+"""Charts with a row per variant: a value, a median with its tail, the range of a capacity."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from generator.charts.figure import (
-    DECADES,
-    LOG_TICKS,
+from generator.charts.chart import (
     Chart,
     ChartTable,
-    errors,
-    figure_text,
+    capitalised,
     label,
-    latency_words,
-    short,
     slugs,
-    ticks,
     unit_of,
+    value_text,
 )
-from generator.charts.identity import identity
+from generator.charts.identity import Identities, Identity
+from generator.charts.pieces import (
+    DECADES,
+    NO_HOVER,
+    Json,
+    bar_trace,
+    error_bars,
+    hover,
+    linear_axis,
+    log_axis,
+    marker_trace,
+    row_layout,
+    short,
+    span_trace,
+    text_trace,
+    ticks,
+)
 from generator.charts.wording import between, bracket, significant, times
-from generator.comparison import METRICS, CapacityTable, Figure, Metric, Row, Table
-from generator.statistics import Summary
+from generator.comparison import Bracket, CapacityRow, CapacityTable, Family, Metric, Row, Table, percentile
+from generator.statistics import Estimate
 
 
-def metric_chart(table: Table, metric: Metric, *, rows: Sequence[Row] | None = None) -> Chart | None:
-    """One bar per variant with its 95 % interval; ``None`` where no valid row has the metric."""
-    shown = _with(table, (metric.key,), rows)
+def metric_chart(
+    table: Table, metric: Metric, identities: Identities, *, rows: Sequence[Row] | None = None
+) -> Chart | None:
+    """One bar per variant with its 95 % interval; ``None`` where no valid row has the metric.
+
+    ``rows``: those to draw instead of all rows of the table.
+    """
+    shown = _with_metrics(table, (metric,), rows)
     if not shown:
         return None
-    figures = [row.figures[metric.key] for row in shown]
-    looks = [identity(row.framework.slug) for row in shown]
-    trace = {
-        "type": "bar",
-        "orientation": "h",
-        "x": [short(figure.summary.mean) for figure in figures],
-        "y": list(range(len(shown))),
-        "width": 0.66,
-        "marker": {
-            "color": [look.colour for look in looks],
-            "pattern": {"shape": [look.pattern for look in looks], "size": 6},
-        },
-        "error_x": errors([figure.summary for figure in figures]),
-        "customdata": [[label(row), figure_text(row, metric)] for row in shown],
-        "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-        "showlegend": False,
-    }
+    estimates = [row.values[metric.key].estimate for row in shown]
+    tops = [one.interval.high if one.interval else one.mean for one in estimates]
+    bar = bar_trace(
+        [short(one.mean) for one in estimates],
+        range(len(shown)),
+        width=0.66,
+        marker=_fill([identities.of(row.framework.slug) for row in shown]),
+        error_x=error_bars(estimates),
+        **hover([(label(row), value_text(row, metric)) for row in shown], "%{customdata[0]}<br>%{customdata[1]}"),
+    )
+    beside = text_trace([f" {significant(one.mean)}" for one in estimates], [short(top) for top in tops])
+    # Room on the right for the values.
+    axis = linear_axis(unit_of(metric), high=1.2 * max(tops))
     return Chart(
-        slug=f"{table.slug}-{metric.key.replace('_', '-')}",
-        title=metric.title[0].upper() + metric.title[1:],
+        slug=f"{table.slug}-{metric.slug}",
+        title=capitalised(metric.title),
         sentence=f"In {unit_of(metric)} per variant: the geometric mean over the valid rounds, with its 95 %"
         " interval as error bar.",
-        direction=f"{metric.better.capitalize()} is better.",
-        figure={
-            "data": [trace, _values_beside(figures)],
-            "layout": {
-                # Room on the right for the values.
-                "xaxis": {
-                    "title": {"text": unit_of(metric)},
-                    "range": [0, short(1.2 * max(map(_top, figures)))],
-                    "fixedrange": True,
-                },
-                "yaxis": _row_axis(shown),
-                "margin": {"l": 8, "r": 16, "t": 8, "b": 52},
-            },
-        },
+        direction=f"{metric.direction.capitalize()} is better.",
+        figure={"data": [bar, beside], "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (metric,)),
         frameworks=slugs(shown),
         by_row=True,
@@ -74,76 +73,42 @@ def metric_chart(table: Table, metric: Metric, *, rows: Sequence[Row] | None = N
     )
 
 
-def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] | None = None) -> Chart | None:
-    """Median and tail per variant on a logarithmic axis. ``prefix``: ``latency`` or ``push_lateness``."""
-    tail = next((metric for metric in table.deciding if metric.key.startswith(prefix)), METRICS[f"{prefix}_p99"])
-    median = METRICS[f"{prefix}_p50"]
-    shown = _with(table, {median.key, tail.key}, rows)
+def latency_chart(
+    table: Table, family: Family, identities: Identities, *, rows: Sequence[Row] | None = None
+) -> Chart | None:
+    """Median and tail per variant on a logarithmic axis; ``None`` where no valid row has both.
+
+    ``rows``: those to draw instead of all rows of the table.
+    """
+    median = percentile(family, "p50")
+    tail = next((metric for metric in table.deciding if metric.family == family), percentile(family, "p99"))
+    shown = _with_metrics(table, (median, tail), rows)
     if not shown or tail == median:
         return None
-    places = list(range(len(shown)))
-    colours = [identity(row.framework.slug).colour for row in shown]
-    summaries = [row.figures[metric.key].summary for row in shown for metric in (median, tail)]
-    span_x: list[float | None] = []
-    span_y: list[float | None] = []
-    for place, row in zip(places, shown, strict=True):
-        span_x += [short(row.figures[metric.key].summary.mean) for metric in (median, tail)] + [None]
-        span_y += [place, place, None]
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": span_x,
-            "y": span_y,
-            "line": {"color": "#8a939e", "width": 1.5},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-    ]
-    for metric, is_open in ((median, True), (tail, False)):
-        figures = [row.figures[metric.key] for row in shown]
-        name = metric.short.rsplit(" ", 1)[-1]
+    looks = [identities.of(row.framework.slug) for row in shown]
+    estimates = {metric: [row.values[metric.key].estimate for row in shown] for metric in (median, tail)}
+    ends = zip(*([short(one.mean) for one in found] for found in estimates.values()), strict=True)
+    traces = [span_trace(list(ends))]
+    for metric, is_hollow in ((median, True), (tail, False)):
+        texts = [(label(row), value_text(row, metric)) for row in shown]
         traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"{name} (hollow)" if is_open else f"{name} (filled)",
-                "x": [short(figure.summary.mean) for figure in figures],
-                "y": places,
-                "marker": {
-                    "symbol": [identity(row.framework.slug).symbol + ("-open" if is_open else "") for row in shown],
-                    "size": 11,
-                    "color": colours,
-                    "line": {"width": 2 if is_open else 0, "color": colours},
-                },
-                "error_x": errors([figure.summary for figure in figures]),
-                "customdata": [[label(row), figure_text(row, metric)] for row in shown],
-                "hovertemplate": "%{customdata[0]}<br>" + metric.short + " %{customdata[1]}<extra></extra>",
-                "showlegend": False,
-            }
+            marker_trace(
+                [short(one.mean) for one in estimates[metric]],
+                range(len(shown)),
+                marker=_symbols(looks, is_hollow=is_hollow),
+                name=f"{metric.quantile_title} ({'hollow' if is_hollow else 'filled'})",
+                error_x=error_bars(estimates[metric]),
+                **hover(texts, f"%{{customdata[0]}}<br>{metric.short} %{{customdata[1]}}"),
+            )
         )
-    what = latency_words(table, prefix)
-    name = tail.short.rsplit(" ", 1)[-1]
+    axis = log_axis("ms", exponents=_exponents([one for found in estimates.values() for one in found]))
     return Chart(
-        slug=f"{table.slug}-{prefix.replace('_', '-')}",
-        title=f"{what[0].upper()}{what[1:]}: p50 and {name}",
-        sentence=f"In milliseconds per variant, on a logarithmic axis: hollow is the median, filled the {name},"
-        " each the geometric mean over the valid rounds with its 95 % interval as error bar.",
+        slug=f"{table.slug}-{family.address}",
+        title=f"{capitalised(family.name_in_charts(is_open=table.is_open))}: p50 and {tail.quantile_title}",
+        sentence="In milliseconds per variant, on a logarithmic axis: hollow is the median, filled the"
+        f" {tail.quantile_title}, each the geometric mean over the valid rounds with its 95 % interval as error bar.",
         direction="Lower is better.",
-        figure={
-            "data": traces,
-            "layout": {
-                "xaxis": {
-                    "type": "log",
-                    "title": {"text": "ms (log scale)"},
-                    "range": _log_range(summaries),
-                    "fixedrange": True,
-                    **LOG_TICKS,
-                },
-                "yaxis": _row_axis(shown),
-                "margin": {"l": 8, "r": 16, "t": 8, "b": 52},
-            },
-        },
+        figure={"data": traces, "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (median, tail)),
         frameworks=slugs(shown),
         by_row=True,
@@ -151,172 +116,163 @@ def latency_chart(table: Table, prefix: str = "latency", *, rows: Sequence[Row] 
     )
 
 
-def range_chart(table: CapacityTable) -> Chart | None:
+def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
     """One bar per variant from the low to the high end of its bracket, the middle marked; an arrow for an open end."""
-    shown = [(row, row.bracket) for row in table.told_rows if row.bracket is not None]
+    shown = [(row, row.bracket) for row in table.bracketed_rows if row.bracket is not None]
     if not shown:
         return None
-    closed = [
-        (place, row, one.low, one.high, one.conclusive)
-        for place, (row, one) in enumerate(shown)
-        if one.low is not None and one.high is not None
-    ]
-    opened = [
-        (place, row, end, "triangle-left" if one.low is None else "triangle-right")
-        for place, (row, one) in enumerate(shown)
-        if (one.low is None or one.high is None) and (end := one.low or one.high) is not None
-    ]
-    words = [bracket(one.low, one.high, conclusive=one.conclusive) for _, one in shown]
-    ends = [end for _, one in shown for end in (one.low, one.high) if end is not None]
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "base": [low for _, _, low, _, _ in closed],
-            "x": [high - low for _, _, low, high, _ in closed],
-            "y": [place for place, *_ in closed],
-            "width": 0.5,
-            "marker": {
-                "color": [identity(row.framework.slug).colour for _, row, *_ in closed],
-                "opacity": [1 if conclusive else 0.45 for *_, conclusive in closed],
-            },
-            "customdata": [[label(row), words[place]] for place, row, *_ in closed],
-            "hovertemplate": f"%{{customdata[0]}}<br>%{{customdata[1]}} {table.unit}<extra></extra>",
-            "showlegend": False,
-        },
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [end for _, _, end, _ in opened],
-            "y": [place for place, *_ in opened],
-            "marker": {
-                "symbol": [symbol for *_, symbol in opened],
-                "size": 12,
-                "color": [identity(row.framework.slug).colour for _, row, _, _ in opened],
-            },
-            "customdata": [[label(row), words[place]] for place, row, *_ in opened],
-            "hovertemplate": f"%{{customdata[0]}}<br>%{{customdata[1]}} {table.unit}<extra></extra>",
-            "showlegend": False,
-        },
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [one.typical for _, one in shown if one.typical],
-            "y": [place for place, (_, one) in enumerate(shown) if one.typical],
-            "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 1, "color": "#ffffff"}},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        },
-        {
-            "type": "scatter",
-            "mode": "text",
-            "x": [max(end for end in (one.low, one.high) if end is not None) for _, one in shown],
-            "y": list(range(len(shown))),
-            # That a bracket is inconclusive shows in its colour; on a phone there is no room for the word.
-            "text": [f"   {bracket(one.low, one.high, conclusive=True)}" for _, one in shown],
-            "textposition": "middle right",
-            "hoverinfo": "skip",
-            "showlegend": False,
-        },
-    ]
-    left, right = math.log10(0.7 * min(ends)), math.log10(1.5 * max(ends))
     rows = [row for row, _ in shown]
-    left_out = [row.name for row in table.rows if row not in rows]
+    ends = [end for _, one in shown for end in (one.low, one.high) if end is not None]
+    left, right = math.log10(0.7 * min(ends)), math.log10(1.5 * max(ends))
+    # Room on the right for the words.
+    axis = log_axis(table.unit, exponents=(left, right + 0.4 * (right - left)), at=_capacity_ticks(left, right))
+    missing = [row.name for row in table.rows if row not in rows]
     return Chart(
         slug=f"{table.slug}-range",
-        title=f"{table.unit[0].upper()}{table.unit[1:]} withstood",
+        title=f"{capitalised(table.unit)} sustained",
         sentence=f"In {table.unit} on a logarithmic axis: each bar "
         + (
             "reaches from the highest load that passed to the lowest that failed"
             if table.is_of_ends
-            else "is the 95 % interval of the load that is withstood in half of all tries, its middle marked"
+            else "is the 95 % interval of the load that is sustained in half of all attempts, its middle marked"
         )
         + "; a triangle points where an end was not found, and pale is inconclusive.",
         direction="Higher is better; bars that overlap are a tie.",
         figure={
-            "data": traces,
-            "layout": {
-                "xaxis": {
-                    "type": "log",
-                    "title": {"text": f"{table.unit} (log scale)"},
-                    # Room on the right for the words.
-                    "range": [short(left), short(right + 0.4 * (right - left))],
-                    "fixedrange": True,
-                    **_ticks(left, right),
-                },
-                "yaxis": _row_axis(rows),
-                "margin": {"l": 8, "r": 16, "t": 8, "b": 52},
-            },
+            "data": [
+                _closed_brackets(shown, identities, table.unit),
+                _open_brackets(shown, identities, table.unit),
+                _middles([one for _, one in shown]),
+                text_trace(
+                    # That a bracket is inconclusive shows in its colour; on a phone there is no room for the word.
+                    [f"   {bracket(one.low, one.high, conclusive=True)}" for _, one in shown],
+                    [max(end for end in (one.low, one.high) if end is not None) for _, one in shown],
+                ),
+            ],
+            "layout": row_layout(axis, [label(row) for row in rows]),
         },
-        table=ChartTable(
-            ("Variant", f"From ({table.unit})", f"To ({table.unit})", "Half of all tries", "Conclusive"),
-            tuple(
-                (
-                    row.name,
-                    *("–" if load is None else f"{load:,}" for load in (one.low, one.high, one.typical)),
-                    "yes" if one.conclusive else "no",
-                )
-                for row, one in shown
-            ),
-        ),
+        table=_bracket_table(shown, table.unit),
         frameworks=slugs(rows),
         by_row=True,
-        notes=(f"Not drawn, because neither end was found: {', '.join(left_out)}.",) if left_out else (),
+        notes=(f"Not drawn, because neither end was found: {', '.join(missing)}.",) if missing else (),
     )
 
 
-def _ticks(left: float, right: float) -> dict[str, list[float] | list[str]]:
-    """Of an axis whose data reach from 10^left to 10^right, with none beside; on a wide one only the powers of ten."""
+# Marks
+
+
+def _fill(looks: Sequence[Identity]) -> Json:
+    return {
+        "color": [look.colour for look in looks],
+        "pattern": {"shape": [look.pattern for look in looks], "size": 6},
+    }
+
+
+def _symbols(looks: Sequence[Identity], *, is_hollow: bool) -> Json:
+    colours = [look.colour for look in looks]
+    return {
+        "symbol": [look.symbol + ("-open" if is_hollow else "") for look in looks],
+        "size": 11,
+        "color": colours,
+        "line": {"width": 2 if is_hollow else 0, "color": colours},
+    }
+
+
+def _exponents(estimates: Sequence[Estimate]) -> tuple[float, float]:
+    """Of ten, with room for all error bars and a symbol at either end."""
+    lowest = math.log10(min(one.interval.low if one.interval and one.interval.low else one.mean for one in estimates))
+    highest = math.log10(max(one.interval.high if one.interval else one.mean for one in estimates))
+    room = 0.05 * (highest - lowest) + 0.05
+    return lowest - room, highest + room
+
+
+# Brackets of capacities
+
+
+_Bracketed = Sequence[tuple[CapacityRow, Bracket]]
+
+
+def _closed_brackets(shown: _Bracketed, identities: Identities, unit: str) -> Json:
+    closed = [
+        (place, row, one, one.low, one.high)
+        for place, (row, one) in enumerate(shown)
+        if one.low is not None and one.high is not None
+    ]
+    return bar_trace(
+        [high - low for *_, low, high in closed],
+        [place for place, *_ in closed],
+        width=0.5,
+        marker={
+            "color": [identities.of(row.framework.slug).colour for _, row, *_ in closed],
+            "opacity": [1 if one.conclusive else 0.45 for _, _, one, *_ in closed],
+        },
+        base=[low for *_, low, _ in closed],
+        **_bracket_hover([(row, one) for _, row, one, *_ in closed], unit),
+    )
+
+
+def _open_brackets(shown: _Bracketed, identities: Identities, unit: str) -> Json:
+    """A triangle at the end that was found, which points to where the other one is."""
+    opened = [
+        (place, row, one, one.low or one.high)
+        for place, (row, one) in enumerate(shown)
+        if (one.low is None) != (one.high is None)
+    ]
+    return marker_trace(
+        [end for *_, end in opened if end is not None],
+        [place for place, *_ in opened],
+        marker={
+            "symbol": ["triangle-left" if one.low is None else "triangle-right" for _, _, one, _ in opened],
+            "size": 12,
+            "color": [identities.of(row.framework.slug).colour for _, row, *_ in opened],
+        },
+        **_bracket_hover([(row, one) for _, row, one, _ in opened], unit),
+    )
+
+
+def _middles(brackets: Sequence[Bracket]) -> Json:
+    found = [(place, one.typical) for place, one in enumerate(brackets) if one.typical]
+    return marker_trace(
+        [typical for _, typical in found],
+        [place for place, _ in found],
+        marker={"symbol": "line-ns", "size": 14, "line": {"width": 1, "color": "#ffffff"}},
+        **NO_HOVER,
+    )
+
+
+def _bracket_hover(shown: _Bracketed, unit: str) -> Json:
+    texts = [(label(row), bracket(one.low, one.high, conclusive=one.conclusive)) for row, one in shown]
+    return hover(texts, f"%{{customdata[0]}}<br>%{{customdata[1]}} {unit}")
+
+
+def _capacity_ticks(left: float, right: float) -> Json:
+    """Of an axis whose data reach from 10^left to 10^right; on a wide one only the powers of ten."""
     steps = [step for step in DECADES if left <= math.log10(step) <= right]
     return ticks(step for step in steps if right - left < 1.3 or math.log10(step) % 1 == 0)
 
 
-def _with(table: Table, keys: Iterable[str], rows: Sequence[Row] | None) -> list[Row]:
-    wanted = set(keys)
+def _bracket_table(shown: _Bracketed, unit: str) -> ChartTable:
+    return ChartTable(
+        ("Variant", f"From ({unit})", f"To ({unit})", "Half of all attempts", "Conclusive"),
+        tuple(
+            (
+                row.name,
+                *("–" if load is None else f"{load:,}" for load in (one.low, one.high, one.typical)),
+                "yes" if one.conclusive else "no",
+            )
+            for row, one in shown
+        ),
+    )
+
+
+# Rows
+
+
+def _with_metrics(table: Table, metrics: Iterable[Metric], rows: Sequence[Row] | None) -> list[Row]:
+    wanted = {metric.key for metric in metrics}
     return [
-        row for row in (table.rows if rows is None else rows) if row.status == "valid" and wanted <= row.figures.keys()
+        row for row in (table.rows if rows is None else rows) if row.status == "valid" and wanted <= row.values.keys()
     ]
-
-
-def _row_axis(rows: Sequence[Row]) -> dict[str, Any]:
-    """One line per variant, the first at the top."""
-    return {
-        "tickvals": list(range(len(rows))),
-        "ticktext": [label(row) for row in rows],
-        "range": [len(rows) - 0.4, -0.6],
-        "fixedrange": True,
-        "automargin": True,
-        "ticks": "",
-        "showgrid": False,
-        "zeroline": False,
-    }
-
-
-def _top(figure: Figure) -> float:
-    """Where the error bar ends."""
-    return figure.summary.interval.high if figure.summary.interval else figure.summary.mean
-
-
-def _log_range(summaries: Sequence[Summary]) -> list[float]:
-    """Exponents of ten with room for all error bars and a symbol at either end."""
-    lowest = math.log10(min(one.interval.low if one.interval and one.interval.low else one.mean for one in summaries))
-    highest = math.log10(max(one.interval.high if one.interval else one.mean for one in summaries))
-    room = 0.05 * (highest - lowest) + 0.05
-    return [short(lowest - room), short(highest + room)]
-
-
-def _values_beside(figures: Sequence[Figure]) -> dict[str, Any]:
-    """The mean in words at the end of each bar's error bar."""
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": [short(_top(figure)) for figure in figures],
-        "y": list(range(len(figures))),
-        "text": [f" {significant(figure.summary.mean)}" for figure in figures],
-        "textposition": "middle right",
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
 
 
 def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
@@ -327,19 +283,19 @@ def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
     for row in rows:
         cell = [row.name]
         for metric in metrics:
-            summary = row.figures[metric.key].summary
-            cell += [significant(summary.mean), between(summary.interval) if summary.interval else "–"]
-        ratio = row.figures[metrics[-1].key].to_reference
-        cells.append((*cell, str(row.figures[metrics[-1].key].summary.rounds), times(ratio.value) if ratio else "–"))
+            estimate = row.values[metric.key].estimate
+            cell += [significant(estimate.mean), between(estimate.interval) if estimate.interval else "–"]
+        last = row.values[metrics[-1].key]
+        cells.append((*cell, str(last.estimate.rounds), times(last.to_reference.value) if last.to_reference else "–"))
     return ChartTable((*columns, "Rounds", "To the reference"), tuple(cells))
 
 
 def _notes(table: Table, rows: Sequence[Row] | None, shown: Sequence[Row]) -> tuple[str, ...]:
-    """Who is missing from the chart, and how well the load generator did."""
+    """What is missing from the chart, and how well the load generator did."""
     notes = []
-    left_out = [row.name for row in (table.rows if rows is None else rows) if row not in shown]
-    if left_out:
-        notes.append(f"Not drawn, because no round counts: {', '.join(left_out)}. The reasons stand in the table.")
+    missing = [row.name for row in (table.rows if rows is None else rows) if row not in shown]
+    if missing:
+        notes.append(f"Not drawn, because no round counts: {', '.join(missing)}. The table has the reasons.")
     health = [
         measurement.generator
         for row in shown

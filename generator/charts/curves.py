@@ -6,209 +6,172 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
-from generator.charts.figure import (
-    LOG_TICKS,
-    Chart,
-    ChartTable,
-    errors,
-    figure_text,
-    label,
-    latency_words,
-    or_dash,
+from generator.charts.chart import Chart, ChartTable, capitalised, label, or_dash, slugs, unit_of, value_text
+from generator.charts.identity import Identities, dash
+from generator.charts.pieces import (
+    Json,
+    error_bars,
+    hover,
+    line_layout,
+    line_trace,
+    linear_axis,
+    log_axis,
+    rings,
     short,
-    slugs,
-    unit_of,
 )
-from generator.charts.identity import dash, identity
 from generator.charts.wording import significant
-from generator.comparison import ChangePoint, Metric, Row, Series, Table, Trend
+from generator.comparison import ChangePoint, Family, Metric, Row, Series, Table, Trend
+from generator.dataset import version_installed
 from runners.record import Distribution, Histogram, HistogramError, InvalidError
 
 MIN_SAMPLES_BEYOND = 20
 """A line ends where fewer samples lie beyond: the record's own rule for percentiles."""
 
-_SECONDS_TO_TELL = 3
-"""A measurement with fewer has no course; profile *quick* has one or two."""
+_FEWEST_SECONDS = 3
+"""A shorter measurement has no time series; profile *quick* has one second or two."""
 
 _MAX_LINES = 10
 """More lines than this hide each other: beyond it each framework starts with its first variant alone."""
 
+_PERCENTILE_TICKS = {
+    "tickvals": [1, 2, 10, 100, 1000, 10_000, 100_000],
+    "ticktext": ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"],
+}
+"""At 1 / (1 - q), which a logarithmic axis spreads as percentiles are read."""
 
-def percentile_chart(table: Table, prefix: str = "latency") -> Chart | None:
+_LISTED = (("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
+"""The percentiles in the table beside a distribution: field and title."""
+
+
+def percentile_chart(table: Table, family: Family, identities: Identities) -> Chart | None:
     """The whole distribution: latency over the percentile, both logarithmic (Gil Tene's HDR plot)."""
     lines = []
     for row in table.valid_rows:
-        distribution = row.cell.latency if prefix == "latency" else row.cell.push_lateness
+        distribution = family.distribution(row.cell) if family.distribution is not None else None
         points = _points(row, distribution) if distribution is not None else ()
-        if points:
+        if distribution is not None and points:
             lines.append((row, distribution, points))
     if not lines:
         return None
-    traces = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": label(row),
-            "x": [short(1 / (1 - quantile)) for quantile, _ in points],
-            "y": [short(value) for _, value in points],
-            "customdata": [f"{100 * quantile:.6g} %" for quantile, _ in points],
-            "hovertemplate": label(row) + ": %{customdata} within %{y:.3~g} ms<extra></extra>",
-            "marker": {"symbol": identity(row.framework.slug).symbol, "size": 7, "maxdisplayed": 6},
-            "line": {"color": identity(row.framework.slug).colour, "dash": look, "width": 2},
-            **({} if visible else {"visible": "legendonly"}),
-        }
-        for (row, _, points), (look, visible) in zip(lines, _styles([row for row, _, _ in lines]), strict=True)
-    ]
+    rows = [row for row, _, _ in lines]
+    traces = []
+    for (row, _, points), (style, visible) in zip(lines, _styles(rows), strict=True):
+        look = identities.of(row.framework.slug)
+        texts = [f"{100 * quantile:.6g} %" for quantile, _ in points]
+        trace = line_trace(
+            label(row),
+            [short(1 / (1 - quantile)) for quantile, _ in points],
+            [short(value) for _, value in points],
+            colour=look.colour,
+            dash=style,
+            marker={"symbol": look.symbol, "size": 7, "maxdisplayed": 6},
+            visible=visible,
+        )
+        traces.append(trace | hover(texts, label(row) + ": %{customdata} within %{y:.3~g} ms"))
     furthest = max(math.log10(1 / (1 - points[-1][0])) for _, _, points in lines)
-    what = latency_words(table, prefix)
-    quantiles = (("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
+    percentile_axis: Json = {
+        "type": "log",
+        "title": {"text": "percentile"},
+        "range": [short(-0.05 * furthest), short(1.05 * furthest)],
+        **_PERCENTILE_TICKS,
+    }
     return Chart(
-        slug=f"{table.slug}-{prefix.replace('_', '-')}-distribution",
-        title=f"{what[0].upper()}{what[1:]}: the whole distribution",
+        slug=f"{table.slug}-{family.address}-distribution",
+        title=f"{capitalised(family.name_in_charts(is_open=table.is_open))}: the whole distribution",
         sentence=f"In milliseconds over the percentile, both axes logarithmic, all valid rounds together;"
         f" each line ends where fewer than {MIN_SAMPLES_BEYOND} samples lie beyond.",
         direction="Lower and flatter is better.",
-        figure={
-            "data": traces,
-            "layout": {
-                "xaxis": {
-                    "type": "log",
-                    "title": {"text": "percentile"},
-                    "range": [short(-0.05 * furthest), short(1.05 * furthest)],
-                    "tickvals": [1, 2, 10, 100, 1000, 10_000, 100_000],
-                    "ticktext": ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"],
-                },
-                "yaxis": {"type": "log", "title": {"text": "ms (log scale)"}, **LOG_TICKS},
-                "margin": {"l": 56, "r": 16, "t": 8, "b": 52},
-                "hovermode": "closest",
-            },
-        },
+        figure={"data": traces, "layout": line_layout(percentile_axis, log_axis("ms"))},
         table=ChartTable(
-            ("Variant", *(f"{name} (ms)" for _, name in quantiles), "Messages"),
+            ("Variant", *(f"{title} (ms)" for _, title in _LISTED), "Messages"),
             tuple(
                 (
                     row.name,
-                    *(or_dash(getattr(distribution.percentiles_ms, key)) for key, _ in quantiles),
+                    *(or_dash(getattr(distribution.percentiles_ms, field)) for field, _ in _LISTED),
                     f"{distribution.percentiles_ms.count:,}",
                 )
                 for row, distribution, _ in lines
-                if distribution is not None
             ),
-        ),
-        frameworks=slugs([row for row, _, _ in lines]),
-    )
-
-
-def timeline_chart(table: Table) -> Chart | None:
-    """One point per second of each cell's first valid round: does the figure hold still? A few seconds do not tell."""
-    rows = [
-        row
-        for row in table.valid_rows
-        if row.cell.timeline is not None and len(row.cell.timeline.second) >= _SECONDS_TO_TELL
-    ]
-    if not rows:
-        return None
-    throughput = not table.is_open
-    traces = []
-    for row, (look, visible) in zip(rows, _styles(rows), strict=True):
-        timeline = row.cell.timeline
-        if timeline is None:
-            continue
-        mark = identity(row.framework.slug)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": label(row),
-                "x": timeline.second,
-                "y": timeline.messages if throughput else timeline.p50_ms,
-                "marker": {"symbol": mark.symbol, "size": 6},
-                "line": {"color": mark.colour, "dash": look, "width": 2},
-                "hovertemplate": label(row)
-                + ": %{y:.3~s}"
-                + ("/s" if throughput else " ms")
-                + " in second %{x}<extra></extra>",
-                **({} if visible else {"visible": "legendonly"}),
-            }
-        )
-    what = "Messages answered per second" if throughput else "Median latency in milliseconds"
-    seconds = sorted({second for row in rows if row.cell.timeline for second in row.cell.timeline.second})
-    return Chart(
-        slug=f"{table.slug}-timeline",
-        title="Second by second",
-        sentence=f"{what}, for each second of the first valid round of every variant (logarithmic axis):"
-        " a steady line means the figure does not depend on when one looks.",
-        direction="Higher is better." if throughput else "Lower is better.",
-        figure={
-            "data": traces,
-            "layout": {
-                "xaxis": {"title": {"text": "second of the timed window"}},
-                "yaxis": {
-                    "title": {"text": "messages/s (log scale)" if throughput else "ms (log scale)"},
-                    "type": "log",
-                    **LOG_TICKS,
-                },
-                "margin": {"l": 56, "r": 16, "t": 8, "b": 52},
-                "hovermode": "closest",
-            },
-        },
-        table=ChartTable(
-            ("Variant", *(f"s {second}" for second in seconds)),
-            tuple((row.name, *_by_second(row, seconds, throughput=throughput)) for row in rows),
         ),
         frameworks=slugs(rows),
     )
 
 
-def trend_chart(trend: Trend, changes: Sequence[ChangePoint]) -> Chart | None:
-    """One line per variant over the days of its runs, with error bars; changes are ringed and say what was new."""
+def timeline_chart(table: Table, identities: Identities) -> Chart | None:
+    """One point per second of each cell's first valid round, which shows whether the values are steady.
+
+    ``None`` where measurements are too short to show it.
+    """
+    rows = [(row, found) for row in table.valid_rows if (found := _seconds_of(row, throughput=not table.is_open))]
+    if not rows:
+        return None
+    throughput = not table.is_open
+    unit = "messages/s" if throughput else "ms"
+    traces = []
+    for (row, by_second), (style, visible) in zip(rows, _styles([row for row, _ in rows]), strict=True):
+        look = identities.of(row.framework.slug)
+        trace = line_trace(
+            label(row),
+            list(by_second),
+            list(by_second.values()),
+            colour=look.colour,
+            dash=style,
+            marker={"symbol": look.symbol, "size": 6},
+            visible=visible,
+        )
+        template = label(row) + ": %{y:.3~s}" + ("/s" if throughput else " ms") + " in second %{x}<extra></extra>"
+        traces.append(trace | {"hovertemplate": template})
+    what = "Messages answered per second" if throughput else "Median latency in milliseconds"
+    seconds = sorted({second for _, by_second in rows for second in by_second})
+    return Chart(
+        slug=f"{table.slug}-timeline",
+        title="Second by second",
+        sentence=f"{what}, for each second of the first valid round of every variant (logarithmic axis):"
+        " a steady line means that the value does not depend on the moment.",
+        direction="Higher is better." if throughput else "Lower is better.",
+        figure={"data": traces, "layout": line_layout(linear_axis("second of the timed window"), log_axis(unit))},
+        table=ChartTable(
+            ("Variant", *(f"s {second}" for second in seconds)),
+            tuple((row.name, *(or_dash(by_second.get(second)) for second in seconds)) for row, by_second in rows),
+        ),
+        frameworks=slugs([row for row, _ in rows]),
+    )
+
+
+def trend_chart(trend: Trend, changes: Sequence[ChangePoint], identities: Identities) -> Chart | None:
+    """One line per variant over the days of its runs, with error bars; changes are ringed and show what was new."""
     shown = sorted(trend.series, key=lambda series: (series.row.framework.is_reference, series.row.key))
     if not shown:
         return None
-    ringed = {(change.series.row.key, change.after.started): change for change in changes if change.trend is trend}
-    traces: list[dict[str, Any]] = []
-    for series, (look, visible) in zip(shown, _styles([series.row for series in shown]), strict=True):
-        mark = identity(series.row.framework.slug)
-        rings = [(series.row.key, point.started) in ringed for point in series.points]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": label(series.row),
-                "x": [point.started for point in series.points],
-                "y": [short(point.figure.summary.mean) for point in series.points],
-                "error_y": errors([point.figure.summary for point in series.points]),
-                "marker": {
-                    "symbol": mark.symbol,
-                    "size": [13 if ring else 8 for ring in rings],
-                    "color": mark.colour,
-                    "line": {"width": [2 if ring else 0 for ring in rings], "color": "#8a939e"},
-                },
-                "line": {"color": mark.colour, "dash": look, "width": 2},
-                "customdata": [[label(series.row), *_told(series, index, trend.metric)] for index in range(len(rings))],
-                "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
-                **({} if visible else {"visible": "legendonly"}),
-            }
+    changed = {(change.series.row.key, change.after.started) for change in changes if change.trend is trend}
+    traces = []
+    for series, (style, visible) in zip(shown, _styles([series.row for series in shown]), strict=True):
+        look = identities.of(series.row.framework.slug)
+        estimates = [point.value.estimate for point in series.points]
+        trace = line_trace(
+            label(series.row),
+            [point.started for point in series.points],
+            [short(one.mean) for one in estimates],
+            colour=look.colour,
+            dash=style,
+            marker={"symbol": look.symbol, "color": look.colour}
+            | rings([(series.row.key, point.started) in changed for point in series.points]),
+            visible=visible,
         )
+        texts = [(label(series.row), *_point_texts(series, index, trend.metric)) for index in range(len(estimates))]
+        said = hover(texts, "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}")
+        traces.append(trace | {"error_y": error_bars(estimates)} | said)
     days = sorted({point.started for series in shown for point in series.points})
     cpu, cpus = trend.machine
+    days_axis: Json = {"type": "date", "title": {"text": "start of the run (UTC)"}, **_days_around(days)}
     return Chart(
         slug=f"trend-{trend.slug}",
-        title=trend.metric.title[0].upper() + trend.metric.title[1:],
+        title=capitalised(trend.metric.title),
         sentence=f"In {unit_of(trend.metric)}, each run's geometric mean with its 95 % interval, on {cpu} with {cpus}"
         " logical CPUs (logarithmic axis). A larger, ringed mark changed against the run before it.",
-        direction=f"{trend.metric.better.capitalize()} is better.",
-        figure={
-            "data": traces,
-            "layout": {
-                "xaxis": {"type": "date", "title": {"text": "start of the run (UTC)"}, **_days_around(days)},
-                "yaxis": {"type": "log", "title": {"text": f"{unit_of(trend.metric)} (log scale)"}, **LOG_TICKS},
-                "margin": {"l": 56, "r": 16, "t": 8, "b": 52},
-                "hovermode": "closest",
-            },
-        },
+        direction=f"{trend.metric.direction.capitalize()} is better.",
+        figure={"data": traces, "layout": line_layout(days_axis, log_axis(unit_of(trend.metric)))},
         table=ChartTable(
             ("Variant", *(day.replace("T", " ").removesuffix("Z") for day in days)),
             tuple((series.row.name, *_by_day(series, days)) for series in shown),
@@ -230,18 +193,18 @@ def _days_around(days: Sequence[str]) -> dict[str, list[str]]:
         return {}
 
 
-def _told(series: Series, index: int, metric: Metric) -> tuple[str, str]:
-    """A point in words, and what was new with it."""
+def _point_texts(series: Series, index: int, metric: Metric) -> tuple[str, str]:
+    """The value of a point, and what was new with it."""
     point = series.points[index]
     package = series.row.framework.package
-    version = point.versions.get(package, "")
-    before = series.points[index - 1].versions.get(package) if index else version
+    version = version_installed(point.versions, package) or ""
+    before = version_installed(series.points[index - 1].versions, package) if index else version
     new = f"{package} {version}" + (f", before {before}" if before != version else "")
-    return figure_text(point.row, metric), new
+    return value_text(point.row, metric), new
 
 
 def _by_day(series: Series, days: Sequence[str]) -> list[str]:
-    found = {point.started: significant(point.figure.summary.mean) for point in series.points}
+    found = {point.started: significant(point.value.estimate.mean) for point in series.points}
     return [found.get(day, "–") for day in days]
 
 
@@ -259,13 +222,13 @@ def _styles(rows: Sequence[Row]) -> list[tuple[str, bool]]:
     ]
 
 
-def _by_second(row: Row, seconds: Sequence[int], *, throughput: bool) -> list[str]:
+def _seconds_of(row: Row, *, throughput: bool) -> dict[int, float | None]:
+    """The values of a row by second; none where there are too few to be a time series."""
     timeline = row.cell.timeline
-    if timeline is None:
-        return ["–"] * len(seconds)
+    if timeline is None or len(timeline.second) < _FEWEST_SECONDS:
+        return {}
     values: Sequence[float | None] = timeline.messages if throughput else timeline.p50_ms
-    found = dict(zip(timeline.second, values, strict=False))
-    return [or_dash(found.get(second)) for second in seconds]
+    return dict(zip(timeline.second, values, strict=False))
 
 
 def _points(row: Row, distribution: Distribution) -> tuple[tuple[float, float], ...]:

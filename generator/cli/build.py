@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from generator.build import Paths, build
+from generator.build import Paths, build_site
 from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
 from runners.cli import app
@@ -28,6 +28,6 @@ def build_command(
 
     If the build fails, the old site stays. Example: rtsite build --results results --out build/site
     """
-    page = build(Paths.of_checkout(site_options.ROOT, results=results, out=out), say)
+    page = build_site(Paths.of_checkout(site_options.ROOT, results=results, out=out), say)
     say("Done. Open this page:")
     typer.echo(page)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from generator import report
+from generator import campaign_report
 from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
 from generator.dataset import load_results
@@ -23,7 +23,7 @@ def ci_summary_command(campaign_id: CampaignIdOption, results: SiteResultsOption
 
     Example: rtsite ci summary --campaign-id 2026-11-21
     """
-    text = report.summary(load_results(results or site_options.ROOT / "results"), campaign_id)
+    text = campaign_report.campaign_summary(load_results(results or site_options.ROOT / "results"), campaign_id)
     if not ci.append_summary(text):
         typer.echo(text)
 
@@ -34,8 +34,8 @@ def ci_watch_command(campaign_id: CampaignIdOption, results: SiteResultsOption =
 
     Uses `gh`, logged in by GH_TOKEN. Example: rtsite ci watch --campaign-id 2026-11-21
     """
-    found = report.regressions(load_results(results or site_options.ROOT / "results"), campaign_id)
+    found = campaign_report.regressions(load_results(results or site_options.ROOT / "results"), campaign_id)
     if not found:
         say("nothing got worse")
         return
-    say(ci.update_issue(report.ISSUE_TITLE, report.issue(found, campaign_id)))
+    say(ci.update_issue(campaign_report.ISSUE_TITLE, campaign_report.issue_body(found, campaign_id)))

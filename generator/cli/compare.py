@@ -14,12 +14,12 @@ from generator.comparison import (
     CapacityChange,
     Change,
     EvidenceChange,
-    capacity_changes,
-    changes,
-    counted,
-    evidence_changes,
-    paces,
-    unlike,
+    compare_capacities,
+    compare_cells,
+    compare_evidence,
+    count_kinds,
+    incomparable_reasons,
+    machine_factors,
 )
 from generator.dataset import load_collection, load_single
 from runners.cli import app
@@ -50,12 +50,12 @@ def compare_command(
 
 def _compare_runs(base: Path, head: Path, *, force: bool, as_json: bool) -> None:
     first, second = load_single(base), load_single(head)
-    reasons = unlike(first, second)
+    reasons = incomparable_reasons(first, second)
     if reasons and not force:
         raise UsageError(f"these runs cannot be compared: {'; '.join(reasons)}. `--force` compares them all the same")
     for reason in reasons:
         say(f"Warning: {reason}")
-    found, searched = changes(first, second), capacity_changes(first, second)
+    found, searched = compare_cells(first, second), compare_capacities(first, second)
     if not found and not searched:
         raise NothingToDoError("these runs have no cell in common, so there is nothing to compare")
     if as_json:
@@ -82,11 +82,11 @@ def _print_changes(found: Sequence[Change], searched: Sequence[CapacityChange]) 
 
 
 def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
-    found = evidence_changes(load_collection(base), load_collection(head))
+    found = compare_evidence(load_collection(base), load_collection(head))
     if not found:
         raise NothingToDoError("these collections have no item in common, so there is nothing to compare")
     remarkable = [change for change in found if change.kind in ("differs", "apart")]
-    numbers, common = counted(found), paces(found)
+    numbers, common = count_kinds(found), machine_factors(found)
     if as_json:
         print_json({"counts": numbers, "paces": common, "rows": [_evidence_json(change) for change in remarkable]})
         return
@@ -138,7 +138,7 @@ def _change_json(change: Change) -> dict[str, object]:
         "workload": change.workload,
         "parameters": change.parameters,
         "metric": change.metric.key,
-        "better": change.metric.better,
+        "better": change.metric.direction,
         "relative_to_reference": change.relative,
         "ratio": ratio.value if ratio else None,
         "low": interval.low if interval else None,
@@ -154,7 +154,7 @@ def _change_cells(change: Change) -> list[str]:
     return [
         f"{change.framework}/{change.variant}",
         f"{change.workload} {mode}" if mode else change.workload,
-        f"{change.metric.title} ({change.metric.better} is better)",
+        f"{change.metric.title} ({change.metric.direction} is better)",
         f"{ratio.value:.3f}" if ratio else "",
         f"{interval.low:.3f} to {interval.high:.3f}" if interval else "",
         change.verdict,

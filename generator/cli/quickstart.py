@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from generator.build import Paths, build
+from generator.build import Paths, build_site
 from generator.cli import site_options
 from runners.application.run_control import plan_quickstart, start_run
 from runners.cli import app
@@ -35,7 +35,7 @@ def quickstart_command(
         summary = start_run(plan_quickstart(), home / "results", None, display)
     if summary.failed == summary.measurements:
         raise RtsiteError(f"every measurement failed; {summary.path} holds the reasons; `rtsite doctor` may help")
-    page = build(Paths.of_checkout(site_options.ROOT, results=home / "results", out=home / "site"), say)
+    page = build_site(Paths.of_checkout(site_options.ROOT, results=home / "results", out=home / "site"), say)
     say(f"Measured: {summary.path}")
     say("Done. Open this page in a browser:")
     typer.echo(page)

@@ -9,7 +9,7 @@ import typer
 from generator.build import Paths
 from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
-from generator.serving import serve
+from generator.live_server import serve_live
 from runners.application.session import terminated_like_interrupted
 from runners.cli import app
 from runners.cli.console import say
@@ -25,4 +25,4 @@ def serve_command(
     Follows changes in results, hand-written pages, templates and assets. Example: rtsite serve --port 8001
     """
     with terminated_like_interrupted():
-        serve(Paths.of_checkout(site_options.ROOT, results=results), port, say)
+        serve_live(Paths.of_checkout(site_options.ROOT, results=results), port, say)

@@ -1,9 +1,49 @@
-"""From results to answers: tables of figures with their uncertainty, and verdicts by a stated rule."""
+"""From results to answers: tables of values with their uncertainty, and verdicts by one rule."""
 
-from generator.comparison.capacities import Bracket, CapacityDecision, CapacityRow, CapacityTable, capacities, decide
-from generator.comparison.changes import CapacityChange, Change, capacity_changes, changes, unlike
-from generator.comparison.claims import Judged, Known, judge_claim
-from generator.comparison.evidence import (
+from generator.comparison.candidates import STACKS, Candidate, find_candidates
+from generator.comparison.capacities import (
+    Bracket,
+    CapacityDecision,
+    CapacityRow,
+    CapacityTable,
+    capacity_tables,
+    decide_capacity,
+)
+from generator.comparison.claim_verdicts import ClaimBasis, JudgedClaim, try_claim
+from generator.comparison.evidence_changes import EvidenceChange, compare_evidence, count_kinds, machine_factors
+from generator.comparison.extra_columns import Column, columns_of
+from generator.comparison.history import ChangePoint, History, Point, Series, Trend
+from generator.comparison.metrics import (
+    LATENCY,
+    METRICS,
+    PUSH_LATENESS,
+    THROUGHPUT,
+    Family,
+    Metric,
+    percentile,
+    tail_of,
+)
+from generator.comparison.run_changes import (
+    CapacityChange,
+    Change,
+    compare_capacities,
+    compare_cells,
+    incomparable_reasons,
+)
+from generator.comparison.tables import Comparison, Row, Table, Value, compare
+from generator.comparison.verdicts import (
+    DIMENSIONS,
+    Decision,
+    Dimension,
+    Leader,
+    PairVerdict,
+    judge_ratios,
+    leaders,
+    overall,
+    pair_verdict,
+    undominated,
+)
+from generator.comparison.weighting import (
     CRITERIA,
     LEADING_SHARE,
     SURE_SHARE,
@@ -14,79 +54,3 @@ from generator.comparison.evidence import (
     all_weighed,
     items_of,
 )
-from generator.comparison.evidence_changes import EvidenceChange, counted, evidence_changes, paces
-from generator.comparison.extras import Column, columns_of
-from generator.comparison.history import ChangePoint, History, Point, Series, Trend
-from generator.comparison.metrics import METRICS, Metric, tail_of
-from generator.comparison.picking import STACKS, Candidate, candidates
-from generator.comparison.tables import Comparison, Figure, Row, Table, compare
-from generator.comparison.verdicts import (
-    DIMENSIONS,
-    Decision,
-    Dimension,
-    Leader,
-    PairVerdict,
-    judge,
-    leaders,
-    overall,
-    pair_verdict,
-    undominated,
-)
-
-__all__ = [
-    "CRITERIA",
-    "DIMENSIONS",
-    "LEADING_SHARE",
-    "METRICS",
-    "STACKS",
-    "SURE_SHARE",
-    "WEIGHTINGS",
-    "Bracket",
-    "Candidate",
-    "CapacityChange",
-    "CapacityDecision",
-    "CapacityRow",
-    "CapacityTable",
-    "Change",
-    "ChangePoint",
-    "Column",
-    "Comparison",
-    "Criterion",
-    "Decision",
-    "Dimension",
-    "EvidenceChange",
-    "Figure",
-    "History",
-    "Judged",
-    "Known",
-    "Leader",
-    "Metric",
-    "PairVerdict",
-    "Point",
-    "Row",
-    "Series",
-    "Standing",
-    "Table",
-    "Trend",
-    "Weighed",
-    "all_weighed",
-    "candidates",
-    "capacities",
-    "capacity_changes",
-    "changes",
-    "columns_of",
-    "compare",
-    "counted",
-    "decide",
-    "evidence_changes",
-    "items_of",
-    "judge",
-    "judge_claim",
-    "leaders",
-    "overall",
-    "paces",
-    "pair_verdict",
-    "tail_of",
-    "undominated",
-    "unlike",
-]

@@ -1,4 +1,4 @@
-"""One table per search for a capacity: where each variant's lies, who is higher, and why it cannot be told."""
+"""One table per search for a capacity: the bracket of each variant, who is higher, and why some are unknown."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from dataclasses import dataclass, replace
 from generator.comparison.tables import Row, fullest, rows_of
 from generator.comparison.verdicts import Outcome
 from generator.dataset import Parameters, Run
-from generator.statistics import Interval, Place, bracket_places
+from generator.statistics import Interval, RankRange, bracket_rank_ranges
 from runners.record import Capacity, CapacityProbe, WorkloadFacts, estimate_sustained_load
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """What the searches of one cell say: one by itself, several by the tries of all of them, or, of searches for two
-    ends (`record.Capacity`), from the lowest to the highest end that any found.
+    """Between which loads a capacity lies, by all searches of one cell.
 
-    Where it is not conclusive, an end that is there holds all the same: at least ``low``, below ``high``.
+    One search counts by itself, several by the attempts of all of them. Searches for two ends (`record.Capacity`) span
+    from the lowest to the highest end that any found. An end of an inconclusive bracket is valid too: at least ``low``,
+    below ``high``.
     """
 
     low: int | None
     high: int | None
     conclusive: bool
     typical: int | None = None
-    """The load that is withstood in half of all tries."""
+    """The load that is sustained in half of all attempts."""
 
     @property
-    def says_something(self) -> bool:
+    def has_an_end(self) -> bool:
         return self.low is not None or self.high is not None
 
     def is_above(self, other: Bracket) -> bool:
@@ -51,23 +52,23 @@ class Bracket:
 
 @dataclass(frozen=True)
 class CapacityRow(Row):
-    """A row with its bracket: ``None`` where every search failed.
+    """A row with its bracket, which is ``None`` where every search failed.
 
-    ``status`` is as of any row, and ``invalid`` means that no search was conclusive.
+    ``status``: as of any row, and ``invalid`` means that no search was conclusive.
     """
 
     bracket: Bracket | None = None
-    place: Place | None = None
-    """Among the brackets of the table, the reference's left out."""
+    rank: RankRange | None = None
+    """Among the brackets of the table, without that of the reference."""
     server_cpu_percent: float | None = None
-    """Of one core: the mean over the tries from the low to the high end."""
+    """Of one core: the mean over the attempts from the low to the high end."""
     broken: str | None = None
-    """What was beyond its limit in the try with the lowest load that failed from the low end on."""
+    """What was beyond its limit in the failed attempt with the lowest load, from the low end on."""
 
 
 @dataclass(frozen=True)
 class CapacityTable:
-    """All variants under one search in one run: the reference first, then the highest."""
+    """All variants under one search in one run: the reference, then the others, the highest first."""
 
     run: Run
     workload: WorkloadFacts
@@ -76,12 +77,12 @@ class CapacityTable:
 
     @property
     def slug(self) -> str:
-        """Names the table in a page; a search's name is restricted by the schema."""
+        """The address of the table within a page. The schema restricts the names of searches."""
         return f"{self.workload.slug}-{self.parameters['search']}".lower().replace("_", "-").replace(".", "-")
 
     @property
     def is_of_ends(self) -> bool:
-        """Whether its searches were for two ends, as all were before there were thresholds."""
+        """Whether its searches were for two ends, as in older results."""
         return any(one.confirmations for row in self.rows for one in _searches(row))
 
     @property
@@ -90,16 +91,16 @@ class CapacityTable:
         return "users" if self.parameters["search"] == "users" else "messages/s"
 
     @property
-    def told_rows(self) -> tuple[CapacityRow, ...]:
-        """Those of which at least one end is known."""
-        return tuple(row for row in self.rows if row.bracket is not None and row.bracket.says_something)
+    def bracketed_rows(self) -> tuple[CapacityRow, ...]:
+        """Those with at least one known end."""
+        return tuple(row for row in self.rows if row.bracket is not None and row.bracket.has_an_end)
 
     @property
     def valid_rows(self) -> tuple[CapacityRow, ...]:
         return tuple(row for row in self.rows if row.status == "valid")
 
     def only(self, frameworks: Iterable[str]) -> CapacityTable:
-        """The same table with the rows of some frameworks, its places made anew among these."""
+        """The same table with the rows of some frameworks, ranked anew."""
         kept = set(frameworks)
         return _table(
             self.run, self.workload, self.parameters, [row for row in self.rows if row.framework.slug in kept]
@@ -108,7 +109,7 @@ class CapacityTable:
 
 @dataclass(frozen=True)
 class CapacityDecision:
-    """One search of two frameworks, each by its highest variant; ``outcome`` is the first's (`Bracket.against`)."""
+    """One search of two frameworks, each by its highest variant; ``outcome`` of the first, see `Bracket.against`."""
 
     table: CapacityTable
     first: CapacityRow | None
@@ -116,8 +117,8 @@ class CapacityDecision:
     outcome: Outcome
 
 
-def capacities(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
-    """Every search in its table; ``runs`` share out what is asked, newest first, and answer as in `compare`."""
+def capacity_tables(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
+    """Every search in its table; ``runs``, newest first, are chosen as in `compare`."""
     return tuple(fullest(runs, _tables_of))
 
 
@@ -125,14 +126,14 @@ def _tables_of(run: Run) -> Iterator[CapacityTable]:
     planned = {workload.slug: workload for workload in run.document.workloads}
     found: dict[tuple[str, tuple[tuple[str, object], ...]], list[CapacityRow]] = {}
     for row in rows_of(run, searched=True):
-        place = (row.cell.workload, tuple(row.cell.parameters.items()))
-        found.setdefault(place, []).append(_row(row))
+        cell = (row.cell.workload, tuple(row.cell.parameters.items()))
+        found.setdefault(cell, []).append(_row(row))
     for (slug, _), rows in found.items():
         yield _table(run, planned[slug], rows[0].cell.parameters, rows)
 
 
-def decide(table: CapacityTable, first: str, second: str) -> CapacityDecision:
-    """Which of two frameworks has the higher capacity, if brackets tell."""
+def decide_capacity(table: CapacityTable, first: str, second: str) -> CapacityDecision:
+    """Which of two frameworks has the higher capacity, where their brackets show it."""
     a, b = _best(table, first), _best(table, second)
     return CapacityDecision(table, a, b, _outcome(a, b))
 
@@ -146,11 +147,11 @@ def _row(row: Row) -> CapacityRow:
     counting = [one for one in searches if one.conclusive] or searches
     bracket = _bracket(counting)
     low, high = (bracket.low or 0, bracket.high or math.inf) if bracket else (0, 0)
-    tries = [(probe, one) for one in counting for probe in one.probes if probe.valid and probe.load >= low]
+    attempts = [(probe, one) for one in counting for probe in one.probes if probe.valid and probe.load >= low]
     cpus = [
-        probe.server_cpu_percent for probe, _ in tries if probe.load <= high and probe.server_cpu_percent is not None
+        probe.server_cpu_percent for probe, _ in attempts if probe.load <= high and probe.server_cpu_percent is not None
     ]
-    failed = [_broken(probe, one) for probe, one in sorted(tries, key=lambda pair: pair[0].load) if not probe.passed]
+    failed = [_broken(probe, one) for probe, one in sorted(attempts, key=lambda pair: pair[0].load) if not probe.passed]
     return CapacityRow(
         **vars(row),
         bracket=bracket,
@@ -191,25 +192,25 @@ def _broken(probe: CapacityProbe, capacity: Capacity) -> str:
 
 
 def _table(run: Run, workload: WorkloadFacts, parameters: Parameters, rows: list[CapacityRow]) -> CapacityTable:
-    """Order the rows and place those with a bracket, the reference left out."""
-    ordered = sorted(rows, key=_place)
+    """Order the rows, and rank those with a bracket except the reference."""
+    ordered = sorted(rows, key=_highest_first)
     brackets = {
         row.key: row.bracket.interval
         for row in ordered
-        if row.bracket is not None and row.bracket.says_something and not row.framework.is_reference
+        if row.bracket is not None and row.bracket.has_an_end and not row.framework.is_reference
     }
-    found = bracket_places(brackets) if len(rows) > 1 else {}
-    return CapacityTable(run, workload, parameters, tuple(replace(row, place=found.get(row.key)) for row in ordered))
+    found = bracket_rank_ranges(brackets) if len(rows) > 1 else {}
+    return CapacityTable(run, workload, parameters, tuple(replace(row, rank=found.get(row.key)) for row in ordered))
 
 
-def _place(row: CapacityRow) -> tuple[object, ...]:
-    """The reference first, as the yardstick; then the highest; what is not known last."""
+def _highest_first(row: CapacityRow) -> tuple[object, ...]:
+    """The reference first, then the highest; unknown ones last."""
     bracket = row.bracket or Bracket(None, None, conclusive=False)
     return not row.framework.is_reference, row.status == "failed", -(bracket.low or 0), -(bracket.high or 0), row.key
 
 
 def _best(table: CapacityTable, framework: str) -> CapacityRow | None:
-    return next((row for row in table.told_rows if row.framework.slug == framework), None)
+    return next((row for row in table.bracketed_rows if row.framework.slug == framework), None)
 
 
 def _outcome(first: CapacityRow | None, second: CapacityRow | None) -> Outcome:

@@ -1,4 +1,4 @@
-"""Two collections of evidence side by side: which facts differ, and which timings lie apart."""
+"""Two collections of evidence compared: which facts differ, and which timings lie apart."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from runners.record import ITEMS, Finding
 
 Kind = Literal["same", "within", "apart", "differs"]
 FEWEST_TO_PACE = 8
-"""Of one item's timings, below which their common factor might be the doing of a few frameworks."""
+"""Timings of one item. Of fewer, their common factor might come from a few frameworks."""
 
 
 @dataclass(frozen=True)
 class EvidenceChange:
-    """One item in both collections; ``variant`` is ``None`` for what is established of a framework as a whole."""
+    """One item in both collections; ``variant`` is ``None`` for an item of the framework as a whole."""
 
     framework: str
     variant: str | None
     before: Finding
     after: Finding
-    pace: float = 1.0
-    """What was timed took so many times as long in the later collection, whatever the framework: see `paces`."""
+    machine_factor: float = 1.0
+    """How many times as long every timing took in the later collection, for all frameworks: see `machine_factors`."""
 
     @property
     def kind(self) -> Kind:
-        """``within`` and ``apart`` are of what was repeated: whether the extremes of one reach into the other's.
+        """``within`` and ``apart`` are of repeated items: whether the extremes of one reach into those of the other.
 
-        The earlier ones are brought to the later collection's pace before.
+        The earlier ones are multiplied by the machine factor before.
         """
         mine, theirs = _spread(self.before), _spread(self.after)
         if mine is None or theirs is None:
             return "same" if self.before.value == self.after.value else "differs"
-        return "within" if mine[0] * self.pace <= theirs[1] and theirs[0] <= mine[1] * self.pace else "apart"
+        low, high = (end * self.machine_factor for end in mine)
+        return "within" if low <= theirs[1] and theirs[0] <= high else "apart"
 
 
-def evidence_changes(base: Mapping[str, Evidence], head: Mapping[str, Evidence]) -> tuple[EvidenceChange, ...]:
+def compare_evidence(base: Mapping[str, Evidence], head: Mapping[str, Evidence]) -> tuple[EvidenceChange, ...]:
     """Every item that both collections hold, in the order of the later one."""
     found = []
     for slug, after in head.items():
@@ -49,15 +50,15 @@ def evidence_changes(base: Mapping[str, Evidence], head: Mapping[str, Evidence])
             for variant, one in _findings(after)
             if (variant, one.item) in earlier
         ]
-    common = paces(found)
-    return tuple(replace(change, pace=common.get(change.after.item, 1.0)) for change in found)
+    common = machine_factors(found)
+    return tuple(replace(change, machine_factor=common.get(change.after.item, 1.0)) for change in found)
 
 
-def paces(changes: Iterable[EvidenceChange]) -> dict[str, float]:
-    """Per item that is timed, the median over all variants of how many times as long it took in the later collection.
+def machine_factors(changes: Iterable[EvidenceChange]) -> dict[str, float]:
+    """Per timed item, how many times as long it took in the later collection: the median over all variants.
 
-    The speed of a shared machine differs from hour to hour. That meets all that is timed in a collection, so it is no
-    change of any framework; its passes spread over an hour, but not over the hours before and after.
+    The speed of a shared machine differs from hour to hour. That changes all timings of a collection alike, so it is no
+    change of any framework.
     """
     ratios: dict[str, list[float]] = {}
     for change in changes:
@@ -69,7 +70,7 @@ def paces(changes: Iterable[EvidenceChange]) -> dict[str, float]:
     return {item: median(found) for item, found in ratios.items() if len(found) >= FEWEST_TO_PACE}
 
 
-def counted(changes: tuple[EvidenceChange, ...]) -> Counter[Kind]:
+def count_kinds(changes: tuple[EvidenceChange, ...]) -> Counter[Kind]:
     """How many there are of each kind."""
     return Counter(change.kind for change in changes)
 

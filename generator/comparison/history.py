@@ -1,4 +1,4 @@
-"""Figures over time: the same question put to the same variant again and again, on machines of one class."""
+"""Values over time: the same variant under the same workload in run after run, on machines of one class."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generator.comparison.metrics import Metric
-from generator.comparison.tables import Comparison, Figure, Row, Table, compare, is_headline
-from generator.comparison.verdicts import Outcome, judge
-from generator.dataset import Run
+from generator.comparison.tables import Comparison, Row, Table, Value, compare, is_headline
+from generator.comparison.verdicts import Outcome, judge_ratios
+from generator.dataset import Run, normalised
 from generator.statistics import Ratio, unpaired_ratio
 
 MachineClass = tuple[str, int]
@@ -17,11 +17,11 @@ MachineClass = tuple[str, int]
 
 @dataclass(frozen=True)
 class Point:
-    """What one run found."""
+    """The value that one run measured."""
 
     run: Run
     row: Row
-    figure: Figure
+    value: Value
 
     @property
     def started(self) -> str:
@@ -35,37 +35,39 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One variant's figure over time, the oldest first."""
+    """The values of one variant over time, the oldest first."""
 
     row: Row
-    """The newest point's, for its name."""
+    """Of the newest point, for its name."""
     points: tuple[Point, ...]
 
     @cached_property
-    def by_run(self) -> dict[str, Figure]:
-        """The figures by their run's address among the raw files."""
-        return {point.run.raw: point.figure for point in self.points}
+    def by_run(self) -> dict[str, Value]:
+        """By the address of the run among the raw files."""
+        return {point.run.raw: point.value for point in self.points}
 
 
 @dataclass(frozen=True)
 class Trend:
-    """One question and one figure on one class of machines, over time."""
+    """One metric of one table on one class of machines, over time."""
 
     machine: MachineClass
     table: Table
-    """The newest run's."""
+    """Of the newest run."""
     metric: Metric
     series: tuple[Series, ...]
 
     @property
     def slug(self) -> str:
-        return f"{self.table.slug}-{self.metric.key.replace('_', '-')}"
+        return f"{self.table.slug}-{self.metric.slug}"
 
 
 @dataclass(frozen=True)
 class ChangePoint:
-    """Between two successive points of a series something changed. ``ratio``: the later over the earlier, each
-    relative to the reference of its own run where both have one, which takes out a machine that was faster that day.
+    """A change between two successive points of a series.
+
+    ``ratio``: the later over the earlier, each relative to the reference of its own run where both have one. That
+    removes the effect of a machine that was faster on one of the days.
     """
 
     trend: Trend
@@ -79,28 +81,29 @@ class ChangePoint:
 
 
 class History:
-    """All runs, over time; what is asked of it is computed once, for years of runs are thousands."""
+    """All runs, over time. Each property is computed once, since years have thousands of runs."""
 
     def __init__(self, runs: Iterable[Run]) -> None:
         self.runs = tuple(runs)
 
     @cached_property
     def alone(self) -> dict[str, Comparison]:
-        """Every run compared by itself, without places; by its address among the raw files."""
-        return {run.raw: compare([run], placed=False) for run in self.runs}
+        """Every run compared by itself, without ranks; by its address among the raw files."""
+        return {run.raw: compare([run], ranked=False) for run in self.runs}
 
     @cached_property
     def trends(self) -> tuple[Trend, ...]:
-        """The deciding figures of the headline questions; series of unlike workload versions are never joined.
+        """The deciding metrics of the headline tables; different versions of a workload are never in one series.
 
-        A point is what a campaign's finished runs say together. Where nothing was repeated there is none.
+        A point is the value of all finished runs of a campaign together. Without repetition there is no point.
         """
         return _trends(self)
 
     @cached_property
     def changes(self) -> tuple[ChangePoint, ...]:
-        """Where the interval of the ratio of two successive points excludes no change, by the rule that decides
-        everywhere, over all pairs of points of all trends. The newest first.
+        """The successive points that differ by the rule that decides everywhere, the newest first.
+
+        The rule is applied to all pairs of successive points of all trends together.
         """
         return _change_points(self.trends)
 
@@ -112,7 +115,7 @@ def _trends(history: History) -> tuple[Trend, ...]:
             campaigns.setdefault((run.machine_class, run.document.campaign), []).append(run)
     tables: dict[tuple[MachineClass, str, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
-        together = history.alone[members[0].raw] if len(members) == 1 else compare(members, placed=False)
+        together = history.alone[members[0].raw] if len(members) == 1 else compare(members, ranked=False)
         for table in together.tables:
             if is_headline(table):
                 tables.setdefault((machine, table.slug, table.workload.version), []).append(table)
@@ -133,8 +136,8 @@ def _series(tables: Sequence[Table], metric: Metric) -> tuple[Series, ...]:
     points: dict[tuple[str, str], list[Point]] = {}
     for table in tables:
         for row in table.valid_rows:
-            if metric.key in row.figures and row.figures[metric.key].summary.interval is not None:
-                points.setdefault(row.key, []).append(Point(table.run, row, row.figures[metric.key]))
+            if metric.key in row.values and row.values[metric.key].estimate.interval is not None:
+                points.setdefault(row.key, []).append(Point(table.run, row, row.values[metric.key]))
     return tuple(Series(found[-1].row, tuple(found)) for found in points.values())
 
 
@@ -147,7 +150,7 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
         for before, after in zip(series.points, series.points[1:], strict=False)
     ]
     ratios = {index: _ratio(trend, before, after) for index, (trend, _, before, after) in enumerate(pairs)}
-    outcomes = judge({index: (pairs[index][0].metric, ratio) for index, ratio in ratios.items()})
+    outcomes = judge_ratios({index: (pairs[index][0].metric, ratio) for index, ratio in ratios.items()})
     points = [
         ChangePoint(*pairs[index], ratio, outcomes[index], updates(pairs[index][2], pairs[index][3]))
         for index, ratio in ratios.items()
@@ -157,20 +160,20 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
 
 
 def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | None], ...]:
-    """Packages whose version changed, by name."""
-    names = sorted(before.versions.keys() | after.versions.keys(), key=str.lower)
-    pairs = [(name, before.versions.get(name), after.versions.get(name)) for name in names]
-    return tuple((name, old, new) for name, old, new in pairs if old != new)
+    """Packages whose version changed, by normalised name."""
+    old, new = normalised(before.versions), normalised(after.versions)
+    pairs = [(name, old.get(name), new.get(name)) for name in sorted(old | new)]
+    return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)
 
 
 def _ratio(trend: Trend, before: Point, after: Point) -> Ratio | None:
     found = next((series.by_run for series in trend.series if series.row.framework.is_reference), {})
     values = []
     for point in (after, before):
-        own = point.figure.rounds
-        yardstick = found.get(point.run.raw)
-        if yardstick is None or not {before.run.raw, after.run.raw} <= found.keys():
+        own = point.value.rounds
+        reference = found.get(point.run.raw)
+        if reference is None or not {before.run.raw, after.run.raw} <= found.keys():
             values.append(list(own.values()))
         else:
-            values.append([own[number] / yardstick.rounds[number] for number in own if number in yardstick.rounds])
+            values.append([own[number] / reference.rounds[number] for number in own if number in reference.rounds])
     return unpaired_ratio(*values)

@@ -1,220 +1,339 @@
-"""What is read off a measurement: one table of metrics with units and direction."""
+"""The registry of metrics: what each is called, how it is read from a measurement, and where it is shown.
+
+A metric of a field that measurements already have is one more row in `_ROWS`. All other modules select metrics by the
+properties of these rows, never by the spelling of a key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
 from pydantic import BaseModel
 
-from runners.record import Measurement
+from generator.statistics import SMALLEST_RELEVANT_RATIO
+from runners.record import CellRecord, Distribution, Measurement
 
-Better = Literal["higher", "lower"]
+Direction = Literal["higher", "lower"]
+Quantile = Literal["p50", "p90", "p99", "p999"]
+TableKind = Literal["loop", "rate", "push", "connecting", "recovery"]
+"""What was done with the servers of a table: a closed loop; a fixed rate, without and with pushes of the server's own;
+clients that connect; a server that is killed and started again."""
+
+QUANTILES: dict[Quantile, float] = {"p50": 50, "p90": 90, "p99": 99, "p999": 99.9}
+"""In percent, in ascending order."""
+
+_ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "push", "connecting", "recovery"})
+_NO_KIND: frozenset[TableKind] = frozenset()
+
+
+@dataclass(frozen=True)
+class Family:
+    """Metrics that are percentiles of one distribution.
+
+    ``closed_loop_name``: what the distribution is called where clients wait for answers before they send again.
+    ``distribution``: the whole distribution of a cell, where results hold it and pages draw it.
+    """
+
+    slug: str
+    name: str
+    short: str
+    chart_name: str
+    closed_loop_name: str | None = None
+    distribution: Callable[[CellRecord], Distribution | None] | None = None
+
+    def name_in_charts(self, *, is_open: bool) -> str:
+        return self.chart_name if is_open or self.closed_loop_name is None else self.closed_loop_name
+
+    @property
+    def address(self) -> str:
+        """The slug as addresses within a page have it."""
+        return self.slug.replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a measurement. ``short`` heads a column, ``title`` stands in sentences."""
+    """A named quantity of a measurement.
+
+    ``key`` is published. ``title`` is for sentences, ``short`` for column headings. The value is the field ``field`` of
+    what ``part`` returns; a measurement without that part, or without the field, has no value.
+
+    ``margin``: the smallest ratio of two values that matters. ``floor``: two values below it are practically equal.
+    ``columns_in``: the kinds of tables in which it is a column. ``chart``: how it is drawn where it decides.
+    ``further_chart_in``: the kinds of tables that draw it where it does not decide. ``marks``: a table in which it
+    occurs is of this kind. ``is_always_compared``: between two runs, also where it does not decide.
+    """
 
     key: str
     title: str
     short: str
     unit: str
-    better: Better
-    part: str
-    """Of a measurement."""
-    name: str
-    """What it is called in that part."""
+    direction: Direction
+    part: Callable[[Measurement], BaseModel | None]
+    field: str
+    family: Family | None = None
+    quantile: Quantile | None = None
+    margin: float = SMALLEST_RELEVANT_RATIO
+    floor: float = 0.0
+    columns_in: frozenset[TableKind] = _ALL_KINDS
+    chart: Literal["bar", "median_and_tail"] = "bar"
+    further_chart_in: frozenset[TableKind] = _NO_KIND
+    marks: TableKind | None = None
+    is_always_compared: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The key as addresses within a page have it."""
+        return self.key.replace("_", "-")
+
+    @property
+    def quantile_title(self) -> str:
+        """``p50`` … ``p99.9``; empty for a metric that is no percentile."""
+        return f"p{QUANTILES[self.quantile]:g}" if self.quantile else ""
 
     def is_better(self, first: float, second: float) -> bool:
-        return first > second if self.better == "higher" else first < second
+        return self.best_first(first) < self.best_first(second)
+
+    def best_first(self, value: float) -> float:
+        """Sorts values, the best one first."""
+        return -value if self.direction == "higher" else value
+
+    def is_negligible(self, first: float, second: float) -> bool:
+        """Whether both values are below the floor."""
+        return first < self.floor and second < self.floor
+
+    def heading(self, *, is_open: bool) -> str:
+        """Of a column, in a table of the open loop or of the closed one."""
+        name = self.family.closed_loop_name if self.family else None
+        return self.short if is_open or name is None else f"{name.capitalize()} {self.quantile_title}"
 
 
-_PARTS: dict[str, Callable[[Measurement], BaseModel | None]] = {
-    "answered": lambda measurement: measurement if measurement.messages_per_s else None,
-    "latency": attrgetter("latency_ms"),
-    "last_delivery": attrgetter("last_delivery_ms"),
-    "push_lateness": attrgetter("push_lateness_ms"),
-    "connecting": attrgetter("connecting"),
-    "connect": lambda measurement: measurement.connect_ms if measurement.connecting else None,
-    "recovery": attrgetter("recovery"),
-    "back": lambda measurement: measurement.recovery.back_ms if measurement.recovery else None,
-    "server": attrgetter("server"),
-    "broker": attrgetter("broker"),
+LATENCY = Family(
+    "latency",
+    name="latency",
+    short="Latency",
+    chart_name="latency from the intended send",
+    closed_loop_name="service time",
+    distribution=attrgetter("latency"),
+)
+LAST_DELIVERY = Family(
+    "last_delivery", name="time to the last member", short="Last member", chart_name="latency from the intended send"
+)
+PUSH_LATENESS = Family(
+    "push_lateness",
+    name="push lateness",
+    short="Push lateness",
+    chart_name="lateness of pushed messages",
+    distribution=attrgetter("push_lateness"),
+)
+CONNECT_TIME = Family("connect", name="time to connect", short="Connect", chart_name="time to connect")
+RETURN_TIME = Family("back", name="time until clients are back", short="Back", chart_name="time until clients are back")
+
+
+def _answered(measurement: Measurement) -> Measurement | None:
+    """Measurements of connections alone answer no messages."""
+    return measurement if measurement.messages_per_s else None
+
+
+def _connect_times(measurement: Measurement) -> BaseModel | None:
+    """Only where connecting is what was measured."""
+    return measurement.connect_ms if measurement.connecting else None
+
+
+def _return_times(measurement: Measurement) -> BaseModel | None:
+    return measurement.recovery.back_ms if measurement.recovery else None
+
+
+_CONNECTING = attrgetter("connecting")
+_RECOVERY = attrgetter("recovery")
+_SERVER = attrgetter("server")
+_BROKER = attrgetter("broker")
+
+
+def _percentiles(
+    family: Family,
+    part: Callable[[Measurement], BaseModel | None],
+    *,
+    columns: tuple[Quantile, ...],
+    chart: Literal["bar", "median_and_tail"] = "bar",
+    marks: TableKind | None = None,
+) -> Iterator[Metric]:
+    """The metrics of one family, in milliseconds. ``columns``: those that are columns of every table."""
+    for quantile, percent in QUANTILES.items():
+        yield Metric(
+            key=f"{family.slug}_{quantile}",
+            title=f"{family.name} p{percent:g}",
+            short=f"{family.short} p{percent:g}",
+            unit="ms",
+            direction="lower",
+            part=part,
+            field=quantile,
+            family=family,
+            quantile=quantile,
+            columns_in=_ALL_KINDS if quantile in columns else _NO_KIND,
+            chart=chart,
+            marks=marks,
+        )
+
+
+_ROWS: tuple[Metric, ...] = (
+    Metric(
+        key="messages_per_s",
+        title="messages answered per second",
+        short="Messages",
+        unit="/s",
+        direction="higher",
+        part=_answered,
+        field="messages_per_s",
+        # At a fixed rate every server that keeps up answers equally many.
+        columns_in=frozenset({"loop", "connecting"}),
+    ),
+    *_percentiles(LATENCY, attrgetter("latency_ms"), columns=("p50", "p99", "p999"), chart="median_and_tail"),
+    *_percentiles(LAST_DELIVERY, attrgetter("last_delivery_ms"), columns=("p50", "p99"), chart="median_and_tail"),
+    *_percentiles(
+        PUSH_LATENESS, attrgetter("push_lateness_ms"), columns=("p50", "p99"), chart="median_and_tail", marks="push"
+    ),
+    Metric(
+        key="connections_per_s",
+        title="clients let in per second",
+        short="Clients let in",
+        unit="clients/s",
+        direction="higher",
+        part=_CONNECTING,
+        field="connections_per_s",
+        marks="connecting",
+    ),
+    *_percentiles(CONNECT_TIME, _connect_times, columns=("p50", "p99")),
+    Metric(
+        key="memory_per_connection_kb",
+        title="memory per idle connection",
+        short="Memory per client",
+        unit="kB",
+        direction="lower",
+        part=_CONNECTING,
+        field="memory_per_connection_kb",
+    ),
+    *_percentiles(RETURN_TIME, _return_times, columns=("p50",)),
+    Metric(
+        key="back_max",
+        title="time until the last client is back",
+        short="Last one back",
+        unit="ms",
+        direction="lower",
+        part=_return_times,
+        field="max",
+    ),
+    Metric(
+        key="restart_s",
+        title="time until the new server listens",
+        short="Restart",
+        unit="s",
+        direction="lower",
+        part=_RECOVERY,
+        field="restart_s",
+        marks="recovery",
+    ),
+    Metric(
+        key="cpu_us_per_message",
+        title="server CPU time per message",
+        short="CPU per message",
+        unit="µs",
+        direction="lower",
+        part=_SERVER,
+        field="cpu_us_per_message",
+        further_chart_in=_ALL_KINDS,
+        # The steadiest metric there is.
+        is_always_compared=True,
+    ),
+    Metric(
+        key="cpu_percent",
+        title="server CPU",
+        short="Server CPU",
+        unit="% of a core",
+        direction="lower",
+        part=_SERVER,
+        field="cpu_percent",
+    ),
+    Metric(
+        key="pss_mean_mb",
+        title="server memory (PSS)",
+        short="Memory (PSS)",
+        unit="MB",
+        direction="lower",
+        part=_SERVER,
+        field="pss_mean_mb",
+        further_chart_in=frozenset({"loop", "push", "connecting"}),
+    ),
+    Metric(
+        key="broker_cpu_percent",
+        title="broker CPU",
+        short="Broker CPU",
+        unit="% of a core",
+        direction="lower",
+        part=_BROKER,
+        field="cpu_percent",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
+"""By key, in the order of columns and exports."""
+
+THROUGHPUT = METRICS["messages_per_s"]
+CONNECTION_RATE = METRICS["connections_per_s"]
+MEMORY_PER_CONNECTION = METRICS["memory_per_connection_kb"]
+CPU = METRICS["cpu_percent"]
+MEMORY = METRICS["pss_mean_mb"]
+BROKER_CPU = METRICS["broker_cpu_percent"]
+ALWAYS_COMPARED = tuple(metric for metric in _ROWS if metric.is_always_compared)
+
+_PERCENTILES: dict[tuple[Family, Quantile], Metric] = {
+    (metric.family, metric.quantile): metric for metric in _ROWS if metric.family and metric.quantile
 }
-"""What figures are parts of, in a measurement; one that lacks a part has none of its figures."""
+_DECIDING_QUANTILES: tuple[Quantile, ...] = ("p99", "p90", "p50")
 
-_PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
 
-METRICS: dict[str, Metric] = {
-    metric.key: metric
-    for metric in (
-        Metric(
-            "messages_per_s",
-            "messages answered per second",
-            "Messages",
-            "/s",
-            "higher",
-            "answered",
-            "messages_per_s",
-        ),
-        *(
-            Metric(
-                f"latency_{key}",
-                f"latency {name}",
-                f"Latency {name}",
-                "ms",
-                "lower",
-                "latency",
-                key,
-            )
-            for key, name in _PERCENTILES.items()
-        ),
-        *(
-            Metric(
-                f"last_delivery_{key}",
-                f"time to the last member {name}",
-                f"Last member {name}",
-                "ms",
-                "lower",
-                "last_delivery",
-                key,
-            )
-            for key, name in _PERCENTILES.items()
-        ),
-        *(
-            Metric(
-                f"push_lateness_{key}",
-                f"push lateness {name}",
-                f"Push lateness {name}",
-                "ms",
-                "lower",
-                "push_lateness",
-                key,
-            )
-            for key, name in _PERCENTILES.items()
-        ),
-        Metric(
-            "connections_per_s",
-            "clients let in per second",
-            "Clients let in",
-            "clients/s",
-            "higher",
-            "connecting",
-            "connections_per_s",
-        ),
-        *(
-            Metric(
-                f"connect_{key}",
-                f"time to connect {name}",
-                f"Connect {name}",
-                "ms",
-                "lower",
-                "connect",
-                key,
-            )
-            for key, name in _PERCENTILES.items()
-        ),
-        Metric(
-            "memory_per_connection_kb",
-            "memory per idle connection",
-            "Memory per client",
-            "kB",
-            "lower",
-            "connecting",
-            "memory_per_connection_kb",
-        ),
-        *(
-            Metric(
-                f"back_{key}",
-                f"time until clients are back {name}",
-                f"Back {name}",
-                "ms",
-                "lower",
-                "back",
-                key,
-            )
-            for key, name in _PERCENTILES.items()
-        ),
-        Metric(
-            "back_max",
-            "time until the last client is back",
-            "Last one back",
-            "ms",
-            "lower",
-            "back",
-            "max",
-        ),
-        Metric(
-            "restart_s",
-            "time until the new server listens",
-            "Restart",
-            "s",
-            "lower",
-            "recovery",
-            "restart_s",
-        ),
-        Metric(
-            "cpu_us_per_message",
-            "server CPU time per message",
-            "CPU per message",
-            "µs",
-            "lower",
-            "server",
-            "cpu_us_per_message",
-        ),
-        Metric(
-            "cpu_percent",
-            "server CPU",
-            "Server CPU",
-            "% of a core",
-            "lower",
-            "server",
-            "cpu_percent",
-        ),
-        Metric(
-            "pss_mean_mb",
-            "server memory (PSS)",
-            "Memory (PSS)",
-            "MB",
-            "lower",
-            "server",
-            "pss_mean_mb",
-        ),
-        Metric(
-            "broker_cpu_percent",
-            "broker CPU",
-            "Broker CPU",
-            "% of a core",
-            "lower",
-            "broker",
-            "cpu_percent",
-        ),
-    )
+def percentile(family: Family, quantile: Quantile) -> Metric:
+    """The metric of a family at one quantile."""
+    return _PERCENTILES[family, quantile]
+
+
+def tail_of(family: Family, present: Collection[str]) -> Metric | None:
+    """The highest of p99, p90, p50 whose key is in ``present``: short runs have too few samples for a p99."""
+    found = (percentile(family, quantile) for quantile in _DECIDING_QUANTILES)
+    return next((metric for metric in found if metric.key in present), None)
+
+
+def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
+    """The kind of a table in which the metrics with these keys occur."""
+    marked = {metric.marks for metric in _ROWS if metric.key in present and metric.marks is not None}
+    if "connecting" in marked:
+        return "connecting"
+    if "recovery" in marked:
+        return "recovery"
+    if not is_open:
+        return "loop"
+    return "push" if "push" in marked else "rate"
+
+
+_FIELDS_BY_PART = {
+    part: [(metric.key, metric.field) for metric in _ROWS if metric.part is part]
+    for part in dict.fromkeys(metric.part for metric in _ROWS)
 }
+"""Years of runs have millions of values, so each part of a measurement is looked up once."""
 
 
-_OF_PART = {part: [(metric.key, metric.name) for metric in METRICS.values() if metric.part == part] for part in _PARTS}
-
-
-def read_off(measurements: Iterable[Measurement]) -> dict[str, dict[int, float]]:
-    """All figures of these rounds: by metric, then by round. Part by part: years of runs have millions of figures."""
+def read_values(measurements: Iterable[Measurement]) -> dict[str, dict[int, float]]:
+    """The values of these measurements: by key of the metric, then by round."""
     found: dict[str, dict[int, float]] = {}
     for measurement in measurements:
-        for name_of_part, part_of in _PARTS.items():
+        for part_of, fields in _FIELDS_BY_PART.items():
             part = part_of(measurement)
             if part is None:
                 continue
-            for key, name in _OF_PART[name_of_part]:
-                value = getattr(part, name)
+            for key, field in fields:
+                value = getattr(part, field)
                 if value is not None:
                     found.setdefault(key, {})[measurement.round] = value
     return found
-
-
-def tail_of(prefix: str, present: set[str]) -> Metric | None:
-    """The highest of p99, p90, p50 in ``present``: short runs have too few samples for a p99."""
-    keys = (f"{prefix}_{quantile}" for quantile in ("p99", "p90", "p50"))
-    return next((METRICS[key] for key in keys if key in present), None)

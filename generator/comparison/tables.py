@@ -1,4 +1,4 @@
-"""One table per workload and parameters: each variant's figures, or why it has none."""
+"""One table per workload and parameters: the values of each variant, or why it has none."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Literal, Protocol, TypeVar
 
-from generator.comparison.metrics import METRICS, Metric, read_off, tail_of
+from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload
+from generator.comparison.metrics import METRICS, Family, Metric, TableKind, kind_of_table, read_values
 from generator.dataset import FrameworkResult, Parameters, Run
-from generator.statistics import Place, Ratio, Summary, paired_ratio, paired_ratio_value, places, summarise
+from generator.statistics import (
+    Estimate,
+    RankRange,
+    Ratio,
+    estimate_mean,
+    paired_ratio,
+    paired_ratio_value,
+    rank_ranges,
+)
 from runners.record import CellRecord, Distribution, FrameworkFacts, Histogram, Measurement, VariantFacts, WorkloadFacts
 
 Status = Literal["valid", "invalid", "failed"]
 RowKey = tuple[str, str]
-
-
-_HEADLINE: Mapping[str, Mapping[str, object]] = {"echo": {}, "dashboard": {}, "room": {"members": 100}}
-"""The workloads that the verdict rests on, with these parameters."""
 
 
 class _Tabular(Protocol):
@@ -41,33 +46,33 @@ AnyTable = TypeVar("AnyTable", bound=_Tabular)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One metric of one row. ``rounds`` holds the value of each round that counts, by its number."""
+class Value:
+    """One metric of one row. ``rounds``: the value of each round that counts, by the number of the round."""
 
     rounds: Mapping[int, float]
-    summary: Summary
-    yardstick: Mapping[int, float] | None = None
-    """The same of the reference, where the two can be compared."""
-    place: Place | None = None
-    """Among the variants of the table, the reference left out; ``None`` where the metric does not decide."""
+    estimate: Estimate
+    reference: Mapping[int, float] | None = None
+    """The rounds of the reference, where the two can be compared."""
+    rank: RankRange | None = None
+    """Among the variants of the table without the reference; ``None`` where the metric does not decide."""
 
     @cached_property
     def to_reference(self) -> Ratio | None:
-        return paired_ratio(self.rounds, self.yardstick) if self.yardstick is not None else None
+        return paired_ratio(self.rounds, self.reference) if self.reference is not None else None
 
     @property
     def times_reference(self) -> float | None:
         """The value of `to_reference` alone."""
-        return paired_ratio_value(self.rounds, self.yardstick) if self.yardstick is not None else None
+        return paired_ratio_value(self.rounds, self.reference) if self.reference is not None else None
 
 
 @dataclass(frozen=True)
 class Row:
     """One cell over all rounds of a run.
 
-    ``valid``: at least one round counts, and the figures are of these rounds alone. ``invalid``: none
-    counts; the figures are of the invalid rounds, to be shown as such and never compared. ``failed``:
-    no round gave figures. ``reasons`` counts why rounds do not count.
+    ``valid``: at least one round counts, and the values are of these rounds alone. ``invalid``: no round counts; the
+    values are of the invalid rounds, are shown as such and never compared. ``failed``: no round has values.
+    ``reasons``: why rounds do not count, and in how many of them.
     """
 
     framework: FrameworkFacts
@@ -77,7 +82,7 @@ class Row:
     rounds: int
     valid_rounds: int
     reasons: tuple[tuple[str, int], ...]
-    figures: Mapping[str, Figure]
+    values: Mapping[str, Value]
     raw: str
 
     @property
@@ -89,7 +94,7 @@ class Row:
         return f"{self.framework.title} · {self.variant.slug}"
 
     def total(self, count: str) -> int:
-        """Of ``lost``, ``duplicated``, ``reordered``, ``corrupted`` or ``sent``, over all measurements with figures."""
+        """Of ``lost``, ``duplicated``, ``reordered``, ``corrupted`` or ``sent``, over all measurements with values."""
         return sum(
             getattr(measurement.messages, count)
             for measurement in self.cell.measurements
@@ -101,8 +106,7 @@ class Row:
 class Table:
     """All variants under one workload with one set of parameters, in one run.
 
-    ``metrics`` are those that some row has; ``deciding`` are those that verdicts rest on, the first
-    being the one rows are ordered by.
+    ``metrics``: those that some row has. ``deciding``: those that verdicts rest on; the first one orders the rows.
     """
 
     run: Run
@@ -113,48 +117,51 @@ class Table:
     deciding: tuple[Metric, ...]
     rows: tuple[Row, ...]
     blocks: tuple[Run, ...] = ()
-    """Where several runs put the same question to the same variants, all of them, newest first: see `pooled`."""
+    """Where several runs measured the same variants under this workload: all of them, newest first (see `pooled`)."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """Whose figures these are."""
+        """The runs that the values are from."""
         return self.blocks or (self.run,)
 
     @property
     def repeat(self) -> str:
-        """What was done again to know how sure the figures are, in a word."""
+        """What was repeated to know the uncertainty of the values, in a word."""
         return "machine" if self.blocks else "round"
 
     @property
     def slug(self) -> str:
-        """Names the table in a page; parameter names and values are restricted by the schema."""
+        """The address of the table within a page. The schema restricts names and values of parameters."""
         pairs = [f"{name}-{value}" for name, value in self.parameters.items()]
         return "-".join([self.workload.slug, *pairs]).lower().replace("_", "-").replace(".", "-")
 
     @property
-    def kind(self) -> Literal["rate", "loop", "connecting", "recovery"]:
+    def kind(self) -> TableKind:
         """What was done with the servers."""
-        keys = {metric.key for metric in self.metrics}
-        if "connections_per_s" in keys:
-            return "connecting"
-        if "restart_s" in keys:
-            return "recovery"
-        return "rate" if self.is_open else "loop"
+        return kind_of_table({metric.key for metric in self.metrics}, is_open=self.is_open)
 
     @property
     def is_open(self) -> bool:
+        """Whether latency counts from the intended send."""
         return self.latency_kind == "from_intended"
 
     @property
-    def has_pushes(self) -> bool:
-        return any(metric.key.startswith("push_lateness") for metric in self.metrics)
+    def columns(self) -> tuple[Metric, ...]:
+        """The metrics that the table shows: those of its kind, and those that decide."""
+        return tuple(metric for metric in self.metrics if self.kind in metric.columns_in or metric in self.deciding)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Those of its metrics whose whole distribution results hold."""
+        found = dict.fromkeys(metric.family for metric in self.metrics)
+        return tuple(family for family in found if family is not None and family.distribution is not None)
 
     @property
     def valid_rows(self) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.status == "valid")
 
     def only(self, frameworks: Iterable[str]) -> Table:
-        """The same table with the rows of some frameworks, its places made anew among these."""
+        """The same table with the rows of some frameworks, ranked anew."""
         kept = set(frameworks)
         rows = [row for row in self.rows if row.framework.slug in kept]
         narrowed = _table(self.run, self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
@@ -163,20 +170,24 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that runs say which share out what is asked: their tables, by workload, then by parameters."""
+    """The tables of runs that share out the workloads, by workload, then by parameters. Without runs it is empty."""
 
     runs: tuple[Run, ...]
     """Newest first."""
     tables: tuple[Table, ...]
 
     @property
+    def is_empty(self) -> bool:
+        return not self.runs
+
+    @property
     def workloads(self) -> tuple[WorkloadFacts, ...]:
-        """What was asked, as the newest run that asked it defines it."""
-        return workloads_of(self.runs)
+        """Each as the newest run that planned it defines it."""
+        return planned_workloads(self.runs)
 
     @property
     def frameworks(self) -> tuple[FrameworkFacts, ...]:
-        """Those under comparison, ordered by slug: all but the reference."""
+        """All that were measured except the reference, ordered by slug."""
         facts = {
             item.document.framework.slug: item.document.framework
             for run in reversed(self.runs)
@@ -189,38 +200,37 @@ class Comparison:
 
     @property
     def headline(self) -> tuple[Table, ...]:
-        """Those that the verdict rests on: what most applications do most of the time."""
+        """Those that the performance verdict rests on."""
         return tuple(table for table in self.tables if is_headline(table))
 
     @property
     def further(self) -> tuple[Table, ...]:
-        """The others: they answer questions of their own, and no verdict rests on them."""
+        """The others, each of which answers a question of its own."""
         return tuple(table for table in self.tables if not is_headline(table))
 
 
 def is_headline(table: Table) -> bool:
-    """Whether the verdict rests on it."""
-    asked = _HEADLINE.get(table.workload.slug)
-    return asked is not None and all(table.parameters.get(name) == value for name, value in asked.items())
+    """Whether the performance verdict rests on it."""
+    return is_headline_workload(table.workload.slug, table.parameters)
 
 
-def compare(runs: Sequence[Run], *, placed: bool = True) -> Comparison:
-    """Put every cell into its table; ``runs`` share out what is asked, newest first.
+def compare(runs: Sequence[Run], *, ranked: bool = True) -> Comparison:
+    """Put every cell into its table; ``runs`` share out the workloads, newest first.
 
-    Rows of different runs never share a table, since only rounds of one run are pairs: a question is answered by the
-    run that put it to the most variants, or by all that put it to these, see `pooled`. Cells whose load was searched
-    for have tables of their own, see `capacities`. Not ``placed``: without places, which take most of the time.
+    Rows of different runs never share a table, since only rounds of one run are pairs. A table is of the run that
+    measured the most variants, or of all runs that measured these variants (see `pooled`). Searches for a capacity have
+    tables of their own (see `capacity_tables`). Not ``ranked``: without ranks, which take most of the time.
     """
-    return Comparison(tuple(runs), tuple(pooled(runs, placed=placed)))
+    return Comparison(tuple(runs), tuple(pooled(runs, ranked=ranked)))
 
 
-def pooled(runs: Sequence[Run], *, placed: bool = True) -> list[Table]:
-    """The tables of `fullest`, each with those of all runs that put the question to the very same variants.
+def pooled(runs: Sequence[Run], *, ranked: bool = True) -> list[Table]:
+    """The tables of `fullest`, each pooled with those of all runs that measured the very same variants.
 
-    These runs are blocks: machines, or days, of their own. A block's figure is the geometric mean of its rounds, and
-    blocks are the repeats, since rounds of one block share its machine; ratios stay within a block.
+    These runs are blocks: each is a machine, or a day, of its own. The value of a block is the geometric mean of its
+    rounds. Blocks are the repeats, since rounds of one block share its machine; ratios stay within a block.
     """
-    tables = {id(run): list(_tables_of(run, placed=placed and len(runs) == 1)) for run in runs}
+    tables = {id(run): list(_tables_of(run, ranked=ranked and len(runs) == 1)) for run in runs}
     found = []
     for table in fullest(runs, lambda run: tables[id(run)]):
         keys = {row.key for row in table.rows}
@@ -232,20 +242,20 @@ def pooled(runs: Sequence[Run], *, placed: bool = True) -> list[Table]:
             if other.workload.version == table.workload.version and {row.key for row in other.rows} == keys
         ]
         if len(blocks) > 1:
-            found.append(_pool(blocks, placed=placed))
+            found.append(_pool(blocks, ranked=ranked))
         else:
-            found.append(_with_places(table) if placed and len(runs) > 1 else table)
+            found.append(_with_ranks(table) if ranked and len(runs) > 1 else table)
     return found
 
 
-def _with_places(table: Table) -> Table:
+def _with_ranks(table: Table) -> Table:
     return _table(table.run, table.workload, table.parameters, table.latency_kind, list(table.rows))
 
 
-def _pool(blocks: Sequence[Table], *, placed: bool) -> Table:
+def _pool(blocks: Sequence[Table], *, ranked: bool) -> Table:
     newest = blocks[0]
     rows = [_pooled_row([_row_of(block, row.key) for block in blocks]) for row in newest.rows]
-    table = _table(newest.run, newest.workload, newest.parameters, newest.latency_kind, rows, placed=placed)
+    table = _table(newest.run, newest.workload, newest.parameters, newest.latency_kind, rows, ranked=ranked)
     return replace(table, blocks=tuple(block.run for block in blocks))
 
 
@@ -257,15 +267,15 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
     """One variant over all blocks; blocks without a valid round count only where no block has one."""
     is_valid = any(row.status == "valid" for row in rows)
     counting = [row if row.status == "valid" or not is_valid else None for row in rows]
-    figures = {}
+    values = {}
     for key in METRICS:
-        values = {}
-        for number, row in enumerate(counting, start=1):
-            summary = row.figures[key].summary if row is not None and key in row.figures else None
-            if summary is not None:
-                values[number] = summary.mean
-        if values and (summary := summarise(list(values.values()))) is not None:
-            figures[key] = Figure(values, summary)
+        means = {
+            number: row.values[key].estimate.mean
+            for number, row in enumerate(counting, start=1)
+            if row is not None and key in row.values
+        }
+        if (estimate := estimate_mean(list(means.values()))) is not None:
+            values[key] = Value(means, estimate)
     reasons: Counter[str] = Counter()
     for row in rows:
         reasons.update(dict(row.reasons))
@@ -276,7 +286,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
         rounds=sum(row.rounds for row in rows),
         valid_rounds=sum(row.valid_rounds for row in rows),
         reasons=tuple(reasons.most_common()),
-        figures=figures,
+        values=values,
     )
 
 
@@ -303,23 +313,24 @@ def _merged(distributions: Sequence[Distribution]) -> Distribution | None:
     return Distribution(percentiles_ms=whole.percentiles(), histogram=whole.encode())
 
 
-def workloads_of(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
-    """The workloads of runs that come newest first, each as the newest defines it: those that verdicts rest on, then
-    the others in the order of the oldest run's.
+def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
+    """The workloads of runs that come newest first, each as the newest run defines it.
+
+    Those of the performance verdict come first, then the others in the order of the oldest run.
     """
     found: dict[str, WorkloadFacts] = {}
     for run in reversed(runs):
         found.update({workload.slug: workload for workload in run.document.workloads})
-    first = [slug for slug in _HEADLINE if slug in found]
+    first = [slug for slug in HEADLINE if slug in found]
     return tuple(found[slug] for slug in dict.fromkeys([*first, *found]))
 
 
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
-    """Of the tables of each question the one with the most rows, of several the newest run's.
+    """For each workload and its parameters the table with the most rows; of several, that of the newest run.
 
-    Where a workload has several versions, only tables of the newest take part. Ordered by workload, then parameters.
+    Where a workload has several versions, only tables of the newest one count. Ordered by workload, then parameters.
     """
-    current = {workload.slug: workload for workload in workloads_of(runs)}
+    current = {workload.slug: workload for workload in planned_workloads(runs)}
     chosen: dict[str, AnyTable] = {}
     for run in runs:
         for table in tables_of(run):
@@ -332,28 +343,26 @@ def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]])
 
 
 def _ascending(parameters: Parameters) -> list[tuple[str, bool, float, str]]:
-    """Sorts numbers by size and words by letters, whichever run asked first."""
+    """Sorts numbers by size and words by letters, in whatever order the runs are."""
     return [
         (name, isinstance(value, str), 0.0 if isinstance(value, str) else float(value), str(value))
         for name, value in parameters.items()
     ]
 
 
-def _tables_of(run: Run, *, placed: bool) -> Iterator[Table]:
+def _tables_of(run: Run, *, ranked: bool) -> Iterator[Table]:
     planned = {workload.slug: workload for workload in run.document.workloads}
     rows: dict[tuple[str, tuple[tuple[str, object], ...], str], list[Row]] = {}
     for row in rows_of(run, searched=False):
-        place = (row.cell.workload, tuple(row.cell.parameters.items()), row.cell.latency_kind)
-        rows.setdefault(place, []).append(row)
+        scenario = (row.cell.workload, tuple(row.cell.parameters.items()), row.cell.latency_kind)
+        rows.setdefault(scenario, []).append(row)
     for members in rows.values():
         cell = members[0].cell
-        yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members, placed=placed)
+        yield _table(run, planned[cell.workload], cell.parameters, cell.latency_kind, members, ranked=ranked)
 
 
 def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
-    """Every cell that was measured under the workload version that the run planned; with a load that was searched, or
-    without.
-    """
+    """Every cell measured with the workload version that the run planned: searches for a capacity, or all others."""
     versions = {workload.slug: workload.version for workload in run.document.workloads}
     for item in run.frameworks:
         variants = {variant.slug: variant for variant in item.document.variants}
@@ -369,10 +378,10 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord) -> Row:
     valid = [measurement for measurement in cell.measurements if measurement.valid]
     measured = [measurement for measurement in cell.measurements if measurement.failure is None]
     status: Status = "valid" if valid else "invalid" if measured else "failed"
-    figures = {
-        key: Figure(values, summary)
-        for key, values in read_off(valid or measured).items()
-        if (summary := summarise(list(values.values()))) is not None
+    values = {
+        key: Value(rounds, estimate)
+        for key, rounds in read_values(valid or measured).items()
+        if (estimate := estimate_mean(list(rounds.values()))) is not None
     }
     return Row(
         framework=item.document.framework,
@@ -382,7 +391,7 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord) -> Row:
         rounds=len(cell.decisive),
         valid_rounds=len(valid),
         reasons=_reasons(cell.decisive),
-        figures=figures,
+        values=values,
         raw=item.raw,
     )
 
@@ -403,73 +412,61 @@ def _table(
     parameters: Parameters,
     latency_kind: Literal["from_intended", "service_time"],
     rows: list[Row],
-    yardsticks: tuple[Row, ...] | None = None,
+    reference_rows: tuple[Row, ...] | None = None,
     *,
-    placed: bool = True,
+    ranked: bool = True,
 ) -> Table:
-    """Order the rows and add what needs the others: ratios to the reference and places.
+    """Order the rows and add what needs the others: ratios to the reference, and ranks.
 
-    ``yardsticks``: where to look for the reference, when it is not among ``rows``. Not ``placed``: without places.
+    ``reference_rows``: where to look for the reference when it is not among ``rows``. Not ``ranked``: without ranks.
     """
-    present = {key for row in rows for key in row.figures}
+    present = {key for row in rows for key in row.values}
     metrics = tuple(metric for metric in METRICS.values() if metric.key in present)
-    deciding = _deciding(latency_kind, rows)
-    reference = next((row for row in yardsticks or rows if row.framework.is_reference and row.status == "valid"), None)
-    standing = {metric.key: _standing(metric, rows) for metric in deciding if placed and len(rows) > 1}
+    deciding = deciding_metrics(_shared_metrics(rows), is_open=latency_kind == "from_intended")
+    reference = next(
+        (row for row in reference_rows or rows if row.framework.is_reference and row.status == "valid"), None
+    )
+    ranks = {metric.key: _ranks(metric, rows) for metric in deciding if ranked and len(rows) > 1}
     completed = [
-        _with_relations(row, reference, {key: of_row.get(row.key) for key, of_row in standing.items()}) for row in rows
+        _with_relations(row, reference, {key: of_row.get(row.key) for key, of_row in ranks.items()}) for row in rows
     ]
-    completed.sort(key=lambda row: _place(row, deciding))
+    completed.sort(key=lambda row: _best_first(row, deciding))
     return Table(run, workload, parameters, latency_kind, metrics, deciding, tuple(completed))
 
 
-def _deciding(latency_kind: str, rows: list[Row]) -> tuple[Metric, ...]:
-    """What a verdict rests on. Closed loop: throughput, its latency being only a service time. Fixed
-    rate: the tail of the latency, in rooms that of the last member too; where the server pushes as well, what that load
-    costs besides. Connecting: how fast and how dear. Recovery: how soon.
-    """
+def _shared_metrics(rows: Iterable[Row]) -> set[str]:
+    """The keys of the metrics that all valid rows except the reference have."""
     contenders = [row for row in rows if row.status == "valid" and not row.framework.is_reference]
-    shared = set.intersection(*(set(row.figures) for row in contenders)) if contenders else set()
-    if "connections_per_s" in shared:
-        chosen: list[Metric | None] = [METRICS["connections_per_s"], METRICS["memory_per_connection_kb"]]
-    elif "restart_s" in shared:
-        chosen = [tail_of("back", shared)]
-    elif latency_kind == "service_time":
-        chosen = [METRICS["messages_per_s"]]
-    else:
-        chosen = [tail_of("latency", shared), tail_of("last_delivery", shared)]
-        pushed = tail_of("push_lateness", shared)
-        if pushed is not None:
-            chosen += [pushed, METRICS["cpu_percent"], METRICS["pss_mean_mb"]]
-    return tuple(metric for metric in chosen if metric is not None and metric.key in shared)
+    return set.intersection(*(set(row.values) for row in contenders)) if contenders else set()
 
 
-def _standing(metric: Metric, rows: list[Row]) -> dict[RowKey, Place]:
+def _ranks(metric: Metric, rows: list[Row]) -> dict[RowKey, RankRange]:
     contenders = {
-        row.key: row.figures[metric.key].rounds
+        row.key: row.values[metric.key].rounds
         for row in rows
-        if row.status == "valid" and not row.framework.is_reference and metric.key in row.figures
+        if row.status == "valid" and not row.framework.is_reference and metric.key in row.values
     }
-    return places(contenders, highest_first=metric.better == "higher")
+    return rank_ranges(contenders, highest_first=metric.direction == "higher", margin=metric.margin)
 
 
-def _with_relations(row: Row, reference: Row | None, standing: Mapping[str, Place | None]) -> Row:
-    figures = {}
-    for key, figure in row.figures.items():
-        yardstick = reference.figures.get(key) if reference is not None else None
-        comparable = yardstick is not None and row.status == "valid" and not row.framework.is_reference
-        figures[key] = Figure(
-            figure.rounds, figure.summary, yardstick.rounds if comparable and yardstick else None, standing.get(key)
+def _with_relations(row: Row, reference: Row | None, ranks: Mapping[str, RankRange | None]) -> Row:
+    is_comparable = reference is not None and row.status == "valid" and not row.framework.is_reference
+    reference_values = reference.values if reference is not None and is_comparable else {}
+    values = {
+        key: Value(
+            value.rounds,
+            value.estimate,
+            reference_values[key].rounds if key in reference_values else None,
+            ranks.get(key),
         )
-    return Row(
-        row.framework, row.variant, row.cell, row.status, row.rounds, row.valid_rounds, row.reasons, figures, row.raw
-    )
+        for key, value in row.values.items()
+    }
+    return replace(row, values=values)
 
 
-def _place(row: Row, deciding: tuple[Metric, ...]) -> tuple[object, ...]:
-    """The reference first, as the yardstick; then the best first; without valid figures last."""
-    by_status = {"valid": 0, "invalid": 1, "failed": 2}[row.status]
-    figure = row.figures.get(deciding[0].key) if deciding else None
-    value = 0.0 if figure is None else figure.summary.mean
-    signed = -value if deciding and deciding[0].better == "higher" else value
-    return not row.framework.is_reference, by_status, signed, row.key
+def _best_first(row: Row, deciding: tuple[Metric, ...]) -> tuple[object, ...]:
+    """The reference first, since all others are compared with it; then the best first; without valid values last."""
+    value = row.values.get(deciding[0].key) if deciding else None
+    mean = 0.0 if value is None else value.estimate.mean
+    order = deciding[0].best_first(mean) if deciding else mean
+    return not row.framework.is_reference, _STATUSES.index(row.status), order, row.key

@@ -1,4 +1,4 @@
-"""Verdicts: computed from tables by a rule that the pages state in full."""
+"""Verdicts: computed from tables by one rule, which the pages state in full."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from generator.comparison.metrics import Metric
-from generator.comparison.tables import Figure, Row, Table
+from generator.comparison.tables import Row, Table, Value
 from generator.statistics import Ratio, differing, paired_ratio
 
 Outcome = Literal["better", "worse", "same", "unknown"]
@@ -17,7 +17,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Dimension:
-    """One of the four sides a framework is judged on."""
+    """One of the four dimensions that a framework is judged by."""
 
     slug: str
     title: str
@@ -50,7 +50,7 @@ DIMENSIONS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """One deciding figure of two frameworks, each by its best variant; ``outcome`` is the first's."""
+    """One deciding metric of two frameworks, each by its best variant; ``outcome`` is that of the first."""
 
     table: Table
     metric: Metric
@@ -62,10 +62,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """The performance verdict on two frameworks, told from the first's side.
+    """The performance verdict on two frameworks, from the side of the first.
 
-    ``better`` or ``worse``: so in at least one deciding figure and the opposite in none. ``mixed``: each
-    is better somewhere. ``same``: no figure tells them apart. ``unknown``: no figure of both.
+    ``better`` or ``worse``: so in at least one deciding metric, and the opposite in none. ``mixed``: each is better
+    somewhere. ``same``: not distinguishable in any metric. ``unknown``: no metric has values of both.
     """
 
     first: str
@@ -80,7 +80,7 @@ class PairVerdict:
 
 @dataclass(frozen=True)
 class Leader:
-    """Who is best in one deciding figure: the best row and those tied with it, since nobody surely beats them."""
+    """The best in one deciding metric: the best row, and those that no other surely beats."""
 
     table: Table
     metric: Metric
@@ -88,18 +88,18 @@ class Leader:
 
 
 def pair_verdict(tables: Iterable[Table], first: str, second: str) -> PairVerdict:
-    """Compare two frameworks on every deciding figure of these tables, corrected for being several."""
+    """Compare two frameworks in every deciding metric of these tables, corrected for the number of metrics."""
     matches = [
         (table, metric, _best(table, metric, first), _best(table, metric, second))
         for table in tables
         for metric in table.deciding
     ]
     ratios = {
-        index: paired_ratio(a.figures[metric.key].rounds, b.figures[metric.key].rounds)
+        index: paired_ratio(a.values[metric.key].rounds, b.values[metric.key].rounds)
         for index, (_, metric, a, b) in enumerate(matches)
         if a is not None and b is not None
     }
-    outcomes = judge({index: (matches[index][1], ratio) for index, ratio in ratios.items()})
+    outcomes = judge_ratios({index: (matches[index][1], ratio) for index, ratio in ratios.items()})
     decisions = tuple(
         Decision(
             table,
@@ -107,24 +107,30 @@ def pair_verdict(tables: Iterable[Table], first: str, second: str) -> PairVerdic
             a,
             b,
             ratios.get(index),
-            outcomes.get(index) or _without_ratio(table, metric, first, second),
+            "same" if _is_negligible(metric, a, b) else outcomes.get(index) or _unpaired(table, metric, first, second),
         )
         for index, (table, metric, a, b) in enumerate(matches)
     )
     return PairVerdict(first, second, decisions, overall(decision.outcome for decision in decisions))
 
 
-def judge(figures: Mapping[Key, tuple[Metric, Ratio | None]]) -> dict[Key, Outcome]:
-    """The first side's outcome in each figure that has a ratio, by the one rule for all of them together: `differing`.
+def judge_ratios(compared: Mapping[Key, tuple[Metric, Ratio | None]]) -> dict[Key, Outcome]:
+    """The outcome of the first side for each ratio, by one rule over all of them together (`differing`).
 
     A ratio of a single round has no interval, so its outcome is ``unknown``.
     """
-    apart = differing({key: ratio for key, (_, ratio) in figures.items()})
-    return {key: _outcome(metric, ratio, key in apart) for key, (metric, ratio) in figures.items() if ratio is not None}
+    distinguishable = differing(
+        {key: ratio for key, (_, ratio) in compared.items()}, lambda key: compared[key][0].margin
+    )
+    return {
+        key: _outcome(metric, ratio, key in distinguishable)
+        for key, (metric, ratio) in compared.items()
+        if ratio is not None
+    }
 
 
 def overall(outcomes: Iterable[Outcome]) -> PairOutcome:
-    """What the outcomes in single figures say of the pair; see `PairVerdict`."""
+    """The verdict on a pair from its outcomes in single metrics; see `PairVerdict`."""
     seen = set(outcomes)
     if {"better", "worse"} <= seen:
         return "mixed"
@@ -133,17 +139,17 @@ def overall(outcomes: Iterable[Outcome]) -> PairOutcome:
 
 
 def leaders(tables: Iterable[Table], competing: Collection[str]) -> tuple[Leader, ...]:
-    """Per deciding figure the best variant of the competing frameworks, and all others that nobody surely beats.
+    """Per deciding metric the best variant of the competing frameworks, and all others that none surely beats.
 
-    A figure of a single round cannot be told from any other: it leads nothing where there are others.
+    A value of a single round is not distinguishable from any other, so it leads nothing where there are others.
     """
     found = []
     for whole in tables:
         table = whole.only(competing)
         for metric in table.deciding:
-            rows = [row for row in table.valid_rows if _leads(row.figures[metric.key])]
-            rows = [row for row in rows if row.figures[metric.key].summary.rounds > 1] or rows or _only_contender(table)
-            rows.sort(key=lambda row: row.figures[metric.key].summary.mean, reverse=metric.better == "higher")
+            rows = [row for row in table.valid_rows if _leads(row.values[metric.key])]
+            rows = [row for row in rows if row.values[metric.key].estimate.rounds > 1] or rows or _only_contender(table)
+            rows.sort(key=lambda row: metric.best_first(row.values[metric.key].estimate.mean))
             if rows:
                 found.append(Leader(table, metric, tuple(rows)))
     return tuple(found)
@@ -161,14 +167,13 @@ def undominated(verdicts: Iterable[PairVerdict]) -> tuple[str, ...]:
     return tuple(sorted(judged - beaten))
 
 
-def _leads(figure: Figure) -> bool:
-    return figure.place is not None and figure.place.first == 1
+def _leads(value: Value) -> bool:
+    return value.rank is not None and value.rank.first == 1
 
 
 def _best(table: Table, metric: Metric, framework: str) -> Row | None:
-    rows = [row for row in table.valid_rows if row.framework.slug == framework and metric.key in row.figures]
-    sign = -1 if metric.better == "higher" else 1
-    return min(rows, key=lambda row: sign * row.figures[metric.key].summary.mean, default=None)
+    rows = [row for row in table.valid_rows if row.framework.slug == framework and metric.key in row.values]
+    return min(rows, key=lambda row: metric.best_first(row.values[metric.key].estimate.mean), default=None)
 
 
 def _outcome(metric: Metric, ratio: Ratio, differs: bool) -> Outcome:
@@ -179,8 +184,14 @@ def _outcome(metric: Metric, ratio: Ratio, differs: bool) -> Outcome:
     return "better" if metric.is_better(ratio.value, 1.0) else "worse"
 
 
-def _without_ratio(table: Table, metric: Metric, first: str, second: str) -> Outcome:
-    """Nothing was paired: a side that failed loses to one with figures, else nobody can tell."""
+def _is_negligible(metric: Metric, first: Row | None, second: Row | None) -> bool:
+    """Whether both are below the floor of the metric."""
+    means = [row.values[metric.key].estimate.mean for row in (first, second) if row is not None]
+    return len(means) == 2 and metric.is_negligible(*means)
+
+
+def _unpaired(table: Table, metric: Metric, first: str, second: str) -> Outcome:
+    """No rounds can be paired: a side that failed loses to one with values; everything else is unknown."""
     if _failed(table, first) and _best(table, metric, second) is not None:
         return "worse"
     if _failed(table, second) and _best(table, metric, first) is not None:

@@ -1,10 +1,11 @@
 """What the site is made of, as values: the results that were measured and the sources that were measured."""
 
-from generator.dataset.claims import (
+from generator.dataset.article_claims import (
     Article,
     Claim,
     Claims,
     ClaimsError,
+    ClaimVocabulary,
     Compared,
     EvidenceTest,
     Extreme,
@@ -12,15 +13,15 @@ from generator.dataset.claims import (
     Measured,
     More,
     NoTest,
-    Vocabulary,
+    Sustains,
     WinnerClaim,
     Within,
-    Withstands,
     load_claims,
 )
-from generator.dataset.evidence import Evidence
+from generator.dataset.collected_evidence import Evidence
+from generator.dataset.file_cache import file_digest
+from generator.dataset.installed_packages import normalised, version_installed
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, load_rates
-from generator.dataset.reading import digest
 from generator.dataset.results import (
     Dataset,
     FrameworkResult,
@@ -31,40 +32,3 @@ from generator.dataset.results import (
     load_single,
 )
 from generator.dataset.sources import Module, Source, load_sources
-
-__all__ = [
-    "Article",
-    "Claim",
-    "Claims",
-    "ClaimsError",
-    "Compared",
-    "Dataset",
-    "Difference",
-    "Evidence",
-    "EvidenceTest",
-    "Extreme",
-    "FrameworkResult",
-    "InterfaceTest",
-    "Measured",
-    "Module",
-    "More",
-    "NoTest",
-    "Parameters",
-    "Rate",
-    "Rates",
-    "RatesError",
-    "Recorded",
-    "Run",
-    "Source",
-    "Vocabulary",
-    "WinnerClaim",
-    "Within",
-    "Withstands",
-    "digest",
-    "load_claims",
-    "load_collection",
-    "load_rates",
-    "load_results",
-    "load_single",
-    "load_sources",
-]

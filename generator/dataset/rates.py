@@ -1,6 +1,6 @@
 """How often the method was right about twins whose difference is known: the document that proves it.
 
-``benchmarks/power.py`` makes it from recorded rounds, the methodology page shows it. Nobody types its figures.
+``benchmarks/power.py`` makes it from recorded rounds, the methodology page shows it. No number in it is typed by hand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Part(BaseModel):
 
 
 class Recorded(_Part):
-    """A run of the twins, its file below the folder of their results. ``rounds``: those with valid figures of all."""
+    """A run of the twins: ``path`` below the folder of their results, ``rounds`` with valid values of all twins."""
 
     path: str
     profile: str
@@ -36,7 +36,7 @@ class Recorded(_Part):
 
 
 class Difference(_Part):
-    """One figure of a twin to that of the first, over all rounds of a profile: what is true, as far as they tell.
+    """One metric of a twin relative to the first twin, over all rounds of a profile: the best estimate of the truth.
 
     ``spread_percent``: the standard deviation of a round's log ratio, times 100.
     """
@@ -51,11 +51,11 @@ class Difference(_Part):
 
 
 class Rate(_Part):
-    """How often a comparison of so many rounds said what it should of a twin and the first.
+    """How often a comparison of so many rounds had the right outcome for a twin and the first.
 
-    ``figures`` were tested together, beside ``other_figures`` more in which the two were equal. ``low`` to ``high`` is
-    the 95 % interval of ``rate``. ``disjoint``: how many comparisons the rounds hold that share none. ``target``: what
-    the method promises, if it promises anything here.
+    ``figures``: the metrics tested together, with ``other_figures`` more in which the two were equal. ``low`` to
+    ``high``: the 95 % interval of ``rate``. ``disjoint``: how many comparisons the rounds hold that share none.
+    ``target``: what the method promises, if it promises anything here.
     """
 
     twin: str

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from generator.dataset.evidence import Evidence, all_evidence
-from generator.dataset.reading import Read, read_all
+from generator.dataset.collected_evidence import Evidence, all_evidence
+from generator.dataset.file_cache import Read, read_all
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
@@ -29,12 +29,12 @@ Parameters = dict[str, int | float | str]
 
 @dataclass(frozen=True)
 class FrameworkResult:
-    """One ``<framework>.yml`` and where it stands."""
+    """One ``<framework>.yml`` and its path."""
 
     path: Path
     document: FrameworkDocument
     flames: FlameDocument | None = None
-    """What stands in ``<framework>.flame.yml`` beside it, if anything does."""
+    """The content of ``<framework>.flame.yml`` beside it, if there is one."""
 
     @property
     def raw(self) -> str:
@@ -66,8 +66,8 @@ class Run:
     def rounds(self) -> int:
         """How many were measured: a workload that is searched has fewer than its profile."""
         document = self.document
-        asked = (document.workload_rounds.get(one.slug, document.rounds) for one in document.workloads)
-        return max(asked, default=document.rounds)
+        rounds = (document.workload_rounds.get(one.slug, document.rounds) for one in document.workloads)
+        return max(rounds, default=document.rounds)
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
@@ -81,17 +81,17 @@ class Run:
         return tuple(key for key in self.document.cells if key not in measured)
 
     @property
-    def questions(self) -> Counter[str]:
-        """To how many variants each question was put: a workload with its parameters, as cells are named."""
-        return Counter(map(_question, self.document.cells))
+    def scenarios(self) -> Counter[str]:
+        """The number of variants of each scenario, which is a workload with its parameters as cells are named."""
+        return Counter(map(_scenario, self.document.cells))
 
-    def only(self, questions: Set[str]) -> Run:
-        """The same run as if it had asked nothing else."""
-        if questions >= self.questions.keys():
+    def only(self, scenarios: Set[str]) -> Run:
+        """The same run with these scenarios alone."""
+        if scenarios >= self.scenarios.keys():
             return self
-        keys = [key for key in self.document.cells if _question(key) in questions]
-        slugs = {question.split(" ", 1)[0] for question in questions}
-        kept = (replace(item, document=_cut(item.document, questions)) for item in self.frameworks)
+        keys = [key for key in self.document.cells if _scenario(key) in scenarios]
+        slugs = {scenario.split(" ", 1)[0] for scenario in scenarios}
+        kept = (replace(item, document=_cut(item.document, scenarios)) for item in self.frameworks)
         planned = [workload for workload in self.document.workloads if workload.slug in slugs]
         return replace(
             self,
@@ -125,16 +125,15 @@ class Dataset:
         """Per machine class the runs that the pages show, newest first, each cut down to what it answers; the newest
         class first.
 
-        A question is answered by the newest campaign that put it to at least half as many variants as any did: one that
-        measures a few things does not blank the site. Nor does an interrupted run, which takes no part where there is a
-        finished one.
+        A scenario is shown from the newest campaign that measured at least half as many variants as any campaign did.
+        So a campaign of a few variants does not empty the site. An interrupted run counts only where none is finished.
         """
         answers = (_answers(runs) for runs in self._classes.values())
         return tuple(sorted((runs for runs in answers if runs), key=lambda runs: _age(runs[0])))
 
     @property
     def headline(self) -> tuple[Run, ...]:
-        """The runs whose figures the pages show; none where nothing was measured yet."""
+        """The runs whose results the pages show; none where nothing was measured yet."""
         return next(iter(self.published), ())
 
     @cached_property
@@ -163,22 +162,22 @@ def _taking_part(runs: Sequence[Run]) -> Sequence[Run]:
 
 def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
     """What is published of runs of one machine class; all newest first."""
-    asked: dict[str, list[tuple[str, int]]] = {}
+    measured: dict[str, list[tuple[str, int]]] = {}
     for run in _taking_part(runs):
-        for question, variants in run.questions.items():
-            asked.setdefault(question, []).append((run.document.campaign, variants))
-    answering = {question: _answering(found) for question, found in asked.items()}
+        for scenario, variants in run.scenarios.items():
+            measured.setdefault(scenario, []).append((run.document.campaign, variants))
+    answering = {scenario: _answering(found) for scenario, found in measured.items()}
     cut = (
-        run.only({question for question in run.questions if answering[question] == run.document.campaign})
+        run.only({scenario for scenario in run.scenarios if answering[scenario] == run.document.campaign})
         for run in _taking_part(runs)
     )
     return tuple(run for run in cut if run.document.cells)
 
 
-def _answering(asked: Sequence[tuple[str, int]]) -> str:
-    """The campaign that answers a question, of all that asked it and how many variants, newest first."""
-    most = max(variants for _, variants in asked)
-    return next(campaign for campaign, variants in asked if 2 * variants >= most)
+def _answering(measured: Sequence[tuple[str, int]]) -> str:
+    """The campaign that a scenario is shown from, of all with their number of variants, newest first."""
+    most = max(variants for _, variants in measured)
+    return next(campaign for campaign, variants in measured if 2 * variants >= most)
 
 
 def load_single(folder: Path) -> Run:
@@ -235,7 +234,7 @@ def load_results(
             problems.append(Problem(path, 1, 1, f"campaign and id are those of {earlier} too; a run has its own id"))
         runs.append(run)
     problems += [
-        Problem(path, 1, 1, "there is no run.yml beside it, so nothing says how it was measured")
+        Problem(path, 1, 1, "there is no run.yml beside it, so it is unknown how it was measured")
         for path in paths
         if path.parent not in homes
     ]
@@ -245,18 +244,18 @@ def load_results(
     return Dataset(tuple(sorted(runs, key=_age)), evidence)
 
 
-def _question(key: str) -> str:
-    """What is asked in the cell of this name (see `cell_key`), whoever is asked."""
+def _scenario(key: str) -> str:
+    """The part of a cell's name (see `cell_key`) that is the same for all variants."""
     return key.split(" ", 1)[1]
 
 
-def _cut(document: FrameworkDocument, questions: Set[str]) -> FrameworkDocument:
-    """With the cells in which these were asked."""
+def _cut(document: FrameworkDocument, scenarios: Set[str]) -> FrameworkDocument:
+    """With the cells of these scenarios alone."""
     slug = document.framework.slug
     cells = [
         cell
         for cell in document.cells
-        if _question(cell_key(slug, cell.variant, cell.workload, cell.parameters)) in questions
+        if _scenario(cell_key(slug, cell.variant, cell.workload, cell.parameters)) in scenarios
     ]
     return document.model_copy(update={"cells": cells})
 
@@ -294,14 +293,14 @@ def _load_run(path: Path, problems: list[Problem], read: Mapping[Path, Read]) ->
                     file,
                     1,
                     1,
-                    f"belongs to run {found.campaign}/{found.run}, but stands beside the run.yml of"
+                    f"belongs to run {found.campaign}/{found.run}, but is beside the run.yml of"
                     f" {document.campaign}/{document.id}; move it to its own folder",
                 )
             )
         if file.name != name:
             problems.append(Problem(file, 1, 1, f"holds {slug}; name it {name}"))
         if found.kind == "flame" and not file.with_name(f"{slug}.yml").is_file():
-            problems.append(Problem(file, 1, 1, f"there is no {slug}.yml beside it, so it belongs to no figures"))
+            problems.append(Problem(file, 1, 1, f"there is no {slug}.yml beside it, so it belongs to no results"))
     if document is None or len(problems) > known:
         return None
     return Run(

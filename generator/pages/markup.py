@@ -19,12 +19,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from generator.charts import Chart, identity
+from generator.charts import Chart, Identities
 from generator.charts.identity import DARK_OF, DARK_PAPER
 from generator.charts.wording import between, bracket, parameters_in_words, plain, significant, times
 from generator.comparison import Bracket
 from generator.passthrough import finished
-from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, Place
+from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, RankRange
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -94,7 +94,7 @@ class Renderer:
         return posixpath.relpath(name, posixpath.dirname(self._path) or ".") + hash_sign + anchor
 
 
-def make_environment() -> Environment:
+def make_environment(identities: Identities | None = None) -> Environment:
     """Escapes everything, and fails on a name that a template misspells."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -111,7 +111,7 @@ def make_environment() -> Environment:
         "times": times,
         "describe": parameters_in_words,
         "date": spoken_date,
-        "place": _place,
+        "rank_range": _rank_range,
         "plain": plain,
         "figure_json": _figure_json,
         "listed": _listed,
@@ -121,7 +121,7 @@ def make_environment() -> Environment:
         "points_json": json.dumps,
     }
     environment.globals |= {
-        "identity": identity,
+        "identity": (identities or Identities({})).of,
         "decision_level": DECISION_LEVEL,
         "smallest_relevant_ratio": SMALLEST_RELEVANT_RATIO,
     }
@@ -165,8 +165,8 @@ _MONTHS = (
 )
 
 
-def _place(place: Place) -> str:
-    return str(place.first) if place.first == place.last else f"{place.first}–{place.last}"
+def _rank_range(rank: RankRange) -> str:
+    return str(rank.first) if rank.first == rank.last else f"{rank.first}–{rank.last}"
 
 
 def _percent(interval: Interval) -> str:
@@ -181,7 +181,7 @@ def _share(share: float) -> str:
 
 
 def _exact(number: float) -> str:
-    """As it stands in its file, with thousands set apart."""
+    """All its digits, with thousands separated."""
     return f"{number:,}"
 
 

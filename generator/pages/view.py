@@ -1,13 +1,15 @@
-"""What the site shows: the headline's results compared, the evidence weighed, and what several pages ask of both."""
+"""What the site shows: the published results compared, the evidence weighed, and what several pages need of both."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
 from jinja2 import Environment
 
+from generator.charts import Identities
 from generator.comparison import (
     CRITERIA,
     CapacityTable,
@@ -18,14 +20,14 @@ from generator.comparison import (
     Table,
     Weighed,
     all_weighed,
-    capacities,
+    capacity_tables,
     compare,
     pair_verdict,
     undominated,
 )
 from generator.dataset import Claims, Dataset, Evidence, Run, Source
-from generator.pages.framework import Framework, all_known
-from generator.pages.markup import Renderer, make_environment
+from generator.pages.framework_view import FrameworkView, known_frameworks
+from generator.pages.markup import Page, Renderer, make_environment
 
 
 class View:
@@ -38,10 +40,9 @@ class View:
         self.history = history or History(dataset.runs)
         self.claims = claims
         runs = dataset.headline
-        self.comparison: Comparison | None = compare(runs) if runs else None
-        """``None`` where nothing was measured yet."""
-        self.capacities: tuple[CapacityTable, ...] = capacities(runs)
-        self.frameworks: dict[str, Framework] = all_known(runs, sources, dataset.newest_evidence)
+        self.comparison: Comparison = compare(runs)
+        self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
+        self.frameworks: dict[str, FrameworkView] = known_frameworks(runs, sources, dataset.newest_evidence)
         self.competing = [framework.slug for framework in self.frameworks.values() if framework.competes]
         """Those that can be the answer."""
         self.evidence: dict[str, Evidence] = {
@@ -51,7 +52,10 @@ class View:
             {slug: one for slug, one in self.evidence.items() if slug in self.competing}
         )
         """By the slug of each dimension that rests on evidence."""
-        self._environment: Environment = make_environment()
+        references = {slug for slug, one in self.frameworks.items() if one.is_reference}
+        everywhere = {item.document.framework.slug for run in dataset.runs for item in run.frameworks}
+        self.identities = Identities.of_frameworks(everywhere | self.frameworks.keys(), references)
+        self._environment: Environment = make_environment(self.identities)
 
     def renderer(self, path: str) -> Renderer:
         """For the page at this path."""
@@ -78,18 +82,17 @@ class View:
         """The titles of what is measured but does not compete."""
         return [one.title for one in self.frameworks.values() if one.document and not one.competes]
 
-    def runs_of(self, framework: Framework) -> tuple[Run, ...]:
+    def runs_of(self, framework: FrameworkView) -> tuple[Run, ...]:
         """The runs that measured it, of those that the pages show."""
-        runs = self.comparison.runs if self.comparison else ()
-        return tuple(run for run in runs if any(result in run.frameworks for result in framework.results))
+        return tuple(
+            run for run in self.comparison.runs if any(result in run.frameworks for result in framework.results)
+        )
 
-    # What was asked
+    # What was measured
 
     @cached_property
     def tables_of(self) -> dict[str, list[Table | CapacityTable]]:
         """The tables of each workload, searched ones too."""
-        if self.comparison is None:
-            return {}
         every: list[Table | CapacityTable] = [*self.comparison.tables, *self.capacities]
         return {
             workload.slug: [table for table in every if table.workload.slug == workload.slug]
@@ -99,16 +102,15 @@ class View:
     @cached_property
     def further(self) -> set[str]:
         """The workloads with tables that the verdict does not rest on, searched ones too."""
-        tables = self.comparison.further if self.comparison else ()
-        return {table.workload.slug for table in tables} | {table.workload.slug for table in self.capacities}
+        return {table.workload.slug for table in self.comparison.further} | {
+            table.workload.slug for table in self.capacities
+        }
 
-    # How they stand
+    # Verdicts
 
     @cached_property
     def verdicts(self) -> dict[tuple[str, str], PairVerdict]:
         """On performance, of every pair that was measured."""
-        if self.comparison is None:
-            return {}
         slugs = [facts.slug for facts in self.comparison.frameworks]
         return {pair: pair_verdict(self.comparison.headline, *pair) for pair in combinations(slugs, 2)}
 
@@ -126,7 +128,7 @@ class View:
         return [self.frameworks[slug].title for slug in weighed.leading] if weighed else []
 
     def record(self, slug: str) -> tuple[list[str], list[str], int]:
-        """Whom a competitor beats in performance, who beats it (by title), and how many pairs there are."""
+        """Titles of frameworks that a competitor beats in performance and that beat it, and the number of pairs."""
         verdicts = [one for pair, one in self.verdicts.items() if slug in pair and set(pair) <= set(self.competing)]
         beaten: list[str] = []
         better: list[str] = []
@@ -135,6 +137,16 @@ class View:
             if verdict.winner is not None:
                 (beaten if verdict.winner == slug else better).append(self.frameworks[other].title)
         return beaten, better, len(verdicts)
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """One entry of the menu. ``pages``: makes its page, or the pages of its section, the index first."""
+
+    title: str
+    position: int
+    """Entries are in ascending order."""
+    pages: Callable[[View], Page | Sequence[Page]]
 
 
 def pair_path(first: str, second: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import synthetic
-from generator.build import Paths, build
+from generator.build import Paths, build_site
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def site(results: Path, served: tuple[Path, str]) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         # Instant navigation follows only links that the sitemap lists, port included.
         patch.setenv("RTSITE_SITE_URL", address)
-        build(Paths(ROOT, results, folder.with_name("docs"), folder), lambda _: None)
+        build_site(Paths(ROOT, results, folder.with_name("docs"), folder), lambda _: None)
     return folder
 
 

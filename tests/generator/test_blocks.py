@@ -44,15 +44,15 @@ def test_each_block_is_one_value(dataset: Dataset, together: Comparison) -> None
         assert len(table.blocks) == 3
         assert table.repeat == "machine"
         for row in table.valid_rows:
-            for key, figure in row.figures.items():
+            for key, figure in row.values.items():
                 expected = []
                 for run in table.blocks:
                     (own,) = (one for one in singles[run.document.id].tables if one.slug == table.slug)
                     (same,) = (one for one in own.rows if one.key == row.key)
-                    if same.status == "valid" and key in same.figures:
-                        expected.append(geometric_mean(same.figures[key].rounds.values()))
+                    if same.status == "valid" and key in same.values:
+                        expected.append(geometric_mean(same.values[key].rounds.values()))
                 assert sorted(figure.rounds.values()) == pytest.approx(sorted(expected))
-                assert figure.summary.rounds == len(expected)
+                assert figure.estimate.rounds == len(expected)
 
 
 def test_ratios_are_of_one_block_each(together: Comparison) -> None:
@@ -60,8 +60,8 @@ def test_ratios_are_of_one_block_each(together: Comparison) -> None:
     (reference,) = (row for row in table.rows if row.framework.is_reference)
     (row,) = (row for row in table.rows if row.framework.slug == "fastapi")
     key = "messages_per_s"
-    ratios = [row.figures[key].rounds[number] / reference.figures[key].rounds[number] for number in (1, 2, 3)]
-    relation = row.figures[key].to_reference
+    ratios = [row.values[key].rounds[number] / reference.values[key].rounds[number] for number in (1, 2, 3)]
+    relation = row.values[key].to_reference
     assert relation is not None
     assert relation.value == pytest.approx(geometric_mean(ratios))
     assert relation.rounds == 3

@@ -20,8 +20,8 @@ import yaml
 
 from benchmarks import synthetic
 from generator import mkdocs_process, staging
-from generator.build import BuildError, Paths, build, stage_site
-from generator.serving import ServeError, serve
+from generator.build import BuildError, Paths, build_site, stage_site
+from generator.live_server import ServeError, serve_live
 from generator.staging import StagingError
 from runners.record import RecordError, UsageError
 from tests.support.pages import HOSTILE, read
@@ -97,7 +97,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     stage_site(in_folder(home, gone, places.root), lambda _: None, is_served=True)  # the links that a server leaves
     shutil.rmtree(gone)
     before = sources_of(places)
-    assert build(places, lambda _: None).is_file()
+    assert build_site(places, lambda _: None).is_file()
     return Built(home, before)
 
 
@@ -129,7 +129,7 @@ def test_a_build_leaves_the_sources_alone(built: Built) -> None:
 
 def test_an_empty_results_folder_makes_a_site_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
-    page = build(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
+    page = build_site(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
     assert "Nothing measured yet" in page.read_text()
 
 
@@ -138,7 +138,7 @@ def test_broken_results_leave_the_old_site(edited: Paths) -> None:
     before = state(places.out)
     next(places.results.glob("*/*/fastapi.yml")).write_text("schema_version: 1\nkind: *framework\n")
     with pytest.raises(RecordError, match=r"fastapi\.yml:2:7"):
-        build(places, lambda _: None)
+        build_site(places, lambda _: None)
     assert state(places.out) == before
 
 
@@ -147,7 +147,7 @@ def test_a_page_that_mkdocs_refuses_leaves_the_old_site(edited: Paths) -> None:
     before = state(places.out)
     (places.written / "data.md").write_text("# Data\n\n[nowhere](nowhere.md)\n")
     with pytest.raises(BuildError, match=r"nowhere\.md"):
-        build(places, lambda _: None)
+        build_site(places, lambda _: None)
     assert_unchanged(places, before)
 
 
@@ -220,7 +220,7 @@ def test_an_interrupt_while_sites_change_places_leaves_one(
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        build(places, lambda _: None)
+        build_site(places, lambda _: None)
     assert_unchanged(places, before)
 
 
@@ -232,9 +232,9 @@ def test_a_full_disk_at_the_end_is_said_and_leaves_the_old_site(edited: Paths, m
     def full(folder: Path, into: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(into))
 
-    monkeypatch.setattr(staging, "merge", full)
+    monkeypatch.setattr(staging, "move_into", full)
     with pytest.raises(BuildError, match="No space left"):
-        build(places, lambda _: None)
+        build_site(places, lambda _: None)
     assert state(places.out) == before
 
 
@@ -249,7 +249,7 @@ def test_what_cannot_be_copied_leaves_the_old_site(edited: Paths) -> None:
 
     gone.write_text(gone.read_text() + "# looked at\n")
     with pytest.raises(StagingError, match=r"fastapi\.yml"):
-        build(places, remove)
+        build_site(places, remove)
     assert_unchanged(places, before)
 
 
@@ -264,14 +264,14 @@ def test_a_folder_that_is_no_site_is_not_replaced(results: Path, tmp_path: Path)
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "thesis.tex").touch()
     with pytest.raises(UsageError, match="no site made by rtsite"):
-        build(in_folder(tmp_path, results), lambda _: None)
+        build_site(in_folder(tmp_path, results), lambda _: None)
     assert (tmp_path / "site" / "thesis.tex").exists()
 
 
 def test_the_site_never_replaces_its_own_sources(results: Path) -> None:
     for out in (ROOT, ROOT / "site", ROOT.parent):
         with pytest.raises(UsageError, match="would replace"):
-            build(Paths(ROOT, results, ROOT / "build" / "docs", out), lambda _: None)
+            build_site(Paths(ROOT, results, ROOT / "build" / "docs", out), lambda _: None)
 
 
 def test_a_results_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
@@ -285,22 +285,22 @@ def test_two_builds_at_once_are_refused(edited: Paths) -> None:
     with (places.staged.parent / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BuildError, match=r"another build is at work in .*; wait until it has ended"):
-            build(places, lambda _: None)
-    assert build(places, lambda _: None).read_text() == "rendered at once"
+            build_site(places, lambda _: None)
+    assert build_site(places, lambda _: None).read_text() == "rendered at once"
 
 
 @pytest.mark.usefixtures("rendered_at_once")
 def test_nothing_is_built_where_nothing_has_changed(edited: Paths) -> None:
     places = edited
-    page = build(places, lambda _: None)
+    page = build_site(places, lambda _: None)
     page.write_text("looked at")
     said: list[str] = []
-    assert build(places, said.append) == page
+    assert build_site(places, said.append) == page
     assert said == ["Nothing has changed since this site was built."]
     assert page.read_text() == "looked at"
     run = next(places.results.glob("*/*/run.yml"))
     run.write_text(run.read_text() + "# looked at\n")
-    build(places, said.append)
+    build_site(places, said.append)
     assert page.read_text() != "looked at"
 
 
@@ -310,7 +310,7 @@ def test_a_taken_port_is_one_sentence(results: Path, tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ServeError, match=f"port {port} cannot be used: .*; choose another"):
-            serve(in_folder(tmp_path, results), port, lambda _: None)
+            serve_live(in_folder(tmp_path, results), port, lambda _: None)
 
 
 def test_every_link_of_the_site_leads_somewhere(site: Path) -> None:
@@ -380,10 +380,10 @@ def test_the_raw_files_are_published_unchanged(results: Path, site: Path) -> Non
 
 def test_hostile_results_make_a_harmless_site(tmp_path: Path) -> None:
     synthetic.write(tmp_path / "results", rounds=2, seconds=1, text=HOSTILE)
-    out = build(in_folder(tmp_path, tmp_path / "results"), lambda _: None).parent
+    out = build_site(in_folder(tmp_path, tmp_path / "results"), lambda _: None).parent
     plain = tmp_path / "plain"
     synthetic.write(plain / "results", rounds=2, seconds=1)
-    harmless = build(in_folder(plain, plain / "results"), lambda _: None).parent
+    harmless = build_site(in_folder(plain, plain / "results"), lambda _: None).parent
     for page in out.rglob("*.html"):
         reader, expected = read(page.read_text()), read((harmless / page.relative_to(out)).read_text())
         # The same page without the hostile text has the same elements: the text made none.
@@ -400,7 +400,7 @@ def test_a_run_with_little_in_it_makes_a_site(tmp_path: Path, frameworks: set[st
     """One round, and too few frameworks to compare: what ``rtsite run --framework fastapi`` leaves."""
     chosen = tuple(made for made in synthetic.VARIANTS if made.framework in frameworks)
     synthetic.write(tmp_path / "results", rounds=1, seconds=1, variants=chosen)
-    page = build(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
+    page = build_site(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
     said = "nothing to compare" if "fastapi" in frameworks else "too few figures"
     assert said in page.read_text()
 
@@ -418,7 +418,7 @@ def test_a_campaign_of_several_runs_makes_one_site(tmp_path: Path) -> None:
         started="2026-11-21T09:00:00Z",
         flamed=("django-channels",),
     )
-    out = build(in_folder(tmp_path, results), lambda _: None).parent
+    out = build_site(in_folder(tmp_path, results), lambda _: None).parent
     home = (out / "index.html").read_text()
     assert "in 2 runs" in home
     assert "Echo and Live dashboard" in home or "echo and dashboard" in home

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import synthetic
-from generator.charts import range_chart
+from generator.charts import Identities, range_chart
 from generator.charts.wording import bracket, parameters_in_words
-from generator.comparison import Bracket, CapacityTable, capacities, compare, decide
+from generator.comparison import Bracket, CapacityTable, capacity_tables, compare, decide_capacity
 from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
-from generator.statistics import Interval, Place, bracket_places
+from generator.statistics import Interval, RankRange, bracket_rank_ranges
 from runners.record import estimate_sustained_load, problems_in
 from tests.support import documents
 
@@ -24,7 +24,7 @@ from tests.support import documents
 @pytest.fixture(scope="module")
 def tables(results: Path) -> tuple[CapacityTable, ...]:
     runs = load_results(results).headline
-    return capacities(runs)
+    return capacity_tables(runs)
 
 
 brackets = st.builds(
@@ -84,7 +84,7 @@ def test_each_row_says_what_its_search_found(tables: tuple[CapacityTable, ...]) 
 
 
 def test_overlapping_brackets_have_the_same_place(tables: tuple[CapacityTable, ...]) -> None:
-    found = {row.variant.slug: row.place for row in tables[0].rows}
+    found = {row.variant.slug: row.rank for row in tables[0].rows}
     memory, uvicorn = found["uvicorn-memory"], found["uvicorn"]
     assert memory is not None
     assert uvicorn is not None
@@ -95,18 +95,18 @@ def test_overlapping_brackets_have_the_same_place(tables: tuple[CapacityTable, .
 
 def test_one_may_be_called_higher_only_where_brackets_do_not_overlap(tables: tuple[CapacityTable, ...]) -> None:
     rate = tables[0]
-    assert decide(rate, "fastapi", "django-channels").outcome == "better"
-    assert decide(rate, "django-channels", "fastapi").outcome == "worse"
-    assert decide(rate, "fastapi", "fastapi").outcome == "same"
-    assert decide(rate, "fastapi", "nobody").outcome == "unknown"
-    assert decide(rate, "reference", "fastapi").outcome == "better", "at least so much is enough here"
+    assert decide_capacity(rate, "fastapi", "django-channels").outcome == "better"
+    assert decide_capacity(rate, "django-channels", "fastapi").outcome == "worse"
+    assert decide_capacity(rate, "fastapi", "fastapi").outcome == "same"
+    assert decide_capacity(rate, "fastapi", "nobody").outcome == "unknown"
+    assert decide_capacity(rate, "reference", "fastapi").outcome == "better", "at least so much is enough here"
 
 
 def test_narrowing_places_anew(tables: tuple[CapacityTable, ...]) -> None:
     own = tables[0].only({"flask-socketio"})
     assert {row.framework.slug for row in own.rows} == {"flask-socketio"}
-    assert own.rows[0].place is not None
-    assert own.rows[0].place.first == 1
+    assert own.rows[0].rank is not None
+    assert own.rows[0].rank.first == 1
 
 
 @given(first=brackets, second=brackets)
@@ -119,15 +119,15 @@ def test_being_above_is_one_way_and_never_for_overlapping_brackets(first: Bracke
 
 @given(found=st.dictionaries(st.integers(0, 20), brackets, max_size=8))
 def test_a_place_counts_the_brackets_above_and_below(found: dict[int, Bracket]) -> None:
-    for key, place in bracket_places({key: one.interval for key, one in found.items()}).items():
+    for key, place in bracket_rank_ranges({key: one.interval for key, one in found.items()}).items():
         above = sum(one.is_above(found[key]) for one in found.values())
         below = sum(found[key].is_above(one) for one in found.values())
-        assert place == Place(above + 1, len(found) - below)
+        assert place == RankRange(above + 1, len(found) - below)
 
 
 def test_brackets_that_touch_do_not_overlap() -> None:
-    touching = bracket_places({"a": Interval(105, 110), "b": Interval(100, 105)})
-    assert touching == {"a": Place(1, 1), "b": Place(2, 2)}
+    touching = bracket_rank_ranges({"a": Interval(105, 110), "b": Interval(100, 105)})
+    assert touching == {"a": RankRange(1, 1), "b": RankRange(2, 2)}
 
 
 def test_a_search_of_the_older_kind_is_told_as_such(tables: tuple[CapacityTable, ...]) -> None:
@@ -184,10 +184,10 @@ def test_a_search_in_words() -> None:
 
 def test_the_chart_draws_every_bracket_and_names_who_has_none(tables: tuple[CapacityTable, ...]) -> None:
     for table in tables:
-        chart = range_chart(table)
+        chart = range_chart(table, Identities({}))
         assert chart is not None
         go.Figure(chart.figure)
         assert {len(row) for row in chart.table.rows} == {len(chart.table.columns)}
-        assert len(chart.table.rows) == len(table.told_rows) == 9
+        assert len(chart.table.rows) == len(table.bracketed_rows) == 9
         assert "threading" in chart.notes[0]
-    assert range_chart(tables[0].only({"nobody"})) is None
+    assert range_chart(tables[0].only({"nobody"}), Identities({})) is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import synthetic
-from generator.comparison import Change, capacity_changes, changes, unlike
+from generator.comparison import Change, compare_capacities, compare_cells, incomparable_reasons
 from generator.dataset import Run, load_single
 from generator.statistics import unpaired_ratio
 from tests.support.commands import Shell
@@ -44,33 +44,33 @@ def runs(folders: dict[str, Path]) -> dict[str, Run]:
 
 
 def test_the_same_measured_twice_is_the_same(runs: dict[str, Run]) -> None:
-    assert unlike(runs["first"], runs["again"]) == []
-    verdicts = {change.verdict for change in changes(runs["first"], runs["again"])}
+    assert incomparable_reasons(runs["first"], runs["again"]) == []
+    verdicts = {change.verdict for change in compare_cells(runs["first"], runs["again"])}
     assert verdicts <= {"same", "unknown"}
 
 
 def test_what_got_slower_is_worse_and_the_way_back_better(runs: dict[str, Run]) -> None:
     base, head = runs["first"], runs["slower"]
-    slower = _find(changes(base, head), "fastapi", "messages_per_s", "closed")
+    slower = _find(compare_cells(base, head), "fastapi", "messages_per_s", "closed")
     assert slower.verdict == "worse"
     assert slower.relative
     assert slower.ratio is not None
     assert slower.ratio.value == pytest.approx(0.8, rel=0.05)
-    assert _find(changes(head, base), "fastapi", "messages_per_s", "closed").verdict == "better"
+    assert _find(compare_cells(head, base), "fastapi", "messages_per_s", "closed").verdict == "better"
 
 
 def test_one_round_proves_nothing(tmp_path: Path) -> None:
     base = load_single(synthetic.write(tmp_path, run="a", rounds=1, seed=1))
     head = load_single(synthetic.write(tmp_path, run="b", rounds=1, seed=2, variants=SLOWER))
-    assert {change.verdict for change in changes(base, head)} == {"unknown"}
+    assert {change.verdict for change in compare_cells(base, head)} == {"unknown"}
 
 
 def test_a_faster_machine_is_no_change_of_the_frameworks(runs: dict[str, Run], tmp_path: Path) -> None:
     faster = tuple(replace(made, rate=made.rate * 1.3) for made in synthetic.VARIANTS)
     base = runs["first"]
     head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=faster))
-    assert _find(changes(base, head), "fastapi", "messages_per_s", "closed").verdict == "same"
-    assert _find(changes(base, head), "reference", "messages_per_s", "closed").verdict == "better"
+    assert _find(compare_cells(base, head), "fastapi", "messages_per_s", "closed").verdict == "same"
+    assert _find(compare_cells(base, head), "reference", "messages_per_s", "closed").verdict == "better"
 
 
 def test_the_command(shell: Shell, folders: dict[str, Path]) -> None:
@@ -119,9 +119,9 @@ def test_capacities_are_compared_by_their_brackets(tmp_path: Path) -> None:
         replace(made, rate=made.rate / 2) if made.framework == "fastapi" else made for made in synthetic.VARIANTS
     )
     slower = load_single(synthetic.write(tmp_path, run="c", rounds=2, seed=1, variants=halved))
-    same = {change.verdict for change in capacity_changes(base, again)}
+    same = {change.verdict for change in compare_capacities(base, again)}
     assert same <= {"same", "unknown"}
     assert "same" in same
-    worse = {change.framework for change in capacity_changes(base, slower) if change.verdict == "worse"}
+    worse = {change.framework for change in compare_capacities(base, slower) if change.verdict == "worse"}
     assert worse == {"fastapi"}
-    assert {one.framework for one in capacity_changes(slower, base) if one.verdict == "better"} == {"fastapi"}
+    assert {one.framework for one in compare_capacities(slower, base) if one.verdict == "better"} == {"fastapi"}

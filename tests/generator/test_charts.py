@@ -6,14 +6,23 @@ import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs_version
 
-from generator.charts import Chart, curves, identity, latency_chart, metric_chart, percentile_chart, timeline_chart
-from generator.charts.figure import ticks
+from generator.charts import (
+    Chart,
+    Identities,
+    curves,
+    latency_chart,
+    metric_chart,
+    percentile_chart,
+    timeline_chart,
+)
 from generator.charts.identity import DARK_OF
+from generator.charts.pieces import ticks
 from generator.charts.wording import plain, significant
-from generator.comparison import METRICS, compare
+from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, compare
 from generator.dataset import load_results
 from runners.record import histogram
 
+LOOKS = Identities.of_frameworks(["fastapi", "flask-socketio", "reference"], ["reference"])
 VENDOR = Path(__file__).parents[2] / "generator" / "assets" / "vendor"
 
 
@@ -22,9 +31,10 @@ def charts(results: Path) -> list[Chart]:
     runs = load_results(results).headline
     made = []
     for table in compare(runs).tables:
-        made += [metric_chart(table, metric) for metric in table.metrics]
-        made += [latency_chart(table), latency_chart(table, "push_lateness")]
-        made += [percentile_chart(table), percentile_chart(table, "push_lateness"), timeline_chart(table)]
+        made += [metric_chart(table, metric, LOOKS) for metric in table.metrics]
+        made += [latency_chart(table, family, LOOKS) for family in (LATENCY, PUSH_LATENESS)]
+        made += [percentile_chart(table, family, LOOKS) for family in (LATENCY, PUSH_LATENESS)]
+        made.append(timeline_chart(table, LOOKS))
     return [chart for chart in made if chart is not None]
 
 
@@ -44,21 +54,25 @@ def test_every_chart_has_words_and_a_table(charts: list[Chart]) -> None:
 def test_invalid_figures_are_in_no_chart_and_named_beside_it(results: Path) -> None:
     runs = load_results(results).headline
     fixed = compare(runs).tables[1]
-    chart = latency_chart(fixed)
+    chart = latency_chart(fixed, LATENCY, LOOKS)
     assert chart is not None
     assert not any("eventlet" in label for label in chart.figure["layout"]["yaxis"]["ticktext"])
     assert "eventlet" in chart.notes[0]
-    assert metric_chart(fixed, METRICS["broker_cpu_percent"]) is not None
+    assert metric_chart(fixed, METRICS["broker_cpu_percent"], LOOKS) is not None
 
 
-def test_a_framework_looks_the_same_wherever_it_stands() -> None:
-    assert identity("fastapi") == identity("fastapi")
-    known = ["reference", "fastapi", "flask-socketio", "django-channels", "websockets", "sanic", "tornado"]
-    looks = [identity(slug) for slug in known]
-    assert len({look.colour for look in looks}) == len(looks)
-    assert len({look.symbol for look in looks}) == len(looks)
-    assert {look.colour for look in looks} <= DARK_OF.keys()
-    assert identity("somebody-elses-framework").colour in DARK_OF
+def test_every_framework_of_a_site_looks_different() -> None:
+    slugs = [f"framework-{number:03}" for number in range(105)]
+    looks = Identities.of_frameworks([*slugs, "bare"], ["bare"])
+    assert len({(looks.of(slug).colour, looks.of(slug).symbol) for slug in [*slugs, "bare"]}) == 106
+    assert len({(looks.of(slug).colour, looks.of(slug).pattern) for slug in slugs[:56]}) == 56
+    assert len({looks.of(slug).colour for slug in [*slugs[:7], "bare"]}) == 8
+    assert {looks.of(slug).colour for slug in slugs} <= DARK_OF.keys()
+
+
+def test_looks_follow_from_the_names_alone() -> None:
+    assert Identities.of_frameworks(["b", "a", "c"]) == Identities.of_frameworks(("c", "b", "a"))
+    assert Identities.of_frameworks(["a"]).of("not-of-this-site").colour in DARK_OF
 
 
 def _luminance(colour: str) -> float:

@@ -137,7 +137,7 @@ def test_the_picker_answers_from_its_address(visit: Visit) -> None:
     # How sure it is, and the three places behind it: figure, raw file and code.
     assert "rounds" in page.locator(".rt-picked li").first.inner_text()
     for name, target in (
-        ("figure", "workloads/dashboard.html#"), ("raw file", "data/"), ("code", "#code"),
+        ("value", "workloads/dashboard.html#"), ("raw file", "data/"), ("code", "#code"),
         ("capacity", "workloads/capacity.html#capacity-users"), ("raw file of the search", "data/"),
     ):  # fmt: skip
         link = page.locator(".rt-picked li").first.get_by_role("link", name=name, exact=True)
@@ -185,7 +185,7 @@ def test_a_case_is_answered_by_variants_that_can_do_all_of_it(visit: Visit) -> N
     assert "(cheap;" in told(cheap=True, dear=True)
     assert "(dear;" in told(cheap=False, dear=True)
     assert "(dear;" in told(cheap=None, dear=True), "what was established counts for more than what was not"
-    assert "not established: rooms across processes" in told(cheap=None, dear=False)
+    assert "not determined: rooms across processes" in told(cheap=None, dear=False)
     assert "Left out, a room ends at its process" in told(cheap=False, dear=False)
     assert "Left out, no variant can do all of that" in told(cheap=True, dear=False, other=False)
 

@@ -9,11 +9,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from benchmarks import synthetic
-from generator.comparison import Judged, Known, capacities, compare, judge_claim
+from generator.comparison import ClaimBasis, JudgedClaim, capacity_tables, compare, try_claim
 from generator.comparison.metrics import METRICS
 from generator.dataset import Article, Claim, Evidence, load_claims, load_results
-from generator.dataset.claims import Compared, EvidenceTest, Extreme, More, Within
-from generator.dataset.claims import Test as AnyTest
+from generator.dataset.article_claims import Compared, EvidenceTest, Extreme, More, Within
+from generator.dataset.article_claims import Test as AnyTest
 from runners.record import ITEMS, Finding
 from runners.subjects import catalog
 from runners.subjects.workloads import WORKLOADS
@@ -24,22 +24,22 @@ ECHO = {"workload": "echo", "where": {"mode": "closed"}, "metric": "messages_per
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
+def known(tmp_path_factory: pytest.TempPathFactory) -> ClaimBasis:
     folder = tmp_path_factory.mktemp("results")
     synthetic.write(folder, rounds=5, seconds=1)
     synthetic.write_evidence(folder)
     dataset = load_results(folder)
     runs = dataset.runs
     titles = {one.document.framework.slug: one.document.framework.title for one in dataset.newest_evidence.values()}
-    return Known(compare(runs), capacities(runs), dataset.newest_evidence, titles)
+    return ClaimBasis(compare(runs), capacity_tables(runs), dataset.newest_evidence, titles)
 
 
-def tried(known: Known, **test: Any) -> Judged:
+def tried(known: ClaimBasis, **test: Any) -> JudgedClaim:
     claim = Claim(id="c", article="one", says="It is so.", test=TypeAdapter(AnyTest).validate_python(test))
-    return judge_claim(claim, ARTICLE, known)
+    return try_claim(claim, ARTICLE, known)
 
 
-def with_finding(known: Known, framework: str, finding: Finding) -> Known:
+def with_finding(known: ClaimBasis, framework: str, finding: Finding) -> ClaimBasis:
     one = known.evidence[framework]
 
     def replaced(findings: list[Finding]) -> list[Finding]:
@@ -53,12 +53,12 @@ def with_finding(known: Known, framework: str, finding: Finding) -> Known:
             ],
         }
     )
-    return Known(
+    return ClaimBasis(
         known.comparison, known.searched, {**known.evidence, framework: Evidence(one.path, document)}, known.titles
     )
 
 
-def test_an_order_of_two(known: Known) -> None:
+def test_an_order_of_two(known: ClaimBasis) -> None:
     right = tried(known, kind="compared", **ECHO, first="fastapi", second="flask-socketio", claimed=4)
     assert right.verdict == "holds"
     assert right.ratio is not None
@@ -66,34 +66,34 @@ def test_an_order_of_two(known: Known) -> None:
     assert right.found == "The first is better; the article's ratio is 4."
     assert right.page is not None
     assert right.page.startswith("workloads/echo.md#echo-mode-closed")
-    assert [row.framework.slug for row, _ in right.figures] == ["fastapi", "flask-socketio"]
+    assert [row.framework.slug for row, _ in right.values] == ["fastapi", "flask-socketio"]
     wrong = tried(known, kind="compared", **ECHO, first="fastapi", second="flask-socketio", claimed=0.5)
     assert wrong.verdict == "does not hold"
     assert tried(known, kind="compared", **ECHO, first="flask-socketio", second="fastapi").verdict == "does not hold"
 
 
-def test_equals_are_told_as_such(known: Known) -> None:
+def test_equals_are_told_as_such(known: ClaimBasis) -> None:
     pair = {"first": "django-channels/uvicorn-memory", "second": "django-channels/uvicorn-redis"}
     same = tried(known, kind="compared", **ECHO, **pair)
-    assert (same.verdict, same.found) == ("does not hold", "They cannot be told apart.")
+    assert (same.verdict, same.found) == ("does not hold", "They are not distinguishable.")
     assert tried(known, kind="differ", **ECHO, **pair).verdict == "does not hold"
     unlike = {"first": "django-channels/uvicorn-memory", "second": "django-channels/daphne-memory"}
     assert tried(known, kind="differ", **ECHO, **unlike).verdict == "holds"
 
 
-def test_what_was_not_asked_cannot_be_compared(known: Known) -> None:
+def test_what_was_not_asked_cannot_be_compared(known: ClaimBasis) -> None:
     found = tried(
         known, kind="compared", workload="dashboard", where={"users": 1000}, metric="cpu_percent", first="fastapi",
         second="flask-socketio",
     )  # fmt: skip
     assert found.verdict == "cannot be compared"
-    assert found.found == "No published run here asked that (dashboard: users 1000)."
+    assert found.found == "No published run here measured that (dashboard: users 1000)."
     found = tried(known, kind="compared", **ECHO, first="fastapi", second="nobody")
     assert (found.verdict, found.found) == (
         "cannot be compared",
         "There is no valid messages answered per second of nobody.",
     )
-    nothing = Known(None, (), {}, {})
+    nothing = ClaimBasis(compare(()), (), {}, {})
     assert tried(nothing, kind="compared", **ECHO, first="fastapi", second="nobody").verdict == "cannot be compared"
 
 
@@ -107,19 +107,19 @@ def test_what_was_not_asked_cannot_be_compared(known: Known) -> None:
         ("last", ["fastapi"], "does not hold"),
     ],
 )
-def test_the_first_and_the_last(known: Known, kind: str, names: list[str], verdict: str) -> None:
+def test_the_first_and_the_last(known: ClaimBasis, kind: str, names: list[str], verdict: str) -> None:
     found = tried(known, kind=kind, **ECHO, names=names)
     assert found.verdict == verdict
     assert found.found == "From the best: FastAPI, Django Channels, Flask-SocketIO."
 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(0.001, 1000, "holds"), (5000, 6000, "does not hold")])
-def test_a_range(known: Known, low: float, high: float, verdict: str) -> None:
+def test_a_range(known: ClaimBasis, low: float, high: float, verdict: str) -> None:
     where = {"workload": "echo", "where": {"mode": "open"}, "metric": "latency_p50"}
     assert tried(known, kind="within", **where, framework="flask-socketio", low=low, high=high).verdict == verdict
 
 
-def test_evidence(known: Known) -> None:
+def test_evidence(known: ClaimBasis) -> None:
     able = with_finding(known, "fastapi", Finding(item="cross-process", value=True))
     test = {"kind": "evidence", "item": "cross-process", "framework": "fastapi"}
     assert tried(able, **test, has=True).verdict == "holds"
@@ -132,7 +132,7 @@ def test_evidence(known: Known) -> None:
     assert tried(many, **listed, has="sse").verdict == "does not hold"
 
 
-def test_more_of_an_item(known: Known) -> None:
+def test_more_of_an_item(known: ClaimBasis) -> None:
     more = with_finding(known, "fastapi", Finding(item="concepts", value=99))
     test = {"kind": "more", "item": "concepts"}
     assert tried(more, **test, first="fastapi", second="flask-socketio").verdict == "holds"
@@ -140,7 +140,7 @@ def test_more_of_an_item(known: Known) -> None:
     assert tried(more, **test, first="fastapi", second="nobody").verdict == "cannot be compared"
 
 
-def test_the_rest(known: Known) -> None:
+def test_the_rest(known: ClaimBasis) -> None:
     assert tried(known, kind="measured", framework="fastapi/uvicorn", workload="echo").verdict == "holds"
     assert tried(known, kind="measured", framework="fastapi/daphne", workload="echo").verdict == "cannot be compared"
     assert tried(known, kind="none", why="Nobody knows.").found == "Nobody knows."

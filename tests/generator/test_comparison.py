@@ -6,9 +6,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import Comparison, capacities, compare, leaders, pair_verdict, tail_of, undominated
+from generator.comparison import (
+    LATENCY,
+    Comparison,
+    capacity_tables,
+    compare,
+    leaders,
+    pair_verdict,
+    tail_of,
+    undominated,
+)
 from generator.dataset import load_results
-from generator.statistics import Place
+from generator.statistics import RankRange
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +33,7 @@ def test_every_cell_has_a_row_whatever_became_of_it(comparison: Comparison) -> N
 def test_the_reference_comes_first_then_the_best(comparison: Comparison) -> None:
     closed = comparison.tables[0]
     assert closed.rows[0].framework.is_reference
-    means = [row.figures["messages_per_s"].summary.mean for row in closed.rows]
+    means = [row.values["messages_per_s"].estimate.mean for row in closed.rows]
     assert means == sorted(means, reverse=True)
 
 
@@ -32,28 +41,28 @@ def test_invalid_and_failed_rows_stand_last_with_their_reasons(comparison: Compa
     _, fixed, dashboard = comparison.tables
     assert (fixed.rows[-1].key, fixed.rows[-1].status) == (("flask-socketio", "eventlet"), "invalid")
     assert fixed.rows[-1].reasons == (("send lag p99 1.40 ms is above 1 ms", 5),)
-    assert fixed.rows[-1].figures["latency_p99"].place is None
-    assert fixed.rows[-1].figures["latency_p99"].to_reference is None
+    assert fixed.rows[-1].values["latency_p99"].rank is None
+    assert fixed.rows[-1].values["latency_p99"].to_reference is None
     assert (dashboard.rows[-1].key, dashboard.rows[-1].status) == (("flask-socketio", "threading"), "failed")
-    assert dashboard.rows[-1].figures == {}
+    assert dashboard.rows[-1].values == {}
 
 
 def test_a_round_that_failed_is_left_out_and_told(comparison: Comparison) -> None:
     row = next(row for row in comparison.tables[0].rows if row.variant.slug == "daphne-redis")
     assert (row.status, row.valid_rounds, row.rounds) == ("valid", 4, 5)
-    assert 2 not in row.figures["messages_per_s"].rounds
+    assert 2 not in row.values["messages_per_s"].rounds
     assert row.reasons[0][0].startswith("failed at load")
 
 
 def test_ratios_are_to_the_reference(comparison: Comparison) -> None:
     fastapi = next(row for row in comparison.tables[0].rows if row.framework.slug == "fastapi")
-    ratio = fastapi.figures["messages_per_s"].to_reference
+    ratio = fastapi.values["messages_per_s"].to_reference
     assert ratio is not None
     assert ratio.value == pytest.approx(66_800 / 171_000, rel=0.03)
 
 
 def test_variants_that_cannot_be_told_apart_share_a_place(comparison: Comparison) -> None:
-    found = {row.variant.slug: row.figures["messages_per_s"].place for row in comparison.tables[0].rows}
+    found = {row.variant.slug: row.values["messages_per_s"].rank for row in comparison.tables[0].rows}
     memory, gevent = found["uvicorn-memory"], found["gevent"]
     assert memory is not None
     assert gevent is not None
@@ -69,8 +78,8 @@ def test_what_does_not_compete_leads_nowhere(comparison: Comparison) -> None:
 def test_narrowing_keeps_ratios_and_places_anew(comparison: Comparison) -> None:
     narrowed = comparison.tables[0].only({"flask-socketio"})
     assert {row.framework.slug for row in narrowed.rows} == {"flask-socketio"}
-    assert narrowed.rows[0].figures["messages_per_s"].place == Place(1, 1)
-    assert narrowed.rows[0].figures["messages_per_s"].to_reference is not None
+    assert narrowed.rows[0].values["messages_per_s"].rank == RankRange(1, 1)
+    assert narrowed.rows[0].values["messages_per_s"].to_reference is not None
 
 
 def test_verdicts_follow_the_rule(comparison: Comparison) -> None:
@@ -91,12 +100,12 @@ def test_the_reference_leads_nothing(comparison: Comparison) -> None:
 def test_a_single_round_leads_nothing_and_is_no_tie(tmp_path: Path) -> None:
     synthetic.write(tmp_path, rounds=2, seconds=1)
     table = compare(load_results(tmp_path).runs).tables[0]
-    figures = {row.variant.slug: row.figures["messages_per_s"] for row in table.valid_rows}
-    assert figures["daphne-redis"].summary.rounds == 1
-    assert figures["daphne-redis"].place == Place(1, len(figures) - 1), "nobody surely beats it"
+    figures = {row.variant.slug: row.values["messages_per_s"] for row in table.valid_rows}
+    assert figures["daphne-redis"].estimate.rounds == 1
+    assert figures["daphne-redis"].rank == RankRange(1, len(figures) - 1), "nobody surely beats it"
     leader = next(one for one in leaders([table], {row.framework.slug for row in table.rows}))
     assert leader.rows
-    assert {row.figures["messages_per_s"].summary.rounds for row in leader.rows} == {2}
+    assert {row.values["messages_per_s"].estimate.rounds for row in leader.rows} == {2}
 
 
 @pytest.mark.parametrize(
@@ -108,13 +117,13 @@ def test_a_single_round_leads_nothing_and_is_no_tie(tmp_path: Path) -> None:
     ],
 )
 def test_short_runs_are_judged_by_a_lower_percentile(present: set[str], chosen: str) -> None:
-    metric = tail_of("latency", present)
+    metric = tail_of(LATENCY, present)
     assert metric is not None
     assert metric.key == chosen
 
 
 def test_without_a_percentile_nothing_is_judged() -> None:
-    assert tail_of("latency", {"messages_per_s"}) is None
+    assert tail_of(LATENCY, {"messages_per_s"}) is None
 
 
 def test_runs_of_a_campaign_share_out_the_questions(tmp_path: Path) -> None:
@@ -137,7 +146,7 @@ def test_runs_of_a_campaign_share_out_the_questions(tmp_path: Path) -> None:
         ("echo", "a"),
         ("dashboard", "d"),
     ]
-    assert {table.run.document.id for table in capacities(runs)} == {"b"}
+    assert {table.run.document.id for table in capacity_tables(runs)} == {"b"}
     for table in comparison.tables:
         assert {row.raw.split("/")[1] for row in table.rows} == {table.run.document.id}
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import synthetic
-from generator.comparison import counted, evidence_changes, paces
-from generator.comparison.evidence import CRITERIA, LEADING_SHARE, Criterion, Weighed, _points, weigh
+from generator.comparison import compare_evidence, count_kinds, machine_factors
+from generator.comparison.weighting import CRITERIA, LEADING_SHARE, Criterion, Weighed, _points, weigh
 from generator.dataset import ClaimsError, Evidence, load_claims, load_results
 from runners.record import ITEMS, Finding, RecordError
 
@@ -220,19 +220,19 @@ def test_a_second_collection_tells_facts_that_differ_and_timings_that_lie_apart(
     changed["websockets"] = holding(
         evidence["websockets"], "start-s", Finding(item="start-s", value=900, low=800, high=1000, samples=3)
     )
-    assert counted(evidence_changes(evidence, evidence))["differs"] == 0
-    assert {change.kind for change in evidence_changes(evidence, evidence)} == {"same", "within"}
-    remarkable = [one for one in evidence_changes(evidence, changed) if one.kind in {"differs", "apart"}]
+    assert count_kinds(compare_evidence(evidence, evidence))["differs"] == 0
+    assert {change.kind for change in compare_evidence(evidence, evidence)} == {"same", "within"}
+    remarkable = [one for one in compare_evidence(evidence, changed) if one.kind in {"differs", "apart"}]
     assert [(one.framework, one.after.item, one.kind) for one in remarkable] == [
         ("fastapi", "statements", "differs"),
         ("websockets", "start-s", "apart"),
     ]
     # A release is a day older the next day, which is no change of the framework.
     older = holding(evidence["fastapi"], "release-age-days", Finding(item="release-age-days", value=9999))
-    assert evidence_changes(evidence, evidence | {"fastapi": older}) == evidence_changes(evidence, evidence)
+    assert compare_evidence(evidence, evidence | {"fastapi": older}) == compare_evidence(evidence, evidence)
     # What only one of them holds cannot be compared.
     del changed["fastapi"]
-    assert "fastapi" not in {one.framework for one in evidence_changes(changed, evidence)}
+    assert "fastapi" not in {one.framework for one in compare_evidence(changed, evidence)}
 
 
 def test_an_hour_in_which_the_machine_is_slow_is_no_change_of_any_framework(evidence: dict[str, Evidence]) -> None:
@@ -243,11 +243,11 @@ def test_an_hour_in_which_the_machine_is_slow_is_no_change_of_any_framework(evid
     before = {f"framework-{number}": timed(0.2 + number / 10) for number in range(9)}
     after = {f"framework-{number}": timed(1.5 * (0.2 + number / 10)) for number in range(9)}
     after["framework-3"] = timed(0.5)  # as fast as before, while all others are slower
-    changes = evidence_changes(before, after)
-    assert paces(changes)["start-s"] == pytest.approx(1.5)
+    changes = compare_evidence(before, after)
+    assert machine_factors(changes)["start-s"] == pytest.approx(1.5)
     apart = [(one.framework, one.after.item) for one in changes if one.kind == "apart"]
     assert set(apart) == {("framework-3", "start-s")}
     # A few timings are no measure of the machine's pace: what lies apart might be the frameworks' own doing.
     few = {slug: before[slug] for slug in list(before)[4:6]}
-    assert "start-s" not in paces(evidence_changes(few, after))
-    assert counted(evidence_changes(few, after))["apart"] > 0
+    assert "start-s" not in machine_factors(compare_evidence(few, after))
+    assert count_kinds(compare_evidence(few, after))["apart"] > 0

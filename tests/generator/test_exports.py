@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import synthetic
 from generator import exports
-from generator.comparison import History, capacities, compare
+from generator.comparison import History, capacity_tables, compare
 from generator.dataset import Dataset, load_results
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -50,10 +50,10 @@ def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: di
             table.workload.slug,
             " ".join(f"{name}={value}" for name, value in table.parameters.items()),
             key,
-        ): figure.summary.mean
+        ): figure.estimate.mean
         for table in comparison.tables
         for row in table.rows
-        for key, figure in row.figures.items()
+        for key, figure in row.values.items()
     }
     assert {key: value for key, value in found.items() if value is not None} == expected
     searched = {
@@ -63,7 +63,7 @@ def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: di
     }
     assert searched == {
         (*row.key, table.parameters["search"]): (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
-        for table in capacities(dataset.headline)
+        for table in capacity_tables(dataset.headline)
         for row in table.rows
     }
     failed = [row for row in latest["figures"] if row["status"] == "failed"]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.pages import flame
-from generator.pages.flame import Box
+from generator.pages import flame_drawing
+from generator.pages.flame_drawing import Box
 from runners.flame.stacks import Stack, StackFrame, build_graph
 from tests.support import documents
 
@@ -23,9 +23,9 @@ stacks = st.lists(
 )
 
 
-def drawn(found: list[Stack]) -> flame.Drawing:
+def drawn(found: list[Stack]) -> flame_drawing.Drawing:
     samples = sum(stack.samples for stack in found)
-    drawing = flame.draw(documents.flame(samples=samples, graph=build_graph(found)))
+    drawing = flame_drawing.lay_out_flame(documents.flame(samples=samples, graph=build_graph(found)))
     assert drawing is not None
     return drawing
 
@@ -66,7 +66,7 @@ def test_a_narrow_box_has_no_word_but_its_title() -> None:
 
 def test_without_a_graph_there_is_no_drawing() -> None:
     failed = documents.flame().model_copy(update={"graph": None, "failure": "no"})
-    assert flame.draw(failed) is None
+    assert flame_drawing.lay_out_flame(failed) is None
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_without_a_graph_there_is_no_drawing() -> None:
     ],
 )
 def test_whose_code_it_is(module: str, kind: str) -> None:
-    assert flame.kind_of(module) == kind
+    assert flame_drawing.kind_of(module) == kind
 
 
 def test_shares_are_told_in_words() -> None:
     told = documents.flame(self_percent={"uvicorn": 60.0, "python3.11": 30.0, ".": 9.0, "?": 1.0})
-    assert flame.shares(told) == [
+    assert flame_drawing.shares_by_owner(told) == [
         ("uvicorn", 60.0),
         ("Python’s own library", 30.0),
         ("the app", 9.0),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from generator.charts import trend_chart
+from generator.charts import Identities, trend_chart
 from generator.comparison import History, Trend
 from generator.dataset import Dataset, load_results
 
@@ -65,7 +65,7 @@ def test_the_chart_rings_the_change(history: Dataset) -> None:
     found = History(history.runs)
     trend = throughput(history)
     trend = next(one for one in found.trends if one.slug == trend.slug and one.machine == trend.machine)
-    chart = trend_chart(trend, found.changes)
+    chart = trend_chart(trend, found.changes, Identities({}))
     assert chart is not None
     sizes = {trace["name"]: trace["marker"]["size"] for trace in chart.figure["data"]}
     (fastapi,) = (size for name, size in sizes.items() if "FastAPI" in name)

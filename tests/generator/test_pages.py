@@ -141,7 +141,7 @@ def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
     assert 'id="chart-capacity-rate-range"' in pages["workloads/capacity.md"]
     assert 'href="workloads/capacity.html"' in pages["performance.md"]
     assert "highest rate, 100 connections" in pages["workloads/index.md"]
-    assert "the yardstick" in pages["frameworks/fastapi.md"].partition("{#capacity-rate}")[2]
+    assert "the reference" in pages["frameworks/fastapi.md"].partition("{#capacity-rate}")[2]
     told = pages["runs/2026-11-20--2026-11-20-a1b2c3.md"]
     assert "generator working time 91 %" in told
     assert "20 of 30 tries were unusable" in told
@@ -149,26 +149,27 @@ def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
     assert f"Of {planned} planned measurements {planned} were made" in told
 
 
-def test_what_was_made_again_is_one_round_and_told(small: Dataset) -> None:
+def test_what_was_repeated_is_one_round_and_reported(small: Dataset) -> None:
     (run,) = small.runs
     item = run.frameworks[0]
     cell, *others = item.document.cells
-    spoilt = cell.measurements[0].model_copy(update={"valid": False, "invalid_reasons": ["CPU steal 3 %, limit 1 %"]})
-    remade = cell.model_copy(update={"measurements": [spoilt, *cell.measurements]})
+    disturbed = cell.measurements[0].model_copy(
+        update={"valid": False, "invalid_reasons": ["CPU steal 3 %, limit 1 %"]}
+    )
+    remade = cell.model_copy(update={"measurements": [disturbed, *cell.measurements]})
     document = item.document.model_copy(update={"cells": [remade, *others]})
     again = replace(run, frameworks=(replace(item, document=document), *run.frameworks[1:]))
     for before, after in zip(rows_of(run, searched=False), rows_of(again, searched=False), strict=True):
         assert (after.rounds, after.valid_rounds, after.reasons) == (before.rounds, before.valid_rounds, before.reasons)
-        assert after.figures == before.figures
+        assert after.values == before.values
 
     def told(shown: Run) -> str:
         pages = make_site(Dataset((shown,)), SOURCES).pages
         return next(page.text() for page in pages if page.path.startswith("runs/2"))
 
-    assert "Made again" not in told(run)
-    assert told(again).replace(
-        " Made again, because the machine spoilt the first: 1; both stand in the raw files.", ""
-    ) == (told(run))
+    assert "Repeated because" not in told(run)
+    added = " Repeated because the machine disturbed them: 1; the raw files have both."
+    assert told(again).replace(added, "") == told(run)
 
 
 def test_runs_without_searches_show_none(small: Dataset) -> None:
@@ -222,7 +223,7 @@ def test_where_the_time_goes_is_shown_only_where_it_was_recorded(small: Dataset)
     boxes = [attributes for tag, attributes in reader.found if tag == "span"]
     assert all(box["title"] and box["style"] for box in boxes)
     assert [attributes["aria-label"] for tag, attributes in reader.found if attributes.get("role") == "img"] == [
-        "Flame graph of uvicorn. Its functions stand in the table below."
+        "Flame graph of uvicorn. The table below lists its functions."
     ]
     text = " ".join(" ".join(reader.texts).split())
     assert "1,000 samples in 10 s on 20 November 2026, py-spy 0.4.3" in text

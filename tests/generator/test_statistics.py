@@ -11,13 +11,13 @@ from generator.statistics import (
     CONFIDENCE,
     DECISION_LEVEL,
     SMALLEST_RELEVANT_RATIO,
-    Place,
+    RankRange,
     Ratio,
     differing,
+    estimate_mean,
     false_discovery_adjusted,
     paired_ratio,
-    places,
-    summarise,
+    rank_ranges,
 )
 
 values = st.floats(1e-3, 1e6)
@@ -26,7 +26,7 @@ rounds = st.lists(values, min_size=2, max_size=12)
 
 @given(rounds)
 def test_the_mean_lies_within_its_interval_and_among_the_values(sample: list[float]) -> None:
-    summary = summarise(sample)
+    summary = estimate_mean(sample)
     assert summary is not None
     assert summary.interval is not None
     assert min(sample) * (1 - 1e-9) <= summary.mean <= max(sample) * (1 + 1e-9)
@@ -37,7 +37,7 @@ def test_the_mean_lies_within_its_interval_and_among_the_values(sample: list[flo
 
 @given(rounds, st.floats(1e-2, 1e2))
 def test_a_change_of_unit_scales_the_summary(sample: list[float], factor: float) -> None:
-    before, after = summarise(sample), summarise([value * factor for value in sample])
+    before, after = estimate_mean(sample), estimate_mean([value * factor for value in sample])
     assert before is not None
     assert after is not None
     assert before.interval is not None
@@ -48,18 +48,18 @@ def test_a_change_of_unit_scales_the_summary(sample: list[float], factor: float)
 
 def test_the_interval_is_students() -> None:
     # t(0.975; 2) is 4.3027 in any table; the logarithms are 0, 1, 2: mean 1, s 1.
-    summary = summarise([1.0, math.e, math.e**2])
+    summary = estimate_mean([1.0, math.e, math.e**2])
     assert summary is not None
     assert summary.interval is not None
     assert math.log(summary.interval.high) == pytest.approx(1 + 4.3027 / math.sqrt(3), rel=1e-4)
 
 
 def test_one_round_has_no_interval_and_none_has_no_summary() -> None:
-    one = summarise([5.0])
+    one = estimate_mean([5.0])
     assert one is not None
     assert one.interval is None
-    assert summarise([]) is None
-    assert summarise([1.0, 0.0]) is None
+    assert estimate_mean([]) is None
+    assert estimate_mean([1.0, 0.0]) is None
 
 
 @given(rounds)
@@ -203,14 +203,14 @@ def test_in_a_table_of_many_few_of_the_differences_told_are_none_and_most_are_fo
 )
 def test_a_place_counts_who_is_surely_before_and_after(samples: dict[int, list[float]], highest_first: bool) -> None:
     keyed = {item: dict(enumerate(value * (1 + item) for value in sample)) for item, sample in samples.items()}
-    found = places(keyed, highest_first=highest_first)
+    found = rank_ranges(keyed, highest_first=highest_first)
     ratios = {(a, b): paired_ratio(keyed[a], keyed[b]) for a in keyed for b in keyed if a < b}
     apart = differing(ratios)
     for item in keyed:
         surely = {pair for pair in apart if item in pair}
         higher = sum(max(pair, key=lambda one: _mean(keyed[one])) != item for pair in surely)
         before = higher if highest_first else len(surely) - higher
-        assert found[item] == Place(before + 1, len(keyed) - (len(surely) - before))
+        assert found[item] == RankRange(before + 1, len(keyed) - (len(surely) - before))
     assert not keyed or any(place.first == 1 for place in found.values())
 
 
@@ -220,6 +220,6 @@ def _mean(rounds: dict[int, float]) -> float:
 
 def test_places_the_other_way_round_are_mirrored() -> None:
     values = {item: {number: item * (1 + number / 1e4) for number in range(5)} for item in (1.0, 2.0, 2.001, 4.0)}
-    down, up = places(values, highest_first=True), places(values, highest_first=False)
-    assert [down[item] for item in values] == [Place(4, 4), Place(2, 3), Place(2, 3), Place(1, 1)]
-    assert all(up[item] == Place(5 - down[item].last, 5 - down[item].first) for item in values)
+    down, up = rank_ranges(values, highest_first=True), rank_ranges(values, highest_first=False)
+    assert [down[item] for item in values] == [RankRange(4, 4), RankRange(2, 3), RankRange(2, 3), RankRange(1, 1)]
+    assert all(up[item] == RankRange(5 - down[item].last, 5 - down[item].first) for item in values)

@@ -1,0 +1,195 @@
+"""What published articles claim, from ``site/claims.yml``: our transcript of their values, statements and winners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from runners.record import SLUG, RtsiteError
+
+
+class ClaimsError(RtsiteError):
+    """The claims cannot be used."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+Name = Annotated[str, Field(pattern=f"^{SLUG}$")]
+VariantName = Annotated[str, Field(pattern=f"^{SLUG}(/{SLUG})?$")]
+"""A framework, or one of its variants: ``fastapi/uvicorn``."""
+Where = dict[str, int | float | str]
+"""Parameters of a workload's table."""
+
+
+class Article(_Strict):
+    """Who claims it, of which frameworks, and how they measured."""
+
+    id: Name
+    title: str
+    publisher: str | None = None
+    between: list[Name]
+    setup: str | None = None
+
+
+class WinnerClaim(_Strict):
+    """Which framework of an article is best in a dimension, by the article."""
+
+    id: Name
+    article: Name
+    dimension: Literal["ease-of-use", "architecture", "performance", "development-experience"]
+    winner: Name
+    """A framework, or ``tie``."""
+
+
+class Compared(_Strict):
+    """The first is better than the second in a metric (``differ``: the two are not alike).
+
+    ``claimed``: the article's ratio of the first to the second; it also says which of them is better.
+    """
+
+    kind: Literal["compared", "differ"]
+    workload: Name
+    where: Where
+    metric: str
+    first: VariantName
+    second: VariantName
+    claimed: float | None = None
+
+
+class Extreme(_Strict):
+    """These are the first, or the last, of the article's frameworks."""
+
+    kind: Literal["first", "last"]
+    workload: Name
+    where: Where
+    metric: str
+    names: list[Name]
+
+
+class Within(_Strict):
+    """A framework's value lies between two limits."""
+
+    kind: Literal["within"]
+    workload: Name
+    where: Where
+    metric: str
+    framework: Name
+    low: float | int
+    high: float | int
+
+
+class EvidenceTest(_Strict):
+    """An item of evidence has this value, in some variant; of a list, it holds this."""
+
+    kind: Literal["evidence"]
+    item: Name
+    framework: Name
+    has: bool | str
+
+
+class More(_Strict):
+    """The first has more of an item than the second."""
+
+    kind: Literal["more"]
+    item: Name
+    first: Name
+    second: Name
+
+
+class Measured(_Strict):
+    """It works: there are valid values of this variant."""
+
+    kind: Literal["measured"]
+    framework: VariantName
+    workload: Name
+
+
+class Sustains(_Strict):
+    """One core sustains so many dashboard users."""
+
+    kind: Literal["withstands"]
+    framework: VariantName
+    users: int
+
+
+class InterfaceTest(_Strict):
+    """All of these have this interface."""
+
+    kind: Literal["interface"]
+    names: list[Name]
+    has: str
+
+
+class ClaimVocabulary(_Strict):
+    """A framework's app needs names of other packages than these."""
+
+    kind: Literal["vocabulary"]
+    framework: Name
+    beyond: list[str]
+
+
+class NoTest(_Strict):
+    """Nothing here can decide it."""
+
+    kind: Literal["none"]
+    why: str
+
+
+Test = Annotated[
+    Compared | Extreme | Within | EvidenceTest | More | Measured | Sustains | InterfaceTest | ClaimVocabulary | NoTest,
+    Field(discriminator="kind"),
+]
+
+
+class Claim(_Strict):
+    """One claim, in our words, and what would show it."""
+
+    id: Name
+    article: Name
+    says: str
+    test: Test
+
+
+class Claims(_Strict):
+    """All of them."""
+
+    articles: list[Article] = []
+    winners: list[WinnerClaim] = []
+    claims: list[Claim] = []
+
+    @model_validator(mode="after")
+    def _of_known_articles(self) -> Claims:
+        known = {article.id: article for article in self.articles}
+        made: list[WinnerClaim | Claim] = [*self.winners, *self.claims]
+        for claim in made:
+            if claim.article not in known:
+                raise ValueError(f"claim {claim.id} is of an article {claim.article!r} that is not listed")
+            if isinstance(claim, WinnerClaim) and claim.winner not in ("tie", *known[claim.article].between):
+                raise ValueError(f"claim {claim.id} names {claim.winner!r}, which its article does not compare")
+        ids = [claim.id for claim in made]
+        if len(ids) != len(set(ids)):
+            raise ValueError("two claims have the same id")
+        return self
+
+    def article(self, claim: WinnerClaim | Claim) -> Article:
+        """The one that makes it."""
+        return next(article for article in self.articles if article.id == claim.article)
+
+
+def load_claims(path: Path) -> Claims:
+    """The claims; none where there is no such file. Raises `ClaimsError`."""
+    if not path.is_file():
+        return Claims()
+    try:
+        return Claims.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+    except yaml.YAMLError as error:
+        raise ClaimsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        place = ".".join(str(step) for step in detail["loc"])
+        raise ClaimsError(f"{path}: {place or 'claims'}: {detail['msg'].removeprefix('Value error, ')}") from None

@@ -1,0 +1,64 @@
+"""Reads ``results/<campaign>/evidence/*.yml``: everything about frameworks except performance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.dataset.file_cache import Read
+from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, Problem, VariantEvidence
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One ``evidence/<framework>.yml`` and its path."""
+
+    path: Path
+    document: EvidenceDocument
+
+    @property
+    def raw(self) -> str:
+        """Where the site publishes this file, below ``data/``; made of checked names, not of the path."""
+        return f"{self.document.campaign}/{EVIDENCE_FOLDER}/{self.document.framework.slug}.yml"
+
+    @property
+    def main(self) -> VariantEvidence | None:
+        """The variant that represents the framework: the first in its folder."""
+        return next(iter(self.document.variants), None)
+
+    def finding(self, item: str, variant: str | None = None) -> Finding | None:
+        """What was found of the framework, or of one of its variants (``None``: the main one)."""
+        chosen = [one for one in self.document.variants if variant is None or one.variant.slug == variant][:1]
+        for finding in (*self.document.findings, *(found for one in chosen for found in one.findings)):
+            if finding.item == item:
+                return finding
+        return None
+
+    def can(self, item: str) -> bool | None:
+        """Whether any variant can do it; ``None`` if it was determined of none."""
+        values = [finding.value for _, finding in self.findings_of(item) if finding.value is not None]
+        return any(value is True for value in values) if values else None
+
+    def findings_of(self, item: str) -> Iterator[tuple[str, Finding]]:
+        """What was found of each variant that has it, with the variant's slug."""
+        for one in self.document.variants:
+            for finding in one.findings:
+                if finding.item == item:
+                    yield one.variant.slug, finding
+
+
+def all_evidence(read: Mapping[Path, Read], problems: list[Problem]) -> tuple[Evidence, ...]:
+    """All evidence among what was read, the newest first; adds to ``problems`` what is wrong with it."""
+    found = []
+    for path, document in read.items():
+        if path.parent.name != EVIDENCE_FOLDER:
+            continue
+        if not isinstance(document, EvidenceDocument):
+            problems += document if isinstance(document, tuple) else ()
+            continue
+        if path.name != f"{document.framework.slug}.yml":
+            slug = document.framework.slug
+            problems.append(Problem(path, 1, 1, f"holds {slug}; name it {slug}.yml"))
+        found.append(Evidence(path, document))
+    return tuple(sorted(found, key=lambda one: (one.document.collected, one.raw), reverse=True))

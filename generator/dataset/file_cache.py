@@ -1,0 +1,150 @@
+"""Reads result files, each content once, and keeps what was read in a cache by the digest of its bytes.
+
+Years of history are thousands of files that never change. A new file is parsed, an old one is looked up. The cache, and
+what is sent between processes, hold plain values: documents made of them cost no more than unpickled documents.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import pickle
+import sqlite3
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from runners import record
+from runners.record import (
+    EvidenceDocument,
+    FlameDocument,
+    FrameworkDocument,
+    Problem,
+    RecordError,
+    RunDocument,
+    as_document,
+    read_plain,
+)
+
+Document = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
+Read = Document | tuple[Problem, ...]
+"""A file's document, or what is wrong with it."""
+
+_WORTH_A_POOL = 200
+"""Files to parse, from which on starting other processes pays."""
+_CHUNK = 50
+
+
+def read_all(
+    paths: Sequence[Path], cache: Path | None = None, digests: Mapping[Path, str] = MappingProxyType({})
+) -> dict[Path, Read]:
+    """Every file's document or problems. ``cache``: a file that remembers what was read; made if it is not there.
+
+    ``digests``: what `file_digest` gives for some of the files, where the caller has it already.
+    """
+    contents = {path: digests[path] if path in digests else file_digest(path) for path in paths}
+    known = _recall(cache, contents.values()) if cache is not None else {}
+    missing = [path for path in paths if contents[path] not in known]
+    parsed = dict(zip(missing, _parse_all(missing), strict=True))
+    plain = {path: pickle.loads(one) for path, (_, one) in parsed.items()}  # noqa: S301 - our own
+    found = {path: _document(path, plain[path] if path in plain else known[contents[path]]) for path in paths}
+    if cache is not None:
+        # By what was parsed: a file that is being written may have changed since it was looked at.
+        fresh = {content: one for path, (content, one) in parsed.items() if not isinstance(found[path], tuple)}
+        _remember(cache, fresh, fresh.keys() | set(contents.values()))
+    return found
+
+
+def _document(path: Path, plain: Any) -> Read:
+    if isinstance(plain, tuple):
+        return plain
+    try:
+        return as_document(path, plain)
+    except RecordError as error:
+        return tuple(error.problems)
+
+
+def _parse_all(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
+    """The digest of each, and its plain value or a tuple of problems, pickled: so it crosses from other processes and
+    goes into the cache as it is.
+    """
+    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+    if len(paths) < _WORTH_A_POOL or workers < 2:
+        return [_parse(path) for path in paths]
+    # What parsing leaves behind has no cycles; looking for some takes a quarter of the time, for nothing.
+    with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
+        return list(pool.map(_parse, paths, chunksize=_CHUNK))
+
+
+def _parse(path: Path) -> tuple[str, bytes]:
+    try:
+        plain, raw = read_plain(path)
+    except RecordError as error:
+        return "", pickle.dumps(tuple(error.problems), protocol=5)
+    return _digest_of(raw), pickle.dumps(plain, protocol=5)
+
+
+def file_digest(path: Path) -> str:
+    """Of a file's bytes; empty where it cannot be read: parsing will say so."""
+    try:
+        return _digest_of(path.read_bytes())
+    except OSError:
+        return ""
+
+
+def _digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _schema() -> str:
+    """Changes with the code that reads and checks, so that nothing read by another is taken for good."""
+    folder = Path(record.__file__).parent
+    code = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(code + sys.version.encode()).hexdigest()
+
+
+def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Any]:
+    """The plain values of these contents; none where the cache is of another schema, or broken."""
+    wanted = set(digests)
+    try:
+        with closing(sqlite3.connect(f"file:{cache}?mode=ro", uri=True)) as database:
+            if not _is_current(database):
+                return {}
+            rows = database.execute("SELECT digest, plain FROM files")
+            return {content: pickle.loads(blob) for content, blob in rows if content in wanted}  # noqa: S301 - our own file
+    except Exception:  # noqa: BLE001 - what is damaged can raise anything when it is unpickled
+        return {}
+
+
+def _remember(cache: Path, fresh: Mapping[str, bytes], used: Set[str]) -> None:
+    """Keep what was read now, and forget what no file holds any more. A cache that cannot be written is no error."""
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(cache)) as database:
+            is_current = _is_current(database)
+        if not is_current:
+            cache.unlink()
+        with closing(sqlite3.connect(cache)) as database, database:
+            if not is_current:
+                database.execute("CREATE TABLE facts (value TEXT)")
+                database.execute("CREATE TABLE files (digest TEXT PRIMARY KEY, plain BLOB)")
+                database.execute("INSERT INTO facts VALUES (?)", (_schema(),))
+            database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", fresh.items())
+            stale = [(content,) for (content,) in database.execute("SELECT digest FROM files") if content not in used]
+            database.executemany("DELETE FROM files WHERE digest = ?", stale)
+    except (sqlite3.Error, OSError):
+        with suppress(OSError):
+            cache.unlink(missing_ok=True)
+
+
+def _is_current(database: sqlite3.Connection) -> bool:
+    """Whether it was written by the code that would read it now."""
+    try:
+        return bool(database.execute("SELECT value FROM facts").fetchone() == (_schema(),))
+    except sqlite3.Error:
+        return False

@@ -1,0 +1,107 @@
+"""The frameworks: all of them at a glance, and a page for each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from generator.charts import percentile_chart
+from generator.comparison import DIMENSIONS, LATENCY, Table
+from generator.pages import evidence_sections
+from generator.pages.flame_drawing import lay_out_flame, shares_by_owner
+from generator.pages.framework_view import FrameworkView
+from generator.pages.markup import Page, Renderer, Section, front_matter_free
+from generator.pages.table_sections import capacity_section, present, table_section
+from generator.pages.view import MenuEntry, View
+from runners.record import FrameworkDocument
+
+
+def _index(view: View) -> Page:
+    """All of them, and the table of facts that articles print."""
+    path = "frameworks/index.md"
+    render = view.renderer(path)
+    frameworks = list(view.frameworks.values())
+    html = render.html("frameworks.html", frameworks=frameworks, titles=view.titles)
+    sections = [Section(None, None, html=html)]
+    if known := [framework for framework in frameworks if framework.evidence is not None]:
+        sections.append(evidence_sections.readers_section(render, known))
+    words = "Every framework here and how it was served."
+    return Page(path, "Frameworks", words, tuple(sections), hide=("toc",))
+
+
+def _framework_pages(view: View) -> list[Page]:
+    return [_index(view), *(_page(view, framework) for framework in view.frameworks.values())]
+
+
+def _page(view: View, framework: FrameworkView) -> Page:
+    render = view.renderer(framework.path)
+    sections = [Section(None, None, html=_standing(view, render, framework))]
+    if framework.source and framework.source.notes:
+        sections.append(Section("What it is", "about", markdown=front_matter_free(framework.source.notes)))
+    if framework.document:
+        sections += _measured(view, render, framework, framework.document)
+    if framework.evidence is not None:
+        sections.append(evidence_sections.framework_section(render, framework.evidence))
+    sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
+    words = f"{framework.title}: variants, results and code."
+    return Page(framework.path, framework.title, words, tuple(sections))
+
+
+def _standing(view: View, render: Renderer, framework: FrameworkView) -> str:
+    """Its standing in each dimension."""
+    return render.html(
+        "framework.html",
+        framework=framework,
+        runs=view.runs_of(framework),
+        record=view.record(framework.slug),
+        standings=[
+            (dimension, weighed.means[framework.slug], weighed.first_shares[framework.slug])
+            for dimension in DIMENSIONS
+            if (weighed := view.weighed.get(dimension.slug)) and framework.slug in weighed.points
+        ],
+    )
+
+
+def _measured(view: View, render: Renderer, framework: FrameworkView, document: FrameworkDocument) -> list[Section]:
+    """Everything that was measured of it."""
+    comparison = view.comparison
+    sections = [Section("Variants", "variants", html=render.html("variants.html", document=document))]
+    for table in comparison.tables:
+        own = table.only({framework.slug})
+        if own.rows:
+            more = present(percentile_chart(own, LATENCY, view.identities))
+            sections.append(table_section(render, _with_reference(own, table), more=more))
+    sections += [
+        capacity_section(render, searched.only({framework.slug, *view.references}))
+        for searched in view.capacities
+        if searched.only({framework.slug}).rows
+    ]
+    sections += _flames(render, framework)
+    if cannot := document.framework.cannot:
+        titles = {workload.slug: workload.title for workload in comparison.workloads}
+        html = render.html("cannot.html", cannot=cannot, titles=titles)
+        sections.append(Section("What it does not support", "cannot", html=html))
+    if pairs := {pair: verdict for pair, verdict in view.verdicts.items() if framework.slug in pair}:
+        html = render.html("pairs.html", verdicts=pairs, titles=view.titles)
+        sections.append(Section("Against the others", "pairs", html=html))
+    return sections
+
+
+def _with_reference(own: Table, whole: Table) -> Table:
+    """The rows of a framework below those of the reference, which they are compared with."""
+    if any(row.framework.is_reference for row in own.rows):
+        return own
+    reference = [row for row in whole.rows if row.framework.is_reference]
+    return replace(own, rows=(*reference, *own.rows))
+
+
+def _flames(render: Renderer, framework: FrameworkView) -> list[Section]:
+    """Where the variants spend their time, by the newest run that recorded it."""
+    result = next((result for result in framework.results if result.flames and result.flames.flames), None)
+    if result is None or result.flames is None:
+        return []
+    drawn = [(one, lay_out_flame(one), shares_by_owner(one)) for one in result.flames.flames]
+    html = render.html("flame.html", flames=drawn, raw=result.flames_raw)
+    return [Section("Where the time goes", "time", html=html)]
+
+
+ENTRY = MenuEntry("Frameworks", position=40, pages=_framework_pages)

@@ -1,0 +1,45 @@
+"""The answer, for the reader with thirty seconds."""
+
+from __future__ import annotations
+
+from generator.comparison import CRITERIA, DIMENSIONS, leaders
+from generator.pages.markup import Page, Section
+from generator.pages.table_sections import best_rows_chart
+from generator.pages.view import MenuEntry, View
+
+
+def _home_page(view: View) -> Page:
+    """Who leads in each dimension, how sure that is, and the next steps."""
+    path = "index.md"
+    comparison = view.comparison
+    charted = next((table for table in comparison.headline if table.deciding), None)
+    html = view.renderer(path).html(
+        "home.html",
+        dimensions=[(dimension, view.winners(dimension)) for dimension in DIMENSIONS],
+        leading=view.leading,
+        has_evidence=bool(view.evidence),
+        unmeasured=[one.title.lower() for one in DIMENSIONS if one.slug in CRITERIA and one.slug not in view.weighed],
+        shares={
+            slug: weighed.first_shares[weighed.leading[0]] for slug, weighed in view.weighed.items() if weighed.leading
+        },
+        runs=comparison.runs,
+        rounds=max((table.run.rounds for table in comparison.tables), default=0),
+        leaders=leaders(comparison.headline, view.competing),
+        chart=best_rows_chart(charted, view.identities) if charted else None,
+        workloads=comparison.workloads,
+        frameworks=[framework for framework in view.frameworks.values() if not framework.is_reference],
+        verdicts=view.verdicts,
+        titles=view.titles,
+        aside=view.aside,
+    )
+    return Page(
+        path,
+        "Python real-time frameworks, measured",
+        "Which Python framework for a real-time application: measured, with intervals and raw data.",
+        (Section(None, None, html=html),),
+        hide=("navigation", "toc"),
+        has_own_title=True,
+    )
+
+
+ENTRY = MenuEntry("Home", position=10, pages=_home_page)

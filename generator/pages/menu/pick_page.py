@@ -1,0 +1,26 @@
+"""A few questions, and which frameworks are left."""
+
+from __future__ import annotations
+
+from generator.comparison import STACKS, find_candidates
+from generator.pages.markup import Page, Section, script_json
+from generator.pages.view import MenuEntry, View
+
+
+def _pick_page(view: View) -> Page:
+    """The form, with the data that its script needs."""
+    path = "pick.md"
+    code = {slug: {module.name for module in one.code} for slug, one in view.frameworks.items()}
+    found = find_candidates(view.comparison, view.capacities, view.evidence, view.titles, view.competing, code)
+    html = view.renderer(path).html(
+        "pick.html",
+        candidates=found,
+        data=script_json([one.to_json() for one in found]),
+        stacks=STACKS,
+        measured=dict(sorted((load.users, load.workload) for one in found for _, load in one.cheapest.values())),
+    )
+    words = "A few questions, and which frameworks are left, with measured reasons."
+    return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))
+
+
+ENTRY = MenuEntry("Pick", position=20, pages=_pick_page)

@@ -1,0 +1,56 @@
+"""The runs, for the reader who doubts every number."""
+
+from __future__ import annotations
+
+from generator.comparison import capacity_tables, compare
+from generator.dataset import Run
+from generator.pages.markup import Page, Section
+from generator.pages.table_sections import capacity_section, table_section
+from generator.pages.view import MenuEntry, View, run_path
+
+
+def _index(view: View) -> Page:
+    """Every run, also those that have no page of their own any more."""
+    path = "runs/index.md"
+    published = {run.raw: run_path(run) for run in view.dataset.current}
+    runs = [(run, published.get(run.raw), _counts(run)) for run in view.dataset.runs]
+    html = view.renderer(path).html("runs.html", runs=runs)
+    words = "Every run: machine, order, validity, failures, raw files."
+    return Page(path, "Runs", words, (Section(None, None, html=html),), hide=("navigation", "toc"), is_searched=False)
+
+
+def _run_pages(view: View) -> list[Page]:
+    return [_index(view), *(_page(view, run) for run in view.dataset.current)]
+
+
+def _page(view: View, run: Run) -> Page:
+    path = run_path(run)
+    render = view.renderer(path)
+    tables, searched = compare([run]).tables, capacity_tables([run])
+    excluded = render.html("excluded.html", tables=(*tables, *searched))
+    order = render.html("order.html", run=run, names=dict(enumerate(run.document.cells)))
+    sections = (
+        Section(None, None, html=render.html("run.html", run=run, counts=_counts(run))),
+        Section("What does not count", "invalid", html=excluded),
+        *(table_section(render, table, shows_reasons=False) for table in tables),
+        *(capacity_section(render, table, shows_reasons=False) for table in searched),
+        Section("Order of the cells", "order", html=order),
+    )
+    words = f"Run of {run.document.started[:10]} on {run.document.machine.cpu_model}."
+    return Page(path, f"Run {run.document.id}", words, sections, is_searched=False)
+
+
+def _counts(run: Run) -> dict[str, int]:
+    cells = [cell for item in run.frameworks for cell in item.document.cells]
+    measurements = [measurement for cell in cells for measurement in cell.decisive]
+    return {
+        "measurements": len(measurements),
+        "repeated": sum(len(cell.measurements) for cell in cells) - len(measurements),
+        "valid": sum(measurement.valid for measurement in measurements),
+        "failed": sum(measurement.failure is not None for measurement in measurements),
+        "invalid": sum(not measurement.valid and measurement.failure is None for measurement in measurements),
+        "planned": sum(len(turn) for turn in run.document.order),
+    }
+
+
+ENTRY = MenuEntry("Runs", position=90, pages=_run_pages)

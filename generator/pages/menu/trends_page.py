@@ -1,0 +1,46 @@
+"""What changed from campaign to campaign."""
+
+from __future__ import annotations
+
+from generator.charts import trend_chart
+from generator.charts.wording import parameters_in_words
+from generator.comparison import Trend
+from generator.pages.markup import Page, Section
+from generator.pages.view import MenuEntry, View
+
+
+def _trends_page(view: View) -> Page:
+    """The deciding metrics over time, per machine class, and where they changed."""
+    path = "trends.md"
+    render = view.renderer(path)
+    every, changes = view.history.trends, view.history.changes
+    found = [trend for trend in every if _is_line(trend)]
+    runs = {point.run.raw for trend in found for series in trend.series for point in series.points}
+    followed = [series.row.framework for trend in found for series in trend.series]
+    titles = {facts.slug: facts.title for facts in followed if not facts.is_reference}
+    html = render.html(
+        "trends.html",
+        trends=found,
+        waiting=[trend for trend in every if not _is_line(trend)],
+        changes=changes,
+        runs=len(runs),
+        machines=sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)}),
+        measured=sorted(titles),
+        titles=titles,
+    )
+    sections = [Section(None, None, html=html)]
+    for number, trend in enumerate(found):
+        words = (
+            f"{trend.table.workload.title}: {parameters_in_words(trend.table.parameters)}, {trend.metric.short.lower()}"
+        )
+        html = render.html("trend.html", chart=trend_chart(trend, changes, view.identities))
+        sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
+    words = "The deciding metrics over time, and what changed with them."
+    return Page(path, "Trends", words, tuple(sections), hide=("navigation",))
+
+
+def _is_line(trend: Trend) -> bool:
+    return any(len(series.points) > 1 for series in trend.series)
+
+
+ENTRY = MenuEntry("Trends", position=70, pages=_trends_page)

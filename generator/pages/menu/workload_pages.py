@@ -1,0 +1,52 @@
+"""The workloads: all of them, and a page for each with everything measured under it."""
+
+from __future__ import annotations
+
+from generator.charts import range_chart
+from generator.comparison import leaders
+from generator.pages.markup import Page, Section
+from generator.pages.table_sections import capacity_section, deciding_charts, further_charts, present, table_section
+from generator.pages.view import MenuEntry, View
+from runners.record import WorkloadFacts
+
+
+def _index(view: View) -> Page:
+    path = "workloads/index.md"
+    html = view.renderer(path).html("workloads.html", workloads=view.comparison.workloads, tables=view.tables_of)
+    return Page(path, "Workloads", "What every framework is measured with.", (Section(None, None, html=html),))
+
+
+def _workload_pages(view: View) -> list[Page]:
+    return [_index(view), *(_page(view, workload) for workload in view.comparison.workloads)]
+
+
+def _page(view: View, workload: WorkloadFacts) -> Page:
+    slug = workload.slug
+    path = f"workloads/{slug}.md"
+    render = view.renderer(path)
+    tables = view.tables_of[slug]
+    html = render.html(
+        "workload.html",
+        workload=workload,
+        tables=tables,
+        runs=[run for run in view.comparison.runs if any(table.run is run for table in tables)],
+        cannot=[
+            (framework, reason)
+            for framework in view.frameworks.values()
+            if framework.document and (reason := framework.document.framework.cannot.get(slug))
+        ],
+        leaders=leaders(view.comparison.of_workload(slug), view.competing),
+        measured=view.measured,
+        titles=view.titles,
+    )
+    sections = [Section(None, None, html=html)]
+    for searched in (table for table in view.capacities if table.workload.slug == slug):
+        charts = present(range_chart(searched, view.identities))
+        sections.append(capacity_section(render, searched, charts=charts, within_workload=True))
+    for table in view.comparison.of_workload(slug):
+        charts, more = deciding_charts(table, view.identities), further_charts(table, view.identities)
+        sections.append(table_section(render, table, charts=charts, more=more, within_workload=True))
+    return Page(path, workload.title, workload.question, tuple(sections))
+
+
+ENTRY = MenuEntry("Workloads", position=60, pages=_workload_pages)

@@ -1,0 +1,49 @@
+"""The methodology page's section on the method itself: how often it was right about twins of a known difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from generator.comparison import METRICS
+from generator.dataset import Rate, Rates
+from generator.pages.markup import Renderer, make_environment
+
+PROOF_MARKER = "<!-- proof -->"
+"""The line of ``site/methodology.md`` that the rates replace."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A promise and how often it was kept, by the metrics that were tested together."""
+
+    first: Rate
+    rates: Sequence[Rate]
+
+
+def make_proof(rates: Rates | None) -> str:
+    """A finished block of HTML; without ``rates`` it reports that nothing was measured yet."""
+    html = Renderer(make_environment(), "methodology.md").html(
+        "proof.html",
+        rates=rates,
+        lines=_lines(rates) if rates else (),
+        families=_families(rates) if rates else (),
+        metrics=METRICS,
+    )
+    return f'<div class="rt">\n{html.strip()}\n</div>'
+
+
+def _families(rates: Rates) -> list[tuple[tuple[str, ...], int]]:
+    return list(dict.fromkeys((tuple(rate.figures), rate.other_figures) for rate in rates.rates))
+
+
+def _lines(rates: Rates) -> list[_Line]:
+    """One per twin and profile, its rates in the order of the families."""
+    grouped: dict[tuple[str, str], list[Rate]] = {}
+    for rate in rates.rates:
+        grouped.setdefault((rate.twin, rate.profile), []).append(rate)
+    order = _families(rates)
+    return [
+        _Line(members[0], sorted(members, key=lambda rate: order.index((tuple(rate.figures), rate.other_figures))))
+        for members in grouped.values()
+    ]

@@ -1,0 +1,70 @@
+"""Which pages there are, and their menu: collected from what the modules of `generator.pages.menu` declare."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from generator.charts.wording import plain
+from generator.comparison import History
+from generator.dataset import Claims, Dataset, Source
+from generator.pages import menu
+from generator.pages.markup import Page
+from generator.pages.view import MenuEntry, View
+from runners.record import InvalidError
+
+_WRITTEN = {
+    "Methodology": "methodology.md",
+    "Its changes": "method-log.md",
+    "Data": "data.md",
+    "Add a framework": "add-a-framework.md",
+    "A site of your own": "your-own.md",
+}
+"""The pages in ``site/``, written by hand: the last entry of the menu."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """All generated pages, and the navigation, which names the hand-written ones too."""
+
+    pages: tuple[Page, ...]
+    nav: tuple[dict[str, Any], ...]
+
+
+def make_site(
+    dataset: Dataset, sources: Mapping[str, Source], claims: Claims | None = None, history: History | None = None
+) -> Site:
+    """Every page of the site; raises `InvalidError` where two would have one address.
+
+    ``history``: of the runs of ``dataset``, where the caller has it already.
+    """
+    view = View(dataset, sources, claims or Claims(), history)
+    built = [(entry.title, entry.pages(view)) for entry in menu_entries()]
+    pages = [page for _, found in built for page in ([found] if isinstance(found, Page) else found)]
+    _refuse_doubles(pages)
+    nav = [{title: _addresses(found)} for title, found in built]
+    return Site(tuple(pages), (*nav, {"Method": [{title: path} for title, path in _WRITTEN.items()]}))
+
+
+def menu_entries() -> list[MenuEntry]:
+    """What each module of `generator.pages.menu` declares as ``ENTRY``, in the order of the menu."""
+    modules = (import_module(f"{menu.__name__}.{found.name}") for found in pkgutil.iter_modules(menu.__path__))
+    return sorted((module.ENTRY for module in modules), key=lambda entry: (entry.position, entry.title))
+
+
+def _addresses(found: Page | Sequence[Page]) -> str | list[str | dict[str, str]]:
+    """As MkDocs wants them: a lone page by its address, the pages of a section by title, its index without one."""
+    if isinstance(found, Page):
+        return found.path
+    return [page.path if page.path.endswith("/index.md") else {plain(page.title): page.path} for page in found]
+
+
+def _refuse_doubles(pages: Iterable[Page]) -> None:
+    seen: set[str] = set()
+    for page in pages:
+        if page.path.lower() in seen:
+            raise InvalidError(f"two pages would be {page.path}; rename the framework, workload or run")
+        seen.add(page.path.lower())

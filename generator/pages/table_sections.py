@@ -1,0 +1,101 @@
+"""Tables of results as sections of a page, with their charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from generator.charts import Chart, Identities, latency_chart, metric_chart, percentile_chart, timeline_chart
+from generator.charts.wording import parameters_in_words
+from generator.comparison import METRICS, CapacityDecision, CapacityTable, Metric, Row, Table, columns_of
+from generator.pages.markup import Renderer, Section
+from generator.pages.view import run_path
+
+
+def table_section(
+    render: Renderer,
+    table: Table,
+    *,
+    charts: Iterable[Chart] = (),
+    more: Iterable[Chart] = (),
+    within_workload: bool = False,
+    shows_reasons: bool = True,
+) -> Section:
+    """A heading, charts, the full table of one workload with one set of parameters, and ``more`` charts."""
+    words = parameters_in_words(table.parameters)
+    html = render.html(
+        "table.html",
+        table=table,
+        extras=columns_of(table),
+        charts=list(charts),
+        more=list(more),
+        shows_reasons=shows_reasons,
+        run=table.run,
+        run_page=run_path(table.run),
+    )
+    return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
+
+
+def capacity_section(
+    render: Renderer,
+    table: CapacityTable,
+    *,
+    charts: Iterable[Chart] = (),
+    decision: CapacityDecision | None = None,
+    within_workload: bool = False,
+    shows_reasons: bool = True,
+) -> Section:
+    """A heading, who is higher if two are compared, the chart, and the full table of one search."""
+    words = parameters_in_words({"search": table.parameters["search"]})
+    html = render.html(
+        "capacity.html",
+        table=table,
+        charts=list(charts),
+        decision=decision,
+        shows_reasons=shows_reasons,
+        run=table.run,
+        run_page=run_path(table.run),
+    )
+    return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
+
+
+def _heading(table: Table | CapacityTable, words: str, *, within_workload: bool) -> str:
+    """The page of a workload need not repeat its name."""
+    return f"{words[:1].upper()}{words[1:]}" if within_workload else f"{table.workload.title}: {words}"
+
+
+# Charts
+
+
+def present(*charts: Chart | None) -> list[Chart]:
+    """Those that could be drawn."""
+    return [chart for chart in charts if chart is not None]
+
+
+def deciding_charts(table: Table, identities: Identities) -> list[Chart]:
+    """One for each deciding metric, where it can be drawn."""
+    return present(*(_chart_of(table, metric, identities) for metric in table.deciding))
+
+
+def best_rows_chart(table: Table, identities: Identities) -> Chart | None:
+    """Each framework by its best variant, and the reference."""
+    best: dict[str, Row] = {}
+    for row in table.valid_rows:
+        best.setdefault(row.framework.slug, row)
+    return _chart_of(table, table.deciding[0], identities, list(best.values()))
+
+
+def further_charts(table: Table, identities: Identities) -> list[Chart]:
+    """Cost and memory, whole distributions, and how the measurement went from second to second."""
+    bars = (
+        metric_chart(table, metric, identities)
+        for metric in METRICS.values()
+        if table.kind in metric.further_chart_in and metric not in table.deciding
+    )
+    curves = (percentile_chart(table, family, identities) for family in table.families)
+    return present(*bars, *curves, timeline_chart(table, identities))
+
+
+def _chart_of(table: Table, metric: Metric, identities: Identities, rows: Sequence[Row] | None = None) -> Chart | None:
+    if metric.chart == "median_and_tail" and metric.family is not None:
+        return latency_chart(table, metric.family, identities, rows=rows)
+    return metric_chart(table, metric, identities, rows=rows)

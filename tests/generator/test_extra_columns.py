@@ -1,0 +1,77 @@
+"""Columns for what is told beside figures: counts and outcomes, of the rounds that count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.comparison import Table, columns_of, compare
+from generator.dataset import load_results
+from runners.record import Connecting, ConnectStep, Percentiles, Recovery, SlowConsumer
+
+
+@pytest.fixture(scope="module")
+def table(results: Path) -> Table:
+    return compare(load_results(results).runs).tables[0]
+
+
+def told(table: Table, name: str, values: list[Any], *, valid: int | None = None) -> dict[str, str]:
+    """The texts of a table whose first row's rounds hold these values; ``valid``: only so many of them count."""
+    row, *others = table.rows
+    measurements = [
+        measurement.model_copy(update={name: value, "valid": valid is None or index < valid})
+        for index, (measurement, value) in enumerate(zip(row.cell.measurements, values, strict=False))
+    ]
+    changed = replace(row, cell=row.cell.model_copy(update={"measurements": measurements}))
+    columns = columns_of(replace(table, rows=(changed, *others)))
+    assert all(set(column.cells) == {row.key} for column in columns), "the others have nothing to tell"
+    return {column.title: column.cells[row.key] for column in columns}
+
+
+def test_where_nothing_is_told_there_is_no_column(table: Table) -> None:
+    assert columns_of(table) == ()
+
+
+def consumer(heard: int, closed: int, memory_mb: list[float]) -> SlowConsumer:
+    return SlowConsumer(said=100, heard=heard, closed=closed, consumers=1, memory_mb=memory_mb)
+
+
+def test_what_became_of_a_silent_members_messages(table: Table) -> None:
+    values = [consumer(100, 0, [50.0, 60.0, 70.0]), consumer(50, 1, [50.0, 51.0]), consumer(0, 1, [50.0])]
+    assert told(table, "slow_consumer", values) == {
+        "Queued for the paused client": "50 %",
+        "Disconnected": "2 of 3",
+        "Memory growth": "+10.5 MB",
+    }
+    assert told(table, "slow_consumer", values, valid=1)["Queued for the paused client"] == "100 %"
+    assert told(table, "slow_consumer", values, valid=0) == {}
+
+
+def test_what_an_outage_cost(table: Table) -> None:
+    some = Percentiles(count=100, mean=1.0, max=2.0)
+    outages = [
+        Recovery(
+            restart_s=1.0, noticed_ms=some, back_ms=some, lost=lost, unsent=2 * lost, never_back=lost, attempts=100
+        )
+        for lost in (1, 2)
+    ]
+    assert told(table, "recovery", outages) == {"Unanswered": "1.5", "Not sent": "3.0", "Never back": "3"}
+
+
+def test_memory_as_clients_come(table: Table) -> None:
+    def connecting(*memory_mb: float) -> Connecting:
+        steps = [ConnectStep(connections=250 * index, pss_mb=one) for index, one in enumerate(memory_mb)]
+        return Connecting(connections_per_s=1.0, took_s=1.0, steps=steps)
+
+    assert told(table, "connecting", [connecting(1, 2, 3), connecting(20.4, 30, 40)]) == {"Memory": "20, 30, 40 MB"}
+    assert told(table, "connecting", [connecting(1, 2)]) == {}, "a storm has one step"
+
+
+def test_how_clients_are_spread(table: Table) -> None:
+    (usage,) = {id(one.server): one.server for one in table.rows[0].cell.measurements[:1]}.values()
+    assert usage is not None
+    spread = usage.model_copy(update={"connections_per_process": [60, 40]})
+    assert told(table, "server", [spread]) == {"Clients per process": "60 + 40"}
