@@ -23,7 +23,7 @@ from statistics import median
 
 from runners import machine
 from runners.calibration.liar import Lies
-from runners.calibration.proof import lying_server
+from runners.calibration.proofs import lying_server
 from runners.loadgen.job import Job
 from runners.loading import driver
 

@@ -16,4 +16,4 @@ def calibrate_loadgen(window_s: float, show: MessageObserver) -> calibration.Cal
     if cores.note:
         show(f"Note: {cores.note}")
     with measuring_session("rtsite calibrate"):
-        return calibration.calibrate(cores, show, window_s=window_s)
+        return calibration.run_calibration(cores, show, window_s=window_s)

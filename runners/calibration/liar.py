@@ -172,8 +172,8 @@ class _Listener(WSListener):
             self.liar.answer(self, transport, kind, _ACK + identifier + b"[" + payload)
 
 
-async def serve(port: int, lies: Lies) -> None:
-    """Until cancelled."""
+async def serve_lies(port: int, lies: Lies) -> None:
+    """Serve until cancelled."""
     liar = Liar(lies)
     server = await ws_create_server(liar.listen, "127.0.0.1", port, max_frame_size=64 * 1024 * 1024)
     async with asyncio.TaskGroup() as tasks:
@@ -190,7 +190,7 @@ def main() -> None:
         parser.add_argument(f"--{lie.name.replace('_', '-')}", type=type(lie.default), default=lie.default)
     options = vars(parser.parse_args())
     port = options.pop("port")
-    uvloop.run(serve(port, Lies(**options)))
+    uvloop.run(serve_lies(port, Lies(**options)))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ class Contradiction:
     message: str
 
 
-def audit(document: RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument) -> Iterator[Contradiction]:
+def find_contradictions(
+    document: RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument,
+) -> Iterator[Contradiction]:
     """Every contradiction in a document that its schema accepts."""
     if isinstance(document, RunDocument):
         yield from _order(document)

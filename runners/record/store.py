@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from runners.record.audit import audit
+from runners.record.audit import find_contradictions
 from runners.record.errors import InvalidError
 from runners.record.evidence import EvidenceDocument
 from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument
@@ -202,7 +202,7 @@ def problems_in(path: Path) -> list[Problem]:
         document = _validated(path, _model_of(path), plain, raw)
     except RecordError as error:
         return error.problems
-    findings = list(audit(document))
+    findings = list(find_contradictions(document))
     root = yaml.compose(raw, Loader=yaml.CSafeLoader) if findings else None
     return [_located(path, root, finding.place, finding.message) for finding in findings]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runners import machine
-from runners.calibration import proof
+from runners.calibration import proofs
 from runners.loadgen.job import Protocol
 from runners.machine import CoreShare
 
@@ -28,7 +28,7 @@ WINDOW_S = 1.0
 @pytest.fixture(autouse=True)
 def lies_come_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each connection sends 20 messages in the window, and two of them are lied about."""
-    monkeypatch.setattr(proof, "LIE_EVERY", 10)
+    monkeypatch.setattr(proofs, "LIE_EVERY", 10)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def cores() -> CoreShare:
 @pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
 @pytest.mark.parametrize("name", COUNTED)
 def test_every_lie_is_seen_in_the_right_amount(name: str, protocol: Protocol, cores: CoreShare) -> None:
-    found = proof.PROOFS[name](name, protocol, cores, WINDOW_S)
+    found = proofs.PROOFS[name](name, protocol, cores, WINDOW_S)
     assert found.ok, found
 
 
 def test_a_generator_that_misses_a_lie_is_found_out(cores: CoreShare) -> None:
-    blind = proof.counted("drop_every", "dropped", lambda _: 0, "unanswered")
+    blind = proofs.prove_counted("drop_every", "dropped", lambda _: 0, "unanswered")
     assert not blind("blind", "websocket", cores, WINDOW_S).ok

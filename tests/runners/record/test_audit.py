@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runners.record import CellRecord, estimate_sustained_load, problems_in, save
-from runners.record.audit import audit
+from runners.record.audit import find_contradictions
 from tests.support import documents
 
 
@@ -38,7 +38,7 @@ def closed_cell() -> CellRecord:
 
 def findings(cell: CellRecord) -> list[tuple[tuple[str | int, ...], str]]:
     document = documents.framework_document().model_copy(update={"cells": [cell]})
-    return [(finding.place, finding.message) for finding in audit(document)]
+    return [(finding.place, finding.message) for finding in find_contradictions(document)]
 
 
 def test_a_sound_cell_is_sound() -> None:
@@ -46,8 +46,8 @@ def test_a_sound_cell_is_sound() -> None:
 
 
 def test_the_documents_of_the_tests_are_sound() -> None:
-    assert list(audit(documents.run_document())) == []
-    assert list(audit(documents.framework_document())) == []
+    assert list(find_contradictions(documents.run_document())) == []
+    assert list(find_contradictions(documents.framework_document())) == []
 
 
 def test_what_counts_was_not_measured_again() -> None:
@@ -188,11 +188,11 @@ def test_a_contradiction_of_a_capacity_is_told_with_its_line_and_column(tmp_path
 def test_a_workload_that_only_the_first_rounds_measure() -> None:
     run = documents.run_document()
     more = {"cells": [*run.cells, "fastapi/uvicorn capacity search=rate"], "order": [[1, 0], [0]]}
-    assert [finding.place for finding in audit(run.model_copy(update=more))] == [("order", 1)]
+    assert [finding.place for finding in find_contradictions(run.model_copy(update=more))] == [("order", 1)]
     searched = run.model_copy(update={**more, "workload_rounds": {"capacity": 1}})
-    assert list(audit(searched)) == []
+    assert list(find_contradictions(searched)) == []
     every = searched.model_copy(update={"order": [[1, 0], [1, 0]]})
-    assert [finding.place for finding in audit(every)] == [("order", 1)]
+    assert [finding.place for finding in find_contradictions(every)] == [("order", 1)]
 
 
 def test_an_order_that_leaves_a_cell_out(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Calibration: how much the generator can do on this machine, and proof that it sees what it must see."""
+"""Calibration: the limits of the load generator on this machine, and proof that it detects misbehaving servers."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ class CalibrationError(RtsiteError):
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The most that one shard gets out of a bare echo server, and its punctuality below that."""
+    """The highest throughput of one shard against a bare echo server, and its send lag at lower rates."""
 
     protocol: Protocol
     payload_bytes: int
     messages_per_s: float
     send_lag_p99_ms: dict[int, float | None]
-    """By percent of the ceiling, offered as an open loop."""
+    """By percent of the ceiling, in the open loop."""
     working_percent: dict[int, float]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One lie, what was expected to be seen of it, what was seen."""
+    """One lie, what the load generator should detect of it, and what it detected."""
 
     name: str
     protocol: Protocol
@@ -63,7 +63,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All of it; ``ok`` if no lie was missed."""
+    """All ceilings and proofs; ``ok`` if every lie was detected."""
 
     ceilings: list[Ceiling]
     proofs: list[Proof]
@@ -79,8 +79,8 @@ class Calibration:
 Say = Callable[[str], None]
 
 
-def calibrate(cores: CoreShare, say: Say, *, window_s: float = 4.0) -> Calibration:
-    """Measure the ceilings, then tell every lie over both protocols; raises `RtsiteError`."""
+def run_calibration(cores: CoreShare, say: Say, *, window_s: float = 4.0) -> Calibration:
+    """Measure the ceilings, then try every lie over both protocols; raises `RtsiteError`."""
     ceilings = []
     for protocol, payload_bytes in (("websocket", 64), ("websocket", 4096), ("socket.io", 64)):
         say(f"ceiling: {protocol}, {payload_bytes} bytes …")
@@ -99,7 +99,7 @@ def _as_protocol(name: str) -> Protocol:
 
 @contextmanager
 def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
-    """A server with these lies, for the length of the block; gives its port."""
+    """A server with these lies while the block runs; gives its port."""
     port = process.find_free_port()
     options = [
         part for field in fields(Lies) for part in (f"--{field.name.replace('_', '-')}", str(getattr(lies, field.name)))
@@ -125,7 +125,7 @@ def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
 
 
 def _truth(port: int) -> dict[str, int] | None:
-    """What the server says it did."""
+    """What the server did, by its own count; ``None``: no answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/truth", timeout=2.0) as answer:
             return dict(json.load(answer))
@@ -169,7 +169,7 @@ def _applied(
     rate_per_s: float,
     hooks: driver.Hooks | None = None,
 ) -> tuple[driver.LoadResult, Mapping[str, int]]:
-    """The load's result and the server's truth, the warm-up left out of neither."""
+    """The result of a load and the counts of the server. There is no warm-up, so both count every message."""
     with lying_server(lies, cores) as port:
         job = replace(_job(port, protocol, window_s, rate_per_s=rate_per_s), warmup_s=0.0)
         result = driver.apply(job, cpus=cores.loadgen, hooks=hooks)
@@ -193,14 +193,16 @@ def _honest(name: str, protocol: Protocol, cores: CoreShare, window_s: float) ->
     )
 
 
-def counted(lie: str, truth_key: str, seen: Callable[[driver.LoadResult], int], noun: str) -> Callable[..., Proof]:
-    """The proof of a lie that is told every so often: as many are seen as were told."""
+def prove_counted(
+    lie: str, truth_key: str, seen: Callable[[driver.LoadResult], int], noun: str
+) -> Callable[..., Proof]:
+    """The proof for a lie of every n-th message: the load generator has to count as many as the server."""
 
     def prove(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
         lies = Lies(**{lie: LIE_EVERY})
         result, truth = _applied(lies, protocol, cores, window_s, PROOF_RATE_PER_S)
-        told, found = truth.get(truth_key, 0), seen(result)
-        return Proof(name, protocol, f"{told} {noun}", f"{found} {noun}", told == found > 0)
+        lied, found = truth.get(truth_key, 0), seen(result)
+        return Proof(name, protocol, f"{lied} {noun}", f"{found} {noun}", lied == found > 0)
 
     return prove
 
@@ -218,7 +220,7 @@ def _delay(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> 
 
 
 def _stall(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
-    """Coordinated omission: the open loop must show the stall in its tail, the closed loop cannot."""
+    """Coordinated omission: the open loop must show the stall in its p99, and the closed loop must hide it."""
     lies = Lies(stall_every_s=2.0, stall_ms=STALL_MS)
     open_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), PROOF_RATE_PER_S)
     closed_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), 0.0)
@@ -233,8 +235,8 @@ def _stall(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> 
     )
 
 
-def _stopped_generator(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
-    """The generator itself stands still: its lateness must not pass for the server's."""
+def _stopped_loadgen(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
+    """The load generator itself is stopped: its delay must not count as the server's."""
     pids: list[int] = []
 
     def interrupt() -> None:
@@ -281,12 +283,18 @@ PROOFS: dict[str, Callable[[str, Protocol, CoreShare, float], Proof]] = {
     "honest server": _honest,
     "delayed answers": _delay,
     "stalling server": _stall,
-    "stopped generator": _stopped_generator,
-    "dropped messages": counted(
+    "stopped load generator": _stopped_loadgen,
+    "dropped messages": prove_counted(
         "drop_every", "dropped", lambda result: result.ledger.lost + result.ledger.in_flight, "unanswered"
     ),
-    "duplicated messages": counted("duplicate_every", "duplicated", lambda result: result.ledger.duplicated, "twice"),
-    "reordered messages": counted("reorder_every", "reordered", lambda result: result.ledger.reordered, "overtaken"),
-    "corrupted messages": counted("corrupt_every", "corrupted", lambda result: result.ledger.corrupted, "changed"),
-    "cut messages": counted("cut_every", "cut", lambda result: result.ledger.corrupted, "cut"),
+    "duplicated messages": prove_counted(
+        "duplicate_every", "duplicated", lambda result: result.ledger.duplicated, "twice"
+    ),
+    "reordered messages": prove_counted(
+        "reorder_every", "reordered", lambda result: result.ledger.reordered, "overtaken"
+    ),
+    "corrupted messages": prove_counted(
+        "corrupt_every", "corrupted", lambda result: result.ledger.corrupted, "changed"
+    ),
+    "cut messages": prove_counted("cut_every", "cut", lambda result: result.ledger.corrupted, "cut"),
 }
