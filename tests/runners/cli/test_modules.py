@@ -1,0 +1,42 @@
+"""One module per command, named by it; commands share options and output, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from runners.cli import app
+from tests.support.commands import ROOT
+
+SHARED = {"console", "options", "run_display", "site_options"}
+MODULES = [path for half in ("runners", "generator") for path in (ROOT / half / "cli").glob("[!_]*.py")]
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Each command with the word that follows ``rtsite``."""
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        for leaf in getattr(command, "commands", {"": command}).values():
+            yield name, leaf
+
+
+def test_every_command_stands_in_the_module_of_its_name() -> None:
+    found = {(name, command.callback.__module__, command.callback.__name__) for name, command in commands()}
+    assert len(found) > 20
+    for name, module, function in found:
+        assert module in (f"runners.cli.{name}", f"generator.cli.{name}"), function
+        assert function.endswith("_command")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parents[1].name}-{path.stem}")
+def test_a_command_imports_nothing_of_another_one(path: Path) -> None:
+    allowed = SHARED | {"app", "ci_app"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and ".cli" in node.module:
+            module = node.module.partition(".cli")[2].removeprefix(".")
+            assert module in SHARED or {alias.name for alias in node.names} <= allowed, node.module
