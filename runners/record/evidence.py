@@ -356,14 +356,18 @@ ITEMS: dict[str, Item] = {
 
 
 class Finding(Document):
-    """One item, established; without a ``value`` the ``note`` says why not."""
+    """One item of evidence. Without a ``value``, the ``note`` says why."""
 
     item: Slug
+    """The evidence item."""
     value: Value | None = None
+    """What was determined; the median of a repeated item."""
     low: float | None = None
+    """Smallest sample of a repeated item."""
     high: float | None = None
-    """Of a repeated item: ``value`` is the median, these are the extremes."""
+    """Largest sample of a repeated item."""
     samples: Annotated[int, Field(ge=1)] | None = None
+    """Number of samples of a repeated item."""
     note: LongText | None = None
     """What else was seen, or why there is no value."""
 
@@ -379,27 +383,40 @@ class Finding(Document):
 
 
 class VariantEvidence(Document):
-    """What was established of one variant."""
+    """Evidence of one variant."""
 
     variant: VariantFacts
+    """The variant."""
     findings: list[Finding]
+    """One per item."""
 
 
 class EvidenceDocument(Document):
-    """``evidence/<framework>.yml``: what one collection established of one framework."""
+    """``evidence/<framework>.yml``: what one collection determined about one framework."""
 
     schema_version: SchemaVersion
+    """Version of the file format."""
     kind: Literal["evidence"]
+    """Always ``evidence`` in this file."""
     campaign: Identifier
+    """ID of the campaign."""
     framework: FrameworkFacts
+    """The framework."""
     version: Version
-    """Of the framework's package."""
+    """Version of the framework's package."""
     collected: Timestamp
+    """When the evidence was collected, UTC."""
     rtsite_version: Version
+    """Version of rtsite that collected it."""
     rtsite_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """Commit of the checkout; absent if it was not a git checkout."""
     rtsite_modified: bool | None = None
+    """Whether the checkout differed from that commit."""
     machine: Machine
+    """The machine that collected it."""
     tools: dict[Slug, Version] = Field(default_factory=dict)
-    """What established it, where that is another program."""
+    """Other programs that determined findings, with their versions."""
     findings: list[Finding]
+    """Evidence of the framework as a whole."""
     variants: list[VariantEvidence]
+    """Evidence of each variant."""

