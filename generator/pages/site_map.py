@@ -20,6 +20,7 @@ _WRITTEN = {
     "Methodology": "methodology.md",
     "Its changes": "method-log.md",
     "Data": "data.md",
+    "Commands": "cli.md",
     "Add a framework": "add-a-framework.md",
     "A site of your own": "your-own.md",
 }

@@ -1,0 +1,264 @@
+"""Writes the generated parts of the documentation.
+
+``uv run python docs/generate.py`` writes them, ``--check`` only says which of them are stale. A generated part stands
+in a committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->``. The name says what it holds:
+
+- ``keys of DOCUMENT KEY KEY …``: the keys of a result file's part, from the docstrings of the schema;
+- ``thresholds``: the limits of a valid measurement;
+- ``commands``: the help text of every command;
+- ``decisions``: the list of `docs/decisions`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from generator.cli import app
+from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
+from runners.validity import THRESHOLDS
+
+ROOT = Path(__file__).resolve().parents[1]
+DECISIONS = ROOT / "docs" / "decisions"
+PAGES = ("site/data.md", "site/methodology.md", "site/cli.md", "docs/decisions/README.md")
+"""Every file with generated parts."""
+
+DOCUMENTS: Mapping[str, type[BaseModel]] = {
+    "run.yml": RunDocument,
+    "framework.yml": FrameworkDocument,
+    "framework.flame.yml": FlameDocument,
+    "evidence.yml": EvidenceDocument,
+}
+"""What a ``keys of`` part can name, by the name of the file."""
+
+_PART = re.compile(r"(?P<begin><!-- generated: (?P<name>.+?) -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.DOTALL)
+_HEADING = re.compile(r"^#+ .*\{ #(?P<id>[\w-]+) \}$", re.MULTILINE)
+_HELP_COLUMNS = 88
+
+
+class StaleError(Exception):
+    """A part of a page cannot be generated."""
+
+
+def main(arguments: list[str]) -> int:
+    """Write the parts, or with ``--check`` name the stale files; gives the exit code."""
+    parser = argparse.ArgumentParser(description="Write the generated parts of the documentation.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale")
+    checks_only = parser.parse_args(arguments).check
+    stale = dict(find_stale())
+    for page, text in stale.items():
+        if not checks_only:
+            (ROOT / page).write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{page}: {'stale; run `uv run python docs/generate.py`' if checks_only else 'written'}\n")
+    return int(checks_only and bool(stale))
+
+
+def find_stale() -> Iterator[tuple[str, str]]:
+    """Each file whose generated parts are not up to date, with the text that it should have."""
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        if (fresh := fill(text)) != text:
+            yield page, fresh
+
+
+def fill(text: str) -> str:
+    """A page with every generated part made anew; raises `StaleError` for a part that nothing generates."""
+    return _PART.sub(lambda found: f"{found['begin']}\n{_part(found['name'], text)}\n\n{found['end']}", text)
+
+
+def _part(name: str, page: str) -> str:
+    generators: Mapping[str, Callable[[], str]] = {
+        "thresholds": thresholds_table,
+        "commands": command_reference,
+        "decisions": decision_index,
+    }
+    if name.startswith("keys of "):
+        return key_table(model_at(name.removeprefix("keys of ")), sections_of(page))
+    if name not in generators:
+        raise StaleError(f"nothing generates {name!r}; known are `keys of …`, {', '.join(generators)}")
+    return generators[name]()
+
+
+# Keys of the result files
+
+
+def model_at(path: str) -> type[BaseModel]:
+    """The model at a path of keys, e.g. ``framework.yml cells measurements``; raises `StaleError`."""
+    document, *keys = path.split()
+    model = DOCUMENTS.get(document)
+    for key in keys:
+        field = model.model_fields.get(key) if model is not None else None
+        model = next(models_in(field.annotation), None) if field is not None else None
+    if model is None:
+        raise StaleError(f"there are no keys at {path!r}")
+    return model
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every model that a type mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models_in(argument)
+
+
+def published_models() -> set[type[BaseModel]]:
+    """Every model that a result file can contain."""
+    found: set[type[BaseModel]] = set()
+    waiting = list(DOCUMENTS.values())
+    while waiting:
+        model = waiting.pop()
+        if model not in found:
+            found.add(model)
+            waiting += [inner for field in model.model_fields.values() for inner in models_in(field.annotation)]
+    return found
+
+
+def sections_of(page: str) -> dict[type[BaseModel], str]:
+    """The section of the page that lists a model's keys, as the ID of its heading; the first one, if several do."""
+    sections: dict[type[BaseModel], str] = {}
+    for part in _PART.finditer(page):
+        headings = _HEADING.findall(page, 0, part.start())
+        if part["name"].startswith("keys of ") and headings:
+            sections.setdefault(model_at(part["name"].removeprefix("keys of ")), headings[-1])
+    return sections
+
+
+def key_table(model: type[BaseModel], sections: Mapping[type[BaseModel], str]) -> str:
+    """The keys of a model, each with the kind of its value and its docstring; raises `StaleError` without one."""
+    rows = []
+    for key, field in model.model_fields.items():
+        if not field.description:
+            raise StaleError(f"{model.__name__}.{key} has no docstring; write one below it in the schema")
+        optional = "" if field.is_required() else ", optional"
+        rows.append((f"`{key}`", f"{_kind(field, sections)}{optional}", field.description))
+    return _table(("Key", "Value", "Meaning"), rows)
+
+
+def _kind(field: FieldInfo, sections: Mapping[type[BaseModel], str]) -> str:
+    model = next(models_in(field.annotation), None)
+    name = _plain_kind(field.annotation)
+    return f"[{name}](#{sections[model]})" if model is not None and model in sections else name
+
+
+_NAMES: Mapping[Any, str] = {str: "text", int: "integer", float: "number", bool: "true or false"}
+
+
+def _plain_kind(annotation: Any) -> str:
+    """A type in words; what only restricts it is left out."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _plain_kind(arguments[0])
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_plain_kind(one) for one in arguments if one is not type(None)))
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in arguments)
+    if origin is list:
+        inner = _plain_kind(arguments[0])
+        return "list" if inner == "keys" else f"list: {inner}"
+    if origin is dict:
+        return f"by name: {_plain_kind(arguments[1])}"
+    return "keys" if isinstance(annotation, type) and issubclass(annotation, BaseModel) else _NAMES[annotation]
+
+
+# Thresholds
+
+
+def thresholds_table() -> str:
+    """Every limit above which a measurement is invalid, and why."""
+    rows = [
+        (rule.name[:1].upper() + rule.name[1:], f"{rule.limit:g} {rule.unit}".strip(), rule.why) for rule in THRESHOLDS
+    ]
+    return _table(("Metric", "Limit", "Why"), rows)
+
+
+# Commands
+
+
+def command_reference() -> str:
+    """The help text of every command, as it is printed."""
+    root = typer.main.get_command(app)
+    return "\n\n".join(
+        f"## {name} {{ #{name.replace(' ', '-')} }}\n\n```text\n{text}\n```" for name, text in _help_texts(root, None)
+    )
+
+
+def _help_texts(command: Any, parent: Any) -> Iterator[tuple[str, str]]:
+    """The name and the help of a command and of all below it."""
+    context = command.context_class(
+        command,
+        info_name=command.name,
+        parent=parent,
+        terminal_width=_HELP_COLUMNS,
+        max_content_width=_HELP_COLUMNS,
+        **(command.context_settings or {}),
+    )
+    yield context.command_path, command.get_help(context).rstrip()
+    for name in getattr(command, "commands", {}):
+        yield from _help_texts(command.commands[name], context)
+
+
+# Decisions
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A file of `docs/decisions`."""
+
+    path: Path
+    number: int
+    title: str
+    date: str
+    summary: str
+    """The first sentence of what was decided."""
+
+
+def load_decisions(folder: Path = DECISIONS) -> list[Decision]:
+    """Every decision, by number; raises `StaleError` for a file that has not the form of one."""
+    return [_read_decision(path) for path in sorted(folder.glob("[0-9]*.md"))]
+
+
+_DECISION = re.compile(
+    r"# (?P<title>[^\n]+)\n\nDate: (?P<date>\d{4}-\d\d-\d\d)\n\n## Context\n\n.+?\n\n"
+    r"## Decision\n\n(?P<decision>.+?)\n\n## Rejected\n\n.+",
+    re.DOTALL,
+)
+
+
+def _read_decision(path: Path) -> Decision:
+    name = re.fullmatch(r"(\d{3})-[a-z0-9-]+\.md", path.name)
+    found = _DECISION.fullmatch(path.read_text(encoding="utf-8"))
+    if name is None or found is None:
+        raise StaleError(
+            f"{path.name} is not a decision: expected NNN-title.md with a title, a date, and the headings Context,"
+            " Decision and Rejected"
+        )
+    sentence = re.split(r"(?<=\.)\s", " ".join(found["decision"].split()), maxsplit=1)[0]
+    return Decision(path, int(name[1]), found["title"], found["date"], sentence)
+
+
+def decision_index() -> str:
+    """Number, title, date and first sentence of every decision."""
+    rows = [(f"{one.number:03}", f"[{one.title}]({one.path.name})", one.date, one.summary) for one in load_decisions()]
+    return _table(("No.", "Decision", "Date", "In one sentence"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table. Text that stands in code is taken as it is."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    cells = ((" ".join(cell.split()).replace("``", "`").replace("|", r"\|") for cell in line) for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
