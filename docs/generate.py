@@ -25,8 +25,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from generator.cli import app
+from runners.judging.thresholds import THRESHOLDS
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
-from runners.validity import THRESHOLDS
 
 ROOT = Path(__file__).resolve().parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
