@@ -1,0 +1,369 @@
+#!/usr/bin/env python3
+"""Checks that we write plain English: the words of the glossary, and sentences that can be read in one go.
+
+    .ci/words.py              every finding, as FILE:LINE: what was found, what to use
+    .ci/words.py --count      how many findings there are, by folder and by word
+    .ci/words.py FILE...      the findings of these files alone
+
+What is read: docstrings, comments, help texts and messages of `runners/`, `generator/` and `docs/`, and the Markdown of
+the repository. Text in backticks is code and is skipped, and so are fenced code and generated parts of a page.
+
+A line that has to use a word says so: `# words: allow figure, the type of another library` in Python,
+`<!-- words: allow figure, … -->` in Markdown. Whole files are listed in `EXEMPT`, each with its reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST_WORDS = 30
+"""Of a sentence."""
+
+PYTHON = ("runners", "generator", "docs")
+MARKDOWN = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs")
+SKIPPED = ("runners/frameworks/",)
+"""Applications as their frameworks' tutorials write them."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A word that we do not use, and what we use for it. ``word``: a regular expression, without regard to case."""
+
+    word: str
+    use: str
+    unless: str = ""
+    """Where the word is right: a regular expression whose matches are not looked at."""
+    only: tuple[str, ...] = ()
+    """Folders or files in which the rule holds; empty: everywhere."""
+
+
+RULES = (
+    Rule(
+        r"figures?",
+        "metric, value or result",
+        r"flame figures?|plotly('s)? figures?|<figure>|figures? (caption|element)",
+    ),
+    Rule(
+        r"cases?",
+        "scenario",
+        r"(in|for) (any|that|this|which|no|such|each|every|either|both|most|some|one|my|the) (other )?cases?"
+        r"|just in case|(use|test|edge|corner|special|upper|lower|worst|best|first|last)[ -]cases?|case[- ](in)?sensitive"
+        r"|regard to case|ignor\w+ case|pick for my case",
+    ),
+    Rule(r"yardsticks?", "reference"),
+    Rule(
+        r"questions?",
+        "scenario, request or check",
+        r"(as|in) one question|answers? (the|a|your) questions?|question mark",
+    ),
+    Rule(
+        r"generators?(?:'s)?",
+        "load generator, or site generator",
+        r"(load|site|code|random|number|python) generators?('s)?|generators? (expression|function|object)s?",
+        only=("runners/", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions/"),
+    ),
+    Rule(r"with(?:stand|stands|stood|standing)", "sustain"),
+    Rule(r"spoil(?:s|t|ed|ing)?", "disturb"),
+    Rule(r"(?:make|makes|made|making) again", "repeat, repeated"),
+    Rule(r"moods?", "disturbance"),
+    Rule(r"tells?|told|telling|tell apart|told apart", "report, show, determine, distinguish or instruct"),
+    Rule(r"ties?|tied", "inconclusive, or practically equal", r"tied to"),
+    Rule(
+        r"places?",
+        "rank, or rank range",
+        r"in place( of)?|takes? place|decimal places?|(one|two|three|other|another|many|first) places?"
+        r"|places? (on|at|where)",
+        only=("generator/comparison/", "generator/pages/", "README.md"),
+    ),
+    Rule(r"stands?|stood|standing", "is, is described, is listed", r"stands? for|long-standing|standing up"),
+    Rule(r"said", "reported, or sent"),
+    Rule(r"heard|spoken|hears?", "received, sent"),
+    Rule(
+        r"establish(?:es|ed|ing)?",
+        "determine, collect",
+        r"(connections?|clients?|handshakes?)\W+(\w+\W+){0,3}?establish(es|ed|ing)?"
+        r"|establish(es|ed|ing)?\W+(\w+\W+){0,2}?(connections?|handshakes?)",
+    ),
+    Rule(r"deaf", "paused reader, or slow consumer"),
+    Rule(r"under way|underway", "in flight, or running"),
+    Rule(
+        r"asks?|asked|asking", "request, test, measure or require", r"asks? (the|a) (user|reader|index)|asks? for help"
+    ),
+    Rule(r"dearer", "slower, or costs more"),
+    Rule(r"machines? of (?:somebody's|one's|your) own", "local machine"),
+    Rule(r"things?", "the name of what it is", r"the same things?|outside thing"),
+    Rule(
+        r"meets?|met|meeting",
+        "the verb of the field: affects, reaches, applies to",
+        r"meets? (the|a|its) (target|limit|contract|requirement)s?",
+    ),
+    Rule(r"courses?", "time series", r"of course|tutorial course"),
+    Rule(r"books", "ledger"),
+)
+"""Left out on purpose: *part*, *find*, *not known* and *lie*, which plain English needs all the time."""
+
+EXEMPT: dict[tuple[str, str], str] = {
+    (".ci/words.py", ""): "it lists the words",
+    ("runners/record/schema.py", "said"): "a published key",
+    ("runners/record/schema.py", "heard"): "a published key",
+    ("runners/record/schema.py", "established"): "a published key, and what a connection is",
+}
+"""File and word; an empty word is all of them. Each with its reason."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of prose: the lines it stands on, each with its number."""
+
+    lines: tuple[tuple[int, str], ...]
+
+    def joined(self) -> tuple[str, list[tuple[int, int]]]:
+        """All of it as one string, and at which place of that string each line begins."""
+        starts, parts, length = [], [], 0
+        for number, line in self.lines:
+            starts.append((length, number))
+            parts.append(line.strip())
+            length += len(parts[-1]) + 1
+        return " ".join(parts), starts
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A word or a sentence that has to change."""
+
+    path: str
+    line: int
+    found: str
+    advice: str
+    key: str
+    """What to count it under."""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.found}, {self.advice}"
+
+
+def main(arguments: list[str]) -> int:
+    """Print the findings; gives 1 if there are any."""
+    parser = argparse.ArgumentParser(description="Check that documentation and messages use plain English.")
+    parser.add_argument("files", nargs="*", type=Path, help="files to check; the default is all")
+    parser.add_argument("--count", action="store_true", help="print numbers by folder and by word only")
+    chosen = parser.parse_args(arguments)
+    files = [path.resolve() for path in chosen.files] or list(all_files())
+    findings = [finding for path in files for finding in check_file(path)]
+    if chosen.count:
+        for title, counts in (
+            ("folder", Counter(str(Path(one.path).parent) for one in findings)),
+            ("found", Counter(one.key for one in findings)),
+        ):
+            sys.stdout.write(f"{title}\n")
+            sys.stdout.writelines(f"{number:6} {name}\n" for name, number in counts.most_common())
+    else:
+        sys.stdout.writelines(f"{finding}\n" for finding in findings)
+    sys.stdout.write(f"{len(findings)} findings in {len(files)} files\n")
+    return int(bool(findings))
+
+
+def all_files() -> Iterator[Path]:
+    """Every file that is checked."""
+    for name in PYTHON:
+        yield from sorted((ROOT / name).rglob("*.py"))
+    yield from sorted((ROOT / ".ci").glob("*.py"))
+    for name in MARKDOWN:
+        path = ROOT / name
+        yield from sorted(path.rglob("*.md")) if path.is_dir() else [path]
+
+
+def check_file(path: Path) -> list[Finding]:
+    """The findings of one file."""
+    name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+    if name.startswith(SKIPPED):
+        return []
+    source = path.read_text(encoding="utf-8")
+    return check_source(name, source)
+
+
+def check_source(name: str, source: str) -> list[Finding]:
+    """The findings of a file's content; ``name``: its path from the top of the repository."""
+    texts = texts_of_python(source) if name.endswith(".py") else texts_of_markdown(source)
+    allowed = allowed_words(source)
+    found = {finding: None for text in texts for finding in [*check_words(name, text), *check_length(name, text)]}
+    return sorted(
+        (one for one in found if one.key.casefold() not in allowed.get(one.line, ()) and not _is_exempt(name, one.key)),
+        key=lambda one: one.line,
+    )
+
+
+def _is_exempt(name: str, word: str) -> bool:
+    return (name, "") in EXEMPT or (name, word) in EXEMPT
+
+
+def allowed_words(source: str) -> dict[int, set[str]]:
+    """Per line the words that it may use, as it says itself."""
+    found: dict[int, set[str]] = {}
+    for number, line in enumerate(source.splitlines(), start=1):
+        for match in re.finditer(r"words: allow ([\w' -]+),", line):
+            found.setdefault(number, set()).add(match[1].casefold())
+    return found
+
+
+def check_words(name: str, text: Text) -> Iterator[Finding]:
+    """Words that we do not use."""
+    joined, starts = text.joined()
+    for rule in RULES:
+        if rule.only and not name.startswith(rule.only):
+            continue
+        looked_at = joined
+        if rule.unless:
+            looked_at = re.sub(rf"\b(?:{rule.unless})\b", lambda m: " " * len(m[0]), joined, flags=re.IGNORECASE)
+        for match in re.finditer(rf"(?<![\w-])(?:{rule.word})(?![\w-])", looked_at, re.IGNORECASE):
+            word = match[0].casefold()
+            yield Finding(name, _line_at(starts, match.start()), f"“{match[0]}”", f"use {rule.use}", word)
+
+
+def check_length(name: str, text: Text) -> Iterator[Finding]:
+    """Sentences that are too long."""
+    joined, starts = text.joined()
+    begin = 0
+    for match in re.finditer(r"[.!?][)\"”*]*(?=\s|$)|$", joined):
+        words = [word for word in joined[begin : match.end()].split() if re.search(r"\w", word)]
+        if len(words) > MOST_WORDS:
+            first = len(joined[:begin]) + len(joined[begin:]) - len(joined[begin:].lstrip())
+            yield Finding(
+                name,
+                _line_at(starts, first),
+                f"a sentence of {len(words)} words",
+                f"use at most {MOST_WORDS}",
+                "long sentence",
+            )
+        begin = match.end()
+
+
+def _line_at(starts: list[tuple[int, int]], place: int) -> int:
+    return max((start, number) for start, number in starts if start <= place)[1]
+
+
+# Prose of Python files
+
+_SAYING = {"say", "echo", "warn", "Option", "Argument", "Typer", "ArgumentParser", "add_argument"}
+"""Functions whose texts are read by users."""
+
+
+def texts_of_python(source: str) -> list[Text]:
+    """Docstrings, comments, help texts, and what is raised or said."""
+    texts = [*_comments(source)]
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            texts += _paragraphs(range(node.lineno, (node.end_lineno or node.lineno) + 1), lines)
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            texts += _messages(node.exc)
+        elif isinstance(node, ast.Call) and _name(node.func) in _SAYING:
+            texts += _messages(node)
+    return texts
+
+
+def _name(function: ast.expr) -> str:
+    return (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
+
+
+def _paragraphs(numbers: Iterable[int], lines: list[str]) -> Iterator[Text]:
+    """The paragraphs and list items of a docstring; doctests and indented code left out."""
+    piece: list[tuple[int, str]] = []
+    for number in numbers:
+        line = lines[number - 1].strip().strip('"').removeprefix('r"""')
+        if (not line or line.startswith(("- ", "* ", ">>>")) or re.match(r"\d+\. ", line)) and piece:
+            yield Text(tuple(piece))
+            piece = []
+        if line and not line.startswith(">>>"):
+            piece.append((number, _without_code(line)))
+    if piece:
+        yield Text(tuple(piece))
+
+
+def _comments(source: str) -> Iterator[Text]:
+    """Comments; those on successive lines are one text."""
+    piece: list[tuple[int, str]] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT or re.match(r"#\s*(noqa|type:|words:|!)", token.string):
+            continue
+        number, alone = token.start[0], not token.line[: token.start[1]].strip()
+        if piece and not (alone and number == piece[-1][0] + 1):
+            yield Text(tuple(piece))
+            piece = []
+        piece.append((number, _without_code(token.string.lstrip("#: "))))
+    if piece:
+        yield Text(tuple(piece))
+
+
+def _messages(call: ast.Call) -> Iterator[Text]:
+    """The texts among a call's arguments; values put into them count as one word."""
+    for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
+        for node in [argument, *_inside(argument)]:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield Text(((node.lineno, _without_code(node.value)),))
+            elif isinstance(node, ast.JoinedStr):
+                parts = (str(one.value) if isinstance(one, ast.Constant) else "X" for one in node.values)
+                yield Text(((node.lineno, _without_code("".join(parts))),))
+
+
+def _inside(argument: ast.expr) -> Iterator[ast.expr]:
+    """The branches of a condition, and the sides of a sum."""
+    if isinstance(argument, ast.IfExp):
+        yield from (argument.body, argument.orelse)
+    elif isinstance(argument, ast.BinOp):
+        yield from (argument.left, argument.right)
+
+
+# Prose of Markdown files
+
+
+def texts_of_markdown(source: str) -> list[Text]:
+    """Paragraphs, list items, headings and cells of tables."""
+    texts: list[Text] = []
+    piece: list[tuple[int, str]] = []
+    is_code = is_generated = False
+
+    def end() -> None:
+        if piece:
+            texts.append(Text(tuple(piece)))
+            piece.clear()
+
+    for number, raw in enumerate(source.splitlines(), start=1):
+        line = raw.strip()
+        if line.startswith("```"):
+            is_code = not is_code
+        is_generated = line.startswith("<!-- generated:") or (is_generated and line != "<!-- end -->")
+        skips = is_code or is_generated or line.startswith(("```", "<!--", "![", "    "))
+        if skips or not line or re.match(r"(#|[-*] |\d+\. |\||:  )", line):
+            end()
+        if skips or not line:
+            continue
+        if line.startswith("|"):
+            texts += [Text(((number, cell),)) for cell in _without_code(line).split("|") if re.search(r"\w", cell)]
+        else:
+            piece.append((number, _without_code(re.sub(r"^(#+|[-*]|\d+\.) ", "", line))))
+    end()
+    return texts
+
+
+def _without_code(line: str) -> str:
+    """The line with code as one word, links as their text, and no markup."""
+    line = re.sub(r"``.+?``|`[^`]+`", "X", line)
+    line = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", line)
+    return re.sub(r"<[^>\s][^>]*>|\*\*|https?://\S+", " ", line)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
