@@ -57,8 +57,8 @@ RULES = (
         r"cases?",
         "scenario",
         r"(in|for) (any|that|this|which|no|such|each|every|either|both|most|some|one|my|the) (other )?cases?"
-        r"|just in case|(use|test|edge|corner|special|upper|lower|worst|best|first|last)[ -]cases?|case[- ](in)?sensitive"
-        r"|regard to case|ignor\w+ case|pick for my case",
+        r"|just in case|(use|test|edge|corner|special|upper|lower|worst|best|first|last)[ -]cases?"
+        r"|case[- ](in)?sensitive|regard to case|ignor\w+ case|pick for my case",
     ),
     Rule(r"yardsticks?", "reference"),
     Rule(
