@@ -101,7 +101,7 @@ RULES = (
     ),
     Rule(r"dearer", "slower, or costs more"),
     Rule(r"machines? of (?:somebody's|one's|your) own", "local machine"),
-    Rule(r"things?", "the name of what it is", r"the same things?|outside thing"),
+    Rule(r"things?", "the name of what it is", r"the same things?|how to change things"),
     Rule(
         r"meets?|met|meeting",
         "the verb of the field: affects, reaches, applies to",

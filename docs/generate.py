@@ -1,6 +1,6 @@
 """Writes the generated parts of the documentation.
 
-``uv run python docs/generate.py`` writes them, ``--check`` only says which of them are stale. A generated part stands
+``uv run python docs/generate.py`` writes them, ``--check`` only says which of them are stale. A generated part is
 in a committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->``. The name says what it holds:
 
 - ``keys of DOCUMENT KEY KEY …``: the keys of a result file's part, from the docstrings of the schema;
@@ -254,7 +254,7 @@ def decision_index() -> str:
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table. Text that stands in code is taken as it is."""
+    """A Markdown table. Pipes in cells are escaped."""
     lines = [head, tuple("---" for _ in head), *rows]
     cells = ((" ".join(cell.split()).replace("``", "`").replace("|", r"\|") for cell in line) for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
