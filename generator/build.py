@@ -26,6 +26,9 @@ MARKER = ".made-by-rtsite"
 """A file in every site that rtsite built: only a folder with it, or an empty one, is replaced. It holds the digest of
 all inputs of the site."""
 
+BUNDLED = Path(__file__).parents[1] / "rtsite_bundle"
+"""Only in an installed package: what a wheel has beside the packages, see ``force-include`` in pyproject.toml."""
+
 HERE = "http://127.0.0.1:8000/"
 """The address of a site without a given one; as in mkdocs.yml."""
 
@@ -41,15 +44,22 @@ class Paths:
     """Where everything is. The build clears ``staged``, and replaces all of ``out`` at the end."""
 
     root: Path
+    """The checkout; for an installed package, the folder that the user works in."""
     results: Path
     staged: Path
     out: Path
 
     @classmethod
     def of_checkout(cls, root: Path, *, results: Path | None = None, out: Path | None = None) -> Paths:
-        """The usual places below ``root``; raises `UsageError` for a results folder that is not there."""
-        if results is not None and not results.is_dir():
-            raise UsageError(f"there is no folder {results}; name one that holds <campaign>/<run>/run.yml")
+        """The usual places below ``root``. Without a checkout there, the pages are those of the installed package.
+
+        Raises `UsageError` for a results folder that is not there.
+        """
+        needed = root / "results" if results is None and BUNDLED.is_dir() else results
+        if needed is not None and not needed.is_dir():
+            raise UsageError(
+                f"there is no folder {needed}; name one with --results that holds <campaign>/<run>/run.yml"
+            )
         return cls(
             root,
             (results or root / "results").resolve(),
@@ -58,18 +68,24 @@ class Paths:
         )
 
     @property
+    def sources(self) -> Path:
+        """What a site is made of beside results and frameworks: in the checkout, or installed beside the packages."""
+        return BUNDLED if BUNDLED.is_dir() else self.root
+
+    @property
     def written(self) -> Path:
         """The hand-written pages."""
-        return self.root / "site"
+        return self.sources / "site"
 
     @property
     def frameworks(self) -> Path:
-        return self.root / "runners" / "frameworks"
+        above = BUNDLED.parent if BUNDLED.is_dir() else self.root
+        return above / "runners" / "frameworks"
 
     @property
     def rates(self) -> Path:
         """The proof of the method; see `generator.dataset.rates`."""
-        return self.root / "benchmarks" / "power" / "rates.json"
+        return self.sources / "benchmarks" / "power" / "rates.json"
 
     @property
     def cache(self) -> Path:
@@ -163,7 +179,7 @@ def stage_site(
     for evidence in dataset.evidence:
         files.add_beside(f"data/{evidence.raw}", evidence.path)
     written = files.write(paths.staged, is_served=is_served)
-    mkdocs_process.write_config(paths.config, paths.root / "mkdocs.yml", paths.staged, paths.out, site.nav)
+    mkdocs_process.write_config(paths.config, paths.sources / "mkdocs.yml", paths.staged, paths.out, site.nav)
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return files
 
@@ -179,7 +195,7 @@ def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
         code,
         code.parent / "runners" / "record",
     )
-    files = chain([paths.root / "mkdocs.yml"], *map(_files_below, folders))
+    files = chain([paths.sources / "mkdocs.yml"], *map(_files_below, folders))
     return {file: file_digest(file) for file in files}
 
 

@@ -1,13 +1,19 @@
-"""The revision of the measuring code, from git where there is a checkout."""
+"""The checkout that this code runs from, if there is one, and its state as git reports it."""
 
 from __future__ import annotations
 
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The checkout, or the folder that the package is installed in."""
+from runners.record import RtsiteError
+
+_ABOVE = Path(__file__).resolve().parents[1]
+IS_CHECKOUT = (_ABOVE / "pyproject.toml").is_file()
+"""False: the package is installed, so there is no git history and no project file."""
+ROOT = _ABOVE if IS_CHECKOUT else Path.cwd()
+"""The folder for results, environments and the site: the checkout, or without one the current folder."""
 
 _MEASURING = ("runners", "pyproject.toml")
 """What a result depends on. A change elsewhere, of a page for example, does not count as modified."""
@@ -23,6 +29,8 @@ class Revision:
 
 def describe_revision() -> Revision:
     """The checkout's commit; without git or outside a checkout both are unknown."""
+    if not IS_CHECKOUT:
+        return Revision(None, None)
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return Revision(None, None)
@@ -38,3 +46,14 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def package_day() -> str:
+    """The day of the package index, from the checkout's project file; raises `RtsiteError` without a checkout."""
+    if not IS_CHECKOUT:
+        raise RtsiteError(
+            "this needs a checkout of the repository, because its pyproject.toml sets the day of the package index;"
+            " clone the repository and run `uv run rtsite` there"
+        )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["tool"]["uv"]["exclude-newer"])

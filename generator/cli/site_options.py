@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).parents[2]
+from runners import revision
+
+ROOT = revision.ROOT
 
 SiteResultsOption = Annotated[
     Path | None, typer.Option("--results", help="Folder of result files.", metavar="DIR", show_default="results/")

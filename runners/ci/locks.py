@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import tomllib
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from runners.record import RtsiteError
-from runners.revision import ROOT
+from runners.revision import package_day
 from runners.subjects.catalog import Framework
 
 
@@ -24,7 +23,7 @@ def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Pa
         before = lock.read_bytes() if lock.exists() else b""
         command = [
             find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
-            "--no-config", "--upgrade", "--exclude-newer", exclude_newer or _day_of_tools(),
+            "--no-config", "--upgrade", "--exclude-newer", exclude_newer or package_day(),
             *(["--extra", extra] if extra else []),
             "pyproject.toml", "--output-file", lock.name,
         ]  # fmt: skip
@@ -34,8 +33,3 @@ def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Pa
         if lock.read_bytes() != before:
             changed.append(lock)
     return changed
-
-
-def _day_of_tools() -> str:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(project["tool"]["uv"]["exclude-newer"])

@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from runners import revision
 from runners.application.new_framework import create_framework
 from runners.cli.console import say
 from runners.cli.options import app
 from runners.subjects import catalog
+
+FOLDER = catalog.FRAMEWORKS if revision.IS_CHECKOUT else revision.ROOT
+"""Outside a checkout the catalog's folder belongs to the installed package, so the current folder is used."""
 
 new_app = typer.Typer(help="Create something new.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(new_app, name="new")
@@ -22,7 +26,7 @@ def new_framework_command(
     like: Annotated[str, typer.Option(help="Framework whose folder is copied.")] = "starlette",
     folder: Annotated[
         Path, typer.Option(help="Parent folder of the new one.", show_default="runners/frameworks")
-    ] = catalog.FRAMEWORKS,
+    ] = FOLDER,
 ) -> None:
     """Create a framework's folder that passes `rtsite check` unchanged, for you to edit.
 

@@ -22,7 +22,7 @@ from uv import find_uv_bin
 
 from runners.evidence import source_code
 from runners.record import Finding, RtsiteError
-from runners.revision import ROOT
+from runners.revision import ROOT, package_day
 from runners.serving.environment import Environment, create_environment
 from runners.subjects.catalog import Framework, Variant
 
@@ -253,7 +253,8 @@ def _run(command: list[str], *, folder: Path, stdin: str | None = None) -> subpr
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
     if "--exclude-newer" not in command:
-        environment["UV_EXCLUDE_NEWER"] = _day_of_tools()
+        # Test tools and type checker come from the same day as this tool's own packages.
+        environment["UV_EXCLUDE_NEWER"] = package_day()
     return subprocess.run(
         command,
         cwd=folder,
@@ -264,9 +265,3 @@ def _run(command: list[str], *, folder: Path, stdin: str | None = None) -> subpr
         timeout=_TIMEOUT_S,
         check=False,
     )
-
-
-def _day_of_tools() -> str:
-    """The day as of which test tools and type checker are resolved: that of rtsite's own packages."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(project["tool"]["uv"]["exclude-newer"])
