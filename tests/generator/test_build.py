@@ -279,6 +279,22 @@ def test_a_results_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> 
         Paths.of_checkout(ROOT, results=tmp_path / "nowhere")
 
 
+def test_an_installed_package_takes_pages_from_its_bundle_and_results_from_where_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, work = tmp_path / "lib" / "rtsite_bundle", tmp_path / "work"
+    bundle.mkdir(parents=True)
+    (work / "results").mkdir(parents=True)
+    monkeypatch.setattr("generator.build.BUNDLED", bundle)
+    paths = Paths.of_checkout(work)
+    assert paths.results == work / "results"
+    assert paths.out == work / "build" / "site"
+    assert paths.written == bundle / "site"
+    assert paths.frameworks == tmp_path / "lib" / "runners" / "frameworks"
+    with pytest.raises(UsageError, match="name one with --results"):
+        Paths.of_checkout(tmp_path)
+
+
 @pytest.mark.usefixtures("rendered_at_once")
 def test_two_builds_at_once_are_refused(edited: Paths) -> None:
     places = edited
