@@ -24,7 +24,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from generator.cli import app
+import generator.cli  # noqa: F401 - adds its commands to the app
+from runners.cli import app
 from runners.judging.thresholds import THRESHOLDS
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 
