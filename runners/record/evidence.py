@@ -1,4 +1,4 @@
-"""The evidence document: what was established of a framework besides its speed, and what each item means."""
+"""The evidence document: what was determined about a framework, except performance, and what each item means."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Value = bool | int | float | Text | list[Text]
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that is established of each framework, or of each of its variants."""
+    """An item that is determined for each framework, or for each of its variants."""
 
     slug: str
     title: str
     dimension: Dimension
     of: Literal["framework", "variant"]
     how: str
-    """How it is established, as a sentence."""
+    """How it is determined, as a sentence."""
     unit: str = ""
     better: Literal["lower", "higher", "yes", "no"] | None = None
     """``None``: it decides nothing, it only informs."""

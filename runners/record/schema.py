@@ -1,7 +1,7 @@
 """The types of a run's documents: ``run.yml``, and per framework ``<framework>.yml`` and ``<framework>.flame.yml``.
 
 Units are in the names: ``_ms`` milliseconds, ``_us`` microseconds, ``_s`` seconds, ``_mb`` megabytes
-(10^6 bytes), ``_per_s`` per second. A figure that was not measured is ``None`` and left out of the
+(10^6 bytes), ``_per_s`` per second. A value that was not measured is ``None`` and absent from the
 file; it is never zero and never a sentinel.
 """
 
@@ -31,7 +31,7 @@ PackageName = Annotated[str, StringConstraints(pattern=f"^{IDENTIFIER}$", max_le
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 ModulePath = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\\][^\x00-\x1f\\]*$", max_length=160)]
-"""Where a function stands: ``./app.py`` (the application), ``uvicorn/server.py`` (an installed package),
+"""The module of a function: ``./app.py`` (the application), ``uvicorn/server.py`` (an installed package),
 ``python3.11/asyncio/events.py`` (Python's own library), ``?/name`` (elsewhere), ``<string>`` (no file)."""
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_length=120)]
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -513,10 +513,10 @@ class Measurement(Document):
     """Result of the workload *slow consumer*."""
 
     @model_validator(mode="after")
-    def _figures_or_failure(self) -> Measurement:
+    def _values_or_failure(self) -> Measurement:
         if self.capacity is not None:
             if self.failure is not None or self.messages is not None:
-                raise ValueError("a measurement with a capacity has neither a failure nor figures of its own")
+                raise ValueError("a measurement with a capacity has neither a failure nor other values")
             if self.valid != self.capacity.conclusive:
                 raise ValueError("a measurement of a capacity is valid if the capacity is conclusive, else not")
         elif (
@@ -525,7 +525,7 @@ class Measurement(Document):
             and self.recovery is None
             and (self.messages is None or self.messages_per_s is None)
         ):
-            raise ValueError("a measurement has a failure, figures or a capacity; this one has none of them")
+            raise ValueError("a measurement has a failure, values or a capacity; this one has none of them")
         if self.failure is not None and self.valid:
             raise ValueError("a failed measurement cannot be valid")
         if not self.valid and self.failure is None and not self.invalid_reasons:
@@ -534,7 +534,7 @@ class Measurement(Document):
 
 
 def decisive(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Of one cell's measurements the last one of each round: those before it were spoilt."""
+    """Of one cell's measurements the last one of each round. Those before it were disturbed."""
     return list({measurement.round: measurement for measurement in measurements}.values())
 
 
@@ -566,12 +566,12 @@ class CellRecord(Document):
 
     @property
     def decisive(self) -> list[Measurement]:
-        """What each round came to."""
+        """The measurement that counts, for each round."""
         return decisive(self.measurements)
 
     @property
     def is_search(self) -> bool:
-        """Whether its load was searched for: it then has capacities for figures, whatever became of them."""
+        """Whether its load was searched for. Its measurements then have capacities or failures."""
         return "search" in self.parameters
 
 
