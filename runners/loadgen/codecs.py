@@ -1,4 +1,4 @@
-"""Which codec a job's connections speak."""
+"""Which codec a job's connections use."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from runners.loadgen.message import Codec
 
 
 def codec_for(job: Job, client: int) -> Codec:
-    """The codec of one connection of a job; raises `ValueError` for what has none."""
+    """The codec of one connection of a job; raises `ValueError` where there is none."""
     match job.exchange, job.serializer:
         case "echo", "json":
-            return message.echo(client, job.payload_bytes, job.protocol, job.payload_kind)
+            return message.echo_codec(client, job.payload_bytes, job.protocol, job.payload_kind)
         case "room", "json":
-            return message.room(job.payload_bytes, job.protocol)
+            return message.room_codec(job.payload_bytes, job.protocol)
         case (("dashboard" | "events"), "json"):
             return message.DashboardCodec(client, job.protocol)
         case "echo", "msgpack":
@@ -21,4 +21,4 @@ def codec_for(job: Job, client: int) -> Codec:
         case "dashboard", "msgpack":
             return packed.PackedDashboardCodec(client)
         case exchange, serializer:
-            raise ValueError(f"no {exchange} in {serializer}")
+            raise ValueError(f"the load generator has no {exchange} exchange in {serializer}")

@@ -1,10 +1,10 @@
 """Starts shards by forking: ``python -m runners.loadgen.forkserver FD``.
 
 Loading the compiled kernel takes a shard one or two seconds and 150 MB. This program loads it once; each request on the
-socket ``FD`` forks a shard off, which is ready in milliseconds and shares that memory. A request carries a JSON object
-(``environment``, ``cpus``) and three file descriptors: the shard's stdin, stdout and stderr. The answer carries the
-shard's process id and its pidfd (pidfd_open(2)), by which it can be ended without ever hitting another process.
-It ends when the socket does, also if its starter was interrupted before it had read the answer.
+socket ``FD`` forks a shard, which is ready in milliseconds and shares that memory. A request has a JSON object
+(``environment``, ``cpus``) and three file descriptors: the shard's stdin, stdout and stderr. The answer has the
+shard's process id and its pidfd (pidfd_open(2)), which ends this process and never another one with the same id.
+The program ends when the socket is closed, also if its starter was interrupted before it had read the answer.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ def main() -> None:
     """Serve until the other end of the socket is closed."""
     shard.end_with_starter()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody needs to be waited for
-    line = socket.socket(fileno=int(sys.argv[1]))
+    channel = socket.socket(fileno=int(sys.argv[1]))
     if kernel.SUPPORTED:
-        kernel.prepare()
+        kernel.compile_kernel()
     gc.freeze()
-    with contextlib.suppress(ConnectionError):  # what a starter leaves that has not read the last answer
-        _serve(line)
+    with contextlib.suppress(ConnectionError):  # a starter that ended has not read the last answer
+        _serve(channel)
 
 
-def _serve(line: socket.socket) -> None:
+def _serve(channel: socket.socket) -> None:
     while True:
-        request, streams, _, _ = socket.recv_fds(line, MOST_BYTES, STREAMS)
+        request, streams, _, _ = socket.recv_fds(channel, MOST_BYTES, STREAMS)
         if not request:
             return
         pid = os.fork()
         if pid == 0:
-            line.close()
+            channel.close()
             _become_shard(json.loads(request), streams)
         for stream in streams:
             os.close(stream)
-        _answer(line, pid)
+        _answer(channel, pid)
 
 
-def _answer(line: socket.socket, pid: int) -> None:
+def _answer(channel: socket.socket, pid: int) -> None:
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:  # it has ended already
-        line.send(str(pid).encode())
+        channel.send(str(pid).encode())
         return
-    socket.send_fds(line, [str(pid).encode()], [handle])
+    socket.send_fds(channel, [str(pid).encode()], [handle])
     os.close(handle)
 
 

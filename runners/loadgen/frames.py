@@ -12,7 +12,7 @@ _DATA, _CONTROL = (CONTINUATION, TEXT, BINARY), (CLOSE, PING, PONG)
 
 
 class FrameError(Exception):
-    """What came is no frame of a server; the text says why."""
+    """The bytes are no frame of a server; the text says why."""
 
 
 class Frame(NamedTuple):
@@ -23,12 +23,12 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-def encode(opcode: int, payload: bytes | bytearray, mask: bytes) -> bytes:
+def encode_frame(opcode: int, payload: bytes | bytearray, mask: bytes) -> bytes:
     """A client's frame with a whole message: header, the four bytes of ``mask``, the payload masked."""
     return bytes([_FIN | opcode]) + _size(len(payload), _MASKED) + mask + masked(payload, mask)
 
 
-def expected(opcode: int, payload: bytes | bytearray) -> bytes:
+def server_frame(opcode: int, payload: bytes | bytearray) -> bytes:
     """The frame in which a server sends this payload as one whole message."""
     return bytes([_FIN | opcode]) + _size(len(payload), 0) + payload
 
@@ -48,8 +48,8 @@ def _size(size: int, flag: int) -> bytes:
     return bytes([flag | 127]) + size.to_bytes(8)
 
 
-class Reader:
-    """Cuts a server's bytes into frames; keeps what is not whole yet."""
+class FrameReader:
+    """Splits a server's bytes into frames; keeps what is not complete yet."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -60,7 +60,7 @@ class Reader:
         return not self._rest
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that ``data`` completes; raises `FrameError` where it makes no sense."""
+        """The frames that ``data`` completes; raises `FrameError` for invalid bytes."""
         rest = self._rest
         rest += data
         frames = []
@@ -72,13 +72,13 @@ class Reader:
         return frames
 
     def _next(self, start: int) -> tuple[Frame, int] | None:
-        """The frame at ``start`` and where it ends, or ``None`` if it is not whole."""
+        """The frame at ``start`` and where it ends, or ``None`` if it is not complete."""
         rest = self._rest
         if len(rest) - start < 2:
             return None
         first, second = rest[start], rest[start + 1]
         if first & _RESERVED:
-            raise FrameError("a frame with reserved bits set, although no extension was agreed on")
+            raise FrameError("a frame with reserved bits set, although no extension was negotiated")
         if second & _MASKED:
             raise FrameError("a masked frame, which only clients send")
         opcode, fin = first & 0x0F, bool(first & _FIN)

@@ -1,72 +1,126 @@
-"""HDR histograms: counted while the load runs, encoded by the HdrHistogram library afterwards."""
+"""Histograms of times in nanoseconds, as counts in the buckets of HdrHistogram (http://hdrhistogram.org).
+
+Here is all arithmetic on buckets. The kernel counts, a shard sends its counts as `SparseCounts`, the harness adds them up,
+and `runners.record` encodes the sum, once, for a result file.
+"""
 
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, floor, log2
+from typing import NamedTuple
 
 import numpy as np
-from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
-LOWEST_NS = 100
-HIGHEST_NS = 600_000_000_000
-DIGITS = 3
-
-UNIT_MAGNITUDE = int(np.log2(LOWEST_NS))
-HALF_MAGNITUDE = int(np.ceil(np.log2(2 * 10**DIGITS))) - 1
-COUNTS: int = len(np.ctypeslib.as_array(HdrHistogram(LOWEST_NS, HIGHEST_NS, DIGITS).encoder.get_counts()))
-"""Buckets between the bounds: the length of a counts array."""
-
 Counts = NDArray[np.int64]
+"""How many values there are in each bucket, shape (buckets,)."""
 
 
-def empty() -> Counts:
-    """No values yet; shape (`COUNTS`,)."""
+@dataclass(frozen=True)
+class Layout:
+    """How HdrHistogram divides values from ``lowest`` to ``highest`` into buckets, exact to so many decimal ``digits``.
+
+    A bucket has an index, and takes the values from its lower to its upper bound. Pairs of equal layouts add up.
+    """
+
+    lowest: int
+    highest: int
+    digits: int
+
+    @property
+    def unit_magnitude(self) -> int:
+        """The binary logarithm of the smallest difference between two values that are told apart."""
+        return floor(log2(self.lowest)) if self.lowest > 1 else 0
+
+    @property
+    def half_magnitude(self) -> int:
+        """The binary logarithm of half the number of sub-buckets per power of two."""
+        return ceil(log2(2 * 10**self.digits)) - 1
+
+    @cached_property
+    def size(self) -> int:
+        """The number of buckets."""
+        half = self.half_magnitude
+        powers = max(1, self.highest.bit_length() - (half + 1 + self.unit_magnitude) + 1)
+        return (powers + 1) << half
+
+    @cached_property
+    def lower(self) -> NDArray[np.int64]:
+        """The lowest value of each bucket, shape (buckets,)."""
+        half_count = 1 << self.half_magnitude
+        index = np.arange(self.size, dtype=np.int64)
+        power = (index >> self.half_magnitude) - 1
+        sub_bucket = (index & (half_count - 1)) + half_count
+        sub_bucket[power < 0] -= half_count
+        power[power < 0] = 0
+        return sub_bucket << (power + self.unit_magnitude)
+
+    @cached_property
+    def upper(self) -> NDArray[np.int64]:
+        """The highest value of each bucket, shape (buckets,)."""
+        lower = self.lower
+        return lower + np.diff(lower, append=2 * lower[-1] - lower[-2]) - 1
+
+    def index_of(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The bucket of each value, shape (n,); values outside the bounds are in the bucket of the bound.
+
+        The exponent selects the power of two, the leading bits the sub-bucket (HdrHistogram_c, ``counts_index_for``).
+        """
+        values = np.clip(values, 0, self.highest)
+        scaled = (values >> self.unit_magnitude) | ((1 << (self.half_magnitude + 1)) - 1)
+        exponent = np.frexp(scaled.astype(np.float64))[1].astype(np.int64)
+        power = exponent - (self.half_magnitude + 1)
+        sub_bucket = values >> (power + self.unit_magnitude)
+        index: NDArray[np.int64] = ((power + 1) << self.half_magnitude) + sub_bucket - (1 << self.half_magnitude)
+        return index
+
+
+LAYOUT = Layout(lowest=100, highest=600_000_000_000, digits=3)
+"""Of all histograms that the load generator counts: 100 ns to 10 minutes."""
+
+# The kernel needs them as constants.
+HIGHEST_NS = LAYOUT.highest
+UNIT_MAGNITUDE = LAYOUT.unit_magnitude
+HALF_MAGNITUDE = LAYOUT.half_magnitude
+COUNTS = LAYOUT.size
+
+
+class SparseCounts(NamedTuple):
+    """Counts as a shard sends them: the buckets that are not empty, ascending, and what is in them."""
+
+    buckets: list[int]
+    counts: list[int]
+
+
+def no_counts() -> Counts:
+    """All buckets are empty."""
     return np.zeros(COUNTS, dtype=np.int64)
 
 
-def of(values_ns: array[int] | NDArray[np.int64]) -> Counts:
-    """The counts of values in nanoseconds, shape (n,); those outside the bounds count at the bound."""
+def counts_of(values_ns: array[int] | NDArray[np.int64]) -> Counts:
+    """The counts of values in nanoseconds, shape (n,)."""
     if not len(values_ns):
-        return empty()
-    values = np.clip(np.frombuffer(values_ns, dtype=np.int64), 0, HIGHEST_NS)
-    return np.bincount(_bucket_index(values), minlength=COUNTS)
+        return no_counts()
+    return np.bincount(LAYOUT.index_of(np.frombuffer(values_ns, dtype=np.int64)), minlength=COUNTS)
+
+
+def sparse(counts: Counts) -> SparseCounts:
+    """What is to be sent of counts."""
+    index = np.flatnonzero(counts)
+    return SparseCounts(index.tolist(), counts[index].tolist())
+
+
+def dense(sent: SparseCounts) -> Counts:
+    """The counts that were sent; raises `ValueError` or `IndexError` where these are none."""
+    counts = no_counts()
+    counts[np.array(sent.buckets, dtype=np.int64)] = sent.counts
+    return counts
 
 
 def median_ns(counts: Counts) -> int:
-    """The lowest value of the bucket in which the median lies; 0 where there is none."""
+    """The lowest value of the bucket in which the median lies; 0 where all are empty."""
     total = int(counts.sum())
-    return _lowest_of(int(np.searchsorted(counts.cumsum(), (total + 1) // 2))) if total else 0
-
-
-def encode(counts: Counts) -> str:
-    """The HdrHistogram V2 base64 text of counts."""
-    histogram = HdrHistogram(LOWEST_NS, HIGHEST_NS, DIGITS)
-    present = np.flatnonzero(counts)
-    if present.size:
-        np.ctypeslib.as_array(histogram.encoder.get_counts())[:] = counts
-        histogram.total_count = int(counts.sum())
-        histogram.min_value = _lowest_of(int(present[0]))
-        histogram.max_value = _lowest_of(int(present[-1]) + 1) - 1
-    return bytes(histogram.encode()).decode("ascii")
-
-
-def _bucket_index(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The index into the counts array, as HdrHistogram lays it out: the exponent selects the bucket,
-    the leading bits the sub-bucket (HdrHistogram_c, ``counts_index_for``).
-    """
-    scaled = (values >> UNIT_MAGNITUDE) | ((1 << (HALF_MAGNITUDE + 1)) - 1)
-    exponent = np.frexp(scaled.astype(np.float64))[1].astype(np.int64)
-    bucket = exponent - (HALF_MAGNITUDE + 1)
-    sub_bucket = values >> (bucket + UNIT_MAGNITUDE)
-    index: NDArray[np.int64] = ((bucket + 1) << HALF_MAGNITUDE) + sub_bucket - (1 << HALF_MAGNITUDE)
-    return index
-
-
-def _lowest_of(index: int) -> int:
-    """The lowest value in nanoseconds that counts in this bucket: `_bucket_index` turned round."""
-    bucket = (index >> HALF_MAGNITUDE) - 1
-    sub_bucket = (index & ((1 << HALF_MAGNITUDE) - 1)) + (1 << HALF_MAGNITUDE)
-    if bucket < 0:
-        bucket, sub_bucket = 0, sub_bucket - (1 << HALF_MAGNITUDE)
-    return sub_bucket << (bucket + UNIT_MAGNITUDE)
+    return int(LAYOUT.lower[np.searchsorted(counts.cumsum(), (total + 1) // 2)]) if total else 0

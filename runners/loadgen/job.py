@@ -1,18 +1,20 @@
-"""What a shard is asked (`Job`) and what it answers (`Sample`): one JSON document in, one out."""
+"""What a shard has to do (`Job`) and what it measured (`Sample`): one JSON document in, one out."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from runners.loadgen import pace as paces
+from runners.loadgen.histogram import SparseCounts
+from runners.loadgen.pace import Pace
+
 Protocol = Literal["websocket", "socket.io"]
-Mode = Literal["closed", "open"]
 Exchange = Literal["echo", "room", "dashboard", "events"]
-Kind = Literal["text", "binary"]
+PayloadKind = Literal["text", "binary"]
 Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
-Arrivals = Literal["steady", "poisson"]
 
 MIN_PAYLOAD_BYTES = 18
 """Client number, sequence number and their separators."""
@@ -22,58 +24,52 @@ MIN_PAYLOAD_BYTES = 18
 class Job:
     """One shard's part of a load.
 
-    Times are seconds, rates are per second over all of this shard's connections. Connections are
+    Times are seconds, the pace is that of all connections of this shard. Connections are
     numbered from ``first_client`` so that no two shards send the same bytes.
     """
 
     url: str
     protocol: Protocol
     exchange: Exchange
-    mode: Mode
+    pace: Pace
     connections: int
     warmup_s: float
-    """At the least; the load goes on until it is steady."""
+    """At least; the load goes on until it is steady."""
     duration_s: float
     """Of the timed window, all slices of it together."""
     payload_bytes: int = 64
-    payload_kind: Kind = "text"
+    payload_kind: PayloadKind = "text"
     serializer: Serializer = "json"
     """Of Socket.IO's packets. In msgpack there are only echo, of text, and dashboard, over WebSocket."""
     transport: Transport = "websocket"
     """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry pushes alone."""
-    rate_per_s: float = 0.0
-    """Open loop only. Of a room: messages, each of which goes to every connection."""
-    under_way: int = 1
-    """Closed loop in a room: how many messages are under way at a time."""
-    arrivals: Arrivals = "steady"
-    """Open loop: evenly spaced, or at random as those of many independent users."""
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0: it pushes nothing."""
-    deaf: int = 0
-    """In a room: so many members, the last ones, read nothing until they are told to listen."""
+    paused: int = 0
+    """In a room: so many members, the last ones, read nothing until they have to catch up."""
     first_client: int = 0
     seed: int = 0
     drain_s: float = 2.0
-    """How long unanswered messages are waited for after the last send."""
+    """How long the shard waits for unanswered messages after the last send."""
     answer_timeout_s: float = 5.0
     """A message unanswered for longer is lost; in the closed loop its connection then goes on."""
     at_once: int = 32
     """Connections being opened at any time."""
     connect_timeout_s: float = 10.0
     cpus: tuple[int, ...] = ()
-    """Logical CPUs to run on; empty: wherever the kernel likes."""
+    """Logical CPUs to run on; empty: any."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps({**asdict(self), "pace": paces.to_mapping(self.pace)})
 
     @classmethod
     def from_json(cls, text: str) -> Job:
         data = json.loads(text)
-        return cls(**{**data, "cpus": tuple(data["cpus"])})
+        return cls(**{**data, "pace": paces.from_mapping(data["pace"]), "cpus": tuple(data["cpus"])})
 
 
 @dataclass(frozen=True)
-class Ledger:
+class LedgerTotals:
     """What became of every message: sent = received + lost + in_flight. In a room: of every delivery."""
 
     sent: int = 0
@@ -84,9 +80,9 @@ class Ledger:
     reordered: int = 0
     corrupted: int = 0
 
-    def __add__(self, other: Ledger) -> Ledger:
-        mine, theirs = asdict(self), asdict(other)
-        return Ledger(**{name: mine[name] + theirs[name] for name in mine})
+    def __add__(self, other: LedgerTotals) -> LedgerTotals:
+        names = [field.name for field in fields(self)]
+        return LedgerTotals(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -99,13 +95,17 @@ class Connected:
     """From the first one's first packet until the last one was ready or had failed."""
     cpu_ns: int
     errors: dict[str, int]
-    histogram: str
-    """Nanoseconds per connection, HdrHistogram V2."""
+    counts: SparseCounts
+    """Of the nanoseconds per connection."""
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> Connected:
+        return cls(**{**data, "counts": SparseCounts(*data["counts"])})
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """What a shard's clients went through when their server died and came back. Moments are clock nanoseconds."""
+    """What happened to a shard's clients when their server ended and came back. Moments are clock nanoseconds."""
 
     sent: int
     answered: int
@@ -122,20 +122,20 @@ class Recovered:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What members of a room found when they read again."""
+class CaughtUp:
+    """What paused members of a room received when they read again."""
 
-    said: int
+    sent: int
     """Messages that each of them should have."""
-    heard: int
+    received: int
     """Of these, over all of them, those that came."""
     closed: int
-    """Members whose connection had been ended."""
+    """Members whose connection the server had closed."""
 
 
 @dataclass(frozen=True)
 class Brief:
-    """What one slice of load came to."""
+    """The result of one slice of load."""
 
     answered: int
     window_ns: int
@@ -145,13 +145,13 @@ class Brief:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one shard measured in its timed slices. Histograms are HdrHistogram V2 texts, in nanoseconds."""
+    """What one shard measured in its timed slices."""
 
     window_ns: int
     """All slices together."""
     slices: int
-    ledger: Ledger
-    warmup_ledger: Ledger
+    ledger: LedgerTotals
+    warmup_ledger: LedgerTotals
     planned: int
     established: int
     closed_early: int
@@ -163,17 +163,18 @@ class Sample:
     pushes: int
     pushes_missed: int
     errors: dict[str, int]
-    histograms: dict[str, str]
-    """``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``, ``read_lag``; pushes:
+    histograms: dict[str, SparseCounts]
+    """Of nanoseconds: ``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``, ``read_lag``; pushes:
     ``push_lateness``; rooms: ``last_delivery``, the latency of each message's last delivery."""
-    seconds: list[str]
+    seconds: list[SparseCounts]
     """The latency histogram of each second of the window."""
     cpu_ns: int
     working_ns: int
     """Open loop: time in the window not spent waiting. Closed loop: equal to ``cpu_ns``."""
-    packages: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Sample:
-        ledgers = {name: Ledger(**data[name]) for name in ("ledger", "warmup_ledger")}
-        return cls(**{**data, **ledgers})
+        ledgers = {name: LedgerTotals(**data[name]) for name in ("ledger", "warmup_ledger")}
+        histograms = {name: SparseCounts(*counts) for name, counts in data["histograms"].items()}
+        seconds = [SparseCounts(*counts) for counts in data["seconds"]]
+        return cls(**{**data, **ledgers, "histograms": histograms, "seconds": seconds})

@@ -13,9 +13,9 @@ import re
 import string
 from typing import Any, NamedTuple, Protocol
 
-from runners.loadgen.job import Kind
+from runners.loadgen.connection import Message
+from runners.loadgen.job import PayloadKind
 from runners.loadgen.job import Protocol as WireProtocol
-from runners.loadgen.lines import Message
 
 DIGITS = 8
 FIRST_SEQUENCE = 10_000_000
@@ -24,9 +24,9 @@ PANELS = 20
 ROOM = b"load"
 """The room that members of a room load are in."""
 _EVERYBODY = 99_999_999
-"""In place of a client's number in what all members send alike."""
+"""In place of a client's number in what all members of a room send."""
 _LETTERS = 65536
-"""Of a payload: what is longer repeats itself."""
+"""Of a payload; a longer one repeats them."""
 
 _EVENT, _ACK = b"42", b"43"
 _WITH_ATTACHMENT = (b"451-", b"461-")
@@ -40,12 +40,12 @@ class Answer(NamedTuple):
     sequence: int = -1
     push: int = -1
     intact: bool = True
-    asked: bool = True
+    expected: bool = True
     """False: an event that the server sends of its own accord and that this load does not wait for."""
 
 
 NOT_OURS = Answer(intact=False)
-UNASKED = Answer(asked=False)
+UNEXPECTED_EVENT = Answer(expected=False)
 
 
 class Template:
@@ -81,7 +81,7 @@ class Template:
         return -1
 
 
-class Part(NamedTuple):
+class TemplatePart(NamedTuple):
     """One frame of a message: its payload, and whether that is binary."""
 
     template: Template
@@ -89,23 +89,23 @@ class Part(NamedTuple):
 
 
 class TemplateCodec:
-    """Messages that differ in nothing but their number, so that they can be sent and compared without being understood.
+    """Messages that differ only in their number, so that they can be sent and compared without being parsed.
 
-    ``question`` and ``answer`` are a request and its usual answer, to the byte; ``others`` is how else it may come.
-    ``mark`` finds the number in what came back changed; ``event`` is the Socket.IO event that is waited for.
+    ``request`` and ``answer`` are a request and its usual answer, to the byte; ``others`` are other forms of it.
+    ``mark`` finds the number in what came back changed; ``event`` is the Socket.IO event that answers.
     """
 
     def __init__(
         self,
-        question: tuple[Part, ...],
-        answer: tuple[Part, ...],
-        others: tuple[Part, ...] = (),
+        request: tuple[TemplatePart, ...],
+        answer: tuple[TemplatePart, ...],
+        others: tuple[TemplatePart, ...] = (),
         *,
         mark: bytes,
         event: bytes | None = None,
         greeting: Message | None = None,
     ) -> None:
-        self.question = question
+        self.request_parts = request
         self.answer = answer
         self.greeting = greeting
         self._alternatives = (*answer[-1:], *others)
@@ -113,65 +113,65 @@ class TemplateCodec:
         self._event = event
 
     def request(self, sequence: int) -> list[Message]:
-        return [Message(bytes(template.fill(sequence)), binary) for template, binary in self.question]
+        return [Message(bytes(template.fill(sequence)), binary) for template, binary in self.request_parts]
 
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
         if len(self.answer) > 1 and not binary and data.startswith(_WITH_ATTACHMENT):
-            return None  # what was asked for is in the binary message after it
+            return None  # the answer is in the binary message after it
         for template, is_binary in self._alternatives:
             sequence = template.read(data)
             if sequence >= 0 and is_binary == binary:
                 return Answer(sequence)
-        # Something of ours came back changed: say which message it was, if that can still be read.
+        # A message of ours came back changed: return its number, if that can still be read.
         if found := self._mark.search(data):
             return Answer(int(found[1]), intact=False)
         event = None if self._event is None or binary else _EVENT_NAME.match(data)
-        return UNASKED if event and event[1] != self._event else NOT_OURS
+        return UNEXPECTED_EVENT if event and event[1] != self._event else NOT_OURS
 
 
-def echo(client: int, payload_bytes: int, protocol: WireProtocol, kind: Kind = "text") -> TemplateCodec:
+def echo_codec(client: int, payload_bytes: int, protocol: WireProtocol, kind: PayloadKind = "text") -> TemplateCodec:
     """Echo over raw WebSocket, or as a Socket.IO event ``echo`` answered by its acknowledgement."""
     payload = echo_payload(client, payload_bytes).text
     mark = rb"%08d\.(\d{8})\." % (client + 1)
     binary = kind == "binary"
     if protocol == "websocket":
-        part = Part(Template(payload), binary)
+        part = TemplatePart(Template(payload), binary)
         return TemplateCodec((part,), (part,), mark=mark)
     if binary:
-        attached = Part(Template(payload), binary=True)
+        attached = TemplatePart(Template(payload), binary=True)
         return TemplateCodec(
-            (Part(Template(b'451-00000000["echo",{"_placeholder":true,"num":0}]')), attached),
-            (Part(Template(b'461-00000000[{"_placeholder":true,"num":0}]')), attached),
+            (TemplatePart(Template(b'451-00000000["echo",{"_placeholder":true,"num":0}]')), attached),
+            (TemplatePart(Template(b'461-00000000[{"_placeholder":true,"num":0}]')), attached),
             mark=mark,
             event=b"echo",
         )
     quoted = b'"' + payload + b'"'
     return TemplateCodec(
-        (Part(Template(_EVENT + b'00000000["echo",' + quoted + b"]")),),
-        (Part(Template(_ACK + b"00000000[" + quoted + b"]")),),
+        (TemplatePart(Template(_EVENT + b'00000000["echo",' + quoted + b"]")),),
+        (TemplatePart(Template(_ACK + b"00000000[" + quoted + b"]")),),
         # A server may emit an event instead of acknowledging.
-        (Part(Template(_EVENT + b'["echo",' + quoted + b"]")),),
+        (TemplatePart(Template(_EVENT + b'["echo",' + quoted + b"]")),),
         mark=mark,
         event=b"echo",
     )
 
 
 def echo_payload(client: int, size: int) -> Template:
-    """What a client sends to have it echoed."""
+    """The payload that a client sends to an echo server."""
     return Template(_payload(client + 1, client, size))
 
 
-def room(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
+def room_codec(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
     """A message to everybody in the room. All members send and expect the same bytes, with one number for the room."""
     payload = _payload(_EVERYBODY, 0, payload_bytes)
     mark = rb"%08d\.(\d{8})\." % _EVERYBODY
     if protocol == "websocket":
-        part = Part(Template(payload))
+        part = TemplatePart(Template(payload))
         return TemplateCodec((part,), (part,), mark=mark)
     quoted = b'"' + payload + b'"'
     return TemplateCodec(
-        (Part(Template(_EVENT + b'["publish",{"room":"' + ROOM + b'","text":' + quoted + b"}]")),),
-        (Part(Template(_EVENT + b'["message",' + quoted + b"]")),),
+        (TemplatePart(Template(_EVENT + b'["publish",{"room":"' + ROOM + b'","text":' + quoted + b"}]")),),
+        (TemplatePart(Template(_EVENT + b'["message",' + quoted + b"]")),),
         mark=mark,
         event=b"message",
         greeting=Message(_EVENT + b'["join","' + ROOM + b'"]'),
@@ -189,7 +189,7 @@ def _payload(owner: int, seed: int, size: int) -> bytes:
 
 
 class Update:
-    """A user's metric updates: what one of them says, and whether an answer fits it."""
+    """A user's metric updates: their content, and whether an answer fits."""
 
     def __init__(self, client: int) -> None:
         self._client = client
@@ -199,11 +199,11 @@ class Update:
         return {"panel": self._panel, "value": _value_of(sequence), "client": self._client, "seq": sequence}
 
     def judge(self, answer: Any) -> Answer:
-        """What an answer is worth that has been read; whatever it is."""
+        """Classify a parsed answer, whatever it is."""
         try:
             sequence = int(answer["seq"])
             intact = int(answer["updates"]) > 0 and all(
-                answer[name] == said for name, said in self.numbered(sequence).items()
+                answer[name] == sent for name, sent in self.numbered(sequence).items()
             )
         except (ValueError, KeyError, TypeError, IndexError, OverflowError):
             return NOT_OURS
@@ -236,7 +236,7 @@ class DashboardCodec:
 
 
 def _value_of(sequence: int) -> float:
-    """A metric that moves, and that the client can foretell."""
+    """A metric that changes with every update, and that the client can compute."""
     return (sequence * 37 % 1000) / 10
 
 
@@ -248,7 +248,7 @@ class Codec(Protocol):
         """Sent once, as soon as the connection is ready."""
 
     def request(self, sequence: int) -> list[Message]:
-        """The messages that ask with this number."""
+        """The messages of the request with this number."""
 
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
         """Classify an incoming message; ``None``: more of it is to come. Never raises."""

@@ -1,7 +1,7 @@
 """Socket.IO packets in msgpack, which its servers offer in place of JSON: a binary message each.
 
-The number that acknowledges is binary as well, so that these cannot be templates: Python makes and reads every one.
-That is fast enough for servers that do the same.
+The acknowledgement's number is binary as well, so these cannot be templates: Python encodes and decodes every one.
+That is fast enough, since the servers do the same.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 import msgpack
 
-from runners.loadgen.lines import Message
-from runners.loadgen.message import NOT_OURS, UNASKED, Answer, Update, echo_payload
+from runners.loadgen.connection import Message
+from runners.loadgen.message import NOT_OURS, UNEXPECTED_EVENT, Answer, Update, echo_payload
 
 _CONNECT, _EVENT, _ACK = 0, 2, 3
 _NAMESPACE = "/"
@@ -19,8 +19,8 @@ _NAMESPACE = "/"
 CONNECT = msgpack.packb({"type": _CONNECT, "nsp": _NAMESPACE, "data": {}})
 
 
-def is_welcome(data: bytes) -> bool:
-    """Whether the server lets its client into the namespace."""
+def accepts(data: bytes) -> bool:
+    """Whether the server accepts its client into the namespace."""
     packet = _packet(data)
     return packet is not None and packet.get("type") == _CONNECT
 
@@ -41,7 +41,7 @@ class PackedEchoCodec:
         if packet is None:
             return NOT_OURS
         if packet.get("type") != _ACK:
-            return UNASKED
+            return UNEXPECTED_EVENT
         sequence, arguments = packet.get("id"), packet.get("data")
         if not isinstance(sequence, int):
             return NOT_OURS

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from runners.loadgen.lines import CLOSED, RECEIVE_BYTES, Message, Received, Watcher, drop
-from runners.loadgen.opening import HandshakeError, socket_url
+from runners.loadgen.connection import CLOSED, RECEIVE_BYTES, Message, Received, Watcher, close_socket
+from runners.loadgen.handshake import HandshakeError, socket_url
 
 MOST_PACKETS = 16
 """In one request of a polling client; Engine.IO servers refuse more."""
@@ -29,8 +29,8 @@ _BINARY = b"b"
 _OPEN, _CONNECT, _REFUSED = b"0", b"40", b"44"
 
 
-def open_session(url: str, timeout_s: float) -> PollingLine:
-    """Open an Engine.IO 4 session by polling, join the default namespace, wait to be let in.
+def open_session(url: str, timeout_s: float) -> PollingConnection:
+    """Open an Engine.IO 4 session by polling, join the default namespace, wait until the server accepts.
 
     Raises `HandshakeError`, `TimeoutError` or `OSError`.
     """
@@ -38,18 +38,18 @@ def open_session(url: str, timeout_s: float) -> PollingLine:
     address = (parts.hostname or "", parts.port or 80)
     path = f"{parts.path}?{parts.query}"
     deadline = time.monotonic() + timeout_s
-    line = http.client.HTTPConnection(*address, timeout=timeout_s)
+    client = http.client.HTTPConnection(*address, timeout=timeout_s)
     try:
-        with contextlib.closing(line):
-            opened, *_ = _ask(line, "GET", path)
+        with contextlib.closing(client):
+            opened, *_ = _request(client, "GET", path)
             if opened[:1] != _OPEN:
                 raise HandshakeError(f"the server opened no session: {opened[:100]!r}")
             path = f"{path}&sid={json.loads(opened[1:])['sid']}"
-            _ask(line, "POST", path, _CONNECT)
+            _request(client, "POST", path, _CONNECT)
             while time.monotonic() < deadline:
-                for packet in _ask(line, "GET", path):
+                for packet in _request(client, "GET", path):
                     if packet[:2] == _CONNECT:
-                        return PollingLine(*address, path)
+                        return PollingConnection(*address, path)
                     if packet[:2] == _REFUSED:
                         raise HandshakeError(f"the server refused the namespace: {packet[2:200]!r}")
     except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
@@ -57,16 +57,16 @@ def open_session(url: str, timeout_s: float) -> PollingLine:
     raise TimeoutError
 
 
-def open_stream(url: str) -> EventStreamLine:
-    """An event stream; it is asked for when it is attached."""
+def open_stream(url: str) -> EventStreamConnection:
+    """An event stream; its request is sent when it is attached."""
     parts = urlsplit(url)
-    return EventStreamLine(parts.hostname or "", parts.port or 80, parts.path)
+    return EventStreamConnection(parts.hostname or "", parts.port or 80, parts.path)
 
 
-def _ask(line: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> list[bytes]:
+def _request(client: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> list[bytes]:
     """The packets of one answer."""
-    line.request(method, path, body, {"Content-Type": "text/plain;charset=UTF-8"} if body else {})
-    answer = line.getresponse()
+    client.request(method, path, body, {"Content-Type": "text/plain;charset=UTF-8"} if body else {})
+    answer = client.getresponse()
     packets = answer.read().split(SEPARATOR)
     if answer.status != http.HTTPStatus.OK:
         raise HandshakeError(f"the server answered {answer.status} to {method}: {packets[0][:100]!r}")
@@ -79,11 +79,11 @@ class _Response(NamedTuple):
 
 
 class _EndedError(Exception):
-    """The server ended what was not finished."""
+    """The server closed the connection before its answer was complete."""
 
 
-class HttpLine:
-    """One HTTP/1.1 request at a time, over a connection that is kept where the server keeps it."""
+class HttpClient:
+    """One HTTP/1.1 request at a time, over a connection that is kept open where the server keeps it."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
@@ -94,7 +94,7 @@ class HttpLine:
         self._status = 0
         self._complete = False
         self.busy = False
-        """A request is under way."""
+        """A request is not answered yet."""
         self.watcher: Watcher | None = None
 
     def request(self, method: str, path: str, body: bytes = b"") -> None:
@@ -122,7 +122,7 @@ class HttpLine:
             while self._outbox:
                 del self._outbox[: self._socket.send(self._outbox)]
         if self.watcher is not None:
-            self.watcher.watch(self._socket, for_room=bool(self._outbox))
+            self.watcher.watch(self._socket, writable=bool(self._outbox))
 
     def receive(self) -> _Response | None:
         """The answer, if it is complete; raises `OSError` or `_EndedError` where it never will be."""
@@ -142,7 +142,7 @@ class HttpLine:
         return self.feed(data)
 
     def feed(self, data: bytes) -> _Response | None:
-        """The same of bytes that were read by somebody else."""
+        """The same, of bytes that the caller read."""
         assert self._parser is not None
         self._parser.feed_data(data)
         if not self._complete:
@@ -156,7 +156,7 @@ class HttpLine:
         return response
 
     def take_body(self) -> bytes:
-        """What has come of a body that does not end."""
+        """What has come since of a body that does not end."""
         data = b"".join(self._body)
         self._body.clear()
         return data
@@ -164,7 +164,7 @@ class HttpLine:
     def drop(self) -> None:
         """Close the connection; the next request opens another."""
         if self._socket is not None:
-            drop(self._socket, self.watcher)
+            close_socket(self._socket, self.watcher)
         self._socket = self._parser = None
         self._outbox.clear()
 
@@ -178,7 +178,7 @@ class HttpLine:
         """Whether nothing is left to be sent."""
         return not self._outbox
 
-    # What the parser calls.
+    # The parser calls these.
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
@@ -196,7 +196,7 @@ class HttpLine:
         return self._status
 
 
-class PollingLine:
+class PollingConnection:
     """Engine.IO 4 by long-polling: one request waits for messages, another carries them."""
 
     descriptor = -1
@@ -204,14 +204,14 @@ class PollingLine:
 
     def __init__(self, host: str, port: int, path: str) -> None:
         self._path = path
-        self._waiting, self._carrying = HttpLine(host, port), HttpLine(host, port)
+        self._waiting, self._carrying = HttpClient(host, port), HttpClient(host, port)
         self._queue: deque[bytes] = deque()
 
     def attach(self, watcher: Watcher) -> None:
         self._waiting.watcher = self._carrying.watcher = watcher
         self._waiting.request("GET", self._path)
 
-    def say(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
+    def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
         self._queue.append(_BINARY + base64.b64encode(payload) if binary else bytes(payload))
         try:
             self._carry()
@@ -227,15 +227,15 @@ class PollingLine:
     def receive(self) -> Received:
         found: list[Message] = []
         try:
-            for line in (self._waiting, self._carrying):
-                response = line.receive()
+            for client in (self._waiting, self._carrying):
+                response = client.receive()
                 if response is None:
                     continue
                 if response.status != http.HTTPStatus.OK:
                     return Received(found, f"http-{response.status}")
-                if line is self._waiting:
+                if client is self._waiting:
                     found += [_message(packet) for packet in response.body.split(SEPARATOR)]
-                    line.request("GET", self._path)
+                    client.request("GET", self._path)
                 else:
                     self._carry()
         except httptools.HttpParserError:
@@ -245,14 +245,14 @@ class PollingLine:
         return Received(found)
 
     def feed(self, data: bytes) -> Received:
-        raise TypeError(f"a session has two connections; of which are these {len(data)} bytes?")
+        raise TypeError(f"a session has two sockets; it is not known from which these {len(data)} bytes are")
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             if not self._carrying.busy:
                 self._carrying.request("POST", self._path, b"1")
-        for line in (self._waiting, self._carrying):
-            line.drop()
+        for client in (self._waiting, self._carrying):
+            client.drop()
 
 
 def _message(packet: bytes) -> Message:
@@ -261,11 +261,11 @@ def _message(packet: bytes) -> Message:
     return Message(packet)
 
 
-class EventStreamLine:
-    """Server-sent events: what the server pushes, one message per event. Nothing can be said."""
+class EventStreamConnection:
+    """Server-sent events: what the server pushes, one message per event. Nothing can be sent."""
 
     def __init__(self, host: str, port: int, path: str) -> None:
-        self._http = HttpLine(host, port)
+        self._http = HttpClient(host, port)
         self._path = path
         self._text = b""
 
@@ -281,18 +281,18 @@ class EventStreamLine:
         self._http.watcher = watcher
         self._http.request("GET", self._path)
 
-    def say(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:  # noqa: ARG002
-        raise TypeError("an event stream goes one way")
+    def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:  # noqa: ARG002
+        raise TypeError("an event stream has no messages to the server")
 
     def receive(self) -> Received:
-        return self._understood(self._http.receive)
+        return self._parsed(self._http.receive)
 
     def feed(self, data: bytes) -> Received:
-        return self._understood(lambda: self._http.feed(data))
+        return self._parsed(lambda: self._http.feed(data))
 
-    def _understood(self, come: Callable[[], _Response | None]) -> Received:
+    def _parsed(self, receive: Callable[[], _Response | None]) -> Received:
         try:
-            ended = come()
+            ended = receive()
         except httptools.HttpParserError:
             return Received([], "protocol-error")
         except (OSError, _EndedError):
@@ -311,5 +311,5 @@ class EventStreamLine:
 
 def _data_of(event: bytes) -> bytes:
     """An event's data lines (HTML standard, 9.2.6), joined; empty: a comment, or an event without any."""
-    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    lines = [client[5:].removeprefix(b" ") for client in event.split(b"\n") if client.startswith(b"data:")]
     return b"\n".join(lines)

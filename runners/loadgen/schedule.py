@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from runners.loadgen.pace import Open
+from runners.loadgen.tables import Chunk
 
 CHUNK = 1024
-"""Messages worked out at a time: microseconds of work, so that the generator is never late for it."""
+"""Messages scheduled at a time: microseconds of work, so that the load generator is never late for it."""
 
 
-class Chunk(NamedTuple):
-    """Due times in nanoseconds from the start, ascending, and the connection each belongs to; shape (n,)."""
-
-    due_ns: NDArray[np.int64]
-    connection: NDArray[np.int64]
+def schedule_of(pace: Open, connections: int, seed: int) -> Iterator[Chunk]:
+    """The schedule of an open loop."""
+    arrange = poisson if pace.arrivals == "poisson" else steady
+    return arrange(connections, pace.rate_per_s, seed)
 
 
 def steady(connections: int, rate_per_s: float, seed: int) -> Iterator[Chunk]:
     """Each connection sends at ``rate_per_s / connections``, at a phase of its own.
 
-    intended = phase + i / rate. The phases are evenly spread over one interval and dealt out in seeded
+    intended = phase + i / rate. The phases are evenly spread over one interval and assigned in seeded
     order, so that the load is level at any rate and no connection is always first.
     """
     gap_ns = 1e9 / rate_per_s
@@ -35,7 +35,7 @@ def steady(connections: int, rate_per_s: float, seed: int) -> Iterator[Chunk]:
 
 
 def poisson(connections: int, rate_per_s: float, seed: int) -> Iterator[Chunk]:
-    """Messages come at random and independently, as those of many users do; each from a random connection.
+    """Messages are due at random and independently, as those of many users are; each from a random connection.
 
     The gaps of a Poisson process are exponential with mean 1 / rate.
     """

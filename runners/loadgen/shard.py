@@ -1,10 +1,10 @@
-"""One shard's life: connect, apply slices of load as it is told, hand in its sample. Talks by lines of JSON.
+"""One shard: it connects, applies slices of load on command, and sends its sample. Its protocol is lines of JSON.
 
 In: the `Job` on the first line, then commands. ``{"do": "load", "seconds": s}`` applies one slice of load,
-``{"do": "forget"}`` declares what was measured so far as warm-up, ``{"do": "listen", "seconds": s}`` lets the deaf
-read, ``{"do": "recover", "seconds": s}`` goes on while the server dies and comes back, ``finish`` ends it. Out:
-``{"event": "connected"}`` with how the connections came up, per slice ``loaded`` with a `Brief`, ``heard`` with what
-the deaf `Heard`, ``recovered`` with a `Recovered`, at the end ``sample`` with the `Sample`; or ``error`` with a reason.
+``{"do": "forget"}`` declares what was measured so far as warm-up, ``{"do": "catch_up", "seconds": s}`` lets paused
+members read, ``{"do": "recover", "seconds": s}`` goes on while the server ends and comes back, ``finish`` ends it. Out:
+``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``caught_up`` with a `CaughtUp`, ``recovered``
+with a `Recovered`, at the end ``sample`` with the `Sample`; or ``error`` with a reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from importlib.metadata import version
 from time import perf_counter_ns as clock_ns
 from typing import Any
 
@@ -29,12 +28,14 @@ import numpy as np
 
 from runners.loadgen import histogram, kernel
 from runners.loadgen.codecs import codec_for
-from runners.loadgen.engine import Client, Engine, Totals, masks
-from runners.loadgen.job import Connected, Job, Recovered, Sample
-from runners.loadgen.lines import Line
-from runners.loadgen.opening import HandshakeError, open_all, told
+from runners.loadgen.connection import Connection
+from runners.loadgen.engine import Engine
+from runners.loadgen.handshake import HandshakeError, open_all, reason_of
+from runners.loadgen.job import Connected, Job, LedgerTotals, Recovered, Sample
+from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
-from runners.loadgen.recovery import Recovery
+from runners.loadgen.reconnection import Reconnection
+from runners.loadgen.wire import Client, masks
 
 _PR_SET_PDEATHSIG = 1
 _SECOND_NS = 1_000_000_000
@@ -42,7 +43,7 @@ _SECOND_NS = 1_000_000_000
 Emit = Callable[[dict[str, Any]], None]
 
 
-class LoadError(Exception):
+class ShardError(Exception):
     """The load could not be applied; the text says why."""
 
 
@@ -61,7 +62,7 @@ def main() -> int:
         if job.cpus:
             os.sched_setaffinity(0, job.cpus)
         emit({"event": "sample", "sample": asdict(_Shard(job).follow(commands, emit))})
-    except LoadError as error:
+    except ShardError as error:
         emit({"event": "error", "reason": str(error)})
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
@@ -70,10 +71,10 @@ def main() -> int:
 
 
 def _prepare() -> None:
-    """Whatever takes time and needs no job yet."""
+    """Do what takes time and needs no job."""
     if not kernel.SUPPORTED:
-        raise LoadError("the load generator waits for answers by epoll, which only Linux has; measure there")
-    kernel.prepare()
+        raise ShardError("the load generator waits for answers by epoll, which only Linux has")
+    kernel.compile_kernel()
 
 
 def end_with_starter() -> None:
@@ -83,7 +84,7 @@ def end_with_starter() -> None:
 
 
 class _Commands:
-    """Lines from a file descriptor, read without a buffer of Python's: epoll must see what is waiting."""
+    """Lines from a file descriptor, read without a buffer of Python: epoll must see what is waiting."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -94,11 +95,11 @@ class _Commands:
         return b"\n" in self._rest
 
     def next(self) -> str:
-        """The next line; raises `LoadError` if the starter has gone away."""
+        """The next line; raises `ShardError` if the starter has ended."""
         while not self.waiting:
             more = os.read(self.descriptor, 65536)
             if not more:
-                raise LoadError("the process that started this shard went away")
+                raise ShardError("the process that started this shard has ended")
             self._rest += more
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode()
@@ -112,20 +113,20 @@ class _Shard:
         self.connect_ns = array("q")
         self.refused: Counter[str] = Counter()
         started, cpu_started = clock_ns(), time.process_time_ns()
-        clients = self._connect()
+        self.clients = self._connect()
         self.connected = Connected(
             planned=job.connections,
-            established=len(clients),
+            established=len(self.clients),
             took_ns=clock_ns() - started,
             cpu_ns=time.process_time_ns() - cpu_started,
             errors=dict(self.refused),
-            histogram=histogram.encode(histogram.of(self.connect_ns)),
+            counts=histogram.sparse(histogram.counts_of(self.connect_ns)),
         )
-        self.engine = Engine(job, clients)
-        self.warmup = Totals()
+        self.engine = Engine(job, self.clients)
+        self.warmup = LedgerTotals()
 
     def follow(self, commands: _Commands, emit: Emit) -> Sample:
-        """Do what is told until ``finish``; raises `LoadError`."""
+        """Execute commands until ``finish``; raises `ShardError`."""
         emit({"event": "connected", "connected": asdict(self.connected)})
         gc.collect()
         gc.freeze()
@@ -134,17 +135,17 @@ class _Shard:
             match command:
                 case {"do": "load", "seconds": float(seconds)}:
                     emit({"event": "loaded", "brief": asdict(self.engine.load(seconds))})
-                case {"do": "listen", "seconds": float(seconds)}:
-                    emit({"event": "heard", "heard": asdict(self.engine.listen(seconds))})
+                case {"do": "catch_up", "seconds": float(seconds)}:
+                    emit({"event": "caught_up", "caught_up": asdict(self.engine.catch_up(seconds))})
                 case {"do": "recover", "seconds": float(seconds)}:
                     emit({"event": "recovered", "recovered": asdict(self._recover(seconds))})
                 case {"do": "forget"}:
-                    self.warmup = self.engine.totals
+                    self.warmup = self.engine.totals.ledger
                     self.engine.forget()
                 case {"do": "finish"}:
                     break
                 case _:
-                    raise LoadError(f"an unknown command: {command}")
+                    raise ShardError(f"an unknown command: {command}")
         sample = self._sample()
         self.engine.close()
         return sample
@@ -156,38 +157,38 @@ class _Shard:
             yield json.loads(commands.next())
 
     def _recover(self, seconds: float) -> Recovered:
-        recovery = Recovery(self.job, self.engine.clients)
+        reconnection = Reconnection(self.job, self.clients)
         try:
-            return recovery.run(seconds)
+            return reconnection.run(seconds)
         finally:
-            recovery.close()
+            reconnection.close()
 
     def _connect(self) -> list[Client]:
         """Open all connections; those that fail are counted, and if none comes up the load cannot be applied."""
         job = self.job
         failures: list[str] = []
-        if job.mode == "closed" and job.exchange in ("dashboard", "events"):
-            raise LoadError(f"the {job.exchange} exchange has no closed loop")
-        # In a room any member sends the same bytes as the others.
+        if isinstance(job.pace, Closed) and job.exchange in ("dashboard", "events"):
+            raise ShardError(f"the {job.exchange} exchange has no closed loop")
+        # In a room all members send the same bytes.
         keys = masks(job.seed, 1) * job.connections if job.exchange == "room" else masks(job.seed, job.connections)
 
         clients = []
-        for index, line, took_ns, error in self._open(keys):
-            if line is None:
+        for index, connection, took_ns, error in self._open(keys):
+            if connection is None:
                 failures.append(error)
                 continue
             self.connect_ns.append(took_ns)
             number = job.first_client + index
-            clients.append(Client(number, codec_for(job, number), line, keys[index]))
+            clients.append(Client(number, codec_for(job, number), connection, keys[index]))
         clients.sort(key=lambda client: client.number)
         if failures:
             self.refused["not-connected"] = len(failures)
         if not clients:
-            raise LoadError(f"none of {job.connections} connections to {job.url} could be opened: {failures[0]}")
+            raise ShardError(f"none of {job.connections} connections to {job.url} could be opened: {failures[0]}")
         return clients
 
-    def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Line | None, int, str]]:
-        """Each connection's index, and a line with the nanoseconds it took, or why there is none."""
+    def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Connection | None, int, str]]:
+        """Each connection's index, and the connection with the nanoseconds it took, or why there is none."""
         job = self.job
         if job.transport == "websocket":
             try:
@@ -198,19 +199,20 @@ class _Shard:
                     serializer=job.serializer,
                     at_once=job.at_once,
                     timeout_s=job.connect_timeout_s,
-                    deaf=job.deaf,
+                    paused=job.paused,
                 )
             except OSError as error:
-                raise LoadError(f"{job.url} cannot be reached: {error}") from error
+                raise ShardError(f"{job.url} cannot be reached: {error}") from error
             return
 
-        def open_one(index: int) -> tuple[int, Line | None, int, str]:
+        def open_one(index: int) -> tuple[int, Connection | None, int, str]:
             started = clock_ns()
             try:
-                line = open_stream(job.url) if job.transport == "sse" else open_session(job.url, job.connect_timeout_s)
+                if job.transport == "sse":
+                    return index, open_stream(job.url), clock_ns() - started, ""
+                return index, open_session(job.url, job.connect_timeout_s), clock_ns() - started, ""
             except (OSError, HandshakeError) as error:
-                return index, None, 0, told(error)
-            return index, line, clock_ns() - started, ""
+                return index, None, 0, reason_of(error)
 
         with ThreadPoolExecutor(job.at_once) as threads:
             yield from threads.map(open_one, range(len(keys)))
@@ -219,42 +221,41 @@ class _Shard:
         engine, job = self.engine, self.job
         engine.finish_rows()
         totals = engine.totals
-        histograms = {name: histogram.encode(counts) for name, counts in engine.counts.items()}
-        histograms["connect"] = histogram.encode(histogram.of(self.connect_ns))
+        histograms = {name: histogram.sparse(counts) for name, counts in engine.counts.items()}
+        histograms["connect"] = self.connected.counts
         pushes = pushes_missed = 0
         if job.push_period_s:
-            lateness = push_lateness(totals.push_number, totals.push_at, job.push_period_s)
-            pushes = totals.pushes  # those that came while late answers were waited for belong to no second of it
-            pushes_missed = missed_pushes(totals.push_client, totals.push_number, len(engine.clients))
-            histograms["push_lateness"] = histogram.encode(histogram.of(lateness))
+            lateness = push_lateness(engine.pushes.number, engine.pushes.at_ns, job.push_period_s)
+            pushes = totals.pushes  # those that came during a drain belong to no second of the window
+            pushes_missed = missed_pushes(engine.pushes.client, engine.pushes.number, len(self.clients))
+            histograms["push_lateness"] = histogram.sparse(histogram.counts_of(lateness))
         return Sample(
             window_ns=totals.window_ns,
             slices=totals.slices,
             ledger=totals.ledger,
-            warmup_ledger=self.warmup.ledger,
+            warmup_ledger=self.warmup,
             planned=job.connections,
-            established=len(engine.clients),
+            established=len(self.clients),
             closed_early=engine.closed_early,
             answered_in_window=totals.answered,
             offered=totals.offered,
             censored=totals.censored,
             pushes=pushes,
             pushes_missed=pushes_missed,
-            errors=dict(self.refused + engine.errors),
+            errors=dict(self.refused + engine.slow_path.errors),
             histograms=histograms,
-            seconds=[histogram.encode(row) for row in engine.rows()],
+            seconds=totals.rows,
             cpu_ns=totals.cpu_ns,
             working_ns=totals.working_ns,
-            packages={name: version(name) for name in ("numba", "websockets", "hdrhistogram", "numpy")},
         )
 
 
 def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:
     """How late each push arrived, in nanoseconds, shape (n,).
 
-    Push k is due at t0 + k * period. The server's t0 is not known to a client, so the earliest steady
-    beat that fits all arrivals stands for it: t0 = min(arrival - k * period). A stall or a drifting
-    timer shows as lateness; a constant delay common to all pushes cannot.
+    Push k is due at t0 + k * period. A client does not know the server's t0; the earliest steady beat that
+    fits all arrivals replaces it: t0 = min(arrival - k * period). A stall or a drifting timer is visible as
+    lateness, a constant delay of all pushes is not.
     """
     if not len(number):
         return np.zeros(0, dtype=np.int64)
@@ -263,7 +264,7 @@ def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.
 
 
 def missed_pushes(client: array[int], number: array[int], clients: int) -> int:
-    """Gaps in what each client saw between its own first and last push, plus clients that saw none."""
+    """Gaps between the first and last push that each client received, plus the clients that received none."""
     if not len(number):
         return 0
     numbers: dict[int, set[int]] = {}

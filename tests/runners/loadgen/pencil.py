@@ -1,12 +1,12 @@
-"""One connection's books as one would keep them with a pencil: what became of each message."""
+"""One connection's ledger as one would keep it with a pencil: what became of each message."""
 
 from __future__ import annotations
 
-from runners.loadgen.job import Ledger
+from runners.loadgen.job import LedgerTotals
 
 
 class Pencil:
-    """Messages are counted from nought; ``older``: as many numbers below that belong to books that are closed."""
+    """Messages are counted from nought; ``older``: as many numbers below that belong to closed ledgers."""
 
     def __init__(self, *, older: int, depth: int = 1 << 40) -> None:
         self.fate: list[str] = []
@@ -44,9 +44,9 @@ class Pencil:
     def waiting(self) -> int:
         return self.fate.count("waits") if self.alive else 0
 
-    def settle(self) -> Ledger:
+    def settle(self) -> LedgerTotals:
         received = self.fate.count("answered")
         overtaken = self.fate[: max(0, self.highest)].count("waits")
         gone = self.fate.count("given up") + self.fate.count("overwritten")
         lost = gone + (overtaken if self.alive else self.fate.count("waits"))
-        return Ledger(len(self.fate), received, lost, len(self.fate) - received - lost, **self.faults)
+        return LedgerTotals(len(self.fate), received, lost, len(self.fate) - received - lost, **self.faults)

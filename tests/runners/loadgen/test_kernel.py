@@ -1,4 +1,4 @@
-"""The compiled path: it counts like the library, turns numbers like the templates, and its books agree with a pencil's
+"""The compiled path: it counts like the library, turns numbers like the templates, and its ledger agrees with a pencil's
 over a peer that answers as badly as one likes.
 
 The peer works between two turns of the kernel, in the same thread: no time passes that matters, and what was told is
@@ -30,17 +30,23 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from runners.loadgen import frames, histogram, kernel
+from runners.loadgen import frames, histogram, kernel, tables
 from runners.loadgen.codecs import codec_for
-from runners.loadgen.engine import Client, Engine, masks
-from runners.loadgen.job import Brief, Job, Ledger
-from runners.loadgen.lines import Line, WebSocketLine
-from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCodec, Template, echo
+from runners.loadgen.connection import Connection, WebSocketConnection
+from runners.loadgen.engine import Engine
+from runners.loadgen.job import Brief, Job, LedgerTotals
+from runners.loadgen.kernel import Reason
+from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCodec, Template, echo_codec
+from runners.loadgen.pace import Closed, Open, Pace, PushOnly
+from runners.loadgen.slow_path import SlowPath
+from runners.loadgen.tables import Row
+from runners.loadgen.wire import Client, masks
 from tests.runners.loadgen.pencil import Pencil
 
 ROOT = Path(__file__).parents[3]
 WireProtocol = Literal["websocket", "socket.io"]
 both = pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
+each_pace = pytest.mark.parametrize("pace", [Open(8_000.0), Closed()], ids=["open", "closed"])
 
 # Counting
 
@@ -53,11 +59,11 @@ NANOSECONDS = (
 @given(st.lists(NANOSECONDS, max_size=50))
 @settings(deadline=None)
 def test_it_counts_like_the_library(values: list[int]) -> None:
-    counts = kernel.room_for_counts()
+    counts = tables.ledger_tables(1, 16).counts
     for value in values:
-        kernel.count(counts, kernel.FROM_SEND, value)
-    assert (counts[kernel.FROM_SEND] == histogram.of(array("q", values))).all()
-    assert counts[kernel.LATENCY].sum() == counts[kernel.LAG].sum() == 0
+        kernel.count(counts, int(Row.LATENCY_FROM_SEND), value)
+    assert (counts[Row.LATENCY_FROM_SEND] == histogram.counts_of(array("q", values))).all()
+    assert counts[Row.LATENCY].sum() == counts[Row.SEND_LAG].sum() == 0
 
 
 # Numbers in frames
@@ -71,16 +77,17 @@ CARRIES = [10_000_009, 10_999_999, 19_999_999, 89_999_999, 99_999_998]
 @settings(deadline=None)
 def test_numbers_are_turned_like_the_templates_whatever_the_mask(sequence: int, mask: bytes, size: int) -> None:
     for protocol in ("websocket", "socket.io"):
-        ((question, _),) = echo(7, size, "websocket" if protocol == "websocket" else "socket.io").question
+        ((request, _),) = echo_codec(7, size, "websocket" if protocol == "websocket" else "socket.io").request_parts
 
-        def frame(number: int, question: Template = question, mask: bytes = mask) -> Any:
-            return np.frombuffer(bytearray(frames.encode(frames.TEXT, question.fill(number), mask)), dtype=np.uint8)
+        def frame(number: int, request: Template = request, mask: bytes = mask) -> Any:
+            data = frames.encode_frame(frames.TEXT, request.fill(number), mask)
+            return np.frombuffer(bytearray(data), dtype=np.uint8)
 
         turned = frame(sequence)
-        head = len(turned) - len(question.text)
-        cover = np.frombuffer(bytes(head) + frames.masked(bytes(len(question.text)), mask), dtype=np.uint8).copy()
-        places = kernel.places_of(tuple(head + place for place in question.places))
-        kernel.advance(turned, places[0], cover)
+        head = len(turned) - len(request.text)
+        cover = np.frombuffer(bytes(head) + frames.masked(bytes(len(request.text)), mask), dtype=np.uint8).copy()
+        places = tables.places_of(tuple(head + place for place in request.places), ())
+        kernel.increment(turned, places[0], cover)
         assert turned.tobytes() == frame(sequence + 1).tobytes()
 
 
@@ -180,7 +187,7 @@ class Talk:
             self.written += taken
         self.by_turn.append(self.written)
 
-    def expected(self, depth: int) -> Ledger:
+    def expected(self, depth: int) -> LedgerTotals:
         """The ledger by what really was said."""
         pencil = Pencil(older=FIRST_SEQUENCE, depth=depth)
         for said in self.said:
@@ -197,21 +204,21 @@ class Talk:
 class Spoken:
     """What a load came to, on both sides."""
 
-    ledger: Ledger
+    ledger: LedgerTotals
     brief: Brief
     talks: list[Talk]
     engine: Engine
     whys: list[int]
 
     @property
-    def expected(self) -> Ledger:
-        columns = zip(*(astuple(talk.expected(self.engine.books.ring.shape[1])) for talk in self.talks), strict=True)
-        return Ledger(*map(sum, columns))
+    def expected(self) -> LedgerTotals:
+        columns = zip(*(astuple(talk.expected(self.engine.ledger.depth)) for talk in self.talks), strict=True)
+        return LedgerTotals(*map(sum, columns))
 
 
 JOB = Job(
-    url="", protocol="websocket", exchange="echo", mode="open", connections=2, warmup_s=0.0, duration_s=0.01,
-    payload_bytes=40, rate_per_s=8_000.0, drain_s=0.05,
+    url="", protocol="websocket", exchange="echo", pace=Open(8_000.0), connections=2, warmup_s=0.0, duration_s=0.01,
+    payload_bytes=40, drain_s=0.05,
 )  # fmt: skip
 
 
@@ -238,13 +245,14 @@ def speak(
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room_bytes)
         ours.setblocking(False)
         theirs.setblocking(False)
-        codec = echo(client, job.payload_bytes, job.protocol, job.payload_kind)
-        line = (SlowLine if by_python else WebSocketLine)(ours, mask, frames.Reader(), [])
-        clients.append(Client(client, codec, line, mask))
+        codec = echo_codec(client, job.payload_bytes, job.protocol, job.payload_kind)
+        connection = (SlowConnection if by_python else WebSocketConnection)(ours, mask, frames.FrameReader(), [])
+        clients.append(Client(client, codec, connection, mask))
         all_acts = chain[Act](acts, repeat("answer"))
         talks.append(Talk(theirs, all_acts, job.protocol == "socket.io", held_first))
     engine = Engine(job, clients)
-    engine._shelf = engine._shelf[:shelf_pieces]
+    slow_path = engine.slow_path
+    slow_path.buffers = slow_path.buffers._replace(shelf=slow_path.buffers.shelf[:shelf_pieces])
     really_run = kernel.run
 
     def run(state: Any, *arrays: Any) -> tuple[int, int]:
@@ -252,7 +260,7 @@ def speak(
         for talk in talks:
             talk.listen()
             talk.write(next(sizes))
-        state[kernel.UNTIL] = 0
+        state["until_ns"] = 0
         why, k = really_run(state, *arrays)
         whys.append(int(why))
         return why, k
@@ -265,7 +273,7 @@ def speak(
         talk.listen()
         # Between two reads of a connection lie bursts, sent turn by turn, and the turns of the others.
         turns = len(talks) * (kernel.BURST + 2)
-        talk.unread = unread(end.line)
+        talk.unread = unread(end.connection)
         talk.overdue = max(0, ([0] * turns + talk.by_turn)[-turns] - (talk.written - talk.unread))
     engine.close()
     for talk in talks:
@@ -274,12 +282,12 @@ def speak(
     return Spoken(engine.totals.ledger, brief, talks, engine, whys)
 
 
-def unread(line: Line) -> int:
+def unread(connection: Connection) -> int:
     """How many bytes have come that nobody has read."""
-    return int.from_bytes(fcntl.ioctl(line.descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return int.from_bytes(fcntl.ioctl(connection.descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-class SlowLine(WebSocketLine):
+class SlowConnection(WebSocketConnection):
     """One that the kernel leaves alone."""
 
     fast = False
@@ -311,7 +319,7 @@ def test_the_open_loop_agrees_with_what_was_said(
     assert counts["read_lag"].sum() == spoken.ledger.received
     assert spoken.engine.totals.offered >= 80
     assert 0 <= spoken.engine.totals.working_ns <= spoken.engine.totals.window_ns
-    assert spoken.engine.errors == {}
+    assert spoken.engine.slow_path.errors == {}
     for talk in spoken.talks:
         assert talk.pongs <= talk.pinged
 
@@ -326,21 +334,19 @@ def test_the_open_loop_agrees_with_what_was_said(
 def test_the_closed_loop_agrees_with_what_was_said(
     protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool
 ) -> None:
-    spoken = speak(replace(JOB, protocol=protocol, mode="closed"), acts, chunks, by_python=by_python)
+    spoken = speak(replace(JOB, protocol=protocol, pace=Closed()), acts, chunks, by_python=by_python)
     assert spoken.ledger == spoken.expected
     assert spoken.ledger.sent == spoken.ledger.received == spoken.brief.answered
     assert spoken.engine.counts["latency"].sum() == spoken.ledger.sent
-    assert spoken.engine.errors == {}
+    assert spoken.engine.slow_path.errors == {}
 
 
 @both
-@pytest.mark.parametrize("mode", ["open", "closed"])
-def test_an_honest_answer_in_one_piece_never_reaches_python(
-    protocol: WireProtocol, mode: Literal["open", "closed"]
-) -> None:
-    spoken = speak(replace(JOB, protocol=protocol, mode=mode))
+@each_pace
+def test_an_honest_answer_in_one_piece_never_reaches_python(protocol: WireProtocol, pace: Pace) -> None:
+    spoken = speak(replace(JOB, protocol=protocol, pace=pace))
     assert spoken.ledger.received == spoken.ledger.sent > 0
-    assert set(spoken.whys) <= {kernel.TICK, kernel.REFILL, kernel.SETTLED}
+    assert set(spoken.whys) <= {Reason.TICK, Reason.REFILL, Reason.SETTLED}
 
 
 def test_nothing_is_compiled_while_a_load_runs() -> None:
@@ -354,35 +360,37 @@ def test_nothing_is_compiled_while_a_load_runs() -> None:
 def compiled_by_loads() -> int:
     """How many more versions of the kernel's functions there are after loads of all kinds than before them."""
     compiled = (
-        kernel.run, kernel.count, kernel.advance, kernel.enter_all, kernel.next_asker, kernel.ask, kernel.answered,
+        kernel.run, kernel.count, kernel.increment, kernel.record_send, kernel.next_sender, kernel.send_next,
+        kernel.record_answer, kernel.take_piece,
     )  # fmt: skip
-    kernel.prepare()
+    kernel.compile_kernel()
     before = sum(len(function.signatures) for function in compiled)
     speak(JOB, ACTS)
-    speak(replace(JOB, mode="closed", arrivals="poisson"), ["answer", "twice", "change"], by_python=True)
-    speak(replace(JOB, arrivals="poisson", connections=1), ["drop", "hold"])
+    speak(replace(JOB, pace=Closed()), ["answer", "twice", "change"], by_python=True)
+    speak(replace(JOB, pace=Open(8_000.0, "poisson"), connections=1), ["drop", "hold"])
+    speak(replace(JOB, pace=Closed()), ["answer", "twice", "fragments"])
     return sum(len(function.signatures) for function in compiled) - before
 
 
 @both
 def test_answers_cut_at_every_byte(protocol: WireProtocol) -> None:
-    ((answer, _),) = echo(0, JOB.payload_bytes, protocol).answer
-    size = len(frames.expected(frames.TEXT, answer.text))
+    ((answer, _),) = echo_codec(0, JOB.payload_bytes, protocol).answer
+    size = len(frames.server_frame(frames.TEXT, answer.text))
     # Each answer in two pieces, the cut one byte further each time; and the same for two answers at once.
     one = [piece for cut in range(1, size) for piece in (cut, size - cut)]
-    spoken = speak(replace(JOB, protocol=protocol, mode="closed", connections=1, duration_s=0.1), chunks=one)
+    spoken = speak(replace(JOB, protocol=protocol, pace=Closed(), connections=1, duration_s=0.1), chunks=one)
     assert spoken.ledger == spoken.expected
     assert spoken.ledger.sent == spoken.ledger.received > size
     two = [piece for cut in range(1, 2 * size) for piece in (cut, 2 * size - cut)]
-    spoken = speak(replace(JOB, protocol=protocol, connections=1, duration_s=0.1, rate_per_s=3000), chunks=two)
-    assert spoken.ledger == spoken.expected == Ledger(sent=300, received=300)
+    spoken = speak(replace(JOB, protocol=protocol, connections=1, duration_s=0.1, pace=Open(3000)), chunks=two)
+    assert spoken.ledger == spoken.expected == LedgerTotals(sent=300, received=300)
 
 
 @pytest.mark.parametrize("held_first", [True, False])
 def test_what_was_given_up_and_is_answered_after_all_is_lost_once(held_first: bool) -> None:
     """Where it comes before the next answer, it is the one that the kernel expects."""
     held: list[Act] = ["answer", "hold", "answer", "hold"]
-    job = replace(JOB, mode="closed", answer_timeout_s=0.02, duration_s=0.15, drain_s=0.2)
+    job = replace(JOB, pace=Closed(), answer_timeout_s=0.02, duration_s=0.15, drain_s=0.2)
     spoken = speak(job, held, held_first=held_first)
     ledger = spoken.ledger
     assert ledger.sent == sum(talk.asked for talk in spoken.talks)
@@ -395,68 +403,66 @@ def test_what_was_given_up_and_is_answered_after_all_is_lost_once(held_first: bo
 def test_what_is_answered_after_a_whole_ring_of_newer_ones_is_lost() -> None:
     dropped: list[Act] = ["hold", *["drop"] * 200]  # type: ignore[list-item]
     spoken = speak(replace(JOB, connections=1, duration_s=0.001), dropped, held_first=True, duration_s=0.04)
-    assert spoken.engine.books.ring.shape[1] < 200
+    assert spoken.engine.ledger.depth < 200
     assert spoken.ledger == spoken.expected
-    assert spoken.ledger == Ledger(sent=320, received=119, lost=201)
+    assert spoken.ledger == LedgerTotals(sent=320, received=119, lost=201)
 
 
 @both
-@pytest.mark.parametrize("mode", ["open", "closed"])
+@pytest.mark.parametrize("pace", [Open(1000), Closed()], ids=["open", "closed"])
 @pytest.mark.parametrize(("payload_bytes", "room_bytes"), [(40_000, 5_000), (1 << 20, 100_000)])
 def test_messages_larger_than_the_socket_has_room_for(
-    protocol: WireProtocol, mode: Literal["open", "closed"], payload_bytes: int, room_bytes: int
+    protocol: WireProtocol, pace: Pace, payload_bytes: int, room_bytes: int
 ) -> None:
-    job = replace(
-        JOB, protocol=protocol, mode=mode, payload_bytes=payload_bytes, rate_per_s=1000, duration_s=0.03, drain_s=2.0
-    )
+    job = replace(JOB, protocol=protocol, pace=pace, payload_bytes=payload_bytes, duration_s=0.03, drain_s=2.0)
     spoken = speak(job, ["answer", "twice", "change", "fragments"], room_bytes=room_bytes)
-    assert kernel.SHORT in spoken.whys
+    assert Reason.SHORT in spoken.whys
     assert spoken.ledger == spoken.expected
     assert spoken.ledger.sent == spoken.ledger.received > 0
-    if mode == "open":
+    if isinstance(pace, Open):
         assert astuple(spoken.ledger) == (30, 30, 0, 0, 2, 0, 2)
 
 
-@pytest.mark.parametrize("mode", ["open", "closed"])
-def test_slices_add_up(mode: Literal["open", "closed"]) -> None:
-    spoken = speak(replace(JOB, mode=mode), ["twice", "change", "fragments"], slices=5)
+@each_pace
+def test_slices_add_up(pace: Pace) -> None:
+    spoken = speak(replace(JOB, pace=pace), ["twice", "change", "fragments"], slices=5)
     totals = spoken.engine.totals
     assert totals.slices == 5
     assert totals.ledger.sent == totals.ledger.received == sum(talk.asked for talk in spoken.talks)
     assert (totals.ledger.duplicated, totals.ledger.corrupted) == (2, 2)
     assert totals.window_ns >= 5 * JOB.duration_s * 1e9
     assert spoken.engine.counts["latency"].sum() == totals.ledger.sent
-    if mode == "open":
+    if isinstance(pace, Open):
         assert totals.ledger.sent == 5 * 80
 
 
 def test_every_second_of_load_has_its_row_however_it_is_sliced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runners.loadgen.engine._SECOND_NS", 10_000_000)
-    job = replace(JOB, mode="closed", duration_s=1.0)  # of seconds that short
+    job = replace(JOB, pace=Closed(), duration_s=1.0)  # of seconds that short
     for slices, duration in ((1, 3.0), (5, 1.0), (20, 0.25), (2, 2.5), (3, 0.5)):
         spoken = speak(replace(job, duration_s=duration), slices=slices)
         seconds, rest = divmod(spoken.engine.totals.window_ns, 10_000_000)
         assert len(spoken.engine.totals.rows) == seconds
         spoken.engine.finish_rows()
-        rows = list(spoken.engine.rows())
+        rows = spoken.engine.totals.rows
         assert len(rows) == seconds + (rest > 5_000_000)
         if rest > 5_000_000 or not rest:
-            assert sum(row.sum() for row in rows) == spoken.ledger.sent
+            assert sum(sum(row.counts) for row in rows) == spoken.ledger.sent
 
 
 def test_what_python_sends_is_work_and_waiting_for_the_last_answers_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    really_send = Engine._send
+    really_send = SlowPath.send
 
-    def send(engine: Engine, *message: int) -> None:
+    def send(slow_path: SlowPath, *message: int) -> None:
         time.sleep(0.002)
-        really_send(engine, *message)
+        really_send(slow_path, *message)
 
-    monkeypatch.setattr(Engine, "_send", send)
+    monkeypatch.setattr(SlowPath, "send", send)
     # No answer ever comes: only sending is work, and the drain is five times as long as the window.
-    job = replace(JOB, connections=1, rate_per_s=200, duration_s=0.1, drain_s=0.5)
+    job = replace(JOB, connections=1, pace=Open(200), duration_s=0.1, drain_s=0.5)
     spoken = speak(job, ["drop"] * 20, by_python=True)
     totals = spoken.engine.totals
-    assert spoken.ledger == Ledger(sent=20, in_flight=20)
+    assert spoken.ledger == LedgerTotals(sent=20, in_flight=20)
     assert 20 * 2_000_000 <= totals.working_ns <= totals.window_ns
 
 
@@ -465,7 +471,7 @@ def test_a_burst_is_read_before_any_of_it_is_understood(
     exchange: Literal["echo", "dashboard"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Understanding takes long; what comes meanwhile must not seem to have come later."""
-    job = replace(JOB, exchange=exchange, connections=20, rate_per_s=0.0, duration_s=0.05)
+    job = replace(JOB, exchange=exchange, connections=20, pace=PushOnly(), duration_s=0.05)
     clients, peers, still_there, turns = [], [], [], 0
     for client in range(job.connections):
         ours, theirs = socket.socketpair()
@@ -473,11 +479,11 @@ def test_a_burst_is_read_before_any_of_it_is_understood(
         codec = codec_for(job, client)
 
         def understood(data: bytes, *, binary: bool = False, parse: Any = codec.parse) -> Any:
-            still_there.append(int(engine.books.book[:, kernel.SHELVED].sum()))
+            still_there.append(int(engine.ledger.connections["shelved"].sum()))
             return parse(data, binary=binary)
 
         monkeypatch.setattr(codec, "parse", understood)
-        clients.append(Client(client, codec, WebSocketLine(ours, b"mask", frames.Reader(), [])))
+        clients.append(Client(client, codec, WebSocketConnection(ours, b"mask", frames.FrameReader(), [])))
         peers.append(theirs)
     engine = Engine(job, clients)
     really_run = kernel.run
@@ -487,14 +493,14 @@ def test_a_burst_is_read_before_any_of_it_is_understood(
         turns += 1
         if turns == 1:
             for peer in peers:
-                peer.send(frames.expected(frames.TEXT, b'{"type":"snapshot","seq":1,"panels":{}}'))
+                peer.send(frames.server_frame(frames.TEXT, b'{"type":"snapshot","seq":1,"panels":{}}'))
         return really_run(*arrays)
 
     monkeypatch.setattr(kernel, "run", run)
     engine.load(job.duration_s)
     assert still_there == list(reversed(range(job.connections)))
     assert engine.totals.pushes == (job.connections if exchange == "dashboard" else 0)
-    assert len(set(engine.totals.push_at)) == engine.totals.pushes
+    assert len(set(engine.pushes.at_ns)) == engine.totals.pushes
     engine.close()
     for peer in peers:
         peer.close()
@@ -502,19 +508,19 @@ def test_a_burst_is_read_before_any_of_it_is_understood(
 
 def test_what_waits_while_others_are_read_lies_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python reads one connection at a time, and the last one's answers have been there since the first one's."""
-    really_receive = SlowLine.receive
+    really_receive = SlowConnection.receive
 
-    def receive(line: SlowLine) -> Any:
+    def receive(connection: SlowConnection) -> Any:
         time.sleep(0.005)
-        return really_receive(line)
+        return really_receive(connection)
 
-    monkeypatch.setattr(SlowLine, "receive", receive)
+    monkeypatch.setattr(SlowConnection, "receive", receive)
     # Nothing is said until all has been asked; then it comes to all five in the same turn.
-    job = replace(JOB, connections=5, rate_per_s=100_000, duration_s=0.0005, drain_s=1.0)
+    job = replace(JOB, connections=5, pace=Open(100_000), duration_s=0.0005, drain_s=1.0)
     spoken = speak(job, chunks=[0] * 5 * 60 + [1 << 20] * 5, by_python=True)
     lags = spoken.engine.counts["read_lag"]
     assert lags.sum() == spoken.ledger.received == 50
-    long = lags[int(histogram.of(array("q", [15_000_000])).argmax()) :].sum()
+    long = lags[int(histogram.counts_of(array("q", [15_000_000])).argmax()) :].sum()
     assert 0 < long < 50
 
 
@@ -523,22 +529,22 @@ def test_pushes_between_slices_belong_to_none() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     codec = DashboardCodec(0, "websocket")
-    job = replace(JOB, exchange="dashboard", connections=1, rate_per_s=100, duration_s=0.02, push_period_s=1.0)
-    engine = Engine(job, [Client(0, codec, WebSocketLine(ours, b"mask", frames.Reader(), []))])
+    job = replace(JOB, exchange="dashboard", connections=1, pace=Open(100), duration_s=0.02, push_period_s=1.0)
+    engine = Engine(job, [Client(0, codec, WebSocketConnection(ours, b"mask", frames.FrameReader(), []))])
     wake, waker = os.pipe()
     os.write(waker, b"a command waits\n")
 
     def push(number: int) -> None:
-        theirs.send(frames.expected(frames.TEXT, b'{"type":"snapshot","seq":%d,"panels":{}}' % number))
+        theirs.send(frames.server_frame(frames.TEXT, b'{"type":"snapshot","seq":%d,"panels":{}}' % number))
 
     for number in (1, 2):
         push(2 * number)
         engine.idle(wake)
         push(2 * number + 1)
         engine.load(job.duration_s)
-    assert engine.totals.push_number.tolist() == [2, 3, 4, 5]
+    assert engine.pushes.number.tolist() == [2, 3, 4, 5]
     assert engine.totals.pushes == 2
-    assert engine.totals.ledger == Ledger(sent=4, in_flight=4)
+    assert engine.totals.ledger == LedgerTotals(sent=4, in_flight=4)
     engine.close()
     theirs.close()
     os.close(wake)

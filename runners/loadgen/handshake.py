@@ -1,7 +1,7 @@
 """Opens WebSocket connections, many at a time: TCP, TLS, the upgrade (RFC 6455, section 4), and joining Socket.IO.
 
-One thread and no blocking, so that a storm of clients is one: all of them knock before the first is let in. The time
-each takes counts from its first packet to the moment it may send.
+One thread and no blocking, so that many clients connect at the same time: all send their request before the first is
+accepted. The time of each counts from its first packet to the moment it may send.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from runners.loadgen import frames, packed
 from runners.loadgen.job import Protocol, Serializer, Transport
-from runners.loadgen.lines import WebSocketLine
+from runners.loadgen.connection import WebSocketConnection
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -31,19 +31,19 @@ _OPEN, _CLOSE, _CONNECT, _REFUSED = b"0", b"1", b"40", b"44"
 _MOST_HEAD_BYTES = 64 * 1024
 _RECEIVE_BYTES = 65536
 _TICK_S = 0.05
-DEAF_BYTES = 4096
-"""Receive buffer of a connection that is not going to read: what it does not take stays with the server."""
+PAUSED_BUFFER_BYTES = 4096
+"""Receive buffer of a connection that will not read: what does not fit stays with the server."""
 
 
 class HandshakeError(Exception):
-    """The server did not take the connection; the text says why."""
+    """The server did not accept the connection; the text says why."""
 
 
-class Outcome(NamedTuple):
-    """What became of one connection: a line and the nanoseconds it took, or why there is none."""
+class HandshakeResult(NamedTuple):
+    """One connection and the nanoseconds that it took to open, or why there is none."""
 
     number: int
-    line: WebSocketLine | None
+    connection: WebSocketConnection | None
     took_ns: int
     error: str = ""
 
@@ -55,56 +55,56 @@ def open_all(
     *,
     at_once: int,
     timeout_s: float,
-    deaf: int = 0,
+    paused: int = 0,
     serializer: Serializer = "json",
-) -> Iterator[Outcome]:
-    """Open one connection per mask, ``at_once`` of them at any time; gives each as it is ready or has failed.
+) -> Iterator[HandshakeResult]:
+    """Open one connection per mask, ``at_once`` of them at any time; yields each when it is ready or has failed.
 
-    Where as many in a row as may be under way waited in vain, the server has no room for more: the rest is not tried,
-    since it would take a timeout for each. The last ``deaf`` of them have little room for what they will not read.
+    When ``at_once`` in a row have timed out, the server accepts no more: the rest is not tried, since each would take a
+    timeout. The last ``paused`` of them have a small receive buffer, since they will not read.
     """
     address = socket_url(url) if protocol == "socket.io" else url
-    where = find(address, timeout_s)
+    where = resolve_address(address, timeout_s)
     waiting = iter(range(len(masks)))
-    under_way: dict[int, Opening] = {}
-    in_vain = 0
+    in_progress: dict[int, Handshake] = {}
+    timed_out = 0
     with select.epoll() as ready:
         while True:
-            if in_vain >= at_once:
-                told_of_rest = f"not tried: {in_vain} clients before it waited {timeout_s:g} s in vain"
-                yield from (Outcome(index, None, 0, told_of_rest) for index in waiting)
-            while len(under_way) < at_once and (index := next(waiting, None)) is not None:
+            if timed_out >= at_once:
+                reason = f"not tried: {timed_out} clients before it waited {timeout_s:g} s without success"
+                yield from (HandshakeResult(index, None, 0, reason) for index in waiting)
+            while len(in_progress) < at_once and (index := next(waiting, None)) is not None:
                 try:
-                    opening = Opening(
+                    handshake = Handshake(
                         index,
                         address,
                         where,
                         protocol,
                         masks[index],
-                        deaf=index >= len(masks) - deaf,
+                        paused=index >= len(masks) - paused,
                         serializer=serializer,
                     )
                 except OSError as error:
-                    yield Outcome(index, None, 0, told(error))
+                    yield HandshakeResult(index, None, 0, reason_of(error))
                     continue
-                under_way[opening.socket.fileno()] = opening
-                ready.register(opening.socket.fileno(), opening.wanted)
-            if not under_way:
+                in_progress[handshake.socket.fileno()] = handshake
+                ready.register(handshake.socket.fileno(), handshake.wanted)
+            if not in_progress:
                 return
-            touched = [under_way[descriptor] for descriptor, _ in ready.poll(_TICK_S)]
+            touched = [in_progress[descriptor] for descriptor, _ in ready.poll(_TICK_S)]
             overdue = clock_ns() - int(timeout_s * 1e9)
-            touched += [opening for opening in under_way.values() if opening.started_ns < overdue]
-            for opening in dict.fromkeys(touched):
-                descriptor = opening.socket.fileno()
-                outcome = opening.proceed(overdue)
-                if outcome is None:
-                    ready.modify(descriptor, opening.wanted)
+            touched += [handshake for handshake in in_progress.values() if handshake.started_ns < overdue]
+            for handshake in dict.fromkeys(touched):
+                descriptor = handshake.socket.fileno()
+                result = handshake.proceed(overdue)
+                if result is None:
+                    ready.modify(descriptor, handshake.wanted)
                 else:
                     ready.unregister(descriptor)
-                    del under_way[descriptor]
-                    opening.release(outcome)
-                    in_vain = in_vain + 1 if opening.started_ns < overdue else 0
-                    yield outcome
+                    del in_progress[descriptor]
+                    handshake.release(result)
+                    timed_out = timed_out + 1 if handshake.started_ns < overdue else 0
+                    yield result
 
 
 def socket_url(url: str, transport: Transport = "websocket") -> str:
@@ -116,11 +116,13 @@ def socket_url(url: str, transport: Transport = "websocket") -> str:
 
 
 class Address(NamedTuple):
+    """Of a server's socket, as `socket.socket.connect` takes it."""
+
     family: socket.AddressFamily
     place: Any
 
 
-def find(url: str, timeout_s: float) -> Address:
+def resolve_address(url: str, timeout_s: float) -> Address:
     """The address that answers, of a name that has several (``localhost`` is ::1 and 127.0.0.1); raises `OSError`."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
@@ -129,12 +131,12 @@ def find(url: str, timeout_s: float) -> Address:
     ]
     if len(found) == 1:
         return found[0]
-    with socket.create_connection((host, port), timeout_s) as line:
-        return Address(line.family, line.getpeername())
+    with socket.create_connection((host, port), timeout_s) as sock:
+        return Address(sock.family, sock.getpeername())
 
 
-class Opening:
-    """One connection on its way: connecting, perhaps securing, upgrading, perhaps joining."""
+class Handshake:
+    """One connection that is being opened: TCP, perhaps TLS, the upgrade, perhaps joining Socket.IO."""
 
     def __init__(
         self,
@@ -144,7 +146,7 @@ class Opening:
         protocol: Protocol,
         mask: bytes,
         *,
-        deaf: bool = False,
+        paused: bool = False,
         serializer: Serializer = "json",
     ) -> None:
         parts = urlsplit(url)
@@ -158,40 +160,40 @@ class Opening:
         self._request, self._accept = upgrade_request(url)
         self._outbox = bytearray()
         self._head = b""
-        self._reader = frames.Reader()
-        self._steps = iter(self._way(parts.scheme == "wss"))
+        self._reader = frames.FrameReader()
+        self._steps = iter(self._all_steps(secure=parts.scheme == "wss"))
         self.wanted = select.EPOLLOUT
         try:
             self.socket.setblocking(False)
             # As browsers do: a message leaves when it is sent.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if deaf:  # before connecting: it decides the window that is offered
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, DEAF_BYTES)
+            if paused:  # before connecting: it decides the window that TCP offers
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PAUSED_BUFFER_BYTES)
             _begin_to_connect(self.socket, where)
         except OSError:
             self.socket.close()
             raise
 
-    def proceed(self, overdue_ns: int) -> Outcome | None:
-        """Go on as far as possible; ``None``: wait for what is ``wanted``."""
+    def proceed(self, overdue_ns: int) -> HandshakeResult | None:
+        """Go on as far as possible; ``None``: wait for the epoll events that are ``wanted``."""
         try:
             self.wanted = next(self._steps)
             if self.started_ns < overdue_ns:
                 raise TimeoutError
         except StopIteration as done:
-            line = WebSocketLine(self.socket, self._mask, self._reader, done.value)
-            return Outcome(self._index, line, clock_ns() - self.started_ns)
+            connection = WebSocketConnection(self.socket, self._mask, self._reader, done.value)
+            return HandshakeResult(self._index, connection, clock_ns() - self.started_ns)
         except (OSError, HandshakeError, frames.FrameError) as error:
-            return Outcome(self._index, None, 0, told(error))
+            return HandshakeResult(self._index, None, 0, reason_of(error))
         return None
 
-    def release(self, outcome: Outcome) -> None:
-        """Close what did not become a line."""
-        if outcome.line is None:
+    def release(self, result: HandshakeResult) -> None:
+        """Close the socket if it did not become a connection."""
+        if result.connection is None:
             self.socket.close()
 
-    def _way(self, secure: bool) -> Generator[int, None, list[frames.Frame]]:
-        """The steps, each giving what it waits for; returns the frames that came early."""
+    def _all_steps(self, *, secure: bool) -> Generator[int, None, list[frames.Frame]]:
+        """The steps; each yields the epoll events it waits for. Returns the frames that came early."""
         if code := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
         if secure:
@@ -238,7 +240,7 @@ class Opening:
             yield select.EPOLLIN
 
     def _join(self, early: list[frames.Frame]) -> Generator[int, None, list[frames.Frame]]:
-        """Socket.IO: wait for the session, join the default namespace, wait to be let in."""
+        """Socket.IO: wait for the session, join the default namespace, wait until the server accepts."""
         waiting = list(early)
         while True:
             while waiting:
@@ -246,25 +248,25 @@ class Opening:
                 if frame.opcode == frames.CLOSE or frame.payload == _CLOSE:
                     raise HandshakeError("the server closed the connection before it was ready")
                 if frame.opcode == frames.PING:
-                    self._outbox += frames.encode(frames.PONG, frame.payload, self._mask)
+                    self._outbox += frames.encode_frame(frames.PONG, frame.payload, self._mask)
                 elif (
-                    self._packed and frame.opcode == frames.BINARY and packed.is_welcome(frame.payload)
+                    self._packed and frame.opcode == frames.BINARY and packed.accepts(frame.payload)
                 ) or frame.payload[:2] == _CONNECT:
                     return waiting
                 elif frame.payload[:2] == _REFUSED:
                     raise HandshakeError(f"the server refused the namespace: {frame.payload[2:200]!r}")
                 elif frame.payload[:1] == _OPEN:
                     self._outbox += (
-                        frames.encode(frames.BINARY, packed.CONNECT, self._mask)
+                        frames.encode_frame(frames.BINARY, packed.CONNECT, self._mask)
                         if self._packed
-                        else frames.encode(frames.TEXT, _CONNECT, self._mask)
+                        else frames.encode_frame(frames.TEXT, _CONNECT, self._mask)
                     )
                 yield from self._send()
             waiting = self._reader.feed((yield from self._receive("before it was ready")))
 
 
-def _begin_to_connect(line: socket.socket, where: Address) -> None:
-    code = line.connect_ex(where.place)
+def _begin_to_connect(sock: socket.socket, where: Address) -> None:
+    code = sock.connect_ex(where.place)
     if code not in (0, errno.EINPROGRESS):
         raise OSError(code, os.strerror(code))
 
@@ -287,7 +289,7 @@ def upgrade_request(url: str) -> tuple[bytes, bytes]:
 
 
 def check_upgrade(head: bytes, accept: bytes) -> None:
-    """Judge the server's answer, without its empty line; raises `HandshakeError`."""
+    """Check the server's answer, without its empty line; raises `HandshakeError`."""
     status, *lines = head.split(b"\r\n")
     words = status.split(b" ", 2)
     if len(words) < 2 or words[1] != b"101":
@@ -296,18 +298,18 @@ def check_upgrade(head: bytes, accept: bytes) -> None:
     if fields.get(b"upgrade", b"").lower() != b"websocket":
         raise HandshakeError("the server's answer does not upgrade to WebSocket")
     if fields.get(b"sec-websocket-accept") != accept:
-        raise HandshakeError("the server's Sec-WebSocket-Accept does not fit the key it was given")
+        raise HandshakeError("the server's Sec-WebSocket-Accept does not fit the key that was sent")
     if extensions := fields.get(b"sec-websocket-extensions"):
-        raise HandshakeError(f"the server chose an extension nobody offered: {extensions[:100].decode('latin-1')}")
+        raise HandshakeError(f"the server chose an extension that was not offered: {extensions[:100].decode('latin-1')}")
 
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Made once: to load the system's certificates takes longer than to connect."""
+    """Made once: loading the system's certificates takes longer than connecting."""
     return ssl.create_default_context()
 
 
-def told(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """In a few words why a connection could not be opened."""
     if isinstance(error, TimeoutError):
         return "no answer in time"

@@ -1,7 +1,7 @@
-"""One connection as the engine sees it, messages in and out; and the one over WebSocket.
+"""One connection: messages in and out; and the one over WebSocket.
 
-A line knows its transport and nothing of what is measured. Sockets are non-blocking; what cannot be sent at once waits
-in an outbox, and the watcher is told that room is wanted.
+A connection knows its transport and nothing of what is measured. Sockets are non-blocking. What cannot be sent at once
+waits in an outbox, and the watcher waits until the socket can be written to.
 """
 
 from __future__ import annotations
@@ -27,62 +27,64 @@ class Message(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What came, and why nothing more will, if so: a word for the table of errors."""
+    """The messages that came, and why no more will, if so: a key for the table of errors."""
 
     messages: list[Message]
     end: str | None = None
 
 
 class Watcher(Protocol):
-    """Is told which sockets to wait for, and whether for room to send as well."""
+    """Waits for sockets to become readable, and writable where that is wanted."""
 
-    def watch(self, line: socket.socket, *, for_room: bool) -> None: ...
+    def watch(self, sock: socket.socket, *, writable: bool) -> None: ...
 
-    def forget(self, line: socket.socket) -> None: ...
+    def forget(self, sock: socket.socket) -> None: ...
 
 
-class Line(Protocol):
-    """What the engine needs of a connection."""
+class Connection(Protocol):
+    """What the load generator needs of a connection."""
 
     @property
     def descriptor(self) -> int:
-        """Of the socket that the kernel may read and write itself; -1: there is none."""
+        """Of the socket that the compiled kernel may read and write itself; -1: there is none."""
 
     @property
     def fast(self) -> bool:
-        """Whether the kernel may do so now: plain bytes, nothing half sent, no message half received."""
+        """Whether the compiled kernel may do so now: no TLS, nothing half sent, no message half received."""
 
     def attach(self, watcher: Watcher) -> None:
-        """From now on the sockets are watched; what has come already is received by the next call."""
+        """From now on the watcher waits for the sockets; the next call receives what has come already."""
 
-    def say(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
+    def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
         """Send a message, now or as soon as there is room; false where the connection is gone."""
 
     def receive(self) -> Received:
-        """What has come since."""
+        """What has come since the last call."""
 
     def feed(self, data: bytes) -> Received:
-        """What these bytes, read by somebody else, bring; raises `TypeError` where nobody else may read."""
+        """What these bytes contain, which the caller read; raises `TypeError` where only the connection may read."""
 
     def close(self) -> None:
-        """Say goodbye and cut it."""
+        """Close it, politely where that is possible at once."""
 
 
-class WebSocketLine:
-    """RFC 6455, plain or over TLS. Answers pings and closing by itself, puts fragments together."""
+class WebSocketConnection:
+    """RFC 6455, plain or over TLS. Answers pings and close frames by itself, joins fragments."""
 
-    def __init__(self, line: socket.socket, mask: bytes, reader: frames.Reader, early: list[frames.Frame]) -> None:
+    def __init__(
+        self, sock: socket.socket, mask: bytes, reader: frames.FrameReader, early: list[frames.Frame]
+    ) -> None:
         """``reader`` may hold part of a frame, ``early`` what has come already."""
-        self.socket = line
+        self.socket = sock
         self._mask = mask
         self._reader = reader
         self._early = early
-        self._secure = isinstance(line, ssl.SSLSocket)
+        self._secure = isinstance(sock, ssl.SSLSocket)
         self._outbox = bytearray()
         self._fragments: list[bytes] = []
         self._binary = False
         self._ended = False
-        """Goodbye has been said."""
+        """A close frame has been sent."""
         self._watcher: Watcher | None = None
 
     @property
@@ -95,12 +97,12 @@ class WebSocketLine:
 
     def attach(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        watcher.watch(self.socket, for_room=False)
+        watcher.watch(self.socket, writable=False)
 
-    def say(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
-        return self.push(frames.encode(frames.BINARY if binary else frames.TEXT, payload, self._mask))
+    def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
+        return self.send_frames(frames.encode_frame(frames.BINARY if binary else frames.TEXT, payload, self._mask))
 
-    def push(self, data: bytes) -> bool:
+    def send_frames(self, data: bytes) -> bool:
         """Send bytes that are frames already, or the rest of them."""
         self._outbox += data
         return len(self._outbox) > len(data) or self._flush()
@@ -114,7 +116,7 @@ class WebSocketLine:
         except OSError:
             return False
         if self._watcher is not None:
-            self._watcher.watch(self.socket, for_room=bool(self._outbox))
+            self._watcher.watch(self.socket, writable=bool(self._outbox))
         return True
 
     def receive(self) -> Received:
@@ -132,7 +134,7 @@ class WebSocketLine:
                 return Received(found, CLOSED)
             received = self.feed(data)
             found += received.messages
-            # What TLS holds already is not announced again; else there may be others to attend to.
+            # epoll does not report what TLS holds already; without TLS it is the next connection's turn.
             if received.end is not None or not self._secure:
                 return Received(found, received.end)
 
@@ -145,11 +147,11 @@ class WebSocketLine:
         self._early = []
         for frame in arrived:
             if frame.opcode == frames.CLOSE:
-                self.push(frames.encode(frames.CLOSE, frame.payload[:2], self._mask))
+                self.send_frames(frames.encode_frame(frames.CLOSE, frame.payload[:2], self._mask))
                 self._ended = True
                 return Received(found, CLOSED)
             if frame.opcode == frames.PING:
-                self.push(frames.encode(frames.PONG, frame.payload, self._mask))
+                self.send_frames(frames.encode_frame(frames.PONG, frame.payload, self._mask))
             elif frame.opcode in (frames.TEXT, frames.BINARY, frames.CONTINUATION):
                 found += self._on_data_frame(frame)
         return Received(found)
@@ -170,12 +172,12 @@ class WebSocketLine:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             if not self._ended:
-                self.socket.send(frames.encode(frames.CLOSE, NORMAL_CLOSURE.to_bytes(2), self._mask))
-        drop(self.socket, self._watcher)
+                self.socket.send(frames.encode_frame(frames.CLOSE, NORMAL_CLOSURE.to_bytes(2), self._mask))
+        close_socket(self.socket, self._watcher)
 
 
-def drop(line: socket.socket, watcher: Watcher | None) -> None:
-    """Close a socket that nobody needs to watch any more."""
+def close_socket(sock: socket.socket, watcher: Watcher | None) -> None:
+    """Close a socket, which the watcher forgets first."""
     if watcher is not None:
-        watcher.forget(line)
-    line.close()
+        watcher.forget(sock)
+    sock.close()

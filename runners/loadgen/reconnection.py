@@ -1,6 +1,6 @@
-"""Clients whose server dies: they notice, knock again and again until they are let in, and go on.
+"""Clients whose server ends: they notice, connect again and again until the server accepts, and go on.
 
-Each sends at its own steady rate and tells what became of every message. A few hundred messages per second need no
+Each sends at its own steady rate and records what became of every message. A few hundred messages per second need no
 compiled kernel.
 """
 
@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns as clock_ns
 
 from runners.loadgen.codecs import codec_for
-from runners.loadgen.engine import Client
+from runners.loadgen.connection import Connection, Message
+from runners.loadgen.handshake import Handshake, resolve_address, socket_url
 from runners.loadgen.job import Job, Recovered
-from runners.loadgen.lines import Line, Message
 from runners.loadgen.message import FIRST_SEQUENCE, Codec
-from runners.loadgen.opening import Opening, find, socket_url
+from runners.loadgen.pace import Open
+from runners.loadgen.wire import Client
 
 AFTERWARDS_S = 0.5
-"""How long the clients go on once all of them are back."""
+"""How long the clients go on after all of them have reconnected."""
 RETRY_S = 0.1
-"""Between two attempts of a client to connect again: no back-off, so that the server's part is seen and not ours."""
+"""Between two attempts of a client to reconnect: without back-off, so that the time is the server's and not ours."""
 _TICK_S = 0.005
 _PING, _PONG = b"2", b"3"
 
@@ -33,36 +34,38 @@ class _Client:
     codec: Codec
     mask: bytes
     next_due_ns: int
-    line: Line | None = None
-    opening: Opening | None = None
+    connection: Connection | None = None
+    handshake: Handshake | None = None
     retry_at_ns: int = 0
     sequence: int = FIRST_SEQUENCE - 1
     pending: set[int] = field(default_factory=set)
 
 
-class Recovery:
-    """The clients of one job, which was connected already."""
+class Reconnection:
+    """The clients of one job, which are connected. The pace is that of an open loop; arrivals are steady."""
 
     def __init__(self, job: Job, clients: Sequence[Client]) -> None:
+        if not isinstance(job.pace, Open):
+            raise ValueError("clients that reconnect send at a rate of their own")
         self._job = job
         self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
-        self._where = find(self._url, job.connect_timeout_s)
+        self._where = resolve_address(self._url, job.connect_timeout_s)
         self._epoll = select.epoll()
         self._watched: dict[int, int] = {}
-        self._gap_ns = int(1e9 * job.connections / job.rate_per_s)
+        self._gap_ns = int(1e9 * job.connections / job.pace.rate_per_s)
         now = clock_ns()
         self._clients = [
-            _Client(one.number, one.codec, one.mask, now + self._gap_ns * place // len(clients), one.line)
+            _Client(one.number, one.codec, one.mask, now + self._gap_ns * place // len(clients), one.connection)
             for place, one in enumerate(clients)
         ]
         for place, one in enumerate(clients):
-            one.line.attach(_Watcher(self, place))
+            one.connection.attach(_Watcher(self, place))
         self._sent = self._answered = self._lost = self._unsent = self._attempts = 0
         self._gone_at: list[int] = []
         self._back_at: list[int] = []
 
     def run(self, seconds: float) -> Recovered:
-        """Go on for this long, or until all have lost their server and have been back for a while."""
+        """Go on for this long, or until all have lost their server and have been reconnected for a while."""
         until = clock_ns() + int(seconds * 1e9)
         while (now := clock_ns()) < until and not self._is_over(now):
             for place, client in enumerate(self._clients):
@@ -82,65 +85,65 @@ class Recovery:
         return over and now > self._back_at[-1] + int(AFTERWARDS_S * 1e9)
 
     def _tend(self, place: int, client: _Client, now: int) -> None:
-        """What is due by the clock: a message, or another attempt."""
+        """What is due: a message, or another attempt."""
         if now >= client.next_due_ns:
             client.next_due_ns += self._gap_ns
-            if client.line is None:
+            if client.connection is None:
                 self._unsent += 1
             else:
                 client.sequence += 1
                 client.pending.add(client.sequence)
                 self._sent += 1
-                self._say(client, client.codec.request(client.sequence))
-        if client.line is None and client.opening is None and now >= client.retry_at_ns:
+                self._send(client, client.codec.request(client.sequence))
+        if client.connection is None and client.handshake is None and now >= client.retry_at_ns:
             self._attempts += 1
             try:
-                client.opening = Opening(
+                client.handshake = Handshake(
                     place, self._url, self._where, self._job.protocol, client.mask, serializer=self._job.serializer
                 )
             except OSError:
                 client.retry_at_ns = now + int(RETRY_S * 1e9)
             else:
-                self.watch(place, client.opening.socket, client.opening.wanted)
+                self.watch(place, client.handshake.socket, client.handshake.wanted)
 
     def _attend(self, place: int) -> None:
-        """What is announced on a socket."""
+        """Read from a socket that has something, or go on with a handshake."""
         client = self._clients[place]
-        if client.opening is not None:
-            self._open(place, client, client.opening)
-        elif client.line is not None:
-            received = client.line.receive()
+        if client.handshake is not None:
+            self._open(place, client, client.handshake)
+        elif client.connection is not None:
+            received = client.connection.receive()
             for payload, binary in received.messages:
                 self._on_message(client, payload, binary=binary)
             if received.end is not None:
                 self._lose(client)
 
-    def _open(self, place: int, client: _Client, opening: Opening) -> None:
-        outcome = opening.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
-        if outcome is None:
-            self.watch(place, opening.socket, opening.wanted)
+    def _open(self, place: int, client: _Client, handshake: Handshake) -> None:
+        result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
+        if result is None:
+            self.watch(place, handshake.socket, handshake.wanted)
             return
-        self.forget(opening.socket)
-        client.opening = None
-        if outcome.line is None:
-            opening.socket.close()
+        self.forget(handshake.socket)
+        client.handshake = None
+        if result.connection is None:
+            handshake.socket.close()
             client.retry_at_ns = clock_ns() + int(RETRY_S * 1e9)
             return
         self._back_at.append(clock_ns())
-        client.line = outcome.line
+        client.connection = result.connection
         client.codec = codec_for(self._job, client.number)
-        outcome.line.attach(_Watcher(self, place))
+        result.connection.attach(_Watcher(self, place))
 
-    def _say(self, client: _Client, messages: Sequence[Message]) -> None:
-        assert client.line is not None
+    def _send(self, client: _Client, messages: Sequence[Message]) -> None:
+        assert client.connection is not None
         for payload, binary in messages:
-            if not client.line.say(payload, binary=binary):
+            if not client.connection.send(payload, binary=binary):
                 self._lose(client)
                 return
 
     def _on_message(self, client: _Client, payload: bytes, *, binary: bool) -> None:
         if self._job.protocol == "socket.io" and payload == _PING:
-            self._say(client, [Message(_PONG)])
+            self._send(client, [Message(_PONG)])
             return
         answer = client.codec.parse(payload, binary=binary)
         if answer is not None and answer.sequence in client.pending:
@@ -149,46 +152,46 @@ class Recovery:
 
     def _lose(self, client: _Client) -> None:
         """The connection is gone, and with it what was not answered."""
-        if client.line is None:
+        if client.connection is None:
             return
         self._gone_at.append(clock_ns())
         self._lost += len(client.pending)
         client.pending.clear()
-        client.line.close()
-        client.line = None
+        client.connection.close()
+        client.connection = None
         client.retry_at_ns = 0
 
-    def watch(self, place: int, line: socket.socket, wanted: int) -> None:
+    def watch(self, place: int, sock: socket.socket, wanted: int) -> None:
         """Wait for this on a socket of the client at this place."""
-        descriptor = line.fileno()
+        descriptor = sock.fileno()
         if descriptor in self._watched:
             self._epoll.modify(descriptor, wanted)
         else:
             self._epoll.register(descriptor, wanted)
         self._watched[descriptor] = place
 
-    def forget(self, line: socket.socket) -> None:
+    def forget(self, sock: socket.socket) -> None:
         """Wait for nothing on it any more."""
-        if self._watched.pop(line.fileno(), None) is not None:
-            self._epoll.unregister(line.fileno())
+        if self._watched.pop(sock.fileno(), None) is not None:
+            self._epoll.unregister(sock.fileno())
 
     def close(self) -> None:
-        """Say goodbye everywhere."""
+        """Close all connections."""
         for client in self._clients:
-            if client.line is not None:
-                client.line.close()
-            if client.opening is not None:
-                client.opening.socket.close()
+            if client.connection is not None:
+                client.connection.close()
+            if client.handshake is not None:
+                client.handshake.socket.close()
         self._epoll.close()
 
 
 class _Watcher:
-    def __init__(self, recovery: Recovery, place: int) -> None:
-        self._recovery = recovery
+    def __init__(self, reconnection: Reconnection, place: int) -> None:
+        self._reconnection = reconnection
         self._place = place
 
-    def watch(self, line: socket.socket, *, for_room: bool) -> None:
-        self._recovery.watch(self._place, line, select.EPOLLIN | (select.EPOLLOUT if for_room else 0))
+    def watch(self, sock: socket.socket, *, writable: bool) -> None:
+        self._reconnection.watch(self._place, sock, select.EPOLLIN | (select.EPOLLOUT if writable else 0))
 
-    def forget(self, line: socket.socket) -> None:
-        self._recovery.forget(line)
+    def forget(self, sock: socket.socket) -> None:
+        self._reconnection.forget(sock)

@@ -1,0 +1,179 @@
+"""The ledger of all connections: every message sent is answered, lost or still in flight. No I/O.
+
+It works on the tables that the kernel fills while the load runs, and records what the kernel left to Python.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runners.loadgen import kernel, tables
+from runners.loadgen.histogram import Counts
+from runners.loadgen.job import LedgerTotals
+from runners.loadgen.message import FIRST_SEQUENCE
+from runners.loadgen.tables import GIVEN_UP, Row
+
+_OF_A_LEDGER = ["sent", "received", "lost", "duplicated", "reordered", "corrupted", "pending", "not_found_ns"]
+
+
+class Ledger:
+    """Sequence numbers rise by one per message of a connection. An answer to something older than this ledger is
+    not recorded.
+
+    ``depth``: the messages a connection may have unanswered before the oldest counts as lost; rounded up to a power
+    of two. In a ``room`` every message has one number for all and is waited for on each connection: what is counted
+    are deliveries.
+    """
+
+    def __init__(
+        self, connections: int, *, open_loop: bool, depth: int, room: bool = False, first: int = FIRST_SEQUENCE
+    ) -> None:
+        self.tables = tables.ledger_tables(connections, 1 << max(4, depth - 1).bit_length())
+        self.state, self.connections, self.ring, self._left, self._counts = self.tables
+        self.state["open_loop"], self.state["room"] = open_loop, room
+        self._open_loop, self._room = open_loop, room
+        self.connections["first"] = self.connections["expected"] = first
+        self.connections["last_sent"] = self.connections["highest"] = first - 1
+        self.connections["alive"] = self.connections["reading"] = 1
+
+    @property
+    def depth(self) -> int:
+        """The places in the ring."""
+        return int(self.ring.shape[1])
+
+    def open(self) -> None:
+        """Begin a fresh ledger; what is still unanswered belongs to none."""
+        self.connections["first"] = self.connections["last_sent"] + 1
+        for name in _OF_A_LEDGER:
+            self.connections[name] = 0
+        self.ring["sent_ns"] = 0
+        self._left[:] = 0
+        self.state["pending"] = self.state["answered"] = 0
+
+    def counts(self, row: Row) -> Counts:
+        """One histogram."""
+        counts: Counts = self._counts[row]
+        return counts
+
+    def clear_counts(self) -> None:
+        """Empty all histograms."""
+        self._counts[:] = 0
+
+    def slot_of(self, sequence: int) -> int:
+        """The place in the ring of a message."""
+        return sequence & (self.depth - 1)
+
+    def send(self, k: int, intended_ns: int, now_ns: int) -> int:
+        """Record connection ``k``'s next message as sent; returns its number."""
+        kernel.record_send(k, intended_ns, now_ns, self.tables)
+        if self._open_loop:
+            kernel.count(self._counts, int(Row.SEND_LAG), now_ns - intended_ns)
+        return int(self.connections["last_sent"][k])
+
+    def receive(self, k: int, sequence: int, at_ns: int, *, intact: bool = True) -> bool:
+        """Record an answer that came at ``at_ns``; false where nothing waited for it."""
+        row = self.connections[k]
+        last_sent = row["last_sent"]
+        if row["first"] <= sequence <= last_sent:
+            sent_ns = self.ring["sent_ns"][k, self.slot_of(sequence)]
+            # An answer older than the ring is one to a message that was counted as lost.
+            recent = last_sent - sequence < self.depth
+            if not recent or sent_ns == GIVEN_UP:
+                return False
+            if sent_ns == 0:
+                row["duplicated"] += 1
+                return False
+            kernel.record_answer(k, sequence, at_ns, self.tables)
+            if sequence < row["highest"]:
+                # In a room several send, and no message says which of them was first.
+                row["reordered"] += not self._room
+            else:
+                row["highest"] = sequence
+            if not intact:
+                row["corrupted"] += 1
+            return True
+        if sequence > last_sent or sequence < 0:
+            row["corrupted"] += 1
+        return False
+
+    def overdue(self, before_ns: int) -> list[tuple[int, int]]:
+        """What living connections have waited for since before this moment: connection, and place in the ring."""
+        sent_ns = self.ring["sent_ns"]
+        waiting = (sent_ns > 0) & (sent_ns < before_ns) & (self.connections["alive"] == 1)[:, None]
+        return [(k, slot) for k, slot in np.argwhere(waiting).tolist()]
+
+    def give_up(self, k: int, slot: int, now_ns: int) -> None:
+        """Closed loop: what connection ``k`` waits for at this place of the ring will not come; it is lost."""
+        waited_ns = now_ns - int(self.ring["intended_ns"][k, slot])
+        kernel.count(self._counts, int(Row.LATENCY), waited_ns)
+        self.ring["sent_ns"][k, slot] = GIVEN_UP
+        row = self.connections[k]
+        row["lost"] += 1
+        row["pending"] -= 1
+        self.state["pending"] -= row["alive"]
+        self._miss(slot, waited_ns)
+
+    def _miss(self, slot: int, waited_ns: int) -> None:
+        """In a room: one member less waits for the message at this place of the ring, and did not receive it."""
+        if self._left[slot] > 0:
+            self._left[slot] -= 1
+            if self._left[slot] == 0:
+                kernel.count(self._counts, int(Row.LAST_DELIVERY), waited_ns)
+
+    def next_sender(self, k: int, slot: int) -> int:
+        """Closed loop: who sends next, now that connection ``k`` no longer waits for the message at this place."""
+        return int(kernel.next_sender(k, slot, self.tables))
+
+    def waiting_since_ns(self, k: int) -> int:
+        """When the last message was sent if it is unanswered, else 0."""
+        slot = self.slot_of(int(self.connections["last_sent"][k]))
+        return max(0, int(self.ring["sent_ns"][k, slot]))
+
+    def end_connection(self, k: int, now_ns: int) -> list[int]:
+        """The connection is dead: nothing is waited for any more. What it owes is lost at `settle`.
+
+        Returns the places in the ring of the messages that only it waited for in its room.
+        """
+        row = self.connections[k]
+        if not row["alive"]:
+            return []
+        row["alive"] = 0
+        self.state["pending"] -= row["pending"]
+        missed = np.flatnonzero((self.ring["sent_ns"][k] > 0) & (self._left > 0)).tolist()
+        for slot in missed:
+            self._miss(slot, now_ns - int(self.ring["intended_ns"][k, slot]))
+        return [slot for slot in missed if not self._left[slot]]
+
+    def settle(self, cutoff_ns: int, overdue_ns: int) -> tuple[LedgerTotals, int]:
+        """Close the ledger at ``cutoff_ns``: what is unanswered is lost or in flight, and its latency the time it
+        waited.
+
+        Lost is what a newer answer overtook, what was sent before ``overdue_ns``, and all that a dead connection
+        owes. Returns the totals over all connections, and how many latencies are of unanswered messages.
+        """
+        connections, ring = self.connections, self.ring
+        who, slot = np.nonzero(ring["sent_ns"] > 0)
+        sent_ns, intended_ns = ring["sent_ns"][who, slot], ring["intended_ns"][who, slot]
+        last_sent = connections["last_sent"][who]
+        # The number whose place in the ring this is: the newest not above `last_sent`.
+        sequence = last_sent - ((last_sent - slot) & (self.depth - 1))
+        lost = (connections["alive"][who] == 0) | (sequence < connections["highest"][who]) | (sent_ns < overdue_ns)
+        for intended, sent in zip(intended_ns.tolist(), sent_ns.tolist(), strict=True):
+            kernel.count(self._counts, int(Row.LATENCY), cutoff_ns - intended)
+            if self._open_loop:
+                kernel.count(self._counts, int(Row.LATENCY_FROM_SEND), cutoff_ns - sent)
+        lost_before = int(connections["lost"].sum())
+        totals = LedgerTotals(
+            sent=int(connections["sent"].sum()),
+            received=int(connections["received"].sum()),
+            lost=lost_before + int(lost.sum()),
+            in_flight=int(sent_ns.size - lost.sum()),
+            duplicated=int(connections["duplicated"].sum()),
+            reordered=int(connections["reordered"].sum()),
+            corrupted=int(connections["corrupted"].sum()),
+        )
+        for place in np.flatnonzero(self._left).tolist():  # never received by all in the room
+            kernel.count(self._counts, int(Row.LAST_DELIVERY), cutoff_ns - int(ring["intended_ns"][0, place]))
+        ring["sent_ns"] = 0
+        self._left[:] = 0
+        return totals, lost_before + int(sent_ns.size)

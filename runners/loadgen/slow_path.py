@@ -1,0 +1,354 @@
+"""What the compiled kernel leaves to Python: single messages, sockets that are waited for, connections that end."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter_ns as clock_ns
+
+import numpy as np
+
+from runners.loadgen import connection, kernel, tables, wire
+from runners.loadgen.connection import Message, Received, WebSocketConnection
+from runners.loadgen.job import CaughtUp, Job
+from runners.loadgen.kernel import Reason
+from runners.loadgen.ledger import Ledger
+from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec
+from runners.loadgen.pace import Closed
+from runners.loadgen.wire import Client
+
+_SECOND_NS = 1_000_000_000
+_POLL_S = 0.05
+_CATCH_UP_BUFFER_BYTES = 1 << 22
+_QUIET_NS = 1_000_000_000
+"""Without a message: no more is expected of what the server had queued."""
+_ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN, _ENGINE_CLOSE, _ENGINE_NOOP = b"2", b"3", b"0", b"1", b"6"
+_SOCKET_CONNECT, _SOCKET_DISCONNECT = b"40", b"41"
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """Every push that came: for which client, its number, and when."""
+
+    client: array[int] = field(default_factory=lambda: array("q"))
+    number: array[int] = field(default_factory=lambda: array("q"))
+    at_ns: array[int] = field(default_factory=lambda: array("q"))
+
+    def append(self, client: int, number: int, at_ns: int) -> None:
+        self.client.append(client)
+        self.number.append(number)
+        self.at_ns.append(at_ns)
+
+
+class SlowPath:
+    """All connections of a shard, message by message. Uses the same ledger as the kernel."""
+
+    def __init__(self, job: Job, clients: Sequence[Client], ledger: Ledger) -> None:
+        self.clients = clients
+        self.ledger = ledger
+        self.errors: Counter[str] = Counter()
+        self.pushes = Pushes()
+        self.messages = wire.lay_out(clients)
+        self.buffers = tables.buffers(len(clients))
+        self.window_end_ns = 0
+        """When the slice's window ended; 0: it has not."""
+        self.belated = 0
+        """Answers that came within the window and were parsed after it."""
+        self._socketio = job.protocol == "socket.io"
+        self._closed_loop = isinstance(job.pace, Closed)
+        self._room = job.exchange == "room"
+        self._templated = all(isinstance(client.codec, TemplateCodec) for client in clients)
+        self._epoll = select.epoll()
+        self._watched: dict[int, int] = {}
+        """The events that are waited for, by file descriptor."""
+        self._state = ledger.state
+        self._alive, self._reading = ledger.connections["alive"], ledger.connections["reading"]
+        self._kernel_sends = ledger.connections["kernel_sends"]
+        self._kernel_reads = ledger.connections["kernel_reads"]
+        self._matched, self._expected = ledger.connections["matched"], ledger.connections["expected"]
+        self._state["epoll"] = self._epoll.fileno()
+        self._state["request_bytes"] = self.messages.requests.shape[1]
+        self._state["answer_bytes"] = self.messages.answers.shape[1]
+        for k, client in enumerate(clients):
+            client.connection.attach(_Watcher(self, k))
+            ledger.connections["descriptor"][k] = client.connection.descriptor
+            if isinstance(client.connection, WebSocketConnection):
+                self._take(k, client.connection.feed(b""), clock_ns())
+            if client.codec.greeting is not None:
+                self._send_messages(k, [client.codec.greeting])
+            self._set_kernel_access(k)
+        for k in range(len(clients) - job.paused, len(clients)):
+            self._pause(k)
+
+    def attend(self, reason: int, k: int) -> None:
+        """Do for connection ``k`` what the kernel left to do."""
+        state = self._state
+        if reason == Reason.READ:
+            self._read(k)
+        elif reason == Reason.SHORT:
+            self._queue_rest(int(state["sender"][0]), int(state["taken"][0]))
+        elif reason == Reason.SEND_NEXT:
+            self.send_next(int(state["sender"][0]), clock_ns())
+        if reason in (Reason.UNEXPECTED, Reason.SEND_NEXT, Reason.SHORT) and state["data_start"][0] < state["data_end"][0]:
+            self._on_data(k)
+
+    # Sending
+
+    def go_on(self, k: int, slot: int, now_ns: int) -> None:
+        """Closed loop: send the next message, now that connection ``k`` no longer waits for the one in this slot."""
+        if now_ns < self._state["stop_ns"][0]:
+            sender = self.ledger.next_sender(k, slot)
+            if sender >= 0 and self._alive[sender]:
+                self.send_next(sender, now_ns)
+
+    def send_next(self, k: int, now_ns: int) -> None:
+        """Closed loop: the next message of a living connection."""
+        if not self._kernel_sends[k]:
+            self.send(k, now_ns, now_ns)
+            return
+        taken = kernel.send_next(k, now_ns, now_ns, self.ledger.tables, self.messages)
+        if taken != self.messages.requests.shape[1]:
+            self._queue_rest(k, taken)
+
+    def send(self, k: int, intended_ns: int, now_ns: int) -> None:
+        """A message that Python must send: no template, encrypted, for a full socket, or due on a dead connection.
+
+        In a room a living member replaces a dead one.
+        """
+        if self._room:
+            able = self._alive & self._reading
+            living = np.flatnonzero(able)
+            if living.size and not able[k]:
+                k = int(living[k % living.size])
+        sequence = self.ledger.send(k, intended_ns, now_ns)
+        if self._templated:  # what the kernel sends next has the number after this one
+            row = self._request_row(k)
+            kernel.increment(self.messages.requests[row], self.messages.places[0], self.messages.masks[row])
+        if self._alive[k]:
+            self._send_messages(k, self.clients[k].codec.request(sequence))
+
+    def _send_messages(self, k: int, messages: Iterable[Message]) -> None:
+        line = self.clients[k].connection
+        for payload, binary in messages:
+            if not line.send(payload, binary=binary):
+                self._end(k, connection.CLOSED)
+                return
+        self._set_kernel_access(k)
+
+    def _queue_rest(self, k: int, taken: int) -> None:
+        """The socket took only a part of the last request; the rest waits until it can be written to."""
+        line = self.clients[k].connection
+        assert isinstance(line, WebSocketConnection)
+        if line.send_frames(self.messages.requests[self._request_row(k), max(0, taken) :].tobytes()):
+            self._set_kernel_access(k)
+        else:
+            self._end(k, connection.CLOSED)
+
+    def _request_row(self, k: int) -> int:
+        """The row of connection ``k``'s request: a room has one for all."""
+        return 0 if self._room else k
+
+    def _set_kernel_access(self, k: int) -> None:
+        """Whether the kernel may read and send for this connection now."""
+        able = bool(self._alive[k] and self._reading[k] and self.clients[k].connection.fast)
+        self._kernel_sends[k] = able and self._templated
+        # What is read ahead of Python is on the shelf; the closed loop, which goes on with the answer, has none.
+        self._kernel_reads[k] = able and (self._templated or not self._closed_loop)
+
+    # Sockets
+
+    def watch(self, k: int, descriptor: int, *, writable: bool) -> None:
+        """Wait until a socket of connection ``k`` can be read, and until it can be written to if that is wanted."""
+        wanted = select.EPOLLIN | (select.EPOLLOUT if writable else 0)
+        known = self._watched.get(descriptor)
+        if known is None:
+            slots = self.buffers.slots
+            if descriptor >= len(slots):
+                slots = np.concatenate([slots, np.zeros(descriptor, dtype=np.int64)])
+                self.buffers = self.buffers._replace(slots=slots)
+            slots[descriptor] = k
+            self._epoll.register(descriptor, wanted)
+        elif known != wanted:
+            self._epoll.modify(descriptor, wanted)
+        self._watched[descriptor] = wanted
+
+    def forget_socket(self, descriptor: int) -> None:
+        """No longer wait for a socket, which is about to be closed."""
+        if self._watched.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def idle(self, wake: int) -> None:
+        """Answer pings until the file descriptor ``wake`` can be read."""
+        self._epoll.register(wake, select.EPOLLIN)
+        try:
+            while True:
+                events = self._epoll.poll()
+                for descriptor, _ in events:
+                    if descriptor != wake:
+                        self._read(int(self.buffers.slots[descriptor]))
+                if any(descriptor == wake for descriptor, _ in events):
+                    return
+        finally:
+            self._epoll.unregister(wake)
+
+    # Receiving
+
+    def _read(self, k: int) -> None:
+        if self._alive[k]:
+            self._take_over(k)
+            received = self.clients[k].connection.receive()
+            self._take(k, received, clock_ns())
+
+    def _on_data(self, k: int) -> None:
+        """Bytes that the kernel read and did not expect; those of a connection that ended meanwhile are ignored."""
+        if self._alive[k]:
+            state = self._state
+            data = self.buffers.data[state["data_start"][0] : state["data_end"][0]].tobytes()
+            at_ns = int(state["arrived_ns"][0])
+            self._take_over(k)
+            self._take(k, self.clients[k].connection.feed(data), at_ns)
+
+    def clear_shelf(self) -> None:
+        """Parse all that is still on the shelf."""
+        while self._state["shelf_put"][0]:
+            self._on_data(kernel.take_piece(self.ledger.tables, self.buffers.shelf))
+
+    def _take_over(self, k: int) -> None:
+        """Python goes on with an answer of which the kernel has seen the first bytes."""
+        matched = int(self._matched[k])
+        if matched:
+            self._matched[k] = 0
+            line = self.clients[k].connection
+            assert isinstance(line, WebSocketConnection)
+            self._take(k, line.feed(self.messages.answers[k, :matched].tobytes()), clock_ns())
+
+    def _take(self, k: int, received: Received, at_ns: int) -> None:
+        self._set_kernel_access(k)  # first, since the next request may follow an answer
+        for payload, binary in received.messages:
+            if not (self._socketio and not binary and self._on_engine_packet(k, payload)):
+                self._on_message(k, payload, at_ns, binary=binary)
+        if received.end is not None:
+            self._end(k, received.end)
+
+    def _on_engine_packet(self, k: int, data: bytes) -> bool:
+        """Engine.IO 4 and Socket.IO 5 after joining: heartbeat and close; false: an event or acknowledgement."""
+        if data == _ENGINE_PING:
+            self._send_messages(k, [Message(_ENGINE_PONG)])
+        elif data[:2] == _SOCKET_DISCONNECT or data == _ENGINE_CLOSE:
+            self._end(k, connection.CLOSED)
+        else:
+            return data == _ENGINE_NOOP or data[:1] == _ENGINE_OPEN or data[:2] == _SOCKET_CONNECT
+        return True
+
+    def _on_message(self, k: int, data: bytes, at_ns: int, *, binary: bool) -> None:
+        """Anything but the next answer in one piece: late, twice, changed, foreign, in fragments, or pushed."""
+        ledger = self.ledger
+        answer = self.clients[k].codec.parse(data, binary=binary)
+        if answer is None:
+            return
+        if not answer.expected:
+            self.errors["unasked-event"] += 1
+            return
+        if answer.push >= 0:
+            self.pushes.append(self.clients[k].number, answer.push, at_ns)
+            return
+        sequence = answer.sequence
+        if self._closed_loop and sequence == -1 and ledger.waiting_since_ns(k):
+            # One message was waiting and this came: even if unreadable, it can only be meant for that one.
+            sequence = int(ledger.connections["last_sent"][k])
+        if not ledger.receive(k, sequence, at_ns, intact=answer.intact):
+            return
+        self.belated += at_ns <= self.window_end_ns
+        if sequence >= self._expected[k]:
+            self.expect(k, sequence + 1)
+        if self._closed_loop:
+            self.go_on(k, ledger.slot_of(sequence), at_ns)
+
+    def expect(self, k: int, sequence: int) -> None:
+        """The next answer is the one with this number."""
+        self._take_over(k)
+        self._expected[k] = sequence
+        if self._templated:
+            digits = np.frombuffer(b"%08d" % sequence, dtype=np.uint8)
+            for place in self.messages.places[1]:
+                if place >= 0:
+                    self.messages.answers[k, place : place + DIGITS] = digits
+
+    # Paused members
+
+    def _pause(self, k: int) -> None:
+        """From now on nothing is read on this connection."""
+        line = self.clients[k].connection
+        assert isinstance(line, WebSocketConnection)
+        self.forget_socket(line.socket.fileno())
+        self._reading[k] = 0
+        self._set_kernel_access(k)
+
+    def catch_up(self, seconds: float) -> CaughtUp:
+        """Read on the paused connections until nothing more comes, or for so many seconds."""
+        first, last = FIRST_SEQUENCE, int(self.ledger.connections["last_sent"].max())
+        received_count = closed = 0
+        until_ns = clock_ns() + int(seconds * _SECOND_NS)
+        for k in np.flatnonzero(self._reading == 0).tolist():
+            client = self.clients[k]
+            assert isinstance(client.connection, WebSocketConnection)
+            # With the small buffer that filled up the server it would take seconds.
+            client.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CATCH_UP_BUFFER_BYTES)
+            numbers: set[int] = set()
+            last_ns = clock_ns()
+            while (now_ns := clock_ns()) < min(until_ns, last_ns + _QUIET_NS) and len(numbers) <= last - first:
+                received = client.connection.receive()
+                for payload, binary in received.messages:
+                    answer = client.codec.parse(payload, binary=binary)
+                    if answer is not None and first <= answer.sequence <= last:
+                        numbers.add(answer.sequence)
+                if received.end is not None:
+                    closed += 1
+                    break
+                if received.messages:
+                    last_ns = now_ns
+                else:
+                    time.sleep(_POLL_S)
+            received_count += len(numbers)
+        return CaughtUp(sent=last - first + 1, received=received_count, closed=closed)
+
+    # Ending
+
+    def _end(self, k: int, why: str) -> None:
+        """The server closed this connection."""
+        if not self._alive[k]:
+            return
+        now_ns = clock_ns()
+        completed = self.ledger.end_connection(k, now_ns)
+        self._set_kernel_access(k)
+        self.errors[why] += 1
+        self.clients[k].connection.close()
+        if self._closed_loop:
+            for slot in completed:
+                self.go_on(k, slot, now_ns)
+
+    def close(self) -> None:
+        """Close every living connection."""
+        for k, client in enumerate(self.clients):
+            if self._alive[k]:
+                client.connection.close()
+        self._epoll.close()
+
+
+class _Watcher:
+    """Waits for the sockets of one connection."""
+
+    def __init__(self, slow_path: SlowPath, k: int) -> None:
+        self._slow_path = slow_path
+        self._k = k
+
+    def watch(self, sock: socket.socket, *, writable: bool) -> None:
+        self._slow_path.watch(self._k, sock.fileno(), writable=writable)
+
+    def forget(self, sock: socket.socket) -> None:
+        self._slow_path.forget_socket(sock.fileno())

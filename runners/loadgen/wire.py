@@ -1,0 +1,96 @@
+"""The next message of every connection as bytes on the wire, so that the kernel need not encode or parse any."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from runners.loadgen import frames, tables
+from runners.loadgen.connection import Connection
+from runners.loadgen.message import FIRST_SEQUENCE, Codec, Template, TemplateCodec, TemplatePart
+from runners.loadgen.tables import WireMessages
+
+MASK_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Client:
+    """A connection, its number in the load, and how its messages are encoded. ``mask`` covers its frames."""
+
+    number: int
+    codec: Codec
+    connection: Connection
+    mask: bytes = b""
+
+
+class _Layout(NamedTuple):
+    """A message as bytes on the wire, the mask of each byte (zeros for headers), and where its number is."""
+
+    data: bytes
+    mask: bytes
+    places: tuple[int, ...]
+
+
+def lay_out(clients: Sequence[Client]) -> WireMessages:
+    """Requests are numbered one below the first, answers have the first number.
+
+    Only where all messages are templates; else there is nothing that the kernel could send or compare.
+    """
+    codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
+    if len(codecs) < len(clients):
+        return tables.no_messages()
+    requests = [
+        _request_layout(codec.request_parts, client.mask) for codec, client in zip(codecs, clients, strict=True)
+    ]
+    answers = [_answer_layout(codec.answer) for codec in codecs]
+    table = _table([answer.data for answer in answers])
+    return WireMessages(
+        requests=_table([request.data for request in requests]),
+        masks=_table([request.mask for request in requests]),
+        answers=table,
+        unmasked=np.zeros(table.shape[1], dtype=np.uint8),
+        places=tables.places_of(requests[0].places, answers[0].places),
+    )
+
+
+def _table(rows: Sequence[bytes]) -> tables.Array:
+    return np.frombuffer(bytearray().join(rows), dtype=np.uint8).reshape(len(rows), -1)
+
+
+def _request_layout(parts: Sequence[TemplatePart], mask: bytes) -> _Layout:
+    layout = _Layout(b"", b"", ())
+    for template, binary in parts:
+        size = len(template.text)
+        frame = frames.encode_frame(_opcode(binary), template.fill(FIRST_SEQUENCE - 1), mask)
+        # Masked zeros are the mask itself, as long as the payload; the header is sent as it is.
+        cover = bytes(len(frame) - size) + frames.masked(bytes(size), mask)
+        layout = _append(layout, frame, cover, template)
+    return layout
+
+
+def _answer_layout(parts: Sequence[TemplatePart]) -> _Layout:
+    layout = _Layout(b"", b"", ())
+    for template, binary in parts:
+        frame = frames.server_frame(_opcode(binary), template.fill(FIRST_SEQUENCE))
+        layout = _append(layout, frame, bytes(len(frame)), template)
+    return layout
+
+
+def _append(layout: _Layout, frame: bytes, mask: bytes, template: Template) -> _Layout:
+    start = len(layout.data) + len(frame) - len(template.text)
+    places = tuple(start + place for place in template.places)
+    return _Layout(layout.data + frame, layout.mask + mask, layout.places + places)
+
+
+def _opcode(binary: bool) -> int:
+    return frames.BINARY if binary else frames.TEXT
+
+
+def masks(seed: int, count: int) -> list[bytes]:
+    """A masking key per connection: the same for all frames, since there are no proxies that it had to protect."""
+    source = random.Random(seed)
+    return [bytes(source.randrange(1, 256) for _ in range(MASK_BYTES)) for _ in range(count)]
