@@ -166,7 +166,7 @@ class Engine:
                 else max(now_ns, min(current.stop_ns, current.row_due_ns))
             )
             state["until_ns"] = min(now_ns + _TICK_NS, until_ns)
-            reason, k = kernel.run(*self.ledger.tables, *slow_path.messages, *self._chunk, *slow_path.buffers)
+            reason, k = kernel.run(self.ledger.tables, slow_path.messages, self._chunk, slow_path.buffers)
             if reason == Reason.SETTLED and current.window_end_ns:
                 return
             if reason == Reason.REFILL:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from math import ceil, floor, log2
 from typing import NamedTuple
 
@@ -40,29 +40,22 @@ class Layout:
         """The binary logarithm of half the number of sub-buckets per power of two."""
         return ceil(log2(2 * 10**self.digits)) - 1
 
-    @cached_property
+    @property
     def size(self) -> int:
         """The number of buckets."""
         half = self.half_magnitude
         powers = max(1, self.highest.bit_length() - (half + 1 + self.unit_magnitude) + 1)
         return (powers + 1) << half
 
-    @cached_property
+    @property
     def lower(self) -> NDArray[np.int64]:
         """The lowest value of each bucket, shape (buckets,)."""
-        half_count = 1 << self.half_magnitude
-        index = np.arange(self.size, dtype=np.int64)
-        power = (index >> self.half_magnitude) - 1
-        sub_bucket = (index & (half_count - 1)) + half_count
-        sub_bucket[power < 0] -= half_count
-        power[power < 0] = 0
-        return sub_bucket << (power + self.unit_magnitude)
+        return _lower_bounds(self)
 
-    @cached_property
+    @property
     def upper(self) -> NDArray[np.int64]:
         """The highest value of each bucket, shape (buckets,)."""
-        lower = self.lower
-        return lower + np.diff(lower, append=2 * lower[-1] - lower[-2]) - 1
+        return _upper_bounds(self)
 
     def index_of(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """The bucket of each value, shape (n,); values outside the bounds are in the bucket of the bound.
@@ -76,6 +69,27 @@ class Layout:
         sub_bucket = values >> (power + self.unit_magnitude)
         index: NDArray[np.int64] = ((power + 1) << self.half_magnitude) + sub_bucket - (1 << self.half_magnitude)
         return index
+
+
+@cache
+def _lower_bounds(layout: Layout) -> NDArray[np.int64]:
+    half_count = 1 << layout.half_magnitude
+    index = np.arange(layout.size, dtype=np.int64)
+    power = (index >> layout.half_magnitude) - 1
+    sub_bucket = (index & (half_count - 1)) + half_count
+    sub_bucket[power < 0] -= half_count
+    power[power < 0] = 0
+    bounds: NDArray[np.int64] = sub_bucket << (power + layout.unit_magnitude)
+    bounds.flags.writeable = False
+    return bounds
+
+
+@cache
+def _upper_bounds(layout: Layout) -> NDArray[np.int64]:
+    lower = layout.lower
+    bounds: NDArray[np.int64] = lower + np.diff(lower, append=2 * lower[-1] - lower[-2]) - 1
+    bounds.flags.writeable = False
+    return bounds
 
 
 LAYOUT = Layout(lowest=100, highest=600_000_000_000, digits=3)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
@@ -77,20 +78,48 @@ _ZERO, _NINE = ord("0"), ord("9")
 
 SUPPORTED = hasattr(select, "epoll")
 
+compiled = numba.njit(cache=True, _nrt=False)
+"""Without Numba's reference counts, which took half of the kernel's time: no function makes an array, and the caller
+keeps all of them."""
+inlined = numba.njit(cache=True, _nrt=False, forceinline=True)
+"""A part of the function that calls it, compiled into that one."""
+
+
+class Native:
+    """A compiled function for Python to call with tables.
+
+    For every call Numba determines the type of each argument, which takes it longer for tables than the kernel needs
+    for ten messages. The types are always the same here; this determines them once. All arrays must be contiguous.
+    """
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self._call: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._call is None:
+            self.compile_for(*arguments)
+        assert self._call is not None
+        return self._call(*arguments)
+
+    def compile_for(self, *arguments: Any) -> None:
+        """Compile it, or load it from disk, for arguments of these types."""
+        self._call = self.function.compile(tuple(numba.typeof(argument) for argument in arguments))
+
 _recv: Any = types.ExternalFunction("recv", types.intp(types.int32, types.uintp, types.uintp, types.int32))
 _send: Any = types.ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
 _epoll_wait: Any = types.ExternalFunction("epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32))
 _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.uintp))
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _now_ns(buffers: Buffers) -> int:
     """CLOCK_MONOTONIC in nanoseconds, as `time.perf_counter_ns` gives it on Linux."""
     _clock_gettime(_CLOCK_MONOTONIC, buffers.moment.ctypes.data)
     return int(buffers.moment[0] * 1_000_000_000 + buffers.moment[1])
 
 
-@numba.njit(cache=True)
+@compiled
 def count(counts: Array, row: int, value_ns: int) -> None:
     """Count a value in nanoseconds in a `Row` of ``counts``, in the bucket HdrHistogram would use."""
     value = min(max(value_ns, 0), HIGHEST_NS)
@@ -102,7 +131,7 @@ def count(counts: Array, row: int, value_ns: int) -> None:
     counts[row, ((bucket + 1) << HALF_MAGNITUDE) + (value >> (bucket + UNIT_MAGNITUDE)) - _HALF] += 1
 
 
-@numba.njit(cache=True)
+@compiled
 def increment(frame: Array, places: Array, masks: Array) -> None:
     """Add 1 to the decimal number at each of ``places``; ``masks`` covers the whole frame."""
     for place in places:
@@ -118,7 +147,7 @@ def increment(frame: Array, places: Array, masks: Array) -> None:
 # Bookkeeping
 
 
-@numba.njit(cache=True)
+@compiled
 def _record_send_to(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) -> None:
     """Record that an answer on connection ``k`` is waited for from now on."""
     state: State = ledger.state[0]
@@ -140,8 +169,8 @@ def _record_send_to(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables)
     state.pending += row.alive
 
 
-@numba.njit(cache=True)
-def record_send(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) -> None:
+@compiled
+def _record_send(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) -> None:
     """Record connection ``k``'s next message as sent: one answer is waited for, or in a room one by each member."""
     state: State = ledger.state[0]
     if not state.room:
@@ -161,8 +190,8 @@ def record_send(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) -> 
             row.last_sent += 1
 
 
-@numba.njit(cache=True)
-def record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> None:
+@compiled
+def _record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> None:
     """Record the answer to a message that waits for it."""
     state: State = ledger.state[0]
     row: ConnectionRow = ledger.connections[k]
@@ -184,8 +213,8 @@ def record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> No
             count(ledger.counts, Row.LAST_DELIVERY, at_ns - place.intended_ns)
 
 
-@numba.njit(cache=True)
-def next_sender(k: int, slot: int, ledger: LedgerTables) -> int:
+@compiled
+def _next_sender(k: int, slot: int, ledger: LedgerTables) -> int:
     """Closed loop: which connection sends next, now that ``k`` no longer waits for the message in this slot of the
     ring; -1: none yet. In a room the next message is due when that one has reached everybody; members take turns.
     """
@@ -205,18 +234,18 @@ def next_sender(k: int, slot: int, ledger: LedgerTables) -> int:
 # Sending
 
 
-@numba.njit(cache=True)
-def send_next(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables, messages: WireMessages) -> int:
+@compiled
+def _send_next(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables, messages: WireMessages) -> int:
     """Send the connection's next message; returns how many of its bytes were taken. A room has one request for all."""
     state: State = ledger.state[0]
     row = 0 if state.room else k
     increment(messages.requests[row], messages.places[0], messages.masks[row])
-    record_send(k, intended_ns, now_ns, ledger)
+    _record_send(k, intended_ns, now_ns, ledger)
     data = messages.requests[row].ctypes.data
     return int(_send(ledger.connections[k].descriptor, data, state.request_bytes, _NOWAIT_NOSIGNAL))
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _send_due(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffers: Buffers) -> tuple[int, int]:
     """Open loop: send what is due, a burst at most."""
     state: State = ledger.state[0]
@@ -238,7 +267,7 @@ def _send_due(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffer
         state.position += 1
         state.now_ns = _now_ns(buffers)
         count(ledger.counts, Row.SEND_LAG, state.now_ns - intended_ns)
-        taken = send_next(k, intended_ns, state.now_ns, ledger, messages)
+        taken = _send_next(k, intended_ns, state.now_ns, ledger, messages)
         if taken != state.request_bytes:
             state.sender, state.taken = k, taken
             return Reason.SHORT.value, k
@@ -249,13 +278,13 @@ def _send_due(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffer
 # Waiting
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _is_settled(state: State) -> bool:
     """Whether nothing more is sent, and nothing waited for."""
     return bool(not state.sending and state.pending == 0 and state.now_ns >= state.stop_ns)
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _wait(ledger: LedgerTables, buffers: Buffers) -> int:
     """Look which connections have something to read, and wait for it where that is allowed; returns how many do.
 
@@ -284,13 +313,13 @@ def _wait(ledger: LedgerTables, buffers: Buffers) -> int:
     return ready
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _connection_of(event: int, buffers: Buffers) -> int:
     """The connection that an event is about."""
     return int(buffers.slots[buffers.events[event * EVENT_WORDS + DATA_WORD]])
 
 
-@numba.njit(cache=True)
+@compiled
 def _next_reader(ready: int, reader: int, connections: int, buffers: Buffers) -> int:
     """The event whose connection comes next after ``reader``, around the circle of all.
 
@@ -305,7 +334,7 @@ def _next_reader(ready: int, reader: int, connections: int, buffers: Buffers) ->
     return found
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _end_turn(ledger: LedgerTables, buffers: Buffers) -> int:
     """Measure how long the turn was idle (the open loop spins), and say whether it was the last one."""
     state: State = ledger.state[0]
@@ -324,7 +353,7 @@ def _end_turn(ledger: LedgerTables, buffers: Buffers) -> int:
 # Reading
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _is_waited_for(k: int, ledger: LedgerTables) -> bool:
     """Whether the expected answer's message was sent, and neither given up nor so long ago that its place is taken."""
     row: ConnectionRow = ledger.connections[k]
@@ -333,7 +362,7 @@ def _is_waited_for(k: int, ledger: LedgerTables) -> bool:
     return bool(0 <= behind < depth and ledger.ring[k, row.expected & (depth - 1)].sent_ns > 0)
 
 
-@numba.njit(cache=True)
+@compiled
 def _matches(received: Array, expected: Array) -> bool:
     """Whether two slices of equal length are equal."""
     difference = np.uint8(0)
@@ -342,7 +371,7 @@ def _matches(received: Array, expected: Array) -> bool:
     return bool(difference == 0)
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _is_full(state: State, buffers: Buffers) -> bool:
     """Whether the shelf has no room for another piece."""
     return bool(
@@ -350,8 +379,8 @@ def _is_full(state: State, buffers: Buffers) -> bool:
     )
 
 
-@numba.njit(cache=True)
-def take_piece(ledger: LedgerTables, shelf: Array) -> int:
+@compiled
+def _take_piece(ledger: LedgerTables, shelf: Array) -> int:
     """Take the oldest piece from the shelf: it is in ``data`` from ``data_start`` to ``data_end``; returns its
     connection.
     """
@@ -368,7 +397,7 @@ def take_piece(ledger: LedgerTables, shelf: Array) -> int:
     return int(k)
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _take_answers(
     k: int, start: int, end: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers
 ) -> tuple[int, int]:
@@ -393,23 +422,23 @@ def _take_answers(
         row.highest = sequence
         row.expected = sequence + 1
         increment(messages.answers[k], messages.places[1], messages.unmasked)
-        record_answer(k, sequence, now_ns, ledger)
+        _record_answer(k, sequence, now_ns, ledger)
         if state.open_loop or now_ns >= state.stop_ns:
             continue
-        sender = next_sender(k, sequence & (ledger.ring.shape[1] - 1), ledger)
+        sender = _next_sender(k, sequence & (ledger.ring.shape[1] - 1), ledger)
         if sender < 0:
             continue
         state.sender = sender
         if not ledger.connections[sender].kernel_sends:
             return Reason.SEND_NEXT.value, start
-        taken = send_next(sender, now_ns, now_ns, ledger, messages)
+        taken = _send_next(sender, now_ns, now_ns, ledger, messages)
         if taken != state.request_bytes:
             state.taken = taken
             return Reason.SHORT.value, start
     return Reason.CONTINUE.value, start
 
 
-@numba.njit(cache=True, forceinline=True)
+@inlined
 def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers) -> tuple[int, int]:
     """Read every connection that has something."""
     state: State = ledger.state[0]
@@ -418,10 +447,10 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
         k = _connection_of(first + step if first + step < ready else first + step - ready, buffers)
         row: ConnectionRow = ledger.connections[k]
         if state.shelf_put and _is_full(state, buffers):
-            return Reason.UNEXPECTED.value, take_piece(ledger, buffers.shelf)
+            return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
         state.reader = k
         if row.shelved and not row.kernel_reads:
-            return Reason.UNEXPECTED.value, take_piece(ledger, buffers.shelf)
+            return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
         state.not_found_ns, row.not_found_ns = row.not_found_ns, 0
         if not row.kernel_reads:
             return Reason.READ.value, k
@@ -429,7 +458,7 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
         got = _recv(row.descriptor, buffers.data.ctypes.data + start, READ_BYTES, _NOWAIT)
         if got <= 0:
             if row.shelved:  # first what came before the end
-                return Reason.UNEXPECTED.value, take_piece(ledger, buffers.shelf)
+                return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
             return Reason.READ.value, k
         state.now_ns = _now_ns(buffers)
         if got == READ_BYTES:
@@ -448,19 +477,13 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
             return (Reason.UNEXPECTED.value if reason == Reason.CONTINUE.value else reason), k
     state.reader = -1
     if not ready and state.shelf_put:
-        return Reason.UNEXPECTED.value, take_piece(ledger, buffers.shelf)
+        return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
     return Reason.CONTINUE.value, 0
 
 
-@numba.njit(cache=True)
-def run(*arrays: Array) -> tuple[int, int]:
-    """Work until Python is needed: the `Reason`, and the connection concerned.
-
-    Takes the arrays of `LedgerTables`, `WireMessages`, `Chunk` and `Buffers` one after the other. Each of them alone is
-    cheap to check for Numba; a tuple of them takes longer to check than the kernel for ten messages.
-    """
-    ledger, messages = LedgerTables(*arrays[:5]), WireMessages(*arrays[5:10])
-    chunk, buffers = Chunk(*arrays[10:12]), Buffers(*arrays[12:])
+@compiled
+def _run(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffers: Buffers) -> tuple[int, int]:
+    """Work until Python is needed: the `Reason`, and the connection concerned."""
     state: State = ledger.state[0]
     state.now_ns = _now_ns(buffers)
     state.data_start = state.data_end = state.quiet = 0
@@ -480,22 +503,21 @@ def run(*arrays: Array) -> tuple[int, int]:
             return reason, 0
 
 
+# What Python calls
+
+record_send, record_answer, next_sender = Native(_record_send), Native(_record_answer), Native(_next_sender)
+send_next, take_piece, run = Native(_send_next), Native(_take_piece), Native(_run)
+
+
 def compile_kernel() -> None:
     """Have all of it compiled, or loaded from disk, before anything is timed: takes seconds the first time."""
-    ledger, messages = tables.ledger_tables(1, 16), tables.no_messages()
-    buffers = tables.buffers(1)
-    state = ledger.state
-    state["epoll"] = -1  # so that `run` returns at once, as BROKEN
-    run(*ledger, *messages, *tables.no_chunk(), *buffers)
-    state["shelf_put"] = 1
-    take_piece(ledger, buffers.shelf)
-    increment(messages.requests[0], messages.places[0], messages.masks[0])
-    record_send(0, 0, 0, ledger)
-    record_answer(0, 0, 0, ledger)
-    next_sender(0, 0, ledger)
-    count(ledger.counts, int(Row.LATENCY), 0)
-    ledger.connections["descriptor"] = -1
-    send_next(0, 0, 0, ledger, messages)
+    ledger, messages, buffers = tables.ledger_tables(1, 16), tables.no_messages(), tables.buffers(1)
+    record_send.compile_for(0, 0, 0, ledger)
+    record_answer.compile_for(0, 0, 0, ledger)
+    next_sender.compile_for(0, 0, ledger)
+    send_next.compile_for(0, 0, 0, ledger, messages)
+    take_piece.compile_for(ledger, buffers.shelf)
+    run.compile_for(ledger, messages, tables.no_chunk(), buffers)
     _compare_with_sources()
 
 

@@ -32,6 +32,9 @@ class Ledger:
         self.state, self.connections, self.ring, self._left, self._counts = self.tables
         self.state["open_loop"], self.state["room"] = open_loop, room
         self._open_loop, self._room = open_loop, room
+        self._first, self._last_sent = self.connections["first"], self.connections["last_sent"]
+        self._highest, self._sent_ns = self.connections["highest"], self.ring["sent_ns"]
+        self._mask = self.depth - 1
         self.connections["first"] = self.connections["expected"] = first
         self.connections["last_sent"] = self.connections["highest"] = first - 1
         self.connections["alive"] = self.connections["reading"] = 1
@@ -43,6 +46,9 @@ class Ledger:
 
     def open(self) -> None:
         """Begin a fresh ledger; what is still unanswered belongs to none."""
+        self._first, self._last_sent = self.connections["first"], self.connections["last_sent"]
+        self._highest, self._sent_ns = self.connections["highest"], self.ring["sent_ns"]
+        self._mask = self.depth - 1
         self.connections["first"] = self.connections["last_sent"] + 1
         for name in _OF_A_LEDGER:
             self.connections[name] = 0
@@ -61,39 +67,37 @@ class Ledger:
 
     def slot_of(self, sequence: int) -> int:
         """The place in the ring of a message."""
-        return sequence & (self.depth - 1)
+        return sequence & self._mask
 
     def send(self, k: int, intended_ns: int, now_ns: int) -> int:
         """Record connection ``k``'s next message as sent; returns its number."""
         kernel.record_send(k, intended_ns, now_ns, self.tables)
         if self._open_loop:
             kernel.count(self._counts, int(Row.SEND_LAG), now_ns - intended_ns)
-        return int(self.connections["last_sent"][k])
+        return int(self._last_sent[k])
 
     def receive(self, k: int, sequence: int, at_ns: int, *, intact: bool = True) -> bool:
         """Record an answer that came at ``at_ns``; false where nothing waited for it."""
-        row = self.connections[k]
-        last_sent = row["last_sent"]
-        if row["first"] <= sequence <= last_sent:
-            sent_ns = self.ring["sent_ns"][k, self.slot_of(sequence)]
+        last_sent = int(self._last_sent[k])
+        if self._first[k] <= sequence <= last_sent:
+            sent_ns = self._sent_ns[k, sequence & self._mask]
             # An answer older than the ring is one to a message that was counted as lost.
-            recent = last_sent - sequence < self.depth
+            recent = last_sent - sequence <= self._mask
             if not recent or sent_ns == GIVEN_UP:
                 return False
             if sent_ns == 0:
-                row["duplicated"] += 1
+                self.connections["duplicated"][k] += 1
                 return False
             kernel.record_answer(k, sequence, at_ns, self.tables)
-            if sequence < row["highest"]:
-                # In a room several send, and no message says which of them was first.
-                row["reordered"] += not self._room
-            else:
-                row["highest"] = sequence
+            if sequence >= self._highest[k]:
+                self._highest[k] = sequence
+            elif not self._room:  # in a room several send, and no message says which of them was first
+                self.connections["reordered"][k] += 1
             if not intact:
-                row["corrupted"] += 1
+                self.connections["corrupted"][k] += 1
             return True
         if sequence > last_sent or sequence < 0:
-            row["corrupted"] += 1
+            self.connections["corrupted"][k] += 1
         return False
 
     def overdue(self, before_ns: int) -> list[tuple[int, int]]:
@@ -126,8 +130,7 @@ class Ledger:
 
     def waiting_since_ns(self, k: int) -> int:
         """When the last message was sent if it is unanswered, else 0."""
-        slot = self.slot_of(int(self.connections["last_sent"][k]))
-        return max(0, int(self.ring["sent_ns"][k, slot]))
+        return max(0, int(self._sent_ns[k, self._last_sent[k] & self._mask]))
 
     def end_connection(self, k: int, now_ns: int) -> list[int]:
         """The connection is dead: nothing is waited for any more. What it owes is lost at `settle`.
