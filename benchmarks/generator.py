@@ -25,6 +25,7 @@ from runners import machine
 from runners.calibration.liar import Lies
 from runners.calibration.proofs import lying_server
 from runners.loadgen.job import Job
+from runners.loadgen.pace import Closed
 from runners.loading import driver
 
 PEERS = Path(__file__).with_name("peers.py")
@@ -71,7 +72,7 @@ def _rate(client: str, url: str, seconds: float, cores: machine.CoreShare) -> fl
             url=url,
             protocol="websocket",
             exchange="echo",
-            mode="closed",
+            pace=Closed(),
             connections=CONNECTIONS,
             warmup_s=1.0,
             duration_s=seconds,

@@ -13,6 +13,7 @@ import numpy as np
 
 from runners.flame.stacks import Stack, StackFrame, build_graph, count_top, share_by_owner
 from runners.judging import capacity
+from runners.loadgen.histogram import Layout
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
@@ -627,16 +628,8 @@ def _cell(
 def _histogram(latencies_ns: np.ndarray) -> Histogram:
     """Bounds as the load generator's: 1 µs to 10 min, two digits."""
     lowest, highest, digits = 1_000, 600_000_000_000, 2
-    size = _size(lowest, highest, digits)
-    empty = Histogram(lowest, highest, digits, np.zeros(size, dtype=np.int64))
-    index = np.searchsorted(empty.lower_ns, latencies_ns, side="right") - 1
-    return Histogram(lowest, highest, digits, np.bincount(np.clip(index, 0, size - 1), minlength=size))
-
-
-def _size(lowest: int, highest: int, digits: int) -> int:
-    from hdrh.histogram import HdrHistogram
-
-    return int(HdrHistogram(lowest, highest, digits).counts_len)
+    layout = Layout(lowest, highest, digits)
+    return Histogram(np.bincount(layout.index_of(latencies_ns), minlength=layout.size), layout)
 
 
 def _distribution(histogram: Histogram | None) -> Distribution | None:

@@ -308,7 +308,7 @@ def _merged(distributions: Sequence[Distribution]) -> Distribution | None:
     if len(distributions) < 2:
         return distributions[0] if distributions else None
     decoded = [Histogram.decode(one.histogram) for one in distributions]
-    digits = min(one.digits for one in decoded)
+    digits = min(one.layout.digits for one in decoded)
     whole = reduce(Histogram.merge, (one.thinned(digits) for one in decoded))
     return Distribution(percentiles_ms=whole.percentiles(), histogram=whole.encode())
 

@@ -20,6 +20,7 @@ from runners import process
 from runners.calibration.liar import Lies
 from runners.judging.thresholds import HIDDEN_STALL, SEND_LAG, SHOWN_DELAY_EXCESS, SHOWN_STALL
 from runners.loadgen.job import Job, Protocol
+from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading import driver
 from runners.machine import CoreShare
 from runners.record import Percentiles, RtsiteError
@@ -133,28 +134,27 @@ def _truth(port: int) -> dict[str, int] | None:
         return None
 
 
-def _job(port: int, protocol: Protocol, window_s: float, *, rate_per_s: float, payload_bytes: int = 64) -> Job:
+def _job(port: int, protocol: Protocol, window_s: float, pace: Pace, *, payload_bytes: int = 64) -> Job:
     return Job(
         url=f"ws://127.0.0.1:{port}/",
         protocol=protocol,
         exchange="echo",
-        mode="open" if rate_per_s else "closed",
+        pace=pace,
         connections=CONNECTIONS,
         warmup_s=1.0,
         duration_s=window_s,
         payload_bytes=payload_bytes,
-        rate_per_s=rate_per_s,
     )
 
 
 def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s: float) -> Ceiling:
     with lying_server(Lies(), cores) as port:
-        job = _job(port, protocol, window_s, rate_per_s=0.0, payload_bytes=payload_bytes)
+        job = _job(port, protocol, window_s, Closed(), payload_bytes=payload_bytes)
         most = driver.apply(job, cpus=cores.loadgen).messages_per_s
         lag: dict[int, float | None] = {}
         working: dict[int, float] = {}
         for percent in SHARES_PERCENT:
-            paced = replace(job, mode="open", rate_per_s=most * percent / 100)
+            paced = replace(job, pace=Open(most * percent / 100))
             result = driver.apply(paced, cpus=cores.loadgen)
             lag[percent] = result.histograms["send_lag"].percentiles().p99
             working[percent] = round(result.percent(lambda sample: sample.working_ns), 1)
@@ -166,12 +166,12 @@ def _applied(
     protocol: Protocol,
     cores: CoreShare,
     window_s: float,
-    rate_per_s: float,
+    pace: Pace,
     hooks: driver.Hooks | None = None,
 ) -> tuple[driver.LoadResult, Mapping[str, int]]:
     """The result of a load and the counts of the server. There is no warm-up, so both count every message."""
     with lying_server(lies, cores) as port:
-        job = replace(_job(port, protocol, window_s, rate_per_s=rate_per_s), warmup_s=0.0)
+        job = replace(_job(port, protocol, window_s, pace), warmup_s=0.0)
         result = driver.apply(job, cpus=cores.loadgen, hooks=hooks)
         return result, _truth(port) or {}
 
@@ -181,7 +181,7 @@ def _percentiles(result: driver.LoadResult, name: str = "latency") -> Percentile
 
 
 def _honest(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
-    result, truth = _applied(Lies(duplicate_every=10**9), protocol, cores, window_s, PROOF_RATE_PER_S)
+    result, truth = _applied(Lies(duplicate_every=10**9), protocol, cores, window_s, Open(PROOF_RATE_PER_S))
     ledger = result.ledger
     faults = ledger.lost + ledger.in_flight + ledger.duplicated + ledger.reordered + ledger.corrupted
     return Proof(
@@ -200,7 +200,7 @@ def prove_counted(
 
     def prove(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
         lies = Lies(**{lie: LIE_EVERY})
-        result, truth = _applied(lies, protocol, cores, window_s, PROOF_RATE_PER_S)
+        result, truth = _applied(lies, protocol, cores, window_s, Open(PROOF_RATE_PER_S))
         lied, found = truth.get(truth_key, 0), seen(result)
         return Proof(name, protocol, f"{lied} {noun}", f"{found} {noun}", lied == found > 0)
 
@@ -208,7 +208,7 @@ def prove_counted(
 
 
 def _delay(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
-    result, _ = _applied(Lies(delay_ms=DELAY_MS), protocol, cores, window_s, PROOF_RATE_PER_S)
+    result, _ = _applied(Lies(delay_ms=DELAY_MS), protocol, cores, window_s, Open(PROOF_RATE_PER_S))
     found_ms = _percentiles(result).p50 or 0.0
     return Proof(
         name,
@@ -222,8 +222,8 @@ def _delay(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> 
 def _stall(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
     """Coordinated omission: the open loop must show the stall in its p99, and the closed loop must hide it."""
     lies = Lies(stall_every_s=2.0, stall_ms=STALL_MS)
-    open_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), PROOF_RATE_PER_S)
-    closed_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), 0.0)
+    open_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), Open(PROOF_RATE_PER_S))
+    closed_result, _ = _applied(lies, protocol, cores, max(window_s, 6.0), Closed())
     shown = _percentiles(open_result).p99 or 0.0
     hidden = _percentiles(closed_result).p99 or 0.0
     return Proof(
@@ -249,7 +249,7 @@ def _stopped_loadgen(name: str, protocol: Protocol, cores: CoreShare, window_s: 
     timer = threading.Timer(1.0, interrupt)
     hooks = driver.Hooks(window_start=timer.start, started=pids.extend)
     try:
-        result, _ = _applied(Lies(duplicate_every=10**9), protocol, cores, window_s, PROOF_RATE_PER_S, hooks)
+        result, _ = _applied(Lies(duplicate_every=10**9), protocol, cores, window_s, Open(PROOF_RATE_PER_S), hooks)
     finally:
         timer.cancel()
         timer.join()

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from runners import machine, revision
+from runners import loadgen, machine, revision
 from runners.campaign.planning import Plan
 from runners.measurement import Cell
 from runners.record import SCHEMA_VERSION, Origin, RtsiteError, RunDocument, cell_key
 from runners.subjects import profiles, workloads
 from runners.subjects.catalog import Framework
 
-_GENERATOR_PACKAGES = ("hdrhistogram", "numba", "numpy", "websockets")
 _UNCHANGED = (
     "machine",
     "pinning",
@@ -53,7 +52,7 @@ def describe_run(plan: Plan, run_id: str, campaign: str, started: str) -> RunDoc
         origin=_origin(),
         machine=machine.describe_machine(),
         pinning=machine.share_cores(most_cores, machine.physical_cores(), pinnable=machine.can_pin()).pinning(),
-        generator_packages={name: version(name) for name in _GENERATOR_PACKAGES},
+        generator_packages={name: version(name) for name in loadgen.PACKAGES},
         reference=next((cell.framework.slug for cell in cells if cell.framework.reference), None),
         workloads=[workload.facts() for workload in measured.values()],
         workload_rounds={

@@ -71,9 +71,7 @@ class Connection(Protocol):
 class WebSocketConnection:
     """RFC 6455, plain or over TLS. Answers pings and close frames by itself, joins fragments."""
 
-    def __init__(
-        self, sock: socket.socket, mask: bytes, reader: frames.FrameReader, early: list[frames.Frame]
-    ) -> None:
+    def __init__(self, sock: socket.socket, mask: bytes, reader: frames.FrameReader, early: list[frames.Frame]) -> None:
         """``reader`` may hold part of a frame, ``early`` what has come already."""
         self.socket = sock
         self._mask = mask

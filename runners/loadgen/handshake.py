@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from runners.loadgen import frames, packed
-from runners.loadgen.job import Protocol, Serializer, Transport
 from runners.loadgen.connection import WebSocketConnection
+from runners.loadgen.job import Protocol, Serializer, Transport
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -300,7 +300,7 @@ def check_upgrade(head: bytes, accept: bytes) -> None:
     if fields.get(b"sec-websocket-accept") != accept:
         raise HandshakeError("the server's Sec-WebSocket-Accept does not fit the key that was sent")
     if extensions := fields.get(b"sec-websocket-extensions"):
-        raise HandshakeError(f"the server chose an extension that was not offered: {extensions[:100].decode('latin-1')}")
+        raise HandshakeError(f"the server chose an unoffered extension: {extensions[:100].decode('latin-1')}")
 
 
 @cache

@@ -1,7 +1,7 @@
 """Histograms of times in nanoseconds, as counts in the buckets of HdrHistogram (http://hdrhistogram.org).
 
-Here is all arithmetic on buckets. The kernel counts, a shard sends its counts as `SparseCounts`, the harness adds them up,
-and `runners.record` encodes the sum, once, for a result file.
+Here is all arithmetic on buckets. The kernel counts, a shard sends its counts as `SparseCounts`, the harness adds them
+up, and `runners.record` encodes the sum, once, for a result file.
 """
 
 from __future__ import annotations

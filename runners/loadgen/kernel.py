@@ -15,7 +15,7 @@ import select
 import socket
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -78,11 +78,23 @@ _ZERO, _NINE = ord("0"), ord("9")
 
 SUPPORTED = hasattr(select, "epoll")
 
-compiled = numba.njit(cache=True, _nrt=False)
-"""Without Numba's reference counts, which took half of the kernel's time: no function makes an array, and the caller
-keeps all of them."""
-inlined = numba.njit(cache=True, _nrt=False, forceinline=True)
-"""A part of the function that calls it, compiled into that one."""
+_njit: Any = numba.njit  # its annotations lack the option `_nrt`
+_typeof: Any = numba.typeof
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Compile without Numba's reference counts, which took half of the kernel's time.
+
+    They are not needed: no function makes an array, and the caller keeps those that it passes.
+    """
+    return _njit(cache=True, _nrt=False)(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Function) -> Function:
+    """The same for a part of one function, compiled into that function."""
+    return _njit(cache=True, _nrt=False, forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 class Native:
@@ -104,7 +116,8 @@ class Native:
 
     def compile_for(self, *arguments: Any) -> None:
         """Compile it, or load it from disk, for arguments of these types."""
-        self._call = self.function.compile(tuple(numba.typeof(argument) for argument in arguments))
+        self._call = self.function.compile(tuple(_typeof(argument) for argument in arguments))
+
 
 _recv: Any = types.ExternalFunction("recv", types.intp(types.int32, types.uintp, types.uintp, types.int32))
 _send: Any = types.ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
@@ -374,9 +387,7 @@ def _matches(received: Array, expected: Array) -> bool:
 @inlined
 def _is_full(state: State, buffers: Buffers) -> bool:
     """Whether the shelf has no room for another piece."""
-    return bool(
-        state.shelf_put == buffers.shelf.shape[0] or buffers.data.shape[0] - state.shelf_bytes < READ_BYTES
-    )
+    return bool(state.shelf_put == buffers.shelf.shape[0] or buffers.data.shape[0] - state.shelf_bytes < READ_BYTES)
 
 
 @compiled

@@ -45,8 +45,7 @@ class Reconnection:
     """The clients of one job, which are connected. The pace is that of an open loop; arrivals are steady."""
 
     def __init__(self, job: Job, clients: Sequence[Client]) -> None:
-        if not isinstance(job.pace, Open):
-            raise ValueError("clients that reconnect send at a rate of their own")
+        assert isinstance(job.pace, Open), job.pace
         self._job = job
         self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
         self._where = resolve_address(self._url, job.connect_timeout_s)

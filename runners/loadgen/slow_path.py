@@ -94,7 +94,7 @@ class SlowPath:
             self._queue_rest(int(state["sender"][0]), int(state["taken"][0]))
         elif reason == Reason.SEND_NEXT:
             self.send_next(int(state["sender"][0]), clock_ns())
-        if reason in (Reason.UNEXPECTED, Reason.SEND_NEXT, Reason.SHORT) and state["data_start"][0] < state["data_end"][0]:
+        if state["data_start"][0] < state["data_end"][0]:
             self._on_data(k)
 
     # Sending

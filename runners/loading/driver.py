@@ -14,28 +14,29 @@ import subprocess
 import sys
 import threading
 import time
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from runners.judging.thresholds import SEND_LAG, WARMUP_DIFFERENCE, WARMUP_LENGTH, WARMUP_MESSAGES, WORKING_TIME
-from runners.loadgen.histogram import encode, of
+from runners.loadgen.histogram import SparseCounts, counts_of, dense
 from runners.loadgen.job import (
     MIN_PAYLOAD_BYTES,
-    Arrivals,
     Brief,
+    CaughtUp,
     Connected,
     Exchange,
-    Heard,
     Job,
-    Ledger,
+    LedgerTotals,
     Protocol,
     Recovered,
     Sample,
     Serializer,
 )
+from runners.loadgen.pace import Arrivals, Closed, Open, share_of
 from runners.record import Histogram, Percentiles, RtsiteError
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario
@@ -57,7 +58,7 @@ class LoadResult:
     """The samples of all shards as one. Histograms by name, in nanoseconds; ``seconds`` one per second."""
 
     samples: tuple[Sample, ...]
-    ledger: Ledger
+    ledger: LedgerTotals
     histograms: dict[str, Histogram]
     seconds: tuple[Histogram, ...]
 
@@ -142,7 +143,7 @@ def job_for(
         protocol=protocol,
         serializer=serializer,
         exchange=scenario.exchange,
-        mode=scenario.mode,
+        pace=scenario.pace,
         connections=scenario.connections if connections is None else connections,
         first_client=first_client,
         at_once=scenario.at_once,
@@ -151,9 +152,7 @@ def job_for(
         payload_bytes=scenario.payload_bytes,
         payload_kind=scenario.payload_kind,
         transport=scenario.transport,
-        under_way=scenario.in_flight,
-        deaf=scenario.paused_readers,
-        rate_per_s=scenario.rate_per_s,
+        paused=scenario.paused_readers,
         push_period_s=scenario.push_period_s,
         seed=seed,
     )
@@ -176,17 +175,19 @@ def echo_job(
             f"a payload of {payload_bytes} bytes is too small: at least {MIN_PAYLOAD_BYTES} carry the numbers"
             " by which loss is counted"
         )
+    try:
+        pace = Closed() if rate_per_s is None else Open(rate_per_s, arrivals)
+    except ValueError as error:
+        raise LoadError(str(error)) from error
     return Job(
         url=url,
         protocol=protocol,
         exchange="echo",
-        mode="closed" if rate_per_s is None else "open",
+        pace=pace,
         connections=connections,
         warmup_s=warmup_s,
         duration_s=duration_s,
         payload_bytes=payload_bytes,
-        rate_per_s=rate_per_s or 0.0,
-        arrivals=arrivals,
     )
 
 
@@ -206,7 +207,7 @@ def split(job: Job, shards: int, cpus: Sequence[int]) -> list[Job]:
             replace(
                 job,
                 connections=connections,
-                rate_per_s=job.rate_per_s * connections / job.connections,
+                pace=share_of(job.pace, connections, job.connections),
                 first_client=job.first_client + first,
                 seed=job.seed + index,
                 cpus=(cpus[index % len(cpus)],) if cpus else (),
@@ -267,7 +268,7 @@ class Load:
         for shard, part in zip(self._shards, split(job, self._count, self._cpus), strict=True):
             shard.write(part.to_json())
         patience_s = job.connect_timeout_s * (1 + job.connections / job.at_once) + _STARTING_S
-        return [Connected(**event["connected"]) for event in self._gather("connected", patience_s)]
+        return [Connected.from_mapping(event["connected"]) for event in self._gather("connected", patience_s)]
 
     def load(self, seconds: float) -> list[Brief]:
         """Apply one slice of load by all shards at once, and wait until its answers are in."""
@@ -288,7 +289,7 @@ class Load:
             rate = sum(1e9 * brief.answered / brief.window_ns for brief in briefs if brief.window_ns)
             messages = sum(brief.answered for brief in briefs) / receivers
             # The open loop's rate is given; what has to become steady is the latency, of the slowest shard.
-            figure = rate if self._job.mode == "closed" else float(max(brief.p50_ns for brief in briefs))
+            figure = rate if isinstance(self._job.pace, Closed) else float(max(brief.p50_ns for brief in briefs))
             can_tell = not WARMUP_MESSAGES.is_broken_by(min(messages, last_messages))
             settled = abs(figure - last_figure) <= WARMUP_DIFFERENCE.limit / 100 * last_figure if can_tell else None
             last_figure, last_messages = figure, messages
@@ -296,10 +297,10 @@ class Load:
         self._tell({"do": "forget"})
         return WarmUp(round(spent_s, 6), settled, rate)
 
-    def listen(self, seconds: float) -> list[Heard]:
-        """Have those who did not read do so, for this long at most: what came, per shard."""
-        self._tell({"do": "listen", "seconds": float(seconds)})
-        return [Heard(**event["heard"]) for event in self._gather("heard", seconds)]
+    def catch_up(self, seconds: float) -> list[CaughtUp]:
+        """Let the paused members read, for so many seconds at most: what they received, per shard."""
+        self._tell({"do": "catch_up", "seconds": float(seconds)})
+        return [CaughtUp(**event["caught_up"]) for event in self._gather("caught_up", seconds)]
 
     def begin_recovery(self, seconds: float) -> None:
         """Go on for this long, whatever becomes of the server; `end_recovery` waits for it."""
@@ -454,19 +455,23 @@ class _Shard:
 
 
 def _since(start_ns: int, moments: Sequence[int]) -> Histogram:
-    return Histogram.decode(encode(of(array("q", (moment - start_ns for moment in moments)))))
+    return Histogram(counts_of(np.array(moments, dtype=np.int64) - start_ns))
 
 
 def merge(samples: Sequence[Sample]) -> LoadResult:
     """Add up ledgers and histograms; percentiles are only ever taken of the sums."""
-    decoded = [{name: Histogram.decode(text) for name, text in sample.histograms.items()} for sample in samples]
-    seconds = [[Histogram.decode(text) for text in sample.seconds] for sample in samples]
+    names = samples[0].histograms
     return LoadResult(
         samples=tuple(samples),
-        ledger=reduce(lambda total, sample: total + sample.ledger, samples, Ledger()),
-        histograms={name: reduce(Histogram.merge, (histograms[name] for histograms in decoded)) for name in decoded[0]},
-        seconds=tuple(reduce(Histogram.merge, column) for column in zip(*seconds, strict=False)),
+        ledger=reduce(lambda total, sample: total + sample.ledger, samples, LedgerTotals()),
+        histograms={name: merge_counts([sample.histograms[name] for sample in samples]) for name in names},
+        seconds=tuple(merge_counts(column) for column in zip(*(sample.seconds for sample in samples), strict=False)),
     )
+
+
+def merge_counts(shards: Sequence[SparseCounts]) -> Histogram:
+    """One histogram of what each shard counted."""
+    return Histogram(reduce(np.add, map(dense, shards)))
 
 
 def report(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:

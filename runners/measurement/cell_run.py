@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from runners import resources
 from runners.judging.trend import trend_of
-from runners.loadgen.job import Heard
+from runners.loadgen.job import CaughtUp
 from runners.loading import driver
 from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
 from runners.measurement.interference import Interference
@@ -46,7 +46,7 @@ class CellRun:
         self._idle_cpu_percent: float | None = None
         self._warm_up = driver.WarmUp(0.0, settled=True, messages_per_s=0.0)
         self._result: driver.LoadResult | None = None
-        self._heard: Heard | None = None
+        self._caught_up: CaughtUp | None = None
         self._spread: list[int] = []
 
     def attempt(self, step: Callable[[CellRun], object]) -> None:
@@ -146,7 +146,7 @@ class CellRun:
     def finish(self) -> None:
         with self.deployment.stage("load"):
             if self.cell.scenario.paused_readers:
-                (self._heard,) = self._load.listen(LISTEN_S)
+                (self._caught_up,) = self._load.catch_up(LISTEN_S)
             result = self._load.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
                 raise driver.LoadError(_silence(result))
@@ -154,13 +154,13 @@ class CellRun:
         self.medians = [second.percentile_ms(0.5) for second in result.seconds]
 
     def _slow_consumer(self) -> SlowConsumer | None:
-        if self._heard is None:
+        if self._caught_up is None:
             return None
-        heard, memory = self._heard, self._watches["server"].memory
+        caught_up, memory = self._caught_up, self._watches["server"].memory
         return SlowConsumer(
-            said=heard.said,
-            heard=heard.heard,
-            closed=heard.closed,
+            said=caught_up.sent,
+            heard=caught_up.received,
+            closed=caught_up.closed,
             consumers=self.cell.scenario.paused_readers,
             memory_mb=[round(look.pss / 1e6, 3) for look in memory],
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import reduce
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from runners import resources
 from runners.loading import driver
 from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
 from runners.measurement.interference import Interference
-from runners.record import Connecting, Connections, ConnectStep, Histogram
+from runners.record import Connecting, Connections, ConnectStep
 from runners.serving.deployment import Deployment, Deployments, StageError
 from runners.subjects.profiles import STEP_PAUSE_S
 
@@ -62,7 +61,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
         except StageError as error:
             return MeasurementResult(completed(blank, failure=error.failure), {})
         usages = {name: watch.usage(None, alone=True) for name, watch in watches.items()}
-    histogram = reduce(Histogram.merge, (Histogram.decode(one.histogram) for one in connected))
+    histogram = driver.merge_counts([one.counts for one in connected])
     took_s = sum(one.took_ns for one in connected) / 1e9
     established = sum(one.established for one in connected)
     busy = round(100 * sum(one.cpu_ns for one in connected) / 1e9 / took_s, 2)

@@ -1,7 +1,7 @@
 """HDR histograms of latencies in nanoseconds: merge, percentiles, and their text in a result file.
 
-The load generator counts, in buckets that `runners.loadgen.histogram` defines. A histogram becomes text once, when it is
-written: HdrHistogram V2 (http://hdrhistogram.org), which any HdrHistogram library reads.
+The load generator counts, in buckets that `runners.loadgen.histogram` defines. A histogram becomes text once, when it
+is written: HdrHistogram V2 (http://hdrhistogram.org), which any HdrHistogram library reads.
 """
 
 from __future__ import annotations
@@ -64,8 +64,7 @@ class Histogram:
         """Add the counts; raises `HistogramError` where the bounds differ."""
         if self.layout != other.layout:
             raise HistogramError(
-                "histograms with unequal (lowest, highest, digits) cannot be merged:"
-                f" {self.bounds} and {other.bounds}"
+                f"histograms with unequal (lowest, highest, digits) cannot be merged: {self.bounds} and {other.bounds}"
             )
         return Histogram(self.counts + other.counts, self.layout)
 

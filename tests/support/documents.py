@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runners.loadgen import histogram
+from runners.loadgen.histogram import counts_of
 from runners.record import (
     SCHEMA_VERSION,
     Capacity,
@@ -38,8 +38,8 @@ LATENCIES_NS = np.random.default_rng(1).lognormal(13, 0.5, 5000).astype(np.int64
 
 def distribution(rounds: int = 1) -> Distribution:
     """The merged distribution of as many equal rounds."""
-    text = histogram.encode(histogram.of(np.tile(LATENCIES_NS, rounds)))
-    return Distribution(percentiles_ms=Histogram.decode(text).percentiles(), histogram=text)
+    merged = Histogram(counts_of(np.tile(LATENCIES_NS, rounds)))
+    return Distribution(percentiles_ms=merged.percentiles(), histogram=merged.encode())
 
 
 def messages(sent: int = 5000, received: int = 5000, lost: int = 0) -> Messages:

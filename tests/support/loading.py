@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from runners.loadgen.job import Job
+from runners.loadgen.pace import Closed, Open
 from runners.loading import driver
 
 Mode = Literal["open", "closed"]
@@ -25,11 +26,10 @@ def job(url: str, mode: Mode = "closed", **changes: Any) -> Job:
         url=url,
         protocol="websocket",
         exchange="echo",
-        mode=mode,
+        pace=Open(RATE_PER_S) if mode == "open" else Closed(),
         connections=CONNECTIONS,
         warmup_s=0.0,
         duration_s=0.4,
-        rate_per_s=RATE_PER_S if mode == "open" else 0.0,
         drain_s=1.0,
         connect_timeout_s=5.0,
     )

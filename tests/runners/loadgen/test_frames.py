@@ -23,10 +23,10 @@ from runners.loadgen.frames import (
     TEXT,
     Frame,
     FrameError,
-    Reader,
-    encode,
-    expected,
+    FrameReader,
+    encode_frame,
     masked,
+    server_frame,
 )
 
 Found = TypeVar("Found")
@@ -85,7 +85,7 @@ def sent_by_them(frames: list[Frame]) -> bytes:
 def test_what_they_write_is_read_wherever_the_stream_is_cut(frames: list[Frame], data: st.DataObject) -> None:
     stream = sent_by_them(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
-    reader = Reader()
+    reader = FrameReader()
     found = []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         found += reader.feed(stream[start:end])
@@ -97,7 +97,7 @@ def test_what_they_write_is_read_wherever_the_stream_is_cut(frames: list[Frame],
 @settings(deadline=None, max_examples=20)
 def test_a_reader_fed_byte_by_byte_knows_whether_something_is_left(frames: list[Frame]) -> None:
     small = [frame for frame in frames if len(frame.payload) < 200]
-    reader = Reader()
+    reader = FrameReader()
     for frame in small:
         stream = sent_by_them([frame])
         for index, byte in enumerate(stream):
@@ -111,7 +111,7 @@ def test_a_reader_fed_byte_by_byte_knows_whether_something_is_left(frames: list[
 def test_what_we_write_is_what_they_read(opcode: int, payload: bytes, mask: bytes) -> None:
     if opcode == PONG:
         payload = payload[:125]
-    (found,) = theirs(encode(opcode, payload, mask), mask=True)
+    (found,) = theirs(encode_frame(opcode, payload, mask), mask=True)
     assert (found.opcode, bytes(found.data), found.fin) == (opcode, payload, True)
     assert [found.rsv1, found.rsv2, found.rsv3] == [False] * 3
 
@@ -119,8 +119,8 @@ def test_what_we_write_is_what_they_read(opcode: int, payload: bytes, mask: byte
 @given(PAYLOADS)
 @settings(deadline=None)
 def test_the_expected_answer_is_what_they_send(payload: bytes) -> None:
-    assert expected(TEXT, payload) == TheirFrame(Opcode.TEXT, payload).serialize(mask=False)
-    assert Reader().feed(expected(TEXT, payload)) == [Frame(TEXT, True, payload)]
+    assert server_frame(TEXT, payload) == TheirFrame(Opcode.TEXT, payload).serialize(mask=False)
+    assert FrameReader().feed(server_frame(TEXT, payload)) == [Frame(TEXT, True, payload)]
 
 
 @given(PAYLOADS, MASKS)
@@ -129,7 +129,7 @@ def test_masking_twice_is_not_masking(payload: bytes, mask: bytes) -> None:
     assert masked(bytes(len(payload)), mask) == (mask * len(payload))[: len(payload)]
 
 
-GOOD = expected(TEXT, b"good")
+GOOD = server_frame(TEXT, b"good")
 
 
 def changed(at: int, change: Callable[[int], int]) -> bytes:
@@ -165,9 +165,9 @@ def changed(at: int, change: Callable[[int], int]) -> bytes:
 )
 def test_what_no_server_may_send_is_refused_as_soon_as_its_header_is_there(data: bytes, words: str) -> None:
     with pytest.raises(FrameError, match=words):
-        Reader().feed(data[:14])
+        FrameReader().feed(data[:14])
     with pytest.raises(FrameError, match=words):
-        Reader().feed(GOOD + data)
+        FrameReader().feed(GOOD + data)
 
 
 SIZES = {0: b"", 1: b"", 125: b"", 126: (126).to_bytes(2), 127: (65536).to_bytes(8)}
@@ -182,7 +182,7 @@ def test_what_they_refuse_is_refused_and_nothing_else(second: int, mask: int) ->
         data = bytes([first, second | mask]) + SIZES[second] + bytes(size)
         refused = read = None
         try:
-            (read,) = Reader().feed(data)
+            (read,) = FrameReader().feed(data)
         except FrameError as error:
             refused = error
         try:
@@ -194,6 +194,6 @@ def test_what_they_refuse_is_refused_and_nothing_else(second: int, mask: int) ->
 
 
 def test_the_largest_frame_is_waited_for() -> None:
-    reader = Reader()
+    reader = FrameReader()
     assert reader.feed(b"\x82\x7f" + MAX_PAYLOAD_BYTES.to_bytes(8)) == []
     assert not reader.empty

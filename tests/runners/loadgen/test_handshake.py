@@ -12,19 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.loadgen import frames, opening
-from runners.loadgen.engine import masks
-from runners.loadgen.opening import HandshakeError, Outcome, check_upgrade, open_all, upgrade_request
+from runners.loadgen import frames, handshake
+from runners.loadgen.handshake import HandshakeError, HandshakeResult, check_upgrade, open_all, upgrade_request
+from runners.loadgen.wire import masks
 from tests.support.servers import Talk, WireProtocol, serving
 
 protocols = pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
 
 
-def opened(url: str, protocol: WireProtocol, count: int, *, at_once: int = 4, timeout_s: float = 5.0) -> list[Outcome]:
+def opened(
+    url: str, protocol: WireProtocol, count: int, *, at_once: int = 4, timeout_s: float = 5.0
+) -> list[HandshakeResult]:
     found = list(open_all(url, protocol, masks(1, count), at_once=at_once, timeout_s=timeout_s))
-    for outcome in found:
-        if outcome.line is not None:
-            outcome.line.close()
+    for result in found:
+        if result.connection is not None:
+            result.connection.close()
     return found
 
 
@@ -34,8 +36,8 @@ def test_all_come_up(protocol: WireProtocol, at_once: int) -> None:
     with serving(protocol) as server:
         found = opened(server.url, protocol, 40, at_once=at_once)
         assert server.connections == 40
-    assert sorted(outcome.number for outcome in found) == list(range(40))
-    assert all(outcome.line is not None and outcome.took_ns > 0 for outcome in found)
+    assert sorted(result.number for result in found) == list(range(40))
+    assert all(result.connection is not None and result.took_ns > 0 for result in found)
 
 
 @protocols
@@ -45,19 +47,19 @@ def test_those_that_are_turned_away_say_why(protocol: WireProtocol) -> None:
 
     with serving(protocol, greet=every_other) as server:
         found = opened(server.url, protocol, 20)
-    failed = [outcome for outcome in found if outcome.line is None]
+    failed = [result for result in found if result.connection is None]
     if protocol == "socket.io":  # a plain WebSocket is up before it is cut
         assert len(failed) == 10
-    for outcome in failed:
-        assert "closed the connection" in outcome.error
+    for result in failed:
+        assert "closed the connection" in result.error
 
 
 def test_a_server_that_speaks_no_websocket_is_named() -> None:
     with serving(refuse=True) as server:
-        (outcome,) = opened(server.url, "websocket", 1)
-    assert outcome.line is None
-    assert "404" in outcome.error
-    assert "instead of 101" in outcome.error
+        (result,) = opened(server.url, "websocket", 1)
+    assert result.connection is None
+    assert "404" in result.error
+    assert "instead of 101" in result.error
 
 
 @contextmanager
@@ -70,23 +72,23 @@ def silent() -> Iterator[str]:
 def test_a_server_that_says_nothing_is_given_up() -> None:
     with silent() as url:
         found = opened(url, "websocket", 5, at_once=5, timeout_s=0.3)
-    assert [outcome.error for outcome in found] == ["no answer in time"] * 5
+    assert [result.error for result in found] == ["no answer in time"] * 5
 
 
 def test_where_there_is_no_room_the_rest_is_not_tried() -> None:
     with silent() as url:
         found = opened(url, "websocket", 200, at_once=5, timeout_s=0.3)
     assert len(found) == 200
-    assert all(outcome.line is None for outcome in found)
-    assert sum(outcome.error.startswith("not tried: ") for outcome in found) >= 185
+    assert all(result.connection is None for result in found)
+    assert sum(result.error.startswith("not tried: ") for result in found) >= 185
 
 
 def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
-    (outcome,) = opened(url, "websocket", 1)
-    assert outcome.line is None
-    assert "refused" in outcome.error
+    (result,) = opened(url, "websocket", 1)
+    assert result.connection is None
+    assert "refused" in result.error
 
 
 def answer_in_pieces(data: bytes, size: int) -> str:
@@ -108,11 +110,11 @@ def answer_in_pieces(data: bytes, size: int) -> str:
         thread.start()
         try:
             url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
-            (outcome,) = open_all(url, "websocket", masks(1, 1), at_once=1, timeout_s=5.0)
-            if outcome.line is None:
-                return outcome.error
-            received = outcome.line.feed(b"")
-            outcome.line.close()
+            (result,) = open_all(url, "websocket", masks(1, 1), at_once=1, timeout_s=5.0)
+            if result.connection is None:
+                return result.error
+            received = result.connection.feed(b"")
+            result.connection.close()
             return " ".join(message.payload.decode() for message in received.messages)
         finally:
             thread.join(10)
@@ -122,7 +124,7 @@ def _accept(key: bytes) -> bytes:
     import base64
     import hashlib
 
-    return base64.b64encode(hashlib.sha1(key + opening._GUID, usedforsecurity=False).digest())
+    return base64.b64encode(hashlib.sha1(key + handshake._GUID, usedforsecurity=False).digest())
 
 
 GOOD = (
@@ -133,7 +135,7 @@ GOOD = (
 @pytest.mark.parametrize("size", [1, 40, 4096])
 def test_a_greeting_that_comes_with_the_handshake_is_not_lost(size: int) -> None:
     """In as many pieces as may be: a frame may come together with the headers, or in part."""
-    early = frames.expected(frames.TEXT, b"hello")
+    early = frames.server_frame(frames.TEXT, b"hello")
     assert answer_in_pieces(GOOD + b"\r\n" + early, size) == "hello"
 
 

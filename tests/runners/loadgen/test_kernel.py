@@ -1,5 +1,5 @@
-"""The compiled path: it counts like the library, turns numbers like the templates, and its ledger agrees with a pencil's
-over a peer that answers as badly as one likes.
+"""The compiled path: it counts like the library, writes numbers like the templates, and its ledger agrees with a
+pencil's, whatever the peer answers.
 
 The peer works between two turns of the kernel, in the same thread: no time passes that matters, and what was told is
 known to the message. It speaks through the server side of `websockets`.
@@ -256,7 +256,7 @@ def speak(
     really_run = kernel.run
     most_shelved = 0
 
-    def run(ledger: tables.LedgerTables, *others: Any) -> tuple[int, int]:
+    def run(ledger: tables.LedgerTables, *others: Any) -> Any:
         """The peer's turn, then one turn of the kernel."""
         nonlocal most_shelved
         for talk in talks:
@@ -365,7 +365,7 @@ def compiled_by_loads() -> int:
     native = (
         kernel.run, kernel.record_send, kernel.next_sender, kernel.send_next, kernel.record_answer, kernel.take_piece,
     )  # fmt: skip
-    compiled = [kernel.count, kernel.increment, *(one.function for one in native)]
+    compiled: list[Any] = [kernel.count, kernel.increment, *(one.function for one in native)]
     kernel.compile_kernel()
     before = sum(len(function.signatures) for function in compiled)
     speak(JOB, ACTS)
@@ -491,7 +491,7 @@ def test_a_burst_is_read_before_any_of_it_is_understood(
     engine = Engine(job, clients)
     really_run = kernel.run
 
-    def run(*arrays: Any) -> tuple[int, int]:
+    def run(*arrays: Any) -> Any:
         nonlocal turns
         turns += 1
         if turns == 1:

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from runners.loadgen.connection import Message
 from runners.loadgen.job import MIN_PAYLOAD_BYTES
-from runners.loadgen.lines import Message
 from runners.loadgen.message import (
     FIRST_SEQUENCE,
     LAST_SEQUENCE,
     NOT_OURS,
-    UNASKED,
+    UNEXPECTED_EVENT,
     Answer,
     DashboardCodec,
     TemplateCodec,
-    echo,
-    room,
+    echo_codec,
+    room_codec,
 )
 
 WireProtocol = Literal["websocket", "socket.io"]
@@ -49,11 +49,11 @@ def echoed(codec: TemplateCodec, sequence: int, protocol: WireProtocol) -> bytes
 @given(client=clients, size=sizes, sequence=sequences)
 @settings(deadline=None, max_examples=50)
 def test_an_honest_echo_is_the_expected_answer(protocol: WireProtocol, client: int, size: int, sequence: int) -> None:
-    codec = echo(client, size, protocol)
+    codec = echo_codec(client, size, protocol)
     answer = echoed(codec, sequence, protocol)
     ((template, binary),) = codec.answer
     assert (bytes(template.fill(sequence)), binary) == (answer, False)
-    assert [Message(bytes(part.template.fill(sequence)), part.binary) for part in codec.question] == codec.request(
+    assert [Message(bytes(part.template.fill(sequence)), part.binary) for part in codec.request_parts] == codec.request(
         sequence
     )
     assert codec.parse(answer, binary=False) == Answer(sequence)
@@ -67,7 +67,7 @@ def test_an_honest_echo_is_the_expected_answer(protocol: WireProtocol, client: i
 def test_a_changed_byte_is_found_and_disturbs_nothing_later(
     protocol: WireProtocol, sequence: int, data: st.DataObject
 ) -> None:
-    codec = echo(7, 40, protocol)
+    codec = echo_codec(7, 40, protocol)
     good = echoed(codec, sequence, protocol)
     at = data.draw(st.integers(0, len(good) - 1))
     other = data.draw(st.integers(0, 255).filter(lambda byte: byte != good[at]) | st.just(ord("0")))
@@ -86,12 +86,12 @@ def test_a_changed_byte_is_found_and_disturbs_nothing_later(
 
 @both
 def test_what_another_client_sent_is_not_ours(protocol: WireProtocol) -> None:
-    mine, other = echo(1, 64, protocol), echo(2, 64, protocol)
+    mine, other = echo_codec(1, 64, protocol), echo_codec(2, 64, protocol)
     assert mine.parse(echoed(other, FIRST_SEQUENCE, protocol), binary=False) == NOT_OURS
 
 
 def test_an_event_instead_of_an_acknowledgement_is_an_answer_too() -> None:
-    codec = echo(1, 64, "socket.io")
+    codec = echo_codec(1, 64, "socket.io")
     ((request, _),) = codec.request(FIRST_SEQUENCE + 5)
     assert codec.parse(b"42" + request[request.index(b"[") :], binary=False) == Answer(FIRST_SEQUENCE + 5)
 
@@ -159,7 +159,7 @@ NASTY = [
 @both
 @pytest.mark.parametrize("data", NASTY, ids=lambda data: data[:24])
 def test_nothing_that_comes_in_raises(protocol: WireProtocol, data: bytes) -> None:
-    for codec in (echo(4, 64, protocol), room(64, protocol), DashboardCodec(4, protocol)):
+    for codec in (echo_codec(4, 64, protocol), room_codec(64, protocol), DashboardCodec(4, protocol)):
         found = codec.parse(data, binary=False)
         assert found is not None
         assert found.push < 2**63
@@ -167,10 +167,10 @@ def test_nothing_that_comes_in_raises(protocol: WireProtocol, data: bytes) -> No
 
 
 def test_an_event_nobody_asked_for_is_no_answer() -> None:
-    codec = echo(4, 64, "socket.io")
-    assert codec.parse(b'42["snapshot",{"seq":1}]', binary=False) == UNASKED
+    codec = echo_codec(4, 64, "socket.io")
+    assert codec.parse(b'42["snapshot",{"seq":1}]', binary=False) == UNEXPECTED_EVENT
     assert codec.parse(b'42["echo","something else"]', binary=False) == NOT_OURS
-    assert echo(4, 64, "websocket").parse(b'42["snapshot",{"seq":1}]', binary=False) == NOT_OURS
+    assert echo_codec(4, 64, "websocket").parse(b'42["snapshot",{"seq":1}]', binary=False) == NOT_OURS
 
 
 @both
@@ -178,8 +178,8 @@ def test_an_event_nobody_asked_for_is_no_answer() -> None:
 @given(data=st.binary(max_size=80))
 @settings(deadline=None)
 def test_random_bytes_are_not_ours(protocol: WireProtocol, data: bytes) -> None:
-    assert echo(4, 64, protocol).parse(data, binary=False) in (NOT_OURS, UNASKED)
-    assert echo(4, 64, protocol, "binary").parse(data, binary=True) == NOT_OURS
+    assert echo_codec(4, 64, protocol).parse(data, binary=False) in (NOT_OURS, UNEXPECTED_EVENT)
+    assert echo_codec(4, 64, protocol, "binary").parse(data, binary=True) == NOT_OURS
     assert DashboardCodec(4, protocol).parse(data) == NOT_OURS
 
 
@@ -187,7 +187,7 @@ def test_random_bytes_are_not_ours(protocol: WireProtocol, data: bytes) -> None:
 @given(client=clients, size=sizes, sequence=sequences)
 @settings(deadline=None, max_examples=50)
 def test_binary_comes_back_as_binary(protocol: WireProtocol, client: int, size: int, sequence: int) -> None:
-    codec = echo(client, size, protocol, "binary")
+    codec = echo_codec(client, size, protocol, "binary")
     *head, (payload, binary) = codec.request(sequence)
     assert binary
     assert len(payload) == size
@@ -209,7 +209,7 @@ def test_binary_comes_back_as_binary(protocol: WireProtocol, client: int, size: 
 @given(size=sizes, sequence=sequences)
 @settings(deadline=None, max_examples=50)
 def test_all_in_a_room_say_and_expect_the_same(protocol: WireProtocol, size: int, sequence: int) -> None:
-    codec = room(size, protocol)
+    codec = room_codec(size, protocol)
     ((said, _),) = codec.request(sequence)
     if protocol == "websocket":
         assert codec.greeting is None

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.loadgen.schedule import Chunk, poisson, steady
+from runners.loadgen.schedule import poisson, steady
+from runners.loadgen.tables import Chunk
 
 
 def within(chunks: Iterator[Chunk], duration_s: float) -> Chunk:

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.loadgen.job import Job, Ledger, Sample
-from runners.loadgen.opening import socket_url
+from runners.loadgen.handshake import socket_url
+from runners.loadgen.histogram import SparseCounts
+from runners.loadgen.job import Job, LedgerTotals, Sample
+from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.loadgen.shard import missed_pushes, push_lateness
 
 SECOND = 1_000_000_000
@@ -53,14 +55,33 @@ def test_gaps_and_deaf_clients_are_missed_pushes(arrivals: dict[int, list[int]],
     assert missed_pushes(who, which, clients) == missed
 
 
-def test_jobs_and_samples_survive_the_pipe() -> None:
-    job = Job("ws://127.0.0.1:1/echo", "websocket", "echo", "open", 3, 1.0, 2.0, rate_per_s=10.5, cpus=(0, 1))
+@pytest.mark.parametrize("pace", [Closed(3), Open(10.5, "poisson"), PushOnly()], ids=lambda pace: type(pace).__name__)
+def test_jobs_survive_the_pipe(pace: Pace) -> None:
+    job = Job("ws://127.0.0.1:1/echo", "websocket", "echo", pace, 3, 1.0, 2.0, cpus=(0, 1))
     assert Job.from_json(job.to_json()) == job
+
+
+def test_samples_survive_the_pipe() -> None:
+    counts = SparseCounts([3, 17], [1, 2])
     sample = Sample(
-        window_ns=1, slices=1, ledger=Ledger(1, 1), warmup_ledger=Ledger(), planned=1, established=1, closed_early=0,
-        answered_in_window=1, offered=1, censored=0, pushes=0, pushes_missed=0, errors={}, histograms={}, seconds=[],
-        cpu_ns=1, working_ns=1,
-    )  # fmt: skip
+        window_ns=1,
+        slices=1,
+        ledger=LedgerTotals(1, 1),
+        warmup_ledger=LedgerTotals(),
+        planned=1,
+        established=1,
+        closed_early=0,
+        answered_in_window=1,
+        offered=1,
+        censored=0,
+        pushes=0,
+        pushes_missed=0,
+        errors={},
+        histograms={"latency": counts},
+        seconds=[counts],
+        cpu_ns=1,
+        working_ns=1,
+    )
     assert Sample.from_mapping(json.loads(json.dumps(asdict(sample)))) == sample
 
 

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.loadgen.job import Brief, Exchange, Job
+from runners.loadgen.pace import Closed, Open
 from runners.loading import driver
 from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job, modes
 from tests.support.processes import gone, until
@@ -213,7 +214,7 @@ def test_a_generator_that_stood_still_says_so() -> None:
         talk.send(answer)
 
     with serving(lie=stop_the_client_once) as server:
-        asked = job(server.url, "open", duration_s=1.0, rate_per_s=1000)
+        asked = job(server.url, "open", duration_s=1.0, pace=Open(1000))
         result = driver.apply(asked, hooks=driver.Hooks(started=pids.extend))
     for timer in continuing:
         timer.join()
@@ -289,7 +290,7 @@ def test_a_shard_ends_when_nobody_tells_it_anything_any_more() -> None:
 
 @pytest.mark.parametrize("loading", [True, False])
 def test_a_shard_ends_quietly_when_it_is_interrupted(loading: bool) -> None:
-    with serving() as server, alone(server, mode="open", rate_per_s=1000, duration_s=60.0) as shard:
+    with serving() as server, alone(server, mode="open", pace=Open(1000), duration_s=60.0) as shard:
         if loading:
             tell(shard, json.dumps({"do": "load", "seconds": 60.0}))
             until(lambda: server.received > 10, "it applied its load")
@@ -348,7 +349,8 @@ def test_a_shard_that_is_killed_under_load_is_told() -> None:
 def test_a_load_over_tls(mode: Mode, payload_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     with serving_securely() as url:
-        asked = job(url, mode, payload_bytes=payload_bytes, rate_per_s=100, duration_s=0.5, drain_s=5.0)
+        pace = Open(100) if mode == "open" else Closed()
+        asked = job(url, mode, payload_bytes=payload_bytes, pace=pace, duration_s=0.5, drain_s=5.0)
         with connected(asked) as (running, _):
             running.load(0.3)
             running.load(0.2)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runners.loadgen.job import Job
+from runners.loadgen.pace import Closed, Open, PushOnly
 from runners.loading import driver
 from tests.support.loading import CONNECTIONS, connected, job, modes
 from tests.support.web import BEAT_S, serving_web
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.measures
 
 def polling(url: str, mode: Any = "closed", **changes: Any) -> Job:
     asked: dict[str, Any] = {"protocol": "socket.io", "transport": "polling", **changes}
-    return job(url, mode, **{"rate_per_s": 100.0 if mode == "open" else 0.0, **asked})
+    return job(url, mode, **{"pace": Open(100.0) if mode == "open" else Closed(), **asked})
 
 
 @modes
@@ -63,7 +64,7 @@ def viewers(url: str, **changes: Any) -> Job:
     asked: dict[str, Any] = {
         "exchange": "events",
         "transport": "sse",
-        "rate_per_s": 0.0,
+        "pace": PushOnly(),
         "push_period_s": BEAT_S,
         **changes,
     }

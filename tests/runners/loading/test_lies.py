@@ -10,7 +10,8 @@ from typing import Literal
 
 import pytest
 
-from runners.loadgen.job import Job, Ledger
+from runners.loadgen.job import Job, LedgerTotals
+from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading import driver
 from tests.support.servers import Lie, Talk, WireProtocol, honest, serving
 
@@ -27,22 +28,25 @@ LIES_EACH = EACH // PERIOD
 protocols = pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
 
 
+def pace_of(mode: Literal["open", "closed"], rate_per_s: float) -> Pace:
+    return Open(rate_per_s) if mode == "open" else Closed()
+
+
 def job(url: str, protocol: WireProtocol, mode: Literal["open", "closed"] = "open") -> Job:
     return Job(
         url=url,
         protocol=protocol,
         exchange="echo",
-        mode=mode,
+        pace=pace_of(mode, CONNECTIONS * EACH / DURATION_S),
         connections=CONNECTIONS,
         warmup_s=0.0,
         duration_s=DURATION_S,
-        rate_per_s=CONNECTIONS * EACH / DURATION_S if mode == "open" else 0.0,
         drain_s=0.5,
         connect_timeout_s=5.0,
     )
 
 
-def balanced(ledger: Ledger) -> bool:
+def balanced(ledger: LedgerTotals) -> bool:
     return ledger.sent == ledger.received + ledger.lost + ledger.in_flight
 
 
@@ -177,7 +181,12 @@ LARGE = 1 << 20
 def test_messages_larger_than_a_socket_holds(protocol: WireProtocol, mode: Literal["open", "closed"], lie: Lie) -> None:
     """They go out in parts and come back in parts, and every byte is compared."""
     asked = replace(
-        job("", protocol, mode), connections=3, payload_bytes=LARGE, rate_per_s=50, duration_s=0.6, drain_s=10.0
+        job("", protocol, mode),
+        connections=3,
+        payload_bytes=LARGE,
+        pace=pace_of(mode, 50),
+        duration_s=0.6,
+        drain_s=10.0,
     )
     with serving(protocol, lie) as server:
         result = driver.apply(replace(asked, url=server.url))
@@ -200,7 +209,12 @@ def test_a_server_that_does_not_read_for_a_while(mode: Literal["open", "closed"]
         talk.send(answer)
 
     asked = replace(
-        job("", "websocket", mode), connections=2, payload_bytes=100_000, rate_per_s=400, duration_s=0.5, drain_s=10.0
+        job("", "websocket", mode),
+        connections=2,
+        payload_bytes=100_000,
+        pace=pace_of(mode, 400),
+        duration_s=0.5,
+        drain_s=10.0,
     )
     with serving("websocket", pause_once) as server:
         result = driver.apply(replace(asked, url=server.url))
@@ -290,7 +304,7 @@ def test_a_stall_shows_in_the_latency_from_the_intended_time() -> None:
         talk.send(answer)
 
     with serving("websocket", stall_once) as server:
-        result = driver.apply(replace(job(server.url, "websocket"), duration_s=1.0, rate_per_s=1000))
+        result = driver.apply(replace(job(server.url, "websocket"), duration_s=1.0, pace=Open(1000)))
     latency = result.histograms["latency"]
     assert latency.total == 1000
     # 300 messages were due in those 300 ms, and each waited for the rest of them.
@@ -306,7 +320,7 @@ def test_a_stall_shows_in_the_latency_from_the_intended_time() -> None:
 
 def test_heartbeats_are_answered() -> None:
     with serving("socket.io") as server:
-        result = driver.apply(replace(job(server.url, "socket.io"), duration_s=1.0, rate_per_s=200))
+        result = driver.apply(replace(job(server.url, "socket.io"), duration_s=1.0, pace=Open(200)))
     assert result.ledger.received == result.ledger.sent == 200
     assert server.pings >= CONNECTIONS
     assert server.pongs >= server.pings - 2 * CONNECTIONS

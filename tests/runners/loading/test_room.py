@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from runners.loadgen.job import Job
+from runners.loadgen.pace import Closed, Open
 from tests.support.loading import connected, job, modes
 from tests.support.processes import until
 from tests.support.servers import Lie, Talk, serving
@@ -36,15 +37,15 @@ def forgetting(every: int) -> Lie:
 
 
 def room(url: str, mode: Literal["open", "closed"] = "closed", **changes: Any) -> Job:
-    return job(
-        url, mode, exchange="room", connections=MEMBERS, rate_per_s=RATE_PER_S if mode == "open" else 0.0, **changes
-    )
+    pace = Open(RATE_PER_S) if mode == "open" else Closed()
+    return job(url, mode, exchange="room", connections=MEMBERS, **{"pace": pace, **changes})
 
 
 @modes
-@pytest.mark.parametrize("under_way", [1, 3])
-def test_every_message_is_delivered_to_every_member_once(mode: Literal["open", "closed"], under_way: int) -> None:
-    with serving(lie=tell_all) as server, connected(room(server.url, mode, under_way=under_way)) as (running, _):
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_every_message_is_delivered_to_every_member_once(mode: Literal["open", "closed"], in_flight: int) -> None:
+    pace = Open(RATE_PER_S) if mode == "open" else Closed(in_flight)
+    with serving(lie=tell_all) as server, connected(room(server.url, mode, pace=pace)) as (running, _):
         running.load(0.3)
         running.load(0.2)
         result = running.finish()
@@ -60,7 +61,7 @@ def test_every_message_is_delivered_to_every_member_once(mode: Literal["open", "
 
 
 def test_members_take_turns_in_the_closed_loop() -> None:
-    with serving(lie=tell_all) as server, connected(room(server.url, under_way=2)) as (running, _):
+    with serving(lie=tell_all) as server, connected(room(server.url, pace=Closed(2))) as (running, _):
         running.load(0.3)
         running.finish()
         said = [talk.count for talk in server.talks]
@@ -83,7 +84,7 @@ def test_what_a_member_never_gets_is_lost() -> None:
 
 
 def test_a_closed_loop_goes_on_past_what_somebody_never_gets() -> None:
-    asked: dict[str, Any] = {"answer_timeout_s": 0.1, "under_way": 2}
+    asked: dict[str, Any] = {"answer_timeout_s": 0.1, "pace": Closed(2)}
     with serving(lie=forgetting(5)) as server, connected(room(server.url, **asked)) as (running, _):
         running.load(1.0)
         result = running.finish()
@@ -112,20 +113,20 @@ def test_who_leaves_is_waited_for_no_more(mode: Literal["open", "closed"]) -> No
 
 
 def test_who_does_not_read_is_not_waited_for_and_finds_it_all_later() -> None:
-    with serving(lie=tell_all) as server, connected(room(server.url, "open", deaf=2)) as (running, _):
+    with serving(lie=tell_all) as server, connected(room(server.url, "open", paused=2)) as (running, _):
         running.load(0.5)
-        heard = running.listen(5.0)
+        heard = running.catch_up(5.0)
         result = running.finish()
     assert result.ledger.sent == result.ledger.received == (MEMBERS - 2) * server.received
     (found,) = heard
-    assert (found.said, found.heard, found.closed) == (server.received, 2 * server.received, 0)
+    assert (found.sent, found.received, found.closed) == (server.received, 2 * server.received, 0)
 
 
 def test_who_does_not_read_and_is_thrown_out_is_told() -> None:
-    with serving(lie=tell_all) as server, connected(room(server.url, "open", deaf=1)) as (running, _):
+    with serving(lie=tell_all) as server, connected(room(server.url, "open", paused=1)) as (running, _):
         running.load(0.2)
         server.say_goodbye(server.talks[-1])
-        (found,) = running.listen(5.0)
+        (found,) = running.catch_up(5.0)
         running.finish()
     assert found.closed == 1
-    assert found.heard == found.said
+    assert found.received == found.sent

@@ -9,14 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runners.loadgen import histogram as encoder
+from runners.loadgen.histogram import LAYOUT, counts_of
 from runners.record import Histogram, HistogramError
 
-latencies = st.lists(st.integers(0, 2 * encoder.HIGHEST_NS) | st.integers(0, 10**7), min_size=1, max_size=60)
+LAYOUT_BOUNDS = (LAYOUT.lowest, LAYOUT.highest, LAYOUT.digits)
+
+latencies = st.lists(st.integers(0, 2 * LAYOUT.highest) | st.integers(0, 10**7), min_size=1, max_size=60)
 
 
 def made(values: list[int] | NDArray[np.int64]) -> Histogram:
-    return Histogram.decode(encoder.encode(encoder.of(np.array(values, dtype=np.int64))))
+    return Histogram(counts_of(np.array(values, dtype=np.int64)))
+
+
+def library_text(counts: NDArray[np.int64]) -> str:
+    """What the library writes of these counts, each bucket's lowest value recorded as often as it is counted."""
+    library = HdrHistogram(*LAYOUT_BOUNDS)
+    for bucket in np.flatnonzero(counts).tolist():
+        library.record_value(int(LAYOUT.lower[bucket]), int(counts[bucket]))
+    return bytes(library.encode()).decode()
 
 
 def same(one: Histogram, other: Histogram) -> bool:
@@ -43,19 +53,20 @@ def test_encoding_round_trips(values: list[int]) -> None:
 @given(latencies)
 @settings(deadline=None, max_examples=60)
 def test_the_generator_bins_as_the_library_does(values: list[int]) -> None:
-    library = HdrHistogram(encoder.LOWEST_NS, encoder.HIGHEST_NS, encoder.DIGITS)
+    library = HdrHistogram(*LAYOUT_BOUNDS)
     for value in values:
-        assert library.record_value(min(value, encoder.HIGHEST_NS))
-    ours = HdrHistogram.decode(encoder.encode(encoder.of(np.array(values, dtype=np.int64))).encode())
+        assert library.record_value(min(value, LAYOUT.highest))
+    ours = HdrHistogram.decode(made(values).encode().encode())
     assert same(Histogram.decode(library.encode().decode()), made(values))
+    assert made(values).encode() == library_text(made(values).counts)
     assert ours.get_total_count() == library.get_total_count()
     for percentile in (50, 90, 99, 100):
         assert ours.get_value_at_percentile(percentile) == library.get_value_at_percentile(percentile)
 
 
 def test_random_values_of_all_sizes_are_binned_as_the_library_does() -> None:
-    values = np.exp(np.random.default_rng(3).uniform(0, np.log(encoder.HIGHEST_NS), 20_000)).astype(np.int64)
-    library = HdrHistogram(encoder.LOWEST_NS, encoder.HIGHEST_NS, encoder.DIGITS)
+    values = np.exp(np.random.default_rng(3).uniform(0, np.log(LAYOUT.highest), 20_000)).astype(np.int64)
+    library = HdrHistogram(*LAYOUT_BOUNDS)
     for value in values:
         library.record_value(int(value))
     assert same(Histogram.decode(library.encode().decode()), made(values))
@@ -73,12 +84,12 @@ def test_percentiles_rise_with_the_quantile(values: list[int], quantiles: list[f
 @given(latencies, st.floats(0, 1))
 @settings(deadline=None, max_examples=100)
 def test_a_percentile_is_the_raw_order_statistic_within_its_bucket(values: list[int], quantile: float) -> None:
-    clipped = np.clip(values, 0, encoder.HIGHEST_NS)
+    clipped = np.clip(values, 0, LAYOUT.highest)
     raw = int(np.quantile(clipped, quantile, method="inverted_cdf"))
     found = made(values).percentile_ms(quantile)
     assert found is not None
     above_ns = found * 1e6 - raw
-    width_ns = max(64, raw * 10**-encoder.DIGITS)
+    width_ns = max(64, raw * 10**-LAYOUT.digits)
     assert -1e-3 <= above_ns <= width_ns
 
 
@@ -87,7 +98,7 @@ def test_a_percentile_is_the_raw_order_statistic_within_its_bucket(values: list[
 def test_thinned_it_says_nearly_the_same(values: list[int], quantile: float, digits: int) -> None:
     full = made(values)
     thin = full.thinned(digits)
-    assert (thin.total, thin.digits) == (full.total, digits)
+    assert (thin.total, thin.layout.digits) == (full.total, digits)
     assert thin.thinned(digits) is thin
     assert Histogram.decode(thin.encode()).counts.tolist() == thin.counts.tolist()
     exact, near = full.percentile_ms(quantile), thin.percentile_ms(quantile)
@@ -119,9 +130,9 @@ def test_an_empty_histogram_has_no_percentiles() -> None:
 
 
 def test_values_beyond_the_bounds_are_kept_at_the_bound() -> None:
-    found = made([encoder.HIGHEST_NS * 3, -5]).percentiles()
+    found = made([LAYOUT.highest * 3, -5]).percentiles()
     assert found.count == 2
-    assert found.max == pytest.approx(encoder.HIGHEST_NS / 1e6, rel=2e-3)
+    assert found.max == pytest.approx(LAYOUT.highest / 1e6, rel=2e-3)
 
 
 def test_other_bounds_cannot_be_merged() -> None:
@@ -130,7 +141,7 @@ def test_other_bounds_cannot_be_merged() -> None:
         made([1]).merge(other)
 
 
-GOOD = encoder.encode(encoder.of(np.arange(1000, 100_000, 7, dtype=np.int64)))
+GOOD = made(np.arange(1000, 100_000, 7, dtype=np.int64)).encode()
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "junk", "é", GOOD[:-8], GOOD[:20], "HISTFAAA", GOOD[4:], "=" * 40])
