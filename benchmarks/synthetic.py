@@ -13,7 +13,7 @@ import numpy as np
 
 from runners.flame.stacks import Stack, StackFrame, build_graph, count_top, share_by_owner
 from runners.judging import capacity
-from runners.loadgen.histogram import Layout
+from runners.loadgen.buckets import Layout
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,

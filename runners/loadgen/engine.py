@@ -10,14 +10,14 @@ from time import perf_counter_ns as clock_ns
 
 import numpy as np
 
-from runners.loadgen import histogram, kernel, schedule, tables
-from runners.loadgen.histogram import SparseCounts
+from runners.loadgen import arrays, buckets, kernel, schedule
+from runners.loadgen.arrays import Chunk, HistogramRow
+from runners.loadgen.buckets import SparseCounts
 from runners.loadgen.job import Brief, CaughtUp, Job, LedgerTotals
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
 from runners.loadgen.pace import Closed, Open
 from runners.loadgen.slow_path import Pushes, SlowPath
-from runners.loadgen.tables import Chunk, Row
 from runners.loadgen.wire import Client
 
 _MIN_DEPTH = 64
@@ -85,10 +85,10 @@ class Engine:
             room=self._room,
         )
         self.slow_path = SlowPath(job, clients, self.ledger)
-        self._chunk = tables.no_chunk()
+        self._chunk = arrays.no_chunk()
         self._schedule: Iterator[Chunk] = iter(())
         self._seed = job.seed
-        self._counted = histogram.no_counts()
+        self._counted = buckets.no_counts()
         """The latencies of all seconds that are closed."""
         self._row_ns = 0
         """How much of the current second earlier slices measured."""
@@ -97,7 +97,7 @@ class Engine:
 
     def load(self, duration_s: float) -> Brief:
         """Apply the load for ``duration_s``, wait for what is still unanswered, close the ledger."""
-        before = self.ledger.counts(Row.LATENCY).copy()
+        before = self.ledger.counts(HistogramRow.LATENCY).copy()
         current = self._open_slice(duration_s)
         self._run_slice(current)
         self.slow_path.clear_shelf()
@@ -109,7 +109,7 @@ class Engine:
             self._close_row()
             current.row_due_ns += _SECOND_NS
         self._row_ns = current.start_ns + window_ns - (current.row_due_ns - _SECOND_NS)
-        return Brief(answered, window_ns, histogram.median_ns(self.ledger.counts(Row.LATENCY) - before))
+        return Brief(answered, window_ns, buckets.median_ns(self.ledger.counts(HistogramRow.LATENCY) - before))
 
     def _open_slice(self, duration_s: float) -> _Slice:
         ledger, state = self.ledger, self.ledger.state
@@ -233,8 +233,8 @@ class Engine:
         return answered, window_ns
 
     def _close_row(self) -> None:
-        counts = self.ledger.counts(Row.LATENCY)
-        self.totals.rows.append(histogram.sparse(counts - self._counted))
+        counts = self.ledger.counts(HistogramRow.LATENCY)
+        self.totals.rows.append(buckets.sparse(counts - self._counted))
         self._counted[:] = counts
 
     def finish_rows(self) -> None:
@@ -255,17 +255,17 @@ class Engine:
         return self.slow_path.pushes
 
     @property
-    def counts(self) -> dict[str, histogram.Counts]:
+    def counts(self) -> dict[str, buckets.Counts]:
         """Histograms by name; the open loop has three more, a room another."""
-        rows = {"latency": Row.LATENCY}
+        rows = {"latency": HistogramRow.LATENCY}
         if not isinstance(self._pace, Closed):
             rows |= {
-                "latency_from_send": Row.LATENCY_FROM_SEND,
-                "send_lag": Row.SEND_LAG,
-                "read_lag": Row.READ_LAG,
+                "latency_from_send": HistogramRow.LATENCY_FROM_SEND,
+                "send_lag": HistogramRow.SEND_LAG,
+                "read_lag": HistogramRow.READ_LAG,
             }
         if self._room:
-            rows["last_delivery"] = Row.LAST_DELIVERY
+            rows["last_delivery"] = HistogramRow.LAST_DELIVERY
         return {name: self.ledger.counts(row) for name, row in rows.items()}
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from runners.loadgen import pace as paces
-from runners.loadgen.histogram import SparseCounts
+from runners.loadgen.buckets import SparseCounts
 from runners.loadgen.pace import Pace
 
 Protocol = Literal["websocket", "socket.io"]

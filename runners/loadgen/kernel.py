@@ -1,8 +1,8 @@
 """The path of every message, compiled: send what is due, wait, read, compare, count. No Python runs per message.
 
-Numba compiles it on first use and caches the result on disk. It works on the arrays of `tables` and calls the C library
-itself. It returns to Python for everything out of the ordinary: bytes other than the next answer, a closed connection,
-a full socket, the end of a second.
+Numba compiles it on first use and caches the result on disk. It works on the arrays of `runners.loadgen.arrays` and
+calls the C library itself. It returns to Python for everything out of the ordinary: bytes other than the next answer, a
+closed connection, a full socket, the end of a second.
 
 In the open loop such bytes (a dashboard's snapshots, and all answers that are not known byte by byte) go to a shelf,
 with the time they arrived, until nothing is due and nothing else has arrived. Python needs as long for one of them as
@@ -21,10 +21,8 @@ import numba
 import numpy as np
 from numba import types
 
-from runners.loadgen import histogram, tables
-from runners.loadgen.histogram import HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE
-from runners.loadgen.message import DIGITS
-from runners.loadgen.tables import (
+from runners.loadgen import arrays, buckets
+from runners.loadgen.arrays import (
     DATA_WORD,
     EVENT_WORDS,
     READ_BYTES,
@@ -32,13 +30,15 @@ from runners.loadgen.tables import (
     Buffers,
     Chunk,
     ConnectionRow,
+    HistogramRow,
     LedgerTables,
     Piece,
     RingPlace,
-    Row,
     State,
     WireMessages,
 )
+from runners.loadgen.buckets import HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE
+from runners.loadgen.message import DIGITS
 
 
 class Reason(IntEnum):
@@ -134,7 +134,7 @@ def _now_ns(buffers: Buffers) -> int:
 
 @compiled
 def count(counts: Array, row: int, value_ns: int) -> None:
-    """Count a value in nanoseconds in a `Row` of ``counts``, in the bucket HdrHistogram would use."""
+    """Count a value in nanoseconds in a `HistogramRow` of ``counts``, in the bucket HdrHistogram would use."""
     value = min(max(value_ns, 0), HIGHEST_NS)
     bucket = 0
     above = ((value >> UNIT_MAGNITUDE) | _SCALE) >> (HALF_MAGNITUDE + 1)
@@ -169,9 +169,9 @@ def _record_send_to(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables)
     place: RingPlace = ledger.ring[k, row.last_sent & (ledger.ring.shape[1] - 1)]
     if place.sent_ns > 0:
         # Never answered, and a whole ring of newer messages was sent since: lost, with the time it has waited.
-        count(ledger.counts, Row.LATENCY, now_ns - place.intended_ns)
+        count(ledger.counts, HistogramRow.LATENCY, now_ns - place.intended_ns)
         if state.open_loop:
-            count(ledger.counts, Row.LATENCY_FROM_SEND, now_ns - place.sent_ns)
+            count(ledger.counts, HistogramRow.LATENCY_FROM_SEND, now_ns - place.sent_ns)
         row.lost += 1
         row.pending -= 1
         state.pending -= row.alive
@@ -192,7 +192,7 @@ def _record_send(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) ->
     state.publisher = k
     slot = (ledger.connections[0].last_sent + 1) & (ledger.ring.shape[1] - 1)
     if ledger.left[slot] > 0:  # a message so old that its place is needed never reached everybody
-        count(ledger.counts, Row.LAST_DELIVERY, now_ns - ledger.ring[0, slot].intended_ns)
+        count(ledger.counts, HistogramRow.LAST_DELIVERY, now_ns - ledger.ring[0, slot].intended_ns)
     ledger.left[slot] = 0
     for member in range(ledger.connections.shape[0]):
         row: ConnectionRow = ledger.connections[member]
@@ -210,10 +210,10 @@ def _record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> N
     row: ConnectionRow = ledger.connections[k]
     slot = sequence & (ledger.ring.shape[1] - 1)
     place: RingPlace = ledger.ring[k, slot]
-    count(ledger.counts, Row.LATENCY, at_ns - place.intended_ns)
+    count(ledger.counts, HistogramRow.LATENCY, at_ns - place.intended_ns)
     if state.open_loop:
-        count(ledger.counts, Row.LATENCY_FROM_SEND, at_ns - place.sent_ns)
-        count(ledger.counts, Row.READ_LAG, at_ns - state.not_found_ns)
+        count(ledger.counts, HistogramRow.LATENCY_FROM_SEND, at_ns - place.sent_ns)
+        count(ledger.counts, HistogramRow.READ_LAG, at_ns - state.not_found_ns)
     place.sent_ns = 0
     row.received += 1
     row.pending -= 1
@@ -223,7 +223,7 @@ def _record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> N
     if state.room and ledger.left[slot] > 0:
         ledger.left[slot] -= 1
         if ledger.left[slot] == 0:
-            count(ledger.counts, Row.LAST_DELIVERY, at_ns - place.intended_ns)
+            count(ledger.counts, HistogramRow.LAST_DELIVERY, at_ns - place.intended_ns)
 
 
 @compiled
@@ -279,7 +279,7 @@ def _send_due(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffer
             return Reason.SEND.value, k
         state.position += 1
         state.now_ns = _now_ns(buffers)
-        count(ledger.counts, Row.SEND_LAG, state.now_ns - intended_ns)
+        count(ledger.counts, HistogramRow.SEND_LAG, state.now_ns - intended_ns)
         taken = _send_next(k, intended_ns, state.now_ns, ledger, messages)
         if taken != state.request_bytes:
             state.sender, state.taken = k, taken
@@ -349,7 +349,7 @@ def _next_reader(ready: int, reader: int, connections: int, buffers: Buffers) ->
 
 @inlined
 def _end_turn(ledger: LedgerTables, buffers: Buffers) -> int:
-    """Measure how long the turn was idle (the open loop spins), and say whether it was the last one."""
+    """Measure how long the turn was idle (the open loop spins), and return the reason if it was the last one."""
     state: State = ledger.state[0]
     state.now_ns = _now_ns(buffers)
     if not state.worked:
@@ -521,28 +521,70 @@ send_next, take_piece, run = Native(_send_next), Native(_take_piece), Native(_ru
 
 
 def compile_kernel() -> None:
-    """Have all of it compiled, or loaded from disk, before anything is timed: takes seconds the first time."""
-    ledger, messages, buffers = tables.ledger_tables(1, 16), tables.no_messages(), tables.buffers(1)
-    record_send.compile_for(0, 0, 0, ledger)
-    record_answer.compile_for(0, 0, 0, ledger)
-    next_sender.compile_for(0, 0, ledger)
-    send_next.compile_for(0, 0, 0, ledger, messages)
-    take_piece.compile_for(ledger, buffers.shelf)
-    run.compile_for(ledger, messages, tables.no_chunk(), buffers)
-    _compare_with_sources()
+    """Have all of it compiled, or loaded from disk, before anything is timed: takes seconds the first time.
 
-
-def _compare_with_sources() -> None:
-    """Numba compiles anew when this file changes, not when a constant it took from another one does.
-
-    Raises `RuntimeError` where what lies on disk was compiled with other constants.
+    Raises `RuntimeError` where what is on disk was compiled from other sources.
     """
+    ledger, buffers = arrays.ledger_tables(1, 16), arrays.buffers(1)
+    messages, chunk = arrays.wire_messages(1, 8, 8), Chunk(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
+    try:
+        record_send.compile_for(0, 0, 0, ledger)
+        record_answer.compile_for(0, 0, 0, ledger)
+        next_sender.compile_for(0, 0, ledger)
+        send_next.compile_for(0, 0, 0, ledger, messages)
+        take_piece.compile_for(ledger, buffers.shelf)
+        run.compile_for(ledger, messages, chunk, buffers)
+        same = _counts_as_defined() and _numbers_as_defined() and _names_as_defined(messages, chunk, buffers)
+    except ImportError:  # the cache names classes that are gone
+        same = False
+    if not same:
+        raise RuntimeError("the kernel on disk is of other sources; delete runners/loadgen/__pycache__")
+
+
+# Numba compiles anew when this file changes, not when something that it took from another file does.
+
+
+def _counts_as_defined() -> bool:
     values = np.array([1, 5_000, 70_000_000, 2 * HIGHEST_NS], dtype=np.int64)
-    counted = tables.ledger_tables(1, 16).counts
+    counts = arrays.ledger_tables(1, 16).counts
     for value in values:
-        count(counted, int(Row.LATENCY), int(value))
+        count(counts, int(HistogramRow.LATENCY), int(value))
+    return bool((counts[HistogramRow.LATENCY] == buckets.counts_of(values)).all())
+
+
+def _numbers_as_defined() -> bool:
     digits = np.frombuffer(b"%0*d" % (DIGITS, 9), dtype=np.uint8).copy()
     increment(digits, np.array([0, -1], dtype=np.int64), np.zeros(DIGITS, dtype=np.uint8))
-    expected = histogram.counts_of(values)
-    if (counted[Row.LATENCY] != expected).any() or digits.tobytes() != b"%0*d" % (DIGITS, 10):
-        raise RuntimeError("the kernel on disk is of other sources; delete runners/loadgen/__pycache__")
+    return digits.tobytes() == b"%0*d" % (DIGITS, 10) and bool(_constants() == _CONSTANTS)
+
+
+_CONSTANTS = (
+    EVENT_WORDS,
+    DATA_WORD,
+    READ_BYTES,
+    HistogramRow.LATENCY.value,
+    HistogramRow.LATENCY_FROM_SEND.value,
+    HistogramRow.SEND_LAG.value,
+    HistogramRow.LAST_DELIVERY.value,
+    HistogramRow.READ_LAG.value,
+)
+
+
+@compiled
+def _constants() -> tuple[int, ...]:
+    return _CONSTANTS
+
+
+@compiled
+def _mark(messages: WireMessages, chunk: Chunk, buffers: Buffers) -> None:
+    """Write to fields of equal type, which a cached function would confuse if their order had changed."""
+    messages.requests[0, 0], messages.masks[0, 0], messages.answers[0, 0] = 1, 2, 3
+    chunk.due_ns[0], chunk.connection[0] = 1, 2
+    buffers.slots[0], buffers.moment[0] = 1, 2
+
+
+def _names_as_defined(messages: WireMessages, chunk: Chunk, buffers: Buffers) -> bool:
+    _mark(messages, chunk, buffers)
+    marks = [messages.requests[0, 0], messages.masks[0, 0], messages.answers[0, 0]]
+    marks += [chunk.due_ns[0], chunk.connection[0], buffers.slots[0], buffers.moment[0]]
+    return marks == [1, 2, 3, 1, 2, 1, 2]

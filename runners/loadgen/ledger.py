@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from runners.loadgen import kernel, tables
-from runners.loadgen.histogram import Counts
+from runners.loadgen import arrays, kernel
+from runners.loadgen.arrays import GIVEN_UP, HistogramRow
+from runners.loadgen.buckets import Counts
 from runners.loadgen.job import LedgerTotals
 from runners.loadgen.message import FIRST_SEQUENCE
-from runners.loadgen.tables import GIVEN_UP, Row
 
 _OF_A_LEDGER = ["sent", "received", "lost", "duplicated", "reordered", "corrupted", "pending", "not_found_ns"]
 
@@ -28,7 +28,7 @@ class Ledger:
     def __init__(
         self, connections: int, *, open_loop: bool, depth: int, room: bool = False, first: int = FIRST_SEQUENCE
     ) -> None:
-        self.tables = tables.ledger_tables(connections, 1 << max(4, depth - 1).bit_length())
+        self.tables = arrays.ledger_tables(connections, 1 << max(4, depth - 1).bit_length())
         self.state, self.connections, self.ring, self._left, self._counts = self.tables
         self.state["open_loop"], self.state["room"] = open_loop, room
         self._open_loop, self._room = open_loop, room
@@ -56,7 +56,7 @@ class Ledger:
         self._left[:] = 0
         self.state["pending"] = self.state["answered"] = 0
 
-    def counts(self, row: Row) -> Counts:
+    def counts(self, row: HistogramRow) -> Counts:
         """One histogram."""
         counts: Counts = self._counts[row]
         return counts
@@ -73,7 +73,7 @@ class Ledger:
         """Record connection ``k``'s next message as sent; returns its number."""
         kernel.record_send(k, intended_ns, now_ns, self.tables)
         if self._open_loop:
-            kernel.count(self._counts, int(Row.SEND_LAG), now_ns - intended_ns)
+            kernel.count(self._counts, int(HistogramRow.SEND_LAG), now_ns - intended_ns)
         return int(self._last_sent[k])
 
     def receive(self, k: int, sequence: int, at_ns: int, *, intact: bool = True) -> bool:
@@ -109,7 +109,7 @@ class Ledger:
     def give_up(self, k: int, slot: int, now_ns: int) -> None:
         """Closed loop: what connection ``k`` waits for at this place of the ring will not come; it is lost."""
         waited_ns = now_ns - int(self.ring["intended_ns"][k, slot])
-        kernel.count(self._counts, int(Row.LATENCY), waited_ns)
+        kernel.count(self._counts, int(HistogramRow.LATENCY), waited_ns)
         self.ring["sent_ns"][k, slot] = GIVEN_UP
         row = self.connections[k]
         row["lost"] += 1
@@ -122,7 +122,7 @@ class Ledger:
         if self._left[slot] > 0:
             self._left[slot] -= 1
             if self._left[slot] == 0:
-                kernel.count(self._counts, int(Row.LAST_DELIVERY), waited_ns)
+                kernel.count(self._counts, int(HistogramRow.LAST_DELIVERY), waited_ns)
 
     def next_sender(self, k: int, slot: int) -> int:
         """Closed loop: who sends next, now that connection ``k`` no longer waits for the message at this place."""
@@ -162,9 +162,9 @@ class Ledger:
         sequence = last_sent - ((last_sent - slot) & (self.depth - 1))
         lost = (connections["alive"][who] == 0) | (sequence < connections["highest"][who]) | (sent_ns < overdue_ns)
         for intended, sent in zip(intended_ns.tolist(), sent_ns.tolist(), strict=True):
-            kernel.count(self._counts, int(Row.LATENCY), cutoff_ns - intended)
+            kernel.count(self._counts, int(HistogramRow.LATENCY), cutoff_ns - intended)
             if self._open_loop:
-                kernel.count(self._counts, int(Row.LATENCY_FROM_SEND), cutoff_ns - sent)
+                kernel.count(self._counts, int(HistogramRow.LATENCY_FROM_SEND), cutoff_ns - sent)
         lost_before = int(connections["lost"].sum())
         totals = LedgerTotals(
             sent=int(connections["sent"].sum()),
@@ -176,7 +176,7 @@ class Ledger:
             corrupted=int(connections["corrupted"].sum()),
         )
         for place in np.flatnonzero(self._left).tolist():  # never received by all in the room
-            kernel.count(self._counts, int(Row.LAST_DELIVERY), cutoff_ns - int(ring["intended_ns"][0, place]))
+            kernel.count(self._counts, int(HistogramRow.LAST_DELIVERY), cutoff_ns - int(ring["intended_ns"][0, place]))
         ring["sent_ns"] = 0
         self._left[:] = 0
         return totals, lost_before + int(sent_ns.size)

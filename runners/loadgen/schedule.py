@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from runners.loadgen.arrays import Chunk
 from runners.loadgen.pace import Open
-from runners.loadgen.tables import Chunk
 
 CHUNK = 1024
 """Messages scheduled at a time: microseconds of work, so that the load generator is never late for it."""

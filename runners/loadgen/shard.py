@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from runners.loadgen import histogram, kernel
+from runners.loadgen import buckets, kernel
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection
 from runners.loadgen.engine import Engine
@@ -120,7 +120,7 @@ class _Shard:
             took_ns=clock_ns() - started,
             cpu_ns=time.process_time_ns() - cpu_started,
             errors=dict(self.refused),
-            counts=histogram.sparse(histogram.counts_of(self.connect_ns)),
+            counts=buckets.sparse(buckets.counts_of(self.connect_ns)),
         )
         self.engine = Engine(job, self.clients)
         self.warmup = LedgerTotals()
@@ -221,14 +221,14 @@ class _Shard:
         engine, job = self.engine, self.job
         engine.finish_rows()
         totals = engine.totals
-        histograms = {name: histogram.sparse(counts) for name, counts in engine.counts.items()}
+        histograms = {name: buckets.sparse(counts) for name, counts in engine.counts.items()}
         histograms["connect"] = self.connected.counts
         pushes = pushes_missed = 0
         if job.push_period_s:
             lateness = push_lateness(engine.pushes.number, engine.pushes.at_ns, job.push_period_s)
             pushes = totals.pushes  # those that came during a drain belong to no second of the window
             pushes_missed = missed_pushes(engine.pushes.client, engine.pushes.number, len(self.clients))
-            histograms["push_lateness"] = histogram.sparse(histogram.counts_of(lateness))
+            histograms["push_lateness"] = buckets.sparse(buckets.counts_of(lateness))
         return Sample(
             window_ns=totals.window_ns,
             slices=totals.slices,

@@ -13,8 +13,8 @@ from time import perf_counter_ns as clock_ns
 
 import numpy as np
 
-from runners.loadgen import connection, kernel, tables, wire
-from runners.loadgen.connection import Message, Received, WebSocketConnection
+from runners.loadgen import arrays, kernel, wire
+from runners.loadgen.connection import CLOSED, Message, Received, WebSocketConnection
 from runners.loadgen.job import CaughtUp, Job
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
@@ -54,7 +54,7 @@ class SlowPath:
         self.errors: Counter[str] = Counter()
         self.pushes = Pushes()
         self.messages = wire.lay_out(clients)
-        self.buffers = tables.buffers(len(clients))
+        self.buffers = arrays.buffers(len(clients))
         self.window_end_ns = 0
         """When the slice's window ended; 0: it has not."""
         self.belated = 0
@@ -133,21 +133,21 @@ class SlowPath:
             self._send_messages(k, self.clients[k].codec.request(sequence))
 
     def _send_messages(self, k: int, messages: Iterable[Message]) -> None:
-        line = self.clients[k].connection
+        connection = self.clients[k].connection
         for payload, binary in messages:
-            if not line.send(payload, binary=binary):
-                self._end(k, connection.CLOSED)
+            if not connection.send(payload, binary=binary):
+                self._end(k, CLOSED)
                 return
         self._set_kernel_access(k)
 
     def _queue_rest(self, k: int, taken: int) -> None:
         """The socket took only a part of the last request; the rest waits until it can be written to."""
-        line = self.clients[k].connection
-        assert isinstance(line, WebSocketConnection)
-        if line.send_frames(self.messages.requests[self._request_row(k), max(0, taken) :].tobytes()):
+        connection = self.clients[k].connection
+        assert isinstance(connection, WebSocketConnection)
+        if connection.send_frames(self.messages.requests[self._request_row(k), max(0, taken) :].tobytes()):
             self._set_kernel_access(k)
         else:
-            self._end(k, connection.CLOSED)
+            self._end(k, CLOSED)
 
     def _request_row(self, k: int) -> int:
         """The row of connection ``k``'s request: a room has one for all."""
@@ -223,9 +223,9 @@ class SlowPath:
         matched = int(self._matched[k])
         if matched:
             self._matched[k] = 0
-            line = self.clients[k].connection
-            assert isinstance(line, WebSocketConnection)
-            self._take(k, line.feed(self.messages.answers[k, :matched].tobytes()), clock_ns())
+            connection = self.clients[k].connection
+            assert isinstance(connection, WebSocketConnection)
+            self._take(k, connection.feed(self.messages.answers[k, :matched].tobytes()), clock_ns())
 
     def _take(self, k: int, received: Received, at_ns: int) -> None:
         self._set_kernel_access(k)  # first, since the next request may follow an answer
@@ -240,7 +240,7 @@ class SlowPath:
         if data == _ENGINE_PING:
             self._send_messages(k, [Message(_ENGINE_PONG)])
         elif data[:2] == _SOCKET_DISCONNECT or data == _ENGINE_CLOSE:
-            self._end(k, connection.CLOSED)
+            self._end(k, CLOSED)
         else:
             return data == _ENGINE_NOOP or data[:1] == _ENGINE_OPEN or data[:2] == _SOCKET_CONNECT
         return True
@@ -283,9 +283,9 @@ class SlowPath:
 
     def _pause(self, k: int) -> None:
         """From now on nothing is read on this connection."""
-        line = self.clients[k].connection
-        assert isinstance(line, WebSocketConnection)
-        self.forget_socket(line.socket.fileno())
+        connection = self.clients[k].connection
+        assert isinstance(connection, WebSocketConnection)
+        self.forget_socket(connection.socket.fileno())
         self._reading[k] = 0
         self._set_kernel_access(k)
 

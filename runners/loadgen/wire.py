@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runners.loadgen import frames, tables
+from runners.loadgen import arrays, frames
+from runners.loadgen.arrays import WireMessages
 from runners.loadgen.connection import Connection
 from runners.loadgen.message import FIRST_SEQUENCE, Codec, Template, TemplateCodec, TemplatePart
-from runners.loadgen.tables import WireMessages
 
 MASK_BYTES = 4
 
@@ -42,7 +42,7 @@ def lay_out(clients: Sequence[Client]) -> WireMessages:
     """
     codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
     if len(codecs) < len(clients):
-        return tables.no_messages()
+        return arrays.wire_messages(1, 0, 0)
     requests = [
         _request_layout(codec.request_parts, client.mask) for codec, client in zip(codecs, clients, strict=True)
     ]
@@ -53,11 +53,11 @@ def lay_out(clients: Sequence[Client]) -> WireMessages:
         masks=_table([request.mask for request in requests]),
         answers=table,
         unmasked=np.zeros(table.shape[1], dtype=np.uint8),
-        places=tables.places_of(requests[0].places, answers[0].places),
+        places=arrays.places_of(requests[0].places, answers[0].places),
     )
 
 
-def _table(rows: Sequence[bytes]) -> tables.Array:
+def _table(rows: Sequence[bytes]) -> arrays.Array:
     return np.frombuffer(bytearray().join(rows), dtype=np.uint8).reshape(len(rows), -1)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from runners.judging.thresholds import SEND_LAG, WARMUP_DIFFERENCE, WARMUP_LENGTH, WARMUP_MESSAGES, WORKING_TIME
-from runners.loadgen.histogram import SparseCounts, counts_of, dense
+from runners.loadgen.buckets import SparseCounts, counts_of, dense
 from runners.loadgen.job import (
     MIN_PAYLOAD_BYTES,
     Brief,

@@ -1,6 +1,6 @@
 """HDR histograms of latencies in nanoseconds: merge, percentiles, and their text in a result file.
 
-The load generator counts, in buckets that `runners.loadgen.histogram` defines. A histogram becomes text once, when it
+The load generator counts, in buckets that `runners.loadgen.buckets` defines. A histogram becomes text once, when it
 is written: HdrHistogram V2 (http://hdrhistogram.org), which any HdrHistogram library reads.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from runners.loadgen.histogram import LAYOUT, Counts, Layout
+from runners.loadgen.buckets import LAYOUT, Counts, Layout
 from runners.record.errors import InvalidError
 from runners.record.schema import Percentiles
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runners.loadgen.histogram import counts_of
+from runners.loadgen.buckets import counts_of
 from runners.record import (
     SCHEMA_VERSION,
     Capacity,

@@ -145,7 +145,7 @@ def test_a_greeting_that_comes_with_the_handshake_is_not_lost(size: int) -> None
         (GOOD.replace(b"101 Switching Protocols", b"200 OK"), "200 OK instead of 101"),
         (GOOD.replace(b"ACCEPT", b"AAAA"), "does not fit the key"),
         (GOOD.replace(b"Upgrade: WebSocket\r\n", b""), "does not upgrade"),
-        (GOOD + b"Sec-WebSocket-Extensions: permessage-deflate\r\n", "an extension nobody offered"),
+        (GOOD + b"Sec-WebSocket-Extensions: permessage-deflate\r\n", "an unoffered extension"),
     ],
 )
 def test_a_handshake_that_is_wrong_is_refused(answer: bytes, words: str) -> None:

@@ -22,6 +22,7 @@ from itertools import chain, cycle, repeat
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -30,7 +31,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from runners.loadgen import frames, histogram, kernel, tables
+from runners.loadgen import arrays, buckets, frames, kernel, schedule, wire
+from runners.loadgen.arrays import HistogramRow
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection, WebSocketConnection
 from runners.loadgen.engine import Engine
@@ -39,7 +41,6 @@ from runners.loadgen.kernel import Reason
 from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCodec, Template, echo_codec
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.loadgen.slow_path import SlowPath
-from runners.loadgen.tables import Row
 from runners.loadgen.wire import Client, masks
 from tests.runners.loadgen.pencil import Pencil
 
@@ -59,11 +60,11 @@ NANOSECONDS = (
 @given(st.lists(NANOSECONDS, max_size=50))
 @settings(deadline=None)
 def test_it_counts_like_the_library(values: list[int]) -> None:
-    counts = tables.ledger_tables(1, 16).counts
+    counts = arrays.ledger_tables(1, 16).counts
     for value in values:
-        kernel.count(counts, int(Row.LATENCY_FROM_SEND), value)
-    assert (counts[Row.LATENCY_FROM_SEND] == histogram.counts_of(array("q", values))).all()
-    assert counts[Row.LATENCY].sum() == counts[Row.SEND_LAG].sum() == 0
+        kernel.count(counts, int(HistogramRow.LATENCY_FROM_SEND), value)
+    assert (counts[HistogramRow.LATENCY_FROM_SEND] == buckets.counts_of(array("q", values))).all()
+    assert counts[HistogramRow.LATENCY].sum() == counts[HistogramRow.SEND_LAG].sum() == 0
 
 
 # Numbers in frames
@@ -86,7 +87,7 @@ def test_numbers_are_turned_like_the_templates_whatever_the_mask(sequence: int, 
         turned = frame(sequence)
         head = len(turned) - len(request.text)
         cover = np.frombuffer(bytes(head) + frames.masked(bytes(len(request.text)), mask), dtype=np.uint8).copy()
-        places = tables.places_of(tuple(head + place for place in request.places), ())
+        places = arrays.places_of(tuple(head + place for place in request.places), ())
         kernel.increment(turned, places[0], cover)
         assert turned.tobytes() == frame(sequence + 1).tobytes()
 
@@ -256,7 +257,7 @@ def speak(
     really_run = kernel.run
     most_shelved = 0
 
-    def run(ledger: tables.LedgerTables, *others: Any) -> Any:
+    def run(ledger: arrays.LedgerTables, *others: Any) -> Any:
         """The peer's turn, then one turn of the kernel."""
         nonlocal most_shelved
         for talk in talks:
@@ -523,7 +524,7 @@ def test_what_waits_while_others_are_read_lies_unread(monkeypatch: pytest.Monkey
     spoken = speak(job, chunks=[0] * 5 * 60 + [1 << 20] * 5, by_python=True)
     lags = spoken.engine.counts["read_lag"]
     assert lags.sum() == spoken.ledger.received == 50
-    long = lags[int(histogram.counts_of(array("q", [15_000_000])).argmax()) :].sum()
+    long = lags[int(buckets.counts_of(array("q", [15_000_000])).argmax()) :].sum()
     assert 0 < long < 50
 
 
@@ -552,3 +553,31 @@ def test_pushes_between_slices_belong_to_none() -> None:
     theirs.close()
     os.close(wake)
     os.close(waker)
+
+
+def test_python_calls_the_kernel_for_the_types_that_numba_would_determine() -> None:
+    """`Native` does not check them in every call."""
+    kernel.compile_kernel()
+    ledger, others = arrays.ledger_tables(3, 64), arrays.buffers(3)
+    job = replace(JOB, connections=3)
+    clients = [
+        Client(number, codec, WebSocketConnection(socket.socket(), mask, frames.FrameReader(), []), mask)
+        for number, mask in enumerate(masks(1, 3))
+        for codec in [echo_codec(number, job.payload_bytes, job.protocol)]
+    ]
+    templated = wire.lay_out(clients)
+    chunk = next(schedule.schedule_of(Open(100), 3, 0))
+    typeof: Any = numba.typeof
+    calls: list[tuple[kernel.Native, tuple[Any, ...]]] = [
+        (kernel.record_send, (0, 0, 0, ledger)),
+        (kernel.record_answer, (0, 0, 0, ledger)),
+        (kernel.next_sender, (0, 0, ledger)),
+        (kernel.send_next, (0, 0, 0, ledger, templated)),
+        (kernel.take_piece, (ledger, others.shelf)),
+        (kernel.run, (ledger, templated, chunk, others)),
+    ]
+    for native, arguments in calls:
+        types = tuple(typeof(argument) for argument in arguments)
+        assert types in native.function.overloads, native.function
+    for client in clients:
+        client.connection.close()

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runners.loadgen import kernel, tables
+from runners.loadgen import arrays, kernel
+from runners.loadgen.arrays import HistogramRow
 from runners.loadgen.job import LedgerTotals
 from runners.loadgen.ledger import Ledger
-from runners.loadgen.tables import Row
 from tests.runners.loadgen.pencil import Pencil
 
 FIRST = 100
@@ -134,7 +134,9 @@ def test_what_a_whole_ring_of_newer_ones_overtook_is_lost_with_the_time_it_waite
     totals, censored = ledger.settle(10**6, NEVER)
     assert totals == LedgerTotals(sent=DEPTH + 3, received=1, lost=3, in_flight=DEPTH - 1)
     assert censored == 3 + DEPTH - 1
-    latency, from_send, lag = (ledger.counts(row) for row in (Row.LATENCY, Row.LATENCY_FROM_SEND, Row.SEND_LAG))
+    latency, from_send, lag = (
+        ledger.counts(row) for row in (HistogramRow.LATENCY, HistogramRow.LATENCY_FROM_SEND, HistogramRow.SEND_LAG)
+    )
     assert latency.sum() == from_send.sum() == lag.sum() == DEPTH + 3
 
 
@@ -154,17 +156,21 @@ def test_an_answer_that_was_given_up_counts_neither_as_received_nor_as_a_duplica
     assert not ledger.receive(0, FIRST, 950)
     totals, censored = ledger.settle(1000, NEVER)
     assert (totals, censored) == (LedgerTotals(sent=2, received=1, lost=1), 1)
-    assert ledger.counts(Row.LATENCY).sum() == 2
+    assert ledger.counts(HistogramRow.LATENCY).sum() == 2
 
 
 def test_the_latencies_of_the_unanswered_are_the_time_they_waited() -> None:
     ledger = made()
     ledger.send(0, 1_000_000, 3_000_000)
     ledger.settle(10_000_000, NEVER)
-    expected = tables.ledger_tables(1, 16).counts
-    for row, value in ((Row.LATENCY, 9_000_000), (Row.LATENCY_FROM_SEND, 7_000_000), (Row.SEND_LAG, 2_000_000)):
+    expected = arrays.ledger_tables(1, 16).counts
+    for row, value in (
+        (HistogramRow.LATENCY, 9_000_000),
+        (HistogramRow.LATENCY_FROM_SEND, 7_000_000),
+        (HistogramRow.SEND_LAG, 2_000_000),
+    ):
         kernel.count(expected, int(row), value)
-    assert all((ledger.counts(row) == expected[row]).all() for row in Row)
+    assert all((ledger.counts(row) == expected[row]).all() for row in HistogramRow)
 
 
 who = st.integers(0, 2)
@@ -221,7 +227,7 @@ def test_several_ledgers_of_several_connections_are_as_if_kept_with_a_pencil(
         assert balanced(totals)
         assert censored == totals.lost + totals.in_flight
         sent += totals.sent
-        assert ledger.counts(Row.LATENCY).sum() == sent, "every message has a latency"
+        assert ledger.counts(HistogramRow.LATENCY).sum() == sent, "every message has a latency"
 
 
 numbers = st.builds(LedgerTotals, *[st.integers(0, 10**9)] * 7)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runners.loadgen.arrays import Chunk
 from runners.loadgen.schedule import poisson, steady
-from runners.loadgen.tables import Chunk
 
 
 def within(chunks: Iterator[Chunk], duration_s: float) -> Chunk:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runners.loadgen.buckets import SparseCounts
 from runners.loadgen.handshake import socket_url
-from runners.loadgen.histogram import SparseCounts
 from runners.loadgen.job import Job, LedgerTotals, Sample
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.loadgen.shard import missed_pushes, push_lateness

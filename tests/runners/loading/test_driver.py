@@ -284,7 +284,7 @@ def test_a_shard_ends_when_nobody_tells_it_anything_any_more() -> None:
     with serving() as server, alone(server) as shard:
         assert shard.stdin is not None
         shard.stdin.close()
-        assert heard(shard) == {"event": "error", "reason": "the process that started this shard went away"}
+        assert heard(shard) == {"event": "error", "reason": "the process that started this shard has ended"}
         assert shard.wait() == 1
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runners.loadgen.histogram import LAYOUT, counts_of
+from runners.loadgen.buckets import LAYOUT, counts_of
 from runners.record import Histogram, HistogramError
 
 LAYOUT_BOUNDS = (LAYOUT.lowest, LAYOUT.highest, LAYOUT.digits)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runners.loadgen.histogram import COUNTS
+from runners.loadgen.buckets import COUNTS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -156,7 +156,7 @@ class Piece:
     not_found_ns: int
 
 
-class Row(IntEnum):
+class HistogramRow(IntEnum):
     """Rows of ``counts``: one histogram each."""
 
     LATENCY = 0
@@ -181,7 +181,7 @@ class LedgerTables(NamedTuple):
     left: Array
     """Room: how many members still wait for the message, by its place in the ring; shape (depth,)."""
     counts: Array
-    """One histogram per `Row`; shape (rows, `COUNTS`)."""
+    """One histogram per `HistogramRow`; shape (rows, `COUNTS`)."""
 
 
 class WireMessages(NamedTuple):
@@ -233,7 +233,7 @@ def ledger_tables(connections: int, depth: int) -> LedgerTables:
         connections=np.zeros(connections, dtype=_dtype(ConnectionRow)),
         ring=np.zeros((connections, depth), dtype=_dtype(RingPlace)),
         left=np.zeros(depth, dtype=np.int64),
-        counts=np.zeros((len(Row), COUNTS), dtype=np.int64),
+        counts=np.zeros((len(HistogramRow), COUNTS), dtype=np.int64),
     )
 
 
@@ -253,10 +253,15 @@ def no_chunk() -> Chunk:
     return Chunk(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
-def no_messages() -> WireMessages:
-    """Where Python sends and reads every message."""
-    nothing = np.zeros((1, 0), dtype=np.uint8)
-    return WireMessages(nothing, nothing, nothing, nothing[0], places_of((), ()))
+def wire_messages(connections: int, request_bytes: int, answer_bytes: int) -> WireMessages:
+    """Zeros, and no numbers."""
+    return WireMessages(
+        requests=np.zeros((connections, request_bytes), dtype=np.uint8),
+        masks=np.zeros((connections, request_bytes), dtype=np.uint8),
+        answers=np.zeros((connections, answer_bytes), dtype=np.uint8),
+        unmasked=np.zeros(answer_bytes, dtype=np.uint8),
+        places=places_of((), ()),
+    )
 
 
 def places_of(request: tuple[int, ...], answer: tuple[int, ...]) -> Array:

@@ -32,7 +32,7 @@ class Layout:
 
     @property
     def unit_magnitude(self) -> int:
-        """The binary logarithm of the smallest difference between two values that are told apart."""
+        """The binary logarithm of the smallest difference between two values in different buckets."""
         return floor(log2(self.lowest)) if self.lowest > 1 else 0
 
     @property
