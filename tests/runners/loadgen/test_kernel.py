@@ -418,7 +418,8 @@ def test_what_is_answered_after_a_whole_ring_of_newer_ones_is_lost() -> None:
 def test_messages_larger_than_the_socket_has_room_for(
     protocol: WireProtocol, pace: Pace, payload_bytes: int, room_bytes: int
 ) -> None:
-    job = replace(JOB, protocol=protocol, pace=pace, payload_bytes=payload_bytes, duration_s=0.03, drain_s=2.0)
+    duration_s = 0.03 if isinstance(pace, Open) else 0.3  # on a busy machine a closed loop's first answers take long
+    job = replace(JOB, protocol=protocol, pace=pace, payload_bytes=payload_bytes, duration_s=duration_s, drain_s=2.0)
     spoken = speak(job, ["answer", "twice", "change", "fragments"], room_bytes=room_bytes)
     assert Reason.SHORT in spoken.whys
     assert spoken.ledger == spoken.expected

@@ -1,0 +1,150 @@
+"""Is the load generator of one checkout as fast as that of another? Paired, on the same CPU, against the same server.
+
+    uv run python benchmarks/kernel.py OLD NEW
+
+OLD and NEW are folders of checkouts whose environments are synchronized. Both load generators keep 100 connections to
+one echo server and apply slices of load in turn, in random order, so that what others do on the machine affects both
+alike. Printed are the ratios NEW / OLD with their 95 % intervals: throughput and messages per CPU second of the closed
+loop, and the send lag p99 of the open loop. A change of the kernel is accepted if the throughput is at least 0.99.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from runners.calibration.liar import Lies
+from runners.calibration.proof import lying_server
+from runners.loadgen.buckets import SparseCounts, dense
+from runners.loadgen.job import Job
+from runners.loadgen.pace import Closed, Open, Pace
+from runners.machine import CoreShare
+from runners.record import Histogram
+
+CORES = CoreShare(server=[0], loadgen=[1], harness=[0, 1], note="")
+CONNECTIONS = 100
+PAYLOAD_BYTES = 64
+LAG_SLICES = 10
+"""Of the open loop, for one p99 of each load generator."""
+
+
+class Shard:
+    """The load generator of a checkout, connected."""
+
+    def __init__(self, checkout: Path, port: int, pace: Pace) -> None:
+        self._process = subprocess.Popen(
+            [checkout / ".venv" / "bin" / "python", "-m", "runners.loadgen"],
+            cwd=checkout,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        job = Job(
+            url=f"ws://127.0.0.1:{port}/",
+            protocol="websocket",
+            exchange="echo",
+            pace=pace,
+            connections=CONNECTIONS,
+            warmup_s=1.0,
+            duration_s=60.0,
+            payload_bytes=PAYLOAD_BYTES,
+            cpus=tuple(CORES.loadgen),
+        )
+        self._write(job.to_json())
+        self._read("connected")
+        self.load(1.0)
+        self._write(json.dumps({"do": "forget"}))
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _read(self, name: str) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        event: dict[str, Any] = json.loads(self._process.stdout.readline())
+        if event["event"] != name:
+            sys.exit(f"the load generator sent {event}")
+        return event
+
+    def _cpu_ns(self) -> int:
+        return int(Path(f"/proc/{self._process.pid}/schedstat").read_text(encoding="ascii").split()[0])
+
+    def load(self, seconds: float) -> tuple[float, float]:
+        """Apply a slice; returns messages per second, and per second of CPU time."""
+        cpu_before_ns = self._cpu_ns()
+        self._write(json.dumps({"do": "load", "seconds": seconds}))
+        brief = self._read("loaded")["brief"]
+        cpu_ns = self._cpu_ns() - cpu_before_ns
+        return 1e9 * brief["answered"] / brief["window_ns"], 1e9 * brief["answered"] / cpu_ns
+
+    def finish(self) -> dict[str, Any]:
+        """End it; returns its sample."""
+        self._write(json.dumps({"do": "finish"}))
+        sample: dict[str, Any] = self._read("sample")["sample"]
+        self._process.communicate()
+        return sample
+
+
+def main() -> None:
+    """Measure pairs and print their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    parser.add_argument("--pairs", type=int, default=40, help="slices of each, closed loop (default: 40)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a slice (default: 0.5)")
+    parser.add_argument("--rate", type=float, default=20_000.0, help="messages per second, open loop (default: 20000)")
+    parser.add_argument("--lags", type=int, default=6, help="pairs of p99, open loop; at least 2 (default: 6)")
+    options = parser.parse_args()
+    checkouts = [options.old.resolve(), options.new.resolve()]
+    os.environ.pop("PYTHONPATH", None)  # each checkout imports its own modules
+
+    with lying_server(Lies(), CORES) as port:
+        shards = [Shard(checkout, port, Closed()) for checkout in checkouts]
+        pairs = [_pair(shards, options.seconds) for _ in range(options.pairs)]
+        for shard in shards:
+            shard.finish()
+        _print("throughput, closed loop", [new[0] / old[0] for old, new in pairs])
+        _print("messages per CPU second", [new[1] / old[1] for old, new in pairs])
+        lags = []
+        for _ in range(options.lags):
+            shards = [Shard(checkout, port, Open(options.rate)) for checkout in checkouts]
+            for _ in range(LAG_SLICES):
+                _pair(shards, options.seconds)
+            old_ms, new_ms = (_lag_p99_ms(shard.finish()) for shard in shards)
+            lags.append(new_ms / old_ms)
+        _print(f"send lag p99 at {options.rate:,.0f} msg/s", lags)
+
+
+def _pair(shards: Sequence[Shard], seconds: float) -> list[tuple[float, float]]:
+    """One slice by each, in random order."""
+    found = {index: shards[index].load(seconds) for index in random.sample(range(len(shards)), len(shards))}
+    return [found[index] for index in range(len(shards))]
+
+
+def _lag_p99_ms(sample: dict[str, Any]) -> float:
+    lag = Histogram(dense(SparseCounts(*sample["histograms"]["send_lag"]))).percentile_ms(0.99)
+    assert lag is not None
+    return lag
+
+
+def _print(what: str, ratios: Sequence[float]) -> None:
+    """The geometric mean of ratios with its 95 % interval, by the normal approximation."""
+    logs = [math.log(ratio) for ratio in ratios]
+    middle, width = mean(logs), 1.96 * stdev(logs) / math.sqrt(len(logs))
+    low, high = math.exp(middle - width), math.exp(middle + width)
+    sys.stdout.write(f"{what:32} {math.exp(middle):.3f}  ({low:.3f} to {high:.3f}, {len(ratios)} pairs)\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
