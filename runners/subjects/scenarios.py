@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from runners.judging import capacity
-from runners.loadgen.job import Exchange, Kind, Transport
+from runners.loadgen.job import Exchange, PayloadKind, Transport
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.record import WorkloadFacts
 from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters
@@ -64,7 +64,7 @@ class Scenario:
     publishes: tuple[str, ...]
     """Names of its published parameters, in order: rows of `PUBLISHED_PARAMETERS`."""
     payload_bytes: int = 64
-    payload_kind: Kind = "text"
+    payload_kind: PayloadKind = "text"
     transport: Transport = "websocket"
     """Only variants that offer it run the scenario."""
     push_period_s: float = 0.0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runners.judging import capacity
-from runners.loadgen.job import Kind
+from runners.loadgen.job import PayloadKind
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.subjects.catalog import unknown_name
 from runners.subjects.profiles import Profile
@@ -23,7 +23,7 @@ ROOM_SIZES = (10, 100, 1000)
 ROOM_DELIVERIES_PER_S = 1_000
 ROOM_IN_FLIGHT = 10
 USUAL_ROOM_SIZE = 100
-PAYLOADS: tuple[tuple[Kind, int], ...] = (
+PAYLOADS: tuple[tuple[PayloadKind, int], ...] = (
     ("text", 4096),
     ("text", 65536),
     ("text", 1048576),
