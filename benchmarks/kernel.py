@@ -23,7 +23,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from runners.calibration.liar import Lies
-from runners.calibration.proof import lying_server
+from runners.calibration.proofs import lying_server
 from runners.loadgen.buckets import SparseCounts, dense
 from runners.loadgen.job import Job
 from runners.loadgen.pace import Closed, Open, Pace
