@@ -72,7 +72,7 @@ def resume_run(run: Path, framework_names: Sequence[str], observer: RunObserver)
     Raises what `start_run` raises, `RecordError` for broken files, and `ResumeError` if it cannot be continued.
     """
     with measuring_session("rtsite run"):
-        return RunExecution.resume(run, known_frameworks(framework_names)).execute(observer)
+        return RunExecution.resume(run, _known_frameworks(framework_names)).execute(observer)
 
 
 def is_finished(run: Path) -> bool:
@@ -89,10 +89,10 @@ def summarise_run(run: Path) -> RunSummary:
 def record_flames(run: Path, framework_names: Sequence[str], show: MessageObserver) -> list[Flame]:
     """Record the flame graphs that a run lacks; each is on disk before the next begins."""
     with measuring_session("rtsite run --flame"):
-        return record_missing(run, known_frameworks(framework_names), show)
+        return record_missing(run, _known_frameworks(framework_names), show)
 
 
-def known_frameworks(names: Sequence[str]) -> list[catalog.Framework]:
+def _known_frameworks(names: Sequence[str]) -> list[catalog.Framework]:
     """All frameworks of the repository, and those named, which may be folders elsewhere."""
     named = catalog.choose_frameworks(names) if names else []
     return list({framework.slug: framework for framework in [*catalog.discover(), *named]}.values())
