@@ -51,7 +51,6 @@ def names_in(text: str) -> bool:
     return "from tests." in text and "from tests.support" not in text
 
 
-@pytest.mark.xfail(reason="the tests of the load generator still do", strict=True)
 def test_no_test_module_imports_another() -> None:
     for path in sources("tests"):
         others = {name for name in imported(path) if name.startswith("tests.")}
@@ -67,7 +66,6 @@ def test_nothing_depends_on_the_tests() -> None:
         assert not {name for name in imported(path) if name.split(".")[0] == "tests"}, path
 
 
-@pytest.mark.xfail(reason="the colours of charts still list frameworks", strict=True)
 def test_a_framework_is_named_in_its_folder_alone() -> None:
     """One may be an example, as in a default; two are a list that a new framework would have to join."""
     for path in sources("runners", "generator"):

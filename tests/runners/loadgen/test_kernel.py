@@ -42,7 +42,7 @@ from runners.loadgen.message import FIRST_SEQUENCE, LAST_SEQUENCE, DashboardCode
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.loadgen.slow_path import SlowPath
 from runners.loadgen.wire import Client, masks
-from tests.runners.loadgen.pencil import Pencil
+from tests.support.pencil import Pencil
 
 ROOT = Path(__file__).parents[3]
 WireProtocol = Literal["websocket", "socket.io"]
@@ -356,8 +356,8 @@ def test_an_honest_answer_in_one_piece_never_reaches_python(protocol: WireProtoc
 def test_nothing_is_compiled_while_a_load_runs() -> None:
     """What Python calls with other types than `prepare` did is compiled anew, in the middle of a slice."""
     # In a process of its own: here other tests may have had it compiled already.
-    code = "from tests.runners.loadgen.test_kernel import compiled_by_loads; print(compiled_by_loads())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    code = "import runpy, sys; print(runpy.run_path(sys.argv[1])['compiled_by_loads']())"
+    done = subprocess.run([sys.executable, "-c", code, __file__], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "0\n"
 
 

@@ -13,7 +13,7 @@ from runners.loadgen import arrays, kernel
 from runners.loadgen.arrays import HistogramRow
 from runners.loadgen.job import LedgerTotals
 from runners.loadgen.ledger import Ledger
-from tests.runners.loadgen.pencil import Pencil
+from tests.support.pencil import Pencil
 
 FIRST = 100
 DEPTH = 8
