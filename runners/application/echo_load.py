@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runners.loading import driver
+from runners.loading.job_building import build_echo_job
+from runners.loading.load_report import build_report
 from runners.record import UsageError
 from runners.subjects import catalog
 
@@ -34,7 +36,7 @@ def load_echo_server(
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is no WebSocket address; it starts with ws:// or wss:// and names a host")
-    job = driver.echo_job(
+    job = build_echo_job(
         url,
         "socket.io" if protocol == "socket.io" else "websocket",
         connections=connections,
@@ -44,4 +46,4 @@ def load_echo_server(
         payload_bytes=payload_bytes,
         arrivals="poisson" if arrivals == "poisson" else "steady",
     )
-    return driver.report(driver.apply(job, shards=shards), open_loop=rate_per_s is not None)
+    return build_report(driver.apply(job, shards=shards), open_loop=rate_per_s is not None)

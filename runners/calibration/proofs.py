@@ -22,6 +22,7 @@ from runners.judging.thresholds import HIDDEN_STALL, SEND_LAG, SHOWN_DELAY_EXCES
 from runners.loadgen.job import Job, Protocol
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading import driver
+from runners.loading.results import LoadResult
 from runners.machine import CoreShare
 from runners.record import Percentiles, RtsiteError
 
@@ -168,7 +169,7 @@ def _applied(
     window_s: float,
     pace: Pace,
     hooks: driver.Hooks | None = None,
-) -> tuple[driver.LoadResult, Mapping[str, int]]:
+) -> tuple[LoadResult, Mapping[str, int]]:
     """The result of a load and the counts of the server. There is no warm-up, so both count every message."""
     with lying_server(lies, cores) as port:
         job = replace(_job(port, protocol, window_s, pace), warmup_s=0.0)
@@ -176,7 +177,7 @@ def _applied(
         return result, _truth(port) or {}
 
 
-def _percentiles(result: driver.LoadResult, name: str = "latency") -> Percentiles:
+def _percentiles(result: LoadResult, name: str = "latency") -> Percentiles:
     return result.histograms[name].percentiles()
 
 
@@ -193,9 +194,7 @@ def _honest(name: str, protocol: Protocol, cores: CoreShare, window_s: float) ->
     )
 
 
-def prove_counted(
-    lie: str, truth_key: str, seen: Callable[[driver.LoadResult], int], noun: str
-) -> Callable[..., Proof]:
+def prove_counted(lie: str, truth_key: str, seen: Callable[[LoadResult], int], noun: str) -> Callable[..., Proof]:
     """The proof for a lie of every n-th message: the load generator has to count as many as the server."""
 
     def prove(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:

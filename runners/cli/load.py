@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from runners.application.echo_load import load_echo_server
-from runners.cli.console import print_json, print_table
+from runners.cli.console import print_json, print_table, say
 from runners.cli.options import JsonOption, app
+from runners.judging.thresholds import WORKING_TIME
 
 
 @app.command("load")
@@ -71,3 +72,5 @@ def _print_report(report: dict[str, Any], latency_kind: str) -> None:
             ["valid", "yes" if report["valid"] else "no: " + "; ".join(report["invalid_reasons"])],
         ],
     )
+    if any(reason.startswith(WORKING_TIME.name) for reason in report["invalid_reasons"]):
+        say("The load generator was near its limit. Try more processes: --shards.")

@@ -14,6 +14,7 @@ from runners import machine, process
 from runners.flame import sampler
 from runners.flame.stacks import build_graph, count_top, read_stacks, share_by_owner
 from runners.loading import driver
+from runners.loading.job_building import build_job
 from runners.record import (
     FLAME_SUFFIX,
     SCHEMA_VERSION,
@@ -243,7 +244,7 @@ def _sample(
         traceable=True,
         checks=scenario.readiness,
     ) as deployment:
-        job = driver.job_for(
+        job = build_job(
             scenario,
             url=deployment.server.websocket_url,
             protocol=framework.protocol,

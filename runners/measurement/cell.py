@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runners import machine
 from runners.judging import thresholds
 from runners.loadgen.job import Job
-from runners.loading import driver
+from runners.loading.job_building import build_job
 from runners.record import FrameworkFacts, Histogram, Measurement, Timeline, VariantFacts
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
@@ -105,11 +105,11 @@ def judged(measurement: Measurement, cell: Cell) -> Measurement:
     return measurement.model_copy(update={"invalid_reasons": reasons, "valid": False})
 
 
-def job_for(
+def build_cell_job(
     cell: Cell, conditions: Conditions, url: str, *, connections: int | None = None, first_client: int = 0
 ) -> Job:
     """The load generator's job for a cell whose server is at ``url``, or for a part of its connections."""
-    return driver.job_for(
+    return build_job(
         cell.scenario,
         url=url,
         protocol=cell.framework.protocol,

@@ -9,7 +9,18 @@ from runners import resources
 from runners.judging.trend import trend_of
 from runners.loadgen.job import CaughtUp
 from runners.loading import driver
-from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
+from runners.loading.job_building import count_shards
+from runners.loading.results import LoadResult, median_latencies_ms
+from runners.loading.shards import LoadError
+from runners.measurement.cell import (
+    Cell,
+    Conditions,
+    MeasurementResult,
+    blank_measurement,
+    build_cell_job,
+    completed,
+    judged,
+)
 from runners.measurement.interference import Interference
 from runners.measurement.values import KEPT, load_values, loadgen_health, timeline_of
 from runners.record import Failure, SlowConsumer
@@ -44,8 +55,8 @@ class CellRun:
         self._cpu_at_start_s = 0.0
         self._idle_cpu_s = 0.0
         self._idle_cpu_percent: float | None = None
-        self._warm_up = driver.WarmUp(0.0, settled=True, messages_per_s=0.0)
-        self._result: driver.LoadResult | None = None
+        self._answers_per_s = 0.0
+        self._result: LoadResult | None = None
         self._caught_up: CaughtUp | None = None
         self._spread: list[int] = []
 
@@ -70,14 +81,14 @@ class CellRun:
         """Start the load generator, and open all connections."""
         cell, cores = self.cell, self._conditions.cores
         hooks = driver.Hooks(each_second=self.look, is_hopeless=lambda: self.deployment.has_ended)
-        shards = driver.shards_for(cell.scenario.exchange, cell.scenario.connections, len(cores.loadgen))
+        shards = count_shards(cell.scenario.exchange, cell.scenario.connections, len(cores.loadgen))
         with self.deployment.stage("connect"):
-            self._load = self._stack.enter_context(driver.Load(shards, cores.loadgen, hooks))
-            self._load.connect(job_for(cell, self._conditions, self.deployment.server.websocket_url))
+            self._load = self._stack.enter_context(driver.ShardGroup(shards, cores.loadgen, hooks))
+            self._load.connect(build_cell_job(cell, self._conditions, self.deployment.server.websocket_url))
 
     def warm_up(self) -> None:
         with self.deployment.stage("load"):
-            self._warm_up = self._load.warm_up()
+            self._answers_per_s = self._load.warm_up().messages_per_s
 
     def be_idle(self) -> None:
         """Begin a time without load."""
@@ -108,7 +119,7 @@ class CellRun:
         if self.cell.scenario.slice_s and not self._alone:
             scenario = self.cell.scenario
             # In a room each message under way is answered once per member.
-            turnover_s = scenario.connections * scenario.in_flight / max(self._warm_up.messages_per_s, 1.0)
+            turnover_s = scenario.connections * scenario.in_flight / max(self._answers_per_s, 1.0)
             seconds = min(seconds, max(self.cell.scenario.slice_s, TURNOVERS * turnover_s))
         self.deployment.wake()
         for watch in self._watches.values():
@@ -116,11 +127,9 @@ class CellRun:
         with self.deployment.stage("load"):
             briefs = self._load.load(seconds)
             if self.deployment.has_ended:
-                raise driver.LoadError(
-                    f"the server ended under load, with status {self.deployment.server.child.status}"
-                )
+                raise LoadError(f"the server ended under load, with status {self.deployment.server.child.status}")
             if not self._alone and not sum(brief.answered for brief in briefs):
-                raise driver.LoadError(f"no message of a slice of {seconds:.3g} s was answered")
+                raise LoadError(f"no message of a slice of {seconds:.3g} s was answered")
         for watch in self._watches.values():
             watch.end()
         self.deployment.rest()
@@ -149,9 +158,9 @@ class CellRun:
                 (self._caught_up,) = self._load.catch_up(LISTEN_S)
             result = self._load.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
-                raise driver.LoadError(_silence(result))
+                raise LoadError(_silence(result))
         self._result = result
-        self.medians = [second.percentile_ms(0.5) for second in result.seconds]
+        self.medians = median_latencies_ms(result)
 
     def _slow_consumer(self) -> SlowConsumer | None:
         if self._caught_up is None:
@@ -185,7 +194,7 @@ class CellRun:
         neighbours_s = sum(other._idle_cpu_s for other in runs if other is not self)
         measurement = completed(
             self._blank,
-            **load_values(result, scenario, self._warm_up),
+            **load_values(result, scenario),
             **usages,
             slow_consumer=self._slow_consumer(),
             trend_percent=trend_of(
@@ -201,7 +210,7 @@ class CellRun:
         return MeasurementResult(judged(measurement, self.cell), kept, timeline_of(result.seconds))
 
 
-def _silence(result: driver.LoadResult) -> str:
+def _silence(result: LoadResult) -> str:
     """Why a load had no answers, as far as the load generator saw."""
     seen = ", ".join(f"{kind} {count} times" for kind, count in sorted(result.errors.items()) if count)
     if result.ledger.sent:

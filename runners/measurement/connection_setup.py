@@ -10,7 +10,16 @@ import numpy as np
 
 from runners import resources
 from runners.loading import driver
-from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
+from runners.loading.results import merge_counts
+from runners.measurement.cell import (
+    Cell,
+    Conditions,
+    MeasurementResult,
+    blank_measurement,
+    build_cell_job,
+    completed,
+    judged,
+)
 from runners.measurement.interference import Interference
 from runners.record import Connecting, Connections, ConnectStep
 from runners.serving.deployment import Deployment, Deployments, StageError
@@ -36,8 +45,8 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             connected = []
             interference.begin()
             for total in scenario.steps:
-                running = stack.enter_context(driver.Load(1, cores.loadgen))
-                job = job_for(
+                running = stack.enter_context(driver.ShardGroup(1, cores.loadgen))
+                job = build_cell_job(
                     cell,
                     conditions,
                     deployment.server.websocket_url,
@@ -61,7 +70,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
         except StageError as error:
             return MeasurementResult(completed(blank, failure=error.failure), {})
         usages = {name: watch.usage(None, alone=True) for name, watch in watches.items()}
-    histogram = driver.merge_counts([one.counts for one in connected])
+    histogram = merge_counts([one.counts for one in connected])
     took_s = sum(one.took_ns for one in connected) / 1e9
     established = sum(one.established for one in connected)
     busy = round(100 * sum(one.cpu_ns for one in connected) / 1e9 / took_s, 2)

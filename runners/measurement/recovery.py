@@ -6,7 +6,15 @@ import time
 from contextlib import ExitStack
 
 from runners.loading import driver
-from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed, job_for, judged
+from runners.measurement.cell import (
+    Cell,
+    Conditions,
+    MeasurementResult,
+    blank_measurement,
+    build_cell_job,
+    completed,
+    judged,
+)
 from runners.measurement.interference import Interference
 from runners.record import Connections, Recovery
 from runners.serving.deployment import Deployments, StageError
@@ -27,8 +35,8 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
         try:
             deployment.start(scenario.readiness)
             with deployment.stage("connect"):
-                running = stack.enter_context(driver.Load(1, cores.loadgen))
-                connected = running.connect(job_for(cell, conditions, deployment.server.websocket_url))
+                running = stack.enter_context(driver.ShardGroup(1, cores.loadgen))
+                connected = running.connect(build_cell_job(cell, conditions, deployment.server.websocket_url))
             interference.begin()
             began_at = time.perf_counter_ns()
             running.begin_recovery(LEAD_S + scenario.outage_s)

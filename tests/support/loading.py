@@ -37,9 +37,9 @@ def job(url: str, mode: Mode = "closed", **changes: Any) -> Job:
 
 
 @contextmanager
-def connected(asked: Job, shards: int = 1) -> Iterator[tuple[driver.Load, list[int]]]:
+def connected(asked: Job, shards: int = 1) -> Iterator[tuple[driver.ShardGroup, list[int]]]:
     """A running load and its shards' process ids."""
     pids: list[int] = []
-    with driver.Load(shards, hooks=driver.Hooks(started=pids.extend)) as running:
+    with driver.ShardGroup(shards, hooks=driver.Hooks(started=pids.extend)) as running:
         running.connect(asked)
         yield running, pids

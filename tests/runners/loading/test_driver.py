@@ -21,6 +21,9 @@ from hypothesis import strategies as st
 from runners.loadgen.job import Brief, Exchange, Job
 from runners.loadgen.pace import Closed, Open
 from runners.loading import driver
+from runners.loading.load_report import build_report
+from runners.loading.results import WarmUp
+from runners.loading.shards import LoadError
 from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job, modes
 from tests.support.processes import gone, until
 from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
@@ -75,7 +78,7 @@ def test_a_load_of_no_slices_is_an_empty_one() -> None:
 # Warm-up: at least so long, at most three times that, until two pieces agree
 
 
-class Told(driver.Load):
+class Told(driver.ShardGroup):
     """A load whose slices come to what they are told."""
 
     def __init__(self, asked: Job, figures: Sequence[tuple[int, int]]) -> None:
@@ -92,7 +95,7 @@ class Told(driver.Load):
         return [Brief(answered, round(seconds * 1e9), p50_ns) for p50_ns in (1, p50_ns)]
 
 
-def told(mode: Mode, warmup_s: float, *figures: int) -> tuple[driver.WarmUp, list[float]]:
+def told(mode: Mode, warmup_s: float, *figures: int) -> tuple[WarmUp, list[float]]:
     """What becomes steady is the throughput or the latency, by the mode; the other one never does."""
     columns = [(one, 2**index) if mode == "closed" else (200 * 2**index, one) for index, one in enumerate(figures)]
     running = Told(job("ws://nowhere/", mode, warmup_s=warmup_s), columns)
@@ -133,7 +136,7 @@ def test_too_few_messages_do_not_tell_whether_it_is_steady(exchange: Exchange, r
 
 
 def test_no_warm_up_is_settled() -> None:
-    assert told("closed", 0.0) == (driver.WarmUp(0.0, settled=True, messages_per_s=0.0), [])
+    assert told("closed", 0.0) == (WarmUp(0.0, settled=True, messages_per_s=0.0), [])
 
 
 @given(st.floats(0.2, 30), st.lists(st.integers(100, 1000), min_size=100, max_size=100))
@@ -230,7 +233,7 @@ def test_a_generator_that_stood_still_says_so() -> None:
     assert late_ms is not None
     assert sent_ms is not None
     assert late_ms > sent_ms
-    report = driver.report(result, open_loop=True)
+    report = build_report(result, open_loop=True)
     assert any(reason.startswith("send lag p99") for reason in report["invalid_reasons"])
 
 
@@ -312,7 +315,7 @@ import sys
 from runners.loading import driver
 from runners.loadgen.job import Job
 
-with driver.Load(2, hooks=driver.Hooks(started=lambda pids: print(*pids, flush=True))) as running:
+with driver.ShardGroup(2, hooks=driver.Hooks(started=lambda pids: print(*pids, flush=True))) as running:
     running.connect(Job.from_json(sys.argv[1]))
     print("connected", flush=True)
     running.load(60.0)
@@ -337,7 +340,7 @@ def test_no_shard_outlives_the_one_that_started_it(loading: bool) -> None:
 def test_a_shard_that_is_killed_under_load_is_told() -> None:
     with serving() as server, connected(job(server.url)) as (running, pids):
         threading.Timer(0.3, os.kill, (pids[0], signal.SIGKILL)).start()
-        with pytest.raises(driver.LoadError, match="ended without a sample"):
+        with pytest.raises(LoadError, match="ended without a sample"):
             running.load(60.0)
 
 
@@ -368,5 +371,5 @@ def test_a_load_over_tls(mode: Mode, payload_bytes: int, monkeypatch: pytest.Mon
 
 def test_a_certificate_that_nobody_vouches_for_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
-    with serving_securely() as url, pytest.raises(driver.LoadError, match="CERTIFICATE_VERIFY_FAILED"):
+    with serving_securely() as url, pytest.raises(LoadError, match="CERTIFICATE_VERIFY_FAILED"):
         driver.apply(job(url))

@@ -9,6 +9,7 @@ import pytest
 from runners.loadgen.job import Job
 from runners.loadgen.pace import Closed, Open, PushOnly
 from runners.loading import driver
+from runners.loading.shards import LoadError
 from tests.support.loading import CONNECTIONS, connected, job, modes
 from tests.support.web import BEAT_S, serving_web
 
@@ -56,7 +57,7 @@ def test_a_changed_answer_over_long_polling_is_seen() -> None:
 def test_no_session_is_a_load_that_cannot_be_applied() -> None:
     with serving_web() as server:
         elsewhere = polling(server.url.rstrip("/") + "/elsewhere/")
-        with pytest.raises(driver.LoadError, match="404"):
+        with pytest.raises(LoadError, match="404"):
             driver.apply(elsewhere)
 
 

@@ -1,0 +1,106 @@
+"""The jobs of a load: what each shard is told to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from runners.loadgen.job import MIN_PAYLOAD_BYTES, Exchange, Job, Protocol, Serializer
+from runners.loadgen.pace import Arrivals, Closed, Open, share_of
+from runners.loading.shards import LoadError
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Scenario
+
+
+def build_job(
+    scenario: Scenario,
+    *,
+    url: str,
+    protocol: Protocol,
+    serializer: Serializer = "json",
+    profile: Profile,
+    seed: int,
+    connections: int | None = None,
+    first_client: int = 0,
+) -> Job:
+    """The job of one measurement, before it is split over shards. ``url`` is ``ws://host:port``.
+
+    ``connections``: a part of the scenario's connections, whose clients are numbered from ``first_client``.
+    """
+    return Job(
+        url=url + ("/" if protocol == "socket.io" else scenario.path),
+        protocol=protocol,
+        serializer=serializer,
+        exchange=scenario.exchange,
+        pace=scenario.pace,
+        connections=scenario.connections if connections is None else connections,
+        first_client=first_client,
+        at_once=scenario.at_once,
+        warmup_s=profile.warmup_s,
+        duration_s=profile.duration_s,
+        payload_bytes=scenario.payload_bytes,
+        payload_kind=scenario.payload_kind,
+        transport=scenario.transport,
+        paused=scenario.paused_readers,
+        push_period_s=scenario.push_period_s,
+        seed=seed,
+    )
+
+
+def build_echo_job(
+    url: str,
+    protocol: Protocol,
+    *,
+    connections: int,
+    duration_s: float,
+    warmup_s: float,
+    rate_per_s: float | None,
+    payload_bytes: int,
+    arrivals: Arrivals = "steady",
+) -> Job:
+    """A job for any echo server; raises `LoadError` where the values are not possible."""
+    if payload_bytes < MIN_PAYLOAD_BYTES:
+        raise LoadError(
+            f"a payload of {payload_bytes} bytes is too small: at least {MIN_PAYLOAD_BYTES} carry the numbers"
+            " by which loss is counted"
+        )
+    try:
+        pace = Closed() if rate_per_s is None else Open(rate_per_s, arrivals)
+    except ValueError as error:
+        raise LoadError(str(error)) from error
+    return Job(
+        url=url,
+        protocol=protocol,
+        exchange="echo",
+        pace=pace,
+        connections=connections,
+        warmup_s=warmup_s,
+        duration_s=duration_s,
+        payload_bytes=payload_bytes,
+    )
+
+
+def count_shards(exchange: Exchange, connections: int, cores: int) -> int:
+    """How many shards apply a load. A room has one, which sends every message and receives every delivery."""
+    return 1 if exchange == "room" else max(1, min(cores, connections))
+
+
+def split_job(job: Job, shards: int, cpus: Sequence[int]) -> list[Job]:
+    """One job per shard, with its part of the connections and of the rate, client numbers of its own, and one CPU."""
+    shards = count_shards(job.exchange, job.connections, shards)
+    parts = []
+    first = 0
+    for index in range(shards):
+        connections = job.connections // shards + (index < job.connections % shards)
+        parts.append(
+            replace(
+                job,
+                connections=connections,
+                pace=share_of(job.pace, connections, job.connections),
+                first_client=job.first_client + first,
+                seed=job.seed + index,
+                cpus=(cpus[index % len(cpus)],) if cpus else (),
+            )
+        )
+        first += connections
+    return parts

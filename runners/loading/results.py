@@ -1,0 +1,149 @@
+"""What the shards of a load measured, merged into one result, and its values by key of a measurement. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from runners.loadgen.buckets import SparseCounts, counts_of, dense
+from runners.loadgen.job import LedgerTotals, Recovered, Sample
+from runners.record import Connections, Histogram, Messages
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How long the warm-up took, whether its last two pieces agreed, and the throughput of the last one."""
+
+    seconds: float
+    settled: bool | None
+    """``None``: too few messages to decide."""
+    messages_per_s: float
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """The samples of all shards together. Histograms in nanoseconds by name, and in ``seconds`` per second."""
+
+    samples: tuple[Sample, ...]
+    ledger: LedgerTotals
+    histograms: dict[str, Histogram]
+    seconds: tuple[Histogram, ...]
+    warm_up: WarmUp
+
+    @property
+    def window_s(self) -> float:
+        return max(sample.window_ns for sample in self.samples) / 1e9
+
+    @property
+    def messages_per_s(self) -> float:
+        """Answers per second, each shard over its own window."""
+        return sum(sample.answered_in_window / sample.window_ns for sample in self.samples) * 1e9
+
+    @property
+    def offered_per_s(self) -> float:
+        return sum(sample.offered / sample.window_ns for sample in self.samples) * 1e9
+
+    @property
+    def errors(self) -> dict[str, int]:
+        kinds = {kind for sample in self.samples for kind in sample.errors}
+        return {kind: sum(sample.errors.get(kind, 0) for sample in self.samples) for kind in sorted(kinds)}
+
+    def total(self, value_of: Callable[[Sample], int]) -> int:
+        """The sum of a value over all shards."""
+        return sum(value_of(sample) for sample in self.samples)
+
+    def percent(self, value_of: Callable[[Sample], int]) -> float:
+        """A time of each shard in percent of its window; the highest of all shards."""
+        return max(100 * value_of(sample) / sample.window_ns for sample in self.samples)
+
+
+@dataclass(frozen=True)
+class RecoveryResult:
+    """How clients reconnected after their server died. Histograms in nanoseconds since its end."""
+
+    noticed: Histogram
+    back: Histogram
+    lost: int
+    unsent: int
+    attempts: int
+
+
+def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:
+    """Add up ledgers and histograms. Percentiles are always taken of the sums."""
+    names = samples[0].histograms
+    return LoadResult(
+        samples=tuple(samples),
+        ledger=reduce(lambda total, sample: total + sample.ledger, samples, LedgerTotals()),
+        histograms={name: merge_counts([sample.histograms[name] for sample in samples]) for name in names},
+        seconds=tuple(merge_counts(column) for column in zip(*(sample.seconds for sample in samples), strict=False)),
+        warm_up=warm_up,
+    )
+
+
+def merge_counts(shards: Sequence[SparseCounts]) -> Histogram:
+    """One histogram of the counts of all shards."""
+    return Histogram(reduce(np.add, map(dense, shards)))
+
+
+def _times_since(start_ns: int, moments: Sequence[int]) -> Histogram:
+    return Histogram(counts_of(np.array(moments, dtype=np.int64) - start_ns))
+
+
+def merge_recovered(samples: Sequence[Recovered], since_ns: int) -> RecoveryResult:
+    """Add up what the clients of all shards experienced; times count from this moment of `time.perf_counter_ns`."""
+    return RecoveryResult(
+        noticed=_times_since(since_ns, [moment for sample in samples for moment in sample.gone_at]),
+        back=_times_since(since_ns, [moment for sample in samples for moment in sample.back_at]),
+        lost=sum(sample.lost for sample in samples),
+        unsent=sum(sample.unsent for sample in samples),
+        attempts=sum(sample.attempts for sample in samples),
+    )
+
+
+def median_latencies_ms(result: LoadResult) -> list[float | None]:
+    """The median latency of each second of the window."""
+    return [second.percentile_ms(0.5) for second in result.seconds]
+
+
+def measured_values(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
+    """The values that every load has, by key of `Measurement`."""
+    percentiles = {name: histogram.percentiles() for name, histogram in result.histograms.items()}
+    return {
+        "duration_s": round(result.window_s, 6),
+        "warmup_s": result.warm_up.seconds,
+        "warmup_settled": result.warm_up.settled,
+        "slices": max(sample.slices for sample in result.samples),
+        "offered_per_s": round(result.offered_per_s, 3) if open_loop else None,
+        "messages_per_s": round(result.messages_per_s, 3),
+        "connections": Connections(
+            planned=result.total(lambda sample: sample.planned),
+            established=result.total(lambda sample: sample.established),
+            closed_early=result.total(lambda sample: sample.closed_early),
+        ),
+        "messages": Messages(**asdict(result.ledger)),
+        "errors": result.errors,
+        "censored": result.total(lambda sample: sample.censored),
+        "latency_ms": percentiles["latency"],
+        "latency_from_send_ms": percentiles.get("latency_from_send"),
+        "last_delivery_ms": percentiles.get("last_delivery"),
+        "connect_ms": percentiles["connect"],
+    }
+
+
+def loadgen_values(result: LoadResult) -> dict[str, Any]:
+    """How the load generator performed, by key of `LoadgenHealth`."""
+    send_lag, read_lag = result.histograms.get("send_lag"), result.histograms.get("read_lag")
+    return {
+        "shards": len(result.samples),
+        "cpu_percent": round(result.percent(lambda sample: sample.cpu_ns), 2),
+        "working_percent": round(result.percent(lambda sample: sample.working_ns), 2),
+        # Without a minimum of samples: a load generator that was stopped sends few, and must not pass for that.
+        "send_lag_p50_ms": send_lag.percentile_ms(0.5) if send_lag else None,
+        "send_lag_p99_ms": send_lag.percentile_ms(0.99) if send_lag else None,
+        "send_lag_max_ms": send_lag.percentile_ms(1.0) if send_lag else None,
+        "read_lag_p99_ms": read_lag.percentile_ms(0.99) if read_lag else None,
+    }

@@ -1,0 +1,122 @@
+"""Load generator processes: shards are forked off a server process, and each has a thread that reads its events."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import queue
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from runners.record import RtsiteError
+
+
+class LoadError(RtsiteError):
+    """The load could not be applied."""
+
+
+class ForkServer:
+    """The process that shards are forked off. It starts when it is first needed, and ends with this process."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End it, with all shards that still run."""
+        if self._socket is not None and self._process is not None:
+            self._socket.close()
+            self._process.wait()
+            self._socket = self._process = None
+
+    def fork(self, streams: Sequence[int]) -> tuple[int, int | None]:
+        """A new shard's process id and pidfd (``None``: it has ended); raises `LoadError`."""
+        request = {"environment": dict(os.environ), "cpus": sorted(os.sched_getaffinity(0))}
+        for attempt in (1, 2):
+            connection = self._socket or self._start()
+            try:
+                socket.send_fds(connection, [json.dumps(request).encode()], list(streams))
+                answer, handles, _, _ = socket.recv_fds(connection, 64, 1)
+            except OSError:
+                answer = b""
+            if answer:
+                return int(answer), handles[0] if handles else None
+            # It was killed: try once more with a new one.
+            self.close()
+            if attempt == 2:
+                break
+        raise LoadError("the load generator does not start; `uv run python -m runners.loadgen.forkserver 0` shows why")
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "runners.loadgen.forkserver", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for the harness alone, even while this one is starting
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process that forks has one thread
+            )
+        self._socket = ours
+        return ours
+
+
+_FORK_SERVER = ForkServer()
+
+
+class Shard:
+    """One load generator process, and the thread that reads its events."""
+
+    def __init__(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
+        if sys.platform != "linux":
+            raise LoadError("the load generator waits for answers by epoll, which only Linux has; measure there")
+        (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
+        self._stdin = os.fdopen(ours_in, "w", encoding="utf-8")
+        self._stdout, self._stderr = (os.fdopen(end, encoding="utf-8") for end in (ours_out, ours_err))
+        theirs = (theirs_in, theirs_out, theirs_err)
+        try:
+            self.pid, self._handle = _FORK_SERVER.fork(theirs)
+        finally:
+            for stream in theirs:
+                os.close(stream)
+        self._reader = threading.Thread(target=self._read, args=(index, events), daemon=True)
+        self._reader.start()
+
+    def send(self, command: dict[str, Any]) -> None:
+        """Send a command to the shard; no effect if it has ended."""
+        self.write(json.dumps(command))
+
+    def write(self, line: str) -> None:
+        """Send a line to the shard; no effect if it has ended."""
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.write(line + "\n")
+            self._stdin.flush()
+
+    def _read(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
+        for line in self._stdout:
+            if line.endswith("\n"):  # otherwise it was killed while it wrote
+                events.put((index, json.loads(line)))
+        words = self._stderr.read().strip().splitlines()
+        events.put((index, {"event": "ended", "stderr": words[-1][:300] if words else "no message"}))
+
+    def stop(self) -> None:
+        """End the process and wait for its end."""
+        if self._handle is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            select.select([self._handle], [], [])  # readable once the process has ended
+            os.close(self._handle)
+            self._handle = None
+        self._reader.join()
+        for stream in (self._stdin, self._stdout, self._stderr):
+            with contextlib.suppress(OSError):
+                stream.close()
