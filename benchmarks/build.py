@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks import synthetic
-from generator.build import Paths, build_site
+from generator.site_build import Paths, build_site
 
 ROOT = Path(__file__).parents[1]
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "asyncio", "gevent"})

@@ -22,7 +22,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from generator.build import Paths, build_site
+from generator.site_build import Paths, build_site
 
 ROOT = Path(__file__).parents[1]
 LIGHTHOUSE = "lighthouse@12.8.2"

@@ -14,7 +14,7 @@ from threading import Thread
 
 from playwright.sync_api import Browser, sync_playwright
 
-from generator.build import Paths, build_site
+from generator.site_build import Paths, build_site
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "site" / "images"

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from generator.comparison import METRICS, Metric, Table, compare, judge_ratios, overall
+from generator.comparison import METRICS, Metric, Table, compare_runs, judge_ratios, overall
 from generator.dataset import Difference, Rate, Rates, Recorded, Run, load_results, load_single
 from generator.statistics import CONFIDENCE, DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Ratio, paired_ratio
 from runners.record import NothingToDoError, RtsiteError
@@ -172,7 +172,7 @@ def _runs(folder: Path) -> list[Run]:
 
 
 def _closed_echo(run: Run) -> Table:
-    for table in compare([run]).of_workload("echo"):
+    for table in compare_runs([run]).of_workload("echo"):
         if not table.is_open and {row.variant.slug for row in table.rows} >= {FIRST, *EXPECTED}:
             return table
     raise NothingToDoError(f"{run.path} has no closed loop of echo with all four twins; it is no run of the twins")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from generator.charts.wording import between, parameters_in_words, significant, times
-from generator.comparison import ChangePoint, Comparison, History, compare, leaders
+from generator.comparison import ChangePoint, Comparison, History, compare_runs, leaders
 from generator.dataset import Dataset, Run
 from runners.record import NothingToDoError
 
@@ -48,7 +48,7 @@ def issue_body(found: Sequence[ChangePoint], campaign: str) -> str:
 
 
 def _of_class(runs: Sequence[Run]) -> Iterator[str]:
-    comparison = compare(runs)
+    comparison = compare_runs(runs)
     counts = Counter(
         "failed" if measurement.failure is not None else "valid" if measurement.valid else "invalid"
         for run in runs

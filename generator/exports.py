@@ -24,7 +24,7 @@ from generator.comparison import (
     Table,
     Value,
     capacity_tables,
-    compare,
+    compare_runs,
 )
 from generator.dataset import Dataset, Evidence, Run, version_installed
 from generator.pages import run_path
@@ -47,7 +47,7 @@ _ExportedRow = tuple[object, ...]
 def files(dataset: Dataset, site_url: str) -> dict[str, str]:
     """Path to text of every export of the published runs; ``site_url``: the address of the site."""
     runs = dataset.headline
-    comparison = compare(runs)
+    comparison = compare_runs(runs)
     rows = _rows(runs, comparison)
     exported = {
         "data/latest.json": _json({"figures": _keyed(rows), "runs": [_run_facts(run) for run in runs]}),

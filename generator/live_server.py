@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from generator import mkdocs_process
-from generator.build import Paths, Say, stage_site
 from generator.pages.markup import TEMPLATES
+from generator.site_build import Paths, Say, stage_site
 from runners.record import RtsiteError
 
 HOST = "127.0.0.1"

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from generator.build import Paths, build_site
 from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
+from generator.site_build import Paths, build_site
 from runners.cli import app
 from runners.cli.console import say
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from generator.build import Paths, build_site
 from generator.cli import site_options
+from generator.site_build import Paths, build_site
 from runners.application.run_control import plan_quickstart, start_run
 from runners.cli import app
 from runners.cli.console import say

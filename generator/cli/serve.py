@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from generator.build import Paths
 from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
 from generator.live_server import serve_live
+from generator.site_build import Paths
 from runners.application.session import terminated_like_interrupted
 from runners.cli import app
 from runners.cli.console import say

@@ -30,7 +30,7 @@ from generator.comparison.run_changes import (
     compare_cells,
     incomparable_reasons,
 )
-from generator.comparison.tables import Comparison, Row, Table, Value, compare
+from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.comparison.verdicts import (
     DIMENSIONS,
     Decision,

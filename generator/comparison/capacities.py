@@ -118,7 +118,7 @@ class CapacityDecision:
 
 
 def capacity_tables(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
-    """Every search in its table; ``runs``, newest first, are chosen as in `compare`."""
+    """Every search in its table; ``runs``, newest first, are chosen as in `compare_runs`."""
     return tuple(fullest(runs, _tables_of))
 
 

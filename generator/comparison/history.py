@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generator.comparison.metrics import Metric
-from generator.comparison.tables import Comparison, Row, Table, Value, compare, is_headline
+from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, is_headline
 from generator.comparison.verdicts import Outcome, judge_ratios
 from generator.dataset import Run, normalised
 from generator.statistics import Ratio, unpaired_ratio
@@ -89,7 +89,7 @@ class History:
     @cached_property
     def alone(self) -> dict[str, Comparison]:
         """Every run compared by itself, without ranks; by its address among the raw files."""
-        return {run.raw: compare([run], ranked=False) for run in self.runs}
+        return {run.raw: compare_runs([run], ranked=False) for run in self.runs}
 
     @cached_property
     def trends(self) -> tuple[Trend, ...]:
@@ -115,7 +115,7 @@ def _trends(history: History) -> tuple[Trend, ...]:
             campaigns.setdefault((run.machine_class, run.document.campaign), []).append(run)
     tables: dict[tuple[MachineClass, str, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
-        together = history.alone[members[0].raw] if len(members) == 1 else compare(members, ranked=False)
+        together = history.alone[members[0].raw] if len(members) == 1 else compare_runs(members, ranked=False)
         for table in together.tables:
             if is_headline(table):
                 tables.setdefault((machine, table.slug, table.workload.version), []).append(table)

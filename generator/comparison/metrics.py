@@ -119,7 +119,7 @@ LATENCY = Family(
     distribution=attrgetter("latency"),
 )
 LAST_DELIVERY = Family(
-    "last_delivery", name="time to the last member", short="Last member", chart_name="latency from the intended send"
+    "last_delivery", name="time to the last member", short="Last member", chart_name="time to the last member"
 )
 PUSH_LATENESS = Family(
     "push_lateness",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from generator.comparison.capacities import Bracket, capacity_tables
 from generator.comparison.metrics import ALWAYS_COMPARED, Metric
-from generator.comparison.tables import Comparison, Row, Table, Value, compare
+from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.comparison.verdicts import Outcome, judge_ratios
 from generator.dataset import Parameters, Run
 from generator.statistics import Ratio, unpaired_ratio
@@ -73,7 +73,7 @@ def compare_cells(base: Run, head: Run) -> tuple[Change, ...]:
     A change is ``better`` or ``worse`` by the rule that also decides between frameworks, over all values compared;
     ``unknown`` where one run has no valid round of it, or only one.
     """
-    first, second = compare([base]), compare([head])
+    first, second = compare_runs([base]), compare_runs([head])
     pairs = [
         (table, metric, row, other, *_series(metric, table, row, partner, other))
         for table in first.tables

@@ -214,7 +214,7 @@ def is_headline(table: Table) -> bool:
     return is_headline_workload(table.workload.slug, table.parameters)
 
 
-def compare(runs: Sequence[Run], *, ranked: bool = True) -> Comparison:
+def compare_runs(runs: Sequence[Run], *, ranked: bool = True) -> Comparison:
     """Put every cell into its table; ``runs`` share out the workloads, newest first.
 
     Rows of different runs never share a table, since only rounds of one run are pairs. A table is of the run that

@@ -95,7 +95,7 @@ class FrameworkView:
         ]
 
 
-def known_frameworks(
+def framework_views(
     runs: Iterable[Run], sources: Mapping[str, Source], known: Mapping[str, Evidence]
 ) -> dict[str, FrameworkView]:
     """Those that were measured, have a folder or have evidence, by slug; the reference last."""

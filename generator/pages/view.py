@@ -21,12 +21,12 @@ from generator.comparison import (
     Weighed,
     all_weighed,
     capacity_tables,
-    compare,
+    compare_runs,
     pair_verdict,
     undominated,
 )
 from generator.dataset import Claims, Dataset, Evidence, Run, Source
-from generator.pages.framework_view import FrameworkView, known_frameworks
+from generator.pages.framework_view import FrameworkView, framework_views
 from generator.pages.markup import Page, Renderer, make_environment
 
 
@@ -40,9 +40,9 @@ class View:
         self.history = history or History(dataset.runs)
         self.claims = claims
         runs = dataset.headline
-        self.comparison: Comparison = compare(runs)
+        self.comparison: Comparison = compare_runs(runs)
         self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
-        self.frameworks: dict[str, FrameworkView] = known_frameworks(runs, sources, dataset.newest_evidence)
+        self.frameworks: dict[str, FrameworkView] = framework_views(runs, sources, dataset.newest_evidence)
         self.competing = [framework.slug for framework in self.frameworks.values() if framework.competes]
         """Those that can be the answer."""
         self.evidence: dict[str, Evidence] = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import synthetic
-from generator.build import Paths, build_site
+from generator.site_build import Paths, build_site
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from statistics import geometric_mean
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import Comparison, compare
+from generator.comparison import Comparison, compare_runs
 from generator.dataset import Dataset, load_results
 from generator.pages import make_site
 from runners.record import Histogram
@@ -35,11 +35,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def together(dataset: Dataset) -> Comparison:
-    return compare(dataset.headline)
+    return compare_runs(dataset.headline)
 
 
 def test_each_block_is_one_value(dataset: Dataset, together: Comparison) -> None:
-    singles = {run.document.id: compare([run]) for run in dataset.runs}
+    singles = {run.document.id: compare_runs([run]) for run in dataset.runs}
     for table in together.tables:
         assert len(table.blocks) == 3
         assert table.repeat == "machine"
@@ -98,7 +98,7 @@ def test_machines_of_another_kind_are_not_mixed_in(tmp_path: Path) -> None:
     published = load_results(tmp_path).published
     assert sorted(len(runs) for runs in published) == [1, 2]
     for runs in published:
-        for table in compare(runs).tables:
+        for table in compare_runs(runs).tables:
             assert len(table.runs) == len(runs)
 
 
@@ -108,5 +108,5 @@ def test_a_run_of_fewer_variants_is_no_block(tmp_path: Path) -> None:
         tmp_path, rounds=3, seconds=1, run="few", started="2026-11-20T10:00:00Z", variants=VARIANTS[:2], searches=False
     )
     dataset = load_results(tmp_path)
-    for table in compare(dataset.headline).tables:
+    for table in compare_runs(dataset.headline).tables:
         assert [run.document.id for run in table.runs] == ["block-2-3", "block-1-3"]

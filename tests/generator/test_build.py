@@ -20,8 +20,8 @@ import yaml
 
 from benchmarks import synthetic
 from generator import mkdocs_process, staging
-from generator.build import BuildError, Paths, build_site, stage_site
 from generator.live_server import ServeError, serve_live
+from generator.site_build import BuildError, Paths, build_site, stage_site
 from generator.staging import StagingError
 from runners.record import RecordError, UsageError
 from tests.support.pages import HOSTILE, read

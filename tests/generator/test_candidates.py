@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import capacity_tables, compare, find_candidates
+from generator.comparison import capacity_tables, compare_runs, find_candidates
 from generator.comparison.candidates import Candidate, module_of
 from generator.dataset import Dataset, load_results
 
@@ -25,7 +25,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
     titles = dict.fromkeys(COMPETING, "Title")
     found = find_candidates(
-        compare(dataset.runs), capacity_tables(dataset.runs), dataset.newest_evidence, titles, COMPETING
+        compare_runs(dataset.runs), capacity_tables(dataset.runs), dataset.newest_evidence, titles, COMPETING
     )
     assert [one.slug for one in found] == COMPETING
     for one in found:
@@ -50,7 +50,7 @@ def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
 
 
 def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset) -> None:
-    found = compare(dataset.runs)
+    found = compare_runs(dataset.runs)
     (dashboard,) = found.of_workload("dashboard")
     crowd = replace(
         dashboard,
@@ -67,7 +67,7 @@ def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset)
 
 def test_for_a_stack_only_variants_that_stand_in_it_count(dataset: Dataset) -> None:
     """As python-socketio, of whose variants one is a Django application, and not the cheapest."""
-    found = compare(dataset.runs)
+    found = compare_runs(dataset.runs)
     (dashboard,) = found.of_workload("dashboard")
     rows = [row for row in dashboard.valid_rows if row.framework.slug == "flask-socketio"]
     assert len(rows) > 1
@@ -108,7 +108,7 @@ def test_what_a_framework_can_one_of_its_variants_can(dataset: Dataset) -> None:
         ]
         changed = replace(evidence, document=evidence.document.model_copy(update={"variants": variants}))
         known = {"flask-socketio": changed}
-        (one,) = find_candidates(compare(dataset.runs), (), known, {"flask-socketio": "Title"}, ["flask-socketio"])
+        (one,) = find_candidates(compare_runs(dataset.runs), (), known, {"flask-socketio": "Title"}, ["flask-socketio"])
         return one
 
     assert {one.slug: one.spans for one in found(False, True).variants}[slugs[0]] is False
@@ -122,10 +122,10 @@ def test_what_a_framework_can_one_of_its_variants_can(dataset: Dataset) -> None:
 
 def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
     titles = dict.fromkeys(COMPETING, "Title")
-    assert find_candidates(compare(()), (), {}, titles, COMPETING) == []
-    only = find_candidates(compare(()), (), dataset.newest_evidence, titles, COMPETING)
+    assert find_candidates(compare_runs(()), (), {}, titles, COMPETING) == []
+    only = find_candidates(compare_runs(()), (), dataset.newest_evidence, titles, COMPETING)
     assert all(not one.cheapest and one.largest is None and one.limit_ms is None for one in only)
-    measured = find_candidates(compare(dataset.runs), (), {}, titles, COMPETING)
+    measured = find_candidates(compare_runs(dataset.runs), (), {}, titles, COMPETING)
     assert all(one.can(need) is None for one in measured for need in ("polling", "plain", "spans"))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks import synthetic
 from generator.charts import Identities, range_chart
 from generator.charts.wording import bracket, parameters_in_words
-from generator.comparison import Bracket, CapacityTable, capacity_tables, compare, decide_capacity
+from generator.comparison import Bracket, CapacityTable, capacity_tables, compare_runs, decide_capacity
 from generator.comparison.capacities import _bracket
 from generator.dataset import load_results
 from generator.statistics import Interval, RankRange, bracket_rank_ranges
@@ -45,7 +45,7 @@ def test_a_search_has_a_table_of_its_own(tables: tuple[CapacityTable, ...], resu
         ("capacity-rate", "messages/s", 10),
         ("capacity-users", "users", 10),
     ]
-    assert not any(table.workload.slug == "capacity" for table in compare([run]).tables)
+    assert not any(table.workload.slug == "capacity" for table in compare_runs([run]).tables)
     assert not run.unmeasured
 
 

@@ -18,7 +18,7 @@ from generator.charts import (
 from generator.charts.identity import DARK_OF
 from generator.charts.pieces import ticks
 from generator.charts.wording import plain, significant
-from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, compare
+from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, compare_runs
 from generator.dataset import load_results
 from runners.record import histogram
 
@@ -30,7 +30,7 @@ VENDOR = Path(__file__).parents[2] / "generator" / "assets" / "vendor"
 def charts(results: Path) -> list[Chart]:
     runs = load_results(results).headline
     made = []
-    for table in compare(runs).tables:
+    for table in compare_runs(runs).tables:
         made += [metric_chart(table, metric, LOOKS) for metric in table.metrics]
         made += [latency_chart(table, family, LOOKS) for family in (LATENCY, PUSH_LATENESS)]
         made += [percentile_chart(table, family, LOOKS) for family in (LATENCY, PUSH_LATENESS)]
@@ -53,7 +53,7 @@ def test_every_chart_has_words_and_a_table(charts: list[Chart]) -> None:
 
 def test_invalid_figures_are_in_no_chart_and_named_beside_it(results: Path) -> None:
     runs = load_results(results).headline
-    fixed = compare(runs).tables[1]
+    fixed = compare_runs(runs).tables[1]
     chart = latency_chart(fixed, LATENCY, LOOKS)
     assert chart is not None
     assert not any("eventlet" in label for label in chart.figure["layout"]["yaxis"]["ticktext"])

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from benchmarks import synthetic
-from generator.comparison import ClaimBasis, JudgedClaim, capacity_tables, compare, try_claim
+from generator.comparison import ClaimBasis, JudgedClaim, capacity_tables, compare_runs, try_claim
 from generator.comparison.metrics import METRICS
 from generator.dataset import Article, Claim, Evidence, load_claims, load_results
 from generator.dataset.article_claims import Compared, EvidenceTest, Extreme, More, Within
@@ -31,7 +31,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> ClaimBasis:
     dataset = load_results(folder)
     runs = dataset.runs
     titles = {one.document.framework.slug: one.document.framework.title for one in dataset.newest_evidence.values()}
-    return ClaimBasis(compare(runs), capacity_tables(runs), dataset.newest_evidence, titles)
+    return ClaimBasis(compare_runs(runs), capacity_tables(runs), dataset.newest_evidence, titles)
 
 
 def tried(known: ClaimBasis, **test: Any) -> JudgedClaim:
@@ -93,7 +93,7 @@ def test_what_was_not_asked_cannot_be_compared(known: ClaimBasis) -> None:
         "cannot be compared",
         "There is no valid messages answered per second of nobody.",
     )
-    nothing = ClaimBasis(compare(()), (), {}, {})
+    nothing = ClaimBasis(compare_runs(()), (), {}, {})
     assert tried(nothing, kind="compared", **ECHO, first="fastapi", second="nobody").verdict == "cannot be compared"
 
 

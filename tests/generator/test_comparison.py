@@ -10,7 +10,7 @@ from generator.comparison import (
     LATENCY,
     Comparison,
     capacity_tables,
-    compare,
+    compare_runs,
     leaders,
     pair_verdict,
     tail_of,
@@ -22,7 +22,7 @@ from generator.statistics import RankRange
 
 @pytest.fixture(scope="module")
 def comparison(results: Path) -> Comparison:
-    return compare(load_results(results).runs)
+    return compare_runs(load_results(results).runs)
 
 
 def test_every_cell_has_a_row_whatever_became_of_it(comparison: Comparison) -> None:
@@ -99,7 +99,7 @@ def test_the_reference_leads_nothing(comparison: Comparison) -> None:
 
 def test_a_single_round_leads_nothing_and_is_no_tie(tmp_path: Path) -> None:
     synthetic.write(tmp_path, rounds=2, seconds=1)
-    table = compare(load_results(tmp_path).runs).tables[0]
+    table = compare_runs(load_results(tmp_path).runs).tables[0]
     figures = {row.variant.slug: row.values["messages_per_s"] for row in table.valid_rows}
     assert figures["daphne-redis"].estimate.rounds == 1
     assert figures["daphne-redis"].rank == RankRange(1, len(figures) - 1), "nobody surely beats it"
@@ -139,7 +139,7 @@ def test_runs_of_a_campaign_share_out_the_questions(tmp_path: Path) -> None:
     # All of one workload again: newer figures with as many rows.
     write("d", 3, ("dashboard",), synthetic.VARIANTS)
     runs = load_results(tmp_path).headline
-    comparison = compare(runs)
+    comparison = compare_runs(runs)
     assert [workload.slug for workload in comparison.workloads] == ["echo", "dashboard", "capacity"]
     assert [(table.workload.slug, table.run.document.id) for table in comparison.tables] == [
         ("echo", "a"),
@@ -166,6 +166,6 @@ def test_a_workload_that_has_changed_is_answered_by_its_newest_version_alone(tmp
     for path in newer.glob("*.yml"):
         text = re.sub(r"^( +(?:workload_)?version): .*$", r"\1: changed", path.read_text(), flags=re.MULTILINE)
         path.write_text(text)
-    comparison = compare(load_results(tmp_path).runs)
+    comparison = compare_runs(load_results(tmp_path).runs)
     assert [workload.version for workload in comparison.workloads] == ["changed"]
     assert {table.run.document.id for table in comparison.tables} == {"b"}

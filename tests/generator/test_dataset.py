@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import compare
+from generator.comparison import compare_runs
 from generator.dataset import load_results, load_sources
 from generator.dataset.sources import SourceError
 from runners.record import RecordError
@@ -99,7 +99,7 @@ def test_older_campaigns_answer_what_newer_ones_hardly_asked(tmp_path: Path) -> 
     dataset = load_results(tmp_path)
     assert [run.document.id for run in dataset.headline] == ["run-12", "run-10"]
     assert [run.document.id for run in dataset.current] == ["run-13", "run-12", "run-10"]
-    answered = {table.slug: table.run.document.id for table in compare(dataset.headline).tables}
+    answered = {table.slug: table.run.document.id for table in compare_runs(dataset.headline).tables}
     assert {run for slug, run in answered.items() if slug.startswith("echo")} == {"run-12"}
     assert {run for slug, run in answered.items() if slug.startswith("dashboard")} == {"run-10"}
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import synthetic
 from generator import exports
-from generator.comparison import History, capacity_tables, compare
+from generator.comparison import History, capacity_tables, compare_runs
 from generator.dataset import Dataset, load_results
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -43,7 +43,7 @@ def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: di
         (row["framework"], row["variant"], row["workload"], row["parameters"], row["metric"]): row["value"]
         for row in latest["figures"]
     }
-    comparison = compare(dataset.headline)
+    comparison = compare_runs(dataset.headline)
     expected = {
         (
             *row.key,

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from generator.comparison import Table, columns_of, compare
+from generator.comparison import Table, columns_of, compare_runs
 from generator.dataset import load_results
 from runners.record import Connecting, ConnectStep, Percentiles, Recovery, SlowConsumer
 
 
 @pytest.fixture(scope="module")
 def table(results: Path) -> Table:
-    return compare(load_results(results).runs).tables[0]
+    return compare_runs(load_results(results).runs).tables[0]
 
 
 def told(table: Table, name: str, values: list[Any], *, valid: int | None = None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator.comparison import capacity_tables, compare
+from generator.comparison import capacity_tables, compare_runs
 from generator.dataset import Run
 from generator.pages.markup import Page, Section
 from generator.pages.table_sections import capacity_section, table_section
@@ -26,7 +26,7 @@ def _run_pages(view: View) -> list[Page]:
 def _page(view: View, run: Run) -> Page:
     path = run_path(run)
     render = view.renderer(path)
-    tables, searched = compare([run]).tables, capacity_tables([run])
+    tables, searched = compare_runs([run]).tables, capacity_tables([run])
     excluded = render.html("excluded.html", tables=(*tables, *searched))
     order = render.html("order.html", run=run, names=dict(enumerate(run.document.cells)))
     sections = (

@@ -1,0 +1,106 @@
+"""One row is all that a metric needs, and everything else follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import synthetic
+from generator.charts import Identities
+from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, Comparison, compare_runs, metrics, percentile
+from generator.comparison.deciding import DECIDING, deciding_metrics
+from generator.comparison.verdicts import judge_ratios
+from generator.dataset import load_results
+from generator.pages.table_sections import deciding_charts, further_charts
+from generator.statistics import Interval, Ratio
+from runners.record import Failure, Measurement
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("results")
+    chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent"})
+    synthetic.write(folder, rounds=2, seconds=1, variants=chosen, searches=False)
+    return compare_runs(load_results(folder).runs)
+
+
+def test_every_row_reads_a_field_that_measurements_have(results: Path) -> None:
+    (run,) = load_results(results).runs
+    cells = [cell for item in run.frameworks for cell in item.document.cells]
+    for metric in METRICS.values():
+        parts = [metric.part(measurement) for cell in cells for measurement in cell.measurements]
+        assert all(hasattr(part, metric.field) for part in parts if part is not None), metric.key
+
+
+def test_a_metric_without_its_part_has_no_value() -> None:
+    failure = Failure(stage="load", reason="no answer")
+    nothing = Measurement(round=1, position=0, started="2026-11-20T09:00:00Z", valid=False, failure=failure)
+    assert METRICS["messages_per_s"].part(nothing) is None
+    assert METRICS["latency_p50"].part(nothing) is None
+
+
+def test_percentiles_are_found_by_family_and_quantile() -> None:
+    metric = percentile(LATENCY, "p999")
+    assert (metric.key, metric.title, metric.short) == ("latency_p999", "latency p99.9", "Latency p99.9")
+    assert metric.heading(is_open=True) == "Latency p99.9"
+    assert metric.heading(is_open=False) == "Service time p99.9"
+    assert percentile(PUSH_LATENESS, "p50").heading(is_open=False) == "Push lateness p50"
+
+
+@pytest.mark.parametrize(
+    ("shared", "is_open", "kind", "deciding"),
+    [
+        ({"messages_per_s", "latency_p99"}, False, "loop", ["messages_per_s"]),
+        ({"messages_per_s", "latency_p50", "latency_p90"}, True, "rate", ["latency_p90"]),
+        ({"latency_p99", "last_delivery_p99"}, True, "rate", ["latency_p99", "last_delivery_p99"]),
+        (
+            {"latency_p99", "push_lateness_p90", "cpu_percent", "pss_mean_mb"},
+            True,
+            "push",
+            ["latency_p99", "push_lateness_p90", "cpu_percent", "pss_mean_mb"],
+        ),
+        ({"connections_per_s", "messages_per_s"}, False, "connecting", ["connections_per_s"]),
+        ({"restart_s", "back_p50", "latency_p50"}, True, "recovery", ["back_p50"]),
+        (set(), True, "rate", []),
+    ],
+)
+def test_what_decides_follows_from_what_was_done(
+    shared: set[str], is_open: bool, kind: str, deciding: list[str]
+) -> None:
+    assert metrics.kind_of_table(shared, is_open=is_open) == kind
+    assert [metric.key for metric in deciding_metrics(shared, is_open=is_open)] == deciding
+
+
+def test_every_kind_of_table_has_deciding_metrics() -> None:
+    marks = {metric.marks for metric in METRICS.values() if metric.marks}
+    assert DECIDING.keys() == marks | {"loop", "rate"}
+
+
+def test_columns_and_charts_follow_from_the_rows(comparison: Comparison) -> None:
+    looks = Identities({})
+    closed, fixed, dashboard = comparison.tables
+    assert (closed.kind, fixed.kind, dashboard.kind) == ("loop", "rate", "push")
+    assert "messages_per_s" in {metric.key for metric in closed.columns}
+    assert "messages_per_s" not in {metric.key for metric in fixed.columns}
+    assert [chart.slug for chart in deciding_charts(closed, looks)] == [f"{closed.slug}-messages-per-s"]
+    assert [chart.slug for chart in deciding_charts(dashboard, looks)] == [
+        f"{dashboard.slug}-{end}" for end in ("latency", "push-lateness", "cpu-percent", "pss-mean-mb")
+    ]
+    further = [chart.slug.removeprefix(f"{fixed.slug}-") for chart in further_charts(fixed, looks)]
+    assert further == ["cpu-us-per-message", "latency-distribution"]
+
+
+def test_a_row_with_another_margin_decides_by_it() -> None:
+    surely = Ratio(1.05, Interval(1.04, 1.06), 0.0001, 10)
+    metric = METRICS["cpu_percent"]
+    assert judge_ratios({"it": (metric, surely)}) == {"it": "worse"}
+    assert judge_ratios({"it": (replace(metric, margin=1.1), surely)}) == {"it": "same"}
+
+
+def test_values_below_the_floor_are_equal_to_everybody() -> None:
+    metric = replace(METRICS["latency_p50"], floor=2.0)
+    assert metric.is_negligible(0.5, 1.9)
+    assert not metric.is_negligible(0.5, 2.1)
+    assert not METRICS["latency_p50"].is_negligible(0.5, 0.6)
