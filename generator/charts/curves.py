@@ -23,10 +23,7 @@ from generator.charts.pieces import (
 from generator.charts.wording import significant
 from generator.comparison import ChangePoint, Family, Metric, Row, Series, Table, Trend
 from generator.dataset import version_installed
-from runners.record import Distribution, Histogram, HistogramError, InvalidError
-
-MIN_SAMPLES_BEYOND = 20
-"""A line ends where fewer samples lie beyond: the record's own rule for percentiles."""
+from runners.record import MIN_SAMPLES_BEYOND, Distribution, Histogram, HistogramError, InvalidError
 
 _FEWEST_SECONDS = 3
 """A shorter measurement has no time series; profile *quick* has one second or two."""

@@ -6,7 +6,7 @@ that ``generator`` imports.
 
 from runners.record.errors import InvalidError, NothingToDoError, RegressionError, RtsiteError, UsageError
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
-from runners.record.histogram import Histogram, HistogramError
+from runners.record.histogram import MIN_SAMPLES_BEYOND, Histogram, HistogramError
 from runners.record.naming import SLUG, is_identifier, is_slug
 from runners.record.parameters import parameter_in_words
 from runners.record.schema import (
@@ -64,6 +64,7 @@ __all__ = [
     "EVIDENCE_FOLDER",
     "FLAME_SUFFIX",
     "ITEMS",
+    "MIN_SAMPLES_BEYOND",
     "SCHEMA_VERSION",
     "SLUG",
     "BrokerFacts",

@@ -9,7 +9,6 @@ from plotly.offline import get_plotlyjs_version
 from generator.charts import (
     Chart,
     Identities,
-    curves,
     latency_chart,
     metric_chart,
     percentile_chart,
@@ -20,7 +19,6 @@ from generator.charts.pieces import ticks
 from generator.charts.wording import plain, significant
 from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, compare_runs
 from generator.dataset import load_results
-from runners.record import histogram
 
 LOOKS = Identities.of_frameworks(["fastapi", "flask-socketio", "reference"], ["reference"])
 VENDOR = Path(__file__).parents[2] / "generator" / "assets" / "vendor"
@@ -108,10 +106,6 @@ def test_the_vendored_plotly_is_the_version_that_checks_the_figures() -> None:
     assert f"v{version}" in script.read_text(encoding="utf-8")[:200]
     assert "MIT" in (VENDOR / "plotly-LICENSE.txt").read_text()
     assert script.name in (VENDOR.parent / "charts.js").read_text()
-
-
-def test_lines_end_where_percentiles_do() -> None:
-    assert curves.MIN_SAMPLES_BEYOND == histogram.MIN_SAMPLES_BEYOND
 
 
 def test_the_numbers_beside_an_axis_are_in_full_and_short() -> None:
