@@ -629,7 +629,7 @@ def _histogram(latencies_ns: np.ndarray) -> Histogram:
     """Bounds as the load generator's: 1 µs to 10 min, two digits."""
     lowest, highest, digits = 1_000, 600_000_000_000, 2
     layout = Layout(lowest, highest, digits)
-    return Histogram(np.bincount(layout.index_of(latencies_ns), minlength=layout.size), layout)
+    return Histogram(np.bincount(layout.index_of(latencies_ns.astype(np.int64)), minlength=layout.size), layout)
 
 
 def _distribution(histogram: Histogram | None) -> Distribution | None:
