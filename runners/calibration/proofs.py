@@ -22,7 +22,7 @@ from runners.judging.thresholds import HIDDEN_STALL, SEND_LAG, SHOWN_DELAY_EXCES
 from runners.loadgen.job import Job, Protocol
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading import driver
-from runners.loading.results import LoadResult
+from runners.loading.load_result import LoadResult
 from runners.machine import CoreShare
 from runners.record import Percentiles, RtsiteError
 

@@ -12,7 +12,7 @@ from runners.judging.thresholds import WARMUP_DIFFERENCE, WARMUP_LENGTH, WARMUP_
 from runners.loadgen.job import Brief, CaughtUp, Connected, Job, Recovered, Sample
 from runners.loadgen.pace import Closed
 from runners.loading.job_building import split_job
-from runners.loading.results import LoadResult, RecoveryResult, WarmUp, merge_recovered, merge_samples
+from runners.loading.load_result import LoadResult, RecoveryResult, WarmUp, merge_recovered, merge_samples
 from runners.loading.shards import LoadError, Shard
 
 _SLACK_S = 20.0

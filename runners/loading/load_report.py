@@ -6,7 +6,7 @@ from typing import Any
 
 from runners.judging.thresholds import reasons_against
 from runners.judging.trend import trend_of
-from runners.loading.results import LoadResult, loadgen_values, measured_values, median_latencies_ms
+from runners.loading.load_result import LoadResult, loadgen_values, measured_values, median_latencies_ms
 from runners.record import LoadgenHealth, Measurement, Percentiles
 
 

@@ -10,7 +10,7 @@ from runners.judging.trend import trend_of
 from runners.loadgen.job import CaughtUp
 from runners.loading import driver
 from runners.loading.job_building import count_shards
-from runners.loading.results import LoadResult, median_latencies_ms
+from runners.loading.load_result import LoadResult, median_latencies_ms
 from runners.loading.shards import LoadError
 from runners.measurement.cell import (
     Cell,

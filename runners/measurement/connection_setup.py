@@ -10,7 +10,7 @@ import numpy as np
 
 from runners import resources
 from runners.loading import driver
-from runners.loading.results import merge_counts
+from runners.loading.load_result import merge_counts
 from runners.measurement.cell import (
     Cell,
     Conditions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runners.loading.results import LoadResult, loadgen_values, measured_values
+from runners.loading.load_result import LoadResult, loadgen_values, measured_values
 from runners.measurement.interference import Interference
 from runners.record import Histogram, LoadgenHealth, Timeline
 from runners.subjects.scenarios import Scenario

@@ -22,7 +22,7 @@ from runners.loadgen.job import Brief, Exchange, Job
 from runners.loadgen.pace import Closed, Open
 from runners.loading import driver
 from runners.loading.load_report import build_report
-from runners.loading.results import WarmUp
+from runners.loading.load_result import WarmUp
 from runners.loading.shards import LoadError
 from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job, modes
 from tests.support.processes import gone, until

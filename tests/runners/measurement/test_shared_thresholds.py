@@ -13,7 +13,7 @@ from runners.judging.trend import trend_of
 from runners.loadgen.buckets import SparseCounts, counts_of, sparse
 from runners.loadgen.job import LedgerTotals, Sample
 from runners.loading.load_report import as_measurement, build_report
-from runners.loading.results import LoadResult, WarmUp, median_latencies_ms, merge_samples
+from runners.loading.load_result import LoadResult, WarmUp, median_latencies_ms, merge_samples
 from runners.measurement.interference import Interference
 from runners.measurement.values import load_values, loadgen_health
 from runners.record import Measurement
