@@ -15,7 +15,6 @@ SLUGS = {path.parent.name for path in FRAMEWORKS.glob("*/pyproject.toml")} - {"r
 SHARED_NAMES = {
     "evidence": "the same findings as they are collected and recorded",
     "main": "where a program begins",
-    "results": "what was measured, as a load yields it and as the site reads it",
 }
 """Public names that several modules share, each with the one thing that it means."""
 
