@@ -5,6 +5,7 @@ in a committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- en
 
 - ``keys of DOCUMENT KEY KEY …``: the keys of a result file's part, from the docstrings of the schema;
 - ``thresholds``: the limits of a valid measurement;
+- ``other thresholds``: the limits of searches, warm-ups and the calibration;
 - ``commands``: the help text of every command;
 - ``decisions``: the list of `docs/decisions`.
 """
@@ -26,7 +27,7 @@ from pydantic.fields import FieldInfo
 
 import generator.cli  # noqa: F401 - adds its commands to the app
 from runners.cli import app
-from runners.judging.thresholds import THRESHOLDS
+from runners.judging.thresholds import THRESHOLDS, Threshold, thresholds_of
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +81,7 @@ def fill(text: str) -> str:
 def _part(name: str, page: str) -> str:
     generators: Mapping[str, Callable[[], str]] = {
         "thresholds": thresholds_table,
+        "other thresholds": other_thresholds_table,
         "commands": command_reference,
         "decisions": decision_index,
     }
@@ -176,11 +178,35 @@ def _plain_kind(annotation: Any) -> str:
 
 
 def thresholds_table() -> str:
-    """Every limit above which a measurement is invalid, and why."""
+    """Each limit of a valid measurement, its usual cause, its effect in a search, and its reason."""
     rows = [
-        (rule.name[:1].upper() + rule.name[1:], f"{rule.limit:g} {rule.unit}".strip(), rule.why) for rule in THRESHOLDS
+        (_capitalised(rule.name), _limit_of(rule), _CAUSES[rule.cause], rule.in_search.capitalize(), rule.why)
+        for rule in thresholds_of("measurement")
     ]
-    return _table(("Metric", "Limit", "Why"), rows)
+    return _table(("Metric", "Limit", "Usual cause", "In a capacity search", "Why"), rows)
+
+
+def other_thresholds_table() -> str:
+    """Each limit of what is not a measurement of its own, by what it applies to."""
+    rows = [
+        (_capitalised(rule.applies_to), _capitalised(rule.name), _limit_of(rule), rule.why)
+        for rule in THRESHOLDS
+        if rule.applies_to != "measurement"
+    ]
+    return _table(("Applies to", "Metric", "Limit", "Why"), rows)
+
+
+_CAUSES = {"loadgen": "load generator", "machine": "machine", "server": "server", "unknown": "not determined"}
+_LIMITS = {"above": "at most", "at or above": "below", "below": "at least"}
+
+
+def _limit_of(rule: Threshold) -> str:
+    return f"{_LIMITS[rule.breaks]} {rule.limit:g} {rule.unit}".strip()
+
+
+def _capitalised(text: str) -> str:
+    """With a capital first letter; the rest, such as CPU, as it is."""
+    return text[:1].upper() + text[1:]
 
 
 # Commands

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from runners.loadgen.job import Protocol
+from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.job_building import build_echo_job
 from runners.loading.load_report import build_report
@@ -19,20 +21,17 @@ def load_echo_server(
     connections: int,
     duration_s: float,
     warmup_s: float,
-    rate_per_s: float | None,
-    arrivals: str,
+    pace: Pace,
     payload_bytes: int,
     shards: int,
 ) -> dict[str, Any]:
     """Apply a load, and report it with the keys of ``rtsite load --json``.
 
-    ``rate_per_s``: over all connections; ``None``: a closed loop. Raises `UsageError` for values that do not exist,
-    and `LoadError` if the load makes no sense or cannot be applied.
+    Raises `UsageError` for a protocol or an address that does not exist, and `LoadError` if the load makes no sense or
+    cannot be applied.
     """
-    if protocol not in ("websocket", "socket.io"):
-        raise catalog.unknown_name("protocol", protocol, ("websocket", "socket.io"))
-    if arrivals not in ("steady", "poisson"):
-        raise catalog.unknown_name("kind of arrivals", arrivals, ("steady", "poisson"))
+    if protocol not in get_args(Protocol):
+        raise catalog.unknown_name("protocol", protocol, get_args(Protocol))
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is no WebSocket address; it starts with ws:// or wss:// and names a host")
@@ -42,8 +41,7 @@ def load_echo_server(
         connections=connections,
         duration_s=duration_s,
         warmup_s=warmup_s,
-        rate_per_s=rate_per_s,
+        pace=pace,
         payload_bytes=payload_bytes,
-        arrivals="poisson" if arrivals == "poisson" else "steady",
     )
-    return build_report(driver.apply(job, shards=shards), open_loop=rate_per_s is not None)
+    return build_report(driver.apply(job, shards=shards), pace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -10,6 +10,9 @@ from runners.application.echo_load import load_echo_server
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import JsonOption, app
 from runners.judging.thresholds import WORKING_TIME
+from runners.loadgen.pace import Arrivals, Closed, Open, Pace
+from runners.record import UsageError
+from runners.subjects.catalog import unknown_name
 
 
 @app.command("load")
@@ -37,21 +40,32 @@ def load_command(
 
     Example: rtsite load ws://127.0.0.1:8000/echo --rate 1000 --json
     """
+    pace = _parse_pace(rate, arrivals)
     report = load_echo_server(
         url,
         protocol,
         connections=connections,
         duration_s=duration,
         warmup_s=warmup,
-        rate_per_s=rate,
-        arrivals=arrivals,
+        pace=pace,
         payload_bytes=payload,
         shards=shards,
     )
     if as_json:
         print_json(report)
     else:
-        _print_report(report, "latency from the intended send" if rate is not None else "service time")
+        _print_report(report, "latency from the intended send" if isinstance(pace, Open) else "service time")
+
+
+def _parse_pace(rate: float | None, arrivals: str) -> Pace:
+    if arrivals not in get_args(Arrivals):
+        raise unknown_name("kind of arrivals", arrivals, get_args(Arrivals))
+    if rate is None:
+        return Closed()
+    try:
+        return Open(rate, "poisson" if arrivals == "poisson" else "steady")
+    except ValueError as error:
+        raise UsageError(f"--rate: {error}") from None
 
 
 def _print_report(report: dict[str, Any], latency_kind: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runners.loadgen.job import MIN_PAYLOAD_BYTES, Exchange, Job, Protocol, Serializer
-from runners.loadgen.pace import Arrivals, Closed, Open, share_of
+from runners.loadgen.pace import Pace, share_of
 from runners.loading.shards import LoadError
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario
@@ -54,9 +54,8 @@ def build_echo_job(
     connections: int,
     duration_s: float,
     warmup_s: float,
-    rate_per_s: float | None,
+    pace: Pace,
     payload_bytes: int,
-    arrivals: Arrivals = "steady",
 ) -> Job:
     """A job for any echo server; raises `LoadError` where the values are not possible."""
     if payload_bytes < MIN_PAYLOAD_BYTES:
@@ -64,10 +63,6 @@ def build_echo_job(
             f"a payload of {payload_bytes} bytes is too small: at least {MIN_PAYLOAD_BYTES} carry the numbers"
             " by which loss is counted"
         )
-    try:
-        pace = Closed() if rate_per_s is None else Open(rate_per_s, arrivals)
-    except ValueError as error:
-        raise LoadError(str(error)) from error
     return Job(
         url=url,
         protocol=protocol,

@@ -6,18 +6,20 @@ from typing import Any
 
 from runners.judging.thresholds import reasons_against
 from runners.judging.trend import trend_of
+from runners.loadgen.pace import Open, Pace
 from runners.loading.load_result import LoadResult, loadgen_values, measured_values, median_latencies_ms
 from runners.record import LoadgenHealth, Measurement, Percentiles
 
 
-def build_report(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
+def build_report(result: LoadResult, pace: Pace) -> dict[str, Any]:
     """The values of a load by key of ``rtsite load --json``, and whether they are valid."""
-    measurement = as_measurement(result, open_loop=open_loop)
+    measurement = as_measurement(result, pace)
     health, latency, connections = measurement.generator, measurement.latency_ms, measurement.connections
     assert health is not None
     assert latency is not None
     assert connections is not None
     reasons = reasons_against(measurement)
+    open_loop = isinstance(pace, Open)
     ledger = result.ledger
     return {
         "messages_per_second": measurement.messages_per_s,
@@ -41,10 +43,10 @@ def build_report(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
     }
 
 
-def as_measurement(result: LoadResult, *, open_loop: bool) -> Measurement:
+def as_measurement(result: LoadResult, pace: Pace) -> Measurement:
     """A load as a measurement that belongs to no run. It has only what the load generator alone can measure."""
     return Measurement.model_construct(
-        **measured_values(result, open_loop=open_loop),
+        **measured_values(result, pace),
         trend_percent=trend_of(median_latencies_ms(result)),
         generator=LoadgenHealth(**loadgen_values(result)),
     )

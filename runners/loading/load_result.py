@@ -11,6 +11,7 @@ import numpy as np
 
 from runners.loadgen.buckets import SparseCounts, counts_of, dense
 from runners.loadgen.job import LedgerTotals, Recovered, Sample
+from runners.loadgen.pace import Closed, Pace
 from runners.record import Connections, Histogram, Messages
 
 
@@ -109,7 +110,7 @@ def median_latencies_ms(result: LoadResult) -> list[float | None]:
     return [second.percentile_ms(0.5) for second in result.seconds]
 
 
-def measured_values(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
+def measured_values(result: LoadResult, pace: Pace) -> dict[str, Any]:
     """The values that every load has, by key of `Measurement`."""
     percentiles = {name: histogram.percentiles() for name, histogram in result.histograms.items()}
     return {
@@ -117,7 +118,7 @@ def measured_values(result: LoadResult, *, open_loop: bool) -> dict[str, Any]:
         "warmup_s": result.warm_up.seconds,
         "warmup_settled": result.warm_up.settled,
         "slices": max(sample.slices for sample in result.samples),
-        "offered_per_s": round(result.offered_per_s, 3) if open_loop else None,
+        "offered_per_s": None if isinstance(pace, Closed) else round(result.offered_per_s, 3),
         "messages_per_s": round(result.messages_per_s, 3),
         "connections": Connections(
             planned=result.total(lambda sample: sample.planned),

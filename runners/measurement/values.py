@@ -15,7 +15,7 @@ KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
 
 def load_values(result: LoadResult, scenario: Scenario) -> dict[str, Any]:
     """The values that the load generator measured, by key of `Measurement`."""
-    values = {"valid": True, **measured_values(result, open_loop=scenario.mode == "open")}
+    values = {"valid": True, **measured_values(result, scenario.pace)}
     if scenario.push_period_s:
         pushes = result.total(lambda sample: sample.pushes)
         values["pushes_per_s"] = round(pushes / result.window_s, 3)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from runners.application.echo_load import load_echo_server
+from runners.loadgen.pace import Closed
 from runners.record import RtsiteError, UsageError
 
 SENSIBLE: dict[str, Any] = {
-    "connections": 1, "duration_s": 0.1, "warmup_s": 0.0, "rate_per_s": None, "arrivals": "steady",
+    "connections": 1, "duration_s": 0.1, "warmup_s": 0.0, "pace": Closed(),
     "payload_bytes": 64, "shards": 1,
 }  # fmt: skip
 
@@ -21,7 +22,6 @@ SENSIBLE: dict[str, Any] = {
         ("http://127.0.0.1/", "websocket", {}, "starts with ws://"),
         ("ws://", "websocket", {}, "names a host"),
         ("ws://127.0.0.1:1/", "websocktes", {}, "did you mean websocket"),
-        ("ws://127.0.0.1:1/", "websocket", {"arrivals": "poison", "rate_per_s": 1.0}, "did you mean poisson"),
     ],
 )
 def test_values_that_do_not_exist_are_usage_errors(

@@ -135,6 +135,12 @@ def test_load(shell: Shell, arguments: list[str]) -> None:
     [
         (["http://x"], 2, "starts with ws://"),
         (["ws://127.0.0.1:1/", "--protocol", "websocktes"], 2, "did you mean websocket"),
+        (["ws://127.0.0.1:1/", "--rate", "1", "--arrivals", "poison"], 2, "did you mean poisson"),
+        (
+            ["ws://127.0.0.1:1/", "--rate", "inf"],
+            2,
+            "--rate: an open loop sends more than 0 messages per second, not inf",
+        ),
         (["ws://127.0.0.1:1/", "--payload", "3"], None, "too small: at least 18"),
         (["ws://127.0.0.1:1/", "--connections", "0"], 2, "connections"),
         (["ws://127.0.0.1:1/", "--duration", "0.1"], 1, "none of 100 connections to ws://127.0.0.1:1/ could be opened"),

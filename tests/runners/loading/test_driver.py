@@ -233,7 +233,7 @@ def test_a_generator_that_stood_still_says_so() -> None:
     assert late_ms is not None
     assert sent_ms is not None
     assert late_ms > sent_ms
-    report = build_report(result, open_loop=True)
+    report = build_report(result, Open(100.0))
     assert any(reason.startswith("send lag p99") for reason in report["invalid_reasons"])
 
 

@@ -169,7 +169,7 @@ def test_a_server_that_answers_everything_twice(protocol: WireProtocol, mode: Li
     # The second answer to a connection's last message may come when the first one has settled the books.
     assert server.received - CONNECTIONS <= ledger.duplicated <= server.received
     assert ledger.lost == ledger.in_flight == ledger.corrupted == ledger.reordered == 0
-    report = build_report(result, open_loop=mode == "open")
+    report = build_report(result, pace_of(mode, 100.0))
     assert report["duplicated"] == ledger.duplicated
     assert result.errors == {}
 
@@ -295,7 +295,7 @@ def test_half_of_the_connections_closed_midway(protocol: WireProtocol, mode: Lit
         assert result.ledger.lost == half * (EACH // 2 + 1)
     else:
         assert result.ledger.lost == half
-    report = build_report(result, open_loop=mode == "open")
+    report = build_report(result, pace_of(mode, 100.0))
     assert f"connections closed by the server {half}, limit 0" in report["invalid_reasons"]
 
 
@@ -343,7 +343,7 @@ def test_some_connections_closed_before_they_join() -> None:
     assert result.total(lambda sample: sample.established) == CONNECTIONS // 2
     assert result.errors["not-connected"] == CONNECTIONS // 2
     assert balanced(result.ledger)
-    assert "connections not established 5, limit 0" in build_report(result, open_loop=True)["invalid_reasons"]
+    assert "connections not established 5, limit 0" in build_report(result, Open(100.0))["invalid_reasons"]
 
 
 @pytest.mark.parametrize(

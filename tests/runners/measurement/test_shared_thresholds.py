@@ -12,6 +12,7 @@ from runners.judging.thresholds import reasons_against, thresholds_of
 from runners.judging.trend import trend_of
 from runners.loadgen.buckets import SparseCounts, counts_of, sparse
 from runners.loadgen.job import LedgerTotals, Sample
+from runners.loadgen.pace import Closed, Open
 from runners.loading.load_report import as_measurement, build_report
 from runners.loading.load_result import LoadResult, WarmUp, median_latencies_ms, merge_samples
 from runners.measurement.interference import Interference
@@ -102,8 +103,8 @@ def measured(result: LoadResult) -> Measurement:
 
 @pytest.mark.parametrize(("name", "good", "bad"), CASES, ids=[case[0] for case in CASES])
 def test_load_and_run_agree_at_a_limit_and_beyond_it(name: str, good: LoadResult, bad: LoadResult) -> None:
-    assert build_report(good, open_loop=True)["invalid_reasons"] == reasons_against(measured(good)) == []
-    report = build_report(bad, open_loop=True)
+    assert build_report(good, Open(100.0))["invalid_reasons"] == reasons_against(measured(good)) == []
+    report = build_report(bad, Open(100.0))
     assert not report["valid"]
     assert report["invalid_reasons"] == reasons_against(measured(bad))
     (reason,) = report["invalid_reasons"]
@@ -113,7 +114,7 @@ def test_load_and_run_agree_at_a_limit_and_beyond_it(name: str, good: LoadResult
 
 def test_load_judges_by_every_threshold_that_it_can_measure() -> None:
     rules = list(thresholds_of("measurement"))
-    known = {rule.name for rule in rules if rule.value_of(as_measurement(load(), open_loop=True)) is not None}
+    known = {rule.name for rule in rules if rule.value_of(as_measurement(load(), Open(100.0))) is not None}
     assert known == {name for name, _, _ in CASES}
     assert {rule.name for rule in rules} - known == NOT_MEASURED_ALONE
 
@@ -121,7 +122,7 @@ def test_load_judges_by_every_threshold_that_it_can_measure() -> None:
 def test_a_closed_loop_has_no_send_lag() -> None:
     names = ("latency", "connect")
     closed = load(histograms={name: SAMPLE.histograms[name] for name in names})
-    report = build_report(closed, open_loop=False)
+    report = build_report(closed, Closed())
     assert report["valid"]
     assert report["send_lag_ms"] == {"p99": None}
     assert report["latency_from_send_ms"] == report["latency_ms"]
