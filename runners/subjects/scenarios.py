@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -92,6 +93,13 @@ class Scenario:
     """Distinguishes it from the other scenarios of its workload, where `kind` would not."""
     profiles: frozenset[str] = EVERY_PROFILE
     """Profiles that include it; in others it runs only where it is named."""
+
+    def __post_init__(self) -> None:
+        for name in self.publishes:
+            if name not in PUBLISHED_PARAMETERS:
+                near = difflib.get_close_matches(name, PUBLISHED_PARAMETERS, n=1)
+                offer = f"did you mean {near[0]!r}?" if near else "add a row to `PUBLISHED_PARAMETERS`."
+                raise ValueError(f"a scenario publishes the unknown parameter {name!r}: {offer}")
 
     @property
     def mode(self) -> Literal["closed", "open"]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from runners.judging import capacity
 from runners.judging.capacity import Probe, Search, SearchResult, Settings, judge_try
+from runners.judging.thresholds import STEAL
 from runners.record import (
     Capacity,
     Connections,
@@ -339,7 +340,7 @@ def test_a_disturbed_probe_says_nothing_of_the_server() -> None:
         measured(generator=stolen, latency_ms=Percentiles(count=5000, p99=99.0)),
     ):
         found = judge_try(1, measurement)
-        assert (found.verdict, found.reasons) == ("unusable", ("CPU steal 3 %, limit 1 %",))
+        assert (found.verdict, found.reasons) == ("unusable", (STEAL.reason_against(measurement),))
 
 
 def test_too_few_messages_for_a_p99_are_no_verdict_unless_some_were_lost() -> None:

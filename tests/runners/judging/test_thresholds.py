@@ -10,6 +10,7 @@ import pytest
 
 from runners.judging.capacity import judge_try
 from runners.judging.thresholds import (
+    STEAL,
     THRESHOLDS,
     Threshold,
     disturbances,
@@ -74,7 +75,7 @@ CASES = [
         with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(995, 995)),
         with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(994, 994)),
     ),
-    ("CPU steal", with_health(steal_percent=1.0), with_health(steal_percent=1.1)),
+    ("CPU steal", with_health(steal_percent=STEAL.limit), with_health(steal_percent=STEAL.limit + 0.1)),
     (
         "idle CPU of the servers measured beside it",
         with_health(neighbours_cpu_percent=10.0),
