@@ -115,8 +115,8 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
     )
     say(
         f"{plan.measurements} measurements of {len(plan.cells)} cells in {plan.profile.rounds} rounds, about"
-        f" {plan.expected_s() / 60:.0f} min; {len(lots)} job{'s' if len(lots) > 1 else ''} of at most {planning.JOB_S / 3600:g} hours, each started"
-        " with --workload PART"
+        f" {plan.expected_s() / 60:.0f} min; {len(lots)} job{'s' if len(lots) > 1 else ''} of at most"
+        f" {planning.JOB_S / 3600:g} hours, each started with --workload PART"
     )
     if spare_s := plan.spare_s(plan.profile.rounds):
         say(f"Disturbed measurements are repeated, for at most {spare_s / 60:.0f} min more.")
