@@ -34,5 +34,8 @@ def new_framework_command(
     """
     created = create_framework(name, like, folder)
     argument = name if folder == catalog.FRAMEWORKS else created
-    say(f"Created {created}. Edit app.py, pyproject.toml and test_app.py, lock the packages, then run:")
+    say(
+        f"Created {created}. Edit app.py, test_app.py, pyproject.toml and notes.md: homepage, package and"
+        f" [tool.rtsite.cannot] are still those of {like}. Lock with `rtsite ci lock {argument}`, then run:"
+    )
     typer.echo(f"rtsite check {argument}")

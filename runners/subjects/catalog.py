@@ -256,6 +256,6 @@ def _narrowed(framework: Framework, variant: str, before: Framework | None) -> F
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, with the nearest that do."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=3)
     offer = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}."
     return UsageError(f"unknown {kind} {name!r}: {offer}")

@@ -16,6 +16,7 @@ What surprised you, with a link to the thread or the line of source that explain
 _PLACES = (
     (re.compile(r'^name = ".*"$', re.MULTILINE), 'name = "rtsite-{name}"', 1),
     (re.compile(r'^title = ".*"$', re.MULTILINE), 'title = "{name}"', 1),
+    (re.compile(r"^choose = .*\n", re.MULTILINE), "", 1),
     (re.compile(r"^reference = true$", re.MULTILINE), "reference = false", 1),
     (re.compile(r"^quickstart = true$", re.MULTILINE), "quickstart = false", 0),
 )

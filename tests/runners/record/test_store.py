@@ -527,6 +527,7 @@ def test_a_file_that_may_not_grow_leaves_the_old_one_whole(tmp_path: Path) -> No
         "import resource, signal, sys, pathlib\n"
         "from runners.record import save\n"
         "from tests.support.documents import framework_document\n"
+        "sys.dont_write_bytecode = True  # a module imported from here on would be cached cut off\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: save(framework_document(title='New'), pathlib.Path(sys.argv[1]))\n"

@@ -28,7 +28,7 @@ def project(folder: Path) -> dict[str, Any]:
 
 
 def test_there_are_folders_and_one_is_the_reference() -> None:
-    assert [folder.name for folder in FOLDERS if project(folder)["tool"]["rtsite"]["reference"]] == ["reference"]
+    assert [folder.name for folder in FOLDERS if project(folder)["tool"]["rtsite"].get("reference")] == ["reference"]
 
 
 @every_folder
