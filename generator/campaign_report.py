@@ -1,4 +1,4 @@
-"""A campaign in Markdown: for the summary of a job, and for the issue about regressions."""
+"""A campaign as Markdown, for the job summary and for the issue about regressions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ISSUE_TITLE = "A campaign found regressions"
 
 
 def campaign_summary(dataset: Dataset, campaign: str) -> str:
-    """What a campaign measured on each machine class; raises `NothingToDoError` where it has no run."""
+    """What a campaign measured on each machine class; raises `NothingToDoError` if it has no run."""
     runs = [run for run in dataset.runs if run.document.campaign == campaign]
     if not runs:
-        raise NothingToDoError(f"there is no run of campaign {campaign}")
+        raise NothingToDoError(f"campaign {campaign} has no run")
     lines = [f"## Campaign {_text(campaign)}", ""]
     for machine in dict.fromkeys(run.machine_class for run in runs):
         own = [run for run in runs if run.machine_class == machine]
@@ -28,7 +28,7 @@ def campaign_summary(dataset: Dataset, campaign: str) -> str:
 
 
 def regressions(dataset: Dataset, campaign: str) -> tuple[ChangePoint, ...]:
-    """Where the campaign is clearly worse than the run before it, of the same class of machines."""
+    """Where the campaign is clearly worse than the previous run on the same machine class."""
     return tuple(
         point
         for point in History(dataset.runs).changes
@@ -37,7 +37,7 @@ def regressions(dataset: Dataset, campaign: str) -> tuple[ChangePoint, ...]:
 
 
 def issue_body(found: Sequence[ChangePoint], campaign: str) -> str:
-    """The body of the issue."""
+    """The body of the issue, as Markdown."""
     lines = [
         f"Campaign {_text(campaign)} is worse than the last comparable one in {len(found)} value(s). A change counts"
         " by the rule that also decides between frameworks, corrected for all values compared.",
@@ -65,7 +65,7 @@ def _of_class(runs: Sequence[Run]) -> Iterator[str]:
 
 def _leaders(comparison: Comparison) -> Iterator[str]:
     competing = [facts.slug for facts in comparison.frameworks]
-    yield "| Metric | Best | | Tied with |"
+    yield "| Metric | Best | Value | Not distinguishable from |"
     yield "|---|---|---|---|"
     for leader in leaders(comparison.tables, competing):
         best, *tied = leader.rows
@@ -105,16 +105,16 @@ def _changes(dataset: Dataset, campaign: str) -> Iterator[str]:
 
 
 def _table(found: Sequence[ChangePoint]) -> Iterator[str]:
-    yield "| What | | Ratio | New with it |"
+    yield "| Metric | Change | Ratio | Package updates |"
     yield "|---|---|---|---|"
     for point in found:
         table = point.trend.table
         subject = f"{table.workload.title}: {parameters_in_words(table.parameters)}, {point.trend.metric.title}"
         ratio = times(point.ratio.value) + (f" ({between(point.ratio.interval)})" if point.ratio.interval else "")
-        new = ", ".join(f"{name} {old or '–'} → {now or '–'}" for name, old, now in point.updates) or "no package"
+        new = ", ".join(f"{name} {old or '–'} → {now or '–'}" for name, old, now in point.updates) or "none"
         yield f"| {_text(point.series.row.name)}, {_text(subject)} | {point.outcome} | {ratio} | {_text(new)} |"
 
 
 def _text(text: str) -> str:
-    """Every character that Markdown or HTML could read as markup, as a character reference."""
+    """Replace each character that Markdown or HTML could read as markup by a character reference."""
     return re.sub(r"[^\w .,:()/·%→–-]|_", lambda match: f"&#{ord(match.group())};", text.replace("\n", " "))

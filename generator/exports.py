@@ -1,6 +1,6 @@
-"""What others build on: the values as JSON and CSV, a feed of campaigns, badges, and the schema of the raw files.
+"""Exports: values as JSON and CSV, a feed of campaigns, badges, and the schema of the raw files.
 
-The addresses and keys are stable. New keys, new columns at the end and new files may be added.
+Addresses and keys are stable. New keys, new columns at the end and new files may be added.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _COLUMNS = (
 )  # fmt: skip
 _NO_VALUE = (None,) * (len(_COLUMNS) - _COLUMNS.index("metric"))
 _ExportedRow = tuple[object, ...]
-"""In the order of the columns; a tuple, since years of runs have rows by the hundred thousand."""
+"""Values in the order of the columns; a tuple, since years of runs have hundreds of thousands of rows."""
 
 
 def files(dataset: Dataset, site_url: str) -> dict[str, str]:
-    """Path to text of every export of the published runs; ``site_url``: the address of the site."""
+    """The exports of the published runs, text by path. ``site_url``: the address of the site."""
     runs = dataset.headline
     comparison = compare_runs(runs)
     rows = _rows(runs, comparison)
@@ -60,7 +60,7 @@ def files(dataset: Dataset, site_url: str) -> dict[str, str]:
 
 
 def over_time(history: History) -> dict[str, Callable[[], str]]:
-    """Path to a function for the text of the exports of all runs, the oldest first; years of them take a while."""
+    """The exports of all runs, oldest first: by path a function that makes the text, which can take long."""
 
     @cache
     def rows() -> list[_ExportedRow]:
@@ -89,7 +89,7 @@ def _csv(rows: Iterable[_ExportedRow]) -> str:
 
 
 def _rows(runs: Sequence[Run], comparison: Comparison) -> list[_ExportedRow]:
-    """One row per value of each variant; a variant without any has one row, whose status gives the reason."""
+    """One row per value of each variant; a variant without values has one row, whose status is the reason."""
     found: list[_ExportedRow] = []
     for table in comparison.tables:
         origin, scenario = _origin(table), _scenario(table)
@@ -128,7 +128,7 @@ def _value(value: Value) -> _ExportedRow:
 
 
 def _bracket(row: CapacityRow) -> _ExportedRow:
-    """It has two ends instead of a value; an end that was not found is empty."""
+    """The row of a bracket: two ends instead of a value; an end that was not found is empty."""
     low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
     return None, low, high, row.valid_rounds, None, *_rank(row.rank)
 
@@ -167,7 +167,7 @@ def _evidence_facts(evidence: Evidence) -> dict[str, object]:
 
 
 def _schemas() -> dict[str, object]:
-    """JSON Schema of each kind of raw file."""
+    """The JSON Schema of each kind of raw file."""
     models: dict[str, type[BaseModel]] = {
         "run": RunDocument,
         "framework": FrameworkDocument,
@@ -178,7 +178,7 @@ def _schemas() -> dict[str, object]:
 
 
 def _feed(dataset: Dataset, site_url: str) -> str:
-    """An Atom feed (RFC 4287), one entry per campaign, the newest first."""
+    """An Atom feed (RFC 4287) with one entry per campaign, newest first."""
     ElementTree.register_namespace("", _ATOM)
     base = site_url.rstrip("/") + "/"
     feed = ElementTree.Element(f"{{{_ATOM}}}feed")
@@ -227,7 +227,7 @@ def _summary(runs: Sequence[Run]) -> str:
 
 
 def _badges(comparison: Comparison) -> Iterator[tuple[str, str]]:
-    """Per framework its echo throughput, in the format that shields reads from an endpoint."""
+    """A badge with the echo throughput of each framework, in the endpoint format of shields.io."""
     for facts in comparison.frameworks:
         best = max(
             (

@@ -1,4 +1,4 @@
-"""``rtsite serve``: MkDocs serves the staged pages, and we stage them again when their sources change."""
+"""``rtsite serve``: MkDocs serves the staged pages; we stage them again when their sources change."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _POLL_S = 0.5
 
 
 class ServeError(RtsiteError):
-    """The site cannot be served here."""
+    """The site cannot be served."""
 
 
 def serve_live(paths: Paths, port: int, say: Say) -> None:
-    """Stage, serve, and stage again on every change; returns only by an error or an interrupt."""
+    """Stage, serve, and stage again on every change; runs until an error or an interrupt."""
     _check_port(port)
     stage_site(paths, say, is_served=True)
     seen = _stamps(paths)
@@ -29,7 +29,7 @@ def serve_live(paths: Paths, port: int, say: Say) -> None:
     try:
         while not _answers(port):
             _check_alive(server)
-        say(f"Serving http://{HOST}:{port}/ and watching results, site and templates; Ctrl-C ends it.")
+        say(f"Serving http://{HOST}:{port}/ and watching results, site and templates. Press Ctrl-C to stop.")
         while True:
             _check_alive(server)
             current = _stamps(paths)
@@ -46,12 +46,12 @@ def serve_live(paths: Paths, port: int, say: Say) -> None:
 
 
 def _check_alive(server: subprocess.Popen[bytes]) -> None:
-    """Wait a moment for the server to end; raises `ServeError` if it does."""
+    """Wait briefly; raises `ServeError` if the server ends."""
     try:
         code = server.wait(timeout=_POLL_S)
     except subprocess.TimeoutExpired:
         return
-    raise ServeError(f"MkDocs' server ended with exit code {code}; its message is above")
+    raise ServeError(f"the server of MkDocs ended with exit code {code}; see its message above")
 
 
 def _answers(port: int) -> bool:
@@ -64,7 +64,7 @@ def _stage_again(paths: Paths, say: Say) -> None:
     try:
         stage_site(paths, lambda _: None, is_served=True)
     except RtsiteError as error:
-        # An editor saves unfinished files now and then: report it and keep serving.
+        # Editors save unfinished files: report the error and keep serving.
         say(f"Not updated: {error}")
     else:
         say(f"Updated in {time.monotonic() - started:.1f} s.")
@@ -80,7 +80,7 @@ def _check_port(port: int) -> None:
 
 
 def _stamps(paths: Paths) -> dict[Path, tuple[int, int]]:
-    """Modification time and size of everything that pages are made of."""
+    """Modification time and size of every source of the pages."""
     found = {}
     for folder in (paths.results, paths.written, paths.frameworks, paths.assets, TEMPLATES):
         for path in folder.rglob("*"):

@@ -1,4 +1,4 @@
-"""The one module that talks to MkDocs: as a child process, so that its warnings and state stay its own."""
+"""Runs MkDocs as a child process, so that its warnings and state stay separate."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 import yaml
 
 _ENVIRONMENT = {
-    # Material announces its end of life on every build.
+    # Material announces its end of life in every build.
     "NO_MKDOCS_2_WARNING": "1",
 }
 
 
 def write_config(target: Path, base: Path, docs: Path, site: Path, nav: Sequence[Any]) -> None:
-    """Write the configuration that MkDocs reads: ``base`` with the navigation of what is staged.
+    """Write the configuration that MkDocs reads: ``base`` with the navigation of the staged pages.
 
-    MkDocs resolves folders against the configuration that names them, hence the full set here.
+    MkDocs resolves folders relative to the configuration file, so this file contains all of them.
     """
     here = target.parent
     text = yaml.safe_dump(
@@ -38,10 +38,9 @@ def write_config(target: Path, base: Path, docs: Path, site: Path, nav: Sequence
 
 
 def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | None:
-    """Build strictly into a folder; returns what MkDocs complained about, or ``None``.
+    """Build with ``--strict`` into a folder; returns the warnings and errors of MkDocs, or ``None``.
 
-    ``meanwhile`` is called once it has begun. Never with ``--quiet``: that hides warnings from ``--strict`` too, which
-    then finds nothing.
+    ``meanwhile`` is called while MkDocs runs. Do not add ``--quiet``: it also hides warnings from ``--strict``.
     """
     with subprocess.Popen(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config), "-d", str(into)],
@@ -60,11 +59,11 @@ def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | Non
         return None
     lines = [line.strip() for line in messages.splitlines()]
     serious = [line for line in lines if line and not line.startswith("INFO")]
-    return "\n".join(serious[-20:]) or f"it ended with exit code {child.returncode}"
+    return "\n".join(serious[-20:]) or f"exit code {child.returncode}"
 
 
 def start_mkdocs(config: Path, host: str, port: int) -> subprocess.Popen[bytes]:
-    """MkDocs' own server with live reload; the caller ends it."""
+    """Start the server of MkDocs with live reload; the caller ends it."""
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "mkdocs", "serve", "--quiet", "--livereload"),

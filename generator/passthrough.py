@@ -1,7 +1,7 @@
-"""Finished HTML inside a Markdown page: the marks around it, and the Markdown extension that leaves it alone.
+"""Markers around finished HTML in a Markdown page, and the Markdown extension that does not parse it.
 
-Markdown would go through every tag of it to find where it ends, and MkDocs once more for anchors, which is most of
-what a build of large tables costs; and what no parser reads, none can misread.
+Without it, Markdown would parse every tag to find the end, and MkDocs would parse it again for anchors. That takes most
+of the build time of large tables. Also, unparsed HTML cannot be misread.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from markdown.preprocessors import Preprocessor
 _OPEN = "<!-- finished html -->"
 _CLOSE = "<!-- end of finished html -->"
 _AFTER_WHITESPACE_IS_NORMAL = 28
-"""Below 30, where Python-Markdown takes its own control characters out of a text; above 21, where MkDocs reads HTML."""
+"""Priority: below 30, where Python-Markdown removes its control characters; above 21, where MkDocs reads HTML."""
 
 
 def finished(html: str) -> str:
-    """Markdown that holds this block of HTML as it is."""
+    """Markdown that contains this block of HTML unchanged."""
     return f"{_OPEN}\n{html}\n{_CLOSE}"
 
 
 class _Passing(Preprocessor):
-    """Stores what is between the marks until the page is done."""
+    """Stores the text between the markers until the page is converted."""
 
     def run(self, lines: list[str]) -> list[str]:
         kept: list[str] = []
@@ -39,12 +39,12 @@ class _Passing(Preprocessor):
 
 
 class PassthroughExtension(Extension):
-    """Named in ``mkdocs.yml``."""
+    """The Markdown extension that ``mkdocs.yml`` loads."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - Python-Markdown's name
         md.preprocessors.register(_Passing(md), "rtsite_passthrough", _AFTER_WHITESPACE_IS_NORMAL)
 
 
 def makeExtension(**settings: Any) -> PassthroughExtension:  # noqa: N802 - Python-Markdown's name
-    """What Python-Markdown calls."""
+    """The entry point that Python-Markdown calls."""
     return PassthroughExtension(**settings)

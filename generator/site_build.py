@@ -1,4 +1,4 @@
-"""The build as a list of verbs: load, compose, stage, render, swap."""
+"""The steps of a build: load, compose, stage, render, swap."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from generator.pages import PROOF_MARKER, make_proof, make_site
 from runners.record import RtsiteError, UsageError
 
 MARKER = ".made-by-rtsite"
-"""A file in every site that rtsite built: only a folder with it, or an empty one, is replaced. It holds the digest of
-all inputs of the site."""
+"""A file in every site that rtsite built. Only a folder with this file, or an empty one, is replaced. It contains the
+digest of all inputs of the site."""
 
 BUNDLED = Path(__file__).parents[1] / "rtsite_bundle"
-"""Only in an installed package: what a wheel has beside the packages, see ``force-include`` in pyproject.toml."""
+"""Files that a wheel contains besides the packages, see ``force-include`` in pyproject.toml. Not in a checkout."""
 
 HERE = "http://127.0.0.1:8000/"
-"""The address of a site without a given one; as in mkdocs.yml."""
+"""The default address of a site, the same as in mkdocs.yml."""
 
 Say = Callable[[str], None]
 
@@ -41,7 +41,7 @@ class BuildError(RtsiteError):
 
 @dataclass(frozen=True)
 class Paths:
-    """Where everything is. The build clears ``staged``, and replaces all of ``out`` at the end."""
+    """The paths of a build. The build clears ``staged``, and replaces all of ``out`` at the end."""
 
     root: Path
     """The checkout; for an installed package, the folder that the user works in."""
@@ -51,14 +51,14 @@ class Paths:
 
     @classmethod
     def of_checkout(cls, root: Path, *, results: Path | None = None, out: Path | None = None) -> Paths:
-        """The usual places below ``root``. Without a checkout there, the pages are those of the installed package.
+        """The default paths below ``root``. If it is not a checkout, pages come from the installed package.
 
-        Raises `UsageError` for a results folder that is not there.
+        Raises `UsageError` if the results folder does not exist.
         """
         needed = root / "results" if results is None and BUNDLED.is_dir() else results
         if needed is not None and not needed.is_dir():
             raise UsageError(
-                f"there is no folder {needed}; name one with --results that holds <campaign>/<run>/run.yml"
+                f"folder {needed} does not exist; choose one with --results that contains <campaign>/<run>/run.yml"
             )
         return cls(
             root,
@@ -69,12 +69,12 @@ class Paths:
 
     @property
     def sources(self) -> Path:
-        """What a site is made of beside results and frameworks: in the checkout, or installed beside the packages."""
+        """The folder with the other sources of the site: the checkout, or the files installed with the package."""
         return BUNDLED if BUNDLED.is_dir() else self.root
 
     @property
     def written(self) -> Path:
-        """The hand-written pages."""
+        """The folder of hand-written pages."""
         return self.sources / "site"
 
     @property
@@ -84,12 +84,12 @@ class Paths:
 
     @property
     def rates(self) -> Path:
-        """The proof of the method; see `generator.dataset.rates`."""
+        """The proof of the method, see `generator.dataset.rates`."""
         return self.sources / "benchmarks" / "power" / "rates.json"
 
     @property
     def cache(self) -> Path:
-        """What was read of the results; see `generator.dataset.file_cache`."""
+        """The cache of parsed results, see `generator.dataset.file_cache`."""
         return self.staged.parent / "results.cache"
 
     @property
@@ -98,17 +98,17 @@ class Paths:
 
     @property
     def config(self) -> Path:
-        """The staged configuration: the top-level ``mkdocs.yml`` plus the navigation."""
+        """The staged configuration: the top-level ``mkdocs.yml`` with the navigation."""
         return self.staged.parent / "mkdocs.yml"
 
 
 def build_site(paths: Paths, say: Say) -> Path:
-    """Build the site into ``paths.out`` and return the page to open; on any error the old site is unchanged."""
+    """Build the site into ``paths.out`` and return its home page; on an error the old site is unchanged."""
     _check_out(paths)
     digests = _digests_of_inputs(paths)
     made_of, marker = _joined(digests), paths.out / MARKER
     if marker.is_file() and marker.read_text(encoding="utf-8") == made_of:
-        say("Nothing has changed since this site was built.")
+        say("The site is up to date.")
         return paths.out / "index.html"
     with _alone(paths.staged.parent), _uncollected(), _beside(paths.out) as fresh:
         files = stage_site(paths, say, digests)
@@ -122,15 +122,15 @@ def build_site(paths: Paths, say: Say) -> Path:
             (site / MARKER).write_text(made_of, encoding="utf-8")
             _swap(site, paths.out, old=fresh / "old")
         except OSError as error:
-            raise BuildError(f"cannot put the site in place: {error.strerror} ({error.filename})") from None
+            raise BuildError(f"cannot move the site to its folder: {error.strerror} ({error.filename})") from None
     return paths.out / "index.html"
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without garbage collection, which would search millions of objects again and again and free none.
+    """Disable garbage collection, which would repeatedly search millions of objects and free none.
 
-    What is left of them afterwards goes with the process.
+    The objects are freed when the process ends.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -145,11 +145,10 @@ def _uncollected() -> Iterator[None]:
 def stage_site(
     paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProxyType({}), *, is_served: bool = False
 ) -> staging.Files:
-    """Write the pages, assets and exports that MkDocs reads: only what changed, and nothing stale.
+    """Write changed pages, assets and exports for MkDocs, and delete stale ones.
 
-    The files that are returned include those that bypass MkDocs.
-
-    ``digests``: see `generator.dataset.file_cache`; ``is_served``: see `generator.staging`.
+    Returns all files, including those that bypass MkDocs. ``digests``: see `generator.dataset.file_cache`.
+    ``is_served``: see `generator.staging`.
     """
     say(f"Reading {paths.results} …")
     dataset = load_results(paths.results, paths.cache, digests)
@@ -185,7 +184,7 @@ def stage_site(
 
 
 def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
-    """Of every file that a site is made of: results, pages, applications, our own code."""
+    """Digests of all inputs of the site: results, pages, applications, our own code."""
     code = Path(__file__).parent
     folders = (
         paths.results,
@@ -200,7 +199,7 @@ def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
 
 
 def _joined(digests: Mapping[Path, str]) -> str:
-    """One digest of all files, MkDocs and the address."""
+    """One digest of all files, the version of MkDocs, and the site's address."""
     joined = hashlib.sha256(f"{version('mkdocs')} {version('mkdocs-material')} {_site_url()}".encode())
     for file, of_content in digests.items():
         joined.update(f"\0{file}\0{of_content}".encode())
@@ -208,7 +207,7 @@ def _joined(digests: Mapping[Path, str]) -> str:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """In order; what Python compiled, and hidden files, left out."""
+    """All files in order, without compiled Python and hidden files."""
     for parent, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if name != "__pycache__" and not name.startswith("."))
         yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
@@ -223,27 +222,27 @@ def _check_out(paths: Paths) -> None:
     out = paths.out
     for ours in (paths.root, paths.written, paths.results, paths.staged, paths.root / "generator"):
         if ours.resolve().is_relative_to(out):
-            raise UsageError(f"the site cannot go to {out}: it would replace {ours}; choose another folder")
+            raise UsageError(f"the site cannot go to {out}: that would replace {ours}; choose another folder")
     is_foreign = out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists()
     if is_foreign or (out.exists() and not out.is_dir()):
-        raise UsageError(f"{out} holds something that is no site made by rtsite; empty it or choose another folder")
+        raise UsageError(f"{out} contains files that rtsite did not make; empty it or choose another folder")
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two builds would write the same staged pages; the second one fails and changes nothing."""
+    """Lock the folder: a second build would write the same staged pages, so it fails and changes nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BuildError(f"another build is at work in {folder}; wait until it has ended") from None
+            raise BuildError(f"another build is running in {folder}; wait until it ends") from None
         yield
 
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """A temporary folder on the same file system, so that putting a site in place is a rename."""
+    """A temporary folder on the same file system, so that the site can be moved by a rename."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
@@ -256,7 +255,7 @@ def _beside(out: Path) -> Iterator[Path]:
 
 
 def _swap(fresh: Path, out: Path, old: Path) -> None:
-    """Two renames: the old site is gone only once the new one is complete. ``old``: its name from then on."""
+    """Replace the old site by two renames once the new one is complete. ``old``: the old site's new path."""
     try:
         if out.exists():
             out.rename(old)

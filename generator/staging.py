@@ -1,6 +1,6 @@
-"""The staged files: collected first, then written where they differ, so that watchers see real changes only.
+"""Collects the staged files, then writes those that differ, so that watchers see only real changes.
 
-Files that MkDocs would only copy bypass it: years of raw files, and the exports of all their values.
+Files that MkDocs would only copy bypass it: raw files and the exports of all their values.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from runners.record import RtsiteError
 
 
 class StagingError(RtsiteError):
-    """The staged files cannot be put together or written."""
+    """The staged files cannot be collected or written."""
 
 
 class Files:
-    """The files of the site: relative path to content for MkDocs, and to what bypasses it."""
+    """The files of the site by relative path: content for MkDocs, and files that bypass it."""
 
     def __init__(self) -> None:
         self._contents: dict[str, str | Path] = {}
@@ -31,7 +31,7 @@ class Files:
         self._add(path, text)
 
     def add_beside(self, path: str, source: Path | Callable[[], str]) -> None:
-        """A file that goes onto the site as it is, or one that is made then: see `put_beside`."""
+        """Add a file that bypasses MkDocs: an existing file, or a function that makes it in `put_beside`."""
         self._check_free(path)
         self._beside[path] = source.absolute() if isinstance(source, Path) else source
 
@@ -39,30 +39,28 @@ class Files:
         self._add(path, source)
 
     def add_tree(self, folder: Path, prefix: str) -> None:
-        """Every file below ``folder``, hidden ones excepted."""
+        """Add every file below ``folder`` except hidden ones."""
         for source in sorted(folder.rglob("*")):
             relative = source.relative_to(folder)
             if source.is_file() and not any(part.startswith(".") for part in relative.parts):
                 self._add((Path(prefix) / relative).as_posix(), source)
 
     def fill(self, path: str, marker: str, text: str) -> None:
-        """Replace the one line of a file that consists of ``marker`` by ``text``."""
+        """Replace the one line ``marker`` of a file by ``text``. Does nothing if the file is missing."""
         content = self._contents.get(path)
         if content is None:
             return
         lines = (content.read_text(encoding="utf-8") if isinstance(content, Path) else content).split("\n")
         if lines.count(marker) != 1:
-            raise StagingError(
-                f"{path} holds the line {marker} {lines.count(marker)} times; what is made for it belongs in one place"
-            )
+            raise StagingError(f"{path} contains the line {marker} {lines.count(marker)} times; keep exactly one")
         lines[lines.index(marker)] = text
         self._contents[path] = "\n".join(lines)
 
     def write(self, folder: Path, *, is_served: bool = False) -> int:
-        """Bring ``folder`` to what MkDocs reads; returns how many files were written.
+        """Update ``folder`` for MkDocs; returns the number of files written.
 
-        ``is_served``: by the server of MkDocs, which needs what bypasses the build too. That is linked, or copied where
-        the file system has no links.
+        ``is_served``: for the server of MkDocs, which also needs the files that bypass the build. They are linked, or
+        copied if the file system has no links.
         """
         with _named_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +74,7 @@ class Files:
             return written
 
     def put_beside(self, folder: Path) -> None:
-        """Make what bypasses MkDocs, and copy it into a new folder."""
+        """Write the files that bypass MkDocs into a new folder."""
         with _named_errors(folder):
             folder.mkdir(parents=True)
             for path, source in self._beside.items():
@@ -88,7 +86,7 @@ class Files:
 
     def _check_free(self, path: str) -> None:
         if path in self._contents or path in self._beside:
-            raise StagingError(f"two sources would both be staged as {path}; rename one")
+            raise StagingError(f"two files would be staged as {path}; rename one of them")
 
     @staticmethod
     def _remove_stale(folder: Path, kept: Set[str]) -> None:
@@ -116,14 +114,14 @@ def _put(target: Path, source: Path | Callable[[], str]) -> None:
     data = source.read_bytes() if isinstance(source, Path) else source().encode("utf-8")
     try:
         target.write_bytes(data)
-    except FileNotFoundError:  # its folder is missing; checking that for each file would double the time
+    except FileNotFoundError:  # its folder is missing; checking for it each time would take twice as long
         target.parent.mkdir(parents=True)
         target.write_bytes(data)
 
 
 def _write(target: Path, content: str | Path) -> bool:
     data = content.read_bytes() if isinstance(content, Path) else content.encode("utf-8")
-    if target.is_symlink():  # else what it points to would be written
+    if target.is_symlink():  # else the target of the link would be written
         target.unlink()
     if target.is_file() and target.read_bytes() == data:
         return False
@@ -133,7 +131,7 @@ def _write(target: Path, content: str | Path) -> bool:
 
 
 def _link(target: Path, source: Path) -> None:
-    """Point to a file, or hold what it holds where the file system knows no links."""
+    """Link ``target`` to ``source``, or copy it if the file system has no links."""
     if target.is_symlink() and target.readlink() == source:
         return
     target.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """The statistics of repeated rounds: pure functions of numbers.
 
-Rates, latencies and sizes are positive and their errors multiply, so everything is done on logarithms:
-means are geometric, differences are ratios. A round is the unit of repetition, never a message, because
-messages of one round share its disturbances.
+Rates, latencies and sizes are positive and their errors multiply, so all computations use logarithms: means are
+geometric, differences are ratios. The unit of repetition is a round, not a message, because messages of one round share
+its disturbances.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from typing import TypeVar
 from scipy.special import stdtr, stdtrit
 
 CONFIDENCE = 0.95
-"""Of every interval on the site."""
+"""The confidence level of every interval on the site."""
 
 DECISION_LEVEL = 0.01
-"""A difference counts only if chance alone gives one at least as large at most this often.
+"""The significance level: a difference counts only if its p-value is below this.
 
-Stricter than the intervals, because it decides: what is measured against itself must come out the same in at least
-99 of 100 comparisons. That is the meaning of the level, and holds for every number of rounds and any amount of noise;
-where the noise has heavy tails, a t-test at this level raises even fewer false alarms (Benjamini 1983, "Is the t test
-really conservative when the parent distribution is long-tailed?", JASA 78; simulated in the tests). Rejected: variances
-pooled over the rows of a table, or shrunk towards each other (Smyth 2004). They find more, but rows are not equally
-noisy: of 100 simulated comparisons of equals that were three times as noisy as the other four rows, 10 and 4 were
-called different.
+It is stricter than the intervals, because it decides. A subject compared with itself must have the outcome ``same`` in
+at least 99 of 100 comparisons. The level guarantees this for every number of rounds and any amount of noise. If the
+noise has heavy tails, a t-test at this level raises even fewer false alarms. See Benjamini (1983), "Is the t test
+really conservative when the parent distribution is long-tailed?", JASA 78; the tests simulate it.
+
+Rejected: variances pooled over the rows of a table, or shrunk towards each other (Smyth 2004). They find more
+differences, but rows are not equally noisy. We simulated 100 comparisons of equals that were three times as noisy as
+the other four rows: the two methods called 10 and 4 of them different.
 """
 
 SMALLEST_RELEVANT_RATIO = 1.01
-"""A smaller difference is no reason to choose, however surely it is one.
+"""The smallest ratio that counts. A smaller difference is no reason to choose, even if it is certain.
 
-With enough rounds a test finds any difference, also those of how a process happened to lie in memory, which can reach
-per cents (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously wrong!", ASPLOS).
-Statistical significance is not practical relevance: Kalibera and Jones (2013) ask for the size of the effect.
+With enough rounds a test finds any difference, also one caused by a process's memory layout. Such differences can reach
+several percent (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously wrong!", ASPLOS).
+Statistical significance is not practical relevance: Kalibera and Jones (2013) require the size of the effect.
 """
 
 
 @dataclass(frozen=True)
 class Interval:
-    """From ``low`` to ``high``, both included."""
+    """A closed interval from ``low`` to ``high``."""
 
     low: float
     high: float
@@ -63,10 +64,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times the second the first is, over the rounds that both have.
+    """The ratio of the first to the second, over the rounds that both have.
 
-    ``interval`` is the 95 % interval of this one ratio, ``p_value`` the two-sided probability of a
-    difference at least as large if there were none; both ``None`` below two rounds.
+    ``interval``: the 95 % interval of this ratio. ``p_value``: the two-sided probability of a difference at least as
+    large if there were none. Both are ``None`` below two rounds.
     """
 
     value: float
@@ -77,7 +78,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class RankRange:
-    """The ranks that an item can have among others: from ``first`` to ``last``, counted from 1.
+    """The ranks that an item can have, from ``first`` to ``last``, counted from 1.
 
     No other item is surely before one whose ``first`` is 1.
     """
@@ -93,8 +94,8 @@ def estimate_mean(values: Sequence[float]) -> Estimate | None:
     """Geometric mean exp(m) with the t-interval exp(m ± t(n−1) · s/√n) of the logarithms x = ln v.
 
     Student (1908), "The probable error of a mean", Biometrika 6(1); on logarithms as in Fleming and
-    Wallace (1986), "How not to lie with statistics", CACM 29(3). ``None`` where there is no value or
-    one is not above zero, since it has no logarithm.
+    Wallace (1986), "How not to lie with statistics", CACM 29(3). ``None`` if there is no value, or if one is not above
+    zero and so has no logarithm.
     """
     if not values or min(values) <= 0:
         return None
@@ -105,11 +106,11 @@ def estimate_mean(values: Sequence[float]) -> Estimate | None:
 
 
 def paired_ratio(first: Mapping[Key, float], second: Mapping[Key, float]) -> Ratio | None:
-    """The ratio first/second as exp of the mean of d = ln(first) − ln(second) over common rounds.
+    """The ratio first/second: exp of the mean of d = ln(first) − ln(second) over common rounds.
 
-    The paired t-test on log ratios (Student 1908; Kalibera and Jones 2013, "Rigorous benchmarking in
-    reasonable time", ISMM, for ratios of repeated runs). Pairing by round removes what disturbed both.
-    ``None`` where no round is common to both or a value is not above zero.
+    This is the paired t-test on log ratios (Student 1908; Kalibera and Jones 2013, "Rigorous benchmarking in reasonable
+    time", ISMM, for ratios of repeated runs). Pairing by round removes disturbances of both. ``None`` if no round is
+    common to both or a value is not above zero.
     """
     logs = _log_ratios(first, second)
     if not logs:
@@ -120,13 +121,13 @@ def paired_ratio(first: Mapping[Key, float], second: Mapping[Key, float]) -> Rat
 
 
 def paired_ratio_value(first: Mapping[Key, float], second: Mapping[Key, float]) -> float | None:
-    """The value of `paired_ratio`, without how sure it is: for exports of years."""
+    """The value of `paired_ratio` without its uncertainty, for the exports of all runs."""
     logs = _log_ratios(first, second)
     return math.exp(math.fsum(logs) / len(logs)) if logs else None
 
 
 def _log_ratios(first: Mapping[Key, float], second: Mapping[Key, float]) -> list[float]:
-    """Of each common round; empty where there is none, or a value without logarithm."""
+    """The log ratio of each common round; empty if there is none or a value is not above zero."""
     pairs = [(value, second[key]) for key, value in first.items() if key in second]
     if any(a <= 0 or b <= 0 for a, b in pairs):
         return []
@@ -137,8 +138,8 @@ def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | N
     """The ratio of two geometric means of separate series, exp(m1 − m2), with Welch's interval and p-value.
 
     Welch (1947), "The generalization of Student's problem when several different population variances are
-    involved", Biometrika 34(1-2), on logarithms. ``None`` where a series is empty or a value is not above
-    zero; without an interval where a series has fewer than two values.
+    involved", Biometrika 34(1-2), on logarithms. ``None`` if a series is empty or a value is not above
+    zero; without an interval if a series has fewer than two values.
     """
     if not first or not second or min(*first, *second) <= 0:
         return None
@@ -166,11 +167,11 @@ def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | N
 
 
 def false_discovery_adjusted(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for being many: the least p(j) · m / j of all j ≥ i, for the i-th smallest of m.
+    """Adjust p-values for multiple comparisons: the least p(j) · m / j of all j ≥ i, for the i-th smallest of m.
 
-    Benjamini and Hochberg (1995), "Controlling the false discovery rate", J. R. Statist. Soc. B 57(1). Of the
-    differences whose adjusted value is below a level, no larger share than that level is expected to be none. Where
-    nothing differs at all, that is the chance of any false difference, as with Holm's method. Recommended for all
+    Benjamini and Hochberg (1995), "Controlling the false discovery rate", J. R. Statist. Soc. B 57(1). Among
+    differences with an adjusted value below a level, the expected share of false ones is at most that level. If nothing
+    differs, this is the probability of any false difference, as with Holm's method. Recommended for all
     pairs of a table by Williams, Jones and Tukey (1999), "Controlling error in multiple comparisons", J. Educ. Behav.
     Statist. 24(1). It holds for statistics that depend on each other positively (Benjamini and Yekutieli 2001,
     Ann. Statist. 29(4)); pairs that share a row do, and a simulation in the tests shows it for such tables.
@@ -180,7 +181,7 @@ def false_discovery_adjusted(p_values: Sequence[float]) -> list[float]:
     least = 1.0
     for rank in range(len(order), 0, -1):
         index = order[rank - 1]
-        # Never below the value itself, which rounding could do for the largest.
+        # Not below the value itself, which rounding could cause for the largest.
         least = min(least, max(p_values[index], p_values[index] * len(p_values) / rank))
         adjusted[index] = least
     return adjusted
@@ -189,11 +190,11 @@ def false_discovery_adjusted(p_values: Sequence[float]) -> list[float]:
 def differing(
     ratios: Mapping[Key, Ratio | None], margin: Callable[[Key], float] = lambda _: SMALLEST_RELEVANT_RATIO
 ) -> frozenset[Key]:
-    """The keys of the ratios that differ from 1: surely enough, and by enough to matter.
+    """The keys of the ratios that differ from 1 significantly and by a relevant amount.
 
-    Surely: the p-value is below `DECISION_LEVEL` after the correction over all of ``ratios`` that have one (see
-    `false_discovery_adjusted`). By enough: the ratio, or its inverse, reaches the ``margin`` of its key. A ratio of
-    fewer than two rounds proves nothing and never differs.
+    Significantly: the p-value is below `DECISION_LEVEL` after the correction over all ``ratios`` that have one (see
+    `false_discovery_adjusted`). Relevant: the ratio, or its inverse, reaches the ``margin`` of its key. A ratio of
+    fewer than two rounds never differs.
     """
     tested = [
         (key, ratio, ratio.p_value) for key, ratio in ratios.items() if ratio is not None and ratio.p_value is not None
@@ -209,7 +210,7 @@ def differing(
 def rank_ranges(
     values: Mapping[Key, Mapping[int, float]], *, highest_first: bool, margin: float = SMALLEST_RELEVANT_RATIO
 ) -> dict[Key, RankRange]:
-    """The rank range of each item among all; ``values``: per item those of its rounds.
+    """The rank range of each item among all. ``values``: per item the values of its rounds.
 
     Two items are distinguishable by the rule of `differing` over all pairs, on their paired ratios.
     """
@@ -223,10 +224,10 @@ def rank_ranges(
 
 
 def bracket_rank_ranges(brackets: Mapping[Key, Interval]) -> dict[Key, RankRange]:
-    """The rank range of each bracket among all, the highest first.
+    """The rank range of each bracket among all; the highest has rank 1.
 
-    A bracket goes from a load that was sustained to one that was not, so one is above another as soon as its low
-    end is no lower than the high end of the other.
+    A bracket goes from a load that was sustained to one that was not. One bracket is above another if its low end is at
+    least the high end of the other.
     """
     above = [
         (first, second) for first, second in permutations(brackets, 2) if brackets[first].low >= brackets[second].high
@@ -235,11 +236,11 @@ def bracket_rank_ranges(brackets: Mapping[Key, Interval]) -> dict[Key, RankRange
 
 
 def _ranges(items: Collection[Key], before: Iterable[tuple[Key, Key]]) -> dict[Key, RankRange]:
-    """Of n items, one with k surely before it and m surely after it has a rank from k + 1 to n - m.
+    """Rank ranges: of n items, one with k surely before it and m surely after it has a rank from k + 1 to n - m.
 
-    Such ranges of ranks: Mogstad, Romano, Shaikh and Wilhelm (2024), "Inference for ranks", Rev. Econ. Stud. 91(1).
-    Rejected: groups in which every two are tied. Being tied is not transitive, and where some rows are noisier than
-    others, 35 of them make nearly a hundred such groups.
+    See Mogstad, Romano, Shaikh and Wilhelm (2024), "Inference for ranks", Rev. Econ. Stud. 91(1). Rejected: groups of
+    items that are pairwise not distinguishable. This relation is not transitive. If some rows are noisier than others,
+    35 rows make nearly a hundred such groups.
     """
     ahead, behind = Counter[Key](), Counter[Key]()
     for first, second in before:
@@ -249,13 +250,13 @@ def _ranges(items: Collection[Key], before: Iterable[tuple[Key, Key]]) -> dict[K
 
 
 def _student(values: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """Mean, half width of its t-interval, and p-value of its being 0."""
+    """Mean, half width of its t-interval, and p-value of the hypothesis that it is 0."""
     mean, error = _mean_and_error(values)
     if error is None:
         return mean, None, None
     freedom = len(values) - 1
     half = _t_quantile(freedom) * error
-    # Equal values in every round leave no error to compare with: any difference is then one.
+    # Equal values in every round have no error, so any difference is significant.
     negligible = abs(mean) <= 1e-12
     if error <= 1e-15 * max(1.0, abs(mean)):
         return mean, half, 1.0 if negligible else 0.0
@@ -263,7 +264,7 @@ def _student(values: Sequence[float]) -> tuple[float, float | None, float | None
 
 
 def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and its standard error; ``None`` of a single value."""
+    """Mean and its standard error, which is ``None`` for a single value."""
     count = len(values)
     mean = math.fsum(values) / count
     if count < 2:
@@ -274,5 +275,5 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
 
 @cache
 def _t_quantile(freedom: int) -> float:
-    """How many standard errors the interval reaches to each side; cached, since there are few values of ``freedom``."""
+    """The t-quantile: standard errors to each side of the mean. Cached, since ``freedom`` has few values."""
     return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))

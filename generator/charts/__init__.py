@@ -1,6 +1,6 @@
-"""Charts as plain Plotly figures, each with its sentence and its table; and how names and numbers read.
+"""Charts in Plotly's JSON form, each with its caption and its table; and the wording of names and numbers.
 
-Figures are dictionaries in Plotly's JSON form: building a page constructs no objects of Plotly's.
+Charts are plain dictionaries, so building a page does not construct any objects of the Plotly library.
 """
 
 from generator.charts.bars import latency_chart, metric_chart, range_chart

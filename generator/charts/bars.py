@@ -1,4 +1,4 @@
-"""Charts with a row per variant: a value, a median with its tail, the range of a capacity."""
+"""Charts with one row per variant: a value, a median with its tail, or a capacity bracket."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from generator.statistics import Estimate
 def metric_chart(
     table: Table, metric: Metric, identities: Identities, *, rows: Sequence[Row] | None = None
 ) -> Chart | None:
-    """One bar per variant with its 95 % interval; ``None`` where no valid row has the metric.
+    """One bar per variant with its 95 % interval; ``None`` if no valid row has the metric.
 
-    ``rows``: those to draw instead of all rows of the table.
+    ``rows``: the rows to draw; by default all rows of the table.
     """
     shown = _with_metrics(table, (metric,), rows)
     if not shown:
@@ -76,9 +76,9 @@ def metric_chart(
 def latency_chart(
     table: Table, family: Family, identities: Identities, *, rows: Sequence[Row] | None = None
 ) -> Chart | None:
-    """Median and tail per variant on a logarithmic axis; ``None`` where no valid row has both.
+    """Median and tail latency per variant on a logarithmic axis; ``None`` if no valid row has both.
 
-    ``rows``: those to draw instead of all rows of the table.
+    ``rows``: the rows to draw; by default all rows of the table.
     """
     median = percentile(family, "p50")
     tail = next((metric for metric in table.deciding if metric.family == family), percentile(family, "p99"))
@@ -117,14 +117,14 @@ def latency_chart(
 
 
 def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
-    """One bar per variant from the low to the high end of its bracket, the middle marked; an arrow for an open end."""
+    """One bar per variant from the low to the high end of its bracket; a triangle marks an open end."""
     shown = [(row, row.bracket) for row in table.bracketed_rows if row.bracket is not None]
     if not shown:
         return None
     rows = [row for row, _ in shown]
     ends = [end for _, one in shown for end in (one.low, one.high) if end is not None]
     left, right = math.log10(0.7 * min(ends)), math.log10(1.5 * max(ends))
-    # Room on the right for the words.
+    # Room on the right for the labels.
     axis = log_axis(table.unit, exponents=(left, right + 0.4 * (right - left)), at=_capacity_ticks(left, right))
     missing = [row.name for row in table.rows if row not in rows]
     return Chart(
@@ -137,14 +137,14 @@ def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
             else "is the 95 % interval of the load that is sustained in half of all attempts, its middle marked"
         )
         + "; a triangle points where an end was not found, and pale is inconclusive.",
-        direction="Higher is better; bars that overlap are a tie.",
+        direction="Higher is better; bars that overlap are not distinguishable.",
         figure={
             "data": [
                 _closed_brackets(shown, identities, table.unit),
                 _open_brackets(shown, identities, table.unit),
                 _middles([one for _, one in shown]),
                 text_trace(
-                    # That a bracket is inconclusive shows in its colour; on a phone there is no room for the word.
+                    # The colour shows that a bracket is inconclusive; a phone has no room for the word.
                     [f"   {bracket(one.low, one.high, conclusive=True)}" for _, one in shown],
                     [max(end for end in (one.low, one.high) if end is not None) for _, one in shown],
                 ),
@@ -179,7 +179,7 @@ def _symbols(looks: Sequence[Identity], *, is_hollow: bool) -> Json:
 
 
 def _exponents(estimates: Sequence[Estimate]) -> tuple[float, float]:
-    """Of ten, with room for all error bars and a symbol at either end."""
+    """Powers of ten at both ends of the axis, with room for all error bars and for a symbol."""
     lowest = math.log10(min(one.interval.low if one.interval and one.interval.low else one.mean for one in estimates))
     highest = math.log10(max(one.interval.high if one.interval else one.mean for one in estimates))
     room = 0.05 * (highest - lowest) + 0.05
@@ -212,7 +212,7 @@ def _closed_brackets(shown: _Bracketed, identities: Identities, unit: str) -> Js
 
 
 def _open_brackets(shown: _Bracketed, identities: Identities, unit: str) -> Json:
-    """A triangle at the end that was found, which points to where the other one is."""
+    """A triangle at the end that was found; it points towards the end that was not."""
     opened = [
         (place, row, one, one.low or one.high)
         for place, (row, one) in enumerate(shown)
@@ -246,7 +246,7 @@ def _bracket_hover(shown: _Bracketed, unit: str) -> Json:
 
 
 def _capacity_ticks(left: float, right: float) -> Json:
-    """Of an axis whose data reach from 10^left to 10^right; on a wide one only the powers of ten."""
+    """Ticks of an axis whose data reach from 10^left to 10^right; a wide axis has only the powers of ten."""
     steps = [step for step in DECADES if left <= math.log10(step) <= right]
     return ticks(step for step in steps if right - left < 1.3 or math.log10(step) % 1 == 0)
 
@@ -291,7 +291,7 @@ def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
 
 
 def _notes(table: Table, rows: Sequence[Row] | None, shown: Sequence[Row]) -> tuple[str, ...]:
-    """What is missing from the chart, and how well the load generator did."""
+    """Notes on rows missing from the chart and on the health of the load generator."""
     notes = []
     missing = [row.name for row in (table.rows if rows is None else rows) if row not in shown]
     if missing:

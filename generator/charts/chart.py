@@ -1,4 +1,4 @@
-"""A chart as a value: the figure in Plotly's JSON form, and what a reader needs beside it."""
+"""A chart as a value: its drawing in Plotly's JSON form, its captions, and its table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AXES_PX = 92
 
 @dataclass(frozen=True)
 class ChartTable:
-    """What the chart shows, as text. The first column names the variant, the others hold values."""
+    """The chart's data as text. The first column names the variant; the others hold values."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -24,10 +24,10 @@ class ChartTable:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure with what a reader needs beside it.
+    """A drawing with its captions and its table.
 
-    Each row of the table is a row or a line of the figure, in the same order. ``frameworks``: the framework of each, so
-    that a reader can choose among them. Heights are fixed, so that the page does not move when the chart is drawn.
+    The table has one row for each row or line of the drawing, in the same order. ``frameworks``: the framework of each
+    row, by which readers filter. Heights are fixed, so that the page does not move when the chart is drawn.
     """
 
     slug: str
@@ -38,31 +38,31 @@ class Chart:
     table: ChartTable
     frameworks: tuple[str, ...]
     by_row: bool = False
-    """Whether each variant has a row of its own instead of a line."""
+    """Whether each variant is a row instead of a line."""
     notes: tuple[str, ...] = ()
 
     @property
     def row_px(self) -> tuple[int, int]:
-        """The height of a row on a wide screen and on a phone; zero where there are only lines."""
+        """Height of one row on a wide screen and on a phone; zero for a chart of lines."""
         return (_ROW_PX, _NARROW_ROW_PX) if self.by_row else (0, 0)
 
     @property
     def heights_px(self) -> tuple[int, int]:
-        """On a wide screen and on a phone."""
+        """Height of the chart on a wide screen and on a phone."""
         count = len(self.frameworks)
         if self.by_row:
             return _ROW_PX * count + _AXES_PX, _NARROW_ROW_PX * count + _AXES_PX
-        # Under the plot is a legend of two columns, or of one on a phone.
+        # The legend below the plot has two columns, or one on a phone.
         return 400 + 22 * -(-count // 2), 340 + 22 * count
 
 
 def slugs(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The framework of each row."""
+    """The slug of each row's framework."""
     return tuple(row.framework.slug for row in rows)
 
 
 def label(row: Row) -> str:
-    """Framework and variant, in characters that Plotly reads as text."""
+    """Framework and variant, in characters that Plotly does not read as markup."""
     return plain(row.name)
 
 
@@ -75,15 +75,15 @@ def value_text(row: Row, metric: Metric) -> str:
 
 
 def unit_of(metric: Metric) -> str:
-    """Spelt out, where no column heading says the rest."""
+    """The unit in full, for use outside a column heading."""
     return {"/s": "messages/s"}.get(metric.unit, metric.unit)
 
 
 def capitalised(text: str) -> str:
-    """With a capital first letter, and the others as they are."""
+    """Capitalise the first letter; leave the others unchanged."""
     return text[:1].upper() + text[1:]
 
 
 def or_dash(value: float | None) -> str:
-    """Its significant digits, or a dash."""
+    """The value with its significant digits; a dash for ``None``."""
     return "–" if value is None else significant(value)

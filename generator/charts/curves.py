@@ -1,4 +1,4 @@
-"""Charts with a line per variant: a distribution, the seconds of a measurement, the days of a history."""
+"""Charts with one line per variant: a latency distribution, a measurement by second, a history by day."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from generator.dataset import version_installed
 from runners.record import MIN_SAMPLES_BEYOND, Distribution, Histogram, HistogramError, InvalidError
 
 _FEWEST_SECONDS = 3
-"""A shorter measurement has no time series; profile *quick* has one second or two."""
+"""The fewest seconds that make a time series. Measurements of profile *quick* are shorter."""
 
 _MAX_LINES = 10
-"""More lines than this hide each other: beyond it each framework starts with its first variant alone."""
+"""With more lines than this, only the first variant of each framework is visible at first."""
 
 _PERCENTILE_TICKS = {
     "tickvals": [1, 2, 10, 100, 1000, 10_000, 100_000],
     "ticktext": ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"],
 }
-"""At 1 / (1 - q), which a logarithmic axis spreads as percentiles are read."""
+"""Percentile ticks at 1 / (1 - q): on a logarithmic axis each further nine takes equal space."""
 
 _LISTED = (("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
-"""The percentiles in the table beside a distribution: field and title."""
+"""Percentiles in the table of a distribution: field and title."""
 
 
 def percentile_chart(table: Table, family: Family, identities: Identities) -> Chart | None:
-    """The whole distribution: latency over the percentile, both logarithmic (Gil Tene's HDR plot)."""
+    """Latency by percentile, both axes logarithmic (Gil Tene's HDR plot)."""
     lines = []
     for row in table.valid_rows:
         distribution = family.distribution(row.cell) if family.distribution is not None else None
@@ -96,9 +96,9 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
 
 
 def timeline_chart(table: Table, identities: Identities) -> Chart | None:
-    """One point per second of each cell's first valid round, which shows whether the values are steady.
+    """One point per second of each cell's first valid round; it shows whether values are steady.
 
-    ``None`` where measurements are too short to show it.
+    ``None`` if the measurements are too short.
     """
     rows = [(row, found) for row in table.valid_rows if (found := _seconds_of(row, throughput=not table.is_open))]
     if not rows:
@@ -137,7 +137,7 @@ def timeline_chart(table: Table, identities: Identities) -> Chart | None:
 
 
 def trend_chart(trend: Trend, changes: Sequence[ChangePoint], identities: Identities) -> Chart | None:
-    """One line per variant over the days of its runs, with error bars; changes are ringed and show what was new."""
+    """One line per variant over time, with error bars; a ring marks a change, its hover text the updated packages."""
     shown = sorted(trend.series, key=lambda series: (series.row.framework.is_reference, series.row.key))
     if not shown:
         return None
@@ -178,9 +178,9 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint], identities: Identi
 
 
 def _days_around(days: Sequence[str]) -> dict[str, list[str]]:
-    """The axis from before the first to after the last, by two days at least, so that it is one of days.
+    """The range of a date axis around all days, at least two days long.
 
-    Left to Plotly where a timestamp is no date, such as the 30th of February.
+    Empty, so that Plotly chooses the range, if a timestamp is not a valid date, such as 30 February.
     """
     try:
         first, last = (datetime.fromisoformat(day.removesuffix("Z")) for day in (days[0], days[-1]))
@@ -191,7 +191,7 @@ def _days_around(days: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _point_texts(series: Series, index: int, metric: Metric) -> tuple[str, str]:
-    """The value of a point, and what was new with it."""
+    """The value of a point, and the version of the framework, with the previous one if it changed."""
     point = series.points[index]
     package = series.row.framework.package
     version = version_installed(point.versions, package) or ""
@@ -206,7 +206,7 @@ def _by_day(series: Series, days: Sequence[str]) -> list[str]:
 
 
 def _styles(rows: Sequence[Row]) -> list[tuple[str, bool]]:
-    """Per row its line style, by the place of its variant within the framework, and whether it starts visible."""
+    """Per row its line style, by the position of the variant in its framework, and whether it is visible at first."""
     variants: dict[str, list[str]] = {}
     for row in rows:
         variants.setdefault(row.framework.slug, []).append(row.variant.slug)
@@ -220,7 +220,7 @@ def _styles(rows: Sequence[Row]) -> list[tuple[str, bool]]:
 
 
 def _seconds_of(row: Row, *, throughput: bool) -> dict[int, float | None]:
-    """The values of a row by second; none where there are too few to be a time series."""
+    """The values of a row by second; empty if there are too few for a time series."""
     timeline = row.cell.timeline
     if timeline is None or len(timeline.second) < _FEWEST_SECONDS:
         return {}
@@ -240,7 +240,7 @@ def _points(row: Row, distribution: Distribution) -> tuple[tuple[float, float], 
 
 @lru_cache(maxsize=1024)
 def _curve(histogram: str) -> tuple[tuple[float, float], ...]:
-    """(quantile, ms) at even steps of log(1/(1−q)), ten to a decade, as far as the samples carry."""
+    """Points (quantile, ms) at even steps of log(1/(1−q)), ten per decade, up to the last supported quantile."""
     decoded = Histogram.decode(histogram)
     points = []
     for step in range(81):

@@ -1,12 +1,12 @@
-"""How a framework looks: the same colour and symbol in every chart and table of a site.
+"""The colour and symbol of a framework, the same in every chart and table of a site.
 
 Eight hues that stay distinct under the common colour-vision deficiencies (after Okabe and Ito 2008), each in a shade
 with at least 3 : 1 contrast on its background. Colour is never the only mark: symbols differ too, and bars beyond the
 first seven frameworks are hatched.
 
-Looks follow from the frameworks of the site, in the order of their slugs, and from nothing else: no list has to know a
-framework. So a new framework can change the colours of those after it, from one build to the next. The alternative, a
-colour from a hash of the slug, gives two of fifteen frameworks the same look nearly always.
+Looks are assigned to the frameworks of the site in the order of their slugs, so no list has to be maintained. A new
+framework can therefore change the colours of those after it. The alternative is a colour from a hash of the slug. With
+fifteen frameworks it nearly always gives two of them the same look.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 _LIGHT = ("#0b6bb8", "#c8500a", "#007a5e", "#a8458c", "#8f6a00", "#2389b8", "#b01c45", "#5b6472")
 _DARK = ("#5fb0f0", "#ff9155", "#35c9a3", "#e58fd0", "#e0b83c", "#97d8f7", "#f5829a", "#aab4c2")
 DARK_OF = dict(zip(_LIGHT, _DARK, strict=True))
-"""The shade for the dark palette; the browser swaps them."""
+"""The dark palette's shade for each light one; the browser swaps them."""
 DARK_PAPER = {"#ffffff": "#10161d"}
-"""The background in both palettes, for what is cut out of a bar."""
+"""The dark background for the light one, for marks drawn in the background colour."""
 
 _SYMBOLS = (
     "circle",
@@ -52,7 +52,7 @@ class Identity:
 
 
 _REFERENCE = Identity(_LIGHT[-1], "hourglass", "")
-"""Grey is for what takes no part in the comparison."""
+"""Grey marks a subject that is not compared."""
 _HUES = _LIGHT[:-1]
 
 
@@ -64,18 +64,18 @@ class Identities:
 
     @classmethod
     def of_frameworks(cls, slugs: Collection[str], references: Collection[str] = ()) -> Identities:
-        """A look for each of ``slugs``, in alphabetical order; those that are references share one of their own."""
+        """Assign looks to ``slugs`` in alphabetical order; all ``references`` share one look."""
         frameworks = sorted(set(slugs) - set(references))
         looks = {slug: _look(number) for number, slug in enumerate(frameworks)}
         return cls(looks | dict.fromkeys(references, _REFERENCE))
 
     def of(self, slug: str) -> Identity:
-        """The look of a framework; that of references for one that was not known when looks were assigned."""
+        """The look of a framework; an unknown slug gets the look of references."""
         return self.looks.get(slug, _REFERENCE)
 
 
 def _look(number: int) -> Identity:
-    """Hues and symbols repeat after 7 and 15 frameworks, so that all of the first 105 differ."""
+    """The ``number``-th look. Hues repeat after 7 and symbols after 15, so the first 105 looks differ."""
     return Identity(
         _HUES[number % len(_HUES)],
         _SYMBOLS[number % len(_SYMBOLS)],

@@ -1,4 +1,4 @@
-"""The pieces that charts are made of: axes, traces and layouts in Plotly's JSON form. Pure functions of data."""
+"""Axes, traces and layouts of charts in Plotly's JSON form. Pure functions of data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from generator.statistics import Estimate
 
 Json = dict[str, Any]
-"""A part of a Plotly figure."""
+"""A part of a chart in Plotly's JSON form."""
 
 DECADES = [step * 10.0**power for power in range(-4, 7) for step in (1, 2, 5)]
 _NEUTRAL = "#8a939e"
 
 
 def short(value: float) -> float:
-    """Five digits are more than a pixel shows, and keep pages small."""
+    """Round to five significant digits: more precise than a pixel, and it keeps pages small."""
     return float(f"{value:.5g}")
 
 
@@ -23,9 +23,9 @@ def short(value: float) -> float:
 
 
 def ticks(values: Iterable[float]) -> Json:
-    """The ticks of a logarithmic axis, with the number in full: Plotly's own short form writes 20 as a lone 2.
+    """The ticks of a logarithmic axis, with numbers in full: Plotly's short form writes 20 as a lone 2.
 
-    From ten thousand on in thousands or millions, because longer numbers run into each other on a phone.
+    Numbers from 10,000 are in thousands or millions, because longer labels overlap on a phone.
     """
     shown = [float(f"{value:.3g}") for value in values]
     return {"tickvals": shown, "ticktext": [_tick_text(value) for value in shown]}
@@ -42,18 +42,18 @@ LOG_TICKS = ticks(DECADES)
 
 
 def linear_axis(title: str, *, high: float | None = None) -> Json:
-    """From zero to ``high``; without it Plotly chooses the range."""
+    """An axis from zero to ``high``; without ``high`` Plotly chooses the range."""
     return {"title": {"text": title}, **({} if high is None else {"range": [0, short(high)], "fixedrange": True})}
 
 
 def log_axis(title: str, *, exponents: tuple[float, float] | None = None, at: Json = LOG_TICKS) -> Json:
-    """``exponents``: of ten, at both ends; without them Plotly chooses the range. ``at``: the ticks."""
+    """A logarithmic axis. ``exponents``: powers of ten at both ends; by default Plotly chooses. ``at``: ticks."""
     fixed = {} if exponents is None else {"range": [short(exponents[0]), short(exponents[1])], "fixedrange": True}
     return {"type": "log", "title": {"text": f"{title} (log scale)"}, **fixed, **at}
 
 
 def row_axis(labels: Sequence[str]) -> Json:
-    """One line for each label, the first at the top."""
+    """An axis with one row per label, the first at the top."""
     return {
         "tickvals": list(range(len(labels))),
         "ticktext": list(labels),
@@ -70,12 +70,12 @@ def row_axis(labels: Sequence[str]) -> Json:
 
 
 def row_layout(x_axis: Json, labels: Sequence[str]) -> Json:
-    """Of a chart with a row per variant."""
+    """Layout of a chart with one row per variant."""
     return {"xaxis": x_axis, "yaxis": row_axis(labels), "margin": {"l": 8, "r": 16, "t": 8, "b": 52}}
 
 
 def line_layout(x_axis: Json, y_axis: Json) -> Json:
-    """Of a chart with a line per variant."""
+    """Layout of a chart with one line per variant."""
     return {
         "xaxis": x_axis,
         "yaxis": y_axis,
@@ -88,7 +88,7 @@ def line_layout(x_axis: Json, y_axis: Json) -> Json:
 
 
 def error_bars(estimates: Sequence[Estimate]) -> Json:
-    """Asymmetric, because the intervals are computed on logarithms; of no length where there is one round."""
+    """Asymmetric error bars, because intervals are computed on logarithms; length zero for a single round."""
     return {
         "type": "data",
         "symmetric": False,
@@ -100,7 +100,7 @@ def error_bars(estimates: Sequence[Estimate]) -> Json:
 
 
 def hover(texts: Sequence[str] | Sequence[Sequence[str]], template: str) -> Json:
-    """What a trace shows of the point under the pointer. ``template`` refers to the texts of each point."""
+    """Hover text of a trace. ``template`` refers to the texts of each point."""
     return {"customdata": list(texts), "hovertemplate": f"{template}<extra></extra>"}
 
 
@@ -168,7 +168,7 @@ def text_trace(texts: Sequence[str], x: Sequence[float]) -> Json:
 def line_trace(
     name: str, x: Sequence[Any], y: Sequence[Any], *, colour: str, dash: str, marker: Json, visible: bool
 ) -> Json:
-    """A line with markers. Not ``visible``: only its name in the legend, until the reader asks for it."""
+    """A line with markers. If not ``visible``, only its name is in the legend until the reader selects it."""
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -182,7 +182,7 @@ def line_trace(
 
 
 def rings(are_ringed: Sequence[bool]) -> Json:
-    """For a marker of a line: some of its points larger and ringed."""
+    """Marker properties that make some points of a line larger and ringed."""
     return {
         "size": [13 if is_ringed else 8 for is_ringed in are_ringed],
         "line": {"width": [2 if is_ringed else 0 for is_ringed in are_ringed], "color": _NEUTRAL},

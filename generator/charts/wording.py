@@ -1,4 +1,4 @@
-"""How names, numbers and parameters read, in charts and on pages alike."""
+"""The wording of names, numbers and parameters, in charts and on pages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _UNPLAIN = re.compile(r"[^\w .,:+()/·%-]")
 
 
 _LONGEST = 110
-"""Characters: what a heading or a label has room for."""
+"""The most characters that a heading or label has room for."""
 
 
 def plain(text: str) -> str:
-    """Letters, digits and harmless punctuation only, for places that read markup of their own.
+    """Keep only letters, digits and harmless punctuation, for output that interprets markup.
 
-    Plotly understands HTML in labels, and MkDocs and Material put titles into pages unescaped. The
-    full text always stands, escaped, in the tables.
+    Plotly interprets HTML in labels, and MkDocs and Material put titles into pages unescaped. The tables always have
+    the full text, escaped.
     """
     words = " ".join(_UNPLAIN.sub(" ", text).split())
     if len(words) > _LONGEST:
@@ -29,9 +29,9 @@ def plain(text: str) -> str:
     return words or "unnamed"
 
 
-@lru_cache(maxsize=65_536)  # a figure stands on a dozen pages
+@lru_cache(maxsize=65_536)  # the same value is on a dozen pages
 def significant(value: float, digits: int = 3) -> str:
-    """``digits`` significant digits, in plain notation with thousands separated: 66,800; 1.50; 0.0123."""
+    """The value with ``digits`` significant digits and separated thousands: 66,800; 1.50; 0.0123."""
     if value == 0 or not math.isfinite(value):
         return "0"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
@@ -46,7 +46,7 @@ def between(interval: Interval) -> str:
 
 
 def bracket(low: int | None, high: int | None, *, conclusive: bool) -> str:
-    """``12,000 to 12,600``; ``at least 12,000``; ``below 12,600``; without a bracket, that there is none."""
+    """``12,000 to 12,600``; ``at least 12,000``; ``below 12,600``; or ``inconclusive``."""
     if low is not None and high is not None:
         return f"{low:,} to {high:,}" if conclusive else f"{low:,} to {high:,}, inconclusive"
     if low is not None:
@@ -55,10 +55,10 @@ def bracket(low: int | None, high: int | None, *, conclusive: bool) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio as ``0.393×``."""
+    """A ratio, such as ``0.393×``."""
     return f"{significant(ratio)}×"
 
 
 def parameters_in_words(parameters: Parameters) -> str:
-    """``closed loop, 100 connections, 64 bytes, 1 server core``."""
+    """Parameters as words: ``closed loop, 100 connections, 64 bytes, 1 server core``."""
     return ", ".join(parameter_in_words(name, value) for name, value in parameters.items())

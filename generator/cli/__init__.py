@@ -1,4 +1,4 @@
-"""The one ``rtsite`` command: adds the site's commands to the measuring ones, and turns errors into exit codes."""
+"""The ``rtsite`` command: adds the site's commands to the measuring ones and turns errors into exit codes."""
 
 from __future__ import annotations
 

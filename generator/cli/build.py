@@ -1,4 +1,4 @@
-"""``rtsite build``: the site from the results."""
+"""``rtsite build``: builds the site from the results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def build_command(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder for the site; it is replaced as a whole.", metavar="DIR", show_default="build/site/"
+            "--out",
+            help="Folder for the site; its whole content is replaced.",
+            metavar="DIR",
+            show_default="build/site/",
         ),
     ] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""``rtsite ci summary`` and ``rtsite ci watch``: what a campaign found, for readers of a workflow."""
+"""``rtsite ci summary`` and ``rtsite ci watch``: report the results of a campaign in a workflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CampaignIdOption = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN
 
 @ci_app.command("summary")
 def ci_summary_command(campaign_id: CampaignIdOption, results: SiteResultsOption = None) -> None:
-    """Write what a campaign found, what is invalid, and what changed, as Markdown to the job's summary.
+    """Write a campaign's results, invalid measurements and changes as Markdown to the job summary.
 
     Example: rtsite ci summary --campaign-id 2026-11-21
     """

@@ -1,4 +1,4 @@
-"""``rtsite compare``: two runs, or two collections of evidence."""
+"""``rtsite compare``: compares two runs, or two collections of evidence."""
 
 from __future__ import annotations
 
@@ -52,12 +52,14 @@ def _compare_runs(base: Path, head: Path, *, force: bool, as_json: bool) -> None
     first, second = load_single(base), load_single(head)
     reasons = incomparable_reasons(first, second)
     if reasons and not force:
-        raise UsageError(f"these runs cannot be compared: {'; '.join(reasons)}. `--force` compares them all the same")
+        raise UsageError(f"these runs cannot be compared: {'; '.join(reasons)}. use --force to compare them anyway")
     for reason in reasons:
         say(f"Warning: {reason}")
     found, searched = compare_cells(first, second), compare_capacities(first, second)
     if not found and not searched:
-        raise NothingToDoError("these runs have no cell in common, so there is nothing to compare")
+        raise NothingToDoError(
+            "these runs have no cell in common; choose two runs that measured the same frameworks and workloads"
+        )
     if as_json:
         rows, capacities = [_change_json(change) for change in found], [_capacity_json(change) for change in searched]
         print_json({"unlike": reasons, "rows": rows, "capacities": capacities})
@@ -84,7 +86,9 @@ def _print_changes(found: Sequence[Change], searched: Sequence[CapacityChange]) 
 def _compare_evidence(base: Path, head: Path, *, as_json: bool) -> None:
     found = compare_evidence(load_collection(base), load_collection(head))
     if not found:
-        raise NothingToDoError("these collections have no item in common, so there is nothing to compare")
+        raise NothingToDoError(
+            "these collections of evidence have no item in common; choose two that describe the same frameworks"
+        )
     remarkable = [change for change in found if change.kind in ("differs", "apart")]
     numbers, common = count_kinds(found), machine_factors(found)
     if as_json:

@@ -1,4 +1,4 @@
-"""``rtsite quickstart``: a first look, from nothing to a site."""
+"""``rtsite quickstart``: measures briefly and builds a first site."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ def quickstart_command(
         ),
     ] = None,
 ) -> None:
-    """Measure three frameworks briefly, build a site from it and show where to look.
+    """Measure three frameworks briefly, build a site from the results, and print its address.
 
-    Takes less than five minutes on two cores. Measurements this brief give an impression, not a basis for a decision.
+    Takes less than five minutes on two cores. The measurements are too short to base a decision on.
     Example: rtsite quickstart
     """
     home = folder or site_options.ROOT / "build" / "quickstart"
     with RunDisplay() as display:
         summary = start_run(plan_quickstart(), home / "results", None, display)
     if summary.failed == summary.measurements:
-        raise RtsiteError(f"every measurement failed; {summary.path} holds the reasons; `rtsite doctor` may help")
+        raise RtsiteError(
+            f"every measurement failed; the reasons are in {summary.path}; run `rtsite doctor` to check this machine"
+        )
     page = build_site(Paths.of_checkout(site_options.ROOT, results=home / "results", out=home / "site"), say)
     say(f"Measured: {summary.path}")
     say("Done. Open this page in a browser:")

@@ -1,4 +1,4 @@
-"""``rtsite serve``: the site with live reload."""
+"""``rtsite serve``: serves the site with live reload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def serve_command(
 ) -> None:
     """Build the site and serve it with live reload.
 
-    Follows changes in results, hand-written pages, templates and assets. Example: rtsite serve --port 8001
+    Rebuilds when results, hand-written pages, templates or assets change. Example: rtsite serve --port 8001
     """
     with terminated_like_interrupted():
         serve_live(Paths.of_checkout(site_options.ROOT, results=results), port, say)

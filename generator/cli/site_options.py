@@ -1,4 +1,4 @@
-"""The options and folders that several of the site's commands share."""
+"""Options and folders shared by the site's commands."""
 
 from __future__ import annotations
 

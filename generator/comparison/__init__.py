@@ -1,4 +1,4 @@
-"""From results to answers: tables of values with their uncertainty, and verdicts by one rule."""
+"""Compares results: tables of values with their uncertainty, and verdicts by one rule."""
 
 from generator.comparison.candidates import STACKS, Candidate, find_candidates
 from generator.comparison.capacities import (

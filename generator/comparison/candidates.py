@@ -1,4 +1,4 @@
-"""The facts by which a reader can choose a framework for an application of their own."""
+"""The facts by which a reader chooses a framework for an application."""
 
 from __future__ import annotations
 
@@ -15,38 +15,37 @@ from generator.dataset import Evidence, normalised
 from runners.record import Finding, FrameworkFacts, VariantFacts
 
 STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
-"""The kinds of applications that readers have already, which need not be compared here: by the package or interface
-that an existing application consists of, with its title."""
+"""Stacks of existing applications: title by package or interface. They need not be compared here."""
 
 _DASHBOARD_PARAMETERS = {"users", "updates_per_user_per_s"}
-"""The parameters of the tables whose values are of a live dashboard."""
+"""Parameters that only tables of a live dashboard have."""
 
 Need = Literal["polling", "plain", "spans"]
 
 
 @dataclass(frozen=True)
 class UserLoad:
-    """A live dashboard as it was measured: the answer for the same load, the ground of an estimate for others."""
+    """A measured live dashboard load; the page estimates other loads from it."""
 
     workload: str
     users: int
     updates_per_s: float
-    """Per user."""
+    """Updates per second of each user."""
     cores: int
     """Logical CPUs that the server could use."""
     cpu_percent: float
-    """Of one core, the broker included."""
+    """CPU use of server and broker, in percent of one core."""
     with_broker: bool
     interval: tuple[float, float] | None
-    """Of the share of the server, with the mean of the broker added."""
+    """95 % interval of the server's CPU use, plus the broker's mean."""
     late_ms: float | None
     late_percentile: int | None
-    """The latency of updates at this percentile: p99, or the highest that there is."""
+    """The percentile of ``late_ms``, the latency of updates: 99, or the highest that was determined."""
     rounds: int
     anchor: str
-    """Of the value on the page of the workload."""
+    """Anchor of the value on the workload's page."""
     raw: str
-    """The file that holds the value, below ``data/``."""
+    """Path of the result file, below ``data/``."""
 
 
 @dataclass(frozen=True)
@@ -54,55 +53,55 @@ class UserCapacity:
     """How many dashboard users one core sustains."""
 
     sustains: int | None
-    """The most that were confirmed."""
+    """The most users that were confirmed."""
     fails_at: int | None
-    """The fewest that it did not sustain."""
+    """The fewest users that it did not sustain."""
     anchor: str
     raw: str
-    """As of a `UserLoad`, on the page of capacities."""
+    """Like ``anchor`` and ``raw`` of a `UserLoad`; the anchor is on the page of capacities."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One variant, with what can be required of it. ``None``: not determined."""
+    """One variant with the properties that a reader can require. ``None``: not determined."""
 
     slug: str
     stacks: tuple[str, ...]
-    """The existing applications that it can be part of, or run beside."""
+    """Stacks that it can be part of or run beside."""
     polling: bool | None
     plain: bool | None
     spans: bool | None
     """Whether a room reaches the clients of other processes."""
     loads: tuple[UserLoad, ...]
-    """By users, the fewest first."""
+    """Loads by number of users, ascending."""
     searched: UserCapacity | None
     module: str | None
-    """The file that its command starts, of those that are shown; ``None`` where the command names none."""
+    """The shown source file that its command starts; ``None`` if the command names none of them."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One framework."""
+    """A framework with its variants."""
 
     slug: str
     title: str
     variants: tuple[Choice, ...]
     limit_ms: float | None
-    """The p99 up to which a load counts as sustained; ``None`` where no capacity was searched."""
+    """The p99 latency up to which a load counts as sustained; ``None`` if no capacity was searched."""
 
     @property
     def stacks(self) -> tuple[str, ...]:
-        """Of any variant."""
+        """The stacks of all variants."""
         return tuple(stack for stack in STACKS if any(stack in one.stacks for one in self.variants))
 
     def can(self, need: Need) -> bool | None:
-        """Whether any variant can; ``None`` if it was determined of none."""
+        """Whether any variant fulfils the need; ``None`` if it was determined for none."""
         known = [value for one in self.variants if (value := getattr(one, need)) is not None]
         return any(known) if known else None
 
     @property
     def cheapest(self) -> dict[int, tuple[Choice, UserLoad]]:
-        """By users, the fewest first, the variant that costs least."""
+        """The variant with the lowest CPU use, by number of users in ascending order."""
         found: dict[int, tuple[Choice, UserLoad]] = {}
         for one in self.variants:
             for load in one.loads:
@@ -117,7 +116,7 @@ class Candidate:
         return max(found, key=lambda pair: pair[1].sustains or 0, default=None)
 
     def to_json(self) -> dict[str, object]:
-        """For the script of the page."""
+        """Data for the page's script."""
         return asdict(self)
 
 
@@ -129,7 +128,7 @@ def find_candidates(
     competing: Sequence[str],
     code: Mapping[str, Set[str]] = MappingProxyType({}),
 ) -> list[Candidate]:
-    """The competing frameworks that anything is known of, by slug. ``code``: the files that are shown of each."""
+    """The competing frameworks with results or evidence, by slug. ``code``: the shown source files of each."""
     dashboards = sorted(
         (table for table in comparison.tables if table.parameters.keys() >= _DASHBOARD_PARAMETERS),
         key=lambda table: int(table.parameters["users"]),
@@ -165,13 +164,13 @@ def find_candidates(
 
 
 def module_of(command: str, code: Set[str]) -> str | None:
-    """The one of these files that a command starts, by its name or that of something in it, ``app:application``."""
+    """The file in ``code`` that a command starts, named as a file or like ``app:application``; else ``None``."""
     names = (f"{stem}.py" for stem in re.findall(r"\b(\w+)(?:\.py\b|:\w)", command))
     return next((name for name in names if name in code), None)
 
 
 def _variants(one: Evidence | None, facts: FrameworkFacts | None, comparison: Comparison) -> tuple[VariantFacts, ...]:
-    """All variants of a framework, each once, as it was measured if it was."""
+    """All variants of a framework; where a variant was measured, its measured facts."""
     found = {each.variant.slug: each.variant for each in one.document.variants} if one else {}
     if facts:
         for run in reversed(comparison.runs):
@@ -183,9 +182,9 @@ def _variants(one: Evidence | None, facts: FrameworkFacts | None, comparison: Co
 def _stacks(variants: Sequence[VariantFacts], framework: FrameworkFacts | None) -> dict[str, tuple[str, ...]]:
     """The stacks that each variant can be part of.
 
-    By the packages that it is installed with; an ASGI framework runs beside any ASGI application. Variants are
-    installed together, so one variant that runs beside Django installs Django for all of them. Where titles of variants
-    name the stack, only these count.
+    They follow from the installed packages; an ASGI framework runs beside any ASGI application. Variants are installed
+    together, so a variant for Django installs Django for all variants. If titles of variants name the stack, only these
+    variants count.
     """
     interface = framework.interface if framework else ""
     inside: dict[str, set[str]] = {}
@@ -209,7 +208,7 @@ def _contains(finding: Finding | None, name: str) -> bool | None:
 
 
 def _loads(dashboards: Sequence[Table], key: RowKey) -> list[UserLoad]:
-    """One for each table in which the CPU of the variant was measured."""
+    """One load per table in which the variant's CPU use was measured."""
     rows = [(table, row) for table in dashboards for row in table.valid_rows if row.key == key]
     return [_load(table, row) for table, row in rows if CPU.key in row.values]
 
@@ -236,7 +235,7 @@ def _load(table: Table, row: Row) -> UserLoad:
 
 
 def _cores(table: Table) -> int:
-    """What the workload allows, as far as the machine had it."""
+    """The number of CPUs that the workload allows, limited to those of the machine."""
     document = table.run.document
     available = len(document.pinning.server) or document.machine.logical_cpus
     allowed = table.parameters.get("server_cores", table.parameters.get("cores_at_most", available))
@@ -244,7 +243,7 @@ def _cores(table: Table) -> int:
 
 
 def _capacity(tables: Sequence[CapacityTable], key: RowKey) -> UserCapacity | None:
-    """The search with the highest low end."""
+    """The result of the search with the highest low end."""
     found = [
         UserCapacity(sustains=row.bracket.low, fails_at=row.bracket.high, anchor=table.slug, raw=row.raw)
         for table in tables

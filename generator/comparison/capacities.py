@@ -1,4 +1,4 @@
-"""One table per search for a capacity: the bracket of each variant, who is higher, and why some are unknown."""
+"""One table per capacity search: the bracket of each variant, its rank, and the reasons for missing values."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ from runners.record import Capacity, CapacityProbe, WorkloadFacts, estimate_sust
 
 @dataclass(frozen=True)
 class Bracket:
-    """Between which loads a capacity lies, by all searches of one cell.
+    """The loads between which a capacity lies, from all searches of one cell.
 
-    One search counts by itself, several by the attempts of all of them. Searches for two ends (`record.Capacity`) span
-    from the lowest to the highest end that any found. An end of an inconclusive bracket is valid too: at least ``low``,
-    below ``high``.
+    The attempts of several searches are evaluated together. Searches for two ends (`record.Capacity`) span from the
+    lowest to the highest end that any found. An end of an inconclusive bracket is valid too: at least ``low``, below
+    ``high``.
     """
 
     low: int | None
     high: int | None
     conclusive: bool
     typical: int | None = None
-    """The load that is sustained in half of all attempts."""
+    """The load that is sustained in 50 % of attempts."""
 
     @property
     def has_an_end(self) -> bool:
         return self.low is not None or self.high is not None
 
     def is_above(self, other: Bracket) -> bool:
-        """The low end of this one is no lower than the high end of the other. Overlapping brackets are not above."""
+        """Whether the low end is at least the other's high end. Overlapping brackets are not above each other."""
         return self.low is not None and other.high is not None and self.low >= other.high
 
     def against(self, other: Bracket) -> Outcome:
-        """``same``: both conclusive, and they overlap. ``unknown``: an end that would decide was not found."""
+        """The outcome for this bracket.
+
+        ``same``: both are conclusive and they overlap. ``unknown``: an end that would decide was not found.
+        """
         if self.is_above(other):
             return "better"
         if other.is_above(self):
@@ -46,29 +49,29 @@ class Bracket:
 
     @property
     def interval(self) -> Interval:
-        """With an open end where none was confirmed."""
+        """The bracket as an interval; a missing end becomes 0 or infinity."""
         return Interval(self.low or 0, math.inf if self.high is None else self.high)
 
 
 @dataclass(frozen=True)
 class CapacityRow(Row):
-    """A row with its bracket, which is ``None`` where every search failed.
+    """A row with its bracket, which is ``None`` if every search failed.
 
-    ``status``: as of any row, and ``invalid`` means that no search was conclusive.
+    ``status``: as in `Row`; ``invalid`` means that no search was conclusive.
     """
 
     bracket: Bracket | None = None
     rank: RankRange | None = None
-    """Among the brackets of the table, without that of the reference."""
+    """Rank range among the brackets of the table, without the reference."""
     server_cpu_percent: float | None = None
-    """Of one core: the mean over the attempts from the low to the high end."""
+    """CPU use in percent of one core: the mean over the attempts from the low to the high end."""
     broken: str | None = None
-    """What was beyond its limit in the failed attempt with the lowest load, from the low end on."""
+    """The limit exceeded by the failed attempt with the lowest load at or above the low end."""
 
 
 @dataclass(frozen=True)
 class CapacityTable:
-    """All variants under one search in one run: the reference, then the others, the highest first."""
+    """All variants of one search in one run: the reference first, then by capacity, descending."""
 
     run: Run
     workload: WorkloadFacts
@@ -77,22 +80,22 @@ class CapacityTable:
 
     @property
     def slug(self) -> str:
-        """The address of the table within a page. The schema restricts the names of searches."""
+        """Anchor of the table on a page. The schema restricts the names of searches."""
         return f"{self.workload.slug}-{self.parameters['search']}".lower().replace("_", "-").replace(".", "-")
 
     @property
     def is_of_ends(self) -> bool:
-        """Whether its searches were for two ends, as in older results."""
+        """Whether the searches looked for two ends, as in older results."""
         return any(one.confirmations for row in self.rows for one in _searches(row))
 
     @property
     def unit(self) -> str:
-        """In words, of many."""
+        """The unit in the plural."""
         return "users" if self.parameters["search"] == "users" else "messages/s"
 
     @property
     def bracketed_rows(self) -> tuple[CapacityRow, ...]:
-        """Those with at least one known end."""
+        """Rows with at least one known end."""
         return tuple(row for row in self.rows if row.bracket is not None and row.bracket.has_an_end)
 
     @property
@@ -100,7 +103,7 @@ class CapacityTable:
         return tuple(row for row in self.rows if row.status == "valid")
 
     def only(self, frameworks: Iterable[str]) -> CapacityTable:
-        """The same table with the rows of some frameworks, ranked anew."""
+        """The table with only the rows of these frameworks, ranked anew."""
         kept = set(frameworks)
         return _table(
             self.run, self.workload, self.parameters, [row for row in self.rows if row.framework.slug in kept]
@@ -109,7 +112,10 @@ class CapacityTable:
 
 @dataclass(frozen=True)
 class CapacityDecision:
-    """One search of two frameworks, each by its highest variant; ``outcome`` of the first, see `Bracket.against`."""
+    """One search of two frameworks, each by its highest variant.
+
+    ``outcome``: that of the first, see `Bracket.against`.
+    """
 
     table: CapacityTable
     first: CapacityRow | None
@@ -118,7 +124,7 @@ class CapacityDecision:
 
 
 def capacity_tables(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
-    """Every search in its table; ``runs``, newest first, are chosen as in `compare_runs`."""
+    """The tables of all searches; tables are chosen from ``runs``, newest first, as in `compare_runs`."""
     return tuple(fullest(runs, _tables_of))
 
 
@@ -133,7 +139,7 @@ def _tables_of(run: Run) -> Iterator[CapacityTable]:
 
 
 def decide_capacity(table: CapacityTable, first: str, second: str) -> CapacityDecision:
-    """Which of two frameworks has the higher capacity, where their brackets show it."""
+    """Compare the capacities of two frameworks by their brackets."""
     a, b = _best(table, first), _best(table, second)
     return CapacityDecision(table, a, b, _outcome(a, b))
 
@@ -204,7 +210,7 @@ def _table(run: Run, workload: WorkloadFacts, parameters: Parameters, rows: list
 
 
 def _highest_first(row: CapacityRow) -> tuple[object, ...]:
-    """The reference first, then the highest; unknown ones last."""
+    """Sort key: the reference first, then by capacity in descending order, unknown ones last."""
     bracket = row.bracket or Bracket(None, None, conclusive=False)
     return not row.framework.is_reference, row.status == "failed", -(bracket.low or 0), -(bracket.high or 0), row.key
 

@@ -1,6 +1,6 @@
-"""Claims of published articles, tried on what was measured here.
+"""Checks claims of published articles against our results.
 
-Absolute values of another machine are not comparable. So a claim about values is tried as an order and a ratio: the
+Absolute values of another machine are not comparable. So a claim about values is checked as an order and a ratio: the
 same two under the same workload, on one machine in the same rounds.
 """
 
@@ -43,16 +43,16 @@ class JudgedClaim:
     article: Article
     verdict: Verdict
     found: str
-    """What was measured or determined, or why nothing can be concluded, as a sentence."""
+    """A sentence: what was measured or determined, or why nothing can be concluded."""
     page: str | None = None
-    """The page that shows it, with its anchor."""
+    """Page and anchor of the evidence."""
     values: tuple[tuple[Row, Metric], ...] = ()
     ratio: Ratio | None = None
 
 
 @dataclass(frozen=True)
 class ClaimBasis:
-    """The results and the evidence that claims are tried on."""
+    """The results and the evidence that claims are checked against."""
 
     comparison: Comparison
     searched: Sequence[CapacityTable]
@@ -61,7 +61,7 @@ class ClaimBasis:
 
 
 def try_claim(claim: Claim, article: Article, known: ClaimBasis) -> JudgedClaim:
-    """Try one claim."""
+    """Check one claim."""
     test = claim.test
     match test:
         case Compared():
@@ -122,7 +122,7 @@ def _claims_better(test: Compared, metric: Metric) -> bool:
 
 
 def _extreme(claim: Claim, article: Article, test: Extreme, known: ClaimBasis) -> JudgedClaim:
-    """Whether the named are, of the article's frameworks, the best or the worst, each by its best variant."""
+    """Check whether the named frameworks are the article's best or worst, each by its best variant."""
     whole, metric = _table(test.workload, test.where, known), METRICS[test.metric]
     if whole is None:
         return JudgedClaim(claim, article, "cannot be compared", _not_measured(test.workload, test.where))
@@ -237,7 +237,7 @@ def _interface(claim: Claim, article: Article, test: InterfaceTest, known: Claim
 
 
 def _vocabulary(claim: Claim, article: Article, test: ClaimVocabulary, known: ClaimBasis) -> JudgedClaim:
-    """Whether the app needs names of other packages than these."""
+    """Check whether the app uses names of packages other than these."""
     one = known.evidence.get(test.framework)
     finding = one.finding("names") if one else None
     if finding is None or finding.note is None:
@@ -256,7 +256,7 @@ def _table(workload: str, where: Mapping[str, object], known: ClaimBasis) -> Tab
 
 
 def _row(table: Table, metric: Metric, name: str) -> Row | None:
-    """The variant, or a framework's best one."""
+    """The row of a variant, or of a framework's best variant."""
     slug, _, variant = name.partition("/")
     rows = [
         row

@@ -1,4 +1,4 @@
-"""What verdicts rest on: the tables that count for them, and the metrics that decide in each kind of table."""
+"""The tables that count for verdicts, and the metrics that decide in each kind of table."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from generator.comparison.metrics import (
 )
 
 HEADLINE: Mapping[str, Mapping[str, object]] = {"echo": {}, "dashboard": {}, "room": {"members": 100}}
-"""The workloads that the performance verdict rests on, with these parameters: what most applications do most of the
-time. Every other table answers a question of its own."""
+"""Workloads and parameters that the performance verdict rests on: what most applications do most of the time. Other
+tables do not count for it."""
 
 DECIDING: Mapping[TableKind, tuple[Metric | Family, ...]] = {
-    # The latency of a closed loop is only a service time.
+    # In a closed loop, latency is only the service time.
     "loop": (THROUGHPUT,),
     "rate": (LATENCY, LAST_DELIVERY),
     "push": (LATENCY, LAST_DELIVERY, PUSH_LATENESS, CPU, MEMORY),
     "connecting": (CONNECTION_RATE, MEMORY_PER_CONNECTION),
     "recovery": (RETURN_TIME,),
 }
-"""The first one orders the rows. A family stands for its highest percentile that all contenders have (`tail_of`)."""
+"""The first one orders the rows. Of a family, the highest percentile that all contenders have decides (`tail_of`)."""
 
 
 def is_headline_workload(workload: str, parameters: Mapping[str, object]) -> bool:
@@ -43,7 +43,7 @@ def is_headline_workload(workload: str, parameters: Mapping[str, object]) -> boo
 
 
 def deciding_metrics(shared: Collection[str], *, is_open: bool) -> tuple[Metric, ...]:
-    """The metrics that decide in a table. ``shared``: the keys of those that all contenders have."""
+    """The metrics that decide in a table. ``shared``: keys of the metrics that all contenders have."""
     declared = DECIDING[kind_of_table(shared, is_open=is_open)]
     chosen = (tail_of(one, shared) if isinstance(one, Family) else one for one in declared)
     return tuple(metric for metric in chosen if metric is not None and metric.key in shared)

@@ -1,4 +1,4 @@
-"""Two collections of evidence compared: which facts differ, and which timings lie apart."""
+"""Compares two collections of evidence: which facts differ, and which timings have separate ranges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runners.record import ITEMS, Finding
 
 Kind = Literal["same", "within", "apart", "differs"]
 FEWEST_TO_PACE = 8
-"""Timings of one item. Of fewer, their common factor might come from a few frameworks."""
+"""The fewest timings of an item for a machine factor. With fewer, a few frameworks might cause the difference."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class EvidenceChange:
     before: Finding
     after: Finding
     machine_factor: float = 1.0
-    """How many times as long every timing took in the later collection, for all frameworks: see `machine_factors`."""
+    """Ratio of the later to the earlier timings over all frameworks: see `machine_factors`."""
 
     @property
     def kind(self) -> Kind:
-        """``within`` and ``apart`` are of repeated items: whether the extremes of one reach into those of the other.
+        """The kind of change: facts are ``same`` or ``differs``, repeated items ``within`` or ``apart``.
 
-        The earlier ones are multiplied by the machine factor before.
+        ``within``: the ranges overlap after the earlier one is multiplied by the machine factor.
         """
         mine, theirs = _spread(self.before), _spread(self.after)
         if mine is None or theirs is None:
@@ -41,7 +41,7 @@ class EvidenceChange:
 
 
 def compare_evidence(base: Mapping[str, Evidence], head: Mapping[str, Evidence]) -> tuple[EvidenceChange, ...]:
-    """Every item that both collections hold, in the order of the later one."""
+    """All items that both collections have, in the order of the later one."""
     found = []
     for slug, after in head.items():
         earlier = {(variant, one.item): one for variant, one in _findings(base[slug])} if slug in base else {}
@@ -55,10 +55,10 @@ def compare_evidence(base: Mapping[str, Evidence], head: Mapping[str, Evidence])
 
 
 def machine_factors(changes: Iterable[EvidenceChange]) -> dict[str, float]:
-    """Per timed item, how many times as long it took in the later collection: the median over all variants.
+    """Per timed item the ratio of the later to the earlier timing: the median over all variants.
 
-    The speed of a shared machine differs from hour to hour. That changes all timings of a collection alike, so it is no
-    change of any framework.
+    The speed of a shared machine differs from hour to hour. That changes all timings of a collection alike, so it does
+    not count as a change of a framework.
     """
     ratios: dict[str, list[float]] = {}
     for change in changes:
@@ -71,7 +71,7 @@ def machine_factors(changes: Iterable[EvidenceChange]) -> dict[str, float]:
 
 
 def count_kinds(changes: tuple[EvidenceChange, ...]) -> Counter[Kind]:
-    """How many there are of each kind."""
+    """The number of changes of each kind."""
     return Counter(change.kind for change in changes)
 
 

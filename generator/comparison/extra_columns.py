@@ -1,4 +1,4 @@
-"""What some workloads report besides metrics: counts and outcomes, as columns beside the metrics."""
+"""Counts and outcomes that some workloads report besides metrics, as additional columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runners.record import Measurement, Recovery, SlowConsumer
 
 @dataclass(frozen=True)
 class Column:
-    """A heading with a note under it, and a text per row; rows without one have no such result."""
+    """A heading, a note below it, and the text of each row; rows without the result have no text."""
 
     title: str
     note: str
@@ -19,11 +19,11 @@ class Column:
 
 
 _Text = Callable[[list[Measurement]], str | None]
-"""The text for the valid rounds of a row; ``None`` where they do not report it."""
+"""Returns the text for the valid rounds of a row; ``None`` if they do not report the result."""
 
 
 def columns_of(table: Table) -> tuple[Column, ...]:
-    """The columns that some row of the table has a text for."""
+    """The columns for which at least one row of the table has a text."""
     found = (Column(title, note, _cells(table, text_of)) for title, note, text_of in _COLUMNS)
     return tuple(column for column in found if column.cells)
 
@@ -42,7 +42,7 @@ def _consumers(measurements: list[Measurement]) -> list[SlowConsumer]:
 
 
 def _kept(measurements: list[Measurement]) -> str | None:
-    """Of the messages sent while a member did not read: the share it received when it read again."""
+    """The share of the messages sent while a reader was paused that it received later."""
     found = _consumers(measurements)
     sent = sum(one.said * one.consumers for one in found)
     return f"{100 * sum(one.heard for one in found) / sent:.0f} %" if sent else None
@@ -54,7 +54,7 @@ def _disconnected(measurements: list[Measurement]) -> str | None:
 
 
 def _growth(measurements: list[Measurement]) -> str | None:
-    """From the first reading of the memory to the last, the mean over the rounds."""
+    """Growth of memory from the first to the last reading, as mean over the rounds."""
     grown = [one.memory_mb[-1] - one.memory_mb[0] for one in _consumers(measurements) if len(one.memory_mb) > 1]
     return f"{sum(grown) / len(grown):+.1f} MB" if grown else None
 
@@ -77,13 +77,13 @@ def _never_back(measurements: list[Measurement]) -> str | None:
 
 
 def _spread(measurements: list[Measurement]) -> str | None:
-    """The clients of each process, in the last round."""
+    """The number of clients of each process in the last round."""
     spreads = [one.server.connections_per_process for one in measurements if one.server is not None]
     return " + ".join(map(str, spreads[-1])) if spreads and spreads[-1] else None
 
 
 def _memory_steps(measurements: list[Measurement]) -> str | None:
-    """Of the last round."""
+    """Memory at each step of the last round."""
     found = [one.connecting for one in measurements if one.connecting is not None and len(one.connecting.steps) > 2]
     return ", ".join(f"{step.pss_mb:.0f}" for step in found[-1].steps) + " MB" if found else None
 

@@ -1,4 +1,4 @@
-"""Values over time: the same variant under the same workload in run after run, on machines of one class."""
+"""Values over time: the same variant and workload in successive runs on one machine class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MachineClass = tuple[str, int]
 
 @dataclass(frozen=True)
 class Point:
-    """The value that one run measured."""
+    """The value of one variant in one run."""
 
     run: Run
     row: Row
@@ -29,21 +29,21 @@ class Point:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Of every package installed for the variant."""
+        """Version of every package installed for the variant."""
         return self.row.variant.packages
 
 
 @dataclass(frozen=True)
 class Series:
-    """The values of one variant over time, the oldest first."""
+    """The values of one variant over time, oldest first."""
 
     row: Row
-    """Of the newest point, for its name."""
+    """The row of the newest point; provides the name."""
     points: tuple[Point, ...]
 
     @cached_property
     def by_run(self) -> dict[str, Value]:
-        """By the address of the run among the raw files."""
+        """Values by the run's path among the raw files."""
         return {point.run.raw: point.value for point in self.points}
 
 
@@ -53,7 +53,7 @@ class Trend:
 
     machine: MachineClass
     table: Table
-    """Of the newest run."""
+    """The table of the newest run."""
     metric: Metric
     series: tuple[Series, ...]
 
@@ -66,7 +66,7 @@ class Trend:
 class ChangePoint:
     """A change between two successive points of a series.
 
-    ``ratio``: the later over the earlier, each relative to the reference of its own run where both have one. That
+    ``ratio``: the later value over the earlier one, each relative to the reference of its run if both have one. That
     removes the effect of a machine that was faster on one of the days.
     """
 
@@ -77,31 +77,31 @@ class ChangePoint:
     ratio: Ratio
     outcome: Outcome
     updates: tuple[tuple[str, str | None, str | None], ...]
-    """Packages with another version, before and after; ``None``: not installed."""
+    """Packages whose version changed: name, version before, version after; ``None``: not installed."""
 
 
 class History:
-    """All runs, over time. Each property is computed once, since years have thousands of runs."""
+    """All runs over time. Each property is computed once, since years have thousands of runs."""
 
     def __init__(self, runs: Iterable[Run]) -> None:
         self.runs = tuple(runs)
 
     @cached_property
     def alone(self) -> dict[str, Comparison]:
-        """Every run compared by itself, without ranks; by its address among the raw files."""
+        """The comparison of each run by itself, without ranks, by the run's path among the raw files."""
         return {run.raw: compare_runs([run], ranked=False) for run in self.runs}
 
     @cached_property
     def trends(self) -> tuple[Trend, ...]:
-        """The deciding metrics of the headline tables; different versions of a workload are never in one series.
+        """Trends of the deciding metrics of headline tables; a series never mixes versions of a workload.
 
-        A point is the value of all finished runs of a campaign together. Without repetition there is no point.
+        A point is the value of all finished runs of a campaign together. Without repeats there is no point.
         """
         return _trends(self)
 
     @cached_property
     def changes(self) -> tuple[ChangePoint, ...]:
-        """The successive points that differ by the rule that decides everywhere, the newest first.
+        """Successive points that differ by the common decision rule, newest first.
 
         The rule is applied to all pairs of successive points of all trends together.
         """
@@ -160,7 +160,7 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
 
 
 def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | None], ...]:
-    """Packages whose version changed, by normalised name."""
+    """Packages whose version changed, by normalised name: name, version before, version after."""
     old, new = normalised(before.versions), normalised(after.versions)
     pairs = [(name, old.get(name), new.get(name)) for name in sorted(old | new)]
     return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)

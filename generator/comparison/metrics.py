@@ -1,7 +1,7 @@
-"""The registry of metrics: what each is called, how it is read from a measurement, and where it is shown.
+"""The registry of metrics: their names, how they are read from measurements, and where they are shown.
 
-A metric of a field that measurements already have is one more row in `_ROWS`. All other modules select metrics by the
-properties of these rows, never by the spelling of a key.
+To add a metric of an existing field, add a row to `_ROWS`. All other modules select metrics by the properties of these
+rows, never by the spelling of a key.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from runners.record import CellRecord, Distribution, Measurement
 Direction = Literal["higher", "lower"]
 Quantile = Literal["p50", "p90", "p99", "p999"]
 TableKind = Literal["loop", "rate", "push", "connecting", "recovery"]
-"""What was done with the servers of a table: a closed loop; a fixed rate, without and with pushes of the server's own;
-clients that connect; a server that is killed and started again."""
+"""How the servers of a table were loaded.
+
+``loop``: closed loop. ``rate``: fixed rate. ``push``: fixed rate, and the server pushes.
+``connecting``: clients connect. ``recovery``: the server is killed and started again.
+"""
 
 QUANTILES: dict[Quantile, float] = {"p50": 50, "p90": 90, "p99": 99, "p999": 99.9}
-"""In percent, in ascending order."""
+"""Percentiles in percent, ascending."""
 
 _ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "push", "connecting", "recovery"})
 _NO_KIND: frozenset[TableKind] = frozenset()
@@ -33,8 +36,8 @@ _NO_KIND: frozenset[TableKind] = frozenset()
 class Family:
     """Metrics that are percentiles of one distribution.
 
-    ``closed_loop_name``: what the distribution is called where clients wait for answers before they send again.
-    ``distribution``: the whole distribution of a cell, where results hold it and pages draw it.
+    ``closed_loop_name``: name of the distribution in a closed loop.
+    ``distribution``: returns the whole distribution of a cell, if results contain it and pages draw it.
     """
 
     slug: str
@@ -49,7 +52,7 @@ class Family:
 
     @property
     def address(self) -> str:
-        """The slug as addresses within a page have it."""
+        """The slug in the form used by anchors."""
         return self.slug.replace("_", "-")
 
 
@@ -57,13 +60,13 @@ class Family:
 class Metric:
     """A named quantity of a measurement.
 
-    ``key`` is published. ``title`` is for sentences, ``short`` for column headings. The value is the field ``field`` of
-    what ``part`` returns; a measurement without that part, or without the field, has no value.
+    ``key`` is published. ``title`` is for sentences, ``short`` for column headings. ``part`` returns a part of a
+    measurement; the value is its field ``field``. A measurement without that part or field has no value.
 
     ``margin``: the smallest ratio of two values that matters. ``floor``: two values below it are practically equal.
-    ``columns_in``: the kinds of tables in which it is a column. ``chart``: how it is drawn where it decides.
-    ``further_chart_in``: the kinds of tables that draw it where it does not decide. ``marks``: a table in which it
-    occurs is of this kind. ``is_always_compared``: between two runs, also where it does not decide.
+    ``columns_in``: the kinds of tables that have it as a column. ``chart``: how it is drawn when it decides.
+    ``further_chart_in``: the kinds of tables that draw it when it does not decide. ``marks``: the kind of every
+    table that has this metric. ``is_always_compared``: compared between two runs even if it does not decide.
     """
 
     key: str
@@ -85,19 +88,19 @@ class Metric:
 
     @property
     def slug(self) -> str:
-        """The key as addresses within a page have it."""
+        """The key in the form used by anchors."""
         return self.key.replace("_", "-")
 
     @property
     def quantile_title(self) -> str:
-        """``p50`` … ``p99.9``; empty for a metric that is no percentile."""
+        """``p50`` … ``p99.9``; empty if the metric is not a percentile."""
         return f"p{QUANTILES[self.quantile]:g}" if self.quantile else ""
 
     def is_better(self, first: float, second: float) -> bool:
         return self.best_first(first) < self.best_first(second)
 
     def best_first(self, value: float) -> float:
-        """Sorts values, the best one first."""
+        """Sort key that puts the best value first."""
         return -value if self.direction == "higher" else value
 
     def is_negligible(self, first: float, second: float) -> bool:
@@ -105,7 +108,7 @@ class Metric:
         return first < self.floor and second < self.floor
 
     def heading(self, *, is_open: bool) -> str:
-        """Of a column, in a table of the open loop or of the closed one."""
+        """Column heading in a table of the open or the closed loop."""
         name = self.family.closed_loop_name if self.family else None
         return self.short if is_open or name is None else f"{name.capitalize()} {self.quantile_title}"
 
@@ -133,12 +136,12 @@ RETURN_TIME = Family("back", name="time until clients are back", short="Back", c
 
 
 def _answered(measurement: Measurement) -> Measurement | None:
-    """Measurements of connections alone answer no messages."""
+    """The measurement, if messages were answered; ``None`` for one of connections only."""
     return measurement if measurement.messages_per_s else None
 
 
 def _connect_times(measurement: Measurement) -> BaseModel | None:
-    """Only where connecting is what was measured."""
+    """The connect times, if connecting was the workload."""
     return measurement.connect_ms if measurement.connecting else None
 
 
@@ -160,7 +163,7 @@ def _percentiles(
     chart: Literal["bar", "median_and_tail"] = "bar",
     marks: TableKind | None = None,
 ) -> Iterator[Metric]:
-    """The metrics of one family, in milliseconds. ``columns``: those that are columns of every table."""
+    """The metrics of one family, in milliseconds. ``columns``: those shown as columns of every table."""
     for quantile, percent in QUANTILES.items():
         yield Metric(
             key=f"{family.slug}_{quantile}",
@@ -187,7 +190,7 @@ _ROWS: tuple[Metric, ...] = (
         direction="higher",
         part=_answered,
         field="messages_per_s",
-        # At a fixed rate every server that keeps up answers equally many.
+        # At a fixed rate, all servers that keep up have the same throughput.
         columns_in=frozenset({"loop", "connecting"}),
     ),
     *_percentiles(LATENCY, attrgetter("latency_ms"), columns=("p50", "p99", "p999"), chart="median_and_tail"),
@@ -244,7 +247,7 @@ _ROWS: tuple[Metric, ...] = (
         part=_SERVER,
         field="cpu_us_per_message",
         further_chart_in=_ALL_KINDS,
-        # The steadiest metric there is.
+        # The metric with the least variation.
         is_always_compared=True,
     ),
     Metric(
@@ -278,7 +281,7 @@ _ROWS: tuple[Metric, ...] = (
 )
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
-"""By key, in the order of columns and exports."""
+"""All metrics by key, in the order of columns and exports."""
 
 THROUGHPUT = METRICS["messages_per_s"]
 CONNECTION_RATE = METRICS["connections_per_s"]
@@ -300,13 +303,13 @@ def percentile(family: Family, quantile: Quantile) -> Metric:
 
 
 def tail_of(family: Family, present: Collection[str]) -> Metric | None:
-    """The highest of p99, p90, p50 whose key is in ``present``: short runs have too few samples for a p99."""
+    """The highest of p99, p90 and p50 whose key is in ``present``; short runs have too few samples for p99."""
     found = (percentile(family, quantile) for quantile in _DECIDING_QUANTILES)
     return next((metric for metric in found if metric.key in present), None)
 
 
 def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
-    """The kind of a table in which the metrics with these keys occur."""
+    """The kind of a table that has metrics with these keys."""
     marked = {metric.marks for metric in _ROWS if metric.key in present and metric.marks is not None}
     if "connecting" in marked:
         return "connecting"
@@ -321,11 +324,11 @@ _FIELDS_BY_PART = {
     part: [(metric.key, metric.field) for metric in _ROWS if metric.part is part]
     for part in dict.fromkeys(metric.part for metric in _ROWS)
 }
-"""Years of runs have millions of values, so each part of a measurement is looked up once."""
+"""Metrics by part. Years of runs have millions of values, so each part of a measurement is looked up once."""
 
 
 def read_values(measurements: Iterable[Measurement]) -> dict[str, dict[int, float]]:
-    """The values of these measurements: by key of the metric, then by round."""
+    """The values of these measurements by key of the metric, then by round."""
     found: dict[str, dict[int, float]] = {}
     for measurement in measurements:
         for part_of, fields in _FIELDS_BY_PART.items():

@@ -1,4 +1,4 @@
-"""Two runs compared: what got better or worse from the first to the second."""
+"""Compares two runs: what got better or worse from the first to the second."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from generator.statistics import Ratio, unpaired_ratio
 class Change:
     """One metric of one cell in both runs. ``ratio``: the second run over the first.
 
-    ``verdict`` is that of the second run. ``relative``: both values are ratios to the reference of the same round,
+    ``verdict``: that of the second run. ``relative``: both values are ratios to the reference of the same round,
     which removes the effect of a machine that was faster on one of the days.
     """
 
@@ -40,7 +40,7 @@ class CapacityChange:
     workload: str
     search: str
     unit: str
-    """In words, of many."""
+    """The unit in the plural."""
     before: Bracket
     after: Bracket
 
@@ -50,7 +50,7 @@ class CapacityChange:
 
 
 def incomparable_reasons(base: Run, head: Run) -> list[str]:
-    """Why two runs cannot be compared, one sentence each; empty if they can."""
+    """The reasons why two runs cannot be compared; empty if they can."""
     reasons = []
     for name in ("cpu_model", "logical_cpus", "architecture", "kernel"):
         first, second = (getattr(run.document.machine, name) for run in (base, head))
@@ -63,15 +63,15 @@ def incomparable_reasons(base: Run, head: Run) -> list[str]:
         if versions[1].get(slug, version) != version
     ]
     if base.document.pinning != head.document.pinning:
-        reasons.append("pinning differs: the sides had other CPUs")
+        reasons.append("pinning differs: server or load generator ran on other CPUs")
     return reasons
 
 
 def compare_cells(base: Run, head: Run) -> tuple[Change, ...]:
-    """Every deciding metric, and those that are always compared, of the cells that both runs have.
+    """Changes in the deciding and the always compared metrics of the cells that both runs have.
 
-    A change is ``better`` or ``worse`` by the rule that also decides between frameworks, over all values compared;
-    ``unknown`` where one run has no valid round of it, or only one.
+    A change is ``better`` or ``worse`` by the rule that also decides between frameworks, over all values compared. It
+    is ``unknown`` if one run has fewer than two valid rounds.
     """
     first, second = compare_runs([base]), compare_runs([head])
     pairs = [
@@ -103,7 +103,7 @@ def compare_cells(base: Run, head: Run) -> tuple[Change, ...]:
 
 
 def compare_capacities(base: Run, head: Run) -> tuple[CapacityChange, ...]:
-    """Every search that found an end for a variant in both runs."""
+    """Changes in all searches that found an end for a variant in both runs."""
     earlier = {
         (table.slug, row.key): row.bracket
         for table in capacity_tables([base])
@@ -148,7 +148,7 @@ def _same(table: Table, row: Row) -> Row | None:
 def _series(
     metric: Metric, table: Table, row: Row, partner: Table, other: Row
 ) -> tuple[list[float], list[float], bool]:
-    """The values by round in both runs, as ratios to the reference where both runs have one."""
+    """The values of both runs, and whether they are ratios to the reference, which both runs then have."""
     mine, theirs = _value(row, metric), _value(other, metric)
     if mine is None or theirs is None:
         return [], [], False

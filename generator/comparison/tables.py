@@ -1,4 +1,4 @@
-"""One table per workload and parameters: the values of each variant, or why it has none."""
+"""One table per workload and parameters: the values of each variant, or the reasons for having none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RowKey = tuple[str, str]
 
 
 class _Tabular(Protocol):
-    """What a table of any kind has."""
+    """The attributes that all kinds of tables share."""
 
     @property
     def slug(self) -> str: ...
@@ -47,14 +47,14 @@ AnyTable = TypeVar("AnyTable", bound=_Tabular)
 
 @dataclass(frozen=True)
 class Value:
-    """One metric of one row. ``rounds``: the value of each round that counts, by the number of the round."""
+    """One metric of one row. ``rounds``: the value of each round that counts, by round number."""
 
     rounds: Mapping[int, float]
     estimate: Estimate
     reference: Mapping[int, float] | None = None
-    """The rounds of the reference, where the two can be compared."""
+    """The reference's value by round number, if the two can be compared."""
     rank: RankRange | None = None
-    """Among the variants of the table without the reference; ``None`` where the metric does not decide."""
+    """Rank range among the table's variants without the reference; ``None`` if the metric does not decide."""
 
     @cached_property
     def to_reference(self) -> Ratio | None:
@@ -62,7 +62,7 @@ class Value:
 
     @property
     def times_reference(self) -> float | None:
-        """The value of `to_reference` alone."""
+        """The value of `to_reference` without its interval."""
         return paired_ratio_value(self.rounds, self.reference) if self.reference is not None else None
 
 
@@ -70,9 +70,9 @@ class Value:
 class Row:
     """One cell over all rounds of a run.
 
-    ``valid``: at least one round counts, and the values are of these rounds alone. ``invalid``: no round counts; the
-    values are of the invalid rounds, are shown as such and never compared. ``failed``: no round has values.
-    ``reasons``: why rounds do not count, and in how many of them.
+    ``valid``: at least one round counts; values are from these rounds only. ``invalid``: no round counts; values are
+    from the invalid rounds, marked as such and never compared. ``failed``: no round has values. ``reasons``: why rounds
+    do not count, and how many rounds each reason applies to.
     """
 
     framework: FrameworkFacts
@@ -94,7 +94,10 @@ class Row:
         return f"{self.framework.title} · {self.variant.slug}"
 
     def total(self, count: str) -> int:
-        """Of ``lost``, ``duplicated``, ``reordered``, ``corrupted`` or ``sent``, over all measurements with values."""
+        """Total over all measurements with values.
+
+        ``count``: ``lost``, ``duplicated``, ``reordered``, ``corrupted`` or ``sent``.
+        """
         return sum(
             getattr(measurement.messages, count)
             for measurement in self.cell.measurements
@@ -106,7 +109,8 @@ class Row:
 class Table:
     """All variants under one workload with one set of parameters, in one run.
 
-    ``metrics``: those that some row has. ``deciding``: those that verdicts rest on; the first one orders the rows.
+    ``metrics``: the metrics that any row has. ``deciding``: the metrics that verdicts rest on; the first one orders the
+    rows.
     """
 
     run: Run
@@ -117,7 +121,7 @@ class Table:
     deciding: tuple[Metric, ...]
     rows: tuple[Row, ...]
     blocks: tuple[Run, ...] = ()
-    """Where several runs measured the same variants under this workload: all of them, newest first (see `pooled`)."""
+    """All runs that measured the same variants under this workload, if several, newest first (see `pooled`)."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -126,33 +130,33 @@ class Table:
 
     @property
     def repeat(self) -> str:
-        """What was repeated to know the uncertainty of the values, in a word."""
+        """The unit of repetition, in a word."""
         return "machine" if self.blocks else "round"
 
     @property
     def slug(self) -> str:
-        """The address of the table within a page. The schema restricts names and values of parameters."""
+        """Anchor of the table on a page. The schema restricts names and values of parameters."""
         pairs = [f"{name}-{value}" for name, value in self.parameters.items()]
         return "-".join([self.workload.slug, *pairs]).lower().replace("_", "-").replace(".", "-")
 
     @property
     def kind(self) -> TableKind:
-        """What was done with the servers."""
+        """How the servers were loaded."""
         return kind_of_table({metric.key for metric in self.metrics}, is_open=self.is_open)
 
     @property
     def is_open(self) -> bool:
-        """Whether latency counts from the intended send."""
+        """Whether latency is measured from the intended send."""
         return self.latency_kind == "from_intended"
 
     @property
     def columns(self) -> tuple[Metric, ...]:
-        """The metrics that the table shows: those of its kind, and those that decide."""
+        """The metrics shown as columns: those of the table's kind, and those that decide."""
         return tuple(metric for metric in self.metrics if self.kind in metric.columns_in or metric in self.deciding)
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """Those of its metrics whose whole distribution results hold."""
+        """The metric families whose whole distribution is in the results."""
         found = dict.fromkeys(metric.family for metric in self.metrics)
         return tuple(family for family in found if family is not None and family.distribution is not None)
 
@@ -161,7 +165,7 @@ class Table:
         return tuple(row for row in self.rows if row.status == "valid")
 
     def only(self, frameworks: Iterable[str]) -> Table:
-        """The same table with the rows of some frameworks, ranked anew."""
+        """The table with only the rows of these frameworks, ranked anew."""
         kept = set(frameworks)
         rows = [row for row in self.rows if row.framework.slug in kept]
         narrowed = _table(self.run, self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
@@ -170,10 +174,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tables of runs that share out the workloads, by workload, then by parameters. Without runs it is empty."""
+    """The tables of runs that together cover the workloads, by workload, then parameters; empty without runs."""
 
     runs: tuple[Run, ...]
-    """Newest first."""
+    """The runs, newest first."""
     tables: tuple[Table, ...]
 
     @property
@@ -182,12 +186,12 @@ class Comparison:
 
     @property
     def workloads(self) -> tuple[WorkloadFacts, ...]:
-        """Each as the newest run that planned it defines it."""
+        """The workloads, each as defined by the newest run that planned it."""
         return planned_workloads(self.runs)
 
     @property
     def frameworks(self) -> tuple[FrameworkFacts, ...]:
-        """All that were measured except the reference, ordered by slug."""
+        """All measured frameworks except the reference, ordered by slug."""
         facts = {
             item.document.framework.slug: item.document.framework
             for run in reversed(self.runs)
@@ -200,35 +204,35 @@ class Comparison:
 
     @property
     def headline(self) -> tuple[Table, ...]:
-        """Those that the performance verdict rests on."""
+        """The tables that the performance verdict rests on."""
         return tuple(table for table in self.tables if is_headline(table))
 
     @property
     def further(self) -> tuple[Table, ...]:
-        """The others, each of which answers a question of its own."""
+        """The tables that the performance verdict does not rest on."""
         return tuple(table for table in self.tables if not is_headline(table))
 
 
 def is_headline(table: Table) -> bool:
-    """Whether the performance verdict rests on it."""
+    """Whether the performance verdict rests on this table."""
     return is_headline_workload(table.workload.slug, table.parameters)
 
 
 def compare_runs(runs: Sequence[Run], *, ranked: bool = True) -> Comparison:
-    """Put every cell into its table; ``runs`` share out the workloads, newest first.
+    """Put every cell into its table. ``runs``: newest first; together they cover the workloads.
 
-    Rows of different runs never share a table, since only rounds of one run are pairs. A table is of the run that
-    measured the most variants, or of all runs that measured these variants (see `pooled`). Searches for a capacity have
-    tables of their own (see `capacity_tables`). Not ``ranked``: without ranks, which take most of the time.
+    Rows of different runs never share a table, since only rounds of one run are pairs. A table comes from the run that
+    measured the most variants, or from all runs that measured the same variants (see `pooled`). Capacity searches have
+    separate tables (see `capacity_tables`). ``ranked``: whether to compute ranks, which take most of the time.
     """
     return Comparison(tuple(runs), tuple(pooled(runs, ranked=ranked)))
 
 
 def pooled(runs: Sequence[Run], *, ranked: bool = True) -> list[Table]:
-    """The tables of `fullest`, each pooled with those of all runs that measured the very same variants.
+    """The tables of `fullest`, each pooled with the tables of all runs that measured the same variants.
 
-    These runs are blocks: each is a machine, or a day, of its own. The value of a block is the geometric mean of its
-    rounds. Blocks are the repeats, since rounds of one block share its machine; ratios stay within a block.
+    These runs are blocks: each has its own machine or day. The value of a block is the geometric mean of its rounds.
+    Blocks are the repeats, since rounds of one block share its machine. Ratios are computed within a block.
     """
     tables = {id(run): list(_tables_of(run, ranked=ranked and len(runs) == 1)) for run in runs}
     found = []
@@ -264,7 +268,7 @@ def _row_of(table: Table, key: RowKey) -> Row:
 
 
 def _pooled_row(rows: Sequence[Row]) -> Row:
-    """One variant over all blocks; blocks without a valid round count only where no block has one."""
+    """One variant over all blocks; blocks without a valid round count only if no block has one."""
     is_valid = any(row.status == "valid" for row in rows)
     counting = [row if row.status == "valid" or not is_valid else None for row in rows]
     values = {}
@@ -294,7 +298,7 @@ _STATUSES: tuple[Status, ...] = ("valid", "invalid", "failed")
 
 
 def _pooled_cell(cells: Sequence[CellRecord]) -> CellRecord:
-    """All measurements, and all distributions merged."""
+    """A cell with all measurements and the merged distributions."""
     merged = {
         name: _merged([found for cell in cells if (found := getattr(cell, name)) is not None])
         for name in ("latency", "latency_from_send", "last_delivery", "push_lateness")
@@ -314,9 +318,9 @@ def _merged(distributions: Sequence[Distribution]) -> Distribution | None:
 
 
 def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
-    """The workloads of runs that come newest first, each as the newest run defines it.
+    """The workloads of ``runs`` (newest first), each as defined by the newest run.
 
-    Those of the performance verdict come first, then the others in the order of the oldest run.
+    Workloads of the performance verdict are first, then the others in the order of the oldest run.
     """
     found: dict[str, WorkloadFacts] = {}
     for run in reversed(runs):
@@ -328,7 +332,7 @@ def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
     """For each workload and its parameters the table with the most rows; of several, that of the newest run.
 
-    Where a workload has several versions, only tables of the newest one count. Ordered by workload, then parameters.
+    If a workload has several versions, only tables of the newest one count. Ordered by workload, then parameters.
     """
     current = {workload.slug: workload for workload in planned_workloads(runs)}
     chosen: dict[str, AnyTable] = {}
@@ -343,7 +347,7 @@ def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]])
 
 
 def _ascending(parameters: Parameters) -> list[tuple[str, bool, float, str]]:
-    """Sorts numbers by size and words by letters, in whatever order the runs are."""
+    """Sort key of parameters: numbers by size, words alphabetically, independent of the order of runs."""
     return [
         (name, isinstance(value, str), 0.0 if isinstance(value, str) else float(value), str(value))
         for name, value in parameters.items()
@@ -362,7 +366,7 @@ def _tables_of(run: Run, *, ranked: bool) -> Iterator[Table]:
 
 
 def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
-    """Every cell measured with the workload version that the run planned: searches for a capacity, or all others."""
+    """Rows of all cells measured with the run's workload version. ``searched``: capacity searches, or all others."""
     versions = {workload.slug: workload.version for workload in run.document.workloads}
     for item in run.frameworks:
         variants = {variant.slug: variant for variant in item.document.variants}
@@ -416,9 +420,9 @@ def _table(
     *,
     ranked: bool = True,
 ) -> Table:
-    """Order the rows and add what needs the others: ratios to the reference, and ranks.
+    """Order the rows and add what depends on other rows: ratios to the reference, and ranks.
 
-    ``reference_rows``: where to look for the reference when it is not among ``rows``. Not ``ranked``: without ranks.
+    ``reference_rows``: rows that may contain the reference if ``rows`` do not. ``ranked``: whether to compute ranks.
     """
     present = {key for row in rows for key in row.values}
     metrics = tuple(metric for metric in METRICS.values() if metric.key in present)
@@ -435,7 +439,7 @@ def _table(
 
 
 def _shared_metrics(rows: Iterable[Row]) -> set[str]:
-    """The keys of the metrics that all valid rows except the reference have."""
+    """Keys of the metrics that all valid rows except the reference have."""
     contenders = [row for row in rows if row.status == "valid" and not row.framework.is_reference]
     return set.intersection(*(set(row.values) for row in contenders)) if contenders else set()
 
@@ -465,7 +469,7 @@ def _with_relations(row: Row, reference: Row | None, ranks: Mapping[str, RankRan
 
 
 def _best_first(row: Row, deciding: tuple[Metric, ...]) -> tuple[object, ...]:
-    """The reference first, since all others are compared with it; then the best first; without valid values last."""
+    """Sort key: the reference first, then the best first, rows without valid values last."""
     value = row.values.get(deciding[0].key) if deciding else None
     mean = 0.0 if value is None else value.estimate.mean
     order = deciding[0].best_first(mean) if deciding else mean

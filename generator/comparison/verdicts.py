@@ -1,4 +1,4 @@
-"""Verdicts: computed from tables by one rule, which the pages state in full."""
+"""Computes verdicts from tables by one rule, which the pages describe in full."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ DIMENSIONS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """One deciding metric of two frameworks, each by its best variant; ``outcome`` is that of the first."""
+    """One deciding metric of two frameworks, each by its best variant. ``outcome``: that of the first."""
 
     table: Table
     metric: Metric
@@ -64,8 +64,8 @@ class Decision:
 class PairVerdict:
     """The performance verdict on two frameworks, from the side of the first.
 
-    ``better`` or ``worse``: so in at least one deciding metric, and the opposite in none. ``mixed``: each is better
-    somewhere. ``same``: not distinguishable in any metric. ``unknown``: no metric has values of both.
+    ``better`` or ``worse``: in at least one deciding metric, and the opposite in none. ``mixed``: each is better in
+    some metric. ``same``: not distinguishable in any metric. ``unknown``: no metric has values of both.
     """
 
     first: str
@@ -80,7 +80,7 @@ class PairVerdict:
 
 @dataclass(frozen=True)
 class Leader:
-    """The best in one deciding metric: the best row, and those that no other surely beats."""
+    """The leaders in one deciding metric: the best row, and all rows that no other surely beats."""
 
     table: Table
     metric: Metric
@@ -88,7 +88,7 @@ class Leader:
 
 
 def pair_verdict(tables: Iterable[Table], first: str, second: str) -> PairVerdict:
-    """Compare two frameworks in every deciding metric of these tables, corrected for the number of metrics."""
+    """Compare two frameworks in every deciding metric of these tables, corrected for the number of comparisons."""
     matches = [
         (table, metric, _best(table, metric, first), _best(table, metric, second))
         for table in tables
@@ -115,7 +115,7 @@ def pair_verdict(tables: Iterable[Table], first: str, second: str) -> PairVerdic
 
 
 def judge_ratios(compared: Mapping[Key, tuple[Metric, Ratio | None]]) -> dict[Key, Outcome]:
-    """The outcome of the first side for each ratio, by one rule over all of them together (`differing`).
+    """The outcome of the first side for each ratio, by one rule over all ratios together (`differing`).
 
     A ratio of a single round has no interval, so its outcome is ``unknown``.
     """
@@ -141,7 +141,7 @@ def overall(outcomes: Iterable[Outcome]) -> PairOutcome:
 def leaders(tables: Iterable[Table], competing: Collection[str]) -> tuple[Leader, ...]:
     """Per deciding metric the best variant of the competing frameworks, and all others that none surely beats.
 
-    A value of a single round is not distinguishable from any other, so it leads nothing where there are others.
+    A value of a single round is not distinguishable from any other, so it does not lead if there are others.
     """
     found = []
     for whole in tables:
@@ -156,7 +156,7 @@ def leaders(tables: Iterable[Table], competing: Collection[str]) -> tuple[Leader
 
 
 def undominated(verdicts: Iterable[PairVerdict]) -> tuple[str, ...]:
-    """The frameworks that lose no pair although at least one pair could be judged, by slug."""
+    """Slugs of the frameworks that lose no pair, if at least one of their pairs has a verdict."""
     judged: set[str] = set()
     beaten: set[str] = set()
     for verdict in verdicts:
@@ -185,13 +185,13 @@ def _outcome(metric: Metric, ratio: Ratio, differs: bool) -> Outcome:
 
 
 def _is_negligible(metric: Metric, first: Row | None, second: Row | None) -> bool:
-    """Whether both are below the floor of the metric."""
+    """Whether the values of both rows are below the metric's floor."""
     means = [row.values[metric.key].estimate.mean for row in (first, second) if row is not None]
     return len(means) == 2 and metric.is_negligible(*means)
 
 
 def _unpaired(table: Table, metric: Metric, first: str, second: str) -> Outcome:
-    """No rounds can be paired: a side that failed loses to one with values; everything else is unknown."""
+    """The outcome without paired rounds: a failed side loses to one with values; otherwise ``unknown``."""
     if _failed(table, first) and _best(table, metric, second) is not None:
         return "worse"
     if _failed(table, second) and _best(table, metric, first) is not None:
@@ -200,7 +200,7 @@ def _unpaired(table: Table, metric: Metric, first: str, second: str) -> Outcome:
 
 
 def _failed(table: Table, framework: str) -> bool:
-    """Every variant failed in every round: a result, unlike an invalid measurement, which is none."""
+    """Whether every variant failed in every round. A failure is a result; an invalid measurement is not."""
     rows = [row for row in table.rows if row.framework.slug == framework]
     return bool(rows) and all(row.status == "failed" for row in rows)
 

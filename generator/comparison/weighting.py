@@ -1,8 +1,8 @@
-"""Verdicts from evidence: a stated set of criteria for each dimension, and every way to weigh them.
+"""Verdicts from evidence: fixed criteria for each dimension, and every way to weigh them.
 
-Nobody can say how much a statement of code weighs against a megabyte. So no weights are chosen: ten thousand
-weightings are drawn, each as likely as any other, and who comes out first is counted. A framework is among a
-dimension's winners if it is first under at least one weighting in ten.
+No common unit exists for a statement of code and a megabyte, so we choose no weights. Instead we draw ten thousand
+weightings, all equally likely, and count which framework is first. A framework is among a dimension's winners if it is
+first under at least one weighting in ten.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from runners.record import ITEMS, Finding, Item
 
 WEIGHTINGS = 10_000
 LEADING_SHARE = 0.1
-"""Of the weightings under which a winner is first."""
+"""The least share of weightings under which a winner is first."""
 SURE_SHARE = 0.95
-"""Of the weightings under which one of two is better, where the verdict names it."""
+"""The least share of weightings under which one of two is better, for a verdict between them."""
 _SEED = 4
 _EQUAL = 1e-9
 
@@ -30,7 +30,7 @@ Standing = Literal["better", "worse", "same", "mixed", "unknown"]
 
 @dataclass(frozen=True)
 class Criterion:
-    """An item that counts in a verdict. ``better``: as the item declares it, if it does."""
+    """An item that counts in a verdict. ``better``: the same as the item declares, if it declares it."""
 
     item: str
     better: Literal["lower", "higher", "yes"]
@@ -45,7 +45,7 @@ class Criterion:
 
     @property
     def words(self) -> str:
-        """How values become points, as a phrase."""
+        """The formula of the points, as text."""
         if self.better == "yes":
             return "yes: 1, no: 0"
         if self.better == "higher":
@@ -88,9 +88,9 @@ CRITERIA: dict[str, tuple[Criterion, ...]] = {
 
 @dataclass(frozen=True)
 class Weighed:
-    """A dimension's evidence, turned into points between 0 and 1 and weighed in every way.
+    """A dimension's evidence as points between 0 and 1, weighed in every way.
 
-    ``points``: per framework one for each criterion, ``None`` where it was not determined.
+    ``points``: per framework the points of each criterion; ``None``: not determined.
     """
 
     criteria: tuple[Criterion, ...]
@@ -98,24 +98,24 @@ class Weighed:
 
     @property
     def frameworks(self) -> tuple[str, ...]:
-        """The highest mean first."""
+        """Slugs of the frameworks, by mean points in descending order."""
         return tuple(sorted(self.points, key=lambda slug: (-self.means[slug], slug)))
 
     @cached_property
     def means(self) -> dict[str, float]:
-        """Each framework's mean points, all criteria weighing the same."""
+        """Each framework's mean points, with equal weights."""
         return dict(zip(self.points, self._scores(np.ones((1, len(self.criteria))))[:, 0].tolist(), strict=True))
 
     @cached_property
     def first_shares(self) -> dict[str, float]:
-        """Under how many of the weightings each framework is first; equals all are."""
+        """The share of weightings under which each framework is first, alone or with equal points."""
         scores = self._all_scores
         is_first = scores >= scores.max(axis=0) - _EQUAL
         return dict(zip(self.points, is_first.mean(axis=1).tolist(), strict=True))
 
     @property
     def leading(self) -> tuple[str, ...]:
-        """The dimension's winners, by slug; the surest first."""
+        """Slugs of the dimension's winners, by their share of weightings in descending order."""
         shares = self.first_shares
         return tuple(sorted((one for one in shares if shares[one] >= LEADING_SHARE), key=lambda one: -shares[one]))
 
@@ -136,7 +136,7 @@ class Weighed:
         return self._scores(chance.dirichlet(np.ones(len(self.criteria)), size=WEIGHTINGS))
 
     def _scores(self, weights: np.ndarray) -> np.ndarray:
-        """Weighted means over what was determined, shape (frameworks, weightings)."""
+        """Weighted means over the determined criteria, shape (frameworks, weightings)."""
         table = np.array([[np.nan if one is None else one for one in row] for row in self.points.values()])
         known = ~np.isnan(table)
         scores: np.ndarray = np.where(known, table, 0.0) @ weights.T / (known @ weights.T)
@@ -144,7 +144,7 @@ class Weighed:
 
 
 def weigh(dimension: str, evidence: Mapping[str, Evidence]) -> Weighed | None:
-    """The evidence of these frameworks in one dimension; ``None`` where there is none at all."""
+    """The weighed evidence of these frameworks in one dimension; ``None`` if there is none."""
     criteria = CRITERIA[dimension]
     columns = [_points(criterion, evidence) for criterion in criteria]
     points = {slug: tuple(column.get(slug) for column in columns) for slug in evidence}
@@ -153,7 +153,7 @@ def weigh(dimension: str, evidence: Mapping[str, Evidence]) -> Weighed | None:
 
 
 def deciding_finding(criterion: Criterion, evidence: Evidence) -> Finding | None:
-    """The finding by which a framework gets its points."""
+    """The finding that determines the framework's points."""
     if criterion.of_any_variant:
         found = [finding for _, finding in evidence.findings_of(criterion.item) if finding.value is not None]
         return next((finding for finding in found if finding.value is True), found[0] if found else None)
@@ -181,7 +181,7 @@ def _points(criterion: Criterion, evidence: Mapping[str, Evidence]) -> dict[str,
 
 
 def _amount(finding: Finding) -> float:
-    """A number, or how many there are in a list."""
+    """The number, or the length of the list."""
     if isinstance(finding.value, list):
         return float(len(finding.value))
     assert isinstance(finding.value, int | float)
@@ -189,14 +189,14 @@ def _amount(finding: Finding) -> float:
 
 
 def _overlap(one: Finding, other: Finding) -> bool:
-    """Whether two repeated items are not distinguishable: their spreads overlap."""
+    """Whether the ranges of two repeated items overlap; they are then not distinguishable."""
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return False
     return one.low <= other.high and other.low <= one.high
 
 
 def all_weighed(evidence: Mapping[str, Evidence]) -> dict[str, Weighed]:
-    """Each dimension that has evidence."""
+    """The weighed evidence of each dimension that has any."""
     weighed = {dimension: weigh(dimension, evidence) for dimension in CRITERIA}
     return {dimension: one for dimension, one in weighed.items() if one is not None}
 

@@ -1,4 +1,4 @@
-"""What the site is made of, as values: the results that were measured and the sources that were measured."""
+"""Reads the input of the site as values: results, evidence, claims and the measured source code."""
 
 from generator.dataset.article_claims import (
     Article,

@@ -1,4 +1,4 @@
-"""What published articles claim, from ``site/claims.yml``: our transcript of their values, statements and winners."""
+"""Claims of published articles from ``site/claims.yml``: our transcript of values, statements and winners."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Name = Annotated[str, Field(pattern=f"^{SLUG}$")]
 VariantName = Annotated[str, Field(pattern=f"^{SLUG}(/{SLUG})?$")]
 """A framework, or one of its variants: ``fastapi/uvicorn``."""
 Where = dict[str, int | float | str]
-"""Parameters of a workload's table."""
+"""Parameters that select a table of a workload."""
 
 
 class Article(_Strict):
-    """Who claims it, of which frameworks, and how they measured."""
+    """An article: its publisher, the frameworks that it compares, and its method."""
 
     id: Name
     title: str
@@ -37,7 +37,7 @@ class Article(_Strict):
 
 
 class WinnerClaim(_Strict):
-    """Which framework of an article is best in a dimension, by the article."""
+    """The article's best framework in a dimension."""
 
     id: Name
     article: Name
@@ -47,9 +47,9 @@ class WinnerClaim(_Strict):
 
 
 class Compared(_Strict):
-    """The first is better than the second in a metric (``differ``: the two are not alike).
+    """The first is better than the second in a metric (``differ``: the two are distinguishable).
 
-    ``claimed``: the article's ratio of the first to the second; it also says which of them is better.
+    ``claimed``: the article's ratio of the first to the second; it also determines which one should be better.
     """
 
     kind: Literal["compared", "differ"]
@@ -62,7 +62,7 @@ class Compared(_Strict):
 
 
 class Extreme(_Strict):
-    """These are the first, or the last, of the article's frameworks."""
+    """These are the best or the worst of the article's frameworks."""
 
     kind: Literal["first", "last"]
     workload: Name
@@ -72,7 +72,7 @@ class Extreme(_Strict):
 
 
 class Within(_Strict):
-    """A framework's value lies between two limits."""
+    """A framework's value is between two limits."""
 
     kind: Literal["within"]
     workload: Name
@@ -84,7 +84,7 @@ class Within(_Strict):
 
 
 class EvidenceTest(_Strict):
-    """An item of evidence has this value, in some variant; of a list, it holds this."""
+    """An evidence item has this value in some variant, or its list contains it."""
 
     kind: Literal["evidence"]
     item: Name
@@ -93,7 +93,7 @@ class EvidenceTest(_Strict):
 
 
 class More(_Strict):
-    """The first has more of an item than the second."""
+    """The first has a higher value of an item than the second."""
 
     kind: Literal["more"]
     item: Name
@@ -102,7 +102,7 @@ class More(_Strict):
 
 
 class Measured(_Strict):
-    """It works: there are valid values of this variant."""
+    """The variant works: it has valid values."""
 
     kind: Literal["measured"]
     framework: VariantName
@@ -110,7 +110,7 @@ class Measured(_Strict):
 
 
 class Sustains(_Strict):
-    """One core sustains so many dashboard users."""
+    """One core sustains this number of dashboard users."""
 
     kind: Literal["withstands"]
     framework: VariantName
@@ -126,7 +126,7 @@ class InterfaceTest(_Strict):
 
 
 class ClaimVocabulary(_Strict):
-    """A framework's app needs names of other packages than these."""
+    """A framework's app uses names of packages other than these."""
 
     kind: Literal["vocabulary"]
     framework: Name
@@ -134,7 +134,7 @@ class ClaimVocabulary(_Strict):
 
 
 class NoTest(_Strict):
-    """Nothing here can decide it."""
+    """Our results cannot decide the claim."""
 
     kind: Literal["none"]
     why: str
@@ -147,7 +147,7 @@ Test = Annotated[
 
 
 class Claim(_Strict):
-    """One claim, in our words, and what would show it."""
+    """One claim in our words, and the test of it."""
 
     id: Name
     article: Name
@@ -156,7 +156,7 @@ class Claim(_Strict):
 
 
 class Claims(_Strict):
-    """All of them."""
+    """All articles and their claims."""
 
     articles: list[Article] = []
     winners: list[WinnerClaim] = []
@@ -168,7 +168,7 @@ class Claims(_Strict):
         made: list[WinnerClaim | Claim] = [*self.winners, *self.claims]
         for claim in made:
             if claim.article not in known:
-                raise ValueError(f"claim {claim.id} is of an article {claim.article!r} that is not listed")
+                raise ValueError(f"claim {claim.id} belongs to article {claim.article!r}, which is not listed")
             if isinstance(claim, WinnerClaim) and claim.winner not in ("tie", *known[claim.article].between):
                 raise ValueError(f"claim {claim.id} names {claim.winner!r}, which its article does not compare")
         ids = [claim.id for claim in made]
@@ -177,12 +177,12 @@ class Claims(_Strict):
         return self
 
     def article(self, claim: WinnerClaim | Claim) -> Article:
-        """The one that makes it."""
+        """The article that makes the claim."""
         return next(article for article in self.articles if article.id == claim.article)
 
 
 def load_claims(path: Path) -> Claims:
-    """The claims; none where there is no such file. Raises `ClaimsError`."""
+    """Read the claims; empty if the file does not exist. Raises `ClaimsError`."""
     if not path.is_file():
         return Claims()
     try:

@@ -19,7 +19,7 @@ class Evidence:
 
     @property
     def raw(self) -> str:
-        """Where the site publishes this file, below ``data/``; made of checked names, not of the path."""
+        """The path of this file on the site, below ``data/``; made of validated names, not of the path read."""
         return f"{self.document.campaign}/{EVIDENCE_FOLDER}/{self.document.framework.slug}.yml"
 
     @property
@@ -28,7 +28,7 @@ class Evidence:
         return next(iter(self.document.variants), None)
 
     def finding(self, item: str, variant: str | None = None) -> Finding | None:
-        """What was found of the framework, or of one of its variants (``None``: the main one)."""
+        """The finding on the framework, or on one of its variants (``None``: the main one)."""
         chosen = [one for one in self.document.variants if variant is None or one.variant.slug == variant][:1]
         for finding in (*self.document.findings, *(found for one in chosen for found in one.findings)):
             if finding.item == item:
@@ -36,12 +36,12 @@ class Evidence:
         return None
 
     def can(self, item: str) -> bool | None:
-        """Whether any variant can do it; ``None`` if it was determined of none."""
+        """Whether any variant has the capability; ``None`` if it was determined for none."""
         values = [finding.value for _, finding in self.findings_of(item) if finding.value is not None]
         return any(value is True for value in values) if values else None
 
     def findings_of(self, item: str) -> Iterator[tuple[str, Finding]]:
-        """What was found of each variant that has it, with the variant's slug."""
+        """The finding on each variant that has one, with the variant's slug."""
         for one in self.document.variants:
             for finding in one.findings:
                 if finding.item == item:
@@ -49,7 +49,7 @@ class Evidence:
 
 
 def all_evidence(read: Mapping[Path, Read], problems: list[Problem]) -> tuple[Evidence, ...]:
-    """All evidence among what was read, the newest first; adds to ``problems`` what is wrong with it."""
+    """All evidence among the files read, newest first; adds its errors to ``problems``."""
     found = []
     for path, document in read.items():
         if path.parent.name != EVIDENCE_FOLDER:
@@ -59,6 +59,6 @@ def all_evidence(read: Mapping[Path, Read], problems: list[Problem]) -> tuple[Ev
             continue
         if path.name != f"{document.framework.slug}.yml":
             slug = document.framework.slug
-            problems.append(Problem(path, 1, 1, f"holds {slug}; name it {slug}.yml"))
+            problems.append(Problem(path, 1, 1, f"contains {slug}; rename it to {slug}.yml"))
         found.append(Evidence(path, document))
     return tuple(sorted(found, key=lambda one: (one.document.collected, one.raw), reverse=True))

@@ -1,7 +1,8 @@
-"""Reads result files, each content once, and keeps what was read in a cache by the digest of its bytes.
+"""Reads result files, each content once, and caches the parsed values by the digest of the file.
 
-Years of history are thousands of files that never change. A new file is parsed, an old one is looked up. The cache, and
-what is sent between processes, hold plain values: documents made of them cost no more than unpickled documents.
+Years of history are thousands of files that never change. A new file is parsed; an old one is read from the cache. The
+cache and the messages between processes contain plain values: making documents of them takes no longer than unpickling
+documents.
 """
 
 from __future__ import annotations
@@ -33,19 +34,19 @@ from runners.record import (
 
 Document = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
 Read = Document | tuple[Problem, ...]
-"""A file's document, or what is wrong with it."""
+"""A file's document, or its errors."""
 
 _WORTH_A_POOL = 200
-"""Files to parse, from which on starting other processes pays."""
+"""Number of files from which parsing in several processes is faster."""
 _CHUNK = 50
 
 
 def read_all(
     paths: Sequence[Path], cache: Path | None = None, digests: Mapping[Path, str] = MappingProxyType({})
 ) -> dict[Path, Read]:
-    """Every file's document or problems. ``cache``: a file that remembers what was read; made if it is not there.
+    """Every file's document or errors. ``cache``: the cache file; created if it does not exist.
 
-    ``digests``: what `file_digest` gives for some of the files, where the caller has it already.
+    ``digests``: results of `file_digest` that the caller already has.
     """
     contents = {path: digests[path] if path in digests else file_digest(path) for path in paths}
     known = _recall(cache, contents.values()) if cache is not None else {}
@@ -54,7 +55,7 @@ def read_all(
     plain = {path: pickle.loads(one) for path, (_, one) in parsed.items()}  # noqa: S301 - our own
     found = {path: _document(path, plain[path] if path in plain else known[contents[path]]) for path in paths}
     if cache is not None:
-        # By what was parsed: a file that is being written may have changed since it was looked at.
+        # The digest of the parsed bytes: a file that is being written may have changed since `file_digest`.
         fresh = {content: one for path, (content, one) in parsed.items() if not isinstance(found[path], tuple)}
         _remember(cache, fresh, fresh.keys() | set(contents.values()))
     return found
@@ -70,13 +71,11 @@ def _document(path: Path, plain: Any) -> Read:
 
 
 def _parse_all(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
-    """The digest of each, and its plain value or a tuple of problems, pickled: so it crosses from other processes and
-    goes into the cache as it is.
-    """
+    """The digest of each file, and its pickled plain value or tuple of errors, for the cache and between processes."""
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
     if len(paths) < _WORTH_A_POOL or workers < 2:
         return [_parse(path) for path in paths]
-    # What parsing leaves behind has no cycles; looking for some takes a quarter of the time, for nothing.
+    # Parsed values have no reference cycles; searching for cycles takes a quarter of the time.
     with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
         return list(pool.map(_parse, paths, chunksize=_CHUNK))
 
@@ -90,7 +89,7 @@ def _parse(path: Path) -> tuple[str, bytes]:
 
 
 def file_digest(path: Path) -> str:
-    """Of a file's bytes; empty where it cannot be read: parsing will say so."""
+    """The digest of a file's bytes; empty if the file cannot be read, which parsing will report."""
     try:
         return _digest_of(path.read_bytes())
     except OSError:
@@ -102,14 +101,14 @@ def _digest_of(content: bytes) -> str:
 
 
 def _schema() -> str:
-    """Changes with the code that reads and checks, so that nothing read by another is taken for good."""
+    """A digest of the code that reads and validates files: the cache of other code is not used."""
     folder = Path(record.__file__).parent
     code = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
     return hashlib.sha256(code + sys.version.encode()).hexdigest()
 
 
 def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Any]:
-    """The plain values of these contents; none where the cache is of another schema, or broken."""
+    """The cached plain values by digest; empty if the cache has another schema or is damaged."""
     wanted = set(digests)
     try:
         with closing(sqlite3.connect(f"file:{cache}?mode=ro", uri=True)) as database:
@@ -122,7 +121,7 @@ def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Any]:
 
 
 def _remember(cache: Path, fresh: Mapping[str, bytes], used: Set[str]) -> None:
-    """Keep what was read now, and forget what no file holds any more. A cache that cannot be written is no error."""
+    """Add fresh values to the cache and delete unused ones. A cache that cannot be written is not an error."""
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(cache)) as database:
@@ -143,7 +142,7 @@ def _remember(cache: Path, fresh: Mapping[str, bytes], used: Set[str]) -> None:
 
 
 def _is_current(database: sqlite3.Connection) -> bool:
-    """Whether it was written by the code that would read it now."""
+    """Whether the cache was written by the current code."""
     try:
         return bool(database.execute("SELECT value FROM facts").fetchone() == (_schema(),))
     except sqlite3.Error:

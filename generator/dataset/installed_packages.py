@@ -1,4 +1,4 @@
-"""Package names as PEP 503 compares them: ``Flask-SocketIO``, ``flask_socketio`` and ``flask.socketio`` are one."""
+"""Package names normalised by PEP 503: ``Flask-SocketIO``, ``flask_socketio`` and ``flask.socketio`` are equal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 
 def version_installed(packages: Mapping[str, str], name: str) -> str | None:
-    """The version of a package among those installed, however either spells its name; ``None``: not installed."""
+    """The installed version of a package, by normalised name; ``None``: not installed."""
     if name in packages:
         return packages[name]
     return normalised(packages).get(canonicalize_name(name))

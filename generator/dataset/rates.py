@@ -1,6 +1,6 @@
-"""How often the method was right about twins whose difference is known: the document that proves it.
+"""The document on how often the method was right about twins with a known difference.
 
-``benchmarks/power.py`` makes it from recorded rounds, the methodology page shows it. No number in it is typed by hand.
+``benchmarks/power.py`` computes it from recorded rounds; the methodology page shows it. No number is entered by hand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Part(BaseModel):
 
 
 class Recorded(_Part):
-    """A run of the twins: ``path`` below the folder of their results, ``rounds`` with valid values of all twins."""
+    """A run of the twins. ``path``: below the results folder. ``rounds``: those with valid values of all twins."""
 
     path: str
     profile: str
@@ -36,7 +36,7 @@ class Recorded(_Part):
 
 
 class Difference(_Part):
-    """One metric of a twin relative to the first twin, over all rounds of a profile: the best estimate of the truth.
+    """One metric of a twin relative to the first twin, over all rounds of a profile: our best estimate of it.
 
     ``spread_percent``: the standard deviation of a round's log ratio, times 100.
     """
@@ -51,11 +51,11 @@ class Difference(_Part):
 
 
 class Rate(_Part):
-    """How often a comparison of so many rounds had the right outcome for a twin and the first.
+    """The share of comparisons of ``rounds`` rounds with the right outcome for a twin and the first twin.
 
     ``figures``: the metrics tested together, with ``other_figures`` more in which the two were equal. ``low`` to
-    ``high``: the 95 % interval of ``rate``. ``disjoint``: how many comparisons the rounds hold that share none.
-    ``target``: what the method promises, if it promises anything here.
+    ``high``: the 95 % interval of ``rate``. ``disjoint``: the number of comparisons that share no rounds. ``target``:
+    the promised rate, if there is one.
     """
 
     twin: str
@@ -74,7 +74,7 @@ class Rate(_Part):
 
 
 class Rates(_Part):
-    """The whole document. ``rounds`` are all that were recorded; comparisons draw from those of their profile."""
+    """The whole document. ``rounds``: all recorded rounds; comparisons draw from those of their profile."""
 
     schema_version: Literal[1] = 1
     seed: int
@@ -92,7 +92,7 @@ class Rates(_Part):
 
 
 def load_rates(path: Path) -> Rates | None:
-    """The document at ``path``, ``None`` where there is none; raises `RatesError` for one that is not as it must be."""
+    """Read the document; ``None`` if it does not exist. Raises `RatesError` for an invalid one."""
     if not path.is_file():
         return None
     try:
@@ -101,5 +101,5 @@ def load_rates(path: Path) -> Rates | None:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "the document"
         raise RatesError(
-            f"{path}: {place}: {first['msg']}; make it again with `python -m benchmarks.power --json`"
+            f"{path}: {place}: {first['msg']}; generate it with `python -m benchmarks.power --json`"
         ) from None

@@ -1,4 +1,4 @@
-"""Reads ``results/<campaign>/<run>/*.yml`` into one value; the only module here that opens result files."""
+"""Reads ``results/<campaign>/<run>/*.yml`` into runs and data sets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from runners.record import (
 )
 
 Parameters = dict[str, int | float | str]
-"""Of a cell, as the schema has them."""
+"""The parameters of a cell, in the schema's form."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class FrameworkResult:
     path: Path
     document: FrameworkDocument
     flames: FlameDocument | None = None
-    """The content of ``<framework>.flame.yml`` beside it, if there is one."""
+    """The content of ``<framework>.flame.yml`` in the same folder, if it exists."""
 
     @property
     def raw(self) -> str:
-        """Where the site publishes this file, below ``data/``; made of checked names, not of the path."""
+        """The path of this file on the site, below ``data/``; made of validated names, not of the path read."""
         return f"{self.document.campaign}/{self.document.run}/{self.document.framework.slug}.yml"
 
     @property
@@ -52,7 +52,7 @@ class FrameworkResult:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: ``run.yml`` and the framework files beside it, ordered by slug."""
+    """One run: ``run.yml`` and the framework files in its folder, ordered by slug."""
 
     path: Path
     document: RunDocument
@@ -64,14 +64,14 @@ class Run:
 
     @property
     def rounds(self) -> int:
-        """How many were measured: a workload that is searched has fewer than its profile."""
+        """The number of measured rounds; a workload with a capacity search has fewer than the profile."""
         document = self.document
         rounds = (document.workload_rounds.get(one.slug, document.rounds) for one in document.workloads)
         return max(rounds, default=document.rounds)
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
-        """Keys of the planned cells that have no measurement: the run was interrupted."""
+        """Keys of the planned cells without a measurement, as after an interruption."""
         measured = {
             cell_key(item.document.framework.slug, cell.variant, cell.workload, cell.parameters)
             for item in self.frameworks
@@ -82,11 +82,11 @@ class Run:
 
     @property
     def scenarios(self) -> Counter[str]:
-        """The number of variants of each scenario, which is a workload with its parameters as cells are named."""
+        """The number of variants of each scenario, named by workload and parameters as in a cell key."""
         return Counter(map(_scenario, self.document.cells))
 
     def only(self, scenarios: Set[str]) -> Run:
-        """The same run with these scenarios alone."""
+        """The run with only these scenarios."""
         if scenarios >= self.scenarios.keys():
             return self
         keys = [key for key in self.document.cells if _scenario(key) in scenarios]
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def machine_class(self) -> tuple[str, int]:
-        """Runs are compared only inside one class: the same CPU model with as many logical CPUs."""
+        """CPU model and number of logical CPUs. Runs are compared only within one class."""
         return self.document.machine.cpu_model, self.document.machine.logical_cpus
 
     def framework(self, slug: str) -> FrameworkResult | None:
@@ -117,28 +117,28 @@ class Dataset:
 
     @property
     def newest_evidence(self) -> dict[str, Evidence]:
-        """The newest of each framework, by slug."""
+        """The newest evidence of each framework, by slug."""
         return {one.document.framework.slug: one for one in reversed(self.evidence)}
 
     @cached_property
     def published(self) -> tuple[tuple[Run, ...], ...]:
-        """Per machine class the runs that the pages show, newest first, each cut down to what it answers; the newest
-        class first.
+        """Per machine class the runs that the pages show, newest first, each with only the scenarios shown from it. The
+        newest class is first.
 
         A scenario is shown from the newest campaign that measured at least half as many variants as any campaign did.
-        So a campaign of a few variants does not empty the site. An interrupted run counts only where none is finished.
+        So a campaign of a few variants does not empty the site. An interrupted run counts only if no run is finished.
         """
         answers = (_answers(runs) for runs in self._classes.values())
         return tuple(sorted((runs for runs in answers if runs), key=lambda runs: _age(runs[0])))
 
     @property
     def headline(self) -> tuple[Run, ...]:
-        """The runs whose results the pages show; none where nothing was measured yet."""
+        """The runs whose results the pages show; empty before the first measurement."""
         return next(iter(self.published), ())
 
     @cached_property
     def current(self) -> tuple[Run, ...]:
-        """The whole runs behind the published ones, and those of each machine class's newest campaign."""
+        """The complete runs behind the published ones, and the runs of each machine class's newest campaign."""
         answering = {run.raw for runs in self.published for run in runs}
         newest = {(cpus, _taking_part(runs)[0].document.campaign) for cpus, runs in self._classes.items()}
         return tuple(
@@ -156,12 +156,12 @@ class Dataset:
 
 
 def _taking_part(runs: Sequence[Run]) -> Sequence[Run]:
-    """Of one machine class: the finished ones, if there are any."""
+    """The finished runs of one machine class; all of them if none is finished."""
     return [run for run in runs if run.document.finished is not None] or runs
 
 
 def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """What is published of runs of one machine class; all newest first."""
+    """The published parts of the runs of one machine class, newest first."""
     measured: dict[str, list[tuple[str, int]]] = {}
     for run in _taking_part(runs):
         for scenario, variants in run.scenarios.items():
@@ -175,21 +175,21 @@ def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _answering(measured: Sequence[tuple[str, int]]) -> str:
-    """The campaign that a scenario is shown from, of all with their number of variants, newest first."""
+    """The campaign that a scenario is shown from. ``measured``: campaign and number of variants, newest first."""
     most = max(variants for _, variants in measured)
     return next(campaign for campaign, variants in measured if 2 * variants >= most)
 
 
 def load_single(folder: Path) -> Run:
-    """The one run in a folder: the run's own, or its campaign's if there is no other in it.
+    """Read the run of a run's folder, or the only run of a campaign's folder.
 
-    Raises `UsageError` where there is none or a choice, `RecordError` with all problems of its files.
+    Raises `UsageError` for no run or several, `RecordError` with all errors of its files.
     """
     found = [folder / "run.yml"] if (folder / "run.yml").is_file() else sorted(folder.glob("*/run.yml"))
     if len(found) != 1:
         names = ", ".join(str(path.parent) for path in found)
         raise UsageError(
-            f"{folder}: {f'holds several runs, name one: {names}' if found else 'holds no run.yml, so it is no run'}"
+            f"{folder}: {f'contains several runs; choose one: {names}' if found else 'contains no run.yml; name a run'}"
         )
     problems: list[Problem] = []
     run = _load_run(found[0], problems, read_all(sorted(found[0].parent.glob("*.yml"))))
@@ -199,20 +199,20 @@ def load_single(folder: Path) -> Run:
 
 
 def load_collection(folder: Path) -> dict[str, Evidence]:
-    """The evidence in one ``evidence`` folder, by framework. Errors as of `load_single`."""
+    """Read the evidence in one ``evidence`` folder, by framework. Raises the same errors as `load_single`."""
     problems: list[Problem] = []
     found = all_evidence(read_all(sorted(folder.glob("*.yml"))), problems)
     if problems:
         raise RecordError(problems)
     if not found:
-        raise UsageError(f"{folder}: holds no evidence; name a folder results/<campaign>/{EVIDENCE_FOLDER}")
+        raise UsageError(f"{folder}: contains no evidence; choose a folder results/<campaign>/{EVIDENCE_FOLDER}")
     return {one.document.framework.slug: one for one in found}
 
 
 def load_results(
     folder: Path, cache: Path | None = None, digests: Mapping[Path, str] = MappingProxyType({})
 ) -> Dataset:
-    """Read every run and all evidence below ``folder``; raises `RecordError` with all problems of all files.
+    """Read every run and all evidence below ``folder``; raises `RecordError` with all errors of all files.
 
     ``cache``, ``digests``: see `read_all`.
     """
@@ -231,10 +231,12 @@ def load_results(
             continue
         earlier = places.setdefault(run.raw, path)
         if earlier != path:
-            problems.append(Problem(path, 1, 1, f"campaign and id are those of {earlier} too; a run has its own id"))
+            problems.append(
+                Problem(path, 1, 1, f"campaign and id are the same as in {earlier}; each run needs its own id")
+            )
         runs.append(run)
     problems += [
-        Problem(path, 1, 1, "there is no run.yml beside it, so it is unknown how it was measured")
+        Problem(path, 1, 1, "run.yml is missing in this folder; it describes how the run was measured")
         for path in paths
         if path.parent not in homes
     ]
@@ -245,12 +247,12 @@ def load_results(
 
 
 def _scenario(key: str) -> str:
-    """The part of a cell's name (see `cell_key`) that is the same for all variants."""
+    """The part of a cell's key (see `cell_key`) that is the same for all variants."""
     return key.split(" ", 1)[1]
 
 
 def _cut(document: FrameworkDocument, scenarios: Set[str]) -> FrameworkDocument:
-    """With the cells of these scenarios alone."""
+    """The document with only the cells of these scenarios."""
     slug = document.framework.slug
     cells = [
         cell
@@ -261,13 +263,13 @@ def _cut(document: FrameworkDocument, scenarios: Set[str]) -> FrameworkDocument:
 
 
 def _age(run: Run) -> tuple[int, str]:
-    """Sorts the newest first; timestamps are fixed-width digits, so the id only breaks ties."""
+    """Sort key for newest first; timestamps have a fixed width. The id orders runs with the same timestamp."""
     digits = "".join(character for character in run.document.started if character.isdigit())
     return -int(digits), run.document.id
 
 
 def _load_run(path: Path, problems: list[Problem], read: Mapping[Path, Read]) -> Run | None:
-    """A run of the files in its folder, or ``None`` after adding to ``problems`` what keeps it from being one."""
+    """The run in a folder; ``None`` if it is not valid, after adding its errors to ``problems``."""
     known = len(problems)
     own = read[path]
     document = own if isinstance(own, RunDocument) else None
@@ -293,14 +295,16 @@ def _load_run(path: Path, problems: list[Problem], read: Mapping[Path, Read]) ->
                     file,
                     1,
                     1,
-                    f"belongs to run {found.campaign}/{found.run}, but is beside the run.yml of"
+                    f"belongs to run {found.campaign}/{found.run}, but is in the folder of"
                     f" {document.campaign}/{document.id}; move it to its own folder",
                 )
             )
         if file.name != name:
-            problems.append(Problem(file, 1, 1, f"holds {slug}; name it {name}"))
+            problems.append(Problem(file, 1, 1, f"contains {slug}; rename it to {name}"))
         if found.kind == "flame" and not file.with_name(f"{slug}.yml").is_file():
-            problems.append(Problem(file, 1, 1, f"there is no {slug}.yml beside it, so it belongs to no results"))
+            problems.append(
+                Problem(file, 1, 1, f"{slug}.yml is missing in this folder; flame graphs belong to the results in it")
+            )
     if document is None or len(problems) > known:
         return None
     return Run(

@@ -1,6 +1,6 @@
-"""Reads the framework folders of the tree as text: what was measured, to be shown beside its numbers.
+"""Reads the framework folders as text, to show the measured code beside its results.
 
-Nothing here is imported or run.
+The code is not imported or run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class SourceError(RtsiteError):
 
 @dataclass(frozen=True)
 class Module:
-    """One Python file of an application."""
+    """A Python file of an application."""
 
     name: str
     text: str
@@ -33,17 +33,17 @@ class Source:
     slug: str
     title: str
     modules: tuple[Module, ...]
-    """``app.py`` first, then the others by name, tests left out."""
+    """``app.py`` first, then the others by name, without tests."""
     notes: str | None
-    """Markdown, ours, trusted; ``None`` where there is none."""
+    """Trusted Markdown written by us; ``None`` if there is none."""
     is_library: bool = False
-    """A protocol library without a framework on top: measured to show what frameworks add."""
+    """Whether it is a protocol library without a framework, measured to show what frameworks add."""
     choose: str | None = None
-    """When to take it, in our words."""
+    """When to choose it, in our words."""
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
-    """Every framework folder by slug; raises `SourceError` where a ``pyproject.toml`` is broken."""
+    """Read every framework folder, by slug; raises `SourceError` for an invalid ``pyproject.toml``."""
     return {
         path.parent.name: _load_source(path)
         for path in sorted(folder.glob("*/pyproject.toml"))
@@ -69,7 +69,7 @@ def _load_source(project: Path) -> Source:
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SourceError(f"{folder} cannot be read: {error}; mend the file and build again") from None
+        raise SourceError(f"{folder} cannot be read: {error}; fix the file and build again") from None
 
 
 def _module(path: Path) -> Module:

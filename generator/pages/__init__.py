@@ -1,4 +1,4 @@
-"""The pages as values: path, title and finished text. Nothing here touches the disk but the templates."""
+"""The pages as values: path, title and finished text. Of the disk, only templates are read."""
 
 from generator.pages.markup import Page
 from generator.pages.method_proof import PROOF_MARKER, make_proof

@@ -1,4 +1,4 @@
-"""Source code as highlighted HTML, made at staging so that no page runs a highlighter."""
+"""Highlights source code as HTML at staging, so that pages need no highlighter."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def highlighted(source: str) -> Markup:
 
 @dataclass(frozen=True)
 class ShownExchange:
-    """What an app serves, by the names that the contract gives it.
+    """An exchange that pages show the code of, with its names in the contract.
 
-    ``path``: how the path of its raw WebSocket endpoint begins. ``events``: its Socket.IO events. ``tasks``: what the
-    guide for new frameworks calls the functions that serve it without being called by a client.
+    ``path``: the prefix of its raw WebSocket endpoint. ``events``: its Socket.IO events. ``tasks``: its background
+    functions, as named in the guide for new frameworks.
     """
 
     slug: str
@@ -39,16 +39,16 @@ EXCHANGES = (
     ShownExchange("room", "Chat room", "/room/", frozenset({"join", "publish"})),
     ShownExchange("dashboard", "Live dashboard", "/dashboard", frozenset({"update"}), frozenset({"push_snapshots"})),
 )
-"""Those that pairs of frameworks are shown with side by side. The contract is checked by another program, which the
-site generator does not import."""
+"""The exchanges shown on the pages of pairs. Another program checks the contract; the site generator does not import
+it."""
 
 
 @lru_cache(maxsize=256)
 def excerpt(source: str, exchange: ShownExchange) -> str | None:
-    """The definitions of a module that serve an exchange, and those of the module that they use, in its order.
+    """The definitions of a module that serve an exchange, and the definitions that they use, in source order.
 
-    Definitions serve it when they are named for it, or when the module registers them for its path. ``None`` where the
-    source is no Python or has none of them.
+    A definition serves an exchange if it is named after it, or if the module registers it for the exchange's path.
+    ``None`` if the source is not valid Python or has no such definition.
     """
     try:
         tree = ast.parse(source)
@@ -78,7 +78,7 @@ def _is_named_for(name: str, exchange: ShownExchange) -> bool:
 
 
 def _registered_by(node: ast.stmt, path: str) -> set[str]:
-    """The names in a statement of the module that also names the path, ``app.ws("/room/:name", …)``."""
+    """The names in a statement that also contains the path, such as ``app.ws("/room/:name", …)``."""
     if not isinstance(node, ast.Expr):
         return set()
     inside = list(ast.walk(node))
@@ -99,7 +99,7 @@ def _names_of(node: ast.stmt) -> list[str]:
 
 
 def _used_in(node: ast.stmt) -> set[str]:
-    """The names a definition uses, except those of its decorators: the application object leads to everything."""
+    """The names that a definition uses, without its decorators: these use the application, which uses everything."""
     inside: list[ast.AST] = [node]
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         inside = [node.args, *node.body]

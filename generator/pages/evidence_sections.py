@@ -1,4 +1,4 @@
-"""The pages of the three dimensions that rest on evidence, and what other pages show of it."""
+"""The pages of the three dimensions that rest on evidence, and the evidence sections of other pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from generator.pages.markup import Page, Renderer, Section, spoken_date
 from runners.record import ITEMS, Finding
 
 _LONGEST_NOTE = 70
-"""Lists of names are longer; the evidence file has them."""
+"""The longest note, in characters. Longer notes are lists of names, which are in the evidence file."""
 
 
 def dimension_page(
@@ -34,7 +34,7 @@ def dimension_page(
     titles: Mapping[str, str],
     aside: Sequence[str],
 ) -> Page:
-    """The verdict, the points behind it, the evidence behind those, and the rule."""
+    """The page of a dimension: the verdict, the points, the evidence, and the rule."""
     sections = [
         Section(
             None,
@@ -68,20 +68,20 @@ def dimension_page(
 
 
 def framework_section(render: Renderer, evidence: Evidence) -> Section:
-    """All evidence of one framework."""
+    """The section with all evidence on one framework."""
     dimensions = [(dimension, items_of(dimension.slug)) for dimension in DIMENSIONS if dimension.slug in CRITERIA]
     html = render.html("evidence_framework.html", evidence=evidence, dimensions=dimensions, note=_note)
     return Section("Evidence", "evidence", html=html)
 
 
 def readers_section(render: Renderer, frameworks: Sequence[Any]) -> Section:
-    """The table that articles print, of the frameworks with evidence."""
+    """The section with the table of facts that articles usually print, for frameworks with evidence."""
     html = render.html("reader.html", frameworks=frameworks, items=ITEMS)
     return Section("At a glance", "glance", html=html)
 
 
 def _note(finding: Finding | None) -> Markup:
-    """The note in small print; a long one only where it is the reason for a missing value, and then cut."""
+    """The note in small print. A long note is shown only if it explains a missing value; it is then shortened."""
     if finding is None or finding.note is None or (finding.value is not None and len(finding.note) > _LONGEST_NOTE):
         return Markup("")
     cut = len(finding.note) > 2 * _LONGEST_NOTE
@@ -89,7 +89,7 @@ def _note(finding: Finding | None) -> Markup:
 
 
 def _days(evidence: Mapping[str, Evidence]) -> str:
-    """The day of collection, or the first and the last of them."""
+    """The day of collection, or the first and the last day."""
     moments = sorted(one.document.collected for one in evidence.values())
     days = list(dict.fromkeys(spoken_date(moment) for moment in (moments[0], moments[-1]))) if moments else []
     return " to ".join(days)

@@ -1,4 +1,4 @@
-"""A flame graph as boxes that the template places: the start, width and text of each. Pure."""
+"""Lays out a flame graph as boxes with start, width and text, for the template. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Literal
 from runners.record import Flame, FlameGraph
 
 TRUNK_PERCENT = 95.0
-"""Outermost calls with this share of the samples, and none of their own, are left out."""
+"""Outermost calls with at least this share of the samples, and none of their own, are omitted."""
 LABELLED_PERCENT = 4.0
-"""Of the width; a narrower box has no room for a word."""
+"""The least width of a box with a label, in percent of the graph."""
 
 Kind = Literal["app", "package", "python", "other"]
 
 
 @dataclass(frozen=True)
 class Box:
-    """One node of the tree: place and size in percent of the width, depth in rows from the top."""
+    """One node of the tree. ``depth``: row, counted from the top. Start and width are in percent of the graph."""
 
     depth: int
     left_percent: float
@@ -39,7 +39,7 @@ class Drawing:
 
 
 def lay_out_flame(flame: Flame) -> Drawing | None:
-    """The graph with its outermost calls on top; ``None`` where there is none."""
+    """Lay out the graph with its outermost calls on top; ``None`` if the recording has no graph."""
     graph, samples = flame.graph, flame.samples
     if graph is None or not samples:
         return None
@@ -48,7 +48,7 @@ def lay_out_flame(flame: Flame) -> Drawing | None:
     whole = rows[first][2] if first else samples
     boxes = []
     filled: dict[int, float] = {}
-    """Per depth, where the next box begins."""
+    """Start of the next box in each row."""
     for depth, function, total, own in rows[first:]:
         level = depth - first
         left = filled.get(level, 0.0)
@@ -71,7 +71,7 @@ def lay_out_flame(flame: Flame) -> Drawing | None:
 
 
 def _trunk(graph: FlameGraph, samples: int) -> int:
-    """How many of the first rows only lead on: alone at their depth, nothing of their own, to nearly everything."""
+    """The number of first rows to omit: alone at their depth, without own samples, above nearly all samples."""
     alone = Counter(depth for depth, *_ in graph.rows)
     count = 0
     for above, below in pairwise(graph.rows):
@@ -83,7 +83,7 @@ def _trunk(graph: FlameGraph, samples: int) -> int:
 
 
 def kind_of(module: str) -> Kind:
-    """The owner of the code, which the colours show."""
+    """The owner of the code, which determines the colour."""
     root = module.partition("/")[0]
     if root == ".":
         return "app"
@@ -93,7 +93,7 @@ def kind_of(module: str) -> Kind:
 
 
 def shares_by_owner(flame: Flame) -> list[tuple[str, float]]:
-    """In whose code the samples ended, in words and percent, the most first."""
+    """The owners of the code in which samples ended, in words, with their share in percent, descending."""
     return [(_WORDS.get(kind_of(owner), owner), share) for owner, share in flame.self_percent.items()]
 
 

@@ -1,4 +1,4 @@
-"""A framework as the pages know it: measured, with evidence, or only a folder so far."""
+"""A framework as pages show it: its results, evidence and source folder, each of which may be missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runners.record import FrameworkDocument
 
 @dataclass(frozen=True)
 class ShownModule:
-    """A module as it is in the checkout now, and the digest of what was measured, if it was."""
+    """A module as it is in the checkout, and the digest of the measured version, if there is one."""
 
     name: str
     html: Markup
@@ -26,18 +26,18 @@ class ShownModule:
 
 @dataclass(frozen=True)
 class FrameworkView:
-    """Everything that is known of one framework."""
+    """All results, evidence and source code of one framework."""
 
     slug: str
     title: str
     results: tuple[FrameworkResult, ...]
-    """One for each run that measured it, the newest first."""
+    """One result per run that measured it, newest first."""
     source: Source | None
     evidence: Evidence | None
 
     @property
     def document(self) -> FrameworkDocument | None:
-        """The newest result, with the variants of all of them."""
+        """The newest result, with the variants of all results."""
         if not self.results:
             return None
         variants = {one.slug: one for result in reversed(self.results) for one in result.document.variants}
@@ -50,13 +50,13 @@ class FrameworkView:
 
     @property
     def measured_version(self) -> str | None:
-        """Of its package, in the first variant."""
+        """The version of its package in the first variant."""
         document = self.document
         return version_installed(document.variants[0].packages, document.framework.package) if document else None
 
     @property
     def newer(self) -> str | None:
-        """The release that the newest evidence knows, where the results are of an older one."""
+        """The release in the newest evidence, if the results are from an older one."""
         measured, known = self.measured_version, self.evidence.document.version if self.evidence else None
         if measured is None or known is None:
             return None
@@ -71,11 +71,11 @@ class FrameworkView:
 
     @property
     def competes(self) -> bool:
-        """Whether it can be the answer; the reference and bare libraries cannot."""
+        """Whether it takes part in verdicts; the reference and bare libraries do not."""
         return not self.is_reference and not (self.source is not None and self.source.is_library)
 
     def excerpt(self, exchange: ShownExchange) -> Markup | None:
-        """The part of its app that serves one exchange, as highlighted HTML."""
+        """The part of its app that serves an exchange, as highlighted HTML."""
         text = (
             next((module.text for module in self.source.modules if module.name == "app.py"), "") if self.source else ""
         )
@@ -84,7 +84,7 @@ class FrameworkView:
 
     @property
     def code(self) -> list[ShownModule]:
-        """The modules of the application as highlighted HTML; empty where its folder is not in the checkout."""
+        """The modules of the application as highlighted HTML; empty if its folder is not in the checkout."""
         if self.source is None:
             return []
         facts = self.document.framework if self.document else None
@@ -98,7 +98,7 @@ class FrameworkView:
 def framework_views(
     runs: Iterable[Run], sources: Mapping[str, Source], known: Mapping[str, Evidence]
 ) -> dict[str, FrameworkView]:
-    """Those that were measured, have a folder or have evidence, by slug; the reference last."""
+    """All frameworks with results, evidence or a source folder, by slug; the reference is last."""
     measured: dict[str, list[FrameworkResult]] = {}
     for result in chain.from_iterable(run.frameworks for run in runs):
         measured.setdefault(result.document.framework.slug, []).append(result)

@@ -1,9 +1,8 @@
-"""Turns values into page text; the one place where data from results becomes HTML.
+"""Turns values into page text; the only module in which data from results becomes HTML.
 
-A page is Markdown only in its skeleton: front matter and headings of ours. Everything that holds data is
-a finished block of HTML from our own Jinja environment, escaped there, which Markdown does not read
-at all (`generator.passthrough`). So neither Markdown nor MkDocs' own unescaped Jinja ever reads a string from a
-results file.
+Only the skeleton of a page is Markdown: our front matter and headings. Everything with data is a finished block of
+HTML, escaped by our Jinja environment. Markdown does not parse it (`generator.passthrough`). So neither Markdown nor
+the unescaped Jinja of MkDocs ever reads a string from a result file.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: ``heading`` (of ours or `plain`; none for the first), then HTML or our Markdown."""
+    """A part of a page: a heading (ours or `plain`; none for the first section), then HTML or our Markdown."""
 
     heading: str | None
     anchor: str | None
@@ -42,7 +41,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """``path`` is relative to the documents folder and ends in ``.md``."""
+    """A page. ``path``: relative to the documents folder, ending in ``.md``."""
 
     path: str
     title: str
@@ -50,12 +49,12 @@ class Page:
     sections: tuple[Section, ...]
     hide: tuple[str, ...] = ()
     has_own_title: bool = False
-    """Whether its HTML holds the h1."""
+    """Whether its HTML contains the h1."""
     is_searched: bool = True
-    """Whether the site's search looks into it, rather than only into the pages that lead to it."""
+    """Whether the search index of the site contains the page."""
 
     def text(self) -> str:
-        """What is staged: Markdown with blocks of HTML."""
+        """The staged text: Markdown with blocks of HTML."""
         front = {"title": plain(self.title), "description": plain(self.description)[:160]}
         lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items())]
         if self.hide:
@@ -77,7 +76,7 @@ class Page:
 
 
 class Renderer:
-    """Renders templates for one page, so that links come out relative to it."""
+    """Renders templates for one page, with links relative to it."""
 
     def __init__(self, environment: Environment, path: str) -> None:
         self._environment = environment
@@ -87,7 +86,7 @@ class Renderer:
         return self._environment.get_template(template).render(link=self.link, **values)
 
     def link(self, target: str) -> str:
-        """The address of a page (``runs/index.md``) or file, with its anchor, from this page."""
+        """The relative address of a page (``runs/index.md``) or file, with its anchor."""
         name, hash_sign, anchor = target.partition("#")
         if name.endswith(".md"):
             name = f"{name[:-3]}.html"
@@ -95,7 +94,7 @@ class Renderer:
 
 
 def make_environment(identities: Identities | None = None) -> Environment:
-    """Escapes everything, and fails on a name that a template misspells."""
+    """An environment that escapes everything and raises an error for unknown names in templates."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -133,25 +132,25 @@ def _bracket(found: Bracket) -> str:
 
 
 def _inert(text: str) -> str:
-    """Every character that Markdown could read as markup, as a character reference."""
+    """Replace each character that Markdown could read as markup by a character reference."""
     return re.sub(r"[^\w .,:()/·%-]|_", lambda match: f"&#{ord(match.group())};", text)
 
 
 def script_json(document: object) -> Markup:
-    """For a script element: no ``<`` can end it."""
+    """JSON for a script element, without ``<``, which could end the element."""
     text = json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704 - JSON without < and &
 
 
 def _figure_json(chart: Chart) -> Markup:
-    """With the colours of the dark scheme beside those it uses, and whose each row or line is."""
+    """The drawing of a chart as JSON, with its dark colours and the framework of each row or line."""
     text = script_json(chart.figure | {"frameworks": chart.frameworks, "row_px": chart.row_px})
     used = {light: dark for light, dark in (DARK_OF | DARK_PAPER).items() if light in text}
     return text[:-1] + Markup(',"dark":') + script_json(used) + Markup("}")
 
 
 def spoken_date(timestamp: str) -> str:
-    """``20 November 2026``; a timestamp that is no date stays as it is."""
+    """The date as ``20 November 2026``; an invalid timestamp is returned unchanged."""
     try:
         moment = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
@@ -170,27 +169,27 @@ def _rank_range(rank: RankRange) -> str:
 
 
 def _percent(interval: Interval) -> str:
-    """Half the relative width of an interval, as ``± 1.2 %``."""
+    """Half the relative width of an interval, such as ``± 1.2 %``."""
     return f"± {significant(100 * ((interval.high / interval.low) ** 0.5 - 1), 2)} %"
 
 
 def _share(share: float) -> str:
-    """A share as whole per cents; a small one is not nothing."""
+    """A share in whole percent; a small share is ``less than 1 %``, not zero."""
     percent = 100 * share
     return "less than 1\u00a0%" if 0 < percent < 1 else f"{percent:.0f}\u00a0%"
 
 
 def _exact(number: float) -> str:
-    """All its digits, with thousands separated."""
+    """The number with all digits and separated thousands."""
     return f"{number:,}"
 
 
 def _listed(names: list[str]) -> str:
-    """``A``, ``A and B``, ``A, B and C``."""
+    """Join names: ``A``, ``A and B``, ``A, B and C``."""
     names = list(names)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
 
 
 def front_matter_free(text: str) -> str:
-    """Notes without a first-level heading of their own: the page has its title already."""
+    """Remove a first-level heading from notes, because the page already has its title."""
     return re.sub(r"\A\s*# [^\n]*\n", "", text)

@@ -1,4 +1,4 @@
-"""The methodology page's section on the method itself: how often it was right about twins of a known difference."""
+"""The methodology page's section on how often the method was right about twins with a known difference."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PROOF_MARKER = "<!-- proof -->"
 
 @dataclass(frozen=True)
 class _Line:
-    """A promise and how often it was kept, by the metrics that were tested together."""
+    """A promise and how often it was kept, for each set of metrics tested together."""
 
     first: Rate
     rates: Sequence[Rate]
 
 
 def make_proof(rates: Rates | None) -> str:
-    """A finished block of HTML; without ``rates`` it reports that nothing was measured yet."""
+    """The section as a finished block of HTML; without ``rates`` it reports that nothing was measured yet."""
     html = Renderer(make_environment(), "methodology.md").html(
         "proof.html",
         rates=rates,
@@ -38,7 +38,7 @@ def _families(rates: Rates) -> list[tuple[tuple[str, ...], int]]:
 
 
 def _lines(rates: Rates) -> list[_Line]:
-    """One per twin and profile, its rates in the order of the families."""
+    """One line per twin and profile, with its rates in the order of the sets of metrics."""
     grouped: dict[tuple[str, str], list[Rate]] = {}
     for rate in rates.rates:
         grouped.setdefault((rate.twin, rate.profile), []).append(rate)

@@ -1,4 +1,4 @@
-"""Which pages there are, and their menu: collected from what the modules of `generator.pages.menu` declare."""
+"""All pages and their menu, collected from the declarations in the modules of `generator.pages.menu`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _WRITTEN = {
     "Add a framework": "add-a-framework.md",
     "A site of your own": "your-own.md",
 }
-"""The pages in ``site/``, written by hand: the last entry of the menu."""
+"""The hand-written pages in ``site/``: the last entry of the menu."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """All generated pages, and the navigation, which names the hand-written ones too."""
+    """All generated pages, and the navigation, which also has the hand-written pages."""
 
     pages: tuple[Page, ...]
     nav: tuple[dict[str, Any], ...]
@@ -38,9 +38,9 @@ class Site:
 def make_site(
     dataset: Dataset, sources: Mapping[str, Source], claims: Claims | None = None, history: History | None = None
 ) -> Site:
-    """Every page of the site; raises `InvalidError` where two would have one address.
+    """Make every page of the site; raises `InvalidError` if two pages have the same address.
 
-    ``history``: of the runs of ``dataset``, where the caller has it already.
+    ``history``: that of the runs in ``dataset``, if the caller already has it.
     """
     view = View(dataset, sources, claims or Claims(), history)
     built = [(entry.title, entry.pages(view)) for entry in menu_entries()]
@@ -51,13 +51,13 @@ def make_site(
 
 
 def menu_entries() -> list[MenuEntry]:
-    """What each module of `generator.pages.menu` declares as ``ENTRY``, in the order of the menu."""
+    """The ``ENTRY`` of each module of `generator.pages.menu`, in the order of the menu."""
     modules = (import_module(f"{menu.__name__}.{found.name}") for found in pkgutil.iter_modules(menu.__path__))
     return sorted((module.ENTRY for module in modules), key=lambda entry: (entry.position, entry.title))
 
 
 def _addresses(found: Page | Sequence[Page]) -> str | list[str | dict[str, str]]:
-    """As MkDocs wants them: a lone page by its address, the pages of a section by title, its index without one."""
+    """Navigation in the form of MkDocs: a page by its address, a section's pages by title, its index without title."""
     if isinstance(found, Page):
         return found.path
     return [page.path if page.path.endswith("/index.md") else {plain(page.title): page.path} for page in found]
@@ -67,5 +67,5 @@ def _refuse_doubles(pages: Iterable[Page]) -> None:
     seen: set[str] = set()
     for page in pages:
         if page.path.lower() in seen:
-            raise InvalidError(f"two pages would be {page.path}; rename the framework, workload or run")
+            raise InvalidError(f"two pages have the path {page.path}; rename the framework, workload or run")
         seen.add(page.path.lower())

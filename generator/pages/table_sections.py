@@ -20,7 +20,7 @@ def table_section(
     within_workload: bool = False,
     shows_reasons: bool = True,
 ) -> Section:
-    """A heading, charts, the full table of one workload with one set of parameters, and ``more`` charts."""
+    """A section on one table of results: heading, charts, the full table, and ``more`` charts."""
     words = parameters_in_words(table.parameters)
     html = render.html(
         "table.html",
@@ -44,7 +44,7 @@ def capacity_section(
     within_workload: bool = False,
     shows_reasons: bool = True,
 ) -> Section:
-    """A heading, who is higher if two are compared, the chart, and the full table of one search."""
+    """A section on one capacity search: heading, the outcome if two are compared, chart, and full table."""
     words = parameters_in_words({"search": table.parameters["search"]})
     html = render.html(
         "capacity.html",
@@ -59,7 +59,7 @@ def capacity_section(
 
 
 def _heading(table: Table | CapacityTable, words: str, *, within_workload: bool) -> str:
-    """The page of a workload need not repeat its name."""
+    """The heading; on the page of the workload without the workload's name."""
     return f"{words[:1].upper()}{words[1:]}" if within_workload else f"{table.workload.title}: {words}"
 
 
@@ -67,17 +67,17 @@ def _heading(table: Table | CapacityTable, words: str, *, within_workload: bool)
 
 
 def present(*charts: Chart | None) -> list[Chart]:
-    """Those that could be drawn."""
+    """The charts that could be drawn."""
     return [chart for chart in charts if chart is not None]
 
 
 def deciding_charts(table: Table, identities: Identities) -> list[Chart]:
-    """One for each deciding metric, where it can be drawn."""
+    """One chart per deciding metric, if it can be drawn."""
     return present(*(_chart_of(table, metric, identities) for metric in table.deciding))
 
 
 def best_rows_chart(table: Table, identities: Identities) -> Chart | None:
-    """Each framework by its best variant, and the reference."""
+    """A chart of each framework's best variant and of the reference."""
     best: dict[str, Row] = {}
     for row in table.valid_rows:
         best.setdefault(row.framework.slug, row)
@@ -85,7 +85,7 @@ def best_rows_chart(table: Table, identities: Identities) -> Chart | None:
 
 
 def further_charts(table: Table, identities: Identities) -> list[Chart]:
-    """Cost and memory, whole distributions, and how the measurement went from second to second."""
+    """Charts of cost and memory, of whole distributions, and of values by second."""
     bars = (
         metric_chart(table, metric, identities)
         for metric in METRICS.values()

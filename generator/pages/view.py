@@ -1,4 +1,4 @@
-"""What the site shows: the published results compared, the evidence weighed, and what several pages need of both."""
+"""The content of the site: compared results, weighed evidence, and values that several pages need."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from generator.pages.markup import Page, Renderer, make_environment
 
 
 class View:
-    """Computed once; every page is made from it and from nothing else."""
+    """The content of the site, computed once. Every page is made from this alone."""
 
     def __init__(
         self, dataset: Dataset, sources: Mapping[str, Source], claims: Claims, history: History | None = None
@@ -44,33 +44,33 @@ class View:
         self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
         self.frameworks: dict[str, FrameworkView] = framework_views(runs, sources, dataset.newest_evidence)
         self.competing = [framework.slug for framework in self.frameworks.values() if framework.competes]
-        """Those that can be the answer."""
+        """Slugs of the frameworks that take part in verdicts."""
         self.evidence: dict[str, Evidence] = {
             slug: one.evidence for slug, one in self.frameworks.items() if one.evidence is not None
         }
         self.weighed: dict[str, Weighed] = all_weighed(
             {slug: one for slug, one in self.evidence.items() if slug in self.competing}
         )
-        """By the slug of each dimension that rests on evidence."""
+        """Weighed evidence by slug of the dimension."""
         references = {slug for slug, one in self.frameworks.items() if one.is_reference}
         everywhere = {item.document.framework.slug for run in dataset.runs for item in run.frameworks}
         self.identities = Identities.of_frameworks(everywhere | self.frameworks.keys(), references)
         self._environment: Environment = make_environment(self.identities)
 
     def renderer(self, path: str) -> Renderer:
-        """For the page at this path."""
+        """The renderer for the page at this path."""
         return Renderer(self._environment, path)
 
-    # Who is there
+    # Frameworks
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """Of all frameworks, by slug."""
+        """Titles of all frameworks, by slug."""
         return {slug: framework.title for slug, framework in self.frameworks.items()}
 
     @cached_property
     def measured(self) -> list[str]:
-        """Those under comparison: whoever has a row, but for the reference."""
+        """Slugs of all measured frameworks except the reference."""
         return [slug for slug, one in self.frameworks.items() if one.document and not one.is_reference]
 
     @cached_property
@@ -79,20 +79,20 @@ class View:
 
     @cached_property
     def aside(self) -> list[str]:
-        """The titles of what is measured but does not compete."""
+        """Titles of measured frameworks and libraries that do not take part in verdicts."""
         return [one.title for one in self.frameworks.values() if one.document and not one.competes]
 
     def runs_of(self, framework: FrameworkView) -> tuple[Run, ...]:
-        """The runs that measured it, of those that the pages show."""
+        """The shown runs that measured this framework."""
         return tuple(
             run for run in self.comparison.runs if any(result in run.frameworks for result in framework.results)
         )
 
-    # What was measured
+    # Results
 
     @cached_property
     def tables_of(self) -> dict[str, list[Table | CapacityTable]]:
-        """The tables of each workload, searched ones too."""
+        """The tables of each workload, including capacity searches."""
         every: list[Table | CapacityTable] = [*self.comparison.tables, *self.capacities]
         return {
             workload.slug: [table for table in every if table.workload.slug == workload.slug]
@@ -101,7 +101,7 @@ class View:
 
     @cached_property
     def further(self) -> set[str]:
-        """The workloads with tables that the verdict does not rest on, searched ones too."""
+        """Workloads with tables that the verdict does not rest on, including capacity searches."""
         return {table.workload.slug for table in self.comparison.further} | {
             table.workload.slug for table in self.capacities
         }
@@ -110,25 +110,25 @@ class View:
 
     @cached_property
     def verdicts(self) -> dict[tuple[str, str], PairVerdict]:
-        """On performance, of every pair that was measured."""
+        """Performance verdicts of all measured pairs."""
         slugs = [facts.slug for facts in self.comparison.frameworks]
         return {pair: pair_verdict(self.comparison.headline, *pair) for pair in combinations(slugs, 2)}
 
     @cached_property
     def leading(self) -> tuple[str, ...]:
-        """The titles of those that lose to no other framework in performance."""
+        """Titles of the frameworks that lose to no other framework in performance."""
         verdicts = [verdict for pair, verdict in self.verdicts.items() if set(pair) <= set(self.competing)]
         return tuple(self.frameworks[slug].title for slug in undominated(verdicts))
 
     def winners(self, dimension: Dimension) -> list[str]:
-        """Their titles."""
+        """Titles of the winners of a dimension."""
         if dimension.slug not in CRITERIA:
             return list(self.leading)
         weighed = self.weighed.get(dimension.slug)
         return [self.frameworks[slug].title for slug in weighed.leading] if weighed else []
 
     def record(self, slug: str) -> tuple[list[str], list[str], int]:
-        """Titles of frameworks that a competitor beats in performance and that beat it, and the number of pairs."""
+        """Titles of the frameworks that it beats in performance and that beat it, and the number of pairs."""
         verdicts = [one for pair, one in self.verdicts.items() if slug in pair and set(pair) <= set(self.competing)]
         beaten: list[str] = []
         better: list[str] = []
@@ -141,19 +141,19 @@ class View:
 
 @dataclass(frozen=True)
 class MenuEntry:
-    """One entry of the menu. ``pages``: makes its page, or the pages of its section, the index first."""
+    """One entry of the menu. ``pages``: returns its page, or the pages of its section, index first."""
 
     title: str
     position: int
-    """Entries are in ascending order."""
+    """Entries are sorted by position, ascending."""
     pages: Callable[[View], Page | Sequence[Page]]
 
 
 def pair_path(first: str, second: str) -> str:
-    """Of the page of two frameworks, by slug in order."""
+    """The path of a pair's page; slugs in alphabetical order."""
     return f"compare/{first}-vs-{second}.md"
 
 
 def run_path(run: Run) -> str:
-    """Campaign and id name a run's page; neither can hold a slash."""
+    """The path of a run's page, from campaign and id, which cannot contain a slash."""
     return f"runs/{run.document.campaign}--{run.document.id}.md"

@@ -263,7 +263,7 @@ def test_a_hand_written_page_cannot_shadow_a_generated_one(checkout: Path, tmp_p
 def test_a_folder_that_is_no_site_is_not_replaced(results: Path, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "thesis.tex").touch()
-    with pytest.raises(UsageError, match="no site made by rtsite"):
+    with pytest.raises(UsageError, match="files that rtsite did not make"):
         build_site(in_folder(tmp_path, results), lambda _: None)
     assert (tmp_path / "site" / "thesis.tex").exists()
 
@@ -275,7 +275,7 @@ def test_the_site_never_replaces_its_own_sources(results: Path) -> None:
 
 
 def test_a_results_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match="does not exist"):
         Paths.of_checkout(ROOT, results=tmp_path / "nowhere")
 
 
@@ -300,7 +300,7 @@ def test_two_builds_at_once_are_refused(edited: Paths) -> None:
     places = edited
     with (places.staged.parent / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(BuildError, match=r"another build is at work in .*; wait until it has ended"):
+        with pytest.raises(BuildError, match=r"another build is running in .*; wait until it ends"):
             build_site(places, lambda _: None)
     assert build_site(places, lambda _: None).read_text() == "rendered at once"
 
@@ -312,7 +312,7 @@ def test_nothing_is_built_where_nothing_has_changed(edited: Paths) -> None:
     page.write_text("looked at")
     said: list[str] = []
     assert build_site(places, said.append) == page
-    assert said == ["Nothing has changed since this site was built."]
+    assert said == ["The site is up to date."]
     assert page.read_text() == "looked at"
     run = next(places.results.glob("*/*/run.yml"))
     run.write_text(run.read_text() + "# looked at\n")

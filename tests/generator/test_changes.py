@@ -95,7 +95,7 @@ def test_unlike_machines_are_refused_with_the_key_that_differs(shell: Shell, tmp
     assert shell.rtsite("compare", base, head, "--force").returncode in (0, 5)
     nowhere = shell.rtsite("compare", base, tmp_path / "nowhere")
     assert nowhere.returncode == 2
-    assert "holds no run.yml" in nowhere.stderr
+    assert "contains no run.yml" in nowhere.stderr
 
 
 _SERIES = st.lists(st.floats(1e-3, 1e6), min_size=2, max_size=9)

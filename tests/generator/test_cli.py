@@ -26,7 +26,7 @@ def test_help_of_both_commands_has_an_example(shell: Shell) -> None:
 def test_an_unknown_results_folder_is_one_sentence_and_exit_2(shell: Shell, tmp_path: Path) -> None:
     finished = shell.rtsite("build", "--results", tmp_path / "nowhere")
     assert finished.returncode == 2
-    assert "there is no folder" in finished.stderr
+    assert "does not exist" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 
@@ -89,4 +89,4 @@ def test_two_collections_of_evidence_are_compared(shell: Shell, tmp_path: Path) 
     empty.mkdir()
     finished = shell.rtsite("compare", folders[0], empty)
     assert finished.returncode == 2
-    assert "holds no evidence" in finished.stderr
+    assert "contains no evidence" in finished.stderr

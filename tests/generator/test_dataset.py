@@ -53,12 +53,12 @@ def test_a_file_of_another_run_is_refused(run: Path) -> None:
 
 def test_a_file_under_another_name_is_refused(run: Path) -> None:
     (run / "fastapi.yml").rename(run / "quickapi.yml")
-    assert "name it fastapi.yml" in load(run)
+    assert "rename it to fastapi.yml" in load(run)
 
 
 def test_a_framework_file_without_its_run_is_refused(run: Path) -> None:
     (run / "run.yml").unlink()
-    assert "there is no run.yml beside it" in load(run)
+    assert "run.yml is missing in this folder" in load(run)
 
 
 def test_two_runs_of_one_name_are_refused(run: Path) -> None:
@@ -117,7 +117,7 @@ def test_flame_graphs_stand_beside_their_framework(results: Path) -> None:
     ("old", "new", "words"),
     [
         ("run: 2026-11-20-a1b2c3", "run: another", "belongs to run 2026-11-20/another"),
-        ("framework: django-channels", "framework: fastapi", "holds fastapi; name it fastapi.flame.yml"),
+        ("framework: django-channels", "framework: fastapi", "contains fastapi; rename it to fastapi.flame.yml"),
         ("kind: flame", "kind: framework", "kind: Input should be 'flame'"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_flame_graph_of_something_else_is_refused(run: Path, old: str, new: st
 
 def test_a_flame_graph_without_figures_is_refused(run: Path) -> None:
     (run / "django-channels.yml").unlink()
-    assert "there is no django-channels.yml beside it" in load(run)
+    assert "django-channels.yml is missing in this folder" in load(run)
 
 
 def test_a_source_is_read_as_text(tmp_path: Path) -> None:

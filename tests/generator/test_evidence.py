@@ -173,7 +173,7 @@ def test_evidence_under_another_name_is_a_problem(tmp_path: Path) -> None:
     synthetic.write_evidence(tmp_path, variants=synthetic.VARIANTS[:3])
     file = next(tmp_path.glob("*/evidence/fastapi.yml"))
     file.rename(file.with_name("sanic.yml"))
-    with pytest.raises(RecordError, match=r"sanic\.yml:1:1: holds fastapi; name it fastapi\.yml"):
+    with pytest.raises(RecordError, match=r"sanic\.yml:1:1: contains fastapi; rename it to fastapi\.yml"):
         load_results(tmp_path)
 
 
@@ -195,7 +195,7 @@ def test_our_transcript_of_the_claims_can_be_read() -> None:
     [
         ("articles: [", "not valid YAML"),
         ("winners: [{id: a, article: b, dimension: speed, winner: c}]", r"winners\.0\.dimension"),
-        ("winners: [{id: a, article: b, dimension: performance, winner: c}]", "an article 'b' that is not listed"),
+        ("winners: [{id: a, article: b, dimension: performance, winner: c}]", "article 'b', which is not listed"),
         (
             "articles: [{id: b, title: B, between: [x, y]}]\n"
             "winners: [{id: a, article: b, dimension: performance, winner: c}]",

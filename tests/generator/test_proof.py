@@ -117,7 +117,7 @@ def test_a_document_that_is_not_as_it_must_be_is_one_sentence(tmp_path: Path) ->
     path.write_text(RATES.model_dump_json())
     assert load_rates(path) == RATES
     path.write_text(RATES.model_dump_json().replace('"rate":0.991', '"rate":99.1'))
-    with pytest.raises(RatesError, match=r"rates\.json: rates\.0\.rate: .*; make it again"):
+    with pytest.raises(RatesError, match=r"rates\.json: rates\.0\.rate: .*; generate it"):
         load_rates(path)
     path.write_text("[]")
     with pytest.raises(RatesError, match="the document: "):

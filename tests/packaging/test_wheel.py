@@ -137,7 +137,7 @@ def test_a_new_framework_begins_in_the_current_folder(installed: Installed) -> N
     [
         (("list", "runs"), 3, "no runs in"),
         (("validate",), 2, "no such file or folder"),
-        (("compare", "one", "other"), 2, "holds no run.yml"),
+        (("compare", "one", "other"), 2, "contains no run.yml"),
         (("build",), 2, "name one with --results"),
         (("serve",), 2, "name one with --results"),
         (("evidence", "fastapi"), 1, "needs a checkout of the repository"),

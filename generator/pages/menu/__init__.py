@@ -1,4 +1,5 @@
-"""The pages of the site: one module for each entry of the menu, which it declares as ``ENTRY``.
+"""The pages of the site. Each module declares one entry of the menu as ``ENTRY``.
 
-A page is its module here and its template in ``generator/templates``. `generator.pages.site_map` finds the modules.
+A page consists of its module here and its template in ``generator/templates``.
+`generator.pages.site_map` finds the modules.
 """

@@ -1,4 +1,4 @@
-"""What articles claim, beside what was measured."""
+"""The page of the claims of articles, with our verdicts."""
 
 from __future__ import annotations
 

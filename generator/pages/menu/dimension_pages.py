@@ -1,4 +1,4 @@
-"""One page per dimension: performance by its metrics, the others by weighed evidence."""
+"""One page per dimension: performance by metrics, the others by weighed evidence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from generator.pages.view import MenuEntry, View
 
 
 def _dimension_pages(view: View) -> list[Page]:
-    """In the order in which the site names them."""
+    """The pages of all dimensions, in the order of the site."""
     return [_weighed(view, one) if one.slug in CRITERIA else _performance(view, one) for one in DIMENSIONS]
 
 
@@ -37,7 +37,7 @@ def _performance(view: View, dimension: Dimension) -> Page:
 
 
 def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Section]:
-    """The verdict, the deciding metrics, the further workloads, and every pair."""
+    """Sections on performance: the verdict, the deciding metrics, further workloads, and every pair."""
     comparison = view.comparison
     verdict = render.html(
         "performance.html",
@@ -67,7 +67,7 @@ def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
 
 
 def _articles(view: View, render: Renderer, dimension: Dimension) -> list[Section]:
-    """The winners that articles name in this dimension, beside the verdict here on the same two."""
+    """The section on the winners named by articles in this dimension, with our verdict on the same two."""
     found = []
     for claim in view.claims.winners:
         article = view.claims.article(claim)
@@ -84,7 +84,7 @@ def _articles(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
 
 
 def _outcome(view: View, dimension: Dimension, first: str, second: str) -> tuple[str, float | None]:
-    """The outcome for the first of two; where weights decide, also the share of them under which it is better."""
+    """The outcome for the first of two, and the share of weightings under which it is better, if weights decide."""
     if dimension.slug not in CRITERIA:
         verdict = view.verdicts.get((first, second))
         return (verdict.outcome if verdict else "unknown"), None

@@ -1,4 +1,4 @@
-"""The frameworks: all of them at a glance, and a page for each."""
+"""The page of all frameworks, and one page per framework."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runners.record import FrameworkDocument
 
 
 def _index(view: View) -> Page:
-    """All of them, and the table of facts that articles print."""
+    """The page of all frameworks, with the table of facts that articles usually print."""
     path = "frameworks/index.md"
     render = view.renderer(path)
     frameworks = list(view.frameworks.values())
@@ -47,7 +47,7 @@ def _page(view: View, framework: FrameworkView) -> Page:
 
 
 def _standing(view: View, render: Renderer, framework: FrameworkView) -> str:
-    """Its standing in each dimension."""
+    """The framework's result in each dimension, as HTML."""
     return render.html(
         "framework.html",
         framework=framework,
@@ -62,7 +62,7 @@ def _standing(view: View, render: Renderer, framework: FrameworkView) -> str:
 
 
 def _measured(view: View, render: Renderer, framework: FrameworkView, document: FrameworkDocument) -> list[Section]:
-    """Everything that was measured of it."""
+    """Sections with all measured results of the framework."""
     comparison = view.comparison
     sections = [Section("Variants", "variants", html=render.html("variants.html", document=document))]
     for table in comparison.tables:
@@ -87,7 +87,7 @@ def _measured(view: View, render: Renderer, framework: FrameworkView, document: 
 
 
 def _with_reference(own: Table, whole: Table) -> Table:
-    """The rows of a framework below those of the reference, which they are compared with."""
+    """The table with only the rows of the reference and, below, of the framework."""
     if any(row.framework.is_reference for row in own.rows):
         return own
     reference = [row for row in whole.rows if row.framework.is_reference]
@@ -95,7 +95,7 @@ def _with_reference(own: Table, whole: Table) -> Table:
 
 
 def _flames(render: Renderer, framework: FrameworkView) -> list[Section]:
-    """Where the variants spend their time, by the newest run that recorded it."""
+    """The section with the flame graphs of the newest run that recorded them."""
     result = next((result for result in framework.results if result.flames and result.flames.flames), None)
     if result is None or result.flames is None:
         return []

@@ -1,4 +1,4 @@
-"""The answer, for the reader with thirty seconds."""
+"""The home page: the answer for a reader with thirty seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from generator.pages.view import MenuEntry, View
 
 
 def _home_page(view: View) -> Page:
-    """Who leads in each dimension, how sure that is, and the next steps."""
+    """The home page: who leads in each dimension, how certain that is, and the next steps."""
     path = "index.md"
     comparison = view.comparison
     charted = next((table for table in comparison.headline if table.deciding), None)

@@ -1,4 +1,4 @@
-"""Two frameworks side by side, for the reader who must defend a choice."""
+"""Pages of two frameworks side by side, for readers who must justify a choice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from generator.pages.view import MenuEntry, View, pair_path
 
 
 def _index(view: View) -> Page:
-    """Every pair."""
+    """The page that lists all pairs."""
     path = "compare/index.md"
     html = view.renderer(path).html(
         "compare.html",
@@ -64,12 +64,12 @@ def _page(view: View, verdict: PairVerdict) -> Page:
     html = render.html("code_pair.html", both=both, parts_of=[one for one in parts if any(one[1])])
     sections.append(Section("The same app in both", "code", html=html))
     words = f"{title}: measured on one machine in the same rounds."
-    # With dozens of pairs the navigation would be longer than the page.
+    # With dozens of pairs, the navigation would be longer than the page.
     return Page(path, title, words, tuple(sections), hide=("navigation",), is_searched=False)
 
 
 def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, Standing, float]]:
-    """The outcome for the first of a pair in the dimensions that rest on evidence."""
+    """The outcome for the first of a pair in each dimension that rests on evidence, with its share of weightings."""
     return [
         (dimension, *weighed.standing(verdict.first, verdict.second))
         for dimension in DIMENSIONS

@@ -1,4 +1,4 @@
-"""A few questions, and which frameworks are left."""
+"""The page on which readers choose a framework by their requirements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from generator.pages.view import MenuEntry, View
 
 
 def _pick_page(view: View) -> Page:
-    """The form, with the data that its script needs."""
+    """The page with the form and the data of its script."""
     path = "pick.md"
     code = {slug: {module.name for module in one.code} for slug, one in view.frameworks.items()}
     found = find_candidates(view.comparison, view.capacities, view.evidence, view.titles, view.competing, code)

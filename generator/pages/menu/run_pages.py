@@ -1,4 +1,4 @@
-"""The runs, for the reader who doubts every number."""
+"""The pages of runs, for readers who check every number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from generator.pages.view import MenuEntry, View, run_path
 
 
 def _index(view: View) -> Page:
-    """Every run, also those that have no page of their own any more."""
+    """The page that lists all runs, also old ones, which have no page."""
     path = "runs/index.md"
     published = {run.raw: run_path(run) for run in view.dataset.current}
     runs = [(run, published.get(run.raw), _counts(run)) for run in view.dataset.runs]

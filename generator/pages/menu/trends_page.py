@@ -1,4 +1,4 @@
-"""What changed from campaign to campaign."""
+"""The page of changes from campaign to campaign."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from generator.pages.view import MenuEntry, View
 
 
 def _trends_page(view: View) -> Page:
-    """The deciding metrics over time, per machine class, and where they changed."""
+    """The page of the deciding metrics over time, by machine class, with significant changes."""
     path = "trends.md"
     render = view.renderer(path)
     every, changes = view.history.trends, view.history.changes

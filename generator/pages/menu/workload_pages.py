@@ -1,4 +1,4 @@
-"""The workloads: all of them, and a page for each with everything measured under it."""
+"""The page of all workloads, and one page per workload with all its results."""
 
 from __future__ import annotations
 
