@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Checks that we write plain English: the words of the glossary, and sentences that can be read in one go.
+"""Checks that we write plain English: the words of the glossary, and the length of sentences.
 
     .ci/words.py              every finding, as FILE:LINE: what was found, what to use
-    .ci/words.py --count      how many findings there are, by folder and by word
-    .ci/words.py FILE...      the findings of these files alone
+    .ci/words.py --count      number of findings by folder and by word
+    .ci/words.py FILE...      the findings of these files
 
-What is read: docstrings, comments, help texts and messages of `runners/`, `generator/` and `docs/`, and the Markdown of
-the repository. Text in backticks is code and is skipped, and so are fenced code and generated parts of a page.
+It reads docstrings, comments, help texts and messages of `runners/`, `generator/` and `docs/`, and the Markdown of the
+repository. It skips code: text in backticks, fenced code and generated parts of a page.
 
-A line that has to use a word says so: `# words: allow figure, the type of another library` in Python,
-`<!-- words: allow figure, … -->` in Markdown. Whole files are listed in `EXEMPT`, each with its reason.
+A line that must use such a word contains `# words: allow figure, the type of another library` in Python,
+`<!-- words: allow figure, … -->` in Markdown. `EXEMPT` lists exempt files, each with its reason.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WORDS = 30
-"""Of a sentence."""
+"""The most words of a sentence."""
 
 PYTHON = ("runners", "generator", "docs")
 MARKDOWN = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs")
 SKIPPED = ("runners/frameworks/",)
-"""Applications as their frameworks' tutorials write them."""
+"""Folders that are not checked: applications written as in the frameworks' tutorials."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A word that we do not use, and what we use for it. ``word``: a regular expression, without regard to case."""
+    """A word that we do not use, and its replacement. ``word``: a regular expression that ignores case."""
 
     word: str
     use: str
     unless: str = ""
-    """Where the word is right: a regular expression whose matches are not looked at."""
+    """Correct uses of the word: a regular expression whose matches are ignored."""
     only: tuple[str, ...] = ()
-    """Folders or files in which the rule holds; empty: everywhere."""
+    """Folders or files to which the rule applies; empty: all."""
 
 
 RULES = (
@@ -110,7 +110,7 @@ RULES = (
     Rule(r"courses?", "time series", r"of course|tutorial course"),
     Rule(r"books", "ledger"),
 )
-"""Left out on purpose: *part*, *find*, *not known* and *lie*, which plain English needs all the time."""
+"""*Part*, *find*, *not known* and *lie* have no rule, because plain English needs them too often."""
 
 EXEMPT: dict[tuple[str, str], str] = {
     (".ci/words.py", ""): "it lists the words",
@@ -118,17 +118,17 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("runners/record/schema.py", "heard"): "a published key",
     ("runners/record/schema.py", "established"): "a published key, and what a connection is",
 }
-"""File and word; an empty word is all of them. Each with its reason."""
+"""Reason by file and word; an empty word means all words."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A piece of prose: the lines it stands on, each with its number."""
+    """A piece of prose as numbered lines."""
 
     lines: tuple[tuple[int, str], ...]
 
     def joined(self) -> tuple[str, list[tuple[int, int]]]:
-        """All of it as one string, and at which place of that string each line begins."""
+        """The text as one string, and for each line its start in that string and its number."""
         starts, parts, length = [], [], 0
         for number, line in self.lines:
             starts.append((length, number))
@@ -139,21 +139,21 @@ class Text:
 
 @dataclass(frozen=True)
 class Finding:
-    """A word or a sentence that has to change."""
+    """A word or a sentence to change."""
 
     path: str
     line: int
     found: str
     advice: str
     key: str
-    """What to count it under."""
+    """The name under which the finding is counted."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.found}, {self.advice}"
 
 
 def main(arguments: list[str]) -> int:
-    """Print the findings; gives 1 if there are any."""
+    """Print the findings; returns 1 if there are any."""
     parser = argparse.ArgumentParser(description="Check that documentation and messages use plain English.")
     parser.add_argument("files", nargs="*", type=Path, help="files to check; the default is all")
     parser.add_argument("--count", action="store_true", help="print numbers by folder and by word only")
@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> int:
 
 
 def all_files() -> Iterator[Path]:
-    """Every file that is checked."""
+    """Every file to check."""
     for name in PYTHON:
         yield from sorted((ROOT / name).rglob("*.py"))
     yield from sorted((ROOT / ".ci").glob("*.py"))
@@ -193,7 +193,7 @@ def check_file(path: Path) -> list[Finding]:
 
 
 def check_source(name: str, source: str) -> list[Finding]:
-    """The findings of a file's content; ``name``: its path from the top of the repository."""
+    """The findings in the content of a file. ``name``: its path relative to the repository."""
     texts = texts_of_python(source) if name.endswith(".py") else texts_of_markdown(source)
     allowed = allowed_words(source)
     found = {finding: None for text in texts for finding in [*check_words(name, text), *check_length(name, text)]}
@@ -208,7 +208,7 @@ def _is_exempt(name: str, word: str) -> bool:
 
 
 def allowed_words(source: str) -> dict[int, set[str]]:
-    """Per line the words that it may use, as it says itself."""
+    """The words allowed by comments, by line."""
     found: dict[int, set[str]] = {}
     for number, line in enumerate(source.splitlines(), start=1):
         for match in re.finditer(r"words: allow ([\w' -]+),", line):
@@ -217,7 +217,7 @@ def allowed_words(source: str) -> dict[int, set[str]]:
 
 
 def check_words(name: str, text: Text) -> Iterator[Finding]:
-    """Words that we do not use."""
+    """Find words that we do not use."""
     joined, starts = text.joined()
     for rule in RULES:
         if rule.only and not name.startswith(rule.only):
@@ -231,7 +231,7 @@ def check_words(name: str, text: Text) -> Iterator[Finding]:
 
 
 def check_length(name: str, text: Text) -> Iterator[Finding]:
-    """Sentences that are too long."""
+    """Find sentences that are too long."""
     joined, starts = text.joined()
     begin = 0
     for match in re.finditer(r"[.!?][)\"”*]*(?=\s|$)|$", joined):
@@ -255,11 +255,11 @@ def _line_at(starts: list[tuple[int, int]], place: int) -> int:
 # Prose of Python files
 
 _SAYING = {"say", "echo", "warn", "Option", "Argument", "Typer", "ArgumentParser", "add_argument"}
-"""Functions whose texts are read by users."""
+"""Functions whose string arguments are texts for users."""
 
 
 def texts_of_python(source: str) -> list[Text]:
-    """Docstrings, comments, help texts, and what is raised or said."""
+    """Docstrings, comments, help texts, and messages of errors and of output."""
     texts = [*_comments(source)]
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
@@ -279,7 +279,7 @@ def _name(function: ast.expr) -> str:
 
 
 def _paragraphs(numbers: Iterable[int], lines: list[str]) -> Iterator[Text]:
-    """The paragraphs and list items of a docstring; doctests and indented code left out."""
+    """The paragraphs and list items of a docstring, without doctests."""
     piece: list[tuple[int, str]] = []
     for number in numbers:
         line = lines[number - 1].strip().strip('"').removeprefix('r"""')
@@ -293,7 +293,7 @@ def _paragraphs(numbers: Iterable[int], lines: list[str]) -> Iterator[Text]:
 
 
 def _comments(source: str) -> Iterator[Text]:
-    """Comments; those on successive lines are one text."""
+    """Comments; comments on successive lines are one text."""
     piece: list[tuple[int, str]] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT or re.match(r"#\s*(noqa|type:|words:|!)", token.string):
@@ -308,7 +308,7 @@ def _comments(source: str) -> Iterator[Text]:
 
 
 def _messages(call: ast.Call) -> Iterator[Text]:
-    """The texts among a call's arguments; values put into them count as one word."""
+    """The string arguments of a call; each inserted value counts as one word."""
     for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
         for node in [argument, *_inside(argument)]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -319,7 +319,7 @@ def _messages(call: ast.Call) -> Iterator[Text]:
 
 
 def _inside(argument: ast.expr) -> Iterator[ast.expr]:
-    """The branches of a condition, and the sides of a sum."""
+    """The branches of a conditional expression, or the operands of a sum."""
     if isinstance(argument, ast.IfExp):
         yield from (argument.body, argument.orelse)
     elif isinstance(argument, ast.BinOp):
@@ -359,7 +359,7 @@ def texts_of_markdown(source: str) -> list[Text]:
 
 
 def _without_code(line: str) -> str:
-    """The line with code as one word, links as their text, and no markup."""
+    """The line without markup; code becomes one word, a link its text."""
     line = re.sub(r"``.+?``|`[^`]+`", "X", line)
     line = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", line)
     return re.sub(r"<[^>\s][^>]*>|\*\*|https?://\S+", " ", line)

@@ -1,9 +1,9 @@
-"""How long `rtsite build` takes with years of history: cold, with nothing changed, and with one more campaign.
+"""Measures `rtsite build` with years of history: cold, without changes, and with one more campaign.
 
     uv run python -m benchmarks.build [--files 10000]
 
-The budget for 10,000 framework files is 15 s cold and 3 s when nothing changed. Times on a shared machine vary; what
-counts is that the last two are far below the first.
+The budget for 10,000 framework files is 15 s cold and 3 s without changes. Times on a shared machine vary; what
+matters is that the last two are far below the first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows
 
 
 def write_history(folder: Path, files: int) -> int:
-    """So many framework files, in runs of one campaign each; gives how many runs."""
+    """Write framework files in runs of one campaign each; returns the number of runs."""
     frameworks = {made.framework for made in VARIANTS}
     runs = -(-files // len(frameworks))
     for number in range(runs):

@@ -1,11 +1,11 @@
-"""How fast is the load generator beside other clients? Ratios from one run on one machine.
+"""Compares the throughput of the load generator with other clients, as ratios on one machine.
 
     uv run python benchmarks/generator.py                                  # aiohttp, websockets
     uv run --with locust --with websocket-client python benchmarks/generator.py
 
-Every client echoes 64-byte messages over 100 connections, closed loop, against the same bare server, server and
-client on a core of their own, in shuffled rounds. Printed is the ratio of rtsite's generator to each peer, paired by
-round. Absolute figures of a shared machine mean little; the ratios are the result.
+Every client sends 64-byte messages to the same bare echo server, closed loop, over 100 connections. Server and client
+each have their own core. The order within a round is random. The output is the ratio of rtsite's load generator to each
+other client, paired by round. Absolute values of a shared machine mean little; the ratios are the result.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Is the load generator of one checkout as fast as that of another? Paired, on the same CPU, against the same server.
+"""Compares the load generators of two checkouts, in pairs, on the same CPU, against the same server.
 
     uv run python benchmarks/kernel.py OLD NEW
 
-OLD and NEW are folders of checkouts whose environments are synchronized. Both load generators keep 100 connections to
-one echo server and apply slices of load in turn, in random order, so that what others do on the machine affects both
-alike. Printed are the ratios NEW / OLD with their 95 % intervals: throughput and messages per CPU second of the closed
-loop, and the send lag p99 of the open loop. A change of the kernel is accepted if the throughput is at least 0.99.
+OLD and NEW are folders of checkouts with synchronized environments. Both load generators keep 100 connections to one
+echo server. They apply slices of load in turn, in random order, so that interference affects both alike. The output is
+the ratios NEW / OLD with their 95 % intervals: throughput and messages per CPU second of the closed loop, and the send
+lag p99 of the open loop. A change of the kernel is accepted if the throughput ratio is at least 0.99.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ CORES = CoreShare(server=[0], loadgen=[1], harness=[0, 1], note="")
 CONNECTIONS = 100
 PAYLOAD_BYTES = 64
 LAG_SLICES = 10
-"""Of the open loop, for one p99 of each load generator."""
+"""Slices of the open loop for one p99 of each load generator."""
 
 
 class Shard:
-    """The load generator of a checkout, connected."""
+    """A connected load generator of a checkout."""
 
     def __init__(self, checkout: Path, port: int, pace: Pace) -> None:
         self._process = subprocess.Popen(
@@ -80,7 +80,7 @@ class Shard:
         return int(Path(f"/proc/{self._process.pid}/schedstat").read_text(encoding="ascii").split()[0])
 
     def load(self, seconds: float) -> tuple[float, float]:
-        """Apply a slice; returns messages per second, and per second of CPU time."""
+        """Apply a slice of load; returns messages per second and messages per CPU second."""
         cpu_before_ns = self._cpu_ns()
         self._write(json.dumps({"do": "load", "seconds": seconds}))
         brief = self._read("loaded")["brief"]
@@ -88,7 +88,7 @@ class Shard:
         return 1e9 * brief["answered"] / brief["window_ns"], 1e9 * brief["answered"] / cpu_ns
 
     def finish(self) -> dict[str, Any]:
-        """End it; returns its sample."""
+        """End the load generator; returns its sample."""
         self._write(json.dumps({"do": "finish"}))
         sample: dict[str, Any] = self._read("sample")["sample"]
         self._process.communicate()
@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def _pair(shards: Sequence[Shard], seconds: float) -> list[tuple[float, float]]:
-    """One slice by each, in random order."""
+    """Apply one slice with each load generator, in random order, for each pair."""
     found = {index: shards[index].load(seconds) for index in random.sample(range(len(shards)), len(shards))}
     return [found[index] for index in range(len(shards))]
 
@@ -138,7 +138,7 @@ def _lag_p99_ms(sample: dict[str, Any]) -> float:
 
 
 def _print(what: str, ratios: Sequence[float]) -> None:
-    """The geometric mean of ratios with its 95 % interval, by the normal approximation."""
+    """Print the geometric mean of ratios with its 95 % interval, by the normal approximation."""
     logs = [math.log(ratio) for ratio in ratios]
     middle, width = mean(logs), 1.96 * stdev(logs) / math.sqrt(len(logs))
     low, high = math.exp(middle - width), math.exp(middle + width)

@@ -1,9 +1,9 @@
-"""Lighthouse's four categories on three pages of the site, as on a phone and as on a desk.
+"""Measures three pages of the site with Lighthouse in four categories, as on a phone and on a desktop.
 
     uv run python -m benchmarks.lighthouse [--results results]
 
-Needs npx (Node.js 20 or newer) and Chromium. Ends with 1 where a category is below 95. The site is served compressed,
-as a host of static pages does; "performance" is simulated from the load of this machine, so look twice at a low one.
+Needs npx (Node.js 20 or newer) and Chromium. The exit code is 1 if a category is below 95. The site is served
+compressed, as by a host of static pages. "Performance" depends on the load of this machine, so repeat a low result.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".yml"}
 
 
 class _Compressed(SimpleHTTPRequestHandler):
-    """Texts go out compressed, over connections that are kept."""
+    """Serves text compressed, over persistent connections."""
 
     protocol_version = "HTTP/1.1"
 
@@ -59,7 +59,7 @@ class _Compressed(SimpleHTTPRequestHandler):
 
 
 def ask(url: str, preset: str, home: Path) -> dict[str, float]:
-    """Lighthouse's scores of a page, 0 to 100, and what it found wrong on standard error."""
+    """The Lighthouse scores of a page, 0 to 100; failed audits are written to standard error."""
     report = home / "report.json"
     subprocess.run(
         [

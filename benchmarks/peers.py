@@ -1,6 +1,6 @@
-"""Closed-loop echo with other clients, each as its documentation would have it. Prints messages per second.
+"""Closed-loop echo with other clients, each used as documented. Prints messages per second.
 
-A program of its own, so that each client has a process, a core and an event loop to itself:
+A separate program, so that each client has its own process, core and event loop:
 ``python peers.py CLIENT URL CONNECTIONS PAYLOAD_BYTES SECONDS``.
 """
 
@@ -16,7 +16,7 @@ WARMUP_S = 1.0
 
 
 class Tally:
-    """Answers counted between the end of the warm-up and the deadline."""
+    """Counts answers between the end of the warm-up and the deadline."""
 
     def __init__(self, seconds: float) -> None:
         self.start = time.perf_counter() + WARMUP_S
@@ -25,7 +25,7 @@ class Tally:
         self.latencies: list[float] = []
 
     def enter(self, sent: float) -> bool:
-        """Count an answer to what was sent at ``sent``; false: time is over."""
+        """Count the answer to a message sent at ``sent``; returns false after the deadline."""
         now = time.perf_counter()
         if now >= self.start:
             self.answered += 1
@@ -70,7 +70,7 @@ async def websockets_client(url: str, connections: int, payload: str, tally: Tal
 
 
 def locust_client(url: str, connections: int, payload: str, seconds: float) -> float:
-    """Locust has no WebSocket client of its own: its users drive websocket-client, as its examples do."""
+    """Echo with Locust, which has no WebSocket client: its users drive websocket-client, as in its examples."""
     import gevent
     from locust import User, task
     from locust.env import Environment

@@ -1,4 +1,4 @@
-"""Makes the README's pictures anew from the committed results; needs Chromium.
+"""Takes the README's screenshots from the committed results; needs Chromium.
 
 uv run python -m benchmarks.pictures
 """
@@ -19,7 +19,7 @@ from generator.site_build import Paths, build_site
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "site" / "images"
 PICTURES = (
-    # name, page, palette, width, height, what is at the top of the picture
+    # name, page, palette, width, height, selector of the element at the top of the screenshot
     ("home", "index.html", "light", 1440, 1000, None),
     ("performance", "performance.html", "dark", 1440, 1000, "figure.rt-chart"),
     ("pick", "pick.html?stack=django&users=1000", "light", 900, 760, None),

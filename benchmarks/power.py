@@ -1,24 +1,27 @@
-"""Does the method tell the truth? How often it finds what is there, and how often what is not.
+"""Determines how often the method detects a known difference, and how often it reports a false one.
+
+Run it as follows:
 
     uv run rtsite run --framework benchmarks/power/twins --workload echo/closed --profile standard --rounds 30 \
         --results benchmarks/power/results                                                       # and --profile full
     uv run python -m benchmarks.power benchmarks/power/results                                  # a table
     uv run python -m benchmarks.power --json benchmarks/power/results > benchmarks/power/rates.json
 
-A module to be run with ``-m``: as a file it would find ``benchmarks/generator.py`` in the place of ``generator``.
+Run it as a module with ``-m``. Run as a file, it would import ``benchmarks/generator.py`` instead of ``generator``.
 
-The twins are FastAPI's app four times: a and b alike, plus-2 and plus-3 with about 2 and 3 % more CPU time per echo.
-Every comparison draws as many rounds as a profile has from all that were recorded with its times, without
-replacement, and decides between a and another twin by the functions that decide on the site: the paired ratio of each
-figure, the correction for being several, the level and the smallest relevant ratio of `generator.statistics`. It is
-right if it calls b ``same``, and plus-2 and plus-3 dearer: worse in some figure, better in none.
+The twins are four copies of FastAPI's app: a and b are identical; plus-2 and plus-3 use about 2 and 3 % more CPU time
+per echo. Every comparison draws rounds without replacement from all rounds recorded for a profile, as many as the
+profile has. It compares twin a with another twin by the functions that the site uses. These are the paired ratio of
+each metric, the correction for multiple comparisons, and the limits of `generator.statistics`. The right outcome for b
+is ``same``. For plus-2 and plus-3 it is ``dearer``: worse in some metric, better in none.
 
-Comparisons drawn from the same rounds are not independent: thousands of them say no more than the rounds they share.
-Their rate is a U-statistic of degree n (rounds of a comparison) over N (recorded rounds), and its variance is at most
-n/N of that of one comparison (Hoeffding 1948, Ann. Math. Statist. 19(3), theorem 5.2). So the interval printed is
-Wilson's (1927, JASA 22) for N/n comparisons, however many were drawn: honest, and wide if few rounds were recorded. It
-takes rounds for independent, which neighbours on a machine that drifts are only nearly. The share of chance in the
-drawing itself is far smaller. And all of it holds for the noise of this machine, in this cell.
+Comparisons drawn from the same rounds are not independent: thousands of them contain no more information than the
+rounds that they share. Their rate is a U-statistic of degree n (rounds of a comparison) over N (recorded rounds). Its
+variance is at most n/N of the variance of one comparison (Hoeffding 1948, Ann. Math. Statist. 19(3), theorem 5.2). So
+the interval printed is Wilson's (1927, JASA 22) for N/n comparisons, independent of the number drawn. It is wide if few
+rounds were recorded. It assumes independent rounds; on a machine that drifts, adjacent rounds are not fully
+independent. The variance from the drawing itself is far smaller. All results apply to the noise of this machine and
+this cell.
 """
 
 from __future__ import annotations
@@ -42,33 +45,36 @@ from runners.subjects.profiles import PROFILES
 FIRST = "a"
 EXPECTED = {"b": "same", "plus-2": "dearer", "plus-3": "dearer"}
 TARGETS = {("b", "standard"): 0.99, ("b", "full"): 0.99, ("plus-3", "standard"): 0.95, ("plus-2", "full"): 0.95}
-"""By twin and profile, what the method promises."""
+"""Promised rates by twin and profile."""
 PROFILE_NAMES = ("standard", "full")
 BOTH = ("messages_per_s", "cpu_us_per_message")
 FAMILIES = ((BOTH, 0), (BOTH[:1], 0), (BOTH[1:], 0), (BOTH[:1], 5))
-"""Figures tested together, and how many more in which the two are equal: the promised pair; each figure alone; and the
-throughput among the six deciding figures that two frameworks have under echo and dashboard together."""
+"""Metrics tested together, and the number of further metrics in which the two are equal.
+
+These are the promised pair, each metric alone, and the throughput with five more. Two frameworks have six deciding
+metrics under echo and dashboard.
+"""
 
 RoundKey = tuple[str, int]
 Series = Mapping[str, Mapping[str, Mapping[RoundKey, float]]]
-"""Values by twin, figure and round."""
+"""Values by twin, metric and round."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How comparisons are drawn."""
+    """The number and the seed of the comparisons drawn."""
 
     comparisons: int
     seed: int
 
 
 def main() -> int:
-    """Read the runs, print the table or the document."""
+    """Read the runs and print the table or the document."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.power", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", nargs="+", type=Path, help="folders that `rtsite run --results` filled, or runs")
-    parser.add_argument("--comparisons", type=int, default=2000, help="drawn for each rate")
+    parser.add_argument("--comparisons", type=int, default=2000, help="number of comparisons drawn for each rate")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the document that the methodology page shows")
     options = parser.parse_args()
@@ -82,7 +88,7 @@ def main() -> int:
 
 
 def prove(folders: Sequence[Path], plan: Plan) -> Rates:
-    """The document on the twins' runs in these folders; raises `RtsiteError` where they hold none."""
+    """The document on the twins' runs in these folders; raises `RtsiteError` if they contain none."""
     tables = [(run, _closed_echo(run)) for folder in folders for run in _runs(folder)]
     chance = np.random.default_rng(plan.seed)
     recorded: list[Recorded] = []
@@ -114,7 +120,7 @@ def prove(folders: Sequence[Path], plan: Plan) -> Rates:
                 _rate(series, twin, profile, family, samples, len(rounds)) for twin in EXPECTED for family in FAMILIES
             ]
     if not sum(run.rounds for run in recorded):
-        raise NothingToDoError("no round of these runs has valid figures of all four twins, so nothing can be compared")
+        raise NothingToDoError("no round of these runs has valid values of all four twins; record more rounds")
     return Rates(
         seed=plan.seed,
         decision_level=DECISION_LEVEL,
@@ -128,7 +134,7 @@ def prove(folders: Sequence[Path], plan: Plan) -> Rates:
 
 
 def merge(tables: Sequence[tuple[str, Table]]) -> Series:
-    """The valid rounds of several runs as one series of rounds, told apart by their run."""
+    """The valid rounds of several runs as one series, with the run as part of the key."""
     merged: dict[str, dict[str, dict[RoundKey, float]]] = {
         twin: {figure: {} for figure in BOTH} for twin in (FIRST, *EXPECTED)
     }
@@ -142,12 +148,12 @@ def merge(tables: Sequence[tuple[str, Table]]) -> Series:
 
 
 def common_rounds(series: Series) -> list[RoundKey]:
-    """The rounds in which every twin has every figure."""
+    """The rounds in which every twin has every metric."""
     return sorted(set.intersection(*(set(values) for figures in series.values() for values in figures.values())))
 
 
 def verdict(series: Series, twin: str, rounds: Sequence[RoundKey], figures: Sequence[str], other_figures: int) -> str:
-    """What the site would say of the twin beside the first, had these rounds been the run: ``better``, ``worse`` …"""
+    """The site's verdict on the twin against the first twin for these rounds: ``better``, ``worse`` …"""
     tested: dict[str, tuple[Metric, Ratio | None]] = {
         figure: (METRICS[figure], paired_ratio(*(_only(series[side][figure], rounds) for side in (twin, FIRST))))
         for figure in figures
@@ -159,7 +165,7 @@ def verdict(series: Series, twin: str, rounds: Sequence[RoundKey], figures: Sequ
 
 
 def wilson(rate: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share that ``count`` independent trials showed."""
+    """Wilson's 95 % interval of a rate observed in ``count`` independent trials."""
     z = float(ndtri(0.5 + CONFIDENCE / 2))
     middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
@@ -175,11 +181,11 @@ def _closed_echo(run: Run) -> Table:
     for table in compare_runs([run]).of_workload("echo"):
         if not table.is_open and {row.variant.slug for row in table.rows} >= {FIRST, *EXPECTED}:
             return table
-    raise NothingToDoError(f"{run.path} has no closed loop of echo with all four twins; it is no run of the twins")
+    raise NothingToDoError(f"{run.path} has no closed loop of echo with all four twins; choose a run of the twins")
 
 
 def _draw(rounds: Sequence[RoundKey], size: int, comparisons: int, chance: np.random.Generator) -> list[list[RoundKey]]:
-    """The rounds of each comparison, without replacement within it."""
+    """Draw the rounds of each comparison, without replacement within a comparison."""
     picks = [chance.choice(len(rounds), size, replace=False) for _ in range(comparisons)]
     return [[rounds[index] for index in sorted(pick)] for pick in picks]
 
@@ -239,7 +245,7 @@ def _only(values: Mapping[RoundKey, float], rounds: Sequence[RoundKey]) -> dict[
 def _table(rates: Rates) -> str:
     lines = [f"{rates.rounds} rounds of {len(rates.runs)} run(s) on {', '.join(rates.cpu_models)}", ""]
     lines.append(
-        f"{'twin to a':10} {'profile':9} {'figure':20} {'ratio':>7}   {'95 % interval':17} {'sd of a round':>13}"
+        f"{'twin to a':10} {'profile':9} {'metric':20} {'ratio':>7}   {'95 % interval':17} {'sd of a round':>13}"
     )
     for one in rates.differences:
         interval = f"{one.low:.4f} – {one.high:.4f}"
@@ -247,7 +253,7 @@ def _table(rates: Rates) -> str:
         lines.append(f"{named} {one.ratio:7.4f}   {interval:17} {one.spread_percent:11.2f} %")
     lines += [
         "",
-        f"{'twin':8} {'is called':9} {'by':15} {'rate':>7}   {'interval':16} {'target':>7}  figures, ways to draw",
+        f"{'twin':8} {'is called':9} {'by':15} {'rate':>7}   {'interval':16} {'target':>7}  metrics, ways to draw",
     ]
     for rate in rates.rates:
         interval = f"{rate.low:.1%} – {rate.high:.1%}"

@@ -1,6 +1,6 @@
-"""A small synthetic results folder, seeded, for tests and for looking at pages; never published.
+"""Writes a small seeded folder of synthetic results, for tests and for previews of pages; never published.
 
-``python -m benchmarks.synthetic FOLDER`` writes it.
+Run ``python -m benchmarks.synthetic FOLDER``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ CAPACITY = WorkloadFacts(
     slug="capacity",
     title="Capacity",
     question="How much can one core take before clients wait longer than 20 ms?",
-    description="The load is raised and lowered until one is found that the server withstands and a higher one that"
+    description="The load is raised and lowered until one is found that the server sustains and a higher one that"
     " it does not.",
     version="1",
 )
@@ -89,7 +89,7 @@ CAPACITY = WorkloadFacts(
 
 @dataclass(frozen=True)
 class Made:
-    """The true figures of one variant: messages per second, p50 at the fixed rate, memory."""
+    """The true values of one variant: messages per second, p50 at the fixed rate, memory."""
 
     framework: str
     title: str
@@ -205,8 +205,9 @@ def write(
     profile: str = "standard",
     only: tuple[str, ...] = (),
 ) -> Path:
-    """Write one run; ``text`` goes into every free string of it, ``flamed`` have flame graphs, ``only`` names its
-    workloads. Returns its folder.
+    """Write one run and return its folder.
+
+    ``text``: appended to every free string. ``flamed``: frameworks with flame graphs. ``only``: the workloads.
     """
     chance = np.random.default_rng(seed)
     target = folder / campaign / run
@@ -285,7 +286,7 @@ def write_evidence(
     text: str = "",
     seed: int = 1,
 ) -> None:
-    """Write evidence of each framework but the reference; of the first variant's licence nothing is known."""
+    """Write evidence on each framework except the reference; the licence of variant gevent is not determined."""
     chance = np.random.default_rng(seed)
     for members in _by_framework(variants):
         facts = _framework(members, "none", campaign, 1, 1, text, chance)
@@ -321,7 +322,7 @@ def _found(item: Item, made: Made, text: str, chance: np.random.Generator) -> Fi
     if item.slug in ("transports", "pythons"):
         return Finding(item=item.slug, value=["websocket", "3.11" + text][: int(chance.integers(1, 3))])
     if item.better == "yes":
-        return Finding(item=item.slug, value=bool(chance.integers(0, 2)), note="asked" + text)
+        return Finding(item=item.slug, value=bool(chance.integers(0, 2)), note="tested" + text)
     if item.slug in ("licence", "released", "raise-sender", "garbage-sender"):
         return Finding(item=item.slug, value="as it says" + text)
     value = round(float(chance.uniform(1, 50)), 2)
@@ -345,7 +346,7 @@ def _machine(cpu: str, text: str) -> Machine:
 
 
 def _flames(document: FrameworkDocument, text: str) -> FlameDocument:
-    """The same few stacks for every variant, one more variant that failed."""
+    """Flame graphs with the same few stacks for every variant, and a failed recording of one more variant."""
     calls = [
         StackFrame("?/uvicorn", "<module>"),
         StackFrame("uvicorn/server.py", "Server.run"),
@@ -453,13 +454,16 @@ def _framework(
 
 
 def _searched(document: FrameworkDocument, members: list[Made], text: str) -> FrameworkDocument:
-    """The document with both searches of each variant, their probes made by the real search on a made-up server."""
+    """The document with both searches of each variant: the real search, with the probes of a simulated server."""
     cells = [_capacity_cell(member, parameters, text) for member in members for parameters in (RATE, MOST)]
     return document.model_copy(update={"cells": [*document.cells, *cells]})
 
 
 def _capacity_cell(made: Made, parameters: Parameters, text: str) -> CellRecord:
-    """The reference outruns the generator, gevent's tries are mostly spoilt, and threading never comes up."""
+    """The cell of one search.
+
+    The reference is faster than the load generator; most attempts of gevent are disturbed; threading fails to start.
+    """
     rate = parameters["search"] == "rate"
     limit = made.rate * (0.85 if rate else 0.02)
     settings = (
@@ -483,7 +487,7 @@ def _capacity_cell(made: Made, parameters: Parameters, text: str) -> CellRecord:
             achieved_per_s=float(min(load, limit)),
             valid=valid,
             beyond_loadgen=not valid and made.framework == "reference",
-            reasons=() if valid else ("generator working time 91 %, limit 85 %" + text,),
+            reasons=() if valid else ("load generator working time 91 %, limit 85 %" + text,),
             server_cpu_percent=round(100 * min(1.0, load / limit), 2),
         )
 
@@ -626,7 +630,7 @@ def _cell(
 
 
 def _histogram(latencies_ns: np.ndarray) -> Histogram:
-    """Bounds as the load generator's: 1 µs to 10 min, two digits."""
+    """A histogram with the load generator's bounds: 1 µs to 10 min, two digits."""
     lowest, highest, digits = 1_000, 600_000_000_000, 2
     layout = Layout(lowest, highest, digits)
     return Histogram(np.bincount(layout.index_of(latencies_ns.astype(np.int64)), minlength=layout.size), layout)

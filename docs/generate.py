@@ -1,9 +1,9 @@
 """Writes the generated parts of the documentation.
 
-``uv run python docs/generate.py`` writes them, ``--check`` only says which of them are stale. A generated part is
-in a committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->``. The name says what it holds:
+``uv run python docs/generate.py`` writes them; ``--check`` only lists the stale ones. A generated part is in a
+committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->``. The name determines the content:
 
-- ``keys of DOCUMENT KEY KEY …``: the keys of a result file's part, from the docstrings of the schema;
+- ``keys of DOCUMENT KEY KEY …``: the keys of a part of a result file, from the docstrings of the schema;
 - ``thresholds``: the limits of a valid measurement;
 - ``other thresholds``: the limits of searches, warm-ups and the calibration;
 - ``commands``: the help text of every command;
@@ -41,7 +41,7 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
     "framework.flame.yml": FlameDocument,
     "evidence.yml": EvidenceDocument,
 }
-"""What a ``keys of`` part can name, by the name of the file."""
+"""The documents that a ``keys of`` part can name, by file name."""
 
 _PART = re.compile(r"(?P<begin><!-- generated: (?P<name>.+?) -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.DOTALL)
 _HEADING = re.compile(r"^#+ .*\{ #(?P<id>[\w-]+) \}$", re.MULTILINE)
@@ -53,7 +53,7 @@ class StaleError(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """Write the parts, or with ``--check`` name the stale files; gives the exit code."""
+    """Write the parts, or with ``--check`` list the stale files; returns the exit code."""
     parser = argparse.ArgumentParser(description="Write the generated parts of the documentation.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale")
     checks_only = parser.parse_args(arguments).check
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def find_stale() -> Iterator[tuple[str, str]]:
-    """Each file whose generated parts are not up to date, with the text that it should have."""
+    """Files whose generated parts are stale, each with its new text."""
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
         if (fresh := fill(text)) != text:
@@ -74,7 +74,7 @@ def find_stale() -> Iterator[tuple[str, str]]:
 
 
 def fill(text: str) -> str:
-    """A page with every generated part made anew; raises `StaleError` for a part that nothing generates."""
+    """Generate every part of a page again; raises `StaleError` for an unknown part."""
     return _PART.sub(lambda found: f"{found['begin']}\n{_part(found['name'], text)}\n\n{found['end']}", text)
 
 
@@ -88,7 +88,7 @@ def _part(name: str, page: str) -> str:
     if name.startswith("keys of "):
         return key_table(model_at(name.removeprefix("keys of ")), sections_of(page))
     if name not in generators:
-        raise StaleError(f"nothing generates {name!r}; known are `keys of …`, {', '.join(generators)}")
+        raise StaleError(f"no generated part is named {name!r}; known are `keys of …`, {', '.join(generators)}")
     return generators[name]()
 
 
@@ -103,12 +103,12 @@ def model_at(path: str) -> type[BaseModel]:
         field = model.model_fields.get(key) if model is not None else None
         model = next(models_in(field.annotation), None) if field is not None else None
     if model is None:
-        raise StaleError(f"there are no keys at {path!r}")
+        raise StaleError(f"no part of a result file is at {path!r}")
     return model
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Every model that a type mentions."""
+    """Every model that a type refers to."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
@@ -128,7 +128,7 @@ def published_models() -> set[type[BaseModel]]:
 
 
 def sections_of(page: str) -> dict[type[BaseModel], str]:
-    """The section of the page that lists a model's keys, as the ID of its heading; the first one, if several do."""
+    """The heading ID of the first section of the page that lists a model's keys, by model."""
     sections: dict[type[BaseModel], str] = {}
     for part in _PART.finditer(page):
         headings = _HEADING.findall(page, 0, part.start())
@@ -138,7 +138,7 @@ def sections_of(page: str) -> dict[type[BaseModel], str]:
 
 
 def key_table(model: type[BaseModel], sections: Mapping[type[BaseModel], str]) -> str:
-    """The keys of a model, each with the kind of its value and its docstring; raises `StaleError` without one."""
+    """A table of the keys of a model: key, kind of value, docstring. Raises `StaleError` if a docstring is missing."""
     rows = []
     for key, field in model.model_fields.items():
         if not field.description:
@@ -158,7 +158,7 @@ _NAMES: Mapping[Any, str] = {str: "text", int: "integer", float: "number", bool:
 
 
 def _plain_kind(annotation: Any) -> str:
-    """A type in words; what only restricts it is left out."""
+    """A type in words, without its restrictions."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _plain_kind(arguments[0])
@@ -178,7 +178,7 @@ def _plain_kind(annotation: Any) -> str:
 
 
 def thresholds_table() -> str:
-    """Each limit of a valid measurement, its usual cause, its effect in a search, and its reason."""
+    """A table of the limits of a valid measurement: limit, usual cause, effect in a search, reason."""
     rows = [
         (_capitalised(rule.name), _limit_of(rule), _CAUSES[rule.cause], rule.in_search.capitalize(), rule.why)
         for rule in thresholds_of("measurement")
@@ -187,7 +187,7 @@ def thresholds_table() -> str:
 
 
 def other_thresholds_table() -> str:
-    """Each limit of what is not a measurement of its own, by what it applies to."""
+    """A table of the limits that do not apply to single measurements, such as those of searches and warm-ups."""
     rows = [
         (_capitalised(rule.applies_to), _capitalised(rule.name), _limit_of(rule), rule.why)
         for rule in THRESHOLDS
@@ -205,7 +205,7 @@ def _limit_of(rule: Threshold) -> str:
 
 
 def _capitalised(text: str) -> str:
-    """With a capital first letter; the rest, such as CPU, as it is."""
+    """Capitalise the first letter and leave the rest unchanged, such as CPU."""
     return text[:1].upper() + text[1:]
 
 
@@ -213,7 +213,7 @@ def _capitalised(text: str) -> str:
 
 
 def command_reference() -> str:
-    """The help text of every command, as it is printed."""
+    """The help text of every command, as printed."""
     root = typer.main.get_command(app)
     return "\n\n".join(
         f"## {name} {{ #{name.replace(' ', '-')} }}\n\n```text\n{text}\n```" for name, text in _help_texts(root, None)
@@ -221,7 +221,7 @@ def command_reference() -> str:
 
 
 def _help_texts(command: Any, parent: Any) -> Iterator[tuple[str, str]]:
-    """The name and the help of a command and of all below it."""
+    """Name and help text of a command and of all its subcommands."""
     context = command.context_class(
         command,
         info_name=command.name,
@@ -247,11 +247,11 @@ class Decision:
     title: str
     date: str
     summary: str
-    """The first sentence of what was decided."""
+    """The first sentence of the decision."""
 
 
 def load_decisions(folder: Path = DECISIONS) -> list[Decision]:
-    """Every decision, by number; raises `StaleError` for a file that has not the form of one."""
+    """Read every decision, by number; raises `StaleError` for a file in another form."""
     return [_read_decision(path) for path in sorted(folder.glob("[0-9]*.md"))]
 
 
@@ -275,13 +275,13 @@ def _read_decision(path: Path) -> Decision:
 
 
 def decision_index() -> str:
-    """Number, title, date and first sentence of every decision."""
+    """A table of all decisions: number, title, date and first sentence."""
     rows = [(f"{one.number:03}", f"[{one.title}]({one.path.name})", one.date, one.summary) for one in load_decisions()]
     return _table(("No.", "Decision", "Date", "In one sentence"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table. Pipes in cells are escaped."""
+    """Make a Markdown table. Pipes in cells are escaped."""
     lines = [head, tuple("---" for _ in head), *rows]
     cells = ((" ".join(cell.split()).replace("``", "`").replace("|", r"\|") for cell in line) for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)

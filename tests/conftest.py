@@ -1,4 +1,4 @@
-"""How tests are distributed over two workers: as many as the machines that run them have cores."""
+"""Distributes tests over two workers, because the machines that run them have two cores."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from xdist.workermanage import WorkerController
 
 from tests.support.commands import Shell
 
-# How long an example takes depends on what else the machine does, not on whether the property holds.
+# The time of an example depends on the load of the machine, so it has no deadline.
 settings.register_profile("rtsite", deadline=None)
 settings.load_profile("rtsite")
 
-# Hundreds of programs are started. Where the shell forbids bytecode files, each would compile all that it imports.
+# Tests start hundreds of programs. Without bytecode files, each would compile all its imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 GROUPS = ("measures", "site")
-"""Tests that stay in one worker, in the order in which their groups begin.
+"""Groups of tests that run in one worker, in order of their start.
 
-``measures``: all tests with this mark, because two that measure at the same time would disturb each other.
-``site``: all tests that use this fixture, because a site takes long to build.
+``measures``: tests with this mark, because simultaneous measurements would disturb each other.
+``site``: tests that use this fixture, because a site takes long to build.
 """
 
 
 def group_of(item: pytest.Item) -> str | None:
-    """The group of a test, or None."""
+    """The group of a test, or ``None``."""
     if item.get_closest_marker("measures"):
         return "measures"
     return "site" if "site" in getattr(item, "fixturenames", ()) else None
 
 
 def pytest_configure_node(node: WorkerController) -> None:
-    """A scheduler gets the names of tests from its workers, but no marks: each worker writes its groups to a file."""
+    """Prepare a file for the worker's groups, because a scheduler gets test names from workers, but no marks."""
     with tempfile.NamedTemporaryFile("w", prefix="rtsite-groups-", suffix=".json", delete=False) as file:
-        file.write("{}")  # for a worker that cannot collect
+        file.write("{}")  # for a worker whose collection fails
         node.workerinput["groups"] = file.name
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the tests by group. What is in no group comes last, and fills the worker that has nothing else to do."""
+    """Sort the tests by group. Tests without a group are last and run on whichever worker is free."""
     groups = {item: group_of(item) for item in items}
     items.sort(key=lambda item: GROUPS.index(group) if (group := groups[item]) else len(GROUPS))
     if hasattr(config, "workerinput"):
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class GroupsFirst(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each group to one worker as a whole, and the other tests file by file to the worker that is free."""
+    """Assigns each group to one worker, and the other tests file by file to a free worker."""
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
@@ -79,5 +79,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupsF
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Shell:
-    """`rtsite` as a script meets it: arguments, exit code, stdout and stderr."""
+    """Runs `rtsite` like a script: arguments in; exit code, stdout and stderr out."""
     return Shell(monkeypatch, capfd)

@@ -1,4 +1,4 @@
-"""Rules that hold for the source as a whole, and that no type checker or import contract knows."""
+"""Rules for the whole source that no type checker or import contract can check."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_the_command(
     status, _, refused = run(str(other))
     assert status == 3
     assert refused.startswith("Error: ")
-    assert "no run of the twins" in refused
+    assert "choose a run of the twins" in refused
 
 
 def _series(cost: float, speed: float) -> dict[str, dict[str, dict[tuple[str, int], float]]]:

@@ -1,4 +1,4 @@
-"""The map of the code is checked against the code: layers, files and names."""
+"""Checks the map of the code against the code: layers, files and names."""
 
 from __future__ import annotations
 

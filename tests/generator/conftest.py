@@ -1,4 +1,4 @@
-"""One synthetic site for all tests that only look at it, and the browser where there is one."""
+"""One synthetic site for all tests that only read it, and a browser if one is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of page under axe, in both palettes; a path by keyboard alone; and on paper."""
+"""Every kind of page passes axe in both palettes, works with the keyboard alone, and prints well."""
 
 from __future__ import annotations
 

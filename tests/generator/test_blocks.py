@@ -1,4 +1,4 @@
-"""Several machines that were asked the same: each is one repeat, and ratios stay within it."""
+"""Several machines with the same plan: each is one repeat, and ratios are computed within it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built site in a real browser, with everything but localhost refused."""
+"""The built site in a real browser that can reach only localhost."""
 
 from __future__ import annotations
 

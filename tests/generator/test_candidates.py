@@ -1,4 +1,4 @@
-"""What a choice rests on."""
+"""The facts by which readers choose a framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brackets: put together, ordered, grouped, and compared only where they tell."""
+"""Brackets are merged, ordered and grouped, and compared only if they are conclusive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader chooses on a page: it takes effect, stands in the address, and comes back with it."""
+"""A choice on a page takes effect, is kept in the address, and is restored from it."""
 
 from __future__ import annotations
 

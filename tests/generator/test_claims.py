@@ -1,4 +1,4 @@
-"""Claims of articles, tried on results and evidence."""
+"""Claims of articles are checked against results and evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What serves an exchange, found in the source of an app."""
+"""The excerpt of an app contains the code that serves an exchange."""
 
 from __future__ import annotations
 

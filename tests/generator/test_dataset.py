@@ -63,7 +63,7 @@ def test_a_framework_file_without_its_run_is_refused(run: Path) -> None:
 
 def test_two_runs_of_one_name_are_refused(run: Path) -> None:
     shutil.copytree(run, run.parent / "copy")
-    assert "a run has its own id" in load(run)
+    assert "each run needs its own id" in load(run)
 
 
 def test_the_campaign_of_the_newest_finished_run_of_each_machine_class_is_published(tmp_path: Path) -> None:

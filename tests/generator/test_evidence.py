@@ -1,4 +1,4 @@
-"""Verdicts from evidence: points, every way to weigh them, and who comes out first."""
+"""Verdicts from evidence: points, weightings, and winners."""
 
 from __future__ import annotations
 

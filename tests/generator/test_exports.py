@@ -1,4 +1,4 @@
-"""What others build on: the same figures as on the pages, in formats that their readers accept."""
+"""Exports have the same values as the pages, in formats that standard readers accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns for what is told beside figures: counts and outcomes, of the rounds that count."""
+"""Columns for counts and outcomes, from the rounds that count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result files are read once per content; nothing stale is ever taken, and a broken cache is none."""
+"""Result files are read once per content; stale entries and a damaged cache are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The boxes of a flame graph: inside each other, side by side, and none wider than the page."""
+"""The boxes of a flame graph: nested, side by side, and within the width of the page."""
 
 from __future__ import annotations
 

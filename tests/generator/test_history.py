@@ -1,4 +1,4 @@
-"""Trends over a synthetic history: what changed is found, what did not is not, and classes of machines stay apart."""
+"""Trends over a synthetic history: only real changes are found, and machine classes are separate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Package names are compared as PEP 503 normalises them."""
+"""Package names are compared in the normal form of PEP 503."""
 
 from __future__ import annotations
 

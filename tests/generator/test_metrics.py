@@ -1,4 +1,4 @@
-"""One row is all that a metric needs, and everything else follows from it."""
+"""One row defines a metric; everything else follows from it."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
     assert "highest rate, 100 connections" in pages["workloads/index.md"]
     assert "the reference" in pages["frameworks/fastapi.md"].partition("{#capacity-rate}")[2]
     told = pages["runs/2026-11-20--2026-11-20-a1b2c3.md"]
-    assert "generator working time 91 %" in told
+    assert "load generator working time 91 %" in told
     assert "20 of 30 tries were unusable" in told
     planned = sum(len(turn) for turn in searched.runs[0].document.order)
     assert f"Of {planned} planned measurements {planned} were made" in told

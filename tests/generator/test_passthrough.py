@@ -1,4 +1,4 @@
-"""Finished HTML goes through Markdown as it is, whatever it holds."""
+"""Finished HTML passes through Markdown unchanged, whatever it contains."""
 
 from __future__ import annotations
 

@@ -131,5 +131,5 @@ def test_a_marker_is_filled_once_and_missed_when_it_is_gone(tmp_path: Path) -> N
     files.fill("page.md", "<!-- here -->", "<p>made</p>")
     files.write(tmp_path / "out")
     assert (tmp_path / "out" / "page.md").read_text() == "# Page\n\n<p>made</p>\n\nEnd\n"
-    with pytest.raises(StagingError, match=r"holds the line <!-- here --> 0 times"):
+    with pytest.raises(StagingError, match=r"contains the line <!-- here --> 0 times"):
         files.fill("page.md", "<!-- here -->", "again")

@@ -1,4 +1,4 @@
-"""A page is its module and its template: nothing else names it."""
+"""A page consists of its module and its template; no other file lists it."""
 
 from __future__ import annotations
 

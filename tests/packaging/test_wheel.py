@@ -1,6 +1,6 @@
-"""The wheel, installed in a fresh environment, used in a folder that has no checkout above it.
+"""The wheel, installed in a fresh environment and used in a folder outside the checkout.
 
-Asks a package index, so it runs with `-m index` only.
+Needs a package index, so it runs only with `-m index`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shared by the tests of the harness."""
+"""Fixtures shared by the tests of the harness."""
 
 from __future__ import annotations
 

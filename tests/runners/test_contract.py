@@ -1,4 +1,4 @@
-"""The contract check against real servers: one honest, and many that each break one promise."""
+"""The contract check against real servers: one correct, and many that each break one rule."""
 
 from __future__ import annotations
 

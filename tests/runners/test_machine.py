@@ -1,4 +1,4 @@
-"""Cores are shared out so that the sides do not meet, and what cannot be honoured is said."""
+"""Server and load generator get separate cores, and limitations are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CPU and memory of a process tree, those of it that end included."""
+"""CPU and memory of a process tree, including processes that end."""
 
 from __future__ import annotations
 

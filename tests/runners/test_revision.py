@@ -1,4 +1,4 @@
-"""Which state of the code measured."""
+"""The revision of the code that measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs that tests start: `rtsite` as somebody types it, and git."""
+"""Runs the programs that tests start: `rtsite` and git."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Done:
-    """What a finished command left."""
+    """The result of a finished command."""
 
     returncode: int
     stdout: str
@@ -26,14 +26,14 @@ class Done:
 
 
 class Shell:
-    """Calls the command's entry point in this process, which takes far less time than a new process."""
+    """Calls the command's entry point in this process, which is much faster than a new process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
         self._capfd = capfd
 
     def rtsite(self, *arguments: object) -> Done:
-        """Run `rtsite` with these arguments. It never shows a traceback."""
+        """Run `rtsite` with these arguments; asserts that it prints no traceback."""
         self._capfd.readouterr()
         self._monkeypatch.setattr(sys, "argv", ["rtsite", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
@@ -43,7 +43,7 @@ class Shell:
         return Done(int(ended.value.code or 0), captured.out, captured.err)
 
     def answer(self, *arguments: object, status: int = 0) -> dict[str, Any]:
-        """The one JSON object on stdout, without its schema version."""
+        """Run `rtsite` and return the JSON object on stdout without its schema version."""
         done = self.rtsite(*arguments, "--json")
         assert done.returncode == status, done.stderr
         found = json.loads(done.stdout)
@@ -52,7 +52,7 @@ class Shell:
 
 
 def git(folder: Path, *words: str) -> str:
-    """Run git in this folder under a test identity; returns what it prints, without white space at both ends."""
+    """Run git in this folder with a test identity; returns its stripped output."""
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
     done = subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""Result documents made by hand, small and complete, for the tests of this folder."""
+"""Small, complete result documents for tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LATENCIES_NS = np.random.default_rng(1).lognormal(13, 0.5, 5000).astype(np.int64
 
 
 def distribution(rounds: int = 1) -> Distribution:
-    """The merged distribution of as many equal rounds."""
+    """The merged distribution of this number of equal rounds."""
     merged = Histogram(counts_of(np.tile(LATENCIES_NS, rounds)))
     return Distribution(percentiles_ms=merged.percentiles(), histogram=merged.encode())
 
@@ -201,7 +201,7 @@ def flame(
     top: list[FlameFunction] | None = None,
     self_percent: dict[str, float] | None = None,
 ) -> Flame:
-    """Of a variant; without a graph of its own, three functions."""
+    """The flame graph of a variant; the default graph has three functions."""
     small = FlameGraph(
         modules=["./app.py", "python3.11/asyncio/events.py"],
         functions=["main", "Handle._run", "echo"],

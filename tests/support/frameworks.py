@@ -1,4 +1,4 @@
-"""Framework folders made for tests: a small app that misbehaves in several ways, and one that only describes itself."""
+"""Framework folders for tests: a small app that misbehaves in several ways, and a description without an app."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ steady_only = true
 
 
 def make(folder: Path, behaviours: Sequence[str] = BEHAVIOURS, marker: str = "") -> Path:
-    """Write the folder; every server of it has ``marker`` in its environment."""
+    """Write the folder; every server has ``marker`` in its environment."""
     folder.mkdir(parents=True)
     (folder / "app.py").write_text(APP)
     (folder / "pyproject.toml").write_text(_HEAD + "".join(_VARIANT.format(name, marker) for name in behaviours))
@@ -133,11 +133,11 @@ transports = ["websocket"]
 extra = "fast"
 broker = "redis"
 """
-"""A good `pyproject.toml`, with two variants."""
+"""A valid `pyproject.toml` with two variants."""
 
 
 def describe(tmp_path: Path, text: str = DESCRIBED, name: str = "mine", *, app: bool = True) -> Path:
-    """Write a folder that holds this description and an app that does nothing."""
+    """Write a folder with this description and, if ``app``, an app that does nothing."""
     path = tmp_path / name
     path.mkdir(parents=True)
     (path / "pyproject.toml").write_text(text)

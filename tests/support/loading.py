@@ -1,4 +1,4 @@
-"""A small load to be changed by a test, and the driver that applies it."""
+"""A small load that tests can change, and the driver that applies it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ modes = pytest.mark.parametrize("mode", ["open", "closed"])
 
 
 def job(url: str, mode: Mode = "closed", **changes: Any) -> Job:
-    """An echo load of 0.4 s without warm-up, but for what the test changes."""
+    """An echo load of 0.4 s without warm-up, with the changes of the test."""
     plain = Job(
         url=url,
         protocol="websocket",
@@ -38,7 +38,7 @@ def job(url: str, mode: Mode = "closed", **changes: Any) -> Job:
 
 @contextmanager
 def connected(asked: Job, shards: int = 1) -> Iterator[tuple[driver.ShardGroup, list[int]]]:
-    """A running load and its shards' process ids."""
+    """A running load and the process IDs of its shards."""
     pids: list[int] = []
     with driver.ShardGroup(shards, hooks=driver.Hooks(started=pids.extend)) as running:
         running.connect(asked)

@@ -1,4 +1,4 @@
-"""What pages are made of: which there are of every kind, hostile text for them, and a reader of their HTML."""
+"""Helpers for tests of pages: one page of every kind, hostile text, and a reader of HTML."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGES = [
     "method-log.html",
     "data.html",
 ]
-"""A page of every kind."""
+"""The path of one page of every kind."""
 
 HOSTILE = (
     " <script>alert(1)</script><img src=x onerror=alert(2)> **bold** [link](javascript:alert(3))"
@@ -32,7 +32,7 @@ HOSTILE = (
 
 
 class _Reader(HTMLParser):
-    """Elements and attributes of a page, and its text."""
+    """Collects the elements, attributes and text of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class _Reader(HTMLParser):
 
 
 def read(html: str) -> _Reader:
-    """The elements and texts of a page."""
+    """Read the elements and text of a page."""
     reader = _Reader()
     reader.feed(html)
     return reader

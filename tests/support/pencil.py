@@ -1,4 +1,4 @@
-"""One connection's ledger as one would keep it with a pencil: what became of each message."""
+"""A simple model of one connection's ledger: the fate of each message."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from runners.loadgen.job import LedgerTotals
 
 
 class Pencil:
-    """Messages are counted from nought; ``older``: as many numbers below that belong to closed ledgers."""
+    """Messages are numbered from 0. ``older``: how many numbers below 0 belong to closed ledgers."""
 
     def __init__(self, *, older: int, depth: int = 1 << 40) -> None:
         self.fate: list[str] = []

@@ -1,4 +1,4 @@
-"""Small programs to be started by the tests of processes, and what is left of them."""
+"""Small programs for tests of processes, and functions that find processes still running."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 DEADLINE_S = 60.0
-"""Long enough for a machine that is slow for minutes."""
+"""Seconds to wait; long enough for a machine that is slow for minutes."""
 
 BUSY = "import time\nwhile True: sum(range(10000))\n"
 SLEEPER = "import time; time.sleep(600)"
@@ -22,7 +22,7 @@ def python(code: str) -> list[str]:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; fails with ``what`` where it does not come true."""
+    """Wait for a condition; fails with ``what`` if it does not become true."""
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_S:g} s"
@@ -30,7 +30,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -44,7 +44,7 @@ def gone(pids: Iterable[int]) -> None:
 
 
 def marked(marker: str) -> list[int]:
-    """Running processes whose environment holds this text."""
+    """IDs of running processes whose environment contains this text."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -56,5 +56,5 @@ def marked(marker: str) -> list[int]:
 
 
 def children() -> set[int]:
-    """What this process has started and what that started, as far as it is still there."""
+    """IDs of the running descendants of this process."""
     return {process.pid for process in psutil.Process().children(recursive=True)}

@@ -1,4 +1,4 @@
-"""Echo servers in threads of their own, on free ports: one on picows that lies on purpose, and an honest one by TLS."""
+"""Echo servers in threads, on free ports: a misbehaving one on picows, and a correct one with TLS."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WireProtocol = Literal["websocket", "socket.io"]
 _REQUEST = re.compile(rb'42(\d+)\["echo",(.*)\]', re.DOTALL)
 PING_EVERY_S = 0.1
 CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
-"""Signed by its own key, which lies beside it: for localhost and 127.0.0.1, until the year 2120."""
+"""A self-signed certificate for localhost and 127.0.0.1, valid until 2120; its key is in the same folder."""
 
 
 class Talk:
-    """One connection as a lie sees it: ``count`` messages so far, ``number`` in the order of connecting."""
+    """One connection, as passed to a lie. ``count``: messages so far. ``number``: counts connections from 0."""
 
     def __init__(self, server: EchoServer, transport: WSTransport, number: int) -> None:
         self.server = server
@@ -33,7 +33,7 @@ class Talk:
         self.held: bytes | None = None
 
     def send(self, answer: bytes, *, cut_at: int | None = None) -> None:
-        """Answer, as one frame or cut into two."""
+        """Send an answer as one frame, or cut into two pieces."""
         if cut_at is None:
             self.transport.send(WSMsgType.TEXT, answer)
         else:
@@ -42,7 +42,7 @@ class Talk:
 
 
 Lie = Callable[[Talk, bytes], None]
-"""What is done about one message; the bytes are the honest answer to it."""
+"""A reaction to one message; the bytes are the correct answer."""
 
 
 def honest(talk: Talk, answer: bytes) -> None:
@@ -50,7 +50,7 @@ def honest(talk: Talk, answer: bytes) -> None:
 
 
 class EchoServer:
-    """Counts what it received and how often it lied; ``url`` is what a client connects to."""
+    """Counts received messages and lies. ``url``: the address for clients."""
 
     def __init__(self, protocol: WireProtocol, lie: Lie, greet: Callable[[Talk], bool]) -> None:
         self.protocol = protocol
@@ -67,7 +67,7 @@ class EchoServer:
         self.loop = asyncio.new_event_loop()
 
     def say_goodbye(self, talk: Talk) -> None:
-        """Close a connection in good order; ``gone`` counts those that the client has let go of."""
+        """Close a connection properly; ``gone`` counts connections that the client has closed."""
         self.loop.call_soon_threadsafe(talk.transport.send_close, WSCloseCode.GOING_AWAY)
 
 
@@ -126,7 +126,7 @@ def serving(
     greet: Callable[[Talk], bool] = lambda talk: True,
     refuse: bool = False,
 ) -> Iterator[EchoServer]:
-    """A running server. ``greet`` may close at once by giving false; ``refuse`` answers the handshake by 404."""
+    """A running server. ``greet``: returns false to close at once. ``refuse``: answer the handshake with 404."""
     echo = EchoServer(protocol, lie, greet)
     loop = echo.loop
 
@@ -160,7 +160,7 @@ def serving(
 
 @contextmanager
 def serving_securely() -> Iterator[str]:
-    """An honest echo server by TLS; gives its address. A client must trust `CERTIFICATE`."""
+    """A correct echo server with TLS; yields its address. A client must trust `CERTIFICATE`."""
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trust.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
 

@@ -1,4 +1,4 @@
-"""A visit of the built site by a real browser, with everything but localhost refused."""
+"""Visits the built site with a real browser that can reach only localhost."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _COLLIDING = """() => [...document.querySelectorAll(".rt-plot")].flatMap((plot) 
     boxes.sort((one, other) => one.left - other.left);
     return boxes.filter((box, place) => place && box.left < boxes[place - 1].right + 2).map((box) => box.said);
 })"""
-"""The numbers below charts that touch the one before."""
+"""A script that returns the axis labels of charts that touch their left neighbour."""
 
 
 class Visit:
-    """One context of a browser, and what went wrong in it."""
+    """One context of a browser, and the errors in it."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.address = address
@@ -45,11 +45,11 @@ class Visit:
         return self.page
 
     def lay_out(self) -> None:
-        """Have what is far from the screen styled and laid out as it will be for a reader who comes near it."""
+        """Lay out content far from the screen as if the reader had scrolled to it."""
         self.page.add_style_tag(content=".rt-late { content-visibility: visible !important }")
 
     def draw_all(self) -> int:
-        """Scroll to every chart and wait until it is drawn; how many there are."""
+        """Scroll to every chart and wait until it is drawn; returns the number of charts."""
         plots = self.page.locator(".rt-plot")
         for index in range(plots.count()):
             plots.nth(index).scroll_into_view_if_needed()
@@ -60,6 +60,6 @@ class Visit:
         return plots.count()
 
     def check_layout(self) -> None:
-        """The page does not scroll sideways, and no number below a chart touches its neighbour."""
+        """Assert that the page does not scroll sideways and that no axis labels of a chart touch each other."""
         assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert self.page.evaluate(_COLLIDING) == []

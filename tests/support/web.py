@@ -1,4 +1,4 @@
-"""Socket.IO over long-polling and msgpack, and event streams: served by aiohttp in a thread of its own."""
+"""A server for Socket.IO over long-polling and msgpack, and for event streams: aiohttp in a thread."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import socketio
 from aiohttp import web
 
 BEAT_S = 0.1
-"""Between two snapshots of the event stream."""
+"""Seconds between two snapshots of the event stream."""
 
 
 @dataclass
 class WebServer:
-    """Counts what it received; ``url`` is what a client of Socket.IO connects to, ``events`` of the stream."""
+    """Counts received messages. ``url``: address for Socket.IO. ``events``: address of the event stream."""
 
     url: str = ""
     events: str = ""
@@ -35,7 +35,7 @@ def serving_web(
     keeps_alive: bool = True,
     ends_after: int = 0,
 ) -> Iterator[WebServer]:
-    """A running server. ``ends_after``: so many snapshots, then the stream ends."""
+    """A running server. ``ends_after``: the number of snapshots after which the stream ends."""
     served = WebServer()
     loop = asyncio.new_event_loop()
     sio = socketio.AsyncServer(async_mode="aiohttp", serializer=serializer, max_http_buffer_size=2**22)
@@ -62,7 +62,7 @@ def serving_web(
         while not ends_after or number < ends_after:
             number += 1
             text = f'data: {{"type": "snapshot", "seq": {number}, "panels": {{}}}}\r\n\r\n: a comment\n\n'
-            # In two pieces, so that an event is not always whole.
+            # Sent in two pieces, so that a client also receives incomplete events.
             for piece in (text[:20], text[20:]):
                 await response.write(piece.encode())
             await asyncio.sleep(BEAT_S)

@@ -1,4 +1,4 @@
-"""What a check reports about a variant, whatever becomes of its server."""
+"""The report of a contract check, also for servers that fail."""
 
 from __future__ import annotations
 

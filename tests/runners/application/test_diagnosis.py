@@ -1,4 +1,4 @@
-"""What the diagnosis reports about a machine that lacks something."""
+"""The diagnosis of a machine that lacks a requirement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A load that makes no sense is refused before anything is started."""
+"""An invalid load is refused before any process is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence is added to a campaign, and never replaced."""
+"""Evidence is added to a campaign and never replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A measuring command has the machine to itself, and a termination reaches it like Ctrl-C."""
+"""A measuring command locks the machine, and SIGTERM acts on it like Ctrl-C."""
 
 from __future__ import annotations
 

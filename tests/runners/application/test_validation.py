@@ -1,4 +1,4 @@
-"""Result files are validated one by one, or all of those below a folder."""
+"""Result files are validated one by one, or all below a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proofs of calibration: what a lying server did is what the generator saw, and a proof can fail."""
+"""The proofs of calibration: the load generator detects what a misbehaving server did, and a proof can fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The book-keeping of a cell: what is merged, what is repeated, and what an interruption must not lose."""
+"""The journal of a cell: merged and repeated measurements, and what must survive an interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs: planned fairly, and a server that misbehaves is a recorded failure, not the end."""
+"""Runs are planned fairly; a misbehaving server is a recorded failure and does not end the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run will measure: cells in shuffled rounds, parts and how long they take, and lots of them for jobs."""
+"""The plan of a run: cells in shuffled rounds, parts and their durations, and lots for jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a run: made once, written file by file, and read back."""
+"""The folder of a run is created once, written file by file, and read back."""
 
 from __future__ import annotations
 

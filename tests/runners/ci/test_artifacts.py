@@ -1,4 +1,4 @@
-"""Artifacts are data that nobody vouches for."""
+"""Artifacts are untrusted data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results are pushed, whoever else pushes."""
+"""Results are pushed, also when somebody else pushes first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pull request changes, beside whom it is tried, how its lock is made, and who is told of regressions."""
+"""The changes of a pull request, what they are compared with, the lock file, and the report of regressions."""
 
 from __future__ import annotations
 

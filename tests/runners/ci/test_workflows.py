@@ -1,4 +1,4 @@
-"""The workflow files: what they promise, and their steps run one after the other without GitHub."""
+"""The workflow files keep their rules, and their steps run in order without GitHub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measuring commands as users and scripts meet them: help, streams, keys, exit codes, and Ctrl-C."""
+"""The measuring commands for users and scripts: help, streams, keys, exit codes, and Ctrl-C."""
 
 from __future__ import annotations
 

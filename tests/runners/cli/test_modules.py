@@ -1,4 +1,4 @@
-"""One module per command, named by it; commands share options and output, and nothing else."""
+"""Each command has one module with its name; commands share only options and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence of one real framework, collected as the command does, in little time."""
+"""Evidence of one real framework, collected as by the command, in little time."""
 
 from __future__ import annotations
 

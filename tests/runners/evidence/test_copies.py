@@ -1,4 +1,4 @@
-"""Copies with one line changed; what every folder says of its app is true of it."""
+"""Copies of apps with one line changed; every folder's hints are true of its app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of packages are compared as PEP 503 says, in whatever spelling somebody wrote them."""
+"""Package names are compared in the normal form of PEP 503, whatever their spelling."""
 
 from __future__ import annotations
 

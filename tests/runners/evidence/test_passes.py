@@ -1,4 +1,4 @@
-"""What several passes found becomes one finding."""
+"""The results of several passes become one finding."""
 
 from __future__ import annotations
 

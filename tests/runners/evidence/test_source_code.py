@@ -1,4 +1,4 @@
-"""What an app's source tells."""
+"""Evidence from the source code of an app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flame graph of a real server; what goes wrong is recorded, tried again, and leaves no process behind."""
+"""A flame graph of a real server; a failure is recorded, retried, and leaves no process behind."""
 
 from __future__ import annotations
 

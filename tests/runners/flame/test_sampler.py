@@ -1,4 +1,4 @@
-"""py-spy is found where it was installed, and what it cannot do is told with the cure."""
+"""py-spy is found in its environment, and its errors are reported with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks are read, named without folders of this machine, counted and drawn so that every share is of one whole."""
+"""Stacks are read, named without local paths, counted, and drawn so that shares add up to the whole."""
 
 from __future__ import annotations
 

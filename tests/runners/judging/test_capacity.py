@@ -1,4 +1,4 @@
-"""The search for a capacity, against servers made of arithmetic; and the verdict on one probe."""
+"""The capacity search against simulated servers, and the verdict on one probe."""
 
 from __future__ import annotations
 

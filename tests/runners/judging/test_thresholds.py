@@ -1,4 +1,4 @@
-"""Each threshold is passed at its limit and broken above it, by name."""
+"""Each threshold passes at its limit and fails above it, by name."""
 
 from __future__ import annotations
 

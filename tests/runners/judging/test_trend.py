@@ -1,4 +1,4 @@
-"""A trend is found where there is one, told in percent, and hardly ever where there is none."""
+"""A trend is detected and reported in percent; false alarms are rare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layout of buckets is HdrHistogram's, and sparse counts are the counts."""
+"""The buckets have the layout of HdrHistogram, and sparse counts equal dense counts."""
 
 from __future__ import annotations
 

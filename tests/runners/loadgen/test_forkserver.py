@@ -1,4 +1,4 @@
-"""The process that shards are forked off ends with whoever started it, whenever that is."""
+"""The process that forks shards ends whenever its parent ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames, judged by the parser of `websockets`, which knows nothing of ours."""
+"""Frames are checked with the independent parser of `websockets`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many connections opened at a time: those that come up, those that do not, and how long each took."""
+"""Many connections opened at a time: successes, failures, and the duration of each."""
 
 from __future__ import annotations
 

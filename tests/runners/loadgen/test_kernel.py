@@ -1,8 +1,8 @@
-"""The compiled path: it counts like the library, writes numbers like the templates, and its ledger agrees with a
-pencil's, whatever the peer answers.
+"""The compiled path: it counts like the library, writes numbers like the templates, and its ledger agrees with the
+simple model, whatever the peer answers.
 
-The peer works between two turns of the kernel, in the same thread: no time passes that matters, and what was told is
-known to the message. It speaks through the server side of `websockets`.
+The peer works between two turns of the kernel, in the same thread. So no relevant time passes, and every message sent
+is known. The peer uses the server side of `websockets`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ledger balances whatever comes back, on every connection, whatever becomes of it."""
+"""The ledger balances for any answers, on every connection, also after failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes on the wire: numbers patched in, changes found, nothing that comes in raises."""
+"""Messages as bytes: numbers are patched in, changes are detected, and no input raises."""
 
 from __future__ import annotations
 

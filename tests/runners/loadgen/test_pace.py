@@ -1,4 +1,4 @@
-"""The pace of a load: what is no pace is refused, JSON and back is the same, shards share the rate."""
+"""The pace of a load: invalid values are refused, JSON preserves it, and shards share the rate."""
 
 from __future__ import annotations
 

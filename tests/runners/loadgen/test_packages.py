@@ -1,4 +1,4 @@
-"""The packages named in result files are those that the load generator imports."""
+"""The packages listed in result files are those that the load generator imports."""
 
 from __future__ import annotations
 

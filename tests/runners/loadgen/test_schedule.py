@@ -1,4 +1,4 @@
-"""When messages are due: the right number, in bounds, level, and the same again by the same seed."""
+"""The schedule of messages: the right number, within bounds, evenly spread, and reproducible by seed."""
 
 from __future__ import annotations
 

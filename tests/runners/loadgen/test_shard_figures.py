@@ -1,4 +1,4 @@
-"""Figures made of raw arrivals: how late pushes were, and how many never came."""
+"""Values computed from raw arrivals: the lateness of pushes and the number of missed ones."""
 
 from __future__ import annotations
 

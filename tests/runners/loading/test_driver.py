@@ -1,4 +1,4 @@
-"""A load as it is driven: slices, warm-up, idling between them, shards that stop, starve or are left alone."""
+"""The driver of a load: slices, warm-up, idle times, and shards that stop, starve or lose their parent."""
 
 from __future__ import annotations
 

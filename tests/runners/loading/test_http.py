@@ -1,4 +1,4 @@
-"""Loads over HTTP: long-polling, event streams; and Socket.IO's packets in msgpack."""
+"""Loads over HTTP: long-polling, event streams, and Socket.IO packets in msgpack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load generator against servers that lie on purpose: it sees what it must see, to the message."""
+"""The load generator against misbehaving servers: it detects every fault, to the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms: every message is waited for on every member, whoever leaves, stays silent or misses something."""
+"""Rooms: every message is expected at every member, even if members leave, are silent or miss messages."""
 
 from __future__ import annotations
 

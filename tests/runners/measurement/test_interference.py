@@ -1,4 +1,4 @@
-"""Who else uses the machine in a window: a process that nobody here started, and that ends by itself."""
+"""Other users of the machine in a window: a process that the tests did not start, and that ends by itself."""
 
 from __future__ import annotations
 

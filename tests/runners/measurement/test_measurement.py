@@ -1,4 +1,4 @@
-"""Measured together: servers take turns, one that dies takes nobody with it, and what cannot be told is not."""
+"""Servers measured together take turns; one that dies does not affect the others, and missing values stay missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``rtsite load`` and a run judge the same load by the same thresholds, in the same sentences."""
+"""``rtsite load`` and a run check the same load against the same thresholds, with the same messages."""
 
 from __future__ import annotations
 

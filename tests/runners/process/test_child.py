@@ -1,4 +1,4 @@
-"""Servers are started as asked, and nothing of them is left when they, or we, end."""
+"""Servers are started with the given settings, and all their processes end with them and with us."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contradictions that a schema accepts are found, each at its place."""
+"""Contradictions that the schema accepts are found, each with its position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flame documents: written and read back, and nothing in them that contradicts itself or leads nowhere."""
+"""Flame documents are written and read back, without contradictions and dangling references."""
 
 from __future__ import annotations
 

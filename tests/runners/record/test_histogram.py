@@ -1,4 +1,4 @@
-"""Histograms: merging is adding, percentiles lie where the raw values do, and junk is refused."""
+"""Histograms: merging adds counts, percentiles match the raw values, and invalid input is refused."""
 
 from __future__ import annotations
 

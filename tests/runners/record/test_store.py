@@ -1,4 +1,4 @@
-"""The result files: what is written is read back, and nothing else than what we write is accepted."""
+"""Result files: what is written can be read back, and no other content is accepted."""
 
 from __future__ import annotations
 

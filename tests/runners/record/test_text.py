@@ -1,4 +1,4 @@
-"""What others said is kept readable, and tells nothing of the machine it was said on."""
+"""Output of other programs stays readable and reveals nothing about the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis is found, started empty, answers, and goes; where there is none, that is one sentence."""
+"""Redis is found, started empty, answers, and is stopped; if it is missing, the error is one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environments are made once from a lock with hashes, or refused in one sentence."""
+"""Environments are created once from a lock with hashes, or refused with one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Framework folders: read as they describe themselves, or refused in a sentence that names file and cure."""
+"""Framework folders are read from their descriptions, or refused with a sentence that names file and remedy."""
 
 from __future__ import annotations
 

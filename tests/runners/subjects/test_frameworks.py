@@ -1,4 +1,4 @@
-"""Every framework folder is found, locked as it must be, and passes its own tests in its own environment."""
+"""Every framework folder is found, is locked correctly, and passes its own tests in its own environment."""
 
 from __future__ import annotations
 

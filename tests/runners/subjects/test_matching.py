@@ -1,4 +1,4 @@
-"""A variant runs the scenarios whose needs it meets; nobody lists workloads."""
+"""A variant runs all scenarios whose requirements it meets; no list of workloads is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new framework's folder is a copy under a name of its own."""
+"""A new framework's folder is a copy of the template under its own name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workload's version changes with its definition, and published versions are frozen."""
+"""The version of a workload changes with its definition, and published versions are frozen."""
 
 from __future__ import annotations
 

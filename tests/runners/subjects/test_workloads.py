@@ -1,4 +1,4 @@
-"""Workloads and profiles are data: what they publish, how they are chosen, how long they take."""
+"""Workloads and profiles are data: what they publish, how they are selected, and how long they take."""
 
 from __future__ import annotations
 
