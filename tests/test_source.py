@@ -10,13 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = ROOT / "runners" / "frameworks"
 SLUGS = {path.parent.name for path in FRAMEWORKS.glob("*/pyproject.toml")} - {"reference"}
-"""The reference is a role too, so its name may stand anywhere."""
+"""The reference is a role too, so its name may occur anywhere."""
 
 SHARED_NAMES = {
     "evidence": "the same findings as they are collected and recorded",
     "main": "where a program begins",
 }
-"""Public names that several modules share, each with the one thing that it means."""
+"""Public names that several modules share, each with its one meaning."""
 
 
 def sources(*folders: str) -> list[Path]:
@@ -68,7 +68,7 @@ def test_a_framework_is_named_in_its_folder_alone() -> None:
 
 
 def test_public_names_are_unique() -> None:
-    """No two public classes, functions or modules of the two packages share a name for different things."""
+    """No two public classes, functions or modules of the two packages share a name with different meanings."""
     places: dict[str, set[str]] = defaultdict(set)
     for path in sources("runners", "generator"):
         module = path.parent if path.name == "__init__.py" else path.with_suffix("")

@@ -67,7 +67,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 
 @pytest.fixture(scope="session")
 def site(results: Path, served: tuple[Path, str]) -> Path:
-    """The folder of a built site; its staged pages stand in ``../docs``."""
+    """The folder of a built site; its staged pages are in ``../docs``."""
     folder, address = served
     with pytest.MonkeyPatch.context() as patch:
         # Instant navigation follows only links that the sitemap lists, port included.

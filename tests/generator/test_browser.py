@@ -99,7 +99,7 @@ def test_a_link_into_a_page_leads_to_its_place_though_tables_above_are_not_laid_
     assert page.evaluate("document.getElementById('code').getBoundingClientRect().top") > 0
 
 
-def test_without_scripts_the_tables_stand(browser: Browser, address: str) -> None:
+def test_without_scripts_the_tables_are_complete(browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address + "workloads/echo.html")
@@ -131,7 +131,7 @@ def test_tables_sort_from_the_keyboard(visit: Visit) -> None:
     assert figures() == sorted(figures(), reverse=True)
 
 
-def test_a_hover_tells_figure_and_interval(visit: Visit) -> None:
+def test_a_hover_shows_value_and_interval(visit: Visit) -> None:
     page = visit.open("index.html")
     visit.draw_all()
     page.locator(".rt-plot").first.scroll_into_view_if_needed()

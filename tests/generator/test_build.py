@@ -127,7 +127,7 @@ def test_a_build_leaves_the_sources_alone(built: Built) -> None:
     assert sources_of(built.places) == built.sources
 
 
-def test_an_empty_results_folder_makes_a_site_that_says_so(tmp_path: Path) -> None:
+def test_an_empty_results_folder_makes_a_site_that_reports_it(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     page = build_site(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
     assert "Nothing measured yet" in page.read_text()
@@ -191,7 +191,7 @@ def test_a_server_finds_raw_results_by_links_and_never_writes_them(
     assert not (places.staged / "performance.md").is_symlink()
 
 
-def test_raw_results_stand_on_the_site_and_are_no_links(built: Built) -> None:
+def test_raw_results_are_files_on_the_site_not_links(built: Built) -> None:
     places = built.places
     assert not [path for path in places.staged.rglob("*") if path.is_symlink()]
     for path in places.results.rglob("*.yml"):
@@ -225,7 +225,9 @@ def test_an_interrupt_while_sites_change_places_leaves_one(
 
 
 @pytest.mark.usefixtures("rendered_at_once")
-def test_a_full_disk_at_the_end_is_said_and_leaves_the_old_site(edited: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_at_the_end_is_reported_and_leaves_the_old_site(
+    edited: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     places = edited
     before = state(places.out)
 
@@ -381,7 +383,7 @@ def test_zensical_makes_the_same_pages_of_the_same_sources(site: Path) -> None:
     assert "Messages answered per second" in (other / "performance.html").read_text()
 
 
-def test_the_site_asks_nobody_for_anything(site: Path) -> None:
+def test_the_site_makes_no_external_requests(site: Path) -> None:
     for page in site.rglob("*.html"):
         for tag, attributes in read(page.read_text()).found:
             source = attributes.get("src") or (attributes.get("href") if tag == "link" else "") or ""

@@ -65,7 +65,7 @@ def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset)
         ]
 
 
-def test_for_a_stack_only_variants_that_stand_in_it_count(dataset: Dataset) -> None:
+def test_for_a_stack_only_its_variants_count(dataset: Dataset) -> None:
     """As python-socketio, of whose variants one is a Django application, and not the cheapest."""
     found = compare_runs(dataset.runs)
     (dashboard,) = found.of_workload("dashboard")

@@ -62,7 +62,7 @@ def test_the_reference_comes_first_then_the_highest(tables: tuple[CapacityTable,
     assert (rate.rows[-1].variant.slug, rate.rows[-1].status, rate.rows[-1].bracket) == ("threading", "failed", None)
 
 
-def test_each_row_says_what_its_search_found(tables: tuple[CapacityTable, ...]) -> None:
+def test_each_row_shows_the_result_of_its_search(tables: tuple[CapacityTable, ...]) -> None:
     rows = {row.variant.slug: row for row in tables[0].rows}
     uvicorn, picows, gevent = rows["uvicorn"], rows["picows"], rows["gevent"]
     assert uvicorn.bracket is not None
@@ -130,7 +130,7 @@ def test_brackets_that_touch_do_not_overlap() -> None:
     assert touching == {"a": RankRange(1, 1), "b": RankRange(2, 2)}
 
 
-def test_a_search_of_the_older_kind_is_told_as_such(tables: tuple[CapacityTable, ...]) -> None:
+def test_a_search_of_the_older_kind_is_marked_as_such(tables: tuple[CapacityTable, ...]) -> None:
     assert not any(table.is_of_ends for table in tables)
     (row,) = tables[0].only({"fastapi"}).rows[:1]
     older = row.cell.model_copy(update={"measurements": [documents.capacity_measurement()]})

@@ -49,7 +49,7 @@ def test_every_chart_has_words_and_a_table(charts: list[Chart]) -> None:
         assert {len(row) for row in chart.table.rows} == {len(chart.table.columns)}
 
 
-def test_invalid_figures_are_in_no_chart_and_named_beside_it(results: Path) -> None:
+def test_invalid_values_are_in_no_chart_and_named_beside_it(results: Path) -> None:
     runs = load_results(results).headline
     fixed = compare_runs(runs).tables[1]
     chart = latency_chart(fixed, LATENCY, LOOKS)
@@ -80,7 +80,7 @@ def _luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize(("light", "dark"), DARK_OF.items())
-def test_colours_stand_out_from_their_background(light: str, dark: str) -> None:
+def test_colours_contrast_with_their_background(light: str, dark: str) -> None:
     """WCAG 2.2, 1.4.11: at least 3 : 1 for graphics, on the site's two backgrounds."""
     assert 1.05 / (_luminance(light) + 0.05) >= 3
     assert (_luminance(dark) + 0.05) / (_luminance("#10161d") + 0.05) >= 3

@@ -41,7 +41,7 @@ def words(found: Locator) -> str:
     return found.inner_text().replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_chosen_frameworks_stay_in_tables_and_charts_and_the_yardstick_with_them(visit: Visit) -> None:
+def test_chosen_frameworks_and_the_reference_stay_in_tables_and_charts(visit: Visit) -> None:
     page = visit.open("workloads/echo.html")
     visit.draw_all()
     before = page.locator(".rt-plot").first.evaluate("plot => plot.layout.xaxis.range")
@@ -84,7 +84,7 @@ def test_a_pair_is_shown_if_both_are_chosen(visit: Visit) -> None:
     assert rows.get_attribute("data-frameworks") == "fastapi flask-socketio"
 
 
-def test_a_chart_of_nobody_says_so(visit: Visit) -> None:
+def test_an_empty_chart_explains_itself(visit: Visit) -> None:
     page = visit.open("workloads/echo.html")
     visit.draw_all()
     page.evaluate("document.dispatchEvent(new CustomEvent('rt-chosen', {detail: () => true}))")
@@ -95,7 +95,7 @@ def test_a_chart_of_nobody_says_so(visit: Visit) -> None:
     assert "None of" not in plot.inner_text()
 
 
-def test_an_order_stands_in_the_address(visit: Visit) -> None:
+def test_an_order_is_kept_in_the_address(visit: Visit) -> None:
     page = visit.open("workloads/echo.html")
     table = page.locator("table.rt-results").first
     table.locator("th button", has_text="Memory").click()
@@ -239,7 +239,7 @@ def test_whom_one_core_fails_under_that_load_comes_last(visit: Visit) -> None:
     assert "can be used there, but with it one core was seen to be too little" in verdict.inner_text()
 
 
-def test_weights_move_the_points_and_stand_in_the_address(visit: Visit) -> None:
+def test_weights_change_the_points_and_are_kept_in_the_address(visit: Visit) -> None:
     page = visit.open("ease-of-use.html")
 
     def points() -> list[str]:

@@ -72,7 +72,7 @@ def test_an_order_of_two(known: ClaimBasis) -> None:
     assert tried(known, kind="compared", **ECHO, first="flask-socketio", second="fastapi").verdict == "does not hold"
 
 
-def test_equals_are_told_as_such(known: ClaimBasis) -> None:
+def test_equals_are_not_distinguishable(known: ClaimBasis) -> None:
     pair = {"first": "django-channels/uvicorn-memory", "second": "django-channels/uvicorn-redis"}
     same = tried(known, kind="compared", **ECHO, **pair)
     assert (same.verdict, same.found) == ("does not hold", "They are not distinguishable.")
@@ -81,7 +81,7 @@ def test_equals_are_told_as_such(known: ClaimBasis) -> None:
     assert tried(known, kind="differ", **ECHO, **unlike).verdict == "holds"
 
 
-def test_what_was_not_asked_cannot_be_compared(known: ClaimBasis) -> None:
+def test_what_was_not_measured_cannot_be_compared(known: ClaimBasis) -> None:
     found = tried(
         known, kind="compared", workload="dashboard", where={"users": 1000}, metric="cpu_percent", first="fastapi",
         second="flask-socketio",

@@ -37,7 +37,7 @@ def test_the_reference_comes_first_then_the_best(comparison: Comparison) -> None
     assert means == sorted(means, reverse=True)
 
 
-def test_invalid_and_failed_rows_stand_last_with_their_reasons(comparison: Comparison) -> None:
+def test_invalid_and_failed_rows_are_last_with_their_reasons(comparison: Comparison) -> None:
     _, fixed, dashboard = comparison.tables
     assert (fixed.rows[-1].key, fixed.rows[-1].status) == (("flask-socketio", "eventlet"), "invalid")
     assert fixed.rows[-1].reasons == (("send lag p99 1.40 ms is above 1 ms", 5),)
@@ -47,7 +47,7 @@ def test_invalid_and_failed_rows_stand_last_with_their_reasons(comparison: Compa
     assert dashboard.rows[-1].values == {}
 
 
-def test_a_round_that_failed_is_left_out_and_told(comparison: Comparison) -> None:
+def test_a_failed_round_is_left_out_and_reported(comparison: Comparison) -> None:
     row = next(row for row in comparison.tables[0].rows if row.variant.slug == "daphne-redis")
     assert (row.status, row.valid_rounds, row.rounds) == ("valid", 4, 5)
     assert 2 not in row.values["messages_per_s"].rounds
@@ -61,7 +61,7 @@ def test_ratios_are_to_the_reference(comparison: Comparison) -> None:
     assert ratio.value == pytest.approx(66_800 / 171_000, rel=0.03)
 
 
-def test_variants_that_cannot_be_told_apart_share_a_place(comparison: Comparison) -> None:
+def test_variants_that_are_not_distinguishable_share_a_rank(comparison: Comparison) -> None:
     found = {row.variant.slug: row.values["messages_per_s"].rank for row in comparison.tables[0].rows}
     memory, gevent = found["uvicorn-memory"], found["gevent"]
     assert memory is not None
@@ -97,7 +97,7 @@ def test_the_reference_leads_nothing(comparison: Comparison) -> None:
     assert not any(row.framework.is_reference for leader in found for row in leader.rows)
 
 
-def test_a_single_round_leads_nothing_and_is_no_tie(tmp_path: Path) -> None:
+def test_a_single_round_leads_nothing_and_no_other_surely_beats_it(tmp_path: Path) -> None:
     synthetic.write(tmp_path, rounds=2, seconds=1)
     table = compare_runs(load_results(tmp_path).runs).tables[0]
     figures = {row.variant.slug: row.values["messages_per_s"] for row in table.valid_rows}

@@ -32,7 +32,7 @@ def test_no_results_are_an_empty_dataset(tmp_path: Path) -> None:
     assert (dataset.runs, dataset.published, dataset.headline) == ((), (), ())
 
 
-def test_every_problem_of_every_file_is_told_with_its_place(run: Path) -> None:
+def test_every_problem_of_every_file_is_reported_with_its_position(run: Path) -> None:
     fastapi, websockets = run / "fastapi.yml", run / "websockets.yml"
     fastapi.write_text(fastapi.read_text().replace("protocol: websocket", "protocol: carrier-pigeon"))
     lines = websockets.read_text().splitlines()
@@ -85,7 +85,7 @@ def test_the_campaign_of_the_newest_finished_run_of_each_machine_class_is_publis
     assert published == [["newer", "2026-11-20-a1b2c3"], ["other"]]
 
 
-def test_older_campaigns_answer_what_newer_ones_hardly_asked(tmp_path: Path) -> None:
+def test_older_campaigns_provide_what_newer_ones_hardly_measured(tmp_path: Path) -> None:
     def campaign(day: int, variants: int, *workloads: str) -> None:
         synthetic.write(
             tmp_path, rounds=1, seconds=1, variants=synthetic.VARIANTS[:variants], only=workloads, searches=False,
@@ -104,7 +104,7 @@ def test_older_campaigns_answer_what_newer_ones_hardly_asked(tmp_path: Path) -> 
     assert {run for slug, run in answered.items() if slug.startswith("dashboard")} == {"run-10"}
 
 
-def test_flame_graphs_stand_beside_their_framework(results: Path) -> None:
+def test_flame_graphs_belong_to_their_framework(results: Path) -> None:
     (run,) = load_results(results).runs
     flamed = {item.document.framework.slug: item for item in run.frameworks if item.flames is not None}
     assert list(flamed) == ["django-channels"]
@@ -127,7 +127,7 @@ def test_a_flame_graph_of_something_else_is_refused(run: Path, old: str, new: st
     assert words in load(run)
 
 
-def test_a_flame_graph_without_figures_is_refused(run: Path) -> None:
+def test_a_flame_graph_without_results_is_refused(run: Path) -> None:
     (run / "django-channels.yml").unlink()
     assert "django-channels.yml is missing in this folder" in load(run)
 
@@ -142,7 +142,7 @@ def test_a_source_is_read_as_text(tmp_path: Path) -> None:
     assert [(module.name, module.text) for module in source.modules] == [("app.py", "raise SystemExit\n")]
 
 
-def test_a_broken_source_says_which(tmp_path: Path) -> None:
+def test_a_broken_source_is_named(tmp_path: Path) -> None:
     (tmp_path / "quick").mkdir()
     (tmp_path / "quick" / "pyproject.toml").write_text("[tool")
     with pytest.raises(SourceError, match="quick"):

@@ -47,7 +47,7 @@ def holding(one: Evidence, item: str, finding: Finding) -> Evidence:
     return Evidence(one.path, document)
 
 
-def test_every_criterion_is_an_item_that_says_the_same() -> None:
+def test_every_criterion_agrees_with_its_item() -> None:
     for dimension, criteria in CRITERIA.items():
         assert len({criterion.item for criterion in criteria}) == len(criteria)
         for criterion in criteria:
@@ -82,7 +82,7 @@ def test_the_best_has_all_points_and_twice_as_much_half_of_them(evidence: dict[s
     assert _points(Criterion("statements", "lower", plus=20), known)["fastapi"] == pytest.approx(40 / 60)
 
 
-def test_what_cannot_be_told_from_the_best_has_its_points(evidence: dict[str, Evidence]) -> None:
+def test_what_is_not_distinguishable_from_the_best_has_its_points(evidence: dict[str, Evidence]) -> None:
     spreads = {"fastapi": (1.0, 0.9, 1.2), "flask-socketio": (1.3, 1.1, 1.4), "django-channels": (1.5, 1.3, 1.6)}
     known = {
         slug: holding(evidence[slug], "start-s", Finding(item="start-s", value=value, low=low, high=high, samples=5))
@@ -214,7 +214,7 @@ def test_no_claims_are_no_error(tmp_path: Path) -> None:
     assert load_claims(tmp_path / "none.yml").articles == []
 
 
-def test_a_second_collection_tells_facts_that_differ_and_timings_that_lie_apart(evidence: dict[str, Evidence]) -> None:
+def test_two_collections_show_facts_that_differ_and_timings_with_separate_ranges(evidence: dict[str, Evidence]) -> None:
     changed = dict(evidence)
     changed["fastapi"] = holding(evidence["fastapi"], "statements", Finding(item="statements", value=9999))
     changed["websockets"] = holding(

@@ -36,7 +36,7 @@ def offered(dataset: Dataset) -> dict[str, str]:
     return exports.files(dataset, "https://example.org/bench") | {path: make() for path, make in over_time.items()}
 
 
-def test_the_newest_figures_are_those_of_the_pages(dataset: Dataset, offered: dict[str, str]) -> None:
+def test_the_newest_values_are_those_of_the_pages(dataset: Dataset, offered: dict[str, str]) -> None:
     latest = json.loads(offered["data/latest.json"])
     assert latest["schema_version"] == 1
     found = {
@@ -80,7 +80,7 @@ def test_history_holds_every_run(dataset: Dataset, offered: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize("name", ["latest", "history"])
-def test_csv_says_the_same_as_json(offered: dict[str, str], name: str) -> None:
+def test_csv_and_json_have_the_same_values(offered: dict[str, str], name: str) -> None:
     rows = list(csv.DictReader(io.StringIO(offered[f"data/{name}.csv"])))
     document: dict[str, Any] = json.loads(offered[f"data/{name}.json"])
     others = (

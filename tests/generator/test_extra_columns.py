@@ -31,7 +31,7 @@ def told(table: Table, name: str, values: list[Any], *, valid: int | None = None
     return {column.title: column.cells[row.key] for column in columns}
 
 
-def test_where_nothing_is_told_there_is_no_column(table: Table) -> None:
+def test_without_reported_results_there_is_no_column(table: Table) -> None:
     assert columns_of(table) == ()
 
 

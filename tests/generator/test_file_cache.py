@@ -70,7 +70,7 @@ def test_what_is_gone_is_forgotten(results: Path, tmp_path: Path) -> None:
     assert remembered() == before - 1
 
 
-def test_problems_are_told_every_time(results: Path, tmp_path: Path) -> None:
+def test_problems_are_reported_every_time(results: Path, tmp_path: Path) -> None:
     file = next(results.glob("*/*/fastapi.yml"))
     file.write_text("schema_version: 1\n")
     for _ in range(2):

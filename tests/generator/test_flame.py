@@ -86,7 +86,7 @@ def test_whose_code_it_is(module: str, kind: str) -> None:
     assert flame_drawing.kind_of(module) == kind
 
 
-def test_shares_are_told_in_words() -> None:
+def test_shares_are_described_in_words() -> None:
     told = documents.flame(self_percent={"uvicorn": 60.0, "python3.11": 30.0, ".": 9.0, "?": 1.0})
     assert flame_drawing.shares_by_owner(told) == [
         ("uvicorn", 60.0),

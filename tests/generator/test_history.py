@@ -52,7 +52,7 @@ def test_a_series_is_in_order_and_of_one_class_of_machines(history: Dataset) -> 
         assert [point.started[:10] for point in series.points] == ["2026-11-15"]
 
 
-def test_the_change_is_found_where_it_is_and_says_what_was_new(history: Dataset) -> None:
+def test_the_change_is_found_at_its_run_with_its_updates(history: Dataset) -> None:
     found = [point for point in History(history.runs).changes if point.trend.metric.key == "messages_per_s"]
     assert [(point.series.row.framework.slug, point.after.started[:10], point.outcome) for point in found] == [
         ("fastapi", DAYS[2], "better")

@@ -127,7 +127,7 @@ def test_dimensions_without_evidence_have_no_verdict(small: Dataset) -> None:
         assert "Verdict" not in pages[path]
 
 
-def test_capacities_are_shown_where_figures_are(searched: Dataset) -> None:
+def test_capacities_are_shown_like_other_results(searched: Dataset) -> None:
     pages = {page.path: page.text() for page in make_site(searched, SOURCES).pages}
     for path in (
         "workloads/capacity.md",
@@ -267,7 +267,7 @@ def test_hostile_strings_come_out_of_our_templates_as_text(hostile: tuple[Page, 
     assert HOSTILE in "".join(read(framework.text()).texts)
 
 
-def test_a_page_says_when_a_newer_release_is_out(tmp_path: Path) -> None:
+def test_a_page_reports_a_newer_release(tmp_path: Path) -> None:
     chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"uvicorn", "threading"})
     synthetic.write(tmp_path, rounds=2, seconds=1, variants=chosen, searches=False)
     newer = tuple(replace(made, version="9.9.9") if made.framework == "fastapi" else made for made in chosen)

@@ -83,7 +83,7 @@ def assert_agreement(html: str, rates: Rates) -> None:
         assert f"{run.rounds} rounds of profile {run.profile}" in text
 
 
-def test_the_page_says_what_the_data_say() -> None:
+def test_the_page_agrees_with_the_data() -> None:
     html = make_proof(RATES)
     assert_agreement(html, RATES)
     assert "96.7 %" in shown(html)

@@ -63,7 +63,7 @@ def test_one_round_has_no_interval_and_none_has_no_summary() -> None:
 
 
 @given(rounds)
-def test_a_figure_ties_with_itself(sample: list[float]) -> None:
+def test_a_value_is_not_distinguishable_from_itself(sample: list[float]) -> None:
     keyed = dict(enumerate(sample))
     ratio = paired_ratio(keyed, keyed)
     assert ratio is not None
@@ -180,7 +180,7 @@ def _told_apart(logs: np.ndarray) -> float:
     return sum(map(bool, told)) / len(told)
 
 
-def test_in_a_table_of_many_few_of_the_differences_told_are_none_and_most_are_found() -> None:
+def test_in_a_large_table_few_reported_differences_are_false_and_most_are_found() -> None:
     """Simulated tables of 30 variants in 5 rounds with 5 % noise: ten kinds of three equals, each 15 % apart."""
     chance = np.random.default_rng(5)
     kinds = np.repeat(1.15 ** np.arange(10), 3)

@@ -296,7 +296,7 @@ async def test_a_crowd_is_one() -> None:
     assert "expected 120 viewers" in check.detail
 
 
-async def test_an_event_stream_is_asked_where_it_is_offered() -> None:
+async def test_an_event_stream_is_tested_where_it_is_offered() -> None:
     with serving_web() as server:
         url = server.url.replace("ws://", "http://")
         (check,) = await check_contract(url, "websocket", only={"events"}, transports=["websocket", "sse"])
@@ -322,7 +322,7 @@ def test_a_cheat_fails_exactly_the_check_it_breaks(verdicts: Verdicts, cheat: ty
     assert says in failures[check]
 
 
-async def test_only_some_checks_can_be_asked_for() -> None:
+async def test_only_some_checks_can_be_selected() -> None:
     async with Honest().running() as url:
         checks = await check_contract(url, "websocket", only={"health", "echo-text"})
     assert [(check.name, check.ok) for check in checks] == [("health", True), ("echo-text", True)]

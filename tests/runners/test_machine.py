@@ -42,7 +42,7 @@ def test_sides_are_disjoint_and_siblings_never_split(cores: list[list[int]], wan
         assert str(wanted) in share.note
 
 
-def test_one_core_is_shared_and_said() -> None:
+def test_one_core_is_shared_and_reported() -> None:
     share = share_cores(1, [[0, 1]], pinnable=True)
     assert share.server == share.loadgen == [0, 1]
     assert share.note is not None

@@ -115,7 +115,7 @@ def test_only_the_slices_count() -> None:
     assert total_s >= 3 * CPU_S
 
 
-def test_a_process_that_is_gone_has_no_figures() -> None:
+def test_a_process_that_is_gone_has_no_values() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     memory = resources.read_memory(process.pid)

@@ -118,7 +118,7 @@ def test_no_process_is_left(finished: tuple[RunSummary, Silent], marker: str) ->
 
 @pytest.mark.measures
 @pytest.mark.parametrize("variant", ["good", "stubborn"])
-def test_a_good_server_has_figures(document: FrameworkDocument, variant: str) -> None:
+def test_a_good_server_has_values(document: FrameworkDocument, variant: str) -> None:
     measurement = of(document, variant)
     assert measurement.failure is None
     assert measurement.messages is not None
@@ -169,7 +169,7 @@ def test_an_environment_that_cannot_be_made_is_a_failure(
     assert problems_in(summary.path / "unlocked.yml") == []
 
 
-def test_a_full_disk_is_one_sentence_and_what_was_saved_stands(
+def test_a_full_disk_is_one_sentence_and_saved_results_remain(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
@@ -386,7 +386,7 @@ def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: execu
 
 
 @pytest.mark.measures
-def test_of_a_group_only_what_is_left_is_measured_again(
+def test_of_a_group_only_missing_measurements_are_repeated(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed while the outcomes of the second round's group were being written."""

@@ -48,7 +48,7 @@ def test_too_many_jobs_are_refused(plan: Plan) -> None:
         ci.plan_jobs(replace(plan), 60)
 
 
-def test_outputs_and_summary_go_where_github_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_and_summary_go_to_the_files_of_github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     assert not ci.set_outputs({"a": "b"})

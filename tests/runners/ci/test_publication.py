@@ -53,7 +53,7 @@ def test_a_campaign_is_pushed(origin: Path) -> None:
     assert git(origin, "log", "-1", "--format=%an %s", "main") == "rtsite Results of campaign c1"
 
 
-def test_what_is_told_of_a_commit_is_what_it_adds(origin: Path) -> None:
+def test_the_report_on_a_commit_is_what_it_adds(origin: Path) -> None:
     one = measured(clone(origin, "one"), "c1")
     ci.publish_results(one, "c1")
     for name in ("second/run.yml", "second/fastapi.yml", "evidence/fastapi.yml", "evidence/tornado.yml"):
@@ -75,7 +75,7 @@ def test_two_pushers_lose_nothing(origin: Path) -> None:
     assert git(origin, "log", "--merges", "--format=%h", "main") == ""
 
 
-def test_whoever_pushes_again_and_again_is_waited_for(origin: Path) -> None:
+def test_repeated_pushes_by_others_are_waited_for(origin: Path) -> None:
     mine, theirs = measured(clone(origin, "mine"), "c1"), clone(origin, "theirs")
     waits: list[float] = []
 
@@ -98,7 +98,7 @@ def test_whoever_pushes_again_and_again_is_waited_for(origin: Path) -> None:
     assert "results/c1/run/run.yml" in files(origin)
 
 
-def test_a_remote_that_refuses_is_given_up_and_told(origin: Path) -> None:
+def test_a_remote_that_refuses_is_given_up_and_reported(origin: Path) -> None:
     hook = origin / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'this branch is protected' >&2\nexit 1\n")
     hook.chmod(0o755)

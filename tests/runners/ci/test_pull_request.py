@@ -109,7 +109,7 @@ def test_the_open_one_is_brought_up_to_date(gh: Path) -> None:
     assert "issue edit 5" in (gh / "calls").read_text()
 
 
-def test_without_gh_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_gh_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RtsiteError, match="gh, GitHub's command line, is not installed"):
         ci.update_issue("A title", "words")

@@ -58,7 +58,7 @@ def test_every_action_is_pinned_to_a_commit_with_its_version(path: Path) -> None
 
 
 @every_workflow
-def test_nothing_is_permitted_but_what_a_job_says(path: Path) -> None:
+def test_only_what_a_job_declares_is_permitted(path: Path) -> None:
     assert read(path)["permissions"] == {}
     for name, job in jobs(path).items():
         assert job["permissions"], name
@@ -92,7 +92,7 @@ def test_no_event_gives_strangers_our_rights(path: Path) -> None:
         assert all(set(job["permissions"].values()) == {"read"} for job in jobs(path).values())
 
 
-def test_the_schedule_stands_alone_and_at_an_odd_minute() -> None:
+def test_the_schedule_is_alone_and_at_an_odd_minute() -> None:
     weekly = read(ROOT / ".github" / "workflows" / "weekly.yml")
     assert list(weekly[True]) == ["schedule"]
     ((minute, *_),) = (one["cron"].split() for one in weekly[True]["schedule"])

@@ -363,7 +363,7 @@ def test_flame_graphs_are_added_to_a_finished_run(
 
 
 @pytest.mark.measures
-def test_check_tells_what_was_expected_and_what_came(shell: Shell, tmp_path: Path) -> None:
+def test_check_reports_what_was_expected_and_what_came(shell: Shell, tmp_path: Path) -> None:
     mine = frameworks.make(tmp_path / "mine", ["wrong", "exits"])
     found = shell.answer("check", mine, status=4)
     assert found["ok"] is False
@@ -398,7 +398,7 @@ def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: P
     assert state() == before, "nothing else was touched"
 
 
-def test_a_plan_is_told_and_nothing_measured(shell: Shell, tmp_path: Path) -> None:
+def test_a_plan_is_printed_and_nothing_measured(shell: Shell, tmp_path: Path) -> None:
     wanted = ("-w", "echo", "-w", "room/closed-10", "--rounds", "1")
     plan = shell.answer("run", "--plan", *wanted, "--results", tmp_path)
     assert [part["workload"] for part in plan["parts"]] == ["echo/closed", "echo/open", "room/closed-10"]

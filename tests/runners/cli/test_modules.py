@@ -25,7 +25,7 @@ def commands() -> Iterator[tuple[str, Any]]:
             yield name, leaf
 
 
-def test_every_command_stands_in_the_module_of_its_name() -> None:
+def test_every_command_is_in_the_module_of_its_name() -> None:
     found = {(name, command.callback.__module__, command.callback.__name__) for name, command in commands()}
     assert len(found) > 20
     for name, module, function in found:

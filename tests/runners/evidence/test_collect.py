@@ -66,7 +66,7 @@ def test_it_is_on_disk_and_valid(results: Path, collected: EvidenceDocument) -> 
     assert problems_in(evidence.path_of(results, "test", "fastapi")) == []
 
 
-def test_the_job_says_what_it_did(results: Path, collected: EvidenceDocument) -> None:
+def test_the_job_reports_what_it_did(results: Path, collected: EvidenceDocument) -> None:
     missing = sum(finding.value is None for finding in of(collected).values())
     said = (results / "summary.md").read_text()
     assert f"Evidence of 1 framework(s); {missing} item(s) could not be determined." in said
@@ -79,7 +79,7 @@ def test_every_item_was_established(collected: EvidenceDocument) -> None:
     assert missing == {"vanish-s": "not within 1 s"}
 
 
-def test_each_item_stands_where_its_table_says(collected: EvidenceDocument) -> None:
+def test_each_item_is_where_its_table_lists_it(collected: EvidenceDocument) -> None:
     (variant,) = collected.variants
     for of_what, findings in (("framework", collected.findings), ("variant", variant.findings)):
         assert {ITEMS[finding.item].of for finding in findings} == {of_what}
@@ -129,7 +129,7 @@ def test_nothing_is_left_running(collected: EvidenceDocument, before: set[int]) 
     assert children() <= before
 
 
-def test_what_cannot_be_established_is_told_and_the_rest_is_collected(
+def test_what_cannot_be_determined_is_reported_and_the_rest_is_collected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder without a reloader, whose server does not start; beside it, one whose lock has no hashes."""

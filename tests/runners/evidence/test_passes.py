@@ -65,7 +65,7 @@ def failing() -> list[Finding]:
 
 
 @pytest.mark.parametrize("passes", [1, 3])
-def test_what_is_repeated_is_asked_in_every_pass_and_facts_once(tmp_path: Path, passes: int) -> None:
+def test_repeated_items_are_collected_in_every_pass_and_facts_once(tmp_path: Path, passes: int) -> None:
     fact = Asked(lambda: [Finding(item="packages", value=7)])
     timing = Asked(lambda: timed(0.5))
     findings = Findings([ItemProbe(("packages",), fact), ItemProbe(("start-s",), timing)])
@@ -78,7 +78,7 @@ def test_what_is_repeated_is_asked_in_every_pass_and_facts_once(tmp_path: Path, 
     ]
 
 
-def test_what_fails_is_told_for_each_item_and_not_tried_again(tmp_path: Path) -> None:
+def test_a_failure_is_reported_for_each_item_and_not_retried(tmp_path: Path) -> None:
     always, later = Asked(failing), Asked(lambda: timed(0.5), failing)
     findings = Findings([ItemProbe(("memory-mb", "processes"), always), ItemProbe(("start-s",), later)])
     for number in range(4):

@@ -141,7 +141,7 @@ def test_a_sampler_that_hangs_is_ended(make: Make, tmp_path: Path, monkeypatch: 
     assert marked(run.marker) == []
 
 
-def test_a_framework_without_the_load_is_told(make: Make) -> None:
+def test_a_framework_without_the_load_is_reported(make: Make) -> None:
     run = make("good")
     other = run.framework.model_copy(update={"exchanges": ["dashboard"]})
     (flame,) = record_missing(run.path, [other], lambda _: None)

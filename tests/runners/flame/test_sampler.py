@@ -78,7 +78,7 @@ def test_a_forbidden_look_names_the_rule_and_the_cure(line: str, tmp_path: Path)
     assert "ptrace_scope is" not in str(sampler.explain_failure([line], 1, yama=tmp_path / "none"))
 
 
-def test_any_other_failure_tells_its_last_words() -> None:
+def test_any_other_failure_shows_its_last_output() -> None:
     told = str(sampler.explain_failure(["Sampling", "Error: no such process (os error 3)", ""], 2))
     assert told.startswith("py-spy ended with status 2 and recorded nothing; its last message: Error: no such process")
     assert "\n" not in told

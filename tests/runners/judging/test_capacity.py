@@ -168,7 +168,7 @@ def test_where_the_generator_is_at_its_limit_the_server_takes_at_least_that() ->
     assert result.reason.endswith(": send lag p99 2 ms")
 
 
-def test_a_generator_that_is_never_good_enough_says_nothing() -> None:
+def test_a_load_generator_that_is_never_good_enough_is_inconclusive() -> None:
     result = search(SETTINGS, lambda load: probe(load, passed=True, valid=False))
     assert (result.low, result.typical, result.high) == (None, None, None)
     assert result.reason is not None
@@ -333,7 +333,7 @@ def test_a_little_late_at_either_end_is_late(from_send_p99_ms: float, outcome: s
     assert judge_try(1, late).verdict == outcome
 
 
-def test_a_disturbed_probe_says_nothing_of_the_server() -> None:
+def test_a_disturbed_probe_is_no_result_of_the_server() -> None:
     stolen = LoadgenHealth(shards=1, cpu_percent=30.0, steal_percent=3.0)
     for measurement in (
         measured(generator=stolen),
@@ -350,7 +350,7 @@ def test_too_few_messages_for_a_p99_are_no_verdict_unless_some_were_lost() -> No
 
 
 @pytest.mark.parametrize("stage", ["load", "recheck", "connect"])
-def test_a_server_that_dies_under_the_load_did_not_withstand_it(stage: str) -> None:
+def test_a_server_that_dies_under_the_load_did_not_sustain_it(stage: str) -> None:
     failed = documents.failed("the server ended").model_copy(
         update={"failure": Failure.model_validate({"stage": stage, "reason": "the server ended"})}
     )
@@ -367,7 +367,7 @@ def test_a_server_that_never_came_up_has_no_capacity(stage: str) -> None:
     assert raised.value.failure.stage == stage
 
 
-def test_the_record_tells_reasons_that_figures_do_not() -> None:
+def test_the_record_has_reasons_that_values_do_not_show() -> None:
     tries = iter(
         [
             probe(1_000, passed=True, valid=False),

@@ -151,7 +151,7 @@ def test_whoever_used_the_machine_besides_is_named() -> None:
     assert reason == "CPU used by other processes 7 % of a core, limit 5 % of a core, most of it by backup"
 
 
-def test_every_threshold_is_tested_and_says_why() -> None:
+def test_every_threshold_is_tested_and_has_a_reason() -> None:
     assert [rule.name for rule in thresholds_of("measurement")] == [name for name, _, _ in CASES]
     assert [rule.name for rule in thresholds_of("search try")] == [name for name, *_ in TRIES]
     assert len({rule.name for rule in THRESHOLDS}) == len(THRESHOLDS)
@@ -219,7 +219,7 @@ def test_a_room_may_leave_the_core_unused() -> None:
     assert reasons_against(waiting.model_copy(update={"last_delivery_ms": waiting.latency_ms})) == []
 
 
-def test_where_there_is_no_figure_nothing_is_broken() -> None:
+def test_without_a_value_no_threshold_is_broken() -> None:
     assert reasons_against(failed()) == []
 
 
@@ -234,7 +234,7 @@ def test_what_the_server_did_is_no_disturbance() -> None:
     assert disturbances(short.model_copy(update={"connections": turned_away})) == []
 
 
-def test_what_comes_with_the_load_is_told_from_what_the_machine_did() -> None:
+def test_effects_of_the_load_are_distinguished_from_those_of_the_machine() -> None:
     assert is_beyond_loadgen(with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500)))
     assert is_beyond_loadgen(with_health(working_percent=95.0).model_copy(update={"offered_per_s": 1000.0}))
     assert not is_beyond_loadgen(with_health(steal_percent=20.0, foreign_cpu_percent=50.0))

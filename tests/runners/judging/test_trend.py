@@ -31,7 +31,7 @@ def test_what_only_rises_has_a_trend_and_what_only_falls_the_opposite(ratio: flo
 
 
 @given(st.integers(MIN_VALUES, 40), st.floats(-0.5, 0.5).filter(lambda share: abs(share) > 1e-6))
-def test_a_straight_line_is_told_exactly(count: int, share: float) -> None:
+def test_a_straight_line_is_determined_exactly(count: int, share: float) -> None:
     """From 1 - share / 2 to 1 + share / 2, round a median of 1."""
     line = [1 + share * (index / (count - 1) - 0.5) for index in range(count)]
     assert trend_percent(line) == pytest.approx(100 * share)
@@ -73,7 +73,7 @@ def test_one_outlier_neither_makes_a_trend_nor_hides_one(count: int, at: int, fa
 
 
 @given(st.lists(st.integers(1, 6).map(float), min_size=MIN_VALUES, max_size=25))
-def test_it_is_told_where_kendalls_test_sees_it(values: list[float]) -> None:
+def test_it_is_reported_where_kendalls_test_finds_it(values: list[float]) -> None:
     """Mann's test is Kendall's rank correlation with time; ties make it more cautious, never less."""
     found = trend_percent(values)
     assert found is not None
@@ -90,7 +90,7 @@ def test_it_is_told_where_kendalls_test_sees_it(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("values", [[], [1.0] * (MIN_VALUES - 1), [0.0] * 20, [-1.0] * 20])
-def test_where_nothing_can_be_said_nothing_is(values: list[float]) -> None:
+def test_without_enough_values_nothing_is_reported(values: list[float]) -> None:
     assert trend.trend_percent(values) is None
 
 

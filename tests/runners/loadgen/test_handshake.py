@@ -69,7 +69,7 @@ def silent() -> Iterator[str]:
         yield f"ws://127.0.0.1:{listening.getsockname()[1]}/"
 
 
-def test_a_server_that_says_nothing_is_given_up() -> None:
+def test_a_server_that_sends_nothing_is_given_up() -> None:
     with silent() as url:
         found = opened(url, "websocket", 5, at_once=5, timeout_s=0.3)
     assert [result.error for result in found] == ["no answer in time"] * 5

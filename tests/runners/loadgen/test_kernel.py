@@ -311,7 +311,7 @@ some_chunks = st.lists(st.integers(1, 300), min_size=1, max_size=8) | st.just([1
 @example(acts=[], chunks=[1], by_python=True, shelf_pieces=1000)  # both always have something for Python to read
 @example(acts=["change"] * 30, chunks=[1], by_python=False, shelf_pieces=1)  # or for the shelf
 @settings(deadline=None, max_examples=60)
-def test_the_open_loop_agrees_with_what_was_said(
+def test_the_open_loop_agrees_with_what_was_sent(
     protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool, shelf_pieces: int
 ) -> None:
     job = replace(JOB, protocol=protocol)
@@ -335,7 +335,7 @@ def test_the_open_loop_agrees_with_what_was_said(
     by_python=st.booleans(),
 )
 @settings(deadline=None, max_examples=40)
-def test_the_closed_loop_agrees_with_what_was_said(
+def test_the_closed_loop_agrees_with_what_was_sent(
     protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool
 ) -> None:
     spoken = speak(replace(JOB, protocol=protocol, pace=Closed()), acts, chunks, by_python=by_python)

@@ -166,7 +166,7 @@ def test_nothing_that_comes_in_raises(protocol: WireProtocol, data: bytes) -> No
         assert found.sequence < 0 or not found.intact
 
 
-def test_an_event_nobody_asked_for_is_no_answer() -> None:
+def test_an_unrequested_event_is_no_answer() -> None:
     codec = echo_codec(4, 64, "socket.io")
     assert codec.parse(b'42["snapshot",{"seq":1}]', binary=False) == UNEXPECTED_EVENT
     assert codec.parse(b'42["echo","something else"]', binary=False) == NOT_OURS

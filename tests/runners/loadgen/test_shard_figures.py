@@ -49,7 +49,7 @@ def test_no_push_is_never_late() -> None:
         ({0: [1, 2, 3], 1: [1, 2, 3]}, 4, 6),
     ],
 )
-def test_gaps_and_deaf_clients_are_missed_pushes(arrivals: dict[int, list[int]], clients: int, missed: int) -> None:
+def test_gaps_and_silent_clients_are_missed_pushes(arrivals: dict[int, list[int]], clients: int, missed: int) -> None:
     pairs = [(client, number) for client, numbers in arrivals.items() for number in numbers]
     who, which = (integers(*column) for column in zip(*pairs, strict=True))
     assert missed_pushes(who, which, clients) == missed

@@ -54,7 +54,7 @@ def test_slices_add_up(mode: Mode, shards: int) -> None:
 
 
 @modes
-def test_what_was_warm_up_is_told_apart(mode: Mode) -> None:
+def test_the_warm_up_is_separate(mode: Mode) -> None:
     with serving() as server, connected(job(server.url, mode, warmup_s=0.4)) as (running, _):
         warm_up = running.warm_up()
         sent_warming = server.received
@@ -127,7 +127,7 @@ def test_warm_up_lasts_until_two_pieces_agree(
 
 
 @pytest.mark.parametrize(("exchange", "rate"), [("echo", 9), ("echo", 0), ("room", 9 * CONNECTIONS)])
-def test_too_few_messages_do_not_tell_whether_it_is_steady(exchange: Exchange, rate: int) -> None:
+def test_too_few_messages_do_not_show_whether_it_is_steady(exchange: Exchange, rate: int) -> None:
     """In a room every message is answered by all."""
     asked = replace(job("ws://nowhere/", "closed", warmup_s=3.0), exchange=exchange)
     running = Told(asked, [(rate, 1), (2 * rate, 1)] * 8)
@@ -140,7 +140,7 @@ def test_no_warm_up_is_settled() -> None:
 
 
 @given(st.floats(0.2, 30), st.lists(st.integers(100, 1000), min_size=100, max_size=100))
-def test_warm_up_keeps_its_bounds_and_says_truly_whether_it_settled(warmup_s: float, figures: list[int]) -> None:
+def test_warm_up_keeps_its_bounds_and_reports_whether_it_settled(warmup_s: float, figures: list[int]) -> None:
     warm_up, pieces = told("open", warmup_s, *figures)
     assert warmup_s - 1e-6 <= warm_up.seconds <= 3 * warmup_s + pieces[0]
     before, last = figures[len(pieces) - 2 : len(pieces)]
@@ -163,7 +163,7 @@ def test_pings_are_answered_while_nothing_else_is_done() -> None:
 
 
 @modes
-def test_a_connection_that_is_closed_while_nothing_is_done_is_counted_and_asked_no_more(mode: Mode) -> None:
+def test_a_connection_closed_while_idle_is_counted_and_used_no_more(mode: Mode) -> None:
     half = CONNECTIONS // 2
     with serving() as server, connected(job(server.url, mode)) as (running, _):
         running.load(0.1)
@@ -202,7 +202,7 @@ def test_all_connections_closed_is_a_load_that_nobody_applies(mode: Mode) -> Non
 # Trouble
 
 
-def test_a_generator_that_stood_still_says_so() -> None:
+def test_a_load_generator_that_stalled_reports_it() -> None:
     """Late sends show from the intended time and as send lag, not from the actual send, and make the load invalid."""
     stopped_s = 0.5
     pids: list[int] = []
@@ -283,7 +283,7 @@ def heard(shard: subprocess.Popen[str]) -> dict[str, Any]:
     return dict(json.loads(shard.stdout.readline()))
 
 
-def test_a_shard_ends_when_nobody_tells_it_anything_any_more() -> None:
+def test_a_shard_ends_without_commands() -> None:
     with serving() as server, alone(server) as shard:
         assert shard.stdin is not None
         shard.stdin.close()
@@ -337,7 +337,7 @@ def test_no_shard_outlives_the_one_that_started_it(loading: bool) -> None:
         gone(pids)
 
 
-def test_a_shard_that_is_killed_under_load_is_told() -> None:
+def test_a_shard_that_is_killed_under_load_is_reported() -> None:
     with serving() as server, connected(job(server.url)) as (running, pids):
         threading.Timer(0.3, os.kill, (pids[0], signal.SIGKILL)).start()
         with pytest.raises(LoadError, match="ended without a sample"):

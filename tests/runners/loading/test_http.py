@@ -83,7 +83,7 @@ def test_an_event_stream_is_watched() -> None:
     assert sample.ledger.sent == 0
 
 
-def test_an_event_stream_that_ends_is_told() -> None:
+def test_an_event_stream_that_ends_is_reported() -> None:
     with serving_web(ends_after=3) as server, connected(viewers(server.events)) as (running, _):
         running.load(1.0)
         (sample,) = running.finish().samples
@@ -91,7 +91,7 @@ def test_an_event_stream_that_ends_is_told() -> None:
     assert sample.closed_early == CONNECTIONS
 
 
-def test_an_address_without_an_event_stream_is_told() -> None:
+def test_an_address_without_an_event_stream_is_reported() -> None:
     with serving_web() as server, connected(viewers(server.events + "/none")) as (running, _):
         running.load(0.3)
         (sample,) = running.finish().samples

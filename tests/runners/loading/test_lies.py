@@ -399,7 +399,7 @@ def test_the_load_ends_when_it_is_hopeless() -> None:
     assert time.monotonic() - started < 30
 
 
-def test_the_window_is_told() -> None:
+def test_the_window_is_reported() -> None:
     told: list[str] = []
     hooks = driver.Hooks(lambda: told.append("start"), lambda: told.append("end"))
     with serving() as server:

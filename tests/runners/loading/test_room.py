@@ -122,7 +122,7 @@ def test_who_does_not_read_is_not_waited_for_and_finds_it_all_later() -> None:
     assert (found.sent, found.received, found.closed) == (server.received, 2 * server.received, 0)
 
 
-def test_who_does_not_read_and_is_thrown_out_is_told() -> None:
+def test_a_paused_reader_that_is_disconnected_is_reported() -> None:
     with serving(lie=tell_all) as server, connected(room(server.url, "open", paused=1)) as (running, _):
         running.load(0.2)
         server.say_goodbye(server.talks[-1])

@@ -82,7 +82,7 @@ def together(tmp_path_factory: pytest.TempPathFactory, environments: Path, marke
 
 
 @pytest.mark.parametrize("index", [0, 3])
-def test_the_living_have_figures(together: list[MeasurementResult], index: int) -> None:
+def test_the_living_have_values(together: list[MeasurementResult], index: int) -> None:
     found = together[index].measurement
     assert found.failure is None
     assert found.position == index
@@ -102,7 +102,7 @@ def test_the_living_have_figures(together: list[MeasurementResult], index: int) 
 
 
 @pytest.mark.parametrize("index", [0, 3])
-def test_memory_is_told_without_what_is_shared_and_the_neighbours_are_told(
+def test_memory_excludes_what_is_shared_and_other_servers_are_reported(
     together: list[MeasurementResult], index: int
 ) -> None:
     found = together[index].measurement
@@ -117,7 +117,7 @@ def test_memory_is_told_without_what_is_shared_and_the_neighbours_are_told(
     assert found.generator.clock_jump_ms is not None
 
 
-def test_a_restless_server_stands_still_while_others_are_loaded(
+def test_a_restless_server_is_halted_while_others_are_loaded(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
@@ -161,7 +161,7 @@ def test_nobody_is_left(together: list[MeasurementResult], marker: str) -> None:
     assert marked(marker) == []
 
 
-def test_alone_everything_is_told(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alone_everything_is_reported(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     (outcome,) = measured(cells_of(tmp_path / "mine", ["good"]))
     found = outcome.measurement

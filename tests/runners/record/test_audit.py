@@ -50,7 +50,7 @@ def test_the_documents_of_the_tests_are_sound() -> None:
     assert list(find_contradictions(documents.framework_document())) == []
 
 
-def test_what_counts_was_not_measured_again() -> None:
+def test_what_counts_was_not_repeated() -> None:
     cell = closed_cell()
     (counts,) = cell.measurements
     spoilt = counts.model_copy(update={"valid": False, "invalid_reasons": ["CPU steal 3 %, limit 1 %"]})
@@ -143,7 +143,7 @@ def test_ends_that_the_probes_do_not_show(changes: dict[str, Any], place: tuple[
         ({"passed": False}, "did not pass, but nothing speaks against it"),
     ],
 )
-def test_a_probe_whose_figures_contradict_its_verdict(wrong: dict[str, Any], words: str) -> None:
+def test_a_probe_whose_values_contradict_its_verdict(wrong: dict[str, Any], words: str) -> None:
     first, *others = documents.capacity().probes
     ((place, message),) = capacity_findings(probes=[first.model_copy(update=wrong), *others])
     assert place == ("probes", 0, "passed")
@@ -172,7 +172,7 @@ def test_a_try_that_contradicts_an_end() -> None:
     assert "3 of 4 did" in message
 
 
-def test_a_contradiction_of_a_capacity_is_told_with_its_line_and_column(tmp_path: Path) -> None:
+def test_a_contradiction_of_a_capacity_is_reported_with_its_line_and_column(tmp_path: Path) -> None:
     path = tmp_path / "f.yml"
     save(documents.framework_document(documents.capacity_measurement()), path)
     lines = path.read_text().splitlines()

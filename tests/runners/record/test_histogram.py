@@ -95,7 +95,7 @@ def test_a_percentile_is_the_raw_order_statistic_within_its_bucket(values: list[
 
 @given(latencies, st.floats(0, 1), st.integers(1, 3))
 @settings(deadline=None, max_examples=40)
-def test_thinned_it_says_nearly_the_same(values: list[int], quantile: float, digits: int) -> None:
+def test_thinned_it_gives_nearly_the_same_values(values: list[int], quantile: float, digits: int) -> None:
     full = made(values)
     thin = full.thinned(digits)
     assert (thin.total, thin.layout.digits) == (full.total, digits)

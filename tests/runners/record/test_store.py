@@ -193,7 +193,7 @@ def test_small_numbers_are_written_so_that_they_stay_numbers(tmp_path: Path) -> 
 # Problems and their places
 
 
-def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
+def test_every_problem_is_reported_with_its_position(tmp_path: Path) -> None:
     path = tmp_path / "f.yml"
     text = written(path)
     text = text.replace("protocol: websocket", "protocol: carrier pigeon", 1)
@@ -316,7 +316,7 @@ def test_a_good_file_with_a_flaw_is_read_or_refused(
         assert problem.message
 
 
-def test_plain_scalars_mean_what_yaml_says_and_quoted_ones_are_text() -> None:
+def test_plain_scalars_have_their_yaml_type_and_quoted_ones_are_text() -> None:
     plain = [
         "5",
         "-0",
@@ -347,7 +347,7 @@ def test_plain_scalars_mean_what_yaml_says_and_quoted_ones_are_text() -> None:
 
 @given(text=st.from_regex(r"[-+]?[0-9._xobn:]{1,10}([eE][-+]?[0-9]{1,3})?", fullmatch=True))
 @settings(max_examples=500)
-def test_whatever_looks_like_a_number_is_the_one_that_yaml_says(text: str) -> None:
+def test_whatever_looks_like_a_number_is_the_number_of_yaml(text: str) -> None:
     raw = f"- {text}\n- a: {text}\n"
     try:
         said = repr(yaml.load(raw, Loader=yaml.CSafeLoader))
@@ -425,7 +425,7 @@ def test_deep_nesting_is_refused_and_ends_no_process(tmp_path: Path, content: by
     ],
     ids=["flow", "maps", "lists-of-maps", "lists", "keys"],
 )
-def test_deep_nesting_is_told_with_its_place(tmp_path: Path, content: bytes, line: int, column: int) -> None:
+def test_deep_nesting_is_reported_with_its_position(tmp_path: Path, content: bytes, line: int, column: int) -> None:
     (tmp_path / "f.yml").write_bytes(content)
     (problem,) = problems_in(tmp_path / "f.yml")
     assert problem.message.startswith(f"nesting deeper than {MAX_DEPTH} is not allowed")
@@ -473,7 +473,7 @@ def test_a_failed_measurement_is_not_valid_and_an_invalid_one_has_reasons() -> N
             type(measurement()).model_validate(wrong)
 
 
-def test_a_capacity_is_conclusive_or_says_why_not() -> None:
+def test_a_capacity_is_conclusive_or_has_a_reason() -> None:
     good = capacity().model_dump()
     Capacity.model_validate(good)
     for wrong in ({"low": None}, {"high": None}, {"reason": "why"}, {"conclusive": False}):
@@ -481,7 +481,7 @@ def test_a_capacity_is_conclusive_or_says_why_not() -> None:
             Capacity.model_validate({**good, **wrong})
 
 
-def test_a_measurement_has_a_failure_figures_or_a_capacity() -> None:
+def test_a_measurement_has_a_failure_values_or_a_capacity() -> None:
     searched = capacity_measurement().model_dump()
     figures = measurement().model_dump()
     for wrong in (

@@ -30,7 +30,7 @@ def test_folders_go_and_the_rest_stays(said: str, kept: str | None) -> None:
 
 
 @given(st.text(max_size=3 * MOST_CHARACTERS))
-def test_whatever_was_said_can_be_written(said: str) -> None:
+def test_whatever_was_printed_can_be_written(said: str) -> None:
     kept = publishable(said)
     kept.encode()
     assert len(kept) <= MOST_CHARACTERS + 2

@@ -1,4 +1,4 @@
-"""A new framework's folder is a copy of the template under its own name."""
+"""A new framework's folder is a copy of an existing one under its own name."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_the_committed_results_are_found() -> None:
     assert published_in_results()["echo"] >= {PUBLISHED["echo"].version}
 
 
-def test_a_changed_definition_is_one_sentence_that_says_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_definition_is_one_sentence_that_gives_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     changed = replace(ECHO, edition=7)
     digest = versions.digest_of(changed.definition)
     assert changed.version == digest, "it does not pass for what is published"
