@@ -26,7 +26,7 @@ def fork_server() -> Iterator[tuple[socket.socket, subprocess.Popen[str]]]:
             stderr=subprocess.PIPE,
             text=True,
         )
-    with ours, process:
+    with process, ours:  # the socket is closed first, also where a test failed: the process ends with it
         yield ours, process
 
 
