@@ -1,4 +1,4 @@
-"""What the jobs of a workflow do: plan a campaign, measure one job's part of it, and review a pull request."""
+"""The use cases of workflow jobs: plan a campaign, measure one job of it, and review a pull request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from runners.subjects import catalog, profiles, workloads
 
 @dataclass(frozen=True)
 class WorkflowInputs:
-    """The inputs of a workflow, as text. Names are separated by blanks or commas; empty: all, or the profile's."""
+    """The inputs of a workflow, as text. Names are separated by spaces or commas. Empty means all frameworks, or the
+    profile's workloads and rounds.
+    """
 
     frameworks: str = ""
     workloads: str = ""
@@ -27,9 +29,9 @@ class WorkflowInputs:
     rounds: str = ""
 
     def plan(self) -> Plan:
-        """The plan for them; raises `UsageError` and `NothingToDoError`."""
+        """The plan for these inputs; raises `UsageError` and `NothingToDoError`."""
         if self.rounds and not self.rounds.isdecimal():
-            raise UsageError(f"{self.rounds!r} is no number of rounds")
+            raise UsageError(f"{self.rounds!r} is not a number of rounds")
         return plan_measurements(
             ci.split_names(self.frameworks),
             ci.split_names(self.workloads),
@@ -40,7 +42,7 @@ class WorkflowInputs:
 
 @dataclass(frozen=True)
 class CampaignPlan:
-    """The matrix of a campaign. ``measurements``: of all jobs of one block."""
+    """The job matrix of a campaign. ``measurements``: their number in all jobs of one block."""
 
     name: str
     jobs: list[ci.MatrixJob]
@@ -53,7 +55,9 @@ class CampaignPlan:
 
 @dataclass(frozen=True)
 class Review:
-    """What a pull request's review found. ``run``: its quick measurements, if the contract holds."""
+    """The result of reviewing a pull request. ``run``: its quick measurements, if the applications keep the
+    contract.
+    """
 
     changed: list[str]
     reports: list[VariantReport]
@@ -66,30 +70,32 @@ class Review:
 
 
 def plan_campaign(inputs: WorkflowInputs, blocks: int, workflow_run: str) -> CampaignPlan:
-    """The jobs of a campaign, named by the day and the id of the workflow's run (empty: outside a workflow).
+    """The jobs of a campaign, named by the day and the workflow run ID (empty: outside a workflow).
 
-    Raises `UsageError` for inputs that do not exist, and for more jobs than a matrix may have.
+    Raises `UsageError` for unknown names in the inputs, and for more jobs than a matrix may have.
     """
     plan = inputs.plan()
     day = measurement.now()[:10]
     name = f"{day}-{workflow_run}" if workflow_run else day
     if not is_identifier(name):
-        raise UsageError(f"{workflow_run!r} is no id of a workflow's run")
+        raise UsageError(f"{workflow_run!r} is not a workflow run ID")
     return CampaignPlan(name, ci.plan_jobs(plan, blocks), plan.measurements)
 
 
 def measure_job(name: str, campaign: str, inputs: WorkflowInputs, results: Path, observer: RunObserver) -> RunSummary:
-    """Measure what one job of the matrix has to. ``name``: the job's, part of the run's id. Raises like `start_run`."""
+    """Make the measurements of one matrix job. ``name``: the job's name, part of the run ID. Raises like
+    `start_run`.
+    """
     for given in (name, campaign):
         if not is_identifier(given):
-            raise UsageError(f"{given!r} is no name: letters, digits, dots, dashes and underscores only")
+            raise UsageError(f"{given!r} is not a valid name: use only letters, digits, dots, dashes and underscores")
     return start_run(inputs.plan(), results, campaign, observer, label=name)
 
 
 def review_pull_request(base: str, show: MessageObserver, observer: RunObserver) -> Review:
-    """Check the frameworks that differ from the commit ``base``; if all pass, measure them briefly beside two others.
+    """Check the frameworks that differ from the commit ``base``; if all pass, measure them briefly with two others.
 
-    Nothing is published: the run's files are gone afterwards.
+    Nothing is published: the run's files are deleted afterwards.
     """
     known = catalog.discover()
     changed = ci.changed_frameworks(revision.ROOT, base, known)

@@ -1,4 +1,4 @@
-"""The check of applications: each variant is served, and independent clients test the contract."""
+"""The contract check: each variant is served, and independent clients test whether it keeps the contract."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> 
 
 
 def check_named(names: Sequence[str], show: MessageObserver) -> list[VariantReport]:
-    """Check frameworks by slug, slug/variant or path, all of them if none is named; raises `UsageError`."""
+    """Check frameworks given by slug, slug/variant or path (default: all); raises `UsageError`."""
     return check_frameworks(catalog.choose_frameworks(names), show)
 
 
 def check_variant(framework: Framework, variant: Variant) -> list[Check]:
-    """The contract's checks of one variant, and whether its server stops on SIGTERM."""
+    """The contract checks of one variant, and a check that its server stops on SIGTERM."""
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         try:
             with serve_variant(framework, variant, logs=Path(logs)) as deployment:

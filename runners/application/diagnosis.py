@@ -1,4 +1,4 @@
-"""The diagnosis of this machine: what it has and lacks for measuring."""
+"""The diagnosis of this machine: whether it is ready to measure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runners.serving import broker
 Level = Literal["ok", "note", "missing"]
 
 LOOK_S = 1.0
-"""How long the CPU use of other processes is watched."""
+"""How long the CPU use of other processes is measured."""
 _FEW_OPEN_FILES = 4096
 _NEEDED_GB = 1.0
 
@@ -35,7 +35,7 @@ class MachineFinding:
 
 
 def diagnose_machine() -> list[MachineFinding]:
-    """All findings; takes about `LOOK_S`."""
+    """All findings. Takes about `LOOK_S` seconds."""
     facts = machine.describe_machine()
     return [
         MachineFinding(
@@ -118,5 +118,5 @@ def _virtualisation(facts: Machine) -> Iterator[MachineFinding]:
         yield MachineFinding(
             "note",
             "virtual machine",
-            f"{facts.virtualisation}: neighbours may disturb measurements; each one checks the CPU steal",
+            f"{facts.virtualisation}: other virtual machines may disturb measurements; each one checks the CPU steal",
         )

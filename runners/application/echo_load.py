@@ -1,4 +1,4 @@
-"""Load on an echo server that rtsite did not start."""
+"""Load for an echo server that rtsite did not start."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def load_echo_server(
     payload_bytes: int,
     shards: int,
 ) -> dict[str, Any]:
-    """Apply a load, and report it with the keys of ``rtsite load --json``.
+    """Apply a load and return its report, with the keys of ``rtsite load --json``.
 
-    Raises `UsageError` for a protocol or an address that does not exist, and `LoadError` if the load makes no sense or
-    cannot be applied.
+    Raises `UsageError` for an unknown protocol or an invalid address, and `LoadError` if the load is invalid or cannot
+    be applied.
     """
     if protocol not in get_args(Protocol):
         raise catalog.unknown_name("protocol", protocol, get_args(Protocol))
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise UsageError(f"{url!r} is no WebSocket address; it starts with ws:// or wss:// and names a host")
+        raise UsageError(f"{url!r} is not a WebSocket address; it must start with ws:// or wss:// and name a host")
     job = build_echo_job(
         url,
         "socket.io" if protocol == "socket.io" else "websocket",

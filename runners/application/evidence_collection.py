@@ -1,4 +1,4 @@
-"""Evidence of a campaign: everything about frameworks except their performance."""
+"""The evidence of a campaign: everything about frameworks except their performance."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from runners.subjects import catalog
 
 
 def default_campaign() -> str:
-    """The campaign of commands that name none: one per day."""
+    """The campaign of commands that get none: one per day."""
     return f"local-{measurement.now()[:10]}"
 
 
 def collect_campaign_evidence(
     names: Sequence[str], results: Path, campaign: str, show: MessageObserver
 ) -> list[EvidenceDocument]:
-    """Collect the evidence of the frameworks named, or of all, into ``results/<campaign>``.
+    """Collect the evidence of the named frameworks (default: all) into ``results/<campaign>``.
 
-    Raises `UsageError` if the campaign's name cannot be a folder's or already has evidence of one of them,
-    `BusyError` if something else measures, and `RtsiteError` if no framework can be installed.
+    Raises `UsageError` if the campaign's name is invalid, or if the campaign already has evidence of one of the
+    frameworks. Raises `BusyError` if another command measures, and `RtsiteError` if no framework can be installed.
     """
     check_campaign_name(campaign)
     chosen = [framework for framework in catalog.choose_frameworks(names) if not framework.reference]
     existing = [path for one in chosen if (path := evidence.path_of(results, campaign, one.slug)).exists()]
     if existing:
-        raise UsageError(f"{existing[0]} exists already, and results are never replaced; choose another --campaign")
+        raise UsageError(f"{existing[0]} already exists, and results are never replaced; choose another --campaign")
     with measuring_session("rtsite evidence"):
         return evidence.collect_evidence(chosen, results, campaign, show)
 

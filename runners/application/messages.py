@@ -1,4 +1,4 @@
-"""How a use case reports its progress."""
+"""The interfaces through which a use case reports its progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs: planned, started, resumed, and completed with flame graphs."""
+"""The use cases of runs: plan, start, resume, and add flame graphs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runners.record import Flame, UsageError, is_identifier
 from runners.subjects import catalog, profiles, workloads
 
 QUICKSTART_ROUNDS = 4
-"""The fewest rounds whose intervals are worth looking at."""
+"""The fewest rounds that give useful intervals."""
 
 
 def plan_measurements(
@@ -31,7 +31,8 @@ def plan_measurements(
 ) -> Plan:
     """The plan of a run; the reference is always part of it.
 
-    No names: all frameworks or workloads. ``rounds``: the profile's if ``None``. ``seed``: a random one if ``None``.
+    Without names, the plan has all frameworks, or the profile's workloads. ``rounds``: ``None`` means the profile's.
+    ``seed``: ``None`` means a random one.
     Raises `UsageError` for an unknown name, `NothingToDoError` if no framework supports any of the workloads.
     """
     chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=rounds)
@@ -44,7 +45,7 @@ def plan_measurements(
 
 
 def plan_quickstart() -> Plan:
-    """The plan of a first look: three frameworks and the reference, briefly."""
+    """The plan of the quick start: short measurements of three frameworks and the reference."""
     known = catalog.discover()
     return planning.plan_run(
         planning.with_reference(catalog.quickstart_frameworks(known), known),
@@ -57,8 +58,8 @@ def plan_quickstart() -> Plan:
 def start_run(plan: Plan, results: Path, campaign: str | None, observer: RunObserver, *, label: str = "") -> RunSummary:
     """Execute a plan as a new run below ``results``; the default campaign is named by the day.
 
-    Raises `UsageError` for a campaign name that cannot be a folder's, `BusyError` if something else measures, and
-    `KeyboardInterrupt` when interrupted or terminated, with everything measured so far on disk.
+    Raises `UsageError` for an invalid campaign name, and `BusyError` if another command measures. Raises
+    `KeyboardInterrupt` when interrupted or terminated; everything measured so far is then on disk.
     """
     if campaign is not None:
         check_campaign_name(campaign)
@@ -67,7 +68,7 @@ def start_run(plan: Plan, results: Path, campaign: str | None, observer: RunObse
 
 
 def resume_run(run: Path, framework_names: Sequence[str], observer: RunObserver) -> RunSummary:
-    """Execute what is left of an interrupted run. ``framework_names``: folders outside the repository it needs.
+    """Execute the rest of an interrupted run. ``framework_names``: the folders outside the repository that it needs.
 
     Raises what `start_run` raises, `RecordError` for broken files, and `ResumeError` if it cannot be continued.
     """
@@ -87,21 +88,23 @@ def summarise_run(run: Path) -> RunSummary:
 
 
 def record_flames(run: Path, framework_names: Sequence[str], show: MessageObserver) -> list[Flame]:
-    """Record the flame graphs that a run lacks; each is on disk before the next begins."""
+    """Record the missing flame graphs of a run; each is on disk before the next one is started."""
     with measuring_session("rtsite run --flame"):
         return record_missing(run, _known_frameworks(framework_names), show)
 
 
 def _known_frameworks(names: Sequence[str]) -> list[catalog.Framework]:
-    """All frameworks of the repository, and those named, which may be folders elsewhere."""
+    """All frameworks of the repository, and the named ones, which may be folders elsewhere."""
     named = catalog.choose_frameworks(names) if names else []
     return list({framework.slug: framework for framework in [*catalog.discover(), *named]}.values())
 
 
 def check_campaign_name(name: str) -> None:
-    """Raise `UsageError` if a campaign's folder cannot have this name."""
+    """Raise `UsageError` if this name is not valid for a campaign's folder."""
     if not is_identifier(name):
-        raise UsageError(f"{name!r} is no campaign name: letters, digits, dots, dashes and underscores only")
+        raise UsageError(
+            f"{name!r} is not a valid campaign name: use only letters, digits, dots, dashes and underscores"
+        )
 
 
 def random_seed() -> int:

@@ -1,4 +1,4 @@
-"""What every measuring command needs: the machine to itself, and an orderly end when it is terminated."""
+"""The session of a measuring command: it has the machine to itself, and cleans up when it is terminated."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from runners import machine
 
 @contextmanager
 def measuring_session(purpose: str) -> Iterator[None]:
-    """Claim the machine for one command, whose SIGTERM acts like Ctrl-C; raises `BusyError` if it is taken.
+    """Claim the machine for one command, and treat SIGTERM like Ctrl-C; raises `BusyError` if the machine is claimed.
 
-    ``purpose``: shown to whoever tries to measure at the same time.
+    ``purpose``: shown to users who try to measure at the same time.
     """
     with machine.claimed(purpose), terminated_like_interrupted():
         yield
@@ -21,7 +21,7 @@ def measuring_session(purpose: str) -> Iterator[None]:
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM raises `KeyboardInterrupt`, so that the same code stops every child process."""
+    """Make SIGTERM raise `KeyboardInterrupt`, so that the same code stops every child process."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -18,7 +18,7 @@ class ValidationReport:
 
 
 def validate_files(paths: Sequence[Path]) -> ValidationReport:
-    """Validate result files, and all of those below folders.
+    """Validate result files, and all result files below folders.
 
     Raises `UsageError` for a path that does not exist, and `NothingToDoError` if there is no result file.
     """

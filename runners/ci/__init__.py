@@ -1,7 +1,7 @@
-"""The parts of the GitHub workflows that need no GitHub to be tested.
+"""The parts of the GitHub workflows that can be tested without GitHub.
 
-Plan a campaign's jobs, check their artifacts as untrusted data, publish the results while others push too, and find the
-frameworks that a pull request changes.
+They plan a campaign's jobs, check their artifacts as untrusted data, and publish the results while others push. They
+also list the frameworks that a pull request changes.
 """
 
 from runners.ci.artifacts import Collected, Refusal, collect_artifacts

@@ -1,4 +1,6 @@
-"""The artifacts of jobs: untrusted data, whose names, sizes and contents are checked before it becomes results."""
+"""The artifacts of jobs. They are untrusted: names, sizes and contents are checked before they are added to the
+results.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from runners.record.naming import SLUG
 from runners.record.store import MAX_BYTES
 
 MAX_FILES = 100
-"""The most files of one artifact: two per framework (measurements, flame graphs), and the run's own."""
+"""Maximum number of files in one artifact: two per framework (measurements, flame graphs), and ``run.yml``."""
 MAX_ARTIFACT_BYTES = 40_000_000
 _FILE = re.compile(rf"{SLUG}(\.flame)?\.yml")
 
@@ -53,7 +55,8 @@ def collect_artifacts(artifacts: Path, results: Path, campaign: str) -> Collecte
     """Add the runs and the evidence of every artifact below ``artifacts`` to ``results/<campaign>``.
 
     An artifact holds what a job wrote to ``results/<campaign>``: one folder per run, and one of evidence. It is added
-    as a whole or refused; the others are added all the same. Raises `NothingToDoError` if there are no artifacts, and
+    as a whole or refused; a refusal does not affect the others. Raises `NothingToDoError` if there are no artifacts,
+    and
     `InvalidError` if all are refused.
     """
     folders = sorted(path for path in artifacts.iterdir() if path.is_dir()) if artifacts.is_dir() else []
@@ -88,7 +91,7 @@ def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
             yield f"{name!r} is neither a file nor a folder"
             return
         if not _may_be_called(path.relative_to(folder).parts, is_file=entry.is_file(follow_symlinks=False)):
-            yield f"{name!r} is no name of a result file; expected <run>/<framework>.yml"
+            yield f"{name!r} is not the name of a result file; expected <run>/<framework>.yml"
             return
         if entry.is_file(follow_symlinks=False):
             size = entry.stat(follow_symlinks=False).st_size
@@ -105,11 +108,11 @@ def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
         return
     runs = sorted(folder.iterdir())
     if not runs:
-        yield "it holds no run"
+        yield "it contains no run"
     for run in runs:
         if (results / campaign / run.name).exists():
             what = "evidence" if run.name == EVIDENCE_FOLDER else f"run {run.name}"
-            yield f"{what} exists already; results are never replaced"
+            yield f"{what} already exists; results are never replaced"
         else:
             yield from _problems(run, campaign)
 
@@ -155,7 +158,7 @@ def _belongs_to(path: Path) -> tuple[str, str]:
             document = load_run(path)
             return document.campaign, document.id
         other = load_flames(path) if path.name.endswith(FLAME_SUFFIX) else load_framework(path)
-    except RecordError as error:  # it was valid a moment ago
+    except RecordError as error:  # it has changed since it was validated
         return str(error), ""
     return other.campaign, other.run
 

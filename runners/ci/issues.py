@@ -1,4 +1,4 @@
-"""The issue about regressions: opened if there are some, updated while it is open."""
+"""The issue about regressions: opened when there are regressions, and updated while it is open."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _gh(*words: str) -> str:
     try:
         done = subprocess.run(["gh", *words], capture_output=True, text=True, check=False, timeout=120)
     except FileNotFoundError:
-        raise RtsiteError("gh, GitHub's command line, is not installed; it opens the issue") from None
+        raise RtsiteError("gh, GitHub's command-line tool, is not installed; it is needed to open the issue") from None
     if done.returncode != 0:
         raise RtsiteError(f"`gh {' '.join(words[:2])}` failed: {' '.join(done.stderr.split())[:500]}")
     return done.stdout

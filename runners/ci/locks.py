@@ -1,4 +1,4 @@
-"""The locks of frameworks, renewed from their project files."""
+"""The lock files of frameworks, updated from their project files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from runners.subjects.catalog import Framework
 
 
 def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Path]:
-    """Resolve every lock of the folder again; returns those that changed. Raises `RtsiteError` if one does not resolve.
+    """Update every lock file of the framework; returns those that changed. Raises `RtsiteError` if one cannot be
+    resolved.
 
-    ``exclude_newer``: the day, YYYY-MM-DD, as of which versions are resolved (default: that of rtsite's own packages).
+    ``exclude_newer``: packages released after this day, YYYY-MM-DD, are ignored (default: `package_day`).
     """
     changed = []
     for extra in dict.fromkeys(variant.extra for variant in framework.variants):

@@ -10,7 +10,7 @@ from runners.campaign.planning import Plan
 from runners.record import UsageError
 
 MOST_JOBS = 256
-"""The most jobs of a matrix on hosted runners."""
+"""Maximum number of jobs in a matrix on hosted runners."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class MatrixJob:
     lot: int
     parts: tuple[str, ...]
     minutes: int
-    """The expected duration, without installation."""
+    """The expected duration in minutes, without installation."""
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ class MatrixJob:
 
 
 def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
-    """Every lot of the plan once per block; raises `UsageError` if these are too many jobs.
+    """One job per lot of the plan and block; raises `UsageError` if these are too many jobs.
 
     Every job measures every framework, because frameworks are compared only on the same machine.
     """
@@ -52,12 +52,12 @@ def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
     ]
     if len(jobs) > MOST_JOBS:
         raise UsageError(
-            f"{blocks} blocks of {len(lots)} lots are {len(jobs)} jobs, but a matrix has at most {MOST_JOBS};"
+            f"{blocks} blocks of {len(lots)} lots need {len(jobs)} jobs, but a matrix has at most {MOST_JOBS};"
             " choose fewer blocks, workloads or rounds"
         )
     return jobs
 
 
 def split_names(text: str) -> Sequence[str]:
-    """The names in a workflow's input, separated by blanks or commas."""
+    """The names in a workflow's input, separated by spaces or commas."""
     return text.replace(",", " ").split()

@@ -1,4 +1,4 @@
-"""The outputs and the summary of a workflow's step, in the files that GitHub names."""
+"""The outputs and the summary of a workflow step, written to the files that GitHub names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from runners.record import UsageError
 
 
 def set_outputs(values: Mapping[str, str]) -> bool:
-    """Set outputs of the step; false outside a workflow. Raises `UsageError` for a value with several lines."""
+    """Set step outputs; returns false outside a workflow. Raises `UsageError` for a value with several lines."""
     if broken := [name for name, value in values.items() if "\n" in value]:
-        raise UsageError(f"the output {broken[0]!r} has several lines; GitHub takes one")
+        raise UsageError(f"the output {broken[0]!r} has several lines; GitHub allows one")
     return _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
 def append_summary(markdown: str) -> bool:
-    """Add to the job's summary; false outside a workflow."""
+    """Add Markdown to the job summary; returns false outside a workflow."""
     return _append("GITHUB_STEP_SUMMARY", markdown.rstrip("\n") + "\n")
 
 

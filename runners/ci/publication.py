@@ -1,4 +1,4 @@
-"""The publication of a campaign's results: committed, and pushed while others may push too."""
+"""The publication of a campaign's results: commit and push, while others may push too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runners.record import EVIDENCE_FOLDER, NothingToDoError, RtsiteError
 
 ATTEMPTS = 5
 _WAIT_S = 2.0
-"""The mean wait before the second attempt; it doubles before each later one."""
+"""The mean wait in seconds before the second attempt. It doubles before each later attempt."""
 _AUTHOR = ("rtsite", "rtsite@users.noreply.github.com")
 
 
@@ -37,7 +37,7 @@ def publish_results(
     chance = chance or random.Random()
     _git(root, "add", "--", f"results/{campaign}")
     if _run(root, "diff", "--cached", "--quiet", "--", "results").returncode == 0:
-        raise NothingToDoError(f"everything in results/{campaign} is committed already; nothing was pushed")
+        raise NothingToDoError(f"everything in results/{campaign} is already committed; nothing was pushed")
     name, address = _AUTHOR
     message = _message(root, campaign)
     _git(root, "-c", f"user.name={name}", "-c", f"user.email={address}", "commit", "--quiet", "-m", message)
@@ -55,7 +55,7 @@ def publish_results(
 
 
 def _message(root: Path, campaign: str) -> str:
-    """The message of a commit, with the number of staged runs; the campaign may have others already."""
+    """The commit message, with the number of staged runs; the campaign may already have others."""
     files = [Path(name) for name in _git(root, "diff", "--cached", "--name-only", "--", "results").splitlines()]
     runs = sum(file.name == "run.yml" for file in files)
     evidence = sum(file.parent.name == EVIDENCE_FOLDER for file in files)

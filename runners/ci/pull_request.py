@@ -1,4 +1,4 @@
-"""The frameworks that a pull request changes, and those they are measured beside."""
+"""The frameworks that a pull request changes, and those that are measured with them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def changed_frameworks(root: Path, base: str, known: Sequence[Framework]) -> lis
 
 
 def with_neighbours(changed: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:
-    """The changed frameworks and `NEIGHBOURS` others: those of the same protocol first, by name; not the reference."""
+    """The changed frameworks and `NEIGHBOURS` others, without the reference: first those of the same protocol, by
+    name.
+    """
     if not changed:
         return []
     slugs = {framework.slug for framework in changed}

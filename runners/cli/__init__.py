@@ -1,6 +1,6 @@
-"""The measuring half of the ``rtsite`` command: one module per command, which parses its arguments and prints.
+"""The measuring commands of ``rtsite``. Each module parses the arguments of one command and prints its output.
 
-Each module adds its command to ``app``; what the command does is a use case of `runners.application`.
+Each module adds its command to ``app``. The command itself is implemented in `runners.application`.
 """
 
 from runners.cli import calibrate, check, ci, doctor, evidence, load, new, run, validate

@@ -20,8 +20,8 @@ def calibrate_command(
 ) -> None:
     """Find the load generator's limits on this machine, and verify that it detects misbehaving servers.
 
-    Takes about three minutes. Some servers delay, drop or corrupt messages on purpose, and the load generator must
-    detect each of these faults in the right amount.
+    This takes about three minutes. Some servers delay, drop or corrupt messages on purpose. The load generator must
+    measure each of these faults correctly.
     Example: rtsite calibrate --json
     """
     result = calibrate_loadgen(window, say)

@@ -1,4 +1,4 @@
-"""``rtsite check``: whether applications keep the contract."""
+"""``rtsite check``: tests whether applications keep the contract."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runners.record import InvalidError
 
 @app.command("check")
 def check_command(frameworks: FrameworkArguments = None, as_json: JsonOption = False) -> None:
-    """Check with independent clients that applications keep the contract.
+    """Test with independent clients whether applications keep the contract.
 
     Example: rtsite check fastapi ./my-framework
     """
@@ -30,7 +30,9 @@ def check_command(frameworks: FrameworkArguments = None, as_json: JsonOption = F
             ],
         )
     if any(report.broken for report in reports):
-        raise InvalidError("the contract is broken; the failed checks above show what was expected and what came")
+        raise InvalidError(
+            "the contract is broken; the failed checks above show what was expected and what was received"
+        )
 
 
 def _to_json(reports: Sequence[VariantReport]) -> dict[str, Any]:

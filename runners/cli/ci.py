@@ -1,4 +1,4 @@
-"""``rtsite ci``: the commands that the GitHub workflows call. Their inputs come from environment variables."""
+"""``rtsite ci``: the commands that the GitHub workflows call. Environment variables can provide their options."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ ci_app = typer.Typer(help="Commands that the GitHub workflows call.", no_args_is
 app.add_typer(ci_app, name="ci")
 
 Frameworks = Annotated[
-    str, typer.Option(envvar="FRAMEWORKS", help="Frameworks, separated by blanks (default: all frameworks).")
+    str, typer.Option(envvar="FRAMEWORKS", help="Frameworks, separated by spaces (default: all frameworks).")
 ]
 Workloads = Annotated[
     str,
     typer.Option(
-        envvar="WORKLOADS", help="Workloads or parts of them, separated by blanks (default: the profile's workloads)."
+        envvar="WORKLOADS",
+        help="Workloads, or scenarios such as echo/closed, separated by spaces (default: the profile's workloads).",
     ),
 ]
 ProfileName = Annotated[
-    str, typer.Option(envvar="PROFILE", help="Length and number of measurements: quick, standard or full.")
+    str,
+    typer.Option(
+        envvar="PROFILE", help="Profile, which sets the length and number of measurements: quick, standard or full."
+    ),
 ]
 Rounds = Annotated[str, typer.Option(envvar="ROUNDS", help="Number of rounds (default: the profile's).")]
 Campaign = Annotated[str, typer.Option(envvar="CAMPAIGN", help="Campaign ID.")]
@@ -43,13 +47,13 @@ def ci_plan_command(
     profile: ProfileName = "standard",
     rounds: Rounds = "",
     blocks: Annotated[
-        int, typer.Option(envvar="BLOCKS", min=1, max=50, help="Number of blocks, each of which measures everything.")
+        int, typer.Option(envvar="BLOCKS", min=1, max=50, help="Number of blocks; each block measures everything.")
     ] = 1,
     run_id: Annotated[
-        str, typer.Option(envvar="GITHUB_RUN_ID", help="ID of the workflow's run; becomes part of the campaign ID.")
+        str, typer.Option(envvar="GITHUB_RUN_ID", help="Workflow run ID; becomes part of the campaign ID.")
     ] = "",
 ) -> None:
-    """Plan a campaign, and write its matrix of jobs and its ID as outputs of the step.
+    """Plan a campaign, and set its job matrix and its ID as step outputs.
 
     Example: rtsite ci plan --blocks 3 --profile standard
     """
@@ -65,7 +69,7 @@ def ci_plan_command(
 
 @ci_app.command("bench")
 def ci_bench_command(
-    name: Annotated[str, typer.Option(envvar="JOB_NAME", help="Name of the job; becomes part of the run's ID.")],
+    name: Annotated[str, typer.Option(envvar="JOB_NAME", help="Job name; becomes part of the run ID.")],
     campaign_id: Campaign,
     frameworks: Frameworks = "",
     workload: Workloads = "",
@@ -73,7 +77,7 @@ def ci_bench_command(
     rounds: Rounds = "",
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Measure one job of the matrix. Failures of single frameworks are results, not errors.
+    """Make the measurements of one matrix job. A framework that fails is a result, not an error.
 
     Example: rtsite ci bench --name block-1-lot-1 --campaign-id 2026-11-21 --workload echo
     """
@@ -82,12 +86,12 @@ def ci_bench_command(
         summary = measure_job(name, campaign_id, inputs, results, display)
     ci.append_summary(f"`{name}`: {summary}.")
     if summary.failed == summary.measurements:
-        raise RtsiteError("every measurement failed; the result files hold the reasons")
+        raise RtsiteError("every measurement failed; see the reasons in the result files")
 
 
 @ci_app.command("evidence")
 def ci_evidence_command(campaign_id: Campaign, frameworks: Frameworks = "", results: ResultsOption = RESULTS) -> None:
-    """Collect the evidence of frameworks on one machine of the campaign.
+    """Collect evidence about frameworks on one machine of the campaign.
 
     Example: rtsite ci evidence --campaign-id 2026-11-21 --frameworks "fastapi tornado"
     """
@@ -98,12 +102,12 @@ def ci_evidence_command(campaign_id: Campaign, frameworks: Frameworks = "", resu
 
 @ci_app.command("collect")
 def ci_collect_command(
-    artifacts: Annotated[Path, typer.Argument(help="Folder with one folder per artifact.")],
+    artifacts: Annotated[Path, typer.Argument(help="Folder that contains one subfolder per artifact.")],
     campaign_id: Campaign,
     results: ResultsOption = RESULTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the artifacts of the jobs as untrusted data, and add their runs and evidence to the results.
+    """Check job artifacts as untrusted data, and add their runs and evidence to the results.
 
     Example: rtsite ci collect artifacts --campaign-id 2026-11-21
     """
@@ -140,17 +144,19 @@ def ci_commit_command(
 
 @ci_app.command("review")
 def ci_review_command(
-    base: Annotated[str, typer.Option(envvar="BASE_SHA", help="Commit that the pull request is based on.")],
-    allow_none: Annotated[bool, typer.Option("--allow-none", help="Succeed if no framework is changed.")] = False,
+    base: Annotated[str, typer.Option(envvar="BASE_SHA", help="Base commit of the pull request.")],
+    allow_none: Annotated[
+        bool, typer.Option("--allow-none", help="Exit with success if no framework has changed.")
+    ] = False,
 ) -> None:
-    """Check the frameworks that a pull request changes, and measure them briefly beside two others.
+    """Check the frameworks that a pull request changes, and measure them briefly together with two others.
 
     Nothing is published. Example: rtsite ci review --base origin/main
     """
     with RunDisplay() as display:
         review = review_pull_request(base, say, display)
     if not review.changed:
-        ci.append_summary("No framework's folder is changed, so nothing was measured.")
+        ci.append_summary("No framework's folder has changed, so nothing was measured.")
         if allow_none:
             return
         raise NothingToDoError(f"no framework's folder differs from {base}")
@@ -167,13 +173,16 @@ def ci_review_command(
 @ci_app.command("lock")
 def ci_lock_command(
     frameworks: Annotated[
-        list[str] | None, typer.Argument(help="Frameworks to lock again (default: all frameworks).")
+        list[str] | None, typer.Argument(help="Frameworks whose lock files to update (default: all frameworks).")
     ] = None,
     exclude_newer: Annotated[
-        str | None, typer.Option(help="Resolve as of this day, YYYY-MM-DD (default: the day of rtsite's own packages).")
+        str | None,
+        typer.Option(
+            help="Ignore packages released after this day, YYYY-MM-DD (default: the day in rtsite's pyproject.toml)."
+        ),
     ] = None,
 ) -> None:
-    """Renew the hashed locks, each framework's separately, so that a changed result has one cause.
+    """Update the lock files and their hashes. Each framework has its own, so a changed result has one cause.
 
     Example: rtsite ci lock fastapi --exclude-newer 2026-11-20
     """
@@ -182,9 +191,9 @@ def ci_lock_command(
     for path in changed:
         typer.echo(path.relative_to(revision.ROOT) if path.is_relative_to(revision.ROOT) else path)
     if not changed:
-        raise NothingToDoError("every lock is up to date")
+        raise NothingToDoError("every lock file is up to date")
 
 
 def _inert(text: str) -> str:
-    """One line of Markdown code: text from an artifact must not be interpreted as markup."""
+    """The text as one line of Markdown code, because text from an artifact must not be interpreted as markup."""
     return "`" + text.replace("`", "'").replace("\n", " ")[:500] + "`"

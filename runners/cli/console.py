@@ -16,7 +16,7 @@ JSON_SCHEMA_VERSION = 1
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 if os.environ.get("GITHUB_ACTIONS"):
-    # Rich would write colours there, although the log is no terminal.
+    # Rich would write colours to the log, although it is not a terminal.
     out.no_color = err.no_color = True
 
 

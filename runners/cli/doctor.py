@@ -1,4 +1,4 @@
-"""``rtsite doctor``: what this machine has and lacks for measuring."""
+"""``rtsite doctor``: checks whether this machine is ready to measure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runners.cli.options import JsonOption, app
 
 @app.command("doctor")
 def doctor_command(as_json: JsonOption = False) -> None:
-    """Show what this machine has and lacks for measuring, and how to fix it.
+    """Check whether this machine is ready to measure, and show how to fix what is missing.
 
     Example: rtsite doctor
     """

@@ -1,4 +1,4 @@
-"""``rtsite evidence``: everything about frameworks except their performance."""
+"""``rtsite evidence``: collects everything about frameworks except their performance."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def evidence_command(
     frameworks: FrameworkArguments = None,
     results: ResultsOption = RESULTS,
     campaign: Annotated[
-        str | None, typer.Option("--campaign", help="Campaign to add the evidence to (default: one named by the day).")
+        str | None, typer.Option("--campaign", help="Campaign to add the evidence to (default: local-DATE).")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count, time and test everything about frameworks except their performance.
+    """Collect evidence: everything about frameworks except their performance.
 
-    Takes about a minute per variant, and needs a network. Example: rtsite evidence fastapi tornado
+    This takes about a minute per variant and needs network access. Example: rtsite evidence fastapi tornado
     """
     name = campaign if campaign is not None else default_campaign()
     documents = collect_campaign_evidence(frameworks or [], results, name, say)

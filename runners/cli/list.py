@@ -1,4 +1,4 @@
-"""``rtsite list``: the frameworks, workloads and runs that exist."""
+"""``rtsite list``: lists the frameworks, workloads and runs."""
 
 from __future__ import annotations
 

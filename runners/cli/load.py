@@ -1,4 +1,4 @@
-"""``rtsite load``: the load generator alone, on any echo server."""
+"""``rtsite load``: applies load to any echo server."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ def load_command(
     warmup: Annotated[float, typer.Option(min=0.0, help="Warm-up in seconds.")] = 1.0,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Messages per second over all connections (default: a closed loop)."),
+        typer.Option(min=0.001, help="Open loop: messages per second over all connections (default: a closed loop)."),
     ] = None,
     arrivals: Annotated[
-        str, typer.Option(help="Arrivals with --rate: steady, or poisson as from independent users.")
+        str,
+        typer.Option(
+            help="Send times with --rate: steady (evenly spaced) or poisson (random, as from independent users)."
+        ),
     ] = "steady",
     payload: Annotated[int, typer.Option(help="Size of a message in bytes.")] = 64,
     shards: Annotated[int, typer.Option(min=1, help="Number of load generator processes.")] = 1,

@@ -1,4 +1,4 @@
-"""The ``rtsite`` application, and the options that several of its commands share."""
+"""The ``rtsite`` application, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ RESULTS = revision.ROOT / "results"
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 FrameworkArguments = Annotated[
     list[str] | None,
-    typer.Argument(help="Frameworks, framework/variant, or paths of folders (default: all frameworks)."),
+    typer.Argument(help="Framework slugs, framework/variant, or folder paths (default: all frameworks)."),
 ]
 FrameworkOption = Annotated[
     list[str] | None,
     typer.Option(
         "--framework",
         "-f",
-        help="Framework, framework/variant, or path of a folder; repeatable (default: all frameworks).",
+        help="Framework slug, framework/variant, or folder path; repeatable (default: all frameworks).",
     ),
 ]
 WorkloadOption = Annotated[
@@ -38,7 +38,7 @@ WorkloadOption = Annotated[
     typer.Option(
         "--workload",
         "-w",
-        help="Workload, or part of one like echo/closed; repeatable (default: the profile's workloads).",
+        help="Workload, or one of its scenarios such as echo/closed; repeatable (default: the profile's workloads).",
     ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of result files.", show_default="results")]

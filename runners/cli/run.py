@@ -1,4 +1,4 @@
-"""``rtsite run``: measure, or show what would be measured."""
+"""``rtsite run``: measures frameworks, or shows what would be measured."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ def run_command(
     framework: FrameworkOption = None,
     workload: WorkloadOption = None,
     profile: Annotated[
-        str, typer.Option(help="Length and number of measurements: quick, standard or full.")
+        str, typer.Option(help="Profile, which sets the length and number of measurements: quick, standard or full.")
     ] = "standard",
     rounds: Annotated[int | None, typer.Option(min=1, help="Number of rounds (default: the profile's).")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the order of cells and phases (default: a random one).")
+        int | None,
+        typer.Option(min=0, help="Seed for the order of cells and for the send times (default: a random seed)."),
     ] = None,
     results: ResultsOption = RESULTS,
     campaign_id: Annotated[
-        str | None, typer.Option("--campaign", help="Campaign to add the run to (default: one named by the day).")
+        str | None, typer.Option("--campaign", help="Campaign to add the run to (default: local-DATE).")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Folder of an interrupted run to continue by its own plan.", metavar="RUN")
+        Path | None, typer.Option(help="Continue the interrupted run in this folder, with its own plan.", metavar="RUN")
     ] = None,
     flame: Annotated[
-        bool, typer.Option("--flame", help="After the measurements, record a flame graph of each server.")
+        bool, typer.Option("--flame", help="Record a flame graph of each server after the measurements.")
     ] = False,
     only_plan: Annotated[
-        bool, typer.Option("--plan", help="Measure nothing; show what would be measured, and how long it takes.")
+        bool, typer.Option("--plan", help="Show what would be measured and how long it takes, but measure nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure, and write the results.
+    """Measure frameworks and write the results.
 
     Example: rtsite run --framework fastapi --framework flask-socketio/gevent --workload echo --profile quick
     """
@@ -52,9 +53,11 @@ def run_command(
         run_control.check_campaign_name(campaign_id)
     if resume is not None:
         if only_plan:
-            raise UsageError("--plan shows the plan of a new run; an interrupted run has its plan in its run.yml")
+            raise UsageError("--plan shows the plan of a new run; the plan of an interrupted run is in its run.yml")
         if workload or rounds is not None or seed is not None or campaign_id is not None:
-            raise UsageError("--resume takes workloads, rounds, seed and campaign from the run itself; leave them out")
+            raise UsageError(
+                "--resume takes workloads, rounds, seed and campaign from the interrupted run; remove these options"
+            )
         summary = _resume(resume, framework or [], with_flames=flame)
     else:
         plan = run_control.plan_measurements(framework or [], workload or [], profile, rounds=rounds, seed=seed)
@@ -67,7 +70,7 @@ def run_command(
     if as_json:
         print_json(_to_json(summary, flames))
     if summary.failed == summary.measurements:
-        raise RtsiteError("every measurement failed; the result files hold the reasons")
+        raise RtsiteError("every measurement failed; see the reasons in the result files")
 
 
 def _resume(run: Path, frameworks: Sequence[str], *, with_flames: bool) -> RunSummary:

@@ -19,7 +19,7 @@ from runners.subjects.catalog import Framework
 
 
 class RunDisplay:
-    """A `RunObserver` that writes to stderr. A context manager, which ends the progress bar."""
+    """A `RunObserver` that writes to stderr. It is a context manager that ends the progress bar."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -27,7 +27,7 @@ class RunDisplay:
         self._done_before = 0
         self._is_measuring = False
         self._pace = 1.0
-        """Seconds that a planned second took so far."""
+        """Ratio of elapsed to planned time so far."""
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
@@ -99,7 +99,7 @@ class RunDisplay:
             say(f"{took_s / 60:.0f} min, {100 * loaded_s / took_s:.0f} % of it under load")
 
     def _left(self, done: int, plan: Plan) -> str:
-        """The planned time left, at the pace so far."""
+        """The expected remaining time, at the pace so far."""
         seconds = self._pace * plan.expected_s(after=done)
         return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
 
@@ -113,7 +113,7 @@ def _scenario(cell: Cell) -> str:
 
 
 def _names(cells: Sequence[Cell]) -> str:
-    """The cell, or what the cells that are measured together have in common."""
+    """The name of the cell, or what the cells that are measured together have in common."""
     if len(cells) == 1:
         return _name(cells[0])
     return f"{len(cells)} servers in turn, {_scenario(cells[0])}"

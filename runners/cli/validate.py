@@ -1,4 +1,4 @@
-"""``rtsite validate``: result files against the schema."""
+"""``rtsite validate``: validates result files against the schema."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def validate_command(
     elif report.problems:
         raise RecordError(report.problems)
     else:
-        say(f"{report.files} files, no problem")
+        say(f"{report.files} files, no problems")
 
 
 def _to_json(problem: Problem) -> dict[str, object]:

@@ -29,7 +29,7 @@ def test_inputs_become_a_plan() -> None:
 
 
 def test_rounds_are_a_number() -> None:
-    with pytest.raises(UsageError, match="'many' is no number of rounds"):
+    with pytest.raises(UsageError, match="'many' is not a number of rounds"):
         WorkflowInputs(rounds="many").plan()
 
 
@@ -40,13 +40,13 @@ def test_a_campaign_is_named_by_the_day_and_the_workflow() -> None:
     assert campaign.longest_minutes == campaign.jobs[0].minutes
     assert campaign.measurements == ECHO.plan().measurements
     assert plan_campaign(ECHO, 1, "").name == campaign.name.removesuffix("-77")
-    with pytest.raises(UsageError, match="is no id of a workflow's run"):
+    with pytest.raises(UsageError, match="is not a workflow run ID"):
         plan_campaign(ECHO, 1, "../77")
 
 
 @pytest.mark.parametrize(("name", "campaign"), [("../up", "tested"), ("block-1", "a/b")])
 def test_a_job_has_names_that_can_be_folders(tmp_path: Path, name: str, campaign: str) -> None:
-    with pytest.raises(UsageError, match="is no name"):
+    with pytest.raises(UsageError, match="is not a valid name"):
         measure_job(name, campaign, ECHO, tmp_path, observer())
 
 

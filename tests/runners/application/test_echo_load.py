@@ -19,8 +19,8 @@ SENSIBLE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("url", "protocol", "changed", "words"),
     [
-        ("http://127.0.0.1/", "websocket", {}, "starts with ws://"),
-        ("ws://", "websocket", {}, "names a host"),
+        ("http://127.0.0.1/", "websocket", {}, "must start with ws://"),
+        ("ws://", "websocket", {}, "and name a host"),
         ("ws://127.0.0.1:1/", "websocktes", {}, "did you mean websocket"),
     ],
 )

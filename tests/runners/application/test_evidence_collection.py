@@ -39,13 +39,13 @@ def test_existing_evidence_is_kept(tmp_path: Path, collected: list[str]) -> None
     there = evidence.path_of(tmp_path, "tested", "tornado")
     there.parent.mkdir(parents=True)
     there.write_text("")
-    with pytest.raises(UsageError, match=r"tornado\.yml exists already, and results are never replaced"):
+    with pytest.raises(UsageError, match=r"tornado\.yml already exists, and results are never replaced"):
         collect_campaign_evidence(["fastapi", "tornado"], tmp_path, "tested", lambda _: None)
     assert collected == []
 
 
 def test_a_campaign_that_cannot_be_a_folder_is_refused(tmp_path: Path, collected: list[str]) -> None:
-    with pytest.raises(UsageError, match="is no campaign name"):
+    with pytest.raises(UsageError, match="is not a valid campaign name"):
         collect_campaign_evidence(["fastapi"], tmp_path, "../up", lambda _: None)
     assert collected == []
 

@@ -110,7 +110,7 @@ def test_a_run_is_started_in_a_session(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden"])
 def test_a_campaign_that_cannot_be_a_folder_is_refused(tmp_path: Path, sessions: list[str], name: str) -> None:
     plan = run_control.plan_measurements(["fastapi/uvicorn"], ["echo/closed"], "quick")
-    with pytest.raises(UsageError, match="is no campaign name"):
+    with pytest.raises(UsageError, match="is not a valid campaign name"):
         run_control.start_run(plan, tmp_path, name, Quiet())
     assert sessions == []
     assert list(tmp_path.iterdir()) == []

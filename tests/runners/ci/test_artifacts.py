@@ -84,7 +84,7 @@ def no_evidence(folder: Path) -> None:
     [
         (misnamed, f"evidence/sanic.yml belongs to {CAMPAIGN}/evidence/fastapi.yml"),
         (no_evidence, "evidence/fastapi.yml:"),
-        (named("evidence/deep/fastapi.yml"), "is no name of a result"),
+        (named("evidence/deep/fastapi.yml"), "is not the name of a result"),
     ],
     ids=["misnamed", "no-evidence", "deep"],
 )
@@ -101,7 +101,7 @@ def test_evidence_of_a_campaign_is_established_once(tmp_path: Path) -> None:
     evidence(tmp_path, "one")
     evidence(tmp_path, "two")
     found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
-    assert [one.reasons for one in found.refusals] == [("evidence exists already; results are never replaced",)]
+    assert [one.reasons for one in found.refusals] == [("evidence already exists; results are never replaced",)]
 
 
 def link(folder: Path) -> None:
@@ -144,17 +144,17 @@ def empty(folder: Path) -> None:
         (link, "'a/evil.yml' is neither a file nor a folder"),
         (linked_folder, "'b' is neither a file nor a folder"),
         (pipe, "'a/pipe.yml' is neither a file nor a folder"),
-        (named("a/.hidden.yml"), "'a/.hidden.yml' is no name of a result"),
-        (named("a/run.sh"), "'a/run.sh' is no name of a result"),
-        (named("a/deep/run.yml"), "is no name of a result"),
-        (named("top.yml"), "'top.yml' is no name of a result"),
-        (named("a/..%2f.yml"), "is no name of a result"),
-        (named("a/back\\..\\slash.yml"), "is no name of a result"),
+        (named("a/.hidden.yml"), "'a/.hidden.yml' is not the name of a result"),
+        (named("a/run.sh"), "'a/run.sh' is not the name of a result"),
+        (named("a/deep/run.yml"), "is not the name of a result"),
+        (named("top.yml"), "'top.yml' is not the name of a result"),
+        (named("a/..%2f.yml"), "is not the name of a result"),
+        (named("a/back\\..\\slash.yml"), "is not the name of a result"),
         (truncated, "a/fastapi.yml:"),
         (oversized, "has 9,000,000 bytes; a result file has at most 8,000,000"),
         (without_run, "a has no run.yml"),
         (of_another_run, "c/fastapi.yml belongs to 2026-11-21-77/a"),
-        (empty, "holds no run"),
+        (empty, "contains no run"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -181,7 +181,7 @@ def test_nothing_is_overwritten_and_no_run_taken_twice(tmp_path: Path) -> None:
     artifact(tmp_path, "one", "a")
     artifact(tmp_path, "two", "a")
     found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
-    assert [one.reasons for one in found.refusals] == [("run a exists already; results are never replaced",)]
+    assert [one.reasons for one in found.refusals] == [("run a already exists; results are never replaced",)]
     before = (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes()
     with pytest.raises(InvalidError, match="every artifact was refused: one: run a exists already"):
         ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)

@@ -111,5 +111,5 @@ def test_the_open_one_is_brought_up_to_date(gh: Path) -> None:
 
 def test_a_missing_gh_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RtsiteError, match="gh, GitHub's command line, is not installed"):
+    with pytest.raises(RtsiteError, match="gh, GitHub's command-line tool, is not installed"):
         ci.update_issue("A title", "words")

@@ -133,7 +133,7 @@ def test_load(shell: Shell, arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["http://x"], 2, "starts with ws://"),
+        (["http://x"], 2, "must start with ws://"),
         (["ws://127.0.0.1:1/", "--protocol", "websocktes"], 2, "did you mean websocket"),
         (["ws://127.0.0.1:1/", "--rate", "1", "--arrivals", "poison"], 2, "did you mean poisson"),
         (
