@@ -1,1 +1,1 @@
-"""Measures frameworks and writes ``results/``; never imports ``generator``."""
+"""Measures frameworks and writes ``results/``. It never imports ``generator``."""

@@ -1,4 +1,4 @@
-"""The machine a run is made on: its facts, its CPUs, and how they are shared out."""
+"""The machine of a run: its properties, its CPUs, and how server and load generator share them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 
 def describe_machine() -> Machine:
-    """The machine's facts, without anything that names its owner or its location."""
+    """The machine's properties, without anything that identifies its owner or its location."""
     return Machine(
         cpu_model=_cpu_model(),
         logical_cpus=psutil.cpu_count(logical=True) or 1,
@@ -98,7 +98,7 @@ def usable_cpus() -> set[int]:
 
 @contextmanager
 def claimed(purpose: str) -> Iterator[None]:
-    """Claim the machine among rtsite's measuring commands; raises `BusyError` with the command that has it.
+    """Claim the machine for one measuring command of rtsite; raises `BusyError` with the command that holds the claim.
 
     The claim is a lock on a file in the system's temporary folder, so it ends with its process.
     """
@@ -114,7 +114,7 @@ def claimed(purpose: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read(200).strip() or "another process"
             raise BusyError(
-                f"this machine is measuring already: {holder}; two loads at once would measure each other."
+                f"another command is measuring on this machine: {holder}; two loads at once would measure each other."
                 " Wait for it, or end that process"
             ) from None
         file.seek(0)
@@ -125,7 +125,7 @@ def claimed(purpose: str) -> Iterator[None]:
 
 
 def can_pin() -> bool:
-    """Whether processes can be confined to CPUs here."""
+    """Whether processes can be confined to CPUs on this system."""
     if not hasattr(os, "sched_setaffinity"):
         return False
     try:
@@ -136,14 +136,14 @@ def can_pin() -> bool:
 
 
 def confine(cpus: Iterable[int]) -> None:
-    """Confine this process to these CPUs; no effect where none are given or the system does not allow it."""
+    """Confine this process to these CPUs. Has no effect if none are given or the system does not allow it."""
     if can_pin() and (chosen := set(cpus)):
         os.sched_setaffinity(0, chosen)
 
 
 @dataclass(frozen=True)
 class CoreShare:
-    """Physical cores for each side; an empty list means: not confined."""
+    """Physical cores of the server, the load generator and the harness. An empty list means not confined."""
 
     server: list[int]
     loadgen: list[int]
@@ -157,15 +157,16 @@ class CoreShare:
 def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreShare:
     """Give the server ``wanted`` whole cores and the load generator the next one, never siblings of one core.
 
-    The harness, which wakes once per second, gets a core of its own where there is one. Else it shares the load
-    generator's: there its work shows in the send lag, while on the server's core it would count as the server's.
+    The harness wakes once per second. It gets a core of its own if one is free. Otherwise it shares the load
+    generator's core, where its work is visible in the send lag. On the server's core its work would count as the
+    server's.
     """
     if not pinnable:
         return CoreShare(
             [],
             [],
             [],
-            "this system does not let processes be confined to CPUs: the sides may disturb each other",
+            "this system cannot confine processes to CPUs: server and load generator may disturb each other",
         )
     if len(cores) < 2:
         everything = cores[0] if cores else []
@@ -173,12 +174,12 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
             everything,
             everything,
             everything,
-            "one core only: server and load generator share it, so no measurement is valid",
+            "this machine has one core: server and load generator share it, so no measurement is valid",
         )
     given = min(wanted, len(cores) - 1)
     note = None
     if given < wanted:
-        note = f"the workload asks for {wanted} server cores; this machine has {given} beside the load generator's"
+        note = f"the workload needs {wanted} server cores; this machine has {given} besides the load generator's"
     server = [cpu for core in cores[:given] for cpu in core]
     loadgen = cores[given][:1]
     spare = cores[given + 1] if len(cores) > given + 1 else loadgen
@@ -186,14 +187,16 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
 
 
 def read_steal() -> tuple[float, float]:
-    """CPU seconds that the hypervisor gave to others since boot, and all CPU seconds, over all CPUs."""
+    """CPU seconds that the hypervisor gave to others, and all CPU seconds. Both are sums over all CPUs since boot."""
     times = psutil.cpu_times()
     return getattr(times, "steal", 0.0), sum(times[:8])
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """Seconds of three clocks at one moment: the steady one, the wall clock, and the one that counts suspension."""
+    """Readings of three clocks in seconds: the steady clock, the wall clock, and the boot clock, which counts
+    suspension.
+    """
 
     steady_s: float
     wall_s: float
@@ -202,14 +205,14 @@ class Clocks:
     def jump_since(self, earlier: Clocks) -> float:
         """Seconds by which the wall clock was set, or for which the machine was suspended, since an earlier reading.
 
-        Slewing moves the steady and the wall clock alike (clock_gettime(2)), so they differ only when one is set. The
-        steady clock stops while a machine is suspended, the boot clock does not.
+        Slewing changes the steady and the wall clock equally (clock_gettime(2)), so they differ only after one was set.
+        The steady clock stops while a machine is suspended; the boot clock does not.
         """
         steady = self.steady_s - earlier.steady_s
         return max(abs(self.wall_s - earlier.wall_s - steady), abs(self.boot_s - earlier.boot_s - steady))
 
 
 def read_clocks() -> Clocks:
-    """All clocks now. Where no clock counts suspension, the steady one takes its place."""
+    """Read all clocks. On systems without a boot clock, the steady clock replaces it."""
     boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return Clocks(time.clock_gettime(time.CLOCK_MONOTONIC), time.time(), time.clock_gettime(boot))

@@ -1,4 +1,4 @@
-"""CPU time and memory of a process tree, read from outside it."""
+"""CPU time and memory of a process tree, read by another process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CPUCLOCK_SCHED = 2
 
 @dataclass(frozen=True)
 class Memory:
-    """One reading of a process tree's memory, in bytes. PSS counts a page shared by n processes as 1/n in each."""
+    """One reading of a process tree's memory, in bytes. PSS counts a page that n processes share as 1/n in each."""
 
     pss: int
     uss: int
@@ -29,11 +29,12 @@ class Memory:
 
 
 CpuTimes = tuple[dict[int, int], dict[int, float]]
-"""CPU nanoseconds per process, and CPU seconds of its children that ended and were waited for."""
+"""CPU nanoseconds by process ID, and CPU seconds of its ended children by process ID of the parent that waited for
+them."""
 
 
 def read_cpu(processes: Iterable[psutil.Process]) -> CpuTimes:
-    """The CPU times of processes, without those that have ended."""
+    """Read the CPU times of processes; processes that have ended are omitted."""
     cpu: dict[int, int] = {}
     ended: dict[int, float] = {}
     for process in processes:
@@ -45,7 +46,7 @@ def read_cpu(processes: Iterable[psutil.Process]) -> CpuTimes:
 
 
 def read_memory(pid: int) -> Memory:
-    """The memory of a process tree."""
+    """Read the memory of a process tree."""
     pss = uss = rss = threads = 0
     for process in _tree(pid):
         with contextlib.suppress(psutil.Error):
@@ -58,17 +59,17 @@ def read_memory(pid: int) -> Memory:
 
 
 def count_processes(pid: int) -> int:
-    """The processes of a tree."""
+    """The number of processes in a tree."""
     return len(_tree(pid))
 
 
 def count_threads(pid: int) -> int:
-    """The threads of a process tree."""
+    """The number of threads in a process tree."""
     return sum(process.num_threads() for process in _tree(pid))
 
 
 def read_spread(pid: int, port: int) -> list[int]:
-    """The number of clients of each process of a tree on this TCP port, in descending order, without zeros."""
+    """The number of clients that each process of a tree has on this TCP port, in descending order, without zeros."""
     served = []
     for process in _tree(pid):
         with contextlib.suppress(psutil.Error):
@@ -82,15 +83,15 @@ def read_spread(pid: int, port: int) -> list[int]:
 
 
 def read_own() -> set[int]:
-    """The ids of this process and all its descendants."""
+    """The IDs of this process and all its descendants."""
     return {process.pid for process in _tree(os.getpid())}
 
 
 def read_others(own: Collection[int]) -> dict[int, int]:
-    """CPU nanoseconds of every process of this machine except these.
+    """CPU nanoseconds of every process on this machine except these.
 
-    The kernel's own totals are not precise enough. Where they are counted in ticks, a load that is synchronous with the
-    ticks seems to use all of a core or none of it.
+    The kernel's own totals are not precise enough. Some kernels count them in ticks: a load that is synchronous with
+    the ticks then seems to use all of a core or none of it.
     """
     clocks: dict[int, int] = {}
     for pid in psutil.pids():
@@ -137,10 +138,10 @@ def _clock_number(pid: int) -> int:
 
 
 def _cpu_clock_ns(pid: int, seconds: float) -> int:
-    """The process's CPU clock, in nanoseconds where Linux offers it, else the kernel's ticks.
+    """The CPU time of a process in nanoseconds, from its CPU clock on Linux, otherwise from the kernel's ticks.
 
-    The clock's number is ~pid << 3 | CPUCLOCK_SCHED, as clock_getcpuclockid(3) makes it; it covers
-    threads that have ended, and needs no permission. Ticks are 10 ms, too coarse for a light load.
+    The clock's number is ~pid << 3 | CPUCLOCK_SCHED, as in clock_getcpuclockid(3). It includes threads that have ended,
+    and needs no permission. Ticks are 10 ms, which is too coarse for a light load.
     """
     try:
         return time.clock_gettime_ns(_clock_number(pid))
@@ -149,10 +150,11 @@ def _cpu_clock_ns(pid: int, seconds: float) -> int:
 
 
 class Watch:
-    """Observes a process tree during the slices of a timed window: CPU time at their edges, memory on request.
+    """Observes a process tree during the slices of a timed window. It reads CPU time at their start and end, and memory
+    on request.
 
-    The list of processes is read at most once per second, since that takes milliseconds. The CPU time of a new process
-    counts from then on.
+    The list of processes is read at most once per second, because that takes milliseconds. The CPU time of a new
+    process counts from that reading on.
     """
 
     def __init__(self, pid: int) -> None:
@@ -167,12 +169,12 @@ class Watch:
         self.memory: list[Memory] = []
 
     def begin(self) -> None:
-        """A slice begins."""
+        """Begin a slice."""
         self._edge = self._read()
         self._began_ns = time.perf_counter_ns()
 
     def end(self) -> None:
-        """A slice ends; harmless if none began."""
+        """End the slice; no effect if none was begun."""
         if self._edge is None:
             return
         self._spent_ns += time.perf_counter_ns() - self._began_ns
@@ -180,11 +182,11 @@ class Watch:
         self._edge = None
 
     def look(self) -> None:
-        """Read the memory; takes milliseconds per process."""
+        """Read the memory, which takes milliseconds per process."""
         self.memory.append(read_memory(self.pid))
 
     def total_cpu_s(self) -> float:
-        """CPU seconds of the current processes since their start."""
+        """CPU seconds of the current processes since each was started."""
         return sum(read_cpu(_tree(self.pid))[0].values()) / 1e9
 
     def _read(self) -> CpuTimes:
@@ -195,9 +197,9 @@ class Watch:
         return read_cpu(self._processes)
 
     def usage(self, messages: int | None, *, alone: bool) -> Usage | None:
-        """What the tree used in the slices; CPU time is divided by ``messages``.
+        """The resources that the tree used in the slices. CPU time per message is CPU time divided by ``messages``.
 
-        Beside other servers (not ``alone``) there is no PSS: pages shared with them count for less.
+        If other servers run (not ``alone``), PSS is omitted, because pages shared with them would count for less.
         """
         if not self._spent_ns:
             return None
@@ -217,10 +219,10 @@ class Watch:
 
 
 def cpu_seconds(first: CpuTimes, last: CpuTimes) -> float:
-    """CPU seconds of a tree between two results of `read_cpu`, processes that started or ended in between included.
+    """CPU seconds of a tree between two results of `read_cpu`, including processes that started or ended in between.
 
-    A process seen only in the first reading ended: what it used after that is in its parent's account
-    of ended children, from which what it had used before the window is taken off.
+    A process that is only in the first reading has ended. Its whole CPU time is then in its parent's total of ended
+    children. The part that it had used before the first reading is subtracted.
     """
     cpu_before, ended_before = first
     cpu_after, ended_after = last

@@ -1,4 +1,4 @@
-"""The checkout that this code runs from, if there is one, and its state as git reports it."""
+"""The checkout that this code runs from, if there is one, and its git state."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from runners.record import RtsiteError
 
 _ABOVE = Path(__file__).resolve().parents[1]
 IS_CHECKOUT = (_ABOVE / "pyproject.toml").is_file()
-"""False: the package is installed, so there is no git history and no project file."""
+"""Whether the code runs from a checkout. An installed package has no git history and no project file."""
 ROOT = _ABOVE if IS_CHECKOUT else Path.cwd()
-"""The folder for results, environments and the site: the checkout, or without one the current folder."""
+"""The folder for results, environments and the site: the checkout, or the current folder if there is none."""
 
 _MEASURING = ("runners", "pyproject.toml")
-"""What a result depends on. A change elsewhere, of a page for example, does not count as modified."""
+"""The paths that results depend on. Changes elsewhere, for example to a page, do not count as modified."""
 
 
 @dataclass(frozen=True)
 class Revision:
-    """The commit, and whether the measuring code differed from it; ``None``: not known."""
+    """The commit, and whether the measuring code differed from it. ``None`` means unknown."""
 
     commit: str | None
     modified: bool | None
@@ -49,7 +49,9 @@ def _git(*arguments: str) -> str | None:
 
 
 def package_day() -> str:
-    """The day of the package index, from the checkout's project file; raises `RtsiteError` without a checkout."""
+    """The day of the package index (``exclude-newer``) in the checkout's pyproject.toml. Raises `RtsiteError` without a
+    checkout.
+    """
     if not IS_CHECKOUT:
         raise RtsiteError(
             "this needs a checkout of the repository, because its pyproject.toml sets the day of the package index;"

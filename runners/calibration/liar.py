@@ -1,7 +1,7 @@
-"""An echo server that misbehaves on purpose, by a known amount. A program: ``python -m runners.calibration.liar``.
+"""An echo server that misbehaves on purpose, by a known amount. Run it with ``python -m runners.calibration.liar``.
 
-It serves raw WebSocket on any path and Socket.IO on ``/socket.io/``. ``GET /truth`` returns what it did as JSON, so
-that a proof compares the counts of the load generator with those of the server.
+It serves raw WebSocket on any path and Socket.IO on ``/socket.io/``. ``GET /truth`` returns the server's own counts as
+JSON. A proof compares them with the counts of the load generator.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from picows import (
 
 _EVENT, _ACK = b"42", b"43"
 _TIMER_EARLY_S = 0.002
-"""Time by which a timer ends before its message is due: uvloop's timers count whole milliseconds and are off by one."""
+"""Seconds by which a timer ends before its message is due, because uvloop's timers count whole milliseconds and are off
+by one."""
 _OPEN = b'0{"sid":"liar","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000000}'
 
 
 @dataclass(frozen=True)
 class Lies:
-    """How the server misbehaves; zero: not at all. ``*_every``: with each n-th message of a connection.
+    """How the server misbehaves. Zero disables a lie. ``*_every``: it applies to every n-th message of a connection.
 
-    Connections start counting at different numbers, so that the lies are spread over time.
+    Connections start counting at different numbers, so that lies are distributed over time.
     """
 
     delay_ms: float = 0.0
@@ -50,7 +51,7 @@ class Lies:
 
 
 class Liar:
-    """The state of the server: its lies, and how often it told each."""
+    """The state of the server: its lies, and how often it applied each."""
 
     def __init__(self, lies: Lies) -> None:
         self.lies = lies
@@ -88,7 +89,7 @@ class Liar:
             truth["cut"] += 1
             data = data[: len(data) // 2]
         if falls(lies.reorder_every):
-            # Kept until the connection's next message has been answered.
+            # The answer is held back until the connection's next message has been answered.
             truth["held"] += 1
             connection.held.append((kind, data))
             return
@@ -106,7 +107,7 @@ class Liar:
             _send(transport, *connection.held.pop())
 
     async def stall(self) -> None:
-        """Block the whole server periodically, like a long computation or garbage collection."""
+        """Block the whole server periodically, like a long computation or a garbage collection."""
         due = time.monotonic()
         while True:
             due += self.lies.stall_every_s
@@ -121,7 +122,7 @@ def _send(transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
 
 
 def _send_at(due: float, transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
-    """Send when the clock has reached ``due``; other callbacks run in the meantime."""
+    """Send the answer when the clock reaches ``due``; other callbacks run in the meantime."""
     if time.perf_counter() < due:
         asyncio.get_running_loop().call_soon(_send_at, due, transport, kind, data)
     else:
@@ -129,7 +130,7 @@ def _send_at(due: float, transport: WSTransport, kind: WSMsgType, data: bytes) -
 
 
 class _Honest(WSListener):
-    """A connection that only echoes, as fast as picows can. The ceiling is measured against it."""
+    """A connection that only echoes, as fast as picows can. It is used to measure the ceiling."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):

@@ -30,7 +30,7 @@ CONNECTIONS = 100
 SHARES_PERCENT = (25, 50, 75)
 PROOF_RATE_PER_S = 2000.0
 LIE_EVERY = 50
-"""Each connection sends 20 messages per second, so each is lied to several times."""
+"""A lie applies to every n-th message. Each connection sends 20 messages per second, so each gets several lies."""
 DELAY_MS = 20.0
 STALL_MS = 500.0
 _READY_S = 10.0
@@ -48,13 +48,13 @@ class Ceiling:
     payload_bytes: int
     messages_per_s: float
     send_lag_p99_ms: dict[int, float | None]
-    """By percent of the ceiling, in the open loop."""
+    """Send lag p99 in milliseconds by rate, in percent of the ceiling, in the open loop."""
     working_percent: dict[int, float]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One lie, what the load generator should detect of it, and what it detected."""
+    """One lie, what the load generator should detect, and what it detected."""
 
     name: str
     protocol: Protocol
@@ -65,7 +65,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All ceilings and proofs; ``ok`` if every lie was detected."""
+    """All ceilings and proofs. ``ok`` is true if every lie was detected."""
 
     ceilings: list[Ceiling]
     proofs: list[Proof]
@@ -82,7 +82,7 @@ Say = Callable[[str], None]
 
 
 def run_calibration(cores: CoreShare, say: Say, *, window_s: float = 4.0) -> Calibration:
-    """Measure the ceilings, then try every lie over both protocols; raises `RtsiteError`."""
+    """Measure the ceilings, then test every lie over both protocols; raises `RtsiteError`."""
     ceilings = []
     for protocol, payload_bytes in (("websocket", 64), ("websocket", 4096), ("socket.io", 64)):
         say(f"ceiling: {protocol}, {payload_bytes} bytes …")
@@ -101,7 +101,7 @@ def _as_protocol(name: str) -> Protocol:
 
 @contextmanager
 def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
-    """A server with these lies while the block runs; gives its port."""
+    """Run a server with these lies while the block runs; yields its port."""
     port = process.find_free_port()
     options = [
         part for field in fields(Lies) for part in (f"--{field.name.replace('_', '-')}", str(getattr(lies, field.name)))
@@ -127,7 +127,7 @@ def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
 
 
 def _truth(port: int) -> dict[str, int] | None:
-    """What the server did, by its own count; ``None``: no answer."""
+    """The server's own counts, or ``None`` if it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/truth", timeout=2.0) as answer:
             return dict(json.load(answer))
@@ -170,7 +170,9 @@ def _applied(
     pace: Pace,
     hooks: driver.Hooks | None = None,
 ) -> tuple[LoadResult, Mapping[str, int]]:
-    """The result of a load and the counts of the server. There is no warm-up, so both count every message."""
+    """Apply a load; returns its result and the counts of the server. There is no warm-up, so both count every
+    message.
+    """
     with lying_server(lies, cores) as port:
         job = replace(_job(port, protocol, window_s, pace), warmup_s=0.0)
         result = driver.apply(job, cpus=cores.loadgen, hooks=hooks)
@@ -195,7 +197,7 @@ def _honest(name: str, protocol: Protocol, cores: CoreShare, window_s: float) ->
 
 
 def prove_counted(lie: str, truth_key: str, seen: Callable[[LoadResult], int], noun: str) -> Callable[..., Proof]:
-    """The proof for a lie of every n-th message: the load generator has to count as many as the server."""
+    """The proof for a lie about every n-th message: the load generator must count as many as the server."""
 
     def prove(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
         lies = Lies(**{lie: LIE_EVERY})
@@ -235,7 +237,7 @@ def _stall(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> 
 
 
 def _stopped_loadgen(name: str, protocol: Protocol, cores: CoreShare, window_s: float) -> Proof:
-    """The load generator itself is stopped: its delay must not count as the server's."""
+    """The proof in which the load generator itself is stopped: its delay must not count as the server's."""
     pids: list[int] = []
 
     def interrupt() -> None:

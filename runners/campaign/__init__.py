@@ -1,1 +1,1 @@
-"""A campaign's runs: which cells are measured in which order (`plan`), and the run that measures them (`execution`)."""
+"""A campaign's runs: the plan of cells and their order (`planning`), and the run that measures them (`execution`)."""

@@ -1,4 +1,4 @@
-"""The book-keeping of one cell during a run: its measurements, and their distributions merged over the rounds."""
+"""The journal of one cell during a run: its measurements, and their distributions merged over the rounds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from runners.measurement import Cell, MeasurementResult, with_share_of_ceiling
 from runners.record import CellRecord, Distribution, Histogram, Measurement, Timeline, decisive
 
 MOST_TRIES = 2
-"""The number of tries of one measurement. A machine that disturbs the second one too is not worth waiting for."""
+"""Maximum number of tries of one measurement. If the machine disturbs the second one too, we do not wait longer."""
 
 KEPT_DIGITS = 2
-"""The precision of merged distributions. One percent is finer than a chart shows, and takes a sixth of the size of
-three digits. The percentiles of each round come from the full histogram."""
+"""Significant digits of merged distributions. One percent is finer than a chart shows, and needs a sixth of the space
+of three digits. The percentiles of each round come from the full histogram."""
 
 
 @dataclass
 class CellJournal:
-    """Everything known about a cell so far."""
+    """All measurements of a cell so far."""
 
     cell: Cell
     measurements: list[Measurement] = field(default_factory=list)
@@ -40,7 +40,7 @@ class CellJournal:
         return any(measurement.round == round_number for measurement in self.measurements)
 
     def needs_repetition(self, round_number: int) -> bool:
-        """Whether the machine disturbed the measurement of this round, and a try is left."""
+        """Whether the machine disturbed the measurement of this round and another try is allowed."""
         tries = [measurement for measurement in self.measurements if measurement.round == round_number]
         return 0 < len(tries) < MOST_TRIES and thresholds.is_disturbed(tries[-1])
 
@@ -54,7 +54,7 @@ class CellJournal:
         self.measurements[-1] = with_share_of_ceiling(self.measurements[-1], messages_per_s)
 
     def restore(self, record: CellRecord) -> None:
-        """Continue from what an earlier invocation saved."""
+        """Restore what an earlier invocation saved."""
         self.measurements = list(record.measurements)
         self._timeline = record.timeline
         distributions = {
@@ -66,7 +66,7 @@ class CellJournal:
         self._merged = {name: Histogram.decode(known.histogram) for name, known in distributions.items() if known}
 
     def to_record(self) -> CellRecord:
-        """The cell as the framework's file holds it."""
+        """The cell as it is written to the framework's file."""
         distributions = {
             name: Distribution(percentiles_ms=histogram.percentiles(), histogram=histogram.encode())
             for name, histogram in self._merged.items()

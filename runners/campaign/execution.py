@@ -1,4 +1,4 @@
-"""A run: executes a plan, and saves each measurement as soon as it is made."""
+"""The execution of a run: it follows a plan and saves each measurement at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runners.subjects.catalog import Framework
 
 
 class RunExecution:
-    """One run on disk. Cells are known by their index in the plan."""
+    """One run on disk. Cells are identified by their index in the plan."""
 
     def __init__(self, plan: Plan, files: RunFiles, document: RunDocument) -> None:
         self.plan = plan
@@ -36,14 +36,14 @@ class RunExecution:
         self._journals = [CellJournal(cell) for cell in plan.cells]
         self._cores = machine.physical_cores()
         self._variants: dict[str, list[VariantFacts]] = {}
-        """By framework: the variants and the packages installed for them."""
+        """Variants with their installed packages, by framework."""
         self._resumed_variants: dict[str, list[VariantFacts]] = {}
-        """The same, as the files of an interrupted run list them."""
+        """The same from the files of an interrupted run."""
         self._broker: BrokerFacts | None = None
 
     @classmethod
     def begin(cls, plan: Plan, results: Path, campaign: str | None, *, label: str = "") -> RunExecution:
-        """Start a new run in a folder of its own, with ``label`` in its id; raises `SaveError`."""
+        """Start a new run in a new folder, with ``label`` in its ID; raises `SaveError`."""
         started = measurement.now()
         campaign = campaign or f"local-{started[:10]}"
         files = RunFiles.create(results / campaign, started, label)
@@ -51,7 +51,7 @@ class RunExecution:
 
     @classmethod
     def resume(cls, path: Path, frameworks: Sequence[Framework]) -> RunExecution:
-        """Continue an interrupted run by its own plan.
+        """Continue an interrupted run with its own plan.
 
         Raises `RecordError` if its files are broken, and `ResumeError` if it is finished, or if the machine, the
         measuring code or a framework has changed.
@@ -76,9 +76,9 @@ class RunExecution:
         return RunSummary.of_measurements(self.path, [journal.measurements for journal in self._journals])
 
     def execute(self, observer: RunObserver) -> RunSummary:
-        """Measure everything that is left.
+        """Make all remaining measurements.
 
-        Raises `SaveError`, `ResumeError`, and `KeyboardInterrupt` with everything measured so far on disk.
+        Raises `SaveError`, `ResumeError` and `KeyboardInterrupt`. Everything measured so far is then on disk.
         """
         observer.started(self.path, self.summary.measurements, self.plan)
         self._files.save_run(self._document)
@@ -101,7 +101,7 @@ class RunExecution:
             if saved is None:
                 continue
             if saved.framework.sources != framework.sources:
-                raise ResumeError(f"{framework.folder}: changed since {self.path} was begun; start a new run")
+                raise ResumeError(f"{framework.folder}: changed since {self.path} was started; start a new run")
             self._resumed_variants[framework.slug] = saved.variants
             for cell in saved.cells:
                 journals[cell_key(framework.slug, cell.variant, cell.workload, cell.parameters)].restore(cell)
@@ -110,9 +110,10 @@ class RunExecution:
         return list({cell.framework.slug: cell.framework for cell in self.plan.cells}.values())
 
     def _prepare_environments(self, observer: RunObserver) -> None:
-        """Install every environment before anything is timed; an installation that fails fails again when measured.
+        """Install every environment before anything is timed. A failed installation is recorded when its cell is
+        measured.
 
-        Raises `ResumeError` if other packages are installed than when the run was begun.
+        Raises `ResumeError` if the installed packages differ from those at the start of the run.
         """
         for cell in {(cell.framework.slug, cell.variant.slug): cell for cell in self.plan.cells}.values():
             observer.preparing(cell.framework, cell.variant.slug)
@@ -130,10 +131,10 @@ class RunExecution:
                 self._broker = None
         for slug, variants in self._resumed_variants.items():
             if variants != self._variants[slug]:
-                raise ResumeError(f"{slug}: other packages are installed than when {self.path} was begun")
+                raise ResumeError(f"{slug}: the installed packages have changed since {self.path} was started")
 
     def _execute_round(self, number: int, turn: Sequence[int], observer: RunObserver) -> None:
-        """Measure every cell of the round; then repeat the disturbed measurements while there is time for it."""
+        """Measure every cell of the round, then repeat the disturbed measurements while there is time."""
         groups = self.plan.groups(turn)
         with Deployments(shared=self.plan.profile.shares_servers) as deployments:
             for group in groups:
@@ -146,7 +147,9 @@ class RunExecution:
         self._relate_to_ceiling(number)
 
     def _with_reference(self, left: list[int], group: Sequence[int]) -> list[int]:
-        """The cells left of a group. A group that was interrupted half-saved needs the reference beside the rest."""
+        """The remaining cells of a group. If only some of a group were saved before an interruption, the rest needs the
+        reference too.
+        """
         reference = [index for index in group if self.plan.cells[index].framework.reference]
         return left if len(left) == len(group) else [*left, *(index for index in reference if index not in left)]
 
@@ -154,7 +157,7 @@ class RunExecution:
         return sum(self.plan.profile.expected_s(self.plan.cells[index].scenario) for index in indexes)
 
     def _spare_s(self, number: int) -> float:
-        """The time left for repeating measurements, up to this round."""
+        """Seconds left for repeating measurements, up to this round."""
         spent_s = sum(journal.repetitions * self._expected_s([index]) for index, journal in enumerate(self._journals))
         return self.plan.spare_s(number) - spent_s
 
@@ -166,7 +169,7 @@ class RunExecution:
         deployments: Deployments,
         observer: RunObserver,
     ) -> None:
-        """Measure all cells of ``together`` at once, and keep the measurements of the ``wanted`` ones."""
+        """Measure all cells in ``together``, and keep the measurements of those in ``wanted``."""
         if not wanted:
             return
         plan = self.plan
@@ -183,13 +186,13 @@ class RunExecution:
                 observer.measured(plan.cells[index], result.measurement, self.summary.measurements, plan)
 
     def _conditions(self, index: int, cores: machine.CoreShare, number: int) -> Conditions:
-        """The seed and position of a cell in a round; a repeated measurement has a position beyond the others."""
+        """The conditions of a cell in a round. A repeated measurement has a position after all others."""
         turn = self.plan.order[number - 1]
         position = turn.index(index) + (len(turn) if self._journals[index].is_measured_in(number) else 0)
         return Conditions(self.plan.profile, cores, number, position, self.plan.seed + 1000 * number + index)
 
     def _relate_to_ceiling(self, round_number: int) -> None:
-        """After a round, relate each closed loop to the reference's in the same round."""
+        """After a round, relate each closed loop to the reference's closed loop in the same round."""
         closed = [journal for journal in self._journals if journal.cell.scenario.mode == "closed"]
         ceilings: dict[str, float] = {}
         for journal in closed:

@@ -15,7 +15,9 @@ from runners.subjects.catalog import Framework
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The counts of a run: one measurement per cell and round, and how many were repeated to get it."""
+    """The counts of a run. ``measurements``: one per cell and round. ``repeated``: additional measurements made to get
+    them.
+    """
 
     path: Path
     measurements: int
@@ -41,9 +43,9 @@ class RunSummary:
 
 
 class RunObserver(Protocol):
-    """Receives the events of a run in order, and decides nothing.
+    """Receives the events of a run in order. It does not influence the run.
 
-    ``done`` counts the measurements that are finished; repeated measurements do not count twice.
+    ``done``: the number of finished measurements; repeated measurements do not count twice.
     """
 
     def started(self, path: Path, done: int, plan: Plan) -> None:
@@ -56,7 +58,7 @@ class RunObserver(Protocol):
         """These cells are about to be measured together."""
 
     def progress(self, text: str) -> None:
-        """A long measurement has come this far."""
+        """A long measurement has made progress."""
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None:
         """A measurement is saved."""

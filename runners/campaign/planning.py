@@ -1,4 +1,4 @@
-"""What a run will measure, in which order, and how long that takes."""
+"""The plan of a run: what it measures, in which order, and how long that takes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Workload
 
 JOB_S = 4 * 3600.0
-"""The longest that one job should take. Hosted runners end a job after six hours, installing takes some of them, and up
-to a third more goes into repeating disturbed measurements (`Profile.spare`)."""
+"""Maximum planned seconds of one job. Hosted runners end a job after six hours. Installation and repeated measurements
+need additional time, the latter up to a third (`Profile.spare`)."""
 
 
 @dataclass(frozen=True)
 class PlanPart:
-    """The cells of a plan that share a scenario, counted. Seconds are of all rounds together."""
+    """The cells of a plan that share a scenario, counted. Seconds are sums over all rounds."""
 
     workload: str
     kind: str
@@ -38,7 +38,7 @@ class PlanPart:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which cells are measured, and per round in which order (indexes into ``cells``)."""
+    """The cells that are measured, and their order in each round (indexes into ``cells``)."""
 
     cells: tuple[Cell, ...]
     order: tuple[tuple[int, ...], ...]
@@ -50,19 +50,19 @@ class Plan:
         return sum(map(len, self.order))
 
     def expected_s(self, after: int = 0) -> float:
-        """How long it takes from the measurement with this number on, environments not included."""
+        """Expected seconds after this number of measurements, without installation."""
         scenarios = [self.cells[index].scenario for index in chain.from_iterable(self.order)]
         return sum(self.profile.expected_s(scenario) for scenario in scenarios[after:])
 
     def load_s(self, after: int = 0) -> float:
-        """For how much of that time servers are loaded."""
+        """Seconds of that time in which servers are loaded."""
         scenarios = [self.cells[index].scenario for index in chain.from_iterable(self.order)]
         return sum(self.profile.load_s(scenario) for scenario in scenarios[after:])
 
     def spare_s(self, rounds: int) -> float:
-        """How much longer the first rounds may take to repeat disturbed measurements.
+        """Seconds that the first rounds may additionally take to repeat disturbed measurements.
 
-        Counted by rounds, so that one bad hour does not use up the time of the rounds after it.
+        It is counted by rounds, so that one bad hour does not use up the time of later rounds.
         """
         planned = chain.from_iterable(self.order[:rounds])
         return self.profile.spare * sum(self.profile.expected_s(self.cells[index].scenario) for index in planned)
@@ -94,10 +94,10 @@ class Plan:
 
 
 def split_into_lots(parts: Sequence[PlanPart], limit_s: float = JOB_S) -> list[list[PlanPart]]:
-    """The parts in few lots, none longer than the limit unless it is a single part.
+    """The parts in as few lots as possible. No lot is longer than the limit, unless it is a single part.
 
-    A workload stays in one lot where it fits, because its cells are compared with each other. First fit, the longest
-    first: at most 11/9 of the fewest lots possible, plus one (Johnson 1973).
+    A workload stays in one lot if it fits, because its cells are compared with each other. The method is first fit,
+    longest first. It needs at most 11/9 of the fewest possible lots, plus one (Johnson 1973).
     """
     by_workload = [list(group) for _, group in groupby(parts, key=lambda part: part.workload)]
     pieces = chain.from_iterable(
@@ -118,10 +118,11 @@ def _seconds(parts: Sequence[PlanPart]) -> float:
 
 
 def plan_run(frameworks: Sequence[Framework], workloads: Sequence[Workload], profile: Profile, seed: int) -> Plan:
-    """All cells of the frameworks under the workloads, in a new order in each round, by the seed.
+    """The plan for all cells of the frameworks under the workloads. Each round has a random order, determined by the
+    seed.
 
     The order is random so that a slow drift of the machine does not always affect the same cell. Cells that are
-    measured together stay together. Raises `NothingToDoError` where no framework implements any of the workloads.
+    measured together stay together. Raises `NothingToDoError` if no framework implements any of the workloads.
     """
     cells = tuple(_cells(frameworks, workloads))
     if not cells:
@@ -150,12 +151,12 @@ def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> It
 
 
 def comparison_key(cell: Cell) -> str:
-    """Equal for cells that are compared: those of one scenario."""
+    """The key that is equal for cells that are compared: those of one scenario."""
     return cell_key("", "", cell.workload.slug, cell.scenario.parameters)
 
 
 def _group_key(cell: Cell, index: int) -> Hashable:
-    """Equal for cells that are measured together."""
+    """The key that is equal for cells that are measured together."""
     return comparison_key(cell) if cell.scenario.slice_s or cell.scenario.target else index
 
 

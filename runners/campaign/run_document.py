@@ -1,4 +1,6 @@
-"""The run's own document: written when a run begins, and compared and read back when it is resumed."""
+"""The run's own document, ``run.yml``. It is written when a run begins, and read and compared when the run is
+resumed.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ def describe_run(plan: Plan, run_id: str, campaign: str, started: str) -> RunDoc
 
 
 def key_of(cell: Cell) -> str:
-    """The cell's identity in result files."""
+    """The key of the cell in result files."""
     return cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.scenario.parameters)
 
 
@@ -83,7 +85,7 @@ def check_unchanged(document: RunDocument, plan: Plan, path: Path) -> None:
 
 
 def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
-    """The plan with which a run began; raises `ResumeError` if one of its cells no longer exists."""
+    """The plan of a run, read from its document; raises `ResumeError` if one of its cells no longer exists."""
     candidates = (
         Cell(framework, variant, workload, scenario)
         for framework in frameworks

@@ -30,9 +30,9 @@ class RunFiles:
 
     @classmethod
     def create(cls, campaign: Path, started: str, label: str) -> RunFiles:
-        """Make a new folder below the campaign's, named by the time; raises `SaveError`.
+        """Create a new folder below the campaign's, named by the time; raises `SaveError`.
 
-        The name of the folder is the run's id. ``started``: ISO 8601, in UTC. ``label`` is appended to the id.
+        The name of the folder is the run ID. ``started``: ISO 8601, in UTC. ``label`` is appended to the ID.
         """
         moment = dt.datetime.fromisoformat(started)
         while True:
@@ -43,7 +43,7 @@ class RunFiles:
                 moment += dt.timedelta(seconds=1)
             except OSError as error:
                 raise SaveError(
-                    f"{path}: cannot be made: {error.strerror}; choose another folder with --results"
+                    f"{path}: cannot be created: {error.strerror}; choose another folder with --results"
                 ) from error
             else:
                 return cls(path)
@@ -79,6 +79,6 @@ class RunFiles:
             save(document, file)
         except OSError as error:
             raise SaveError(
-                f"{file}: cannot be written: {error.strerror}; make room or choose another folder with --results;"
-                " everything measured before is saved there, complete"
+                f"{file}: cannot be written: {error.strerror}; free some space or choose another folder with --results;"
+                " all earlier measurements are saved"
             ) from error

@@ -11,7 +11,7 @@ from runners.cli.options import JsonOption, app
 
 @app.command("doctor")
 def doctor_command(as_json: JsonOption = False) -> None:
-    """Check whether this machine is ready to measure, and show how to fix what is missing.
+    """Check whether this machine is ready to measure, and suggest fixes.
 
     Example: rtsite doctor
     """

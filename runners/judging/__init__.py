@@ -1,1 +1,1 @@
-"""What a measurement is worth: thresholds, trends within a window, and the search for a capacity. Pure."""
+"""Judgement of measurements: thresholds, trends within a window, and the search for a capacity. Pure functions."""

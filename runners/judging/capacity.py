@@ -1,16 +1,16 @@
-"""Searches the highest load that a server sustains: which load is tried next, and what all tries show.
+"""The search for the highest load that a server sustains: which load to try next, and what all tries show.
 
-Pure: the caller makes each try, and decides how long it takes. A load is a whole number, of messages per second or of
+Pure: the caller makes each try, and decides how long it takes. A load is a whole number, in messages per second or in
 users. The search
 
 1. changes the starting load by a factor, up or down, until one load has passed and a higher one has failed;
 2. then tries loads on both sides of the threshold that all tries so far suggest, until it has made its number of tries.
 
 A try counts only if the load generator and the machine were good enough. The result is an interval for the load that is
-sustained in 50 % of tries, or it is inconclusive, with the reason as one sentence. An end that is given holds even
-then: at least so much, below so much.
+sustained in 50 % of tries, or it is inconclusive, with the reason as one sentence. An inconclusive result can have one
+end of the interval, which is then a valid bound.
 
-The caller asks for one try at a time, so that several searches can take turns.
+The caller requests one try at a time, so that several searches can take turns.
 """
 
 from __future__ import annotations
@@ -41,41 +41,42 @@ from runners.record import (
 from runners.record.schema import LoadUnit
 
 PROBE_SAMPLES = 2_100
-"""A p99 needs 20 samples beyond it, so 2,000 messages, and 5 % more for those at the edges of the window."""
+"""Minimum number of messages of a try. A p99 needs 20 samples above it, so 2,000 messages. The window's edges need 5 %
+more."""
 TRIES_AT_CEILING = 3
-"""A try that the machine or the load generator made unusable is repeated. A machine becomes quiet again. But after so
-many tries in which the load generator was at its limit, no load as high is tried again."""
+"""A try that the machine or the load generator made unusable is repeated, because a machine becomes quiet again. But
+after this many tries in which the load generator was at its limit, no load as high is tried again."""
 AT_THE_LIMIT = 3
-"""The search ends when the last so many tries at its own limit, or at that of the load generator, had the same
-outcome: no load beyond it can be tried."""
+"""The search ends when this many tries in a row were at its own limit, or at the load generator's, and had the same
+outcome. No load beyond the limit can be tried."""
 _CLOSE = 1.05
 """Loads within this factor of a limit count as at the limit."""
 
 _TRIED_AT = (0.15, 0.85)
-"""Quantiles of the posterior at which tries are made in turn. Tries at the middle would not show how wide the zone is
-in which a load sometimes passes, nor follow a machine that has become faster."""
+"""Quantiles of the posterior at which tries are made in turn. Tries at the middle would not show how wide the range is
+in which a load sometimes passes. They would also not follow a machine that has become faster."""
 
 _STAGES_UNDER_LOAD = frozenset({"connect", "load", "recheck"})
-"""Stages of a failure that the load caused. In the others no load was applied yet."""
+"""Stages in which a failure is caused by the load. In the other stages no load has been applied."""
 
 TryVerdict = Literal["passed", "failed", "unusable"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a capacity is searched. Loads are whole numbers; factors are ratios of loads."""
+    """Settings of a search. Loads are whole numbers; factors are ratios of loads."""
 
     start: int
     lowest: int
     highest: int
     factor: float = 2.0
-    """Between the loads tried until one has passed and another has failed."""
+    """Ratio between successive loads, until one has passed and another has failed."""
     tries: int = 18
-    """How many tries that count to make."""
+    """Number of usable tries."""
     most_probes: int = 30
-    """How many tries to make at most, unusable ones included."""
+    """Maximum number of tries, including unusable ones."""
     widest: float = CAPACITY_WIDTH.limit
-    """The interval is inconclusive if its high end is more than so many times its low end."""
+    """Maximum ratio of the high end to the low end of a conclusive interval."""
     p99_limit_ms: float = TRY_P99.limit
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class Settings:
             raise ValueError("tries must be at least one and no more than most_probes")
 
     def below(self, ceiling: int) -> Settings:
-        """The same search with no load above ``ceiling``, for example what the limit of open files allows."""
+        """The same settings with no load above ``ceiling``, for example because of the limit of open files."""
         highest = max(self.lowest, min(self.highest, ceiling))
         return replace(self, highest=highest, start=min(self.start, highest))
 
@@ -102,19 +103,20 @@ class Probe:
     load: int
     passed: bool
     p99_ms: float | None
-    """From the intended send."""
+    """Latency p99 from the intended send."""
     lost: int
     errors: int
     achieved_per_s: float
     """Messages answered per second."""
     valid: bool = True
-    """False: the load generator or the machine was not good enough, so the try does not show what the server can do."""
+    """Whether the try is usable. If the load generator or the machine was not good enough, it does not show what the
+    server can do."""
     reasons: tuple[str, ...] = ()
-    """Why it did not pass or is not valid, one sentence each."""
+    """The reasons why it did not pass or is not valid, one sentence each."""
     beyond_loadgen: bool = False
-    """Not valid because the load was too high for the load generator; repeating it is useless."""
+    """Whether the load was too high for the load generator. Such a try is not valid, and repeating it is useless."""
     server_cpu_percent: float | None = None
-    """Of one core, the broker included."""
+    """CPU use in percent of one core, including the broker."""
 
     @property
     def verdict(self) -> TryVerdict:
@@ -125,7 +127,7 @@ class Probe:
 class SearchResult:
     """The result of a search: the ends of the interval and its middle, as in `record.SustainedLoad`.
 
-    It is conclusive if it has both ends and they are close enough. Otherwise ``reason`` says why not.
+    It is conclusive if it has both ends and they are close enough. Otherwise ``reason`` explains why not.
     """
 
     low: int | None
@@ -141,7 +143,7 @@ class SearchResult:
 
 
 class ProbeError(RtsiteError):
-    """A try could not be made, for a cause other than the load: the search has failed."""
+    """A try failed for a cause other than the load, so the search has failed."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"no load could be tried: {failure.reason}")
@@ -149,17 +151,17 @@ class ProbeError(RtsiteError):
 
 
 def window_s(shortest_s: float, messages_per_s: float) -> float:
-    """How long the window of a try must be for a p99, in seconds: at least ``shortest_s``."""
+    """The window length in seconds that a try needs for a p99; at least ``shortest_s``."""
     return max(shortest_s, PROBE_SAMPLES / messages_per_s)
 
 
 def judge_try(load: int, measurement: Measurement, *, p99_limit_ms: float = TRY_P99.limit) -> Probe:
     """Whether the server sustained the load that one open-loop measurement applied.
 
-    Raises `ProbeError` where the measurement failed before there was any load.
+    Raises `ProbeError` if the measurement failed before any load was applied.
 
-    Send and read lag do not matter where the p99 passes with them or fails without them. Only where the p99 fails with
-    them and passes without them did they cause the failure, and the try is unusable.
+    Send and read lag do not matter if the p99 passes with them or fails without them. If the p99 fails with them but
+    passes without them, they caused the failure, and the try is unusable.
     """
     failure = measurement.failure
     if failure is not None and failure.stage not in _STAGES_UNDER_LOAD:
@@ -201,9 +203,9 @@ def judge_try(load: int, measurement: Measurement, *, p99_limit_ms: float = TRY_
 
 
 def _p99_without_lags_ms(measurement: Measurement) -> float | None:
-    """The p99 from the actual send, less the read lag's p99.
+    """The p99 from the actual send minus the p99 of the read lag, in milliseconds.
 
-    A lower bound: a difference of two percentiles is no percentile of the differences.
+    This is a lower bound, because a difference of two percentiles is not a percentile of the differences.
     """
     sent = measurement.latency_from_send_ms or measurement.latency_ms
     health = measurement.generator
@@ -220,19 +222,19 @@ def _server_cpu_percent(measurement: Measurement) -> float | None:
 
 
 class Search:
-    """A search in progress. The caller tries `next_load` and enters the result, until there is none."""
+    """A search in progress. The caller tries `next_load` and enters the result, until `next_load` returns ``None``."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.probes: list[Probe] = []
         self._ceiling: int | None = None
-        """The lowest load that proved too high for the load generator."""
+        """The lowest load that was too high for the load generator."""
         self._end: str | None = None
-        """Why no further load is tried, if the search ends early."""
+        """The reason why no further load is tried, if the search ends early."""
 
     @property
     def next_load(self) -> int | None:
-        """The load to try next; ``None``: the search is over."""
+        """The load to try next, or ``None`` if the search is over."""
         if self._end is not None or len(self._tries) >= self.settings.tries:
             return None
         if not self.probes:
@@ -251,23 +253,23 @@ class Search:
         self._end = self._why_over()
 
     def result(self) -> SearchResult:
-        """What the tries so far show."""
+        """The result of the tries so far."""
         found = estimate_sustained_load(self._tries)
         reason = self._end or self._why_inconclusive(found)
         return SearchResult(found.low, found.typical, found.high, reason, tuple(self.probes), self.settings)
 
     @property
     def _tries(self) -> list[tuple[int, bool]]:
-        """The tries that count: each load, and whether it passed."""
+        """The usable tries: each load, and whether it passed."""
         return [(one.load, one.passed) for one in self.probes if one.valid]
 
     @property
     def _best(self) -> int:
-        """The highest load that passed; the lowest allowed, if none did."""
+        """The highest load that passed, or the lowest allowed load if none passed."""
         return max((load for load, passed in self._tries if passed), default=self.settings.lowest)
 
     def _wanted(self) -> int:
-        """The load of which a try shows most."""
+        """The load at which a try gives the most information."""
         settings, tries = self.settings, self._tries
         if all(passed for _, passed in tries):
             highest = max((load for load, _ in tries), default=settings.start)
@@ -279,14 +281,16 @@ class Search:
         return max(settings.lowest, min(settings.highest, tidy(wanted)))
 
     def _below_ceiling(self, load: int) -> int:
-        """The load, or one between the highest that passed and the lowest that is too high for the load generator."""
+        """The load. If it is too high for the load generator, a load between the highest that passed and the lowest
+        that is too high.
+        """
         if self._ceiling is None or load < self._ceiling:
             return load
         middle = tidy(math.sqrt(self._best * self._ceiling))
         return middle if self._best < middle < self._ceiling else self._best
 
     def _why_over(self) -> str | None:
-        """Why the search ends before it has made its tries; ``None``: it goes on."""
+        """The reason why the search ends early, or ``None`` if it continues."""
         settings = self.settings
         if self._ceiling is not None and self._ceiling <= settings.lowest:
             return self._why_unusable(self._ceiling)
@@ -301,7 +305,7 @@ class Search:
         return None
 
     def _all_alike(self, *, passed: bool, beyond: float) -> bool:
-        """Whether the last tries were all at a limit or beyond it, and all had this outcome."""
+        """Whether the last tries were all at or beyond a limit, and all had this outcome."""
         last = self._tries[-AT_THE_LIMIT:]
         return len(last) == AT_THE_LIMIT and all(
             one == passed and (load >= beyond if passed else load <= beyond) for load, one in last
@@ -313,7 +317,7 @@ class Search:
         return f"the load generator or the machine was not good enough at {load:,}{why}"
 
     def _why_inconclusive(self, found: SustainedLoad) -> str | None:
-        """Why the interval is inconclusive; ``None``: it is not."""
+        """The reason why the interval is inconclusive, or ``None`` if it is conclusive."""
         if found.low is None or found.high is None:
             end = "lower" if found.low is None else "upper"
             return f"{len(self._tries)} tries do not show its {end} end"
@@ -323,7 +327,7 @@ class Search:
 
 
 def as_record(result: SearchResult, unit: LoadUnit) -> record.Capacity:
-    """The result as the document has it. A probe has reasons only where its values do not show them."""
+    """The result for the result file. A probe has reasons only if its values do not show them."""
     return record.Capacity(
         unit=unit,
         low=result.low,
@@ -350,7 +354,7 @@ def as_record(result: SearchResult, unit: LoadUnit) -> record.Capacity:
 
 
 def describe_capacity(found: record.Capacity) -> str:
-    """The result in one line: ``12,000 to 12,600 msg/s (17 probes)``."""
+    """The result in one line, for example ``12,000 to 12,600 msg/s (17 probes)``."""
     unit = "users" if found.unit == "users" else "msg/s"
     tried = f"({len(found.probes)} probes)"
     if found.low is not None and found.high is not None:

@@ -1,7 +1,7 @@
-"""All thresholds, each with its reason, in one table.
+"""All thresholds and their reasons, in one table.
 
-To change a threshold, change its row in `THRESHOLDS`. Every command judges by these rows, and the methodology page is
-generated from them. The functions below select rows by what the rows declare.
+To change a threshold, change its row in `THRESHOLDS`. Every command uses these rows, and the methodology page is
+generated from them. The functions below select rows by the fields of the rows.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import Literal
 from runners.record import Measurement
 
 Cause = Literal["loadgen", "machine", "server", "unknown"]
-"""What usually brings the value beyond its limit. A measurement disturbed by the machine is repeated."""
+"""The usual cause of a value beyond its limit. A measurement disturbed by the machine is repeated."""
 
 Subject = Literal["measurement", "search try", "search", "warm-up", "waiting server", "calibration"]
 
 InSearch = Literal["no effect", "try is unusable", "try fails"]
-"""What it means for a try of a capacity search. An unusable try does not show what the server can do."""
+"""The effect of a broken threshold on a try of a capacity search. An unusable try does not show what the server can
+do."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """One limit. What it applies to has to keep it, or else is invalid, failed or inconclusive.
+    """One limit. A measurement, try or search that breaks it is invalid, failed or inconclusive.
 
-    ``value_of`` reads the value from a measurement; ``None``: not measured there, so the threshold does not apply.
-    Where a row has no ``value_of``, the code that checks it knows the value.
+    ``value_of`` reads the value from a measurement. If it returns ``None``, the value was not measured, and the
+    threshold does not apply. If a row has no ``value_of``, the code that checks the threshold has the value.
     """
 
     name: str
@@ -36,17 +37,17 @@ class Threshold:
     cause: Cause
     applies_to: Subject = "measurement"
     breaks: Literal["above", "at or above", "below"] = "above"
-    """Which values break it."""
+    """The values that break the threshold, relative to the limit."""
     in_search: InSearch = "no effect"
     exempts_reference: bool = False
     exempts_refused_clients: bool = False
-    """In a search: whether it has no effect where the server refused clients or closed their connections."""
+    """In a search: whether the threshold has no effect if the server refused clients or closed their connections."""
     value_of: Callable[[Measurement], float | None] = lambda _: None
     culprit_of: Callable[[Measurement], str | None] = lambda _: None
-    """The process that brought it about, where it is known."""
+    """The process that caused the value, if it is known."""
 
     def is_broken_by(self, value: float | None) -> bool:
-        """Whether a value is beyond the limit; no value never is."""
+        """Whether a value is beyond the limit; false for ``None``."""
         if value is None:
             return False
         match self.breaks:
@@ -58,7 +59,7 @@ class Threshold:
                 return value < self.limit
 
     def reason_against(self, measurement: Measurement) -> str | None:
-        """Why a measurement does not keep it, as one sentence; ``None``: it does."""
+        """The reason why a measurement breaks the threshold, as one sentence, or ``None`` if it does not."""
         value = self.value_of(measurement)
         if value is None or not self.is_broken_by(value):
             return None
@@ -85,7 +86,7 @@ def _working_percent(measurement: Measurement) -> float | None:
 
 
 def _used_up_its_core(measurement: Measurement) -> bool:
-    """Closed loop: whether the server used its whole core, so that nothing else can have limited it.
+    """Closed loop: whether the server used its whole core, so that nothing else limited it.
 
     False for a server that is busy even when idle, and for one whose processes share several cores.
     """
@@ -99,14 +100,14 @@ def _used_up_its_core(measurement: Measurement) -> bool:
 
 
 def _used_percent(measurement: Measurement) -> float:
-    """Percent of a core that the server, its broker and the servers waiting beside it used."""
+    """Percent of a core that the server, its broker and the waiting servers used."""
     parties = (measurement.server, measurement.broker)
     beside = measurement.generator.neighbours_cpu_percent if measurement.generator else None
     return sum(party.cpu_percent for party in parties if party) + (beside or 0.0)
 
 
 def _unused_percent(measurement: Measurement) -> float | None:
-    """Percent of the server's core, in a closed loop without a room."""
+    """Percent of the server's core that was not used, in a closed loop without a room."""
     if measurement.offered_per_s is not None or measurement.messages is None or measurement.server is None:
         return None
     if measurement.last_delivery_ms is not None:
@@ -115,7 +116,7 @@ def _unused_percent(measurement: Measurement) -> float | None:
 
 
 def _not_offered_percent(measurement: Measurement) -> float | None:
-    """Percent of the messages due that were not sent."""
+    """Percent of the due messages that were not sent."""
     if measurement.offered_per_s is None or measurement.messages is None or not measurement.duration_s:
         return None
     due = measurement.offered_per_s * measurement.duration_s
@@ -128,14 +129,14 @@ def _not_established(measurement: Measurement) -> float | None:
 
 
 def lost_messages(measurement: Measurement) -> int:
-    """Messages and pushes that did not arrive before waiting for answers ended."""
+    """Messages and pushes that had not arrived when the load generator stopped waiting for answers."""
     messages = measurement.messages
     unanswered = 0 if messages is None else messages.lost + messages.in_flight
     return unanswered + (measurement.pushes_missed or 0)
 
 
 def client_errors(measurement: Measurement) -> int:
-    """Errors by kind, or refused and disconnected clients where these are more, plus wrong answers."""
+    """Number of errors, or of refused and disconnected clients if these are more, plus wrong answers."""
     found = measurement.connections
     unserved = 0 if found is None else found.planned - found.established + found.closed_early
     messages = measurement.messages
@@ -150,7 +151,7 @@ SEND_LAG = Threshold(
     1.0,
     "ms",
     "Above it the load generator's own delay is a visible part of the latency of fast servers.",
-    cause="loadgen",  # an overloaded server causes it too, so a search decides beside the latencies whether it mattered
+    cause="loadgen",  # an overloaded server causes it too, so a search decides with the latencies whether it mattered
     value_of=_send_lag_p99_ms,
 )
 READ_LAG = Threshold(
@@ -211,7 +212,7 @@ STEAL = Threshold(
     "CPU steal",
     1.0,
     "%",
-    "Time that the hypervisor gave to others is part of every latency and of no CPU account.",
+    "CPU time that the hypervisor gave to others increases latencies, but no CPU total contains it.",
     cause="machine",
     in_search="try is unusable",
     value_of=lambda measurement: measurement.generator.steal_percent if measurement.generator else None,
@@ -334,7 +335,7 @@ CAPACITY_WIDTH = Threshold(
     "upper end of a capacity",
     2.0,
     "times the lower end",
-    "A wider interval does not say what the server can do, so the search is inconclusive.",
+    "A wider interval does not show what the server can do, so the search is inconclusive.",
     cause="unknown",
     applies_to="search",
 )
@@ -403,12 +404,14 @@ THRESHOLDS: tuple[Threshold, ...] = (
 
 
 def thresholds_of(subject: Subject) -> Iterator[Threshold]:
-    """The rows that apply to this."""
+    """The rows that apply to this subject."""
     return (rule for rule in THRESHOLDS if rule.applies_to == subject)
 
 
 def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> list[str]:
-    """Why a measurement is not valid, one sentence each; empty: it is valid. The schema checks the ledger's balance."""
+    """The reasons why a measurement is not valid, one sentence each; empty if it is valid. The schema checks the
+    ledger's balance.
+    """
     applying = (rule for rule in thresholds_of("measurement") if not (of_reference and rule.exempts_reference))
     return [reason for rule in applying if (reason := rule.reason_against(measurement))]
 
@@ -421,12 +424,12 @@ def is_disturbed(measurement: Measurement) -> bool:
 
 
 def disturbances(measurement: Measurement) -> list[str]:
-    """Why a try of a search does not show what the server can do, one sentence each; empty: it does."""
+    """The reasons why a try of a search is unusable, one sentence each; empty if it is usable."""
     return [reason for rule in _making_unusable(measurement) if (reason := rule.reason_against(measurement))]
 
 
 def is_beyond_loadgen(measurement: Measurement) -> bool:
-    """Whether a try of a search was more load than the load generator can apply, so that repeating it is useless."""
+    """Whether the load of a try was too high for the load generator, so that repeating the try is useless."""
     return any(
         rule.is_broken_by(rule.value_of(measurement))
         for rule in _making_unusable(measurement)
@@ -435,7 +438,9 @@ def is_beyond_loadgen(measurement: Measurement) -> bool:
 
 
 def _making_unusable(measurement: Measurement) -> Iterator[Threshold]:
-    """The rows that make a try of a search unusable. A server that refuses clients is to blame for what it causes."""
+    """The rows that make a try unusable. If the server refused clients, rows that such a server breaks itself are
+    excluded.
+    """
     found = measurement.connections
     refused = found is not None and (found.established < found.planned or found.closed_early > 0)
     return (

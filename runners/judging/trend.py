@@ -1,4 +1,4 @@
-"""Whether a value per second has a trend: a server that becomes slower while it is measured has no single result."""
+"""The trend of a value per second. A server that becomes slower while it is measured has no single result."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from itertools import combinations
 from statistics import median
 
 MIN_VALUES = 8
-"""With fewer values, chance looks like a trend too easily."""
+"""Minimum number of values. With fewer, chance too often looks like a trend."""
 _Z = 2.576
-"""Two-sided 1 % of the normal distribution."""
+"""Two-sided 1 % quantile of the normal distribution."""
 
 
 def trend_of(medians: Sequence[float | None], reference_medians: Sequence[float | None] | None = None) -> float | None:
-    """The trend of the median latencies of all seconds, in percent; ``None`` where a second has no median.
+    """The trend of the median latencies of all seconds, in percent; ``None`` if a second has no median.
 
-    Where the reference was measured in the same seconds, it is the trend of the ratio to the reference's medians: a
-    machine that becomes slower is no trend of the server.
+    If the reference was measured in the same seconds, it is the trend of the ratio to the reference's medians. A
+    machine that becomes slower is not a trend of the server.
     """
     beside = reference_medians if reference_medians is not None else [1.0] * len(medians)
     pairs = list(zip(medians, beside, strict=False))
@@ -27,12 +27,12 @@ def trend_of(medians: Sequence[float | None], reference_medians: Sequence[float 
 
 
 def trend_percent(values: Sequence[float]) -> float | None:
-    """The change over the whole series in percent of its median; 0 where chance explains it.
+    """The change over the whole series in percent of its median; 0 if chance explains it.
 
     The test for a trend is that of Mann (1945), "Nonparametric tests against trend", Econometrica 13(3), with the
     normal approximation and continuity correction. Its slope is the median of all pairwise slopes: Theil (1950) and Sen
-    (1968), J. Am. Stat. Assoc. 63(324). Single outliers affect neither. ``None`` where there are fewer than
-    `MIN_VALUES` values or their median is not above zero.
+    (1968), J. Am. Stat. Assoc. 63(324). Single outliers affect neither. The result is ``None`` if there are fewer than
+    `MIN_VALUES` values, or if their median is not above zero.
     """
     count = len(values)
     if count < MIN_VALUES or (middle := median(values)) <= 0:

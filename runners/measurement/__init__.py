@@ -1,8 +1,7 @@
-"""One measurement: fresh servers are started, checked, loaded, observed, checked again and stopped.
+"""One measurement: new servers are started, checked, loaded, observed, checked again and stopped.
 
 Most cells have a window of load (`window`), alone or in turns with other cells. A search tries many loads (`search`).
-Others measure what happens besides a load: while clients connect (`connection_setup`), and when the server dies
-(`recovery`).
+The other procedures measure connecting clients (`connection_setup`) and a killed server (`recovery`).
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ def measure_cells(
 ) -> list[MeasurementResult]:
     """Measure cells once, together if there are several. A failure is a result, not an error.
 
-    Afterwards no load runs, and no server that ``deployments`` does not keep. Cells measured together have the same
-    scenario and one core share. ``on_progress`` is called with a few words while a long measurement goes on.
+    Afterwards no load runs, and only the servers that ``deployments`` keeps. Cells measured together have the same
+    scenario and the same core share. ``on_progress`` is called with a short text during long measurements.
     """
     match cells[0].scenario.procedure:
         case "window":
@@ -60,5 +59,5 @@ def measure_cells(
 
 
 def cores_for(scenario: Scenario, cores: list[list[int]]) -> machine.CoreShare:
-    """Which cores each side has under this scenario, on a machine with these cores."""
+    """The cores of server, load generator and harness under this scenario, on a machine with these cores."""
     return machine.share_cores(scenario.server_cores, cores, pinnable=machine.can_pin())

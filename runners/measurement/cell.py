@@ -1,4 +1,4 @@
-"""What is measured, under which conditions, and the result."""
+"""Cells, the conditions of a measurement, and its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runners.subjects.scenarios import Scenario, Workload
 
 @dataclass(frozen=True)
 class Cell:
-    """What is measured: a variant under a workload with one set of parameters."""
+    """A variant under a workload with one set of parameters."""
 
     framework: Framework
     variant: Variant
@@ -29,7 +29,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Conditions:
-    """The conditions: how long, on which cores, in which round."""
+    """The conditions of a measurement: how long, on which cores, in which round."""
 
     profile: Profile
     cores: machine.CoreShare
@@ -40,7 +40,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class MeasurementResult:
-    """A measurement, its distributions by name, and its course by seconds."""
+    """A measurement, its distributions by name, and its timeline in seconds."""
 
     measurement: Measurement
     histograms: dict[str, Histogram]
@@ -48,7 +48,7 @@ class MeasurementResult:
 
 
 def framework_facts(framework: Framework) -> FrameworkFacts:
-    """The facts of a framework, as a document has them."""
+    """The facts about a framework for a result file."""
     return FrameworkFacts(
         slug=framework.slug,
         title=framework.title,
@@ -64,7 +64,7 @@ def framework_facts(framework: Framework) -> FrameworkFacts:
 
 
 def variant_facts(variant: Variant, installed: Environment | None) -> VariantFacts:
-    """The facts of a variant, as a document has them. Without an environment it has no packages."""
+    """The facts about a variant for a result file. Without an environment the list of packages is empty."""
     return VariantFacts(
         slug=variant.slug,
         title=variant.title,
@@ -79,12 +79,12 @@ def variant_facts(variant: Variant, installed: Environment | None) -> VariantFac
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
+    """The current time in UTC, to the second."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def blank_measurement(conditions: Conditions) -> Measurement:
-    """A measurement as it begins, without values."""
+    """A new measurement without values."""
     return Measurement.model_construct(
         round=conditions.round, position=conditions.position, started=now(), valid=False, errors={}
     )
@@ -98,7 +98,7 @@ def completed(blank: Measurement, **values: object) -> Measurement:
 
 
 def judged(measurement: Measurement, cell: Cell) -> Measurement:
-    """The measurement, marked invalid with its reasons if it exceeds a threshold."""
+    """The measurement, marked invalid with the reasons if a threshold is broken."""
     reasons = thresholds.reasons_against(measurement, of_reference=cell.framework.reference)
     if not reasons:
         return measurement
@@ -108,7 +108,7 @@ def judged(measurement: Measurement, cell: Cell) -> Measurement:
 def build_cell_job(
     cell: Cell, conditions: Conditions, url: str, *, connections: int | None = None, first_client: int = 0
 ) -> Job:
-    """The load generator's job for a cell whose server is at ``url``, or for a part of its connections."""
+    """The load generator's job for a cell with the server at ``url``, or for some of its connections."""
     return build_job(
         cell.scenario,
         url=url,
@@ -122,7 +122,7 @@ def build_cell_job(
 
 
 def with_share_of_ceiling(measurement: Measurement, ceiling_per_s: float) -> Measurement:
-    """The measurement with its throughput in percent of the reference's in the same round."""
+    """The measurement, with its throughput in percent of the reference's throughput in the same round."""
     if measurement.generator is None or measurement.messages_per_s is None:
         return measurement
     share = round(100 * measurement.messages_per_s / ceiling_per_s, 2)

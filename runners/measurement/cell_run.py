@@ -29,10 +29,10 @@ from runners.serving.deployment import Deployments, StageError
 LOOK_EVERY_S = 1.0
 """Seconds of a server's own load between two readings of its memory."""
 LISTEN_S = 5.0
-"""Time that a paused reader has to catch up."""
+"""Seconds that a paused reader has to catch up."""
 TURNOVERS = 20
-"""Minimum of answers per client in a slice. A slice begins with all clients sending at once and ends with the last
-answers. With fewer turnovers these edges would show in throughput and service time."""
+"""Minimum number of answers per client in a slice. At the start of a slice all clients send at once, and at its end
+only the last answers come. With fewer turnovers these edges would affect throughput and service time."""
 
 
 class CellRun:
@@ -61,7 +61,7 @@ class CellRun:
         self._spread: list[int] = []
 
     def attempt(self, step: Callable[[CellRun], object]) -> None:
-        """Take a step, unless an earlier one failed."""
+        """Run a step, unless an earlier one failed."""
         if self.failure is None:
             try:
                 step(self)
@@ -91,12 +91,12 @@ class CellRun:
             self._answers_per_s = self._load.warm_up().messages_per_s
 
     def be_idle(self) -> None:
-        """Begin a time without load."""
+        """Begin a period without load."""
         self._watches = self.deployment.watches()
         self._cpu_at_start_s = self._total_cpu_s()
 
     def see_idle(self, seconds: float) -> None:
-        """End a time without load of this length: the CPU used in it is the server's idle CPU."""
+        """End a period without load that lasted this many seconds. The CPU used in it is the server's idle CPU."""
         self.deployment.idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
         self._idle_cpu_percent = self.deployment.idle_cpu_percent
         self.deployment.rest()
@@ -114,11 +114,11 @@ class CellRun:
         return min(1.0, self._loaded_s / self._conditions.profile.duration_s + 1e-9)
 
     def load_slice(self) -> None:
-        """Load for one slice of the window, long enough for every client to be answered many times."""
+        """Apply load for one slice of the window, long enough for every client to be answered many times."""
         seconds = self._conditions.profile.duration_s
         if self.cell.scenario.slice_s and not self._alone:
             scenario = self.cell.scenario
-            # In a room each message under way is answered once per member.
+            # In a room each message in flight is answered once per member.
             turnover_s = scenario.connections * scenario.in_flight / max(self._answers_per_s, 1.0)
             seconds = min(seconds, max(self.cell.scenario.slice_s, TURNOVERS * turnover_s))
         self.deployment.wake()
@@ -129,7 +129,7 @@ class CellRun:
             if self.deployment.has_ended:
                 raise LoadError(f"the server ended under load, with status {self.deployment.server.child.status}")
             if not self._alone and not sum(brief.answered for brief in briefs):
-                raise LoadError(f"no message of a slice of {seconds:.3g} s was answered")
+                raise LoadError(f"no message was answered in a slice of {seconds:.3g} s")
         for watch in self._watches.values():
             watch.end()
         self.deployment.rest()
@@ -139,7 +139,7 @@ class CellRun:
             self.look()
 
     def look(self) -> None:
-        """Read the memory of server and broker."""
+        """Read the memory of the server and the broker."""
         self._unwatched_s = 0.0
         for watch in self._watches.values():
             watch.look()
@@ -181,7 +181,9 @@ class CellRun:
     def to_result(
         self, interference: Interference, runs: Sequence[CellRun], reference_medians: list[float | None] | None
     ) -> MeasurementResult:
-        """The measurement, judged. ``reference_medians``: the reference's median latency in the same seconds."""
+        """The measurement, checked against the thresholds. ``reference_medians``: the reference's median latency in the
+        same seconds.
+        """
         if self.failure is not None or self._result is None:
             return MeasurementResult(completed(self._blank, failure=self.failure), {})
         result, scenario = self._result, self.cell.scenario
@@ -211,7 +213,7 @@ class CellRun:
 
 
 def _silence(result: LoadResult) -> str:
-    """Why a load had no answers, as far as the load generator saw."""
+    """The reason why a load had no answers, as far as the load generator knows."""
     seen = ", ".join(f"{kind} {count} times" for kind, count in sorted(result.errors.items()) if count)
     if result.ledger.sent:
         return (

@@ -1,4 +1,4 @@
-"""The cost of clients that connect, stay and send nothing: time per connection, and memory."""
+"""The cost of clients that connect, stay connected and send nothing: time and memory per connection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MB = 1e6
 
 
 def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
-    """Connect the scenario's clients step by step, until a step in which not all are accepted."""
+    """Connect the scenario's clients step by step, up to the first step in which the server does not accept all."""
     scenario, cores = cell.scenario, conditions.cores
     interference = Interference()
     blank = blank_measurement(conditions)

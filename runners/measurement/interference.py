@@ -1,4 +1,4 @@
-"""What other processes do to a measurement: CPU steal, foreign CPU time, jumps of a clock."""
+"""Interference with a measurement: CPU steal, CPU time of other processes, jumps of a clock."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ class Interference:
     def __init__(self) -> None:
         self._steal = (0.0, 0.0)
         self._own: set[int] = set()
-        """Our processes at the start. They count as ours even when orphaned, like a crashed server's workers."""
+        """Our processes at the start. They count as ours even after they are orphaned, such as a crashed server's
+        workers."""
         self._others: dict[int, int] = {}
         self.seconds = 0.0
         self.steal_percent: float | None = None
         """CPU time that the hypervisor gave to others, in percent of all CPU time."""
         self.foreign_percent: float | None = None
-        """CPU time of processes that neither measured nor were measured, in percent of one CPU."""
+        """CPU time of processes that do not belong to the measurement, in percent of one CPU."""
         self.foreign_process: str | None = None
-        """The one that used most."""
+        """The foreign process that used the most CPU time."""
         self.clock_jump_ms = 0.0
 
     def begin(self) -> None:
@@ -43,7 +44,7 @@ class Interference:
         self.steal_percent = round(100 * stolen / total, 3) if total else None
 
     def health(self, **values: Any) -> LoadgenHealth:
-        """The health of the load generator by its own ``values``, with the interference."""
+        """The health of the load generator: its own ``values`` and the interference."""
         return LoadgenHealth(
             **values,
             steal_percent=self.steal_percent,

@@ -1,4 +1,4 @@
-"""What happens when the server dies: it is killed under load and started again at once, as a supervisor would do."""
+"""The recovery from a crash: the server is killed under load and restarted at once, as a supervisor would do."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from runners.record import Connections, Recovery
 from runners.serving.deployment import Deployments, StageError
 
 LEAD_S = 1.0
-"""Steady load before the kill."""
+"""Seconds of steady load before the server is killed."""
 
 
 def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
-    """Kill the server under load, start it again, and measure how its clients reconnect."""
+    """Kill the server under load, restart it, and measure how its clients reconnect."""
     scenario, cores = cell.scenario, conditions.cores
     interference = Interference()
     blank = blank_measurement(conditions)

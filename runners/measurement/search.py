@@ -1,5 +1,5 @@
-"""The highest load that a server sustains. Searches under the same scenario take turns: each makes one try, in shuffled
-order, then each its next. So a minute in which the machine is slower affects all of them.
+"""The search for the highest load that a server sustains. Searches under the same scenario take turns: in each turn
+every search makes one try, in random order. So a minute in which the machine is slower affects all of them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from runners.record import Failure
 from runners.serving.deployment import Deployments
 
 FILES_BESIDE_CLIENTS = 200
-"""Open files that a server or a load generator needs for anything but clients."""
+"""Open files that a server or a load generator needs in addition to its clients."""
 
 
 def measure_search(
     cells: Sequence[Cell], conditions: Sequence[Conditions], on_progress: Callable[[str], None]
 ) -> list[MeasurementResult]:
-    """The highest load that each cell's server sustains. Every try has a fresh server."""
+    """Search for the highest load that each cell's server sustains. Every try has a new server."""
     searches = [_Search(cell, condition) for cell, condition in zip(cells, conditions, strict=True)]
     chance = random.Random(conditions[0].seed)
     for turn in count(1):

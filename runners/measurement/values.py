@@ -1,4 +1,4 @@
-"""The values of a measurement, from what the load generator counted. Pure."""
+"""The values of a measurement, computed from the counts of the load generator. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runners.record import Histogram, LoadgenHealth, Timeline
 from runners.subjects.scenarios import Scenario
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
-"""Distributions whose histograms a result file keeps."""
+"""Distributions whose histograms are stored in a result file."""
 
 
 def load_values(result: LoadResult, scenario: Scenario) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def load_values(result: LoadResult, scenario: Scenario) -> dict[str, Any]:
 def loadgen_health(
     result: LoadResult, interference: Interference, *, neighbours_percent: float | None
 ) -> LoadgenHealth:
-    """The health of the load generator, with the interference."""
+    """The health of the load generator, including the interference."""
     return interference.health(**loadgen_values(result), neighbours_cpu_percent=neighbours_percent)
 
 

@@ -1,5 +1,5 @@
-"""A window of load. Cells measured together share its time: all their servers run, and each in turn is loaded for a
-slice, over and over. So a disturbance of the machine affects all of them alike.
+"""A window of load. Cells that are measured together share its time: all their servers run, and each in turn is loaded
+for a slice, many times. So a disturbance of the machine affects all of them equally.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from runners.measurement.interference import Interference
 from runners.serving.deployment import Deployments
 
 IDLE_S = 1.0
-"""Without load, to measure the CPU that the servers use then."""
+"""Seconds without load, in which the idle CPU of the servers is measured."""
 
 
 def measure_window(
     cells: Sequence[Cell], conditions: Sequence[Conditions], deployments: Deployments
 ) -> list[MeasurementResult]:
-    """Load each cell for its window, several in turns. Of several, a server that is busy without load is stopped while
-    it waits for its turn.
+    """Load each cell for its window; several cells take turns. A server that is busy without load is paused while it
+    waits for its turn.
     """
     alone = len(cells) == 1
     interference = Interference()
@@ -62,7 +62,9 @@ def see_idle(runs: Sequence[CellRun]) -> None:
 
 
 def take_turns(runs: Sequence[CellRun], chance: random.Random) -> None:
-    """Load the cell that is furthest behind for a slice, until all have had their time; equals in random order."""
+    """Load the cell with the least progress for a slice, until every window is complete. Equal cells are chosen at
+    random.
+    """
     while left := [run for run in runs if run.failure is None and run.progress < 1]:
         behind = min(left, key=lambda run: (round(run.progress, 6), chance.random()))
         behind.attempt(CellRun.load_slice)

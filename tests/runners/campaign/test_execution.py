@@ -196,7 +196,7 @@ def test_a_results_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) ->
         [catalog.read_folder(frameworks.make(tmp_path / "mine", ["exits"]))], [SMALL], BRIEF, seed=5
     )
     (tmp_path / "file").write_text("")
-    with pytest.raises(RtsiteError, match="cannot be made: Not a directory; choose another folder"):
+    with pytest.raises(RtsiteError, match="cannot be created: Not a directory; choose another folder"):
         execution.RunExecution.begin(plan, tmp_path / "file", "tested")
 
 

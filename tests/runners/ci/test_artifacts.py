@@ -183,7 +183,7 @@ def test_nothing_is_overwritten_and_no_run_taken_twice(tmp_path: Path) -> None:
     found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert [one.reasons for one in found.refusals] == [("run a already exists; results are never replaced",)]
     before = (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes()
-    with pytest.raises(InvalidError, match="every artifact was refused: one: run a exists already"):
+    with pytest.raises(InvalidError, match="every artifact was refused: one: run a already exists"):
         ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes() == before
 
