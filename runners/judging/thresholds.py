@@ -221,8 +221,8 @@ WAITING_SERVERS_CPU = Threshold(
     "idle CPU of the servers measured beside it",
     10.0,
     "% of a core",
-    "Servers that wait for their turn keep their clients connected. What that costs is taken from the server under"
-    " load. It is the same for each of them, so ratios hold, but only within limits.",
+    "Servers that wait for their turn keep their clients connected. The server under load loses the CPU time"
+    " for that. It is the same for each of them, so ratios hold, but only within limits.",
     cause="unknown",
     in_search="try is unusable",
     value_of=lambda measurement: measurement.generator.neighbours_cpu_percent if measurement.generator else None,

@@ -1,4 +1,4 @@
-"""``python -m runners.loadgen``: one shard."""
+"""``python -m runners.loadgen`` runs one shard."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""The arrays that the compiled kernel and Python share: what their columns mean, and how they are allocated.
+"""The arrays that the compiled kernel and Python share: the meaning of their columns, and their allocation.
 
-A record type is written once, as a class with annotations; its NumPy dtype has the same fields, all int64. The kernel
-reads ``row.pending``, Python ``connections["pending"][k]``. Times are clock readings in nanoseconds.
+A record type is defined once, as a class with annotations. Its NumPy dtype has the same fields, all int64. The kernel
+reads ``row.pending``, and Python reads ``connections["pending"][k]``. Times are clock readings in nanoseconds.
 """
 
 from __future__ import annotations
@@ -18,99 +18,100 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 EVENT_WORDS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
 DATA_WORD = 1 if EVENT_WORDS == 3 else 2
-"""``struct epoll_event`` is packed on x86-64 only: 12 bytes instead of 16."""
+"""Index of the data word in an epoll event. ``struct epoll_event`` is packed on x86-64 only: 12 bytes instead of 16."""
 READ_BYTES = 1 << 17
-"""Read at a time, at most."""
+"""Maximum number of bytes per read."""
 _DATA_BYTES = 1 << 25
 _SHELF_PIECES = 1 << 16
-"""The snapshots of ten thousand viewers. If there are more, some have to be parsed before the next is read."""
+"""Capacity of the shelf: the snapshots of ten thousand viewers. If there are more, some are parsed before the next one
+is read."""
 _PLACES = 4
 
 
 class State:
-    """What concerns all connections: one record."""
+    """The state of all connections together: one record."""
 
     open_loop: int
     room: int
     """Every message goes to all connections, and is waited for on each of them."""
     epoll: int
-    """File descriptor."""
+    """File descriptor of the epoll instance."""
 
     # Time
     start_ns: int
-    """Of the slice; due times are added to it."""
+    """Start of the slice; due times are relative to it."""
     until_ns: int
-    """When to return to Python."""
+    """Time at which to return to Python."""
     stop_ns: int
-    """When a closed loop sends no more."""
+    """Time after which a closed loop sends no more."""
     now_ns: int
     last_answer_ns: int
     last_turn_ns: int
     idle_ns: int
-    """Time that the open loop spent waiting."""
+    """Nanoseconds that the open loop has waited."""
     worked: int
     """Whether this turn did anything."""
     quiet: int
-    """Whether the last look found nothing to read."""
+    """Whether the last poll found nothing to read."""
     looked_ns: int
-    """When the kernel last looked for answers."""
+    """Time of the last poll for answers."""
     not_found_ns: int
-    """The last look that did not find what is being recorded."""
+    """Time of the last poll before the answer that is being recorded."""
 
     # Schedule
     sending: int
-    """Not all of the schedule is sent yet."""
+    """Whether some of the schedule is not sent yet."""
     position: int
-    """In the chunk of the schedule."""
+    """Index in the chunk of the schedule."""
     due: int
-    """Length of the chunk."""
+    """Number of due messages in the chunk."""
     is_last_chunk: int
     burst: int
-    """Messages sent since answers were last read."""
+    """Number of messages sent since answers were last read."""
 
     # Messages
     request_bytes: int
     answer_bytes: int
-    """0: answers are not known byte by byte."""
+    """Length of an answer; 0 if the bytes of answers are not known in advance."""
     pending: int
-    """Unanswered on living connections."""
+    """Number of unanswered messages on open connections."""
     answered: int
     publisher: int
-    """Room: who sent the last message."""
+    """Room: the connection that sent the last message."""
     sender: int
-    """Who has to send, or could send only a part."""
+    """The connection that has to send, or that sent only a part."""
     taken: int
-    """How many bytes of that part."""
+    """Number of bytes in that part."""
 
     # Bytes read and not recorded
     data_start: int
     data_end: int
-    """What is left of ``data`` for Python."""
+    """End of the bytes in ``data`` that are left for Python."""
     arrived_ns: int
-    """When it came."""
+    """Arrival time of these bytes."""
     reader: int
-    """The connection whose turn it was when Python was needed, so that the next one is read first; -1: all were."""
+    """The connection that was being read when Python was needed; the next one is then read first. -1: all were read."""
     shelf_bytes: int
-    """How much of ``data`` the shelf takes."""
+    """Number of bytes in ``data`` that the shelf uses."""
     shelf_put: int
-    """Pieces put on the shelf."""
+    """Number of pieces put on the shelf."""
     shelf_taken: int
-    """Pieces taken from it again."""
+    """Number of pieces taken from the shelf."""
 
 
 class ConnectionRow:
     """One connection."""
 
     descriptor: int
-    """Of its socket."""
+    """File descriptor of its socket."""
     first: int
-    """The first number of this ledger."""
+    """The first sequence number of this ledger."""
     last_sent: int
-    """The number of the last message sent."""
+    """The sequence number of the last message sent."""
     expected: int
-    """The number in the expected frame."""
+    """The sequence number in the expected frame."""
     highest: int
-    """The highest number answered."""
+    """The highest sequence number answered."""
     sent: int
     received: int
     lost: int
@@ -118,36 +119,36 @@ class ConnectionRow:
     reordered: int
     corrupted: int
     pending: int
-    """Unanswered."""
+    """Number of unanswered messages."""
     kernel_reads: int
-    """The kernel may read from the socket."""
+    """Whether the kernel may read from the socket."""
     kernel_sends: int
-    """The kernel may send to the socket."""
+    """Whether the kernel may send to the socket."""
     reading: int
-    """It is not paused; a room waits for it."""
+    """Whether it reads. A room does not wait for paused members."""
     matched: int
-    """How many bytes of the expected frame have come, where the rest has not."""
+    """Number of bytes received of an incomplete expected frame."""
     not_found_ns: int
-    """Open loop: something came that is not read yet, after the look at this time."""
+    """Open loop: time of the last poll before the arrival of data that is not read yet."""
     shelved: int
-    """Its pieces on the shelf."""
+    """Number of its pieces on the shelf."""
     alive: int
 
 
 class RingPlace:
-    """One of the last messages of a connection, by the low bits of its number."""
+    """One of the last messages of a connection. The low bits of its sequence number are its place in the ring."""
 
     intended_ns: int
     sent_ns: int
-    """0: answered, or none; `GIVEN_UP`: counted as lost already."""
+    """Send time. 0: answered, or no message; `GIVEN_UP`: already counted as lost."""
 
 
 GIVEN_UP = -1
-"""In place of a send time: an answer that comes after all is no duplicate."""
+"""Replaces the send time, so that a late answer does not count as a duplicate."""
 
 
 class Piece:
-    """Bytes on the shelf: where they are in ``data``, when they came, and the last look that did not find them."""
+    """Bytes on the shelf: their position in ``data``, their arrival time, and the time of the last poll before it."""
 
     connection: int
     start: int
@@ -157,20 +158,21 @@ class Piece:
 
 
 class HistogramRow(IntEnum):
-    """Rows of ``counts``: one histogram each."""
+    """Rows of ``counts``; each is one histogram."""
 
     LATENCY = 0
-    """From the intended send in the open loop."""
+    """Latency; in the open loop from the intended send."""
     LATENCY_FROM_SEND = 1
     SEND_LAG = 2
     LAST_DELIVERY = 3
-    """Room: the latency of the last member to receive a message."""
+    """Room: latency of the last delivery of a message."""
     READ_LAG = 4
-    """Open loop: how long an answer may have been there: since the last look that did not find it, at most."""
+    """Open loop: the longest time that an answer may have waited to be read, which is the time since the previous
+    poll."""
 
 
 class LedgerTables(NamedTuple):
-    """What became of the messages."""
+    """The ledger of all messages as arrays."""
 
     state: Array
     """One `State`."""
@@ -179,7 +181,7 @@ class LedgerTables(NamedTuple):
     ring: Array
     """`RingPlace`, shape (connections, depth); the depth is a power of two."""
     left: Array
-    """Room: how many members still wait for the message, by its place in the ring; shape (depth,)."""
+    """Room: number of members that still wait for the message, by its place in the ring; shape (depth,)."""
     counts: Array
     """One histogram per `HistogramRow`; shape (rows, `COUNTS`)."""
 
@@ -188,32 +190,32 @@ class WireMessages(NamedTuple):
     """The next message of each connection as bytes on the wire."""
 
     requests: Array
-    """Shape (connections, bytes); in a room all send the first row."""
+    """Requests; shape (connections, bytes). In a room all connections send the first row."""
     masks: Array
-    """What covers each byte of ``requests``; the same shape."""
+    """The mask of each byte of ``requests``; the same shape."""
     answers: Array
-    """Expected; shape (connections, bytes)."""
+    """Expected answers; shape (connections, bytes)."""
     unmasked: Array
     """The mask of an answer: zeros; shape (bytes,)."""
     places: Array
-    """Where the numbers are in a request and in an answer, filled up with -1; shape (2, places)."""
+    """Offsets of the sequence numbers in a request and in an answer, padded with -1; shape (2, places)."""
 
 
 class Chunk(NamedTuple):
-    """A part of the schedule; shape (n,) each."""
+    """A part of the schedule. Both arrays have the shape (n,)."""
 
     due_ns: Array
-    """From the start, ascending."""
+    """Due times relative to the start of the slice, ascending."""
     connection: Array
 
 
 class Buffers(NamedTuple):
-    """Room for what the kernel reads."""
+    """Buffers for the data that the kernel reads."""
 
     slots: Array
-    """Connection by file descriptor."""
+    """Index of the connection by file descriptor."""
     events: Array
-    """What epoll_wait(2) writes: words of 32 bits."""
+    """Events from epoll_wait(2), as words of 32 bits."""
     data: Array
     """Bytes that were read, and the pieces on the shelf."""
     shelf: Array
@@ -227,7 +229,7 @@ def _dtype(record: type) -> np.dtype[Any]:
 
 
 def ledger_tables(connections: int, depth: int) -> LedgerTables:
-    """Empty; ``depth`` is a power of two."""
+    """Empty tables. ``depth`` is a power of two."""
     return LedgerTables(
         state=np.zeros(1, dtype=_dtype(State)),
         connections=np.zeros(connections, dtype=_dtype(ConnectionRow)),
@@ -238,7 +240,7 @@ def ledger_tables(connections: int, depth: int) -> LedgerTables:
 
 
 def buffers(connections: int) -> Buffers:
-    """For so many connections; each has two sockets at most."""
+    """Buffers for this number of connections; each connection has at most two sockets."""
     return Buffers(
         slots=np.zeros(1024, dtype=np.int64),
         events=np.zeros(2 * connections * EVENT_WORDS, dtype=np.uint32),
@@ -249,12 +251,12 @@ def buffers(connections: int) -> Buffers:
 
 
 def no_chunk() -> Chunk:
-    """Nothing is due."""
+    """A chunk without messages."""
     return Chunk(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def wire_messages(connections: int, request_bytes: int, answer_bytes: int) -> WireMessages:
-    """Zeros, and no numbers."""
+    """Messages of zeros, without sequence numbers."""
     return WireMessages(
         requests=np.zeros((connections, request_bytes), dtype=np.uint8),
         masks=np.zeros((connections, request_bytes), dtype=np.uint8),
@@ -265,7 +267,7 @@ def wire_messages(connections: int, request_bytes: int, answer_bytes: int) -> Wi
 
 
 def places_of(request: tuple[int, ...], answer: tuple[int, ...]) -> Array:
-    """Where the numbers are in a request and in an answer: see `WireMessages.places`."""
+    """The array `WireMessages.places` for these offsets in a request and in an answer."""
     table = np.full((2, _PLACES), -1, dtype=np.int64)
     for row, places in zip(table, (request, answer), strict=True):
         row[: len(places)] = places

@@ -1,7 +1,7 @@
 """Histograms of times in nanoseconds, as counts in the buckets of HdrHistogram (http://hdrhistogram.org).
 
-Here is all arithmetic on buckets. The kernel counts, a shard sends its counts as `SparseCounts`, the harness adds them
-up, and `runners.record` encodes the sum, once, for a result file.
+All arithmetic on buckets is in this module. The kernel counts, and a shard sends its counts as `SparseCounts`. The
+harness adds them up, and `runners.record` encodes the sum once for a result file.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
-"""How many values there are in each bucket, shape (buckets,)."""
+"""The number of values in each bucket, shape (buckets,)."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How HdrHistogram divides values from ``lowest`` to ``highest`` into buckets, exact to so many decimal ``digits``.
+    """The buckets of HdrHistogram for values from ``lowest`` to ``highest``, with a precision of ``digits`` decimal
+    digits.
 
-    A bucket has an index, and takes the values from its lower to its upper bound. Pairs of equal layouts add up.
+    A bucket has an index and counts the values from its lower to its upper bound. Counts with equal layouts can be
+    added.
     """
 
     lowest: int
@@ -93,7 +95,7 @@ def _upper_bounds(layout: Layout) -> NDArray[np.int64]:
 
 
 LAYOUT = Layout(lowest=100, highest=600_000_000_000, digits=3)
-"""Of all histograms that the load generator counts: 100 ns to 10 minutes."""
+"""The layout of all histograms of the load generator: 100 ns to 10 minutes."""
 
 # The kernel needs them as constants.
 HIGHEST_NS = LAYOUT.highest
@@ -103,14 +105,14 @@ COUNTS = LAYOUT.size
 
 
 class SparseCounts(NamedTuple):
-    """Counts as a shard sends them: the buckets that are not empty, ascending, and what is in them."""
+    """Counts as a shard sends them: the indexes of the buckets that are not empty, ascending, and their counts."""
 
     buckets: list[int]
     counts: list[int]
 
 
 def no_counts() -> Counts:
-    """All buckets are empty."""
+    """Counts with all buckets empty."""
     return np.zeros(COUNTS, dtype=np.int64)
 
 
@@ -122,19 +124,19 @@ def counts_of(values_ns: array[int] | NDArray[np.int64]) -> Counts:
 
 
 def sparse(counts: Counts) -> SparseCounts:
-    """What is to be sent of counts."""
+    """The sparse form of counts."""
     index = np.flatnonzero(counts)
     return SparseCounts(index.tolist(), counts[index].tolist())
 
 
 def dense(sent: SparseCounts) -> Counts:
-    """The counts that were sent; raises `ValueError` or `IndexError` where these are none."""
+    """The counts of a sparse form; raises `ValueError` or `IndexError` if it is invalid."""
     counts = no_counts()
     counts[np.array(sent.buckets, dtype=np.int64)] = sent.counts
     return counts
 
 
 def median_ns(counts: Counts) -> int:
-    """The lowest value of the bucket in which the median lies; 0 where all are empty."""
+    """The lowest value of the bucket that contains the median; 0 if all buckets are empty."""
     total = int(counts.sum())
     return int(LAYOUT.lower[np.searchsorted(counts.cumsum(), (total + 1) // 2)]) if total else 0

@@ -1,4 +1,4 @@
-"""Which codec a job's connections use."""
+"""The choice of the codec that a job's connections use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runners.loadgen.message import Codec
 
 
 def codec_for(job: Job, client: int) -> Codec:
-    """The codec of one connection of a job; raises `ValueError` where there is none."""
+    """The codec of one connection of a job; raises `ValueError` if there is none."""
     match job.exchange, job.serializer:
         case "echo", "json":
             return message.echo_codec(client, job.payload_bytes, job.protocol, job.payload_kind)

@@ -1,7 +1,7 @@
-"""One connection: messages in and out; and the one over WebSocket.
+"""Connections of the load generator: their interface, and the connection over WebSocket.
 
-A connection knows its transport and nothing of what is measured. Sockets are non-blocking. What cannot be sent at once
-waits in an outbox, and the watcher waits until the socket can be written to.
+A connection implements its transport and does not measure. Sockets are non-blocking. Data that cannot be sent at once
+waits in an outbox, and the watcher waits until the socket is writable.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Message(NamedTuple):
 
 
 class Received(NamedTuple):
-    """The messages that came, and why no more will, if so: a key for the table of errors."""
+    """The messages received and, if the connection has ended, the reason as a key for the table of errors."""
 
     messages: list[Message]
     end: str | None = None
 
 
 class Watcher(Protocol):
-    """Waits for sockets to become readable, and writable where that is wanted."""
+    """Waits for sockets to become readable and, if requested, writable."""
 
     def watch(self, sock: socket.socket, *, writable: bool) -> None: ...
 
@@ -42,37 +42,37 @@ class Watcher(Protocol):
 
 
 class Connection(Protocol):
-    """What the load generator needs of a connection."""
+    """The interface of a connection."""
 
     @property
     def descriptor(self) -> int:
-        """Of the socket that the compiled kernel may read and write itself; -1: there is none."""
+        """File descriptor of the socket that the compiled kernel may read and write itself; -1 if there is none."""
 
     @property
     def fast(self) -> bool:
-        """Whether the compiled kernel may do so now: no TLS, nothing half sent, no message half received."""
+        """Whether the compiled kernel may do so now: no TLS, and no message is partly sent or partly received."""
 
     def attach(self, watcher: Watcher) -> None:
-        """From now on the watcher waits for the sockets; the next call receives what has come already."""
+        """Register the sockets with the watcher. The next `receive` includes the data that has already arrived."""
 
     def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
-        """Send a message, now or as soon as there is room; false where the connection is gone."""
+        """Send a message, now or as soon as the socket is writable; returns false if the connection has ended."""
 
     def receive(self) -> Received:
-        """What has come since the last call."""
+        """The messages received since the last call."""
 
     def feed(self, data: bytes) -> Received:
-        """What these bytes contain, which the caller read; raises `TypeError` where only the connection may read."""
+        """The messages in these bytes, which the caller read; raises `TypeError` if only the connection may read."""
 
     def close(self) -> None:
-        """Close it, politely where that is possible at once."""
+        """Close it, with a close handshake if that is possible at once."""
 
 
 class WebSocketConnection:
-    """RFC 6455, plain or over TLS. Answers pings and close frames by itself, joins fragments."""
+    """A connection by RFC 6455, plain or over TLS. It answers pings and close frames itself, and joins fragments."""
 
     def __init__(self, sock: socket.socket, mask: bytes, reader: frames.FrameReader, early: list[frames.Frame]) -> None:
-        """``reader`` may hold part of a frame, ``early`` what has come already."""
+        """``reader`` may hold part of a frame. ``early``: frames that have already arrived."""
         self.socket = sock
         self._mask = mask
         self._reader = reader
@@ -82,7 +82,7 @@ class WebSocketConnection:
         self._fragments: list[bytes] = []
         self._binary = False
         self._ended = False
-        """A close frame has been sent."""
+        """Whether a close frame has been sent."""
         self._watcher: Watcher | None = None
 
     @property
@@ -101,7 +101,7 @@ class WebSocketConnection:
         return self.send_frames(frames.encode_frame(frames.BINARY if binary else frames.TEXT, payload, self._mask))
 
     def send_frames(self, data: bytes) -> bool:
-        """Send bytes that are frames already, or the rest of them."""
+        """Send bytes of encoded frames, or the rest of them."""
         self._outbox += data
         return len(self._outbox) > len(data) or self._flush()
 
@@ -132,7 +132,7 @@ class WebSocketConnection:
                 return Received(found, CLOSED)
             received = self.feed(data)
             found += received.messages
-            # epoll does not report what TLS holds already; without TLS it is the next connection's turn.
+            # epoll does not report data that TLS has already read. Without TLS the next connection is read.
             if received.end is not None or not self._secure:
                 return Received(found, received.end)
 
@@ -155,7 +155,7 @@ class WebSocketConnection:
         return Received(found)
 
     def _on_data_frame(self, frame: frames.Frame) -> list[Message]:
-        """The message that this frame completes, if it does."""
+        """The message that this frame completes, if any."""
         if frame.opcode != frames.CONTINUATION:
             self._binary = frame.opcode == frames.BINARY
         if frame.fin and frame.opcode != frames.CONTINUATION:
@@ -175,7 +175,7 @@ class WebSocketConnection:
 
 
 def close_socket(sock: socket.socket, watcher: Watcher | None) -> None:
-    """Close a socket, which the watcher forgets first."""
+    """Remove a socket from the watcher and close it."""
     if watcher is not None:
         watcher.forget(sock)
     sock.close()

@@ -1,4 +1,4 @@
-"""Applies slices of load with all connections of one shard, and adds up their results."""
+"""The engine of a shard: it applies slices of load with all connections, and adds up their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runners.loadgen.slow_path import Pushes, SlowPath
 from runners.loadgen.wire import Client
 
 _MIN_DEPTH = 64
-"""Places for the messages in flight on a connection; a closed loop needs no more."""
+"""Minimum number of places for messages in flight on a connection; a closed loop needs no more."""
 _TICK_NS = 50_000_000
 _SECOND_NS = 1_000_000_000
 
@@ -45,25 +45,25 @@ class Totals:
 
 @dataclass
 class _Slice:
-    """A slice of load under way. Times are clock readings."""
+    """A slice of load in progress. Times are clock readings."""
 
     start_ns: int
     stop_ns: int
-    """When the last message is due."""
+    """Time at which the last message is due."""
     row_due_ns: int
-    """When the current second of load ends."""
+    """Time at which the current second of load ends."""
     drain_until_ns: int
     cpu_before_ns: int
     pushed_before: int
     window_end_ns: int = 0
-    """When all was sent; 0: it is not."""
+    """Time at which all messages were sent; 0 before that."""
     cpu_ns: int = 0
     idle_ns: int = 0
     answered: int = 0
-    """In the window."""
+    """Number of messages answered in the window."""
     offered: int = 0
     give_up_at_ns: int = 0
-    """When to look again for messages that are overdue."""
+    """Time of the next check for overdue messages."""
 
     @property
     def duration_ns(self) -> int:
@@ -71,7 +71,7 @@ class _Slice:
 
 
 class Engine:
-    """Runs the kernel and, for what it leaves to Python, the slow path; counts window by window."""
+    """Runs the kernel and, for the work that it leaves to Python, the slow path. It counts window by window."""
 
     def __init__(self, job: Job, clients: Sequence[Client]) -> None:
         self.job = job
@@ -89,14 +89,14 @@ class Engine:
         self._schedule: Iterator[Chunk] = iter(())
         self._seed = job.seed
         self._counted = buckets.no_counts()
-        """The latencies of all seconds that are closed."""
+        """The latency counts of all completed seconds."""
         self._row_ns = 0
-        """How much of the current second earlier slices measured."""
+        """Nanoseconds of the current second that earlier slices measured."""
 
     # One slice of load
 
     def load(self, duration_s: float) -> Brief:
-        """Apply the load for ``duration_s``, wait for what is still unanswered, close the ledger."""
+        """Apply the load for ``duration_s`` seconds, wait for unanswered messages, and close the ledger."""
         before = self.ledger.counts(HistogramRow.LATENCY).copy()
         current = self._open_slice(duration_s)
         self._run_slice(current)
@@ -104,7 +104,7 @@ class Engine:
         cutoff_ns = clock_ns()
         ledger, censored = self.ledger.settle(cutoff_ns, cutoff_ns - int(self.job.answer_timeout_s * _SECOND_NS))
         answered, window_ns = self._add_up(current, ledger, censored)
-        # A second may have ended with the window, or while a closed loop's last answers came.
+        # A second may have ended with the window, or while the last answers of a closed loop arrived.
         while current.start_ns + window_ns >= current.row_due_ns:
             self._close_row()
             current.row_due_ns += _SECOND_NS
@@ -146,7 +146,7 @@ class Engine:
         return current
 
     def _run_slice(self, current: _Slice) -> None:
-        """Run the kernel until the window has ended and nothing is unanswered, or the drain time is over."""
+        """Run the kernel until the window has ended and every message is answered, or the drain time is over."""
         state, slow_path = self.ledger.state, self.slow_path
         while True:
             now_ns = clock_ns()
@@ -155,7 +155,7 @@ class Engine:
             if now_ns >= current.row_due_ns and not current.window_end_ns:
                 self._close_row()
                 current.row_due_ns += _SECOND_NS
-            if isinstance(self._pace, Closed) and now_ns >= current.give_up_at_ns:  # it looks at all in flight
+            if isinstance(self._pace, Closed) and now_ns >= current.give_up_at_ns:  # it checks all messages in flight
                 self._give_up(now_ns)
                 current.give_up_at_ns = now_ns + _TICK_NS
             if current.window_end_ns and now_ns >= current.drain_until_ns:
@@ -179,7 +179,7 @@ class Engine:
                 slow_path.attend(reason, k)
 
     def _refill(self, current: _Slice) -> None:
-        """The next chunk of the schedule."""
+        """Take the next chunk of the schedule."""
         state = self.ledger.state
         self._chunk = next(self._schedule)
         due = int(np.searchsorted(self._chunk.due_ns, current.duration_ns))
@@ -188,7 +188,7 @@ class Engine:
         current.offered += due
 
     def _end_window(self, current: _Slice, now_ns: int) -> None:
-        """All is sent: from now on only answers are waited for."""
+        """End the window after the last send. From now on the engine only waits for answers."""
         state = self.ledger.state
         current.window_end_ns = self.slow_path.window_end_ns = now_ns
         current.cpu_ns = time.process_time_ns() - current.cpu_before_ns
@@ -196,7 +196,7 @@ class Engine:
         current.drain_until_ns = now_ns + int(self.job.drain_s * _SECOND_NS)
 
     def _give_up(self, now_ns: int) -> None:
-        """Closed loop: go on where the answer has not come for too long."""
+        """Closed loop: continue on connections whose answer is overdue."""
         for k, slot in self.ledger.overdue(now_ns - int(self.job.answer_timeout_s * _SECOND_NS)):
             self.ledger.give_up(k, slot, now_ns)
             self.slow_path.go_on(k, slot, now_ns)
@@ -204,10 +204,11 @@ class Engine:
     # Results
 
     def _add_up(self, current: _Slice, ledger: LedgerTotals, censored: int) -> tuple[int, int]:
-        """Add the slice to the totals; returns how many messages were answered, and the length of the window."""
+        """Add the slice to the totals; returns the number of answered messages and the length of the window."""
         totals = self.totals
         if isinstance(self._pace, Closed):
-            # All that was sent counts, and the time until its last answer: the server worked all that time.
+            # All messages sent count, and so does the time until the last answer, because the server worked all that
+            # time.
             window_ns = max(current.stop_ns, int(self.ledger.state["last_answer_ns"][0])) - current.start_ns
             offered, answered = ledger.sent, ledger.received
             working_ns = current.cpu_ns
@@ -215,7 +216,8 @@ class Engine:
             window_ns = current.window_end_ns - current.start_ns
             offered = current.offered
             if isinstance(self._pace, Open):
-                # A load generator too slow for its schedule ends late: what became due meanwhile was not offered.
+                # A load generator that is too slow for its schedule ends late. Messages that became due meanwhile were
+                # not offered.
                 offered += int(self._pace.rate_per_s * (current.window_end_ns - current.stop_ns) / _SECOND_NS)
             if self._room:
                 offered *= int(self.ledger.connections["reading"].sum())
@@ -238,12 +240,12 @@ class Engine:
         self._counted[:] = counts
 
     def finish_rows(self) -> None:
-        """The last second counts as one if at least half of it was measured."""
+        """Count the last second if at least half of it was measured."""
         if self._row_ns > _SECOND_NS // 2:
             self._close_row()
 
     def forget(self) -> None:
-        """Begin anew: what was counted so far was warm-up."""
+        """Discard all counts so far, because they belong to the warm-up."""
         self.totals = Totals()
         self.slow_path.pushes = Pushes()
         self.ledger.clear_counts()
@@ -256,7 +258,7 @@ class Engine:
 
     @property
     def counts(self) -> dict[str, buckets.Counts]:
-        """Histograms by name; the open loop has three more, a room another."""
+        """Histograms by name. The open loop has three more, and a room has another one."""
         rows = {"latency": HistogramRow.LATENCY}
         if not isinstance(self._pace, Closed):
             rows |= {
@@ -270,28 +272,28 @@ class Engine:
 
     @property
     def closed_early(self) -> int:
-        """Connections that the server closed."""
+        """Number of connections that the server closed."""
         return int(np.count_nonzero(self.ledger.connections["alive"] == 0))
 
     # Connections
 
     def idle(self, wake: int) -> None:
-        """Answer pings until the file descriptor ``wake`` can be read."""
+        """Answer pings until the file descriptor ``wake`` is readable."""
         self.slow_path.idle(wake)
 
     def catch_up(self, seconds: float) -> CaughtUp:
-        """Let the paused members of a room read, for so many seconds at most."""
+        """Let the paused members of a room read, for at most this many seconds."""
         return self.slow_path.catch_up(seconds)
 
     def close(self) -> None:
-        """Close every living connection."""
+        """Close every open connection."""
         self.slow_path.close()
 
 
 def _depth_for(job: Job, connections: int) -> int:
-    """How many messages a connection may have unanswered. Older ones are lost by the timeout, and need no place."""
+    """Maximum number of unanswered messages per connection. Older ones are lost by the timeout and need no place."""
     if not isinstance(job.pace, Open):
         return _MIN_DEPTH
     kept_s = min(max(job.duration_s, job.warmup_s), job.answer_timeout_s)
     each = job.pace.rate_per_s * kept_s / (1 if job.exchange == "room" else connections)
-    return int(each + 10 * each**0.5) + _MIN_DEPTH  # ten deviations above what random arrivals expect
+    return int(each + 10 * each**0.5) + _MIN_DEPTH  # ten standard deviations above the mean of random arrivals

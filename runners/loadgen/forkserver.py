@@ -1,10 +1,10 @@
 """Starts shards by forking: ``python -m runners.loadgen.forkserver FD``.
 
-Loading the compiled kernel takes a shard one or two seconds and 150 MB. This program loads it once; each request on the
-socket ``FD`` forks a shard, which is ready in milliseconds and shares that memory. A request has a JSON object
-(``environment``, ``cpus``) and three file descriptors: the shard's stdin, stdout and stderr. The answer has the
-shard's process id and its pidfd (pidfd_open(2)), which ends this process and never another one with the same id.
-The program ends when the socket is closed, also if its starter was interrupted before it had read the answer.
+Loading the compiled kernel takes one or two seconds and 150 MB. This program loads it once. Each request on the socket
+``FD`` forks a shard, which is ready in milliseconds and shares that memory. A request has a JSON object
+(``environment``, ``cpus``) and three file descriptors: the shard's stdin, stdout and stderr. The answer has the shard's
+process ID and its pidfd (pidfd_open(2)). Signals to a pidfd never reach another process with the same ID. The program
+ends when the socket is closed, even if the starter was interrupted before it read the answer.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ STREAMS = 3
 
 
 def main() -> None:
-    """Serve until the other end of the socket is closed."""
+    """Serve requests until the other end of the socket is closed."""
     shard.end_with_starter()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody needs to be waited for
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that ended shards need no wait(2)
     channel = socket.socket(fileno=int(sys.argv[1]))
     if kernel.SUPPORTED:
         kernel.compile_kernel()
     gc.freeze()
-    with contextlib.suppress(ConnectionError):  # a starter that ended has not read the last answer
+    with contextlib.suppress(ConnectionError):  # the starter ended before it read the last answer
         _serve(channel)
 
 
@@ -53,7 +53,7 @@ def _serve(channel: socket.socket) -> None:
 def _answer(channel: socket.socket, pid: int) -> None:
     try:
         handle = os.pidfd_open(pid)
-    except ProcessLookupError:  # it has ended already
+    except ProcessLookupError:  # it has already ended
         channel.send(str(pid).encode())
         return
     socket.send_fds(channel, [str(pid).encode()], [handle])
@@ -71,7 +71,7 @@ def _become_shard(request: dict[str, Any], streams: list[int]) -> None:
         os.environ.update(request["environment"])
         os.sched_setaffinity(0, request["cpus"])
         status = shard.main()
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the starter reads it, and no shard serves on
+    except BaseException as error:  # noqa: BLE001 - the starter reads it, and a failed shard must not act as a server
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(status)

@@ -12,11 +12,11 @@ _DATA, _CONTROL = (CONTINUATION, TEXT, BINARY), (CLOSE, PING, PONG)
 
 
 class FrameError(Exception):
-    """The bytes are no frame of a server; the text says why."""
+    """The bytes are not a valid frame of a server; the text gives the reason."""
 
 
 class Frame(NamedTuple):
-    """One frame; ``fin``: the last one of its message."""
+    """One frame. ``fin``: whether it is the last one of its message."""
 
     opcode: int
     fin: bool
@@ -24,7 +24,7 @@ class Frame(NamedTuple):
 
 
 def encode_frame(opcode: int, payload: bytes | bytearray, mask: bytes) -> bytes:
-    """A client's frame with a whole message: header, the four bytes of ``mask``, the payload masked."""
+    """A client's frame with a whole message: header, the four bytes of ``mask``, masked payload."""
     return bytes([_FIN | opcode]) + _size(len(payload), _MASKED) + mask + masked(payload, mask)
 
 
@@ -34,7 +34,7 @@ def server_frame(opcode: int, payload: bytes | bytearray) -> bytes:
 
 
 def masked(payload: bytes | bytearray, mask: bytes) -> bytes:
-    """The payload with the mask over it, or taken off it."""
+    """The payload with the mask applied or removed."""
     size = len(payload)
     cover = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(payload) ^ int.from_bytes(cover)).to_bytes(size)
@@ -49,14 +49,14 @@ def _size(size: int, flag: int) -> bytes:
 
 
 class FrameReader:
-    """Splits a server's bytes into frames; keeps what is not complete yet."""
+    """Splits a server's bytes into frames, and keeps an incomplete frame."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     @property
     def empty(self) -> bool:
-        """Whether the last frame is complete and nothing of another has come."""
+        """Whether the last frame is complete and no byte of another one has arrived."""
         return not self._rest
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -72,7 +72,7 @@ class FrameReader:
         return frames
 
     def _next(self, start: int) -> tuple[Frame, int] | None:
-        """The frame at ``start`` and where it ends, or ``None`` if it is not complete."""
+        """The frame at ``start`` and its end, or ``None`` if it is not complete."""
         rest = self._rest
         if len(rest) - start < 2:
             return None

@@ -1,7 +1,7 @@
 """Opens WebSocket connections, many at a time: TCP, TLS, the upgrade (RFC 6455, section 4), and joining Socket.IO.
 
-One thread and no blocking, so that many clients connect at the same time: all send their request before the first is
-accepted. The time of each counts from its first packet to the moment it may send.
+It uses one thread and never blocks, so many clients connect at the same time: all send their request before the first
+is accepted. The time of each counts from its first packet until it may send.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from runners.loadgen.connection import WebSocketConnection
 from runners.loadgen.job import Protocol, Serializer, Transport
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""RFC 6455, section 1.3."""
+"""The GUID of RFC 6455, section 1.3."""
 _OPEN, _CLOSE, _CONNECT, _REFUSED = b"0", b"1", b"40", b"44"
 _MOST_HEAD_BYTES = 64 * 1024
 _RECEIVE_BYTES = 65536
 _TICK_S = 0.05
 PAUSED_BUFFER_BYTES = 4096
-"""Receive buffer of a connection that will not read: what does not fit stays with the server."""
+"""Receive buffer of a connection that will not read. Data that does not fit stays with the server."""
 
 
 class HandshakeError(Exception):
-    """The server did not accept the connection; the text says why."""
+    """The server did not accept the connection; the text gives the reason."""
 
 
 class HandshakeResult(NamedTuple):
-    """One connection and the nanoseconds that it took to open, or why there is none."""
+    """One connection and the nanoseconds that it took to open, or the reason why there is none."""
 
     number: int
     connection: WebSocketConnection | None
@@ -58,10 +58,10 @@ def open_all(
     paused: int = 0,
     serializer: Serializer = "json",
 ) -> Iterator[HandshakeResult]:
-    """Open one connection per mask, ``at_once`` of them at any time; yields each when it is ready or has failed.
+    """Open one connection per mask, at most ``at_once`` at any time; yields each when it is ready or has failed.
 
-    When ``at_once`` in a row have timed out, the server accepts no more: the rest is not tried, since each would take a
-    timeout. The last ``paused`` of them have a small receive buffer, since they will not read.
+    After ``at_once`` timeouts in a row the server accepts no more. The rest is then not tried, because each would take
+    a timeout. The last ``paused`` connections have a small receive buffer, because they will not read.
     """
     address = socket_url(url) if protocol == "socket.io" else url
     where = resolve_address(address, timeout_s)
@@ -108,7 +108,7 @@ def open_all(
 
 
 def socket_url(url: str, transport: Transport = "websocket") -> str:
-    """The Engine.IO 4 address of a Socket.IO server for this transport, the default path if none is given."""
+    """The Engine.IO 4 address of a Socket.IO server for this transport, with the default path if none is given."""
     parts = urlsplit(url)
     path = parts.path if parts.path not in ("", "/") else "/socket.io/"
     query = "&".join(filter(None, [parts.query, f"EIO=4&transport={transport}"]))
@@ -116,14 +116,14 @@ def socket_url(url: str, transport: Transport = "websocket") -> str:
 
 
 class Address(NamedTuple):
-    """Of a server's socket, as `socket.socket.connect` takes it."""
+    """The address of a server's socket, in the form for `socket.socket.connect`."""
 
     family: socket.AddressFamily
     place: Any
 
 
 def resolve_address(url: str, timeout_s: float) -> Address:
-    """The address that answers, of a name that has several (``localhost`` is ::1 and 127.0.0.1); raises `OSError`."""
+    """The first address of a URL that answers; ``localhost``, for example, has ::1 and 127.0.0.1. Raises `OSError`."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
     found = [
@@ -136,7 +136,7 @@ def resolve_address(url: str, timeout_s: float) -> Address:
 
 
 class Handshake:
-    """One connection that is being opened: TCP, perhaps TLS, the upgrade, perhaps joining Socket.IO."""
+    """One connection that is being opened: TCP, TLS if needed, the upgrade, and joining Socket.IO if needed."""
 
     def __init__(
         self,
@@ -165,9 +165,9 @@ class Handshake:
         self.wanted = select.EPOLLOUT
         try:
             self.socket.setblocking(False)
-            # As browsers do: a message leaves when it is sent.
+            # Without Nagle's algorithm, as in browsers: a message leaves when it is sent.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if paused:  # before connecting: it decides the window that TCP offers
+            if paused:  # before connecting, because it determines the window that TCP offers
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PAUSED_BUFFER_BYTES)
             _begin_to_connect(self.socket, where)
         except OSError:
@@ -175,7 +175,7 @@ class Handshake:
             raise
 
     def proceed(self, overdue_ns: int) -> HandshakeResult | None:
-        """Go on as far as possible; ``None``: wait for the epoll events that are ``wanted``."""
+        """Continue as far as possible. ``None``: wait for the epoll events in ``wanted``."""
         try:
             self.wanted = next(self._steps)
             if self.started_ns < overdue_ns:
@@ -193,7 +193,7 @@ class Handshake:
             self.socket.close()
 
     def _all_steps(self, *, secure: bool) -> Generator[int, None, list[frames.Frame]]:
-        """The steps; each yields the epoll events it waits for. Returns the frames that came early."""
+        """Run all steps; each yields the epoll events that it waits for. Returns the frames that arrived early."""
         if code := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
         if secure:
@@ -203,7 +203,7 @@ class Handshake:
         while b"\r\n\r\n" not in self._head:
             self._head += yield from self._receive("instead of answering the handshake")
             if len(self._head) > _MOST_HEAD_BYTES:
-                raise HandshakeError("the server's answer to the handshake does not end")
+                raise HandshakeError("the header of the server's answer to the handshake is too long")
         head, _, rest = self._head.partition(b"\r\n\r\n")
         check_upgrade(head, self._accept)
         early = self._reader.feed(rest)
@@ -272,7 +272,7 @@ def _begin_to_connect(sock: socket.socket, where: Address) -> None:
 
 
 def upgrade_request(url: str) -> tuple[bytes, bytes]:
-    """The client's opening handshake, without any extension, and the accept value that its answer must have."""
+    """The client's opening handshake without extensions, and the accept value that the answer must have."""
     parts = urlsplit(url)
     key = base64.b64encode(secrets.token_bytes(16))
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -289,7 +289,7 @@ def upgrade_request(url: str) -> tuple[bytes, bytes]:
 
 
 def check_upgrade(head: bytes, accept: bytes) -> None:
-    """Check the server's answer, without its empty line; raises `HandshakeError`."""
+    """Check the server's answer, given without its empty line; raises `HandshakeError`."""
     status, *lines = head.split(b"\r\n")
     words = status.split(b" ", 2)
     if len(words) < 2 or words[1] != b"101":
@@ -305,12 +305,12 @@ def check_upgrade(head: bytes, accept: bytes) -> None:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Made once: loading the system's certificates takes longer than connecting."""
+    """The TLS context. It is created once, because loading the system's certificates takes longer than connecting."""
     return ssl.create_default_context()
 
 
 def reason_of(error: Exception) -> str:
-    """In a few words why a connection could not be opened."""
+    """A short reason why a connection could not be opened."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return f"{type(error).__name__}: {error}"[:300]

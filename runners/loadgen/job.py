@@ -1,4 +1,4 @@
-"""What a shard has to do (`Job`) and what it measured (`Sample`): one JSON document in, one out."""
+"""The job of a shard (`Job`) and its measured result (`Sample`). Both are JSON documents."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
 
 MIN_PAYLOAD_BYTES = 18
-"""Client number, sequence number and their separators."""
+"""Minimum payload: client number, sequence number and their separators."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One shard's part of a load.
 
-    Times are seconds, the pace is that of all connections of this shard. Connections are
-    numbered from ``first_client`` so that no two shards send the same bytes.
+    Times are in seconds. The pace applies to all connections of this shard together. Connections are numbered from
+    ``first_client``, so that no two shards send the same bytes.
     """
 
     url: str
@@ -34,30 +34,30 @@ class Job:
     pace: Pace
     connections: int
     warmup_s: float
-    """At least; the load goes on until it is steady."""
+    """Minimum warm-up time; the warm-up continues until the load is steady."""
     duration_s: float
-    """Of the timed window, all slices of it together."""
+    """Length of the timed window, the sum of all slices."""
     payload_bytes: int = 64
     payload_kind: PayloadKind = "text"
     serializer: Serializer = "json"
-    """Of Socket.IO's packets. In msgpack there are only echo, of text, and dashboard, over WebSocket."""
+    """Serializer of Socket.IO's packets. msgpack supports only text echo and the dashboard, over WebSocket."""
     transport: Transport = "websocket"
-    """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry pushes alone."""
+    """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry only pushes."""
     push_period_s: float = 0.0
-    """Seconds between the server's own pushes; 0: it pushes nothing."""
+    """Seconds between the server's own pushes; 0 if it pushes nothing."""
     paused: int = 0
-    """In a room: so many members, the last ones, read nothing until they have to catch up."""
+    """In a room: this many members, the last ones, read nothing until they catch up."""
     first_client: int = 0
     seed: int = 0
     drain_s: float = 2.0
-    """How long the shard waits for unanswered messages after the last send."""
+    """Time that the shard waits for unanswered messages after the last send."""
     answer_timeout_s: float = 5.0
-    """A message unanswered for longer is lost; in the closed loop its connection then goes on."""
+    """A message that is unanswered for longer is lost. In the closed loop its connection then continues."""
     at_once: int = 32
-    """Connections being opened at any time."""
+    """Maximum number of connections being opened at any time."""
     connect_timeout_s: float = 10.0
     cpus: tuple[int, ...] = ()
-    """Logical CPUs to run on; empty: any."""
+    """Logical CPUs to run on; if empty, any."""
 
     def to_json(self) -> str:
         return json.dumps({**asdict(self), "pace": paces.to_mapping(self.pace)})
@@ -70,7 +70,7 @@ class Job:
 
 @dataclass(frozen=True)
 class LedgerTotals:
-    """What became of every message: sent = received + lost + in_flight. In a room: of every delivery."""
+    """Counts of messages by outcome: sent = received + lost + in_flight. In a room they count deliveries."""
 
     sent: int = 0
     received: int = 0
@@ -87,16 +87,16 @@ class LedgerTotals:
 
 @dataclass(frozen=True)
 class Connected:
-    """How the connections of a shard came up."""
+    """The result of opening the connections of a shard."""
 
     planned: int
     established: int
     took_ns: int
-    """From the first one's first packet until the last one was ready or had failed."""
+    """Nanoseconds from the first packet until the last connection was ready or had failed."""
     cpu_ns: int
     errors: dict[str, int]
     counts: SparseCounts
-    """Of the nanoseconds per connection."""
+    """Histogram of the nanoseconds per connection."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Connected:
@@ -105,32 +105,34 @@ class Connected:
 
 @dataclass(frozen=True)
 class Recovered:
-    """What happened to a shard's clients when their server ended and came back. Moments are clock nanoseconds."""
+    """The result of a shard's clients when their server ended and was restarted. Times are clock readings in
+    nanoseconds.
+    """
 
     sent: int
     answered: int
     lost: int
-    """Sent, and never answered."""
+    """Number of messages sent and never answered."""
     unsent: int
-    """Due while there was no connection."""
+    """Number of messages due while there was no connection."""
     gone_at: list[int]
-    """When each client that lost its connection noticed."""
+    """Time at which each client that lost its connection noticed it."""
     back_at: list[int]
-    """When each client that came back was ready again."""
+    """Time at which each client that reconnected was ready again."""
     attempts: int
-    """To connect again."""
+    """Number of attempts to reconnect."""
 
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """What paused members of a room received when they read again."""
+    """Messages that paused members of a room received when they read again."""
 
     sent: int
-    """Messages that each of them should have."""
+    """Number of messages that each of them should have received."""
     received: int
-    """Of these, over all of them, those that came."""
+    """Number of these messages that were received, summed over all members."""
     closed: int
-    """Members whose connection the server had closed."""
+    """Number of members whose connection the server had closed."""
 
 
 @dataclass(frozen=True)
@@ -140,15 +142,15 @@ class Brief:
     answered: int
     window_ns: int
     p50_ns: int
-    """Median latency, from the intended send in the open loop."""
+    """Median latency; in the open loop from the intended send."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one shard measured in its timed slices."""
+    """The result of one shard over its timed slices."""
 
     window_ns: int
-    """All slices together."""
+    """Length of all slices together."""
     slices: int
     ledger: LedgerTotals
     warmup_ledger: LedgerTotals
@@ -156,21 +158,23 @@ class Sample:
     established: int
     closed_early: int
     answered_in_window: int
-    """Closed loop: all that was answered, since its window ends with the last answer."""
+    """Messages answered in the window. Closed loop: all answered messages, because its window ends with the last
+    answer."""
     offered: int
-    """Messages that were due in the window (in a room: deliveries); closed loop: those sent."""
+    """Messages that were due in the window (in a room: deliveries). Closed loop: messages sent."""
     censored: int
     pushes: int
     pushes_missed: int
     errors: dict[str, int]
     histograms: dict[str, SparseCounts]
-    """Of nanoseconds: ``latency``, ``connect``; open loop: ``latency_from_send``, ``send_lag``, ``read_lag``; pushes:
-    ``push_lateness``; rooms: ``last_delivery``, the latency of each message's last delivery."""
+    """Histograms in nanoseconds by name: ``latency`` and ``connect``; open loop: ``latency_from_send``, ``send_lag``
+    and ``read_lag``; pushes: ``push_lateness``; rooms: ``last_delivery``, the latency of each message's last
+    delivery."""
     seconds: list[SparseCounts]
     """The latency histogram of each second of the window."""
     cpu_ns: int
     working_ns: int
-    """Open loop: time in the window not spent waiting. Closed loop: equal to ``cpu_ns``."""
+    """Open loop: time in the window that was not spent waiting. Closed loop: equal to ``cpu_ns``."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Sample:
