@@ -1,12 +1,12 @@
-"""The path of every message, compiled: send what is due, wait, read, compare, count. No Python runs per message.
+"""The compiled path of every message: send due messages, wait, read, compare, count. No Python runs per message.
 
 Numba compiles it on first use and caches the result on disk. It works on the arrays of `runners.loadgen.arrays` and
-calls the C library itself. It returns to Python for everything out of the ordinary: bytes other than the next answer, a
-closed connection, a full socket, the end of a second.
+calls the C library directly. It returns to Python for every special event: bytes other than the next answer, a closed
+connection, a full socket, the end of a second.
 
-In the open loop such bytes (a dashboard's snapshots, and all answers that are not known byte by byte) go to a shelf,
-with the time they arrived, until nothing is due and nothing else has arrived. Python needs as long for one of them as
-the kernel for ten, which would wait behind it. Linux only: the kernel waits with epoll(7).
+In the open loop such bytes go to a shelf with their arrival time, until nothing is due and nothing else has arrived.
+Examples are a dashboard's snapshots and answers whose bytes are not known in advance. Python takes as long for one of
+them as the kernel for ten, which would have to wait. The kernel runs only on Linux, because it waits with epoll(7).
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from runners.loadgen.message import DIGITS
 
 
 class Reason(IntEnum):
-    """Why `run` returned, and what Python has to do."""
+    """The reason why `run` returned, and what Python has to do."""
 
     CONTINUE = 0
-    """Nothing; a part of the kernel returns this to `run`, which goes on."""
+    """Python has nothing to do. A part of the kernel returns this to `run`, which continues."""
     TICK = 1
-    """The time is up."""
+    """The time limit is reached."""
     UNEXPECTED = 2
     """Bytes other than the next answer are in ``data``."""
     READ = 3
@@ -57,17 +57,17 @@ class Reason(IntEnum):
     SEND_NEXT = 5
     """Python must send the next message of a closed loop, on the connection ``state.sender``."""
     SHORT = 6
-    """The socket of ``state.sender`` took only a part of a request."""
+    """The socket of ``state.sender`` accepted only a part of a request."""
     REFILL = 7
     """The chunk of the schedule is used up."""
     SETTLED = 8
-    """No message is unanswered any more, and none will be sent."""
+    """Every message is answered, and no more will be sent."""
     BROKEN = 9
     """epoll failed."""
 
 
 BURST = 32
-"""Messages sent in one turn when the schedule is behind, before answers are read."""
+"""Maximum number of messages sent in one turn before answers are read, if the schedule is behind."""
 _MAX_WAIT_MS = 50
 _NOWAIT = int(socket.MSG_DONTWAIT)
 _NOWAIT_NOSIGNAL = int(socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
@@ -85,23 +85,23 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Compile without Numba's reference counts, which took half of the kernel's time.
+    """Compile a function without Numba's reference counts, which took half of the kernel's time.
 
-    They are not needed: no function makes an array, and the caller keeps those that it passes.
+    They are not needed, because no function creates an array, and the caller keeps references to its arguments.
     """
     return _njit(cache=True, _nrt=False)(function)  # type: ignore[no-any-return]
 
 
 def inlined(function: Function) -> Function:
-    """The same for a part of one function, compiled into that function."""
+    """Compile a function like `compiled`, but inline it into its caller."""
     return _njit(cache=True, _nrt=False, forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 class Native:
-    """A compiled function for Python to call with tables.
+    """A compiled function that Python calls with tables.
 
-    For every call Numba determines the type of each argument, which takes it longer for tables than the kernel needs
-    for ten messages. The types are always the same here; this determines them once. All arrays must be contiguous.
+    Numba determines the type of each argument in every call. For tables this takes longer than the kernel needs for ten
+    messages. The types are always the same here, so this class determines them once. All arrays must be contiguous.
     """
 
     def __init__(self, function: Any) -> None:
@@ -115,7 +115,7 @@ class Native:
         return self._call(*arguments)
 
     def compile_for(self, *arguments: Any) -> None:
-        """Compile it, or load it from disk, for arguments of these types."""
+        """Compile the function, or load it from disk, for arguments of these types."""
         self._call = self.function.compile(tuple(_typeof(argument) for argument in arguments))
 
 
@@ -146,7 +146,7 @@ def count(counts: Array, row: int, value_ns: int) -> None:
 
 @compiled
 def increment(frame: Array, places: Array, masks: Array) -> None:
-    """Add 1 to the decimal number at each of ``places``; ``masks`` covers the whole frame."""
+    """Add 1 to the decimal number at each of ``places``. ``masks`` has the mask of the whole frame."""
     for place in places:
         if place < 0:
             break
@@ -162,13 +162,14 @@ def increment(frame: Array, places: Array, masks: Array) -> None:
 
 @compiled
 def _record_send_to(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) -> None:
-    """Record that an answer on connection ``k`` is waited for from now on."""
+    """Record that connection ``k`` waits for an answer from now on."""
     state: State = ledger.state[0]
     row: ConnectionRow = ledger.connections[k]
     row.last_sent += 1
     place: RingPlace = ledger.ring[k, row.last_sent & (ledger.ring.shape[1] - 1)]
     if place.sent_ns > 0:
-        # Never answered, and a whole ring of newer messages was sent since: lost, with the time it has waited.
+        # The old message was never answered, and a whole ring of newer messages was sent since. It is lost, and its
+        # latency is the time it has waited.
         count(ledger.counts, HistogramRow.LATENCY, now_ns - place.intended_ns)
         if state.open_loop:
             count(ledger.counts, HistogramRow.LATENCY_FROM_SEND, now_ns - place.sent_ns)
@@ -184,14 +185,16 @@ def _record_send_to(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables)
 
 @compiled
 def _record_send(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) -> None:
-    """Record connection ``k``'s next message as sent: one answer is waited for, or in a room one by each member."""
+    """Record connection ``k``'s next message as sent. It waits for one answer, or in a room for one delivery per
+    member.
+    """
     state: State = ledger.state[0]
     if not state.room:
         _record_send_to(k, intended_ns, now_ns, ledger)
         return
     state.publisher = k
     slot = (ledger.connections[0].last_sent + 1) & (ledger.ring.shape[1] - 1)
-    if ledger.left[slot] > 0:  # a message so old that its place is needed never reached everybody
+    if ledger.left[slot] > 0:  # a message whose place is reused has not reached all members
         count(ledger.counts, HistogramRow.LAST_DELIVERY, now_ns - ledger.ring[0, slot].intended_ns)
     ledger.left[slot] = 0
     for member in range(ledger.connections.shape[0]):
@@ -228,8 +231,8 @@ def _record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> N
 
 @compiled
 def _next_sender(k: int, slot: int, ledger: LedgerTables) -> int:
-    """Closed loop: which connection sends next, now that ``k`` no longer waits for the message in this slot of the
-    ring; -1: none yet. In a room the next message is due when that one has reached everybody; members take turns.
+    """The connection that sends next in a closed loop after ``k`` stops waiting for the message in this slot; -1: none
+    yet. In a room the next message is due when this one has reached all members. Members send in turn.
     """
     state: State = ledger.state[0]
     if not state.room:
@@ -249,7 +252,7 @@ def _next_sender(k: int, slot: int, ledger: LedgerTables) -> int:
 
 @compiled
 def _send_next(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables, messages: WireMessages) -> int:
-    """Send the connection's next message; returns how many of its bytes were taken. A room has one request for all."""
+    """Send the connection's next message; returns the number of bytes accepted. A room has one request for all."""
     state: State = ledger.state[0]
     row = 0 if state.room else k
     increment(messages.requests[row], messages.places[0], messages.masks[row])
@@ -260,7 +263,7 @@ def _send_next(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables, mess
 
 @inlined
 def _send_due(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffers: Buffers) -> tuple[int, int]:
-    """Open loop: send what is due, a burst at most."""
+    """Open loop: send the due messages, at most one burst."""
     state: State = ledger.state[0]
     while state.burst < BURST:
         if state.position >= state.due:
@@ -293,16 +296,16 @@ def _send_due(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffer
 
 @inlined
 def _is_settled(state: State) -> bool:
-    """Whether nothing more is sent, and nothing waited for."""
+    """Whether no more messages are sent and none is unanswered."""
     return bool(not state.sending and state.pending == 0 and state.now_ns >= state.stop_ns)
 
 
 @inlined
 def _wait(ledger: LedgerTables, buffers: Buffers) -> int:
-    """Look which connections have something to read, and wait for it where that is allowed; returns how many do.
+    """Poll for connections with data to read, and wait for data if that is allowed; returns their number.
 
-    No waiting while messages fall due: timers are too coarse for that. The open loop waits only where the look before
-    found nothing, so that what ends the waiting arrived at that moment.
+    The kernel does not wait while messages become due, because timers are too coarse. The open loop waits only if the
+    previous poll found nothing. Data that ends the wait has therefore arrived at that moment.
     """
     state: State = ledger.state[0]
     timeout_ms = 0
@@ -328,16 +331,16 @@ def _wait(ledger: LedgerTables, buffers: Buffers) -> int:
 
 @inlined
 def _connection_of(event: int, buffers: Buffers) -> int:
-    """The connection that an event is about."""
+    """The connection of an event."""
     return int(buffers.slots[buffers.events[event * EVENT_WORDS + DATA_WORD]])
 
 
 @compiled
 def _next_reader(ready: int, reader: int, connections: int, buffers: Buffers) -> int:
-    """The event whose connection comes next after ``reader``, around the circle of all.
+    """The event whose connection is next after ``reader``, in circular order.
 
-    Epoll reports what is always ready in the same order. Beside a connection at its head whose every answer needs
-    Python, no other would ever be read.
+    Epoll reports connections that are always ready in the same order. If the first one needs Python for every answer,
+    the others would never be read.
     """
     found, nearest = 0, connections
     for event in range(ready):
@@ -349,7 +352,7 @@ def _next_reader(ready: int, reader: int, connections: int, buffers: Buffers) ->
 
 @inlined
 def _end_turn(ledger: LedgerTables, buffers: Buffers) -> int:
-    """Measure how long the turn was idle (the open loop spins), and return the reason if it was the last one."""
+    """Add the idle time of the turn (the open loop spins). Returns the reason if it was the last turn."""
     state: State = ledger.state[0]
     state.now_ns = _now_ns(buffers)
     if not state.worked:
@@ -368,7 +371,7 @@ def _end_turn(ledger: LedgerTables, buffers: Buffers) -> int:
 
 @inlined
 def _is_waited_for(k: int, ledger: LedgerTables) -> bool:
-    """Whether the expected answer's message was sent, and neither given up nor so long ago that its place is taken."""
+    """Whether the expected answer's message was sent, is not given up, and still has its place in the ring."""
     row: ConnectionRow = ledger.connections[k]
     behind = row.last_sent - row.expected
     depth = ledger.ring.shape[1]
@@ -377,23 +380,23 @@ def _is_waited_for(k: int, ledger: LedgerTables) -> bool:
 
 @compiled
 def _matches(received: Array, expected: Array) -> bool:
-    """Whether two slices of equal length are equal."""
+    """Whether two byte slices of equal length are equal."""
     difference = np.uint8(0)
-    for i in range(received.shape[0]):  # of slices, whose bounds the compiler knows: many bytes at a time
+    for i in range(received.shape[0]):  # the compiler knows the bounds of slices, so it compares many bytes at a time
         difference |= received[i] ^ expected[i]
     return bool(difference == 0)
 
 
 @inlined
 def _is_full(state: State, buffers: Buffers) -> bool:
-    """Whether the shelf has no room for another piece."""
+    """Whether the shelf has no space for another piece."""
     return bool(state.shelf_put == buffers.shelf.shape[0] or buffers.data.shape[0] - state.shelf_bytes < READ_BYTES)
 
 
 @compiled
 def _take_piece(ledger: LedgerTables, shelf: Array) -> int:
-    """Take the oldest piece from the shelf: it is in ``data`` from ``data_start`` to ``data_end``; returns its
-    connection.
+    """Take the oldest piece from the shelf; returns its connection. The piece is in ``data`` from ``data_start`` to
+    ``data_end``.
     """
     state: State = ledger.state[0]
     piece: Piece = shelf[state.shelf_taken]
@@ -412,8 +415,8 @@ def _take_piece(ledger: LedgerTables, shelf: Array) -> int:
 def _take_answers(
     k: int, start: int, end: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers
 ) -> tuple[int, int]:
-    """Record the expected answers among the bytes from ``start`` to ``end``, and in the closed loop send what follows
-    them; returns why Python is needed, and where the rest starts.
+    """Record the expected answers in the bytes from ``start`` to ``end``. In the closed loop, also send the next
+    messages. Returns the reason why Python is needed, and the start of the remaining bytes.
     """
     state: State = ledger.state[0]
     row: ConnectionRow = ledger.connections[k]
@@ -451,7 +454,7 @@ def _take_answers(
 
 @inlined
 def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers) -> tuple[int, int]:
-    """Read every connection that has something."""
+    """Read every connection that has data."""
     state: State = ledger.state[0]
     first = 0 if state.reader < 0 else _next_reader(ready, state.reader, ledger.connections.shape[0], buffers)
     for step in range(ready):
@@ -468,7 +471,7 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
         start = state.shelf_bytes
         got = _recv(row.descriptor, buffers.data.ctypes.data + start, READ_BYTES, _NOWAIT)
         if got <= 0:
-            if row.shelved:  # first what came before the end
+            if row.shelved:  # first the data that arrived before the end
                 return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
             return Reason.READ.value, k
         state.now_ns = _now_ns(buffers)
@@ -494,7 +497,7 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
 
 @compiled
 def _run(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffers: Buffers) -> tuple[int, int]:
-    """Work until Python is needed: the `Reason`, and the connection concerned."""
+    """Run until Python is needed; returns the `Reason` and the connection concerned."""
     state: State = ledger.state[0]
     state.now_ns = _now_ns(buffers)
     state.data_start = state.data_end = state.quiet = 0
@@ -521,9 +524,9 @@ send_next, take_piece, run = Native(_send_next), Native(_take_piece), Native(_ru
 
 
 def compile_kernel() -> None:
-    """Have all of it compiled, or loaded from disk, before anything is timed: takes seconds the first time.
+    """Compile all functions, or load them from disk, before anything is timed. This takes seconds the first time.
 
-    Raises `RuntimeError` where what is on disk was compiled from other sources.
+    Raises `RuntimeError` if the code on disk was compiled from other sources.
     """
     ledger, buffers = arrays.ledger_tables(1, 16), arrays.buffers(1)
     messages, chunk = arrays.wire_messages(1, 8, 8), Chunk(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
@@ -535,13 +538,13 @@ def compile_kernel() -> None:
         take_piece.compile_for(ledger, buffers.shelf)
         run.compile_for(ledger, messages, chunk, buffers)
         same = _counts_as_defined() and _numbers_as_defined() and _names_as_defined(messages, chunk, buffers)
-    except ImportError:  # the cache names classes that are gone
+    except ImportError:  # the cache refers to classes that no longer exist
         same = False
     if not same:
-        raise RuntimeError("the kernel on disk is of other sources; delete runners/loadgen/__pycache__")
+        raise RuntimeError("the cached kernel was compiled from other sources; delete runners/loadgen/__pycache__")
 
 
-# Numba compiles anew when this file changes, not when something that it took from another file does.
+# Numba recompiles when this file changes, but not when a definition imported from another file changes.
 
 
 def _counts_as_defined() -> bool:
@@ -577,7 +580,7 @@ def _constants() -> tuple[int, ...]:
 
 @compiled
 def _mark(messages: WireMessages, chunk: Chunk, buffers: Buffers) -> None:
-    """Write to fields of equal type, which a cached function would confuse if their order had changed."""
+    """Write to fields of equal type. A cached function would confuse them if their order had changed."""
     messages.requests[0, 0], messages.masks[0, 0], messages.answers[0, 0] = 1, 2, 3
     chunk.due_ns[0], chunk.connection[0] = 1, 2
     buffers.slots[0], buffers.moment[0] = 1, 2

@@ -1,6 +1,7 @@
-"""The ledger of all connections: every message sent is answered, lost or still in flight. No I/O.
+"""The ledger of all connections: every message sent is answered, lost or still in flight. It does no I/O.
 
-It works on the tables that the kernel fills while the load runs, and records what the kernel left to Python.
+It works on the tables that the kernel fills while the load runs. It records the messages that the kernel leaves to
+Python.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ _OF_A_LEDGER = ["sent", "received", "lost", "duplicated", "reordered", "corrupte
 
 
 class Ledger:
-    """Sequence numbers rise by one per message of a connection. An answer to something older than this ledger is
-    not recorded.
+    """The ledger. Sequence numbers increase by one per message of a connection. An answer to a message older than this
+    ledger is not recorded.
 
-    ``depth``: the messages a connection may have unanswered before the oldest counts as lost; rounded up to a power
-    of two. In a ``room`` every message has one number for all and is waited for on each connection: what is counted
-    are deliveries.
+    ``depth``: maximum number of unanswered messages per connection before the oldest counts as lost; rounded up to a
+    power of two. In a ``room`` every message has one number for all connections. Each connection waits for it, and the
+    ledger counts deliveries.
     """
 
     def __init__(
@@ -41,11 +42,11 @@ class Ledger:
 
     @property
     def depth(self) -> int:
-        """The places in the ring."""
+        """The number of places in the ring."""
         return int(self.ring.shape[1])
 
     def open(self) -> None:
-        """Begin a fresh ledger; what is still unanswered belongs to none."""
+        """Begin a new ledger. Messages that are still unanswered no longer count."""
         self._first, self._last_sent = self.connections["first"], self.connections["last_sent"]
         self._highest, self._sent_ns = self.connections["highest"], self.ring["sent_ns"]
         self._mask = self.depth - 1
@@ -57,12 +58,12 @@ class Ledger:
         self.state["pending"] = self.state["answered"] = 0
 
     def counts(self, row: HistogramRow) -> Counts:
-        """One histogram."""
+        """The counts of one histogram."""
         counts: Counts = self._counts[row]
         return counts
 
     def clear_counts(self) -> None:
-        """Empty all histograms."""
+        """Set all histograms to zero."""
         self._counts[:] = 0
 
     def slot_of(self, sequence: int) -> int:
@@ -77,11 +78,11 @@ class Ledger:
         return int(self._last_sent[k])
 
     def receive(self, k: int, sequence: int, at_ns: int, *, intact: bool = True) -> bool:
-        """Record an answer that came at ``at_ns``; false where nothing waited for it."""
+        """Record an answer that arrived at ``at_ns``; returns false if no message waited for it."""
         last_sent = int(self._last_sent[k])
         if self._first[k] <= sequence <= last_sent:
             sent_ns = self._sent_ns[k, sequence & self._mask]
-            # An answer older than the ring is one to a message that was counted as lost.
+            # An answer older than the ring belongs to a message that was counted as lost.
             recent = last_sent - sequence <= self._mask
             if not recent or sent_ns == GIVEN_UP:
                 return False
@@ -91,7 +92,7 @@ class Ledger:
             kernel.record_answer(k, sequence, at_ns, self.tables)
             if sequence >= self._highest[k]:
                 self._highest[k] = sequence
-            elif not self._room:  # in a room several send, and no message says which of them was first
+            elif not self._room:  # in a room several members send, and no message shows which of them was first
                 self.connections["reordered"][k] += 1
             if not intact:
                 self.connections["corrupted"][k] += 1
@@ -101,13 +102,15 @@ class Ledger:
         return False
 
     def overdue(self, before_ns: int) -> list[tuple[int, int]]:
-        """What living connections have waited for since before this moment: connection, and place in the ring."""
+        """The messages sent before this moment that open connections still wait for, as connection and place in the
+        ring.
+        """
         sent_ns = self.ring["sent_ns"]
         waiting = (sent_ns > 0) & (sent_ns < before_ns) & (self.connections["alive"] == 1)[:, None]
         return [(k, slot) for k, slot in np.argwhere(waiting).tolist()]
 
     def give_up(self, k: int, slot: int, now_ns: int) -> None:
-        """Closed loop: what connection ``k`` waits for at this place of the ring will not come; it is lost."""
+        """Closed loop: count the message that connection ``k`` waits for at this place of the ring as lost."""
         waited_ns = now_ns - int(self.ring["intended_ns"][k, slot])
         kernel.count(self._counts, int(HistogramRow.LATENCY), waited_ns)
         self.ring["sent_ns"][k, slot] = GIVEN_UP
@@ -118,24 +121,27 @@ class Ledger:
         self._miss(slot, waited_ns)
 
     def _miss(self, slot: int, waited_ns: int) -> None:
-        """In a room: one member less waits for the message at this place of the ring, and did not receive it."""
+        """In a room: one member did not receive the message at this place of the ring, and no longer waits for it."""
         if self._left[slot] > 0:
             self._left[slot] -= 1
             if self._left[slot] == 0:
                 kernel.count(self._counts, int(HistogramRow.LAST_DELIVERY), waited_ns)
 
     def next_sender(self, k: int, slot: int) -> int:
-        """Closed loop: who sends next, now that connection ``k`` no longer waits for the message at this place."""
+        """Closed loop: the connection that sends next, after connection ``k`` stops waiting for the message at this
+        place.
+        """
         return int(kernel.next_sender(k, slot, self.tables))
 
     def waiting_since_ns(self, k: int) -> int:
-        """When the last message was sent if it is unanswered, else 0."""
+        """The send time of the last message if it is unanswered, else 0."""
         return max(0, int(self._sent_ns[k, self._last_sent[k] & self._mask]))
 
     def end_connection(self, k: int, now_ns: int) -> list[int]:
-        """The connection is dead: nothing is waited for any more. What it owes is lost at `settle`.
+        """Record the end of a connection: nothing waits for its answers any more. Its unanswered messages are lost at
+        `settle`.
 
-        Returns the places in the ring of the messages that only it waited for in its room.
+        Returns the places in the ring of the messages for which it was the last waiting member of its room.
         """
         row = self.connections[k]
         if not row["alive"]:
@@ -148,17 +154,17 @@ class Ledger:
         return [slot for slot in missed if not self._left[slot]]
 
     def settle(self, cutoff_ns: int, overdue_ns: int) -> tuple[LedgerTotals, int]:
-        """Close the ledger at ``cutoff_ns``: what is unanswered is lost or in flight, and its latency the time it
-        waited.
+        """Close the ledger at ``cutoff_ns``. An unanswered message is lost or in flight, and its latency is the time it
+        has waited.
 
-        Lost is what a newer answer overtook, what was sent before ``overdue_ns``, and all that a dead connection
-        owes. Returns the totals over all connections, and how many latencies are of unanswered messages.
+        A message is lost if a newer answer overtook it, if it was sent before ``overdue_ns``, or if its connection has
+        ended. Returns the totals over all connections, and the number of latencies that belong to unanswered messages.
         """
         connections, ring = self.connections, self.ring
         who, slot = np.nonzero(ring["sent_ns"] > 0)
         sent_ns, intended_ns = ring["sent_ns"][who, slot], ring["intended_ns"][who, slot]
         last_sent = connections["last_sent"][who]
-        # The number whose place in the ring this is: the newest not above `last_sent`.
+        # The sequence number with this place in the ring: the highest one up to `last_sent`.
         sequence = last_sent - ((last_sent - slot) & (self.depth - 1))
         lost = (connections["alive"][who] == 0) | (sequence < connections["highest"][who]) | (sent_ns < overdue_ns)
         for intended, sent in zip(intended_ns.tolist(), sent_ns.tolist(), strict=True):
@@ -175,7 +181,7 @@ class Ledger:
             reordered=int(connections["reordered"].sum()),
             corrupted=int(connections["corrupted"].sum()),
         )
-        for place in np.flatnonzero(self._left).tolist():  # never received by all in the room
+        for place in np.flatnonzero(self._left).tolist():  # not received by all members of the room
             kernel.count(self._counts, int(HistogramRow.LAST_DELIVERY), cutoff_ns - int(ring["intended_ns"][0, place]))
         ring["sent_ns"] = 0
         self._left[:] = 0

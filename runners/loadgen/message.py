@@ -1,8 +1,8 @@
-"""The bytes of requests and answers: templates with the sequence number patched in.
+"""The bytes of requests and answers: templates into which the sequence number is written.
 
-Every message carries the client's number and its own sequence number, so that loss, duplicates,
-reordering and corruption are counted. Sequence numbers have eight digits from the first
-(10000000) on, so their place never moves. In Socket.IO the same number is the acknowledgement's id.
+Every message carries the client's number and its own sequence number, so that loss, duplicates, reordering and
+corruption can be counted. Sequence numbers start at 10000000 and have eight digits, so their place never changes. In
+Socket.IO the same number is the acknowledgement ID.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ FIRST_SEQUENCE = 10_000_000
 LAST_SEQUENCE = 99_999_999
 PANELS = 20
 ROOM = b"load"
-"""The room that members of a room load are in."""
+"""The room of the members in a room load."""
 _EVERYBODY = 99_999_999
-"""In place of a client's number in what all members of a room send."""
+"""Replaces the client number in messages that all members of a room send."""
 _LETTERS = 65536
-"""Of a payload; a longer one repeats them."""
+"""Number of letters in a payload; a longer payload repeats them."""
 
 _EVENT, _ACK = b"42", b"43"
 _WITH_ATTACHMENT = (b"451-", b"461-")
@@ -35,13 +35,13 @@ _SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d{1,15})\b')
 
 
 class Answer(NamedTuple):
-    """What an incoming message is: an answer (``sequence``), a push (``push``), or neither."""
+    """The kind of an incoming message: an answer (``sequence``), a push (``push``), or neither."""
 
     sequence: int = -1
     push: int = -1
     intact: bool = True
     expected: bool = True
-    """False: an event that the server sends of its own accord and that this load does not wait for."""
+    """False for an event that the server sends on its own and that this load does not wait for."""
 
 
 NOT_OURS = Answer(intact=False)
@@ -63,7 +63,7 @@ class Template:
             places.append(start)
             start = template.find(marker, start + DIGITS)
         self.places = tuple(places)
-        """Where each copy of the number starts."""
+        """Offsets at which the copies of the number start."""
 
     def fill(self, sequence: int) -> bytearray:
         """The bytes with this number; valid until the next call."""
@@ -73,7 +73,7 @@ class Template:
         return self._scratch
 
     def read(self, data: bytes) -> int:
-        """The sequence number of ``data`` if it is this template, else -1."""
+        """The sequence number in ``data`` if it matches this template, else -1."""
         first = self.places[0]
         digits = data[first : first + DIGITS]
         if len(data) == len(self.text) and digits.isdigit() and data == self.fill(int(digits)):
@@ -82,7 +82,7 @@ class Template:
 
 
 class TemplatePart(NamedTuple):
-    """One frame of a message: its payload, and whether that is binary."""
+    """One frame of a message: its payload, and whether the payload is binary."""
 
     template: Template
     binary: bool = False
@@ -91,8 +91,8 @@ class TemplatePart(NamedTuple):
 class TemplateCodec:
     """Messages that differ only in their number, so that they can be sent and compared without being parsed.
 
-    ``request`` and ``answer`` are a request and its usual answer, to the byte; ``others`` are other forms of it.
-    ``mark`` finds the number in what came back changed; ``event`` is the Socket.IO event that answers.
+    ``request`` and ``answer`` are the exact bytes of a request and its usual answer. ``others`` are other forms of the
+    answer. ``mark`` locates the number in a corrupted answer. ``event`` is the Socket.IO event that answers.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class TemplateCodec:
 
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
         if len(self.answer) > 1 and not binary and data.startswith(_WITH_ATTACHMENT):
-            return None  # the answer is in the binary message after it
+            return None  # the answer is in the binary message that follows
         for template, is_binary in self._alternatives:
             sequence = template.read(data)
             if sequence >= 0 and is_binary == binary:
                 return Answer(sequence)
-        # A message of ours came back changed: return its number, if that can still be read.
+        # Our message was returned corrupted. Return its number if it is still readable.
         if found := self._mark.search(data):
             return Answer(int(found[1]), intact=False)
         event = None if self._event is None or binary else _EVENT_NAME.match(data)
@@ -130,7 +130,7 @@ class TemplateCodec:
 
 
 def echo_codec(client: int, payload_bytes: int, protocol: WireProtocol, kind: PayloadKind = "text") -> TemplateCodec:
-    """Echo over raw WebSocket, or as a Socket.IO event ``echo`` answered by its acknowledgement."""
+    """The codec for echo over raw WebSocket, or as a Socket.IO event ``echo`` that an acknowledgement answers."""
     payload = echo_payload(client, payload_bytes).text
     mark = rb"%08d\.(\d{8})\." % (client + 1)
     binary = kind == "binary"
@@ -162,7 +162,9 @@ def echo_payload(client: int, size: int) -> Template:
 
 
 def room_codec(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
-    """A message to everybody in the room. All members send and expect the same bytes, with one number for the room."""
+    """The codec for a message to all members of the room. All send and expect the same bytes, with one number for the
+    room.
+    """
     payload = _payload(_EVERYBODY, 0, payload_bytes)
     mark = rb"%08d\.(\d{8})\." % _EVERYBODY
     if protocol == "websocket":
@@ -179,9 +181,9 @@ def room_codec(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
 
 
 def _payload(owner: int, seed: int, size: int) -> bytes:
-    """Owner (not zero), number (zeros, to be patched), and letters up to ``size`` bytes.
+    """A payload of ``size`` bytes: owner (not zero), number (zeros, to be replaced), and letters.
 
-    Letters only: eight zeros mark the number, and JSON must not need to escape.
+    It has only letters, because eight zeros mark the number, and JSON must not need escapes.
     """
     letters = "".join(random.Random(seed).choices(string.ascii_letters, k=min(size, _LETTERS)))
     filler = letters * (size // max(1, len(letters)) + 1)
@@ -189,7 +191,7 @@ def _payload(owner: int, seed: int, size: int) -> bytes:
 
 
 class Update:
-    """A user's metric updates: their content, and whether an answer fits."""
+    """A user's metric updates: their content, and whether an answer is correct."""
 
     def __init__(self, client: int) -> None:
         self._client = client
@@ -199,7 +201,7 @@ class Update:
         return {"panel": self._panel, "value": _value_of(sequence), "client": self._client, "seq": sequence}
 
     def judge(self, answer: Any) -> Answer:
-        """Classify a parsed answer, whatever it is."""
+        """Classify a parsed answer of any type."""
         try:
             sequence = int(answer["seq"])
             intact = int(answer["updates"]) > 0 and all(
@@ -211,7 +213,9 @@ class Update:
 
 
 class DashboardCodec:
-    """A user's metric updates, each answered with its panel; and the snapshots pushed to all."""
+    """The codec for a user's metric updates, each answered with its panel, and for the snapshots pushed to all
+    users.
+    """
 
     def __init__(self, client: int, protocol: WireProtocol) -> None:
         self._update = Update(client)
@@ -241,14 +245,14 @@ def _value_of(sequence: int) -> float:
 
 
 class Codec(Protocol):
-    """One connection's requests, and what their answers mean."""
+    """Encodes the requests of one connection, and classifies its answers."""
 
     @property
     def greeting(self) -> Message | None:
-        """Sent once, as soon as the connection is ready."""
+        """The messages that are sent once, as soon as the connection is ready."""
 
     def request(self, sequence: int) -> list[Message]:
         """The messages of the request with this number."""
 
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
-        """Classify an incoming message; ``None``: more of it is to come. Never raises."""
+        """Classify an incoming message. ``None``: the message is not complete yet. Never raises."""

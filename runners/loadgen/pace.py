@@ -1,4 +1,4 @@
-"""What sets the pace of a load: the answers, a clock, or the server."""
+"""The pace of a load, which is set by the answers, by a clock, or by the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Arrivals = Literal["steady", "poisson"]
 class Closed:
     """Closed loop: the next message is sent when the last one is answered.
 
-    ``in_flight``: how many messages a room has under way at a time. Elsewhere each connection has one.
+    ``in_flight``: number of messages in flight in a room at a time. Without a room each connection has one.
     """
 
     in_flight: int = 1
@@ -27,8 +27,8 @@ class Closed:
 class Open:
     """Open loop: messages are sent when they are due, whether or not the earlier ones are answered.
 
-    ``rate_per_s`` is over all connections; of a room: messages, each of which goes to every member. ``arrivals``:
-    evenly spaced, or at random as those of many independent users.
+    ``rate_per_s``: messages per second over all connections. In a room each message goes to every member. ``arrivals``:
+    evenly spaced, or random, as from many independent users.
     """
 
     rate_per_s: float
@@ -50,20 +50,20 @@ _NAMES: dict[type[Pace], str] = {Closed: "closed", Open: "open", PushOnly: "push
 
 
 def share_of(pace: Pace, connections: int, total: int) -> Pace:
-    """The pace of ``connections`` of the load's ``total``: a shard's part of the rate."""
+    """The pace for ``connections`` of the load's ``total`` connections: a shard's part of the rate."""
     return replace(pace, rate_per_s=pace.rate_per_s * connections / total) if isinstance(pace, Open) else pace
 
 
 def to_mapping(pace: Pace) -> dict[str, Any]:
-    """As it is written in JSON: ``{"loop": "open", "rate_per_s": 100.0, "arrivals": "steady"}``."""
+    """The pace as a JSON object: ``{"loop": "open", "rate_per_s": 100.0, "arrivals": "steady"}``."""
     return {"loop": _NAMES[type(pace)], **asdict(pace)}
 
 
 def from_mapping(data: dict[str, Any]) -> Pace:
-    """What `to_mapping` wrote; raises `ValueError` or `TypeError` where it is something else."""
+    """The pace from the result of `to_mapping`; raises `ValueError` or `TypeError` for anything else."""
     fields = dict(data)
     loop = fields.pop("loop", None)
     for kind, name in _NAMES.items():
         if name == loop:
             return kind(**fields)
-    raise ValueError(f"no pace of a load: {loop!r}")
+    raise ValueError(f"unknown pace of a load: {loop!r}")

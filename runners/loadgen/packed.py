@@ -1,7 +1,7 @@
-"""Socket.IO packets in msgpack, which its servers offer in place of JSON: a binary message each.
+"""Socket.IO packets in msgpack, which servers offer as an alternative to JSON. Each packet is one binary message.
 
-The acknowledgement's number is binary as well, so these cannot be templates: Python encodes and decodes every one.
-That is fast enough, since the servers do the same.
+The acknowledgement's number is binary as well, so packets cannot be templates: Python encodes and decodes each one.
+That is fast enough, because the servers do the same.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ CONNECT = msgpack.packb({"type": _CONNECT, "nsp": _NAMESPACE, "data": {}})
 
 
 def accepts(data: bytes) -> bool:
-    """Whether the server accepts its client into the namespace."""
+    """Whether the packet accepts the client into the namespace."""
     packet = _packet(data)
     return packet is not None and packet.get("type") == _CONNECT
 
 
 class PackedEchoCodec:
-    """The event ``echo``, answered by its acknowledgement."""
+    """The codec for the event ``echo``, which an acknowledgement answers."""
 
     greeting: Message | None = None
 
@@ -49,7 +49,7 @@ class PackedEchoCodec:
 
 
 class PackedDashboardCodec:
-    """The events ``update``, answered by its acknowledgement, and ``snapshot``."""
+    """The codec for the event ``update``, which an acknowledgement answers, and for the event ``snapshot``."""
 
     greeting: Message | None
 

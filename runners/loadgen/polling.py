@@ -1,4 +1,4 @@
-"""HTTP in place of WebSocket: Socket.IO's long-polling, and server-sent events."""
+"""Connections over HTTP without WebSocket: Socket.IO's long-polling, and server-sent events."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from runners.loadgen.connection import CLOSED, RECEIVE_BYTES, Message, Received,
 from runners.loadgen.handshake import HandshakeError, socket_url
 
 MOST_PACKETS = 16
-"""In one request of a polling client; Engine.IO servers refuse more."""
+"""Maximum number of packets in one request of a polling client; Engine.IO servers refuse more."""
 SEPARATOR = b"\x1e"
-"""Between the packets of one request or answer of long-polling."""
+"""Separates the packets of one request or answer of long-polling."""
 _BINARY = b"b"
-"""Before a binary packet of a polling client, in base64."""
+"""Prefix of a binary packet of a polling client, which is in base64."""
 _OPEN, _CONNECT, _REFUSED = b"0", b"40", b"44"
 
 
 def open_session(url: str, timeout_s: float) -> PollingConnection:
-    """Open an Engine.IO 4 session by polling, join the default namespace, wait until the server accepts.
+    """Open an Engine.IO 4 session by polling, join the default namespace, and wait until the server accepts.
 
     Raises `HandshakeError`, `TimeoutError` or `OSError`.
     """
@@ -58,13 +58,13 @@ def open_session(url: str, timeout_s: float) -> PollingConnection:
 
 
 def open_stream(url: str) -> EventStreamConnection:
-    """An event stream; its request is sent when it is attached."""
+    """An event stream. Its request is sent when it is attached."""
     parts = urlsplit(url)
     return EventStreamConnection(parts.hostname or "", parts.port or 80, parts.path)
 
 
 def _request(client: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> list[bytes]:
-    """The packets of one answer."""
+    """Send a request; returns the packets of its answer."""
     client.request(method, path, body, {"Content-Type": "text/plain;charset=UTF-8"} if body else {})
     answer = client.getresponse()
     packets = answer.read().split(SEPARATOR)
@@ -83,7 +83,7 @@ class _EndedError(Exception):
 
 
 class HttpClient:
-    """One HTTP/1.1 request at a time, over a connection that is kept open where the server keeps it."""
+    """Sends one HTTP/1.1 request at a time, over a connection that stays open if the server keeps it open."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
@@ -94,11 +94,11 @@ class HttpClient:
         self._status = 0
         self._complete = False
         self.busy = False
-        """A request is not answered yet."""
+        """Whether a request is not answered yet."""
         self.watcher: Watcher | None = None
 
     def request(self, method: str, path: str, body: bytes = b"") -> None:
-        """Send a request; raises `OSError`. One at a time."""
+        """Send a request, one at a time; raises `OSError`."""
         head = [f"{method} {path} HTTP/1.1", "Host: {}:{}".format(*self._address), "Accept: */*"]
         if method == "POST":
             head += ["Content-Type: text/plain;charset=UTF-8", f"Content-Length: {len(body)}"]
@@ -125,7 +125,7 @@ class HttpClient:
             self.watcher.watch(self._socket, writable=bool(self._outbox))
 
     def receive(self) -> _Response | None:
-        """The answer, if it is complete; raises `OSError` or `_EndedError` where it never will be."""
+        """The answer, if it is complete; raises `OSError` or `_EndedError` if it cannot become complete."""
         if self._socket is None:
             return None
         if self._outbox:
@@ -142,7 +142,7 @@ class HttpClient:
         return self.feed(data)
 
     def feed(self, data: bytes) -> _Response | None:
-        """The same, of bytes that the caller read."""
+        """Like `receive`, for bytes that the caller read."""
         assert self._parser is not None
         self._parser.feed_data(data)
         if not self._complete:
@@ -156,7 +156,7 @@ class HttpClient:
         return response
 
     def take_body(self) -> bytes:
-        """What has come since of a body that does not end."""
+        """The new bytes of a body that does not end."""
         data = b"".join(self._body)
         self._body.clear()
         return data
@@ -170,12 +170,12 @@ class HttpClient:
 
     @property
     def descriptor(self) -> int:
-        """Of the connection's socket; -1: there is none."""
+        """File descriptor of the connection's socket; -1 if there is none."""
         return -1 if self._socket is None else self._socket.fileno()
 
     @property
     def sent(self) -> bool:
-        """Whether nothing is left to be sent."""
+        """Whether all data is sent."""
         return not self._outbox
 
     # The parser calls these.
@@ -192,12 +192,12 @@ class HttpClient:
 
     @property
     def status(self) -> int:
-        """Of the answer that is coming; 0: not known yet."""
+        """Status code of the current answer; 0 if it is not known yet."""
         return self._status
 
 
 class PollingConnection:
-    """Engine.IO 4 by long-polling: one request waits for messages, another carries them."""
+    """A connection by Engine.IO 4 long-polling: one request waits for messages, and another one sends them."""
 
     descriptor = -1
     fast = False
@@ -262,7 +262,7 @@ def _message(packet: bytes) -> Message:
 
 
 class EventStreamConnection:
-    """Server-sent events: what the server pushes, one message per event. Nothing can be sent."""
+    """A connection by server-sent events: each event is one message. It cannot send."""
 
     def __init__(self, host: str, port: int, path: str) -> None:
         self._http = HttpClient(host, port)
@@ -310,6 +310,6 @@ class EventStreamConnection:
 
 
 def _data_of(event: bytes) -> bytes:
-    """An event's data lines (HTML standard, 9.2.6), joined; empty: a comment, or an event without any."""
+    """The joined data lines of an event (HTML standard, 9.2.6); empty for a comment or an event without data."""
     lines = [client[5:].removeprefix(b" ") for client in event.split(b"\n") if client.startswith(b"data:")]
     return b"\n".join(lines)

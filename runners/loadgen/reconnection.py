@@ -1,7 +1,7 @@
-"""Clients whose server ends: they notice, connect again and again until the server accepts, and go on.
+"""Clients whose server ends: they notice it, reconnect until the server accepts them, and continue.
 
-Each sends at its own steady rate and records what became of every message. A few hundred messages per second need no
-compiled kernel.
+Each client sends at a steady rate and records the outcome of every message. A few hundred messages per second do not
+need the compiled kernel.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from runners.loadgen.pace import Open
 from runners.loadgen.wire import Client
 
 AFTERWARDS_S = 0.5
-"""How long the clients go on after all of them have reconnected."""
+"""Time that the clients continue after all of them have reconnected."""
 RETRY_S = 0.1
-"""Between two attempts of a client to reconnect: without back-off, so that the time is the server's and not ours."""
+"""Time between two attempts of a client to reconnect. There is no back-off, so that the result depends on the server
+and not on the client."""
 _TICK_S = 0.005
 _PING, _PONG = b"2", b"3"
 
@@ -42,7 +43,7 @@ class _Client:
 
 
 class Reconnection:
-    """The clients of one job, which are connected. The pace is that of an open loop; arrivals are steady."""
+    """The connected clients of one job. They send in an open loop with steady arrivals."""
 
     def __init__(self, job: Job, clients: Sequence[Client]) -> None:
         assert isinstance(job.pace, Open), job.pace
@@ -64,7 +65,9 @@ class Reconnection:
         self._back_at: list[int] = []
 
     def run(self, seconds: float) -> Recovered:
-        """Go on for this long, or until all have lost their server and have been reconnected for a while."""
+        """Run for this long, or until all clients have lost their server and then been reconnected for
+        `AFTERWARDS_S`.
+        """
         until = clock_ns() + int(seconds * 1e9)
         while (now := clock_ns()) < until and not self._is_over(now):
             for place, client in enumerate(self._clients):
@@ -84,7 +87,7 @@ class Reconnection:
         return over and now > self._back_at[-1] + int(AFTERWARDS_S * 1e9)
 
     def _tend(self, place: int, client: _Client, now: int) -> None:
-        """What is due: a message, or another attempt."""
+        """Do what is due for a client: send a message, or try to reconnect."""
         if now >= client.next_due_ns:
             client.next_due_ns += self._gap_ns
             if client.connection is None:
@@ -106,7 +109,7 @@ class Reconnection:
                 self.watch(place, client.handshake.socket, client.handshake.wanted)
 
     def _attend(self, place: int) -> None:
-        """Read from a socket that has something, or go on with a handshake."""
+        """Read from a socket that has data, or continue a handshake."""
         client = self._clients[place]
         if client.handshake is not None:
             self._open(place, client, client.handshake)
@@ -150,7 +153,7 @@ class Reconnection:
             self._answered += 1
 
     def _lose(self, client: _Client) -> None:
-        """The connection is gone, and with it what was not answered."""
+        """Record the loss of a connection and of its unanswered messages."""
         if client.connection is None:
             return
         self._gone_at.append(clock_ns())
@@ -161,7 +164,7 @@ class Reconnection:
         client.retry_at_ns = 0
 
     def watch(self, place: int, sock: socket.socket, wanted: int) -> None:
-        """Wait for this on a socket of the client at this place."""
+        """Wait for these events on a socket of the client at this place."""
         descriptor = sock.fileno()
         if descriptor in self._watched:
             self._epoll.modify(descriptor, wanted)
@@ -170,7 +173,7 @@ class Reconnection:
         self._watched[descriptor] = place
 
     def forget(self, sock: socket.socket) -> None:
-        """Wait for nothing on it any more."""
+        """Stop waiting for events on a socket."""
         if self._watched.pop(sock.fileno(), None) is not None:
             self._epoll.unregister(sock.fileno())
 

@@ -1,4 +1,4 @@
-"""When each message of the open loop is due. Pure: seeds in, times out, in chunks, without end."""
+"""The schedule of the open loop: when each message is due. Pure functions give endless chunks of times for a seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runners.loadgen.arrays import Chunk
 from runners.loadgen.pace import Open
 
 CHUNK = 1024
-"""Messages scheduled at a time: microseconds of work, so that the load generator is never late for it."""
+"""Number of messages scheduled at a time. This takes only microseconds, so it does not delay the load generator."""
 
 
 def schedule_of(pace: Open, connections: int, seed: int) -> Iterator[Chunk]:
@@ -20,10 +20,10 @@ def schedule_of(pace: Open, connections: int, seed: int) -> Iterator[Chunk]:
 
 
 def steady(connections: int, rate_per_s: float, seed: int) -> Iterator[Chunk]:
-    """Each connection sends at ``rate_per_s / connections``, at a phase of its own.
+    """A steady schedule: each connection sends at ``rate_per_s / connections``, with its own phase.
 
     intended = phase + i / rate. The phases are evenly spread over one interval and assigned in seeded
-    order, so that the load is level at any rate and no connection is always first.
+    order, so that the load is even at any rate and no connection is always first.
     """
     gap_ns = 1e9 / rate_per_s
     turn = np.random.default_rng(seed).permutation(connections).astype(np.int64)
@@ -35,7 +35,7 @@ def steady(connections: int, rate_per_s: float, seed: int) -> Iterator[Chunk]:
 
 
 def poisson(connections: int, rate_per_s: float, seed: int) -> Iterator[Chunk]:
-    """Messages are due at random and independently, as those of many users are; each from a random connection.
+    """A random schedule: messages are due independently, as from many users. Each is sent by a random connection.
 
     The gaps of a Poisson process are exponential with mean 1 / rate.
     """

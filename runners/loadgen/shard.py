@@ -1,10 +1,15 @@
-"""One shard: it connects, applies slices of load on command, and sends its sample. Its protocol is lines of JSON.
+"""One shard: it connects, applies slices of load on command, and sends its sample. It speaks JSON lines.
 
-In: the `Job` on the first line, then commands. ``{"do": "load", "seconds": s}`` applies one slice of load,
-``{"do": "forget"}`` declares what was measured so far as warm-up, ``{"do": "catch_up", "seconds": s}`` lets paused
-members read, ``{"do": "recover", "seconds": s}`` goes on while the server ends and comes back, ``finish`` ends it. Out:
-``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``caught_up`` with a `CaughtUp`, ``recovered``
-with a `Recovered`, at the end ``sample`` with the `Sample`; or ``error`` with a reason.
+Input is the `Job` on the first line, and then commands:
+
+- ``{"do": "load", "seconds": s}`` applies one slice of load;
+- ``{"do": "forget"}`` discards the counts so far as warm-up;
+- ``{"do": "catch_up", "seconds": s}`` lets paused members read;
+- ``{"do": "recover", "seconds": s}`` continues while the server ends and restarts;
+- ``{"do": "finish"}`` ends the shard.
+
+Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``caught_up`` with a `CaughtUp`, and
+``recovered`` with a `Recovered`. The last line is ``sample`` with the `Sample`, or ``error`` with a reason.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ Emit = Callable[[dict[str, Any]], None]
 
 
 class ShardError(Exception):
-    """The load could not be applied; the text says why."""
+    """The load could not be applied; the text gives the reason."""
 
 
 def main() -> int:
@@ -71,20 +76,22 @@ def main() -> int:
 
 
 def _prepare() -> None:
-    """Do what takes time and needs no job."""
+    """Prepare what takes time and does not depend on the job."""
     if not kernel.SUPPORTED:
-        raise ShardError("the load generator waits for answers by epoll, which only Linux has")
+        raise ShardError("the load generator needs epoll, which only Linux has")
     kernel.compile_kernel()
 
 
 def end_with_starter() -> None:
-    """If the starter is killed, so is this process (prctl(2), PR_SET_PDEATHSIG); elsewhere it ends with its job."""
+    """End this process when its starter is killed (prctl(2), PR_SET_PDEATHSIG). On other systems it ends with its
+    job.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class _Commands:
-    """Lines from a file descriptor, read without a buffer of Python: epoll must see what is waiting."""
+    """Lines from a file descriptor, read without Python's buffer, because epoll must see the unread data."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -145,7 +152,7 @@ class _Shard:
                 case {"do": "finish"}:
                     break
                 case _:
-                    raise ShardError(f"an unknown command: {command}")
+                    raise ShardError(f"unknown command: {command}")
         sample = self._sample()
         self.engine.close()
         return sample
@@ -164,7 +171,7 @@ class _Shard:
             reconnection.close()
 
     def _connect(self) -> list[Client]:
-        """Open all connections; those that fail are counted, and if none comes up the load cannot be applied."""
+        """Open all connections; failed ones are counted. Raises `ShardError` if none can be opened."""
         job = self.job
         failures: list[str] = []
         if isinstance(job.pace, Closed) and job.exchange in ("dashboard", "events"):
@@ -188,7 +195,7 @@ class _Shard:
         return clients
 
     def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Connection | None, int, str]]:
-        """Each connection's index, and the connection with the nanoseconds it took, or why there is none."""
+        """Yields each connection's index with the result of its handshake."""
         job = self.job
         if job.transport == "websocket":
             try:
@@ -226,7 +233,7 @@ class _Shard:
         pushes = pushes_missed = 0
         if job.push_period_s:
             lateness = push_lateness(engine.pushes.number, engine.pushes.at_ns, job.push_period_s)
-            pushes = totals.pushes  # those that came during a drain belong to no second of the window
+            pushes = totals.pushes  # those that arrived during a drain belong to no second of the window
             pushes_missed = missed_pushes(engine.pushes.client, engine.pushes.number, len(self.clients))
             histograms["push_lateness"] = buckets.sparse(buckets.counts_of(lateness))
         return Sample(
@@ -253,9 +260,9 @@ class _Shard:
 def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:
     """How late each push arrived, in nanoseconds, shape (n,).
 
-    Push k is due at t0 + k * period. A client does not know the server's t0; the earliest steady beat that
-    fits all arrivals replaces it: t0 = min(arrival - k * period). A stall or a drifting timer is visible as
-    lateness, a constant delay of all pushes is not.
+    Push k is due at t0 + k * period. A client does not know the server's t0. We use the earliest steady beat that fits
+    all arrivals: t0 = min(arrival - k * period). A stall or a drifting timer is visible as lateness, but a constant
+    delay of all pushes is not.
     """
     if not len(number):
         return np.zeros(0, dtype=np.int64)
@@ -264,7 +271,9 @@ def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.
 
 
 def missed_pushes(client: array[int], number: array[int], clients: int) -> int:
-    """Gaps between the first and last push that each client received, plus the clients that received none."""
+    """The number of pushes missing between the first and last push of each client, plus the clients that received
+    none.
+    """
     if not len(number):
         return 0
     numbers: dict[int, set[int]] = {}

@@ -1,4 +1,4 @@
-"""What the compiled kernel leaves to Python: single messages, sockets that are waited for, connections that end."""
+"""The work that the compiled kernel leaves to Python: single messages, waiting sockets, connections that end."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SECOND_NS = 1_000_000_000
 _POLL_S = 0.05
 _CATCH_UP_BUFFER_BYTES = 1 << 22
 _QUIET_NS = 1_000_000_000
-"""Without a message: no more is expected of what the server had queued."""
+"""Time without a message after which no more queued messages are expected from the server."""
 _ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN, _ENGINE_CLOSE, _ENGINE_NOOP = b"2", b"3", b"0", b"1", b"6"
 _SOCKET_CONNECT, _SOCKET_DISCONNECT = b"40", b"41"
 
 
 @dataclass(frozen=True)
 class Pushes:
-    """Every push that came: for which client, its number, and when."""
+    """All pushes received: the client, the number of the push, and its arrival time."""
 
     client: array[int] = field(default_factory=lambda: array("q"))
     number: array[int] = field(default_factory=lambda: array("q"))
@@ -46,7 +46,7 @@ class Pushes:
 
 
 class SlowPath:
-    """All connections of a shard, message by message. Uses the same ledger as the kernel."""
+    """Handles all connections of a shard, message by message, with the same ledger as the kernel."""
 
     def __init__(self, job: Job, clients: Sequence[Client], ledger: Ledger) -> None:
         self.clients = clients
@@ -56,9 +56,9 @@ class SlowPath:
         self.messages = wire.lay_out(clients)
         self.buffers = arrays.buffers(len(clients))
         self.window_end_ns = 0
-        """When the slice's window ended; 0: it has not."""
+        """Time at which the slice's window ended; 0 before that."""
         self.belated = 0
-        """Answers that came within the window and were parsed after it."""
+        """Number of answers that arrived within the window and were parsed after it."""
         self._socketio = job.protocol == "socket.io"
         self._closed_loop = isinstance(job.pace, Closed)
         self._room = job.exchange == "room"
@@ -86,7 +86,7 @@ class SlowPath:
             self._pause(k)
 
     def attend(self, reason: int, k: int) -> None:
-        """Do for connection ``k`` what the kernel left to do."""
+        """Do the work that the kernel left for connection ``k``."""
         state = self._state
         if reason == Reason.READ:
             self._read(k)
@@ -100,14 +100,14 @@ class SlowPath:
     # Sending
 
     def go_on(self, k: int, slot: int, now_ns: int) -> None:
-        """Closed loop: send the next message, now that connection ``k`` no longer waits for the one in this slot."""
+        """Closed loop: send the next message, after connection ``k`` stops waiting for the one in this slot."""
         if now_ns < self._state["stop_ns"][0]:
             sender = self.ledger.next_sender(k, slot)
             if sender >= 0 and self._alive[sender]:
                 self.send_next(sender, now_ns)
 
     def send_next(self, k: int, now_ns: int) -> None:
-        """Closed loop: the next message of a living connection."""
+        """Closed loop: send the next message of an open connection."""
         if not self._kernel_sends[k]:
             self.send(k, now_ns, now_ns)
             return
@@ -116,9 +116,10 @@ class SlowPath:
             self._queue_rest(k, taken)
 
     def send(self, k: int, intended_ns: int, now_ns: int) -> None:
-        """A message that Python must send: no template, encrypted, for a full socket, or due on a dead connection.
+        """Send a message that the kernel cannot send: no template, encrypted, a full socket, or due on a closed
+        connection.
 
-        In a room a living member replaces a dead one.
+        In a room an open member replaces a closed one.
         """
         if self._room:
             able = self._alive & self._reading
@@ -126,7 +127,7 @@ class SlowPath:
             if living.size and not able[k]:
                 k = int(living[k % living.size])
         sequence = self.ledger.send(k, intended_ns, now_ns)
-        if self._templated:  # what the kernel sends next has the number after this one
+        if self._templated:  # the next message of the kernel has the number after this one
             row = self._request_row(k)
             kernel.increment(self.messages.requests[row], self.messages.places[0], self.messages.masks[row])
         if self._alive[k]:
@@ -141,7 +142,7 @@ class SlowPath:
         self._set_kernel_access(k)
 
     def _queue_rest(self, k: int, taken: int) -> None:
-        """The socket took only a part of the last request; the rest waits until it can be written to."""
+        """Queue the rest of the last request, of which the socket accepted only a part."""
         connection = self.clients[k].connection
         assert isinstance(connection, WebSocketConnection)
         if connection.send_frames(self.messages.requests[self._request_row(k), max(0, taken) :].tobytes()):
@@ -154,16 +155,17 @@ class SlowPath:
         return 0 if self._room else k
 
     def _set_kernel_access(self, k: int) -> None:
-        """Whether the kernel may read and send for this connection now."""
+        """Set whether the kernel may read and send for this connection now."""
         able = bool(self._alive[k] and self._reading[k] and self.clients[k].connection.fast)
         self._kernel_sends[k] = able and self._templated
-        # What is read ahead of Python is on the shelf; the closed loop, which goes on with the answer, has none.
+        # Data that the kernel reads ahead of Python is on the shelf. The closed loop continues with each answer and has
+        # no shelf.
         self._kernel_reads[k] = able and (self._templated or not self._closed_loop)
 
     # Sockets
 
     def watch(self, k: int, descriptor: int, *, writable: bool) -> None:
-        """Wait until a socket of connection ``k`` can be read, and until it can be written to if that is wanted."""
+        """Wait until a socket of connection ``k`` is readable and, if requested, writable."""
         wanted = select.EPOLLIN | (select.EPOLLOUT if writable else 0)
         known = self._watched.get(descriptor)
         if known is None:
@@ -178,12 +180,12 @@ class SlowPath:
         self._watched[descriptor] = wanted
 
     def forget_socket(self, descriptor: int) -> None:
-        """No longer wait for a socket, which is about to be closed."""
+        """Stop waiting for a socket that will be closed."""
         if self._watched.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
     def idle(self, wake: int) -> None:
-        """Answer pings until the file descriptor ``wake`` can be read."""
+        """Answer pings until the file descriptor ``wake`` is readable."""
         self._epoll.register(wake, select.EPOLLIN)
         try:
             while True:
@@ -205,7 +207,9 @@ class SlowPath:
             self._take(k, received, clock_ns())
 
     def _on_data(self, k: int) -> None:
-        """Bytes that the kernel read and did not expect; those of a connection that ended meanwhile are ignored."""
+        """Handle bytes that the kernel read and did not expect. Bytes of a connection that has ended meanwhile are
+        ignored.
+        """
         if self._alive[k]:
             state = self._state
             data = self.buffers.data[state["data_start"][0] : state["data_end"][0]].tobytes()
@@ -214,12 +218,12 @@ class SlowPath:
             self._take(k, self.clients[k].connection.feed(data), at_ns)
 
     def clear_shelf(self) -> None:
-        """Parse all that is still on the shelf."""
+        """Parse all pieces on the shelf."""
         while self._state["shelf_put"][0]:
             self._on_data(kernel.take_piece(self.ledger.tables, self.buffers.shelf))
 
     def _take_over(self, k: int) -> None:
-        """Python goes on with an answer of which the kernel has seen the first bytes."""
+        """Continue an answer of which the kernel has read the first bytes."""
         matched = int(self._matched[k])
         if matched:
             self._matched[k] = 0
@@ -236,7 +240,7 @@ class SlowPath:
             self._end(k, received.end)
 
     def _on_engine_packet(self, k: int, data: bytes) -> bool:
-        """Engine.IO 4 and Socket.IO 5 after joining: heartbeat and close; false: an event or acknowledgement."""
+        """Handle heartbeat and close of Engine.IO 4 and Socket.IO 5; returns false for an event or acknowledgement."""
         if data == _ENGINE_PING:
             self._send_messages(k, [Message(_ENGINE_PONG)])
         elif data[:2] == _SOCKET_DISCONNECT or data == _ENGINE_CLOSE:
@@ -246,7 +250,9 @@ class SlowPath:
         return True
 
     def _on_message(self, k: int, data: bytes, at_ns: int, *, binary: bool) -> None:
-        """Anything but the next answer in one piece: late, twice, changed, foreign, in fragments, or pushed."""
+        """Handle any message except the next answer in one piece: late, duplicate, corrupted, foreign, fragmented, or
+        pushed.
+        """
         ledger = self.ledger
         answer = self.clients[k].codec.parse(data, binary=binary)
         if answer is None:
@@ -259,7 +265,7 @@ class SlowPath:
             return
         sequence = answer.sequence
         if self._closed_loop and sequence == -1 and ledger.waiting_since_ns(k):
-            # One message was waiting and this came: even if unreadable, it can only be meant for that one.
+            # One message was waiting. This answer can only belong to it, even if it is unreadable.
             sequence = int(ledger.connections["last_sent"][k])
         if not ledger.receive(k, sequence, at_ns, intact=answer.intact):
             return
@@ -270,7 +276,7 @@ class SlowPath:
             self.go_on(k, ledger.slot_of(sequence), at_ns)
 
     def expect(self, k: int, sequence: int) -> None:
-        """The next answer is the one with this number."""
+        """Set the number of the next answer."""
         self._take_over(k)
         self._expected[k] = sequence
         if self._templated:
@@ -282,7 +288,7 @@ class SlowPath:
     # Paused members
 
     def _pause(self, k: int) -> None:
-        """From now on nothing is read on this connection."""
+        """Stop reading on this connection."""
         connection = self.clients[k].connection
         assert isinstance(connection, WebSocketConnection)
         self.forget_socket(connection.socket.fileno())
@@ -290,14 +296,14 @@ class SlowPath:
         self._set_kernel_access(k)
 
     def catch_up(self, seconds: float) -> CaughtUp:
-        """Read on the paused connections until nothing more comes, or for so many seconds."""
+        """Read on the paused connections until no more messages arrive, or for this many seconds."""
         first, last = FIRST_SEQUENCE, int(self.ledger.connections["last_sent"].max())
         received_count = closed = 0
         until_ns = clock_ns() + int(seconds * _SECOND_NS)
         for k in np.flatnonzero(self._reading == 0).tolist():
             client = self.clients[k]
             assert isinstance(client.connection, WebSocketConnection)
-            # With the small buffer that filled up the server it would take seconds.
+            # With the small buffer, which made the server queue messages, this would take seconds.
             client.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CATCH_UP_BUFFER_BYTES)
             numbers: set[int] = set()
             last_ns = clock_ns()
@@ -320,7 +326,7 @@ class SlowPath:
     # Ending
 
     def _end(self, k: int, why: str) -> None:
-        """The server closed this connection."""
+        """Handle a connection that the server closed."""
         if not self._alive[k]:
             return
         now_ns = clock_ns()
@@ -333,7 +339,7 @@ class SlowPath:
                 self.go_on(k, slot, now_ns)
 
     def close(self) -> None:
-        """Close every living connection."""
+        """Close every open connection."""
         for k, client in enumerate(self.clients):
             if self._alive[k]:
                 client.connection.close()

@@ -1,4 +1,6 @@
-"""The next message of every connection as bytes on the wire, so that the kernel need not encode or parse any."""
+"""The next message of every connection as bytes on the wire, so that the kernel does not have to encode or parse
+messages.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ MASK_BYTES = 4
 
 @dataclass(frozen=True)
 class Client:
-    """A connection, its number in the load, and how its messages are encoded. ``mask`` covers its frames."""
+    """A connection, its number in the load, its codec, and the ``mask`` of its frames."""
 
     number: int
     codec: Codec
@@ -28,7 +30,7 @@ class Client:
 
 
 class _Layout(NamedTuple):
-    """A message as bytes on the wire, the mask of each byte (zeros for headers), and where its number is."""
+    """A message as bytes on the wire, the mask of each byte (zeros for headers), and the places of its number."""
 
     data: bytes
     mask: bytes
@@ -36,9 +38,10 @@ class _Layout(NamedTuple):
 
 
 def lay_out(clients: Sequence[Client]) -> WireMessages:
-    """Requests are numbered one below the first, answers have the first number.
+    """The arrays of messages for the kernel. Requests have the number before the first, and answers have the first
+    number.
 
-    Only where all messages are templates; else there is nothing that the kernel could send or compare.
+    They are filled only if all messages are templates. Otherwise the kernel cannot send or compare messages.
     """
     codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
     if len(codecs) < len(clients):
@@ -66,7 +69,7 @@ def _request_layout(parts: Sequence[TemplatePart], mask: bytes) -> _Layout:
     for template, binary in parts:
         size = len(template.text)
         frame = frames.encode_frame(_opcode(binary), template.fill(FIRST_SEQUENCE - 1), mask)
-        # Masked zeros are the mask itself, as long as the payload; the header is sent as it is.
+        # Masked zeros are the mask itself, as long as the payload. The header is not masked.
         cover = bytes(len(frame) - size) + frames.masked(bytes(size), mask)
         layout = _append(layout, frame, cover, template)
     return layout
@@ -91,6 +94,6 @@ def _opcode(binary: bool) -> int:
 
 
 def masks(seed: int, count: int) -> list[bytes]:
-    """A masking key per connection: the same for all frames, since there are no proxies that it had to protect."""
+    """One masking key per connection. All frames have the same key, because there are no proxies to protect."""
     source = random.Random(seed)
     return [bytes(source.randrange(1, 256) for _ in range(MASK_BYTES)) for _ in range(count)]
