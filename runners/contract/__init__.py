@@ -1,8 +1,8 @@
-"""Whether an application keeps the contract that every framework folder implements.
+"""Tests whether an application keeps the contract that every framework folder implements.
 
-The clients are independent, ``websockets`` and ``python-socketio``, never our load generator: a mistake that both sides
-share would stay hidden. Each check tests one promise and describes the result in one sentence. Nothing here starts a
-process, prints or raises.
+The clients are the independent libraries ``websockets`` and ``python-socketio``, never our load generator. Otherwise a
+mistake that both sides share would stay hidden. Each check tests one promise and describes the result in one sentence.
+The package starts no process, prints nothing and raises no errors.
 """
 
 from runners.contract.app import App, Beat, Echoer, Member, Viewer

@@ -1,4 +1,4 @@
-"""How a check waits for an answer, and how it describes what it received instead."""
+"""Functions that wait for an answer, and that describe what was received instead."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 QUIET_S = 0.2
-"""How long an inbox must stay empty to count as empty: a local broadcast takes a few milliseconds."""
+"""Seconds that an inbox must stay empty to count as empty. A local broadcast takes a few milliseconds."""
 REACTION_S = 0.5
-"""How long we wait for an answer to a bad message; the server need not send one."""
+"""Seconds that we wait for an answer to a bad message; the server does not have to send one."""
 
 
 class BrokenError(Exception):
-    """The application broke a promise; the text is the check's detail."""
+    """The application broke a promise. The text is the detail of the check."""
 
 
 async def within(timeout_s: float, awaitable: Awaitable[T], expected: str) -> T:
-    """The result of the awaitable; raises `BrokenError` where it takes longer."""
+    """The result of the awaitable; raises `BrokenError` if it takes longer."""
     try:
         return await asyncio.wait_for(awaitable, timeout_s)
     except TimeoutError:
@@ -32,7 +32,7 @@ async def within(timeout_s: float, awaitable: Awaitable[T], expected: str) -> T:
 
 
 async def collect_messages(receive: Callable[[], Awaitable[T]], within_s: float, *, most: int = 100) -> list[T]:
-    """What is received within the time, at most ``most`` messages."""
+    """The messages received within the time, at most ``most``."""
     arrived: list[T] = []
     try:
         async with asyncio.timeout(within_s):
@@ -44,7 +44,7 @@ async def collect_messages(receive: Callable[[], Awaitable[T]], within_s: float,
 
 
 class Inbox(Generic[T]):
-    """A queue that raises the reason why it was closed, once it is empty."""
+    """A queue that, once it is empty, raises the reason why it was closed."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[T | Exception] = asyncio.Queue()
@@ -73,7 +73,7 @@ def _drained(queue: asyncio.Queue[T]) -> list[T]:
 
 
 async def http_get(base_url: str, target: str) -> tuple[int, str]:
-    """Status and body, without a proxy, a thread or a client library."""
+    """Send an HTTP request without a proxy, a thread or a client library; returns status and body."""
     address = urlsplit(base_url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port or 80)
     try:
@@ -88,12 +88,12 @@ async def http_get(base_url: str, target: str) -> tuple[int, str]:
 
 
 def token() -> str:
-    """A name that nobody else uses."""
+    """A unique name."""
     return uuid.uuid4().hex[:12]
 
 
 def parsed(message: Payload) -> Any:
-    """The JSON value; the message itself where it is not JSON."""
+    """The JSON value of a message, or the message itself if it is not JSON."""
     try:
         return json.loads(message)
     except ValueError:
@@ -101,7 +101,7 @@ def parsed(message: Payload) -> Any:
 
 
 def shown(payload: Any) -> str:
-    """Kind, beginning and length of a message, in words."""
+    """A description of a message: kind, beginning and length."""
     if isinstance(payload, (bytes, bytearray)):
         kind, unit = "binary", "bytes"
     elif isinstance(payload, str):
@@ -113,6 +113,6 @@ def shown(payload: Any) -> str:
 
 
 def shown_json(value: Any) -> str:
-    """The beginning of the value, on one line."""
+    """The beginning of a value as JSON, on one line."""
     text = value if isinstance(value, str) else json.dumps(value, default=repr)
     return text if len(text) <= 160 else f"{text[:159]}…"

@@ -1,4 +1,4 @@
-"""What the tests of promises need of an application, whatever its protocol."""
+"""The interface that the tests of promises use, the same for every protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runners.contract.answers import Json, Payload
 
 
 class Beat(NamedTuple):
-    """A snapshot and when it was received, in seconds of the loop's clock."""
+    """A snapshot and its arrival time, in seconds of the event loop's clock."""
 
     at_s: float
     snapshot: Json
@@ -41,13 +41,13 @@ class Viewer(Protocol):
 
 
 class App(Protocol):
-    """Makes clients of each kind, with one connection each."""
+    """Creates clients of each kind, with one connection each."""
 
     base_url: str
     timeout_s: float
     transports: Sequence[str]
     answer_frame: ClassVar[Json]
-    """What an answer to an update contains besides the update and its count."""
+    """The keys and values of an answer to an update besides the update and its count."""
 
     def echoer(self, transport: str) -> AbstractAsyncContextManager[Echoer]: ...
     def member(self, room: str) -> AbstractAsyncContextManager[Member]: ...

@@ -1,4 +1,4 @@
-"""Checks of one application: each promise of the contract is tested, and the result described."""
+"""The checks of one application. Each tests one promise of the contract and describes the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL_EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 
 
 class Promise(NamedTuple):
-    """What tests a promise, and the exchange that it belongs to; ``None``: it belongs to all."""
+    """The test of a promise, and the exchange that it belongs to; ``None`` if it belongs to all."""
 
     test: Callable[[App], Awaitable[str]]
     exchange: Exchange | None
@@ -70,22 +70,22 @@ async def check_contract(
 ) -> list[Check]:
     """Test each promise of the application at ``base_url`` (``http://127.0.0.1:8001``), in about three seconds.
 
-    Tested is what concerns the application's ``exchanges``; ``only`` chooses among `CHECKS` instead. The echo must work
-    over each of Socket.IO's ``transports``. ``events`` is tested where ``sse`` is one of them. ``serializer``: of
-    Socket.IO's packets. No single wait is longer than ``timeout_s``. Whatever goes wrong is a failed check, except
-    cancellation. Raises `ValueError` for a name that is no check.
+    The checks are those of the application's ``exchanges``, or those in ``only``, which are names in `CHECKS`. The echo
+    must work over each of Socket.IO's ``transports``. ``events`` is tested if ``sse`` is one of them. ``serializer``:
+    the serializer of Socket.IO's packets. No single wait is longer than ``timeout_s``. Every error except cancellation
+    is a failed check. Raises `ValueError` for an unknown check.
     """
     chosen = set(checks_for(exchanges) if only is None else only)
     if unknown := chosen.difference(CHECKS):
-        raise ValueError(f"no such check: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
+        raise ValueError(f"unknown check: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
     app = client_of(base_url, protocol, serializer, exchanges=exchanges, transports=transports, timeout_s=timeout_s)
     if "sse" not in transports:
         chosen.discard("events")
     at_once = {name: promise.test for name, promise in _AT_ONCE.items() if name in chosen}
     checks = await asyncio.gather(*(_judge(name, partial(test, app)) for name, test in at_once.items()))
-    if "crowd" in chosen:  # alone, because so many clients would delay the others
+    if "crowd" in chosen:  # separately, because so many clients would delay the other checks
         checks.append(await _judge("crowd", partial(promises.serve_crowd, app)))
-    if "bad-message" in chosen:  # after the others, because what it breaks would fail them too
+    if "bad-message" in chosen:  # after the others, because damage that it does would make them fail too
         pushes = all(check.ok for check in checks if check.name == "dashboard-push")
         checks.append(await _judge("bad-message", partial(promises.contain_bad_messages, app, expect_push=pushes)))
     return list(checks)
@@ -100,7 +100,7 @@ def client_of(
     transports: Sequence[Transport] = ("websocket",),
     timeout_s: float = 5.0,
 ) -> App:
-    """What makes clients of the application at this address, of each kind."""
+    """The factory of clients for the application at this address."""
     if protocol == "websocket":
         return WebSocketApp(base_url, timeout_s, exchanges)
     return SocketIoApp(base_url, timeout_s, [one for one in transports if one != "sse"], serializer)

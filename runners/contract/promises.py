@@ -1,6 +1,6 @@
 """The promises of the contract, one test each, the same for both protocols.
 
-Each test returns a sentence with what it expected and received, and raises `BrokenError` where the promise is broken.
+Each test returns a sentence about what it expected and received, and raises `BrokenError` if the promise is broken.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from runners.contract.answers import (
 from runners.contract.app import App, Beat, Member, Viewer
 
 ECHO_SIZES = (1, 64, 4096, 200_000)
-"""Bytes or characters; the last is larger than a socket buffer usually accepts at once."""
+"""Sizes of echoed messages in bytes or characters. The last is larger than a socket buffer usually accepts at once."""
 PUSH_PERIOD_S = (0.5, 1.6)
-"""What may be between two pushes, for a period of 1 s seen from a busy machine."""
+"""Minimum and maximum seconds between two pushes, for a period of 1 s on a busy machine."""
 CROWD = 120
-"""Viewers that connect at once: more than 100, to which pools and limits are often set."""
+"""Number of viewers that connect at once. It is above 100, a common size of pools and limits."""
 GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "[]", b"\x00\xff\xfe")
 
 
@@ -72,7 +72,7 @@ async def _echo(app: App, payloads: Sequence[Payload], kind: str) -> str:
 
 
 def _difference(expected: Payload, got: Any) -> str | None:
-    """One sentence about the first difference; ``None`` where there is none."""
+    """One sentence about the first difference, or ``None`` if there is none."""
     if type(got) is type(expected) and got == expected:
         return None
     sentence = f"expected {shown(expected)}, got {shown(got)}"
@@ -87,7 +87,7 @@ def _difference(expected: Payload, got: Any) -> str | None:
 
 
 def _text(size: int) -> str:
-    """That many characters, of one to four bytes."""
+    """A text of this many characters, each of one to four bytes."""
     return ("rtsite é 漢 😀 " * (size // 12 + 1))[:size]
 
 
@@ -136,7 +136,7 @@ def _called(number: int, members: int) -> str:
 
 
 async def answer_updates(app: App) -> str:
-    """Updates are counted per panel, and each is answered to its sender."""
+    """Updates are counted per panel, and the sender gets an answer to each."""
     one, other = f"contract-{token()}", f"contract-{token()}"
     steps = [(one, 41.5, 1), (one, -0.25, 2), (other, 7, 1), (one, 1e6, 3)]
     async with app.viewer() as viewer:
@@ -170,7 +170,7 @@ async def _watch(app: App, viewer: Viewer, panel: str) -> float:
     """The seconds between two consecutive snapshots that contain the panel."""
     started = asyncio.get_running_loop().time()
     first = await within(app.timeout_s, viewer.next_beat(), "a pushed snapshot")
-    # One may have been sent before the update, and more than one by a server that pushes too often.
+    # One snapshot may have been sent before the update. A server that pushes too often may have sent more.
     until = max(first.at_s, started + QUIET_S)
     while panel not in first.snapshot.get("panels", ()) and first.at_s <= until:
         first = await within(app.timeout_s, viewer.next_beat(), "a pushed snapshot")
@@ -216,7 +216,7 @@ async def stream_events(app: App) -> str:
 
 
 async def serve_crowd(app: App) -> str:
-    """Many viewers connect at the same moment, each is answered, and all disconnect at once."""
+    """Many viewers connect at once, each gets an answer, and all disconnect at once."""
 
     async def visit() -> None:
         async with app.viewer() as viewer:
@@ -231,12 +231,12 @@ async def serve_crowd(app: App) -> str:
 
 
 async def close_in_order(app: App) -> str:
-    """A client that closes its connection is answered in order."""
+    """A client that closes its connection gets the correct answer."""
     return await app.close_cleanly()
 
 
 async def contain_bad_messages(app: App, *, expect_push: bool) -> str:
-    """Bad messages disturb no other client: a witness stays connected while others send garbage."""
+    """Bad messages do not disturb other clients: a witness stays connected while others send garbage."""
     async with app.viewer() as witness:
         await _update(app, witness, f"contract-{token()}", 1.0)
         await asyncio.gather(*(_send_garbage(app, garbage) for garbage in GARBAGE))

@@ -1,4 +1,4 @@
-"""An application over Socket.IO, by the ``python-socketio`` library."""
+"""An application over Socket.IO, tested with the ``python-socketio`` library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from runners.contract.app import Beat, Echoer, Member, Viewer
 from runners.loadgen.job import Serializer
 
 GOODBYE_S = 0.5
-"""How long a polling client waits for its last poll to end; then the end of its HTTP session ends the poll."""
+"""Seconds that a polling client waits for the end of its last poll. After that, closing its HTTP session ends the
+poll."""
 DASHBOARD = "dashboard"
 """The Socket.IO room that snapshots are pushed to."""
 
@@ -72,7 +73,7 @@ class SocketIoApp:
             yield peer
 
     async def close_cleanly(self) -> str:
-        """Disconnect; the server must then answer 400 for the session, because it does not know it any more."""
+        """Disconnect. The server must then answer 400 for the session, because the session no longer exists."""
         async with self._connect() as peer:
             session = peer.session
         forgotten = _until_forgotten(self.base_url, f"/socket.io/?EIO=4&transport=polling&sid={session}")
@@ -81,7 +82,9 @@ class SocketIoApp:
 
 
 async def _until_forgotten(base_url: str, target: str) -> str:
-    """Repeat the request until the answer is 400; while the session is known, the server may hold it as a poll."""
+    """Repeat the request until the answer is 400. While the session exists, the server may hold the request as a
+    poll.
+    """
     while True:
         with suppress(TimeoutError):
             status, body = await asyncio.wait_for(http_get(base_url, target), GOODBYE_S)
@@ -90,7 +93,7 @@ async def _until_forgotten(base_url: str, target: str) -> str:
 
 
 async def _read_whole(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Read each answer at once: python-engineio leaves some unread, and aiohttp then warns about them."""
+    """Read each answer at once, because python-engineio leaves some unread, and aiohttp then shows warnings."""
     response = await handler(request)
     if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         await response.read()
@@ -98,7 +101,7 @@ async def _read_whole(request: aiohttp.ClientRequest, handler: aiohttp.ClientHan
 
 
 class _Peer:
-    """One client; it is an echoer, a member and a viewer at once."""
+    """One client that is an echoer, a member and a viewer."""
 
     def __init__(self, client: socketio.AsyncClient) -> None:
         self._client = client
@@ -146,7 +149,7 @@ class _Peer:
         self._beats.clear()
 
     async def _call(self, event: str, data: Any) -> Any:
-        """The acknowledgement; the caller limits the wait."""
+        """Emit an event and return its acknowledgement. The caller limits the waiting time."""
         return await self._client.call(event, data, timeout=None)
 
     def _note_beat(self, snapshot: Any) -> None:

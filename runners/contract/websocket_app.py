@@ -1,4 +1,4 @@
-"""An application over plain WebSocket, by the ``websockets`` library."""
+"""An application over plain WebSocket, tested with the ``websockets`` library."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class _Peer:
 
 
 class _Viewer:
-    """Answers and pushes share the connection: `read` separates them."""
+    """A viewer. Answers and pushes share the connection, and `read` separates them."""
 
     def __init__(self, websocket: ClientConnection) -> None:
         self._websocket = websocket

@@ -1,1 +1,1 @@
-"""Applying load: shards of the load generator started, followed and merged."""
+"""Applies load: starts shards of the load generator, controls them and merges their results."""

@@ -1,4 +1,4 @@
-"""Applies a load: starts its shards, tells them what to do, and merges what they measured."""
+"""The driver of a load: it starts the shards, sends them commands, and merges their results."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from runners.loading.load_result import LoadResult, RecoveryResult, WarmUp, merg
 from runners.loading.shards import LoadError, Shard
 
 _SLACK_S = 20.0
-"""Time beyond the planned one after which a shard counts as hung."""
+"""Seconds beyond the planned time after which a shard counts as hung."""
 _STARTING_S = 60.0
-"""Time for the start of a shard; the first one on a machine compiles its kernel."""
+"""Seconds for the start of a shard; the first one on a machine compiles the kernel."""
 PIECE_S = 1.0
-"""Length of a piece of warm-up; the last two are compared."""
+"""Length of a piece of warm-up in seconds; the last two pieces are compared."""
 
 
 @dataclass
 class Hooks:
-    """What the caller does while the load proceeds."""
+    """Callbacks of the caller while the load runs."""
 
     window_start: Callable[[], None] = lambda: None
     window_end: Callable[[], None] = lambda: None
     each_second: Callable[[], None] = lambda: None
     """Called about once per second while a slice is applied."""
     is_hopeless: Callable[[], bool] = lambda: False
-    """Called several times per second; true ends the load at once."""
+    """Called several times per second; if it returns true, the load ends at once."""
     started: Callable[[list[int]], None] = lambda pids: None  # noqa: ARG005
-    """Called with the process ids of the shards."""
+    """Called with the process IDs of the shards."""
 
 
 def apply(job: Job, *, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None) -> LoadResult:
@@ -50,10 +50,9 @@ def apply(job: Job, *, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks |
 
 
 class ShardGroup:
-    """The shards of a load. They connect, and apply slices of load on command. A context manager: leaving it ends them.
+    """The shards of a load, which connect and apply slices of load on command. Leaving this context manager ends them.
 
-    Entering it starts the shards, which takes a second, so that a server may start meanwhile. All methods raise
-    `LoadError`.
+    Entering it starts the shards. This takes a second, in which a server may start. All methods raise `LoadError`.
     """
 
     def __init__(self, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None) -> None:
@@ -81,7 +80,7 @@ class ShardGroup:
             shard.stop()
 
     def connect(self, job: Job) -> list[Connected]:
-        """Split the job and wait until all connections are open; gives a result per shard.
+        """Split the job and wait until all connections are open; returns one result per shard.
 
         There is at least one connection per shard.
         """
@@ -92,12 +91,12 @@ class ShardGroup:
         return [Connected.from_mapping(event["connected"]) for event in self._gather("connected", patience_s)]
 
     def load(self, seconds: float) -> list[Brief]:
-        """Apply one slice of load by all shards at once, and wait for its answers; gives a result per shard."""
+        """Apply one slice of load with all shards at once, and wait for the answers; returns one result per shard."""
         self._send({"do": "load", "seconds": float(seconds)})
         return [Brief(**event["brief"]) for event in self._gather("loaded", seconds + 2 * self._job.drain_s)]
 
     def warm_up(self) -> WarmUp:
-        """ShardGroup for the job's warm-up time and on until two pieces agree; then forget what was measured."""
+        """Apply load for the job's warm-up time and longer, until two pieces agree; then discard the counts."""
         least_s = self._job.warmup_s
         if not least_s:
             return self._warm_up
@@ -109,7 +108,7 @@ class ShardGroup:
             briefs = self.load(piece_s)
             rate = sum(1e9 * brief.answered / brief.window_ns for brief in briefs if brief.window_ns)
             messages = sum(brief.answered for brief in briefs) / receivers
-            # The rate of an open loop is given, so the latency has to become steady: that of the slowest shard.
+            # The rate of an open loop is fixed, so the latency of the slowest shard must become steady.
             value = rate if isinstance(self._job.pace, Closed) else float(max(brief.p50_ns for brief in briefs))
             can_tell = not WARMUP_MESSAGES.is_broken_by(min(messages, last_messages))
             settled = abs(value - last_value) <= WARMUP_DIFFERENCE.limit / 100 * last_value if can_tell else None
@@ -120,17 +119,21 @@ class ShardGroup:
         return self._warm_up
 
     def catch_up(self, seconds: float) -> list[CaughtUp]:
-        """Let the paused members read, for so many seconds at most: what they received, per shard."""
+        """Let the paused members read for at most this many seconds; returns their messages per shard."""
         self._send({"do": "catch_up", "seconds": float(seconds)})
         return [CaughtUp(**event["caught_up"]) for event in self._gather("caught_up", seconds)]
 
     def begin_recovery(self, seconds: float) -> None:
-        """Go on for this long, whatever happens to the server; `end_recovery` waits for the end."""
+        """Start a recovery of this many seconds, in which the server may end and restart; `end_recovery` waits for its
+        end.
+        """
         self._send({"do": "recover", "seconds": float(seconds)})
         self._recovery_s = seconds
 
     def end_recovery(self, since_ns: int) -> RecoveryResult:
-        """How the clients reconnected; times count from this moment of `time.perf_counter_ns`."""
+        """Wait for the end of the recovery; times in the result are relative to this value of
+        `time.perf_counter_ns`.
+        """
         samples = [Recovered(**event["recovered"]) for event in self._gather("recovered", self._recovery_s)]
         return merge_recovered(samples, since_ns)
 
@@ -145,7 +148,7 @@ class ShardGroup:
             shard.send(command)
 
     def _gather(self, name: str, expected_s: float) -> list[dict[str, Any]]:
-        """One event of this name from each shard, in order."""
+        """Wait for one event of this name from each shard, in order."""
         until = time.monotonic() + expected_s + _SLACK_S
         next_second = time.monotonic() + 1.0
         found: dict[int, dict[str, Any]] = {}
@@ -154,7 +157,7 @@ class ShardGroup:
                 index, event = self._events.get(timeout=0.2)
             except queue.Empty:
                 if self._hooks.is_hopeless():
-                    raise LoadError("the server ended while it was under load") from None
+                    raise LoadError("the server ended under load") from None
                 now = time.monotonic()
                 if now > until:
                     raise LoadError("the load generator did not finish in time") from None

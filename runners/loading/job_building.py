@@ -1,4 +1,4 @@
-"""The jobs of a load: what each shard is told to do. Pure."""
+"""Builds the job of each shard of a load. Pure functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def build_job(
 ) -> Job:
     """The job of one measurement, before it is split over shards. ``url`` is ``ws://host:port``.
 
-    ``connections``: a part of the scenario's connections, whose clients are numbered from ``first_client``.
+    ``connections``: a part of the scenario's connections. Its clients are numbered from ``first_client``.
     """
     return Job(
         url=url + ("/" if protocol == "socket.io" else scenario.path),
@@ -57,7 +57,7 @@ def build_echo_job(
     pace: Pace,
     payload_bytes: int,
 ) -> Job:
-    """A job for any echo server; raises `LoadError` where the values are not possible."""
+    """The job for any echo server; raises `LoadError` if the values are invalid."""
     if payload_bytes < MIN_PAYLOAD_BYTES:
         raise LoadError(
             f"a payload of {payload_bytes} bytes is too small: at least {MIN_PAYLOAD_BYTES} carry the numbers"
@@ -76,12 +76,12 @@ def build_echo_job(
 
 
 def count_shards(exchange: Exchange, connections: int, cores: int) -> int:
-    """How many shards apply a load. A room has one, which sends every message and receives every delivery."""
+    """The number of shards that apply a load. A room has one, which sends every message and receives every delivery."""
     return 1 if exchange == "room" else max(1, min(cores, connections))
 
 
 def split_job(job: Job, shards: int, cpus: Sequence[int]) -> list[Job]:
-    """One job per shard, with its part of the connections and of the rate, client numbers of its own, and one CPU."""
+    """Split a job: each shard gets a part of the connections and of the rate, its own client numbers, and one CPU."""
     shards = count_shards(job.exchange, job.connections, shards)
     parts = []
     first = 0

@@ -1,4 +1,4 @@
-"""What ``rtsite load`` reports of a load, judged by the same thresholds as a measurement of a run."""
+"""The report of ``rtsite load``, judged by the same thresholds as a measurement of a run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def build_report(result: LoadResult, pace: Pace) -> dict[str, Any]:
 
 
 def as_measurement(result: LoadResult, pace: Pace) -> Measurement:
-    """A load as a measurement that belongs to no run. It has only what the load generator alone can measure."""
+    """The load as a measurement without a run. It has only the values that the load generator alone can measure."""
     return Measurement.model_construct(
         **measured_values(result, pace),
         trend_percent=trend_of(median_latencies_ms(result)),

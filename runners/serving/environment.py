@@ -1,4 +1,4 @@
-"""Isolated Python environments: one per framework folder and extra, installed by uv from a lock with hashes."""
+"""Isolated Python environments: one per framework folder and extra. uv installs them from a lock file with hashes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ HOME = ROOT / ".rtsite"
 """The folder of all environments; not committed."""
 _TIMEOUT_S = 600
 _LAYOUT = b"compiled"
-"""Part of each environment's key: change it when environments are made differently, so that old ones are not used."""
+"""Part of each environment's key. Change it when environments are created differently, so that old ones are not
+used."""
 _LIST_PACKAGES = (
     "import importlib.metadata as m, json, platform;"
     "print(json.dumps([platform.python_version(), {d.metadata['Name']: d.version for d in m.distributions()}]))"
@@ -35,7 +36,7 @@ class InstallError(RtsiteError):
 
 @dataclass(frozen=True)
 class Environment:
-    """The installed packages of a variant, by name, with their versions."""
+    """The environment of a variant, with the versions of its packages by name."""
 
     folder: Path
     python_version: str
@@ -56,16 +57,16 @@ class Environment:
 
 
 def prepare_environment(framework: Framework, variant: Variant) -> Environment:
-    """The variant's environment, installed unless it exists already; raises `InstallError`."""
+    """The variant's environment, which is installed if it does not exist; raises `InstallError`."""
     lock = framework.folder / variant.requirements_name()
     try:
         content = lock.read_bytes()
     except OSError as error:
         raise InstallError(
-            f"{lock}: cannot be read ({error.strerror}); make it with `uv pip compile --universal --generate-hashes`"
+            f"{lock}: cannot be read ({error.strerror}); create it with `uv pip compile --universal --generate-hashes`"
         ) from None
     key = hashlib.sha256(content + sys.version.encode() + _LAYOUT).hexdigest()[:12]
-    # Installed scripts hold the full path of their interpreter, so it must not lead through a symbolic link.
+    # Installed scripts contain the full path of their interpreter, so the path must not contain a symbolic link.
     folder = HOME.resolve() / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
     facts = folder / "rtsite-packages.json"
     if not facts.is_file():
@@ -76,7 +77,7 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
             partial.write_text(listed, encoding="utf-8")
             partial.replace(facts)
         except OSError as error:
-            raise InstallError(f"{folder}: the environment cannot be made there: {error.strerror}") from error
+            raise InstallError(f"{folder}: the environment cannot be created there: {error.strerror}") from error
     python_version, packages = json.loads(facts.read_text(encoding="utf-8"))
     return Environment(folder, python_version, dict(sorted(packages.items(), key=lambda item: item[0].lower())))
 
@@ -84,9 +85,9 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
 def create_environment(
     folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False
 ) -> None:
-    """Install a lock's packages into a new environment; raises `InstallError`.
+    """Install the packages of a lock file into a new environment; raises `InstallError`.
 
-    ``variables``: additional environment variables of uv. ``compiled``: compile to bytecode, so that the first start
+    ``variables``: additional environment variables for uv. ``compiled``: compile to bytecode, so that the first start
     of a server is like any later one.
     """
     uv = find_uv_bin()

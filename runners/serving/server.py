@@ -1,4 +1,4 @@
-"""A framework's server: started, checked against the contract, stopped."""
+"""A framework's server: start, contract checks, stop."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 _POLL_S = 0.02
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Opens addresses without the environment's proxies, which cannot reach our loopback."""
+"""Opens URLs without the environment's proxies, which cannot reach our loopback interface."""
 _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
-"""The variables of our own environment that a server gets. Nothing else may change how it behaves."""
+"""Environment variables that are passed on to a server. No others may change how it behaves."""
 
 
 class NotReadyError(RtsiteError):
@@ -47,7 +47,7 @@ class Server:
         return "ws" + self.base_url.removeprefix("http")
 
     def wait_until_listening(self) -> None:
-        """Wait until the server answers anything on /healthz; raises `NotReadyError`."""
+        """Wait until the server sends any answer on /healthz; raises `NotReadyError`."""
         until = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
@@ -55,11 +55,11 @@ class Server:
                     return
             except urllib.error.HTTPError as error:
                 with error:
-                    return  # it listens; the contract's checks test whether it is healthy
+                    return  # it listens; the contract checks test whether it is healthy
             except (OSError, ValueError):
                 pass
             except http.client.HTTPException:
-                return  # it listens without HTTP; the contract's checks report that
+                return  # it listens without HTTP; the contract checks report that
             if not self.child.running:
                 raise NotReadyError(f"the server ended at once, with status {self.child.status}")
             if time.monotonic() > until:
@@ -67,7 +67,7 @@ class Server:
             time.sleep(_POLL_S)
 
     def verify(self, checks: Collection[str]) -> None:
-        """Run these checks of the contract; raises `NotReadyError` if one fails."""
+        """Run these contract checks; raises `NotReadyError` if one fails."""
         broken = [check for check in self.check(checks) if not check.ok]
         if broken:
             raise NotReadyError("; ".join(f"{check.name}: {check.detail}" for check in broken))
@@ -75,11 +75,10 @@ class Server:
     def check(
         self, checks: Collection[str] | None = None, transports: Sequence[Transport] | None = None
     ) -> list[contract.Check]:
-        """Run these checks of the contract (default: all that concern the application).
+        """Run these contract checks (default: all that apply to the application).
 
-        ``transports``: the variant's if none are given.
-
-        Several processes are not checked over long-polling, which needs a proxy that keeps sessions together.
+        ``transports``: the default is the variant's transports. Servers with several processes are not checked over
+        long-polling, which needs a proxy with sticky sessions.
         """
         if transports is None:
             transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
@@ -95,11 +94,11 @@ class Server:
         )
 
     def client(self) -> contract.App:
-        """The application as an independent client sees it."""
+        """The factory of independent clients for this server."""
         return contract.client_of(self.base_url, self.framework.protocol, self.variant.serializer)
 
     def stop(self) -> bool:
-        """End the server and everything it started; true if it ended on SIGTERM or by itself."""
+        """End the server and all processes that it started; returns true if it ended on SIGTERM or by itself."""
         return self.child.stop()
 
 
@@ -115,10 +114,10 @@ def start_server(
     traceable: bool = False,
     port: int | None = None,
 ) -> Server:
-    """Start a variant's server on a port of the loopback (default: a free one).
+    """Start a variant's server on a port of the loopback interface (default: a free port).
 
-    ``traceable``: a profiler may read its memory, see `process.start_process`. Raises `InstallError` if its command is
-    not installed, `ProcessError` if it cannot be started.
+    ``traceable``: allow a profiler to read its memory, see `process.start_process`. Raises `InstallError` if its
+    command is not installed, and `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))

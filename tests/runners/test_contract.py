@@ -349,7 +349,7 @@ def test_every_check_concerns_all_applications_or_those_with_an_exchange() -> No
 
 
 async def test_an_unknown_check_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such check: ehco; there are health, echo-text"):
+    with pytest.raises(ValueError, match="unknown check: ehco; there are health, echo-text"):
         await check_contract("http://127.0.0.1:1", "websocket", only={"ehco"})
 
 

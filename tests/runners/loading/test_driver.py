@@ -306,7 +306,7 @@ def test_a_shard_ends_quietly_when_it_is_interrupted(loading: bool) -> None:
 def test_a_command_that_is_none_is_an_error() -> None:
     with serving() as server, alone(server) as shard:
         tell(shard, json.dumps({"do": "dance"}))
-        assert heard(shard) == {"event": "error", "reason": "an unknown command: {'do': 'dance'}"}
+        assert heard(shard) == {"event": "error", "reason": "unknown command: {'do': 'dance'}"}
         assert shard.wait() == 1
 
 

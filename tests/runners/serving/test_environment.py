@@ -85,7 +85,7 @@ def test_a_lock_that_cannot_be_installed_is_one_sentence(
 def test_a_missing_lock_names_the_command_that_makes_it(tmp_path: Path) -> None:
     mine = framework(tmp_path, None)
     with pytest.raises(
-        environment.InstallError, match=r"requirements\.txt: cannot be read .* make it with `uv pip compile"
+        environment.InstallError, match=r"requirements\.txt: cannot be read .* create it with `uv pip compile"
     ):
         environment.prepare_environment(mine, mine.variants[0])
 
