@@ -1,4 +1,6 @@
-"""Facts about frameworks except their performance: counted, timed and tested, never typed in."""
+"""Evidence: facts about frameworks except their performance. They are counted, timed and tested, never entered by
+hand.
+"""
 
 from runners.evidence.collection import PASSES, collect_evidence, path_of
 

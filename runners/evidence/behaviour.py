@@ -1,4 +1,4 @@
-"""What a running application can do, and how it handles faults; tested by independent clients."""
+"""Tests with independent clients: the features of a running application, and how it handles faults."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from runners.serving.deployment import serve_variant
 from runners.subjects.catalog import Framework, Variant
 
 SETTLED_READINGS = 5
-"""The number of threads has settled after this many equal readings in a row."""
+"""Number of equal readings in a row after which the number of threads has settled."""
 REACTION_S = 2.0
-"""The time for an answer: many times what a local server needs."""
+"""Seconds to wait for an answer, many times what a local server needs."""
 ENDING_S = 8.0
-"""The time after which a connection counts as left open. Some servers keep a connection they have given up until a
+"""Seconds after which a connection counts as left open. Some servers keep a connection that they have given up until a
 keep-alive expires, by default after 2 to 5 s."""
 PATIENCE_S = 75.0
-"""How long we wait for a server to notice a vanished client. The longest default of a measured server is 20 s until a
-ping and 30 s until it gives the client up."""
+"""Seconds that we wait for a server to notice a vanished client. The longest default of a measured server is 20 s until
+a ping, and 30 s until it gives up the client."""
 VANISHED = ("vanish-noticed", "vanish-s")
 CLIENTS = 20
-"""The clients that stay connected while threads are counted."""
+"""Number of clients that stay connected while threads are counted."""
 SPREAD_TRIES = 40
-"""The most clients that connect until two processes have some."""
+"""Maximum number of clients that connect until two processes have clients."""
 _RESERVED = bytes([0xF1, 0x85]) + b"mask" + bytes(5)
-"""A masked text frame of five bytes with all reserved bits set, although no extension was negotiated that allows it."""
+"""A masked text frame of five bytes with all reserved bits set, which no negotiated extension allows."""
 _SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
 _HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -48,7 +48,7 @@ _HANDSHAKE = (
 
 
 def server_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """What one running server can do; last, how it handles a client that sends garbage."""
+    """The features of one running server and, as the last test, its handling of a client that sends garbage."""
     with serve_variant(framework, variant, logs=logs) as deployment:
         started = deployment.server
         return [
@@ -79,7 +79,7 @@ def _broadcasts(started: server.Server) -> Finding:
 
 
 def _plain_websocket(started: server.Server) -> Finding:
-    """Whether a WebSocket client without the framework's own protocol gets its text back."""
+    """Whether a WebSocket client without the framework's own protocol receives its text back."""
     path = "/echo" if started.framework.protocol == "websocket" else _SOCKET_IO
 
     async def exchange() -> tuple[bool, str]:
@@ -104,7 +104,7 @@ def _plain_websocket(started: server.Server) -> Finding:
 
 
 def _threads(started: server.Server) -> Finding:
-    """Threads per idle client, rounded to a tenth: in some servers a thread or two come and go."""
+    """Threads per idle client, rounded to a tenth, because one or two threads come and go in some servers."""
     before = _settled_threads(started.child.pid)
 
     async def count_with_clients() -> int:
@@ -136,7 +136,7 @@ def _settled_threads(pid: int) -> int:
 
 
 def exception_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """What happens if the echo handler raises: to its client, in the log, to other clients."""
+    """The effects of an exception in the echo handler: for its client, in the log, and for other clients."""
     items = ("raise-sender", "raise-logged", "raise-others")
     try:
         with raising(framework) as copy, serve_variant(copy, variant, logs=logs) as deployment:
@@ -152,7 +152,7 @@ def exception_findings(framework: Framework, variant: Variant, *, logs: Path) ->
 
 
 def _wait_for_text(log: Path, text: str) -> bool:
-    """Whether the log holds this text, at the latest after `REACTION_S`."""
+    """Whether the log contains this text within `REACTION_S`."""
     until = time.monotonic() + REACTION_S
     while text not in log.read_text("utf-8", "replace"):
         if time.monotonic() > until:
@@ -172,12 +172,12 @@ async def _send_to_raising(started: server.Server) -> str:
             return f"the answer {answer!r}"[:200]
     except ConnectionClosed as closed:
         return _describe_end(closed)
-    except Exception as error:  # noqa: BLE001 - whatever the client library raises is what the client gets
+    except Exception as error:  # noqa: BLE001 - any error that the client library raises is the result
         return f"{type(error).__name__}: {error}"[:200]
 
 
 def _garbage(started: server.Server) -> list[Finding]:
-    """What happens if a client sends something that is no frame: to it, and to other clients."""
+    """The effects of invalid bytes instead of a frame: for the client that sends them, and for other clients."""
     sender, others = asyncio.run(_beside_a_viewer(started, asyncio.to_thread(_send_garbage, started)))
     return [Finding(item="garbage-sender", value=sender), Finding(item="garbage-others", value=others)]
 
@@ -212,7 +212,7 @@ def _close_code(received: bytes) -> int | None:
 async def _beside_a_viewer(started: server.Server, fault: Awaitable[str]) -> tuple[str, bool]:
     """Cause a fault while another client views the dashboard.
 
-    Returns what the fault returned, and whether the viewer still gets answers and snapshots afterwards.
+    Returns the result of the fault, and whether the viewer still receives answers and snapshots afterwards.
     """
     app = started.client()
     async with app.viewer() as viewer:
@@ -229,10 +229,10 @@ async def _beside_a_viewer(started: server.Server, fault: Awaitable[str]) -> tup
 
 
 def wait_until_noticed(servers: Sequence[server.Server], clients: int) -> list[list[list[Finding]]]:
-    """How long each server takes to end the connection of a client that no longer answers.
+    """Measure how long each server takes to end the connection of a client that no longer answers.
 
-    Returns for each server the findings of each client. The clients connect one after the other within a second: some
-    servers look for vanished clients once a second, so the result depends on the moment of connecting.
+    Returns the findings of each client for each server. The clients connect one after the other within a second. Some
+    servers check for vanished clients once per second, so the result depends on the time of connecting.
     """
 
     async def wait_as_client(started: server.Server, delay_s: float) -> list[Finding]:
@@ -257,7 +257,7 @@ def wait_until_noticed(servers: Sequence[server.Server], clients: int) -> list[l
 
 
 async def _wait_for_end(connection: socket.socket) -> list[Finding]:
-    """Read without answering until the server ends the connection, or `PATIENCE_S` have passed."""
+    """Read without answering, until the server ends the connection or `PATIENCE_S` have passed."""
     began = time.monotonic()
     loop = asyncio.get_running_loop()
     try:

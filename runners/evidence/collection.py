@@ -1,4 +1,4 @@
-"""The collection of evidence: which probes a framework and its variants have, in passes over all frameworks."""
+"""The collection of evidence: the probes of a framework and its variants, in several passes over all frameworks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from runners.serving.environment import Environment, InstallError
 from runners.subjects.catalog import Framework, Variant
 
 PASSES = 6
-"""Passes go over all frameworks, so the timings of each include what the machine does in half an hour, not in one
-minute. The ranges of two collections with six samples each overlap by chance, except in one case of 462: of the ways to
-divide 12 samples, 2 / C(12, 6) put all of one collection below all of the other."""
+"""Number of passes. Passes go over all frameworks, so the timings of each framework include changes of the machine over
+half an hour, not only over one minute. The ranges of two equal collections with six samples each fail to overlap with a
+probability of 1 in 462. This is the share of ways to divide 12 samples that put one collection below the other, 2 /
+C(12, 6)."""
 
 ShowMessage = Callable[[str], None]
 _Key = tuple[str, str]
@@ -30,7 +31,7 @@ _Key = tuple[str, str]
 
 
 def path_of(results: Path, campaign: str, framework: str) -> Path:
-    """The file of a framework's evidence in a campaign."""
+    """The path of a framework's evidence in a campaign."""
     return results / campaign / EVIDENCE_FOLDER / f"{framework}.yml"
 
 
@@ -41,7 +42,7 @@ def collect_evidence(
 
     Each document is on disk, with all its items, after the first pass; each later pass adds samples. An item that
     cannot be determined becomes a finding without a value, with the reason. A framework whose packages cannot be
-    installed is left out with a message. Raises `OSError` if the results cannot be written, and `RtsiteError` if the
+    installed is skipped with a message. Raises `OSError` if the results cannot be written, and `RtsiteError` if the
     type checker or no framework at all can be installed.
     """
     tools = {"mypy": packages.mypy_version()}
@@ -72,12 +73,12 @@ def _installed(frameworks: Sequence[Framework], show: ShowMessage) -> tuple[list
         except InstallError as error:
             if len(frameworks) == 1:
                 raise
-            show(f"{framework.slug} is left out: {error}")
+            show(f"{framework.slug} is skipped: {error}")
         else:
             able.append(framework)
             environments |= installed
     if not able:
-        raise InstallError(f"none of {len(frameworks)} frameworks can be installed; the messages above say why")
+        raise InstallError(f"none of {len(frameworks)} frameworks can be installed; see the messages above")
     return able, environments
 
 
@@ -154,7 +155,7 @@ def _framework_probes(framework: Framework, first: Environment) -> list[ItemProb
 def _variant_probes(
     framework: Framework, variant: Variant, installed: Environment, vanished: list[list[Finding]]
 ) -> list[ItemProbe]:
-    """``vanished``: for each pass, what a client that vanished found."""
+    """``vanished``: for each pass, the findings of the vanished client."""
     clients = iter(vanished)
     return [
         ItemProbe(("packages", "installed-mb"), lambda _: packages.variant_findings(installed)),
@@ -187,7 +188,7 @@ def _variant_probes(
 
 
 def _vanished_clients(frameworks: Sequence[Framework]) -> dict[_Key, list[list[Finding]]]:
-    """Per variant one sample for each pass. All servers run at once, because the test only waits."""
+    """One sample per variant and pass. All servers run at the same time, because the test only waits."""
     found: dict[_Key, list[list[Finding]]] = {}
     servers = {}
     with tempfile.TemporaryDirectory(prefix="rtsite-") as home, contextlib.ExitStack() as stack:

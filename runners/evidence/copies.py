@@ -1,4 +1,4 @@
-"""Copies of a framework's folder that may be changed."""
+"""Temporary copies of a framework's folder that can be changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class HintError(RtsiteError):
 
 @contextlib.contextmanager
 def altered(framework: Framework) -> Iterator[Framework]:
-    """The framework in a temporary copy of its folder."""
+    """Yields the framework in a temporary copy of its folder."""
     with tempfile.TemporaryDirectory(prefix="rtsite-") as parent:
         folder = Path(parent) / framework.slug
         shutil.copytree(framework.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,6 @@
-"""The start of an application, the first message after an installation, and the framework's own reloader."""
+"""Timings of an application's start, of the first message after an installation, and of the framework's own
+reloader.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from runners.subjects.catalog import Framework, Variant
 RELOAD_TIMEOUT_S = 30.0
 _POLL_S = 0.01
 _WHOLE_SECOND_S = 1.0
-"""Some reloaders compare modification times in whole seconds; after this pause they see another one."""
+"""Pause before a change. Some reloaders compare modification times in whole seconds, and then see a different one."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -92,7 +94,7 @@ def reload_findings(framework: Framework, *, logs: Path) -> list[Finding]:
 
 
 class _MarkedApp:
-    """A copy's ``app.py`` that records in a file which version of it was loaded last."""
+    """The ``app.py`` of a copy, which records in a file which of its versions was loaded last."""
 
     def __init__(self, folder: Path) -> None:
         self._record = folder / "loaded"
@@ -101,7 +103,7 @@ class _MarkedApp:
         self._cut = _first_statement(self._source)
 
     def write(self, name: str) -> None:
-        """Change ``app.py``: when it is loaded, it records this name."""
+        """Change ``app.py`` so that it records this name when it is loaded."""
         mark = f"\nimport pathlib as _pathlib\n_pathlib.Path({str(self._record)!r}).write_text({name!r})\n"
         self._app.write_text(self._source[: self._cut] + mark + self._source[self._cut :], encoding="utf-8")
 
@@ -120,7 +122,7 @@ def _first_statement(source: str) -> int:
 
 
 def _wait_until_served(started: server.Server, marked: _MarkedApp, until: float) -> bool:
-    """Wait until the changed module was loaded and the server answers again; false if it takes too long."""
+    """Wait until the changed module is loaded and the server answers again; returns false if that takes too long."""
     while time.perf_counter() < until:
         if marked.last_loaded() == "after":
             with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The packages of a framework: what they declare, their size and installation time; and the app's own tests."""
+"""The packages of a framework: their metadata, size and installation time. Also the app's own tests."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MYPY = "mypy>=2.4,<3"
 _CLIENT = "socket.io-client@4"
 _TIMEOUT_S = 600
 _INSTALLERS = {"pip", "setuptools", "wheel"}
-"""Packages that install others. They are not counted: whether an environment has them depends on the tool that made it
-and on packages built long ago, not on what the application uses."""
+"""Packages that install other packages. They are not counted. Whether an environment has them depends on the tool that
+created it and on old packages, not on what the application uses."""
 _FIRST_DAY = dt.date(2008, 1, 1)
 """A day before the oldest release of any package measured here."""
 _METADATA = """
@@ -48,7 +48,7 @@ print(json.dumps({
 
 
 def framework_findings(framework: Framework, environment: Environment) -> list[Finding]:
-    """What the framework's package declares, and how many type errors the application has."""
+    """The metadata of the framework's package, and the number of type errors in the application."""
     declared = json.loads(_output([environment.bin / "python", "-I", "-c", _METADATA, framework.package]))
     return [
         _typing(framework, environment),
@@ -102,7 +102,7 @@ def variant_findings(environment: Environment) -> list[Finding]:
 
 @contextlib.contextmanager
 def new_environment(framework: Framework, variant: Variant) -> Iterator[tuple[Environment, list[Finding]]]:
-    """An environment in an empty folder, and how long its installation took with an empty and with a full cache."""
+    """Yields an environment in an empty folder, and its installation times with an empty and with a full cache."""
     lock = framework.folder / variant.requirements_name()
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         home = Path(folder)
@@ -137,7 +137,7 @@ def _typing(framework: Framework, environment: Environment) -> Finding:
 
 
 def test_findings(framework: Framework) -> list[Finding]:
-    """The size of the folder's own tests, and how long they take."""
+    """The size and the duration of the folder's own tests."""
     path = framework.folder / "test_app.py"
     if not path.is_file():
         return [Finding(item=item, note="the folder has no test_app.py") for item in ("test-statements", "test-s")]
@@ -210,13 +210,13 @@ def _release(package: str, packages: Mapping[str, str]) -> list[Finding]:
 
 
 def installed_version(package: str, packages: Mapping[str, str]) -> str:
-    """The version of an installed package. Any spelling of its name will do, as PEP 503 compares them."""
+    """The version of an installed package. Names are compared as in PEP 503, so any spelling is accepted."""
     normalized = {canonicalize_name(name): version for name, version in packages.items()}
     return normalized[canonicalize_name(package)]
 
 
 def first_day(package: str, version: str, today: dt.date) -> dt.date | None:
-    """The day of a release: the first day after which it can be resolved; ``None`` if the index has no dates for it."""
+    """The first day on which a release can be resolved; ``None`` if the index has no dates for it."""
 
     def known_after(day: dt.date) -> bool:
         command = [

@@ -1,4 +1,4 @@
-"""Probes that run once or in every pass, and how the findings of all passes become one."""
+"""Probes that run once or in every pass, and the merging of findings from all passes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from runners.record import ITEMS, Finding, RtsiteError, publishable
 from runners.serving.deployment import StageError
 
 EXPECTED_ERRORS = (RtsiteError, OSError, ValueError, subprocess.SubprocessError, WebSocketException, SocketIOError)
-"""Errors of one framework, which do not end the collection."""
+"""Errors of a single framework, which do not end the collection."""
 
 
 @dataclass(frozen=True)
 class ItemProbe:
-    """Items that are determined together; in every pass if one of them is repeated."""
+    """Items that are determined together. The probe runs in every pass if one of them is repeated."""
 
     items: tuple[str, ...]
     determine: Callable[[Path], list[Finding]]
-    """Takes an empty folder for logs. The value of a repeated item is one sample."""
+    """Determines the findings; its argument is an empty folder for logs. The value of a repeated item is one sample."""
 
     @property
     def repeated(self) -> bool:
         return any(ITEMS[item].repeated for item in self.items)
 
     def run(self, logs: Path) -> list[Finding]:
-        """The findings; after an error, one for each item with the reason instead of a value."""
+        """Run the probe; returns its findings. After an error, each item has a finding with the reason instead of a
+        value.
+        """
         try:
             return self.determine(logs)
         except EXPECTED_ERRORS as error:
@@ -46,7 +48,7 @@ class Findings:
     _found: dict[str, list[Finding]] = field(default_factory=dict)
 
     def collect_pass(self, logs: Path) -> None:
-        """Run the probes that have not run, and the repeated ones."""
+        """Run the probes that have not run yet, and the repeated ones."""
         for number, probe in enumerate(self.probes):
             if self._is_open(probe):
                 folder = logs / str(number)
@@ -65,9 +67,10 @@ class Findings:
 
 
 def merge_findings(found: Sequence[Finding]) -> Finding:
-    """One finding from those of all passes. The value of a repeated item is the median, with the extremes as its range.
+    """Merge the findings of all passes into one. The value of a repeated item is the median, and its range is minimum
+    to maximum.
 
-    There is no value if one pass has none, or if a fact differs between passes.
+    The result has no value if one pass has none, or if a fact differs between passes.
     """
     first = found[0]
     if missing := [one for one in found if one.value is None]:
@@ -89,7 +92,7 @@ def merge_findings(found: Sequence[Finding]) -> Finding:
 
 
 def _three_digits(value: float) -> float:
-    """Rounded to three digits; further ones would be noise."""
+    """The value rounded to three digits; further digits would be noise."""
     return float(f"{value:.3g}")
 
 

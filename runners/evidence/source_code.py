@@ -1,4 +1,4 @@
-"""The source code of an application: its size, and what a reader has to know. Nothing of it is executed."""
+"""The source code of an application: its size, and the names that a reader has to know. The code is not executed."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def _is_bare_string(node: ast.AST) -> bool:
 
 
 def modules_of(folder: Path, variant: Variant) -> list[Path]:
-    """The folder's modules that the variant uses: by its command, by imports, or named in a string."""
+    """The folder's modules that the variant uses: in its command, by imports, or by name in a string."""
     return sorted(_References(folder, variant).used)
 
 
 def settings_of(folder: Path, variant: Variant) -> list[Path]:
-    """Those of the modules that are only named in strings: a framework loads them by name and reads their constants."""
+    """The modules that are only named in strings. A framework loads them by name and reads their constants."""
     references = _References(folder, variant)
     return sorted(references.used - references.imported)
 
@@ -99,19 +99,19 @@ class _References:
 
 @dataclass
 class CodeVocabulary:
-    """What an application uses that is neither Python's nor its own. ``local``: the names of its own modules."""
+    """The names that an application uses from packages, not from Python or its own code. ``local``: its own modules."""
 
     local: set[str]
     names: set[str] = field(default_factory=set)
-    """Names from installed packages, with their module."""
+    """Names from installed packages, including their module."""
     decorators: set[str] = field(default_factory=set)
     hooks: set[str] = field(default_factory=set)
     """Methods of classes that extend a class of a package."""
     members: set[str] = field(default_factory=set)
-    """Attributes used of a package's objects."""
+    """Attributes that are used on a package's objects."""
     settings: set[str] = field(default_factory=set)
     mentioned: set[str] = field(default_factory=set)
-    """Every attribute and name that occurs."""
+    """Every attribute and name in the code."""
 
     @property
     def concepts(self) -> set[str]:
@@ -163,7 +163,7 @@ class CodeVocabulary:
             }
 
     def _imports(self, tree: ast.Module) -> tuple[dict[str, str], set[str]]:
-        """The imported names of packages, with their full names; and the names of Python or the application."""
+        """The names imported from packages, with their full names, and the names from Python or the application."""
         packages: dict[str, str] = {}
         own = set(dir(builtins))
         for node in ast.walk(tree):
@@ -196,7 +196,7 @@ def _decorators(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> 
 
 
 def _objects(tree: ast.Module, packages: Mapping[str, str]) -> set[str]:
-    """Variables that hold the result of a package's call, and parameters annotated with its types."""
+    """Variables that hold the result of a call into a package, and parameters annotated with its types."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
@@ -231,7 +231,7 @@ def _root(node: ast.expr) -> str:
 
 
 def _chains(tree: ast.Module) -> Iterator[list[str]]:
-    """Every name with the attributes read from it: ``web.WSMsgType.TEXT``."""
+    """Yields every name with the attributes read from it: ``web.WSMsgType.TEXT``."""
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute | ast.Name) or id(node) in inner:
@@ -246,7 +246,7 @@ def _chains(tree: ast.Module) -> Iterator[list[str]]:
 
 
 def _shortened(parts: Sequence[str]) -> str:
-    """The name up to the first part that is no module, such as a class."""
+    """The name up to the first part that is not a module, such as a class."""
     kept = list(parts[:1])
     for part in parts[1:]:
         kept.append(part)

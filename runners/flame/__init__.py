@@ -1,4 +1,4 @@
-"""Flame graphs: where a server spends its time. They are recorded after the measurements, never during them."""
+"""Flame graphs show where a server spends its time. They are recorded after the measurements, never during them."""
 
 from runners.flame.recording import FlameError, record_missing
 

@@ -1,4 +1,6 @@
-"""Recordings: py-spy samples a new server of each variant under the closed echo loop, after the measurements."""
+"""The recording of flame graphs. After the measurements, py-spy samples a new server of each variant under the closed
+echo loop.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,14 @@ from runners.subjects.scenarios import Scenario, Workload
 from runners.subjects.workloads import WORKLOADS
 
 DURATION_S = 10
-"""Gives about 1,000 samples, which determine a share of 5 % to ± 1.4 percentage points."""
+"""Seconds of sampling. They give about 1,000 samples, which determine a share of 5 % to ± 1.4 percentage points."""
 WARMUP_S = 2.0
 STARTING_S = 2.0
-"""The load lasts this much longer than the sampling, because py-spy first reads the server's symbols."""
+"""Seconds by which the load lasts longer than the sampling, because py-spy first reads the server's symbols."""
 _OVERHEAD_S = 4.0
-"""Expected for the server's start and end, the contract's checks, and py-spy's output."""
+"""Expected seconds for the server's start and end, the contract checks, and py-spy's output."""
 ENDING_S = 30.0
-"""How long py-spy may run after the load; if it fell behind its rate, it still has samples to write."""
+"""Maximum seconds that py-spy may run after the load. If it fell behind its rate, it still has samples to write."""
 
 
 class FlameError(RtsiteError):
@@ -52,7 +54,7 @@ class FlameError(RtsiteError):
 
 @dataclass(frozen=True)
 class Missing:
-    """A variant of a run without a flame graph."""
+    """A variant of a run that has no flame graph yet."""
 
     framework: Framework
     variant: Variant
@@ -61,7 +63,7 @@ class Missing:
 def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[str], None]) -> list[Flame]:
     """Record every variant of the run in this folder that has no flame graph yet; returns the new ones.
 
-    Each is on disk as soon as it is made. A failure is recorded with its reason, and the variant is tried again the
+    Each is on disk as soon as it is recorded. A failure is recorded with its reason, and the variant is tried again the
     next time. Raises `RecordError` if the run's files are broken, and `FlameError` if the machine or the code differ
     from those that were measured, or if a file cannot be written.
     """
@@ -128,7 +130,7 @@ def _missing(
 
 
 def _with(file: FlameDocument | None, flame: Flame, run: RunDocument, framework: str) -> FlameDocument:
-    """The document with this flame graph, instead of an earlier one of the same variant."""
+    """The document with this flame graph, which replaces an earlier one of the same variant."""
     others = [known for known in file.flames if known.variant != flame.variant] if file else []
     return FlameDocument(
         schema_version=SCHEMA_VERSION,
@@ -146,7 +148,7 @@ def _save(file: FlameDocument, run: Path) -> None:
         save(file, path)
     except OSError as error:
         raise FlameError(
-            f"{path}: cannot be written: {error.strerror}; make room, then continue with `rtsite run --flame --resume`"
+            f"{path}: cannot be written: {error.strerror}; free some space, then use `rtsite run --flame --resume`"
         ) from error
 
 
@@ -159,7 +161,7 @@ def _outcome(flame: Flame) -> str:
 
 
 def record_flame(framework: Framework, variant: Variant) -> Flame:
-    """One variant's flame graph. A failure is part of it, not an error. No process is left running."""
+    """Record one variant's flame graph. A failure is part of the result, not an error. No process is left running."""
     workload, scenario = _echo()
     cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
     machine.confine(cores.harness)
@@ -185,7 +187,7 @@ def record_flame(framework: Framework, variant: Variant) -> Flame:
 
 
 def _record(framework: Framework, variant: Variant, scenario: Scenario, cores: machine.CoreShare) -> dict[str, Any]:
-    """The values of a recording; raises `RtsiteError`."""
+    """Make a recording; returns its values. Raises `RtsiteError`."""
     spy = sampler.find_sampler()
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
         raw, report = _sample(framework, variant, scenario, spy, cores=cores, logs=Path(folder))
@@ -223,7 +225,7 @@ def _sample(
     logs: Path,
 ) -> tuple[str, sampler.SamplerReport]:
     """py-spy's recording of the server's process tree alone; raises `RtsiteError`."""
-    cpus = cores.server[:1]  # one, even where a core has two, so that sampler and server cannot run at once
+    cpus = cores.server[:1]  # one CPU, even if a core has two, so that sampler and server cannot run at the same time
     file = logs / "stacks.txt"
     sampling: list[process.Child] = []
 
@@ -265,14 +267,14 @@ def _sample(
 
 
 def _collect(sampling: process.Child, file: Path) -> tuple[str, sampler.SamplerReport]:
-    """What py-spy wrote, after it has ended by itself; raises `SamplerError`."""
+    """Wait for the end of py-spy; returns its output. Raises `SamplerError`."""
     until = time.monotonic() + ENDING_S
     while sampling.running and time.monotonic() < until:
         time.sleep(0.05)
     lines = sampling.last_lines(40)
     if sampling.running:
         raise sampler.SamplerError(
-            f"py-spy did not end within {ENDING_S:.0f} s after the load; end other programs here, then try again"
+            f"py-spy did not end within {ENDING_S:.0f} s after the load; end other programs, then try again"
         )
     if sampling.status != 0 or not file.is_file():
         raise sampler.explain_failure(lines, sampling.status)

@@ -1,4 +1,4 @@
-"""py-spy: where it is installed, its command line, and its output."""
+"""py-spy: its location, its command line, and its output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 from runners.record import RtsiteError
 
 RATE_PER_S = 100
-"""py-spy varies the time between samples at random around this rate, so that they do not follow the server's rhythm."""
+"""Samples per second. py-spy varies the time between samples at random, so that they do not follow the server's
+rhythm."""
 _PACKAGE = "py-spy"
 _TRY_AGAIN = "`rtsite run --flame --resume RUN` tries again"
 _DENIED = re.compile(r"permission denied|operation not permitted|os error 1\b|os error 13\b", re.IGNORECASE)
@@ -37,9 +38,10 @@ class Sampler:
     def command(self, *, pid: int | str, file: Path | str, duration_s: int, shares_core: bool) -> list[str]:
         """The command that samples a process tree.
 
-        A server that shares its only CPU with the sampler does not run while the sampler reads its memory, so it need
-        not be stopped. Stopping it with ptrace would wake its idle threads, which then count as busy, and takes many
-        times longer than reading. Where the two do not share a CPU, inconsistent stacks of a running server are worse.
+        A server that shares its only CPU with the sampler does not run while the sampler reads its memory, so it does
+        not have to be stopped. Stopping it with ptrace takes many times longer than reading, and wakes its idle
+        threads, which then count as busy. If the two do not share a CPU, the server is stopped, because inconsistent
+        stacks of a running server are worse.
         """
         return [
             str(self.path), "record", "--pid", str(pid), "--subprocesses", "--function", "--full-filenames",
@@ -50,14 +52,14 @@ class Sampler:
 
 @dataclass(frozen=True)
 class SamplerReport:
-    """What py-spy reports about a recording. ``behind_s``: how far it fell behind its rate, if it did."""
+    """py-spy's report about a recording. ``behind_s``: seconds by which it fell behind its rate, if any."""
 
     errors: int
     behind_s: float | None
 
 
 def find_sampler() -> Sampler:
-    """The py-spy installed with this Python, else the one on PATH; raises `SamplerError`."""
+    """The py-spy that is installed with this Python, or the one on PATH; raises `SamplerError`."""
     try:
         installed = importlib.metadata.distribution(_PACKAGE)
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,6 @@
-"""Sampled call stacks: read from py-spy's text, named without this machine's folders, and merged. Pure."""
+"""Sampled call stacks: read from py-spy's output, without this machine's folders in their names, and merged. Pure
+functions.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from dataclasses import dataclass, field
 from runners.record import FlameFunction, FlameGraph
 
 THRESHOLD_PERCENT = 0.5
-"""A branch with a smaller share is too thin to see. With 1,000 samples it has fewer than five."""
+"""Minimum share of a branch. A smaller one is too thin to see, and has fewer than five of 1,000 samples."""
 MAX_ROWS = 240
-"""The most rows of a graph, the largest first; a variant then takes at most 15 kB."""
+"""Maximum number of rows of a graph, the largest first. A variant then needs at most 15 kB."""
 MAX_TOP = 15
 OWN, ELSEWHERE = ".", "?"
 """The owners of the application's own modules, and of modules that belong to no known package."""
@@ -25,7 +27,7 @@ _OUTSIDE = "no Python function"
 
 @dataclass(frozen=True)
 class StackFrame:
-    """A function. ``module`` is a path as the schema's ``ModulePath`` has it."""
+    """A function. ``module`` is a path in the format of the schema's ``ModulePath``."""
 
     module: str
     function: str
@@ -39,7 +41,7 @@ class StackFrame:
 
 @dataclass(frozen=True)
 class Stack:
-    """Calls from the outermost inwards, and the number of samples that found exactly these."""
+    """A call stack, outermost call first, and the number of samples with exactly this stack."""
 
     frames: tuple[StackFrame, ...]
     samples: int
@@ -56,7 +58,8 @@ def read_stacks(text: str, *, app: str) -> list[Stack]:
     """The stacks of py-spy's raw format with full file names; ``app``: the application's folder.
 
     A line is ``frame;frame;… count`` with frames ``function (path:line)``. Words without that form name a process and
-    are left out, so the stacks of workers merge. Lines without a count at the end are not py-spy's.
+    are left out, so the stacks of workers merge. Lines without a count at the end are ignored, because they are not
+    py-spy's.
     """
     found: Counter[tuple[StackFrame, ...]] = Counter()
     for line in text.splitlines():
@@ -73,7 +76,7 @@ def _frames(words: str, app: str) -> Iterator[StackFrame]:
 
 
 def module_path(path: str, *, app: str) -> str:
-    """The path below the application, the packages or Python's library; never an absolute path."""
+    """The path relative to the application, the packages or Python's library; never an absolute path."""
     if path.startswith("<"):
         return _clean(path, 160)
     inside = path.removeprefix(f"{app.rstrip('/')}/")
@@ -95,7 +98,7 @@ def _clean(text: str, longest: int) -> str:
 
 
 def count_top(stacks: Sequence[Stack]) -> list[FlameFunction]:
-    """The functions most often found running, and how often each was on the stack; recursion counts once."""
+    """The functions that were most often running, and how often each was on the stack; recursion counts once."""
     samples = _samples(stacks)
     own: Counter[StackFrame] = Counter()
     total: Counter[StackFrame] = Counter()
@@ -116,7 +119,7 @@ def count_top(stacks: Sequence[Stack]) -> list[FlameFunction]:
 
 
 def share_by_owner(stacks: Sequence[Stack]) -> dict[str, float]:
-    """The share of samples that ended in each owner's code, in percent; shares below the threshold are left out."""
+    """The share of samples that ended in each owner's code, in percent; shares below the threshold are omitted."""
     samples = _samples(stacks)
     owners: Counter[str] = Counter()
     for stack in stacks:
@@ -164,7 +167,7 @@ def _grow(stacks: Iterable[Stack]) -> dict[StackFrame, _Node]:
 
 
 def _walk(level: dict[StackFrame, _Node], least: float, depth: int = 0) -> Iterator[tuple[int, StackFrame, _Node]]:
-    """Every node with at least so many samples, before its children."""
+    """Yields every node with at least this many samples, before its children."""
     for frame, node in sorted(level.items(), key=lambda item: (-item[1].total, item[0].module, item[0].function)):
         if node.total >= least:
             yield depth, frame, node

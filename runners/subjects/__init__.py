@@ -1,1 +1,3 @@
-"""What is measured: frameworks and their variants, workloads and their scenarios, and which variant runs which."""
+"""The subjects of measurements: frameworks and their variants, workloads and their scenarios, and which variants run
+which scenarios.
+"""

@@ -1,4 +1,4 @@
-"""What can be measured: framework folders, each described by its own ``pyproject.toml``."""
+"""The catalog of framework folders. Each folder is described by its own ``pyproject.toml``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLACEHOLDERS = {"host", "port", "workers"}
 
 
 class CatalogError(RtsiteError):
-    """A framework's folder cannot be used; the message names the file and what is wrong in it."""
+    """A framework's folder cannot be used. The message names the file and the problem in it."""
 
 
 class _Described(BaseModel):
@@ -38,16 +38,17 @@ class Variant(_Described):
     broker: BrokerName = "none"
     transports: list[Transport]
     exchanges: list[Exchange] | None = None
-    """The exchanges it is measured under, where these are not all of the application's."""
+    """The exchanges that it is measured under; ``None``: all of the application's."""
     steady_only: bool = False
-    """It is measured under steady load of small messages alone, because in all else it is like another variant."""
+    """Whether it is measured only under a steady load of small messages, because it is otherwise like another
+    variant."""
     tuning: Tuning = "defaults"
     serializer: Serializer = "json"
-    """Of Socket.IO's packets."""
+    """Serializer of Socket.IO's packets."""
     extra: Slug | None = None
-    """The group of optional dependencies that its environment has besides the folder's own."""
+    """The group of optional dependencies in its environment, in addition to the folder's own dependencies."""
     quickstart: bool = False
-    """`rtsite quickstart` measures it."""
+    """Whether `rtsite quickstart` measures it."""
 
     @property
     def uses_broker(self) -> bool:
@@ -55,15 +56,15 @@ class Variant(_Described):
 
     @property
     def scales(self) -> bool:
-        """Whether several processes can serve it and reach each other's clients."""
+        """Whether several server processes can serve it and reach each other's clients."""
         return self.uses_broker and any("{workers}" in word for word in self.command)
 
     def requirements_name(self) -> str:
-        """The file that locks its environment."""
+        """The name of its lock file."""
         return f"requirements-{self.extra}.txt" if self.extra else "requirements.txt"
 
     def fill(self, *, host: str, port: int, workers: int) -> list[str]:
-        """The command with its placeholders filled in."""
+        """The command with its placeholders replaced."""
         values = {"{host}": host, "{port}": str(port), "{workers}": str(workers)}
         filled = []
         for word in self.command:
@@ -74,16 +75,16 @@ class Variant(_Described):
 
 
 class EvidenceHints(_Described):
-    """What the collection of evidence cannot find out about the application by itself."""
+    """Hints about the application that the collection of evidence cannot determine by itself."""
 
     echo: Text | None = None
-    """The first line of what the echo handler does with a message, as it is written in app.py."""
+    """The first line in app.py that processes a message in the echo handler."""
     receive: Text | None = None
-    """What that line does first, where it both receives and answers."""
+    """The part of that line that receives, if the line both receives and answers."""
     rooms: Text | None = None
-    """The framework's own name for sending to a room, where it has one; the app uses it."""
+    """The name of the framework's own function for sending to a room, if it has one. The app must use it."""
     reload: list[str] = []
-    """The command that serves the app with the framework's own reloader; empty: it has none."""
+    """The command that serves the app with the framework's own reloader; empty if it has none."""
     reload_environment: dict[str, str] = {}
     """Environment variables of that command."""
 
@@ -97,19 +98,20 @@ class _Description(_Described):
     exchanges: list[Exchange]
     """The exchanges of the contract that the application implements."""
     cannot: dict[Slug, Text] = {}
-    """Workloads that it does not support, and why."""
+    """Workloads that it does not support, with the reasons."""
     choose: Text | None = None
-    """When to choose it, in one sentence of ours; the one thing here that no measurement supports."""
+    """When to choose it, in one sentence by the maintainers. It is the only statement here that no measurement
+    supports."""
     reference: bool = False
-    """It is measured in every round of every run, and the others are compared with it."""
+    """Whether it is the reference, which is measured in every round of every run and compared with the others."""
     role: Literal["framework", "library"] = "framework"
-    """A library is measured and shown, but does not compete to be the answer."""
+    """A library is measured and shown, but is never the recommended answer."""
     variants: Annotated[list[Variant], Field(min_length=1)]
     evidence: EvidenceHints = EvidenceHints()
 
 
 class Framework(_Description):
-    """A framework's folder, described."""
+    """A framework: its folder and its description."""
 
     slug: Slug
     folder: Path
@@ -124,7 +126,9 @@ class Framework(_Description):
 
     @property
     def sources(self) -> dict[str, str]:
-        """SHA-256 by file name of all that decides what is run: modules (no tests), project and locks."""
+        """SHA-256 by file name of all files that determine what runs: modules (without tests), project file and lock
+        files.
+        """
         files = [
             path
             for pattern in ("*.py", "pyproject.toml", "requirements*.txt")
@@ -141,7 +145,7 @@ def discover(folder: Path = FRAMEWORKS) -> list[Framework]:
 
 
 def read_folder(folder: Path) -> Framework:
-    """One framework's folder; raises `CatalogError` with the file and what is wrong in it."""
+    """Read one framework's folder; raises `CatalogError` with the file and the problem in it."""
     path = folder / "pyproject.toml"
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -167,11 +171,11 @@ def read_folder(folder: Path) -> Framework:
 
 
 _EXCHANGES_OF_OLD: dict[str, Exchange] = {"echo": "echo", "room": "room", "dashboard": "dashboard", "sse": "events"}
-"""Workloads that folders used to list, and the exchange that each of them stood for."""
+"""Workloads that folders used to list, and the exchange that replaces each of them."""
 
 
 def _refuse_workloads(table: dict[str, Any], path: Path) -> None:
-    """Raise `CatalogError` where a folder lists workloads, as folders used to."""
+    """Raise `CatalogError` if a folder lists workloads, as folders used to."""
     variants = table.get("variants")
     for place in (table, *(variants if isinstance(variants, list) else ())):
         if isinstance(place, dict) and isinstance(listed := place.get("workloads"), list):
@@ -213,9 +217,9 @@ def _placeholders(word: str) -> Iterable[str]:
 
 
 def choose_frameworks(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None) -> list[Framework]:
-    """The frameworks named: by slug, by slug/variant, or by the path of a folder; all of them if none is.
+    """The frameworks given by slug, slug/variant, or folder path (default: all).
 
-    Raises `UsageError` with the nearest names for an unknown one.
+    Raises `UsageError` with the most similar names for an unknown name.
     """
     known = discover() if frameworks is None else frameworks
     if not wanted:
@@ -236,7 +240,7 @@ def choose_frameworks(wanted: Sequence[str], frameworks: Sequence[Framework] | N
 
 
 def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
-    """The frameworks with variants marked for a first look, narrowed to these."""
+    """The frameworks with variants marked for the quick start, with only these variants."""
     narrowed = [
         framework.model_copy(update={"variants": [variant for variant in framework.variants if variant.quickstart]})
         for framework in known
@@ -245,7 +249,7 @@ def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
 
 
 def _narrowed(framework: Framework, variant: str, before: Framework | None) -> Framework:
-    """The framework with this variant only, besides those chosen before; raises `UsageError`."""
+    """The framework with this variant and those chosen before; raises `UsageError`."""
     slugs = [known.slug for known in framework.variants]
     if variant not in slugs:
         raise unknown_name(f"variant of {framework.slug}", variant, slugs)
@@ -254,7 +258,7 @@ def _narrowed(framework: Framework, variant: str, before: Framework | None) -> F
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for a name that does not exist, with the nearest that do."""
+    """The error for an unknown name, with the most similar known names."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3)
     offer = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}."

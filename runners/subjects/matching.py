@@ -1,4 +1,4 @@
-"""Which variants run which scenarios: a scenario says what it needs, a variant what it has."""
+"""Matching of variants and scenarios: a scenario defines its needs, a variant its features."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runners.subjects.workloads import WORKLOADS
 
 
 def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
-    """Whether the variant has all that the scenario needs."""
+    """Whether the variant has everything that the scenario needs."""
     return (
         scenario.exchange in framework.exchanges_of(variant)
         and scenario.transport in variant.transports

@@ -1,4 +1,4 @@
-"""How long and how often cells are measured."""
+"""Profiles: how long and how often cells are measured."""
 
 from __future__ import annotations
 
@@ -9,48 +9,55 @@ from runners.subjects.catalog import unknown_name
 from runners.subjects.scenarios import Scenario
 
 STEP_PAUSE_S = 1.0
-"""Between a step's last client and the reading of memory: what was allocated for handshakes is returned by then."""
+"""Seconds between the last client of a step and the reading of memory. Memory for handshakes is freed by then."""
 SPARE = 1 / 3
-"""A machine that disturbs more than every third measurement is not one to measure on."""
+"""Share of the planned time for repeating measurements. A machine that disturbs more than every third one is
+unsuitable."""
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
-"""A second before the crash, a second or two for the server to start, a second after the last client is back."""
+"""One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How long and how often. Seconds are per measurement. A scenario names the profiles that include it."""
+    """How long and how often cells are measured. Seconds are per measurement. A scenario names the profiles that
+    include it.
+    """
 
     slug: str
     rounds: int
     warmup_s: float
     duration_s: float
     probe_warmup_s: float = 1.0
-    """Of each probe of a search."""
+    """Warm-up of each probe of a search."""
     probe_s: float = 3.0
-    """Of each probe of a search, at least: a p99 needs its number of messages."""
+    """Minimum window of each probe of a search. It is longer if a p99 needs more messages."""
     capacity_rounds: int = 1
-    """How many of the rounds search for capacities: one search takes minutes and makes many tries."""
+    """Number of rounds that search for capacities. One search takes minutes and makes many tries."""
     overhead_s: float = 2.0
-    """A measurement's expected time besides the load: start, readiness, drain, checks, stop."""
+    """Expected time of a measurement without the load: start, readiness, drain, checks, stop."""
     rechecks: bool = True
-    """After each load the server is checked again."""
+    """Whether the server is checked again after each load."""
     shares_servers: bool = False
-    """In a round each variant's server is started once, for all of its measurements."""
+    """Whether each variant's server is started once per round, for all of its measurements."""
     spare: float = 0.0
-    """For repeating disturbed measurements: a share of the planned time."""
+    """Time for repeating disturbed measurements, as a share of the planned time."""
 
     def rounds_of(self, scenario: Scenario) -> int:
-        """How many rounds measure the scenario, from the first on."""
+        """Number of rounds that measure the scenario, counted from the first."""
         return min(self.rounds, self.capacity_rounds) if scenario.target else self.rounds
 
     def of_probe(self, scenario: Scenario) -> Profile:
-        """The profile of one probe under this scenario (`Scenario.at`). Its server is not used again or checked."""
+        """The profile of one probe under this scenario (`Scenario.at`). Its server is neither reused nor checked
+        again.
+        """
         duration_s = capacity.window_s(self.probe_s, scenario.rate_per_s)
         return replace(self, warmup_s=self.probe_warmup_s, duration_s=duration_s, rechecks=False)
 
     def load_s(self, scenario: Scenario) -> float:
-        """How long the server is loaded in one measurement; in a search, if it ends near where it starts."""
+        """Expected seconds of load in one measurement. For a search, the estimate assumes that it ends near its
+        starting load.
+        """
         match scenario.procedure:
             case "window":
                 return self.warmup_s + self.duration_s
@@ -64,7 +71,7 @@ class Profile:
                 return _USUAL_RECOVERY_S
 
     def expected_s(self, scenario: Scenario) -> float:
-        """How long one measurement takes."""
+        """Expected seconds of one measurement."""
         besides_s = self.overhead_s + len(scenario.steps) * STEP_PAUSE_S
         return self.load_s(scenario) + (scenario.target.settings.tries if scenario.target else 1) * besides_s
 
@@ -89,12 +96,12 @@ PROFILES: dict[str, Profile] = {
 
 
 def choose_profile(name: str) -> Profile:
-    """The profile of that name; raises `UsageError`."""
+    """The profile with this name; raises `UsageError`."""
     if name not in PROFILES:
         raise unknown_name("profile", name, PROFILES)
     return PROFILES[name]
 
 
 def with_rounds(profile: Profile, *, rounds: int | None = None) -> Profile:
-    """The profile, with another number of rounds if one is given."""
+    """The profile, with this number of rounds if one is given."""
     return profile if rounds is None else replace(profile, rounds=rounds)

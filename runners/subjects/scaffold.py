@@ -1,4 +1,4 @@
-"""A new framework's folder, begun as a copy of one that keeps the contract."""
+"""The creation of a new framework's folder, as a copy of one that keeps the contract."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _PLACES = (
     (re.compile(r"^reference = true$", re.MULTILINE), "reference = false", 1),
     (re.compile(r"^quickstart = true$", re.MULTILINE), "quickstart = false", 0),
 )
-"""What changes in the copy's ``pyproject.toml``: pattern, replacement, number of replacements (0: all). The first title
-is the framework's, the others are those of its variants."""
+"""Changes to the copy's ``pyproject.toml``: pattern, replacement, number of replacements (0: all). The first title is
+the framework's; the others belong to its variants."""
 
 
 def create_folder(name: str, like: Framework, parent: Path) -> Path:
     """Create a folder below ``parent`` that is a copy of ``like`` under this name; returns its path.
 
-    Raises `UsageError` where the name is no slug or is in use, and `RtsiteError` where the folder cannot be written.
+    Raises `UsageError` if the name is not a slug or is in use, and `RtsiteError` if the folder cannot be written.
     """
     if not is_slug(name):
-        raise UsageError(f"{name!r} is no name for a framework: small letters, digits and single dashes only")
+        raise UsageError(f"{name!r} is not a valid name: use only lowercase letters, digits and single dashes")
     folder = parent / name
     if folder.exists():
-        raise UsageError(f"{folder}: there is one of that name already; choose another, or edit that one")
+        raise UsageError(f"{folder}: already exists; choose another name, or edit that folder")
     try:
         shutil.copytree(like.folder, folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "notes.md"))
         described = folder / "pyproject.toml"
@@ -44,6 +44,6 @@ def create_folder(name: str, like: Framework, parent: Path) -> Path:
         (folder / "notes.md").write_text(_NOTES.format(name=name), encoding="utf-8")
     except OSError as error:
         raise RtsiteError(
-            f"{folder}: cannot be written: {error.strerror}; choose another place with --folder"
+            f"{folder}: cannot be written: {error.strerror}; choose another parent folder with --folder"
         ) from error
     return folder

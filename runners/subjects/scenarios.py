@@ -1,4 +1,4 @@
-"""What a workload consists of: scenarios, what each of them needs, and the parameters that are published of it."""
+"""The parts of a workload: its scenarios, what each scenario needs, and its published parameters."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from runners.subjects import versions
 Procedure = Literal["window", "search", "connect", "recover"]
 
 SMALL_MESSAGE_BYTES = 1024
-"""Larger messages are a test of their own, see `Scenario.is_steady`."""
+"""Maximum size of a small message in bytes. Larger messages are a separate test, see `Scenario.is_steady`."""
 EVERY_PROFILE = frozenset({"quick", "standard", "full"})
 LONG_PROFILES = frozenset({"standard", "full"})
-"""For what a quick run has no time for."""
+"""The profiles of scenarios that are too long for a quick run."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an exchange takes place, and which checks of the contract concern it."""
+    """The endpoint of an exchange, and the contract checks that apply to it."""
 
     path: str
-    """Of the raw WebSocket endpoint; Socket.IO has one address for all."""
+    """Path of the raw WebSocket endpoint; Socket.IO has one address for all."""
     readiness: frozenset[str]
-    """Checks that a server must pass before the load; they leave nothing behind in it."""
+    """Contract checks that a server must pass before the load. They leave no state in the server."""
     recheck: frozenset[str]
-    """Checks that it must pass after the load."""
+    """Contract checks that it must pass after the load."""
 
 
 _UP = frozenset({"health", "echo-text"})
@@ -49,7 +49,7 @@ ENDPOINTS: dict[Exchange, Endpoint] = {
 
 @dataclass(frozen=True)
 class CapacityTarget:
-    """The highest load that a server sustains is searched for, in this unit."""
+    """The target of a search for the highest load that a server sustains, and the unit of the load."""
 
     unit: LoadUnit
     settings: capacity.Settings
@@ -63,36 +63,37 @@ class Scenario:
     connections: int
     pace: Pace
     publishes: tuple[str, ...]
-    """Names of its published parameters, in order: rows of `PUBLISHED_PARAMETERS`."""
+    """Names of its published parameters, in order. Each is a key of `PUBLISHED_PARAMETERS`."""
     payload_bytes: int = 64
     payload_kind: PayloadKind = "text"
     transport: Transport = "websocket"
-    """Only variants that offer it run the scenario."""
+    """Transport of the messages. Only variants that offer it run the scenario."""
     push_period_s: float = 0.0
-    """Between the server's own pushes; 0: it pushes nothing."""
+    """Seconds between the server's own pushes; 0 if it pushes nothing."""
     server_cores: int = 1
     workers: int = 1
-    """Processes of the server."""
+    """Number of server processes."""
     varies_workers: bool = False
-    """The number of processes is what the scenario varies: only variants that scale run it."""
+    """Whether the scenario varies the number of processes. Only variants that scale then run it."""
     slice_s: float = 0.0
-    """Above 0: all cells of this scenario are measured together, each loaded for this long in turn. 0: one by one."""
+    """Seconds of load per turn, if all cells of this scenario are measured together. 0: they are measured one by
+    one."""
     steps: tuple[int, ...] = ()
-    """Numbers of clients to connect, one step after the other; the clients then send nothing."""
+    """Numbers of clients to connect, step by step. The clients then send nothing."""
     at_once: int = 32
-    """Connections that are opened at the same time."""
+    """Number of connections that are opened at the same time."""
     outage_s: float = 0.0
-    """Above 0: the server is killed, and its clients have this long to reconnect."""
+    """Seconds that clients have to reconnect after the server is killed. 0: it is not killed."""
     paused_readers: int = 0
-    """Connections that stop reading."""
+    """Number of connections that stop reading."""
     target: CapacityTarget | None = None
-    """The load is searched for; the other fields then describe a load of one unit, see `at`."""
+    """The target of a search for the load. The other fields then describe a load of one unit, see `at`."""
     further_checks: frozenset[str] = frozenset()
-    """Checks of the contract besides those of the exchange, before and after the load."""
+    """Additional contract checks besides those of the exchange, before and after the load."""
     name: str = ""
-    """Distinguishes it from the other scenarios of its workload, where `kind` would not."""
+    """Name that distinguishes it from the other scenarios of its workload, if `kind` would not."""
     profiles: frozenset[str] = EVERY_PROFILE
-    """Profiles that include it; in others it runs only where it is named."""
+    """Profiles that include it. In others it runs only if the user names it."""
 
     def __post_init__(self) -> None:
         for name in self.publishes:
@@ -103,12 +104,12 @@ class Scenario:
 
     @property
     def mode(self) -> Literal["closed", "open"]:
-        """Whether answers set the pace of the load, or a clock."""
+        """Whether answers or a clock set the pace of the load."""
         return "closed" if isinstance(self.pace, Closed) else "open"
 
     @property
     def rate_per_s(self) -> float:
-        """Messages that are due per second; 0 where no clock of ours sets the pace."""
+        """Messages that are due per second; 0 if the load generator's clock does not set the pace."""
         return self.pace.rate_per_s if isinstance(self.pace, Open) else 0.0
 
     @property
@@ -118,7 +119,7 @@ class Scenario:
 
     @property
     def procedure(self) -> Procedure:
-        """How it is measured."""
+        """The procedure that measures it."""
         if self.target is not None:
             return "search"
         if self.steps:
@@ -127,7 +128,7 @@ class Scenario:
 
     @property
     def is_steady(self) -> bool:
-        """Steady load of small messages: nothing that puts connections, buffers or restarts to the test."""
+        """Whether it is a steady load of small messages, which does not test connections, buffers or restarts."""
         return (
             self.procedure in ("window", "search")
             and not self.paused_readers
@@ -136,7 +137,7 @@ class Scenario:
 
     @property
     def kind(self) -> str:
-        """Its name within the workload: its own, or what is searched for, or its mode."""
+        """Its name within the workload: its own name, the target of the search, or its mode."""
         return self.name or (_SEARCHES[self.target.unit] if self.target else self.mode)
 
     @property
@@ -145,35 +146,36 @@ class Scenario:
 
     @property
     def path(self) -> str:
-        """Of the raw WebSocket endpoint."""
+        """Path of the raw WebSocket endpoint."""
         return ENDPOINTS[self.exchange].path
 
     @property
     def readiness(self) -> frozenset[str]:
-        """Checks of the contract that a server must pass before the load."""
+        """Contract checks that a server must pass before the load."""
         return ENDPOINTS[self.exchange].readiness | self.further_checks
 
     @property
     def recheck(self) -> frozenset[str]:
-        """Checks of the contract that it must pass after the load."""
+        """Contract checks that a server must pass after the load."""
         return ENDPOINTS[self.exchange].recheck | self.further_checks
 
     @property
     def parameters(self) -> Parameters:
-        """What is published of it."""
+        """The published parameters."""
         return {name: PUBLISHED_PARAMETERS[name](self) for name in self.publishes}
 
     def at(self, load: int) -> Scenario:
-        """The open-loop scenario that applies this load; raises `ValueError` where no load is searched for."""
+        """The open-loop scenario that applies this load; raises `ValueError` if the scenario has no target."""
         if self.target is None:
-            raise ValueError("this scenario has a load of its own, so no other can be applied")
+            raise ValueError("this scenario has a fixed load, so no other load can be applied")
         connections = self.connections * (load if self.target.unit == "users" else 1)
         return replace(self, target=None, connections=connections, pace=Open(self.rate_per_s * load))
 
     def definition(self) -> dict[str, object]:
-        """All that decides what is measured, for the workload's version.
+        """All fields that determine what is measured, for the workload's version.
 
-        Fields with their default are left out, so that a new field does not change the versions of older workloads.
+        Fields with their default value are omitted, so that a new field does not change the versions of older
+        workloads.
         """
         always = {
             "exchange": self.exchange,
@@ -200,7 +202,7 @@ _DEFINING = (
     "outage_s",
     "paused_readers",
 )
-"""Fields with a default that decide what is measured."""
+"""Fields with a default value that determine what is measured."""
 
 _SEARCHES: dict[LoadUnit, str] = {"messages_per_s": "rate", "users": "users"}
 
@@ -212,7 +214,7 @@ def _target(scenario: Scenario) -> CapacityTarget:
 
 
 def _number(value: float) -> float:
-    """A whole number as an integer, so that 100.0 is published as 100."""
+    """Convert a whole number to an integer, so that 100.0 is published as 100."""
     return int(value) if value == int(value) else value
 
 
@@ -243,27 +245,27 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "viewers": lambda scenario: scenario.connections,
     "workers": lambda scenario: scenario.workers,
 }
-"""Published name of a parameter, and its value. Each is worded in `runners.record.parameters`."""
+"""Published parameters: a function that returns the value, by name. `runners.record.parameters` has their wording."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What every framework is measured under: one kind of use, in one or more scenarios."""
+    """A workload: one kind of use, in one or more scenarios, under which every framework is measured."""
 
     slug: str
     title: str
     question: str
-    """What a reader learns from it, as one question."""
+    """What its results show a reader, as one sentence with a question mark."""
     description: str
     scenarios: tuple[Scenario, ...]
     only: frozenset[str] = frozenset()
-    """Kinds of scenarios that were chosen; empty: all."""
+    """Kinds of the chosen scenarios; empty if all are chosen."""
     edition: int = 0
-    """Raised where results of the same definition were wrong, by a fault of the harness."""
+    """Edition of the definition. It is increased if a bug in the harness made earlier results wrong."""
 
     @property
     def kinds(self) -> set[str]:
-        """The names of its scenarios."""
+        """The kinds of its scenarios."""
         return {scenario.kind for scenario in self.scenarios}
 
     @property
@@ -273,17 +275,17 @@ class Workload:
 
     @property
     def definition(self) -> dict[str, object]:
-        """All that decides what is measured; wording does not."""
+        """Everything that determines what is measured, without the wording."""
         edition = {"edition": self.edition} if self.edition else {}
         return {"slug": self.slug, **edition, "scenarios": [scenario.definition() for scenario in self.scenarios]}
 
     @property
     def version(self) -> str:
-        """Results of unlike versions are not compared."""
+        """The version. Results of different versions are not compared."""
         return versions.version_of(self.slug, self.definition)
 
     def facts(self) -> WorkloadFacts:
-        """What a run's document says of it."""
+        """The facts about it for a run's document."""
         return WorkloadFacts(
             slug=self.slug,
             title=self.title,

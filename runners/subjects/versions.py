@@ -1,7 +1,7 @@
-"""Versions of workloads: results of unlike versions are never compared.
+"""Versions of workloads. Results of different versions are never compared.
 
-A workload's version is a digest of its definition, until results are published under it. Then its row in `PUBLISHED`
-freezes the version. So a definition may be written in another way without parting results that are comparable.
+A workload's version is a digest of its definition, until results are published under it. After that its row in
+`PUBLISHED` freezes the version. So a definition can be rewritten while its results remain comparable.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class PublishedVersion(NamedTuple):
-    """The version under which results are published, and the digest of the definition that it stands for."""
+    """The version under which results are published, and the digest of its definition."""
 
     version: str
     definition: str
@@ -36,20 +36,20 @@ PUBLISHED: dict[str, PublishedVersion] = {
 
 
 def digest_of(definition: Mapping[str, object]) -> str:
-    """Twelve hexadecimal digits that change with anything in the definition, and not with the order of its keys."""
+    """A digest of twelve hexadecimal digits. It changes with the definition, but not with the order of its keys."""
     text = json.dumps(definition, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def version_of(slug: str, definition: Mapping[str, object]) -> str:
-    """The published version, as long as the definition is the recorded one; otherwise the definition's digest."""
+    """The published version if the definition is the recorded one; otherwise the digest of the definition."""
     digest = digest_of(definition)
     published = PUBLISHED.get(slug)
     return published.version if published and published.definition == digest else digest
 
 
 def problem_with(slug: str, definition: Mapping[str, object]) -> str | None:
-    """What to do where a published workload is defined differently than recorded; ``None`` where it is not."""
+    """Instructions if the definition of a published workload differs from the recorded one; ``None`` if it does not."""
     digest = digest_of(definition)
     published = PUBLISHED.get(slug)
     if published is None or published.definition == digest:

@@ -1,6 +1,6 @@
-"""The workloads: what every framework is measured under, as data.
+"""The workloads under which every framework is measured, as data.
 
-A workload on an existing exchange is added here, and nowhere else.
+To add a workload on an existing exchange, change only this module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from runners.subjects.scenarios import EVERY_PROFILE, LONG_PROFILES, CapacityTar
 
 CLOSED_SLICE_S = 0.1
 OPEN_SLICE_S = 1.0
-"""Long compared with the two or so milliseconds between two turns, short compared with disturbances by the machine."""
+"""Seconds per turn. This is long compared with the few milliseconds between two turns, and short compared with
+disturbances."""
 
 ROOM_SIZES = (10, 100, 1000)
 ROOM_DELIVERIES_PER_S = 1_000
@@ -110,13 +111,13 @@ CROWD = Workload(
 
 
 def _room(members: int, pace: Pace) -> Scenario:
-    """One size of room, in a closed or an open loop."""
+    """The scenario for one room size, in a closed or an open loop."""
     is_closed = isinstance(pace, Closed)
     return Scenario(
         "room",
         connections=members,
         pace=pace,
-        # A thousand clients of every server at once are more files than most machines allow.
+        # A thousand clients of every server at once would need more open files than most machines allow.
         slice_s=0.0 if members > 100 else CLOSED_SLICE_S if is_closed else OPEN_SLICE_S,
         publishes=(
             "mode",
@@ -357,7 +358,7 @@ CAPACITY = Workload(
             "echo",
             connections=100,
             pace=Open(1.0),
-            # The closed-loop throughputs seen here are between 3,300 and 171,000 per second.
+            # Measured closed-loop throughputs are between 3,300 and 171,000 per second.
             target=CapacityTarget("messages_per_s", capacity.Settings(start=8_000, lowest=250, highest=400_000)),
             publishes=("search", "connections", "payload_bytes", "p99_limit_ms", "server_cores"),
             profiles=LONG_PROFILES,
@@ -395,9 +396,9 @@ WORKLOADS: dict[str, Workload] = {
 
 
 def choose_workloads(wanted: Sequence[str], profile: Profile) -> list[Workload]:
-    """The workloads named, or all that the profile includes if none is; raises `UsageError` for an unknown one.
+    """The named workloads (default: all of the profile); raises `UsageError` for an unknown name.
 
-    ``echo/closed`` is the closed loop of echo alone: one scenario of the same workload.
+    ``echo/closed`` is only the closed loop of echo, which is one scenario of the workload.
     """
     wanted = wanted or [
         f"{slug}/{scenario.kind}"
@@ -422,5 +423,5 @@ def choose_workloads(wanted: Sequence[str], profile: Profile) -> list[Workload]:
 
 
 def quickstart_workloads() -> list[Workload]:
-    """The workloads for a first look."""
+    """The workloads of the quick start."""
     return [ECHO, DASHBOARD]

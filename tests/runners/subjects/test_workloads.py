@@ -139,7 +139,7 @@ def test_a_search_applies_its_load_as_the_echo_and_the_dashboard_would() -> None
     assert load(rate) == load(replace(fixed, pace=Open(300.0)))
     (dashboard,) = DASHBOARD.scenarios
     assert load(users) == load(replace(dashboard, pace=Open(300.0), connections=300))
-    with pytest.raises(ValueError, match="a load of its own"):
+    with pytest.raises(ValueError, match="has a fixed load"):
         fixed.at(300)
 
 
