@@ -45,7 +45,7 @@ def describe_machine() -> Machine:
 
 
 def open_files_limit() -> int:
-    """How many files a process may have open, connections included."""
+    """Maximum number of open files of a process, including connections."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 

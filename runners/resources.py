@@ -90,8 +90,8 @@ def read_own() -> set[int]:
 def read_others(own: Collection[int]) -> dict[int, int]:
     """CPU nanoseconds of every process on this machine except these.
 
-    The kernel's own totals are not precise enough. Some kernels count them in ticks: a load that is synchronous with
-    the ticks then seems to use all of a core or none of it.
+    The kernel's own totals are not precise enough. Some kernels count them in ticks. A load that is synchronous with
+    the ticks then seems to use a whole core or none.
     """
     clocks: dict[int, int] = {}
     for pid in psutil.pids():

@@ -1,1 +1,1 @@
-"""What a user wants done: one function per use case, which takes values and an observer and returns a value."""
+"""The use cases of the project: one function each, which takes values and an observer and returns a value."""

@@ -20,7 +20,7 @@ from runners.serving import broker
 Level = Literal["ok", "note", "missing"]
 
 LOOK_S = 1.0
-"""How long the CPU use of other processes is measured."""
+"""Seconds for which the CPU use of other processes is measured."""
 _FEW_OPEN_FILES = 4096
 _NEEDED_GB = 1.0
 

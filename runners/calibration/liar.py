@@ -34,7 +34,8 @@ _OPEN = b'0{"sid":"liar","upgrades":[],"pingInterval":25000,"pingTimeout":20000,
 
 @dataclass(frozen=True)
 class Lies:
-    """How the server misbehaves. Zero disables a lie. ``*_every``: it applies to every n-th message of a connection.
+    """The misbehaviour of the server. Zero disables a lie. ``*_every``: it applies to every n-th message of a
+    connection.
 
     Connections start counting at different numbers, so that lies are distributed over time.
     """

@@ -105,7 +105,7 @@ def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
 
 
 def _origin() -> Origin:
-    """Where the run was started, according to the environment variables of hosted runners."""
+    """The origin of the run, from the environment variables of hosted runners."""
     run_id, server, repository = (
         os.environ.get(f"GITHUB_{name}", "") for name in ("RUN_ID", "SERVER_URL", "REPOSITORY")
     )

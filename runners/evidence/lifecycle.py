@@ -27,7 +27,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def start_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """How long the server takes to start, and its memory and processes after one message."""
+    """Measure the start time of the server, and its memory and processes after one message."""
     with serve_variant(framework, variant, logs=logs) as deployment:
         send_one_message(deployment.server)
         pid = deployment.server.child.pid
@@ -44,7 +44,7 @@ def start_findings(framework: Framework, variant: Variant, *, logs: Path) -> lis
 
 
 def install_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """How long a new installation takes, and the time from its first start until an echo comes back."""
+    """Measure the time of a new installation, and the time from its first start until an echo is received."""
     with (
         packages.new_environment(framework, variant) as (environment, installing),
         serve_variant(framework, variant, logs=logs, environment=environment) as deployment,
@@ -69,7 +69,7 @@ def send_one_message(started: server.Server) -> None:
 
 
 def reload_findings(framework: Framework, *, logs: Path) -> list[Finding]:
-    """How long the framework's own reloader takes to serve a changed application."""
+    """Measure the time that the framework's own reloader takes to serve a changed application."""
     hints = framework.evidence
     if not hints.reload:
         why = "pyproject.toml names none"

@@ -67,7 +67,7 @@ def settings_of(folder: Path, variant: Variant) -> list[Path]:
 
 
 class _References:
-    """Which of a folder's modules a variant uses, and how it refers to them."""
+    """The modules of a folder that a variant uses, and how it refers to them."""
 
     def __init__(self, folder: Path, variant: Variant) -> None:
         self._local = {path.stem: path for path in folder.glob("*.py") if not path.name.startswith("test_")}

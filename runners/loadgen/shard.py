@@ -258,7 +258,7 @@ class _Shard:
 
 
 def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """How late each push arrived, in nanoseconds, shape (n,).
+    """The lateness of each push in nanoseconds, shape (n,).
 
     Push k is due at t0 + k * period. A client does not know the server's t0. We use the earliest steady beat that fits
     all arrivals: t0 = min(arrival - k * period). A stall or a drifting timer is visible as lateness, but a constant

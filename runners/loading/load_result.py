@@ -64,7 +64,7 @@ class LoadResult:
 
 @dataclass(frozen=True)
 class RecoveryResult:
-    """How clients reconnected after their server was killed. Histograms are in nanoseconds since its end."""
+    """The reconnection of clients after their server was killed. Histograms are in nanoseconds since its end."""
 
     noticed: Histogram
     back: Histogram

@@ -20,7 +20,7 @@ _USUAL_RECOVERY_S = 4.0
 
 @dataclass(frozen=True)
 class Profile:
-    """How long and how often cells are measured. Seconds are per measurement. A scenario names the profiles that
+    """The length and number of measurements. Seconds are per measurement. A scenario names the profiles that
     include it.
     """
 

@@ -255,7 +255,7 @@ class Workload:
     slug: str
     title: str
     question: str
-    """What its results show a reader, as one sentence with a question mark."""
+    """The question that its results answer."""  # words: allow question, the name of the field
     description: str
     scenarios: tuple[Scenario, ...]
     only: frozenset[str] = frozenset()
