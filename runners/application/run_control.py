@@ -32,8 +32,8 @@ def plan_measurements(
     """The plan of a run; the reference is always part of it.
 
     Without names, the plan has all frameworks, or the profile's workloads. ``rounds``: ``None`` means the profile's.
-    ``seed``: ``None`` means a random one.
-    Raises `UsageError` for an unknown name, `NothingToDoError` if no framework supports any of the workloads.
+    ``seed``: ``None`` means a random one. Raises `UsageError` for an unknown name, `NothingToDoError` if no framework
+    supports any of the workloads.
     """
     chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=rounds)
     return planning.plan_run(

@@ -56,8 +56,7 @@ def collect_artifacts(artifacts: Path, results: Path, campaign: str) -> Collecte
 
     An artifact holds what a job wrote to ``results/<campaign>``: one folder per run, and one of evidence. It is added
     as a whole or refused; a refusal does not affect the others. Raises `NothingToDoError` if there are no artifacts,
-    and
-    `InvalidError` if all are refused.
+    and `InvalidError` if all are refused.
     """
     folders = sorted(path for path in artifacts.iterdir() if path.is_dir()) if artifacts.is_dir() else []
     if not folders:

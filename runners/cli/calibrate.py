@@ -21,8 +21,7 @@ def calibrate_command(
     """Find the load generator's limits on this machine, and verify that it detects misbehaving servers.
 
     This takes about three minutes. Some servers delay, drop or corrupt messages on purpose. The load generator must
-    measure each of these faults correctly.
-    Example: rtsite calibrate --json
+    measure each of these faults correctly. Example: rtsite calibrate --json
     """
     result = calibrate_loadgen(window, say)
     if as_json:

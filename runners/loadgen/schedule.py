@@ -23,8 +23,7 @@ def steady(connections: int, rate_per_s: float, seed: int) -> Iterator[Chunk]:
     """A steady schedule: each connection sends at ``rate_per_s / connections``, with its own phase.
 
     The intended time of message i is phase + i / rate. The phases are evenly spread over one interval and assigned in
-    seeded
-    order, so that the load is even at any rate and no connection is always first.
+    seeded order, so that the load is even at any rate and no connection is always first.
     """
     gap_ns = 1e9 / rate_per_s
     turn = np.random.default_rng(seed).permutation(connections).astype(np.int64)
