@@ -46,7 +46,7 @@ def test_one_core_is_shared_and_reported() -> None:
     share = share_cores(1, [[0, 1]], pinnable=True)
     assert share.server == share.loadgen == [0, 1]
     assert share.note is not None
-    assert "one core only" in share.note
+    assert "this machine has one core" in share.note
 
 
 def test_where_nothing_can_be_pinned_nothing_is() -> None:
@@ -81,7 +81,7 @@ def test_confining_and_back() -> None:
 
 def test_two_loads_at_once_are_refused_with_who_is_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    told = rf"measuring already: the first run, process {os.getpid()}"
+    told = rf"another command is measuring on this machine: the first run, process {os.getpid()}"
     with machine.claimed("the first run"), pytest.raises(machine.BusyError, match=told), machine.claimed("the second"):
         pass
     with machine.claimed("the second"):

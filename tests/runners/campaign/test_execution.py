@@ -185,7 +185,7 @@ def test_a_full_disk_is_one_sentence_and_saved_results_remain(
 
             monkeypatch.setattr("os.fsync", full)
 
-    with pytest.raises(RtsiteError, match="cannot be written: No space left on device; make room"):
+    with pytest.raises(RtsiteError, match="cannot be written: No space left on device; free some space"):
         run.execute(Filling())
     assert problems_in(run.path / "run.yml") == problems_in(run.path / "mine.yml") == []
     assert load_run(run.path / "run.yml").finished is None

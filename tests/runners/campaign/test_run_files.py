@@ -33,5 +33,5 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(run_files, "save", fail)
-    with pytest.raises(SaveError, match=r"run\.yml: cannot be written: No space left on device; make room"):
+    with pytest.raises(SaveError, match=r"run\.yml: cannot be written: No space left on device; free some space"):
         RunFiles(tmp_path).save_run(run_document())

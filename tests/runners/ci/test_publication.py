@@ -114,7 +114,7 @@ def test_a_remote_that_refuses_is_given_up_and_reported(origin: Path) -> None:
 def test_nothing_new_is_nothing_to_do(origin: Path) -> None:
     one = measured(clone(origin, "one"), "c1")
     ci.publish_results(one, "c1")
-    with pytest.raises(NothingToDoError, match="is committed already"):
+    with pytest.raises(NothingToDoError, match="is already committed"):
         ci.publish_results(one, "c1")
 
 

@@ -181,7 +181,7 @@ def test_validate(shell: Shell, tmp_path: Path) -> None:
         (["run", "--framework", "fastapy/uvicorn"], "did you mean fastapi"),
         (["run", "--workload", "eco"], "did you mean echo"),
         (["run", "--profile", "fast"], "there are: full, quick, standard"),
-        (["run", "--campaign", "../up", "--framework", "websockets"], "no campaign name"),
+        (["run", "--campaign", "../up", "--framework", "websockets"], "is not a valid campaign name"),
         (["run", "--rounds", "0"], "rounds"),
         (["check", "flsk-socketio"], "did you mean flask-socketio"),
         (["measure"], "No such command"),

@@ -175,7 +175,7 @@ def test_a_full_disk_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(FlameError, match="cannot be written: No space left on device; make room"):
+    with pytest.raises(FlameError, match="cannot be written: No space left on device; free some space"):
         run.record()
 
 
