@@ -13,7 +13,7 @@ class RtsiteError(Exception):
 
 
 class UsageError(RtsiteError):
-    """The command line asks for something that does not exist."""
+    """The command line names something that does not exist."""
 
     exit_code = 2
 

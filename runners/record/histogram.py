@@ -17,8 +17,8 @@ from runners.record.errors import InvalidError
 from runners.record.schema import Percentiles
 
 MIN_SAMPLES_BEYOND = 20
-"""A percentile rests on at least this many samples beyond it, or it is not reported: below that
-the order statistic's own confidence interval spans a large part of the tail."""
+"""A percentile with fewer samples beyond it is not reported. The confidence interval of such an order statistic
+spans a large part of the tail."""
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 _NS_PER_MS = 1e6

@@ -44,7 +44,7 @@ _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "in
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a file; ``line`` and ``column`` count from 1."""
+    """One fault of a file; ``line`` and ``column`` count from 1."""
 
     path: Path
     line: int
