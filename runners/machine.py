@@ -114,7 +114,7 @@ def claimed(purpose: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read(200).strip() or "another process"
             raise BusyError(
-                f"another command is measuring on this machine: {holder}; two loads at once would measure each other."
+                f"another command is measuring on this machine: {holder}; two loads at once would disturb each other."
                 " Wait for it, or end that process"
             ) from None
         file.seek(0)

@@ -139,7 +139,7 @@ def test_what_cannot_be_determined_is_reported_and_the_rest_is_collected(
     monkeypatch.setattr(packages, "first_day", lambda *_: None)
     said: list[str] = []
     (document,) = evidence.collect_evidence([unresolvable(tmp_path), framework], tmp_path, "test", said.append)
-    (left_out,) = (line for line in said if "left out" in line)
+    (left_out,) = (line for line in said if "is skipped" in line)
     assert "no-such-package-as-this-one" in left_out
     found = of(document)
     assert set(found) == set(ITEMS)
