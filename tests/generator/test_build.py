@@ -287,13 +287,13 @@ def test_an_installed_package_takes_pages_from_its_bundle_and_results_from_where
     bundle, work = tmp_path / "lib" / "rtsite_bundle", tmp_path / "work"
     bundle.mkdir(parents=True)
     (work / "results").mkdir(parents=True)
-    monkeypatch.setattr("generator.build.BUNDLED", bundle)
+    monkeypatch.setattr("generator.site_build.BUNDLED", bundle)
     paths = Paths.of_checkout(work)
     assert paths.results == work / "results"
     assert paths.out == work / "build" / "site"
     assert paths.written == bundle / "site"
     assert paths.frameworks == tmp_path / "lib" / "runners" / "frameworks"
-    with pytest.raises(UsageError, match="name one with --results"):
+    with pytest.raises(UsageError, match="choose one with --results"):
         Paths.of_checkout(tmp_path)
 
 

@@ -17,12 +17,13 @@ import pytest
 from runners import resources
 from runners.measurement.interference import Interference
 
+pytestmark = pytest.mark.measures
+
 BUSY_S = 20
 BUSY = f"import time\nend = time.monotonic() + {BUSY_S}\nwhile time.monotonic() < end: pass"
 ORPHAN = f"""
 import subprocess, sys
 
-pytestmark = pytest.mark.measures
 nowhere = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
 print(subprocess.Popen([sys.executable, "-c", {BUSY!r}], start_new_session=True, **nowhere).pid)
 """
