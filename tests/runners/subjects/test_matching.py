@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runners.loadgen.job import Exchange
+from runners.loadgen.job import Exchange, Transport
 from runners.subjects import catalog, workloads
 from runners.subjects.matching import can_run, runnable_workloads, scenarios_for
+from runners.subjects.scenarios import Scenario
 from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, WORKLOADS
 
 EVERY_EXCHANGE: tuple[Exchange, ...] = ("echo", "room", "dashboard", "events")
@@ -40,24 +42,49 @@ def runs(one: catalog.Variant, *exchanges: Exchange) -> set[str]:
     return set(runnable_workloads(framework(*exchanges, variants=(one,))))
 
 
-def test_an_exchange_brings_its_workloads() -> None:
-    assert runs(variant(), "echo") >= {"echo", "connect", "payload", "recovery", "capacity"}
-    assert runs(variant(), "room") >= {"room", "slow-consumer"}
-    assert runs(variant(), "dashboard") >= {"dashboard", "crowd", "capacity"}
-    assert runs(variant(transports=["websocket", "sse"]), "events") >= {"sse"}
-    assert runs(variant(), "events") == set()
+def having(wanted: Callable[[Scenario], bool]) -> set[str]:
+    """The workloads with such a scenario, for one server process."""
+    return {
+        slug
+        for slug, workload in WORKLOADS.items()
+        if any(wanted(scenario) for scenario in workload.scenarios if not scenario.varies_workers)
+    }
+
+
+@pytest.mark.parametrize(
+    ("transport", "exchange", "some"),
+    [
+        ("websocket", "echo", {"echo", "connect", "payload", "recovery", "capacity"}),
+        ("websocket", "room", {"room", "slow-consumer"}),
+        ("websocket", "dashboard", {"dashboard", "crowd", "capacity"}),
+        ("websocket", "events", set()),
+        ("sse", "events", {"sse"}),
+        ("sse", "echo", set()),
+        ("polling", "echo", {"polling"}),
+        ("polling", "dashboard", set()),
+    ],
+)
+def test_an_exchange_and_a_transport_bring_their_workloads(
+    transport: Transport, exchange: Exchange, some: set[str]
+) -> None:
+    """All workloads with a scenario of both, and no other."""
+    found = runs(variant(transports=[transport]), exchange)
+    assert found == having(lambda scenario: (scenario.transport, scenario.exchange) == (transport, exchange))
+    assert found >= some
 
 
 def test_a_variant_may_have_fewer_exchanges_than_its_framework() -> None:
-    assert runs(variant(exchanges=["room"]), *EVERY_EXCHANGE) == runs(variant(), "room")
+    found = runs(variant(exchanges=["room"]), *EVERY_EXCHANGE)
+    assert found == having(lambda scenario: (scenario.transport, scenario.exchange) == ("websocket", "room"))
+    assert "room" in found
     assert runs(variant(exchanges=[]), *EVERY_EXCHANGE) == set()
 
 
-def test_a_transport_is_needed() -> None:
-    for transport, own in (("polling", "polling"), ("sse", "sse")):
-        found = runs(variant(transports=[transport]), *EVERY_EXCHANGE)
-        assert own in found
-        assert all(transport in {each.transport for each in WORKLOADS[slug].scenarios} for slug in found)
+@pytest.mark.parametrize("transport", ["polling", "sse"])
+def test_a_transport_is_needed(transport: Transport) -> None:
+    found = runs(variant(transports=[transport]), *EVERY_EXCHANGE)
+    assert found == having(lambda scenario: scenario.transport == transport)
+    assert transport in found, "the workload of the same name"
     assert scenarios_for(SSE, framework("events"), variant(transports=["sse"])) == list(SSE.scenarios)
 
 
@@ -74,8 +101,22 @@ def test_several_processes_are_measured_only_where_each_reaches_the_clients_of_a
     }
 
 
+def test_a_variant_that_has_everything_runs_every_scenario() -> None:
+    everything = framework(*EVERY_EXCHANGE)
+    one = variant(
+        command=["v", "{port}", "{workers}"], broker="redis", transports=["websocket", "polling", "sse"]
+    )
+    for workload in WORKLOADS.values():
+        assert scenarios_for(workload, everything, one) == list(workload.scenarios)
+
+
 def test_a_variant_may_be_measured_under_steady_load_alone() -> None:
+    def is_steady(one: Scenario) -> bool:
+        unsteady = one.steps or one.outage_s or one.paused_readers or one.payload_bytes > 1024
+        return one.transport == "websocket" and not unsteady
+
     found = runs(variant(steady_only=True), "echo", "room", "dashboard")
+    assert found == having(is_steady)
     assert found >= {"echo", "room", "dashboard", "crowd", "capacity"}
     assert not found & {"connect", "payload", "recovery", "slow-consumer"}
 
