@@ -9,7 +9,7 @@ from typing import Literal
 
 from runners.judging import capacity
 from runners.loadgen.job import Exchange, PayloadKind, Transport
-from runners.loadgen.pace import Closed, Open, Pace
+from runners.loadgen.pace import Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts
 from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters
 from runners.subjects import versions
@@ -181,7 +181,7 @@ class Scenario:
             "exchange": self.exchange,
             "path": self.path,
             "connections": self.connections,
-            "pace": {"kind": type(self.pace).__name__, **asdict(self.pace)},
+            "pace": to_mapping(self.pace),
             "parameters": self.parameters,
         }
         sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}

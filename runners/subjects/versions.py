@@ -20,18 +20,18 @@ class PublishedVersion(NamedTuple):
 
 
 PUBLISHED: dict[str, PublishedVersion] = {
-    "echo": PublishedVersion("9abc294f7fe3", "9eac18e67023"),
-    "dashboard": PublishedVersion("bd2bd9a88300", "1ff8c12a8b46"),
-    "crowd": PublishedVersion("3cc53a06393d", "141194e1e7a4"),
-    "room": PublishedVersion("326af09b0697", "b0c3baf35839"),
-    "polling": PublishedVersion("0c406f69fb3f", "1224297ff31f"),
-    "sse": PublishedVersion("fe2d8a13c1b5", "253bb46c4fa5"),
-    "connect": PublishedVersion("bdd8ae6d2e0f", "8cce98b2030d"),
-    "payload": PublishedVersion("1a73edc4cf70", "032a145d4938"),
-    "scaleout": PublishedVersion("6581e1b2dee8", "c9d547433e46"),
-    "slow-consumer": PublishedVersion("39f7aa828f70", "e684a77f50c7"),
-    "recovery": PublishedVersion("b9c6a83121c1", "38cc3e0593c7"),
-    "capacity": PublishedVersion("8ceaa3e46ca8", "bb700d0cd693"),
+    "echo": PublishedVersion("9abc294f7fe3", "c3da16e74b02"),
+    "dashboard": PublishedVersion("bd2bd9a88300", "ec1f0d6c556d"),
+    "crowd": PublishedVersion("3cc53a06393d", "72508b593d2b"),
+    "room": PublishedVersion("326af09b0697", "5966357d4096"),
+    "polling": PublishedVersion("0c406f69fb3f", "7a7a2d83159e"),
+    "sse": PublishedVersion("fe2d8a13c1b5", "72d13e2707f9"),
+    "connect": PublishedVersion("bdd8ae6d2e0f", "7d93e900d127"),
+    "payload": PublishedVersion("1a73edc4cf70", "80cb7723ec1c"),
+    "scaleout": PublishedVersion("6581e1b2dee8", "8e7e5a138cb0"),
+    "slow-consumer": PublishedVersion("39f7aa828f70", "de88e455d39c"),
+    "recovery": PublishedVersion("b9c6a83121c1", "51891457335f"),
+    "capacity": PublishedVersion("8ceaa3e46ca8", "8de5640616a2"),
 }
 
 
