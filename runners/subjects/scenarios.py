@@ -109,8 +109,10 @@ class Scenario:
 
     @property
     def rate_per_s(self) -> float:
-        """Messages that are due per second; 0 if the load generator's clock does not set the pace."""
-        return self.pace.rate_per_s if isinstance(self.pace, Open) else 0.0
+        """Messages that are due per second; raises `ValueError` if the load generator's clock does not set the pace."""
+        if not isinstance(self.pace, Open):
+            raise ValueError("only an open loop has a rate")
+        return self.pace.rate_per_s
 
     @property
     def in_flight(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
@@ -63,6 +64,39 @@ def test_parameters_are_published_as_they_always_were(name: str) -> None:
     assert repr(scenario.parameters) == repr(PUBLISHED[name])
 
 
+def test_every_scenario_publishes_what_sets_it_apart() -> None:
+    """The number of clients and of cores, and whatever is not as usual."""
+    for scenario in SCENARIOS:
+        shown = scenario.parameters
+        cores = ("server_cores", "cores_at_most", "workers")
+        assert next(shown[name] for name in cores if name in shown) == scenario.server_cores
+        usual = {"workers": 1, "deaf": 0, "payload_kind": "text", "under_way": 1}
+        actual = {
+            "workers": scenario.workers,
+            "deaf": scenario.paused_readers,
+            "payload_kind": scenario.payload_kind,
+            "under_way": scenario.in_flight,
+        }
+        assert {name: shown.get(name, value) for name, value in usual.items()} == actual
+        assert "payload_bytes" in shown or scenario.payload_bytes == ECHO.scenarios[0].payload_bytes
+        if scenario.target is not None:
+            assert shown["p99_limit_ms"] == scenario.target.settings.p99_limit_ms
+            continue
+        clients = ("connections", "users", "members", "viewers", "clients")
+        assert [shown[name] for name in clients if name in shown] == [scenario.connections]
+        if isinstance(scenario.pace, Open):
+            rate_per_s, each = scenario.pace.rate_per_s, scenario.connections
+            rates = {
+                "rate_per_s": rate_per_s,
+                "deliveries_per_s": rate_per_s * each,
+                "updates_per_user_per_s": rate_per_s / each,
+                "messages_per_user_per_s": rate_per_s / each,
+            }
+            published = rates.keys() & shown.keys()
+            assert published
+            assert {name: shown[name] for name in published} == {name: rates[name] for name in published}
+
+
 def test_every_published_parameter_has_a_value_and_a_wording() -> None:
     assert PUBLISHED_PARAMETERS.keys() == WORDINGS.keys()
     for scenario in SCENARIOS:
@@ -87,6 +121,13 @@ def test_a_parameter_of_a_search_needs_one() -> None:
         _ = replace(ECHO.scenarios[0], publishes=("search",)).parameters
 
 
+@pytest.mark.parametrize("pace", [Closed(), PushOnly()])
+@pytest.mark.parametrize("name", ["rate_per_s", "deliveries_per_s", "updates_per_user_per_s"])
+def test_a_rate_needs_an_open_loop(pace: Closed | PushOnly, name: str) -> None:
+    with pytest.raises(ValueError, match="only an open loop has a rate"):
+        _ = replace(ECHO.scenarios[0], pace=pace, publishes=(name,)).parameters
+
+
 def test_scenarios_are_consistent() -> None:
     assert set(ENDPOINTS) == set(get_args(Exchange))
     assert set(PROFILES) == EVERY_PROFILE
@@ -106,9 +147,9 @@ def test_a_mode_and_a_rate_follow_from_the_pace() -> None:
     def of(pace: Closed | Open | PushOnly) -> Scenario:
         return replace(ECHO.scenarios[0], pace=pace)
 
-    assert (of(Closed(3)).mode, of(Closed(3)).rate_per_s, of(Closed(3)).in_flight) == ("closed", 0.0, 3)
+    assert (of(Closed(3)).mode, of(Closed(3)).in_flight) == ("closed", 3)
     assert (of(Open(5.0)).mode, of(Open(5.0)).rate_per_s, of(Open(5.0)).in_flight) == ("open", 5.0, 1)
-    assert (of(PushOnly()).mode, of(PushOnly()).rate_per_s) == ("open", 0.0)
+    assert of(PushOnly()).mode == "open"
 
 
 def test_the_open_loop_of_rooms_makes_the_same_number_of_deliveries() -> None:
@@ -184,6 +225,8 @@ def test_one_scenario_of_a_workload_is_no_other_version_of_it() -> None:
     assert part.scenarios == ECHO.scenarios
     (both,) = workloads.choose_workloads(["echo/closed", "echo/open"], STANDARD)
     assert both.chosen == ECHO.scenarios
+    (rate,) = workloads.choose_workloads(["capacity/rate"], STANDARD)
+    assert [scenario.kind for scenario in rate.chosen] == ["rate"]
     with pytest.raises(UsageError, match="part of echo"):
         workloads.choose_workloads(["echo/ajar"], STANDARD)
 
@@ -195,3 +238,12 @@ def test_a_quick_run_leaves_out_what_takes_long() -> None:
     assert chosen == {name for name, each in scenarios.items() if "quick" in each.profiles}
     assert not chosen & {"capacity/rate", "capacity/users", "connect/ramp", "crowd/open", "room/open-1000"}
     assert chosen >= {"echo/closed", "echo/open", "dashboard/open", "room/closed-100"}
+    assert all(quick.expected_s(scenarios[name]) <= 5 for name in chosen), "none takes longer than a recovery"
+
+
+def test_a_quick_run_has_one_size_of_each_load() -> None:
+    for slug, workload in WORKLOADS.items():
+        sizes = Counter(
+            (type(one.pace), one.transport, one.exchange) for one in workload.scenarios if "quick" in one.profiles
+        )
+        assert set(sizes.values()) <= {1}, slug
