@@ -26,6 +26,13 @@ def test_the_folder_is_a_copy_under_its_own_name(reference: catalog.Framework, t
     assert [variant.title for variant in made.variants] == [variant.title for variant in reference.variants]
 
 
+def test_an_opinion_about_the_original_is_not_copied(tmp_path: Path) -> None:
+    (original,) = catalog.choose_frameworks(["starlette"])
+    assert original.choose is not None
+    made = catalog.read_folder(scaffold.create_folder("mine", original, tmp_path))
+    assert made.choose is None
+
+
 @pytest.mark.parametrize("name", ["", "My Own", "../out", "a/b", "-x", "Ä", "x" * 60])
 def test_a_name_that_will_not_do_is_refused(reference: catalog.Framework, tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="is not a valid name"):
