@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runners import ci, measurement, revision
 from runners.application.contract_check import VariantReport, check_frameworks
-from runners.application.messages import MessageObserver, RunObserver
+from runners.application.messages import MessageObserver
 from runners.application.run_control import plan_measurements, random_seed, start_run
 from runners.campaign import planning
-from runners.campaign.observer import RunSummary
+from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Plan
 from runners.record import UsageError, is_identifier
 from runners.subjects import catalog, profiles, workloads
+from runners.subjects.catalog import Framework
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,10 @@ class CampaignPlan:
 
 @dataclass(frozen=True)
 class Review:
-    """The result of reviewing a pull request. ``run``: its quick measurements, if the applications keep the
-    contract.
-    """
+    """The frameworks that a pull request changes, and the results of their contract checks."""
 
-    changed: list[str]
+    changed: list[Framework]
     reports: list[VariantReport]
-    run: RunSummary | None
 
     @property
     def broken(self) -> list[str]:
@@ -92,20 +91,20 @@ def measure_job(name: str, campaign: str, inputs: WorkflowInputs, results: Path,
     return start_run(inputs.plan(), results, campaign, observer, label=name)
 
 
-def review_pull_request(base: str, show: MessageObserver, observer: RunObserver) -> Review:
-    """Check the frameworks that differ from the commit ``base``; if all pass, measure them briefly with two others.
+def review_pull_request(base: str, show: MessageObserver) -> Review:
+    """Check the frameworks that differ from the commit ``base``; raises `RtsiteError` if git does not know it."""
+    changed = ci.changed_frameworks(revision.ROOT, base, catalog.discover())
+    return Review(changed, check_frameworks(changed, show))
 
-    Nothing is published: the run's files are deleted afterwards.
+
+def measure_changes(changed: Sequence[Framework], observer: RunObserver) -> RunSummary:
+    """Measure changed frameworks briefly, together with two others and the reference.
+
+    Nothing is published: the run's files are deleted afterwards. Raises like `start_run`.
     """
     known = catalog.discover()
-    changed = ci.changed_frameworks(revision.ROOT, base, known)
-    reports = check_frameworks(changed, show)
-    review = Review([framework.slug for framework in changed], reports, None)
-    if not changed or review.broken:
-        return review
     quick = profiles.choose_profile("quick")
     chosen = planning.with_reference(ci.with_neighbours(changed, known), known)
     plan = planning.plan_run(chosen, workloads.choose_workloads([], quick), quick, random_seed())
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
-        summary = start_run(plan, Path(folder), "review", observer)
-    return Review(review.changed, reports, summary)
+        return start_run(plan, Path(folder), "review", observer)

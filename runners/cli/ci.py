@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 from runners import ci, revision
-from runners.application.campaign_jobs import WorkflowInputs, measure_job, plan_campaign, review_pull_request
+from runners.application.campaign_jobs import (
+    WorkflowInputs,
+    measure_changes,
+    measure_job,
+    plan_campaign,
+    review_pull_request,
+)
 from runners.application.evidence_collection import collect_campaign_evidence, missing_findings
 from runners.cli.console import print_json, say
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
@@ -153,18 +159,19 @@ def ci_review_command(
 
     Nothing is published. Example: rtsite ci review --base origin/main
     """
-    with RunDisplay() as display:
-        review = review_pull_request(base, say, display)
+    review = review_pull_request(base, say)
     if not review.changed:
         ci.append_summary("No framework's folder has changed, so nothing was measured.")
         if allow_none:
             return
         raise NothingToDoError(f"no framework's folder differs from {base}")
-    if review.run is None:
+    if review.broken:
         ci.append_summary("\n".join(["The contract is broken:", *(f"- {_inert(one)}" for one in review.broken)]))
         raise InvalidError(f"the contract is broken: {'; '.join(review.broken)}")
-    run = review.run
-    ci.append_summary(f"{', '.join(review.changed)}: every check of the contract passed.")
+    names = ", ".join(framework.slug for framework in review.changed)
+    ci.append_summary(f"{names}: every check of the contract passed.")
+    with RunDisplay() as display:
+        run = measure_changes(review.changed, display)
     ci.append_summary(f"{run.measurements} quick measurements, {run.failed} failed, {run.invalid} invalid.")
     if run.failed:
         raise RtsiteError(f"{run.failed} of {run.measurements} measurements failed")

@@ -10,14 +10,21 @@ import pytest
 
 from runners import ci
 from runners.application import campaign_jobs
-from runners.application.campaign_jobs import WorkflowInputs, measure_job, plan_campaign, review_pull_request
+from runners.application.campaign_jobs import (
+    WorkflowInputs,
+    measure_changes,
+    measure_job,
+    plan_campaign,
+    review_pull_request,
+)
 from runners.application.contract_check import VariantReport
 from runners.campaign.observer import RunSummary
 from runners.campaign.planning import Plan
 from runners.contract import Check
-from runners.record import UsageError
+from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
+from tests.support.commands import Shell
 
 ECHO = WorkflowInputs("fastapi, tornado", "echo/closed", "quick", "2")
 
@@ -82,26 +89,83 @@ class Scene:
 
 def test_a_changed_framework_is_measured_beside_two_others(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, ["tornado"])
-    review = review_pull_request("origin/main", lambda _: None, observer())
+    review = review_pull_request("origin/main", lambda _: None)
+    assert [framework.slug for framework in review.changed] == ["tornado"]
+    assert (review.broken, scene.measured) == ([], [])
+    summary = measure_changes(review.changed, observer())
     (plan,) = scene.measured
     measured = {cell.framework.slug for cell in plan.cells}
     assert {"tornado", "reference"} < measured
     assert len(measured) == 4
     assert plan.profile.slug == "quick"
-    assert review.changed == ["tornado"]
-    assert review.run is not None
-    assert review.run.measurements == plan.measurements
+    assert summary.measurements == plan.measurements
 
 
-def test_a_broken_contract_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene(monkeypatch, ["tornado"], broken=True)
-    review = review_pull_request("origin/main", lambda _: None, observer())
-    assert (scene.measured, review.run) == ([], None)
+def test_a_broken_contract_names_variant_and_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    Scene(monkeypatch, ["tornado"], broken=True)
+    review = review_pull_request("origin/main", lambda _: None)
     (tornado,) = catalog.choose_frameworks(["tornado"])
     assert review.broken == [f"tornado/{tornado.variants[0].slug} room: nothing came"]
 
 
-def test_without_a_changed_framework_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_changed_framework_nothing_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    Scene(monkeypatch, [])
+    review = review_pull_request("origin/main", lambda _: None)
+    assert (review.changed, review.reports, review.broken) == ([], [], [])
+
+
+class Workflow:
+    """`rtsite ci review` in a workflow: its exit code, and the job summary."""
+
+    def __init__(self, shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self._shell, self._summary = shell, tmp_path / "summary"
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(self._summary))
+
+    def review(self, *options: str) -> tuple[int, str]:
+        done = self._shell.rtsite("ci", "review", "--base", "origin/main", *options)
+        return done.returncode, self._summary.read_text()
+
+
+@pytest.fixture
+def workflow(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workflow:
+    return Workflow(shell, monkeypatch, tmp_path)
+
+
+def test_a_review_reports_the_contract_and_the_measurements(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(monkeypatch, ["tornado"])
+    status, summary = workflow.review()
+    (plan,) = scene.measured
+    assert status == 0
+    assert summary.splitlines() == [
+        "tornado: every check of the contract passed.",
+        f"{plan.measurements} quick measurements, 0 failed, 0 invalid.",
+    ]
+
+
+def test_a_review_reports_the_contract_even_if_it_cannot_measure(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> RunSummary:
+        raise RtsiteError("another command measures")
+
+    Scene(monkeypatch, ["tornado"])
+    monkeypatch.setattr(campaign_jobs, "start_run", fail)
+    assert workflow.review() == (1, "tornado: every check of the contract passed.\n")
+
+
+def test_a_broken_contract_is_not_measured(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, ["tornado"], broken=True)
+    status, summary = workflow.review()
+    assert (status, scene.measured) == (InvalidError.exit_code, [])
+    assert summary.startswith("The contract is broken:\n- `tornado/")
+
+
+def test_a_review_without_a_changed_framework_is_nothing_to_do(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene = Scene(monkeypatch, [])
-    review = review_pull_request("origin/main", lambda _: None, observer())
-    assert (scene.measured, review.changed, review.run) == ([], [], None)
+    assert workflow.review()[0] == NothingToDoError.exit_code
+    assert workflow.review("--allow-none")[0] == 0
+    assert scene.measured == []
