@@ -58,6 +58,8 @@ def load_command(
         print_json(report)
     else:
         _print_report(report, "latency from the intended send" if isinstance(pace, Open) else "service time")
+    if WORKING_TIME.is_broken_by(report["generator_working_percent"]):
+        say("The load generator was near its limit. Try more processes: --shards.")
 
 
 def _parse_pace(rate: float | None, arrivals: str) -> Pace:
@@ -89,5 +91,3 @@ def _print_report(report: dict[str, Any], latency_kind: str) -> None:
             ["valid", "yes" if report["valid"] else "no: " + "; ".join(report["invalid_reasons"])],
         ],
     )
-    if any(reason.startswith(WORKING_TIME.name) for reason in report["invalid_reasons"]):
-        say("The load generator was near its limit. Try more processes: --shards.")

@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import pytest
 import typer.main
 
 from runners import machine
-from runners.cli import app
+from runners.cli import app, load
 from runners.flame import recording
+from runners.judging.thresholds import WORKING_TIME
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
 from runners.serving import environment
 from runners.subjects import catalog
@@ -128,6 +130,20 @@ def test_load(shell: Shell, arguments: list[str]) -> None:
     assert found["received"] == found["sent"] > 0
     assert found["lost"] == found["duplicated"] == found["reordered"] == found["corrupted"] == 0
     assert (found["send_lag_ms"]["p99"] is not None) == ("--rate" in arguments)
+
+
+@pytest.mark.measures
+@pytest.mark.parametrize("output", [[], ["--json"]], ids=["table", "json"])
+def test_a_load_generator_at_its_limit_suggests_more_processes(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, output: list[str]
+) -> None:
+    arguments = ["--connections", "5", "--duration", "0.3", "--warmup", "0.1", *output]
+    with serving("websocket") as server:
+        assert "--shards" not in shell.rtsite("load", server.url, "--rate", "50", *arguments).stderr
+        monkeypatch.setattr(load, "WORKING_TIME", replace(WORKING_TIME, limit=0.0))
+        done = shell.rtsite("load", server.url, *arguments)
+    assert "Try more processes: --shards" in done.stderr
+    assert "--shards" not in done.stdout
 
 
 @pytest.mark.parametrize(
