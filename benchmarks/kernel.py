@@ -1,6 +1,6 @@
 """Compares the load generators of two checkouts, in pairs, on the same CPU, against the same server.
 
-    uv run python benchmarks/kernel.py OLD NEW
+    uv run python -m benchmarks.kernel OLD NEW
 
 OLD and NEW are folders of checkouts with synchronized environments. Both load generators keep 100 connections to one
 echo server. They apply slices of load in turn, in random order, so that interference affects both alike. The output is
@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import random
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
+from generator.statistics import estimate_mean
 from runners.calibration.liar import Lies
 from runners.calibration.proofs import lying_server
 from runners.loadgen.buckets import SparseCounts, dense
@@ -138,11 +137,12 @@ def _lag_p99_ms(sample: dict[str, Any]) -> float:
 
 
 def _print(what: str, ratios: Sequence[float]) -> None:
-    """Print the geometric mean of ratios with its 95 % interval, by the normal approximation."""
-    logs = [math.log(ratio) for ratio in ratios]
-    middle, width = mean(logs), 1.96 * stdev(logs) / math.sqrt(len(logs))
-    low, high = math.exp(middle - width), math.exp(middle + width)
-    sys.stdout.write(f"{what:32} {math.exp(middle):.3f}  ({low:.3f} to {high:.3f}, {len(ratios)} pairs)\n")
+    """Print the geometric mean of ratios with its 95 % interval."""
+    found = estimate_mean(ratios)
+    assert found is not None
+    assert found.interval is not None
+    low, high = found.interval.low, found.interval.high
+    sys.stdout.write(f"{what:32} {found.mean:.3f}  ({low:.3f} to {high:.3f}, {found.rounds} pairs)\n")
     sys.stdout.flush()
 
 

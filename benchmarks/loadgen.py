@@ -1,7 +1,7 @@
 """Compares the throughput of the load generator with other clients, as ratios on one machine.
 
-    uv run python benchmarks/generator.py                                  # aiohttp, websockets
-    uv run --with locust --with websocket-client python benchmarks/generator.py
+    uv run python -m benchmarks.loadgen                                  # aiohttp, websockets
+    uv run --with locust --with websocket-client python -m benchmarks.loadgen
 
 Every client sends 64-byte messages to the same bare echo server, closed loop, over 100 connections. Server and client
 each have their own core. The order within a round is random. The output is the ratio of rtsite's load generator to each

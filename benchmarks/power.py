@@ -7,8 +7,6 @@ Run it as follows:
     uv run python -m benchmarks.power benchmarks/power/results                                  # a table
     uv run python -m benchmarks.power --json benchmarks/power/results > benchmarks/power/rates.json
 
-Run it as a module with ``-m``. Run as a file, it would import ``benchmarks/generator.py`` instead of ``generator``.
-
 The twins are four copies of FastAPI's app: a and b are identical; plus-2 and plus-3 use about 2 and 3 % more CPU time
 per echo. Every comparison draws rounds without replacement from all rounds recorded for a profile, as many as the
 profile has. It compares twin a with another twin by the functions that the site uses. These are the paired ratio of

@@ -630,7 +630,7 @@ def _cell(
 
 
 def _histogram(latencies_ns: np.ndarray) -> Histogram:
-    """A histogram with the load generator's bounds: 1 µs to 10 min, two digits."""
+    """A histogram from 1 µs to 10 min, with two digits."""
     lowest, highest, digits = 1_000, 600_000_000_000, 2
     layout = Layout(lowest, highest, digits)
     return Histogram(np.bincount(layout.index_of(latencies_ns.astype(np.int64)), minlength=layout.size), layout)
