@@ -5,11 +5,12 @@
     .ci/words.py --count      number of findings by folder and by word
     .ci/words.py FILE...      the findings of these files
 
-It reads docstrings, comments, help texts and messages of `runners/`, `generator/` and `docs/`, and the Markdown of the
-repository. It skips code: text in backticks, fenced code and generated parts of a page.
+It reads docstrings, comments and texts for users of `runners/`, `generator/` and `docs/`, and the Markdown of the
+repository. It skips code: text in backticks, fenced code and generated parts of a page. Strings elsewhere in the code,
+such as titles and reasons, are searched for words only, if they have at least four.
 
 A line that must use such a word contains `# words: allow figure, the type of another library` in Python,
-`<!-- words: allow figure, … -->` in Markdown. `EXEMPT` lists exempt files, each with its reason.
+`<!-- words: allow figure, … -->` in Markdown.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WORDS = 30
 """The most words of a sentence."""
+LEAST_WORDS = 4
+"""The least words of a string that is read as prose wherever it is."""
 
 PYTHON = ("runners", "generator", "docs")
 MARKDOWN = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs")
@@ -64,7 +67,7 @@ RULES = (
     Rule(
         r"questions?",
         "scenario, request or check",
-        r"(as|in) one question|answers? (the|a|your) questions?|question mark",
+        r"(as|in) one question|answers? (the|a|your) questions?|a few questions|question mark",
     ),
     Rule(
         r"generators?(?:'s)?",
@@ -112,20 +115,14 @@ RULES = (
 )
 """*Part*, *find*, *not known* and *lie* have no rule, because plain English needs them too often."""
 
-EXEMPT: dict[tuple[str, str], str] = {
-    (".ci/words.py", ""): "it lists the words",
-    ("runners/record/schema.py", "said"): "a published key",
-    ("runners/record/schema.py", "heard"): "a published key",
-    ("runners/record/schema.py", "established"): "a published key, and what a connection is",
-}
-"""Reason by file and word; an empty word means all words."""
-
 
 @dataclass(frozen=True)
 class Text:
     """A piece of prose as numbered lines."""
 
     lines: tuple[tuple[int, str], ...]
+    is_prose: bool = True
+    """Whether sentences are counted; not in strings that may be no sentences."""
 
     def joined(self) -> tuple[str, list[tuple[int, int]]]:
         """The text as one string, and for each line its start in that string and its number."""
@@ -177,7 +174,6 @@ def all_files() -> Iterator[Path]:
     """Every file to check."""
     for name in PYTHON:
         yield from sorted((ROOT / name).rglob("*.py"))
-    yield from sorted((ROOT / ".ci").glob("*.py"))
     for name in MARKDOWN:
         path = ROOT / name
         yield from sorted(path.rglob("*.md")) if path.is_dir() else [path]
@@ -198,20 +194,15 @@ def check_source(name: str, source: str) -> list[Finding]:
     allowed = allowed_words(source)
     found = {finding: None for text in texts for finding in [*check_words(name, text), *check_length(name, text)]}
     return sorted(
-        (one for one in found if one.key.casefold() not in allowed.get(one.line, ()) and not _is_exempt(name, one.key)),
-        key=lambda one: one.line,
+        (one for one in found if one.key.casefold() not in allowed.get(one.line, ())), key=lambda one: one.line
     )
-
-
-def _is_exempt(name: str, word: str) -> bool:
-    return (name, "") in EXEMPT or (name, word) in EXEMPT
 
 
 def allowed_words(source: str) -> dict[int, set[str]]:
     """The words allowed by comments, by line."""
     found: dict[int, set[str]] = {}
     for number, line in enumerate(source.splitlines(), start=1):
-        for match in re.finditer(r"words: allow ([\w' -]+),", line):
+        for match in re.finditer(r"words: allow ([\w' -]+), \w", line):
             found.setdefault(number, set()).add(match[1].casefold())
     return found
 
@@ -232,6 +223,8 @@ def check_words(name: str, text: Text) -> Iterator[Finding]:
 
 def check_length(name: str, text: Text) -> Iterator[Finding]:
     """Find sentences that are too long."""
+    if not text.is_prose:
+        return
     joined, starts = text.joined()
     begin = 0
     for match in re.finditer(r"[.!?][)\"”*]*(?=\s|$)|$", joined):
@@ -262,13 +255,21 @@ def texts_of_python(source: str) -> list[Text]:
     """Docstrings, comments, help texts, and messages of errors and of output."""
     texts = [*_comments(source)]
     lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
+    within: set[ast.expr] = set()
+    """Docstrings, and the pieces of strings with inserted values."""
+    for node in ast.walk(ast.parse(source)):  # parents before their children
+        if isinstance(node, ast.Expr):
+            within.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            within.update(node.values)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             texts += _paragraphs(range(node.lineno, (node.end_lineno or node.lineno) + 1), lines)
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             texts += _messages(node.exc)
         elif isinstance(node, ast.Call) and _name(node.func) in _SAYING:
             texts += _messages(node)
+        elif isinstance(node, ast.Constant | ast.JoinedStr) and node not in within:
+            texts += _strings(node)
     return texts
 
 
@@ -311,11 +312,24 @@ def _messages(call: ast.Call) -> Iterator[Text]:
     """The string arguments of a call; each inserted value counts as one word."""
     for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
         for node in [argument, *_inside(argument)]:
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield Text(((node.lineno, _without_code(node.value)),))
-            elif isinstance(node, ast.JoinedStr):
-                parts = (str(one.value) if isinstance(one, ast.Constant) else "X" for one in node.values)
-                yield Text(((node.lineno, _without_code("".join(parts))),))
+            if (text := _string(node)) is not None:
+                yield Text(((node.lineno, text),))
+
+
+def _strings(node: ast.expr) -> Iterator[Text]:
+    """A string that is long enough to be prose, wherever it is."""
+    text = _string(node)
+    if text is not None and len(text.split()) >= LEAST_WORDS:
+        yield Text(((node.lineno, text),), is_prose=False)
+
+
+def _string(node: ast.expr) -> str | None:
+    """The text of a string without code; each inserted value becomes one word."""
+    if isinstance(node, ast.Constant):
+        return _without_code(node.value) if isinstance(node.value, str) else None
+    if isinstance(node, ast.JoinedStr):
+        return _without_code("".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in node.values))
+    return None
 
 
 def _inside(argument: ast.expr) -> Iterator[ast.expr]:

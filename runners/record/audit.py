@@ -142,7 +142,7 @@ def _measurement(cell: CellRecord, measurement: Measurement) -> Iterator[Contrad
     if (excess if per_connection is not None else abs(excess)) > LITTLE_TOLERANCE_PERCENT / 100:
         yield Contradiction(
             ("messages_per_s",),
-            f"throughput times mean latency makes {found:.1f} messages under way, but there are"
+            f"throughput times mean latency makes {found:.1f} messages in flight, but there are"
             f" {f'{most} connections' if per_connection is None else f'at most {most}'} (Little's law)",
         )
 
@@ -152,7 +152,7 @@ def _capacity(cell: CellRecord, capacity: Capacity) -> Iterator[Contradiction]:
     asked = cell.parameters.get("p99_limit_ms", capacity.p99_limit_ms)
     if asked != capacity.p99_limit_ms:
         yield Contradiction(
-            ("p99_limit_ms",), f"searched with a limit of {capacity.p99_limit_ms:g} ms, but asked was {asked}"
+            ("p99_limit_ms",), f"searched with a limit of {capacity.p99_limit_ms:g} ms, but the scenario has {asked}"
         )
     if capacity.low is not None and capacity.high is not None and capacity.low >= capacity.high:
         yield Contradiction(("low",), f"the low end {capacity.low} is not below the high end {capacity.high}")

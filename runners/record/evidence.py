@@ -276,7 +276,7 @@ ITEMS: dict[str, Item] = {
             "A handler raises: the traceback is logged",
             _DEVELOPMENT,
             "variant",
-            "The same: does the exception stand in what the server prints?",
+            "The same: does the server print the exception?",
             better="yes",
         ),
         Item(

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -15,9 +14,9 @@ from hypothesis import strategies as st
 from benchmarks import synthetic
 from generator.dataset import Rates, load_rates
 from runners.subjects import catalog
+from tests.support.modules import load_module
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ("-m", "benchmarks.power")
 HOME = ROOT / "benchmarks" / "power"
 FASTAPI = next(made for made in synthetic.VARIANTS if made.framework == "fastapi")
 TWINS = tuple(
@@ -26,18 +25,8 @@ TWINS = tuple(
 )
 
 
-def _load() -> ModuleType:
-    """By its path: a type checker takes ``benchmarks.power`` for the folder beside the module."""
-    spec = importlib.util.spec_from_file_location("power", HOME.with_suffix(".py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-power = _load()
+power = load_module(HOME.with_suffix(".py"))
+"""Loaded by its path: a type checker takes ``benchmarks.power`` for the folder beside the module."""
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +115,9 @@ def test_the_command(
     assert status == 3
     assert refused.startswith("Error: ")
     assert "choose a run of the twins" in refused
+    program = [sys.executable, "-m", "benchmarks.power", str(other)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (status, refused), "as a program"
 
 
 def _series(cost: float, speed: float) -> dict[str, dict[str, dict[tuple[str, int], float]]]:

@@ -1,26 +1,15 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tests.support.modules import load_module
 
 ROOT = Path(__file__).parents[2]
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("words", ROOT / ".ci" / "words.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-words = _load()
+words = load_module(ROOT / ".ci" / "words.py")
 LONG = " ".join(["word"] * 31)
 
 
@@ -103,6 +92,16 @@ def test_code_and_values_count_as_one_word() -> None:
 def test_a_line_can_allow_a_word_with_a_reason() -> None:
     assert found("x = 1  # a figure  # words: allow figure, the type of another library\n") == []
     assert found("A figure. <!-- words: allow figure, a drawing -->\n", "README.md") == []
+    assert found("x = 1  # a figure  # words: allow figure,\n") == [(1, "figure")], "no reason"
+
+
+def test_other_strings_are_searched_for_words_if_they_are_long() -> None:
+    assert found('row = Row(title="The figure of a row")\nkey = {"a figure": f"{row} has the same figure"}\n') == [
+        (1, "figure"),
+        (2, "figure"),
+    ]
+    assert found(f'row = "{LONG}"\n') == []
+    assert found('"""One two three four\n\nfive figure seven eight."""\n') == [(3, "figure")]
 
 
 def test_a_rule_holds_in_its_folders_only() -> None:

@@ -95,7 +95,7 @@ def test_a_throughput_that_its_latency_does_not_allow() -> None:
     twice = measurement.model_copy(update={"messages_per_s": measurement.messages_per_s * 2})
     (place, message), *_ = findings(cell.model_copy(update={"measurements": [twice]}))
     assert place == ("cells", 0, "measurements", 0, "messages_per_s")
-    assert "200.0 messages under way, but there are 100 connections (Little's law)" in message
+    assert "200.0 messages in flight, but there are 100 connections (Little's law)" in message
 
 
 def capacity_findings(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
@@ -125,7 +125,7 @@ def test_a_sound_capacity_is_sound() -> None:
         ({"low": 11_000}, ("low",), "but 0 of 0 did"),
         ({"high": 16_000}, ("high",), "16000 is given as failed"),
         ({"confirmations": 4}, ("high",), "at least 4 tries"),
-        ({"p99_limit_ms": 50.0}, ("p99_limit_ms",), "searched with a limit of 50 ms, but asked was 20"),
+        ({"p99_limit_ms": 50.0}, ("p99_limit_ms",), "searched with a limit of 50 ms, but the scenario has 20"),
     ],
 )
 def test_ends_that_the_probes_do_not_show(changes: dict[str, Any], place: tuple[str, ...], words: str) -> None:
