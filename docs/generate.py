@@ -66,9 +66,11 @@ def main(arguments: list[str]) -> int:
 
 
 def find_stale() -> Iterator[tuple[str, str]]:
-    """Files whose generated parts are stale, each with its new text."""
+    """Files whose generated parts are stale, each with its new text. Raises `StaleError` for a file without one."""
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
+        if not _PART.search(text):
+            raise StaleError(f"{page} has no generated part; restore its <!-- generated: NAME --> and <!-- end -->")
         if (fresh := fill(text)) != text:
             yield page, fresh
 

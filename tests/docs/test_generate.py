@@ -65,6 +65,14 @@ def test_a_part_that_nothing_generates_is_refused() -> None:
         generate.fill("<!-- generated: poetry -->\n<!-- end -->")
 
 
+def test_a_page_whose_generated_part_is_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "page.md").write_text("<!-- generated: thresholds -->\nold, and no end\n")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    monkeypatch.setattr(generate, "PAGES", ("page.md",))
+    with pytest.raises(generate.StaleError, match=r"page\.md has no generated part"):
+        list(generate.find_stale())
+
+
 def test_every_command_is_listed_with_its_help() -> None:
     text = generate.command_reference()
     for command in ("run", "load", "list frameworks", "new framework", "ci plan"):
