@@ -17,9 +17,9 @@ Cause = Literal["loadgen", "machine", "server", "unknown"]
 
 Subject = Literal["measurement", "search try", "search", "warm-up", "waiting server", "calibration"]
 
-InSearch = Literal["no effect", "try is unusable", "try fails"]
-"""The effect of a broken threshold on a try of a capacity search. An unusable try does not show what the server can
-do."""
+InSearch = Literal["no effect", "try is unusable", "try is unusable if the lag decides", "try fails"]
+"""The effect of a value beyond the limit on a try of a capacity search. An unusable try does not show what the server
+can do. A lag decides if the p99 fails with it and passes without it."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,8 @@ SEND_LAG = Threshold(
     1.0,
     "ms",
     "Above it the load generator's own delay is a visible part of the latency of fast servers.",
-    cause="loadgen",  # an overloaded server causes it too, so a search decides with the latencies whether it mattered
+    cause="loadgen",
+    in_search="try is unusable if the lag decides",  # an overloaded server causes lag too
     value_of=_send_lag_p99_ms,
 )
 READ_LAG = Threshold(
@@ -161,6 +162,7 @@ READ_LAG = Threshold(
     "An answer may have waited that long because the load generator was busy with others. Its delay would be part of"
     " the latency.",
     cause="loadgen",
+    in_search="try is unusable if the lag decides",
     value_of=_read_lag_p99_ms,
 )
 WORKING_TIME = Threshold(
@@ -262,7 +264,6 @@ WARMUP_LENGTH = Threshold(
     "A server that has not settled by then is measured all the same, and its measurement is invalid.",
     cause="server",
     applies_to="warm-up",
-    breaks="at or above",
 )
 UNSETTLED = Threshold(
     "warm-up that did not settle",
@@ -288,6 +289,7 @@ NOT_ESTABLISHED = Threshold(
     "",
     "Fewer clients than planned are a lighter load.",
     cause="server",
+    in_search="try fails",
     value_of=_not_established,
 )
 CLOSED_EARLY = Threshold(
@@ -296,6 +298,7 @@ CLOSED_EARLY = Threshold(
     "",
     "Disconnected clients no longer load the server.",
     cause="server",
+    in_search="try fails",
     value_of=lambda measurement: measurement.connections.closed_early if measurement.connections else None,
 )
 TRY_P99 = Threshold(

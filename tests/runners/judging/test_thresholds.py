@@ -138,6 +138,22 @@ def test_a_try_of_a_search_passes_within_a_limit_and_fails_beyond_it(
     assert (judge_try(1, open_loop(bad)).verdict, judge_try(1, open_loop(bad)).reasons) == ("failed", (sentence,))
 
 
+@pytest.mark.parametrize(("name", "good", "bad"), CASES, ids=[case[0] for case in CASES])
+def test_a_value_beyond_a_limit_has_the_effect_on_a_try_that_its_row_declares(
+    name: str, good: Measurement, bad: Measurement
+) -> None:
+    (rule,) = (rule for rule in THRESHOLDS if rule.name == name)
+    expected = {
+        "no effect": "passed",
+        "try is unusable": "unusable",
+        "try is unusable if the lag decides": "passed",  # the p99 passes with the lag, see test_capacity
+        "try fails": "failed",
+    }
+    fast = {"latency_ms": Percentiles(count=5000, p99=1.0)}
+    assert judge_try(1, good.model_copy(update=fast)).verdict == "passed"
+    assert judge_try(1, bad.model_copy(update=fast)).verdict == expected[rule.in_search]
+
+
 @pytest.mark.parametrize("rule", THRESHOLDS, ids=lambda rule: rule.name)
 def test_which_values_break_a_limit(rule: Threshold) -> None:
     below, above = math.nextafter(rule.limit, -math.inf), math.nextafter(rule.limit, math.inf)
@@ -232,6 +248,7 @@ def test_what_the_server_did_is_no_disturbance() -> None:
     assert disturbances(short)
     turned_away = Connections(planned=10, established=10, closed_early=1)
     assert disturbances(short.model_copy(update={"connections": turned_away})) == []
+    assert not is_beyond_loadgen(short.model_copy(update={"connections": turned_away}))
 
 
 def test_effects_of_the_load_are_distinguished_from_those_of_the_machine() -> None:
