@@ -198,7 +198,7 @@ ITEMS: dict[str, Item] = {
             "Memory at rest",
             _ARCHITECTURE,
             "variant",
-            "Proportional set size of these processes after the first message.",
+            "Proportional set size of the server's processes after the first message, without the broker's.",
             unit="MB",
             better="lower",
             repeated=True,
@@ -411,7 +411,7 @@ class EvidenceDocument(Document):
     rtsite_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
     """Commit of the checkout; absent if it was not a git checkout."""
     rtsite_modified: bool | None = None
-    """Whether the checkout differed from that commit."""
+    """Whether the measuring code differed from that commit. Other changes of the checkout do not count."""
     machine: Machine
     """The machine that collected it."""
     tools: dict[Slug, Version] = Field(default_factory=dict)

@@ -155,7 +155,7 @@ class RunDocument(Document):
     rtsite_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
     """Commit of the checkout that measured; absent if it was not a git checkout."""
     rtsite_modified: bool | None = None
-    """Whether the checkout differed from that commit."""
+    """Whether the measuring code differed from that commit. Other changes of the checkout do not count."""
     origin: Origin
     """Where the run was started."""
     machine: Machine
@@ -398,7 +398,8 @@ class Capacity(Document):
     """The load that a server sustains: an interval, and the attempts behind it.
 
     With ``confirmations``, ``low`` and ``high`` are loads that were tried. ``low`` passed in every attempt, at least so
-    many, and ``high`` failed in every one. Without it they are the ends of the 95 % interval of `threshold`.
+    many, and ``high`` failed in every one. Without it they are the ends of the 95 % interval of the
+    load that is sustained in 50 % of attempts.
     """
 
     unit: LoadUnit
