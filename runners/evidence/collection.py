@@ -194,7 +194,7 @@ def _vanished_clients(frameworks: Sequence[Framework]) -> dict[_Key, list[list[F
     with tempfile.TemporaryDirectory(prefix="rtsite-") as home, contextlib.ExitStack() as stack:
         for framework in frameworks:
             for variant in framework.variants:
-                key, logs = (framework.slug, variant.slug), Path(home, f"{framework.slug}-{variant.slug}")
+                key, logs = (framework.slug, variant.slug), Path(home, f"{framework.slug}.{variant.slug}")
                 try:
                     deployment = stack.enter_context(serve_variant(framework, variant, logs=logs))
                 except EXPECTED_ERRORS as error:
