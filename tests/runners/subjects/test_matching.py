@@ -103,9 +103,7 @@ def test_several_processes_are_measured_only_where_each_reaches_the_clients_of_a
 
 def test_a_variant_that_has_everything_runs_every_scenario() -> None:
     everything = framework(*EVERY_EXCHANGE)
-    one = variant(
-        command=["v", "{port}", "{workers}"], broker="redis", transports=["websocket", "polling", "sse"]
-    )
+    one = variant(command=["v", "{port}", "{workers}"], broker="redis", transports=["websocket", "polling", "sse"])
     for workload in WORKLOADS.values():
         assert scenarios_for(workload, everything, one) == list(workload.scenarios)
 
