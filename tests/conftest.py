@@ -42,9 +42,11 @@ def group_of(item: pytest.Item) -> str | None:
 
 def pytest_configure_node(node: WorkerController) -> None:
     """Prepare a file for the worker's groups, because a scheduler gets test names from workers, but no marks."""
-    with tempfile.NamedTemporaryFile("w", prefix="rtsite-groups-", suffix=".json", delete=False) as file:
-        file.write("{}")  # for a worker whose collection fails
-        node.workerinput["groups"] = file.name
+    folder = tempfile.TemporaryDirectory(prefix="rtsite-groups-")
+    node.config.add_cleanup(folder.cleanup)
+    file = Path(folder.name) / "groups.json"
+    file.write_text("{}")  # for a worker whose collection fails
+    node.workerinput["groups"] = str(file)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -64,9 +66,7 @@ class GroupsFirst(LoadScopeScheduling):  # type: ignore[misc]
         self._groups: dict[str, str] = {}
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
-        written = Path(node.workerinput["groups"])
-        self._groups = json.loads(written.read_text())
-        written.unlink()
+        self._groups = json.loads(Path(node.workerinput["groups"]).read_text())
         super().add_node_collection(node, collection)
 
     def _split_scope(self, nodeid: str) -> str:
