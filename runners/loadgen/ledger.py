@@ -47,9 +47,6 @@ class Ledger:
 
     def open(self) -> None:
         """Begin a new ledger. Messages that are still unanswered no longer count."""
-        self._first, self._last_sent = self.connections["first"], self.connections["last_sent"]
-        self._highest, self._sent_ns = self.connections["highest"], self.ring["sent_ns"]
-        self._mask = self.depth - 1
         self.connections["first"] = self.connections["last_sent"] + 1
         for name in _OF_A_LEDGER:
             self.connections[name] = 0

@@ -311,5 +311,5 @@ class EventStreamConnection:
 
 def _data_of(event: bytes) -> bytes:
     """The joined data lines of an event (HTML standard, 9.2.6); empty for a comment or an event without data."""
-    lines = [client[5:].removeprefix(b" ") for client in event.split(b"\n") if client.startswith(b"data:")]
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
     return b"\n".join(lines)

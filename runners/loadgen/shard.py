@@ -78,7 +78,7 @@ def main() -> int:
 def _prepare() -> None:
     """Prepare what takes time and does not depend on the job."""
     if not kernel.SUPPORTED:
-        raise ShardError("the load generator needs epoll, which only Linux has")
+        raise ShardError("the load generator needs epoll, which only Linux has; measure on Linux")
     kernel.compile_kernel()
 
 

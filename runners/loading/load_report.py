@@ -6,7 +6,7 @@ from typing import Any
 
 from runners.judging.thresholds import reasons_against
 from runners.judging.trend import trend_of
-from runners.loadgen.pace import Open, Pace
+from runners.loadgen.pace import Pace
 from runners.loading.load_result import LoadResult, loadgen_values, measured_values, median_latencies_ms
 from runners.record import LoadgenHealth, Measurement, Percentiles
 
@@ -19,7 +19,6 @@ def build_report(result: LoadResult, pace: Pace) -> dict[str, Any]:
     assert latency is not None
     assert connections is not None
     reasons = reasons_against(measurement)
-    open_loop = isinstance(pace, Open)
     ledger = result.ledger
     return {
         "messages_per_second": measurement.messages_per_s,
@@ -34,8 +33,8 @@ def build_report(result: LoadResult, pace: Pace) -> dict[str, Any]:
         "corrupted": ledger.corrupted,
         "errors": result.errors,
         "latency_ms": _shown(latency),
-        "latency_from_send_ms": _shown((measurement.latency_from_send_ms if open_loop else None) or latency),
-        "send_lag_ms": {"p99": health.send_lag_p99_ms if open_loop else None},
+        "latency_from_send_ms": _shown(measurement.latency_from_send_ms or latency),
+        "send_lag_ms": {"p99": health.send_lag_p99_ms},
         "generator_cpu_percent": health.cpu_percent,
         "generator_working_percent": health.working_percent,
         "valid": not reasons,

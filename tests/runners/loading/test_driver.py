@@ -233,7 +233,7 @@ def test_a_load_generator_that_stalled_reports_it() -> None:
     assert late_ms is not None
     assert sent_ms is not None
     assert late_ms > sent_ms
-    report = build_report(result, Open(100.0))
+    report = build_report(result, asked.pace)
     assert any(reason.startswith("send lag p99") for reason in report["invalid_reasons"])
 
 
