@@ -13,6 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from generator.dataset import load_sources
+
+_FRAMEWORKS = Path(__file__).parents[2] / "runners" / "frameworks"
 
 _LIGHT = ("#0b6bb8", "#c8500a", "#007a5e", "#a8458c", "#8f6a00", "#2389b8", "#b01c45", "#5b6472")
 _DARK = ("#5fb0f0", "#ff9155", "#35c9a3", "#e58fd0", "#e0b83c", "#97d8f7", "#f5829a", "#aab4c2")
@@ -70,8 +76,19 @@ class Identities:
         return cls(looks | dict.fromkeys(references, _REFERENCE))
 
     def of(self, slug: str) -> Identity:
-        """The look of a framework; an unknown slug gets the look of references."""
-        return self.looks.get(slug, _REFERENCE)
+        """The look of a framework; a slug that the site does not have gets a look that nobody on the site has."""
+        return self.looks.get(slug) or _look(len(self.looks))
+
+
+def identity(slug: str) -> Identity:
+    """The look of a framework on a site of the frameworks in ``runners/frameworks``; see `Identities.of`."""
+    return _of_folders().of(slug)
+
+
+@cache
+def _of_folders() -> Identities:
+    sources = load_sources(_FRAMEWORKS)
+    return Identities.of_frameworks(sources, {slug for slug, source in sources.items() if source.is_reference})
 
 
 def _look(number: int) -> Identity:

@@ -63,7 +63,8 @@ class Metric:
     ``key`` is published. ``title`` is for sentences, ``short`` for column headings. ``part`` returns a part of a
     measurement; the value is its field ``field``. A measurement without that part or field has no value.
 
-    ``margin``: the smallest ratio of two values that matters. ``floor``: two values below it are practically equal.
+    ``margin``: the smallest ratio of two values that matters. ``floor``: in the verdict on a pair, two values below it
+    are practically equal.
     ``columns_in``: the kinds of tables that have it as a column. ``chart``: how it is drawn when it decides.
     ``further_chart_in``: the kinds of tables that draw it when it does not decide. ``marks``: the kind of every
     table that has this metric. ``is_always_compared``: compared between two runs even if it does not decide.
@@ -294,6 +295,7 @@ ALWAYS_COMPARED = tuple(metric for metric in _ROWS if metric.is_always_compared)
 _PERCENTILES: dict[tuple[Family, Quantile], Metric] = {
     (metric.family, metric.quantile): metric for metric in _ROWS if metric.family and metric.quantile
 }
+_MARKS: dict[str, TableKind] = {metric.key: metric.marks for metric in _ROWS if metric.marks is not None}
 _DECIDING_QUANTILES: tuple[Quantile, ...] = ("p99", "p90", "p50")
 
 
@@ -310,7 +312,7 @@ def tail_of(family: Family, present: Collection[str]) -> Metric | None:
 
 def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
     """The kind of a table that has metrics with these keys."""
-    marked = {metric.marks for metric in _ROWS if metric.key in present and metric.marks is not None}
+    marked = {kind for key, kind in _MARKS.items() if key in present}
     if "connecting" in marked:
         return "connecting"
     if "recovery" in marked:

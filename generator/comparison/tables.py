@@ -139,7 +139,7 @@ class Table:
         pairs = [f"{name}-{value}" for name, value in self.parameters.items()]
         return "-".join([self.workload.slug, *pairs]).lower().replace("_", "-").replace(".", "-")
 
-    @property
+    @cached_property
     def kind(self) -> TableKind:
         """How the servers were loaded."""
         return kind_of_table({metric.key for metric in self.metrics}, is_open=self.is_open)
@@ -149,7 +149,7 @@ class Table:
         """Whether latency is measured from the intended send."""
         return self.latency_kind == "from_intended"
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Metric, ...]:
         """The metrics shown as columns: those of the table's kind, and those that decide."""
         return tuple(metric for metric in self.metrics if self.kind in metric.columns_in or metric in self.deciding)

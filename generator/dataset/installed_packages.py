@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from packaging.utils import canonicalize_name
 
@@ -11,9 +12,15 @@ def version_installed(packages: Mapping[str, str], name: str) -> str | None:
     """The installed version of a package, by normalised name; ``None``: not installed."""
     if name in packages:
         return packages[name]
-    return normalised(packages).get(canonicalize_name(name))
+    return normalised(packages).get(_canonical(name))
 
 
 def normalised(packages: Mapping[str, str]) -> dict[str, str]:
     """Versions by normalised name."""
-    return {canonicalize_name(name): version for name, version in packages.items()}
+    return {_canonical(name): version for name, version in packages.items()}
+
+
+@cache
+def _canonical(name: str) -> str:
+    """Cached, since the exports of all runs ask for the same few hundred names in every row."""
+    return canonicalize_name(name)

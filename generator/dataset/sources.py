@@ -40,6 +40,7 @@ class Source:
     """Whether it is a protocol library without a framework, measured to show what frameworks add."""
     choose: str | None = None
     """When to choose it, in our words."""
+    is_reference: bool = False
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
@@ -65,6 +66,7 @@ def _load_source(project: Path) -> Source:
             title=str(facts.get("title", folder.name)),
             modules=tuple(_module(folder / name) for name in names),
             is_library=facts.get("role") == "library",
+            is_reference=facts.get("reference") is True,
             choose=str(facts["choose"]) if "choose" in facts else None,
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )

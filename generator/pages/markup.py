@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from generator.charts import Chart, Identities
-from generator.charts.identity import DARK_OF, DARK_PAPER
+from generator.charts.identity import DARK_OF, DARK_PAPER, identity
 from generator.charts.wording import between, bracket, parameters_in_words, plain, significant, times
 from generator.comparison import Bracket
 from generator.passthrough import finished
@@ -120,7 +120,7 @@ def make_environment(identities: Identities | None = None) -> Environment:
         "points_json": json.dumps,
     }
     environment.globals |= {
-        "identity": (identities or Identities({})).of,
+        "identity": identities.of if identities else identity,
         "decision_level": DECISION_LEVEL,
         "smallest_relevant_ratio": SMALLEST_RELEVANT_RATIO,
     }

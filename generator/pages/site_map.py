@@ -24,12 +24,12 @@ _WRITTEN = {
     "Add a framework": "add-a-framework.md",
     "A site of your own": "your-own.md",
 }
-"""The hand-written pages in ``site/``: the last entry of the menu."""
+"""The pages in ``site/``, which are the last entry of the menu: title and file."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """All generated pages, and the navigation, which also has the hand-written pages."""
+    """All generated pages, and the navigation, which also has the pages in ``site/``."""
 
     pages: tuple[Page, ...]
     nav: tuple[dict[str, Any], ...]

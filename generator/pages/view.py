@@ -52,9 +52,12 @@ class View:
             {slug: one for slug, one in self.evidence.items() if slug in self.competing}
         )
         """Weighed evidence by slug of the dimension."""
-        references = {slug for slug, one in self.frameworks.items() if one.is_reference}
-        everywhere = {item.document.framework.slug for run in dataset.runs for item in run.frameworks}
-        self.identities = Identities.of_frameworks(everywhere | self.frameworks.keys(), references)
+        measured = [item.document.framework for run in dataset.runs for item in run.frameworks]
+        self.identities = Identities.of_frameworks(
+            {facts.slug for facts in measured} | self.frameworks.keys(),
+            {facts.slug for facts in measured if facts.is_reference}
+            | {slug for slug, source in sources.items() if source.is_reference},
+        )
         self._environment: Environment = make_environment(self.identities)
 
     def renderer(self, path: str) -> Renderer:

@@ -14,14 +14,16 @@ from generator.charts import (
     percentile_chart,
     timeline_chart,
 )
-from generator.charts.identity import DARK_OF
+from generator.charts.identity import DARK_OF, identity
 from generator.charts.pieces import ticks
 from generator.charts.wording import plain, significant
 from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, compare_runs
-from generator.dataset import load_results
+from generator.dataset import load_results, load_sources
 
 LOOKS = Identities.of_frameworks(["fastapi", "flask-socketio", "reference"], ["reference"])
-VENDOR = Path(__file__).parents[2] / "generator" / "assets" / "vendor"
+ROOT = Path(__file__).parents[2]
+FRAMEWORKS = ROOT / "runners" / "frameworks"
+VENDOR = ROOT / "generator" / "assets" / "vendor"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,29 @@ def test_every_framework_of_a_site_looks_different() -> None:
 
 def test_looks_follow_from_the_names_alone() -> None:
     assert Identities.of_frameworks(["b", "a", "c"]) == Identities.of_frameworks(("c", "b", "a"))
-    assert Identities.of_frameworks(["a"]).of("not-of-this-site").colour in DARK_OF
+    looks = Identities.of_frameworks(["a", "b", "bare"], ["bare"])
+    assert looks.of("not-of-this-site") not in looks.looks.values()
+
+
+INVENTED = ("a-framework", "bottle", "emmett", "falcon", "hypercorn", "microdot", "nicegui", "starlite", "streamlit", "z")
+
+
+@pytest.mark.parametrize("added", [(), *((name,) for name in INVENTED), INVENTED])
+def test_an_added_framework_looks_like_no_other(added: tuple[str, ...]) -> None:
+    slugs = {*load_sources(FRAMEWORKS), *added}
+    looks = [Identities.of_frameworks(slugs, ["reference"]).of(slug) for slug in slugs]
+    for colour_of in (lambda look: look.colour, lambda look: DARK_OF[look.colour]):
+        assert len({(colour_of(look), look.symbol) for look in looks}) == len(slugs), "lines and marks"
+        assert len({(colour_of(look), look.pattern) for look in looks}) == len(slugs), "bars"
+    if len(slugs) <= 16:
+        assert len({look.symbol for look in looks}) == len(slugs), "told apart without colour"
+
+
+def test_a_look_can_be_had_for_a_single_framework() -> None:
+    slugs = list(load_sources(FRAMEWORKS))
+    assert identity("reference").symbol == "hourglass"
+    assert len({identity(slug) for slug in slugs}) == len(slugs)
+    assert not {identity(slug) for slug in INVENTED} & {identity(slug) for slug in slugs}
 
 
 def _luminance(colour: str) -> float:

@@ -41,7 +41,7 @@ def test_an_unchanged_file_is_not_parsed_again(results: Path, tmp_path: Path, pa
     count = len(parsed)
     assert count == len(list(results.glob("*/*/*.yml")))
     assert load_results(results, cache) == first == load_results(results)
-    assert len(parsed) == 2 * count, "only the file_cache without a cache parsed again"
+    assert len(parsed) == 2 * count, "only the reading without a cache parsed again"
 
 
 def test_only_what_changed_is_parsed(results: Path, tmp_path: Path, parsed: list[Path]) -> None:

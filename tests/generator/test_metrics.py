@@ -11,11 +11,13 @@ from benchmarks import synthetic
 from generator.charts import Identities
 from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, Comparison, compare_runs, metrics, percentile
 from generator.comparison.deciding import DECIDING, deciding_metrics
-from generator.comparison.verdicts import judge_ratios
+from generator.comparison.verdicts import judge_ratios, pair_verdict
 from generator.dataset import load_results
 from generator.pages.table_sections import deciding_charts, further_charts
 from generator.statistics import Interval, Ratio
 from runners.record import Failure, Measurement
+
+PAIR = ("fastapi", "flask-socketio")
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +106,16 @@ def test_values_below_the_floor_are_equal_to_everybody() -> None:
     assert metric.is_negligible(0.5, 1.9)
     assert not metric.is_negligible(0.5, 2.1)
     assert not METRICS["latency_p50"].is_negligible(0.5, 0.6)
+
+
+def test_a_pair_below_the_floor_of_a_metric_is_a_tie_in_it(comparison: Comparison) -> None:
+    fixed = comparison.tables[1]
+    (latency,) = fixed.deciding
+    means = [row.values[latency.key].estimate.mean for row in fixed.valid_rows]
+
+    def outcome(floor: float) -> str:
+        return pair_verdict([replace(fixed, deciding=(replace(latency, floor=floor),))], *PAIR).outcome
+
+    assert outcome(0.0) == "better"
+    assert outcome(min(means)) == "better"
+    assert outcome(2 * max(means)) == "same"
