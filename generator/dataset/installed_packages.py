@@ -22,5 +22,5 @@ def normalised(packages: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def _canonical(name: str) -> str:
-    """Cached, since the exports of all runs ask for the same few hundred names in every row."""
+    """Cached, since the exports of all runs need the same few hundred names in every row."""
     return canonicalize_name(name)

@@ -76,7 +76,18 @@ def test_looks_follow_from_the_names_alone() -> None:
     assert looks.of("not-of-this-site") not in looks.looks.values()
 
 
-INVENTED = ("a-framework", "bottle", "emmett", "falcon", "hypercorn", "microdot", "nicegui", "starlite", "streamlit", "z")
+INVENTED = (
+    "a-framework",
+    "bottle",
+    "emmett",
+    "falcon",
+    "hypercorn",
+    "microdot",
+    "nicegui",
+    "starlite",
+    "streamlit",
+    "z",
+)
 
 
 @pytest.mark.parametrize("added", [(), *((name,) for name in INVENTED), INVENTED])
