@@ -235,7 +235,7 @@ def disturbable(
     scenario = SMALL.scenarios[0] if together else replace(SMALL.scenarios[0], slice_s=0.0)
     asked = replace(SMALL, scenarios=(scenario,))
     monkeypatch.setitem(workloads.WORKLOADS, "echo", asked)
-    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "good-too"]))
 
     def begin(stolen: list[bool], spare: float) -> tuple[execution.RunExecution, Machine]:
         profile = replace(BRIEF, spare=spare)

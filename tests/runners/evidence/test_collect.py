@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_what_cannot_be_determined_is_reported_and_the_rest_is_collected(
 ) -> None:
     """A folder without a reloader, whose server does not start; beside it, one whose lock has no hashes."""
     known = children()
-    framework = broken(catalog.choose_frameworks(["websockets"])[0])
+    framework = broken(tmp_path)
     monkeypatch.setattr(collection, "PASSES", 2)
     monkeypatch.setattr(packages, "first_day", lambda *_: None)
     said: list[str] = []
@@ -164,10 +165,14 @@ def test_each_vanished_client_is_noticed(tmp_path: Path) -> None:
         assert isinstance(seconds.value, int)
 
 
-def broken(framework: Framework) -> Framework:
+def broken(home: Path) -> Framework:
+    """A server that ends at once. The folder's only test finds that too."""
+    (framework,) = catalog.choose_frameworks(["websockets"])
     (variant,) = framework.variants
+    folder = Path(shutil.copytree(framework.folder, home / "websockets"))
+    (folder / "test_app.py").write_text("import app\n\n\ndef test_app():\n    assert app\n")
     stopping = variant.model_copy(update={"command": ["python", "-c", "raise SystemExit('no licence')", "{port}"]})
-    return framework.model_copy(update={"variants": [stopping]})
+    return framework.model_copy(update={"folder": folder, "variants": [stopping]})
 
 
 def unresolvable(home: Path) -> Framework:
