@@ -110,9 +110,11 @@ class Scenario:
     @property
     def rate_per_s(self) -> float:
         """Messages that are due per second; raises `ValueError` if the load generator's clock does not set the pace."""
-        if not isinstance(self.pace, Open):
-            raise ValueError("only an open loop has a rate")
-        return self.pace.rate_per_s
+        match self.pace:
+            case Open(rate_per_s=rate_per_s):
+                return rate_per_s
+            case _:
+                raise ValueError("only an open loop has a rate")
 
     @property
     def in_flight(self) -> int:
