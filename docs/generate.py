@@ -25,8 +25,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-import generator.cli  # noqa: F401 - adds its commands to the app
-from runners.cli import app
+from generator.cli import commands_for
 from runners.judging.thresholds import THRESHOLDS, Threshold, thresholds_of
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 
@@ -216,7 +215,7 @@ def _capitalised(text: str) -> str:
 
 def command_reference() -> str:
     """The help text of every command, as printed."""
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(commands_for([]))
     return "\n\n".join(
         f"## {name} {{ #{name.replace(' ', '-')} }}\n\n```text\n{text}\n```" for name, text in _help_texts(root, None)
     )

@@ -11,7 +11,7 @@ from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
 from generator.site_build import Paths, build_site
 from runners.cli import app
-from runners.cli.console import say
+from runners.cli.console import print_line, say
 
 
 @app.command("build")
@@ -33,4 +33,4 @@ def build_command(
     """
     page = build_site(Paths.of_checkout(site_options.ROOT, results=results, out=out), say)
     say("Done. Open this page:")
-    typer.echo(page)
+    print_line(page)

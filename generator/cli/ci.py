@@ -12,7 +12,7 @@ from generator.cli.site_options import SiteResultsOption
 from generator.dataset import load_results
 from runners import ci
 from runners.cli.ci import ci_app
-from runners.cli.console import say
+from runners.cli.console import print_line, say
 
 CampaignIdOption = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Campaign ID.")]
 
@@ -25,7 +25,7 @@ def ci_summary_command(campaign_id: CampaignIdOption, results: SiteResultsOption
     """
     text = campaign_report.campaign_summary(load_results(results or site_options.ROOT / "results"), campaign_id)
     if not ci.append_summary(text):
-        typer.echo(text)
+        print_line(text)
 
 
 @ci_app.command("watch")

@@ -11,7 +11,7 @@ from generator.cli import site_options
 from generator.site_build import Paths, build_site
 from runners.application.run_control import plan_quickstart, start_run
 from runners.cli import app
-from runners.cli.console import say
+from runners.cli.console import print_line, say
 from runners.cli.run_display import RunDisplay
 from runners.record import RtsiteError
 
@@ -40,4 +40,4 @@ def quickstart_command(
     page = build_site(Paths.of_checkout(site_options.ROOT, results=home / "results", out=home / "site"), say)
     say(f"Measured: {summary.path}")
     say("Done. Open this page in a browser:")
-    typer.echo(page)
+    print_line(page)

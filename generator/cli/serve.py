@@ -10,7 +10,6 @@ from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
 from generator.live_server import serve_live
 from generator.site_build import Paths
-from runners.application.session import terminated_like_interrupted
 from runners.cli import app
 from runners.cli.console import say
 
@@ -24,5 +23,4 @@ def serve_command(
 
     Rebuilds when results, hand-written pages, templates or assets change. Example: rtsite serve --port 8001
     """
-    with terminated_like_interrupted():
-        serve_live(Paths.of_checkout(site_options.ROOT, results=results), port, say)
+    serve_live(Paths.of_checkout(site_options.ROOT, results=results), port, say)

@@ -1,8 +1,7 @@
-"""The session of a measuring command: it has the machine to itself, and cleans up when it is terminated."""
+"""The session of a measuring command: it has the machine to itself."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,19 +10,9 @@ from runners import machine
 
 @contextmanager
 def measuring_session(purpose: str) -> Iterator[None]:
-    """Claim the machine for one command, and treat SIGTERM like Ctrl-C; raises `BusyError` if the machine is claimed.
+    """Claim the machine for one command; raises `BusyError` if the machine is claimed.
 
     ``purpose``: shown to users who try to measure at the same time.
     """
-    with machine.claimed(purpose), terminated_like_interrupted():
+    with machine.claimed(purpose):
         yield
-
-
-@contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """Make SIGTERM raise `KeyboardInterrupt`, so that the same code stops every child process."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -17,7 +17,7 @@ from runners.application.campaign_jobs import (
     review_pull_request,
 )
 from runners.application.evidence_collection import collect_campaign_evidence, missing_findings
-from runners.cli.console import print_json, say
+from runners.cli.console import print_json, print_line, say
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.run_display import RunDisplay
 from runners.record import InvalidError, NothingToDoError, RtsiteError
@@ -196,7 +196,7 @@ def ci_lock_command(
     chosen = catalog.choose_frameworks(frameworks or [])
     changed = [path for framework in chosen for path in ci.relock(framework, exclude_newer=exclude_newer)]
     for path in changed:
-        typer.echo(path.relative_to(revision.ROOT) if path.is_relative_to(revision.ROOT) else path)
+        print_line(path.relative_to(revision.ROOT) if path.is_relative_to(revision.ROOT) else path)
     if not changed:
         raise NothingToDoError("every lock file is up to date")
 

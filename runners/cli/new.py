@@ -9,7 +9,7 @@ import typer
 
 from runners import revision
 from runners.application.new_framework import create_framework
-from runners.cli.console import say
+from runners.cli.console import print_line, say
 from runners.cli.options import app
 from runners.subjects import catalog
 
@@ -38,4 +38,4 @@ def new_framework_command(
         f"Created {created}. Edit app.py, test_app.py, pyproject.toml and notes.md: homepage, package and"
         f" [tool.rtsite.cannot] are still those of {like}. Lock with `rtsite ci lock {argument}`, then run:"
     )
-    typer.echo(f"rtsite check {argument}")
+    print_line(f"rtsite check {argument}")

@@ -37,8 +37,8 @@ class RunDisplay:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if kind is KeyboardInterrupt and self._path is not None:
-            say(f"Interrupted; `rtsite run --resume {self._path}` continues this run")
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self._path is not None:
+            say(f"`rtsite run --resume {self._path}` continues this run")
 
     def started(self, path: Path, done: int, plan: Plan) -> None:
         self._path, self._done_before, self._started = path, done, time.monotonic()

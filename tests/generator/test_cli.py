@@ -41,7 +41,8 @@ def test_broken_results_are_exit_4_with_their_place(shell: Shell, tmp_path: Path
 
 
 _FROM_ANOTHER_ROOT = (
-    "import pathlib, sys; from generator import cli; cli.site_options.ROOT = pathlib.Path(sys.argv.pop(1)); cli.main()"
+    "import pathlib, sys; from generator.cli import main, site_options;"
+    "site_options.ROOT = pathlib.Path(sys.argv.pop(1)); main()"
 )
 
 

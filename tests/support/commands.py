@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from generator.cli import main
+from runners import signals
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,8 +38,13 @@ class Shell:
         """Run `rtsite` with these arguments; asserts that it prints no traceback."""
         self._capfd.readouterr()
         self._monkeypatch.setattr(sys, "argv", ["rtsite", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
+        before = {number: signal.getsignal(number) for number in signals.NUMBERS}
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         captured = self._capfd.readouterr()
         assert "Traceback" not in captured.err
         return Done(int(ended.value.code or 0), captured.out, captured.err)

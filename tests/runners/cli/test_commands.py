@@ -18,8 +18,9 @@ import psutil
 import pytest
 import typer.main
 
+from generator.cli import commands_for
 from runners import machine
-from runners.cli import app, load
+from runners.cli import load
 from runners.flame import recording
 from runners.judging.thresholds import WORKING_TIME
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
@@ -53,7 +54,7 @@ def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch, environments: Path) -> 
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(commands_for([]))
     for name, one in group.commands.items():
         for path, leaf in [(f"{name} {sub}", leaf) for sub, leaf in getattr(one, "commands", {}).items()] or [
             (name, one)

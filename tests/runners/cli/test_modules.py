@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from runners.cli import app
+from generator.cli import commands_for
 from tests.support.commands import ROOT
 
 SHARED = {"console", "options", "run_display", "site_options"}
@@ -19,7 +19,7 @@ MODULES = [path for half in ("runners", "generator") for path in (ROOT / half / 
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Each command with the word that follows ``rtsite``."""
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(commands_for([]))
     for name, command in group.commands.items():
         for leaf in getattr(command, "commands", {"": command}).values():
             yield name, leaf
