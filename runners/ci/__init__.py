@@ -5,11 +5,11 @@ also list the frameworks that a pull request changes.
 """
 
 from runners.ci.artifacts import Collected, Refusal, collect_artifacts
+from runners.ci.committing import commit
 from runners.ci.issues import update_issue
 from runners.ci.locks import relock
 from runners.ci.matrix import MOST_JOBS, MatrixJob, plan_jobs, split_names
 from runners.ci.outputs import append_summary, set_outputs
-from runners.ci.publication import publish_results
 from runners.ci.pull_request import changed_frameworks, with_neighbours
 
 __all__ = [
@@ -20,8 +20,8 @@ __all__ = [
     "append_summary",
     "changed_frameworks",
     "collect_artifacts",
+    "commit",
     "plan_jobs",
-    "publish_results",
     "relock",
     "set_outputs",
     "split_names",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from runners.record import RtsiteError
+from runners.ci.committing import run_git
+from runners.record import RtsiteError, UsageError
 from runners.subjects.catalog import Framework
 
 NEIGHBOURS = 2
@@ -14,10 +14,9 @@ NEIGHBOURS = 2
 
 def changed_frameworks(root: Path, base: str, known: Sequence[Framework]) -> list[Framework]:
     """The frameworks whose folder differs from the merge base with the commit ``base``; raises `RtsiteError`."""
-    done = subprocess.run(
-        ["git", "diff", "--name-only", "-z", "--merge-base", base, "--", "runners/frameworks"],
-        cwd=root, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    if base.startswith("-"):
+        raise UsageError(f"{base!r} is not a commit; give a branch or a commit ID with --base")
+    done = run_git(root, "diff", "--name-only", "-z", "--merge-base", base, "--", "runners/frameworks", timeout_s=60)
     if done.returncode != 0:
         raise RtsiteError(f"`git diff` against {base} failed: {' '.join(done.stderr.split())[:300]}")
     folders = {Path(name).parts[2] for name in done.stdout.split("\0") if len(Path(name).parts) > 3}

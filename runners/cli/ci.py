@@ -142,7 +142,7 @@ def ci_commit_command(
 
     Example: rtsite ci commit --campaign-id 2026-11-21 --branch main
     """
-    sha = ci.publish_results(revision.ROOT, campaign_id, branch=branch)
+    sha = ci.commit(revision.ROOT, campaign_id, branch=branch)
     ci.set_outputs({"commit": sha})
     ci.append_summary(f"Committed as `{sha}`.")
     say(f"pushed as {sha}")

@@ -7,7 +7,7 @@ that ``generator`` imports.
 from runners.record.errors import InvalidError, NothingToDoError, RegressionError, RtsiteError, UsageError
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
 from runners.record.histogram import MIN_SAMPLES_BEYOND, Histogram, HistogramError
-from runners.record.naming import SLUG, is_identifier, is_slug
+from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
 from runners.record.parameters import parameter_in_words
 from runners.record.schema import (
     SCHEMA_VERSION,
@@ -44,8 +44,6 @@ from runners.record.schema import (
     decisive,
 )
 from runners.record.store import (
-    EVIDENCE_FOLDER,
-    FLAME_SUFFIX,
     Problem,
     RecordError,
     as_document,
@@ -115,6 +113,7 @@ __all__ = [
     "decisive",
     "estimate_sustained_load",
     "is_identifier",
+    "is_result_file",
     "is_slug",
     "load_evidence",
     "load_flames",

@@ -22,13 +22,10 @@ from pydantic import BaseModel, ValidationError
 from runners.record.audit import find_contradictions
 from runners.record.errors import InvalidError
 from runners.record.evidence import EvidenceDocument
+from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX
 from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument
 
 AnyDocument = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
-EVIDENCE_FOLDER = "evidence"
-"""Folder of a campaign with the evidence collected beside its runs."""
-FLAME_SUFFIX = ".flame.yml"
-"""End of the name of a file of flame graphs. A slug has no dot, so no framework document has such a name."""
 
 MAX_BYTES = 8_000_000
 """A document of a full campaign is below 1 MB."""
