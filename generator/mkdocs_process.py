@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+_MKDOCS = (sys.executable, "-P", "-m", "mkdocs")
+"""With ``-P``, modules in the current folder cannot replace those of MkDocs."""
 _ENVIRONMENT = {
     # Material announces its end of life in every build.
     "NO_MKDOCS_2_WARNING": "1",
@@ -43,7 +45,7 @@ def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | Non
     ``meanwhile`` is called while MkDocs runs. Do not add ``--quiet``: it also hides warnings from ``--strict``.
     """
     with subprocess.Popen(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config), "-d", str(into)],
+        [*_MKDOCS, "build", "--strict", "-f", str(config), "-d", str(into)],
         env=os.environ | _ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -66,7 +68,7 @@ def start_mkdocs(config: Path, host: str, port: int) -> subprocess.Popen[bytes]:
     """Start the server of MkDocs with live reload; the caller ends it."""
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "mkdocs", "serve", "--quiet", "--livereload"),
+            *(*_MKDOCS, "serve", "--quiet", "--livereload"),
             *("-f", str(config), "-a", f"{host}:{port}"),
         ],
         env=os.environ | _ENVIRONMENT,

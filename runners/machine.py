@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -100,28 +101,63 @@ def usable_cpus() -> set[int]:
 def claimed(purpose: str) -> Iterator[None]:
     """Claim the machine for one measuring command of rtsite; raises `BusyError` with the command that holds the claim.
 
-    The claim is a lock on a file in the system's temporary folder, so it ends with its process.
+    The claim is a lock on a file in the system's temporary folder, so it ends with its process. All users of the
+    machine share the file, whoever created it: a lock needs no permission to write.
     """
-    path = Path(tempfile.gettempdir()) / "rtsite-measuring.lock"
     try:
-        file = path.open("a+", encoding="utf-8")
+        path = Path(tempfile.gettempdir()) / "rtsite-measuring.lock"
+        lock = _open_shared(path)
     except OSError as error:
-        raise BusyError(f"{path}: cannot be locked: {error.strerror}; another user may be measuring here") from None
-    with file:
+        raise BusyError(
+            f"{error.filename or 'the temporary folder'}: cannot be opened to lock this machine: {error.strerror};"
+            " its owner must make it readable for all users, or delete it"
+        ) from None
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.seek(0)
-            holder = file.read(200).strip() or "another process"
             raise BusyError(
-                f"another command is measuring on this machine: {holder}; two loads at once would disturb each other."
-                " Wait for it, or end that process"
+                f"another command is measuring on this machine: {_holder(lock)}; two loads at once would disturb each"
+                " other. Wait for it, or end that process"
             ) from None
-        file.seek(0)
-        file.truncate()
-        file.write(f"{purpose}, process {os.getpid()}")
-        file.flush()
+        _write_holder(path, f"{purpose}, process {os.getpid()}")
         yield
+    finally:
+        os.close(lock)
+
+
+def _open_shared(path: Path) -> int:
+    """Open a file for reading that every user may open, and create it if there is none; raises `OSError`.
+
+    An existing file is opened without ``O_CREAT``. With it, Linux refuses another user's file in a folder like /tmp
+    (fs.protected_regular, proc_sys_fs(5)).
+    """
+    options = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, options)
+        with contextlib.suppress(FileExistsError):
+            lock = os.open(path, options | os.O_CREAT | os.O_EXCL, 0o666)
+            os.fchmod(lock, 0o666)  # whatever the umask is
+            return lock
+
+
+def _holder(lock: int) -> str:
+    """The command and the process that hold the claim, as far as the file says."""
+    try:
+        text = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
+    except OSError:
+        text = ""
+    process = text.rpartition(" ")[2]
+    return text if process.isdecimal() and psutil.pid_exists(int(process)) else "another process"
+
+
+def _write_holder(path: Path, text: str) -> None:
+    """Note who holds the claim, if this user may write into the file."""
+    with contextlib.suppress(OSError):
+        file = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(file, "w", encoding="utf-8") as opened:
+            opened.write(text)
 
 
 def can_pin() -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -25,6 +23,7 @@ from runners.loading import driver
 from runners.loading.load_result import LoadResult
 from runners.machine import CoreShare
 from runners.record import Percentiles, RtsiteError
+from runners.serving.server import DIRECT
 
 CONNECTIONS = 100
 SHARES_PERCENT = (25, 50, 75)
@@ -109,7 +108,7 @@ def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         child = process.start_process(
             "calibration server",
-            [sys.executable, "-m", "runners.calibration.liar", "--port", str(port), *options],
+            [*process.PYTHON, "-m", "runners.calibration.liar", "--port", str(port), *options],
             folder=Path.cwd(),
             environment=dict(os.environ),
             cpus=cores.server,
@@ -129,7 +128,7 @@ def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
 def _truth(port: int) -> dict[str, int] | None:
     """The server's own counts, or ``None`` if it does not answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/truth", timeout=2.0) as answer:
+        with DIRECT.open(f"http://127.0.0.1:{port}/truth", timeout=2.0) as answer:
             return dict(json.load(answer))
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Starts shards by forking: ``python -m runners.loadgen.forkserver FD``.
+"""Starts shards by forking: ``python -m runners.loadgen.forkserver FD``. Without ``FD`` it only loads the kernel.
 
 Loading the compiled kernel takes one or two seconds and 150 MB. This program loads it once. Each request on the socket
 ``FD`` forks a shard, which is ready in milliseconds and shares that memory. A request has a JSON object
@@ -28,9 +28,11 @@ def main() -> None:
     """Serve requests until the other end of the socket is closed."""
     shard.end_with_starter()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that ended shards need no wait(2)
-    channel = socket.socket(fileno=int(sys.argv[1]))
     if kernel.SUPPORTED:
         kernel.compile_kernel()
+    if len(sys.argv) == 1:
+        return
+    channel = socket.socket(fileno=int(sys.argv[1]))
     gc.freeze()
     with contextlib.suppress(ConnectionError):  # the starter ended before it read the last answer
         _serve(channel)

@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from runners import process
 from runners.record import RtsiteError
 
 
@@ -56,13 +58,16 @@ class ForkServer:
             self.close()
             if attempt == 2:
                 break
-        raise LoadError("the load generator does not start; `uv run python -m runners.loadgen.forkserver 0` shows why")
+        raise LoadError(
+            "the load generator does not start;"
+            f" `{shlex.join([*process.PYTHON, '-m', 'runners.loadgen.forkserver'])}` shows why"
+        )
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "runners.loadgen.forkserver", str(theirs.fileno())],
+                [*process.PYTHON, "-m", "runners.loadgen.forkserver", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C must reach only the harness, even while this process starts

@@ -18,6 +18,9 @@ from runners.record import RtsiteError
 
 GRACE_S = 2.0
 """Seconds between SIGTERM and SIGKILL."""
+PYTHON = (sys.executable, "-P")
+"""The start of a command that runs our own modules. With ``-P``, modules in the current folder cannot replace them, nor
+those of the standard library."""
 _ANSWER_S = 10.0
 _WARDEN = Path(__file__).with_name("warden.py")
 _LOG_TAIL_BYTES = 16_384

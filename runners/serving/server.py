@@ -21,7 +21,7 @@ from runners.subjects.catalog import Framework, Variant
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 _POLL_S = 0.02
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens URLs without the environment's proxies, which cannot reach our loopback interface."""
 _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 """Environment variables that are passed on to a server. No others may change how it behaves."""
@@ -51,7 +51,7 @@ class Server:
         until = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                with _DIRECT.open(f"{self.base_url}/healthz", timeout=2.0):
+                with DIRECT.open(f"{self.base_url}/healthz", timeout=2.0):
                     return
             except urllib.error.HTTPError as error:
                 with error:

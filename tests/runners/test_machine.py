@@ -88,6 +88,60 @@ def test_two_loads_at_once_are_refused_with_who_is_measuring(tmp_path: Path, mon
         pass
 
 
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path of the lock file, which does not exist yet."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / "rtsite-measuring.lock"
+
+
+def test_the_lock_of_another_user_is_taken_although_it_cannot_be_written(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock.write_text("rtsite run, process 1")
+    really = os.open
+
+    def as_another_user(path: str | Path, flags: int, *more: int) -> int:
+        """Refuses what Linux refuses for another user's file in /tmp: to write it, and O_CREAT."""
+        if Path(path) == lock and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", as_another_user)
+    with machine.claimed("mine"), pytest.raises(machine.BusyError), machine.claimed("the second"):
+        pass
+    with machine.claimed("the third"):
+        pass
+
+
+def test_a_new_lock_is_for_all_users_whatever_the_umask(lock: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with machine.claimed("mine"):
+            assert lock.stat().st_mode & 0o777 == 0o666
+    finally:
+        os.umask(before)
+
+
+def test_a_holder_that_has_ended_is_not_named(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_write_holder", lambda *_: None)
+    for text in (f"rtsite run, process {2**22 + 1}", "words", "", "process x"):
+        lock.write_text(text)
+        with (
+            machine.claimed("mine"),
+            pytest.raises(machine.BusyError, match="this machine: another process;"),
+            machine.claimed("the second"),
+        ):
+            pass
+
+
+def test_a_lock_that_cannot_be_opened_is_one_sentence(lock: Path) -> None:
+    lock.symlink_to("/etc/passwd")  # opening it could change a file elsewhere
+    with pytest.raises(machine.BusyError, match=r"rtsite-measuring\.lock: cannot be opened"), machine.claimed("mine"):
+        pass
+    assert "rtsite" not in Path("/etc/passwd").read_text()
+
+
 moments = st.builds(Clocks, *[st.floats(0, 1e6)] * 3)
 seconds = st.floats(0, 1e5)
 
