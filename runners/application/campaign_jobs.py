@@ -30,8 +30,8 @@ class WorkflowInputs:
     profile: str = "standard"
     rounds: str = ""
 
-    def plan(self) -> Plan:
-        """The plan for these inputs; raises `UsageError` and `NothingToDoError`."""
+    def plan(self, *, is_part: bool = False) -> Plan:
+        """The plan for these inputs, or for a job that is a part of it; raises `UsageError` and `NothingToDoError`."""
         if self.rounds and not self.rounds.isdecimal():
             raise UsageError(f"{self.rounds!r} is not a number of rounds")
         return plan_measurements(
@@ -39,6 +39,7 @@ class WorkflowInputs:
             ci.split_names(self.workloads),
             self.profile,
             rounds=int(self.rounds) if self.rounds else None,
+            is_part=is_part,
         )
 
 
@@ -88,7 +89,7 @@ def measure_job(name: str, campaign: str, inputs: WorkflowInputs, results: Path,
     for given in (name, campaign):
         if not is_identifier(given):
             raise UsageError(f"{given!r} is not a valid name: use only letters, digits, dots, dashes and underscores")
-    return start_run(inputs.plan(), results, campaign, observer, label=name)
+    return start_run(inputs.plan(is_part=True), results, campaign, observer, label=name)
 
 
 def review_pull_request(base: str, show: MessageObserver) -> Review:

@@ -10,8 +10,7 @@ from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.job_building import build_echo_job
 from runners.loading.load_report import build_report
-from runners.record import UsageError
-from runners.subjects import catalog
+from runners.record import UsageError, unknown_name
 
 
 def load_echo_server(
@@ -31,7 +30,7 @@ def load_echo_server(
     be applied.
     """
     if protocol not in get_args(Protocol):
-        raise catalog.unknown_name("protocol", protocol, get_args(Protocol))
+        raise unknown_name("protocol", protocol, get_args(Protocol))
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is not a WebSocket address; it must start with ws:// or wss:// and name a host")

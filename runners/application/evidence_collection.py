@@ -9,7 +9,7 @@ from runners import evidence, measurement
 from runners.application.messages import MessageObserver
 from runners.application.run_control import check_campaign_name
 from runners.application.session import measuring_session
-from runners.record import EvidenceDocument, Finding, UsageError
+from runners.record import EvidenceDocument, Finding, NothingToDoError, UsageError
 from runners.subjects import catalog
 
 
@@ -24,10 +24,17 @@ def collect_campaign_evidence(
     """Collect the evidence of the named frameworks (default: all) into ``results/<campaign>``.
 
     Raises `UsageError` if the campaign's name is invalid, or if the campaign already has evidence of one of the
-    frameworks. Raises `BusyError` if another command measures, and `RtsiteError` if no framework can be installed.
+    frameworks. Raises `NothingToDoError` if the reference is named, `BusyError` if another command measures, and
+    `RtsiteError` if no framework can be installed.
     """
     check_campaign_name(campaign)
-    chosen = [framework for framework in catalog.choose_frameworks(names) if not framework.reference]
+    named = catalog.choose_frameworks(names)
+    chosen = [framework for framework in named if not framework.reference]
+    if names and len(chosen) < len(named):
+        raise NothingToDoError(
+            "no evidence is collected of the reference, which is a bare server and no framework; remove it from the"
+            " command"
+        )
     existing = [path for one in chosen if (path := evidence.path_of(results, campaign, one.slug)).exists()]
     if existing:
         raise UsageError(f"{existing[0]} already exists, and results are never replaced; choose another --campaign")

@@ -14,7 +14,7 @@ from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Plan
 from runners.campaign.run_files import RunFiles
 from runners.flame import record_missing
-from runners.record import Flame, UsageError, is_identifier
+from runners.record import Flame, RtsiteError, UsageError, is_identifier
 from runners.subjects import catalog, profiles, workloads
 
 QUICKSTART_ROUNDS = 4
@@ -28,20 +28,25 @@ def plan_measurements(
     *,
     rounds: int | None = None,
     seed: int | None = None,
+    is_part: bool = False,
 ) -> Plan:
     """The plan of a run; the reference is always part of it.
 
     Without names, the plan has all frameworks, or the profile's workloads. ``rounds``: ``None`` means the profile's.
-    ``seed``: ``None`` means a random one. Raises `UsageError` for an unknown name, `NothingToDoError` if no framework
-    supports any of the workloads.
+    ``seed``: ``None`` means a random one. ``is_part``: other jobs measure the rest, so a name may have nothing to
+    measure here. Raises `UsageError` for a name that is unknown or has nothing to measure, and `NothingToDoError` if no
+    framework supports any of the workloads.
     """
     chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=rounds)
-    return planning.plan_run(
+    plan = planning.plan_run(
         planning.choose_with_reference(frameworks),
         workloads.choose_workloads(workload_names, chosen),
         chosen,
         random_seed() if seed is None else seed,
     )
+    if not is_part:
+        planning.check_complete(plan, frameworks, workload_names)
+    return plan
 
 
 def plan_quickstart() -> Plan:
@@ -84,7 +89,28 @@ def is_finished(run: Path) -> bool:
 def summarise_run(run: Path) -> RunSummary:
     """The counts of a run on disk; raises `RecordError`."""
     documents = RunFiles(run).frameworks()
-    return RunSummary.of_measurements(run, [cell.measurements for document in documents for cell in document.cells])
+    measured = [
+        (f"{document.framework.slug}/{cell.variant}", cell.measurements)
+        for document in documents
+        for cell in document.cells
+    ]
+    return RunSummary.of_measurements(run, measured)
+
+
+def check_fruitful(summary: RunSummary, framework_names: Sequence[str]) -> None:
+    """Raise `RtsiteError` if every measurement of the run failed, or every one of a framework that was named.
+
+    The reference alone makes no run a success.
+    """
+    failed = [
+        name
+        for name in framework_names
+        for framework in catalog.choose_frameworks([name])
+        if {f"{framework.slug}/{variant.slug}" for variant in framework.variants} <= summary.fruitless
+    ]
+    if summary.failed == summary.measurements or failed:
+        of = f" of {', '.join(failed)}" if failed else ""
+        raise RtsiteError(f"every measurement{of} failed; the reasons are in {summary.path}")
 
 
 def record_flames(run: Path, framework_names: Sequence[str], show: MessageObserver) -> list[Flame]:

@@ -73,7 +73,11 @@ class RunExecution:
     @property
     def summary(self) -> RunSummary:
         """The counts so far."""
-        return RunSummary.of_measurements(self.path, [journal.measurements for journal in self._journals])
+        measured = [
+            (f"{journal.cell.framework.slug}/{journal.cell.variant.slug}", journal.measurements)
+            for journal in self._journals
+        ]
+        return RunSummary.of_measurements(self.path, measured)
 
     def execute(self, observer: RunObserver) -> RunSummary:
         """Make all remaining measurements.

@@ -24,17 +24,26 @@ class RunSummary:
     failed: int
     invalid: int
     repeated: int
+    fruitless: frozenset[str] = frozenset()
+    """The variants, as ``framework/variant``, of which every measurement failed."""
 
     @classmethod
-    def of_measurements(cls, path: Path, cells: Sequence[Sequence[Measurement]]) -> RunSummary:
-        """Count all measurements of every cell."""
+    def of_measurements(cls, path: Path, measured: Sequence[tuple[str, Sequence[Measurement]]]) -> RunSummary:
+        """Count all measurements. ``measured``: the variant of each cell, as ``framework/variant``, and the cell's
+        measurements.
+        """
+        cells = [measurements for _, measurements in measured]
         counting = [one for measurements in cells for one in decisive(measurements)]
+        failures: dict[str, list[bool]] = {}
+        for variant, measurements in measured:
+            failures.setdefault(variant, []).extend(one.failure is not None for one in decisive(measurements))
         return cls(
             path,
             measurements=len(counting),
             failed=sum(one.failure is not None for one in counting),
             invalid=sum(one.failure is None and not one.valid for one in counting),
             repeated=sum(map(len, cells)) - len(counting),
+            fruitless=frozenset(variant for variant, failed in failures.items() if failed and all(failed)),
         )
 
     def __str__(self) -> str:

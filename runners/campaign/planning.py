@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 
 from runners.measurement import Cell
-from runners.record import NothingToDoError, cell_key
+from runners.record import NothingToDoError, UsageError, cell_key
 from runners.subjects import catalog, matching
 from runners.subjects.catalog import Framework
 from runners.subjects.profiles import Profile
@@ -167,6 +167,44 @@ def choose_with_reference(wanted: Sequence[str]) -> list[Framework]:
 
 
 def with_reference(chosen: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:
-    """The chosen frameworks and the reference, which is measured in every round of every run."""
+    """The chosen frameworks and the reference, which is measured in every round of every run.
+
+    Raises `UsageError` if one of them would be taken for the reference.
+    """
+    references = {framework.slug: framework for framework in known if framework.reference}
+    for framework in chosen:
+        own = references.get(framework.slug)
+        if (own is not None and own.folder != framework.folder) or (own is None and framework.reference):
+            raise UsageError(
+                f"{framework.folder}: every run is compared with the reference {', '.join(references)}, which no other"
+                " folder can replace; rename the folder, and set reference = false in its pyproject.toml"
+            )
     present = {framework.slug for framework in chosen}
-    return [*chosen, *(framework for framework in known if framework.reference and framework.slug not in present)]
+    return [*chosen, *(framework for slug, framework in references.items() if slug not in present)]
+
+
+def check_complete(plan: Plan, frameworks: Sequence[str], workload_names: Sequence[str]) -> None:
+    """Raise `UsageError` if one of these names has no cell in the plan, so that it would be left out.
+
+    ``frameworks``: slugs, slugs/variants or paths. ``workload_names``: workloads or their scenarios.
+    """
+    subjects = {name: catalog.choose_frameworks([name])[0] for name in frameworks}
+    for name, framework in subjects.items():
+        slugs = {variant.slug for variant in framework.variants}
+        if not any(cell.framework.slug == framework.slug and cell.variant.slug in slugs for cell in plan.cells):
+            wanted = ", ".join(workload_names) or f"those of the profile {plan.profile.slug}"
+            reason = next((f" ({why})" for slug, why in framework.cannot.items() if slug in workload_names), "")
+            raise UsageError(
+                f"{name} can run none of these workloads: {wanted}{reason}; it can run"
+                f" {', '.join(matching.runnable_workloads(framework))}"
+            )
+    slugs = {framework.slug for framework in subjects.values()}
+    for name in workload_names:
+        slug, _, kind = name.partition("/")
+        if not any(
+            cell.workload.slug == slug
+            and kind in ("", cell.scenario.kind)
+            and (not slugs or cell.framework.slug in slugs)
+            for cell in plan.cells
+        ):
+            raise UsageError(f"no variant of {', '.join(sorted(slugs))} can run {name}; remove one of them")

@@ -11,8 +11,7 @@ from runners.cli.console import print_json, print_table, say
 from runners.cli.options import JsonOption, app
 from runners.judging.thresholds import WORKING_TIME
 from runners.loadgen.pace import Arrivals, Closed, Open, Pace
-from runners.record import UsageError
-from runners.subjects.catalog import unknown_name
+from runners.record import UsageError, unknown_name
 
 
 @app.command("load")

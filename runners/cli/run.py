@@ -15,7 +15,7 @@ from runners.campaign.planning import Plan, PlanPart
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
 from runners.cli.run_display import RunDisplay
-from runners.record import Flame, RtsiteError, UsageError
+from runners.record import Flame, UsageError
 
 
 @app.command("run")
@@ -69,8 +69,7 @@ def run_command(
     flames = run_control.record_flames(summary.path, framework or [], say) if flame else None
     if as_json:
         print_json(_to_json(summary, flames))
-    if summary.failed == summary.measurements:
-        raise RtsiteError("every measurement failed; see the reasons in the result files")
+    run_control.check_fruitful(summary, framework or [])
 
 
 def _resume(run: Path, frameworks: Sequence[str], *, with_flames: bool) -> RunSummary:

@@ -4,7 +4,17 @@ This package is the contract between measuring and publishing: the only part of 
 that ``generator`` imports.
 """
 
-from runners.record.errors import InvalidError, NothingToDoError, RegressionError, RtsiteError, UsageError
+from runners.record.commands import as_argument, as_command
+from runners.record.errors import (
+    InvalidError,
+    NothingToDoError,
+    RegressionError,
+    RtsiteError,
+    UnavailableError,
+    UsageError,
+    nearest_names,
+    unknown_name,
+)
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
 from runners.record.histogram import MIN_SAMPLES_BEYOND, Histogram, HistogramError
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
@@ -103,11 +113,14 @@ __all__ = [
     "SlowConsumer",
     "SustainedLoad",
     "Timeline",
+    "UnavailableError",
     "Usage",
     "UsageError",
     "VariantEvidence",
     "VariantFacts",
     "WorkloadFacts",
+    "as_argument",
+    "as_command",
     "as_document",
     "cell_key",
     "decisive",
@@ -119,6 +132,7 @@ __all__ = [
     "load_flames",
     "load_framework",
     "load_run",
+    "nearest_names",
     "parameter_in_words",
     "problems_in",
     "publishable",
@@ -126,4 +140,5 @@ __all__ = [
     "save",
     "sustained_load_quantiles",
     "tidy",
+    "unknown_name",
 ]

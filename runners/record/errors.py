@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class RtsiteError(Exception):
     """An error whose text is one clear sentence for the user; the CLI prints it and exits.
@@ -10,6 +13,12 @@ class RtsiteError(Exception):
     """
 
     exit_code = 1
+
+
+class UnavailableError(RtsiteError):
+    """The machine lacks something that the work needs, such as a network, a program, space or a permission. It says
+    nothing about an application.
+    """
 
 
 class UsageError(RtsiteError):
@@ -34,3 +43,15 @@ class RegressionError(RtsiteError):
     """A comparison found a significant change for the worse."""
 
     exit_code = 5
+
+
+def nearest_names(name: str, known: Iterable[str]) -> str:
+    """The known names that are most similar, as the end of a message; all of them if none is similar."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}."
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for an unknown name, with the most similar known names."""
+    return UsageError(f"unknown {kind} {name!r}: {nearest_names(name, known)}")

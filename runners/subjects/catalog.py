@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
+import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
-from runners.record import RtsiteError, UsageError
+from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
 from runners.record.schema import BrokerName, HttpsUrl, PackageName, Slug, Text, Tuning
+from runners.subjects import matching
+from runners.subjects.workloads import WORKLOADS
 
 FRAMEWORKS = Path(__file__).resolve().parents[1] / "frameworks"
 PLACEHOLDERS = {"host", "port", "workers"}
+RESERVED = ("run",)
+"""Names of files in the folder of a run, which no framework may have."""
 
 
 class CatalogError(RtsiteError):
@@ -160,11 +164,19 @@ def read_folder(folder: Path) -> Framework:
     if not isinstance(table, dict):
         raise CatalogError(f"{path}: no [tool.rtsite] table; `rtsite list frameworks` shows folders that have one")
     _refuse_workloads(table, path)
+    slug = folder.resolve().name
+    if not is_slug(slug) or slug in RESERVED:
+        raise CatalogError(
+            f"{folder.resolve()}: results are kept by the name of this folder, which must be lowercase letters, digits"
+            f" and single dashes, and not {' or '.join(RESERVED)}; rename it"
+        )
     try:
-        framework = Framework(**{**table, "slug": folder.resolve().name, "folder": folder.resolve()})
+        framework = Framework(**{**table, "slug": slug, "folder": folder.resolve()})
     except ValidationError as error:
         raise CatalogError(f"{path}: {_first_problem(error)}") from None
     _check_commands(framework, path)
+    if (problem := _unmeasurable(framework)) is not None:
+        raise CatalogError(f"{path}: {problem}")
     if not (framework.folder / "app.py").is_file():
         raise CatalogError(f"{framework.folder / 'app.py'}: not found; a framework's folder has its application there")
     return framework
@@ -188,9 +200,52 @@ def _refuse_workloads(table: dict[str, Any], path: Path) -> None:
 
 
 def _first_problem(error: ValidationError) -> str:
+    """The first error of the description, with the most similar name if one is unknown."""
     detail = error.errors(include_url=False)[0]
-    place = ".".join(str(step) for step in detail["loc"])
-    return f"[tool.rtsite] {place}: {detail['msg']}"
+    place = f"[tool.rtsite] {'.'.join(str(step) for step in detail['loc'])}"
+    if detail["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+        near = nearest_names(str(detail["input"]), known)
+        return f"{place}: unknown value {detail['input']!r}, expected {detail['ctx']['expected']}; {near}"
+    if detail["type"] == "extra_forbidden":
+        models: dict[str, type[BaseModel]] = {"variants": Variant, "evidence": EvidenceHints}
+        model = models.get(str(detail["loc"][0]), _Description)
+        key = str(detail["loc"][-1])
+        return f"{place}: unknown key {key!r}; {nearest_names(key, model.model_fields)}"
+    return f"{place}: {detail['msg']}"
+
+
+def _unmeasurable(framework: Framework) -> str | None:
+    """Why a part of what the folder lists could never be measured; ``None`` if everything can."""
+    for slug in framework.cannot:
+        if slug not in WORKLOADS:
+            return f"[tool.rtsite.cannot] unknown workload {slug!r}; {nearest_names(slug, WORKLOADS)}"
+    measured = set()
+    for variant in framework.variants:
+        if foreign := set(framework.exchanges_of(variant)) - set(framework.exchanges):
+            return (
+                f"variant {variant.slug!r}: exchanges has {min(foreign)!r}, which the exchanges of [tool.rtsite] do not"
+                " have; add it there, or remove it here"
+            )
+        scenarios = matching.runnable_scenarios(framework, variant)
+        if not scenarios:
+            return (
+                f"variant {variant.slug!r}: no workload fits its exchanges {framework.exchanges_of(variant)} and its"
+                f" transports {variant.transports}; an empty list, or one without 'websocket', is usually a mistake"
+            )
+        if "polling" in variant.transports and framework.protocol != "socket.io":
+            return (
+                f"variant {variant.slug!r}: the transport 'polling' needs the protocol 'socket.io'; this application's"
+                f" is {framework.protocol!r}"
+            )
+        measured |= {scenario.exchange for scenario in scenarios}
+    for exchange in framework.exchanges:
+        if exchange not in measured:
+            return (
+                f"[tool.rtsite] exchanges has {exchange!r}, but no variant can be measured under it; it may lack a"
+                " transport (events need 'sse')"
+            )
+    return None
 
 
 def _check_commands(framework: Framework, path: Path) -> None:
@@ -219,24 +274,27 @@ def _placeholders(word: str) -> Iterable[str]:
 def choose_frameworks(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None) -> list[Framework]:
     """The frameworks given by slug, slug/variant, or folder path (default: all).
 
-    Raises `UsageError` with the most similar names for an unknown name.
+    Raises `UsageError` with the most similar names for an unknown name, and for two folders of one name.
     """
     known = discover() if frameworks is None else frameworks
     if not wanted:
         return list(known)
     by_slug = {framework.slug: framework for framework in known}
     chosen: dict[str, Framework] = {}
+    variants: dict[str, set[str]] = {}
     for name in wanted:
-        slug, slash, variant = name.partition("/")
-        if slug in by_slug and not name.startswith("."):
-            before = chosen.get(slug)
-            chosen[slug] = _narrowed(by_slug[slug], variant, before) if slash else by_slug[slug]
-        elif name.startswith((".", "/")) or (slash and Path(name).is_dir()):
-            framework = read_folder(Path(name))
-            chosen[framework.slug] = framework
-        else:
-            raise unknown_name("framework", slug, by_slug)
-    return list(chosen.values())
+        framework, slugs = _named(name, by_slug)
+        before = chosen.setdefault(framework.slug, framework)
+        if before.folder != framework.folder:
+            raise UsageError(
+                f"{before.folder} and {framework.folder}: both are called {framework.slug!r}, and results are kept by"
+                " this name; rename one of the folders, or use two commands"
+            )
+        variants.setdefault(framework.slug, set()).update(slugs)
+    return [
+        framework.model_copy(update={"variants": [one for one in framework.variants if one.slug in variants[slug]]})
+        for slug, framework in chosen.items()
+    ]
 
 
 def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
@@ -248,18 +306,18 @@ def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
     return [framework for framework in narrowed if framework.variants]
 
 
-def _narrowed(framework: Framework, variant: str, before: Framework | None) -> Framework:
-    """The framework with this variant and those chosen before; raises `UsageError`."""
-    slugs = [known.slug for known in framework.variants]
-    if variant not in slugs:
-        raise unknown_name(f"variant of {framework.slug}", variant, slugs)
-    wanted = {variant} | ({known.slug for known in before.variants} if before else set())
-    return framework.model_copy(update={"variants": [v for v in framework.variants if v.slug in wanted]})
-
-
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for an unknown name, with the most similar known names."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3)
-    offer = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}."
-    return UsageError(f"unknown {kind} {name!r}: {offer}")
+def _named(name: str, by_slug: Mapping[str, Framework]) -> tuple[Framework, list[str]]:
+    """The framework that this name or path means, and the slugs of the variants that it means; raises `UsageError`."""
+    slug, slash, variant = name.partition("/")
+    is_slug_of_ours = slug in by_slug and not name.endswith("/")
+    if name.startswith((".", "/")) or (slash and not is_slug_of_ours and Path(name).is_dir()):
+        framework = read_folder(Path(name))
+        return framework, [one.slug for one in framework.variants]
+    if slug not in by_slug:
+        if (Path(name) / "pyproject.toml").is_file():
+            raise UsageError(f"unknown framework {name!r}; a folder is given by its path: {as_argument(Path(name))}")
+        raise unknown_name("framework", slug, by_slug)
+    known = [one.slug for one in by_slug[slug].variants]
+    if slash and variant not in known:
+        raise unknown_name(f"variant of {slug}", variant, known)
+    return by_slug[slug], [variant] if slash else known

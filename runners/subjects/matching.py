@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from runners.subjects.catalog import Framework, Variant
+from typing import TYPE_CHECKING
+
 from runners.subjects.scenarios import Scenario, Workload
 from runners.subjects.workloads import WORKLOADS
+
+if TYPE_CHECKING:  # the catalog refuses folders in which nothing matches
+    from runners.subjects.catalog import Framework, Variant
 
 
 def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
@@ -20,6 +24,16 @@ def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
 def scenarios_for(workload: Workload, framework: Framework, variant: Variant) -> list[Scenario]:
     """The chosen scenarios of the workload that the variant can run."""
     return [scenario for scenario in workload.chosen if can_run(framework, variant, scenario)]
+
+
+def runnable_scenarios(framework: Framework, variant: Variant) -> list[Scenario]:
+    """The scenarios of all workloads that the variant can run."""
+    return [
+        scenario
+        for workload in WORKLOADS.values()
+        for scenario in workload.scenarios
+        if can_run(framework, variant, scenario)
+    ]
 
 
 def runnable_workloads(framework: Framework) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runners.judging import capacity
-from runners.subjects.catalog import unknown_name
+from runners.record import unknown_name
 from runners.subjects.scenarios import Scenario
 
 STEP_PAUSE_S = 1.0

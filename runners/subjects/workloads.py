@@ -11,7 +11,7 @@ from dataclasses import replace
 from runners.judging import capacity
 from runners.loadgen.job import PayloadKind
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
-from runners.subjects.catalog import unknown_name
+from runners.record import unknown_name
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import EVERY_PROFILE, LONG_PROFILES, CapacityTarget, Scenario, Workload
 

@@ -11,7 +11,7 @@ import pytest
 from runners import evidence
 from runners.application import evidence_collection
 from runners.application.evidence_collection import collect_campaign_evidence, default_campaign
-from runners.record import UsageError, is_identifier
+from runners.record import NothingToDoError, UsageError, is_identifier
 from runners.subjects.catalog import Framework
 
 
@@ -33,6 +33,13 @@ def test_all_but_the_reference_are_collected(tmp_path: Path, collected: list[str
     collect_campaign_evidence([], tmp_path, "tested", lambda _: None)
     assert "fastapi" in collected
     assert "reference" not in collected
+
+
+@pytest.mark.parametrize("names", [["reference"], ["fastapi", "reference"], ["reference/picows"]])
+def test_the_reference_cannot_be_named(tmp_path: Path, collected: list[str], names: list[str]) -> None:
+    with pytest.raises(NothingToDoError, match="no evidence is collected of the reference"):
+        collect_campaign_evidence(names, tmp_path, "tested", lambda _: None)
+    assert collected == []
 
 
 def test_existing_evidence_is_kept(tmp_path: Path, collected: list[str]) -> None:

@@ -12,7 +12,7 @@ from runners.application import run_control
 from runners.campaign import planning
 from runners.campaign.execution import RunExecution
 from runners.campaign.observer import RunSummary
-from runners.record import Measurement, UsageError, save
+from runners.record import Measurement, RtsiteError, UsageError, save
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support import frameworks
@@ -83,6 +83,57 @@ def test_without_a_seed_each_plan_has_its_own() -> None:
 def test_an_unknown_name_is_a_usage_error(framework: str, workload: str, profile: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         run_control.plan_measurements([framework], [workload], profile)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "words"),
+    [
+        (["websockets", "flask-socketio"], ["polling"], "websockets can run none of these workloads: polling"),
+        (
+            ["flask-socketio", "fastapi"],
+            ["polling"],
+            "fastapi can run none of these workloads: polling (Long-polling is",
+        ),
+        (["fastapi"], ["echo", "polling/closed"], "no variant of fastapi can run polling/closed; remove one of them"),
+    ],
+)
+def test_what_would_be_left_out_is_a_usage_error_except_in_a_part(
+    names: list[str], wanted: list[str], words: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        run_control.plan_measurements(names, wanted, "quick")
+    assert words in str(raised.value)
+    assert run_control.plan_measurements(names, wanted, "quick", is_part=True).cells
+
+
+def test_a_folder_cannot_stand_in_for_the_reference(tmp_path: Path) -> None:
+    mine = frameworks.make(tmp_path / "reference", ["good"])
+    with pytest.raises(UsageError, match="which no other folder can replace"):
+        run_control.plan_measurements([str(mine)], ["echo"], "quick")
+    second = frameworks.make(tmp_path / "second", ["good"])
+    described = second / "pyproject.toml"
+    described.write_text(described.read_text().replace('interface = "own"', 'interface = "own"\nreference = true'))
+    with pytest.raises(UsageError, match="set reference = false"):
+        run_control.plan_measurements([str(second)], ["echo"], "quick")
+
+
+def test_a_named_framework_without_any_measurement_is_an_error(tmp_path: Path) -> None:
+    good, exits = (f"mine/{name}" for name in ("good", "exits"))
+    mine = str(frameworks.make(tmp_path / "mine", ["good", "exits"]))
+
+    def judge(*fruitless: str, names: Sequence[str]) -> None:
+        run_control.check_fruitful(RunSummary(tmp_path, 8, 4, 0, 0, frozenset(fruitless)), names)
+
+    judge(names=[])
+    judge(good, exits, names=[])
+    judge(exits, names=[mine])
+    judge(good, exits, names=["fastapi"])
+    with pytest.raises(RtsiteError, match=f"every measurement of {mine} failed"):
+        judge(good, exits, names=["fastapi", mine])
+    with pytest.raises(RtsiteError, match="every measurement of fastapi/uvicorn failed"):
+        judge("fastapi/uvicorn", names=["fastapi/uvicorn", mine])
+    with pytest.raises(RtsiteError, match="every measurement failed"):
+        run_control.check_fruitful(RunSummary(tmp_path, 8, 8, 0, 0), [])
 
 
 def test_a_quickstart_measures_three_frameworks_and_the_reference() -> None:

@@ -329,7 +329,7 @@ def test_killed_it_leaves_no_server_and_no_half_written_file(running: Running) -
 def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
     mine = frameworks.make(tmp_path / "mine", ["exits"])
     arguments = ["run", "--framework", str(mine), "--workload", "echo", "--profile", "quick", "--rounds", "1"]
-    found = shell.answer(*arguments, "--results", tmp_path / "results", "--campaign", "tested")
+    found = shell.answer(*arguments, "--results", tmp_path / "results", "--campaign", "tested", status=1)
     assert set(found) == {"run", "measurements", "failed", "invalid", "again"}
     assert (found["measurements"], found["failed"]) == (4, 2)
     folder = Path(found["run"])

@@ -48,6 +48,20 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
         ('broker = "redis"', 'broker = "kafka"', "variants.1.broker"),
         ('extra = "fast"', 'extra = "../up"', "variants.1.extra"),
         ('broker = "redis"', "speed = 11", "variants.1.speed"),
+        ('transports = ["websocket"]', 'transports = ["websockets"]', "did you mean websocket?"),
+        ('exchanges = ["echo"]', 'exchanges = ["eccho"]', "did you mean echo?"),
+        ('broker = "redis"', 'brokr = "redis"', "unknown key 'brokr'; did you mean broker"),
+        ('package = "mine"', 'package = "mine"\nchose = "me"', "unknown key 'chose'; did you mean choose"),
+        ('exchanges = ["echo"]', "exchanges = []", "variant 'one': no workload fits its exchanges []"),
+        ('transports = ["websocket"]', "transports = []", "variant 'two': no workload fits its exchanges ['echo']"),
+        ('transports = ["websocket"]', 'transports = ["polling", "websocket"]', "needs the protocol 'socket.io'"),
+        ('exchanges = ["echo"]', 'exchanges = ["echo", "events"]', "exchanges has 'events', but no variant"),
+        ('broker = "redis"', 'exchanges = ["room"]', "variant 'two': exchanges has 'room', which the exchanges of"),
+        (
+            'exchanges = ["echo"]\n',
+            'exchanges = ["echo"]\ncannot = { scaleot = "no broker" }\n',
+            "unknown workload 'scaleot'; did you mean scaleout?",
+        ),
     ],
 )
 def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -123,6 +137,38 @@ def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert chosen(catalog.choose_frameworks([name], frameworks)) == {"mine": ["one", "two"]}
     monkeypatch.chdir(outside)
     assert chosen(catalog.choose_frameworks(["."], frameworks)) == {"mine": ["one", "two"]}
+
+
+def test_two_folders_of_one_name_are_refused_and_one_folder_may_be_named_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frameworks = known(tmp_path)
+    first, second, builtin = (describe(tmp_path / place, name=name) for place, name in PLACES)
+    for names in ([first, second], [second, first, first], ["fastapi", builtin], [builtin, "fastapi/one"]):
+        with pytest.raises(UsageError, match=r"both are called '(mine|fastapi)'"):
+            catalog.choose_frameworks([str(name) for name in names], frameworks)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(first)
+    assert chosen(catalog.choose_frameworks([str(first), "a/mine", "./link"], frameworks)) == {"mine": ["one", "two"]}
+    assert chosen(catalog.choose_frameworks(["fastapi/two", "./fastapi"], frameworks)) == {"fastapi": ["one", "two"]}
+    assert catalog.choose_frameworks([str(builtin)], frameworks)[0].folder == builtin
+
+
+PLACES = (("a", "mine"), ("b", "mine"), ("c", "fastapi"))
+
+
+@pytest.mark.parametrize("name", ["My-App", "über", "two words", "run", "a_b", "-x", "a" * 49])
+def test_the_name_of_a_folder_is_refused_before_anything_is_kept_by_it(tmp_path: Path, name: str) -> None:
+    with pytest.raises(catalog.CatalogError, match="results are kept by the name of this folder"):
+        catalog.read_folder(describe(tmp_path, name=name))
+
+
+def test_a_folder_that_is_named_without_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frameworks = known(tmp_path)
+    describe(tmp_path / "x")
+    monkeypatch.chdir(tmp_path / "x")
+    with pytest.raises(UsageError, match=r"unknown framework 'mine'; a folder is given by its path: \./mine"):
+        catalog.choose_frameworks(["mine"], frameworks)
 
 
 @pytest.mark.parametrize(
