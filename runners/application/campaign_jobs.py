@@ -68,6 +68,11 @@ class Review:
         """Each failed check with its variant and the reason."""
         return [f"{report.name} {check.name}: {check.detail}" for report in self.reports for check in report.broken]
 
+    @property
+    def untried(self) -> list[str]:
+        """Each variant that could not be tried on this machine, with the reason."""
+        return [f"{one.name}: {one.unavailable}" for one in self.reports if one.unavailable is not None]
+
 
 def plan_campaign(inputs: WorkflowInputs, blocks: int, workflow_run: str) -> CampaignPlan:
     """The jobs of a campaign, named by the day and the workflow run ID (empty: outside a workflow).

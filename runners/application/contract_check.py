@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runners import process
 from runners.application.messages import MessageObserver
 from runners.contract import Check
+from runners.record import InvalidError, UnavailableError
 from runners.serving.deployment import StageError, serve_variant
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework, Variant
@@ -17,11 +19,15 @@ from runners.subjects.catalog import Framework, Variant
 
 @dataclass(frozen=True)
 class VariantReport:
-    """The results of all checks of one variant."""
+    """The results of all checks of one variant.
+
+    ``unavailable``: why it could not be tried on this machine; it then has no checks.
+    """
 
     framework: str
     variant: str
     checks: tuple[Check, ...]
+    unavailable: str | None = None
 
     @property
     def name(self) -> str:
@@ -33,12 +39,14 @@ class VariantReport:
 
 
 def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> list[VariantReport]:
-    """Check every variant of these frameworks. A server that does not start is a failed check, not an error."""
+    """Check every variant of these frameworks. A server that does not start is a failed check, not an error. If this
+    machine lacks something that a variant needs, there is no result for it.
+    """
     reports = []
     for framework in frameworks:
         for variant in framework.variants:
             show(f"checking {framework.slug}/{variant.slug} …")
-            reports.append(VariantReport(framework.slug, variant.slug, tuple(check_variant(framework, variant))))
+            reports.append(check_variant(framework, variant))
     return reports
 
 
@@ -47,14 +55,30 @@ def check_named(names: Sequence[str], show: MessageObserver) -> list[VariantRepo
     return check_frameworks(catalog.choose_frameworks(names), show)
 
 
-def check_variant(framework: Framework, variant: Variant) -> list[Check]:
+def check_variant(framework: Framework, variant: Variant) -> VariantReport:
     """The contract checks of one variant, and a check that its server stops on SIGTERM."""
+    report = partial(VariantReport, framework.slug, variant.slug)
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         try:
             with serve_variant(framework, variant, logs=Path(logs)) as deployment:
                 checks = deployment.server.check()
                 stopped = deployment.server.stop()
         except StageError as error:
-            return [Check("start", False, " | ".join([str(error), *error.failure.log[-3:]]))]
+            detail = " | ".join([str(error), *error.failure.log[-3:]])
+            if error.unavailable:
+                return report((), unavailable=f"{error.failure.stage}: {detail}")
+            return report((Check("start", False, detail),))
     detail = "stopped on SIGTERM" if stopped else f"did not stop within {process.GRACE_S:g} s of SIGTERM"
-    return [*checks, Check("stop", stopped, detail)]
+    return report((*checks, Check("stop", stopped, detail)))
+
+
+def judge_reports(reports: Sequence[VariantReport]) -> None:
+    """Raise `InvalidError` if an application breaks the contract, and `UnavailableError` if one could not be tried."""
+    if any(report.broken for report in reports):
+        raise InvalidError(
+            "the contract is broken; the failed checks above show what was expected and what was received"
+        )
+    if untried := [report for report in reports if report.unavailable is not None]:
+        raise UnavailableError(
+            f"{', '.join(report.name for report in untried)} cannot be tried on this machine: {untried[0].unavailable}"
+        )

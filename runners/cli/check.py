@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runners.application.contract_check import VariantReport, check_named
+from runners.application.contract_check import VariantReport, check_named, judge_reports
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import FrameworkArguments, JsonOption, app
-from runners.record import InvalidError
 
 
 @app.command("check")
 def check_command(frameworks: FrameworkArguments = None, as_json: JsonOption = False) -> None:
     """Test with independent clients whether applications keep the contract.
+
+    Exits with 4 if one is broken, and with 1 if one cannot be tried on this machine.
 
     Example: rtsite check fastapi ./my-framework
     """
@@ -27,12 +28,14 @@ def check_command(frameworks: FrameworkArguments = None, as_json: JsonOption = F
                 [report.name, check.name, "ok" if check.ok else "BROKEN", check.detail]
                 for report in reports
                 for check in report.checks
+            ]
+            + [
+                [report.name, "start", "NOT TRIED", report.unavailable]
+                for report in reports
+                if report.unavailable is not None
             ],
         )
-    if any(report.broken for report in reports):
-        raise InvalidError(
-            "the contract is broken; the failed checks above show what was expected and what was received"
-        )
+    judge_reports(reports)
 
 
 def _to_json(reports: Sequence[VariantReport]) -> dict[str, Any]:
@@ -47,6 +50,16 @@ def _to_json(reports: Sequence[VariantReport]) -> dict[str, Any]:
             }
             for check in report.checks
         )
+        if report.unavailable is not None:
+            checks[report.framework].append(
+                {
+                    "name": f"{report.variant}: start",
+                    "variant": report.variant,
+                    "ok": False,
+                    "tried": False,
+                    "detail": report.unavailable,
+                }
+            )
     frameworks = [
         {"slug": slug, "ok": all(one["ok"] for one in found), "checks": found} for slug, found in checks.items()
     ]

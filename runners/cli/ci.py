@@ -20,7 +20,7 @@ from runners.application.evidence_collection import collect_campaign_evidence, m
 from runners.cli.console import print_json, print_line, say
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.run_display import RunDisplay
-from runners.record import InvalidError, NothingToDoError, RtsiteError
+from runners.record import InvalidError, NothingToDoError, RtsiteError, UnavailableError
 from runners.subjects import catalog
 
 ci_app = typer.Typer(help="Commands that the GitHub workflows call.", no_args_is_help=True, rich_markup_mode=None)
@@ -168,6 +168,9 @@ def ci_review_command(
     if review.broken:
         ci.append_summary("\n".join(["The contract is broken:", *(f"- {_inert(one)}" for one in review.broken)]))
         raise InvalidError(f"the contract is broken: {'; '.join(review.broken)}")
+    if review.untried:
+        ci.append_summary("\n".join(["Not tried on this machine:", *(f"- {_inert(one)}" for one in review.untried)]))
+        raise UnavailableError(f"not every variant can be tried on this machine: {'; '.join(review.untried)}")
     names = ", ".join(framework.slug for framework in review.changed)
     ci.append_summary(f"{names}: every check of the contract passed.")
     with RunDisplay() as display:

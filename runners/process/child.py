@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners.record import RtsiteError
+from runners.record import UnavailableError
 
 GRACE_S = 2.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -26,7 +26,7 @@ _WARDEN = Path(__file__).with_name("warden.py")
 _LOG_TAIL_BYTES = 16_384
 
 
-class ProcessError(RtsiteError):
+class ProcessError(UnavailableError):
     """A process could not be started, or broke the protocol with its warden."""
 
 

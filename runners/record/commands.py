@@ -1,4 +1,4 @@
-"""Commands that messages tell the user to type: they work as printed, from the folder where the user is."""
+"""Commands in messages to the user: they work as printed, from the folder where the user is."""
 
 from __future__ import annotations
 

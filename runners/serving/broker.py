@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners import process
-from runners.record import BrokerFacts, RtsiteError
+from runners.record import BrokerFacts, UnavailableError
 from runners.record.schema import FoundBy
 
 _READY_S = 5.0
 _ON_PATH = ("redis-server", "valkey-server")
 
 
-class BrokerError(RtsiteError):
+class BrokerError(UnavailableError):
     """No broker is installed, or it does not start."""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runners import resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
-from runners.record import Failure, RtsiteError, publishable
+from runners.record import Failure, RtsiteError, UnavailableError, publishable
 from runners.record.schema import Stage
 from runners.serving.broker import Broker, find_broker, start_broker
 from runners.serving.environment import Environment, prepare_environment
@@ -25,10 +25,14 @@ from runners.subjects.catalog import Framework, Variant
 
 
 class StageError(RtsiteError):
-    """A stage of a measurement failed. ``failure`` is the failure for the result file."""
+    """A stage of a measurement failed. ``failure`` is the failure for the result file.
 
-    def __init__(self, stage: Stage, reason: str, log: Sequence[str]) -> None:
+    ``unavailable``: whether this machine lacks something, so that the failure says nothing about the application.
+    """
+
+    def __init__(self, stage: Stage, reason: str, log: Sequence[str], *, unavailable: bool = False) -> None:
         super().__init__(reason)
+        self.unavailable = unavailable
         self.failure = Failure(stage=stage, reason=publishable(reason), log=[publishable(line) for line in log])
 
 
@@ -176,9 +180,9 @@ class Deployment:
         except RtsiteError as error:
             self._has_failed = True
             log = self._server.child.last_lines() if self._server is not None else []
-            raise StageError(stage, str(error), log) from error
+            raise StageError(stage, str(error), log, unavailable=isinstance(error, UnavailableError)) from error
         except OSError as error:
-            raise StageError(stage, f"operating system error: {error}", []) from error
+            raise StageError(stage, f"operating system error: {error}", [], unavailable=True) from error
 
 
 @contextlib.contextmanager

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from uv import find_uv_bin
 
-from runners.record import RtsiteError
+from runners.record import RtsiteError, UnavailableError, as_argument
 from runners.revision import ROOT
 from runners.subjects.catalog import Framework, Variant
 
-HOME = ROOT / ".rtsite"
+HOME = Path(os.environ.get("RTSITE_HOME") or ROOT / ".rtsite")
 """The folder of all environments; not committed."""
 _TIMEOUT_S = 600
 _LAYOUT = b"compiled"
 """Part of each environment's key. Change it when environments are created differently, so that old ones are not
 used."""
+_FACTS = "rtsite-packages.json"
+"""The file in each complete environment that lists its Python version and its packages."""
 _LIST_PACKAGES = (
     "import importlib.metadata as m, json, platform;"
     "print(json.dumps([platform.python_version(), {d.metadata['Name']: d.version for d in m.distributions()}]))"
@@ -31,7 +39,11 @@ _LIST_PACKAGES = (
 
 
 class InstallError(RtsiteError):
-    """An environment could not be installed."""
+    """An environment could not be installed, because a framework's folder is wrong."""
+
+
+class CannotInstallError(InstallError, UnavailableError):
+    """An environment could not be installed on this machine. The framework's folder may be right."""
 
 
 @dataclass(frozen=True)
@@ -57,29 +69,72 @@ class Environment:
 
 
 def prepare_environment(framework: Framework, variant: Variant) -> Environment:
-    """The variant's environment, which is installed if it does not exist; raises `InstallError`."""
+    """The variant's environment, which is installed if it does not exist; raises `InstallError`.
+
+    Only one process installs an environment at a time; others wait until it is complete.
+    """
     lock = framework.folder / variant.requirements_name()
+    python = platform.python_version()
+    if not SpecifierSet(framework.requires_python).contains(python, prereleases=True):
+        raise CannotInstallError(
+            f"{framework.folder / 'pyproject.toml'}: requires Python {framework.requires_python}, but rtsite runs on"
+            f" {python}; use such a Python, for example with `uv run --python`"
+        )
     try:
         content = lock.read_bytes()
     except OSError as error:
+        made = "" if variant.extra is None else f"--extra {variant.extra} "
+        project, target = (as_argument(path) for path in (framework.folder / "pyproject.toml", lock))
         raise InstallError(
-            f"{lock}: cannot be read ({error.strerror}); create it with `uv pip compile --universal --generate-hashes`"
+            f"{lock}: cannot be read ({error.strerror}); create it with"
+            f" `uv pip compile --universal --generate-hashes {made}{project} --output-file {target}`"
         ) from None
-    key = hashlib.sha256(content + sys.version.encode() + _LAYOUT).hexdigest()[:12]
-    # Installed scripts contain the full path of their interpreter, so the path must not contain a symbolic link.
-    folder = HOME.resolve() / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
-    facts = folder / "rtsite-packages.json"
-    if not facts.is_file():
-        try:
-            create_environment(folder, lock, compiled=True)
-            listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock)
-            partial = facts.with_suffix(".part")
-            partial.write_text(listed, encoding="utf-8")
-            partial.replace(facts)
-        except OSError as error:
-            raise InstallError(f"{folder}: the environment cannot be created there: {error.strerror}") from error
-    python_version, packages = json.loads(facts.read_text(encoding="utf-8"))
+    # Installed scripts contain the full path of their interpreter. So the path must not contain a symbolic link, and an
+    # environment that was moved is not used.
+    home = HOME.resolve()
+    key = hashlib.sha256(content + sys.version.encode() + os.fsencode(home) + _LAYOUT).hexdigest()[:12]
+    folder = home / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
+    try:
+        if (installed := _installed(folder)) is not None:
+            return installed
+        with _locked(folder):
+            return _installed(folder) or _install(folder, lock)
+    except OSError as error:
+        raise CannotInstallError(
+            f"{folder}: the environment cannot be created there: {error.strerror or error}; to use another folder, set"
+            " the environment variable RTSITE_HOME"
+        ) from error
+
+
+def _installed(folder: Path) -> Environment | None:
+    """The environment in this folder; ``None`` if it is not complete."""
+    try:
+        python_version, packages = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    if not (folder / "bin" / "python").exists():  # its interpreter is no longer on this machine
+        return None
     return Environment(folder, python_version, dict(sorted(packages.items(), key=lambda item: item[0].lower())))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process installs this environment. The lock ends with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install(folder: Path, lock: Path) -> Environment:
+    """Install an environment. Its file of facts is written last, so an interrupted installation has none."""
+    create_environment(folder, lock, compiled=True)
+    partial = (folder / _FACTS).with_suffix(".part")
+    partial.write_text(_run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock), encoding="utf-8")
+    partial.replace(folder / _FACTS)
+    installed = _installed(folder)
+    assert installed is not None
+    return installed
 
 
 def create_environment(
@@ -93,7 +148,9 @@ def create_environment(
     uv = find_uv_bin()
     if folder.exists():
         shutil.rmtree(folder)  # an interrupted installation left it
-    _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], lock, variables)
+    _run(
+        [uv, "venv", "--quiet", "--no-project", "--no-config", "--python", sys.executable, str(folder)], lock, variables
+    )
     _run(
         [
             uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict",
@@ -112,15 +169,36 @@ def _run(command: list[str], lock: Path, variables: Mapping[str, str] | None = N
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TIMEOUT_S,
             check=False,
             env=environment,
             cwd=lock.parent,
         )
     except subprocess.TimeoutExpired:
-        raise InstallError(f"{lock}: installing took longer than {_TIMEOUT_S} s") from None
+        raise CannotInstallError(f"{lock}: installing took longer than {_TIMEOUT_S} s") from None
     if done.returncode != 0:
         words = " ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
-        raise InstallError(f"{lock}: its packages cannot be installed: {words[:1500]}")
+        kind = CannotInstallError if is_complete(lock) else InstallError
+        raise kind(f"{lock}: its packages cannot be installed: {words[:1500]}")
     return done.stdout
+
+
+def is_complete(lock: Path) -> bool:
+    """Whether a lock file states a hash for each of its requirements, as `uv pip compile` writes it.
+
+    If such a file cannot be installed, the reason is outside of the folder: the network, the disk, this Python, or the
+    package index.
+    """
+    for line in lock.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ").splitlines():
+        requirement, *hashes = re.split(r"\s+--hash=", line.partition(" #")[0].strip())
+        if not requirement or requirement.startswith(("#", "-")):
+            continue
+        try:
+            Requirement(requirement)
+        except InvalidRequirement:
+            return False
+        if not hashes:
+            return False
+    return True

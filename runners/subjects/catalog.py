@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
@@ -119,6 +120,8 @@ class Framework(_Description):
 
     slug: Slug
     folder: Path
+    requires_python: str = ""
+    """The versions of Python that the project file states (PEP 440); empty: any."""
 
     def exchanges_of(self, variant: Variant) -> list[Exchange]:
         """The exchanges that one of its variants is measured under."""
@@ -170,8 +173,13 @@ def read_folder(folder: Path) -> Framework:
             f"{folder.resolve()}: results are kept by the name of this folder, which must be lowercase letters, digits"
             f" and single dashes, and not {' or '.join(RESERVED)}; rename it"
         )
+    project = data.get("project")
+    required = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
     try:
-        framework = Framework(**{**table, "slug": slug, "folder": folder.resolve()})
+        SpecifierSet(required)
+        framework = Framework(**{**table, "slug": slug, "folder": folder.resolve(), "requires_python": required})
+    except InvalidSpecifier:
+        raise CatalogError(f"{path}: requires-python {required!r} is not valid; write for example '>=3.11'") from None
     except ValidationError as error:
         raise CatalogError(f"{path}: {_first_problem(error)}") from None
     _check_commands(framework, path)

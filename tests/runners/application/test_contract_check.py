@@ -5,15 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runners.application import contract_check
-from runners.application.contract_check import VariantReport, check_frameworks, check_named
+from runners.application.contract_check import VariantReport, check_frameworks, check_named, judge_reports
 from runners.contract import Check
-from runners.record import UsageError
+from runners.process import ProcessError
+from runners.record import InvalidError, UnavailableError, UsageError
+from runners.serving import deployment as deployed
+from runners.serving.broker import BrokerError
 from runners.serving.deployment import StageError
+from runners.serving.environment import CannotInstallError, InstallError
+from runners.serving.server import NotReadyError
 from runners.subjects import catalog
 
 GOOD = Check("echo-text", True, "the text came back")
@@ -64,6 +70,37 @@ def test_the_end_of_the_server_is_a_check_too(monkeypatch: pytest.MonkeyPatch) -
 def test_a_server_that_does_not_start_is_a_failed_check_with_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     (check,) = checked(monkeypatch, StageError("start", "it ended at once", ["one", "two", "three", "four"]))
     assert check == Check("start", False, "it ended at once | two | three | four")
+
+
+def test_what_the_machine_lacks_is_no_broken_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, StageError("broker", "no redis-server", [], unavailable=True))
+    (report,) = check_named(["fastapi/uvicorn"], lambda _: None)
+    assert (report.checks, report.broken, report.unavailable) == ((), [], "broker: no redis-server")
+    with pytest.raises(UnavailableError, match="fastapi/uvicorn cannot be tried on this machine: broker: no redis"):
+        judge_reports([report, VariantReport("mine", "one", (GOOD,))])
+    with pytest.raises(InvalidError):
+        judge_reports([report, VariantReport("mine", "one", (Check("room", False, "nothing came"),))])
+    judge_reports([VariantReport("mine", "one", (GOOD,))])
+
+
+@pytest.mark.parametrize(
+    ("error", "unavailable"),
+    [
+        (BrokerError("no redis-server"), True),
+        (CannotInstallError("no network"), True),
+        (ProcessError("its warden did not answer"), True),
+        (PermissionError(13, "Permission denied"), True),
+        (OSError(28, "No space left on device"), True),
+        (InstallError("'uvicorn' is not in the environment"), False),
+        (NotReadyError("the server ended at once, with status 3"), False),
+    ],
+)
+def test_whose_fault_it_is_follows_from_the_error(error: Exception, unavailable: bool) -> None:
+    (framework,) = catalog.choose_frameworks(["fastapi"])
+    deployment = deployed.Deployment(framework, framework.variants[0], logs=Path())
+    with pytest.raises(StageError) as raised, deployment.stage("start"):
+        raise error
+    assert raised.value.unavailable is unavailable
 
 
 def test_every_variant_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
