@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from runners.loadgen.job import Protocol
+from runners.application.client_options import check_client_options
+from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.job_building import build_echo_job
@@ -23,17 +24,20 @@ def load_echo_server(
     pace: Pace,
     payload_bytes: int,
     shards: int,
+    connect_timeout_s: float = 10.0,
+    client: ClientOptions = NO_OPTIONS,
 ) -> dict[str, Any]:
     """Apply a load and return its report, with the keys of ``rtsite load --json``.
 
-    Raises `UsageError` for an unknown protocol or an invalid address, and `LoadError` if the load is invalid or cannot
-    be applied.
+    Raises `UsageError` for an unknown protocol, an invalid address or options that do not fit them, and `LoadError` if
+    the load is invalid or cannot be applied.
     """
     if protocol not in get_args(Protocol):
         raise unknown_name("protocol", protocol, get_args(Protocol))
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is not a WebSocket address; it must start with ws:// or wss:// and name a host")
+    check_client_options(client, parts.scheme, protocol)
     job = build_echo_job(
         url,
         "socket.io" if protocol == "socket.io" else "websocket",
@@ -42,5 +46,7 @@ def load_echo_server(
         warmup_s=warmup_s,
         pace=pace,
         payload_bytes=payload_bytes,
+        connect_timeout_s=connect_timeout_s,
+        client=client,
     )
     return build_report(driver.apply(job, shards=shards), pace)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from runners.application.client_options import parse_client_options
 from runners.application.echo_load import load_echo_server
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import JsonOption, app
@@ -36,6 +37,26 @@ def load_command(
     ] = "steady",
     payload: Annotated[int, typer.Option(help="Size of a message in bytes.")] = 64,
     shards: Annotated[int, typer.Option(min=1, help="Number of load generator processes.")] = 1,
+    connect_timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600.0, help="Time in seconds in which a connection must be open.")
+    ] = 10.0,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="Header of the opening handshake, such as 'Authorization: Bearer TOKEN'; repeatable."),
+    ] = None,
+    origin: Annotated[str | None, typer.Option(help="Origin header, as a browser sends it.")] = None,
+    subprotocol: Annotated[
+        list[str] | None, typer.Option(help="WebSocket subprotocol to request; repeatable, the preferred first.")
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Accept every certificate of a wss:// server.")] = False,
+    ca: Annotated[
+        str | None, typer.Option(help="File of certificates in PEM to trust instead of the system's.")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="Namespace of Socket.IO (default: /).")] = None,
+    auth: Annotated[
+        str | None, typer.Option(help="JSON object that Socket.IO's CONNECT packet carries (default: none).")
+    ] = None,
+    event: Annotated[str | None, typer.Option(help="Socket.IO event that the server answers (default: echo).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Apply load to any echo server.
@@ -52,11 +73,24 @@ def load_command(
         pace=pace,
         payload_bytes=payload,
         shards=shards,
+        connect_timeout_s=connect_timeout,
+        client=parse_client_options(
+            headers=header or (),
+            origin=origin,
+            subprotocols=subprotocol or (),
+            ca=ca,
+            insecure=insecure,
+            namespace=namespace,
+            auth=auth,
+            event=event,
+        ),
     )
     if as_json:
         print_json(report)
     else:
         _print_report(report, "latency from the intended send" if isinstance(pace, Open) else "service time")
+    for cause in report["causes"]:
+        say(f"{cause['error']}, {cause['count']} ×: {cause['example']}")
     if WORKING_TIME.is_broken_by(report["generator_working_percent"]):
         say("The load generator was near its limit. Try more processes: --shards.")
 

@@ -11,7 +11,14 @@ def codec_for(job: Job, client: int) -> Codec:
     """The codec of one connection of a job; raises `ValueError` if there is none."""
     match job.exchange, job.serializer:
         case "echo", "json":
-            return message.echo_codec(client, job.payload_bytes, job.protocol, job.payload_kind)
+            return message.echo_codec(
+                client,
+                job.payload_bytes,
+                job.protocol,
+                job.payload_kind,
+                namespace=job.client.namespace,
+                event=job.client.event,
+            )
         case "room", "json":
             return message.room_codec(job.payload_bytes, job.protocol)
         case (("dashboard" | "events"), "json"):

@@ -12,10 +12,12 @@ import ssl
 from typing import NamedTuple, Protocol
 
 from runners.loadgen import frames
+from runners.loadgen.causes import Cause, describe, plain
 
 RECEIVE_BYTES = 65536
 NORMAL_CLOSURE = 1000
-CLOSED = "closed-by-server"
+CLOSED, PROTOCOL = "closed-by-server", "protocol-error"
+"""Keys of the table of errors."""
 _WAITING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -27,10 +29,34 @@ class Message(NamedTuple):
 
 
 class Received(NamedTuple):
-    """The messages received and, if the connection has ended, the reason as a key for the table of errors."""
+    """The messages received and, if the connection has ended, the cause."""
 
     messages: list[Message]
-    end: str | None = None
+    end: Cause | None = None
+
+
+NO_CLOSE_FRAME = Cause(CLOSED, "no close frame", "the server closed the connection without a close frame")
+
+
+def closed_with(payload: bytes) -> Cause:
+    """The cause for a valid close frame of the server with this payload."""
+    code, reason = frames.close_reason(payload)
+    if code is None:
+        return Cause(CLOSED, "close", "the server closed the connection with a close frame without a code")
+    said = f": '{plain(reason)}'" if reason else ""
+    text = f"the server closed the connection with code {code}{frames.close_name(code)}{said}"
+    return Cause(CLOSED, f"close {code}", text)
+
+
+def broken_by(error: OSError) -> Cause:
+    """The cause for an error of the socket."""
+    kind, text = describe(error)
+    return Cause(CLOSED, kind, f"the connection broke: {text}")
+
+
+def refused_for(error: Exception) -> Cause:
+    """The cause for bytes of the server that the protocol forbids."""
+    return Cause(PROTOCOL, str(error), f"rtsite closed the connection because the server sent {error}")
 
 
 class Watcher(Protocol):
@@ -56,7 +82,9 @@ class Connection(Protocol):
         """Register the sockets with the watcher. The next `receive` includes the data that has already arrived."""
 
     def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
-        """Send a message, now or as soon as the socket is writable; returns false if the connection has ended."""
+        """Send a message, now or as soon as the socket is writable. If it returns false, the connection has ended, and
+        `receive` returns the cause.
+        """
 
     def receive(self) -> Received:
         """The messages received since the last call."""
@@ -71,16 +99,18 @@ class Connection(Protocol):
 class WebSocketConnection:
     """A connection by RFC 6455, plain or over TLS. It answers pings and close frames itself, and joins fragments."""
 
-    def __init__(self, sock: socket.socket, mask: bytes, reader: frames.FrameReader, early: list[frames.Frame]) -> None:
-        """``reader`` may hold part of a frame. ``early``: frames that have already arrived."""
+    def __init__(
+        self, sock: socket.socket, mask: bytes, reader: frames.MessageReader, early: list[frames.Frame]
+    ) -> None:
+        """``reader`` may hold part of a message. ``early``: frames that have already arrived."""
         self.socket = sock
         self._mask = mask
         self._reader = reader
         self._early = early
         self._secure = isinstance(sock, ssl.SSLSocket)
         self._outbox = bytearray()
-        self._fragments: list[bytes] = []
-        self._binary = False
+        self._failure: OSError | None = None
+        """Why nothing can be sent any more."""
         self._ended = False
         """Whether a close frame has been sent."""
         self._watcher: Watcher | None = None
@@ -91,7 +121,7 @@ class WebSocketConnection:
 
     @property
     def fast(self) -> bool:
-        return not (self._secure or self._outbox or self._fragments) and self._reader.empty
+        return not (self._secure or self._outbox) and self._reader.empty
 
     def attach(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -111,61 +141,54 @@ class WebSocketConnection:
                 del self._outbox[: self.socket.send(self._outbox)]
         except _WAITING:
             pass
-        except OSError:
+        except OSError as error:
+            self._failure = error
             return False
         if self._watcher is not None:
             self._watcher.watch(self.socket, writable=bool(self._outbox))
         return True
 
     def receive(self) -> Received:
-        if self._outbox and not self._flush():
-            return Received([], CLOSED)
+        if self._outbox and self._failure is None:
+            self._flush()
         found: list[Message] = []
         while True:
             try:
                 data = self.socket.recv(RECEIVE_BYTES)
             except _WAITING:
-                return Received(found)
-            except OSError:
-                data = b""
+                return Received(found, None if self._failure is None else broken_by(self._failure))
+            except OSError as error:
+                return Received(found, broken_by(error))
             if not data:
-                return Received(found, CLOSED)
+                return Received(found, NO_CLOSE_FRAME)
             received = self.feed(data)
             found += received.messages
-            # epoll does not report data that TLS has already read. Without TLS the next connection is read.
-            if received.end is not None or not self._secure:
+            # epoll does not report data that TLS has already read. After a failure, what the server sent before it is
+            # read to the end. Otherwise the next connection is read.
+            if received.end is not None or not (self._secure or self._failure):
                 return Received(found, received.end)
 
     def feed(self, data: bytes) -> Received:
         found: list[Message] = []
-        try:
-            arrived = [*self._early, *self._reader.feed(data)]
-        except frames.FrameError:
-            return Received(found, "protocol-error")
+        arrived = [*self._early, *self._reader.feed(data)]
         self._early = []
         for frame in arrived:
             if frame.opcode == frames.CLOSE:
-                self.send_frames(frames.encode_frame(frames.CLOSE, frame.payload[:2], self._mask))
-                self._ended = True
-                return Received(found, CLOSED)
+                self._send_close(frame.payload[:2])
+                return Received(found, closed_with(frame.payload))
             if frame.opcode == frames.PING:
                 self.send_frames(frames.encode_frame(frames.PONG, frame.payload, self._mask))
-            elif frame.opcode in (frames.TEXT, frames.BINARY, frames.CONTINUATION):
-                found += self._on_data_frame(frame)
-        return Received(found)
+            elif frame.opcode != frames.PONG:
+                found.append(Message(frame.payload, frame.opcode == frames.BINARY))
+        error = self._reader.error
+        if error is None:
+            return Received(found)
+        self._send_close(error.code.to_bytes(2))
+        return Received(found, refused_for(error))
 
-    def _on_data_frame(self, frame: frames.Frame) -> list[Message]:
-        """The message that this frame completes, if any."""
-        if frame.opcode != frames.CONTINUATION:
-            self._binary = frame.opcode == frames.BINARY
-        if frame.fin and frame.opcode != frames.CONTINUATION:
-            return [Message(frame.payload, self._binary)]
-        self._fragments.append(frame.payload)
-        if not frame.fin:
-            return []
-        whole = b"".join(self._fragments)
-        self._fragments.clear()
-        return [Message(whole, self._binary)]
+    def _send_close(self, payload: bytes) -> None:
+        self.send_frames(frames.encode_frame(frames.CLOSE, payload, self._mask))
+        self._ended = True
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

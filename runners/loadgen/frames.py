@@ -7,12 +7,35 @@ from typing import NamedTuple
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 MAX_CONTROL_BYTES = 125
+PROTOCOL_ERROR, NOT_UTF8, TOO_BIG = 1002, 1007, 1009
+"""Close codes of a client for a server's errors (RFC 6455, section 7.4.1)."""
+_CLOSE_CODES = {
+    1000: "normal closure",
+    1001: "going away",
+    1002: "protocol error",
+    1003: "unsupported data",
+    1007: "invalid data",
+    1008: "policy violation",
+    1009: "message too big",
+    1010: "missing extension",
+    1011: "internal error",
+    1012: "service restart",
+    1013: "try again later",
+    1014: "bad gateway",
+}
+"""Close codes that a server may send, by the registry of RFC 6455, section 11.7."""
 _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _DATA, _CONTROL = (CONTINUATION, TEXT, BINARY), (CLOSE, PING, PONG)
 
 
 class FrameError(Exception):
-    """The bytes are not a valid frame of a server; the text gives the reason."""
+    """The bytes are not a valid frame of a server. The text names what was received; ``code`` is that of our close
+    frame.
+    """
+
+    def __init__(self, text: str, code: int = PROTOCOL_ERROR) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Frame(NamedTuple):
@@ -53,6 +76,8 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self.error: FrameError | None = None
+        """What is invalid after the frames read so far. No more frames are read then."""
 
     @property
     def empty(self) -> bool:
@@ -60,14 +85,19 @@ class FrameReader:
         return not self._rest
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that ``data`` completes; raises `FrameError` for invalid bytes."""
+        """The frames that ``data`` completes, up to the first that is invalid; see `error`."""
         rest = self._rest
         rest += data
-        frames = []
+        frames: list[Frame] = []
         start = 0
-        while (frame := self._next(start)) is not None:
-            frames.append(frame[0])
-            start = frame[1]
+        if self.error is not None:
+            return frames
+        try:
+            while (frame := self._next(start)) is not None:
+                frames.append(frame[0])
+                start = frame[1]
+        except FrameError as error:
+            self.error = error
         del rest[:start]
         return frames
 
@@ -80,7 +110,7 @@ class FrameReader:
         if first & _RESERVED:
             raise FrameError("a frame with reserved bits set, although no extension was negotiated")
         if second & _MASKED:
-            raise FrameError("a masked frame, which only clients send")
+            raise FrameError("a masked frame, which only clients may send")
         opcode, fin = first & 0x0F, bool(first & _FIN)
         size, begin = second & 0x7F, start + 2
         if opcode in _CONTROL and (not fin or size > MAX_CONTROL_BYTES):
@@ -88,15 +118,107 @@ class FrameReader:
         if opcode not in _DATA and opcode not in _CONTROL:
             raise FrameError(f"a frame of the unknown kind {opcode:#x}")
         if size >= 126:
-            wide = 2 if size == 126 else 8
+            wide, least = (2, 126) if size == 126 else (8, 1 << 16)
             if len(rest) - begin < wide:
                 return None
             size = int.from_bytes(rest[begin : begin + wide])
+            if size < least:
+                raise FrameError(f"a frame whose length {size} is not encoded in the fewest bytes")
             begin += wide
         if size > MAX_PAYLOAD_BYTES:
-            raise FrameError(f"a frame of {size} bytes, more than {MAX_PAYLOAD_BYTES}")
+            raise FrameError(f"a frame of {size} bytes, more than {MAX_PAYLOAD_BYTES}", TOO_BIG)
         end = begin + size
         if len(rest) < end:
             return None
         with memoryview(rest) as view:
             return Frame(opcode, fin, bytes(view[begin:end])), end
+
+
+class MessageReader:
+    """Reads a server's bytes as whole messages and control frames.
+
+    It also checks fragments, the UTF-8 of texts, and close frames (RFC 6455, sections 5.4, 5.5.1 and 8.1).
+    """
+
+    def __init__(self) -> None:
+        self._frames = FrameReader()
+        self._opcode = CONTINUATION
+        """Kind of the message of which some fragments have arrived; `CONTINUATION` if there is none."""
+        self._fragments: list[bytes] = []
+        self._size = 0
+        self.error: FrameError | None = None
+        """What is invalid after the frames read so far. No more frames are read then."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether the last message is complete and no byte of another one has arrived."""
+        return self._opcode == CONTINUATION and self._frames.empty
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The messages and control frames that ``data`` completes, each as one frame, up to an error or close frame."""
+        found: list[Frame] = []
+        if self.error is not None:
+            return found
+        try:
+            for frame in self._frames.feed(data):
+                if frame.opcode in _CONTROL:
+                    if frame.opcode == CLOSE:
+                        close_reason(frame.payload)
+                        return [*found, frame]
+                    found.append(frame)
+                elif (whole := self._join(frame)) is not None:
+                    found.append(whole)
+        except FrameError as error:
+            self.error = error
+        else:
+            self.error = self._frames.error
+        return found
+
+    def _join(self, frame: Frame) -> Frame | None:
+        """The message that this frame completes, if any."""
+        opcode, fin, payload = frame
+        if (opcode == CONTINUATION) == (self._opcode == CONTINUATION):
+            raise FrameError(
+                "a continuation frame without a beginning"
+                if opcode == CONTINUATION
+                else "a new message before the last fragment of another"
+            )
+        if fin and opcode != CONTINUATION:
+            whole = frame
+        else:
+            if opcode != CONTINUATION:
+                self._opcode = opcode
+            self._fragments.append(payload)
+            self._size += len(payload)
+            if self._size > MAX_PAYLOAD_BYTES:
+                raise FrameError(f"fragments of more than {MAX_PAYLOAD_BYTES} bytes", TOO_BIG)
+            if not fin:
+                return None
+            whole = Frame(self._opcode, True, b"".join(self._fragments))
+            self._opcode, self._size = CONTINUATION, 0
+            self._fragments.clear()
+        if whole.opcode == TEXT and not whole.payload.isascii():
+            _decoded(whole.payload, "a text message")
+        return whole
+
+
+def close_reason(payload: bytes) -> tuple[int | None, str]:
+    """Code and reason of a close frame; no code if it is empty. Raises `FrameError` (RFC 6455, sections 5.5.1, 7.4)."""
+    if not payload:
+        return None, ""
+    code = int.from_bytes(payload[:2])
+    if len(payload) < 2 or not (code in _CLOSE_CODES or 3000 <= code < 5000):
+        raise FrameError(f"a close frame with the invalid code {code}")
+    return code, _decoded(payload[2:], "a close frame with a reason")
+
+
+def close_name(code: int) -> str:
+    """The meaning of a close code, in parentheses, or nothing if it has none."""
+    return f" ({_CLOSE_CODES[code]})" if code in _CLOSE_CODES else ""
+
+
+def _decoded(payload: bytes, what: str) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise FrameError(f"{what} that is not UTF-8 at byte {error.start}", NOT_UTF8) from None

@@ -6,12 +6,9 @@ is accepted. The time of each counts from its first packet until it may send.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
-import hashlib
 import os
-import secrets
 import select
 import socket
 import ssl
@@ -22,21 +19,20 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from runners.loadgen import frames, packed
-from runners.loadgen.connection import WebSocketConnection
-from runners.loadgen.job import Protocol, Serializer, Transport
+from runners.loadgen.causes import Cause, RefusedError, describe
+from runners.loadgen.connection import NO_CLOSE_FRAME, WebSocketConnection, closed_with, refused_for
+from runners.loadgen.http_answers import quoted
+from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol, Serializer, Transport
+from runners.loadgen.message import namespace_prefix
+from runners.loadgen.upgrade import UpgradeReader, upgrade_request
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""The GUID of RFC 6455, section 1.3."""
+NOT_CONNECTED = "not-connected"
+"""The key in the table of errors of a connection that could not be opened."""
 _OPEN, _CLOSE, _CONNECT, _REFUSED = b"0", b"1", b"40", b"44"
-_MOST_HEAD_BYTES = 64 * 1024
 _RECEIVE_BYTES = 65536
 _TICK_S = 0.05
 PAUSED_BUFFER_BYTES = 4096
 """Receive buffer of a connection that will not read. Data that does not fit stays with the server."""
-
-
-class HandshakeError(Exception):
-    """The server did not accept the connection; the text gives the reason."""
 
 
 class HandshakeResult(NamedTuple):
@@ -45,7 +41,7 @@ class HandshakeResult(NamedTuple):
     number: int
     connection: WebSocketConnection | None
     took_ns: int
-    error: str = ""
+    cause: Cause | None = None
 
 
 def open_all(
@@ -57,11 +53,13 @@ def open_all(
     timeout_s: float,
     paused: int = 0,
     serializer: Serializer = "json",
+    options: ClientOptions = NO_OPTIONS,
 ) -> Iterator[HandshakeResult]:
     """Open one connection per mask, at most ``at_once`` at any time; yields each when it is ready or has failed.
 
     After ``at_once`` timeouts in a row the server accepts no more. The rest is then not tried, because each would take
     a timeout. The last ``paused`` connections have a small receive buffer, because they will not read.
+    Raises `OSError` if the address cannot be resolved or, having several, cannot be reached.
     """
     address = socket_url(url) if protocol == "socket.io" else url
     where = resolve_address(address, timeout_s)
@@ -72,7 +70,8 @@ def open_all(
         while True:
             if timed_out >= at_once:
                 reason = f"not tried: {timed_out} clients before it waited {timeout_s:g} s without success"
-                yield from (HandshakeResult(index, None, 0, reason) for index in waiting)
+                cause = Cause(NOT_CONNECTED, "not tried", reason)
+                yield from (HandshakeResult(index, None, 0, cause) for index in waiting)
             while len(in_progress) < at_once and (index := next(waiting, None)) is not None:
                 try:
                     handshake = Handshake(
@@ -83,9 +82,10 @@ def open_all(
                         masks[index],
                         paused=index >= len(masks) - paused,
                         serializer=serializer,
+                        options=options,
                     )
                 except OSError as error:
-                    yield HandshakeResult(index, None, 0, reason_of(error))
+                    yield HandshakeResult(index, None, 0, cause_of(error))
                     continue
                 in_progress[handshake.socket.fileno()] = handshake
                 ready.register(handshake.socket.fileno(), handshake.wanted)
@@ -148,6 +148,7 @@ class Handshake:
         *,
         paused: bool = False,
         serializer: Serializer = "json",
+        options: ClientOptions = NO_OPTIONS,
     ) -> None:
         parts = urlsplit(url)
         self.started_ns = clock_ns()
@@ -156,11 +157,14 @@ class Handshake:
         self._mask = mask
         self._joins = protocol == "socket.io"
         self._packed = serializer == "msgpack"
+        self._options = options
         self._host = parts.hostname or ""
-        self._request, self._accept = upgrade_request(url)
+        self._request, accept = upgrade_request(url, options.headers, options.subprotocols)
         self._outbox = bytearray()
-        self._head = b""
-        self._reader = frames.FrameReader()
+        self._answer = UpgradeReader(accept, options.subprotocols)
+        self._reader = frames.MessageReader()
+        self._missing = "accept the TCP connection"
+        """What the server has not done yet."""
         self._steps = iter(self._all_steps(secure=parts.scheme == "wss"))
         self.wanted = select.EPOLLOUT
         try:
@@ -179,12 +183,15 @@ class Handshake:
         try:
             self.wanted = next(self._steps)
             if self.started_ns < overdue_ns:
-                raise TimeoutError
+                waited = f"{round((clock_ns() - self.started_ns) / 1e9, 1):g} s"
+                raise self._answer.end(
+                    f"the server did not {self._missing} within {waited}; rtsite load has --connect-timeout"
+                )
         except StopIteration as done:
             connection = WebSocketConnection(self.socket, self._mask, self._reader, done.value)
             return HandshakeResult(self._index, connection, clock_ns() - self.started_ns)
-        except (OSError, HandshakeError, frames.FrameError) as error:
-            return HandshakeResult(self._index, None, 0, reason_of(error))
+        except (OSError, RefusedError) as error:
+            return HandshakeResult(self._index, None, 0, cause_of(error))
         return None
 
     def release(self, result: HandshakeResult) -> None:
@@ -197,22 +204,22 @@ class Handshake:
         if code := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
         if secure:
+            self._missing = "finish the TLS handshake"
             yield from self._secure()
+        self._missing = "answer the WebSocket handshake"
         self._outbox += self._request
         yield from self._send()
-        while b"\r\n\r\n" not in self._head:
-            self._head += yield from self._receive("instead of answering the handshake")
-            if len(self._head) > _MOST_HEAD_BYTES:
-                raise HandshakeError("the header of the server's answer to the handshake is too long")
-        head, _, rest = self._head.partition(b"\r\n\r\n")
-        check_upgrade(head, self._accept)
-        early = self._reader.feed(rest)
-        if self._joins:
-            early = yield from self._join(early)
-        return early
+        data = b""
+        while self._answer.feed(data) is None:
+            data = yield from self._receive()
+            if not data:
+                raise self._answer.end("the server closed the connection instead of answering the WebSocket handshake")
+        early = self._reader.feed(self._answer.rest)
+        return (yield from self._join(early)) if self._joins else early
 
     def _secure(self) -> Generator[int, None, None]:
-        self.socket = _trust().wrap_socket(self.socket, server_hostname=self._host, do_handshake_on_connect=False)
+        context = _trust(self._options.ca, self._options.insecure)
+        self.socket = context.wrap_socket(self.socket, server_hostname=self._host, do_handshake_on_connect=False)
         while True:
             try:
                 self.socket.do_handshake()
@@ -229,40 +236,79 @@ class Handshake:
                 del self._outbox[: self.socket.send(self._outbox)]
             except (BlockingIOError, ssl.SSLWantWriteError):
                 yield select.EPOLLOUT
+            except (BrokenPipeError, ConnectionResetError):  # what the server sent before explains it
+                self._outbox.clear()
 
-    def _receive(self, when: str) -> Generator[int, None, bytes]:
+    def _receive(self) -> Generator[int, None, bytes]:
+        """The next bytes; empty if the server closed the connection."""
         while True:
             with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
-                data = self.socket.recv(_RECEIVE_BYTES)
-                if not data:
-                    raise HandshakeError(f"the server closed the connection {when}")
-                return data
+                return self.socket.recv(_RECEIVE_BYTES)
             yield select.EPOLLIN
 
     def _join(self, early: list[frames.Frame]) -> Generator[int, None, list[frames.Frame]]:
-        """Socket.IO: wait for the session, join the default namespace, wait until the server accepts."""
+        """Socket.IO: wait for the session, join the namespace, wait until the server accepts."""
+        namespace = self._options.namespace
+        prefix = namespace_prefix(namespace)
+        self._missing = "open an Engine.IO session"
         waiting = list(early)
+        opened = False
         while True:
             while waiting:
                 frame = waiting.pop(0)
-                if frame.opcode == frames.CLOSE or frame.payload == _CLOSE:
-                    raise HandshakeError("the server closed the connection before it was ready")
+                if frame.opcode == frames.CLOSE:
+                    raise _unready(closed_with(frame.payload))
                 if frame.opcode == frames.PING:
                     self._outbox += frames.encode_frame(frames.PONG, frame.payload, self._mask)
-                elif (
-                    self._packed and frame.opcode == frames.BINARY and packed.accepts(frame.payload)
-                ) or frame.payload[:2] == _CONNECT:
-                    return waiting
-                elif frame.payload[:2] == _REFUSED:
-                    raise HandshakeError(f"the server refused the namespace: {frame.payload[2:200]!r}")
-                elif frame.payload[:1] == _OPEN:
+                elif frame.opcode == frames.PONG:
+                    pass
+                elif frame.payload == _CLOSE:
+                    raise RefusedError("the server closed the Engine.IO session before it was ready", "session closed")
+                elif not opened:
+                    if frame.payload[:1] != _OPEN:
+                        raise RefusedError(f"the server does not speak Engine.IO; it sent {quoted(frame.payload)}")
+                    opened = True
+                    self._missing = f"accept the client in the namespace {namespace}"
                     self._outbox += (
                         frames.encode_frame(frames.BINARY, packed.CONNECT, self._mask)
                         if self._packed
-                        else frames.encode_frame(frames.TEXT, _CONNECT, self._mask)
+                        else frames.encode_frame(
+                            frames.TEXT, _CONNECT + prefix + self._options.auth.encode(), self._mask
+                        )
                     )
+                elif self._is_accepted(frame, prefix):
+                    return waiting
+                elif frame.payload[:2] == _REFUSED:
+                    raise refused_namespace(namespace, frame.payload)
                 yield from self._send()
-            waiting = self._reader.feed((yield from self._receive("before it was ready")))
+            if self._reader.error is not None:
+                raise _unready(refused_for(self._reader.error))
+            data = yield from self._receive()
+            if not data:
+                raise _unready(NO_CLOSE_FRAME)
+            waiting = self._reader.feed(data)
+
+    def _is_accepted(self, frame: frames.Frame, prefix: bytes) -> bool:
+        if self._packed and frame.opcode == frames.BINARY:
+            return packed.accepts(frame.payload)
+        return is_accepted(frame.payload, prefix)
+
+
+def is_accepted(packet: bytes, prefix: bytes) -> bool:
+    """Whether a Socket.IO packet accepts the client into the namespace with this prefix."""
+    return packet.startswith(_CONNECT + prefix) and packet[2 + len(prefix) :][:1] in (b"", b"{")
+
+
+def refused_namespace(namespace: str, packet: bytes) -> RefusedError:
+    """The error for a packet that refuses the client."""
+    return RefusedError(
+        f"the server refused the namespace {namespace}: {quoted(packet[2:])}; rtsite load has --namespace and --auth",
+        "namespace refused",
+    )
+
+
+def _unready(cause: Cause) -> RefusedError:
+    return RefusedError(f"{cause.text} before it was ready", cause.kind)
 
 
 def _begin_to_connect(sock: socket.socket, where: Address) -> None:
@@ -271,46 +317,19 @@ def _begin_to_connect(sock: socket.socket, where: Address) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def upgrade_request(url: str) -> tuple[bytes, bytes]:
-    """The client's opening handshake without extensions, and the accept value that the answer must have."""
-    parts = urlsplit(url)
-    key = base64.b64encode(secrets.token_bytes(16))
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [
-        f"GET {target} HTTP/1.1",
-        f"Host: {parts.netloc.rpartition('@')[2]}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key.decode()}",
-        "Sec-WebSocket-Version: 13",
-    ]
-    accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
-    return "\r\n".join([*lines, "", ""]).encode("ascii"), accept
-
-
-def check_upgrade(head: bytes, accept: bytes) -> None:
-    """Check the server's answer, given without its empty line; raises `HandshakeError`."""
-    status, *lines = head.split(b"\r\n")
-    words = status.split(b" ", 2)
-    if len(words) < 2 or words[1] != b"101":
-        raise HandshakeError(f"the server answered {b' '.join(words[1:])[:100].decode('latin-1')} instead of 101")
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
-    if fields.get(b"upgrade", b"").lower() != b"websocket":
-        raise HandshakeError("the server's answer does not upgrade to WebSocket")
-    if fields.get(b"sec-websocket-accept") != accept:
-        raise HandshakeError("the server's Sec-WebSocket-Accept does not fit the key that was sent")
-    if extensions := fields.get(b"sec-websocket-extensions"):
-        raise HandshakeError(f"the server chose an unoffered extension: {extensions[:100].decode('latin-1')}")
-
-
 @cache
-def _trust() -> ssl.SSLContext:
-    """The TLS context. It is created once, because loading the system's certificates takes longer than connecting."""
-    return ssl.create_default_context()
+def _trust(ca: str, insecure: bool) -> ssl.SSLContext:
+    """The TLS context. It is created once, because loading certificates takes longer than connecting.
+
+    Raises `OSError` if there are no certificates in the file ``ca``.
+    """
+    context = ssl.create_default_context(cafile=ca or None)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
-def reason_of(error: Exception) -> str:
-    """A short reason why a connection could not be opened."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return f"{type(error).__name__}: {error}"[:300]
+def cause_of(error: Exception) -> Cause:
+    """Why a connection could not be opened."""
+    return Cause(NOT_CONNECTED, *describe(error))

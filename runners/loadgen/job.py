@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from runners.loadgen import pace as paces
 from runners.loadgen.buckets import SparseCounts
+from runners.loadgen.causes import CountedCause
 from runners.loadgen.pace import Pace
 
 Protocol = Literal["websocket", "socket.io"]
@@ -18,6 +19,35 @@ Transport = Literal["websocket", "polling", "sse"]
 
 MIN_PAYLOAD_BYTES = 18
 """Minimum payload: client number, sequence number and their separators."""
+
+
+@dataclass(frozen=True)
+class ClientOptions:
+    """What a server requires of its clients besides the protocol."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    """Additional header fields of the opening handshake: name and value."""
+    subprotocols: tuple[str, ...] = ()
+    """WebSocket subprotocols to request, in order of preference."""
+    ca: str = ""
+    """File of certificates in PEM that are trusted instead of the system's; empty: the system's."""
+    insecure: bool = False
+    """Whether every certificate is accepted."""
+    namespace: str = "/"
+    """Namespace of Socket.IO."""
+    auth: str = ""
+    """JSON object that Socket.IO's CONNECT packet carries; empty: none."""
+    event: str = "echo"
+    """Name of the Socket.IO event that the server answers."""
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> ClientOptions:
+        headers = tuple((name, value) for name, value in data["headers"])
+        return cls(**{**data, "headers": headers, "subprotocols": tuple(data["subprotocols"])})
+
+
+NO_OPTIONS = ClientOptions()
+"""The options for a server that requires nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +86,8 @@ class Job:
     at_once: int = 32
     """Maximum number of connections being opened at any time."""
     connect_timeout_s: float = 10.0
+    """Time in which a connection must be open."""
+    client: ClientOptions = NO_OPTIONS
     cpus: tuple[int, ...] = ()
     """Logical CPUs to run on; if empty, any."""
 
@@ -65,7 +97,8 @@ class Job:
     @classmethod
     def from_json(cls, text: str) -> Job:
         data = json.loads(text)
-        return cls(**{**data, "pace": paces.from_mapping(data["pace"]), "cpus": tuple(data["cpus"])})
+        client = ClientOptions.from_mapping(data["client"])
+        return cls(**{**data, "pace": paces.from_mapping(data["pace"]), "cpus": tuple(data["cpus"]), "client": client})
 
 
 @dataclass(frozen=True)
@@ -81,7 +114,7 @@ class LedgerTotals:
     corrupted: int = 0
 
     def __add__(self, other: LedgerTotals) -> LedgerTotals:
-        names = [field.name for field in fields(self)]
+        names = [one.name for one in fields(self)]
         return LedgerTotals(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
@@ -175,10 +208,13 @@ class Sample:
     cpu_ns: int
     working_ns: int
     """Open loop: time in the window that was not spent waiting. Closed loop: equal to ``cpu_ns``."""
+    causes: list[CountedCause] = field(default_factory=list)
+    """The errors of connections by cause, with one example each."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Sample:
         ledgers = {name: LedgerTotals(**data[name]) for name in ("ledger", "warmup_ledger")}
         histograms = {name: SparseCounts(*counts) for name, counts in data["histograms"].items()}
         seconds = [SparseCounts(*counts) for counts in data["seconds"]]
-        return cls(**{**data, **ledgers, "histograms": histograms, "seconds": seconds})
+        causes = [CountedCause(*one) for one in data["causes"]]
+        return cls(**{**data, **ledgers, "causes": causes, "histograms": histograms, "seconds": seconds})

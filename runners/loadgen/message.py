@@ -30,7 +30,7 @@ _LETTERS = 65536
 
 _EVENT, _ACK = b"42", b"43"
 _WITH_ATTACHMENT = (b"451-", b"461-")
-_EVENT_NAME = re.compile(rb'42\["([^"\\]+)"')
+_EVENT_NAME = re.compile(rb'42(?:/[^,]*,)?\["((?:[^"\\]|\\.)+)"')
 _SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d{1,15})\b')
 
 
@@ -129,30 +129,45 @@ class TemplateCodec:
         return UNEXPECTED_EVENT if event and event[1] != self._event else NOT_OURS
 
 
-def echo_codec(client: int, payload_bytes: int, protocol: WireProtocol, kind: PayloadKind = "text") -> TemplateCodec:
-    """The codec for echo over raw WebSocket, or as a Socket.IO event ``echo`` that an acknowledgement answers."""
+def namespace_prefix(namespace: str) -> bytes:
+    """The part of a Socket.IO packet that names its namespace; nothing for the default one."""
+    return b"" if namespace == "/" else f"{namespace},".encode()
+
+
+def echo_codec(
+    client: int,
+    payload_bytes: int,
+    protocol: WireProtocol,
+    kind: PayloadKind = "text",
+    *,
+    namespace: str = "/",
+    event: str = "echo",
+) -> TemplateCodec:
+    """The codec for echo over raw WebSocket, or as a Socket.IO event that an acknowledgement answers."""
     payload = echo_payload(client, payload_bytes).text
     mark = rb"%08d\.(\d{8})\." % (client + 1)
     binary = kind == "binary"
     if protocol == "websocket":
         part = TemplatePart(Template(payload), binary)
         return TemplateCodec((part,), (part,), mark=mark)
+    prefix, name = namespace_prefix(namespace), json.dumps(event).encode()
     if binary:
         attached = TemplatePart(Template(payload), binary=True)
+        placeholder = b'{"_placeholder":true,"num":0}]'
         return TemplateCodec(
-            (TemplatePart(Template(b'451-00000000["echo",{"_placeholder":true,"num":0}]')), attached),
-            (TemplatePart(Template(b'461-00000000[{"_placeholder":true,"num":0}]')), attached),
+            (TemplatePart(Template(b"451-" + prefix + b"00000000[" + name + b"," + placeholder)), attached),
+            (TemplatePart(Template(b"461-" + prefix + b"00000000[" + placeholder)), attached),
             mark=mark,
-            event=b"echo",
+            event=name[1:-1],
         )
     quoted = b'"' + payload + b'"'
     return TemplateCodec(
-        (TemplatePart(Template(_EVENT + b'00000000["echo",' + quoted + b"]")),),
-        (TemplatePart(Template(_ACK + b"00000000[" + quoted + b"]")),),
+        (TemplatePart(Template(_EVENT + prefix + b"00000000[" + name + b"," + quoted + b"]")),),
+        (TemplatePart(Template(_ACK + prefix + b"00000000[" + quoted + b"]")),),
         # A server may emit an event instead of acknowledging.
-        (TemplatePart(Template(_EVENT + b'["echo",' + quoted + b"]")),),
+        (TemplatePart(Template(_EVENT + prefix + b"[" + name + b"," + quoted + b"]")),),
         mark=mark,
-        event=b"echo",
+        event=name[1:-1],
     )
 
 

@@ -6,19 +6,31 @@ import base64
 import binascii
 import contextlib
 import http
-import http.client
 import json
+import select
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import httptools
 
-from runners.loadgen.connection import CLOSED, RECEIVE_BYTES, Message, Received, Watcher, close_socket
-from runners.loadgen.handshake import HandshakeError, socket_url
+from runners.loadgen.causes import Cause, RefusedError, plain
+from runners.loadgen.connection import (
+    CLOSED,
+    PROTOCOL,
+    RECEIVE_BYTES,
+    Message,
+    Received,
+    Watcher,
+    broken_by,
+    close_socket,
+)
+from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, is_event_stream
+from runners.loadgen.handshake import Address, is_accepted, refused_namespace, resolve_address, socket_url
+from runners.loadgen.http_answers import Head, fields_of, quoted, refusal
+from runners.loadgen.upgrade import host_value, request_target
 
 MOST_PACKETS = 16
 """Maximum number of packets in one request of a polling client; Engine.IO servers refuse more."""
@@ -27,94 +39,123 @@ SEPARATOR = b"\x1e"
 _BINARY = b"b"
 """Prefix of a binary packet of a polling client, which is in base64."""
 _OPEN, _CONNECT, _REFUSED = b"0", b"40", b"44"
+_OK = "200 OK"
+STREAM_ENDED = Cause(CLOSED, "stream ended", "the server ended the event stream")
 
 
 def open_session(url: str, timeout_s: float) -> PollingConnection:
     """Open an Engine.IO 4 session by polling, join the default namespace, and wait until the server accepts.
 
-    Raises `HandshakeError`, `TimeoutError` or `OSError`.
+    Raises `RefusedError` or `OSError`.
     """
-    parts = urlsplit(socket_url(url, "polling"))
-    address = (parts.hostname or "", parts.port or 80)
-    path = f"{parts.path}?{parts.query}"
+    address = socket_url(url, "polling")
+    where, host, path = resolve_address(address, timeout_s), host_value(address), request_target(address)
     deadline = time.monotonic() + timeout_s
-    client = http.client.HTTPConnection(*address, timeout=timeout_s)
+    client = HttpClient(where, host)
     try:
-        with contextlib.closing(client):
-            opened, *_ = _request(client, "GET", path)
-            if opened[:1] != _OPEN:
-                raise HandshakeError(f"the server opened no session: {opened[:100]!r}")
-            path = f"{path}&sid={json.loads(opened[1:])['sid']}"
-            _request(client, "POST", path, _CONNECT)
-            while time.monotonic() < deadline:
-                for packet in _request(client, "GET", path):
-                    if packet[:2] == _CONNECT:
-                        return PollingConnection(*address, path)
-                    if packet[:2] == _REFUSED:
-                        raise HandshakeError(f"the server refused the namespace: {packet[2:200]!r}")
-    except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-        raise HandshakeError(f"the server does not speak Engine.IO: {type(error).__name__} {error}"[:300]) from error
-    raise TimeoutError
+        opened, *_ = _ask(client, "GET", path, deadline)
+        if opened[:1] != _OPEN:
+            raise RefusedError(f"the server does not speak Engine.IO; it sent {quoted(opened)}")
+        path = f"{path}&sid={_session_of(opened)}"
+        _ask(client, "POST", path, deadline, _CONNECT)
+        while True:
+            for packet in _ask(client, "GET", path, deadline):
+                if is_accepted(packet, b""):
+                    return PollingConnection(where, host, path)
+                if packet[:2] == _REFUSED:
+                    raise refused_namespace("/", packet)
+    except httptools.HttpParserError as error:
+        raise RefusedError(client.describe_invalid(error)) from None
+    except _EndedError as error:
+        raise RefusedError(str(error), "no answer") from None
+    finally:
+        client.drop()
 
 
-def open_stream(url: str) -> EventStreamConnection:
-    """An event stream. Its request is sent when it is attached."""
-    parts = urlsplit(url)
-    return EventStreamConnection(parts.hostname or "", parts.port or 80, parts.path)
+def open_stream(url: str, timeout_s: float) -> EventStreamConnection:
+    """An event stream. Its request is sent when it is attached. Raises `OSError`."""
+    return EventStreamConnection(resolve_address(url, timeout_s), host_value(url), request_target(url))
 
 
-def _request(client: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> list[bytes]:
-    """Send a request; returns the packets of its answer."""
-    client.request(method, path, body, {"Content-Type": "text/plain;charset=UTF-8"} if body else {})
-    answer = client.getresponse()
-    packets = answer.read().split(SEPARATOR)
-    if answer.status != http.HTTPStatus.OK:
-        raise HandshakeError(f"the server answered {answer.status} to {method}: {packets[0][:100]!r}")
-    return packets
+def _session_of(opened: bytes) -> str:
+    try:
+        return str(json.loads(opened[1:])["sid"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise RefusedError(f"the server opened an Engine.IO session without an ID: {quoted(opened)}") from None
+
+
+def _ask(client: HttpClient, method: str, path: str, deadline: float, body: bytes = b"") -> list[bytes]:
+    """Send a request and wait for its answer; returns the packets of the answer."""
+    client.request(method, path, body)
+    while (response := client.receive()) is None:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
+            raise RefusedError(f"the server did not answer {method} in time; rtsite load has --connect-timeout", "time")
+        waiting = select.poll()
+        waiting.register(client.descriptor, select.POLLIN | (0 if client.sent else select.POLLOUT))
+        waiting.poll(1000 * remaining_s)
+    if response.head.status != http.HTTPStatus.OK:
+        raise refusal(response.head, response.body, f"{_OK} to {method}")
+    return response.body.split(SEPARATOR)
 
 
 class _Response(NamedTuple):
-    status: int
+    """``body`` is decoded: read as sent without chunks."""
+
+    head: Head
     body: bytes
 
 
 class _EndedError(Exception):
-    """The server closed the connection before its answer was complete."""
+    """The server closed the connection before its answer was complete; the text says so."""
 
 
 class HttpClient:
-    """Sends one HTTP/1.1 request at a time, over a connection that stays open if the server keeps it open."""
+    """Sends one HTTP/1.1 request at a time, over a connection that stays open if the server keeps it open.
 
-    def __init__(self, host: str, port: int) -> None:
-        self._address = (host, port)
+    It skips interim answers, accepts lines that end in LF alone, and bodies that end with the connection, like
+    `runners.loadgen.http_answers`; this one is compiled.
+    """
+
+    def __init__(self, where: Address, host: str) -> None:
+        """``host``: the value of the Host field."""
+        self._where = where
+        self._host = host
         self._socket: socket.socket | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._outbox = bytearray()
         self._body: list[bytes] = []
-        self._status = 0
-        self._complete = False
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._reason, self._status = b"", 0
+        self._headed = self._complete = False
+        """Whether the final answer's head has arrived, and its body."""
+        self._last = b""
+        """The bytes that were parsed last."""
         self.busy = False
         """Whether a request is not answered yet."""
         self.watcher: Watcher | None = None
 
     def request(self, method: str, path: str, body: bytes = b"") -> None:
         """Send a request, one at a time; raises `OSError`."""
-        head = [f"{method} {path} HTTP/1.1", "Host: {}:{}".format(*self._address), "Accept: */*"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", "Accept: */*"]
         if method == "POST":
-            head += ["Content-Type: text/plain;charset=UTF-8", f"Content-Length: {len(body)}"]
+            lines += ["Content-Type: text/plain;charset=UTF-8", f"Content-Length: {len(body)}"]
         self.busy = True
         if self._socket is None:
             self._open()
-        self._outbox += "\r\n".join([*head, "", ""]).encode("ascii") + body
+        self._outbox += "\r\n".join([*lines, "", ""]).encode("ascii") + body
         self._flush()
 
     def _open(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket = socket.socket(self._where.family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
         with contextlib.suppress(BlockingIOError):
-            self._socket.connect(self._address)
+            self._socket.connect(self._where.place)
 
     def _flush(self) -> None:
         assert self._socket is not None
@@ -125,7 +166,9 @@ class HttpClient:
             self.watcher.watch(self._socket, writable=bool(self._outbox))
 
     def receive(self) -> _Response | None:
-        """The answer, if it is complete; raises `OSError` or `_EndedError` if it cannot become complete."""
+        """The answer, if it is complete. Raises `OSError`, `httptools.HttpParserError` or `_EndedError` if it cannot
+        become complete.
+        """
         if self._socket is None:
             return None
         if self._outbox:
@@ -134,25 +177,32 @@ class HttpClient:
             data = self._socket.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return None
-        if not data:
-            self.drop()
-            if self.busy:
-                raise _EndedError
+        if data:
+            return self.feed(data)
+        self.drop()
+        if not self.busy:
             return None
-        return self.feed(data)
+        if self._headed and not {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in self._fields}:
+            return self._finish()
+        part = "its answer was complete" if self._headed else "it answered"
+        raise _EndedError(f"the server closed the connection before {part}")
 
     def feed(self, data: bytes) -> _Response | None:
         """Like `receive`, for bytes that the caller read."""
         assert self._parser is not None
+        self._last = data
         self._parser.feed_data(data)
         if not self._complete:
             return None
-        response = _Response(self._status, b"".join(self._body))
         kept = self._parser.should_keep_alive()
-        self._body.clear()
-        self._complete = self.busy = False
+        response = self._finish()
         if not kept:
             self.drop()
+        return response
+
+    def _finish(self) -> _Response:
+        response = _Response(self._head(), self.take_body())
+        self._headed = self._complete = self.busy = False
         return response
 
     def take_body(self) -> bytes:
@@ -178,22 +228,40 @@ class HttpClient:
         """Whether all data is sent."""
         return not self._outbox
 
+    @property
+    def head(self) -> Head | None:
+        """The head of the answer that is arriving; ``None`` before it."""
+        return self._head() if self._headed else None
+
+    def _head(self) -> Head:
+        return Head((1, 1), self._status, self._reason.decode("latin-1"), fields_of(self._fields))
+
+    def describe_invalid(self, error: httptools.HttpParserError) -> str:
+        """The sentence for bytes that are not HTTP."""
+        return f"the server's answer is not valid HTTP ({plain(str(error))}); it sent {quoted(self._last)}"
+
     # The parser calls these.
+
+    def on_message_begin(self) -> None:
+        self._fields.clear()
+        self._reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
         self._status = self._parser.get_status_code()
+        self._headed = not 100 <= self._status < 200
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._complete = True
-
-    @property
-    def status(self) -> int:
-        """Status code of the current answer; 0 if it is not known yet."""
-        return self._status
+        self._complete = self._headed
 
 
 class PollingConnection:
@@ -202,10 +270,12 @@ class PollingConnection:
     descriptor = -1
     fast = False
 
-    def __init__(self, host: str, port: int, path: str) -> None:
+    def __init__(self, where: Address, host: str, path: str) -> None:
         self._path = path
-        self._waiting, self._carrying = HttpClient(host, port), HttpClient(host, port)
+        self._waiting, self._carrying = HttpClient(where, host), HttpClient(where, host)
         self._queue: deque[bytes] = deque()
+        self._failure: OSError | None = None
+        """Why nothing can be sent any more."""
 
     def attach(self, watcher: Watcher) -> None:
         self._waiting.watcher = self._carrying.watcher = watcher
@@ -215,7 +285,8 @@ class PollingConnection:
         self._queue.append(_BINARY + base64.b64encode(payload) if binary else bytes(payload))
         try:
             self._carry()
-        except OSError:
+        except OSError as error:
+            self._failure = error
             return False
         return True
 
@@ -226,23 +297,21 @@ class PollingConnection:
 
     def receive(self) -> Received:
         found: list[Message] = []
-        try:
-            for client in (self._waiting, self._carrying):
+        for client in (self._waiting, self._carrying):
+            try:
                 response = client.receive()
                 if response is None:
                     continue
-                if response.status != http.HTTPStatus.OK:
-                    return Received(found, f"http-{response.status}")
+                if response.head.status != http.HTTPStatus.OK:
+                    return Received(found, _wrong_status(response.head, response.body))
                 if client is self._waiting:
                     found += [_message(packet) for packet in response.body.split(SEPARATOR)]
                     client.request("GET", self._path)
                 else:
                     self._carry()
-        except httptools.HttpParserError:
-            return Received(found, "protocol-error")
-        except (OSError, binascii.Error, _EndedError):
-            return Received(found, CLOSED)
-        return Received(found)
+            except (httptools.HttpParserError, binascii.Error, OSError, _EndedError) as error:
+                return Received(found, _end_of(client, error))
+        return Received(found, None if self._failure is None else broken_by(self._failure))
 
     def feed(self, data: bytes) -> Received:
         raise TypeError(f"a session has two sockets; it is not known from which these {len(data)} bytes are")
@@ -261,13 +330,31 @@ def _message(packet: bytes) -> Message:
     return Message(packet)
 
 
+def _wrong_status(head: Head, body: bytes) -> Cause:
+    error = refusal(head, body, _OK)
+    return Cause(f"http-{head.status}", error.kind, str(error))
+
+
+def _end_of(client: HttpClient, error: Exception) -> Cause:
+    """The cause for an error of a connection over HTTP."""
+    match error:
+        case OSError():
+            return broken_by(error)
+        case _EndedError():
+            return Cause(CLOSED, "no answer", str(error))
+        case httptools.HttpParserError():
+            return Cause(PROTOCOL, "no http", client.describe_invalid(error))
+        case _:
+            return Cause(PROTOCOL, "base64", f"the server sent a binary packet that is not base64: {plain(str(error))}")
+
+
 class EventStreamConnection:
     """A connection by server-sent events: each event is one message. It cannot send."""
 
-    def __init__(self, host: str, port: int, path: str) -> None:
-        self._http = HttpClient(host, port)
+    def __init__(self, where: Address, host: str, path: str) -> None:
+        self._http = HttpClient(where, host)
         self._path = path
-        self._text = b""
+        self._events = EventReader()
 
     @property
     def descriptor(self) -> int:
@@ -293,23 +380,20 @@ class EventStreamConnection:
     def _parsed(self, receive: Callable[[], _Response | None]) -> Received:
         try:
             ended = receive()
-        except httptools.HttpParserError:
-            return Received([], "protocol-error")
-        except (OSError, _EndedError):
-            return Received([], CLOSED)
-        if self._http.status not in (0, 200):
-            return Received([], f"http-{self._http.status}")
+        except (httptools.HttpParserError, OSError, _EndedError) as error:
+            return Received([], _end_of(self._http, error))
+        head = self._http.head if ended is None else ended.head
+        if head is None:
+            return Received([])
         body = self._http.take_body() if ended is None else ended.body
-        self._text += body.replace(b"\r\n", b"\n")
-        *events, self._text = self._text.split(b"\n\n")
-        messages = [Message(data) for event in events if (data := _data_of(event))]
-        return Received(messages, None if ended is None else CLOSED)
+        if head.status != http.HTTPStatus.OK:
+            return Received([], _wrong_status(head, body))
+        if not is_event_stream(head.value("content-type")):
+            what = plain(head.value("content-type")) or "nothing"
+            text = f"the server's answer has the Content-Type {what} instead of {CONTENT_TYPE}"
+            return Received([], Cause(PROTOCOL, "content type", text))
+        messages = [Message(data) for data in self._events.feed(body)]
+        return Received(messages, None if ended is None else STREAM_ENDED)
 
     def close(self) -> None:
         self._http.drop()
-
-
-def _data_of(event: bytes) -> bytes:
-    """The joined data lines of an event (HTML standard, 9.2.6); empty for a comment or an event without data."""
-    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
-    return b"\n".join(lines)

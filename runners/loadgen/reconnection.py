@@ -101,7 +101,13 @@ class Reconnection:
             self._attempts += 1
             try:
                 client.handshake = Handshake(
-                    place, self._url, self._where, self._job.protocol, client.mask, serializer=self._job.serializer
+                    place,
+                    self._url,
+                    self._where,
+                    self._job.protocol,
+                    client.mask,
+                    serializer=self._job.serializer,
+                    options=self._job.client,
                 )
             except OSError:
                 client.retry_at_ns = now + int(RETRY_S * 1e9)

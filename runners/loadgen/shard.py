@@ -32,10 +32,11 @@ from typing import Any
 import numpy as np
 
 from runners.loadgen import buckets, kernel
+from runners.loadgen.causes import Cause, CauseTable, RefusedError, merge, summary
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection
 from runners.loadgen.engine import Engine
-from runners.loadgen.handshake import HandshakeError, open_all, reason_of
+from runners.loadgen.handshake import cause_of, open_all
 from runners.loadgen.job import Connected, Job, LedgerTotals, Recovered, Sample
 from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
@@ -118,7 +119,7 @@ class _Shard:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.connect_ns = array("q")
-        self.refused: Counter[str] = Counter()
+        self.refused = CauseTable()
         started, cpu_started = clock_ns(), time.process_time_ns()
         self.clients = self._connect()
         self.connected = Connected(
@@ -126,7 +127,7 @@ class _Shard:
             established=len(self.clients),
             took_ns=clock_ns() - started,
             cpu_ns=time.process_time_ns() - cpu_started,
-            errors=dict(self.refused),
+            errors=self._refusals(),
             counts=buckets.sparse(buckets.counts_of(self.connect_ns)),
         )
         self.engine = Engine(job, self.clients)
@@ -147,6 +148,7 @@ class _Shard:
                 case {"do": "recover", "seconds": float(seconds)}:
                     emit({"event": "recovered", "recovered": asdict(self._recover(seconds))})
                 case {"do": "forget"}:
+                    self._check_alive()
                     self.warmup = self.engine.totals.ledger
                     self.engine.forget()
                 case {"do": "finish"}:
@@ -156,6 +158,12 @@ class _Shard:
         sample = self._sample()
         self.engine.close()
         return sample
+
+    def _check_alive(self) -> None:
+        """Raise `ShardError` if all connections ended in the warm-up, so that nothing can be measured."""
+        if self.engine.closed_early == len(self.clients):
+            reasons = summary(self.engine.slow_path.causes.counted())
+            raise ShardError(f"all {len(self.clients)} connections to {self.job.url} ended in the warm-up: {reasons}")
 
     def _commands(self, commands: _Commands) -> Iterator[dict[str, Any]]:
         while True:
@@ -173,28 +181,34 @@ class _Shard:
     def _connect(self) -> list[Client]:
         """Open all connections; failed ones are counted. Raises `ShardError` if none can be opened."""
         job = self.job
-        failures: list[str] = []
         if isinstance(job.pace, Closed) and job.exchange in ("dashboard", "events"):
             raise ShardError(f"the {job.exchange} exchange has no closed loop")
         # In a room all members send the same bytes.
         keys = masks(job.seed, 1) * job.connections if job.exchange == "room" else masks(job.seed, job.connections)
 
         clients = []
-        for index, connection, took_ns, error in self._open(keys):
+        for index, connection, took_ns, cause in self._open(keys):
             if connection is None:
-                failures.append(error)
+                assert cause is not None
+                self.refused.add(cause)
                 continue
             self.connect_ns.append(took_ns)
             number = job.first_client + index
             clients.append(Client(number, codec_for(job, number), connection, keys[index]))
         clients.sort(key=lambda client: client.number)
-        if failures:
-            self.refused["not-connected"] = len(failures)
         if not clients:
-            raise ShardError(f"none of {job.connections} connections to {job.url} could be opened: {failures[0]}")
+            reasons = summary(self.refused.counted())
+            raise ShardError(f"none of {job.connections} connections to {job.url} could be opened: {reasons}")
         return clients
 
-    def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Connection | None, int, str]]:
+    def _refusals(self) -> dict[str, int]:
+        """The number of connections that could not be opened, as a table of errors."""
+        counts: Counter[str] = Counter()
+        for one in self.refused.counted():
+            counts[one.error] += one.times
+        return dict(counts)
+
+    def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Connection | None, int, Cause | None]]:
         """Yields each connection's index with the result of its handshake."""
         job = self.job
         if job.transport == "websocket":
@@ -207,19 +221,20 @@ class _Shard:
                     at_once=job.at_once,
                     timeout_s=job.connect_timeout_s,
                     paused=job.paused,
+                    options=job.client,
                 )
             except OSError as error:
-                raise ShardError(f"{job.url} cannot be reached: {error}") from error
+                raise ShardError(f"{job.url} cannot be reached: {cause_of(error).text}") from error
             return
 
-        def open_one(index: int) -> tuple[int, Connection | None, int, str]:
+        def open_one(index: int) -> tuple[int, Connection | None, int, Cause | None]:
             started = clock_ns()
             try:
                 if job.transport == "sse":
-                    return index, open_stream(job.url), clock_ns() - started, ""
-                return index, open_session(job.url, job.connect_timeout_s), clock_ns() - started, ""
-            except (OSError, HandshakeError) as error:
-                return index, None, 0, reason_of(error)
+                    return index, open_stream(job.url, job.connect_timeout_s), clock_ns() - started, None
+                return index, open_session(job.url, job.connect_timeout_s), clock_ns() - started, None
+            except (OSError, RefusedError) as error:
+                return index, None, 0, cause_of(error)
 
         with ThreadPoolExecutor(job.at_once) as threads:
             yield from threads.map(open_one, range(len(keys)))
@@ -249,7 +264,8 @@ class _Shard:
             censored=totals.censored,
             pushes=pushes,
             pushes_missed=pushes_missed,
-            errors=dict(self.refused + engine.slow_path.errors),
+            errors=dict(Counter(self._refusals()) + engine.slow_path.errors),
+            causes=merge([self.refused.counted(), engine.slow_path.causes.counted()]),
             histograms=histograms,
             seconds=totals.rows,
             cpu_ns=totals.cpu_ns,

@@ -14,6 +14,7 @@ from time import perf_counter_ns as clock_ns
 import numpy as np
 
 from runners.loadgen import arrays, kernel, wire
+from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.connection import CLOSED, Message, Received, WebSocketConnection
 from runners.loadgen.job import CaughtUp, Job
 from runners.loadgen.kernel import Reason
@@ -29,6 +30,8 @@ _QUIET_NS = 1_000_000_000
 """Time without a message after which no more queued messages are expected from the server."""
 _ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN, _ENGINE_CLOSE, _ENGINE_NOOP = b"2", b"3", b"0", b"1", b"6"
 _SOCKET_CONNECT, _SOCKET_DISCONNECT = b"40", b"41"
+_SESSION_CLOSED = Cause(CLOSED, "session closed", "the server closed the Engine.IO session")
+_DISCONNECTED = Cause(CLOSED, "disconnected", "the server disconnected the client from the namespace")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class SlowPath:
         self.clients = clients
         self.ledger = ledger
         self.errors: Counter[str] = Counter()
+        self.causes = CauseTable()
+        """Why connections ended."""
         self.pushes = Pushes()
         self.messages = wire.lay_out(clients)
         self.buffers = arrays.buffers(len(clients))
@@ -137,7 +142,7 @@ class SlowPath:
         connection = self.clients[k].connection
         for payload, binary in messages:
             if not connection.send(payload, binary=binary):
-                self._end(k, CLOSED)
+                self._take(k, connection.receive(), clock_ns())
                 return
         self._set_kernel_access(k)
 
@@ -148,7 +153,7 @@ class SlowPath:
         if connection.send_frames(self.messages.requests[self._request_row(k), max(0, taken) :].tobytes()):
             self._set_kernel_access(k)
         else:
-            self._end(k, CLOSED)
+            self._take(k, connection.receive(), clock_ns())
 
     def _request_row(self, k: int) -> int:
         """The row of connection ``k``'s request: a room has one for all."""
@@ -243,8 +248,10 @@ class SlowPath:
         """Handle heartbeat and close of Engine.IO 4 and Socket.IO 5; returns false for an event or acknowledgement."""
         if data == _ENGINE_PING:
             self._send_messages(k, [Message(_ENGINE_PONG)])
-        elif data[:2] == _SOCKET_DISCONNECT or data == _ENGINE_CLOSE:
-            self._end(k, CLOSED)
+        elif data[:2] == _SOCKET_DISCONNECT:
+            self._end(k, _DISCONNECTED)
+        elif data == _ENGINE_CLOSE:
+            self._end(k, _SESSION_CLOSED)
         else:
             return data == _ENGINE_NOOP or data[:1] == _ENGINE_OPEN or data[:2] == _SOCKET_CONNECT
         return True
@@ -325,14 +332,15 @@ class SlowPath:
 
     # Ending
 
-    def _end(self, k: int, why: str) -> None:
-        """Handle a connection that the server closed."""
+    def _end(self, k: int, cause: Cause) -> None:
+        """Handle a connection that has ended."""
         if not self._alive[k]:
             return
         now_ns = clock_ns()
         completed = self.ledger.end_connection(k, now_ns)
         self._set_kernel_access(k)
-        self.errors[why] += 1
+        self.errors[cause.error] += 1
+        self.causes.add(cause)
         self.clients[k].connection.close()
         if self._closed_loop:
             for slot in completed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runners.loadgen.job import MIN_PAYLOAD_BYTES, Exchange, Job, Protocol, Serializer
+from runners.loadgen.job import MIN_PAYLOAD_BYTES, ClientOptions, Exchange, Job, Protocol, Serializer
 from runners.loadgen.pace import Pace, share_of
 from runners.loading.shards import LoadError
 from runners.subjects.profiles import Profile
@@ -56,6 +56,8 @@ def build_echo_job(
     warmup_s: float,
     pace: Pace,
     payload_bytes: int,
+    connect_timeout_s: float,
+    client: ClientOptions,
 ) -> Job:
     """The job for any echo server; raises `LoadError` if the values are invalid."""
     if payload_bytes < MIN_PAYLOAD_BYTES:
@@ -72,6 +74,8 @@ def build_echo_job(
         warmup_s=warmup_s,
         duration_s=duration_s,
         payload_bytes=payload_bytes,
+        connect_timeout_s=connect_timeout_s,
+        client=client,
     )
 
 

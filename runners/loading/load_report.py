@@ -32,6 +32,7 @@ def build_report(result: LoadResult, pace: Pace) -> dict[str, Any]:
         "reordered": ledger.reordered,
         "corrupted": ledger.corrupted,
         "errors": result.errors,
+        "causes": [cause.model_dump() for cause in measurement.causes],
         "latency_ms": _shown(latency),
         "latency_from_send_ms": _shown(measurement.latency_from_send_ms or latency),
         "send_lag_ms": {"p99": health.send_lag_p99_ms},

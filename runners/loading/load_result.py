@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from runners.loadgen.buckets import SparseCounts, counts_of, dense
+from runners.loadgen.causes import CountedCause, merge
 from runners.loadgen.job import LedgerTotals, Recovered, Sample
 from runners.loadgen.pace import Closed, Pace
-from runners.record import Connections, Histogram, Messages
+from runners.record import Connections, ErrorCause, Histogram, Messages
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class LoadResult:
     def errors(self) -> dict[str, int]:
         kinds = {kind for sample in self.samples for kind in sample.errors}
         return {kind: sum(sample.errors.get(kind, 0) for sample in self.samples) for kind in sorted(kinds)}
+
+    @property
+    def causes(self) -> list[CountedCause]:
+        """The errors of connections by cause, with one example each."""
+        return merge(sample.causes for sample in self.samples)
 
     def total(self, value_of: Callable[[Sample], int]) -> int:
         """The sum of a value over all shards."""
@@ -127,6 +133,7 @@ def measured_values(result: LoadResult, pace: Pace) -> dict[str, Any]:
         ),
         "messages": Messages(**asdict(result.ledger)),
         "errors": result.errors,
+        "causes": [ErrorCause(error=one.error, count=one.times, example=one.example) for one in result.causes],
         "censored": result.total(lambda sample: sample.censored),
         "latency_ms": percentiles["latency"],
         "latency_from_send_ms": percentiles.get("latency_from_send"),

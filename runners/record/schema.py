@@ -246,6 +246,17 @@ class Connections(Document):
     """Connections that the server closed before the load generator did."""
 
 
+class ErrorCause(Document):
+    """Why connections could not be opened or ended."""
+
+    error: Slug
+    """The kind of error, as in ``errors``."""
+    count: Count
+    """How many connections it concerns."""
+    example: Text
+    """What the first of them received."""
+
+
 class Usage(Document):
     """What a process tree used during the timed window."""
 
@@ -486,6 +497,8 @@ class Measurement(Document):
     """The ledger of messages."""
     errors: dict[Slug, Count] = _NO_ENTRIES
     """Number of errors per kind."""
+    causes: list[ErrorCause] = _NO_ITEMS
+    """The errors of connections by cause, with one example each."""
     censored: Count | None = None
     """Messages counted with the time they had waited, because no answer arrived by the cutoff."""
     latency_ms: Percentiles | None = None

@@ -246,7 +246,7 @@ def speak(
         ours.setblocking(False)
         theirs.setblocking(False)
         codec = codec_for(job, client)
-        connection = (SlowConnection if by_python else WebSocketConnection)(ours, mask, frames.FrameReader(), [])
+        connection = (SlowConnection if by_python else WebSocketConnection)(ours, mask, frames.MessageReader(), [])
         clients.append(Client(client, codec, connection, mask))
         all_acts = chain[Act](acts, repeat("answer"))
         talks.append(Talk(theirs, all_acts, job.protocol == "socket.io", held_first))
@@ -513,7 +513,7 @@ def test_a_burst_is_read_before_any_of_it_is_understood(
             return parse(data, binary=binary)
 
         monkeypatch.setattr(codec, "parse", understood)
-        clients.append(Client(client, codec, WebSocketConnection(ours, b"mask", frames.FrameReader(), [])))
+        clients.append(Client(client, codec, WebSocketConnection(ours, b"mask", frames.MessageReader(), [])))
         peers.append(theirs)
     engine = Engine(job, clients)
     really_run = kernel.run
@@ -560,7 +560,7 @@ def test_pushes_between_slices_belong_to_none() -> None:
     ours.setblocking(False)
     codec = DashboardCodec(0, "websocket")
     job = replace(JOB, exchange="dashboard", connections=1, pace=Open(100), duration_s=0.02, push_period_s=1.0)
-    engine = Engine(job, [Client(0, codec, WebSocketConnection(ours, b"mask", frames.FrameReader(), []))])
+    engine = Engine(job, [Client(0, codec, WebSocketConnection(ours, b"mask", frames.MessageReader(), []))])
     wake, waker = os.pipe()
     os.write(waker, b"a command waits\n")
 

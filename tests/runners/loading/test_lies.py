@@ -349,7 +349,7 @@ def test_some_connections_closed_before_they_join() -> None:
 @pytest.mark.parametrize(
     ("protocol", "greet", "refuse", "words"),
     [
-        ("socket.io", lambda talk: False, False, "closed the connection before it was ready"),
+        ("socket.io", lambda talk: False, False, "closed the connection without a close frame before it was ready"),
         ("websocket", lambda talk: True, True, "404"),
     ],
 )

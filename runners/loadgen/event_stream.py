@@ -1,0 +1,45 @@
+"""Event streams as a browser reads them (HTML standard, section 9.2.6). Bytes in, data of events out; no I/O."""
+
+from __future__ import annotations
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+CONTENT_TYPE = "text/event-stream"
+
+
+def is_event_stream(content_type: str) -> bool:
+    """Whether this Content-Type is that of an event stream, whatever its parameters are."""
+    return content_type.partition(";")[0].strip().lower() == CONTENT_TYPE
+
+
+class EventReader:
+    """Splits a stream into events, wherever it is cut. Lines end in CR LF, LF or CR. An unfinished event is kept."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._began = False
+        self._after_cr = False
+        """Whether the last byte was a CR; an LF that follows belongs to it."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of the events that these bytes complete. Comments and events without data are no events."""
+        if not data:
+            return []
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        self._after_cr = data.endswith(b"\r")
+        *lines, self._rest = (self._rest + data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).split(b"\n")
+        events = []
+        for line in lines:
+            if not self._began:
+                self._began = True
+                line = line.removeprefix(_BYTE_ORDER_MARK)
+            if not line:
+                if self._data:
+                    events.append(b"\n".join(self._data))
+                    self._data = []
+                continue
+            name, _, value = line.partition(b":")
+            if name == b"data":
+                self._data.append(value.removeprefix(b" "))
+        return events
