@@ -12,6 +12,7 @@ import pytest
 from runners import process
 from runners.calibration import proofs
 from runners.calibration.liar import Lies
+from runners.loadgen.job import ClientOptions
 from runners.loadgen.pace import Closed
 from runners.loading.driver import apply
 from runners.loading.job_building import build_echo_job
@@ -70,8 +71,9 @@ def test_load_is_applied_behind_a_proxy(project: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("runners.loading.shards._FORK_SERVER", ForkServer())
     with serving("websocket") as server:
         job = build_echo_job(
-            server.url, "websocket", connections=2, duration_s=0.2, warmup_s=0.0, pace=Closed(), payload_bytes=64
-        )
+            server.url, "websocket", connections=2, duration_s=0.2, warmup_s=0.0, pace=Closed(), payload_bytes=64,
+            connect_timeout_s=10.0, client=ClientOptions(),
+        )  # fmt: skip
         assert apply(job).ledger.received > 0
     with proofs.lying_server(Lies(), CoreShare([], [], [])) as port:
         assert proofs._truth(port) is not None

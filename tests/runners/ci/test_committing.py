@@ -91,7 +91,12 @@ def push_something(folder: Path, name: str) -> None:
 
 def test_two_pushers_lose_nothing(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (measured(clone(origin, name), campaign) for name, campaign in (("one", "c1"), ("other", "c2")))
-    before_each_push(monkeypatch, lambda number: ci.commit(one, "c1") and None if number == 1 else None)
+
+    def push_first(number: int) -> None:
+        if number == 1:
+            ci.commit(one, "c1")
+
+    before_each_push(monkeypatch, push_first)
     waits: list[float] = []
     sha = ci.commit(other, "c2", sleep=waits.append, chance=random.Random(1))
     assert len(waits) == 1
