@@ -9,6 +9,7 @@ import platform
 import resource
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,10 +59,133 @@ def _read(path: Path) -> str | None:
 
 
 def _cpu_model() -> str:
-    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine() or "unknown"
+    """The CPU model as ``/proc/cpuinfo`` names it; on ARM the names of its cores, with their numbers if they differ.
+
+    ARM has no ``model name``, or one that only names the architecture (``ARMv8 Processor rev 1``). Each processor has
+    the numbers of its implementer and part instead, which are in the register MIDR_EL1. Names of other architectures
+    (``_MODEL_KEYS``) are as their kernels write them.
+    """
+    processors = [
+        dict(_key_and_value(line) for line in block.splitlines() if ":" in line)
+        for block in (_read(Path("/proc/cpuinfo")) or "").split("\n\n")
+    ]
+    cores = Counter(
+        _arm_core(found["cpu implementer"], found["cpu part"])
+        for found in processors
+        if {"cpu implementer", "cpu part"} <= found.keys()
+    )
+    if len(cores) == 1:
+        return next(iter(cores))
+    if cores:
+        return " + ".join(f"{count} {core}" for core, count in sorted(cores.items()))
+    named = (found[key] for key in _MODEL_KEYS for found in processors if found.get(key))
+    return next(named, "") or platform.processor() or platform.machine() or "unknown"
+
+
+_MODEL_KEYS = ("model name", "cpu model", "uarch", "cpu")
+"""Lower-case keys of the model in ``/proc/cpuinfo``: x86 and LoongArch, MIPS, RISC-V, POWER."""
+
+
+def _key_and_value(line: str) -> tuple[str, str]:
+    key, _, value = line.partition(":")
+    return key.strip().lower(), value.strip()
+
+
+def _arm_core(implementer: str, part: str) -> str:
+    """The name of a core by its numbers, such as ``0x41`` and ``0xd0c``; without a name, the numbers."""
+    try:
+        numbers = int(implementer, 0), int(part, 0)
+    except ValueError:
+        return f"ARM implementer {implementer}, part {part}"
+    maker = _ARM_IMPLEMENTERS.get(numbers[0])
+    if maker is None:
+        return f"ARM implementer {numbers[0]:#04x}, part {numbers[1]:#05x}"
+    return f"{maker} {_ARM_PARTS.get(numbers) or f'part {numbers[1]:#05x}'}"
+
+
+_ARM_IMPLEMENTERS = {
+    0x41: "ARM",
+    0x42: "Broadcom",
+    0x43: "Cavium",
+    0x46: "Fujitsu",
+    0x48: "HiSilicon",
+    0x4E: "NVIDIA",
+    0x50: "APM",
+    0x51: "Qualcomm",
+    0x53: "Samsung",
+    0x56: "Marvell",
+    0x61: "Apple",
+    0x6D: "Microsoft",
+    0x70: "Phytium",
+    0xC0: "Ampere",
+}
+"""Implementers of ARM cores by number, as in the register MIDR_EL1 (Arm Architecture Reference Manual)."""
+
+_ARM_PARTS = {
+    **{
+        (0x41, part): name
+        for part, name in {
+            0xB76: "ARM1176",
+            0xC07: "Cortex-A7",
+            0xC08: "Cortex-A8",
+            0xC09: "Cortex-A9",
+            0xC0D: "Cortex-A12",
+            0xC0E: "Cortex-A17",
+            0xC0F: "Cortex-A15",
+            0xD03: "Cortex-A53",
+            0xD04: "Cortex-A35",
+            0xD05: "Cortex-A55",
+            0xD07: "Cortex-A57",
+            0xD08: "Cortex-A72",
+            0xD09: "Cortex-A73",
+            0xD0A: "Cortex-A75",
+            0xD0B: "Cortex-A76",
+            0xD0C: "Neoverse-N1",
+            0xD0D: "Cortex-A77",
+            0xD40: "Neoverse-V1",
+            0xD41: "Cortex-A78",
+            0xD44: "Cortex-X1",
+            0xD46: "Cortex-A510",
+            0xD47: "Cortex-A710",
+            0xD48: "Cortex-X2",
+            0xD49: "Neoverse-N2",
+            0xD4A: "Neoverse-E1",
+            0xD4D: "Cortex-A715",
+            0xD4E: "Cortex-X3",
+            0xD4F: "Neoverse-V2",
+            0xD80: "Cortex-A520",
+            0xD81: "Cortex-A720",
+            0xD82: "Cortex-X4",
+            0xD83: "Neoverse-V3AE",
+            0xD84: "Neoverse-V3",
+            0xD85: "Cortex-X925",
+            0xD87: "Cortex-A725",
+            0xD8E: "Neoverse-N3",
+        }.items()
+    },
+    (0x43, 0x0A1): "ThunderX",
+    (0x43, 0x0AF): "ThunderX2",
+    (0x46, 0x001): "A64FX",
+    (0x48, 0xD01): "Kunpeng-920",
+    (0x4E, 0x004): "Carmel",
+    (0x51, 0x001): "Oryon",
+    (0x51, 0x802): "Kryo-3XX-Gold",
+    (0x51, 0x803): "Kryo-3XX-Silver",
+    (0x51, 0x804): "Kryo-4XX-Gold",
+    (0x51, 0x805): "Kryo-4XX-Silver",
+    (0x61, 0x022): "Icestorm-M1",
+    (0x61, 0x023): "Firestorm-M1",
+    (0x61, 0x024): "Icestorm-M1-Pro",
+    (0x61, 0x025): "Firestorm-M1-Pro",
+    (0x61, 0x028): "Icestorm-M1-Max",
+    (0x61, 0x029): "Firestorm-M1-Max",
+    (0x61, 0x032): "Blizzard-M2",
+    (0x61, 0x033): "Avalanche-M2",
+    (0x6D, 0xD49): "Azure-Cobalt-100",
+    (0xC0, 0xAC3): "Ampere-1",
+    (0xC0, 0xAC4): "Ampere-1a",
+}
+"""Names of ARM cores by implementer and part, as in the Linux kernel (``arch/arm64/include/asm/cputype.h``)."""
 
 
 def _operating_system() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from pathlib import Path
 
@@ -169,3 +170,50 @@ def test_the_clocks_of_this_machine_go_on() -> None:
     before = machine.read_clocks()
     until(lambda: machine.read_clocks().steady_s > before.steady_s, "time passes")
     assert machine.read_clocks().boot_s > before.boot_s
+
+
+def cpuinfo(*processors: dict[str, str]) -> str:
+    """The text of ``/proc/cpuinfo`` with these processors."""
+    return "\n\n".join(
+        "\n".join(f"{key}\t: {value}" for key, value in {"processor": str(number), **one}.items())
+        for number, one in enumerate(processors)
+    )
+
+
+def arm(implementer: int, part: int, **more: str) -> dict[str, str]:
+    return {"CPU implementer": f"{implementer:#04x}", "CPU architecture": "8", "CPU part": f"{part:#05x}", **more}
+
+
+MODELS = {
+    "Apple Icestorm-M1": [arm(0x61, 0x022)],
+    "ARM Cortex-A76": [arm(0x41, 0xD0B)] * 4,
+    "4 ARM Cortex-A55 + 4 ARM Cortex-A76": [arm(0x41, 0xD05)] * 4 + [arm(0x41, 0xD0B)] * 4,
+    "6 ARM Cortex-A55 + 2 ARM Cortex-A76": [arm(0x41, 0xD05)] * 6 + [arm(0x41, 0xD0B)] * 2,
+    "ARM part 0xfff": [arm(0x41, 0xFFF)],
+    "ARM implementer 0x99, part 0xd0b": [arm(0x99, 0xD0B)],
+    "ARM Cortex-A53": [{"model name": "ARMv8 Processor rev 4 (v8l)", **arm(0x41, 0xD03)}],
+    "Intel(R) Xeon(R) CPU @ 2.20GHz": [{"vendor_id": "GenuineIntel", "model name": "Intel(R) Xeon(R) CPU @ 2.20GHz"}],
+    "sifive,u74-mc": [{"hart": "1", "isa": "rv64imafdc", "uarch": "sifive,u74-mc"}],
+    "POWER9, altivec supported": [{"cpu": "POWER9, altivec supported", "clock": "2166MHz"}],
+}
+
+
+@pytest.mark.parametrize(("model", "processors"), MODELS.items(), ids=list(MODELS))
+def test_a_cpu_is_named_by_what_tells_it_from_others(
+    monkeypatch: pytest.MonkeyPatch, model: str, processors: list[dict[str, str]]
+) -> None:
+    monkeypatch.setattr(machine, "_read", lambda path: cpuinfo(*processors))
+    assert machine._cpu_model() == model
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 4095)), min_size=2, max_size=2, unique=True))
+def test_arm_cores_of_other_numbers_have_other_names(cores: list[tuple[int, int]]) -> None:
+    first, second = (machine._arm_core(hex(implementer), hex(part)) for implementer, part in cores)
+    assert first != second
+
+
+def test_a_cpu_without_a_name_is_named_by_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_read", lambda path: None)
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert machine._cpu_model() == "aarch64"
