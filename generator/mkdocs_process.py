@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,17 @@ _ENVIRONMENT = {
 }
 
 
-def write_config(target: Path, base: Path, docs: Path, site: Path, nav: Sequence[Any]) -> None:
+_SCRIPTS = ("page", "charts", "choose", "weights", "tables", "pick")
+"""In the order in which they run: the others build on the first, and an order of a table comes after the weights."""
+
+
+def write_config(
+    target: Path, base: Path, docs: Path, site: Path, nav: Sequence[Any], assets: Collection[str] = ()
+) -> None:
     """Write the configuration that MkDocs reads: ``base`` with the navigation of the staged pages.
 
-    MkDocs resolves folders relative to the configuration file, so this file contains all of them.
+    ``assets``: paths below ``docs``, with those of scripts and styles as ``assets/<name>.<digest>.js``. MkDocs resolves
+    folders relative to the configuration file, so this file contains all of them.
     """
     here = target.parent
     text = yaml.safe_dump(
@@ -31,12 +38,22 @@ def write_config(target: Path, base: Path, docs: Path, site: Path, nav: Sequence
             "docs_dir": os.path.relpath(docs, here),
             "site_dir": os.path.relpath(site, here),
             "nav": list(nav),
+            "extra_css": [path for path in assets if path.endswith(".css")],
+            "extra_javascript": sorted(filter(_is_own_script, assets), key=lambda path: _SCRIPTS.index(_stem(path))),
         },
         sort_keys=False,
         allow_unicode=True,
     )
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].partition(".")[0]
+
+
+def _is_own_script(path: str) -> bool:
+    return path.endswith(".js") and _stem(path) in _SCRIPTS
 
 
 def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | None:

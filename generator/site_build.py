@@ -164,7 +164,9 @@ def stage_site(
     if rates is not None:
         files.add_file(paths.rates, "data/twins/rates.json")
         files.add_tree(paths.rates.parent / "results", "data/twins")
-    files.add_tree(paths.assets, "assets")
+    assets = {f"assets/{name}": asset for name, asset in staging.hashed_names(paths.assets).items()}
+    for name, asset in assets.items():
+        files.add_file(asset, name)
     for run in dataset.runs:
         files.add_beside(f"data/{run.raw}", run.path)
         for result in run.frameworks:
@@ -178,7 +180,9 @@ def stage_site(
     for evidence in dataset.evidence:
         files.add_beside(f"data/{evidence.raw}", evidence.path)
     written = files.write(paths.staged, is_served=is_served)
-    mkdocs_process.write_config(paths.config, paths.sources / "mkdocs.yml", paths.staged, paths.out, site.nav)
+    mkdocs_process.write_config(
+        paths.config, paths.sources / "mkdocs.yml", paths.staged, paths.out, site.nav, assets.keys()
+    )
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return files
 

@@ -5,6 +5,7 @@ Files that MkDocs would only copy bypass it: raw files and the exports of all th
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
@@ -100,6 +101,19 @@ class Files:
                     path.unlink()
                 elif not any(path.iterdir()):
                     path.rmdir()
+
+
+def hashed_names(folder: Path) -> dict[str, Path]:
+    """The assets in ``folder`` by the path that they get on the site, relative to it.
+
+    Scripts and styles carry one digest of all of them. So a browser never combines a page with those of another build,
+    and an open page finds out that the site was published again. Other files keep their names.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    own = [path for path in files if path.parent == folder and path.suffix in {".js", ".css"}]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in own)).hexdigest()[:10]
+    named = {path: f"{path.stem}.{digest}{path.suffix}" for path in own}
+    return {named.get(path) or path.relative_to(folder).as_posix(): path for path in files}
 
 
 @contextmanager

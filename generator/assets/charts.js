@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const source = new URL("vendor/plotly-basic-4.1.1.min.js", document.currentScript.src).href;
-  const narrow = matchMedia("(max-width: 44.9375em)");
+  const narrow = matchMedia("screen and (max-width: 44.9375em)");
   let loading = null;
   let near = null;
   let ahead = "0px"; // how far below the screen a chart is drawn
@@ -26,6 +26,20 @@
       document.head.append(script);
     });
     return loading;
+  }
+
+  /* As `load`, but done when it returns. */
+  function loadAtOnce() {
+    if (window.Plotly || location.protocol === "file:") return;
+    const request = new XMLHttpRequest();
+    request.open("GET", source, false);
+    request.send();
+    if (!request.responseText || request.status >= 400) return;
+    const script = document.createElement("script");
+    script.textContent = request.responseText;
+    document.head.append(script);
+    keepStyle();
+    loading = Promise.resolve(window.Plotly);
   }
 
   /* Plotly puts its rules into a style element in the head, which instant navigation clears away. */
@@ -216,11 +230,19 @@
     download(`${chart.id}.${format}`, await window.Plotly.toImage({ data, layout }, { format, ...size }));
   }
 
+  /* One value of a saved table (RFC 4180). A spreadsheet would run a text that begins like a formula. */
+  function field(value) {
+    if (value === null) return "";
+    if (typeof value === "number") return String(value);
+    return `"${value.replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`;
+  }
+
+  /* The chosen rows for programs: plain numbers, one a cell. With the mark by which spreadsheets know UTF-8. */
   function saveTable(chart) {
-    const rows = [...chart.querySelectorAll("details tr:not([hidden])")].map((row) =>
-      [...row.cells].map((cell) => `"${cell.textContent.trim().replaceAll('"', '""')}"`).join(","),
-    );
-    const url = URL.createObjectURL(new Blob([`${rows.join("\r\n")}\r\n`], { type: "text/csv;charset=utf-8" }));
+    const table = chart.querySelector("table[data-columns]");
+    const chosen = [...table.querySelectorAll("tr[data-values]:not([hidden])")];
+    const rows = [table.dataset.columns, ...chosen.map((row) => row.dataset.values)].map((row) => JSON.parse(row).map(field).join(","));
+    const url = URL.createObjectURL(new Blob([`\ufeff${rows.join("\r\n")}\r\n`], { type: "text/csv;charset=utf-8" }));
     download(`${chart.id}.csv`, url);
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   }
@@ -265,7 +287,7 @@
     watch();
   }
 
-  function enter() {
+  rt.onPage(() => {
     leave();
     sizes = new ResizeObserver((entries) => {
       for (const { target } of entries)
@@ -273,7 +295,9 @@
     });
     watch();
     for (const tools of document.querySelectorAll(".rt-save")) tools.addEventListener("click", save);
-  }
+    // There it costs nothing, and scripts cannot read files when something is printed.
+    if (location.protocol === "file:" && document.querySelector(".rt-plot")) load().catch(console.error);
+  });
 
   new MutationObserver(redraw).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
   narrow.addEventListener("change", redraw);
@@ -282,11 +306,10 @@
     hides = detail;
     redraw();
   });
-  // Paper shows every chart, not only those that were scrolled to.
-  addEventListener("beforeprint", () => {
-    for (const plot of document.querySelectorAll(".rt-plot:not([data-drawn])")) draw(plot, false);
+  /* Paper shows every chart, not only those that were scrolled to, and waits for no file. */
+  document.addEventListener("rt-paper", ({ detail: isOnPaper }) => {
+    const plots = [...document.querySelectorAll(".rt-plot")].filter((plot) => plot.dataset.drawn !== "light");
+    if (isOnPaper && plots.length) loadAtOnce();
+    for (const plot of plots) if (isOnPaper || drawn.has(plot)) draw(plot, !isOnPaper);
   });
-  /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
-  if (location.protocol === "file:") enter();
-  else document$.subscribe(enter);
 })();

@@ -1,8 +1,10 @@
-/* Which frameworks a page shows, kept in the address. Rows that name their frameworks follow at once, and
+/* Which frameworks a page shows: `frameworks` in the address. Rows that name their frameworks follow at once, and
    charts by an event. No figure changes: all are ratios to a fixed reference or stand alone. Without this
    script all frameworks are shown. */
 (() => {
   "use strict";
+
+  let applied = null; // what rows and charts of this page show
 
   /* Whether something that concerns `slugs` is left out. A pair needs both where two or more are chosen; what
      nobody can choose, like the reference, always stays. */
@@ -31,41 +33,30 @@
     link.textContent = `${names.join(" and ")} side by side`;
   }
 
-  function prepare(box) {
-    const inputs = [...box.querySelectorAll("input")];
-    const choices = new Set(inputs.map((input) => input.value));
-    const show = () => {
-      const ticked = inputs.filter((input) => input.checked);
-      tell(box, ticked, inputs.length);
-      apply(rule(choices, new Set(ticked.map((input) => input.value))));
-    };
-    const keep = () => {
-      const address = new URL(location.href);
-      const slugs = inputs.filter((input) => input.checked).map((input) => input.value);
-      if (slugs.length) address.searchParams.set("frameworks", slugs.join("."));
-      else address.searchParams.delete("frameworks");
-      history.replaceState(history.state, "", address);
-      show();
-    };
-    const asked = new Set((new URL(location.href).searchParams.get("frameworks") ?? "").split("."));
-    for (const input of inputs) {
-      input.checked = asked.has(input.value);
-      input.addEventListener("change", keep);
-    }
-    box.querySelector(".rt-reset").addEventListener("click", () => {
-      for (const input of inputs) input.checked = false;
-      keep();
-    });
-    show();
+  function keep(inputs) {
+    const slugs = inputs.filter((input) => input.checked).map((input) => input.value);
+    rt.keep({ frameworks: slugs.length ? slugs.join(".") : null });
   }
 
-  function enter() {
+  rt.onPage(() => {
+    applied = null;
     const box = document.querySelector(".rt-choose");
-    if (box) prepare(box);
-    else apply(() => false);
-  }
+    if (!box) return;
+    const inputs = [...box.querySelectorAll("input")];
+    for (const input of inputs) input.addEventListener("change", () => keep(inputs));
+    box.querySelector(".rt-reset").addEventListener("click", () => keep([]));
+  });
 
-  /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
-  if (location.protocol === "file:") enter();
-  else document$.subscribe(enter);
+  rt.onAddress(() => {
+    const box = document.querySelector(".rt-choose");
+    const inputs = box ? [...box.querySelectorAll("input")] : [];
+    const asked = new Set((rt.asked("frameworks") ?? "").split("."));
+    for (const input of inputs) input.checked = asked.has(input.value);
+    const ticked = inputs.filter((input) => input.checked);
+    const chosen = ticked.map((input) => input.value);
+    if (chosen.join(".") === applied) return;
+    applied = chosen.join(".");
+    if (box) tell(box, ticked, inputs.length);
+    apply(rule(new Set(inputs.map((input) => input.value)), new Set(chosen)));
+  });
 })();

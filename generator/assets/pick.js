@@ -1,4 +1,4 @@
-/* Picks frameworks for a case: what is asked stands in the address, what is known in the page. */
+/* Picks frameworks for a case: what is asked stands in the address, each field by its name, what is known in the page. */
 (() => {
   "use strict";
 
@@ -183,6 +183,8 @@
     });
   }
 
+  const defaultOf = (field) => [...field.options].find((option) => option.defaultSelected)?.value ?? field.options[0].value;
+
   function show(form, target, known) {
     const asked = Object.fromEntries(new FormData(form));
     const left = [];
@@ -211,32 +213,20 @@
     if (out.length) target.append(...leftOut(out));
   }
 
-  function prepare(form) {
-    if (form.dataset.ready) return;
-    form.dataset.ready = "yes";
-    const target = document.querySelector(".rt-picked");
-    const script = document.querySelector("template.rt-pick-data").content.querySelector("script");
-    const known = JSON.parse(script.textContent);
-    const before = Object.fromEntries(new FormData(form));
-    for (const [name, value] of new URL(location.href).searchParams) {
-      const field = form.elements.namedItem(name);
-      if (field && [...field.options].some((option) => option.value === value)) field.value = value;
-    }
-    form.addEventListener("change", () => {
-      const address = new URL(location.href);
-      for (const [name, value] of new FormData(form)) {
-        if (value === before[name]) address.searchParams.delete(name);
-        else address.searchParams.set(name, value);
-      }
-      history.replaceState(history.state, "", address);
-      show(form, target, known);
-    });
-    form.hidden = false;
-    show(form, target, known);
-  }
+  rt.onPage(() => {
+    for (const field of document.querySelectorAll("form.rt-pick select"))
+      field.addEventListener("change", () => rt.keep({ [field.name]: field.value === defaultOf(field) ? null : field.value }));
+  });
 
-  const enter = () => document.querySelectorAll("form.rt-pick").forEach(prepare);
-  /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
-  if (location.protocol === "file:") enter();
-  else document$.subscribe(enter);
+  rt.onAddress(() => {
+    const form = document.querySelector("form.rt-pick");
+    if (!form) return;
+    for (const field of form.elements) {
+      const asked = rt.asked(field.name);
+      field.value = [...field.options].some((option) => option.value === asked) ? asked : defaultOf(field);
+    }
+    const script = document.querySelector("template.rt-pick-data").content.querySelector("script");
+    form.hidden = false;
+    show(form, document.querySelector(".rt-picked"), JSON.parse(script.textContent));
+  });
 })();

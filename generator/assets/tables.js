@@ -1,78 +1,119 @@
-/* Tables sort by a click or by Enter and Space on a column's head; the last one is kept in the address, as
-   number of the table, column and direction. Without this script they stay in the order in which they were
+/* Tables sort by a click or by Enter and Space on a column's head: `sort` in the address, for each sorted table its
+   number, the name of its column, and the direction. Without this script they stay in the order in which they were
    made: the best first. */
 (() => {
   "use strict";
 
-  function valueOf(row, column) {
+  const byName = new Intl.Collator("en", { numeric: true });
+  const firstOrder = new WeakMap(); // table -> its rows as they were made
+  const tables = () => [...document.querySelectorAll("table.rt-sortable")];
+  const headsOf = (table) => [...table.tHead.rows[0].cells];
+
+  /* The key that the page gives, else the text: one or several numbers, or a text; `null` for no value. */
+  function keyOf(row, column) {
     const cell = row.cells[column];
-    const raw = cell.dataset.value ?? cell.firstChild?.textContent?.trim() ?? cell.textContent.trim();
-    const text = raw || cell.textContent.trim();
-    const number = Number.parseFloat(text.replaceAll(",", ""));
+    const text = (cell.dataset.value ?? cell.textContent).trim();
     if (/^[–-]?$/.test(text)) return null;
-    return cell.classList.contains("rt-num") && !Number.isNaN(number) ? number : text.toLowerCase();
+    const numbers = text.split(" ").map(Number);
+    return cell.dataset.value !== undefined && !numbers.some(Number.isNaN) ? numbers : text.toLowerCase();
   }
 
-  function sort(table, column, direction) {
-    const body = table.tBodies[0];
-    const rows = [...body.rows].map((row) => ({ row, value: valueOf(row, column) }));
-    rows.sort((a, b) => {
+  /* Numbers before texts; of several numbers the first that differs decides. */
+  function compare(a, b) {
+    if (!Array.isArray(a) && !Array.isArray(b)) return byName.compare(a, b);
+    if (!Array.isArray(a) || !Array.isArray(b)) return Array.isArray(a) ? -1 : 1;
+    const place = a.findIndex((value, index) => value !== b[index]);
+    return place < 0 ? a.length - b.length : place < b.length ? a[place] - b[place] : 1;
+  }
+
+  function sorted(rows, column, direction) {
+    const keyed = rows.map((row) => ({ row, key: keyOf(row, column) }));
+    keyed.sort((a, b) => {
       // Rows without a value stay at the end, in either direction.
-      if (a.value === null || b.value === null) return (a.value === null) - (b.value === null);
-      const order = typeof a.value === "number" && typeof b.value === "number" ? a.value - b.value : String(a.value).localeCompare(String(b.value));
-      return direction === "ascending" ? order : -order;
+      if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
+      return (direction === "ascending" ? 1 : -1) * compare(a.key, b.key);
     });
-    body.append(...rows.map(({ row }) => row));
+    return keyed.map(({ row }) => row);
   }
 
-  const nameOf = (head) =>
-    (head.querySelector(".rt-sort") ?? head).firstChild.textContent.trim().toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  const slugOf = (text) => text.trim().toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "");
+  const titleOf = (head) => (head.querySelector(".rt-sort") ?? head).firstChild.textContent;
 
-  function order(table, column, direction) {
-    const heads = table.tHead.rows[0].cells;
-    for (const head of heads) head.removeAttribute("aria-sort");
-    heads[column].setAttribute("aria-sort", direction);
-    sort(table, column, direction);
+  /* Each head by its title, and by its note too where several have that title. */
+  function namesOf(table) {
+    const titles = headsOf(table).map((head) => slugOf(titleOf(head)));
+    const isAlone = (title) => titles.indexOf(title) === titles.lastIndexOf(title);
+    return headsOf(table).map((head, index) => {
+      const note = head.querySelector("small")?.textContent ?? "";
+      return isAlone(titles[index]) ? titles[index] : slugOf(`${titles[index]} ${note}`);
+    });
   }
 
-  function keep(number, head, direction) {
-    const address = new URL(location.href);
-    address.searchParams.set("sort", `${number}.${nameOf(head)}.${direction}`);
-    history.replaceState(history.state, "", address);
+  /* By number of the table: column and direction. */
+  function orders() {
+    const all = tables();
+    const found = new Map();
+    for (const one of (rt.asked("sort") ?? "").split("_")) {
+      const [number, name, direction] = one.split(".");
+      const table = all[Number.parseInt(number, 10)];
+      if (!table || !["ascending", "descending"].includes(direction)) continue;
+      const column = namesOf(table).indexOf(slugOf(name));
+      if (column >= 0) found.set(Number.parseInt(number, 10), { column, name: namesOf(table)[column], direction });
+    }
+    return found;
   }
 
-  function prepare(table, number) {
-    if (table.dataset.ready) return;
-    table.dataset.ready = "yes";
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "rt-sort";
-      button.append(...head.childNodes);
-      head.append(button);
-      button.addEventListener("click", () => {
-        const next = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-        order(table, column, next);
-        keep(number, head, next);
+  function press(table, head, column) {
+    const number = tables().indexOf(table);
+    const direction = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+    const all = orders();
+    all.delete(number);
+    all.set(number, { name: namesOf(table)[column], direction });
+    rt.keep({ sort: [...all].map(([place, one]) => `${place}.${one.name}.${one.direction}`).join("_") });
+  }
+
+  rt.onPage(() => {
+    for (const table of tables()) {
+      firstOrder.set(table, [...table.tBodies[0].rows]);
+      headsOf(table).forEach((head, column) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "rt-sort";
+        button.append(...head.childNodes);
+        head.append(button);
+        button.addEventListener("click", () => press(table, head, column));
       });
+    }
+  });
+
+  rt.onAddress(() => {
+    const all = orders();
+    tables().forEach((table, number) => {
+      const order = all.get(number);
+      const isSorted = headsOf(table).some((head) => head.hasAttribute("aria-sort"));
+      if (!order && !isSorted) return; // other scripts may have put the rows in an order of theirs
+      headsOf(table).forEach((head, column) => {
+        if (order?.column === column) head.setAttribute("aria-sort", order.direction);
+        else head.removeAttribute("aria-sort");
+      });
+      const body = table.tBodies[0];
+      const rows = order ? sorted(firstOrder.get(table), order.column, order.direction) : firstOrder.get(table);
+      if (order || !table.matches(".rt-weighed")) body.append(...rows);
     });
-  }
+  });
 
-  function restore(tables) {
-    const [number, name, direction] = (new URL(location.href).searchParams.get("sort") ?? "").split(".");
-    const table = tables[Number.parseInt(number, 10)];
-    if (!table || !["ascending", "descending"].includes(direction)) return;
-    const column = [...table.tHead.rows[0].cells].findIndex((head) => nameOf(head) === name);
-    if (column >= 0) order(table, column, direction);
-  }
-
-  function enter() {
-    const tables = [...document.querySelectorAll("table.rt-sortable")];
-    tables.forEach(prepare);
-    restore(tables);
-  }
-
-  /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
-  if (location.protocol === "file:") enter();
-  else document$.subscribe(enter);
+  /* Wide tables are put below themselves on paper, each value with the name of its column. */
+  document.addEventListener("rt-paper", ({ detail: isOnPaper }) => {
+    if (!isOnPaper) return;
+    for (const table of document.querySelectorAll(".rt-table:has(thead)")) {
+      const titles = headsOf(table).map((head) => {
+        const note = head.querySelector("small")?.textContent;
+        return note ? `${titleOf(head).trim()} (${note})` : titleOf(head).trim();
+      });
+      for (const row of table.tBodies[0].rows)
+        [...row.cells].forEach((cell, column) => {
+          if (column) cell.dataset.label ??= titles[column];
+        });
+    }
+  });
 })();

@@ -1,10 +1,15 @@
-/* The points of a dimension by the reader's own weights. They are kept in the address, so that a link keeps them.
+/* The points of a dimension by the reader's own weights: `weights` in the address.
    Without this script the table shows the mean, all criteria weighing the same. */
 (() => {
   "use strict";
 
+  const DEFAULT = "1";
+  let first = []; // the rows in the order in which they were made
+
+  const slidersOf = (fieldset) => [...fieldset.querySelectorAll("input[type=range]")];
+
   function weigh(table, weights) {
-    const rows = [...table.tBodies[0].rows].map((row) => {
+    const rows = first.map((row) => {
       const points = JSON.parse(row.dataset.points);
       let sum = 0;
       let total = 0;
@@ -16,45 +21,47 @@
       return { row, mean: total > 0 ? sum / total : null };
     });
     for (const { row, mean } of rows) {
-      row.querySelector(".rt-mean").textContent = mean === null ? "–" : mean.toFixed(2);
+      const cell = row.querySelector(".rt-mean");
+      cell.textContent = mean === null ? "–" : mean.toFixed(2);
+      cell.dataset.value = mean ?? "";
     }
-    rows.sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
+    const isEven = new Set(weights).size === 1;
+    if (!isEven) rows.sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
     table.tBodies[0].append(...rows.map(({ row }) => row));
   }
 
-  function prepare(fieldset) {
-    if (fieldset.dataset.ready) return;
-    fieldset.dataset.ready = "yes";
-    const table = document.querySelector("table.rt-weighed");
-    const sliders = [...fieldset.querySelectorAll("input[type=range]")];
-    const show = () => {
-      for (const slider of sliders) slider.nextElementSibling.value = slider.value;
-      weigh(table, sliders.map((slider) => Number(slider.value)));
-    };
-    const keep = () => {
-      const address = new URL(location.href);
-      if (sliders.every((slider) => slider.value === "1")) address.searchParams.delete("weights");
-      else address.searchParams.set("weights", sliders.map((slider) => slider.value).join("-"));
-      history.replaceState(history.state, "", address);
-    };
-    const asked = new URL(location.href).searchParams.get("weights")?.split("-") ?? [];
-    if (asked.length === sliders.length) {
-      sliders.forEach((slider, index) => {
-        if (/^[0-5]$/.test(asked[index])) slider.value = asked[index];
-      });
-      show();
-    }
-    for (const slider of sliders) slider.addEventListener("input", () => { show(); keep(); });
-    fieldset.querySelector(".rt-reset").addEventListener("click", () => {
-      for (const slider of sliders) slider.value = "1";
-      show();
-      keep();
-    });
-    fieldset.hidden = false;
+  function show(fieldset) {
+    const sliders = slidersOf(fieldset);
+    for (const slider of sliders) slider.nextElementSibling.value = slider.value;
+    weigh(document.querySelector("table.rt-weighed"), sliders.map((slider) => Number(slider.value)));
   }
 
-  const enter = () => document.querySelectorAll("fieldset.rt-weights").forEach(prepare);
-  /* From a folder there is no instant navigation, and Material's stream of pages ends before the first one. */
-  if (location.protocol === "file:") enter();
-  else document$.subscribe(enter);
+  function keep(fieldset) {
+    const values = slidersOf(fieldset).map((slider) => slider.value);
+    rt.keep({ weights: values.every((value) => value === DEFAULT) ? null : values.join("-") });
+  }
+
+  rt.onPage(() => {
+    const fieldset = document.querySelector("fieldset.rt-weights");
+    if (!fieldset) return;
+    first = [...document.querySelector("table.rt-weighed").tBodies[0].rows];
+    for (const slider of slidersOf(fieldset)) {
+      slider.addEventListener("input", () => show(fieldset));
+      slider.addEventListener("change", () => keep(fieldset)); // once it is let go: browsers limit writing addresses
+    }
+    fieldset.querySelector(".rt-reset").addEventListener("click", () => rt.keep({ weights: null }));
+    fieldset.hidden = false;
+  });
+
+  rt.onAddress(() => {
+    const fieldset = document.querySelector("fieldset.rt-weights");
+    if (!fieldset) return;
+    const sliders = slidersOf(fieldset);
+    const asked = rt.asked("weights")?.split("-") ?? [];
+    const isWhole = asked.length === sliders.length && asked.every((value) => /^[0-5]$/.test(value));
+    sliders.forEach((slider, index) => {
+      slider.value = isWhole ? asked[index] : DEFAULT;
+    });
+    show(fieldset);
+  });
 })();
