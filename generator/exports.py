@@ -56,7 +56,7 @@ def files(dataset: Dataset, site_url: str) -> dict[str, str]:
         "data/schema.json": _json({"documents": _schemas()}),
         "feed.xml": _feed(dataset, site_url),
     }
-    return exported | dict(_badges(comparison))
+    return exported | dict(_badges(dataset, comparison))
 
 
 def over_time(history: History) -> dict[str, Callable[[], str]]:
@@ -226,24 +226,30 @@ def _summary(runs: Sequence[Run]) -> str:
     )
 
 
-def _badges(comparison: Comparison) -> Iterator[tuple[str, str]]:
-    """A badge with the echo throughput of each framework, in the endpoint format of shields.io."""
-    for facts in comparison.frameworks:
+def _badges(dataset: Dataset, comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """A badge with the echo throughput of each framework, in the endpoint format of shields.io.
+
+    Each framework that a run measured keeps its badge, also where the published runs have no value of it: its address
+    is in the READMEs of others.
+    """
+    measured = {
+        item.document.framework.slug: item.document.framework for run in dataset.runs for item in run.frameworks
+    }
+    for slug in sorted(slug for slug, facts in measured.items() if not facts.is_reference):
         best = max(
             (
                 row.values[THROUGHPUT.key].estimate.mean
                 for table in comparison.of_workload(_BADGE_WORKLOAD)
                 if not table.is_open
                 for row in table.valid_rows
-                if row.framework.slug == facts.slug and THROUGHPUT.key in row.values
+                if row.framework.slug == slug and THROUGHPUT.key in row.values
             ),
             default=None,
         )
-        if best is not None:
-            badge = {
-                "schemaVersion": 1,
-                "label": "echo, one core",
-                "message": f"{float(f'{best:.3g}'):,.0f} msg/s",
-                "color": "0a7d6c",
-            }
-            yield f"badges/{facts.slug}.json", json.dumps(badge) + "\n"
+        badge = {
+            "schemaVersion": 1,
+            "label": "echo, one core",
+            "message": "no result" if best is None else f"{float(f'{best:.3g}'):,.0f} msg/s",
+            "color": "lightgrey" if best is None else "0a7d6c",
+        }
+        yield f"badges/{slug}.json", json.dumps(badge) + "\n"

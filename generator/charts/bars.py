@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from generator.charts.chart import (
+    Cell,
     Chart,
     ChartTable,
+    Head,
     capitalised,
     label,
     slugs,
@@ -31,7 +33,7 @@ from generator.charts.pieces import (
     text_trace,
     ticks,
 )
-from generator.charts.wording import between, bracket, significant, times
+from generator.charts.wording import bracket, significant, times
 from generator.comparison import Bracket, CapacityRow, CapacityTable, Family, Metric, Row, Table, percentile
 from generator.statistics import Estimate
 
@@ -202,8 +204,8 @@ def _closed_brackets(shown: _Bracketed, identities: Identities, unit: str) -> Js
         [high - low for *_, low, high in closed],
         [place for place, *_ in closed],
         width=0.5,
-        marker={
-            "color": [identities.of(row.framework.slug).colour for _, row, *_ in closed],
+        marker=_fill([identities.of(row.framework.slug) for _, row, *_ in closed])
+        | {
             "opacity": [1 if one.conclusive else 0.45 for _, _, one, *_ in closed],
         },
         base=[low for *_, low, _ in closed],
@@ -252,13 +254,14 @@ def _capacity_ticks(left: float, right: float) -> Json:
 
 
 def _bracket_table(shown: _Bracketed, unit: str) -> ChartTable:
+    heads = ("Variant", f"From ({unit})", f"To ({unit})", "Half of all attempts", "Conclusive")
     return ChartTable(
-        ("Variant", f"From ({unit})", f"To ({unit})", "Half of all attempts", "Conclusive"),
+        tuple(map(Head.of, heads)),
         tuple(
             (
-                row.name,
-                *("–" if load is None else f"{load:,}" for load in (one.low, one.high, one.typical)),
-                "yes" if one.conclusive else "no",
+                Cell.of_text(row.name),
+                *(Cell.of_count(load) for load in (one.low, one.high, one.typical)),
+                Cell.of_text("yes" if one.conclusive else "no"),
             )
             for row, one in shown
         ),
@@ -276,18 +279,23 @@ def _with_metrics(table: Table, metrics: Iterable[Metric], rows: Sequence[Row] |
 
 
 def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
-    columns = ["Variant"]
+    heads = [Head.of("Variant")]
     for metric in metrics:
-        columns += [f"{metric.short} ({unit_of(metric)})", "95 % interval"]
+        heads += [
+            Head.of(f"{metric.short} ({unit_of(metric)})"),
+            Head.of_interval(metric.short, unit_of(metric)),
+        ]
     cells = []
     for row in rows:
-        cell = [row.name]
+        cell = [Cell.of_text(row.name)]
         for metric in metrics:
             estimate = row.values[metric.key].estimate
-            cell += [significant(estimate.mean), between(estimate.interval) if estimate.interval else "–"]
+            cell += [Cell.of_number(estimate.mean), Cell.of_interval(estimate.interval)]
         last = row.values[metrics[-1].key]
-        cells.append((*cell, str(last.estimate.rounds), times(last.to_reference.value) if last.to_reference else "–"))
-    return ChartTable((*columns, "Rounds", "To the reference"), tuple(cells))
+        ratio = last.to_reference.value if last.to_reference else None
+        rounds = last.estimate.rounds
+        cells.append((*cell, Cell.of_count(rounds), Cell.of_number(ratio, times)))
+    return ChartTable((*heads, Head.of("Rounds"), Head.of("To the reference")), tuple(cells))
 
 
 def _notes(table: Table, rows: Sequence[Row] | None, shown: Sequence[Row]) -> tuple[str, ...]:

@@ -2,24 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from generator.charts.pieces import Json
 from generator.charts.wording import between, plain, significant
 from generator.comparison import Metric, Row
+from generator.statistics import Interval
 
 _ROW_PX = 34
 _NARROW_ROW_PX = 38
 _AXES_PX = 92
 
 
+_SAVED_DIGITS = 6
+"""Significant digits of numbers in a saved file: more than any interval leaves certain, and short."""
+
+Saved = str | float | None
+"""A value in a saved file; ``None`` is an empty cell."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column: its title for readers, and the names of its columns in a saved file, where each cell has
+    one value.
+    """
+
+    title: str
+    saved: tuple[str, ...]
+
+    @classmethod
+    def of(cls, title: str) -> Head:
+        """A column that is one column in the file too."""
+        return cls(title, (title,))
+
+    @classmethod
+    def of_interval(cls, what: str, unit: str) -> Head:
+        return cls(f"95 % interval of {what}", (f"{what} low ({unit})", f"{what} high ({unit})"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its text for readers, and its values in a saved file."""
+
+    text: str
+    values: tuple[Saved, ...]
+
+    @classmethod
+    def of_text(cls, text: str) -> Cell:
+        return cls(text, (text,))
+
+    @classmethod
+    def of_number(cls, value: float | None, in_words: Callable[[float], str] = significant) -> Cell:
+        """A number, by default shown with three significant digits; ``None`` is a dash."""
+        return cls("–" if value is None else in_words(value), (_saved(value),))
+
+    @classmethod
+    def of_count(cls, value: int | None) -> Cell:
+        """A whole number, shown with all digits and separated thousands."""
+        return cls.of_number(value, lambda number: f"{number:,}")
+
+    @classmethod
+    def of_interval(cls, interval: Interval | None) -> Cell:
+        if interval is None:
+            return cls("–", (None, None))
+        return cls(between(interval), (_saved(interval.low), _saved(interval.high)))
+
+
+def _saved(value: float | None) -> float | None:
+    return float(f"{value:.{_SAVED_DIGITS}g}") if isinstance(value, float) else value
+
+
 @dataclass(frozen=True)
 class ChartTable:
-    """The chart's data as text. The first column names the variant; the others hold values."""
+    """The chart's data. The first column names the variant; the others hold values."""
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[Head, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if two columns have one name, or a cell has other values than its column has names."""
+        for names in ([head.title for head in self.columns], self.saved_columns):
+            if len(set(names)) != len(names):
+                raise ValueError(f"two columns have the same name: {', '.join(names)}")
+        for row in self.rows:
+            if [len(cell.values) for cell in row] != [len(head.saved) for head in self.columns]:
+                raise ValueError(f"the row of {row[0].text} does not fit its columns")
+
+    @property
+    def saved_columns(self) -> list[str]:
+        """The names of the columns in a saved file."""
+        return [name for head in self.columns for name in head.saved]
+
+    @staticmethod
+    def saved_row(row: tuple[Cell, ...]) -> list[Saved]:
+        """The values of a row in a saved file."""
+        return [value for cell in row for value in cell.values]
 
 
 @dataclass(frozen=True)
@@ -82,8 +160,3 @@ def unit_of(metric: Metric) -> str:
 def capitalised(text: str) -> str:
     """Capitalise the first letter; leave the others unchanged."""
     return text[:1].upper() + text[1:]
-
-
-def or_dash(value: float | None) -> str:
-    """The value with its significant digits; a dash for ``None``."""
-    return "–" if value is None else significant(value)

@@ -56,6 +56,11 @@ class Identity:
     symbol: str
     pattern: str
 
+    @property
+    def dark_colour(self) -> str:
+        """The colour of the dark palette."""
+        return DARK_OF[self.colour]
+
 
 _REFERENCE = Identity(_LIGHT[-1], "hourglass", "")
 """Grey marks a subject that is not compared."""
@@ -81,14 +86,19 @@ class Identities:
 
 
 def identity(slug: str) -> Identity:
-    """The look of a framework on a site of the frameworks in ``runners/frameworks``; see `Identities.of`."""
-    return _of_folders().of(slug)
+    """The look of a framework on a site of the frameworks in ``runners/frameworks``.
+
+    Others get looks of their own, in the order of the calls.
+    """
+    looks = _of_folders()
+    return looks.setdefault(slug, _look(len(looks)))
 
 
 @cache
-def _of_folders() -> Identities:
+def _of_folders() -> dict[str, Identity]:
     sources = load_sources(_FRAMEWORKS)
-    return Identities.of_frameworks(sources, {slug for slug, source in sources.items() if source.is_reference})
+    references = {slug for slug, source in sources.items() if source.is_reference}
+    return dict(Identities.of_frameworks(sources, references).looks)
 
 
 def _look(number: int) -> Identity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,11 +12,21 @@ from runners.record import Measurement, Recovery, SlowConsumer
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, a note below it, and the text of each row; rows without the result have no text."""
+    """A heading, a note below it, and the text of each row; rows without the result have no text.
+
+    ``keys``: the numbers by which rows sort, in the order of the text.
+    """
 
     title: str
     note: str
     cells: Mapping[RowKey, str]
+
+    @property
+    def keys(self) -> dict[RowKey, tuple[float, ...]]:
+        return {row: tuple(map(float, _NUMBER.findall(text))) for row, text in self.cells.items()}
+
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 _Text = Callable[[list[Measurement]], str | None]

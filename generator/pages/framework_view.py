@@ -96,16 +96,25 @@ class FrameworkView:
 
 
 def framework_views(
-    runs: Iterable[Run], sources: Mapping[str, Source], known: Mapping[str, Evidence]
+    runs: Iterable[Run], sources: Mapping[str, Source], known: Mapping[str, Evidence], every: Iterable[Run] = ()
 ) -> dict[str, FrameworkView]:
-    """All frameworks with results, evidence or a source folder, by slug; the reference is last."""
+    """All frameworks with results, evidence or a source folder, by slug; the reference is last.
+
+    ``every``: all runs, newest first. A framework that only older ones measured is here without results, so that the
+    address of its page stays.
+    """
     measured: dict[str, list[FrameworkResult]] = {}
     for result in chain.from_iterable(run.frameworks for run in runs):
         measured.setdefault(result.document.framework.slug, []).append(result)
+    earlier = {
+        result.document.framework.slug: result.document.framework.title
+        for result in chain.from_iterable(run.frameworks for run in every)
+        if not result.document.framework.is_reference
+    }
     found = {}
-    for slug in sorted(measured.keys() | sources.keys() | known.keys()):
+    for slug in sorted(measured.keys() | sources.keys() | known.keys() | earlier.keys()):
         results, source, evidence = measured.get(slug, []), sources.get(slug), known.get(slug)
         facts = results[0].document.framework if results else evidence.document.framework if evidence else None
-        title = facts.title if facts else source.title if source else slug
+        title = facts.title if facts else source.title if source else earlier.get(slug, slug)
         found[slug] = FrameworkView(slug, title, tuple(results), source, evidence)
     return dict(sorted(found.items(), key=lambda item: item[1].is_reference))

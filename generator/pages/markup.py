@@ -22,6 +22,7 @@ from generator.charts import Chart, Identities
 from generator.charts.identity import DARK_OF, DARK_PAPER, identity
 from generator.charts.wording import between, bracket, parameters_in_words, plain, significant, times
 from generator.comparison import Bracket
+from generator.pages.sort_keys import sort_key
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, RankRange
 
@@ -117,7 +118,8 @@ def make_environment(identities: Identities | None = None) -> Environment:
         "share": _share,
         "title_of": lambda key, titles: titles[key],
         "exact": _exact,
-        "points_json": json.dumps,
+        "json": json.dumps,
+        "sort_key": sort_key,
     }
     environment.globals |= {
         "identity": identities.of if identities else identity,

@@ -42,7 +42,9 @@ class View:
         runs = dataset.headline
         self.comparison: Comparison = compare_runs(runs)
         self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
-        self.frameworks: dict[str, FrameworkView] = framework_views(runs, sources, dataset.newest_evidence)
+        self.frameworks: dict[str, FrameworkView] = framework_views(
+            runs, sources, dataset.newest_evidence, dataset.runs
+        )
         self.competing = [framework.slug for framework in self.frameworks.values() if framework.competes]
         """Slugs of the frameworks that take part in verdicts."""
         self.evidence: dict[str, Evidence] = {

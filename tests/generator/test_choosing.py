@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.support.pages import PAGES
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playwright.sync_api import Locator, Page, Route
+
+
+ASSETS = list((Path(__file__).parents[2] / "generator" / "assets").glob("*.*s"))
 
 
 def shown(page: Page) -> list[str]:
@@ -95,6 +102,99 @@ def test_an_empty_chart_explains_itself(visit: Visit) -> None:
     assert "None of" not in plot.inner_text()
 
 
+STATES = {
+    "chosen frameworks": ("workloads/echo.html?frameworks=fastapi", ".rt-chosen"),
+    "two orders": (
+        "runs/2026-11-20--2026-11-20-a1b2c3.html?sort=0.rounds.ascending_1.variant.descending",
+        "[aria-sort]",
+    ),
+    "weights": ("ease-of-use.html?weights=5-0-1-2", ".rt-weights output"),
+    "answers": ("pick.html?users=1000&rate=10", ".rt-pick option:checked"),
+    "all at once": ("architecture.html?frameworks=fastapi&sort=0.points.ascending&weights=1-0-1-0-1-0-1", ".rt-mean"),
+}
+"""Pages with a state in the address, and what shows it."""
+
+
+@pytest.mark.parametrize(("path", "showing"), STATES.values(), ids=list(STATES))
+def test_a_state_survives_links_in_the_page_back_forward_and_reload(visit: Visit, path: str, showing: str) -> None:
+    page = visit.open(path)
+    order = "document.querySelector('table.rt-sortable').innerText"
+
+    def seen() -> tuple[str, list[str], str]:
+        page.wait_for_function("document.querySelector('.rt-sort') !== null")
+        return page.evaluate("location.search"), page.locator(showing).all_text_contents(), page.evaluate(order)
+
+    before = seen()
+    assert page.evaluate("location.search")
+    for anchor in page.locator("a.headerlink").evaluate_all("links => links.slice(0, 2).map(a => a.hash)"):
+        page.locator(f"a.headerlink[href$='{anchor}']").evaluate("link => link.click()")
+        page.wait_for_function("hash => location.hash === hash", arg=anchor)
+        page.wait_for_load_state("networkidle")  # the first click fetches the page again
+        assert seen() == before
+    page.go_back()
+    page.wait_for_load_state("networkidle")
+    assert seen() == before
+    page.go_forward()
+    assert seen() == before
+    page.reload()
+    assert seen() == before
+    page.locator(".md-tabs__link", has_text="Trends").click()
+    page.wait_for_url("**/trends.html")
+    page.wait_for_function("document.querySelector('h1').textContent.startsWith('Trends')")
+    page.go_back()
+    page.wait_for_function("!document.querySelector('h1').textContent.startsWith('Trends')")
+    assert seen() == before
+
+
+def test_each_step_back_shows_the_state_that_its_address_has(visit: Visit) -> None:
+    page = visit.open("workloads/echo.html?frameworks=fastapi")
+    page.locator("a.headerlink").first.evaluate("link => link.click()")
+    page.wait_for_function("location.hash !== ''")
+    page.wait_for_load_state("networkidle")
+    choose(page, "Flask-SocketIO")
+    assert set(shown(page)) == {"fastapi", "flask-socketio", "reference"}
+    page.go_back()
+    page.wait_for_function("document.querySelector('.rt-chosen').textContent === 'FastAPI'")
+    assert set(shown(page)) == {"fastapi", "reference"}
+
+
+def test_a_page_of_a_newer_site_is_loaded_with_its_own_scripts(visit: Visit) -> None:
+    page = visit.open("index.html")
+    page.evaluate("window.stillTheSame = true")
+    newer = re.compile(r"(assets/\w+)\.[0-9a-f]{10}\.")
+
+    def published_again(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=newer.sub(r"\1.0123456789.", response.text()))
+
+    def renamed(route: Route) -> None:
+        (name,) = (path for path in ASSETS if route.request.url.startswith(f"{visit.address}assets/{path.stem}."))
+        route.fulfill(path=name)
+
+    page.route("**/trends.html", published_again)
+    page.route(re.compile(r"assets/\w+\.0123456789\."), renamed)
+    page.locator(".md-tabs__link", has_text="Trends").click()
+    page.wait_for_url("**/trends.html")
+    page.wait_for_function("window.stillTheSame === undefined && window.rt !== undefined")
+    assert page.locator("h1").inner_text().startswith("Trends")
+
+
+def test_every_column_of_a_sortable_table_has_a_name_and_keys(visit: Visit) -> None:
+    for path in PAGES:
+        page = visit.open(path)
+        tables = page.locator("table.rt-table:has(thead)").evaluate_all(
+            """tables => tables.map(table => ({
+                heads: [...table.tHead.rows[0].cells].map(head => head.textContent.trim()),
+                bare: table.matches(".rt-sortable")
+                    ? [...table.querySelectorAll("tbody td.rt-num:not([data-value])")].map(cell => cell.textContent)
+                    : [],
+            }))"""
+        )
+        for table in tables:
+            assert len(set(table["heads"])) == len(table["heads"]), (path, table["heads"])
+            assert table["bare"] == [], path
+
+
 def test_an_order_is_kept_in_the_address(visit: Visit) -> None:
     page = visit.open("workloads/echo.html")
     table = page.locator("table.rt-results").first
@@ -110,17 +210,22 @@ def test_a_chart_is_saved_as_table_and_as_picture(visit: Visit, tmp_path: Path) 
     page = visit.open("workloads/echo.html")
     visit.draw_all()
     chart = page.locator(".rt-chart").first
-    starts = {"CSV": b'"Variant"', "PNG": b"\x89PNG", "SVG": b"<svg"}
+    starts = {"CSV": b'\xef\xbb\xbf"Variant"', "PNG": b"\x89PNG", "SVG": b"<svg"}
     for name, start in starts.items():
         with page.expect_download() as waiting:
             chart.get_by_role("button", name=name).click()
         waiting.value.save_as(tmp_path / name)
         assert waiting.value.suggested_filename.endswith(f".{name.lower()}")
         assert (tmp_path / name).read_bytes().startswith(start)
-    with (tmp_path / "CSV").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    cells = chart.locator("details table th, details table td").all_text_contents()
-    assert [cell for row in rows for cell in row] == [cell.strip() for cell in cells]
+    with (tmp_path / "CSV").open(newline="", encoding="utf-8-sig") as file:
+        head, *rows = csv.reader(file)
+    assert len(set(head)) == len(head)
+    names = chart.locator("details table tbody th").all_text_contents()
+    assert [row[0] for row in rows] == [name.strip() for name in names]
+    numbers = [float(value) for row in rows for value in row[1:] if value]
+    assert len(numbers) > len(rows)
+    low, high = (head.index(next(name for name in head if f" {end} (" in name)) for end in ("low", "high"))
+    assert all(float(row[low]) < float(row[1]) < float(row[high]) for row in rows)
     title = chart.locator("figcaption strong").inner_text().rstrip(".")
     assert title in (tmp_path / "SVG").read_text(encoding="utf-8")
 

@@ -70,7 +70,7 @@ def test_the_chart_rings_the_change(history: Dataset) -> None:
     sizes = {trace["name"]: trace["marker"]["size"] for trace in chart.figure["data"]}
     (fastapi,) = (size for name, size in sizes.items() if "FastAPI" in name)
     assert fastapi[2] > fastapi[1] == fastapi[0]
-    assert [row[0] for row in chart.table.rows][-1].startswith("Reference")
+    assert [row[0].text for row in chart.table.rows][-1].startswith("Reference")
     assert len(chart.table.columns) == 1 + len(DAYS)
 
 

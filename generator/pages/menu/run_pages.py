@@ -10,17 +10,30 @@ from generator.pages.view import MenuEntry, View, run_path
 
 
 def _index(view: View) -> Page:
-    """The page that lists all runs, also old ones, which have no page."""
+    """The page that lists all runs."""
     path = "runs/index.md"
-    published = {run.raw: run_path(run) for run in view.dataset.current}
-    runs = [(run, published.get(run.raw), _counts(run)) for run in view.dataset.runs]
+    runs = [(run, run_path(run), _counts(run)) for run in view.dataset.runs]
     html = view.renderer(path).html("runs.html", runs=runs)
     words = "Every run: machine, order, validity, failures, raw files."
     return Page(path, "Runs", words, (Section(None, None, html=html),), hide=("navigation", "toc"), is_searched=False)
 
 
 def _run_pages(view: View) -> list[Page]:
-    return [_index(view), *(_page(view, run) for run in view.dataset.current)]
+    """The list, a page for each run of the newest campaigns, and one without tables for each older run.
+
+    A run's page stays when the next campaign is published, since the feed and readers' links lead to it.
+    """
+    current = {run.raw for run in view.dataset.current}
+    return [
+        _index(view),
+        *(_page(view, run) if run.raw in current else _older_page(view, run) for run in view.dataset.runs),
+    ]
+
+
+def _older_page(view: View, run: Run) -> Page:
+    path = run_path(run)
+    html = view.renderer(path).html("run.html", run=run, counts=_counts(run))
+    return Page(path, f"Run {run.document.id}", _words(run), (Section(None, None, html=html),), is_searched=False)
 
 
 def _page(view: View, run: Run) -> Page:
@@ -36,8 +49,11 @@ def _page(view: View, run: Run) -> Page:
         *(capacity_section(render, table, shows_reasons=False) for table in searched),
         Section("Order of the cells", "order", html=order),
     )
-    words = f"Run of {run.document.started[:10]} on {run.document.machine.cpu_model}."
-    return Page(path, f"Run {run.document.id}", words, sections, is_searched=False)
+    return Page(path, f"Run {run.document.id}", _words(run), sections, is_searched=False)
+
+
+def _words(run: Run) -> str:
+    return f"Run of {run.document.started[:10]} on {run.document.machine.cpu_model}."
 
 
 def _counts(run: Run) -> dict[str, int]:
