@@ -106,7 +106,7 @@ def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
         part for field in fields(Lies) for part in (f"--{field.name.replace('_', '-')}", str(getattr(lies, field.name)))
     ]
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
-        child = process.start_process(
+        child = process.start(
             "calibration server",
             [*process.PYTHON, "-m", "runners.calibration.liar", "--port", str(port), *options],
             folder=Path.cwd(),

@@ -9,10 +9,8 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tarfile
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
+from runners import process
 from runners.evidence import source_code
 from runners.record import Finding, RtsiteError
 from runners.revision import ROOT, package_day
@@ -68,10 +67,7 @@ def client_library(framework: Framework) -> Finding:
     if npm is None:
         return Finding(item="client-library-kb", note="npm, which downloads the client, is not installed")
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
-        done = subprocess.run(
-            [npm, "pack", _CLIENT, "--silent", "--pack-destination", folder],
-            cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
-        )  # fmt: skip
+        done = _run([npm, "pack", _CLIENT, "--silent", "--pack-destination", folder], folder=Path(folder))
         found = list(Path(folder).glob("*.tgz"))
         if done.returncode != 0 or not found:
             return Finding(item="client-library-kb", note=f"npm could not download {_CLIENT}: {done.stderr[:300]}")
@@ -108,13 +104,8 @@ def new_environment(framework: Framework, variant: Variant) -> Iterator[tuple[En
         home = Path(folder)
         cache = {"UV_CACHE_DIR": str(home / "cache")}
 
-        def install(into: Path) -> float:
-            began = time.perf_counter()
-            create_environment(into, lock, cache)
-            return time.perf_counter() - began
-
-        cold = Finding(item="install-cold-s", value=install(home / "cold"))
-        warm = Finding(item="install-warm-s", value=install(home / "warm"))
+        cold = Finding(item="install-cold-s", value=create_environment(home / "cold", lock, cache))
+        warm = Finding(item="install-warm-s", value=create_environment(home / "warm", lock, cache))
         yield Environment(home / "warm", "", {}), [cold, warm]
 
 
@@ -152,8 +143,8 @@ def test_findings(framework: Framework) -> list[Finding]:
     ]
 
 
-def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the folder's own tests in an isolated environment with its lock and its test tools."""
+def run_tests(folder: Path) -> process.Finished:
+    """Run the folder's own tests in an isolated environment with its lock and its test tools. No process is left."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     needed: Sequence[str] = project.get("dependency-groups", {}).get("test", ["pytest"])
     return _run(
@@ -245,23 +236,18 @@ def mypy_version() -> str:
 
 def _output(command: Sequence[str | Path]) -> str:
     done = _run([str(word) for word in command], folder=ROOT)
-    done.check_returncode()
+    if done.returncode != 0:
+        words = " ".join(done.stderr.split())
+        raise RtsiteError(f"{command[0]}: ended with status {done.returncode}: {words[-500:]}")
     return done.stdout
 
 
-def _run(command: list[str], *, folder: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], *, folder: Path, stdin: str = "") -> process.Finished:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
     if "--exclude-newer" not in command:
         # Test tools and type checker come from the same day as this tool's own packages.
         environment["UV_EXCLUDE_NEWER"] = package_day()
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
+    return process.run(
+        Path(command[0]).name, command, folder=folder, environment=environment, timeout_s=_TIMEOUT_S, stdin=stdin
     )

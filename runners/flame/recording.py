@@ -233,9 +233,7 @@ def _sample(
         command = spy.command(pid=pid, file=file, duration_s=DURATION_S, shares_core=bool(cpus))
         variables = {"LC_ALL": "C.UTF-8"}
         log = logs / "py-spy.log"
-        sampling.append(
-            process.start_process("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log)
-        )
+        sampling.append(process.start("py-spy", command, folder=logs, environment=variables, cpus=cpus, log=log))
 
     with serve_variant(
         framework,

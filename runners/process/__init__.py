@@ -1,5 +1,5 @@
 """Child processes. Only this package starts, observes and ends them."""
 
-from runners.process.child import GRACE_S, PYTHON, Child, ProcessError, find_free_port, start_process
+from runners.process.child import GRACE_S, PYTHON, Child, Finished, ProcessError, find_free_port, run, start
 
-__all__ = ["GRACE_S", "PYTHON", "Child", "ProcessError", "find_free_port", "start_process"]
+__all__ = ["GRACE_S", "PYTHON", "Child", "Finished", "ProcessError", "find_free_port", "run", "start"]

@@ -1,4 +1,4 @@
-"""A child process with its warden: start, stop, and the last lines of its log."""
+"""A child process with its warden: start, stop, the last lines of its log; and commands that run to their end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ PYTHON = (sys.executable, "-P")
 """The start of a command that runs our own modules. With ``-P``, modules in the current folder cannot replace them, nor
 those of the standard library."""
 _ANSWER_S = 10.0
+_KILL_S = 10.0
+"""Seconds that the warden waits for killed processes."""
 _WARDEN = Path(__file__).with_name("warden.py")
 _LOG_TAIL_BYTES = 16_384
 
@@ -52,9 +55,20 @@ class Child:
         """The exit status after its end, negative for a signal."""
         return None if self._last is None else self._last.get("status")
 
+    @property
+    def took_s(self) -> float:
+        """Seconds from its start to its end, after its end."""
+        return float((self._last or {}).get("took_s", 0.0))
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the command has ended by itself; returns false if it did not within this time."""
+        if self._last is None and self._has_word(timeout_s):
+            self._last = self._read_line()
+        return self._last is not None
+
     def stop(self) -> bool:
         """End the command and all processes that it started; returns true if it ended by itself or within the grace
-        period.
+        period. Raises `ProcessError` if one of its processes cannot be ended.
         """
         by_itself = not self.running
         if not by_itself:
@@ -62,9 +76,10 @@ class Child:
                 assert self._warden.stdin is not None
                 self._warden.stdin.write("stop\n")
                 self._warden.stdin.flush()
-            if self._has_word(GRACE_S + _ANSWER_S):
-                self._last = self._read_line()
+            self.wait(GRACE_S + _KILL_S + _ANSWER_S)
         self._warden.communicate()
+        if left := (self._last or {}).get("left"):
+            raise ProcessError(f"{self.name}: processes {left} cannot be ended; end them with `sudo kill -9`")
         return by_itself or self.status is None or self.status != -9
 
     def last_lines(self, count: int = 20) -> list[str]:
@@ -88,7 +103,50 @@ class Child:
         return dict(json.loads(line)) if line else {}
 
 
-def start_process(
+@dataclass(frozen=True)
+class Finished:
+    """A command that ran to its end, and what it printed. Of long output only the end is kept."""
+
+    returncode: int
+    """Negative for a signal."""
+    stdout: str
+    stderr: str
+    took_s: float
+    """Seconds from its start to its end, without the start of its warden."""
+
+
+def run(
+    name: str,
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    timeout_s: float,
+    stdin: str = "",
+) -> Finished:
+    """Run a command to its end. However this ends, no process of the command is left.
+
+    Raises `ProcessError` if it cannot be started, or takes longer than ``timeout_s``.
+    """
+    with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
+        given, out, errors = (Path(home, one) for one in ("stdin", "stdout", "stderr"))
+        given.write_text(stdin, encoding="utf-8")
+        child = start(
+            name, command, folder=folder, environment=environment, cpus=(), log=out, errors=errors, stdin=given
+        )
+        try:
+            in_time = child.wait(timeout_s)
+        finally:
+            child.stop()
+        if not in_time:
+            raise ProcessError(f"{name}: took longer than {timeout_s:g} s, and was ended")
+        if child.status is None:
+            raise ProcessError(f"{name}: its warden was killed")
+        printed, complained = (path.read_bytes().decode("utf-8", "replace") for path in (out, errors))
+        return Finished(child.status, printed, complained, child.took_s)
+
+
+def start(
     name: str,
     command: Sequence[str],
     *,
@@ -96,11 +154,14 @@ def start_process(
     environment: Mapping[str, str],
     cpus: Sequence[int],
     log: Path,
+    errors: Path | None = None,
+    stdin: Path | None = None,
     traceable: bool = False,
 ) -> Child:
     """Start a command on the given CPUs (empty: any), with its output in ``log``; raises `ProcessError`.
 
-    ``traceable``: allow a profiler that is not an ancestor to read its memory, if the kernel lets a process allow that.
+    ``errors``: a log of its own for stderr. ``stdin``: a file to read from. ``traceable``: allow a profiler that is not
+    an ancestor to read its memory, if the kernel lets a process allow that.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     warden = subprocess.Popen(
@@ -118,18 +179,29 @@ def start_process(
         "environment": dict(environment),
         "cpus": list(cpus),
         "log": str(log),
+        "errors": None if errors is None else str(errors),
+        "stdin": str(stdin or os.devnull),
         "traceable": traceable,
         "grace_s": GRACE_S,
     }
-    warden.stdin.write(json.dumps(order) + "\n")
     child = Child(name, 0, log, warden)
-    answer = child._read_line() if child._has_word(_ANSWER_S) else {}
+    try:
+        warden.stdin.write(json.dumps(order) + "\n")
+        answer = child._read_line() if child._has_word(_ANSWER_S) else {}
+    except BaseException:
+        _dismiss(warden)
+        raise
     if "pid" not in answer:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            warden.communicate(timeout=GRACE_S)
+        _dismiss(warden)
         raise ProcessError(f"{name}: {answer.get('error', 'its warden did not answer')}")
     child.pid = answer["pid"]
     return child
+
+
+def _dismiss(warden: subprocess.Popen[str]) -> None:
+    """Close the warden's input and wait until it has ended what it may have started."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        warden.communicate(timeout=GRACE_S + _KILL_S)
 
 
 def find_free_port() -> int:

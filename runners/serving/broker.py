@@ -85,7 +85,7 @@ def start_broker(program: BrokerProgram, *, cpus: Sequence[int], logs: Path) -> 
         str(program.path), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
         "--daemonize", "no", "--loglevel", "warning",
     ]  # fmt: skip
-    child = process.start_process(
+    child = process.start(
         program.name, command, folder=logs, environment=dict(os.environ), cpus=cpus, log=logs / "broker.log"
     )
     until = time.monotonic() + _READY_S

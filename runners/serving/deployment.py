@@ -166,9 +166,10 @@ class Deployment:
     def stop(self) -> None:
         """End all processes that were started."""
         self.wake()  # a paused process does not react to SIGTERM
-        for started in (self._server, self.broker):
-            if started is not None:
-                started.stop()
+        with ExitStack() as stack:  # the broker ends even if the server cannot be ended
+            for started in (self.broker, self._server):
+                if started is not None:
+                    stack.callback(started.stop)
 
     @contextlib.contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:

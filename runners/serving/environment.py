@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from uv import find_uv_bin
 
+from runners import process
 from runners.record import RtsiteError, UnavailableError, as_argument
 from runners.revision import ROOT
 from runners.subjects.catalog import Framework, Variant
@@ -130,7 +130,8 @@ def _install(folder: Path, lock: Path) -> Environment:
     """Install an environment. Its file of facts is written last, so an interrupted installation has none."""
     create_environment(folder, lock, compiled=True)
     partial = (folder / _FACTS).with_suffix(".part")
-    partial.write_text(_run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock), encoding="utf-8")
+    listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock).stdout
+    partial.write_text(listed, encoding="utf-8")
     partial.replace(folder / _FACTS)
     installed = _installed(folder)
     assert installed is not None
@@ -139,8 +140,9 @@ def _install(folder: Path, lock: Path) -> Environment:
 
 def create_environment(
     folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False
-) -> None:
-    """Install the packages of a lock file into a new environment; raises `InstallError`.
+) -> float:
+    """Install the packages of a lock file into a new environment; returns the seconds that uv took. Raises
+    `InstallError`.
 
     ``variables``: additional environment variables for uv. ``compiled``: compile to bytecode, so that the first start
     of a server is like any later one.
@@ -148,10 +150,10 @@ def create_environment(
     uv = find_uv_bin()
     if folder.exists():
         shutil.rmtree(folder)  # an interrupted installation left it
-    _run(
+    created = _run(
         [uv, "venv", "--quiet", "--no-project", "--no-config", "--python", sys.executable, str(folder)], lock, variables
     )
-    _run(
+    filled = _run(
         [
             uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict",
             *(["--compile-bytecode"] if compiled else []),
@@ -160,29 +162,21 @@ def create_environment(
         lock,
         variables,
     )  # fmt: skip
+    return created.took_s + filled.took_s
 
 
-def _run(command: list[str], lock: Path, variables: Mapping[str, str] | None = None) -> str:
+def _run(command: list[str], lock: Path, variables: Mapping[str, str] | None = None) -> process.Finished:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     environment |= variables or {}
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-            env=environment,
-            cwd=lock.parent,
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotInstallError(f"{lock}: installing took longer than {_TIMEOUT_S} s") from None
+        done = process.run("uv", command, folder=lock.parent, environment=environment, timeout_s=_TIMEOUT_S)
+    except process.ProcessError as error:
+        raise CannotInstallError(f"{lock}: its packages cannot be installed: {error}") from None
     if done.returncode != 0:
         words = " ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
         kind = CannotInstallError if is_complete(lock) else InstallError
         raise kind(f"{lock}: its packages cannot be installed: {words[:1500]}")
-    return done.stdout
+    return done
 
 
 def is_complete(lock: Path) -> bool:

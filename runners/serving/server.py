@@ -116,7 +116,7 @@ def start_server(
 ) -> Server:
     """Start a variant's server on a port of the loopback interface (default: a free port).
 
-    ``traceable``: allow a profiler to read its memory, see `process.start_process`. Raises `InstallError` if its
+    ``traceable``: allow a profiler to read its memory, see `process.start`. Raises `InstallError` if its
     command is not installed, and `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
@@ -131,7 +131,7 @@ def start_server(
     }
     if broker_url is not None:
         variables["REDIS_URL"] = broker_url
-    child = process.start_process(
+    child = process.start(
         f"{framework.slug}/{variant.slug}",
         command,
         folder=framework.folder,

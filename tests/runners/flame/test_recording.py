@@ -181,7 +181,7 @@ def test_a_full_disk_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch
 
 def test_the_cpus_are_given_back(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     before = machine.usable_cpus()
-    monkeypatch.setattr(process, "start_process", lambda *_, **__: pytest.fail("nothing is to be started"))
+    monkeypatch.setattr(process, "start", lambda *_, **__: pytest.fail("nothing is to be started"))
     run = make("good")
     without = run.framework.model_copy(update={"exchanges": []})
     record_missing(run.path, [without], lambda _: None)

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from runners.process import GRACE_S, Child, ProcessError, find_free_port, start_process
+from runners.process import GRACE_S, Child, Finished, ProcessError, find_free_port, run, start
+from runners.process.warden import LOG_BYTES
 from runners.record import RtsiteError
-from tests.support.processes import DEADLINE_S, SLEEPER, alive, gone, python, until
+from tests.support.processes import DEADLINE_S, SLEEPER, alive, gone, marked, python, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 def begin(
     folder: Path, command: Sequence[str], *, environment: Mapping[str, str] | None = None, cpus: Sequence[int] = ()
 ) -> Child:
-    return start_process(
+    return start(
         "tested", command, folder=folder, environment=environment or {}, cpus=cpus, log=folder / "log" / "server.log"
     )
 
@@ -64,7 +66,7 @@ def test_a_command_gets_its_folder_environment_and_cpus_and_nothing_else(tmp_pat
 
 def test_a_traceable_command_may_be_looked_into_by_others(tmp_path: Path) -> None:
     """Where Yama's ``ptrace_scope`` is 1 it would be refused to a process that is no ancestor."""
-    child = start_process(
+    child = start(
         "tested", python(SLEEPER), folder=tmp_path, environment={}, cpus=(), log=tmp_path / "log", traceable=True
     )
     try:
@@ -176,9 +178,9 @@ def test_grandchildren_that_got_away_are_killed_too(tmp_path: Path, ends_by_itse
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_is_left_when_the_harness_is_killed(tmp_path: Path, how: signal.Signals) -> None:
     code = (
-        "import pathlib, sys, time\nfrom runners.process import start_process\n"
+        "import pathlib, sys, time\nfrom runners.process import start\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "child = start_process('x', sys.argv[2:], folder=folder, environment={}, cpus=(), log=folder / 'log')\n"
+        "child = start('x', sys.argv[2:], folder=folder, environment={}, cpus=(), log=folder / 'log')\n"
         "print(child.pid, child._warden.pid, flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen(
@@ -241,7 +243,7 @@ def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path, capfd: pyt
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProcessError, match="nowhere"):
-        start_process("x", python(SLEEPER), folder=tmp_path / "nowhere", environment={}, cpus=(), log=tmp_path / "log")
+        start("x", python(SLEEPER), folder=tmp_path / "nowhere", environment={}, cpus=(), log=tmp_path / "log")
 
 
 def test_a_free_port_can_be_listened_on() -> None:
@@ -249,3 +251,114 @@ def test_a_free_port_can_be_listened_on() -> None:
     for port in ports:
         with socket.create_server(("127.0.0.1", port)):
             pass
+
+
+# No process is left, whatever it does
+
+CHAIN = "import os, time\nprint(os.getpid(), flush=True)\nwhile True:\n    if os.fork(): os._exit(0)\n    {each}"
+"""A process that forks and ends all the time, so that no list of processes is ever right."""
+
+
+@pytest.mark.parametrize("each", ["pass", "os.setsid()", "time.sleep(0.001)"])
+def test_a_chain_of_processes_ends(tmp_path: Path, each: str) -> None:
+    child = begin(tmp_path, python(CHAIN.format(each=each)))
+    lines(child, 1)
+    until(lambda: not child.running, "the end of the first one")
+    child.stop()
+    assert marked(str(tmp_path)) == []
+
+
+def test_a_daemon_born_while_the_warden_looks_ends(tmp_path: Path) -> None:
+    """It is born at another moment in each try, shortly after the command has ended."""
+    daemon = (
+        "import os, sys, time\nif os.fork(): os._exit(0)\nos.setsid(); time.sleep(float(sys.argv[1]))\n"
+        "if os.fork(): os._exit(0)\ntime.sleep(600)"
+    )
+    for number in range(10):
+        child = begin(tmp_path, [*python(daemon), str(number / 500)], environment={"PLACE": str(tmp_path)})
+        assert child.wait(DEADLINE_S)
+        child.stop()
+        assert marked(str(tmp_path)) == []
+
+
+def test_a_stopped_process_ends(tmp_path: Path) -> None:
+    stopped = "import os, signal\nif os.fork() == 0: os.setsid(); os.kill(os.getpid(), signal.SIGSTOP)\n" + SLEEPER
+    child = begin(tmp_path, python(stopped), environment={"PLACE": str(tmp_path)})
+    until(lambda: len(marked(str(tmp_path))) == 2, "two processes")
+    child.stop()
+    assert marked(str(tmp_path)) == []
+
+
+def test_adopted_processes_that_ended_are_no_zombies(tmp_path: Path) -> None:
+    orphans = (
+        "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        if os.fork() == 0: time.sleep(0.01)\n"
+        "        os._exit(0)\n    os.wait()\nprint('done', flush=True)\n" + SLEEPER
+    )
+    child = begin(tmp_path, python(orphans))
+    lines(child, 1)
+    warden = psutil.Process(child._warden.pid)
+    until(lambda: [one.pid for one in warden.children()] == [child.pid], "one child of the warden")
+    child.stop()
+
+
+# Logs
+
+
+def test_a_log_is_cut_to_its_end(tmp_path: Path) -> None:
+    noisy = (
+        "import os\nfor n in range(1200):\n    os.write(1, b'x' * 9999 + b'\\n')\nprint('the last line', flush=True)\n"
+    )
+    child = begin(tmp_path, python(noisy + SLEEPER))
+    until(
+        lambda: child.last_lines()[-1:] == ["the last line"] and child.log.stat().st_size < LOG_BYTES,
+        "a short log with the last line",
+    )
+    assert "the log was longer than 4 MB" in child.log.read_text()
+    child.stop()
+
+
+# Commands that run to their end
+
+
+def run_python(folder: Path, code: str, timeout_s: float = DEADLINE_S, **options: str) -> Finished:
+    environment = {"PLACE": str(folder)}
+    return run("tested", python(code), folder=folder, environment=environment, timeout_s=timeout_s, **options)
+
+
+def test_what_a_command_printed_is_kept_apart_whatever_its_encoding(tmp_path: Path) -> None:
+    code = "import os, sys; os.write(1, sys.stdin.buffer.read() + b'\\xff'); os.write(2, b'trouble'); sys.exit(3)"
+    done = run_python(tmp_path, code, stdin="caf\u00e9")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "caf\u00e9\ufffd", "trouble")
+    assert done.took_s > 0
+
+
+def test_a_command_that_ends_leaves_nothing_that_it_started(tmp_path: Path) -> None:
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPER!r}], start_new_session=True)"
+    assert run_python(tmp_path, code).returncode == 0
+    assert marked(str(tmp_path)) == []
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    with pytest.raises(ProcessError, match=r"tested: took longer than 0\.5 s"):
+        run_python(tmp_path, ESCAPING + SLEEPER, timeout_s=0.5)
+    assert marked(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_harness_leaves_no_command(tmp_path: Path, number: signal.Signals) -> None:
+    code = (
+        "import pathlib, sys; from runners import process, signals\n"
+        "with signals.raised():\n"
+        "    process.run('x', sys.argv[2:], folder=pathlib.Path(sys.argv[1]), environment={'PLACE': sys.argv[1]},"
+        " timeout_s=600)"
+    )
+    begun = f"open('begun', 'w').close(); {SLEEPER}"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    harness = subprocess.Popen(
+        [*python(code), str(tmp_path), *python(begun)], cwd=ROOT, stderr=subprocess.DEVNULL, env=environment
+    )
+    until((tmp_path / "begun").exists, "the start of the command")
+    harness.send_signal(number)
+    harness.wait(DEADLINE_S)
+    assert marked(str(tmp_path)) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["begun"]

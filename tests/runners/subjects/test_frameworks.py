@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from runners.evidence.packages import run_tests
+from runners.process import Finished
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = [
@@ -71,7 +71,7 @@ def test_its_links_are_https(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[subprocess.CompletedProcess[str]]]]:
+def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[Finished]]]:
     """The folders' suites that are wanted, several at a time: they mostly wait for a beat of their app."""
     wanted = {
         item.callspec.params["folder"]
@@ -83,6 +83,6 @@ def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[subproc
 
 
 @every_folder
-def test_its_own_tests_pass(folder: Path, suites: dict[Path, Future[subprocess.CompletedProcess[str]]]) -> None:
+def test_its_own_tests_pass(folder: Path, suites: dict[Path, Future[Finished]]) -> None:
     result = suites[folder].result()
     assert result.returncode == 0, result.stdout + result.stderr
