@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -29,10 +29,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Received:
-    """The first signal since the command started to work."""
+    """The first signal since the command started to work, and what it does instead of raising."""
 
     number: int | None = None
     at_s = 0.0
+    action: Callable[[], object] | None = None
 
 
 _received = _Received()
@@ -62,6 +63,16 @@ def raised() -> Iterator[None]:
         _handle_with(_end)
 
 
+@contextmanager
+def taken_by(action: Callable[[], object]) -> Iterator[None]:
+    """Inside `raised`: the first signal calls ``action`` instead of raising, for work that can end early by itself."""
+    _received.action = action
+    try:
+        yield
+    finally:
+        _received.action = None
+
+
 def _handle_with(handler: signal._HANDLER) -> None:
     if threading.current_thread() is not threading.main_thread():
         return  # only the main thread can handle signals
@@ -82,6 +93,8 @@ def _raise(number: int, frame: FrameType | None) -> None:
     now_s = time.monotonic()
     if _received.number is None:
         _received.number, _received.at_s = number, now_s
-        raise Interrupted
+        if _received.action is None:
+            raise Interrupted
+        _received.action()
     if now_s - _received.at_s > PATIENCE_S:
         _end(number, frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from runners import signals
 from runners.application.client_options import check_client_options
 from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol
 from runners.loadgen.pace import Pace
@@ -27,7 +28,8 @@ def load_echo_server(
     connect_timeout_s: float = 10.0,
     client: ClientOptions = NO_OPTIONS,
 ) -> dict[str, Any]:
-    """Apply a load and return its report, with the keys of ``rtsite load --json``.
+    """Apply a load and return its report, with the keys of ``rtsite load --json``. A signal in the timed window ends
+    it; then the report has what was measured so far, and ``interrupted`` is true.
 
     Raises `UsageError` for an unknown protocol, an invalid address or options that do not fit them, and `LoadError` if
     the load is invalid or cannot be applied.
@@ -49,4 +51,5 @@ def load_echo_server(
         connect_timeout_s=connect_timeout_s,
         client=client,
     )
-    return build_report(driver.apply(job, shards=shards), pace)
+    report = build_report(driver.apply(job, shards=shards, can_stop_early=True), pace)
+    return {**report, "interrupted": signals.received() is not None}

@@ -121,6 +121,7 @@ def _print_report(report: dict[str, Any], latency_kind: str) -> None:
             *latencies,
             *counts,
             ["load generator CPU (%)", f"{report['generator_cpu_percent']:.0f}"],
+            *([["interrupted", f"after {report['duration_s']:.1f} s"]] if report["interrupted"] else []),
             ["valid", "yes" if report["valid"] else "no: " + "; ".join(report["invalid_reasons"])],
         ],
     )

@@ -90,6 +90,7 @@ class Engine:
         self._seed = job.seed
         self._counted = buckets.no_counts()
         """The latency counts of all completed seconds."""
+        self._stops_early = False
         self._row_ns = 0
         """Nanoseconds of the current second that earlier slices measured."""
 
@@ -150,6 +151,8 @@ class Engine:
         state, slow_path = self.ledger.state, self.slow_path
         while True:
             now_ns = clock_ns()
+            if self._stops_early and now_ns < current.stop_ns:
+                self._shorten(current, now_ns)
             if not current.window_end_ns and now_ns >= current.stop_ns and not state["sending"][0]:
                 self._end_window(current, now_ns)
             if now_ns >= current.row_due_ns and not current.window_end_ns:
@@ -186,6 +189,20 @@ class Engine:
         state["position"], state["due"] = 0, due
         state["is_last_chunk"] = due < len(self._chunk.due_ns)
         current.offered += due
+
+    def stop_early(self) -> None:
+        """End the slice in progress, and every later one, as if its time were over. A signal handler may call it."""
+        self._stops_early = True
+
+    def _shorten(self, current: _Slice, now_ns: int) -> None:
+        """Let the slice end now. Messages that are due later were not offered."""
+        state = self.ledger.state
+        current.stop_ns = now_ns
+        state["stop_ns"] = now_ns
+        if state["sending"][0]:
+            due = int(np.searchsorted(self._chunk.due_ns, current.duration_ns))
+            current.offered -= max(0, int(state["due"][0]) - due)
+            state["sending"] = 0
 
     def _end_window(self, current: _Slice, now_ns: int) -> None:
         """End the window after the last send. From now on the engine only waits for answers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ PayloadKind = Literal["text", "binary"]
 Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
 
+STOP_EARLY = signal.SIGUSR1
+"""The signal that ends a shard's slice of load as if its time were over."""
 MIN_PAYLOAD_BYTES = 18
 """Minimum payload: client number, sequence number and their separators."""
 

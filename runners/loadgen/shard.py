@@ -10,6 +10,8 @@ Input is the `Job` on the first line, and then commands:
 
 Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``caught_up`` with a `CaughtUp`, and
 ``recovered`` with a `Recovered`. The last line is ``sample`` with the `Sample`, or ``error`` with a reason.
+
+The signal `STOP_EARLY` ends the slice in progress as if its time were over.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection
 from runners.loadgen.engine import Engine
 from runners.loadgen.handshake import cause_of, open_all
-from runners.loadgen.job import Connected, Job, LedgerTotals, Recovered, Sample
+from runners.loadgen.job import STOP_EARLY, Connected, Job, LedgerTotals, Recovered, Sample
 from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
 from runners.loadgen.reconnection import Reconnection
@@ -135,6 +137,7 @@ class _Shard:
 
     def follow(self, commands: _Commands, emit: Emit) -> Sample:
         """Execute commands until ``finish``; raises `ShardError`."""
+        signal.signal(STOP_EARLY, lambda *_: self.engine.stop_early())
         emit({"event": "connected", "connected": asdict(self.connected)})
         gc.collect()
         gc.freeze()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runners import signals
 from runners.judging.thresholds import WARMUP_DIFFERENCE, WARMUP_LENGTH, WARMUP_MESSAGES
 from runners.loadgen.job import Brief, CaughtUp, Connected, Job, Recovered, Sample
 from runners.loadgen.pace import Closed
@@ -37,14 +39,20 @@ class Hooks:
     """Called with the process IDs of the shards."""
 
 
-def apply(job: Job, *, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None) -> LoadResult:
-    """Warm up, apply the whole load in one slice, and end; raises `LoadError`. No shard is left running."""
+def apply(
+    job: Job, *, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None, can_stop_early: bool = False
+) -> LoadResult:
+    """Warm up, apply the whole load in one slice, and end; raises `LoadError`. No shard is left running.
+
+    ``can_stop_early``: a signal in the window ends the window, and the result has what was measured so far.
+    """
     hooks = hooks or Hooks()
     with ShardGroup(min(shards, job.connections), cpus, hooks) as running:
         running.connect(job)
         running.warm_up()
         hooks.window_start()
-        running.load(job.duration_s)
+        with signals.taken_by(running.stop_early) if can_stop_early else contextlib.nullcontext():
+            running.load(job.duration_s)
         hooks.window_end()
         return running.finish()
 
@@ -94,6 +102,11 @@ class ShardGroup:
         """Apply one slice of load with all shards at once, and wait for the answers; returns one result per shard."""
         self._send({"do": "load", "seconds": float(seconds)})
         return [Brief(**event["brief"]) for event in self._gather("loaded", seconds + 2 * self._job.drain_s)]
+
+    def stop_early(self) -> None:
+        """End the slice in progress as if its time were over. A signal handler may call it."""
+        for shard in self._shards:
+            shard.stop_early()
 
     def warm_up(self) -> WarmUp:
         """Apply load for the job's warm-up time and longer, until two pieces agree; then discard the counts."""

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runners import process
+from runners.loadgen.job import STOP_EARLY
 from runners.record import RtsiteError
 
 
@@ -107,6 +108,12 @@ class Shard:
         with contextlib.suppress(BrokenPipeError):
             self._stdin.write(line + "\n")
             self._stdin.flush()
+
+    def stop_early(self) -> None:
+        """End the shard's slice of load as if its time were over."""
+        if self._handle is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, STOP_EARLY)
 
     def _read(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
         for line in self._stdout:

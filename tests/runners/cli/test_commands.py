@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -131,6 +132,43 @@ def test_load(shell: Shell, arguments: list[str]) -> None:
     assert found["received"] == found["sent"] > 0
     assert found["lost"] == found["duplicated"] == found["reordered"] == found["corrupted"] == 0
     assert (found["send_lag_ms"]["p99"] is not None) == ("--rate" in arguments)
+
+
+@pytest.mark.measures
+@pytest.mark.parametrize("arguments", [["--json"], ["--rate", "300", "--json"], []])
+def test_an_interrupted_load_reports_what_it_measured(environments: Path, arguments: list[str]) -> None:
+    how = signal.SIGTERM if "--rate" in arguments else signal.SIGINT
+    with serving() as server:
+        words = ["load", server.url, "--connections", "3", "--duration", "600", "--warmup", "0", *arguments]
+        loading = subprocess.Popen(
+            command(environments, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        until(lambda: server.received > 100, "a load under way")
+        loading.send_signal(how)
+        loading.send_signal(how)
+        out, told = loading.communicate(timeout=60)
+        assert (loading.returncode, told.splitlines()[-1]) == (130, f"Interrupted by {how.name}."), told
+    if "--json" in arguments:
+        report = json.loads(out)
+        assert report["interrupted"] is True
+        assert report["sent"] == report["received"] == server.received
+        assert 0 < report["duration_s"] < 600
+    else:
+        assert "interrupted" in out
+        assert "messages per second" in out
+
+
+@pytest.mark.measures
+def test_a_load_interrupted_before_it_measured_is_one_sentence(environments: Path) -> None:
+    with serving() as server:
+        words = ["load", server.url, "--connections", "3", "--duration", "9", "--warmup", "600"]
+        loading = subprocess.Popen(
+            command(environments, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        until(lambda: server.received > 100, "a warm-up under way")
+        loading.send_signal(signal.SIGHUP)
+        out, told = loading.communicate(timeout=60)
+    assert (loading.returncode, out, told) == (130, "", "Interrupted by SIGHUP.\n")
 
 
 @pytest.mark.measures

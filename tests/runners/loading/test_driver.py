@@ -75,6 +75,27 @@ def test_a_load_of_no_slices_is_an_empty_one() -> None:
     assert (sample.slices, sample.window_ns, sample.ledger.sent, sample.established) == (0, 0, 0, CONNECTIONS)
 
 
+@modes
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_slice_that_stops_early_counts_as_a_short_one(mode: Mode, shards: int) -> None:
+    with serving() as server, connected(job(server.url, mode), shards) as (running, _):
+
+        def stop_early() -> None:
+            until(lambda: server.received > 2 * CONNECTIONS, "answers")
+            running.stop_early()
+
+        stopping = threading.Thread(target=stop_early)
+        stopping.start()
+        running.load(600.0)
+        stopping.join()
+        result = running.finish()
+    assert server.received == result.ledger.sent == result.ledger.received == result.histograms["latency"].total > 0
+    assert result.window_s < 60
+    if mode == "open":
+        offered = result.total(lambda sample: sample.offered)
+        assert result.ledger.sent - shards <= offered <= RATE_PER_S * result.window_s + shards
+
+
 # Warm-up: at least so long, at most three times that, until two pieces agree
 
 
