@@ -17,11 +17,24 @@ from pathlib import Path
 
 import psutil
 
+from runners import control_groups
 from runners.record import Machine, Pinning, RtsiteError
 
 
 class BusyError(RtsiteError):
     """Another command measures on this machine."""
+
+
+class OpenFilesError(RtsiteError):
+    """The system does not allow as many open files as a load needs."""
+
+
+OPEN_FILES = 65_536
+"""Open files that measuring commands allow themselves and their servers, as far as the system lets them. Soft limits
+are often 1,024, for old programs that call select(2)."""
+FILES_BESIDE_CLIENTS = 200
+"""Open files that a server or a load generator needs in addition to its clients."""
+_VERY_MANY = 1 << 30
 
 
 _CPUS = Path("/sys/devices/system/cpu")
@@ -41,14 +54,48 @@ def describe_machine() -> Machine:
         cpu_governor=_read(_CPUS / "cpu0/cpufreq/scaling_governor"),
         python=platform.python_version(),
         python_implementation=platform.python_implementation(),
-        open_files_limit=open_files_limit(),
+        open_files_limit=open_files().soft,
         somaxconn=int(_read(Path("/proc/sys/net/core/somaxconn")) or 0) or None,
+        cpu_quota_cores=control_groups.cpu_quota(),
     )
 
 
-def open_files_limit() -> int:
-    """Maximum number of open files of a process, including connections."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+@dataclass(frozen=True)
+class OpenFiles:
+    """How many files a process may have open, connections included. A process may raise ``soft`` up to ``hard``."""
+
+    soft: int
+    hard: int
+
+    def raised_for(self, clients: int) -> OpenFiles:
+        """The limit for this many clients of one process: `OPEN_FILES`, or more if needed, if ``hard`` allows that."""
+        return OpenFiles(max(self.soft, min(self.hard, max(OPEN_FILES, clients + FILES_BESIDE_CLIENTS))), self.hard)
+
+
+def open_files() -> OpenFiles:
+    """The limit of this process, which its children inherit. A process without a limit may open very many files."""
+    soft, hard = (
+        _VERY_MANY if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    return OpenFiles(soft, hard)
+
+
+def allow_open_files(clients: int = 0) -> None:
+    """Raise the limit of open files for this process and all that it starts, for this many clients of one process.
+
+    Raises `OpenFilesError` if that many are not allowed.
+    """
+    now = open_files()
+    wanted = now.raised_for(clients)
+    if wanted.soft > now.soft:
+        with contextlib.suppress(OSError, ValueError):  # some systems refuse more than a limit of their own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted.soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    allowed = open_files().soft
+    if clients + FILES_BESIDE_CLIENTS > allowed:
+        raise OpenFilesError(
+            f"{clients} clients in one process need {clients + FILES_BESIDE_CLIENTS} open files, but the limit is"
+            f" {allowed}; use fewer clients, or let the administrator raise the hard limit (`ulimit -Hn`)"
+        )
 
 
 def _read(path: Path) -> str | None:
@@ -221,6 +268,11 @@ def usable_cpus() -> set[int]:
     return set(range(psutil.cpu_count() or 1))
 
 
+def existing_cpus() -> set[int]:
+    """The logical CPUs of this machine, whether or not this process may run on them."""
+    return set(range(psutil.cpu_count() or 1))
+
+
 @contextmanager
 def claimed(purpose: str) -> Iterator[None]:
     """Claim the machine for one measuring command of rtsite; raises `BusyError` with the command that holds the claim.
@@ -309,6 +361,8 @@ class CoreShare:
     loadgen: list[int]
     harness: list[int]
     note: str | None = None
+    is_shared: bool = False
+    """Whether server and load generator have to run on the same core."""
 
     def pinning(self) -> Pinning:
         return Pinning(server=self.server, generator=self.loadgen, harness=self.harness, note=self.note)
@@ -327,6 +381,7 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
             [],
             [],
             "this system cannot confine processes to CPUs: server and load generator may disturb each other",
+            is_shared=len(cores) < 2,
         )
     if len(cores) < 2:
         everything = cores[0] if cores else []
@@ -334,7 +389,8 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
             everything,
             everything,
             everything,
-            "this machine has one core: server and load generator share it, so no measurement is valid",
+            "one core only: server and load generator share it, so no measurement is valid",
+            is_shared=True,
         )
     given = min(wanted, len(cores) - 1)
     note = None

@@ -10,7 +10,7 @@ from typing import Literal
 
 from uv import find_uv_bin
 
-from runners import machine, revision
+from runners import control_groups, machine, revision
 from runners.flame import sampler
 from runners.judging.thresholds import FOREIGN_CPU
 from runners.measurement.interference import Interference
@@ -23,6 +23,7 @@ LOOK_S = 1.0
 """Seconds for which the CPU use of other processes is measured."""
 _FEW_OPEN_FILES = 4096
 _NEEDED_GB = 1.0
+_NEEDED_CORES = 2
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ def diagnose_machine() -> list[MachineFinding]:
         ),
         MachineFinding("ok", "system", f"{facts.operating_system}, {facts.kernel}, Python {facts.python}"),
         _cores(),
+        _quota(),
         _broker(),
-        _open_files(facts),
+        _open_files(),
         _disk(),
         _uv(),
         _profiler(),
@@ -68,13 +70,33 @@ def _broker() -> MachineFinding:
     return MachineFinding("ok", "redis", f"{program.name} {program.version} (found by {program.found_by})")
 
 
-def _open_files(facts: Machine) -> MachineFinding:
-    limit = facts.open_files_limit or 0
-    if limit < _FEW_OPEN_FILES:
+def _open_files() -> MachineFinding:
+    limit = machine.open_files()
+    raised = limit.raised_for(0)
+    if raised.soft < _FEW_OPEN_FILES:
         return MachineFinding(
-            "note", "open files", f"limit {limit}; workloads with many clients need more: `ulimit -n 65536`"
+            "note",
+            "open files",
+            f"at most {raised.soft}; workloads with many clients need {machine.OPEN_FILES}: ask the administrator for a"
+            " higher hard limit (`ulimit -Hn`)",
         )
-    return MachineFinding("ok", "open files", f"limit {limit}")
+    how = f"limit {limit.soft}, raised to {raised.soft} while measuring" if raised != limit else f"limit {limit.soft}"
+    return MachineFinding("ok", "open files", how)
+
+
+def _quota() -> MachineFinding:
+    cores = control_groups.cpu_quota()
+    if cores is None:
+        return MachineFinding("ok", "CPU quota", "none")
+    allows = f"a control group (container) allows {cores:.3g} CPU cores"
+    if cores < _NEEDED_CORES:
+        return MachineFinding(
+            "note",
+            "CPU quota",
+            f"{allows}; server and load generator need {_NEEDED_CORES}, and measurements that it stops are invalid:"
+            " raise it, for example with `docker run --cpus`",
+        )
+    return MachineFinding("note", "CPU quota", f"{allows}; measurements that it stops are invalid")
 
 
 def _disk() -> MachineFinding:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from runners import signals
+from runners import control_groups, machine, signals
 from runners.application.client_options import check_client_options
 from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol
 from runners.loadgen.pace import Pace
@@ -51,5 +52,25 @@ def load_echo_server(
         connect_timeout_s=connect_timeout_s,
         client=client,
     )
-    report = build_report(driver.apply(job, shards=shards, can_stop_early=True), pace)
+    machine.allow_open_files(-(-connections // min(shards, connections)))
+    throttled: list[int] = []
+    hooks = driver.Hooks(
+        window_start=lambda: throttled.append(control_groups.throttled_periods()),
+        window_end=lambda: throttled.append(control_groups.throttled_periods()),
+    )
+    result = driver.apply(job, shards=shards, hooks=hooks, can_stop_early=True)
+    report = build_report(
+        result,
+        pace,
+        throttled_periods=throttled[1] - throttled[0],
+        shared_core=(_is_local(parts.hostname) and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
+    )
     return {**report, "interrupted": signals.received() is not None}
+
+
+def _is_local(host: str) -> bool:
+    """Whether a server with this address runs on this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761, section 6.3

@@ -63,12 +63,12 @@ def plan_quickstart() -> Plan:
 def start_run(plan: Plan, results: Path, campaign: str | None, observer: RunObserver, *, label: str = "") -> RunSummary:
     """Execute a plan as a new run below ``results``; the default campaign is named by the day.
 
-    Raises `UsageError` for an invalid campaign name, and `BusyError` if another command measures. Raises
-    `KeyboardInterrupt` when interrupted or terminated; everything measured so far is then on disk.
+    Raises `UsageError` for an invalid campaign name, `BusyError` if another command measures, and `OpenFilesError`.
+    Raises `KeyboardInterrupt` when interrupted or terminated; everything measured so far is then on disk.
     """
     if campaign is not None:
         check_campaign_name(campaign)
-    with measuring_session("rtsite run"):
+    with measuring_session("rtsite run", clients=max(cell.scenario.connections for cell in plan.cells)):
         return RunExecution.begin(plan, results, campaign, label=label).execute(observer)
 
 

@@ -9,10 +9,12 @@ from runners import machine
 
 
 @contextmanager
-def measuring_session(purpose: str) -> Iterator[None]:
-    """Claim the machine for one command; raises `BusyError` if the machine is claimed.
+def measuring_session(purpose: str, *, clients: int = 0) -> Iterator[None]:
+    """Claim the machine for one command, and allow as many open files as its clients need.
 
-    ``purpose``: shown to users who try to measure at the same time.
+    ``purpose``: shown to users who try to measure at the same time. ``clients``: the most at a time. Raises `BusyError`
+    if the machine is claimed, and `OpenFilesError` if so many files are not allowed.
     """
+    machine.allow_open_files(clients)
     with machine.claimed(purpose):
         yield

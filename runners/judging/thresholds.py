@@ -42,6 +42,10 @@ class Threshold:
     exempts_reference: bool = False
     exempts_refused_clients: bool = False
     """In a search: whether the threshold has no effect if the server refused clients or closed their connections."""
+    lasts: bool = False
+    """Whether it is the same in every measurement on this machine, so that repeating one is useless."""
+    is_fact: bool = False
+    """Whether the name alone is the reason, without the value 1 and the limit 0."""
     value_of: Callable[[Measurement], float | None] = lambda _: None
     culprit_of: Callable[[Measurement], str | None] = lambda _: None
     """The process that caused the value, if it is known."""
@@ -63,6 +67,8 @@ class Threshold:
         value = self.value_of(measurement)
         if value is None or not self.is_broken_by(value):
             return None
+        if self.is_fact:
+            return self.name
         unit = f" {self.unit}" if self.unit else ""
         shown = f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
         by = f", most of it by {culprit}" if (culprit := self.culprit_of(measurement)) else ""
@@ -239,6 +245,29 @@ CLOCK_JUMP = Threshold(
     in_search="try is unusable",
     value_of=lambda measurement: measurement.generator.clock_jump_ms if measurement.generator else None,
 )
+SHARED_CORE = Threshold(
+    "one core only for server and load generator",
+    0,
+    "",
+    "They take CPU time from each other, so every value depends on the load generator. Two logical CPUs of one core"
+    " count as one.",
+    cause="machine",
+    in_search="try is unusable",
+    lasts=True,
+    is_fact=True,
+    value_of=lambda measurement: measurement.generator.shared_core if measurement.generator else None,
+)
+THROTTLED = Threshold(
+    "periods in which a CPU quota stopped all processes",
+    0,
+    "",
+    "A container may have a CPU quota (control group). When it is used up, the kernel stops the server and the load"
+    " generator until the next tenth of a second.",
+    cause="machine",
+    in_search="try is unusable",
+    lasts=True,
+    value_of=lambda measurement: measurement.generator.throttled_periods if measurement.generator else None,
+)
 WARMUP_DIFFERENCE = Threshold(
     "difference between the last two seconds of a warm-up",
     10.0,
@@ -388,6 +417,8 @@ THRESHOLDS: tuple[Threshold, ...] = (
     STEAL,
     WAITING_SERVERS_CPU,
     CLOCK_JUMP,
+    SHARED_CORE,
+    THROTTLED,
     UNSETTLED,
     TREND,
     NOT_ESTABLISHED,
@@ -422,7 +453,9 @@ def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> 
 def is_disturbed(measurement: Measurement) -> bool:
     """Whether the machine disturbed a measurement, so that it is worth repeating."""
     return measurement.failure is None and any(
-        rule.is_broken_by(rule.value_of(measurement)) for rule in THRESHOLDS if rule.cause == "machine"
+        rule.is_broken_by(rule.value_of(measurement))
+        for rule in THRESHOLDS
+        if rule.cause == "machine" and not rule.lasts
     )
 
 

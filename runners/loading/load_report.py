@@ -11,9 +11,12 @@ from runners.loading.load_result import LoadResult, loadgen_values, measured_val
 from runners.record import LoadgenHealth, Measurement, Percentiles
 
 
-def build_report(result: LoadResult, pace: Pace) -> dict[str, Any]:
-    """The values of a load by key of ``rtsite load --json``, and whether they are valid."""
-    measurement = as_measurement(result, pace)
+def build_report(result: LoadResult, pace: Pace, **conditions: Any) -> dict[str, Any]:
+    """The values of a load by key of ``rtsite load --json``, and whether they are valid.
+
+    ``conditions``: what is known of the machine, by key of `LoadgenHealth`.
+    """
+    measurement = as_measurement(result, pace, **conditions)
     health, latency, connections = measurement.generator, measurement.latency_ms, measurement.connections
     assert health is not None
     assert latency is not None
@@ -43,12 +46,12 @@ def build_report(result: LoadResult, pace: Pace) -> dict[str, Any]:
     }
 
 
-def as_measurement(result: LoadResult, pace: Pace) -> Measurement:
+def as_measurement(result: LoadResult, pace: Pace, **conditions: Any) -> Measurement:
     """The load as a measurement without a run. It has only the values that the load generator alone can measure."""
     return Measurement.model_construct(
         **measured_values(result, pace),
         trend_percent=trend_of(median_latencies_ms(result)),
-        generator=LoadgenHealth(**loadgen_values(result)),
+        generator=LoadgenHealth(**loadgen_values(result), **conditions),
     )
 
 

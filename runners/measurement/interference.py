@@ -1,17 +1,19 @@
-"""Interference with a measurement: CPU steal, CPU time of other processes, jumps of a clock."""
+"""Interference with a measurement: CPU steal, CPU time of other processes, jumps of a clock, a shared core, a quota."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from runners import machine, resources
+from runners import control_groups, machine, resources
 from runners.record import LoadgenHealth
 
 
 class Interference:
-    """Interference in one window, between `begin` and `end`."""
+    """Interference in one window, between `begin` and `end`. ``shared_core``: server and load generator share one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared_core: bool = False) -> None:
+        self.shared_core = shared_core
+        self.throttled_periods: int | None = None
         self._steal = (0.0, 0.0)
         self._own: set[int] = set()
         """Our processes at the start. They count as ours even after they are orphaned, such as a crashed server's
@@ -30,10 +32,13 @@ class Interference:
         self._own = resources.read_own()
         self._others = resources.read_others(self._own)
         self._steal = machine.read_steal()
+        self._throttled = control_groups.throttled_periods()
         self._clocks = machine.read_clocks()
 
     def end(self) -> None:
         clocks = machine.read_clocks()
+        if control_groups.cpu_quota() is not None:
+            self.throttled_periods = control_groups.throttled_periods() - self._throttled
         self.seconds = clocks.steady_s - self._clocks.steady_s
         self.clock_jump_ms = round(1e3 * clocks.jump_since(self._clocks), 3)
         others = resources.read_others(self._own | resources.read_own())
@@ -51,4 +56,6 @@ class Interference:
             foreign_cpu_percent=self.foreign_percent,
             foreign_process=self.foreign_process,
             clock_jump_ms=self.clock_jump_ms,
+            shared_core=self.shared_core or None,
+            throttled_periods=self.throttled_periods,
         )

@@ -15,9 +15,6 @@ from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_
 from runners.record import Failure
 from runners.serving.deployment import Deployments
 
-FILES_BESIDE_CLIENTS = 200
-"""Open files that a server or a load generator needs in addition to its clients."""
-
 
 def measure_search(
     cells: Sequence[Cell], conditions: Sequence[Conditions], on_progress: Callable[[str], None]
@@ -43,7 +40,7 @@ class _Search:
         wanted = cell.scenario.target
         assert wanted is not None
         # Every client is an open file of the load generator and one of the server.
-        most = machine.open_files_limit() - FILES_BESIDE_CLIENTS
+        most = machine.open_files().soft - machine.FILES_BESIDE_CLIENTS
         settings = wanted.settings.below(most) if wanted.unit == "users" else wanted.settings
         self._cell, self._conditions, self._unit = cell, conditions, wanted.unit
         self._blank = blank_measurement(conditions)

@@ -88,6 +88,8 @@ class Machine(Document):
     """How many files one process may have open, connections included."""
     somaxconn: Count | None = None
     """The kernel's limit for connections that wait to be accepted."""
+    cpu_quota_cores: Amount | None = None
+    """CPU cores that a control group allows, for example that of a container; absent without a quota."""
 
 
 class Pinning(Document):
@@ -313,6 +315,10 @@ class LoadgenHealth(Document):
     """CPU in percent of one core used by the waiting servers that were measured together with this one."""
     clock_jump_ms: Amount | None = None
     """How far the wall clock was set, or how long the machine was suspended, during the window."""
+    shared_core: bool | None = None
+    """True where server and load generator had to run on the same core."""
+    throttled_periods: Count | None = None
+    """Periods of a CPU quota in which the kernel stopped the processes; absent without a quota."""
 
 
 class Failure(Document):

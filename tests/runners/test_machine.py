@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import machine
-from runners.machine import Clocks, share_cores
-from tests.support.processes import until
+from runners.machine import FILES_BESIDE_CLIENTS, OPEN_FILES, Clocks, OpenFiles, share_cores
+from tests.support.commands import ROOT
+from tests.support.processes import python, until
 
 
 @st.composite
@@ -47,7 +49,7 @@ def test_one_core_is_shared_and_reported() -> None:
     share = share_cores(1, [[0, 1]], pinnable=True)
     assert share.server == share.loadgen == [0, 1]
     assert share.note is not None
-    assert "this machine has one core" in share.note
+    assert "one core only" in share.note
 
 
 def test_where_nothing_can_be_pinned_nothing_is() -> None:
@@ -217,3 +219,54 @@ def test_a_cpu_without_a_name_is_named_by_its_architecture(monkeypatch: pytest.M
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     assert machine._cpu_model() == "aarch64"
+
+
+# Open files
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_the_limit_of_open_files_is_raised_within_bounds(soft: int, above: int, clients: int) -> None:
+    limit = OpenFiles(soft, soft + above)
+    raised = limit.raised_for(clients)
+    assert limit.soft <= raised.soft <= raised.hard == limit.hard
+    needed = clients + FILES_BESIDE_CLIENTS
+    assert raised.soft >= min(needed, limit.hard)
+    assert limit.raised_for(clients).raised_for(clients) == raised
+    assert raised.soft <= max(limit.soft, needed, OPEN_FILES), "no more than needed"
+
+
+def in_a_process_with(soft: int, hard: int, clients: int) -> subprocess.CompletedProcess[str]:
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+        "from runners import machine; from runners.record import RtsiteError\n"
+        f"try: machine.allow_open_files({clients})\n"
+        "except RtsiteError as error: print(error)\n"
+        "import subprocess; subprocess.run(['sh', '-c', 'ulimit -n'])"
+    )
+    return subprocess.run(python(code), capture_output=True, text=True, check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "clients", "words", "allowed"),
+    [
+        (256, 4096, 500, "", 4096),
+        (256, 1000, 500, "", 1000),
+        (256, 300, 500, "500 clients in one process need 700 open files, but the limit is 300", 300),
+        (256, 300, 0, "", 300),
+    ],
+)
+def test_children_get_the_raised_limit_or_it_is_one_sentence(
+    soft: int, hard: int, clients: int, words: str, allowed: int
+) -> None:
+    printed = in_a_process_with(soft, hard, clients).stdout
+    assert printed.endswith(f"{allowed}\n")
+    assert printed.startswith(words)
+    assert bool(words) == (len(printed.splitlines()) == 2)
+
+
+@pytest.mark.parametrize(("cores", "shared"), [([[0, 1]], True), ([[0]], True), ([], True), ([[0], [1]], False)])
+@pytest.mark.parametrize("pinnable", [True, False])
+def test_one_core_is_shared_whether_or_not_processes_can_be_confined(
+    cores: list[list[int]], shared: bool, pinnable: bool
+) -> None:
+    assert share_cores(1, cores, pinnable=pinnable).is_shared == shared

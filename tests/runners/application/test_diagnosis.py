@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from runners import machine
+from runners import control_groups, machine
 from runners.application import diagnosis
 from runners.application.diagnosis import MachineFinding, diagnose_machine
 from runners.flame import sampler
+from runners.machine import OpenFiles
 from runners.serving import broker
 
 
@@ -61,8 +62,30 @@ def test_nothing_is_measured_without_uv_or_disk_space(monkeypatch: pytest.Monkey
 
 
 def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = machine.describe_machine().model_copy(update={"open_files_limit": 1024, "virtualisation": "KVM"})
-    monkeypatch.setattr(machine, "describe_machine", lambda: facts)
+    monkeypatch.setattr(machine, "open_files", lambda: OpenFiles(1024, 2048))
     assert found("open files").level == "note"
-    assert "ulimit -n" in found("open files").detail
+    assert "at most 2048" in found("open files").detail
+    assert "ulimit -Hn" in found("open files").detail
+    monkeypatch.setattr(machine, "open_files", lambda: OpenFiles(1024, 1_000_000))
+    assert found("open files") == MachineFinding("ok", "open files", "limit 1024, raised to 65536 while measuring")
+
+
+def test_a_virtual_machine_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = machine.describe_machine().model_copy(update={"virtualisation": "KVM"})
+    monkeypatch.setattr(machine, "describe_machine", lambda: facts)
     assert found("virtual machine").detail.startswith("KVM: ")
+
+
+@pytest.mark.parametrize(
+    ("cores", "level", "words"),
+    [(None, "ok", "none"), (0.5, "note", "allows 0.5 CPU cores; server and load generator need 2"), (4.0, "note", "4")],
+)
+def test_a_cpu_quota_is_named(monkeypatch: pytest.MonkeyPatch, cores: float | None, level: str, words: str) -> None:
+    monkeypatch.setattr(control_groups, "cpu_quota", lambda: cores)
+    assert found("CPU quota").level == level
+    assert words in found("CPU quota").detail
+
+
+def test_one_core_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "physical_cores", lambda: [[0, 1]])
+    assert found("cores").detail.startswith("one core only")

@@ -51,7 +51,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     purposes: list[str] = []
 
     @contextlib.contextmanager
-    def session(purpose: str) -> Iterator[None]:
+    def session(purpose: str, *, clients: int = 0) -> Iterator[None]:
         purposes.append(purpose)
         yield
 

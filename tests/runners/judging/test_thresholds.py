@@ -82,6 +82,16 @@ CASES = [
         with_health(neighbours_cpu_percent=10.1),
     ),
     ("jump of a clock", with_health(clock_jump_ms=10.0), with_health(clock_jump_ms=10.1)),
+    (
+        "one core only for server and load generator",
+        with_health(shared_core=False),
+        with_health(shared_core=True),
+    ),
+    (
+        "periods in which a CPU quota stopped all processes",
+        with_health(throttled_periods=0),
+        with_health(throttled_periods=1),
+    ),
     ("warm-up that did not settle", with_figures(warmup_settled=True), with_figures(warmup_settled=False)),
     (
         "trend of the median latency over the window",
@@ -124,7 +134,15 @@ def test_a_measurement_is_valid_at_a_limit_and_invalid_beyond_it(
     value = rule.value_of(bad)
     assert value is not None
     unit = f" {rule.unit}" if rule.unit else ""
-    assert reason == f"{name} {value:.3g}{unit}, limit {rule.limit:g}{unit}"
+    assert reason == (name if rule.is_fact else f"{name} {value:.3g}{unit}, limit {rule.limit:g}{unit}")
+
+
+def test_server_and_load_generator_on_one_core_are_never_valid_and_not_worth_repeating() -> None:
+    shared = with_health(shared_core=True)
+    assert reasons_against(shared) == ["one core only for server and load generator"]
+    assert not is_disturbed(shared)
+    assert is_disturbed(with_health(shared_core=True, steal_percent=STEAL.limit + 1))
+    assert judge_try(1, open_loop(shared)).verdict == "unusable"
 
 
 @pytest.mark.parametrize(("name", "good", "bad", "sentence"), TRIES, ids=[case[0] for case in TRIES])
@@ -192,6 +210,8 @@ def test_rows_that_apply_to_a_measurement_or_a_try_read_a_value_and_no_others_do
                 steal_percent=0.0,
                 neighbours_cpu_percent=1.0,
                 clock_jump_ms=0.0,
+                shared_core=False,
+                throttled_periods=0,
             ),
             "latency_ms": Percentiles(count=5000, p99=1.0),
         }

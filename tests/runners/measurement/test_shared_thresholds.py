@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,8 @@ NOT_MEASURED_ALONE = {
     "CPU steal",
     "idle CPU of the servers measured beside it",
     "jump of a clock",
+    "one core only for server and load generator",
+    "periods in which a CPU quota stopped all processes",
 }
 """What `rtsite load` cannot know: it neither started the server nor has the machine to itself."""
 
@@ -117,6 +120,12 @@ def test_load_judges_by_every_threshold_that_it_can_measure() -> None:
     known = {rule.name for rule in rules if rule.value_of(as_measurement(load(), Open(100.0))) is not None}
     assert known == {name for name, _, _ in CASES}
     assert {rule.name for rule in rules} - known == NOT_MEASURED_ALONE
+
+
+@pytest.mark.parametrize("conditions", [{"throttled_periods": 3}, {"shared_core": True}], ids=["a quota", "one core"])
+def test_load_judges_by_what_is_known_of_the_machine(conditions: dict[str, Any]) -> None:
+    report = build_report(load(), Open(100.0), **conditions)
+    assert (report["valid"], len(report["invalid_reasons"])) == (False, 1)
 
 
 def test_a_closed_loop_has_no_send_lag() -> None:
