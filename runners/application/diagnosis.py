@@ -77,8 +77,8 @@ def _open_files() -> MachineFinding:
         return MachineFinding(
             "note",
             "open files",
-            f"at most {raised.soft}; workloads with many clients need {machine.OPEN_FILES}: ask the administrator for a"
-            " higher hard limit (`ulimit -Hn`)",
+            f"at most {raised.soft}; workloads with many clients need {machine.OPEN_FILES}: let the administrator"
+            " raise the hard limit (`ulimit -Hn`)",
         )
     how = f"limit {limit.soft}, raised to {raised.soft} while measuring" if raised != limit else f"limit {limit.soft}"
     return MachineFinding("ok", "open files", how)

@@ -2,6 +2,6 @@
 hand.
 """
 
-from runners.evidence.collection import PASSES, collect_evidence, path_of
+from runners.evidence.collection import PASSES, check_folder, collect_evidence, path_of
 
-__all__ = ["PASSES", "collect_evidence", "path_of"]
+__all__ = ["PASSES", "check_folder", "collect_evidence", "path_of"]

@@ -13,7 +13,15 @@ from runners import machine, revision
 from runners.evidence import behaviour, lifecycle, packages, source_code
 from runners.evidence.passes import EXPECTED_ERRORS, Findings, ItemProbe, not_determined
 from runners.measurement import framework_facts, now, variant_facts
-from runners.record import EVIDENCE_FOLDER, SCHEMA_VERSION, EvidenceDocument, Finding, VariantEvidence, save
+from runners.record import (
+    EVIDENCE_FOLDER,
+    SCHEMA_VERSION,
+    EvidenceDocument,
+    Finding,
+    RtsiteError,
+    VariantEvidence,
+    save,
+)
 from runners.serving import environment
 from runners.serving.deployment import serve_variant
 from runners.serving.environment import Environment, InstallError
@@ -25,6 +33,9 @@ half an hour, not only over one minute. The ranges of two equal collections with
 probability of 1 in 462. This is the share of ways to divide 12 samples that put one collection below the other, 2 /
 C(12, 6)."""
 
+_NEEDED_BYTES = 1 << 20
+"""Free space for the documents of a campaign."""
+
 ShowMessage = Callable[[str], None]
 _Key = tuple[str, str]
 """Slugs of a framework and of its variant."""
@@ -33,6 +44,19 @@ _Key = tuple[str, str]
 def path_of(results: Path, campaign: str, framework: str) -> Path:
     """The path of a framework's evidence in a campaign."""
     return results / campaign / EVIDENCE_FOLDER / f"{framework}.yml"
+
+
+def check_folder(results: Path, campaign: str) -> None:
+    """Raise `RtsiteError` if a campaign's evidence cannot be written, before minutes are spent on collecting it."""
+    folder = path_of(results, campaign, "any").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_NEEDED_BYTES))
+    except OSError as error:
+        raise RtsiteError(
+            f"{folder}: cannot be written: {error.strerror}; choose another folder with --results"
+        ) from error
 
 
 def collect_evidence(

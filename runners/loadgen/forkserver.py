@@ -3,8 +3,8 @@
 Loading the compiled kernel takes one or two seconds and 150 MB. This program loads it once. Each request on the socket
 ``FD`` forks a shard, which is ready in milliseconds and shares that memory. A request has a JSON object
 (``environment``, ``cpus``) and three file descriptors: the shard's stdin, stdout and stderr. The answer has the shard's
-process ID and its pidfd (pidfd_open(2)). Signals to a pidfd never reach another process with the same ID. The program
-ends when the socket is closed, even if the starter was interrupted before it read the answer.
+process ID and its pidfd (pidfd_open(2)), or `REFUSED` and a reason. Signals to a pidfd never reach another process with
+the same ID. The program ends when the socket is closed, even if the starter was interrupted before it read the answer.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 from typing import Any
 
 from runners.loadgen import kernel, shard
+from runners.loadgen.job import REFUSED
 
 MOST_BYTES = 1 << 20
 STREAMS = 3
@@ -28,13 +29,19 @@ def main() -> None:
     """Serve requests until the other end of the socket is closed."""
     shard.end_with_starter()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that ended shards need no wait(2)
-    if kernel.SUPPORTED:
-        kernel.compile_kernel()
     if len(sys.argv) == 1:
+        kernel.compile_kernel()
         return
     channel = socket.socket(fileno=int(sys.argv[1]))
-    gc.freeze()
     with contextlib.suppress(ConnectionError):  # the starter ended before it read the last answer
+        try:
+            if kernel.SUPPORTED:
+                kernel.compile_kernel()
+        except (OSError, RuntimeError) as error:
+            channel.recv(MOST_BYTES)
+            channel.send(REFUSED + f"the load generator cannot be compiled: {error}".encode())
+            return
+        gc.freeze()
         _serve(channel)
 
 

@@ -18,6 +18,8 @@ PayloadKind = Literal["text", "binary"]
 Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
 
+REFUSED = b"!"
+"""The first byte of the fork server's answer if it is a reason, because no shard can be forked."""
 STOP_EARLY = signal.SIGUSR1
 """The signal that ends a shard's slice of load as if its time were over."""
 MIN_PAYLOAD_BYTES = 18

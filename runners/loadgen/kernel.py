@@ -22,7 +22,7 @@ import numba
 import numpy as np
 from numba import types
 
-from runners.loadgen import arrays
+from runners.loadgen import arrays, kernel_cache
 from runners.loadgen.arrays import (
     DATA_WORD,
     EVENT_WORDS,
@@ -79,6 +79,7 @@ _ZERO, _NINE = ord("0"), ord("9")
 
 SUPPORTED = hasattr(select, "epoll")
 
+_IS_CACHED = kernel_cache.find_place()
 _njit: Any = numba.njit  # its annotations lack the option `_nrt`
 _typeof: Any = numba.typeof
 
@@ -90,12 +91,12 @@ def compiled(function: Function) -> Function:
 
     They are not needed, because no function creates an array, and the caller keeps references to its arguments.
     """
-    return _njit(cache=True, _nrt=False)(function)  # type: ignore[no-any-return]
+    return _njit(cache=_IS_CACHED, _nrt=False)(function)  # type: ignore[no-any-return]
 
 
 def inlined(function: Function) -> Function:
     """Compile a function like `compiled`, but inline it into its caller."""
-    return _njit(cache=True, _nrt=False, forceinline=True)(function)  # type: ignore[no-any-return]
+    return _njit(cache=_IS_CACHED, _nrt=False, forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 class Native:

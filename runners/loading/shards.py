@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runners import process
-from runners.loadgen.job import STOP_EARLY
+from runners.loadgen.job import REFUSED, STOP_EARLY
 from runners.record import RtsiteError
 
 
@@ -50,9 +50,12 @@ class ForkServer:
             connection = self._socket or self._start()
             try:
                 socket.send_fds(connection, [json.dumps(request).encode()], list(streams))
-                answer, handles, _, _ = socket.recv_fds(connection, 64, 1)
+                answer, handles, _, _ = socket.recv_fds(connection, 4096, 1)
             except OSError:
                 answer = b""
+            if answer.startswith(REFUSED):
+                self.close()
+                raise LoadError(answer.removeprefix(REFUSED).decode())
             if answer:
                 return int(answer), handles[0] if handles else None
             # The fork server was killed: try once more with a new one.

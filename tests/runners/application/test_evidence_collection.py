@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from runners import evidence
 from runners.application import evidence_collection
 from runners.application.evidence_collection import collect_campaign_evidence, default_campaign
-from runners.record import NothingToDoError, UsageError, is_identifier
+from runners.record import NothingToDoError, RtsiteError, UsageError, is_identifier
 from runners.subjects.catalog import Framework
 
 
@@ -59,3 +61,23 @@ def test_a_campaign_that_cannot_be_a_folder_is_refused(tmp_path: Path, collected
 
 def test_the_default_campaign_is_a_name() -> None:
     assert is_identifier(default_campaign())
+
+
+@pytest.mark.parametrize("blocked", ["a file", "a file above"])
+def test_a_folder_that_cannot_be_written_is_known_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocked: str
+) -> None:
+    (tmp_path / "blocked").touch()
+    results = tmp_path / "blocked" if blocked == "a file" else tmp_path / "blocked" / "results"
+    monkeypatch.setattr(evidence, "collect_evidence", lambda *_: pytest.fail("it works before it knows"))
+    with pytest.raises(RtsiteError, match=r"cannot be written: Not a directory; choose another folder with --results"):
+        evidence_collection.collect_campaign_evidence(["starlette"], results, "campaign", lambda _: None)
+
+
+def test_a_folder_on_a_full_disk_is_known_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(RtsiteError, match="No space left on device"):
+        evidence.check_folder(tmp_path, "campaign")
