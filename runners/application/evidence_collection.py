@@ -23,10 +23,10 @@ def collect_campaign_evidence(
 ) -> list[EvidenceDocument]:
     """Collect the evidence of the named frameworks (default: all) into ``results/<campaign>``.
 
-        Raises `UsageError` if the campaign's name is invalid, or if the campaign already has evidence of one of the
-            frameworks. Raises `NothingToDoError` if the reference is named, `BusyError` if another command measures, and
-        `RtsiteError` if the results cannot be written or no framework can be installed.
-        """
+    Raises `UsageError` if the campaign's name is invalid, or if the campaign already has evidence of one of the
+        frameworks. Raises `NothingToDoError` if the reference is named, `BusyError` if another command measures, and
+    `RtsiteError` if the results cannot be written or no framework can be installed.
+    """
     check_campaign_name(campaign)
     named = catalog.choose_frameworks(names)
     chosen = [framework for framework in named if not framework.reference]
