@@ -1,19 +1,38 @@
-"""``rtsite serve``: MkDocs serves the staged pages; we stage them again when their sources change."""
+"""``rtsite serve``: serves a copy of the site, and builds it again when its sources change.
+
+The last good site is served for as long as its sources cannot be built.
+"""
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from socketserver import TCPServer
+from threading import Thread
+from typing import Any, BinaryIO
 
-from generator import mkdocs_process
-from generator.pages.markup import TEMPLATES
-from generator.site_build import Paths, Say, stage_site
+from generator.site_build import Paths, Say, rebuild_site
 from runners.record import RtsiteError
 
 HOST = "127.0.0.1"
 _POLL_S = 0.5
+
+_EDITION = "/.edition"
+"""The address that answers with the edition of the site. Pages reload when it changes."""
+_RELOADING = f"""<script>
+(() => {{ let first; setInterval(async () => {{
+  const answer = await fetch("{_EDITION}", {{cache: "no-store"}}).catch(() => null);
+  const edition = answer && answer.ok ? await answer.text() : first;
+  first ??= edition;
+  if (edition !== first) location.reload();
+}}, 1000); }})();
+</script></body>""".encode()
 
 
 class ServeError(RtsiteError):
@@ -21,73 +40,134 @@ class ServeError(RtsiteError):
 
 
 def serve_live(paths: Paths, port: int, say: Say) -> None:
-    """Stage, serve, and stage again on every change; runs until an error or an interrupt."""
-    _check_port(port)
-    stage_site(paths, say, is_served=True)
-    seen = _stamps(paths)
-    server = mkdocs_process.start_mkdocs(paths.config, HOST, port)
-    try:
-        while not _answers(port):
-            _check_alive(server)
-        say(f"Serving http://{HOST}:{port}/ and watching results, site and templates. Press Ctrl-C to stop.")
-        while True:
-            _check_alive(server)
-            current = _stamps(paths)
-            if current != seen:
-                seen = current
-                _stage_again(paths, say)
-    finally:
-        server.terminate()
+    """Build, serve, and build again on every change; runs until an interrupt.
+
+    Raises `ServeError` if the port cannot be used, and the errors of the first build.
+    """
+    address = f"http://{HOST}:{port}/"
+    served = paths.served(address)
+    with _bound(served.out, port) as server:
+        seen = _stamps(served)
+        rebuild_site(served, say)
+        with _answering(server):
+            say(f"Serving {address} and watching results, site and templates. Press Ctrl-C to stop.")
+            while True:
+                time.sleep(_POLL_S)
+                current = _stamps(served)
+                if current != seen:
+                    seen = current
+                    _build_again(served, server, say)
+
+
+class _Server(ThreadingHTTPServer):
+    """Serves the folder of a site."""
+
+    daemon_threads = True
+    edition = time.time_ns()
+
+    def server_bind(self) -> None:
+        """Bind without a look-up of the host's name, which can take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.socket.getsockname()[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a browser that ends a connection is no error."""
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        if self.path == _EDITION:
+            self._send(HTTPStatus.OK, "text/plain", str(self.server.edition).encode())
+        else:
+            super().do_GET()
+
+    def send_head(self) -> BytesIO | BinaryIO | None:
+        """Pages get the script that reloads them. There are no listings of folders."""
+        path = Path(self.translate_path(self.path))
+        if path.is_dir():
+            if not self.path.partition("?")[0].endswith("/"):
+                return super().send_head()  # redirects
+            path /= "index.html"
+        if path.is_file() and path.suffix != ".html":
+            return super().send_head()
         try:
-            server.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            status, page = HTTPStatus.OK, path.read_bytes()
+        except OSError:
+            status, page = HTTPStatus.NOT_FOUND, self._not_found()
+        self._send(status, "text/html; charset=utf-8", page.replace(b"</body>", _RELOADING))
+        return None
+
+    def _not_found(self) -> bytes:
+        try:
+            return Path(self.directory, "404.html").read_bytes()
+        except OSError:
+            return b"<body>Not found</body>"
+
+    def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Requests are not logged."""
 
 
-def _check_alive(server: subprocess.Popen[bytes]) -> None:
-    """Wait briefly; raises `ServeError` if the server ends."""
+@contextmanager
+def _bound(folder: Path, port: int) -> Iterator[_Server]:
+    """A server that has the port; it answers later, with `_answering`."""
     try:
-        code = server.wait(timeout=_POLL_S)
-    except subprocess.TimeoutExpired:
-        return
-    raise ServeError(f"the server of MkDocs ended with exit code {code}; see its message above")
+        server = _Server((HOST, port), partial(_Handler, directory=str(folder)))
+    except OSError as error:
+        raise ServeError(f"port {port} cannot be used: {error.strerror}; choose another with --port") from None
+    with server:
+        yield server
 
 
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
+@contextmanager
+def _answering(server: _Server) -> Iterator[None]:
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
-def _stage_again(paths: Paths, say: Say) -> None:
+def _build_again(paths: Paths, server: _Server, say: Say) -> None:
     started = time.monotonic()
     try:
-        stage_site(paths, lambda _: None, is_served=True)
+        rebuild_site(paths, lambda _: None)
     except RtsiteError as error:
         # Editors save unfinished files: report the error and keep serving.
         say(f"Not updated: {error}")
+    except Exception as error:  # noqa: BLE001 - unfinished files can break anything; the next save mends it
+        say(f"Not updated: {type(error).__name__}: {error}")
     else:
+        server.edition += 1
         say(f"Updated in {time.monotonic() - started:.1f} s.")
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise ServeError(f"port {port} cannot be used: {error.strerror}; choose another with --port") from None
+def _stamps(paths: Paths) -> dict[Path, tuple[int, int] | str]:
+    """Modification time and size of every source of the pages; the error of one that cannot be read."""
+    try:
+        return {path: _stamp(path) for path in paths.inputs()}
+    except OSError as error:
+        return {paths.root: str(error)}
 
 
-def _stamps(paths: Paths) -> dict[Path, tuple[int, int]]:
-    """Modification time and size of every source of the pages."""
-    found = {}
-    for folder in (paths.results, paths.written, paths.frameworks, paths.assets, TEMPLATES):
-        for path in folder.rglob("*"):
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
-                continue
-            if path.suffix and not path.name.startswith("."):
-                found[path] = stat.st_mtime_ns, stat.st_size
-    return found
+def _stamp(path: Path) -> tuple[int, int] | str:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return str(error)
+    return stat.st_mtime_ns, stat.st_size

@@ -1,4 +1,7 @@
-"""Runs MkDocs as a child process, so that its warnings and state stay separate."""
+"""Runs MkDocs as a child process, so that its warnings and state stay separate.
+
+This module is also the program of that process: MkDocs, which ends when its parent does, however the parent ended.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import yaml
 
-_MKDOCS = (sys.executable, "-P", "-m", "mkdocs")
-"""With ``-P``, modules in the current folder cannot replace those of MkDocs."""
 _ENVIRONMENT = {
     # Material announces its end of life in every build.
     "NO_MKDOCS_2_WARNING": "1",
+    "PYTHONUTF8": "1",
 }
 
 
@@ -24,9 +27,9 @@ _SCRIPTS = ("page", "charts", "choose", "weights", "tables", "pick")
 
 
 def write_config(
-    target: Path, base: Path, docs: Path, site: Path, nav: Sequence[Any], assets: Collection[str] = ()
+    target: Path, base: Path, docs: Path, site: Path, address: str, nav: Sequence[Any], assets: Collection[str] = ()
 ) -> None:
-    """Write the configuration that MkDocs reads: ``base`` with the navigation of the staged pages.
+    """Write the configuration that MkDocs reads: ``base`` with the address and the navigation of the staged pages.
 
     ``assets``: paths below ``docs``, with those of scripts and styles as ``assets/<name>.<digest>.js``. MkDocs resolves
     folders relative to the configuration file, so this file contains all of them.
@@ -37,6 +40,7 @@ def write_config(
             "INHERIT": os.path.relpath(base, here),
             "docs_dir": os.path.relpath(docs, here),
             "site_dir": os.path.relpath(site, here),
+            "site_url": address,
             "nav": list(nav),
             "extra_css": [path for path in assets if path.endswith(".css")],
             "extra_javascript": sorted(filter(_is_own_script, assets), key=lambda path: _SCRIPTS.index(_stem(path))),
@@ -44,8 +48,7 @@ def write_config(
         sort_keys=False,
         allow_unicode=True,
     )
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        target.write_text(text, encoding="utf-8")
+    target.write_text(text, encoding="utf-8")
 
 
 def _stem(path: str) -> str:
@@ -61,16 +64,23 @@ def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | Non
 
     ``meanwhile`` is called while MkDocs runs. Do not add ``--quiet``: it also hides warnings from ``--strict``.
     """
+    code = str(Path(__file__).resolve().parents[1])
+    # -P: without it, modules in the current folder would replace those of Python and MkDocs.
     with subprocess.Popen(
-        [*_MKDOCS, "build", "--strict", "-f", str(config), "-d", str(into)],
-        env=os.environ | _ENVIRONMENT,
+        [sys.executable, "-P", "-m", __name__, "build", "--strict", "-f", str(config), "-d", str(into)],
+        env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, [code, os.getenv("PYTHONPATH")]))},
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # Ctrl-C reaches the parent only, which ends this process
     ) as child:
         try:
             meanwhile()
-            _, messages = child.communicate()
+            assert child.stderr is not None
+            messages = child.stderr.read()  # not communicate(), which closes stdin: the process would end
+            child.wait()
         except BaseException:
             child.kill()
             raise
@@ -81,12 +91,22 @@ def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | Non
     return "\n".join(serious[-20:]) or f"exit code {child.returncode}"
 
 
-def start_mkdocs(config: Path, host: str, port: int) -> subprocess.Popen[bytes]:
-    """Start the server of MkDocs with live reload; the caller ends it."""
-    return subprocess.Popen(
-        [
-            *(*_MKDOCS, "serve", "--quiet", "--livereload"),
-            *("-f", str(config), "-a", f"{host}:{port}"),
-        ],
-        env=os.environ | _ENVIRONMENT,
-    )
+def _end_with_parent() -> None:
+    """End this process when the parent's end of stdin closes; the kernel closes it even if the parent was killed."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+
+def _main() -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    from mkdocs.__main__ import cli
+
+    try:
+        cli()
+    except Exception as error:  # noqa: BLE001 - MkDocs lets errors of the system and of its plugins pass
+        sys.stderr.write(f"ERROR - {type(error).__name__}: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _main()

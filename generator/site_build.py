@@ -1,33 +1,39 @@
-"""The steps of a build: load, compose, stage, render, swap."""
+"""The steps of a build: load, compose, stage, render, replace."""
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
-from itertools import chain
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from types import MappingProxyType
 
-from generator import exports, mkdocs_process, staging
+from generator import exports, mkdocs_process, site_folder, staging
 from generator.comparison import History
-from generator.dataset import file_digest, load_claims, load_rates, load_results, load_sources
+from generator.dataset import (
+    file_digest,
+    files_below,
+    load_claims,
+    load_rates,
+    load_results,
+    load_sources,
+)
 from generator.pages import PROOF_MARKER, make_proof, make_site
-from runners.record import RtsiteError, UsageError
-
-MARKER = ".made-by-rtsite"
-"""A file in every site that rtsite built. Only a folder with this file, or an empty one, is replaced. It contains the
-digest of all inputs of the site."""
+from generator.pages.markup import TEMPLATES
+from generator.site_folder import BuildError
+from runners.record import NothingToDoError, UsageError
 
 BUNDLED = Path(__file__).parents[1] / "rtsite_bundle"
 """Files that a wheel contains besides the packages, see ``force-include`` in pyproject.toml. Not in a checkout."""
+
+_CODE = Path(__file__).parents[1]
+"""The folder above our packages."""
 
 HERE = "http://127.0.0.1:8000/"
 """The default address of a site, the same as in mkdocs.yml."""
@@ -35,19 +41,17 @@ HERE = "http://127.0.0.1:8000/"
 Say = Callable[[str], None]
 
 
-class BuildError(RtsiteError):
-    """The site could not be built; the old one is unchanged."""
-
-
 @dataclass(frozen=True)
 class Paths:
-    """The paths of a build. The build clears ``staged``, and replaces all of ``out`` at the end."""
+    """The paths of a build. The build clears ``staged``, and replaces its own files in ``out`` at the end."""
 
     root: Path
     """The checkout; for an installed package, the folder that the user works in."""
     results: Path
     staged: Path
     out: Path
+    address: str = ""
+    """The address that the site is made for; empty: that of the environment variable ``RTSITE_SITE_URL``, or `HERE`."""
 
     @classmethod
     def of_checkout(cls, root: Path, *, results: Path | None = None, out: Path | None = None) -> Paths:
@@ -55,17 +59,24 @@ class Paths:
 
         Raises `UsageError` if the results folder does not exist.
         """
-        needed = root / "results" if results is None and BUNDLED.is_dir() else results
-        if needed is not None and not needed.is_dir():
+        chosen = results or root / "results"
+        try:
+            real_results, real_out = _real(chosen), _real(out or root / "build" / "site")
+            is_there = chosen.is_dir()
+        except OSError as error:
             raise UsageError(
-                f"folder {needed} does not exist; choose one with --results that contains <campaign>/<run>/run.yml"
+                f"the folders cannot be used: {error.strerror} ({error.filename}); choose others"
+            ) from None
+        if not is_there:
+            raise UsageError(
+                f"folder {chosen} does not exist; choose one with --results that contains <campaign>/<run>/run.yml"
             )
-        return cls(
-            root,
-            (results or root / "results").resolve(),
-            root / "build" / "docs",
-            (out or root / "build" / "site").resolve(),
-        )
+        return cls(root, real_results, root / "build" / "docs", real_out)
+
+    def served(self, address: str) -> Paths:
+        """The paths of a server's own copy of the site, so that builds and a server do not disturb each other."""
+        folder = self.staged.parent / "served"
+        return replace(self, staged=folder / "docs", out=folder / "site", address=address)
 
     @property
     def sources(self) -> Path:
@@ -94,36 +105,79 @@ class Paths:
 
     @property
     def assets(self) -> Path:
-        return Path(__file__).parent / "assets"
+        return _CODE / "generator" / "assets"
 
     @property
     def config(self) -> Path:
         """The staged configuration: the top-level ``mkdocs.yml`` with the navigation."""
         return self.staged.parent / "mkdocs.yml"
 
+    @property
+    def base_config(self) -> Path:
+        return self.sources / "mkdocs.yml"
+
+    @property
+    def site_url(self) -> str:
+        return self.address or os.environ.get("RTSITE_SITE_URL") or HERE
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of all files that a site is made of, except `base_config`."""
+        return self.results, self.written, self.frameworks, self.rates.parent, self.assets, TEMPLATES
+
+    def inputs(self) -> Iterator[Path]:
+        """All files that a site is made of, except our code. Raises `OSError` for a folder that cannot be read."""
+        yield self.base_config
+        for folder in self.folders:
+            yield from files_below(folder)
+
 
 def build_site(paths: Paths, say: Say) -> Path:
-    """Build the site into ``paths.out`` and return its home page; on an error the old site is unchanged."""
-    _check_out(paths)
-    digests = _digests_of_inputs(paths)
-    made_of, marker = _joined(digests), paths.out / MARKER
-    if marker.is_file() and marker.read_text(encoding="utf-8") == made_of:
-        say("The site is up to date.")
-        return paths.out / "index.html"
-    with _alone(paths.staged.parent), _uncollected(), _beside(paths.out) as fresh:
-        files = stage_site(paths, say, digests)
-        say("Rendering with MkDocs …")
-        site, beside = fresh / "site", fresh / "beside"
-        problem = mkdocs_process.render(paths.config, site, meanwhile=lambda: files.put_beside(beside))
-        if problem:
-            raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
-        try:
+    """Build the site into ``paths.out`` and return its home page, as the last work of a process; see `rebuild_site`."""
+    with _uncollected():
+        return rebuild_site(paths, say)
+
+
+def rebuild_site(paths: Paths, say: Say) -> Path:
+    """Build the site into ``paths.out`` if an input or the site has changed, and return its home page.
+
+    On any error and interrupt the old site stays, and no temporary folder is left. Raises `RtsiteError`.
+    """
+    with _system_errors_named(paths):
+        digests = _digests_of_inputs(paths)
+        _check_out(paths, digests)
+        made = site_folder.read_made(paths.out)
+        _check_results(paths, digests, made)
+        inputs = _joined(paths, digests)
+        if made is not None and made.inputs == inputs:
+            changed = site_folder.changed_by_others(paths.out, made)
+            if not changed:
+                say("The site is up to date.")
+                return paths.out / "index.html"
+            say(f"{len(changed)} files of the site were changed or removed, such as {changed[0]}; building them again.")
+        with _staging_alone(paths), site_folder.replacing(paths.out) as work:
+            files = stage_site(paths, say, digests)
+            say("Rendering with MkDocs …")
+            site, beside = work / "site", work / "beside"
+            problem = mkdocs_process.render(paths.config, site, meanwhile=lambda: files.put_beside(beside))
+            if problem:
+                raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
             staging.move_into(beside, site)
-            (site / MARKER).write_text(made_of, encoding="utf-8")
-            _swap(site, paths.out, old=fresh / "old")
-        except OSError as error:
-            raise BuildError(f"cannot move the site to its folder: {error.strerror} ({error.filename})") from None
+            site_folder.write_made(site, inputs, len(_run_files(paths, digests)))
+            site_folder.replace(work, paths.out)
     return paths.out / "index.html"
+
+
+@contextmanager
+def _system_errors_named(paths: Paths) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or paths.out
+        raise BuildError(
+            f"cannot build the site: {error.strerror or error} ({place}); rtsite must be able to read the sources, and"
+            f" to write to {paths.staged.parent} and {paths.out.parent}"
+        ) from None
 
 
 @contextmanager
@@ -142,13 +196,10 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def stage_site(
-    paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProxyType({}), *, is_served: bool = False
-) -> staging.Files:
+def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProxyType({})) -> staging.Files:
     """Write changed pages, assets and exports for MkDocs, and delete stale ones.
 
     Returns all files, including those that bypass MkDocs. ``digests``: see `generator.dataset.file_cache`.
-    ``is_served``: see `generator.staging`.
     """
     say(f"Reading {paths.results} …")
     dataset = load_results(paths.results, paths.cache, digests)
@@ -173,97 +224,110 @@ def stage_site(
             files.add_beside(f"data/{result.raw}", result.path)
             if result.flames is not None:
                 files.add_beside(f"data/{result.flames_raw}", result.flames_path)
-    for path, text in exports.files(dataset, _site_url()).items():
+    for path, text in exports.files(dataset, paths.site_url).items():
         files.add_text(path, text)
     for path, make in exports.over_time(history).items():
         files.add_beside(path, make)
     for evidence in dataset.evidence:
         files.add_beside(f"data/{evidence.raw}", evidence.path)
-    written = files.write(paths.staged, is_served=is_served)
+    written = files.write(paths.staged)
     mkdocs_process.write_config(
-        paths.config, paths.sources / "mkdocs.yml", paths.staged, paths.out, site.nav, assets.keys()
+        paths.config, paths.base_config, paths.staged, paths.out, paths.site_url, site.nav, assets.keys()
     )
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return files
 
 
 def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
-    """Digests of all inputs of the site: results, pages, applications, our own code."""
-    code = Path(__file__).parent
-    folders = (
-        paths.results,
-        paths.written,
-        paths.frameworks,
-        paths.rates.parent,
-        code,
-        code.parent / "runners" / "record",
-    )
-    files = chain([paths.sources / "mkdocs.yml"], *map(_files_below, folders))
-    return {file: file_digest(file) for file in files}
+    """Digests of all inputs of the site: results, pages, applications, templates."""
+    # What is not a file is not read: a pipe would wait for a writer for ever.
+    return {file: file_digest(file) if file.is_file() else "" for file in paths.inputs()}
 
 
-def _joined(digests: Mapping[Path, str]) -> str:
-    """One digest of all files, the version of MkDocs, and the site's address."""
-    joined = hashlib.sha256(f"{version('mkdocs')} {version('mkdocs-material')} {_site_url()}".encode())
+def _joined(paths: Paths, digests: Mapping[Path, str]) -> str:
+    """One digest of all files, of the program, and of the site's address."""
+    joined = hashlib.sha256(f"{_program()} {paths.site_url}".encode())
     for file, of_content in digests.items():
-        joined.update(f"\0{file}\0{of_content}".encode())
+        joined.update(f"\0{file}\0{of_content}".encode(errors="surrogateescape"))
     return joined.hexdigest()
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """All files in order, without compiled Python and hidden files."""
-    for parent, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if name != "__pycache__" and not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
+@cache
+def _program() -> str:
+    """What makes a site of its inputs: Python, all installed packages, our code. A process loads each once."""
+    packages = sorted(f"{one.name} {one.version}" for one in distributions())
+    ours = (file for name in ("generator", "runners/record") for file in files_below(_CODE / name))
+    return f"{sys.version} {packages} {[file_digest(file) for file in ours if file.suffix == '.py']}"
 
 
-def _site_url() -> str:
-    """The address of the site."""
-    return os.environ.get("RTSITE_SITE_URL") or HERE
+def _run_files(paths: Paths, digests: Mapping[Path, str], depth: int = 3) -> list[Path]:
+    """All ``run.yml`` that many levels below the results folder."""
+    return [
+        file
+        for file in digests
+        if file.name == "run.yml"
+        and file.is_relative_to(paths.results)
+        and len(file.relative_to(paths.results).parts) == depth
+    ]
 
 
-def _check_out(paths: Paths) -> None:
-    out = paths.out
-    for ours in (paths.root, paths.written, paths.results, paths.staged, paths.root / "generator"):
-        if ours.resolve().is_relative_to(out):
-            raise UsageError(f"the site cannot go to {out}: that would replace {ours}; choose another folder")
-    is_foreign = out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists()
-    if is_foreign or (out.exists() and not out.is_dir()):
+def _check_results(paths: Paths, digests: Mapping[Path, str], made: site_folder.Made | None) -> None:
+    """Raise an error if this is not the folder of results: an empty site would replace the old one."""
+    if _run_files(paths, digests):
+        return
+    for depth in (1, 2, 4, 5):
+        for found in _run_files(paths, digests, depth):
+            raise UsageError(
+                f"{paths.results} contains no <campaign>/<run>/run.yml, but {found}; choose another folder with"
+                f" --results, such as {found.parents[2]}"
+            )
+    if made is not None and made.runs:
+        raise NothingToDoError(
+            f"{paths.results} contains no runs, but the site in {paths.out} shows {made.runs}; choose another folder"
+            f" with --results, or delete {paths.out} to build a site without results"
+        )
+
+
+def _real(path: Path) -> Path:
+    """The path without links; a link to itself stays."""
+    return Path(os.path.realpath(path))
+
+
+def _check_out(paths: Paths, digests: Mapping[Path, str]) -> None:
+    """Raise `UsageError` if the site would be among its sources, contain them, or replace what rtsite did not make."""
+    out = _real(paths.out)
+    sources = _folders_of(paths, digests)
+    links = {file for file in digests if file.is_symlink()}
+    for kept in sorted({paths.root, paths.base_config, paths.staged, paths.config, paths.cache} | sources | links):
+        if _real(kept).is_relative_to(out):
+            raise UsageError(f"the site cannot go to {out}: that would replace {kept}; choose another folder")
+    ours = {paths.staged, paths.root / ".git", _CODE / "generator", _CODE / "runners"}
+    for source in sorted(ours | sources):
+        if out.is_relative_to(_real(source)):
+            raise UsageError(f"the site cannot go to {out}: that is among the files in {source}; choose another folder")
+    if out.exists() and (not out.is_dir() or (site_folder.read_made(out) is None and any(out.iterdir()))):
         raise UsageError(f"{out} contains files that rtsite did not make; empty it or choose another folder")
 
 
+def _folders_of(paths: Paths, files: Iterable[Path]) -> set[Path]:
+    """All folders of sources. Behind links they are in other places than they seem, so each is listed."""
+    found = set(paths.folders)
+    for file in files:
+        if file != paths.base_config:
+            for parent in file.parents:
+                if parent in found:
+                    break
+                found.add(parent)
+    return found
+
+
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lock the folder: a second build would write the same staged pages, so it fails and changes nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BuildError(f"another build is running in {folder}; wait until it ends") from None
+def _staging_alone(paths: Paths) -> Iterator[None]:
+    """Lock the folder of staged pages: a second build would write the same pages, so it fails and changes nothing."""
+    folder = paths.staged.parent
+    is_known = (folder / site_folder.LOCK).exists()
+    for ours in (paths.staged, paths.config):
+        if not is_known and (ours.is_file() or (ours.is_dir() and any(ours.iterdir()))):
+            raise BuildError(f"{ours} was not made by rtsite, which stages pages there; move it to another folder")
+    with site_folder.claimed(folder, f"another build or server is running in {folder}; wait until it ends"):
         yield
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A temporary folder on the same file system, so that the site can be moved by a rename."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    except OSError as error:
-        raise BuildError(f"cannot write to {out.parent}: {error.strerror}; choose another with --out") from None
-    try:
-        yield fresh
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _swap(fresh: Path, out: Path, old: Path) -> None:
-    """Replace the old site by two renames once the new one is complete. ``old``: the old site's new path."""
-    try:
-        if out.exists():
-            out.rename(old)
-        fresh.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)

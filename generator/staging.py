@@ -1,4 +1,4 @@
-"""Collects the staged files, then writes those that differ, so that watchers see only real changes.
+"""Collects the staged files, then writes those that differ.
 
 Files that MkDocs would only copy bypass it: raw files and the exports of all their values.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
+from generator.dataset import files_below
 from runners.record import RtsiteError
 
 
@@ -40,39 +41,33 @@ class Files:
         self._add(path, source)
 
     def add_tree(self, folder: Path, prefix: str) -> None:
-        """Add every file below ``folder`` except hidden ones."""
-        for source in sorted(folder.rglob("*")):
-            relative = source.relative_to(folder)
-            if source.is_file() and not any(part.startswith(".") for part in relative.parts):
-                self._add((Path(prefix) / relative).as_posix(), source)
+        """Add every file below ``folder``, see `files_below`."""
+        for source in files_below(folder):
+            if source.is_file():
+                self._add((Path(prefix) / source.relative_to(folder)).as_posix(), source)
 
     def fill(self, path: str, marker: str, text: str) -> None:
         """Replace the one line ``marker`` of a file by ``text``. Does nothing if the file is missing."""
         content = self._contents.get(path)
         if content is None:
             return
-        lines = (content.read_text(encoding="utf-8") if isinstance(content, Path) else content).split("\n")
+        try:
+            lines = (content.read_text(encoding="utf-8") if isinstance(content, Path) else content).split("\n")
+        except UnicodeDecodeError as error:
+            raise StagingError(
+                f"{content} is not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
+            ) from None
         if lines.count(marker) != 1:
             raise StagingError(f"{path} contains the line {marker} {lines.count(marker)} times; keep exactly one")
         lines[lines.index(marker)] = text
         self._contents[path] = "\n".join(lines)
 
-    def write(self, folder: Path, *, is_served: bool = False) -> int:
-        """Update ``folder`` for MkDocs; returns the number of files written.
-
-        ``is_served``: for the server of MkDocs, which also needs the files that bypass the build. They are linked, or
-        copied if the file system has no links.
-        """
+    def write(self, folder: Path) -> int:
+        """Update ``folder`` for MkDocs; returns the number of files written."""
         with _named_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._remove_stale(folder, self._contents.keys() | (self._beside.keys() if is_served else set()))
-            written = sum(_write(folder / path, content) for path, content in self._contents.items())
-            for path, source in self._beside.items() if is_served else ():
-                if isinstance(source, Path):
-                    _link(folder / path, source)
-                else:
-                    _write(folder / path, source())
-            return written
+            self._remove_stale(folder, self._contents.keys())
+            return sum(_write(folder / path, content) for path, content in self._contents.items())
 
     def put_beside(self, folder: Path) -> None:
         """Write the files that bypass MkDocs into a new folder."""
@@ -94,7 +89,8 @@ class Files:
         for parent, folders, files in os.walk(folder, topdown=False):
             for name in files:
                 path = Path(parent, name)
-                if path.relative_to(folder).as_posix() not in kept:
+                # A link is removed, too: its target would be written.
+                if path.is_symlink() or path.relative_to(folder).as_posix() not in kept:
                     path.unlink()
             for path in (Path(parent, name) for name in folders):
                 if path.is_symlink():
@@ -135,25 +131,11 @@ def _put(target: Path, source: Path | Callable[[], str]) -> None:
 
 def _write(target: Path, content: str | Path) -> bool:
     data = content.read_bytes() if isinstance(content, Path) else content.encode("utf-8")
-    if target.is_symlink():  # else the target of the link would be written
-        target.unlink()
     if target.is_file() and target.read_bytes() == data:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)
     return True
-
-
-def _link(target: Path, source: Path) -> None:
-    """Link ``target`` to ``source``, or copy it if the file system has no links."""
-    if target.is_symlink() and target.readlink() == source:
-        return
-    target.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.symlink_to(source)
-    except OSError:
-        _write(target, source)
 
 
 def move_into(folder: Path, into: Path) -> None:

@@ -187,7 +187,9 @@ def load_claims(path: Path) -> Claims:
         return Claims()
     try:
         return Claims.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError as error:
+        raise ClaimsError(f"{path}: not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from None
+    except (yaml.YAMLError, RecursionError) as error:
         raise ClaimsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from generator.dataset.collected_evidence import Evidence, all_evidence
 from generator.dataset.file_cache import Read, read_all
+from generator.dataset.files import files_below
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
@@ -219,7 +220,7 @@ def load_results(
     problems: list[Problem] = []
     runs: list[Run] = []
     places: dict[str, Path] = {}
-    paths = sorted(folder.glob("*/*/*.yml"))
+    paths = [path for path in files_below(folder) if path.suffix == ".yml" and len(path.relative_to(folder).parts) == 3]
     homes = {path.parent for path in paths if path.name == "run.yml" or path.parent.name == EVIDENCE_FOLDER}
     found = read_all([path for path in paths if path.parent in homes], cache, digests)
     beside: dict[Path, dict[Path, Read]] = {}

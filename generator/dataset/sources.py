@@ -9,6 +9,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runners.record import RtsiteError, is_slug
 
@@ -55,7 +56,7 @@ def load_sources(folder: Path) -> dict[str, Source]:
 def _load_source(project: Path) -> Source:
     folder = project.parent
     try:
-        facts = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("rtsite", {})
+        facts = _facts(tomllib.loads(project.read_text(encoding="utf-8")))
         notes = folder / "notes.md"
         names = sorted(
             (path.name for path in folder.glob("*.py") if not path.name.startswith("test_")),
@@ -70,8 +71,23 @@ def _load_source(project: Path) -> Source:
             choose=str(facts["choose"]) if "choose" in facts else None,
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, _NoTableError, OSError) as error:
         raise SourceError(f"{folder} cannot be read: {error}; fix the file and build again") from None
+
+
+class _NoTableError(Exception):
+    """A value where pyproject.toml needs a table."""
+
+
+def _facts(project: dict[str, Any]) -> dict[str, Any]:
+    """The table ``[tool.rtsite]`` of a project file; empty if it is missing."""
+    table = project
+    for name in ("tool", "rtsite"):
+        found = table.get(name, {})
+        if not isinstance(found, dict):
+            raise _NoTableError(f"{name} in pyproject.toml is {found!r}, but must be a table")
+        table = found
+    return table
 
 
 def _module(path: Path) -> Module:

@@ -52,7 +52,7 @@ def excerpt(source: str, exchange: ShownExchange) -> str | None:
     """
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # ValueError: a NUL byte, as in a file that is half written
         return None
     defined = {name: node for node in tree.body for name in _names_of(node)}
     registered = {name for node in tree.body for name in _registered_by(node, exchange.path)}

@@ -13,9 +13,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 from markupsafe import Markup
 
 from generator.charts import Chart, Identities
@@ -25,8 +26,13 @@ from generator.comparison import Bracket
 from generator.pages.sort_keys import sort_key
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, RankRange
+from runners.record import RtsiteError
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+class TemplateError(RtsiteError):
+    """A template cannot be rendered."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,13 @@ class Renderer:
         self._path = path
 
     def html(self, template: str, **values: Any) -> str:
-        return self._environment.get_template(template).render(link=self.link, **values)
+        """The rendered template. Raises `TemplateError` for a template that cannot be rendered."""
+        try:
+            return self._environment.get_template(template).render(link=self.link, **values)
+        except Exception as error:  # a template can raise anything
+            raise TemplateError(
+                f"{_place(error, TEMPLATES / template)}: {type(error).__name__}: {error}; fix the template"
+            ) from error
 
     def link(self, target: str) -> str:
         """The relative address of a page (``runs/index.md``) or file, with its anchor."""
@@ -92,6 +104,14 @@ class Renderer:
         if name.endswith(".md"):
             name = f"{name[:-3]}.html"
         return posixpath.relpath(name, posixpath.dirname(self._path) or ".") + hash_sign + anchor
+
+
+def _place(error: Exception, template: Path) -> str:
+    """The file of a template and the line that raised the error, as far as known."""
+    if isinstance(error, TemplateSyntaxError):
+        return f"{error.filename or template}:{error.lineno}"
+    frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).parent == TEMPLATES]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(template)
 
 
 def make_environment(identities: Identities | None = None) -> Environment:

@@ -21,7 +21,8 @@ import yaml
 from benchmarks import synthetic
 from generator import mkdocs_process, staging
 from generator.live_server import ServeError, serve_live
-from generator.site_build import BuildError, Paths, build_site, stage_site
+from generator.site_build import Paths, build_site, stage_site
+from generator.site_folder import BuildError
 from generator.staging import StagingError
 from runners.record import RecordError, UsageError
 from tests.support.pages import HOSTILE, read
@@ -93,9 +94,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     synthetic.write(home / "results", rounds=2, seconds=1, variants=FEW, searches=False, flamed=("fastapi",))
     synthetic.write_evidence(home / "results", variants=FEW)
     places = Built(home, {}).places
-    gone = shutil.copytree(places.results, home / "gone")
-    stage_site(in_folder(home, gone, places.root), lambda _: None, is_served=True)  # the links that a server leaves
-    shutil.rmtree(gone)
     before = sources_of(places)
     assert build_site(places, lambda _: None).is_file()
     return Built(home, before)
@@ -169,26 +167,6 @@ def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(
     after = state(places.staged)
     assert before.keys() - after.keys() == {"stale.md"}
     assert [path for path in after if after[path] != before[path]] == ["data.md"]
-
-
-def test_a_server_finds_raw_results_by_links_and_never_writes_them(
-    results: Path, checkout: Path, tmp_path: Path
-) -> None:
-    places = in_folder(tmp_path, results, checkout)
-    stage_site(places, lambda _: None, is_served=True)
-    raw = sorted(path for path in places.staged.rglob("*.yml") if path.is_symlink())
-    assert {path.resolve() for path in raw} == set(results.rglob("*.yml"))
-    before, staged = state(results), state(places.staged)
-    stage_site(places, lambda _: None, is_served=True)
-    assert state(places.staged) == staged, "a server would load every page again"
-    (places.staged / "performance.md").unlink()
-    (places.staged / "performance.md").symlink_to(raw[0].resolve())
-    raw[0].unlink()
-    raw[0].write_text("edited by hand\n")
-    stage_site(places, lambda _: None, is_served=True)
-    assert state(results) == before
-    assert raw[0].is_symlink()
-    assert not (places.staged / "performance.md").is_symlink()
 
 
 def test_raw_results_are_files_on_the_site_not_links(built: Built) -> None:
@@ -301,7 +279,7 @@ def test_two_builds_at_once_are_refused(edited: Paths) -> None:
     places = edited
     with (places.staged.parent / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(BuildError, match=r"another build is running in .*; wait until it ends"):
+        with pytest.raises(BuildError, match=r"another build or server is running in .*; wait until it ends"):
             build_site(places, lambda _: None)
     assert "One line more." in build_site(places, lambda _: None).with_name("data.html").read_text()
 

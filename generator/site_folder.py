@@ -1,0 +1,219 @@
+"""The folder of a built site: what we made in it, and how a new site replaces it.
+
+The folder may contain files of others: a git repository, a ``CNAME``. They stay. Our files are listed in the marker.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import TypeAdapter, ValidationError
+
+from runners.record import RtsiteError
+
+MARKER = ".made-by-rtsite"
+"""A file in every site that we built: `Made` as JSON. Only a folder with this file, or an empty one, is replaced."""
+
+LOCK = ".lock"
+"""A file in each folder that a build works in."""
+
+
+class BuildError(RtsiteError):
+    """The site could not be built; the old one is unchanged."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the marker of a site records."""
+
+    inputs: str
+    """The digest of all inputs; empty if the marker is damaged or from an older version."""
+    runs: int
+    """The number of runs that the site shows."""
+    files: Mapping[str, str]
+    """The fingerprint of each file by its path in the site; empty if unknown."""
+
+
+def read_made(out: Path) -> Made | None:
+    """What rtsite made in this folder; ``None`` if it made no site there."""
+    try:
+        return TypeAdapter(Made).validate_json((out / MARKER).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValidationError):
+        return Made("", 0, {})
+
+
+def write_made(site: Path, inputs: str, runs: int) -> None:
+    """Write the marker of a finished site."""
+    made = {"inputs": inputs, "runs": runs, "files": fingerprints(site)}
+    (site / MARKER).write_text(json.dumps(made, indent=0), encoding="utf-8")
+
+
+def fingerprints(site: Path) -> dict[str, str]:
+    """The mode and the digest of every file by its path in the site, without the marker. Links are not followed."""
+    found = {}
+    for parent, _, names in os.walk(site):
+        for name in names:
+            file = Path(parent, name)
+            path = file.relative_to(site).as_posix()
+            if path != MARKER:
+                found[path] = _fingerprint(file)
+    return found
+
+
+def _fingerprint(file: Path) -> str:
+    """Empty for what is not a file that can be read."""
+    try:
+        mode = file.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            return ""
+        return f"{stat.S_IMODE(mode):o} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    except OSError:
+        return ""
+
+
+def changed_by_others(out: Path, made: Made) -> list[str]:
+    """Paths of our files that are missing or differ from what we wrote."""
+    found = fingerprints(out)
+    return [path for path, fingerprint in made.files.items() if found.get(path) != fingerprint]
+
+
+@contextmanager
+def claimed(folder: Path, refusal: str) -> Iterator[None]:
+    """Create and lock a folder for one process; the lock ends with the process.
+
+    Raises `BuildError` with ``refusal`` if another process has it, and `OSError`.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOCK).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BuildError(refusal) from None
+            if not _is_at(file.fileno(), folder / LOCK):
+                continue  # the process that had the folder has just removed it
+            yield
+            return
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A temporary folder beside ``out``, on the same file system, for `replace`.
+
+    What a killed build left is settled first. Raises `BuildError` if another build writes to ``out``.
+    """
+    work = out.with_name(f".{out.name}.rtsite-build")
+    with claimed(work, f"another build of {out} is running; wait until it ends"):
+        _settle(work, out)
+        try:
+            yield work
+        finally:
+            try:
+                _settle(work, out)
+                _remove(work)
+            except KeyboardInterrupt:  # cleaning takes a moment: finish, then end
+                _settle(work, out)
+                _remove(work)
+                raise
+
+
+def replace(work: Path, out: Path) -> None:
+    """Put ``site`` of the temporary folder in the place of the old site, by two renames. Files of others follow.
+
+    Raises `BuildError` if the new site has a file where others have put one.
+    """
+    new = work / "site"
+    if out.exists():
+        for path in _foreign(out, new):
+            if not _is_free(new, path):
+                raise BuildError(
+                    f"the new site contains {path}, but rtsite did not make {out / path}; move that file away and"
+                    " build again"
+                )
+        shutil.copymode(out, new)
+        out.rename(work / "old")
+    new.rename(out)
+    _settle(work, out)
+
+
+def _settle(work: Path, out: Path) -> None:
+    """Finish or undo what `replace` began, from any state; then remove both sites from the temporary folder.
+
+    Without a new site, the old one returns. With one, files of others follow it.
+    """
+    old = work / "old"
+    if old.exists():
+        if not out.exists():
+            old.rename(out)
+        else:
+            for path in list(_foreign(old, out)):
+                target = out / path
+                if not _is_free(out, path):
+                    raise BuildError(f"{target} and {old / path} are both there; move one away and build again")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (old / path).rename(target)
+    for name in ("old", "site", "beside"):
+        if (work / name).exists():
+            shutil.rmtree(work / name)
+
+
+def _remove(work: Path) -> None:
+    """Remove the temporary folder, but no file of others in it."""
+    (work / LOCK).unlink(missing_ok=True)
+    with suppress(OSError):
+        work.rmdir()
+
+
+def _foreign(old: Path, new: Path) -> Iterator[str]:
+    """Paths of what others put into the old site: files, and whole folders that contain nothing of ours.
+
+    Without a list of our files, ours are those that the new site has, too.
+    """
+    made = read_made(old)
+    files = made.files if made is not None and made.files else fingerprints(new)
+    folders = {parent.as_posix() for path in files for parent in PurePosixPath(path).parents}
+    yield from _foreign_below("", old, new, {*files, MARKER}, folders)
+
+
+def _foreign_below(below: str, old: Path, new: Path, files: Collection[str], folders: Collection[str]) -> Iterator[str]:
+    with os.scandir(old / below) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        path = f"{below}{entry.name}"
+        if not entry.is_dir(follow_symlinks=False):
+            if path not in files:
+                yield path
+        elif path in folders or _is_folder(new / path):
+            yield from _foreign_below(f"{path}/", old, new, files, folders)
+        else:
+            yield path
+
+
+def _is_free(site: Path, path: str) -> bool:
+    """Whether a file of others can be moved to this path of a site."""
+    parents = [site / parent for parent in PurePosixPath(path).parents]
+    return not os.path.lexists(site / path) and all(
+        _is_folder(parent) or not os.path.lexists(parent) for parent in parents
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
