@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -44,12 +44,12 @@ class Made:
 
 
 def read_made(out: Path) -> Made | None:
-    """What rtsite made in this folder; ``None`` if it made no site there."""
+    """What rtsite made in this folder; ``None`` if it made no site there. Raises `OSError` for an unreadable marker."""
     try:
         return TypeAdapter(Made).validate_json((out / MARKER).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValidationError):
+    except ValidationError:
         return Made("", 0, {})
 
 
@@ -60,32 +60,44 @@ def write_made(site: Path, inputs: str, runs: int) -> None:
 
 
 def fingerprints(site: Path) -> dict[str, str]:
-    """The mode and the digest of every file by its path in the site, without the marker. Links are not followed."""
-    found = {}
-    for parent, _, names in os.walk(site):
-        for name in names:
-            file = Path(parent, name)
-            path = file.relative_to(site).as_posix()
-            if path != MARKER:
-                found[path] = _fingerprint(file)
-    return found
+    """The mode and the digest of every file by its path in the site, without the marker.
 
-
-def _fingerprint(file: Path) -> str:
-    """Empty for what is not a file that can be read."""
-    try:
-        mode = file.lstat().st_mode
-        if not stat.S_ISREG(mode):
-            return ""
-        return f"{stat.S_IMODE(mode):o} {hashlib.sha256(file.read_bytes()).hexdigest()}"
-    except OSError:
-        return ""
+    Links are not followed. Raises `OSError` for what cannot be read: a list with gaps would be wrong.
+    """
+    return {path: _fingerprint(site / path) for path in _paths(site, _raise)}
 
 
 def changed_by_others(out: Path, made: Made) -> list[str]:
     """Paths of our files that are missing or differ from what we wrote."""
-    found = fingerprints(out)
-    return [path for path, fingerprint in made.files.items() if found.get(path) != fingerprint]
+    there = set(_paths(out, lambda _: None))
+    return [path for path, fingerprint in made.files.items() if path not in there or not _is(out / path, fingerprint)]
+
+
+def _is(file: Path, fingerprint: str) -> bool:
+    try:
+        return _fingerprint(file) == fingerprint
+    except OSError:
+        return False
+
+
+def _paths(site: Path, on_error: Callable[[OSError], object]) -> Iterator[str]:
+    for parent, _, names in os.walk(site, onerror=on_error):
+        for name in names:
+            path = Path(parent, name).relative_to(site).as_posix()
+            if path != MARKER:
+                yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _fingerprint(file: Path) -> str:
+    """Mode and digest of a file; empty for what is no file, such as a link or a pipe."""
+    mode = file.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        return ""
+    return f"{stat.S_IMODE(mode):o} {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 @contextmanager
@@ -122,8 +134,8 @@ def replacing(out: Path) -> Iterator[Path]:
     """
     work = out.with_name(f".{out.name}.rtsite-build")
     with claimed(work, f"another build of {out} is running; wait until it ends"):
-        _settle(work, out)
         try:
+            _settle(work, out)
             yield work
         finally:
             try:
@@ -159,8 +171,11 @@ def _settle(work: Path, out: Path) -> None:
 
     Without a new site, the old one returns. With one, files of others follow it.
     """
+    temporary = ("replaced", "site", "beside")
     old = work / "old"
     if old.exists():
+        if (work / "replaced").exists():
+            shutil.rmtree(work / "replaced")
         if not out.exists():
             old.rename(out)
         else:
@@ -170,7 +185,9 @@ def _settle(work: Path, out: Path) -> None:
                     raise BuildError(f"{target} and {old / path} are both there; move one away and build again")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (old / path).rename(target)
-    for name in ("old", "site", "beside"):
+            # Under another name: if the old site were removed in part, its list of files would be gone first.
+            old.rename(work / "replaced")
+    for name in temporary:
         if (work / name).exists():
             shutil.rmtree(work / name)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from runners.record import RtsiteError
 
 _ABOVE = Path(__file__).resolve().parents[1]
-IS_CHECKOUT = (_ABOVE / "pyproject.toml").is_file()
-"""Whether the code runs from a checkout. An installed package has no git history and no project file."""
+IS_CHECKOUT = (_ABOVE / "pyproject.toml").is_file() and not (_ABOVE / "rtsite_bundle").exists()
+"""Whether the code runs from a checkout. An installed package has a bundle of the site's sources beside it, and
+``pip install --target`` may put both into the folder of another project.
+"""
 ROOT = _ABOVE if IS_CHECKOUT else Path.cwd()
 """The folder for results, environments and the site: the checkout, or the current folder if there is none."""
 

@@ -21,7 +21,7 @@ def build_command(
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for the site; its whole content is replaced.",
+            help="Folder for the site. Only files that an earlier build made are replaced.",
             metavar="DIR",
             show_default="build/site/",
         ),
@@ -29,7 +29,8 @@ def build_command(
 ) -> None:
     """Build the site from the results.
 
-    If the build fails, the old site stays. Example: rtsite build --results results --out build/site
+    If the build fails, the old site stays. Files of others in the folder stay, such as .git and CNAME.
+    Example: rtsite build --results results --out build/site
     """
     page = build_site(Paths.of_checkout(site_options.ROOT, results=results, out=out), say)
     say("Done. Open this page:")

@@ -21,6 +21,7 @@ def serve_command(
 ) -> None:
     """Build the site and serve it with live reload.
 
-    Rebuilds when results, hand-written pages, templates or assets change. Example: rtsite serve --port 8001
+    Rebuilds when results, hand-written pages, templates or assets change. While a file cannot be used, for example
+    because it is only partly saved, the last good site is served. Example: rtsite serve --port 8001
     """
     serve_live(Paths.of_checkout(site_options.ROOT, results=results), port, say)

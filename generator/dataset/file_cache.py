@@ -16,7 +16,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, suppress
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
@@ -75,9 +77,22 @@ def _parse_all(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
     if len(paths) < _WORTH_A_POOL or workers < 2:
         return [_parse(path) for path in paths]
-    # Parsed values have no reference cycles; searching for cycles takes a quarter of the time.
-    with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
+    with ProcessPoolExecutor(workers, initializer=_begin_worker) as pool:
         return list(pool.map(_parse, paths, chunksize=_CHUNK))
+
+
+def _begin_worker() -> None:
+    # Parsed values have no reference cycles; searching for cycles takes a quarter of the time.
+    gc.disable()
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process with its parent. A worker of a parent that was killed would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _parse(path: Path) -> tuple[str, bytes]:
