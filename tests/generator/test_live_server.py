@@ -138,8 +138,8 @@ def test_pages_reload_when_the_site_changes_and_other_files_are_served_as_they_a
     def look(said: str, shown: str) -> None:
         address = said.split()[1]
         assert "location.reload()" in shown
-        with urlopen(address + "data/latest.json", timeout=60) as answer:
-            assert answer.read() == (paths.staged.parent / "served/site/data/latest.json").read_bytes()
+        with urlopen(address + "data/history.json", timeout=60) as answer:
+            assert answer.read() == (paths.staged.parent / "served/site/data/history.json").read_bytes()
         with urlopen(address + ".edition", timeout=60) as answer:
             assert int(answer.read()) > 0
         for missing in ("nowhere.html", "data/", "../checkout/mkdocs.yml"):
