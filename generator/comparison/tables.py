@@ -332,17 +332,16 @@ def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
     """For each workload and its parameters the table with the most rows; of several, that of the newest run.
 
-    If a workload has several versions, only tables of the newest one count. Ordered by workload, then parameters.
+    If these parameters were measured under several versions of the workload, only tables of the newest one count. The
+    first run is the newest. Ordered by workload, then parameters.
     """
-    current = {workload.slug: workload for workload in planned_workloads(runs)}
     chosen: dict[str, AnyTable] = {}
     for run in runs:
         for table in tables_of(run):
             best = chosen.get(table.slug)
-            is_current = table.workload.version == current[table.workload.slug].version
-            if is_current and (best is None or len(table.rows) > len(best.rows)):
+            if best is None or (table.workload.version == best.workload.version and len(table.rows) > len(best.rows)):
                 chosen[table.slug] = table
-    order = list(current)
+    order = [workload.slug for workload in planned_workloads(runs)]
     return sorted(chosen.values(), key=lambda table: (order.index(table.workload.slug), _ascending(table.parameters)))
 
 

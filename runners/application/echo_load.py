@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from runners import control_groups, machine, signals
 from runners.application.client_options import check_client_options
-from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol
+from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, Protocol
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.job_building import build_echo_job
-from runners.loading.load_report import build_report
+from runners.loading.load_report import build_report, explain
 from runners.record import UsageError, unknown_name
 
 
@@ -28,15 +28,20 @@ def load_echo_server(
     shards: int,
     connect_timeout_s: float = 10.0,
     client: ClientOptions = NO_OPTIONS,
+    answers: str = "same",
+    answer_timeout_s: float = Job.answer_timeout_s,
+    drain_s: float = Job.drain_s,
 ) -> dict[str, Any]:
     """Apply a load and return its report, with the keys of ``rtsite load --json``. A signal in the timed window ends
     it; then the report has what was measured so far, and ``interrupted`` is true.
 
-    Raises `UsageError` for an unknown protocol, an invalid address or options that do not fit them, and `LoadError` if
-    the load is invalid or cannot be applied.
+    Raises `UsageError` for an unknown protocol, unknown answers, an invalid address or options that do not fit them,
+    and `LoadError` if the load is invalid or cannot be applied.
     """
     if protocol not in get_args(Protocol):
         raise unknown_name("protocol", protocol, get_args(Protocol))
+    if answers not in get_args(Answers):
+        raise unknown_name("kind of answers", answers, get_args(Answers))
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise UsageError(f"{url!r} is not a WebSocket address; it must start with ws:// or wss:// and name a host")
@@ -51,6 +56,9 @@ def load_echo_server(
         payload_bytes=payload_bytes,
         connect_timeout_s=connect_timeout_s,
         client=client,
+        answers="any" if answers == "any" else "same",
+        answer_timeout_s=answer_timeout_s,
+        drain_s=drain_s,
     )
     machine.allow_open_files(-(-connections // min(shards, connections)))
     throttled: list[int] = []
@@ -65,7 +73,7 @@ def load_echo_server(
         throttled_periods=throttled[1] - throttled[0],
         shared_core=(_is_local(parts.hostname) and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
     )
-    return {**report, "interrupted": signals.received() is not None}
+    return {**report, "notes": list(explain(result, job)), "interrupted": signals.received() is not None}
 
 
 def _is_local(host: str) -> bool:

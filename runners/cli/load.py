@@ -11,6 +11,7 @@ from runners.application.echo_load import load_echo_server
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import JsonOption, app
 from runners.judging.thresholds import WORKING_TIME
+from runners.loadgen.job import Job
 from runners.loadgen.pace import Arrivals, Closed, Open, Pace
 from runners.record import UsageError, unknown_name
 
@@ -36,6 +37,21 @@ def load_command(
         ),
     ] = "steady",
     payload: Annotated[int, typer.Option(help="Size of a message in bytes.")] = 64,
+    answers: Annotated[
+        str,
+        typer.Option(
+            help="What answers a message: same (the message itself) or any (any message answers the oldest one that"
+            " its connection waits for, and nothing is compared)."
+        ),
+    ] = "same",
+    answer_timeout: Annotated[
+        float,
+        typer.Option(min=0.001, help="Seconds after which an unanswered message is lost."),
+    ] = Job.answer_timeout_s,
+    drain: Annotated[
+        float,
+        typer.Option(min=0.0, help="Seconds to wait for answers after the window of an open loop."),
+    ] = Job.drain_s,
     shards: Annotated[int, typer.Option(min=1, help="Number of load generator processes.")] = 1,
     connect_timeout: Annotated[
         float, typer.Option(min=0.1, max=3600.0, help="Time in seconds in which a connection must be open.")
@@ -84,6 +100,9 @@ def load_command(
             auth=auth,
             event=event,
         ),
+        answers=answers,
+        answer_timeout_s=answer_timeout,
+        drain_s=drain,
     )
     if as_json:
         print_json(report)
@@ -91,8 +110,27 @@ def load_command(
         _print_report(report, "latency from the intended send" if isinstance(pace, Open) else "service time")
     for cause in report["causes"]:
         say(f"{cause['error']}, {cause['count']} ×: {cause['example']}")
+    for note in report["notes"]:
+        say(note)
     if WORKING_TIME.is_broken_by(report["generator_working_percent"]):
         say("The load generator was near its limit. Try more processes: --shards.")
+    if report["received"] == report["corrupted"]:  # nothing that was expected was received, so nothing was measured
+        raise typer.Exit(1)
+
+
+_COUNTS = {
+    "sent": "sent = received + lost + in flight",
+    "received": "received",
+    "lost": "lost",
+    "in_flight": "in flight",
+    "unanswered_at_end": "unanswered at the end of the window",
+    "duplicated": "duplicated",
+    "reordered": "reordered",
+    "corrupted": "differing",
+    "foreign": "foreign",
+    "empty": "without data",
+}
+"""Rows of the table: keys of the report and their titles."""
 
 
 def _parse_pace(rate: float | None, arrivals: str) -> Pace:
@@ -111,15 +149,15 @@ def _print_report(report: dict[str, Any], latency_kind: str) -> None:
         [f"{latency_kind}, {name} (ms)", "too few samples" if value is None else f"{value:.3f}"]
         for name, value in report["latency_ms"].items()
     ]
-    counts = [
-        [name, str(report[name])] for name in ("sent", "received", "lost", "duplicated", "reordered", "corrupted")
-    ]
+    counts = [[title, f"{report[name]}"] for name, title in _COUNTS.items()]
+    errors = [[f"errors: {kind}", f"{count}"] for kind, count in report["errors"].items()] or [["errors", "0"]]
     print_table(
         ["metric", "value"],
         [
             ["messages per second", f"{report['messages_per_second']:,.1f}"],
             *latencies,
             *counts,
+            *errors,
             ["load generator CPU (%)", f"{report['generator_cpu_percent']:.0f}"],
             *([["interrupted", f"after {report['duration_s']:.1f} s"]] if report["interrupted"] else []),
             ["valid", "yes" if report["valid"] else "no: " + "; ".join(report["invalid_reasons"])],

@@ -129,6 +129,37 @@ def _not_offered_percent(measurement: Measurement) -> float | None:
     return 100 * (due - measurement.messages.sent) / due if due else None
 
 
+def _received(measurement: Measurement) -> float | None:
+    """Messages received; ``None`` if the clients of the load send nothing."""
+    if measurement.messages is None or measurement.offered_per_s == 0:
+        return None
+    return measurement.messages.received
+
+
+def _differing(measurement: Measurement) -> float | None:
+    return None if measurement.messages is None else measurement.messages.corrupted
+
+
+def _foreign_percent(measurement: Measurement) -> float | None:
+    """Foreign messages in percent of the answers."""
+    messages = measurement.messages
+    if messages is None or messages.foreign is None or not messages.received:
+        return None
+    return 100 * messages.foreign / messages.received
+
+
+def _lost_by_an_echo(measurement: Measurement) -> float | None:
+    """Messages lost on connections that stayed open, in a closed loop or by an echo server.
+
+    A room or a dashboard may drop what it cannot deliver at a fixed rate. That is a result.
+    """
+    found = measurement.connections
+    if measurement.messages is None or (found is not None and found.closed_early):
+        return None
+    is_echo = measurement.last_delivery_ms is None and measurement.pushes_per_s is None
+    return measurement.messages.lost if measurement.offered_per_s is None or is_echo else None
+
+
 def _not_established(measurement: Measurement) -> float | None:
     found = measurement.connections
     return None if found is None else found.planned - found.established
@@ -267,6 +298,41 @@ THROTTLED = Threshold(
     in_search="try is unusable",
     lasts=True,
     value_of=lambda measurement: measurement.generator.throttled_periods if measurement.generator else None,
+)
+NOTHING_RECEIVED = Threshold(
+    "messages received",
+    1,
+    "",
+    "Without an answer nothing was measured. The throughput of a server that never answers is not 0: it is unknown.",
+    cause="server",
+    breaks="below",
+    value_of=_received,
+)
+DIFFERING = Threshold(
+    "answers that differ from the expected ones",
+    0,
+    "",
+    "A server that answers something else does other work than the workload requests.",
+    cause="server",
+    value_of=_differing,
+)
+FOREIGN = Threshold(
+    "messages that are no answers",
+    10.0,
+    "% of the answers",
+    "A server that sends each message to others as well does more work than the messages per second show. A greeting or"
+    " a push now and then has no effect.",
+    cause="server",
+    value_of=_foreign_percent,
+)
+LOST = Threshold(
+    "messages lost on open connections",
+    0,
+    "",
+    "A client of a closed loop that waits for a lost message sends nothing meanwhile, and an echo server that drops"
+    " messages has less to do. Rooms and dashboards at a fixed rate are exempt: there, losses are a result.",
+    cause="server",
+    value_of=_lost_by_an_echo,
 )
 WARMUP_DIFFERENCE = Threshold(
     "difference between the last two seconds of a warm-up",
@@ -423,6 +489,10 @@ THRESHOLDS: tuple[Threshold, ...] = (
     TREND,
     NOT_ESTABLISHED,
     CLOSED_EARLY,
+    NOTHING_RECEIVED,
+    DIFFERING,
+    FOREIGN,
+    LOST,
     WARMUP_DIFFERENCE,
     WARMUP_MESSAGES,
     WARMUP_LENGTH,

@@ -1,7 +1,7 @@
 """The arrays that the compiled kernel and Python share: the meaning of their columns, and their allocation.
 
-A record type is defined once, as a class with annotations. Its NumPy dtype has the same fields, all int64. The kernel
-reads ``row.pending``, and Python reads ``connections["pending"][k]``. Times are clock readings in nanoseconds.
+A record type is defined once, as a class with annotations. Its NumPy dtype has the same fields, int64 or float64. The
+kernel reads ``row.pending``, and Python reads ``connections["pending"][k]``. Times are clock readings in nanoseconds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ class State:
     stop_ns: int
     """Time after which a closed loop sends no more."""
     now_ns: int
-    last_answer_ns: int
     last_turn_ns: int
     idle_ns: int
     """Nanoseconds that the open loop has waited."""
@@ -75,7 +74,10 @@ class State:
     """Length of an answer; 0 if the bytes of answers are not known in advance."""
     pending: int
     """Number of unanswered messages on open connections."""
-    answered: int
+    answered: float
+    """Messages answered, in a room deliveries. In the closed loop some count in part, see `kernel._count_answers`."""
+    overrun_ns: int
+    """Closed loop: the time that answers arrived after the end of the slice, summed over them."""
     publisher: int
     """Room: the connection that sent the last message."""
     sender: int
@@ -118,6 +120,8 @@ class ConnectionRow:
     duplicated: int
     reordered: int
     corrupted: int
+    foreign: int
+    empty: int
     pending: int
     """Number of unanswered messages."""
     kernel_reads: int
@@ -141,6 +145,17 @@ class RingPlace:
     intended_ns: int
     sent_ns: int
     """Send time. 0: answered, or no message; `GIVEN_UP`: already counted as lost."""
+
+
+class RoomPlace:
+    """One of the last messages of a room. The low bits of its sequence number are its place."""
+
+    waiting: int
+    """Number of members that still wait for it."""
+    delivered: int
+    """Number of members that received it."""
+    delivered_ns: int
+    """Time of its last delivery."""
 
 
 GIVEN_UP = -1
@@ -180,8 +195,8 @@ class LedgerTables(NamedTuple):
     """`ConnectionRow`, shape (connections,)."""
     ring: Array
     """`RingPlace`, shape (connections, depth); the depth is a power of two."""
-    left: Array
-    """Room: number of members that still wait for the message, by its place in the ring; shape (depth,)."""
+    room: Array
+    """`RoomPlace`, by the place in the ring; shape (depth,)."""
     counts: Array
     """One histogram per `HistogramRow`; shape (rows, `COUNTS`)."""
 
@@ -225,7 +240,8 @@ class Buffers(NamedTuple):
 
 
 def _dtype(record: type) -> np.dtype[Any]:
-    return np.dtype([(name, np.int64) for name in record.__annotations__], align=True)
+    types = {"int": np.int64, "float": np.float64}
+    return np.dtype([(name, types[annotation]) for name, annotation in record.__annotations__.items()], align=True)
 
 
 def ledger_tables(connections: int, depth: int) -> LedgerTables:
@@ -234,7 +250,7 @@ def ledger_tables(connections: int, depth: int) -> LedgerTables:
         state=np.zeros(1, dtype=_dtype(State)),
         connections=np.zeros(connections, dtype=_dtype(ConnectionRow)),
         ring=np.zeros((connections, depth), dtype=_dtype(RingPlace)),
-        left=np.zeros(depth, dtype=np.int64),
+        room=np.zeros(depth, dtype=_dtype(RoomPlace)),
         counts=np.zeros((len(HistogramRow), COUNTS), dtype=np.int64),
     )
 

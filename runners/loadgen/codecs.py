@@ -16,6 +16,7 @@ def codec_for(job: Job, client: int) -> Codec:
                 job.payload_bytes,
                 job.protocol,
                 job.payload_kind,
+                job.answers,
                 namespace=job.client.namespace,
                 event=job.client.event,
             )

@@ -24,6 +24,10 @@ _MIN_DEPTH = 64
 """Minimum number of places for messages in flight on a connection; a closed loop needs no more."""
 _TICK_NS = 50_000_000
 _SECOND_NS = 1_000_000_000
+_CATCH_UP = 0.1
+"""Open loop: for this part of the slice, or for a second, the load generator may still send what was due in it. A pause
+of the load generator so delays messages, but a rate beyond its ability does not delay the end."""
+_LEAST_CATCH_UP_NS = 1_000_000_000
 
 
 @dataclass
@@ -33,8 +37,10 @@ class Totals:
     window_ns: int = 0
     slices: int = 0
     ledger: LedgerTotals = field(default_factory=LedgerTotals)
-    answered: int = 0
+    answered: float = 0.0
+    overrun_ns: int = 0
     offered: int = 0
+    unanswered_at_end: int = 0
     censored: int = 0
     cpu_ns: int = 0
     working_ns: int = 0
@@ -50,24 +56,33 @@ class _Slice:
     start_ns: int
     stop_ns: int
     """Time at which the last message is due."""
+    send_until_ns: int
+    """Time after which messages that are due are not sent any more."""
     row_due_ns: int
     """Time at which the current second of load ends."""
-    drain_until_ns: int
     cpu_before_ns: int
     pushed_before: int
-    window_end_ns: int = 0
+    drain_until_ns: int = 0
+    sent_all_ns: int = 0
     """Time at which all messages were sent; 0 before that."""
     cpu_ns: int = 0
     idle_ns: int = 0
-    answered: int = 0
-    """Number of messages answered in the window."""
     offered: int = 0
+    unanswered_at_end: int = 0
     give_up_at_ns: int = 0
     """Time of the next check for overdue messages."""
 
     @property
     def duration_ns(self) -> int:
         return self.stop_ns - self.start_ns
+
+    def next_event_ns(self, now_ns: int) -> int:
+        """The next time at which the engine has something to do."""
+        if self.sent_all_ns:
+            return self.drain_until_ns
+        if now_ns >= self.stop_ns:
+            return self.send_until_ns
+        return max(now_ns, min(self.stop_ns, self.row_due_ns))
 
 
 class Engine:
@@ -104,24 +119,25 @@ class Engine:
         self.slow_path.clear_shelf()
         cutoff_ns = clock_ns()
         ledger, censored = self.ledger.settle(cutoff_ns, cutoff_ns - int(self.job.answer_timeout_s * _SECOND_NS))
-        answered, window_ns = self._add_up(current, ledger, censored)
-        # A second may have ended with the window, or while the last answers of a closed loop arrived.
-        while current.start_ns + window_ns >= current.row_due_ns:
+        self._add_up(current, ledger, censored)
+        while current.stop_ns >= current.row_due_ns:  # a second may have ended with the window
             self._close_row()
             current.row_due_ns += _SECOND_NS
-        self._row_ns = current.start_ns + window_ns - (current.row_due_ns - _SECOND_NS)
-        return Brief(answered, window_ns, buckets.median_ns(self.ledger.counts(HistogramRow.LATENCY) - before))
+        self._row_ns = current.stop_ns - (current.row_due_ns - _SECOND_NS)
+        answered = float(self.ledger.state["answered"][0])
+        p50_ns = buckets.median_ns(self.ledger.counts(HistogramRow.LATENCY) - before)
+        return Brief(answered, current.duration_ns, p50_ns)
 
     def _open_slice(self, duration_s: float) -> _Slice:
         ledger, state = self.ledger, self.ledger.state
         ledger.open()
         for k, last_sent in enumerate(ledger.connections["last_sent"].tolist()):
             self.slow_path.expect(k, last_sent + 1)
-        self.slow_path.window_end_ns = self.slow_path.belated = 0
         cpu_before_ns = time.process_time_ns()
         start_ns = clock_ns()
-        stop_ns = start_ns + int(duration_s * _SECOND_NS)
-        for name in ("start_ns", "last_turn_ns", "last_answer_ns", "looked_ns"):
+        duration_ns = int(duration_s * _SECOND_NS)
+        stop_ns = start_ns + duration_ns
+        for name in ("start_ns", "last_turn_ns", "looked_ns"):
             state[name] = start_ns
         state["stop_ns"] = stop_ns
         for name in ("idle_ns", "sending", "position", "due", "is_last_chunk"):
@@ -129,8 +145,8 @@ class Engine:
         current = _Slice(
             start_ns=start_ns,
             stop_ns=stop_ns,
+            send_until_ns=stop_ns + max(_LEAST_CATCH_UP_NS, int(_CATCH_UP * duration_ns)),
             row_due_ns=start_ns + _SECOND_NS - self._row_ns,
-            drain_until_ns=stop_ns + int(self.job.drain_s * _SECOND_NS),
             cpu_before_ns=cpu_before_ns,
             pushed_before=len(self.pushes.number),
         )
@@ -153,24 +169,21 @@ class Engine:
             now_ns = clock_ns()
             if self._stops_early and now_ns < current.stop_ns:
                 self._shorten(current, now_ns)
-            if not current.window_end_ns and now_ns >= current.stop_ns and not state["sending"][0]:
+            if state["sending"][0] and now_ns >= current.send_until_ns:
+                self._stop_sending(current)
+            if not current.sent_all_ns and now_ns >= current.stop_ns and not state["sending"][0]:
                 self._end_window(current, now_ns)
-            if now_ns >= current.row_due_ns and not current.window_end_ns:
+            while current.row_due_ns <= now_ns and current.row_due_ns < current.stop_ns:
                 self._close_row()
                 current.row_due_ns += _SECOND_NS
             if isinstance(self._pace, Closed) and now_ns >= current.give_up_at_ns:  # it checks all messages in flight
                 self._give_up(now_ns)
                 current.give_up_at_ns = now_ns + _TICK_NS
-            if current.window_end_ns and now_ns >= current.drain_until_ns:
+            if current.sent_all_ns and now_ns >= current.drain_until_ns:
                 return
-            until_ns = (
-                current.drain_until_ns
-                if current.window_end_ns
-                else max(now_ns, min(current.stop_ns, current.row_due_ns))
-            )
-            state["until_ns"] = min(now_ns + _TICK_NS, until_ns)
+            state["until_ns"] = min(now_ns + _TICK_NS, current.next_event_ns(now_ns))
             reason, k = kernel.run(self.ledger.tables, slow_path.messages, self._chunk, slow_path.buffers)
-            if reason == Reason.SETTLED and current.window_end_ns:
+            if reason == Reason.SETTLED and current.sent_all_ns:
                 return
             if reason == Reason.REFILL:
                 self._refill(current)
@@ -204,13 +217,27 @@ class Engine:
             current.offered -= max(0, int(state["due"][0]) - due)
             state["sending"] = 0
 
-    def _end_window(self, current: _Slice, now_ns: int) -> None:
-        """End the window after the last send. From now on the engine only waits for answers."""
+    def _stop_sending(self, current: _Slice) -> None:
+        """Open loop: give up the rest of the schedule. Its messages were due and are not sent."""
         state = self.ledger.state
-        current.window_end_ns = self.slow_path.window_end_ns = now_ns
+        if not state["is_last_chunk"][0] and isinstance(self._pace, Open):
+            rest_ns = current.duration_ns - int(self._chunk.due_ns[-1])
+            current.offered += int(self._pace.rate_per_s * rest_ns / _SECOND_NS)
+        state["sending"] = 0
+
+    def _end_window(self, current: _Slice, now_ns: int) -> None:
+        """End the window after the last send. From now on the engine only waits for answers.
+
+        In the closed loop every message is waited for until it is answered or lost.
+        """
+        state = self.ledger.state
+        current.sent_all_ns = now_ns
         current.cpu_ns = time.process_time_ns() - current.cpu_before_ns
-        current.idle_ns, current.answered = int(state["idle_ns"][0]), int(state["answered"][0])
-        current.drain_until_ns = now_ns + int(self.job.drain_s * _SECOND_NS)
+        current.idle_ns, current.unanswered_at_end = int(state["idle_ns"][0]), int(state["pending"][0])
+        wait_s = self.job.drain_s
+        if isinstance(self._pace, Closed):
+            wait_s = max(wait_s, self.job.answer_timeout_s + _TICK_NS / _SECOND_NS)
+        current.drain_until_ns = now_ns + int(wait_s * _SECOND_NS)
 
     def _give_up(self, now_ns: int) -> None:
         """Closed loop: continue on connections whose answer is overdue."""
@@ -220,36 +247,28 @@ class Engine:
 
     # Results
 
-    def _add_up(self, current: _Slice, ledger: LedgerTotals, censored: int) -> tuple[int, int]:
-        """Add the slice to the totals; returns the number of answered messages and the length of the window."""
-        totals = self.totals
+    def _add_up(self, current: _Slice, ledger: LedgerTotals, censored: int) -> None:
+        """Add the slice to the totals."""
+        totals, state = self.totals, self.ledger.state
         if isinstance(self._pace, Closed):
-            # All messages sent count, and so does the time until the last answer, because the server worked all that
-            # time.
-            window_ns = max(current.stop_ns, int(self.ledger.state["last_answer_ns"][0])) - current.start_ns
-            offered, answered = ledger.sent, ledger.received
+            offered = ledger.sent
             working_ns = current.cpu_ns
         else:
-            window_ns = current.window_end_ns - current.start_ns
             offered = current.offered
-            if isinstance(self._pace, Open):
-                # A load generator that is too slow for its schedule ends late. Messages that became due meanwhile were
-                # not offered.
-                offered += int(self._pace.rate_per_s * (current.window_end_ns - current.stop_ns) / _SECOND_NS)
             if self._room:
                 offered *= int(self.ledger.connections["reading"].sum())
-            answered = current.answered + self.slow_path.belated
-            working_ns = window_ns - current.idle_ns
-        totals.window_ns += window_ns
+            working_ns = min(current.sent_all_ns - current.start_ns - current.idle_ns, current.duration_ns)
+        totals.window_ns += current.duration_ns
         totals.slices += 1
         totals.ledger += ledger
-        totals.answered += answered
+        totals.answered += float(state["answered"][0])
+        totals.overrun_ns += int(state["overrun_ns"][0])
         totals.offered += offered
+        totals.unanswered_at_end += current.unanswered_at_end
         totals.censored += censored
         totals.cpu_ns += current.cpu_ns
         totals.working_ns += working_ns
-        totals.pushes += sum(at_ns <= current.window_end_ns for at_ns in self.pushes.at_ns[current.pushed_before :])
-        return answered, window_ns
+        totals.pushes += sum(at_ns <= current.stop_ns for at_ns in self.pushes.at_ns[current.pushed_before :])
 
     def _close_row(self) -> None:
         counts = self.ledger.counts(HistogramRow.LATENCY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from runners.loadgen import pace as paces
 from runners.loadgen.buckets import SparseCounts
@@ -17,6 +17,7 @@ Exchange = Literal["echo", "room", "dashboard", "events"]
 PayloadKind = Literal["text", "binary"]
 Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
+Answers = Literal["same", "any"]
 
 REFUSED = b"!"
 """The first byte of the fork server's answer if it is a reason, because no shard can be forked."""
@@ -84,8 +85,12 @@ class Job:
     """In a room: this many members, the last ones, read nothing until they catch up."""
     first_client: int = 0
     seed: int = 0
+    answers: Answers = "same"
+    """What answers a message. ``same``: the message itself, or an acknowledgement with its number. ``any``: each
+    message answers the oldest one that its connection waits for, and nothing is compared."""
     drain_s: float = 2.0
-    """Time that the shard waits for unanswered messages after the last send."""
+    """Open loop: time that the shard waits for unanswered messages after the window. The closed loop waits until every
+    message is answered or lost."""
     answer_timeout_s: float = 5.0
     """A message that is unanswered for longer is lost. In the closed loop its connection then continues."""
     at_once: int = 32
@@ -108,7 +113,11 @@ class Job:
 
 @dataclass(frozen=True)
 class LedgerTotals:
-    """Counts of messages by outcome: sent = received + lost + in_flight. In a room they count deliveries."""
+    """Counts of messages by outcome: sent = received + lost + in_flight. In a room they count deliveries.
+
+    ``corrupted``: answers that differ from what was expected. ``foreign``: messages that are neither answers nor
+    pushes. ``empty``: acknowledgements without data.
+    """
 
     sent: int = 0
     received: int = 0
@@ -117,10 +126,19 @@ class LedgerTotals:
     duplicated: int = 0
     reordered: int = 0
     corrupted: int = 0
+    foreign: int = 0
+    empty: int = 0
 
     def __add__(self, other: LedgerTotals) -> LedgerTotals:
         names = [one.name for one in fields(self)]
         return LedgerTotals(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+class Example(NamedTuple):
+    """A message that was not the expected answer, beside the expected one; both printable and cut."""
+
+    expected: str
+    received: str
 
 
 @dataclass(frozen=True)
@@ -177,7 +195,8 @@ class CaughtUp:
 class Brief:
     """The result of one slice of load."""
 
-    answered: int
+    answered: float
+    """Messages answered, as in `Sample`."""
     window_ns: int
     p50_ns: int
     """Median latency; in the open loop from the intended send."""
@@ -188,22 +207,28 @@ class Sample:
     """The result of one shard over its timed slices."""
 
     window_ns: int
-    """Length of all slices together."""
+    """Planned length of all slices together."""
     slices: int
     ledger: LedgerTotals
     warmup_ledger: LedgerTotals
     planned: int
     established: int
     closed_early: int
-    answered_in_window: int
-    """Messages answered in the window. Closed loop: all answered messages, because its window ends with the last
-    answer."""
+    answered: float
+    """Open loop: messages of the window that were answered. Closed loop: messages answered in the window, and of those
+    still waited for at its end the part of the wait that lies in it."""
+    overrun_ns: int
+    """Closed loop: time that answers arrived after their slice, summed over them."""
     offered: int
     """Messages that were due in the window (in a room: deliveries). Closed loop: messages sent."""
+    unanswered_at_end: int
+    """Messages that were unanswered when their slice ended, summed over the slices."""
     censored: int
     pushes: int
     pushes_missed: int
     errors: dict[str, int]
+    examples: dict[str, Example]
+    """The first message of a kind that was not the expected answer, by kind: ``corrupted`` and ``foreign``."""
     histograms: dict[str, SparseCounts]
     """Histograms in nanoseconds by name: ``latency`` and ``connect``; open loop: ``latency_from_send``, ``send_lag``
     and ``read_lag``; pushes: ``push_lateness``; rooms: ``last_delivery``, the latency of each message's last
@@ -222,4 +247,6 @@ class Sample:
         histograms = {name: SparseCounts(*counts) for name, counts in data["histograms"].items()}
         seconds = [SparseCounts(*counts) for counts in data["seconds"]]
         causes = [CountedCause(*one) for one in data["causes"]]
-        return cls(**{**data, **ledgers, "causes": causes, "histograms": histograms, "seconds": seconds})
+        examples = {kind: Example(*words) for kind, words in data["examples"].items()}
+        read = {"causes": causes, "examples": examples, "histograms": histograms, "seconds": seconds}
+        return cls(**{**data, **ledgers, **read})

@@ -35,6 +35,7 @@ from runners.loadgen.arrays import (
     LedgerTables,
     Piece,
     RingPlace,
+    RoomPlace,
     State,
     WireMessages,
 )
@@ -163,6 +164,28 @@ def increment(frame: Array, places: Array, masks: Array) -> None:
 
 
 @compiled
+def _count_answers(number: int, sent_ns: int, at_ns: int, state: State) -> None:
+    """Count the answers of a message whose last one arrived at ``at_ns``.
+
+    In the closed loop a message that was waited for when the slice ended counts by the part of its wait that lies in
+    the slice. So answers divided by the length of the slice do not depend on the moment at which the slice ends.
+    """
+    if state.open_loop or at_ns <= state.stop_ns:
+        state.answered += number
+    else:
+        state.answered += number * (max(0, state.stop_ns - sent_ns) / max(1, at_ns - sent_ns))
+
+
+@compiled
+def _end_delivery(slot: int, ledger: LedgerTables) -> None:
+    """Closed loop in a room: count the deliveries of a message that no member waits for any more."""
+    state: State = ledger.state[0]
+    place: RoomPlace = ledger.room[slot]
+    if place.delivered and not state.open_loop:
+        _count_answers(place.delivered, ledger.ring[0, slot].intended_ns, place.delivered_ns, state)
+
+
+@compiled
 def _record_send_to(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) -> None:
     """Record that connection ``k`` waits for an answer from now on."""
     state: State = ledger.state[0]
@@ -196,14 +219,16 @@ def _record_send(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables) ->
         return
     state.publisher = k
     slot = (ledger.connections[0].last_sent + 1) & (ledger.ring.shape[1] - 1)
-    if ledger.left[slot] > 0:  # a message whose place is reused has not reached all members
+    place: RoomPlace = ledger.room[slot]
+    if place.waiting > 0:  # a message whose place is reused has not reached all members
         count(ledger.counts, HistogramRow.LAST_DELIVERY, now_ns - ledger.ring[0, slot].intended_ns)
-    ledger.left[slot] = 0
+        _end_delivery(slot, ledger)
+    place.waiting = place.delivered = place.delivered_ns = 0
     for member in range(ledger.connections.shape[0]):
         row: ConnectionRow = ledger.connections[member]
         if row.reading:
             _record_send_to(member, intended_ns, now_ns, ledger)
-            ledger.left[slot] += row.alive
+            place.waiting += row.alive
         else:
             row.last_sent += 1
 
@@ -223,12 +248,19 @@ def _record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> N
     row.received += 1
     row.pending -= 1
     state.pending -= row.alive
-    state.answered += 1
-    state.last_answer_ns = at_ns
-    if state.room and ledger.left[slot] > 0:
-        ledger.left[slot] -= 1
-        if ledger.left[slot] == 0:
-            count(ledger.counts, HistogramRow.LAST_DELIVERY, at_ns - place.intended_ns)
+    if not state.open_loop and at_ns > state.stop_ns:
+        state.overrun_ns += at_ns - max(state.stop_ns, place.intended_ns)
+    if state.open_loop or not state.room:
+        _count_answers(1, place.intended_ns, at_ns, state)
+    if state.room:
+        message: RoomPlace = ledger.room[slot]
+        message.delivered += 1
+        message.delivered_ns = at_ns
+        if message.waiting > 0:
+            message.waiting -= 1
+            if message.waiting == 0:
+                count(ledger.counts, HistogramRow.LAST_DELIVERY, at_ns - place.intended_ns)
+                _end_delivery(slot, ledger)
 
 
 @compiled
@@ -239,7 +271,7 @@ def _next_sender(k: int, slot: int, ledger: LedgerTables) -> int:
     state: State = ledger.state[0]
     if not state.room:
         return k
-    if ledger.left[slot] > 0:
+    if ledger.room[slot].waiting > 0:
         return -1
     members = ledger.connections.shape[0]
     for step in range(1, members + 1):
@@ -522,6 +554,7 @@ def _run(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffers: Bu
 # What Python calls
 
 record_send, record_answer, next_sender = Native(_record_send), Native(_record_answer), Native(_next_sender)
+end_delivery = Native(_end_delivery)
 send_next, take_piece, run = Native(_send_next), Native(_take_piece), Native(_run)
 
 
@@ -537,6 +570,7 @@ def compile_kernel() -> None:
         record_send.compile_for(0, 0, 0, ledger)
         record_answer.compile_for(0, 0, 0, ledger)
         next_sender.compile_for(0, 0, ledger)
+        end_delivery.compile_for(0, ledger)
         send_next.compile_for(0, 0, 0, ledger, messages)
         take_piece.compile_for(ledger, buffers.shelf)
         run.compile_for(ledger, messages, chunk, buffers)

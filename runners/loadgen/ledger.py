@@ -10,11 +10,14 @@ import numpy as np
 
 from runners.loadgen import arrays, kernel
 from runners.loadgen.arrays import GIVEN_UP, HistogramRow
-from runners.loadgen.buckets import Counts
+from runners.loadgen.buckets import Counts, counts_of
 from runners.loadgen.job import LedgerTotals
 from runners.loadgen.message import FIRST_SEQUENCE
 
-_OF_A_LEDGER = ["sent", "received", "lost", "duplicated", "reordered", "corrupted", "pending", "not_found_ns"]
+_COUNTS = ["sent", "received", "lost", "duplicated", "reordered", "corrupted", "foreign", "empty"]
+_OF_A_LEDGER = [*_COUNTS, "pending", "not_found_ns"]
+_FORMS = 2
+"""Forms in which a server may answer the same message, see `Answer.form`."""
 
 
 class Ledger:
@@ -30,7 +33,11 @@ class Ledger:
         self, connections: int, *, open_loop: bool, depth: int, room: bool = False, first: int = FIRST_SEQUENCE
     ) -> None:
         self.tables = arrays.ledger_tables(connections, 1 << max(4, depth - 1).bit_length())
-        self.state, self.connections, self.ring, self._left, self._counts = self.tables
+        self.state, self.connections, self.ring, self._places, self._counts = self.tables
+        # The number of the last message answered in each form, by connection and place in the ring, as far as Python
+        # recorded the answer. Memory that is never written costs nothing.
+        self._answered = np.zeros((_FORMS, *self.ring.shape), dtype=np.int64)
+        self._waiting = self._places["waiting"]
         self.state["open_loop"], self.state["room"] = open_loop, room
         self._open_loop, self._room = open_loop, room
         self._first, self._last_sent = self.connections["first"], self.connections["last_sent"]
@@ -51,8 +58,9 @@ class Ledger:
         for name in _OF_A_LEDGER:
             self.connections[name] = 0
         self.ring["sent_ns"] = 0
-        self._left[:] = 0
-        self.state["pending"] = self.state["answered"] = 0
+        self._places[:] = 0
+        for name in ("pending", "answered", "overrun_ns"):
+            self.state[name] = 0
 
     def counts(self, row: HistogramRow) -> Counts:
         """The counts of one histogram."""
@@ -74,8 +82,14 @@ class Ledger:
             kernel.count(self._counts, int(HistogramRow.SEND_LAG), now_ns - intended_ns)
         return int(self._last_sent[k])
 
-    def receive(self, k: int, sequence: int, at_ns: int, *, intact: bool = True) -> bool:
-        """Record an answer that arrived at ``at_ns``; returns false if no message waited for it."""
+    def receive(
+        self, k: int, sequence: int, at_ns: int, *, intact: bool = True, empty: bool = False, form: int = 0
+    ) -> bool:
+        """Record an answer that arrived at ``at_ns``; returns false if no message waited for it.
+
+        A message that was never sent has no answer, so such a message is foreign. A second answer is a duplicate if it
+        has the same ``form``.
+        """
         last_sent = int(self._last_sent[k])
         if self._first[k] <= sequence <= last_sent:
             sent_ns = self._sent_ns[k, sequence & self._mask]
@@ -84,19 +98,40 @@ class Ledger:
             if not recent or sent_ns == GIVEN_UP:
                 return False
             if sent_ns == 0:
-                self.connections["duplicated"][k] += 1
+                self.connections["duplicated"][k] += self._is_repeated(k, sequence, form)
                 return False
             kernel.record_answer(k, sequence, at_ns, self.tables)
+            self._answered[form, k, sequence & self._mask] = sequence
             if sequence >= self._highest[k]:
                 self._highest[k] = sequence
             elif not self._room:  # in a room several members send, and no message shows which of them was first
                 self.connections["reordered"][k] += 1
             if not intact:
                 self.connections["corrupted"][k] += 1
+            if empty:
+                self.connections["empty"][k] += 1
             return True
         if sequence > last_sent or sequence < 0:
-            self.connections["corrupted"][k] += 1
+            self.connections["foreign"][k] += 1
         return False
+
+    def _is_repeated(self, k: int, sequence: int, form: int) -> bool:
+        """Whether a message that is answered already was answered in this form."""
+        answered = self._answered[:, k, sequence & self._mask]
+        if not (answered == sequence).any():  # the kernel recorded the answer, which was in the first form
+            answered[0] = sequence
+        if answered[form] == sequence:
+            return True
+        answered[form] = sequence
+        return False
+
+    def oldest_waiting(self, k: int) -> int:
+        """The number of the oldest message that connection ``k`` waits for; -1 if it waits for none."""
+        waiting = np.flatnonzero(self._sent_ns[k] > 0)
+        if not waiting.size:
+            return -1
+        last_sent = int(self._last_sent[k])
+        return last_sent - int(((last_sent - waiting) & self._mask).max())
 
     def overdue(self, before_ns: int) -> list[tuple[int, int]]:
         """The messages sent before this moment that open connections still wait for, as connection and place in the
@@ -119,20 +154,17 @@ class Ledger:
 
     def _miss(self, slot: int, waited_ns: int) -> None:
         """In a room: one member did not receive the message at this place of the ring, and no longer waits for it."""
-        if self._left[slot] > 0:
-            self._left[slot] -= 1
-            if self._left[slot] == 0:
+        if self._waiting[slot] > 0:
+            self._waiting[slot] -= 1
+            if self._waiting[slot] == 0:
                 kernel.count(self._counts, int(HistogramRow.LAST_DELIVERY), waited_ns)
+                kernel.end_delivery(slot, self.tables)
 
     def next_sender(self, k: int, slot: int) -> int:
         """Closed loop: the connection that sends next, after connection ``k`` stops waiting for the message at this
         place.
         """
         return int(kernel.next_sender(k, slot, self.tables))
-
-    def waiting_since_ns(self, k: int) -> int:
-        """The send time of the last message if it is unanswered, else 0."""
-        return max(0, int(self._sent_ns[k, self._last_sent[k] & self._mask]))
 
     def end_connection(self, k: int, now_ns: int) -> list[int]:
         """Record the end of a connection: nothing waits for its answers any more. Its unanswered messages are lost at
@@ -145,10 +177,10 @@ class Ledger:
             return []
         row["alive"] = 0
         self.state["pending"] -= row["pending"]
-        missed = np.flatnonzero((self.ring["sent_ns"][k] > 0) & (self._left > 0)).tolist()
+        missed = np.flatnonzero((self.ring["sent_ns"][k] > 0) & (self._waiting > 0)).tolist()
         for slot in missed:
             self._miss(slot, now_ns - int(self.ring["intended_ns"][k, slot]))
-        return [slot for slot in missed if not self._left[slot]]
+        return [slot for slot in missed if not self._waiting[slot]]
 
     def settle(self, cutoff_ns: int, overdue_ns: int) -> tuple[LedgerTotals, int]:
         """Close the ledger at ``cutoff_ns``. An unanswered message is lost or in flight, and its latency is the time it
@@ -164,22 +196,16 @@ class Ledger:
         # The sequence number with this place in the ring: the highest one up to `last_sent`.
         sequence = last_sent - ((last_sent - slot) & (self.depth - 1))
         lost = (connections["alive"][who] == 0) | (sequence < connections["highest"][who]) | (sent_ns < overdue_ns)
-        for intended, sent in zip(intended_ns.tolist(), sent_ns.tolist(), strict=True):
-            kernel.count(self._counts, int(HistogramRow.LATENCY), cutoff_ns - intended)
-            if self._open_loop:
-                kernel.count(self._counts, int(HistogramRow.LATENCY_FROM_SEND), cutoff_ns - sent)
-        lost_before = int(connections["lost"].sum())
-        totals = LedgerTotals(
-            sent=int(connections["sent"].sum()),
-            received=int(connections["received"].sum()),
-            lost=lost_before + int(lost.sum()),
-            in_flight=int(sent_ns.size - lost.sum()),
-            duplicated=int(connections["duplicated"].sum()),
-            reordered=int(connections["reordered"].sum()),
-            corrupted=int(connections["corrupted"].sum()),
-        )
-        for place in np.flatnonzero(self._left).tolist():  # not received by all members of the room
+        self._counts[HistogramRow.LATENCY] += counts_of(cutoff_ns - intended_ns)
+        if self._open_loop:
+            self._counts[HistogramRow.LATENCY_FROM_SEND] += counts_of(cutoff_ns - sent_ns)
+        counted = {name: int(connections[name].sum()) for name in _COUNTS}
+        lost_before = counted["lost"]
+        counted["lost"] += int(lost.sum())
+        totals = LedgerTotals(**counted, in_flight=int(sent_ns.size - lost.sum()))
+        for place in np.flatnonzero(self._waiting).tolist():  # not received by all members of the room
             kernel.count(self._counts, int(HistogramRow.LAST_DELIVERY), cutoff_ns - int(ring["intended_ns"][0, place]))
+            kernel.end_delivery(place, self.tables)
         ring["sent_ns"] = 0
-        self._left[:] = 0
+        self._places[:] = 0
         return totals, lost_before + int(sent_ns.size)

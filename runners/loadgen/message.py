@@ -14,7 +14,7 @@ import string
 from typing import Any, NamedTuple, Protocol
 
 from runners.loadgen.connection import Message
-from runners.loadgen.job import PayloadKind
+from runners.loadgen.job import Answers, PayloadKind
 from runners.loadgen.job import Protocol as WireProtocol
 
 DIGITS = 8
@@ -29,23 +29,36 @@ _LETTERS = 65536
 """Number of letters in a payload; a longer payload repeats them."""
 
 _EVENT, _ACK = b"42", b"43"
-_WITH_ATTACHMENT = (b"451-", b"461-")
-_EVENT_NAME = re.compile(rb'42(?:/[^,]*,)?\["((?:[^"\\]|\\.)+)"')
 _SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d{1,15})\b')
 
 
 class Answer(NamedTuple):
-    """The kind of an incoming message: an answer (``sequence``), a push (``push``), or neither."""
+    """What an incoming message is: an answer (``sequence``), a push (``push``), or neither, which makes it foreign."""
 
     sequence: int = -1
     push: int = -1
     intact: bool = True
-    expected: bool = True
-    """False for an event that the server sends on its own and that this load does not wait for."""
+    """Whether it is the answer that was expected."""
+    empty: bool = False
+    """Whether it is an acknowledgement without data. Nothing was compared then."""
+    form: int = 0
+    """`ACKNOWLEDGEMENT` or `EVENT`. A server may answer each message once in each form."""
+    is_next: bool = False
+    """Whether it answers the oldest message that its connection waits for, whatever its content."""
 
 
-NOT_OURS = Answer(intact=False)
-UNEXPECTED_EVENT = Answer(expected=False)
+FOREIGN = Answer(intact=False)
+ACKNOWLEDGEMENT, EVENT = 0, 1
+
+
+_PRINTED_BYTES = 80
+
+
+def printable(data: bytes) -> str:
+    """The start of a message as text without control characters."""
+    text = data[:_PRINTED_BYTES].decode("utf-8", "backslashreplace")
+    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return shown + ("…" if len(data) > _PRINTED_BYTES else "")
 
 
 class Template:
@@ -91,42 +104,114 @@ class TemplatePart(NamedTuple):
 class TemplateCodec:
     """Messages that differ only in their number, so that they can be sent and compared without being parsed.
 
-    ``request`` and ``answer`` are the exact bytes of a request and its usual answer. ``others`` are other forms of the
-    answer. ``mark`` locates the number in a corrupted answer. ``event`` is the Socket.IO event that answers.
+    ``request`` and ``answer`` are the exact bytes of a request and its usual answer. ``mark`` finds the number in an
+    answer that differs. With ``any_answer`` every message answers the next one.
     """
 
     def __init__(
         self,
         request: tuple[TemplatePart, ...],
         answer: tuple[TemplatePart, ...],
-        others: tuple[TemplatePart, ...] = (),
         *,
         mark: bytes,
-        event: bytes | None = None,
         greeting: Message | None = None,
+        any_answer: bool = False,
     ) -> None:
         self.request_parts = request
         self.answer = answer
         self.greeting = greeting
-        self._alternatives = (*answer[-1:], *others)
+        self._any_answer = any_answer
         self._mark = re.compile(mark)
-        self._event = event
 
     def request(self, sequence: int) -> list[Message]:
         return [Message(bytes(template.fill(sequence)), binary) for template, binary in self.request_parts]
 
+    def expected(self, sequence: int) -> bytes:
+        return b"".join(bytes(template.fill(sequence)) for template, _ in self.answer)
+
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
-        if len(self.answer) > 1 and not binary and data.startswith(_WITH_ATTACHMENT):
-            return None  # the answer is in the binary message that follows
-        for template, is_binary in self._alternatives:
-            sequence = template.read(data)
-            if sequence >= 0 and is_binary == binary:
-                return Answer(sequence)
-        # Our message was returned corrupted. Return its number if it is still readable.
-        if found := self._mark.search(data):
-            return Answer(int(found[1]), intact=False)
-        event = None if self._event is None or binary else _EVENT_NAME.match(data)
-        return UNEXPECTED_EVENT if event and event[1] != self._event else NOT_OURS
+        if self._any_answer:
+            return Answer(is_next=True)
+        template, is_binary = self.answer[-1]
+        sequence = template.read(data)
+        if sequence >= 0 and is_binary == binary:
+            return Answer(sequence)
+        return self._marked(data)
+
+    def _marked(self, data: bytes) -> Answer:
+        """The classification of a message by our mark. Of several marks, as in a history, the last one counts."""
+        numbers = self._mark.findall(data)
+        return Answer(int(numbers[-1]), intact=False) if numbers else FOREIGN
+
+
+class SocketIOCodec(TemplateCodec):
+    """The codec for Socket.IO's events (https://socket.io/docs/v4/socket-io-protocol/#packet-encoding).
+
+    An acknowledgement answers the message whose number it has, whatever it contains. An ``event`` answers if it
+    contains our payload, so a server may emit instead of acknowledging, or do both, in any order.
+    """
+
+    def __init__(
+        self,
+        request: tuple[TemplatePart, ...],
+        answer: tuple[TemplatePart, ...],
+        event: tuple[TemplatePart, ...],
+        *,
+        mark: bytes,
+        greeting: Message | None = None,
+        any_answer: bool = False,
+    ) -> None:
+        super().__init__(request, answer, mark=mark, greeting=greeting, any_answer=any_answer)
+        self._event = event
+        self._header = b""
+        """The packet whose attachments have not all arrived."""
+        self._attachments: list[bytes] = []
+        self._missing = 0
+        self._acknowledges = False
+
+    def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        if not binary:
+            self._header, self._missing = data, _attachments_of(data)
+            self._attachments.clear()
+        elif self._missing:
+            self._attachments.append(data)
+            self._missing -= 1
+        else:
+            self._header = b""
+            self._attachments = [data]
+        if self._missing:
+            return None
+        return self._classified(self._header, self._attachments)
+
+    def _classified(self, header: bytes, attachments: list[bytes]) -> Answer:
+        """The classification of a whole packet."""
+        found = _ACKNOWLEDGEMENT.match(header)
+        if found:
+            sequence = int(found["number"])
+            self._acknowledges = True
+            parts = [header, *attachments]
+            intact = self._any_answer or parts == [bytes(part.template.fill(sequence)) for part in self.answer]
+            empty = found["empty"] is not None
+            return Answer(sequence, intact=intact or empty, empty=empty and not self._any_answer)
+        if self._any_answer:  # where a server acknowledges, only acknowledgements answer
+            return FOREIGN if self._acknowledges else Answer(is_next=True)
+        content = attachments[-1] if attachments else header
+        marked = self._marked(content)
+        if marked.sequence < 0:
+            return FOREIGN
+        parts = [header, *attachments] if header else attachments
+        intact = parts == [bytes(part.template.fill(marked.sequence)) for part in self._event[-len(parts) :]]
+        return marked._replace(intact=intact, form=EVENT)
+
+
+_ACKNOWLEDGEMENT = re.compile(rb"(?:43|46\d{1,3}-)(?:/[^,]*,)?(?P<number>\d{%d})(?:(?P<empty>(?:\[\])?\Z)|\[)" % DIGITS)
+_BINARY_PACKET = re.compile(rb"4[56](\d{1,3})-")
+
+
+def _attachments_of(data: bytes) -> int:
+    """The number of binary messages that follow a text message and belong to its packet."""
+    found = _BINARY_PACKET.match(data)
+    return int(found[1]) if found else 0
 
 
 def namespace_prefix(namespace: str) -> bytes:
@@ -139,35 +224,39 @@ def echo_codec(
     payload_bytes: int,
     protocol: WireProtocol,
     kind: PayloadKind = "text",
+    answers: Answers = "same",
     *,
     namespace: str = "/",
     event: str = "echo",
 ) -> TemplateCodec:
-    """The codec for echo over raw WebSocket, or as a Socket.IO event that an acknowledgement answers."""
+    """The codec for echo over raw WebSocket, or as a Socket.IO event that an acknowledgement or the same event
+    answers.
+    """
     payload = echo_payload(client, payload_bytes).text
     mark = rb"%08d\.(\d{8})\." % (client + 1)
-    binary = kind == "binary"
+    binary, any_answer = kind == "binary", answers == "any"
     if protocol == "websocket":
         part = TemplatePart(Template(payload), binary)
-        return TemplateCodec((part,), (part,), mark=mark)
+        return TemplateCodec((part,), (part,), mark=mark, any_answer=any_answer)
     prefix, name = namespace_prefix(namespace), json.dumps(event).encode()
+    number = b"00000000"
     if binary:
         attached = TemplatePart(Template(payload), binary=True)
         placeholder = b'{"_placeholder":true,"num":0}]'
-        return TemplateCodec(
-            (TemplatePart(Template(b"451-" + prefix + b"00000000[" + name + b"," + placeholder)), attached),
-            (TemplatePart(Template(b"461-" + prefix + b"00000000[" + placeholder)), attached),
+        return SocketIOCodec(
+            (TemplatePart(Template(b"451-" + prefix + number + b"[" + name + b"," + placeholder)), attached),
+            (TemplatePart(Template(b"461-" + prefix + number + b"[" + placeholder)), attached),
+            (TemplatePart(Template(b"451-" + prefix + b"[" + name + b"," + placeholder)), attached),
             mark=mark,
-            event=name[1:-1],
+            any_answer=any_answer,
         )
     quoted = b'"' + payload + b'"'
-    return TemplateCodec(
-        (TemplatePart(Template(_EVENT + prefix + b"00000000[" + name + b"," + quoted + b"]")),),
-        (TemplatePart(Template(_ACK + prefix + b"00000000[" + quoted + b"]")),),
-        # A server may emit an event instead of acknowledging.
+    return SocketIOCodec(
+        (TemplatePart(Template(_EVENT + prefix + number + b"[" + name + b"," + quoted + b"]")),),
+        (TemplatePart(Template(_ACK + prefix + number + b"[" + quoted + b"]")),),
         (TemplatePart(Template(_EVENT + prefix + b"[" + name + b"," + quoted + b"]")),),
         mark=mark,
-        event=name[1:-1],
+        any_answer=any_answer,
     )
 
 
@@ -190,7 +279,6 @@ def room_codec(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
         (TemplatePart(Template(_EVENT + b'["publish",{"room":"' + ROOM + b'","text":' + quoted + b"}]")),),
         (TemplatePart(Template(_EVENT + b'["message",' + quoted + b"]")),),
         mark=mark,
-        event=b"message",
         greeting=Message(_EVENT + b'["join","' + ROOM + b'"]'),
     )
 
@@ -216,15 +304,23 @@ class Update:
         return {"panel": self._panel, "value": _value_of(sequence), "client": self._client, "seq": sequence}
 
     def judge(self, answer: Any) -> Answer:
-        """Classify a parsed answer of any type."""
+        """Classify a parsed message of any type. A panel that another client updated is foreign."""
         try:
             sequence = int(answer["seq"])
-            intact = int(answer["updates"]) > 0 and all(
+            if answer["client"] != self._client:
+                return FOREIGN
+            return Answer(sequence, intact=self.is_answered_by(answer, sequence))
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+            return FOREIGN
+
+    def is_answered_by(self, answer: Any, sequence: int) -> bool:
+        """Whether this is the updated panel that answers the update with this number."""
+        try:
+            return int(answer["updates"]) > 0 and all(
                 answer[name] == sent for name, sent in self.numbered(sequence).items()
             )
         except (ValueError, KeyError, TypeError, IndexError, OverflowError):
-            return NOT_OURS
-        return Answer(sequence, intact=intact)
+            return False
 
 
 class DashboardCodec:
@@ -243,15 +339,25 @@ class DashboardCodec:
             text = f'42{sequence}["update",{text}]'
         return [Message(text.encode("ascii"))]
 
+    def expected(self, sequence: int) -> bytes:
+        return json.dumps(self._update.numbered(sequence), separators=(",", ":")).encode("ascii")
+
     def parse(self, data: bytes, *, binary: bool = False) -> Answer | None:  # noqa: ARG002 - JSON is JSON
         if b'"snapshot"' in data[:40]:
             found = _SNAPSHOT_SEQUENCE.search(data)
-            return Answer(push=int(found[1])) if found else NOT_OURS
+            return Answer(push=int(found[1])) if found else FOREIGN
+        acknowledged = _ACKNOWLEDGEMENT.match(data) if self._socketio else None
+        if self._socketio and acknowledged is None:
+            return FOREIGN
         try:
-            answer = json.loads(data[10:])[0] if self._socketio else json.loads(data)
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
-            return NOT_OURS
-        return self._update.judge(answer)
+            answer = json.loads(data if acknowledged is None else data[acknowledged.end("number") :])
+        except (ValueError, RecursionError):
+            answer = None
+        if acknowledged is None:
+            return self._update.judge(answer)
+        sequence = int(acknowledged["number"])
+        panel = answer[0] if isinstance(answer, list) and answer else None
+        return Answer(sequence, intact=self._update.is_answered_by(panel, sequence))
 
 
 def _value_of(sequence: int) -> float:
@@ -268,6 +374,9 @@ class Codec(Protocol):
 
     def request(self, sequence: int) -> list[Message]:
         """The messages of the request with this number."""
+
+    def expected(self, sequence: int) -> bytes:
+        """What an intact answer to the request with this number contains."""
 
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
         """Classify an incoming message. ``None``: the message is not complete yet. Never raises."""

@@ -9,6 +9,10 @@ from typing import Any, Literal
 Arrivals = Literal["steady", "poisson"]
 
 
+CLOSED_LOOP_RATE = "answers in the planned window; a message waited for at its end counts by its wait within the window"
+"""The definition of a closed loop's throughput. It is part of the versions of workloads, so do not reword it."""
+
+
 @dataclass(frozen=True)
 class Closed:
     """Closed loop: the next message is sent when the last one is answered.

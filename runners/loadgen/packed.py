@@ -11,7 +11,7 @@ from typing import Any
 import msgpack
 
 from runners.loadgen.connection import Message
-from runners.loadgen.message import NOT_OURS, UNEXPECTED_EVENT, Answer, Update, echo_payload
+from runners.loadgen.message import EVENT, FOREIGN, Answer, Update, echo_payload
 
 _CONNECT, _EVENT, _ACK = 0, 2, 3
 _NAMESPACE = "/"
@@ -36,16 +36,23 @@ class PackedEchoCodec:
     def request(self, sequence: int) -> list[Message]:
         return [_event("echo", self._template.fill(sequence).decode("ascii"), sequence)]
 
+    def expected(self, sequence: int) -> bytes:
+        return bytes(self._template.fill(sequence))
+
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
-        packet = _packet(data) if binary else None
-        if packet is None:
-            return NOT_OURS
-        if packet.get("type") != _ACK:
-            return UNEXPECTED_EVENT
-        sequence, arguments = packet.get("id"), packet.get("data")
-        if not isinstance(sequence, int):
-            return NOT_OURS
-        return Answer(sequence, intact=arguments == [self._template.fill(sequence).decode("ascii")])
+        match _packet(data) if binary else None:
+            case {"type": 3, "id": int(sequence), **rest}:
+                arguments = rest.get("data")
+                empty = not arguments
+                return Answer(sequence, intact=empty or self._is_ours(arguments, sequence), empty=empty)
+            case {"type": 2, "data": ["echo", str(payload)]}:
+                sequence = self._template.read(payload.encode("utf-8", "replace"))
+                return Answer(sequence, form=EVENT) if sequence >= 0 else FOREIGN
+            case _:
+                return FOREIGN
+
+    def _is_ours(self, arguments: Any, sequence: int) -> bool:
+        return bool(arguments == [self._template.fill(sequence).decode("ascii")])
 
 
 class PackedDashboardCodec:
@@ -60,15 +67,19 @@ class PackedDashboardCodec:
     def request(self, sequence: int) -> list[Message]:
         return [_event("update", self._update.numbered(sequence), sequence)]
 
+    def expected(self, sequence: int) -> bytes:
+        return repr(self._update.numbered(sequence)).encode("ascii")
+
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
-        packet = _packet(data) if binary else None
-        match packet:
+        match _packet(data) if binary else None:
             case {"type": 2, "data": ["snapshot", {"seq": int(number)}]}:
                 return Answer(push=number)
-            case {"type": 3, "data": [dict(answer)]}:
-                return self._update.judge(answer)
+            case {"type": 3, "id": int(sequence), "data": [answer, *_]}:
+                return Answer(sequence, intact=self._update.is_answered_by(answer, sequence))
+            case {"type": 3, "id": int(sequence)}:
+                return Answer(sequence, intact=False)
             case _:
-                return NOT_OURS
+                return FOREIGN
 
 
 def _event(name: str, data: Any, number: int | None) -> Message:

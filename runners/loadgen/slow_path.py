@@ -16,10 +16,10 @@ import numpy as np
 from runners.loadgen import arrays, kernel, wire
 from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.connection import CLOSED, Message, Received, WebSocketConnection
-from runners.loadgen.job import CaughtUp, Job
+from runners.loadgen.job import CaughtUp, Example, Job
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
-from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec
+from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec, printable
 from runners.loadgen.pace import Closed
 from runners.loadgen.wire import Client
 
@@ -58,12 +58,9 @@ class SlowPath:
         self.causes = CauseTable()
         """Why connections ended."""
         self.pushes = Pushes()
+        self.examples: dict[str, Example] = {}
         self.messages = wire.lay_out(clients)
         self.buffers = arrays.buffers(len(clients))
-        self.window_end_ns = 0
-        """Time at which the slice's window ended; 0 before that."""
-        self.belated = 0
-        """Number of answers that arrived within the window and were parsed after it."""
         self._socketio = job.protocol == "socket.io"
         self._closed_loop = isinstance(job.pace, Closed)
         self._room = job.exchange == "room"
@@ -257,30 +254,33 @@ class SlowPath:
         return True
 
     def _on_message(self, k: int, data: bytes, at_ns: int, *, binary: bool) -> None:
-        """Handle any message except the next answer in one piece: late, duplicate, corrupted, foreign, fragmented, or
-        pushed.
+        """Handle any message except the next answer in one piece: late, duplicate, differing, foreign, fragmented, or
+        pushed. Only an answer ends a wait.
         """
         ledger = self.ledger
         answer = self.clients[k].codec.parse(data, binary=binary)
         if answer is None:
             return
-        if not answer.expected:
-            self.errors["unasked-event"] += 1
-            return
         if answer.push >= 0:
             self.pushes.append(self.clients[k].number, answer.push, at_ns)
             return
-        sequence = answer.sequence
-        if self._closed_loop and sequence == -1 and ledger.waiting_since_ns(k):
-            # One message was waiting. This answer can only belong to it, even if it is unreadable.
-            sequence = int(ledger.connections["last_sent"][k])
-        if not ledger.receive(k, sequence, at_ns, intact=answer.intact):
+        sequence = ledger.oldest_waiting(k) if answer.is_next else answer.sequence
+        if sequence < 0:
+            self._show("foreign", k, self.ledger.oldest_waiting(k), data)
+        elif not answer.intact:
+            self._show("corrupted", k, sequence, data)
+        if not ledger.receive(k, sequence, at_ns, intact=answer.intact, empty=answer.empty, form=answer.form):
             return
-        self.belated += at_ns <= self.window_end_ns
         if sequence >= self._expected[k]:
             self.expect(k, sequence + 1)
         if self._closed_loop:
             self.go_on(k, ledger.slot_of(sequence), at_ns)
+
+    def _show(self, kind: str, k: int, sequence: int, data: bytes) -> None:
+        """Keep the first message of a kind that is not an expected answer, beside the answer to this message."""
+        if kind not in self.examples:
+            expected = self.clients[k].codec.expected(sequence) if sequence >= 0 else b""
+            self.examples[kind] = Example(printable(expected), printable(data))
 
     def expect(self, k: int, sequence: int) -> None:
         """Set the number of the next answer."""

@@ -101,7 +101,8 @@ class ShardGroup:
     def load(self, seconds: float) -> list[Brief]:
         """Apply one slice of load with all shards at once, and wait for the answers; returns one result per shard."""
         self._send({"do": "load", "seconds": float(seconds)})
-        return [Brief(**event["brief"]) for event in self._gather("loaded", seconds + 2 * self._job.drain_s)]
+        wait_s = 2 * self._job.drain_s + self._job.answer_timeout_s
+        return [Brief(**event["brief"]) for event in self._gather("loaded", 2 * seconds + wait_s)]
 
     def stop_early(self) -> None:
         """End the slice in progress as if its time were over. A signal handler may call it."""

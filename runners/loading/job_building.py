@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runners.loadgen.job import MIN_PAYLOAD_BYTES, ClientOptions, Exchange, Job, Protocol, Serializer
+from runners.loadgen.job import MIN_PAYLOAD_BYTES, Answers, ClientOptions, Exchange, Job, Protocol, Serializer
 from runners.loadgen.pace import Pace, share_of
 from runners.loading.shards import LoadError
 from runners.subjects.profiles import Profile
@@ -58,6 +58,9 @@ def build_echo_job(
     payload_bytes: int,
     connect_timeout_s: float,
     client: ClientOptions,
+    answers: Answers = "same",
+    answer_timeout_s: float = Job.answer_timeout_s,
+    drain_s: float = Job.drain_s,
 ) -> Job:
     """The job for any echo server; raises `LoadError` if the values are invalid."""
     if payload_bytes < MIN_PAYLOAD_BYTES:
@@ -76,6 +79,9 @@ def build_echo_job(
         payload_bytes=payload_bytes,
         connect_timeout_s=connect_timeout_s,
         client=client,
+        answers=answers,
+        answer_timeout_s=answer_timeout_s,
+        drain_s=drain_s,
     )
 
 

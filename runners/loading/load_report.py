@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from runners.judging.thresholds import reasons_against
+from runners.judging.thresholds import NOT_OFFERED, reasons_against
 from runners.judging.trend import trend_of
+from runners.loadgen.job import Job
 from runners.loadgen.pace import Pace
 from runners.loading.load_result import LoadResult, loadgen_values, measured_values, median_latencies_ms
 from runners.record import LoadgenHealth, Measurement, Percentiles
@@ -34,6 +36,9 @@ def build_report(result: LoadResult, pace: Pace, **conditions: Any) -> dict[str,
         "duplicated": ledger.duplicated,
         "reordered": ledger.reordered,
         "corrupted": ledger.corrupted,
+        "foreign": ledger.foreign,
+        "empty": ledger.empty,
+        "unanswered_at_end": result.total(lambda sample: sample.unanswered_at_end),
         "errors": result.errors,
         "causes": [cause.model_dump() for cause in measurement.causes],
         "latency_ms": _shown(latency),
@@ -44,6 +49,37 @@ def build_report(result: LoadResult, pace: Pace, **conditions: Any) -> dict[str,
         "valid": not reasons,
         "invalid_reasons": reasons,
     }
+
+
+def explain(result: LoadResult, job: Job) -> Iterator[str]:
+    """What the counts of a load mean and which option of ``rtsite load`` helps, one or two sentences each."""
+    ledger = result.ledger
+    if NOT_OFFERED.is_broken_by(NOT_OFFERED.value_of(as_measurement(result, job.pace))):
+        sent_per_s, due_per_s = ledger.sent / result.window_s, result.offered_per_s
+        yield (
+            f"The load generator sent {sent_per_s:,.0f} of {due_per_s:,.0f} messages per second."
+            " Lower --rate, or use more processes: --shards."
+        )
+    differing, foreign = result.examples.get("corrupted"), result.examples.get("foreign")
+    hint = " If any message is an answer to this server's clients, use --answers any."
+    if ledger.corrupted and differing:
+        yield (
+            f"{ledger.corrupted:,} answers differ from what was sent: expected {differing.expected!r}, received"
+            f" {differing.received!r}.{hint}"
+        )
+    if ledger.foreign and foreign:
+        what = f"{ledger.foreign:,} messages are no answers to the client's own messages"
+        expected = f"expected {foreign.expected!r}, " if foreign.expected else ""
+        yield f"{what}: {expected}received {foreign.received!r}.{'' if ledger.received else hint}"
+    if ledger.empty:
+        yield f"{ledger.empty:,} acknowledgements have no data, so their content was not compared."
+    if ledger.lost:
+        yield (
+            f"{ledger.lost:,} messages are lost: unanswered after {job.answer_timeout_s:g} s (--answer-timeout),"
+            " overtaken by a newer answer, or on a closed connection."
+        )
+    if ledger.in_flight:
+        yield f"{ledger.in_flight:,} messages were unanswered {job.drain_s:g} s after the last one was sent (--drain)."
 
 
 def as_measurement(result: LoadResult, pace: Pace, **conditions: Any) -> Measurement:

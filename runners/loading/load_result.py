@@ -11,7 +11,7 @@ import numpy as np
 
 from runners.loadgen.buckets import SparseCounts, counts_of, dense
 from runners.loadgen.causes import CountedCause, merge
-from runners.loadgen.job import LedgerTotals, Recovered, Sample
+from runners.loadgen.job import Example, LedgerTotals, Recovered, Sample
 from runners.loadgen.pace import Closed, Pace
 from runners.record import Connections, ErrorCause, Histogram, Messages
 
@@ -42,8 +42,8 @@ class LoadResult:
 
     @property
     def messages_per_s(self) -> float:
-        """Answers per second: the sum over the shards, each over its own window."""
-        return sum(sample.answered_in_window / sample.window_ns for sample in self.samples) * 1e9
+        """Answers per second of the planned window: the sum over the shards."""
+        return sum(sample.answered / sample.window_ns for sample in self.samples) * 1e9
 
     @property
     def offered_per_s(self) -> float:
@@ -58,6 +58,11 @@ class LoadResult:
     def causes(self) -> list[CountedCause]:
         """The errors of connections by cause, with one example each."""
         return merge(sample.causes for sample in self.samples)
+
+    @property
+    def examples(self) -> dict[str, Example]:
+        """A message of each kind that was not the expected answer, beside the expected one."""
+        return {kind: example for sample in self.samples for kind, example in sample.examples.items()}
 
     def total(self, value_of: Callable[[Sample], int]) -> int:
         """The sum of a value over all shards."""
@@ -126,6 +131,9 @@ def measured_values(result: LoadResult, pace: Pace) -> dict[str, Any]:
         "slices": max(sample.slices for sample in result.samples),
         "offered_per_s": None if isinstance(pace, Closed) else round(result.offered_per_s, 3),
         "messages_per_s": round(result.messages_per_s, 3),
+        "overrun_s": (
+            round(result.total(lambda sample: sample.overrun_ns) / 1e9, 6) if isinstance(pace, Closed) else None
+        ),
         "connections": Connections(
             planned=result.total(lambda sample: sample.planned),
             established=result.total(lambda sample: sample.established),

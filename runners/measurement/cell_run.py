@@ -187,8 +187,7 @@ class CellRun:
         if self.failure is not None or self._result is None:
             return MeasurementResult(completed(self._blank, failure=self.failure), {})
         result, scenario = self._result, self.cell.scenario
-        answered = result.total(lambda sample: sample.answered_in_window)
-        usages = {name: watch.usage(answered, alone=self._alone) for name, watch in self._watches.items()}
+        usages = {name: watch.usage(result.ledger.received, alone=self._alone) for name, watch in self._watches.items()}
         if (server := usages["server"]) is not None and self._spread:
             usages["server"] = server.model_copy(update={"connections_per_process": self._spread})
         if (server := usages["server"]) is not None and self._idle_cpu_percent is not None:

@@ -122,7 +122,8 @@ def _repeats(index: int, cell: CellRecord) -> Iterator[Contradiction]:
 def _measurement(cell: CellRecord, measurement: Measurement) -> Iterator[Contradiction]:
     """Little's law (1961), L = λW: in a closed loop every connection has one message in flight.
 
-    In a room the same number is in flight to every member, but the first members have received some already.
+    In a room the same number is in flight to every member, but the first members have received some already. λ and W
+    must belong to the same time, so the part of the waits after the window does not count.
     """
     latency, connections = measurement.latency_ms, measurement.connections
     if (
@@ -135,7 +136,17 @@ def _measurement(cell: CellRecord, measurement: Measurement) -> Iterator[Contrad
         or not connections.established
     ):
         return
-    found = measurement.messages_per_s * latency.mean / 1000
+    if measurement.overrun_s is None or measurement.messages is None or not measurement.duration_s:
+        found = measurement.messages_per_s * latency.mean / 1000
+    else:
+        waited_s = measurement.messages.received * latency.mean / 1000
+        found = (waited_s - measurement.overrun_s) / measurement.duration_s
+        answered = measurement.messages_per_s * measurement.duration_s
+        if answered > measurement.messages.received * (1 + _ROUNDING_PERCENT / 100) + 1:
+            yield Contradiction(
+                ("messages_per_s",),
+                f"throughput times window makes {answered:.0f} answers, but there were {measurement.messages.received}",
+            )
     per_connection = cell.parameters.get("under_way")
     most = connections.established * (per_connection if isinstance(per_connection, int) else 1)
     excess = found / most - 1

@@ -226,6 +226,10 @@ class Messages(Document):
     """Answers that arrived after the answer to a newer message. Not counted in rooms."""
     corrupted: Count
     """Answers whose content was wrong."""
+    foreign: Count | None = None
+    """Messages that arrived and were neither answers to the client's own messages nor pushes."""
+    empty: Count | None = None
+    """Acknowledgements without data, so that nothing was compared. They count as received."""
 
     @model_validator(mode="after")
     def _balanced(self) -> Messages:
@@ -479,7 +483,7 @@ class Measurement(Document):
     failure: Failure | None = None
     """Why there are no values."""
     duration_s: Amount | None = None
-    """Length of the timed window; in a recovery, of the whole load; in connecting, of letting clients in."""
+    """Planned length of the timed window; in a recovery, of the whole load; in connecting, of letting clients in."""
     warmup_s: Amount | None = None
     """Length of the warm-up."""
     warmup_settled: bool | None = None
@@ -492,7 +496,11 @@ class Measurement(Document):
     offered_per_s: Amount | None = None
     """Open loop: messages per second that were due, in a room deliveries. Closed loop: absent."""
     messages_per_s: Amount | None = None
-    """Throughput: messages answered per second within the window; in a room, deliveries."""
+    """Throughput: messages answered per second of the window; in a room, deliveries. A message that a closed loop waits
+    for when the window ends counts by the part of its wait that lies in the window."""
+    overrun_s: Amount | None = None
+    """Closed loop: seconds that answers arrived after their slice had ended, summed over them. Absent in older
+    results."""
     pushes_per_s: Amount | None = None
     """Messages per second that the server pushed and clients received."""
     pushes_missed: Count | None = None

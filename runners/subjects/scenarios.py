@@ -9,7 +9,7 @@ from typing import Literal
 
 from runners.judging import capacity
 from runners.loadgen.job import Exchange, PayloadKind, Transport
-from runners.loadgen.pace import Closed, Open, Pace, to_mapping
+from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts
 from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters
 from runners.subjects import versions
@@ -190,7 +190,8 @@ class Scenario:
         }
         sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}
         target = {} if self.target is None else {"target": asdict(self.target)}
-        return {**always, **sometimes, **target}
+        rate = {"rate": CLOSED_LOOP_RATE} if self.mode == "closed" and self.procedure == "window" else {}
+        return {**always, **sometimes, **target, **rate}
 
 
 _DEFINING = (

@@ -20,15 +20,15 @@ class PublishedVersion(NamedTuple):
 
 
 PUBLISHED: dict[str, PublishedVersion] = {
-    "echo": PublishedVersion("9abc294f7fe3", "c3da16e74b02"),
+    "echo": PublishedVersion("a07fa224e6a9", "a07fa224e6a9"),
     "dashboard": PublishedVersion("bd2bd9a88300", "ec1f0d6c556d"),
     "crowd": PublishedVersion("3cc53a06393d", "72508b593d2b"),
-    "room": PublishedVersion("326af09b0697", "5966357d4096"),
-    "polling": PublishedVersion("0c406f69fb3f", "7a7a2d83159e"),
+    "room": PublishedVersion("67f8b53a5f0b", "67f8b53a5f0b"),
+    "polling": PublishedVersion("2cd8c7b5c151", "2cd8c7b5c151"),
     "sse": PublishedVersion("fe2d8a13c1b5", "72d13e2707f9"),
     "connect": PublishedVersion("bdd8ae6d2e0f", "7d93e900d127"),
-    "payload": PublishedVersion("1a73edc4cf70", "80cb7723ec1c"),
-    "scaleout": PublishedVersion("6581e1b2dee8", "8e7e5a138cb0"),
+    "payload": PublishedVersion("181226d95d75", "181226d95d75"),
+    "scaleout": PublishedVersion("6cf31ba58edd", "6cf31ba58edd"),
     "slow-consumer": PublishedVersion("39f7aa828f70", "de88e455d39c"),
     "recovery": PublishedVersion("b9c6a83121c1", "51891457335f"),
     "capacity": PublishedVersion("8ceaa3e46ca8", "8de5640616a2"),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from generator.comparison import (
     tail_of,
     undominated,
 )
+from generator.comparison.tables import fullest
 from generator.dataset import load_results
 from generator.statistics import RankRange
 
@@ -169,3 +172,20 @@ def test_a_workload_that_has_changed_is_answered_by_its_newest_version_alone(tmp
     comparison = compare_runs(load_results(tmp_path).runs)
     assert [workload.version for workload in comparison.workloads] == ["changed"]
     assert {table.run.document.id for table in comparison.tables} == {"b"}
+
+
+def test_what_only_an_older_version_measured_stays() -> None:
+    def run_of(version: str, modes: dict[str, int]) -> SimpleNamespace:
+        workload = SimpleNamespace(slug="echo", version=version)
+        tables = [
+            SimpleNamespace(slug=f"echo-{mode}", workload=workload, parameters={"mode": mode}, rows=[0] * rows)
+            for mode, rows in modes.items()
+        ]
+        return SimpleNamespace(document=SimpleNamespace(workloads=[workload]), tables=tables)
+
+    runs: list[Any] = [run_of("2", {"closed": 1}), run_of("2", {"closed": 2}), run_of("1", {"closed": 9, "open": 9})]
+    found: list[Any] = fullest(runs, lambda run: run.tables)  # type: ignore[attr-defined]
+    assert [(table.slug, table.workload.version, len(table.rows)) for table in found] == [
+        ("echo-closed", "2", 2),
+        ("echo-open", "1", 9),
+    ]

@@ -12,7 +12,7 @@ class Pencil:
         self.fate: list[str] = []
         self.highest = -1
         self.alive = True
-        self.faults = {"duplicated": 0, "reordered": 0, "corrupted": 0}
+        self.faults = {"duplicated": 0, "reordered": 0, "corrupted": 0, "foreign": 0}
         self._older = older
         self._depth = depth
 
@@ -23,7 +23,7 @@ class Pencil:
 
     def receive(self, number: int, *, intact: bool) -> bool:
         if number >= len(self.fate) or number < -self._older:
-            self.faults["corrupted"] += 1
+            self.faults["foreign"] += 1
             return False
         if number < 0 or len(self.fate) - 1 - number >= self._depth or self.fate[number] == "given up":
             return False

@@ -216,6 +216,12 @@ class Spoken:
         return LedgerTotals(*map(sum, columns))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled() -> None:
+    """A shard compiles the kernel before it applies load."""
+    kernel.compile_kernel()
+
+
 JOB = Job(
     url="", protocol="websocket", exchange="echo", pace=Open(8_000.0), connections=2, warmup_s=0.0, duration_s=0.01,
     payload_bytes=40, drain_s=0.05,
@@ -345,7 +351,9 @@ def test_the_closed_loop_agrees_with_what_was_sent(
 ) -> None:
     spoken = speak(replace(JOB, protocol=protocol, pace=Closed()), acts, chunks, by_python=by_python)
     assert spoken.ledger == spoken.expected
-    assert spoken.ledger.sent == spoken.ledger.received == spoken.brief.answered
+    # What is waited for at the end counts in part.
+    assert spoken.ledger.sent == spoken.ledger.received
+    assert spoken.ledger.sent - JOB.connections <= spoken.brief.answered <= spoken.ledger.sent
     assert spoken.engine.counts["latency"].sum() == spoken.ledger.sent
     assert spoken.engine.slow_path.errors == {}
 
@@ -397,6 +405,7 @@ def calls_of_other_types() -> list[str]:
         speak(closed, ["answer", "twice", "change"], by_python=True)
         speak(closed, ["answer", "twice", "fragments"])
         speak(replace(JOB, pace=Open(8_000.0, "poisson"), connections=1), ["drop", "hold"])
+        speak(replace(closed, exchange="room", connections=1, answer_timeout_s=0.01, duration_s=0.05), ["drop"])
         speak(replace(JOB, exchange="dashboard"))
     return found + [f"{name} is not called" for name in functions if name not in called]
 
@@ -450,7 +459,7 @@ def test_messages_larger_than_the_socket_has_room_for(
     assert spoken.ledger == spoken.expected
     assert spoken.ledger.sent == spoken.ledger.received > 0
     if isinstance(pace, Open):
-        assert astuple(spoken.ledger) == (30, 30, 0, 0, 2, 0, 2)
+        assert spoken.ledger == LedgerTotals(sent=30, received=30, duplicated=2, corrupted=2)
 
 
 @each_pace

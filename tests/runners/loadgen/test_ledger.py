@@ -79,13 +79,13 @@ def test_each_fault_is_counted_exactly(count: int, data: st.DataObject) -> None:
     )
 
 
-def test_what_is_foreign_is_corrupted_and_what_is_from_a_closed_ledger_is_not_recorded() -> None:
+def test_what_is_foreign_is_counted_and_what_is_from_a_closed_ledger_is_not_recorded() -> None:
     ledger = play([None, None, 0])
     assert not ledger.receive(0, -1, 1)
     assert not ledger.receive(0, FIRST + 7, 1)
     assert not ledger.receive(0, FIRST - 1, 1)
     found, _ = ledger.settle(10**9, NEVER)
-    assert (found.corrupted, found.duplicated, found.received) == (2, 0, 1)
+    assert (found.foreign, found.corrupted, found.duplicated, found.received) == (2, 0, 0, 1)
 
 
 def test_a_new_ledger_knows_nothing_of_the_old_one() -> None:
@@ -143,13 +143,13 @@ def test_what_a_whole_ring_of_newer_ones_overtook_is_lost_with_the_time_it_waite
 def test_an_answer_that_was_given_up_counts_neither_as_received_nor_as_a_duplicate() -> None:
     ledger = made(open_loop=False)
     ledger.send(0, 10, 10)
-    assert ledger.waiting_since_ns(0) == 10
+    assert ledger.oldest_waiting(0) == FIRST
     slot = FIRST & (ledger.depth - 1)
     assert ledger.overdue(11) == [(0, slot)]
     assert ledger.overdue(10) == []
     ledger.give_up(0, slot, 500)
     assert ledger.overdue(11) == []
-    assert ledger.waiting_since_ns(0) == 0
+    assert ledger.oldest_waiting(0) == -1
     ledger.send(0, 700, 700)
     assert not ledger.receive(0, FIRST, 800)
     assert ledger.receive(0, FIRST + 1, 900)

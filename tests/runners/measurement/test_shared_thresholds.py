@@ -38,12 +38,15 @@ SAMPLE = Sample(
     planned=10,
     established=10,
     closed_early=0,
-    answered_in_window=1000,
+    answered=1000,
     offered=1000,
+    unanswered_at_end=0,
+    overrun_ns=0,
     censored=0,
     pushes=0,
     pushes_missed=0,
     errors={},
+    examples={},
     histograms={
         name: counted([0.1] * 1000) for name in ("latency", "latency_from_send", "connect", "send_lag", "read_lag")
     },
@@ -59,6 +62,10 @@ def load(warm_up: WarmUp = SETTLED, **changes: object) -> LoadResult:
 
 def with_lag(name: str, milliseconds: float) -> LoadResult:
     return load(histograms={**SAMPLE.histograms, name: counted([milliseconds] * 1000)})
+
+
+def with_ledger(**changes: int) -> LoadResult:
+    return load(ledger=replace(SAMPLE.ledger, **changes))
 
 
 CASES = [
@@ -78,6 +85,10 @@ CASES = [
     ),
     ("connections not established", load(), load(established=9)),
     ("connections closed by the server", load(), load(closed_early=1)),
+    ("messages received", with_ledger(received=1, in_flight=999), with_ledger(received=0, in_flight=1000)),
+    ("answers that differ from the expected ones", with_ledger(), with_ledger(corrupted=1)),
+    ("messages that are no answers", with_ledger(foreign=100), with_ledger(foreign=101)),
+    ("messages lost on open connections", with_ledger(), with_ledger(received=999, lost=1)),
 ]
 OPEN = ECHO.scenarios[1]
 NOT_MEASURED_ALONE = {
