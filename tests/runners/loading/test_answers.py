@@ -1,0 +1,142 @@
+"""Only its own answer ends a client's wait, and other messages are counted as what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from runners.loading import driver
+from runners.loading.load_report import build_report, explain
+from runners.loading.load_result import LoadResult
+from tests.support.loading import CONNECTIONS, job
+from tests.support.servers import Lie, Talk, WireProtocol, serving
+
+pytestmark = pytest.mark.measures
+
+
+def loaded(lie: Lie, protocol: WireProtocol = "websocket", **changes: object) -> tuple[LoadResult, list[str]]:
+    """The result of a closed loop and its explanations; every message is in the ledger."""
+    with serving(protocol, lie) as server:
+        asked = job(server.url, protocol=protocol, answer_timeout_s=0.3, **changes)
+        result = driver.apply(asked)
+        assert server.received == result.ledger.sent
+    ledger = result.ledger
+    assert ledger.sent == ledger.received + ledger.lost + ledger.in_flight
+    return result, list(explain(result, asked))
+
+
+def tell_the_next_one_too(talk: Talk, answer: bytes) -> None:
+    """A neighbour receives it first."""
+    others = talk.server.talks
+    others[(talk.number + 1) % len(others)].send(answer)
+    talk.send(answer)
+
+
+def tick_first(talk: Talk, answer: bytes) -> None:
+    talk.send(b"tick")
+    talk.send(answer)
+
+
+def wrap(talk: Talk, answer: bytes) -> None:
+    talk.send(b'{"from": 7, "text": "' + answer + b'"}')
+
+
+def shout(talk: Talk, answer: bytes) -> None:
+    talk.send(answer.upper())
+
+
+def thank(talk: Talk, answer: bytes) -> None:
+    talk.send(b"\x1b[31mthanks")
+
+
+def stay_silent(talk: Talk, answer: bytes) -> None:
+    pass
+
+
+def event_of(answer: bytes) -> bytes:
+    return b'42["echo",' + answer[answer.index(b"[") + 1 :]
+
+
+def empty_of(answer: bytes) -> bytes:
+    return answer[: answer.index(b"[")] + b"[]"
+
+
+def emit_and_acknowledge(talk: Talk, answer: bytes) -> None:
+    talk.send(event_of(answer))
+    talk.send(empty_of(answer))
+
+
+def acknowledge_and_emit(talk: Talk, answer: bytes) -> None:
+    talk.send(answer)
+    talk.send(event_of(answer))
+
+
+def acknowledge_without_data(talk: Talk, answer: bytes) -> None:
+    talk.send(empty_of(answer))
+
+
+def acknowledge_something_else(talk: Talk, answer: bytes) -> None:
+    talk.send(answer[: answer.index(b"[")] + b'[{"ok":true}]')
+
+
+@pytest.mark.parametrize("lie", [tell_the_next_one_too, tick_first])
+def test_a_foreign_message_ends_no_wait(lie: Lie) -> None:
+    result, notes = loaded(lie)
+    ledger = result.ledger
+    assert ledger.received == ledger.sent > 0
+    assert ledger.duplicated == ledger.corrupted == 0
+    assert ledger.sent - CONNECTIONS <= ledger.foreign <= ledger.sent
+    assert any("are no answers to the client's own messages" in note for note in notes)
+    assert not any("--answers" in note for note in notes)
+
+
+@pytest.mark.parametrize(("lie", "shown"), [(wrap, '{"from": 7'), (shout, "00000001.1000")])
+def test_an_answer_that_contains_the_message_is_an_own_answer_that_differs(lie: Lie, shown: str) -> None:
+    result, notes = loaded(lie)
+    assert result.ledger.received == result.ledger.corrupted == result.ledger.sent > 0
+    assert result.ledger.foreign == 0
+    (note,) = notes
+    assert shown[:6] in note
+    assert "--answers any" in note
+    assert "differ" in " ".join(build_report(result, job("").pace)["invalid_reasons"])
+
+
+def test_where_nothing_of_ours_comes_back_the_waits_time_out_and_the_option_is_named() -> None:
+    result, notes = loaded(thank)
+    assert result.ledger.received == 0
+    assert result.ledger.foreign == result.ledger.sent == result.ledger.lost > 0
+    text = " ".join(notes)
+    assert "received '\\\\x1b[31mthanks'" in text
+    assert "--answers any" in text
+    assert "0.3 s (--answer-timeout)" in text
+    result, notes = loaded(thank, answers="any")
+    assert result.ledger.received == result.ledger.sent > CONNECTIONS
+    assert result.ledger.corrupted == result.ledger.foreign == 0
+    assert notes == []
+
+
+def test_a_server_that_never_answers_is_not_valid() -> None:
+    result, _ = loaded(stay_silent)
+    assert result.ledger.lost == result.ledger.sent
+    assert "messages received 0, limit 1" in build_report(result, job("").pace)["invalid_reasons"]
+
+
+@pytest.mark.parametrize("lie", [emit_and_acknowledge, acknowledge_and_emit])
+def test_an_event_and_an_acknowledgement_answer_one_message_once(lie: Lie) -> None:
+    result, notes = loaded(lie, "socket.io")
+    ledger = result.ledger
+    assert ledger.received == ledger.sent > CONNECTIONS
+    assert ledger.duplicated == ledger.corrupted == ledger.foreign == ledger.empty == 0
+    assert notes == []
+
+
+@pytest.mark.parametrize("answers", ["same", "any"])
+def test_an_acknowledgement_answers_the_message_with_its_number(answers: str) -> None:
+    result, notes = loaded(acknowledge_without_data, "socket.io", answers=answers)
+    assert result.ledger.received == result.ledger.sent > CONNECTIONS
+    assert result.ledger.corrupted == result.ledger.foreign == 0
+    assert result.ledger.empty == (result.ledger.sent if answers == "same" else 0)
+    assert len(notes) == (answers == "same")
+    result, notes = loaded(acknowledge_something_else, "socket.io", answers=answers)
+    assert result.ledger.received == result.ledger.sent > CONNECTIONS
+    assert result.ledger.corrupted == (result.ledger.sent if answers == "same" else 0)
+    assert result.ledger.foreign == 0
