@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runners.loading import driver
@@ -13,7 +15,7 @@ from tests.support.servers import Lie, Talk, WireProtocol, serving
 pytestmark = pytest.mark.measures
 
 
-def loaded(lie: Lie, protocol: WireProtocol = "websocket", **changes: object) -> tuple[LoadResult, list[str]]:
+def loaded(lie: Lie, protocol: WireProtocol = "websocket", **changes: Any) -> tuple[LoadResult, list[str]]:
     """The result of a closed loop and its explanations; every message is in the ledger."""
     with serving(protocol, lie) as server:
         asked = job(server.url, protocol=protocol, answer_timeout_s=0.3, **changes)
