@@ -6,8 +6,11 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
+
+from runners.loadgen.causes import RefusedError
+from runners.loadgen.http_answers import Head, HeadReader, quoted, read_body, refusal
 
 Payload = str | bytes
 Json = dict[str, Any]
@@ -72,19 +75,49 @@ def _drained(queue: asyncio.Queue[T]) -> list[T]:
     return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
-async def http_get(base_url: str, target: str) -> tuple[int, str]:
-    """Send an HTTP request without a proxy, a thread or a client library; returns status and body."""
+class HttpAnswer(NamedTuple):
+    """A whole answer of a server. ``body`` is decoded: read as sent without chunks."""
+
+    head: Head
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        return self.head.status
+
+    def instead_of(self, wanted: str) -> str:
+        """A sentence about an answer that is not the wanted one."""
+        return str(refusal(self.head, self.body, wanted))
+
+
+async def http_get(base_url: str, target: str) -> HttpAnswer:
+    """Send an HTTP request without a proxy, a thread or a client library, and read the answer to its end.
+
+    The end is that of the answer, even if the server does not close the connection. Raises `BrokenError` if the answer
+    is not HTTP or incomplete.
+    """
     address = urlsplit(base_url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port or 80)
+    heads = HeadReader()
+    head: Head | None = None
     try:
         writer.write(f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        while True:
+            data = await reader.read(65536)
+            if head is None:
+                head = heads.feed(data)
+            else:
+                heads.rest += data
+            body = None if head is None else read_body(head, heads.rest)
+            if head is not None and body is not None and (body.complete or (body.complete is None and not data)):
+                return HttpAnswer(head, body.data)
+            if not data:
+                part = f"nothing more after {quoted(heads.rest)}" if head is None else "an answer that was cut short"
+                raise BrokenError(f"expected an HTTP answer to GET {target}, got {part}")
+    except RefusedError as error:
+        raise BrokenError(f"expected an HTTP answer to GET {target}, but {error}") from None
     finally:
         writer.close()
-    words = head.split(None, 2)
-    if len(words) < 2 or not words[1].isdigit():
-        raise BrokenError(f"expected an HTTP answer to GET {target}, got {head[:60]!r}")
-    return int(words[1]), body.decode("utf-8", "replace")
 
 
 def token() -> str:

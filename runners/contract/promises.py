@@ -30,6 +30,8 @@ from runners.contract.answers import (
     within,
 )
 from runners.contract.app import App, Beat, Member, Viewer
+from runners.loadgen.event_stream import EventReader, is_event_stream
+from runners.loadgen.http_answers import Head, fields_of, refusal
 
 ECHO_SIZES = (1, 64, 4096, 200_000)
 """Sizes of echoed messages in bytes or characters. The last is larger than a socket buffer usually accepts at once."""
@@ -42,9 +44,9 @@ GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "
 
 async def answer_health(app: App) -> str:
     """The server is up."""
-    status, _ = await within(app.timeout_s, http_get(app.base_url, "/healthz"), "an answer to GET /healthz")
-    if status != HTTPStatus.OK:
-        raise BrokenError(f"expected status 200 from GET /healthz, got {status}")
+    answer = await within(app.timeout_s, http_get(app.base_url, "/healthz"), "an answer to GET /healthz")
+    if answer.status != HTTPStatus.OK:
+        raise BrokenError(f"expected status 200 from GET /healthz, got {answer.status}: {answer.instead_of('200 OK')}")
     return "expected status 200 from GET /healthz, got it"
 
 
@@ -192,24 +194,30 @@ async def _watch(app: App, viewer: Viewer, panel: str) -> float:
 async def stream_events(app: App) -> str:
     """The event stream contains snapshots; each is one line of data."""
     beats: list[Beat] = []
-    async with aiohttp.ClientSession() as session, session.get(f"{app.base_url}/events") as response:
-        if response.status != HTTPStatus.OK or response.content_type != "text/event-stream":
+    events = EventReader()
+    address = f"{app.base_url}/events"
+    async with aiohttp.ClientSession() as session, session.get(address, allow_redirects=False) as response:
+        if response.status != HTTPStatus.OK:
+            head = Head((1, 1), response.status, response.reason or "", fields_of(response.raw_headers))
+            refused = refusal(head, await response.read(), "200 OK")
+            raise BrokenError(f"expected an event stream from GET /events, but {refused}")
+        if not is_event_stream(response.headers.get("Content-Type", "")):
             raise BrokenError(
                 f"expected an event stream from GET /events, got status {response.status}, {response.content_type}"
             )
         while len(beats) < 2:
-            line = await within(app.timeout_s, response.content.readline(), "a snapshot in the event stream")
-            if not line:
+            data = await within(app.timeout_s, response.content.readany(), "a snapshot in the event stream")
+            if not data:
                 raise BrokenError("expected the event stream to go on, but it ended")
-            if line.startswith(b"data:"):
-                beats.append(Beat(asyncio.get_running_loop().time(), parsed(line[5:].strip())))
-    for _, snapshot in beats:
+            now_s = asyncio.get_running_loop().time()
+            beats += [Beat(now_s, parsed(event)) for event in events.feed(data)]
+    for _, snapshot in beats[:2]:
         kept = isinstance(snapshot, dict) and isinstance(snapshot.get("panels"), dict)
         if not kept or snapshot.get("type") != "snapshot" or not isinstance(snapshot.get("seq"), int):
             raise BrokenError(
                 f'expected {{"type": "snapshot", "seq": a number, "panels": {{}}}}, got {shown_json(snapshot)}'
             )
-    first, second = beats
+    first, second = beats[:2]
     if second.snapshot["seq"] != first.snapshot["seq"] + 1:
         raise BrokenError(f"expected the snapshot after {first.snapshot['seq']}, got {second.snapshot['seq']}")
     return f"expected snapshots in the event stream, got two {second.at_s - first.at_s:.2f} s apart"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 import socketio
+from socketio.exceptions import SocketIOError
 
 from runners.contract.answers import (
     REACTION_S,
@@ -24,8 +25,12 @@ from runners.contract.answers import (
     within,
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.contract.strictness import ServerReader, strict_connector
+from runners.loadgen.http_answers import Head, fields_of, refusal
 from runners.loadgen.job import Serializer
 
+_REDIRECTS = range(300, 400)
+"""Statuses that aiohttp may follow."""
 GOODBYE_S = 0.5
 """Seconds that a polling client waits for the end of its last poll. After that, closing its HTTP session ends the
 poll."""
@@ -46,13 +51,20 @@ class SocketIoApp:
 
     @asynccontextmanager
     async def _connect(self, transport: str | None = None) -> AsyncIterator[_Peer]:
-        async with aiohttp.ClientSession(middlewares=(_read_whole,)) as session:
+        transport = transport or self.transports[0]
+        reader = ServerReader()
+        connector = strict_connector(reader) if transport == "websocket" else None
+        async with aiohttp.ClientSession(connector=connector, middlewares=(_judge_answer,)) as session:
             client = socketio.AsyncClient(reconnection=False, http_session=session, serializer=self._serializer)
             peer = _Peer(client)
-            opening = client.connect(self.base_url, transports=[transport or self.transports[0]])
+            opening = client.connect(self.base_url, transports=[transport])
             try:
                 await within(self.timeout_s, opening, "a Socket.IO connection")
                 yield peer
+            except (BrokenError, OSError, SocketIOError, aiohttp.ClientError):
+                if reader.refusal is None:
+                    raise
+                raise BrokenError(f"expected a Socket.IO connection, but {reader.refusal}") from None
             finally:
                 with suppress(TimeoutError):  # a poll may last until the next ping
                     await asyncio.wait_for(client.disconnect(), GOODBYE_S)
@@ -87,16 +99,28 @@ async def _until_forgotten(base_url: str, target: str) -> str:
     """
     while True:
         with suppress(TimeoutError):
-            status, body = await asyncio.wait_for(http_get(base_url, target), GOODBYE_S)
-            if status == HTTPStatus.BAD_REQUEST:
-                return body
+            answer = await asyncio.wait_for(http_get(base_url, target), GOODBYE_S)
+            if answer.status == HTTPStatus.BAD_REQUEST:
+                return answer.body.decode("utf-8", "replace")
 
 
-async def _read_whole(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Read each answer at once, because python-engineio leaves some unread, and aiohttp then shows warnings."""
+async def _judge_answer(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Refuse redirects, which aiohttp would follow, and other statuses for the first request of a session.
+
+    It reads each answer at once, because python-engineio leaves some unread, and aiohttp then shows warnings.
+    """
     response = await handler(request)
-    if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
-        await response.read()
+    if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return response
+    body = await response.read()
+    if response.status == HTTPStatus.OK:
+        return response
+    head = Head((1, 1), response.status, response.reason or "", fields_of(response.raw_headers))
+    refused = str(refusal(head, body, f"200 OK to {request.method} {request.url.path}"))
+    if "sid" not in request.url.query:
+        raise BrokenError(f"expected a Socket.IO connection, but {refused}")
+    if response.status in _REDIRECTS:
+        raise aiohttp.ClientError(refused)
     return response
 
 

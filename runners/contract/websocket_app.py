@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from runners.contract.answers import (
     QUIET_S,
@@ -24,6 +24,7 @@ from runners.contract.answers import (
     token,
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.contract.strictness import StrictConnect
 from runners.loadgen.job import Exchange
 
 
@@ -38,14 +39,24 @@ class WebSocketApp:
         self.timeout_s = timeout_s
         self._exchanges = exchanges
 
-    def _connect(self, path: str) -> connect:
-        return connect(
+    @asynccontextmanager
+    async def _connect(self, path: str) -> AsyncIterator[ClientConnection]:
+        """A connection; raises `BrokenError` with the cause if the server is refused."""
+        opening = StrictConnect(
             "ws" + self.base_url.removeprefix("http") + path,
             proxy=None,
             max_size=None,
+            compression=None,
             open_timeout=self.timeout_s,
             close_timeout=self.timeout_s,
         )
+        try:
+            async with opening as websocket:
+                yield websocket
+        except (OSError, WebSocketException):
+            if opening.reader is not None and (refusal := opening.reader.refusal):
+                raise BrokenError(f"expected a WebSocket connection to {path}, but {refusal}") from None
+            raise
 
     @asynccontextmanager
     async def echoer(self, transport: str) -> AsyncIterator[Echoer]:  # noqa: ARG002 - there is only one
