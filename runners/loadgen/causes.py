@@ -114,7 +114,7 @@ def describe(error: Exception) -> tuple[str, str]:
                 " rtsite load has --ca FILE for its issuer, and --insecure"
             )
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            return "tls", "the server closed the connection during the TLS handshake"
+            return "tls", "the server closed the connection during the TLS handshake; if it has no TLS, use ws://"
         case ssl.SSLError() if error.reason in NO_TLS:
             return "tls", f"the server does not speak TLS on this port; use ws:// ({error.reason})"
         case ssl.SSLError():

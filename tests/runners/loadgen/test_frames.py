@@ -24,6 +24,7 @@ from runners.loadgen.frames import (
     TEXT,
     Frame,
     FrameReader,
+    MessageReader,
     encode_frame,
     masked,
     server_frame,
@@ -191,6 +192,30 @@ def test_what_they_refuse_is_refused_and_nothing_else(second: int, mask: int) ->
             assert reader.error is not None, data[:2]
         else:
             assert read == [Frame(they.opcode, they.fin, bytes(they.data))], reader.error
+
+
+@given(st.sampled_from([TEXT, BINARY]), st.lists(st.text(max_size=20), min_size=1, max_size=5), st.data())
+@settings(deadline=None)
+def test_fragments_are_one_message_wherever_the_stream_is_cut(
+    opcode: int, parts: list[str], data: st.DataObject
+) -> None:
+    last = len(parts) - 1
+    stream = b"".join(
+        TheirFrame(Opcode(opcode if not number else CONTINUATION), part.encode(), fin=number == last).serialize(
+            mask=False
+        )
+        + server_frame(PING, b"%d" % number)
+        for number, part in enumerate(parts)
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    reader = MessageReader()
+    found = []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        found += reader.feed(stream[start:end])
+    assert reader.error is None
+    assert reader.empty
+    assert [frame for frame in found if frame.opcode != PING] == [Frame(opcode, True, "".join(parts).encode())]
+    assert len(found) == len(parts) + 1
 
 
 def test_the_largest_frame_is_waited_for() -> None:

@@ -7,17 +7,24 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from runners.loadgen import frames
 from runners.loadgen.causes import RefusedError
 from runners.loadgen.handshake import HandshakeResult, open_all
+from runners.loadgen.job import NO_OPTIONS, ClientOptions
 from runners.loadgen.upgrade import UpgradeReader, accept_value
 from runners.loadgen.wire import masks
-from tests.support.servers import Talk, WireProtocol, serving
+from tests.support.byte_servers import HEAD, ByteServer, serving_bytes
+from tests.support.servers import CERTIFICATE, Talk, WireProtocol, serving, serving_securely
 
 protocols = pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
 
@@ -163,3 +170,104 @@ def test_whatever_comes_instead_of_a_handshake_is_refused(head: bytes) -> None:
     except RefusedError:
         return
     assert isinstance(reader.end("the server closed the connection"), RefusedError)
+
+
+def why_not(url: str, options: ClientOptions = NO_OPTIONS, protocol: WireProtocol = "websocket") -> str | None:
+    """The reason why one connection could not be opened; ``None`` if it was."""
+    (result,) = open_all(url, protocol, masks(1, 1), at_once=1, timeout_s=5.0, options=options)
+    if result.connection is None:
+        return why(result)
+    result.connection.close()
+    return None
+
+
+@contextmanager
+def demanding(name: str, value: str, status: HTTPStatus) -> Iterator[str]:
+    """A server that refuses with this status whoever does not send this header."""
+
+    def judge(connection: ServerConnection, request: Request) -> Response | None:
+        return None if request.headers.get(name) == value else connection.respond(status, "not without it\n")
+
+    def echo(connection: ServerConnection) -> None:
+        for message in connection:
+            connection.send(message)
+
+    spoken = [Subprotocol(value)] if name == "Sec-WebSocket-Protocol" else None
+    with serve(echo, "127.0.0.1", 0, process_request=judge, subprotocols=spoken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status", "options", "option"),
+    [
+        (
+            "Origin",
+            "https://a.example",
+            HTTPStatus.FORBIDDEN,
+            {"headers": (("Origin", "https://a.example"),)},
+            "--origin",
+        ),
+        ("Cookie", "id=1", HTTPStatus.UNAUTHORIZED, {"headers": (("Cookie", "id=1"),)}, "--header"),
+        ("Host", "b.example", HTTPStatus.BAD_REQUEST, {"headers": (("host", "b.example"),)}, "--header"),
+        ("Sec-WebSocket-Protocol", "v2", HTTPStatus.BAD_REQUEST, {"subprotocols": ("v2",)}, "--subprotocol"),
+    ],
+)
+def test_what_a_server_requires_can_be_sent_and_is_named(
+    name: str, value: str, status: HTTPStatus, options: dict[str, Any], option: str
+) -> None:
+    with demanding(name, value, status) as url:
+        assert why_not(url, ClientOptions(**options)) is None
+        reason = why_not(url)
+    assert reason is not None
+    assert option in reason
+    assert "not without it" in reason
+
+
+def test_certificates_of_ones_own() -> None:
+    with serving_securely() as url:
+        assert why_not(url, ClientOptions(ca=str(CERTIFICATE))) is None
+        assert why_not(url, ClientOptions(insecure=True)) is None
+        reason = why_not(url) or ""
+        assert "not trusted" in reason
+        assert "--ca" in reason
+        assert "--insecure" in reason
+        assert why_not(url.replace("wss", "ws"))
+    with serving() as server:
+        assert "use ws://" in (why_not(server.url.replace("ws", "wss", 1)) or "")
+
+
+def test_socketio_in_a_namespace_with_auth() -> None:
+    def answer(opcode: int, packet: bytes) -> bytes:
+        accepted = packet == b'40/chat,{"token": 1}'
+        said = b'40/chat,{"sid":"s"}' if accepted else b'44/chat,{"message":"Unknown \x1b token"}'
+        return frames.server_frame(frames.TEXT, said)
+
+    # Also in fragments, since a whole message counts and not a frame.
+    opening = b"\x01\x020{" + b"\x80\x01}"
+    with serving_bytes(ByteServer("", HEAD + opening, answer)) as address:
+        url = f"ws://{address}/"
+        assert why_not(url, ClientOptions(namespace="/chat", auth='{"token": 1}'), "socket.io") is None
+        reason = why_not(url, ClientOptions(namespace="/chat"), "socket.io") or ""
+    assert "refused the namespace /chat" in reason
+    assert r"Unknown \x1b token" in reason
+    assert "--auth" in reason
+
+
+@pytest.mark.parametrize(
+    ("early", "words"),
+    [
+        (frames.server_frame(frames.TEXT, b"hello"), "does not speak Engine.IO; it sent 'hello'"),
+        (frames.server_frame(frames.TEXT, b"1"), "closed the Engine.IO session"),
+        (frames.server_frame(frames.CLOSE, b"\x03\xf0no"), "1008 (policy violation): 'no'"),
+        (b"\x91\x00", "reserved bits"),
+    ],
+)
+def test_a_server_without_socketio_is_named(early: bytes, words: str) -> None:
+    with serving_bytes(ByteServer("", HEAD + early)) as address:
+        assert words in (why_not(f"ws://{address}/", protocol="socket.io") or "")
