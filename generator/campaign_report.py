@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from generator.charts.wording import between, parameters_in_words, significant, times
-from generator.comparison import ChangePoint, Comparison, History, compare_runs, leaders
+from generator.comparison import Absence, ChangePoint, Comparison, History, compare_runs, leaders
 from generator.dataset import Dataset, Run
 from runners.record import NothingToDoError
 
 ISSUE_TITLE = "A campaign found regressions"
+_MOST_UPDATES = 5
+"""Updated packages listed per change."""
+_MOST_ROWS = 100
+"""Rows of a list; the number of the others follows."""
+_MOST_REASON_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Regressions:
+    """What got worse in a campaign, the greatest changes first, and the cells that worked before and do not now."""
+
+    changes: tuple[ChangePoint, ...]
+    absences: tuple[Absence, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.absences)
+
+    @property
+    def in_words(self) -> str:
+        """Both numbers, and the names of what fails or is missing."""
+        names = ", ".join(dict.fromkeys(f"{one.framework}/{one.variant}" for one in self.absences[:_MOST_ROWS]))
+        missing = f" ({names})" if names else ""
+        return f"{len(self.changes)} value(s) worse, {len(self.absences)} cell(s) failed or missing{missing}"
 
 
 def campaign_summary(dataset: Dataset, campaign: str) -> str:
@@ -24,27 +49,56 @@ def campaign_summary(dataset: Dataset, campaign: str) -> str:
         own = [run for run in runs if run.machine_class == machine]
         lines += [f"### {_text(machine[0])}, {machine[1]} logical CPUs, {len(own)} run(s)", "", *_of_class(own), ""]
     lines += ["### Changes against the last comparable campaign", "", *_changes(dataset, campaign)]
-    return "\n".join(lines)
-
-
-def regressions(dataset: Dataset, campaign: str) -> tuple[ChangePoint, ...]:
-    """Where the campaign is clearly worse than the previous run on the same machine class."""
-    return tuple(
-        point
-        for point in History(dataset.runs).changes
-        if point.outcome == "worse" and point.after.run.document.campaign == campaign
-    )
-
-
-def issue_body(found: Sequence[ChangePoint], campaign: str) -> str:
-    """The body of the issue, as Markdown."""
-    lines = [
-        f"Campaign {_text(campaign)} is worse than the last comparable one in {len(found)} value(s). A change counts"
-        " by the rule that also decides between frameworks, corrected for all values compared.",
-        "",
-        *_table(found),
-    ]
     return "\n".join(lines) + "\n"
+
+
+def regressions(dataset: Dataset, campaign: str) -> Regressions:
+    """Where the campaign is clearly worse than the previous one on the same machine class, and what it lacks."""
+    history = History(dataset.runs)
+    worse = [one for one in history.changes if one.outcome == "worse" and _is_of(one.after.run, campaign)]
+    worse.sort(key=lambda point: abs(math.log(point.ratio.value)), reverse=True)
+    return Regressions(tuple(worse), tuple(one for one in history.absences if _is_of(one.run, campaign)))
+
+
+def issue_body(found: Regressions, campaign: str) -> str:
+    """The body of the issue, as Markdown."""
+    lines = [f"Campaign {_text(campaign)} is worse than the last comparable one.", ""]
+    lines += _missing(found.absences)
+    if found.changes:
+        lines += [
+            f"{len(found.changes)} value(s) are worse. A change counts by the rule that also decides between"
+            " frameworks, corrected for all values compared.",
+            "",
+            *_table(found.changes),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _is_of(run: Run, campaign: str) -> bool:
+    return run.document.campaign == campaign
+
+
+def _missing(found: Sequence[Absence]) -> Iterator[str]:
+    if not found:
+        return
+    yield f"{len(found)} cell(s) that worked before fail or are missing:"
+    yield ""
+    for one in found[:_MOST_ROWS]:
+        where = f"{one.workload} ({parameters_in_words(one.parameters)})"
+        yield f"- {_text(f'{one.framework}/{one.variant}, {where}')}: {_reason(one.reason)}"
+    yield from _further(len(found), "cells")
+    yield ""
+
+
+def _further(number: int, what: str) -> Iterator[str]:
+    if number > _MOST_ROWS:
+        yield ""
+        yield f"{number - _MOST_ROWS} more {what} are not listed."
+
+
+def _reason(reason: str) -> str:
+    short = reason if len(reason) <= _MOST_REASON_CHARACTERS else reason[:_MOST_REASON_CHARACTERS] + " …"
+    return _text(short)
 
 
 def _of_class(runs: Sequence[Run]) -> Iterator[str]:
@@ -83,7 +137,7 @@ def _leaders(comparison: Comparison) -> Iterator[str]:
 def _excluded(comparison: Comparison) -> Iterator[str]:
     lines = [
         f"- {_text(row.name)}, {_text(table.workload.title)} ({_text(parameters_in_words(table.parameters))}):"
-        f" {row.valid_rounds} of {row.rounds} rounds count; {_text(reason)} ({count}×)"
+        f" {row.valid_rounds} of {row.rounds} rounds count; {_reason(reason)} ({count}×)"
         for table in comparison.tables
         for row in table.rows
         for reason, count in row.reasons
@@ -91,30 +145,38 @@ def _excluded(comparison: Comparison) -> Iterator[str]:
     if lines:
         yield f"<details><summary>What does not count ({len(lines)})</summary>"
         yield ""
-        yield from lines
+        yield from lines[:_MOST_ROWS]
+        yield from _further(len(lines), "reasons")
         yield ""
         yield "</details>"
 
 
 def _changes(dataset: Dataset, campaign: str) -> Iterator[str]:
-    found = [point for point in History(dataset.runs).changes if point.after.run.document.campaign == campaign]
-    if not found:
+    history = History(dataset.runs)
+    found = [point for point in history.changes if _is_of(point.after.run, campaign)]
+    missing = [one for one in history.absences if _is_of(one.run, campaign)]
+    yield from _missing(missing)
+    if not found and not missing:
         yield "No significant changes."
-        return
-    yield from _table(found)
+    if found:
+        yield from _table(found)
 
 
 def _table(found: Sequence[ChangePoint]) -> Iterator[str]:
     yield "| Metric | Change | Ratio | Package updates |"
     yield "|---|---|---|---|"
-    for point in found:
+    for point in found[:_MOST_ROWS]:
         table = point.trend.table
         subject = f"{table.workload.title}: {parameters_in_words(table.parameters)}, {point.trend.metric.title}"
         ratio = times(point.ratio.value) + (f" ({between(point.ratio.interval)})" if point.ratio.interval else "")
-        new = ", ".join(f"{name} {old or '–'} → {now or '–'}" for name, old, now in point.updates) or "none"
-        yield f"| {_text(point.series.row.name)}, {_text(subject)} | {point.outcome} | {ratio} | {_text(new)} |"
+        new = [f"{name} {old or '–'} → {now or '–'}" for name, old, now in point.updates[:_MOST_UPDATES]]
+        if len(point.updates) > _MOST_UPDATES:
+            new.append(f"{len(point.updates) - _MOST_UPDATES} more")
+        updates = _text(", ".join(new) or "none")
+        yield f"| {_text(point.series.row.name)}, {_text(subject)} | {point.outcome} | {ratio} | {updates} |"
+    yield from _further(len(found), "changes")
 
 
 def _text(text: str) -> str:
     """Replace each character that Markdown or HTML could read as markup by a character reference."""
-    return re.sub(r"[^\w .,:()/·%→–-]|_", lambda match: f"&#{ord(match.group())};", text.replace("\n", " "))
+    return re.sub(r"[^\w .,:()/·%→–-]|_", lambda match: f"&#{ord(match.group())};", " ".join(text.split()))

@@ -32,10 +32,19 @@ def ci_summary_command(campaign_id: CampaignIdOption, results: SiteResultsOption
 def ci_watch_command(campaign_id: CampaignIdOption, results: SiteResultsOption = None) -> None:
     """Open or update one issue if the campaign is clearly worse than the last comparable one.
 
-    Uses `gh`, logged in by GH_TOKEN. Example: rtsite ci watch --campaign-id 2026-11-21
+    It is also worse if a cell that worked before fails or is missing. Where issues are switched off, only the job
+    summary lists it. Uses `gh`, logged in by GH_TOKEN. Example: rtsite ci watch --campaign-id 2026-11-21
     """
     found = campaign_report.regressions(load_results(results or site_options.ROOT / "results"), campaign_id)
     if not found:
         say("nothing got worse")
         return
-    say(ci.update_issue(campaign_report.ISSUE_TITLE, campaign_report.issue_body(found, campaign_id)))
+    body = campaign_report.issue_body(found, campaign_id)
+    say(f"campaign {campaign_id} is worse: {found.in_words}")
+    is_kept = ci.append_summary(body)
+    try:
+        say(ci.update_issue(campaign_report.ISSUE_TITLE, body))
+    except ci.NoIssuesError as error:
+        if not is_kept:
+            typer.echo(body)
+        say(f"Warning: no issue was opened: {error}")

@@ -10,6 +10,7 @@ import typer
 
 from generator.charts.wording import bracket
 from generator.comparison import (
+    Absence,
     Bracket,
     CapacityChange,
     Change,
@@ -18,6 +19,7 @@ from generator.comparison import (
     compare_cells,
     compare_evidence,
     count_kinds,
+    find_absences,
     incomparable_reasons,
     machine_factors,
 )
@@ -37,7 +39,8 @@ def compare_command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two runs: ratios with intervals, and what got better or worse. Exits with 5 if anything got worse.
+    """Compare two runs: ratios with intervals, and what got better or worse. Exits with 5 if anything got worse, now
+    fails or is missing.
 
     For two folders of evidence, shows which facts differ, and which timings differ beyond their ranges.
     Example: rtsite compare results/2026-11-21-first results/2026-11-28
@@ -56,21 +59,40 @@ def _compare_runs(base: Path, head: Path, *, force: bool, as_json: bool) -> None
     for reason in reasons:
         say(f"Warning: {reason}")
     found, searched = compare_cells(first, second), compare_capacities(first, second)
+    absent = find_absences(first, second)
     if not found and not searched:
         raise NothingToDoError(
             "these runs have no cell in common; choose two runs that measured the same frameworks and workloads"
         )
     if as_json:
         rows, capacities = [_change_json(change) for change in found], [_capacity_json(change) for change in searched]
-        print_json({"unlike": reasons, "rows": rows, "capacities": capacities})
+        missing = [_absence_json(absence) for absence in absent]
+        print_json({"unlike": reasons, "rows": rows, "capacities": capacities, "absences": missing})
     else:
-        _print_changes(found, searched)
+        _print_changes(found, searched, absent)
     verdicts = [change.verdict for change in found] + [change.verdict for change in searched]
-    if worse := verdicts.count("worse"):
-        raise RegressionError(f"{worse} of {len(verdicts)} values got worse")
+    worse = verdicts.count("worse")
+    if worse or absent:
+        said = [f"{worse} of {len(verdicts)} values got worse"] if worse else []
+        said += [f"{len(absent)} cells that worked before fail or are missing"] if absent else []
+        raise RegressionError("; ".join(said))
 
 
-def _print_changes(found: Sequence[Change], searched: Sequence[CapacityChange]) -> None:
+def _print_changes(found: Sequence[Change], searched: Sequence[CapacityChange], absent: Sequence[Absence]) -> None:
+    if absent:
+        print_table(
+            ["variant", "workload", "parameters", "now", "reason"],
+            [
+                [
+                    f"{one.framework}/{one.variant}",
+                    one.workload,
+                    " ".join(f"{name}={value}" for name, value in one.parameters.items()),
+                    one.state,
+                    one.reason,
+                ]
+                for one in absent
+            ],
+        )
     if found:
         print_table(
             ["variant", "workload", "metric", "ratio", "95 % interval", "verdict"],
@@ -131,6 +153,17 @@ def _evidence_json(change: EvidenceChange) -> dict[str, object]:
 def _found(finding: Finding) -> str:
     spread = "" if finding.low is None else f" ({finding.low} to {finding.high})"
     return "–" if finding.value is None else f"{finding.value}{spread}"
+
+
+def _absence_json(absence: Absence) -> dict[str, object]:
+    return {
+        "framework": absence.framework,
+        "variant": absence.variant,
+        "workload": absence.workload,
+        "parameters": absence.parameters,
+        "state": absence.state,
+        "reason": absence.reason,
+    }
 
 
 def _change_json(change: Change) -> dict[str, object]:

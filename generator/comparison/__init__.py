@@ -1,5 +1,6 @@
 """Compares results: tables of values with their uncertainty, and verdicts by one rule."""
 
+from generator.comparison.absences import Absence, find_absences, follow_absences
 from generator.comparison.candidates import STACKS, Candidate, find_candidates
 from generator.comparison.capacities import (
     Bracket,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from generator.comparison.absences import Absence, follow_absences
 from generator.comparison.metrics import Metric
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, is_headline
 from generator.comparison.verdicts import Outcome, judge_ratios
@@ -106,6 +107,11 @@ class History:
         The rule is applied to all pairs of successive points of all trends together.
         """
         return _change_points(self.trends)
+
+    @cached_property
+    def absences(self) -> tuple[Absence, ...]:
+        """Cells that worked, and fail or are missing since a campaign, newest first; see `follow_absences`."""
+        return follow_absences(self.runs)
 
 
 def _trends(history: History) -> tuple[Trend, ...]:

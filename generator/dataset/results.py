@@ -26,6 +26,8 @@ from runners.record import (
 
 Parameters = dict[str, int | float | str]
 """The parameters of a cell, in the schema's form."""
+MachineClass = tuple[str, int]
+"""CPU model and number of logical CPUs."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ class Run:
         )
 
     @property
-    def machine_class(self) -> tuple[str, int]:
-        """CPU model and number of logical CPUs. Runs are compared only within one class."""
+    def machine_class(self) -> MachineClass:
+        """Runs are compared only within one class."""
         return self.document.machine.cpu_model, self.document.machine.logical_cpus
 
     def framework(self, slug: str) -> FrameworkResult | None:
@@ -122,20 +124,24 @@ class Dataset:
         return {one.document.framework.slug: one for one in reversed(self.evidence)}
 
     @cached_property
-    def published(self) -> tuple[tuple[Run, ...], ...]:
-        """Per machine class the runs that the pages show, newest first, each with only the scenarios shown from it. The
-        newest class is first.
-
-        A scenario is shown from the newest campaign that measured at least half as many variants as any campaign did.
-        So a campaign of a few variants does not empty the site. An interrupted run counts only if no run is finished.
-        """
-        answers = (_answers(runs) for runs in self._classes.values())
-        return tuple(sorted((runs for runs in answers if runs), key=lambda runs: _age(runs[0])))
-
-    @property
     def headline(self) -> tuple[Run, ...]:
-        """The runs whose results the pages show; empty before the first measurement."""
-        return next(iter(self.published), ())
+        """The runs whose results the pages show, each with only the scenarios shown from it; empty before the first
+        measurement. Those of the leading machine class are first, then the others, newest first.
+
+        The class that measured most cells of the newest campaign leads. A scenario is shown from the leading class, or
+        where that has too little, from the newest campaign on another one: a campaign has to have measured at least
+        half as many variants as any other. So neither a campaign of a few variants nor one on another machine empties
+        the site. An interrupted run counts only if no run is finished.
+        """
+        taking_part = _taking_part(self.runs)
+        leading = _leading_class(taking_part)
+        return _answers(sorted(taking_part, key=lambda run: run.machine_class != leading))
+
+    @cached_property
+    def published(self) -> tuple[tuple[Run, ...], ...]:
+        """The runs that the pages show, and those that they would show of each other machine class alone."""
+        answers = (_answers(_taking_part(runs)) for runs in self._classes.values())
+        return (self.headline, *(runs for runs in answers if runs))
 
     @cached_property
     def current(self) -> tuple[Run, ...]:
@@ -149,36 +155,53 @@ class Dataset:
         )
 
     @property
-    def _classes(self) -> dict[tuple[str, int], list[Run]]:
-        classes: dict[tuple[str, int], list[Run]] = {}
+    def _classes(self) -> dict[MachineClass, list[Run]]:
+        classes: dict[MachineClass, list[Run]] = {}
         for run in self.runs:
             classes.setdefault(run.machine_class, []).append(run)
         return classes
 
 
 def _taking_part(runs: Sequence[Run]) -> Sequence[Run]:
-    """The finished runs of one machine class; all of them if none is finished."""
+    """The finished runs; all of them if none is finished."""
     return [run for run in runs if run.document.finished is not None] or runs
 
 
+def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
+    """The class that measured most cells of the newest campaign; of several, the one that measured last.
+
+    ``runs``: newest first. ``None`` without runs.
+    """
+    cells: dict[MachineClass, set[str]] = {}
+    for run in runs:
+        if run.document.campaign == runs[0].document.campaign:
+            cells.setdefault(run.machine_class, set()).update(set(run.document.cells).difference(run.unmeasured))
+    return max(cells, key=lambda machine: len(cells[machine]), default=None)
+
+
 def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The published parts of the runs of one machine class, newest first."""
-    measured: dict[str, list[tuple[str, int]]] = {}
-    for run in _taking_part(runs):
+    """The published parts of runs. ``runs``: the preferred ones first."""
+    measured: dict[str, list[tuple[_Origin, int]]] = {}
+    for run in runs:
         for scenario, variants in run.scenarios.items():
-            measured.setdefault(scenario, []).append((run.document.campaign, variants))
+            measured.setdefault(scenario, []).append((_origin(run), variants))
     answering = {scenario: _answering(found) for scenario, found in measured.items()}
-    cut = (
-        run.only({scenario for scenario in run.scenarios if answering[scenario] == run.document.campaign})
-        for run in _taking_part(runs)
-    )
+    cut = (run.only({scenario for scenario in run.scenarios if answering[scenario] == _origin(run)}) for run in runs)
     return tuple(run for run in cut if run.document.cells)
 
 
-def _answering(measured: Sequence[tuple[str, int]]) -> str:
-    """The campaign that a scenario is shown from. ``measured``: campaign and number of variants, newest first."""
+_Origin = tuple[MachineClass, str]
+"""A machine class, and a campaign on it."""
+
+
+def _origin(run: Run) -> _Origin:
+    return run.machine_class, run.document.campaign
+
+
+def _answering(measured: Sequence[tuple[_Origin, int]]) -> _Origin:
+    """Where a scenario is shown from. ``measured``: origin and number of variants, the preferred ones first."""
     most = max(variants for _, variants in measured)
-    return next(campaign for campaign, variants in measured if 2 * variants >= most)
+    return next(origin for origin, variants in measured if 2 * variants >= most)
 
 
 def load_single(folder: Path) -> Run:

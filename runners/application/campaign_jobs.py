@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ class WorkflowInputs:
 
     def plan(self, *, is_part: bool = False) -> Plan:
         """The plan for these inputs, or for a job that is a part of it; raises `UsageError` and `NothingToDoError`."""
-        if self.rounds and not self.rounds.isdecimal():
-            raise UsageError(f"{self.rounds!r} is not a number of rounds")
+        if self.rounds and not re.fullmatch(r"[0-9]{1,9}", self.rounds):
+            raise UsageError(f"{self.rounds!r:.60} is not a number of rounds; write it in digits, such as 5")
         return plan_measurements(
             ci.split_names(self.frameworks),
             ci.split_names(self.workloads),

@@ -29,6 +29,8 @@ class PlanPart:
     measurements: int
     expected_s: float
     load_s: float
+    rounds: int = 1
+    """The number of rounds that measure it."""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,7 @@ class Plan:
                 load_s=sum(
                     self.profile.rounds_of(cell.scenario) * self.profile.load_s(cell.scenario) for cell in cells
                 ),
+                rounds=max(self.profile.rounds_of(cell.scenario) for cell in cells),
             )
             for (slug, kind), cells in found.items()
         ]

@@ -6,7 +6,7 @@ also list the frameworks that a pull request changes.
 
 from runners.ci.artifacts import Collected, Refusal, collect_artifacts
 from runners.ci.committing import commit
-from runners.ci.issues import update_issue
+from runners.ci.issues import NoIssuesError, update_issue
 from runners.ci.locks import relock
 from runners.ci.matrix import MOST_JOBS, MatrixJob, plan_jobs, split_names
 from runners.ci.outputs import append_summary, set_outputs
@@ -16,6 +16,7 @@ __all__ = [
     "MOST_JOBS",
     "Collected",
     "MatrixJob",
+    "NoIssuesError",
     "Refusal",
     "append_summary",
     "changed_frameworks",

@@ -58,7 +58,7 @@ def collect_artifacts(artifacts: Path, results: Path, campaign: str) -> Collecte
     as a whole or refused; a refusal does not affect the others. Raises `NothingToDoError` if there are no artifacts,
     and `InvalidError` if all are refused.
     """
-    folders = sorted(path for path in artifacts.iterdir() if path.is_dir()) if artifacts.is_dir() else []
+    folders = sorted(filter(Path.is_dir, artifacts.iterdir()), key=_newest_first) if artifacts.is_dir() else []
     if not folders:
         raise NothingToDoError(f"{artifacts}: no artifacts; every job of the campaign failed, or none ran")
     added: list[Path] = []
@@ -78,6 +78,12 @@ def collect_artifacts(artifacts: Path, results: Path, campaign: str) -> Collecte
     runs = [folder for folder in added if folder.name != EVIDENCE_FOLDER]
     evidence = [path for folder in added if folder not in runs for path in sorted(folder.glob("*.yml"))]
     return Collected(tuple(runs), tuple(evidence), tuple(refusals))
+
+
+def _newest_first(artifact: Path) -> tuple[int, str]:
+    """Sort key: the artifacts of later attempts first, whose evidence then counts."""
+    attempt = re.search(r"-attempt-([0-9]{1,9})$", artifact.name)
+    return -int(attempt[1]) if attempt else 0, artifact.name
 
 
 def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:

@@ -1,12 +1,15 @@
-"""A campaign as a matrix of jobs: each block measures all frameworks, in one job per lot of workloads."""
+"""A campaign as a matrix of jobs: each block measures all frameworks, in one job per lot of workloads.
+
+A scenario that takes longer than a job may is measured by several jobs, each with a part of its rounds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runners.campaign import planning
-from runners.campaign.planning import Plan
+from runners.campaign.planning import JOB_S, Plan, PlanPart
 from runners.record import UsageError
 
 MOST_JOBS = 256
@@ -20,6 +23,7 @@ class MatrixJob:
     block: int
     lot: int
     parts: tuple[str, ...]
+    rounds: int
     minutes: int
     """The expected duration in minutes, without installation."""
 
@@ -35,20 +39,21 @@ class MatrixJob:
             "block": self.block,
             "lot": self.lot,
             "workloads": " ".join(self.parts),
+            "rounds": self.rounds,
             "minutes": self.minutes,
         }
 
 
 def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
-    """One job per lot of the plan and block; raises `UsageError` if these are too many jobs.
+    """One job per lot of the plan and block; raises `UsageError` if these are too many or too long.
 
     Every job measures every framework, because frameworks are compared only on the same machine.
     """
-    lots = planning.split_into_lots(plan.parts())
+    lots = [share for lot in planning.split_into_lots(plan.parts()) for share in _shares(lot, plan.profile.rounds)]
     jobs = [
-        MatrixJob(block, number, tuple(part.name for part in lot), round(sum(part.expected_s for part in lot) / 60))
+        MatrixJob(block, number, names, rounds, round(expected_s / 60))
         for block in range(1, blocks + 1)
-        for number, lot in enumerate(lots, start=1)
+        for number, (names, rounds, expected_s) in enumerate(lots, start=1)
     ]
     if len(jobs) > MOST_JOBS:
         raise UsageError(
@@ -56,6 +61,25 @@ def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
             " choose fewer blocks, workloads or rounds"
         )
     return jobs
+
+
+def _shares(lot: Sequence[PlanPart], rounds: int) -> Iterator[tuple[tuple[str, ...], int, float]]:
+    """The jobs of a lot: names of its parts, rounds and expected seconds. Only a single part is longer than a job."""
+    names, expected_s = tuple(part.name for part in lot), sum(part.expected_s for part in lot)
+    if expected_s <= JOB_S:
+        yield names, rounds, expected_s
+        return
+    measured = max(part.rounds for part in lot)
+    most = int(JOB_S * measured / expected_s)
+    if most < 1:
+        raise UsageError(
+            f"one round of {' and '.join(names)} takes {expected_s / measured / 60:.0f} min, but a job has at most"
+            f" {JOB_S / 60:.0f} min of measurements; choose fewer frameworks or a shorter profile"
+        )
+    jobs = -(-measured // most)
+    for number in range(jobs):
+        own = measured // jobs + (number < measured % jobs)
+        yield names, own, expected_s * own / measured
 
 
 def split_names(text: str) -> Sequence[str]:

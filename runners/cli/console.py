@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from runners import signals
 from runners.record import RtsiteError
@@ -92,9 +94,9 @@ def is_interactive() -> bool:
 
 
 def say(message: str) -> None:
-    """Write a message to stderr; it is never interpreted as markup. A stderr that cannot be written ends nothing."""
+    """Write a message to stderr; its text stays as it is. A stderr that cannot be written ends nothing."""
     with contextlib.suppress(OSError):
-        err.print(message, markup=False)
+        err.print(as_text(message))
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -114,8 +116,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
         numeric = bool(rows) and all(row[index][:1] in "0123456789-–±<" or not row[index] for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[_plain(cell) for cell in row])
-    _print(lambda console: console.print(table))
+        table.add_row(*map(as_text, row))
+    _print(lambda console: _print_whole(console, table))
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    """Print a table; where no terminal limits the width, every cell stays whole, so that programs find it."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    width = Measurement.get(console, console.options.update(width=100_000), table).maximum
+    Console(
+        file=console.file, soft_wrap=True, highlight=False, no_color=console.no_color, width=max(width, 1)
+    ).print(table)
 
 
 def _print(write: Callable[[Console], object]) -> None:
@@ -134,5 +147,9 @@ def _print(write: Callable[[Console], object]) -> None:
         raise OutputError(f"stdout cannot be written: {error.strerror}; what was meant for it is above") from None
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+def as_text(text: str) -> Text:
+    """The text as it is: without markup, emoji codes and styles, and with control characters replaced.
+
+    Text of results and servers comes from others.
+    """
+    return Text("".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text))

@@ -46,7 +46,7 @@ class RunDisplay:
         say(f"{plan.measurements - done} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {path}")
         if console.is_interactive():
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 TextColumn("{task.completed}/{task.total}"),
                 TimeElapsedColumn(),
@@ -87,7 +87,7 @@ class RunDisplay:
         line = f"round {measurement.round}{repeated}  {_name(cell)}: {_result(measurement)}"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, left=self._left(done, plan))
-            self._bar.console.print(line, markup=False)
+            self._bar.console.print(console.as_text(line))
         else:
             say(f"[{done}/{plan.measurements}] {line}; {self._left(done, plan)}")
 

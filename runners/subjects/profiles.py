@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runners.judging import capacity
-from runners.record import unknown_name
+from runners.record import UsageError, unknown_name
 from runners.subjects.scenarios import Scenario
 
 STEP_PAUSE_S = 1.0
@@ -102,6 +102,11 @@ def choose_profile(name: str) -> Profile:
     return PROFILES[name]
 
 
+MOST_ROUNDS = 1000
+
+
 def with_rounds(profile: Profile, *, rounds: int | None = None) -> Profile:
-    """The profile, with this number of rounds if one is given."""
+    """The profile, with this number of rounds if one is given; raises `UsageError` if it is not 1 to `MOST_ROUNDS`."""
+    if rounds is not None and not 1 <= rounds <= MOST_ROUNDS:
+        raise UsageError(f"{rounds} rounds cannot be measured; choose 1 to {MOST_ROUNDS}")
     return profile if rounds is None else replace(profile, rounds=rounds)

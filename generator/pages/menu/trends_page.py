@@ -23,6 +23,7 @@ def _trends_page(view: View) -> Page:
         trends=found,
         waiting=[trend for trend in every if not _is_line(trend)],
         changes=changes,
+        absences=view.history.absences,
         runs=len(runs),
         machines=sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)}),
         measured=sorted(titles),
