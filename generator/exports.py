@@ -40,6 +40,8 @@ _COLUMNS = (
     "place_first", "place_last",
 )  # fmt: skip
 _NO_VALUE = (None,) * (len(_COLUMNS) - _COLUMNS.index("metric"))
+_CPU_MODEL = _COLUMNS.index("cpu_model")
+"""The only column of free text: the schema restricts the others."""
 _ExportedRow = tuple[object, ...]
 """Values in the order of the columns; a tuple, since years of runs have hundreds of thousands of rows."""
 
@@ -84,8 +86,13 @@ def _csv(rows: Iterable[_ExportedRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows(rows)
+    writer.writerows((*row[:_CPU_MODEL], _as_cell(row[_CPU_MODEL]), *row[_CPU_MODEL + 1 :]) for row in rows)
     return text.getvalue()
+
+
+def _as_cell(text: object) -> object:
+    """Text that no spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+    return f"'{text}" if str(text).startswith(("=", "+", "-", "@", "\t")) else text
 
 
 def _rows(runs: Sequence[Run], comparison: Comparison) -> list[_ExportedRow]:
@@ -205,7 +212,9 @@ def _feed(dataset: Dataset, site_url: str) -> str:
 
 
 def _child(parent: ElementTree.Element, name: str, text: str) -> None:
-    ElementTree.SubElement(parent, f"{{{_ATOM}}}{name}").text = text
+    # XML has no control characters: https://www.w3.org/TR/xml/#charsets.
+    legal = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    ElementTree.SubElement(parent, f"{{{_ATOM}}}{name}").text = legal
 
 
 def _campaigns(runs: Sequence[Run]) -> dict[str, list[Run]]:

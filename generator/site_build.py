@@ -18,7 +18,6 @@ from generator import exports, mkdocs_process, site_folder, staging
 from generator.comparison import History
 from generator.dataset import (
     file_digest,
-    files_below,
     load_claims,
     load_rates,
     load_results,
@@ -27,7 +26,7 @@ from generator.dataset import (
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from generator.pages.markup import TEMPLATES
 from generator.site_folder import BuildError
-from runners.record import NothingToDoError, UsageError
+from runners.record import NothingToDoError, UsageError, files_below
 
 BUNDLED = Path(__file__).parents[1] / "rtsite_bundle"
 """Files that a wheel contains besides the packages, see ``force-include`` in pyproject.toml. Not in a checkout."""

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from generator.dataset import files_below
-from runners.record import RtsiteError
+from runners.record import RtsiteError, files_below
 
 
 class StagingError(RtsiteError):

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.dataset.file_cache import Read
-from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, Problem, VariantEvidence
+from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, Read, VariantEvidence
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,7 @@ class Evidence:
                     yield one.variant.slug, finding
 
 
-def all_evidence(read: Mapping[Path, Read], problems: list[Problem]) -> tuple[Evidence, ...]:
-    """All evidence among the files read, newest first; adds its errors to ``problems``."""
-    found = []
-    for path, document in read.items():
-        if path.parent.name != EVIDENCE_FOLDER:
-            continue
-        if not isinstance(document, EvidenceDocument):
-            problems += document if isinstance(document, tuple) else ()
-            continue
-        if path.name != f"{document.framework.slug}.yml":
-            slug = document.framework.slug
-            problems.append(Problem(path, 1, 1, f"contains {slug}; rename it to {slug}.yml"))
-        found.append(Evidence(path, document))
+def all_evidence(read: Mapping[Path, Read]) -> tuple[Evidence, ...]:
+    """All evidence among the files read, newest first."""
+    found = [Evidence(path, document) for path, document in read.items() if isinstance(document, EvidenceDocument)]
     return tuple(sorted(found, key=lambda one: (one.document.collected, one.raw), reverse=True))

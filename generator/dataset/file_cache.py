@@ -23,20 +23,7 @@ from types import MappingProxyType
 from typing import Any
 
 from runners import record
-from runners.record import (
-    EvidenceDocument,
-    FlameDocument,
-    FrameworkDocument,
-    Problem,
-    RecordError,
-    RunDocument,
-    as_document,
-    read_plain,
-)
-
-Document = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
-Read = Document | tuple[Problem, ...]
-"""A file's document, or its errors."""
+from runners.record import Read, RecordError, as_document, read_plain
 
 _WORTH_A_POOL = 200
 """Number of files from which parsing in several processes is faster."""
@@ -106,7 +93,7 @@ def _parse(path: Path) -> tuple[str, bytes]:
 def file_digest(path: Path) -> str:
     """The digest of a file's bytes; empty if the file cannot be read, which parsing will report."""
     try:
-        return _digest_of(path.read_bytes())
+        return _digest_of(path.read_bytes()) if path.is_file() else ""  # reading a pipe would not end
     except OSError:
         return ""
 

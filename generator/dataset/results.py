@@ -10,18 +10,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 from generator.dataset.collected_evidence import Evidence, all_evidence
-from generator.dataset.file_cache import Read, read_all
-from generator.dataset.files import files_below
+from generator.dataset.file_cache import read_all
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
     FlameDocument,
     FrameworkDocument,
-    Problem,
+    Read,
     RecordError,
     RunDocument,
     UsageError,
     cell_key,
+    problems_between,
+    result_files,
 )
 
 Parameters = dict[str, int | float | str]
@@ -129,8 +130,8 @@ class Dataset:
         measurement. Those of the leading machine class are first, then the others, newest first.
 
         The class that measured most cells of the newest campaign leads. A scenario is shown from the leading class, or
-        where that has too little, from the newest campaign on another one: a campaign has to have measured at least
-        half as many variants as any other. So neither a campaign of a few variants nor one on another machine empties
+        where that has too little, from the newest campaign on another one. Enough are half as many variants as any
+        campaign measured. So neither a campaign of a few variants nor one on another machine empties
         the site. An interrupted run counts only if no run is finished.
         """
         taking_part = _taking_part(self.runs)
@@ -139,14 +140,15 @@ class Dataset:
 
     @cached_property
     def published(self) -> tuple[tuple[Run, ...], ...]:
-        """The runs that the pages show, and those that they would show of each other machine class alone."""
-        answers = (_answers(_taking_part(runs)) for runs in self._classes.values())
-        return (self.headline, *(runs for runs in answers if runs))
+        """Per machine class the runs that pages of that class alone would show, the leading class first."""
+        leading = _leading_class(_taking_part(self.runs))
+        answers = [_answers(_taking_part(runs)) for runs in self._classes.values()]
+        return tuple(sorted(filter(None, answers), key=lambda runs: (runs[0].machine_class != leading, _age(runs[0]))))
 
     @cached_property
     def current(self) -> tuple[Run, ...]:
         """The complete runs behind the published ones, and the runs of each machine class's newest campaign."""
-        answering = {run.raw for runs in self.published for run in runs}
+        answering = {run.raw for runs in (self.headline, *self.published) for run in runs}
         newest = {(cpus, _taking_part(runs)[0].document.campaign) for cpus, runs in self._classes.items()}
         return tuple(
             run
@@ -215,19 +217,18 @@ def load_single(folder: Path) -> Run:
         raise UsageError(
             f"{folder}: {f'contains several runs; choose one: {names}' if found else 'contains no run.yml; name a run'}"
         )
-    problems: list[Problem] = []
-    run = _load_run(found[0], problems, read_all(sorted(found[0].parent.glob("*.yml"))))
-    if run is None:
+    read = read_all(sorted(found[0].parent.glob("*.yml")))
+    if problems := problems_between(read):
         raise RecordError(problems)
-    return run
+    return _runs(read)[0]
 
 
 def load_collection(folder: Path) -> dict[str, Evidence]:
     """Read the evidence in one ``evidence`` folder, by framework. Raises the same errors as `load_single`."""
-    problems: list[Problem] = []
-    found = all_evidence(read_all(sorted(folder.glob("*.yml"))), problems)
-    if problems:
+    read = read_all(sorted(folder.glob("*.yml")))
+    if problems := problems_between(read):
         raise RecordError(problems)
+    found = all_evidence(read)
     if not found:
         raise UsageError(f"{folder}: contains no evidence; choose a folder results/<campaign>/{EVIDENCE_FOLDER}")
     return {one.document.framework.slug: one for one in found}
@@ -240,34 +241,10 @@ def load_results(
 
     ``cache``, ``digests``: see `read_all`.
     """
-    problems: list[Problem] = []
-    runs: list[Run] = []
-    places: dict[str, Path] = {}
-    paths = [path for path in files_below(folder) if path.suffix == ".yml" and len(path.relative_to(folder).parts) == 3]
-    homes = {path.parent for path in paths if path.name == "run.yml" or path.parent.name == EVIDENCE_FOLDER}
-    found = read_all([path for path in paths if path.parent in homes], cache, digests)
-    beside: dict[Path, dict[Path, Read]] = {}
-    for path, read in found.items():
-        beside.setdefault(path.parent, {})[path] = read
-    for path in (path for path in paths if path.name == "run.yml" and path.parent.name != EVIDENCE_FOLDER):
-        run = _load_run(path, problems, beside[path.parent])
-        if run is None:
-            continue
-        earlier = places.setdefault(run.raw, path)
-        if earlier != path:
-            problems.append(
-                Problem(path, 1, 1, f"campaign and id are the same as in {earlier}; each run needs its own id")
-            )
-        runs.append(run)
-    problems += [
-        Problem(path, 1, 1, "run.yml is missing in this folder; it describes how the run was measured")
-        for path in paths
-        if path.parent not in homes
-    ]
-    evidence = all_evidence(found, problems)
-    if problems:
+    read = read_all(result_files(folder), cache, digests)
+    if problems := problems_between(read):
         raise RecordError(problems)
-    return Dataset(tuple(sorted(runs, key=_age)), evidence)
+    return Dataset(tuple(sorted(_runs(read), key=_age)), all_evidence(read))
 
 
 def _scenario(key: str) -> str:
@@ -292,47 +269,20 @@ def _age(run: Run) -> tuple[int, str]:
     return -int(digits), run.document.id
 
 
-def _load_run(path: Path, problems: list[Problem], read: Mapping[Path, Read]) -> Run | None:
-    """The run in a folder; ``None`` if it is not valid, after adding its errors to ``problems``."""
-    known = len(problems)
-    own = read[path]
-    document = own if isinstance(own, RunDocument) else None
-    if isinstance(own, tuple):
-        problems += own
-    flames: dict[str, FlameDocument] = {}
-    frameworks = []
-    for file, found in read.items():
-        if file == path:
-            continue
-        if isinstance(found, FlameDocument):
-            slug, name = found.framework, f"{found.framework}{FLAME_SUFFIX}"
-            flames[slug] = found
-        elif isinstance(found, FrameworkDocument):
-            slug, name = found.framework.slug, f"{found.framework.slug}.yml"
-            frameworks.append(FrameworkResult(file, found))
-        else:
-            problems += found if isinstance(found, tuple) else ()
-            continue
-        if document and (found.run, found.campaign) != (document.id, document.campaign):
-            problems.append(
-                Problem(
-                    file,
-                    1,
-                    1,
-                    f"belongs to run {found.campaign}/{found.run}, but is in the folder of"
-                    f" {document.campaign}/{document.id}; move it to its own folder",
-                )
-            )
-        if file.name != name:
-            problems.append(Problem(file, 1, 1, f"contains {slug}; rename it to {name}"))
-        if found.kind == "flame" and not file.with_name(f"{slug}.yml").is_file():
-            problems.append(
-                Problem(file, 1, 1, f"{slug}.yml is missing in this folder; flame graphs belong to the results in it")
-            )
-    if document is None or len(problems) > known:
-        return None
-    return Run(
-        path,
-        document,
-        tuple(replace(result, flames=flames.get(result.document.framework.slug)) for result in frameworks),
-    )
+def _runs(read: Mapping[Path, Read]) -> list[Run]:
+    """The runs among the files read, which have no problems."""
+    frameworks: dict[Path, list[FrameworkDocument]] = {}
+    for path, found in read.items():
+        if isinstance(found, FrameworkDocument):
+            frameworks.setdefault(path.parent, []).append(found)
+    return [
+        Run(path, found, tuple(_result(path.parent, one, read) for one in frameworks.get(path.parent, ())))
+        for path, found in read.items()
+        if isinstance(found, RunDocument)
+    ]
+
+
+def _result(folder: Path, document: FrameworkDocument, read: Mapping[Path, Read]) -> FrameworkResult:
+    slug = document.framework.slug
+    flames = read.get(folder / f"{slug}{FLAME_SUFFIX}")
+    return FrameworkResult(folder / f"{slug}.yml", document, flames if isinstance(flames, FlameDocument) else None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.record import NothingToDoError, Problem, UsageError, problems_in
+from runners.record import NothingToDoError, Problem, Read, UsageError, problems_between, read_checked, result_files
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,26 @@ def validate_files(paths: Sequence[Path]) -> ValidationReport:
 
     Raises `UsageError` for a path that does not exist, and `NothingToDoError` if there is no result file.
     """
-    files = list(_result_files(paths))
+    files = list(dict.fromkeys(_result_files(paths)))
     if not files:
         raise NothingToDoError(f"no result files in {', '.join(map(str, paths))}")
-    return ValidationReport(len(files), [problem for file in files for problem in problems_in(file)])
+    return ValidationReport(len(files), _problems(files))
+
+
+def _problems(files: Sequence[Path]) -> list[Problem]:
+    """The problems of these files, also those between them and others in their folders, ordered by file."""
+    folders = dict.fromkeys(file.parent for file in files)
+    beside = [path for folder in folders for path in sorted(folder.glob("*.yml")) if not path.name.startswith(".")]
+    read: dict[Path, Read] = {path: read_checked(path) for path in dict.fromkeys([*files, *beside])}
+    wanted = set(files)
+    return sorted((one for one in problems_between(read) if one.path in wanted), key=lambda one: (one.path, one.line))
 
 
 def _result_files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(path.rglob("*.yml"))
-        elif path.exists():
+            yield from result_files(path)
+        elif path.exists() or path.is_symlink():
             yield path
         else:
             raise UsageError(f"{path}: no such file or folder")

@@ -14,24 +14,22 @@ from pathlib import Path
 
 from runners.record import (
     EVIDENCE_FOLDER,
-    FLAME_SUFFIX,
+    EvidenceDocument,
     InvalidError,
     NothingToDoError,
-    RecordError,
+    Read,
+    RunDocument,
     is_identifier,
-    load_evidence,
-    load_flames,
-    load_framework,
-    load_run,
-    problems_in,
+    is_result_file,
+    problems_between,
+    read_checked,
+    result_files,
 )
-from runners.record.naming import SLUG
-from runners.record.store import MAX_BYTES
+from runners.record.store import MAX_BYTES, AnyDocument
 
 MAX_FILES = 100
 """Maximum number of files in one artifact: two per framework (measurements, flame graphs), and ``run.yml``."""
 MAX_ARTIFACT_BYTES = 40_000_000
-_FILE = re.compile(rf"{SLUG}(\.flame)?\.yml")
 
 
 @dataclass(frozen=True)
@@ -114,12 +112,11 @@ def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
     runs = sorted(folder.iterdir())
     if not runs:
         yield "it contains no run"
-    for run in runs:
-        if (results / campaign / run.name).exists():
-            what = "evidence" if run.name == EVIDENCE_FOLDER else f"run {run.name}"
-            yield f"{what} already exists; results are never replaced"
-        else:
-            yield from _problems(run, campaign)
+    there = [run.name for run in runs if (results / campaign / run.name).exists()]
+    for name in there:
+        yield f"{'evidence' if name == EVIDENCE_FOLDER else f'run {name}'} already exists; results are never replaced"
+    if not there:
+        yield from _problems(folder, campaign)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
@@ -133,39 +130,30 @@ def _walk(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
 
 
 def _may_be_called(parts: tuple[str, ...], *, is_file: bool) -> bool:
-    if len(parts) > 2 or is_file != (len(parts) == 2) or not is_identifier(parts[0]):
-        return False
-    return len(parts) < 2 or _FILE.fullmatch(parts[1]) is not None
+    if is_file:
+        return len(parts) == 2 and is_result_file(*parts)
+    return len(parts) == 1 and is_identifier(parts[0])
 
 
-def _problems(run: Path, campaign: str) -> Iterator[str]:
-    """The problems of the files of one run, or of the evidence."""
-    files = sorted(run.glob("*.yml"))
-    if run.name != EVIDENCE_FOLDER and not (run / "run.yml").is_file():
-        yield f"{run.name} has no run.yml"
-        return
-    for path in files:
-        problems = problems_in(path)
-        if problems:
-            yield f"{run.name}/{path.name}:{problems[0].line}:{problems[0].column}: {problems[0].message}"
-        elif (found := _belongs_to(path)) != (campaign, run.name):
-            yield f"{run.name}/{path.name} belongs to {found[0]}/{found[1]}"
+def _problems(folder: Path, campaign: str) -> Iterator[str]:
+    """The problems of the files of an artifact, first those of each run's place."""
+    read: dict[Path, Read] = {path: read_checked(path) for path in result_files(folder)}
+    for path, found in read.items():
+        if not isinstance(found, tuple) and (belongs := _belongs_to(path, found)) != (campaign, path.parent.name):
+            yield f"{path.parent.name}/{path.name} belongs to {belongs[0]}/{belongs[1]}"
+    for run in sorted(folder.iterdir()):
+        if run.name != EVIDENCE_FOLDER and run / "run.yml" not in read:
+            yield f"{run.name} has no run.yml"
+    for problem in problems_between(read):
+        yield f"{problem.path.relative_to(folder)}:{problem.line}:{problem.column}: {problem.message}"
 
 
-def _belongs_to(path: Path) -> tuple[str, str]:
-    """The campaign and the folder that a valid file names."""
-    try:
-        if path.parent.name == EVIDENCE_FOLDER:
-            known = load_evidence(path)
-            slug = known.framework.slug
-            return known.campaign, EVIDENCE_FOLDER if slug == path.stem else f"{EVIDENCE_FOLDER}/{slug}.yml"
-        if path.name == "run.yml":
-            document = load_run(path)
-            return document.campaign, document.id
-        other = load_flames(path) if path.name.endswith(FLAME_SUFFIX) else load_framework(path)
-    except RecordError as error:  # it has changed since it was validated
-        return str(error), ""
-    return other.campaign, other.run
+def _belongs_to(path: Path, document: AnyDocument) -> tuple[str, str]:
+    """The campaign and the folder that a document names; of misnamed evidence, also its file."""
+    if isinstance(document, EvidenceDocument):
+        slug = document.framework.slug
+        return document.campaign, EVIDENCE_FOLDER if slug == path.stem else f"{EVIDENCE_FOLDER}/{slug}.yml"
+    return document.campaign, document.id if isinstance(document, RunDocument) else document.run
 
 
 def _copy(run: Path, target: Path) -> None:

@@ -16,6 +16,8 @@ from runners.record.errors import (
     unknown_name,
 )
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
+from runners.record.files import files_below
+from runners.record.folders import Read, problems_between, result_files
 from runners.record.histogram import MIN_SAMPLES_BEYOND, Histogram, HistogramError
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
 from runners.record.parameters import parameter_in_words
@@ -63,6 +65,7 @@ from runners.record.store import (
     load_framework,
     load_run,
     problems_in,
+    read_checked,
     read_plain,
     save,
 )
@@ -107,6 +110,7 @@ __all__ = [
     "Percentiles",
     "Pinning",
     "Problem",
+    "Read",
     "RecordError",
     "Recovery",
     "RegressionError",
@@ -127,6 +131,7 @@ __all__ = [
     "cell_key",
     "decisive",
     "estimate_sustained_load",
+    "files_below",
     "is_identifier",
     "is_result_file",
     "is_slug",
@@ -136,9 +141,12 @@ __all__ = [
     "load_run",
     "nearest_names",
     "parameter_in_words",
+    "problems_between",
     "problems_in",
     "publishable",
+    "read_checked",
     "read_plain",
+    "result_files",
     "save",
     "sustained_load_quantiles",
     "tidy",

@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from runners.record.schema import (
     Document,
+    FolderName,
     FrameworkFacts,
-    Identifier,
     LongText,
     Machine,
     SchemaVersion,
@@ -398,7 +398,7 @@ class EvidenceDocument(Document):
     """Version of the file format."""
     kind: Literal["evidence"]
     """Always ``evidence`` in this file."""
-    campaign: Identifier
+    campaign: FolderName
     """ID of the campaign."""
     framework: FrameworkFacts
     """The framework."""

@@ -8,28 +8,76 @@ file; it is never zero and never a sentinel.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from runners.loadgen.job import Protocol
-from runners.record.naming import IDENTIFIER, MAX_IDENTIFIER_CHARACTERS, MAX_SLUG_CHARACTERS, SLUG
+from runners.record.naming import (
+    EVIDENCE_FOLDER,
+    IDENTIFIER,
+    MAX_IDENTIFIER_CHARACTERS,
+    MAX_SLUG_CHARACTERS,
+    SLUG,
+    is_identifier,
+    is_slug,
+)
 
 SchemaVersion = Literal[1]
 """Of result files. 1: the first format."""
 SCHEMA_VERSION: SchemaVersion = 1
 
+
+def _page_name(slug: str) -> str:
+    if not is_slug(slug):
+        raise ValueError("this name is reserved, since files and pages have it; choose another one")
+    return slug
+
+
+def _folder_name(name: str) -> str:
+    if not is_identifier(name):
+        raise ValueError("this name is reserved, since files and folders have it; choose another one")
+    return name
+
+
+def _run_folder_name(name: str) -> str:
+    if name.lower() == EVIDENCE_FOLDER:
+        raise ValueError("this name is that of the folder of evidence; choose another one")
+    return _folder_name(name)
+
+
+def _real_time(timestamp: str) -> str:
+    try:
+        datetime.fromisoformat(timestamp)
+    except ValueError as error:
+        raise ValueError(f"no such time: {error}; expected UTC as YYYY-MM-DDThh:mm:ssZ") from None
+    return timestamp
+
+
 Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$", max_length=MAX_SLUG_CHARACTERS)]
 Identifier = Annotated[str, StringConstraints(pattern=f"^{IDENTIFIER}$", max_length=MAX_IDENTIFIER_CHARACTERS)]
-Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+PageName = Annotated[Slug, AfterValidator(_page_name)]
+"""A slug that is also the name of a file and of a page: of frameworks and workloads."""
+FolderName = Annotated[Identifier, AfterValidator(_folder_name)]
+"""An identifier that is also the name of a folder: of campaigns."""
+RunName = Annotated[Identifier, AfterValidator(_run_folder_name)]
+Timestamp = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z$"), AfterValidator(_real_time)
+]
+CellKey = Annotated[
+    str, StringConstraints(pattern=rf"^{SLUG}/{SLUG} {SLUG}( [a-z][a-z0-9_]*=[^ =]+)*$", max_length=300)
+]
+"""See `cell_key`."""
 Text = Annotated[str, StringConstraints(max_length=400)]
 LongText = Annotated[str, StringConstraints(max_length=4000)]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"'`]+$", max_length=300)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$", max_length=64)]
 PackageName = Annotated[str, StringConstraints(pattern=f"^{IDENTIFIER}$", max_length=80)]
-Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=10**18)]
+"""Limited, as an amount is, so that sums and ratios of such numbers are finite."""
+Amount = Annotated[float, Field(ge=0, le=1e18)]
 ModulePath = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\\][^\x00-\x1f\\]*$", max_length=160)]
 """The module of a function: ``./app.py`` (the application), ``uvicorn/server.py`` (an installed package),
 ``python3.11/asyncio/events.py`` (Python's own library), ``?/name`` (elsewhere), ``<string>`` (no file)."""
@@ -119,7 +167,7 @@ class Origin(Document):
 class WorkloadFacts(Document):
     """A workload as it was defined when the run was made."""
 
-    slug: Slug
+    slug: PageName
     """The workload's name in commands and addresses."""
     title: Text
     """The workload's name on pages."""
@@ -138,9 +186,9 @@ class RunDocument(Document):
     """Version of the file format."""
     kind: Literal["run"]
     """Always ``run`` in this file."""
-    id: Identifier
+    id: RunName
     """The run's ID, which is also the name of its folder."""
-    campaign: Identifier
+    campaign: FolderName
     """ID of the campaign that the run belongs to."""
     started: Timestamp
     """When the run started, UTC."""
@@ -170,7 +218,7 @@ class RunDocument(Document):
     """The framework that serves as the reference, measured in every round."""
     workloads: list[WorkloadFacts]
     """Each measured workload as it was defined then."""
-    cells: list[Annotated[str, StringConstraints(max_length=300)]]
+    cells: list[CellKey]
     """Key of each planned cell: ``framework/variant workload parameter=value …``."""
     order: list[list[Count]]
     """Per round, the indexes into ``cells`` in the order of measuring."""
@@ -640,7 +688,7 @@ class BrokerFacts(Document):
 class FrameworkFacts(Document):
     """The framework as its folder describes it."""
 
-    slug: Slug
+    slug: PageName
     """The framework's name in commands and addresses."""
     title: Text
     """The framework's name on pages."""
@@ -669,15 +717,15 @@ class FrameworkDocument(Document):
     """Version of the file format."""
     kind: Literal["framework"]
     """Always ``framework`` in this file."""
-    run: Identifier
+    run: RunName
     """ID of the run."""
-    campaign: Identifier
+    campaign: FolderName
     """ID of the campaign."""
     framework: FrameworkFacts
     """The framework."""
     broker: BrokerFacts | None = None
     """The broker that ran beside the variants that need one."""
-    variants: list[VariantFacts]
+    variants: Annotated[list[VariantFacts], Field(min_length=1)]
     """The measured variants."""
     cells: list[CellRecord]
     """The measured cells."""
@@ -785,11 +833,11 @@ class FlameDocument(Document):
     """Version of the file format."""
     kind: Literal["flame"]
     """Always ``flame`` in this file."""
-    run: Identifier
+    run: RunName
     """ID of the run."""
-    campaign: Identifier
+    campaign: FolderName
     """ID of the campaign."""
-    framework: Slug
+    framework: PageName
     """The framework."""
     flames: list[Flame]
     """One per variant."""

@@ -194,14 +194,20 @@ def as_document(path: Path, plain: Any) -> AnyDocument:
 
 def problems_in(path: Path) -> list[Problem]:
     """All problems of one result file, contradictions included, each with its place; empty: none."""
+    found = read_checked(path)
+    return list(found) if isinstance(found, tuple) else []
+
+
+def read_checked(path: Path) -> AnyDocument | tuple[Problem, ...]:
+    """The document of a file whose values agree with each other, or every problem of it with its place."""
     try:
         plain, raw = _parse(path)
         document = _validated(path, _model_of(path), plain, raw)
     except RecordError as error:
-        return error.problems
+        return tuple(error.problems)
     findings = list(find_contradictions(document))
     root = yaml.compose(raw, Loader=yaml.CSafeLoader) if findings else None
-    return [_located(path, root, finding.place, finding.message) for finding in findings]
+    return tuple(_located(path, root, one.place, one.message) for one in findings) or document
 
 
 def save(document: AnyDocument, path: Path) -> None:
@@ -296,11 +302,7 @@ def _validated(path: Path, model: type[DocumentType], plain: Any, raw: bytes) ->
 
 
 def _parse(path: Path) -> tuple[Any, bytes]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RecordError([Problem(path, 1, 1, f"cannot be read: {error.strerror}")]) from None
+    raw = _content(path)
     if len(raw) > MAX_BYTES:
         raise RecordError([Problem(path, 1, 1, f"larger than {MAX_BYTES:,} bytes; a result file never is")])
     try:
@@ -313,6 +315,19 @@ def _parse(path: Path) -> tuple[Any, bytes]:
         raise RecordError([_problem_at(path, mark, f"not valid YAML: {said}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecordError([Problem(path, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]) from None
+
+
+def _content(path: Path) -> bytes:
+    """The first `MAX_BYTES` and one more of a file. Without waiting for the other end of a pipe, and without following
+    a link, since what it leads to is not among the results.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise RecordError([Problem(path, 1, 1, "is neither a file nor a folder; replace it by the result file itself")])
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RecordError([Problem(path, 1, 1, f"cannot be read: {error.strerror}")]) from None
 
 
 def _invalidities(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:

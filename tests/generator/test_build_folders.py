@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from generator import mkdocs_process
-from generator.dataset import files_below
 from generator.pages.markup import Renderer, TemplateError, make_environment
 from generator.site_build import Paths, build_site
 from generator.site_folder import BuildError, read_made, write_made
-from runners.record import NothingToDoError, UsageError
+from runners.record import NothingToDoError, UsageError, files_below
 
 ROOT = Path(__file__).parents[2]
 

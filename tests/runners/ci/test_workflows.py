@@ -224,6 +224,7 @@ def test_plan_bench_collect_commit_build(origin: Path) -> None:
         values = inputs | {
             "matrix.name": entry["name"],
             "matrix.workloads": entry["workloads"],
+            "matrix.rounds": str(entry["rounds"]),
             "needs.plan.outputs.campaign": campaign,
         }
         bench = Runner(checkout(origin, entry["name"]), values)

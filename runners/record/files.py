@@ -1,4 +1,4 @@
-"""Lists the files that a site is made of. What is read and what is watched for changes is listed by one function."""
+"""Lists the files below a folder. What is read and what is watched for changes is listed by one function."""
 
 from __future__ import annotations
 
