@@ -126,9 +126,9 @@ def _print_whole(console: Console, table: Table) -> None:
         console.print(table)
         return
     width = Measurement.get(console, console.options.update(width=100_000), table).maximum
-    Console(
-        file=console.file, soft_wrap=True, highlight=False, no_color=console.no_color, width=max(width, 1)
-    ).print(table)
+    Console(file=console.file, soft_wrap=True, highlight=False, no_color=console.no_color, width=max(width, 1)).print(
+        table
+    )
 
 
 def _print(write: Callable[[Console], object]) -> None:
