@@ -98,6 +98,13 @@ def allow_open_files(clients: int = 0) -> None:
         )
 
 
+def available_memory_bytes() -> int:
+    """Memory that new processes can use without swapping, within the limit of this control group (cgroup v2)."""
+    available = int(psutil.virtual_memory().available)
+    limit, used = (_read(Path("/sys/fs/cgroup") / name) or "max" for name in ("memory.max", "memory.current"))
+    return min(available, max(0, int(limit) - int(used))) if limit.isdecimal() and used.isdecimal() else available
+
+
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip() or None

@@ -11,9 +11,12 @@ from runners.application.client_options import check_client_options
 from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, Protocol
 from runners.loadgen.pace import Pace
 from runners.loading import driver
+from runners.loading.address import read_address
 from runners.loading.job_building import build_echo_job
 from runners.loading.load_report import build_report, explain
-from runners.record import UsageError, unknown_name
+from runners.record import require_between, unknown_name
+
+MOST_SHARDS = 1024
 
 
 def load_echo_server(
@@ -35,19 +38,19 @@ def load_echo_server(
     """Apply a load and return its report, with the keys of ``rtsite load --json``. A signal in the timed window ends
     it; then the report has what was measured so far, and ``interrupted`` is true.
 
-    Raises `UsageError` for an unknown protocol, unknown answers, an invalid address or options that do not fit them,
-    and `LoadError` if the load is invalid or cannot be applied.
+    Raises `UsageError` for an unknown protocol, unknown answers, an invalid address or load, or options that do not fit
+    them, and `LoadError` if the load cannot be applied.
     """
     if protocol not in get_args(Protocol):
         raise unknown_name("protocol", protocol, get_args(Protocol))
     if answers not in get_args(Answers):
         raise unknown_name("kind of answers", answers, get_args(Answers))
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise UsageError(f"{url!r} is not a WebSocket address; it must start with ws:// or wss:// and name a host")
+    require_between("--shards", shards, 1, MOST_SHARDS, "processes")
+    address = read_address(url)
+    parts = urlsplit(address)
     check_client_options(client, parts.scheme, protocol)
     job = build_echo_job(
-        url,
+        address,
         "socket.io" if protocol == "socket.io" else "websocket",
         connections=connections,
         duration_s=duration_s,
@@ -59,6 +62,7 @@ def load_echo_server(
         answers="any" if answers == "any" else "same",
         answer_timeout_s=answer_timeout_s,
         drain_s=drain_s,
+        memory_bytes=machine.available_memory_bytes(),
     )
     machine.allow_open_files(-(-connections // min(shards, connections)))
     throttled: list[int] = []
@@ -71,7 +75,7 @@ def load_echo_server(
         result,
         pace,
         throttled_periods=throttled[1] - throttled[0],
-        shared_core=(_is_local(parts.hostname) and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
+        shared_core=(_is_local(parts.hostname or "") and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
     )
     return {**report, "notes": list(explain(result, job)), "interrupted": signals.received() is not None}
 

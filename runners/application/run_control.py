@@ -14,9 +14,12 @@ from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Plan
 from runners.campaign.run_files import RunFiles
 from runners.flame import record_missing
-from runners.record import Flame, RtsiteError, UsageError, is_identifier
+from runners.record import Flame, RtsiteError, UsageError, is_identifier, require_between
 from runners.subjects import catalog, profiles, workloads
 
+MOST_ROUNDS = 1000
+MOST_SEED = 2**53
+"""Larger integers are not exact in JSON."""
 QUICKSTART_ROUNDS = 4
 """The fewest rounds that give useful intervals."""
 
@@ -37,6 +40,10 @@ def plan_measurements(
     measure here. Raises `UsageError` for a name that is unknown or has nothing to measure, and `NothingToDoError` if no
     framework supports any of the workloads.
     """
+    if rounds is not None:
+        require_between("--rounds", rounds, 1, MOST_ROUNDS, "rounds")
+    if seed is not None:
+        require_between("--seed", seed, 0, MOST_SEED, "as the seed")
     chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=rounds)
     plan = planning.plan_run(
         planning.choose_with_reference(frameworks),

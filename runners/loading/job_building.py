@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from runners.loadgen.job import MIN_PAYLOAD_BYTES, Answers, ClientOptions, Exchange, Job, Protocol, Serializer
-from runners.loadgen.pace import Pace, share_of
-from runners.loading.shards import LoadError
+from runners.loadgen.pace import Open, Pace, share_of
+from runners.record import UsageError, require_between
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario
+
+MOST_SECONDS = 86_400.0
+MOST_CONNECTIONS = 65_535
+MOST_PER_S = 1e9
+"""The clock of the load generator counts nanoseconds."""
+_COPIES = 8
+"""Copies of a connection's message in memory: request, mask and answer, twice each while they are laid out, and buffers
+of both directions."""
 
 
 def build_job(
@@ -61,12 +70,27 @@ def build_echo_job(
     answers: Answers = "same",
     answer_timeout_s: float = Job.answer_timeout_s,
     drain_s: float = Job.drain_s,
+    memory_bytes: float = math.inf,
 ) -> Job:
-    """The job for any echo server; raises `LoadError` if the values are invalid."""
+    """The job for any echo server; raises `UsageError` if the values are invalid.
+
+    ``memory_bytes``: memory that is available on this machine.
+    """
     if payload_bytes < MIN_PAYLOAD_BYTES:
-        raise LoadError(
+        raise UsageError(
             f"a payload of {payload_bytes} bytes is too small: at least {MIN_PAYLOAD_BYTES} carry the numbers"
             " by which loss is counted"
+        )
+    require_between("--duration", duration_s, 0.1, MOST_SECONDS, "seconds")
+    require_between("--warmup", warmup_s, 0.0, MOST_SECONDS, "seconds")
+    require_between("--connections", connections, 1, MOST_CONNECTIONS, "connections, one per port of this machine")
+    if isinstance(pace, Open):
+        require_between("--rate", pace.rate_per_s, 0.001, MOST_PER_S, "messages per second")
+    needed = connections * payload_bytes * _COPIES
+    if needed > memory_bytes:
+        raise UsageError(
+            f"{connections:,} connections with {payload_bytes:,} bytes each need about {needed / 1e9:,.1f} GB of"
+            f" memory, and this machine has {memory_bytes / 1e9:,.1f} GB available; reduce --connections or --payload"
         )
     return Job(
         url=url,

@@ -13,6 +13,7 @@ from runners.record.errors import (
     UnavailableError,
     UsageError,
     nearest_names,
+    require_between,
     unknown_name,
 )
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
@@ -146,6 +147,7 @@ __all__ = [
     "publishable",
     "read_checked",
     "read_plain",
+    "require_between",
     "result_files",
     "save",
     "sustained_load_quantiles",

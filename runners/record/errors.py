@@ -45,6 +45,12 @@ class RegressionError(RtsiteError):
     exit_code = 5
 
 
+def require_between(option: str, value: float, least: float, most: float, unit: str) -> None:
+    """Raise `UsageError` if the value of an option is not a number in this range, ends included."""
+    if not least <= value <= most:  # also true for NaN
+        raise UsageError(f"{option}: {value:,g} is not between {least:,g} and {most:,g} {unit}")
+
+
 def nearest_names(name: str, known: Iterable[str]) -> str:
     """The known names that are most similar, as the end of a message; all of them if none is similar."""
     names = sorted(known)

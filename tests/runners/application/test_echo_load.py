@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from runners.application.calibration_run import calibrate_loadgen
 from runners.application.echo_load import load_echo_server
-from runners.loadgen.pace import Closed
+from runners.application.run_control import plan_measurements
+from runners.loadgen.pace import Closed, Open
 from runners.record import RtsiteError, UsageError
 
 SENSIBLE: dict[str, Any] = {
@@ -29,6 +31,41 @@ def test_values_that_do_not_exist_are_usage_errors(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         load_echo_server(url, protocol, **(SENSIBLE | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"duration_s": float("inf")}, "--duration: inf is not between 0.1 and 86,400 seconds"),
+        ({"duration_s": float("nan")}, "--duration: nan"),
+        ({"duration_s": 0.0}, "--duration: 0"),
+        ({"duration_s": -1.0}, "--duration: -1"),
+        ({"warmup_s": float("nan")}, "--warmup: nan"),
+        ({"warmup_s": 1e9}, "--warmup: 1e\\+09"),
+        ({"connections": 0}, "--connections: 0"),
+        ({"connections": 10**6}, "--connections: 1e\\+06 is not between"),
+        ({"pace": Open(1e300)}, "--rate: 1e\\+300"),
+        ({"shards": 10**9}, "--shards"),
+        ({"payload_bytes": 10**12}, "1 connections with 1,000,000,000,000 bytes each need about 8,000.0 GB"),
+        ({"payload_bytes": 10**8, "connections": 60_000}, "reduce --connections or --payload"),
+        ({"payload_bytes": -1}, "too small"),
+    ],
+)
+def test_a_load_beyond_reason_is_a_usage_error(changed: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_echo_server("ws://127.0.0.1:1/", "websocket", **(SENSIBLE | changed))
+
+
+@pytest.mark.parametrize("window_s", [float("inf"), float("nan"), 0.0, -1.0, 1e9])
+def test_a_window_beyond_reason_is_a_usage_error(window_s: float) -> None:
+    with pytest.raises(UsageError, match="--window"):
+        calibrate_loadgen(window_s, lambda _: None)
+
+
+@pytest.mark.parametrize("given", [{"rounds": 0}, {"rounds": 10**9}, {"seed": 10**20}, {"seed": -1}])
+def test_a_plan_beyond_reason_is_a_usage_error(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"--(rounds|seed): "):
+        plan_measurements(["fastapi"], ["echo"], "quick", **given)
 
 
 def test_a_message_has_a_least_size() -> None:
