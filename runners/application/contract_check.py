@@ -28,6 +28,7 @@ class VariantReport:
     variant: str
     checks: tuple[Check, ...]
     unavailable: str | None = None
+    folder: Path = Path()
 
     @property
     def name(self) -> str:
@@ -52,12 +53,12 @@ def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> 
 
 def check_named(names: Sequence[str], show: MessageObserver) -> list[VariantReport]:
     """Check frameworks given by slug, slug/variant or path (default: all); raises `UsageError`."""
-    return check_frameworks(catalog.choose_frameworks(names), show)
+    return check_frameworks(catalog.choose_frameworks(names, are_kept=False), show)
 
 
 def check_variant(framework: Framework, variant: Variant) -> VariantReport:
     """The contract checks of one variant, and a check that its server stops on SIGTERM."""
-    report = partial(VariantReport, framework.slug, variant.slug)
+    report = partial(VariantReport, framework.slug, variant.slug, folder=framework.folder)
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         try:
             with serve_variant(framework, variant, logs=Path(logs)) as deployment:

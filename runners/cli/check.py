@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from runners.application.contract_check import VariantReport, check_named, judge_reports
@@ -25,12 +26,12 @@ def check_command(frameworks: FrameworkArguments = None, as_json: JsonOption = F
         print_table(
             ["variant", "check", "", "detail"],
             [
-                [report.name, check.name, "ok" if check.ok else "BROKEN", check.detail]
+                [_name(report, reports), check.name, "ok" if check.ok else "BROKEN", check.detail]
                 for report in reports
                 for check in report.checks
             ]
             + [
-                [report.name, "start", "NOT TRIED", report.unavailable]
+                [_name(report, reports), "start", "NOT TRIED", report.unavailable]
                 for report in reports
                 if report.unavailable is not None
             ],
@@ -38,10 +39,17 @@ def check_command(frameworks: FrameworkArguments = None, as_json: JsonOption = F
     judge_reports(reports)
 
 
+def _name(report: VariantReport, reports: Sequence[VariantReport]) -> str:
+    """The name of the variant; with its folder, if another folder has the same name."""
+    is_alone = all(one.folder == report.folder for one in reports if one.framework == report.framework)
+    return report.name if is_alone else f"{report.folder}/{report.variant}"
+
+
 def _to_json(reports: Sequence[VariantReport]) -> dict[str, Any]:
-    checks: dict[str, list[dict[str, Any]]] = {}
+    checks: dict[Path, list[dict[str, Any]]] = {}
+    slugs = {report.folder: report.framework for report in reports}
     for report in reports:
-        checks.setdefault(report.framework, []).extend(
+        checks.setdefault(report.folder, []).extend(
             {
                 "name": f"{report.variant}: {check.name}",
                 "variant": report.variant,
@@ -51,7 +59,7 @@ def _to_json(reports: Sequence[VariantReport]) -> dict[str, Any]:
             for check in report.checks
         )
         if report.unavailable is not None:
-            checks[report.framework].append(
+            checks[report.folder].append(
                 {
                     "name": f"{report.variant}: start",
                     "variant": report.variant,
@@ -61,6 +69,7 @@ def _to_json(reports: Sequence[VariantReport]) -> dict[str, Any]:
                 }
             )
     frameworks = [
-        {"slug": slug, "ok": all(one["ok"] for one in found), "checks": found} for slug, found in checks.items()
+        {"slug": slugs[folder], "folder": str(folder), "ok": all(one["ok"] for one in found), "checks": found}
+        for folder, found in checks.items()
     ]
     return {"ok": all(one["ok"] for one in frameworks), "frameworks": frameworks}

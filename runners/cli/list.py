@@ -8,7 +8,7 @@ import typer
 
 from runners.cli.console import print_json, print_table
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
-from runners.record import NothingToDoError, load_run
+from runners.record import NothingToDoError, as_command, load_run
 from runners.subjects import catalog, matching, workloads
 from runners.subjects.catalog import Framework
 
@@ -121,7 +121,7 @@ def list_runs_command(results: ResultsOption = RESULTS, as_json: JsonOption = Fa
         )
         return
     if not found:
-        raise NothingToDoError(f"no runs in {results}; `rtsite run` creates one")
+        raise NothingToDoError(f"no runs in {results}; `{as_command('run', '--results', results)}` creates one")
     print_table(
         ["campaign", "run", "profile", "rounds", "cells", "machine", "state"],
         [

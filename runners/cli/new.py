@@ -11,6 +11,7 @@ from runners import revision
 from runners.application.new_framework import create_framework
 from runners.cli.console import print_line, say
 from runners.cli.options import app
+from runners.record import as_command
 from runners.subjects import catalog
 
 FOLDER = catalog.FRAMEWORKS if revision.IS_CHECKOUT else revision.ROOT
@@ -34,8 +35,9 @@ def new_framework_command(
     """
     created = create_framework(name, like, folder)
     argument = name if folder == catalog.FRAMEWORKS else created
+    lock = as_command("ci", "lock", argument)
     say(
         f"Created {created}. Edit app.py, test_app.py, pyproject.toml and notes.md: homepage, package and"
-        f" [tool.rtsite.cannot] are still those of {like}. Lock with `rtsite ci lock {argument}`, then run:"
+        f" [tool.rtsite.cannot] are still those of {like}. Lock with `{lock}`, then run:"
     )
-    print_line(f"rtsite check {argument}")
+    print_line(as_command("check", argument))

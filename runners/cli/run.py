@@ -64,7 +64,7 @@ def run_command(
         if only_plan:
             _print_plan(plan, as_json=as_json)
             return
-        with RunDisplay() as display:
+        with RunDisplay(_repeated(with_flames=flame)) as display:
             summary = run_control.start_run(plan, results, campaign_id, display)
     flames = run_control.record_flames(summary.path, framework or [], say) if flame else None
     if as_json:
@@ -76,8 +76,13 @@ def _resume(run: Path, frameworks: Sequence[str], *, with_flames: bool) -> RunSu
     """Resume a run; a finished one may still lack flame graphs."""
     if with_flames and run_control.is_finished(run):
         return run_control.summarise_run(run)
-    with RunDisplay() as display:
+    with RunDisplay(_repeated(with_flames=with_flames)) as display:
         return run_control.resume_run(run, frameworks, display)
+
+
+def _repeated(*, with_flames: bool) -> list[str]:
+    """The options that a resumed run needs again."""
+    return ["--flame"] if with_flames else []
 
 
 def _to_json(summary: RunSummary, flames: Sequence[Flame] | None) -> dict[str, Any]:

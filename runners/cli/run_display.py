@@ -14,15 +14,21 @@ from runners.cli import console
 from runners.cli.console import say
 from runners.judging import capacity
 from runners.measurement import Cell
-from runners.record import Measurement
+from runners.record import Measurement, as_command
+from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 
 
 class RunDisplay:
-    """A `RunObserver` that writes to stderr. It is a context manager that ends the progress bar."""
+    """A `RunObserver` that writes to stderr. It is a context manager that ends the progress bar.
 
-    def __init__(self) -> None:
+    ``options``: options of the command to repeat in the one that continues an interrupted run.
+    """
+
+    def __init__(self, options: Sequence[str] = ()) -> None:
         self._path: Path | None = None
+        self._folders: list[Path] = []
+        self._options = options
         self._started = self._measuring_since = time.monotonic()
         self._done_before = 0
         self._is_measuring = False
@@ -38,10 +44,14 @@ class RunDisplay:
         if self._bar is not None:
             self._bar.stop()
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self._path is not None:
-            say(f"`rtsite run --resume {self._path}` continues this run")
+            outside = [folder for folder in self._folders if folder.parent != catalog.FRAMEWORKS]
+            named = [word for folder in outside for word in ("--framework", folder)]
+            command = as_command("run", "--resume", self._path, *named, *self._options)
+            say(f"`{command}` continues this run")
 
     def started(self, path: Path, done: int, plan: Plan) -> None:
         self._path, self._done_before, self._started = path, done, time.monotonic()
+        self._folders = list(dict.fromkeys(cell.framework.folder for cell in plan.cells))
         minutes = plan.expected_s(after=done) / 60
         say(f"{plan.measurements - done} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {path}")
         if console.is_interactive():

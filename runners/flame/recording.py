@@ -24,6 +24,7 @@ from runners.record import (
     FlameDocument,
     RtsiteError,
     RunDocument,
+    as_command,
     load_flames,
     load_framework,
     load_run,
@@ -148,7 +149,8 @@ def _save(file: FlameDocument, run: Path) -> None:
         save(file, path)
     except OSError as error:
         raise FlameError(
-            f"{path}: cannot be written: {error.strerror}; free some space, then use `rtsite run --flame --resume`"
+            f"{path}: cannot be written: {error.strerror}; free some space, then use"
+            f" `{as_command('run', '--flame', '--resume', path.parent)}`"
         ) from error
 
 

@@ -78,7 +78,7 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
     if not SpecifierSet(framework.requires_python).contains(python, prereleases=True):
         raise CannotInstallError(
             f"{framework.folder / 'pyproject.toml'}: requires Python {framework.requires_python}, but rtsite runs on"
-            f" {python}; use such a Python, for example with `uv run --python`"
+            f" {python}; install rtsite with such a Python"
         )
     try:
         content = lock.read_bytes()

@@ -279,29 +279,33 @@ def _placeholders(word: str) -> Iterable[str]:
             yield name
 
 
-def choose_frameworks(wanted: Sequence[str], frameworks: Sequence[Framework] | None = None) -> list[Framework]:
+def choose_frameworks(
+    wanted: Sequence[str], frameworks: Sequence[Framework] | None = None, *, are_kept: bool = True
+) -> list[Framework]:
     """The frameworks given by slug, slug/variant, or folder path (default: all).
 
-    Raises `UsageError` with the most similar names for an unknown name, and for two folders of one name.
+    ``are_kept``: whether results are kept by the frameworks' names, so that no two may have the same. Raises `UsageError`
+    with the most similar names for an unknown name, and for two folders of one name.
     """
     known = discover() if frameworks is None else frameworks
     if not wanted:
         return list(known)
     by_slug = {framework.slug: framework for framework in known}
-    chosen: dict[str, Framework] = {}
-    variants: dict[str, set[str]] = {}
+    chosen: dict[Path, Framework] = {}
+    variants: dict[Path, set[str]] = {}
     for name in wanted:
         framework, slugs = _named(name, by_slug)
-        before = chosen.setdefault(framework.slug, framework)
-        if before.folder != framework.folder:
+        chosen.setdefault(framework.folder, framework)
+        variants.setdefault(framework.folder, set()).update(slugs)
+        other = next(one for one in chosen.values() if one.slug == framework.slug)
+        if are_kept and other.folder != framework.folder:
             raise UsageError(
-                f"{before.folder} and {framework.folder}: both are called {framework.slug!r}, and results are kept by"
+                f"{other.folder} and {framework.folder}: both are called {framework.slug!r}, and results are kept by"
                 " this name; rename one of the folders, or use two commands"
             )
-        variants.setdefault(framework.slug, set()).update(slugs)
     return [
-        framework.model_copy(update={"variants": [one for one in framework.variants if one.slug in variants[slug]]})
-        for slug, framework in chosen.items()
+        framework.model_copy(update={"variants": [one for one in framework.variants if one.slug in variants[folder]]})
+        for folder, framework in chosen.items()
     ]
 
 

@@ -147,6 +147,8 @@ def test_two_folders_of_one_name_are_refused_and_one_folder_may_be_named_twice(
     for names in ([first, second], [second, first, first], ["fastapi", builtin], [builtin, "fastapi/one"]):
         with pytest.raises(UsageError, match=r"both are called '(mine|fastapi)'"):
             catalog.choose_frameworks([str(name) for name in names], frameworks)
+    both = catalog.choose_frameworks([str(first), str(second)], frameworks, are_kept=False)
+    assert [framework.folder for framework in both] == [first, second]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(first)
     assert chosen(catalog.choose_frameworks([str(first), "a/mine", "./link"], frameworks)) == {"mine": ["one", "two"]}
