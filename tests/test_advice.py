@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import typer.main
 
-from generator.cli import app
+import generator.cli  # noqa: F401 - adds the commands of the site
 from runners.campaign import planning
+from runners.cli import app
 from runners.cli.run_display import RunDisplay
 from runners.record import as_argument, as_command
 from runners.subjects import catalog
@@ -85,9 +86,9 @@ def test_what_an_interrupted_run_prints(
     ours = catalog.choose_frameworks(["fastapi/uvicorn"])
     plan = planning.plan_run([mine, *ours], [ECHO], PROFILES["quick"], 1)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(KeyboardInterrupt), RunDisplay(["--flame"]) as display:
-        display.started(Path("the results", "run"), 0, plan)
-        raise KeyboardInterrupt
+    display = RunDisplay(["--flame"])
+    display.started(Path("the results", "run"), 0, plan)
+    display.__exit__(KeyboardInterrupt)
     (command,) = re.findall(r"`(rtsite run .*?)` continues", capsys.readouterr().err)
     words = ["--resume", f".{os.sep}the results/run", "--framework", str(mine.folder), "--flame"]
     assert shlex.split(command) == ["rtsite", "run", *words]

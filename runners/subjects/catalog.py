@@ -284,8 +284,8 @@ def choose_frameworks(
 ) -> list[Framework]:
     """The frameworks given by slug, slug/variant, or folder path (default: all).
 
-    ``are_kept``: whether results are kept by the frameworks' names, so that no two may have the same. Raises `UsageError`
-    with the most similar names for an unknown name, and for two folders of one name.
+    ``are_kept``: whether results are kept by the frameworks' names, so that no two may have the same. Raises
+    `UsageError` with the most similar names for an unknown name, and for two folders of one name.
     """
     known = discover() if frameworks is None else frameworks
     if not wanted:
