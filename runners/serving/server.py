@@ -19,7 +19,6 @@ from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 20.0
 _POLL_S = 0.02
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens URLs without the environment's proxies, which cannot reach our loopback interface."""
@@ -48,7 +47,7 @@ class Server:
 
     def wait_until_listening(self) -> None:
         """Wait until the server sends any answer on /healthz; raises `NotReadyError`."""
-        until = time.monotonic() + START_TIMEOUT_S
+        until = time.monotonic() + self.variant.start_timeout_s
         while True:
             try:
                 with DIRECT.open(f"{self.base_url}/healthz", timeout=2.0):
@@ -63,7 +62,10 @@ class Server:
             if not self.child.running:
                 raise NotReadyError(f"the server ended at once, with status {self.child.status}")
             if time.monotonic() > until:
-                raise NotReadyError(f"nothing answered on {self.base_url} within {START_TIMEOUT_S:.0f} s")
+                raise NotReadyError(
+                    f"nothing answered on {self.base_url} within {self.variant.start_timeout_s:g} s; if the server"
+                    f" needs longer, set start_timeout_s of the variant {self.variant.slug!r} in its pyproject.toml"
+                )
             time.sleep(_POLL_S)
 
     def verify(self, checks: Collection[str]) -> None:

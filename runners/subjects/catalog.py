@@ -54,6 +54,8 @@ class Variant(_Described):
     """The group of optional dependencies in its environment, in addition to the folder's own dependencies."""
     quickstart: bool = False
     """Whether `rtsite quickstart` measures it."""
+    start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
+    """Seconds for its server to listen after its start."""
 
     @property
     def uses_broker(self) -> bool:

@@ -27,7 +27,7 @@ from runners.record import (
     load_run,
     problems_in,
 )
-from runners.serving import environment, server
+from runners.serving import environment
 from runners.subjects import catalog, profiles, workloads
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Workload
@@ -79,8 +79,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, environments: Path, marke
     observer = Silent()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "HOME", environments)
-        patch.setattr(server, "START_TIMEOUT_S", 2.5)
         mine = catalog.read_folder(frameworks.make(folder / "mine", marker=marker))
+        quick = [variant.model_copy(update={"start_timeout_s": 2.5}) for variant in mine.variants]
+        mine = mine.model_copy(update={"variants": quick})
         plan = planning.plan_run([mine], [SMALL], BRIEF, seed=5)
         return execution.RunExecution.begin(plan, folder / "results", "tested").execute(observer), observer
 

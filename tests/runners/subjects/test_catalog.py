@@ -48,6 +48,8 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
         ('broker = "redis"', 'broker = "kafka"', "variants.1.broker"),
         ('extra = "fast"', 'extra = "../up"', "variants.1.extra"),
         ('broker = "redis"', "speed = 11", "variants.1.speed"),
+        ('broker = "redis"', "start_timeout_s = inf", "variants.1.start_timeout_s"),
+        ('broker = "redis"', "start_timeout_s = 0", "variants.1.start_timeout_s"),
         ('transports = ["websocket"]', 'transports = ["websockets"]', "did you mean websocket?"),
         ('exchanges = ["echo"]', 'exchanges = ["eccho"]', "did you mean echo?"),
         ('broker = "redis"', 'brokr = "redis"', "unknown key 'brokr'; did you mean broker"),
