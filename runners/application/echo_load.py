@@ -75,7 +75,8 @@ def load_echo_server(
         result,
         pace,
         throttled_periods=throttled[1] - throttled[0],
-        shared_core=(_is_local(parts.hostname or "") and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
+        shared_core=(_is_local(parts.hostname or "") and len(machine.physical_cores(machine.existing_cpus())) < 2)
+        or None,
     )
     return {**report, "notes": list(explain(result, job)), "interrupted": signals.received() is not None}
 

@@ -84,6 +84,8 @@ def build_echo_job(
     require_between("--duration", duration_s, 0.1, MOST_SECONDS, "seconds")
     require_between("--warmup", warmup_s, 0.0, MOST_SECONDS, "seconds")
     require_between("--connections", connections, 1, MOST_CONNECTIONS, "connections, one per port of this machine")
+    require_between("--answer-timeout", answer_timeout_s, 0.1, MOST_SECONDS, "seconds")
+    require_between("--drain", drain_s, 0.0, MOST_SECONDS, "seconds")
     if isinstance(pace, Open):
         require_between("--rate", pace.rate_per_s, 0.001, MOST_PER_S, "messages per second")
     needed = connections * payload_bytes * _COPIES
