@@ -1,4 +1,4 @@
-"""Distributes tests over two workers, because the machines that run them have two cores."""
+"""Distributes tests over three workers. The machines that run them have two cores, but many tests mostly wait."""
 
 from __future__ import annotations
 
@@ -25,18 +25,20 @@ settings.load_profile("rtsite")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-GROUPS = ("measures", "site")
+GROUPS = ("measures", "site", "long")
 """Groups of tests that run in one worker, in order of their start.
 
 ``measures``: tests with this mark, because simultaneous measurements would disturb each other.
 ``site``: tests that use this fixture, because a site takes long to build.
+``long``: tests with this mark. They start early, so that none of them runs alone at the end.
 """
 
 
 def group_of(item: pytest.Item) -> str | None:
     """The group of a test, or ``None``."""
-    if item.get_closest_marker("measures"):
-        return "measures"
+    for name in ("measures", "long"):
+        if item.get_closest_marker(name):
+            return name
     return "site" if "site" in getattr(item, "fixturenames", ()) else None
 
 

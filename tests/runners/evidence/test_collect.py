@@ -19,7 +19,7 @@ from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support.processes import children
 
-pytestmark = pytest.mark.measures
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module", autouse=True)
