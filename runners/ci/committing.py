@@ -21,6 +21,7 @@ from runners.record import (
     NothingToDoError,
     RtsiteError,
     UsageError,
+    as_command,
     is_identifier,
     is_result_file,
 )
@@ -81,7 +82,7 @@ def commit(
         refusal = _one_line(pushed.stderr)
     raise PushError(
         f"{remote} refused the push to {branch} {ATTEMPTS} times: {refusal[:500]}. The results are still in"
-        f" results/{campaign}; run `rtsite ci commit --campaign-id {campaign} --branch {branch}` again"
+        f" results/{campaign}; run `{as_command('ci', 'commit', '--campaign-id', campaign, '--branch', branch)}` again"
     )
 
 
