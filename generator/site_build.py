@@ -328,5 +328,5 @@ def _staging_alone(paths: Paths) -> Iterator[None]:
     for ours in (paths.staged, paths.config):
         if not is_known and (ours.is_file() or (ours.is_dir() and any(ours.iterdir()))):
             raise BuildError(f"{ours} was not made by rtsite, which stages pages there; move it to another folder")
-    with site_folder.claimed(folder, f"another build or server is running in {folder}; wait until it ends"):
+    with site_folder.locked(folder, f"another build or server is running in {folder}; wait until it ends"):
         yield

@@ -101,7 +101,7 @@ def _fingerprint(file: Path) -> str:
 
 
 @contextmanager
-def claimed(folder: Path, refusal: str) -> Iterator[None]:
+def locked(folder: Path, refusal: str) -> Iterator[None]:
     """Create and lock a folder for one process; the lock ends with the process.
 
     Raises `BuildError` with ``refusal`` if another process has it, and `OSError`.
@@ -133,7 +133,7 @@ def replacing(out: Path) -> Iterator[Path]:
     What a killed build left is settled first. Raises `BuildError` if another build writes to ``out``.
     """
     work = out.with_name(f".{out.name}.rtsite-build")
-    with claimed(work, f"another build of {out} is running; wait until it ends"):
+    with locked(work, f"another build of {out} is running; wait until it ends"):
         try:
             _settle(work, out)
             yield work

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from generator.charts.chart import (
-    Cell,
     Chart,
     ChartTable,
-    Head,
+    TableCell,
+    TableHead,
     capitalised,
     label,
     slugs,
@@ -256,12 +256,12 @@ def _capacity_ticks(left: float, right: float) -> Json:
 def _bracket_table(shown: _Bracketed, unit: str) -> ChartTable:
     heads = ("Variant", f"From ({unit})", f"To ({unit})", "Half of all attempts", "Conclusive")
     return ChartTable(
-        tuple(map(Head.of, heads)),
+        tuple(map(TableHead.of, heads)),
         tuple(
             (
-                Cell.of_text(row.name),
-                *(Cell.of_count(load) for load in (one.low, one.high, one.typical)),
-                Cell.of_text("yes" if one.conclusive else "no"),
+                TableCell.of_text(row.name),
+                *(TableCell.of_count(load) for load in (one.low, one.high, one.typical)),
+                TableCell.of_text("yes" if one.conclusive else "no"),
             )
             for row, one in shown
         ),
@@ -279,23 +279,23 @@ def _with_metrics(table: Table, metrics: Iterable[Metric], rows: Sequence[Row] |
 
 
 def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
-    heads = [Head.of("Variant")]
+    heads = [TableHead.of("Variant")]
     for metric in metrics:
         heads += [
-            Head.of(f"{metric.short} ({unit_of(metric)})"),
-            Head.of_interval(metric.short, unit_of(metric)),
+            TableHead.of(f"{metric.short} ({unit_of(metric)})"),
+            TableHead.of_interval(metric.short, unit_of(metric)),
         ]
     cells = []
     for row in rows:
-        cell = [Cell.of_text(row.name)]
+        cell = [TableCell.of_text(row.name)]
         for metric in metrics:
             estimate = row.values[metric.key].estimate
-            cell += [Cell.of_number(estimate.mean), Cell.of_interval(estimate.interval)]
+            cell += [TableCell.of_number(estimate.mean), TableCell.of_interval(estimate.interval)]
         last = row.values[metrics[-1].key]
         ratio = last.to_reference.value if last.to_reference else None
         rounds = last.estimate.rounds
-        cells.append((*cell, Cell.of_count(rounds), Cell.of_number(ratio, times)))
-    return ChartTable((*heads, Head.of("Rounds"), Head.of("To the reference")), tuple(cells))
+        cells.append((*cell, TableCell.of_count(rounds), TableCell.of_number(ratio, times)))
+    return ChartTable((*heads, TableHead.of("Rounds"), TableHead.of("To the reference")), tuple(cells))
 
 
 def _notes(table: Table, rows: Sequence[Row] | None, shown: Sequence[Row]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ Saved = str | float | None
 
 
 @dataclass(frozen=True)
-class Head:
+class TableHead:
     """The head of a column: its title for readers, and the names of its columns in a saved file, where each cell has
     one value.
     """
@@ -32,38 +32,38 @@ class Head:
     saved: tuple[str, ...]
 
     @classmethod
-    def of(cls, title: str) -> Head:
+    def of(cls, title: str) -> TableHead:
         """A column that is one column in the file too."""
         return cls(title, (title,))
 
     @classmethod
-    def of_interval(cls, what: str, unit: str) -> Head:
+    def of_interval(cls, what: str, unit: str) -> TableHead:
         return cls(f"95 % interval of {what}", (f"{what} low ({unit})", f"{what} high ({unit})"))
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell: its text for readers, and its values in a saved file."""
 
     text: str
     values: tuple[Saved, ...]
 
     @classmethod
-    def of_text(cls, text: str) -> Cell:
+    def of_text(cls, text: str) -> TableCell:
         return cls(text, (text,))
 
     @classmethod
-    def of_number(cls, value: float | None, in_words: Callable[[float], str] = significant) -> Cell:
+    def of_number(cls, value: float | None, in_words: Callable[[float], str] = significant) -> TableCell:
         """A number, by default shown with three significant digits; ``None`` is a dash."""
         return cls("–" if value is None else in_words(value), (_saved(value),))
 
     @classmethod
-    def of_count(cls, value: int | None) -> Cell:
+    def of_count(cls, value: int | None) -> TableCell:
         """A whole number, shown with all digits and separated thousands."""
         return cls.of_number(value, lambda number: f"{number:,}")
 
     @classmethod
-    def of_interval(cls, interval: Interval | None) -> Cell:
+    def of_interval(cls, interval: Interval | None) -> TableCell:
         if interval is None:
             return cls("–", (None, None))
         return cls(between(interval), (_saved(interval.low), _saved(interval.high)))
@@ -77,8 +77,8 @@ def _saved(value: float | None) -> float | None:
 class ChartTable:
     """The chart's data. The first column names the variant; the others hold values."""
 
-    columns: tuple[Head, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: tuple[TableHead, ...]
+    rows: tuple[tuple[TableCell, ...], ...]
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if two columns have one name, or a cell has other values than its column has names."""
@@ -95,7 +95,7 @@ class ChartTable:
         return [name for head in self.columns for name in head.saved]
 
     @staticmethod
-    def saved_row(row: tuple[Cell, ...]) -> list[Saved]:
+    def saved_row(row: tuple[TableCell, ...]) -> list[Saved]:
         """The values of a row in a saved file."""
         return [value for cell in row for value in cell.values]
 

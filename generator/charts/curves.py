@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from generator.charts.chart import Cell, Chart, ChartTable, Head, capitalised, label, slugs, unit_of, value_text
+from generator.charts.chart import (
+    Chart,
+    ChartTable,
+    TableCell,
+    TableHead,
+    capitalised,
+    label,
+    slugs,
+    unit_of,
+    value_text,
+)
 from generator.charts.identity import Identities, dash
 from generator.charts.pieces import (
     Json,
@@ -80,12 +90,12 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
         direction="Lower and flatter is better.",
         figure={"data": traces, "layout": line_layout(percentile_axis, log_axis("ms"))},
         table=ChartTable(
-            tuple(map(Head.of, ("Variant", *(f"{title} (ms)" for _, title in _LISTED), "Messages"))),
+            tuple(map(TableHead.of, ("Variant", *(f"{title} (ms)" for _, title in _LISTED), "Messages"))),
             tuple(
                 (
-                    Cell.of_text(row.name),
-                    *(Cell.of_number(getattr(distribution.percentiles_ms, field)) for field, _ in _LISTED),
-                    Cell.of_count(distribution.percentiles_ms.count),
+                    TableCell.of_text(row.name),
+                    *(TableCell.of_number(getattr(distribution.percentiles_ms, field)) for field, _ in _LISTED),
+                    TableCell.of_count(distribution.percentiles_ms.count),
                 )
                 for row, distribution, _ in lines
             ),
@@ -128,9 +138,9 @@ def timeline_chart(table: Table, identities: Identities) -> Chart | None:
         direction="Higher is better." if throughput else "Lower is better.",
         figure={"data": traces, "layout": line_layout(linear_axis("second of the timed window"), log_axis(unit))},
         table=ChartTable(
-            tuple(map(Head.of, ("Variant", *(f"s {second}" for second in seconds)))),
+            tuple(map(TableHead.of, ("Variant", *(f"s {second}" for second in seconds)))),
             tuple(
-                (Cell.of_text(row.name), *(Cell.of_number(by_second.get(second)) for second in seconds))
+                (TableCell.of_text(row.name), *(TableCell.of_number(by_second.get(second)) for second in seconds))
                 for row, by_second in rows
             ),
         ),
@@ -172,8 +182,8 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint], identities: Identi
         direction=f"{trend.metric.direction.capitalize()} is better.",
         figure={"data": traces, "layout": line_layout(days_axis, log_axis(unit_of(trend.metric)))},
         table=ChartTable(
-            tuple(map(Head.of, ("Variant", *(day.replace("T", " ").removesuffix("Z") for day in days)))),
-            tuple((Cell.of_text(series.row.name), *_by_day(series, days)) for series in shown),
+            tuple(map(TableHead.of, ("Variant", *(day.replace("T", " ").removesuffix("Z") for day in days)))),
+            tuple((TableCell.of_text(series.row.name), *_by_day(series, days)) for series in shown),
         ),
         frameworks=slugs([series.row for series in shown]),
     )
@@ -202,9 +212,9 @@ def _point_texts(series: Series, index: int, metric: Metric) -> tuple[str, str]:
     return value_text(point.row, metric), new
 
 
-def _by_day(series: Series, days: Sequence[str]) -> list[Cell]:
+def _by_day(series: Series, days: Sequence[str]) -> list[TableCell]:
     found = {point.started: point.value.estimate.mean for point in series.points}
-    return [Cell.of_number(found.get(day)) for day in days]
+    return [TableCell.of_number(found.get(day)) for day in days]
 
 
 def _styles(rows: Sequence[Row]) -> list[tuple[str, bool]]:

@@ -61,7 +61,7 @@ class CauseTable:
         key = (cause.error, cause.kind)
         if key not in self._counted and len(self._counted) >= MOST_KINDS:
             key = (cause.error, OTHER)
-        known = self._counted.get(key, CountedCause(*key, 0, plain(cause.text, MOST_EXAMPLE_CHARACTERS)))
+        known = self._counted.get(key, CountedCause(*key, 0, harmless(cause.text, MOST_EXAMPLE_CHARACTERS)))
         self._counted[key] = known._replace(times=known.times + times)
 
     def counted(self) -> list[CountedCause]:
@@ -89,7 +89,7 @@ def summary(causes: Iterable[CountedCause], most: int = 3) -> str:
     return "; ".join(shown)
 
 
-def plain(text: str | bytes, most: int = MOST_CHARACTERS) -> str:
+def harmless(text: str | bytes, most: int = MOST_CHARACTERS) -> str:
     """A text of a server that is safe to print: control and invisible characters are escaped, and it is bounded."""
     if isinstance(text, bytes):
         text = text[: 4 * most].decode("utf-8", "backslashreplace")
@@ -100,7 +100,7 @@ def plain(text: str | bytes, most: int = MOST_CHARACTERS) -> str:
 def first_line(data: bytes, most: int = MOST_CHARACTERS) -> str:
     """The first line that is not empty, safe to print."""
     lines = (line.strip() for line in data[: 4 * most].splitlines())
-    return plain(next(filter(None, lines), b""), most)
+    return harmless(next(filter(None, lines), b""), most)
 
 
 def describe(error: Exception) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def describe(error: Exception) -> tuple[str, str]:
             return error.kind, str(error)
         case ssl.SSLCertVerificationError():
             return "certificate", (
-                f"the server's certificate is not trusted: {plain(error.verify_message)};"
+                f"the server's certificate is not trusted: {harmless(error.verify_message)};"
                 " rtsite load has --ca FILE for its issuer, and --insecure"
             )
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
@@ -118,11 +118,11 @@ def describe(error: Exception) -> tuple[str, str]:
         case ssl.SSLError() if error.reason in NO_TLS:
             return "tls", f"the server does not speak TLS on this port; use ws:// ({error.reason})"
         case ssl.SSLError():
-            return "tls", f"the TLS handshake failed: {plain(error.reason or str(error))}"
+            return "tls", f"the TLS handshake failed: {harmless(error.reason or str(error))}"
         case socket.gaierror():
-            return "name", f"the host name cannot be resolved: {plain(error.strerror or str(error))}"
+            return "name", f"the host name cannot be resolved: {harmless(error.strerror or str(error))}"
         case OSError() if error.errno is not None:
             name = errno.errorcode.get(error.errno, f"errno {error.errno}")
             return name, f"{os.strerror(error.errno).lower()} ({name})"
         case _:
-            return type(error).__name__, f"{type(error).__name__}: {plain(str(error))}"
+            return type(error).__name__, f"{type(error).__name__}: {harmless(str(error))}"

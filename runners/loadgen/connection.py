@@ -12,7 +12,7 @@ import ssl
 from typing import NamedTuple, Protocol
 
 from runners.loadgen import frames
-from runners.loadgen.causes import Cause, describe, plain
+from runners.loadgen.causes import Cause, describe, harmless
 
 RECEIVE_BYTES = 65536
 NORMAL_CLOSURE = 1000
@@ -43,7 +43,7 @@ def closed_with(payload: bytes) -> Cause:
     code, reason = frames.close_reason(payload)
     if code is None:
         return Cause(CLOSED, "close", "the server closed the connection with a close frame without a code")
-    said = f": '{plain(reason)}'" if reason else ""
+    said = f": '{harmless(reason)}'" if reason else ""
     text = f"the server closed the connection with code {code}{frames.close_name(code)}{said}"
     return Cause(CLOSED, f"close {code}", text)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from runners.loadgen.causes import RefusedError, first_line, plain
+from runners.loadgen.causes import RefusedError, first_line, harmless
 
 MOST_HEAD_BYTES = 64 * 1024
 """Maximum size of all heads before the final answer's body."""
@@ -94,7 +94,7 @@ def quoted(data: bytes) -> str:
     if not data:
         return "nothing"
     line = first_line(data)
-    return f"'{line}'" if line else f"'{plain(data)}'"
+    return f"'{line}'" if line else f"'{harmless(data)}'"
 
 
 def _end_of_head(data: bytes) -> int | None:
@@ -112,7 +112,7 @@ def _parse_head(data: bytes) -> Head:
     for line in _unfolded(lines):
         field = _FIELD.fullmatch(line)
         if field is None or _FORBIDDEN.search(line):
-            raise RefusedError(f"the server's answer has an invalid header: '{plain(line)}'")
+            raise RefusedError(f"the server's answer has an invalid header: '{harmless(line)}'")
         pairs.append((field[1], field[2]))
     reason = (found[4] or b"").decode("latin-1")
     return Head((int(found[1]), int(found[2])), int(found[3]), reason, fields_of(pairs))
@@ -149,7 +149,7 @@ def read_body(head: Head, data: bytes) -> Body:
         return Body(data, complete=None)
     length = lengths.pop()
     if lengths or not re.fullmatch(r"[0-9]{1,15}", length):
-        shown = plain(head.value("content-length"))
+        shown = harmless(head.value("content-length"))
         raise RefusedError(f"the server's answer has an invalid Content-Length: '{shown}'")
     if int(length) > MOST_BODY_BYTES:
         raise RefusedError(f"the server's answer has a body of {length} bytes, more than {MOST_BODY_BYTES}")
@@ -162,7 +162,7 @@ def _read_chunks(data: bytes) -> Body:
     while (end := data.find(b"\r\n", start)) >= 0:
         size = _CHUNK_SIZE.fullmatch(data, start, end)
         if size is None:
-            raise RefusedError(f"the server's answer has an invalid chunk size: '{plain(data[start:end])}'")
+            raise RefusedError(f"the server's answer has an invalid chunk size: '{harmless(data[start:end])}'")
         length = int(size[1], 16)
         start = end + 2
         if not length:
@@ -202,14 +202,14 @@ def refusal(head: Head, data: bytes, wanted: str) -> RefusedError:
     """
     sentence = f"the server answered {head.status}"
     if head.reason:
-        sentence += f" {plain(head.reason, 100)}"
+        sentence += f" {harmless(head.reason, 100)}"
     sentence += f" instead of {wanted}"
     notes = []
     if location := head.value("location"):
-        notes.append(f"it redirects to {plain(location, 150)}; redirects are not followed, so use that target")
+        notes.append(f"it redirects to {harmless(location, 150)}; redirects are not followed, so use that target")
     for name, title in _TELLING_FIELDS.items():
         if value := head.value(name):
-            notes.append(f"{title}: {plain(value, 100)}")
+            notes.append(f"{title}: {harmless(value, 100)}")
     if (line := first_line(_body_of(head, data), 120)) and not location:
         notes.append(f"it says '{line}'")
     if hint := _HINTS.get(head.status):

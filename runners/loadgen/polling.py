@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import httptools
 
-from runners.loadgen.causes import Cause, RefusedError, plain
+from runners.loadgen.causes import Cause, RefusedError, harmless
 from runners.loadgen.connection import (
     CLOSED,
     PROTOCOL,
@@ -238,7 +238,7 @@ class HttpClient:
 
     def describe_invalid(self, error: httptools.HttpParserError) -> str:
         """The sentence for bytes that are not HTTP."""
-        return f"the server's answer is not valid HTTP ({plain(str(error))}); it sent {quoted(self._last)}"
+        return f"the server's answer is not valid HTTP ({harmless(str(error))}); it sent {quoted(self._last)}"
 
     # The parser calls these.
 
@@ -345,7 +345,9 @@ def _end_of(client: HttpClient, error: Exception) -> Cause:
         case httptools.HttpParserError():
             return Cause(PROTOCOL, "no http", client.describe_invalid(error))
         case _:
-            return Cause(PROTOCOL, "base64", f"the server sent a binary packet that is not base64: {plain(str(error))}")
+            return Cause(
+                PROTOCOL, "base64", f"the server sent a binary packet that is not base64: {harmless(str(error))}"
+            )
 
 
 class EventStreamConnection:
@@ -389,7 +391,7 @@ class EventStreamConnection:
         if head.status != http.HTTPStatus.OK:
             return Received([], _wrong_status(head, body))
         if not is_event_stream(head.value("content-type")):
-            what = plain(head.value("content-type")) or "nothing"
+            what = harmless(head.value("content-type")) or "nothing"
             text = f"the server's answer has the Content-Type {what} instead of {CONTENT_TYPE}"
             return Received([], Cause(PROTOCOL, "content type", text))
         messages = [Message(data) for data in self._events.feed(body)]

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
-from runners.loadgen.causes import RefusedError, plain
+from runners.loadgen.causes import RefusedError, harmless
 from runners.loadgen.http_answers import SWITCHING_PROTOCOLS, Head, HeadReader, quoted, refusal, says_enough
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -141,4 +141,4 @@ def _tokens(value: str) -> list[str]:
 def _shown(head: Head, name: str) -> str:
     """A field as it was received."""
     values = head.fields.get(name.lower())
-    return f"there is no {name}" if values is None else f"{name}: {plain(' | '.join(values), 100)}"
+    return f"there is no {name}" if values is None else f"{name}: {harmless(' | '.join(values), 100)}"

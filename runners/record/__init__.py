@@ -17,9 +17,9 @@ from runners.record.errors import (
     unknown_name,
 )
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
-from runners.record.files import files_below
 from runners.record.folders import Read, problems_between, result_files
 from runners.record.histogram import MIN_SAMPLES_BEYOND, Histogram, HistogramError
+from runners.record.listing import files_below
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
 from runners.record.parameters import parameter_in_words
 from runners.record.schema import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runners.record.evidence import EvidenceDocument
-from runners.record.files import files_below
+from runners.record.listing import files_below
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX
 from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument, cell_key
 from runners.record.store import AnyDocument, Problem

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from generator.charts.identity import Identities
-from tests.generator.conftest import ROOT
 from tests.support.pages import PAGES
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+ROOT = Path(__file__).parents[2]
 A4_PX = {"portrait": 718, "landscape": 1046}
 """Width of A4 at 96 pixels per inch, less margins of a centimetre."""
 
