@@ -198,11 +198,16 @@ def other_thresholds_table() -> str:
 
 
 _CAUSES = {"loadgen": "load generator", "machine": "machine", "server": "server", "unknown": "not determined"}
+NO_BREAK = "&nbsp;"
 _LIMITS = {"above": "at most", "at or above": "below", "below": "at least"}
 
 
 def _limit_of(rule: Threshold) -> str:
-    return f"{_LIMITS[rule.breaks]} {rule.limit:g} {rule.unit}".strip()
+    """The limit in words. A number and its unit stay on one line."""
+    if rule.breaks == "above" and rule.limit == 0:
+        return "none"
+    unit, _, of = rule.unit.partition(" ")
+    return f"{_LIMITS[rule.breaks]} {rule.limit:g}{NO_BREAK}{unit}".removesuffix(NO_BREAK) + (f" {of}" if of else "")
 
 
 def _capitalised(text: str) -> str:

@@ -305,6 +305,7 @@ NOTHING_RECEIVED = Threshold(
     "",
     "Without an answer nothing was measured. The throughput of a server that never answers is not 0: it is unknown.",
     cause="server",
+    in_search="try fails",
     breaks="below",
     value_of=_received,
 )
@@ -314,6 +315,7 @@ DIFFERING = Threshold(
     "",
     "A server that answers something else does other work than the workload requests.",
     cause="server",
+    in_search="try fails",
     value_of=_differing,
 )
 FOREIGN = Threshold(
@@ -332,6 +334,7 @@ LOST = Threshold(
     "A client of a closed loop that waits for a lost message sends nothing meanwhile, and an echo server that drops"
     " messages has less to do. Rooms and dashboards at a fixed rate are exempt: there, losses are a result.",
     cause="server",
+    in_search="try fails",
     value_of=_lost_by_an_echo,
 )
 WARMUP_DIFFERENCE = Threshold(

@@ -314,7 +314,7 @@ class SlowPath:
             client.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CATCH_UP_BUFFER_BYTES)
             numbers: set[int] = set()
             last_ns = clock_ns()
-            while (now_ns := clock_ns()) < min(until_ns, last_ns + _QUIET_NS) and len(numbers) <= last - first:
+            while (now_ns := clock_ns()) < min(until_ns, last_ns + _QUIET_NS):
                 received = client.connection.receive()
                 for payload, binary in received.messages:
                     answer = client.codec.parse(payload, binary=binary)
@@ -325,6 +325,8 @@ class SlowPath:
                     break
                 if received.messages:
                     last_ns = now_ns
+                elif len(numbers) > last - first:
+                    break
                 else:
                     time.sleep(_POLL_S)
             received_count += len(numbers)

@@ -67,8 +67,10 @@ def test_serve_answers_and_ends_with_its_server(tmp_path: Path, ending: signal.S
             assert f"http://127.0.0.1:{port}/" in told
             with urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
                 assert b"Nothing measured yet" in answer.read()
-            (tmp_path / "site" / "data.md").write_text("# Data\n")
-            assert any("Updated in" in line for line in process.stderr)
+            with (tmp_path / "site" / "data.md").open("a") as page:
+                page.write("\nOne line more.\n")
+            told = next(line for line in process.stderr if "pdated" in line)
+            assert "Updated in" in told
             process.send_signal(ending)
             assert process.wait(timeout=20) == 130
             with socket.socket() as probe:

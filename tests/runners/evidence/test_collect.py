@@ -26,9 +26,9 @@ pytestmark = pytest.mark.long
 def shared_cache() -> Iterator[None]:
     """What is installed for evidence comes from the usual cache, and not from the package index."""
 
-    def create(folder: Path, lock: Path, variables: Mapping[str, str]) -> None:
+    def create(folder: Path, lock: Path, variables: Mapping[str, str]) -> float:
         assert variables.keys() == {"UV_CACHE_DIR"}
-        environment.create_environment(folder, lock)
+        return environment.create_environment(folder, lock)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packages, "create_environment", create)

@@ -108,6 +108,26 @@ CASES = [
         with_figures(connections=Connections(planned=10, established=10, closed_early=0)),
         with_figures(connections=Connections(planned=10, established=10, closed_early=1)),
     ),
+    (
+        "messages received",
+        with_figures(messages=messages(1, 1)),
+        with_figures(messages=messages(1, 1).model_copy(update={"received": 0, "in_flight": 1})),
+    ),
+    (
+        "answers that differ from the expected ones",
+        with_figures(messages=messages(10, 10)),
+        with_figures(messages=messages(10, 10).model_copy(update={"corrupted": 1})),
+    ),
+    (
+        "messages that are no answers",
+        with_figures(messages=messages(10, 10).model_copy(update={"foreign": 1})),
+        with_figures(messages=messages(10, 10).model_copy(update={"foreign": 2})),
+    ),
+    (
+        "messages lost on open connections",
+        with_figures(messages=messages(10, 10)),
+        with_figures(messages=messages(10, 9, 1)),
+    ),
 ]
 
 
@@ -214,6 +234,7 @@ def test_rows_that_apply_to_a_measurement_or_a_try_read_a_value_and_no_others_do
                 throttled_periods=0,
             ),
             "latency_ms": Percentiles(count=5000, p99=1.0),
+            "messages": messages(10, 10).model_copy(update={"foreign": 0}),
         }
     )
     closed = whole.model_copy(update={"offered_per_s": None})
