@@ -237,7 +237,7 @@ def _help_texts(command: Any, parent: Any) -> Iterator[tuple[str, str]]:
         **(command.context_settings or {}),
     )
     yield context.command_path, command.get_help(context).rstrip()
-    for name in getattr(command, "commands", {}):
+    for name in command.list_commands(context) if hasattr(command, "commands") else ():
         yield from _help_texts(command.commands[name], context)
 
 

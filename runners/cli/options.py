@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from runners import revision
 
+
+class _Alphabetical(TyperGroup):
+    """Lists its commands by name. Otherwise the order would depend on what was imported first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx))
+
+
 app = typer.Typer(
     name="rtsite",
+    cls=_Alphabetical,
     help="Measure Python real-time frameworks and publish the comparison.",
     no_args_is_help=True,
     rich_markup_mode=None,

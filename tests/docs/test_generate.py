@@ -30,7 +30,7 @@ def test_a_stale_file_is_named_and_then_written(
     assert generate.main([]) == 0
     text = page.read_text()
     assert "\nold\n" not in text
-    assert f"| CPU steal | at most {STEAL.limit:g} % |" in text
+    assert f"| CPU steal | at most {STEAL.limit:g}&nbsp;% |" in text
     assert text.startswith("Before.\n")
     assert text.endswith("\nAfter.\n")
     assert generate.main(["--check"]) == 0

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from benchmarks import synthetic
+from generator.cli import site_options
 from tests.support.commands import ROOT, Shell
 
 
@@ -30,7 +31,12 @@ def test_an_unknown_results_folder_is_one_sentence_and_exit_2(shell: Shell, tmp_
     assert "Traceback" not in finished.stderr
 
 
-def test_broken_results_are_exit_4_with_their_place(shell: Shell, tmp_path: Path) -> None:
+def test_broken_results_are_exit_4_with_their_place(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "site", tmp_path / "root" / "site")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path / "root")
+    monkeypatch.setattr(site_options, "ROOT", tmp_path / "root")  # others build in the checkout at the same time
     run = tmp_path / "results" / "campaign" / "run"
     run.mkdir(parents=True)
     (run / "run.yml").write_text("schema_version: 1\nkind: &anchor run\n")

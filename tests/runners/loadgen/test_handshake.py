@@ -131,6 +131,9 @@ def answer_in_pieces(data: bytes, size: int) -> str:
             if result.connection is None:
                 return why(result)
             received = result.connection.feed(b"")
+            while not received.messages and received.end is None:  # the rest of a message may still be on its way
+                assert select.select([result.connection.descriptor], [], [], 5)[0]
+                received = result.connection.receive()
             result.connection.close()
             return " ".join(message.payload.decode() for message in received.messages)
         finally:
