@@ -111,8 +111,8 @@ class WebSocketConnection:
         self._outbox = bytearray()
         self._failure: OSError | None = None
         """Why nothing can be sent any more."""
-        self._ended = False
-        """Whether a close frame has been sent."""
+        self._end: Cause | None = None
+        """Why a close frame has been sent."""
         self._watcher: Watcher | None = None
 
     @property
@@ -149,6 +149,8 @@ class WebSocketConnection:
         return True
 
     def receive(self) -> Received:
+        if self._end is not None:
+            return Received([], self._end)
         if self._outbox and self._failure is None:
             self._flush()
         found: list[Message] = []
@@ -174,8 +176,7 @@ class WebSocketConnection:
         self._early = []
         for frame in arrived:
             if frame.opcode == frames.CLOSE:
-                self._send_close(frame.payload[:2])
-                return Received(found, closed_with(frame.payload))
+                return Received(found, self._end_with(closed_with(frame.payload), frame.payload[:2]))
             if frame.opcode == frames.PING:
                 self.send_frames(frames.encode_frame(frames.PONG, frame.payload, self._mask))
             elif frame.opcode != frames.PONG:
@@ -183,16 +184,17 @@ class WebSocketConnection:
         error = self._reader.error
         if error is None:
             return Received(found)
-        self._send_close(error.code.to_bytes(2))
-        return Received(found, refused_for(error))
+        return Received(found, self._end_with(refused_for(error), error.code.to_bytes(2)))
 
-    def _send_close(self, payload: bytes) -> None:
+    def _end_with(self, cause: Cause, payload: bytes) -> Cause:
+        """Send a close frame with this payload; nothing that happens later is the cause."""
         self.send_frames(frames.encode_frame(frames.CLOSE, payload, self._mask))
-        self._ended = True
+        self._end = cause
+        return cause
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            if not self._ended:
+            if self._end is None:
                 self.socket.send(frames.encode_frame(frames.CLOSE, NORMAL_CLOSURE.to_bytes(2), self._mask))
         close_socket(self.socket, self._watcher)
 
