@@ -95,9 +95,11 @@ class UpgradeReader:
 
     def end(self, why: str) -> RefusedError:
         """The error if no more bytes come; ``why`` says so in a sentence."""
-        if self._head is not None:
-            return self._refusal(self._head)
-        return RefusedError(f"{why}, after {quoted(self.rest)}" if self.rest else why, "no answer")
+        if self._head is None:
+            return RefusedError(f"{why}, after {quoted(self.rest)}" if self.rest else why, "no answer")
+        if self._head.status == SWITCHING_PROTOCOLS:
+            return RefusedError(why, "no answer")
+        return self._refusal(self._head)
 
     @property
     def rest(self) -> bytes:

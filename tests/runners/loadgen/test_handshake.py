@@ -92,6 +92,17 @@ def test_a_server_that_sends_nothing_is_given_up() -> None:
         assert "--connect-timeout" in why(result)
 
 
+@pytest.mark.parametrize(
+    ("early", "missing"),
+    [(b"", "open an Engine.IO session"), (b'0{"sid":"s"}', "accept the client in the namespace /")],
+)
+def test_a_server_that_upgrades_and_says_no_more_is_told_what_is_missing(early: bytes, missing: str) -> None:
+    greeting = frames.server_frame(frames.TEXT, early) if early else b""
+    with serving_bytes(ByteServer("", HEAD + greeting, lambda opcode, payload: b"")) as address:
+        (result,) = opened(f"ws://{address}/", "socket.io", 1, timeout_s=0.3)
+    assert why(result).startswith(f"the server did not {missing} within 0.3 s; ")
+
+
 def test_where_there_is_no_room_the_rest_is_not_tried() -> None:
     with silent() as url:
         found = opened(url, "websocket", 200, at_once=5, timeout_s=0.3)
