@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import httptools
 
@@ -30,7 +31,7 @@ from runners.loadgen.connection import (
 from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, is_event_stream
 from runners.loadgen.handshake import Address, is_accepted, refused_namespace, resolve_address, socket_url
 from runners.loadgen.http_answers import Head, fields_of, quoted, refusal
-from runners.loadgen.upgrade import host_value, request_target
+from runners.loadgen.upgrade import request_target
 
 MOST_PACKETS = 16
 """Maximum number of packets in one request of a polling client; Engine.IO servers refuse more."""
@@ -49,7 +50,7 @@ def open_session(url: str, timeout_s: float) -> PollingConnection:
     Raises `RefusedError` or `OSError`.
     """
     address = socket_url(url, "polling")
-    where, host, path = resolve_address(address, timeout_s), host_value(address), request_target(address)
+    where, host, path = resolve_address(address, timeout_s), urlsplit(address).netloc, request_target(address)
     deadline = time.monotonic() + timeout_s
     client = HttpClient(where, host)
     try:
@@ -74,7 +75,7 @@ def open_session(url: str, timeout_s: float) -> PollingConnection:
 
 def open_stream(url: str, timeout_s: float) -> EventStreamConnection:
     """An event stream. Its request is sent when it is attached. Raises `OSError`."""
-    return EventStreamConnection(resolve_address(url, timeout_s), host_value(url), request_target(url))
+    return EventStreamConnection(resolve_address(url, timeout_s), urlsplit(url).netloc, request_target(url))
 
 
 def _session_of(opened: bytes) -> str:

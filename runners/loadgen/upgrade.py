@@ -6,15 +6,13 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from runners.loadgen.causes import RefusedError, harmless
 from runners.loadgen.http_answers import SWITCHING_PROTOCOLS, Head, HeadReader, quoted, refusal, says_enough
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """The GUID of RFC 6455, section 1.3."""
-_KEPT = "!#$%&'()*+,/:;=?@[]~-._"
-"""Characters of a request's target that are not encoded."""
 RESERVED_FIELDS = ("connection", "upgrade", "content-length", "transfer-encoding")
 """Header fields that belong to the handshake, like all that begin with `RESERVED_PREFIX`."""
 RESERVED_PREFIX = "sec-websocket-"
@@ -28,29 +26,20 @@ def accept_value(key: bytes) -> bytes:
 
 
 def request_target(url: str) -> str:
-    """Path and query of an address as they are sent."""
+    """Path and query of an address."""
     parts = urlsplit(url)
-    return quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_KEPT)
-
-
-def host_value(url: str) -> str:
-    """The Host field for an address."""
-    parts = urlsplit(url)
-    if parts.netloc.isascii():
-        return parts.netloc.rpartition("@")[2]
-    port = "" if parts.port is None else f":{parts.port}"
-    return (parts.hostname or "").encode("idna").decode() + port
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def upgrade_request(url: str, headers: Headers = (), subprotocols: Sequence[str] = ()) -> tuple[bytes, bytes]:
     """The client's opening handshake without extensions, and the accept value that the answer must have.
 
-    ``headers`` are added; ``Host`` replaces ours.
+    ``url`` is in ASCII, without a user name. ``headers`` are added; ``Host`` replaces ours.
     """
     key = base64.b64encode(secrets.token_bytes(16))
     lines = [f"GET {request_target(url)} HTTP/1.1"]
     if not any(name.lower() == "host" for name, _ in headers):
-        lines.append(f"Host: {host_value(url)}")
+        lines.append(f"Host: {urlsplit(url).netloc}")
     lines += [
         "Upgrade: websocket",
         "Connection: Upgrade",
