@@ -95,15 +95,15 @@ def _ask(client: HttpClient, method: str, path: str, deadline: float, body: byte
         waiting = select.poll()
         waiting.register(client.descriptor, select.POLLIN | (0 if client.sent else select.POLLOUT))
         waiting.poll(1000 * remaining_s)
-    if response.head.status != http.HTTPStatus.OK:
-        raise refusal(response.head, response.body, f"{_OK} to {method}")
+    if response.status != http.HTTPStatus.OK:
+        raise refusal(client.head, response.body, f"{_OK} to {method}")
     return response.body.split(SEPARATOR)
 
 
 class _Response(NamedTuple):
     """``body`` is decoded: read as sent without chunks."""
 
-    head: Head
+    status: int
     body: bytes
 
 
@@ -128,8 +128,10 @@ class HttpClient:
         self._body: list[bytes] = []
         self._fields: list[tuple[bytes, bytes]] = []
         self._reason, self._status = b"", 0
-        self._headed = self._complete = False
-        """Whether the final answer's head has arrived, and its body."""
+        self.headed = False
+        """Whether the head of the final answer has arrived."""
+        self._complete = False
+        """Whether its body has arrived too."""
         self._last = b""
         """The bytes that were parsed last."""
         self.busy = False
@@ -183,9 +185,9 @@ class HttpClient:
         self.drop()
         if not self.busy:
             return None
-        if self._headed and not {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in self._fields}:
+        if self.headed and not {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in self._fields}:
             return self._finish()
-        part = "its answer was complete" if self._headed else "it answered"
+        part = "its answer was complete" if self.headed else "it answered"
         raise _EndedError(f"the server closed the connection before {part}")
 
     def feed(self, data: bytes) -> _Response | None:
@@ -202,8 +204,8 @@ class HttpClient:
         return response
 
     def _finish(self) -> _Response:
-        response = _Response(self._head(), self.take_body())
-        self._headed = self._complete = self.busy = False
+        response = _Response(self._status, self.take_body())
+        self.headed = self._complete = self.busy = False
         return response
 
     def take_body(self) -> bytes:
@@ -230,11 +232,8 @@ class HttpClient:
         return not self._outbox
 
     @property
-    def head(self) -> Head | None:
-        """The head of the answer that is arriving; ``None`` before it."""
-        return self._head() if self._headed else None
-
-    def _head(self) -> Head:
+    def head(self) -> Head:
+        """The last head that has arrived."""
         return Head((1, 1), self._status, self._reason.decode("latin-1"), fields_of(self._fields))
 
     def describe_invalid(self, error: httptools.HttpParserError) -> str:
@@ -256,13 +255,13 @@ class HttpClient:
     def on_headers_complete(self) -> None:
         assert self._parser is not None
         self._status = self._parser.get_status_code()
-        self._headed = not 100 <= self._status < 200
+        self.headed = not 100 <= self._status < 200
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._complete = self._headed
+        self._complete = self.headed
 
 
 class PollingConnection:
@@ -303,8 +302,8 @@ class PollingConnection:
                 response = client.receive()
                 if response is None:
                     continue
-                if response.head.status != http.HTTPStatus.OK:
-                    return Received(found, _wrong_status(response.head, response.body))
+                if response.status != http.HTTPStatus.OK:
+                    return Received(found, _wrong_status(client.head, response.body))
                 if client is self._waiting:
                     found += [_message(packet) for packet in response.body.split(SEPARATOR)]
                     client.request("GET", self._path)
@@ -351,6 +350,17 @@ def _end_of(client: HttpClient, error: Exception) -> Cause:
             )
 
 
+def _refused_stream(head: Head, body: bytes) -> Cause | None:
+    """The cause for an answer that is no event stream."""
+    if head.status != http.HTTPStatus.OK:
+        return _wrong_status(head, body)
+    if not is_event_stream(head.value("content-type")):
+        what = harmless(head.value("content-type")) or "nothing"
+        text = f"the server's answer has the Content-Type {what} instead of {CONTENT_TYPE}"
+        return Cause(PROTOCOL, "content type", text)
+    return None
+
+
 class EventStreamConnection:
     """A connection by server-sent events: each event is one message. It cannot send."""
 
@@ -358,6 +368,8 @@ class EventStreamConnection:
         self._http = HttpClient(where, host)
         self._path = path
         self._events = EventReader()
+        self._accepted = False
+        """Whether the head of the answer is that of an event stream."""
 
     @property
     def descriptor(self) -> int:
@@ -385,16 +397,13 @@ class EventStreamConnection:
             ended = receive()
         except (httptools.HttpParserError, OSError, _EndedError) as error:
             return Received([], _end_of(self._http, error))
-        head = self._http.head if ended is None else ended.head
-        if head is None:
+        if ended is None and not self._http.headed:
             return Received([])
         body = self._http.take_body() if ended is None else ended.body
-        if head.status != http.HTTPStatus.OK:
-            return Received([], _wrong_status(head, body))
-        if not is_event_stream(head.value("content-type")):
-            what = harmless(head.value("content-type")) or "nothing"
-            text = f"the server's answer has the Content-Type {what} instead of {CONTENT_TYPE}"
-            return Received([], Cause(PROTOCOL, "content type", text))
+        if not self._accepted:
+            if refused := _refused_stream(self._http.head, body):
+                return Received([], refused)
+            self._accepted = True
         messages = [Message(data) for data in self._events.feed(body)]
         return Received(messages, None if ended is None else STREAM_ENDED)
 
