@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -68,14 +69,21 @@ class CauseTable:
         """All kinds, the most frequent first."""
         return sorted(self._counted.values(), key=lambda one: -one.times)
 
+    def errors(self) -> dict[str, int]:
+        """How often each error occurred, whatever its kind."""
+        errors: Counter[str] = Counter()
+        for one in self._counted.values():
+            errors[one.error] += one.times
+        return dict(errors)
 
-def merge(tables: Iterable[Iterable[CountedCause]]) -> list[CountedCause]:
+
+def merge(tables: Iterable[Iterable[CountedCause]]) -> CauseTable:
     """The sums of several tables."""
     total = CauseTable()
     for table in tables:
         for error, kind, times, example in table:
             total.add(Cause(error, kind, example), times)
-    return total.counted()
+    return total
 
 
 def summary(causes: Iterable[CountedCause], most: int = 3) -> str:

@@ -24,7 +24,6 @@ import signal
 import sys
 import time
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -129,7 +128,7 @@ class _Shard:
             established=len(self.clients),
             took_ns=clock_ns() - started,
             cpu_ns=time.process_time_ns() - cpu_started,
-            errors=self._refusals(),
+            errors=self.refused.errors(),
             counts=buckets.sparse(buckets.counts_of(self.connect_ns)),
         )
         self.engine = Engine(job, self.clients)
@@ -204,13 +203,6 @@ class _Shard:
             raise ShardError(f"none of {job.connections} connections to {job.url} could be opened: {reasons}")
         return clients
 
-    def _refusals(self) -> dict[str, int]:
-        """The number of connections that could not be opened, as a table of errors."""
-        counts: Counter[str] = Counter()
-        for one in self.refused.counted():
-            counts[one.error] += one.times
-        return dict(counts)
-
     def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Connection | None, int, Cause | None]]:
         """Yields each connection's index with the result of its handshake."""
         job = self.job
@@ -246,6 +238,7 @@ class _Shard:
         engine, job = self.engine, self.job
         engine.finish_rows()
         totals = engine.totals
+        causes = merge([self.refused.counted(), engine.slow_path.causes.counted()])
         histograms = {name: buckets.sparse(counts) for name, counts in engine.counts.items()}
         histograms["connect"] = self.connected.counts
         pushes = pushes_missed = 0
@@ -269,8 +262,8 @@ class _Shard:
             censored=totals.censored,
             pushes=pushes,
             pushes_missed=pushes_missed,
-            errors=dict(Counter(self._refusals()) + engine.slow_path.errors),
-            causes=merge([self.refused.counted(), engine.slow_path.causes.counted()]),
+            errors=causes.errors(),
+            causes=causes.counted(),
             examples=engine.slow_path.examples,
             histograms=histograms,
             seconds=totals.rows,

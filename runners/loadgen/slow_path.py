@@ -6,7 +6,6 @@ import select
 import socket
 import time
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns as clock_ns
@@ -54,7 +53,6 @@ class SlowPath:
     def __init__(self, job: Job, clients: Sequence[Client], ledger: Ledger) -> None:
         self.clients = clients
         self.ledger = ledger
-        self.errors: Counter[str] = Counter()
         self.causes = CauseTable()
         """Why connections ended."""
         self.pushes = Pushes()
@@ -341,7 +339,6 @@ class SlowPath:
         now_ns = clock_ns()
         completed = self.ledger.end_connection(k, now_ns)
         self._set_kernel_access(k)
-        self.errors[cause.error] += 1
         self.causes.add(cause)
         self.clients[k].connection.close()
         if self._closed_loop:

@@ -57,7 +57,7 @@ class LoadResult:
     @property
     def causes(self) -> list[CountedCause]:
         """The errors of connections by cause, with one example each."""
-        return merge(sample.causes for sample in self.samples)
+        return merge(sample.causes for sample in self.samples).counted()
 
     @property
     def examples(self) -> dict[str, Example]:

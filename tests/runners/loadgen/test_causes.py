@@ -18,9 +18,10 @@ def test_nothing_counted_is_lost_and_kinds_are_bounded(kinds: list[tuple[int, in
     table = CauseTable()
     for kind, times in kinds:
         table.add(Cause("not-connected", f"status {kind}", f"the server answered {kind}"), times)
-    for counted in (table.counted(), merge([table.counted(), table.counted()])):
+    for counted in (table.counted(), merge([table.counted(), table.counted()]).counted()):
         assert len(counted) <= MOST_KINDS + 1
     assert sum(one.times for one in table.counted()) == sum(times for _, times in kinds)
+    assert table.errors().get("not-connected", 0) == sum(times for _, times in kinds)
 
 
 @given(st.text(max_size=500) | st.binary(max_size=500))

@@ -334,7 +334,7 @@ def test_the_open_loop_agrees_with_what_was_sent(
     assert counts["read_lag"].sum() == spoken.ledger.received
     assert spoken.engine.totals.offered >= 80
     assert 0 <= spoken.engine.totals.working_ns <= spoken.engine.totals.window_ns
-    assert spoken.engine.slow_path.errors == {}
+    assert spoken.engine.slow_path.causes.errors() == {}
     for talk in spoken.talks:
         assert talk.pongs <= talk.pinged
 
@@ -355,7 +355,7 @@ def test_the_closed_loop_agrees_with_what_was_sent(
     assert spoken.ledger.sent == spoken.ledger.received
     assert spoken.ledger.sent - JOB.connections <= spoken.brief.answered <= spoken.ledger.sent
     assert spoken.engine.counts["latency"].sum() == spoken.ledger.sent
-    assert spoken.engine.slow_path.errors == {}
+    assert spoken.engine.slow_path.causes.errors() == {}
 
 
 @both
