@@ -90,8 +90,11 @@ class Ledger:
         A message that was never sent has no answer, so such a message is foreign. A second answer is a duplicate if it
         has the same ``form``.
         """
+        if self.is_foreign(k, sequence):
+            self.connections["foreign"][k] += 1
+            return False
         last_sent = int(self._last_sent[k])
-        if self._first[k] <= sequence <= last_sent:
+        if self._first[k] <= sequence:
             sent_ns = self._sent_ns[k, sequence & self._mask]
             # An answer older than the ring belongs to a message that was counted as lost.
             recent = last_sent - sequence <= self._mask
@@ -111,9 +114,11 @@ class Ledger:
             if empty:
                 self.connections["empty"][k] += 1
             return True
-        if sequence > last_sent or sequence < 0:
-            self.connections["foreign"][k] += 1
         return False
+
+    def is_foreign(self, k: int, sequence: int) -> bool:
+        """Whether connection ``k`` never sent a message with this number."""
+        return bool(sequence < 0 or sequence > self._last_sent[k])
 
     def _is_repeated(self, k: int, sequence: int, form: int) -> bool:
         """Whether a message that is answered already was answered in this form."""

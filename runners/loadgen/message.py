@@ -51,16 +51,6 @@ FOREIGN = Answer(intact=False)
 ACKNOWLEDGEMENT, EVENT = 0, 1
 
 
-_PRINTED_BYTES = 80
-
-
-def printable(data: bytes) -> str:
-    """The start of a message as text without control characters."""
-    text = data[:_PRINTED_BYTES].decode("utf-8", "backslashreplace")
-    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-    return shown + ("…" if len(data) > _PRINTED_BYTES else "")
-
-
 class Template:
     """Bytes with the sequence number's eight digits at fixed places."""
 

@@ -13,12 +13,12 @@ from time import perf_counter_ns as clock_ns
 import numpy as np
 
 from runners.loadgen import arrays, kernel, wire
-from runners.loadgen.causes import Cause, CauseTable
+from runners.loadgen.causes import Cause, CauseTable, harmless
 from runners.loadgen.connection import CLOSED, Message, Received, WebSocketConnection
 from runners.loadgen.job import CaughtUp, Example, Job
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
-from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec, printable
+from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec
 from runners.loadgen.pace import Closed
 from runners.loadgen.wire import Client
 
@@ -27,6 +27,8 @@ _POLL_S = 0.05
 _CATCH_UP_BUFFER_BYTES = 1 << 22
 _QUIET_NS = 1_000_000_000
 """Time without a message after which no more queued messages are expected from the server."""
+_EXAMPLE_CHARACTERS = 80
+"""Maximum length of a message in an example."""
 _ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN, _ENGINE_CLOSE, _ENGINE_NOOP = b"2", b"3", b"0", b"1", b"6"
 _SOCKET_CONNECT, _SOCKET_DISCONNECT = b"40", b"41"
 _SESSION_CLOSED = Cause(CLOSED, "session closed", "the server closed the Engine.IO session")
@@ -263,22 +265,27 @@ class SlowPath:
             self.pushes.append(self.clients[k].number, answer.push, at_ns)
             return
         sequence = ledger.oldest_waiting(k) if answer.is_next else answer.sequence
-        if sequence < 0:
-            self._show("foreign", k, self.ledger.oldest_waiting(k), data)
-        elif not answer.intact:
-            self._show("corrupted", k, sequence, data)
         if not ledger.receive(k, sequence, at_ns, intact=answer.intact, empty=answer.empty, form=answer.form):
+            if ledger.is_foreign(k, sequence):
+                self._show("foreign", k, data)
             return
+        if not answer.intact:
+            self._show("corrupted", k, data, sequence)
         if sequence >= self._expected[k]:
             self.expect(k, sequence + 1)
         if self._closed_loop:
             self.go_on(k, ledger.slot_of(sequence), at_ns)
 
-    def _show(self, kind: str, k: int, sequence: int, data: bytes) -> None:
-        """Keep the first message of a kind that is not an expected answer, beside the answer to this message."""
-        if kind not in self.examples:
-            expected = self.clients[k].codec.expected(sequence) if sequence >= 0 else b""
-            self.examples[kind] = Example(printable(expected), printable(data))
+    def _show(self, kind: str, k: int, data: bytes, sequence: int | None = None) -> None:
+        """Keep the first message of a kind that is not an expected answer, beside the answer to the message with this
+        number, or to the oldest that is waited for.
+        """
+        if kind in self.examples:
+            return
+        if sequence is None:
+            sequence = self.ledger.oldest_waiting(k)
+        expected = self.clients[k].codec.expected(sequence) if sequence >= 0 else b""
+        self.examples[kind] = Example(*(harmless(one, _EXAMPLE_CHARACTERS) for one in (expected, data)))
 
     def expect(self, k: int, sequence: int) -> None:
         """Set the number of the next answer."""

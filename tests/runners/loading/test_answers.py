@@ -38,6 +38,11 @@ def tick_first(talk: Talk, answer: bytes) -> None:
     talk.send(answer)
 
 
+def acknowledge_what_was_never_sent(talk: Talk, answer: bytes) -> None:
+    talk.send(b'4399999999["not yours"]')
+    talk.send(answer)
+
+
 def wrap(talk: Talk, answer: bytes) -> None:
     talk.send(b'{"from": 7, "text": "' + answer + b'"}')
 
@@ -80,9 +85,16 @@ def acknowledge_something_else(talk: Talk, answer: bytes) -> None:
     talk.send(answer[: answer.index(b"[")] + b'[{"ok":true}]')
 
 
-@pytest.mark.parametrize("lie", [tell_the_next_one_too, tick_first])
-def test_a_foreign_message_ends_no_wait(lie: Lie) -> None:
-    result, notes = loaded(lie)
+@pytest.mark.parametrize(
+    ("lie", "protocol"),
+    [
+        (tell_the_next_one_too, "websocket"),
+        (tick_first, "websocket"),
+        (acknowledge_what_was_never_sent, "socket.io"),
+    ],
+)
+def test_a_foreign_message_ends_no_wait(lie: Lie, protocol: WireProtocol) -> None:
+    result, notes = loaded(lie, protocol)
     ledger = result.ledger
     assert ledger.received == ledger.sent > 0
     assert ledger.duplicated == ledger.corrupted == 0
