@@ -72,6 +72,10 @@ def main() -> int:
     except ShardError as error:
         emit({"event": "error", "reason": str(error)})
         return 1
+    except MemoryError:
+        reason = "the load does not fit in memory; reduce its rate, answer timeout, connections or payload"
+        emit({"event": "error", "reason": reason})
+        return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
     return 0

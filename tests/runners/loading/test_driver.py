@@ -81,8 +81,10 @@ def test_a_slice_that_stops_early_counts_as_a_short_one(mode: Mode, shards: int)
     with serving() as server, connected(job(server.url, mode), shards) as (running, _):
 
         def stop_early() -> None:
-            until(lambda: server.received > 2 * CONNECTIONS, "answers")
-            running.stop_early()
+            try:
+                until(lambda: server.received > 2 * CONNECTIONS, "answers")
+            finally:
+                running.stop_early()
 
         stopping = threading.Thread(target=stop_early)
         stopping.start()
@@ -94,6 +96,12 @@ def test_a_slice_that_stops_early_counts_as_a_short_one(mode: Mode, shards: int)
     if mode == "open":
         offered = result.total(lambda sample: sample.offered)
         assert result.ledger.sent - shards <= offered <= RATE_PER_S * result.window_s + shards
+
+
+def test_a_load_that_does_not_fit_in_memory_is_refused_in_a_sentence() -> None:
+    """No address space has room for a second of such messages."""
+    with serving() as server, pytest.raises(LoadError, match=r"does not fit in memory; reduce its rate"):
+        driver.apply(job(server.url, "open", pace=Open(1e14), duration_s=1.0))
 
 
 # Warm-up: at least so long, at most three times that, until two pieces agree
