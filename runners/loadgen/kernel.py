@@ -579,7 +579,8 @@ def compile_kernel() -> None:
     except (ImportError, AttributeError):  # the cache refers to modules or classes that no longer exist
         same = False
     if not same:
-        raise RuntimeError("the cached kernel was compiled from other sources; delete runners/loadgen/__pycache__")
+        place = run.function.stats.cache_path
+        raise RuntimeError(f"the cached kernel was compiled from other sources; delete {place}")
 
 
 _IMPORTED = (
