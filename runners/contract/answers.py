@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+import aiohttp
+
 from runners.loadgen.causes import RefusedError
-from runners.loadgen.http_answers import Head, HeadReader, quoted, read_body, refusal
+from runners.loadgen.http_answers import Head, HeadReader, fields_of, quoted, read_body, refusal
 
 Payload = str | bytes
 Json = dict[str, Any]
@@ -88,6 +90,12 @@ class HttpAnswer(NamedTuple):
     def instead_of(self, wanted: str) -> str:
         """A sentence about an answer that is not the wanted one."""
         return str(refusal(self.head, self.body, wanted))
+
+
+def refused_by(response: aiohttp.ClientResponse, body: bytes, wanted: str) -> str:
+    """A sentence about an answer that aiohttp read and that is not the wanted one."""
+    head = Head((1, 1), response.status, response.reason or "", fields_of(response.raw_headers))
+    return str(refusal(head, body, wanted))
 
 
 async def http_get(base_url: str, target: str) -> HttpAnswer:

@@ -24,6 +24,7 @@ from runners.contract.answers import (
     Payload,
     http_get,
     parsed,
+    refused_by,
     shown,
     shown_json,
     token,
@@ -31,7 +32,6 @@ from runners.contract.answers import (
 )
 from runners.contract.app import App, Beat, Member, Viewer
 from runners.loadgen.event_stream import EventReader, is_event_stream
-from runners.loadgen.http_answers import Head, fields_of, refusal
 
 ECHO_SIZES = (1, 64, 4096, 200_000)
 """Sizes of echoed messages in bytes or characters. The last is larger than a socket buffer usually accepts at once."""
@@ -198,8 +198,7 @@ async def stream_events(app: App) -> str:
     address = f"{app.base_url}/events"
     async with aiohttp.ClientSession() as session, session.get(address, allow_redirects=False) as response:
         if response.status != HTTPStatus.OK:
-            head = Head((1, 1), response.status, response.reason or "", fields_of(response.raw_headers))
-            refused = refusal(head, await response.read(), "200 OK")
+            refused = refused_by(response, await response.read(), "200 OK")
             raise BrokenError(f"expected an event stream from GET /events, but {refused}")
         if not is_event_stream(response.headers.get("Content-Type", "")):
             raise BrokenError(

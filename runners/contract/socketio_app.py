@@ -21,12 +21,12 @@ from runners.contract.answers import (
     Payload,
     collect_messages,
     http_get,
+    refused_by,
     shown_json,
     within,
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
 from runners.contract.strictness import ServerReader, strict_connector
-from runners.loadgen.http_answers import Head, fields_of, refusal
 from runners.loadgen.job import Serializer
 
 _REDIRECTS = range(300, 400)
@@ -115,8 +115,7 @@ async def _judge_answer(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
     body = await response.read()
     if response.status == HTTPStatus.OK:
         return response
-    head = Head((1, 1), response.status, response.reason or "", fields_of(response.raw_headers))
-    refused = str(refusal(head, body, f"200 OK to {request.method} {request.url.path}"))
+    refused = refused_by(response, body, f"200 OK to {request.method} {request.url.path}")
     if "sid" not in request.url.query:
         raise BrokenError(f"expected a Socket.IO connection, but {refused}")
     if response.status in _REDIRECTS:
