@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runners.loadgen.job import NO_OPTIONS, ClientOptions
-from runners.loadgen.message import FIRST_SEQUENCE
+from runners.loadgen.message import DIGITS
 from runners.loadgen.upgrade import RESERVED_FIELDS, RESERVED_PREFIX
 from runners.record import UsageError
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A token of RFC 9110, section 5.6.2: names of header fields and subprotocols."""
-_ZEROS = "0" * len(str(FIRST_SEQUENCE))
+_ZEROS = "0" * DIGITS
 """The mark of the sequence number in a message."""
 
 

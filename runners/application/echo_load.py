@@ -29,7 +29,7 @@ def load_echo_server(
     pace: Pace,
     payload_bytes: int,
     shards: int,
-    connect_timeout_s: float = 10.0,
+    connect_timeout_s: float = Job.connect_timeout_s,
     client: ClientOptions = NO_OPTIONS,
     answers: str = "same",
     answer_timeout_s: float = Job.answer_timeout_s,

@@ -46,7 +46,7 @@ def load_command(
     ] = "same",
     answer_timeout: Annotated[
         float,
-        typer.Option(min=0.001, help="Seconds after which an unanswered message is lost."),
+        typer.Option(min=0.1, help="Seconds after which an unanswered message is lost."),
     ] = Job.answer_timeout_s,
     drain: Annotated[
         float,
@@ -55,7 +55,7 @@ def load_command(
     shards: Annotated[int, typer.Option(min=1, help="Number of load generator processes.")] = 1,
     connect_timeout: Annotated[
         float, typer.Option(min=0.1, max=3600.0, help="Time in seconds in which a connection must be open.")
-    ] = 10.0,
+    ] = Job.connect_timeout_s,
     header: Annotated[
         list[str] | None,
         typer.Option(help="Header of the opening handshake, such as 'Authorization: Bearer TOKEN'; repeatable."),

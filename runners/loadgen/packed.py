@@ -13,7 +13,7 @@ import msgpack
 from runners.loadgen.connection import Message
 from runners.loadgen.message import EVENT, FOREIGN, Answer, Update, echo_payload
 
-_CONNECT, _EVENT, _ACK = 0, 2, 3
+_CONNECT, _EVENT = 0, 2
 _NAMESPACE = "/"
 
 CONNECT = msgpack.packb({"type": _CONNECT, "nsp": _NAMESPACE, "data": {}})

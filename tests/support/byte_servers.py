@@ -179,7 +179,7 @@ def serving_bytes(server: ByteServer) -> Iterator[str]:
         with suppress(OSError, ValueError, EOFError), connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             reading = connection.makefile("rb")
-            lines = iter(reading.readline, b"\r\n")
+            lines = iter(lambda: _read_line(reading), b"\r\n")
             fields = dict(line.rstrip().split(b": ", 1) for line in lines if b": " in line)
             data = server.head.replace(b"ACCEPT", accept_value(fields[b"Sec-WebSocket-Key"]))
             for start in range(0, len(data), server.piece):
@@ -207,6 +207,13 @@ def serving_bytes(server: ByteServer) -> Iterator[str]:
             thread.join(10)
             for connection in connections:
                 connection.close()
+
+
+def _read_line(reading: BinaryIO) -> bytes:
+    line = reading.readline()
+    if not line:
+        raise EOFError
+    return line
 
 
 def _read(reading: BinaryIO, size: int) -> bytes:
