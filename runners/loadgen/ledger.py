@@ -38,6 +38,8 @@ class Ledger:
         # recorded the answer. Memory that is never written costs nothing.
         self._answered = np.zeros((_FORMS, *self.ring.shape), dtype=np.int64)
         self._waiting = self._places["waiting"]
+        self._oldest = [first] * connections
+        """By connection: no older message is waited for."""
         self.state["open_loop"], self.state["room"] = open_loop, room
         self._open_loop, self._room = open_loop, room
         self._first, self._last_sent = self.connections["first"], self.connections["last_sent"]
@@ -132,11 +134,13 @@ class Ledger:
 
     def oldest_waiting(self, k: int) -> int:
         """The number of the oldest message that connection ``k`` waits for; -1 if it waits for none."""
-        waiting = np.flatnonzero(self._sent_ns[k] > 0)
-        if not waiting.size:
-            return -1
         last_sent = int(self._last_sent[k])
-        return last_sent - int(((last_sent - waiting) & self._mask).max())
+        sent_ns = self._sent_ns[k]
+        number = max(self._oldest[k], int(self._first[k]), last_sent - self._mask)
+        while number <= last_sent and sent_ns[number & self._mask] <= 0:
+            number += 1
+        self._oldest[k] = number
+        return number if number <= last_sent else -1
 
     def overdue(self, before_ns: int) -> list[tuple[int, int]]:
         """The messages sent before this moment that open connections still wait for, as connection and place in the

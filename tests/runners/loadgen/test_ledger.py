@@ -88,6 +88,29 @@ def test_what_is_foreign_is_counted_and_what_is_from_a_closed_ledger_is_not_reco
     assert (found.foreign, found.corrupted, found.duplicated, found.received) == (2, 0, 0, 1)
 
 
+@given(st.lists(st.none() | st.integers(0, 60), max_size=80), st.integers(0, 80))
+@given_actions
+def test_the_oldest_message_that_is_waited_for_is_always_known(actions: list[int | None], opened_at: int) -> None:
+    ledger = made(depth=16)
+    waiting: set[int] = set()
+    following = FIRST
+    for turn, action in enumerate(actions):
+        if turn == opened_at:
+            ledger.open()
+            waiting.clear()
+        if action is None:
+            ledger.send(0, following, following)
+            following += 1
+            waiting = {number for number in waiting | {following - 1} if number >= following - ledger.depth}
+        elif FIRST + action in waiting and action % 3 == 0:
+            ledger.give_up(0, ledger.slot_of(FIRST + action), following)
+            waiting.discard(FIRST + action)
+        else:
+            ledger.receive(0, FIRST + action, following)
+            waiting.discard(FIRST + action)
+        assert ledger.oldest_waiting(0) == min(waiting, default=-1)
+
+
 def test_a_new_ledger_knows_nothing_of_the_old_one() -> None:
     ledger = play([None, None, None, 1])
     ledger.open()
