@@ -109,12 +109,13 @@ def check_fruitful(summary: RunSummary, framework_names: Sequence[str]) -> None:
 
     The reference alone makes no run a success.
     """
-    failed = [
-        name
-        for name in framework_names
-        for framework in catalog.choose_frameworks([name])
-        if {f"{framework.slug}/{variant.slug}" for variant in framework.variants} <= summary.fruitless
-    ]
+    failed = []
+    for name in framework_names:
+        (framework,) = catalog.choose_frameworks([name])
+        variants = {f"{framework.slug}/{variant.slug}" for variant in framework.variants}
+        measured = variants & summary.fruitful.keys()  # a variant may support none of the workloads
+        if measured and not any(summary.fruitful[variant] for variant in measured):
+            failed.append(name)
     if summary.failed == summary.measurements or failed:
         of = f" of {', '.join(failed)}" if failed else ""
         raise RtsiteError(f"every measurement{of} failed; the reasons are in {summary.path}")

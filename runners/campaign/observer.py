@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -24,26 +24,27 @@ class RunSummary:
     failed: int
     invalid: int
     repeated: int
-    fruitless: frozenset[str] = frozenset()
-    """The variants, as ``framework/variant``, of which every measurement failed."""
+    fruitful: Mapping[str, bool] = field(default_factory=dict)
+    """For each variant, as ``framework/variant``, whether one of its measurements did not fail."""
 
     @classmethod
     def of_measurements(cls, path: Path, measured: Sequence[tuple[str, Sequence[Measurement]]]) -> RunSummary:
         """Count all measurements. ``measured``: the variant of each cell, as ``framework/variant``, and the cell's
         measurements.
         """
-        cells = [measurements for _, measurements in measured]
-        counting = [one for measurements in cells for one in decisive(measurements)]
-        failures: dict[str, list[bool]] = {}
+        counting: list[Measurement] = []
+        fruitful: dict[str, bool] = {}
         for variant, measurements in measured:
-            failures.setdefault(variant, []).extend(one.failure is not None for one in decisive(measurements))
+            for one in decisive(measurements):
+                counting.append(one)
+                fruitful[variant] = fruitful.get(variant, False) or one.failure is None
         return cls(
             path,
             measurements=len(counting),
             failed=sum(one.failure is not None for one in counting),
             invalid=sum(one.failure is None and not one.valid for one in counting),
-            repeated=sum(map(len, cells)) - len(counting),
-            fruitless=frozenset(variant for variant, failed in failures.items() if failed and all(failed)),
+            repeated=sum(len(measurements) for _, measurements in measured) - len(counting),
+            fruitful=fruitful,
         )
 
     def __str__(self) -> str:

@@ -12,11 +12,11 @@ from runners.application import run_control
 from runners.campaign import planning
 from runners.campaign.execution import RunExecution
 from runners.campaign.observer import RunSummary
-from runners.record import Measurement, RtsiteError, UsageError, save
+from runners.record import Failure, Measurement, RtsiteError, UsageError, save
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support import frameworks
-from tests.support.documents import framework_document, run_document
+from tests.support.documents import framework_document, measurement, run_document
 
 
 class Quiet:
@@ -121,17 +121,20 @@ def test_a_named_framework_without_any_measurement_is_an_error(tmp_path: Path) -
     good, exits = (f"mine/{name}" for name in ("good", "exits"))
     mine = str(frameworks.make(tmp_path / "mine", ["good", "exits"]))
 
-    def judge(*fruitless: str, names: Sequence[str]) -> None:
-        run_control.check_fruitful(RunSummary(tmp_path, 8, 4, 0, 0, frozenset(fruitless)), names)
+    def judge(*fruitless: str, names: Sequence[str], fruitful: Sequence[str] = ()) -> None:
+        outcomes = {**dict.fromkeys(fruitless, False), **dict.fromkeys(fruitful, True)}
+        run_control.check_fruitful(RunSummary(tmp_path, 8, 4, 0, 0, outcomes), names)
 
     judge(names=[])
     judge(good, exits, names=[])
-    judge(exits, names=[mine])
+    judge(exits, names=[mine], fruitful=[good])
     judge(good, exits, names=["fastapi"])
     with pytest.raises(RtsiteError, match=f"every measurement of {mine} failed"):
         judge(good, exits, names=["fastapi", mine])
+    with pytest.raises(RtsiteError, match=f"every measurement of {mine} failed"):
+        judge(exits, names=[mine], fruitful=["reference/picows"])  # the other variant was not measured
     with pytest.raises(RtsiteError, match="every measurement of fastapi/uvicorn failed"):
-        judge("fastapi/uvicorn", names=["fastapi/uvicorn", mine])
+        judge("fastapi/uvicorn", names=["fastapi/uvicorn", mine], fruitful=[good])
     with pytest.raises(RtsiteError, match="every measurement failed"):
         run_control.check_fruitful(RunSummary(tmp_path, 8, 8, 0, 0), [])
 
@@ -207,6 +210,14 @@ def test_a_run_on_disk_is_summarised(tmp_path: Path) -> None:
     assert summary.failed == sum(one.failure is not None for one in decisive)
     save(run_document().model_copy(update={"finished": "2026-11-01T01:00:00Z"}), tmp_path / "run.yml")
     assert run_control.is_finished(tmp_path)
+
+
+def test_a_summary_tells_which_variants_have_a_measurement_that_did_not_fail(tmp_path: Path) -> None:
+    good, failed = measurement(1), measurement(1).model_copy(update={"failure": Failure(stage="load", reason="no")})
+    cells = [("mine/one", [failed]), ("mine/two", [failed]), ("mine/one", [good]), ("mine/three", []), ("a/b", [good])]
+    summary = RunSummary.of_measurements(tmp_path, cells)
+    assert summary.fruitful == {"mine/one": True, "mine/two": False, "a/b": True}
+    assert (summary.measurements, summary.failed) == (4, 2)
 
 
 def test_a_summary_reads_as_a_sentence(tmp_path: Path) -> None:
