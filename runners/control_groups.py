@@ -1,8 +1,9 @@
-"""CPU quotas of the control groups (containers) that this process belongs to, of version 1 and 2.
+"""Limits of the control groups (containers) that this process belongs to: CPU quotas of version 1 and 2, memory of
+version 2.
 
 A group with a quota may use that many microseconds of CPU time per period, summed over all CPUs. When they are used up,
 the kernel stops the whole group until the period ends. CPU affinity does not show that. The quota of every group above
-counts too. Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst ("cpu.max", "cpu.stat") and
+counts too. Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst ("cpu.max", "cpu.stat", "memory.max") and
 Documentation/scheduler/sched-bwc.rst of the Linux kernel.
 """
 
@@ -24,6 +25,13 @@ def throttled_periods(root: Path = Path("/")) -> int:
     return sum(_throttled(group) for group in _groups(root))
 
 
+def memory_left(root: Path = Path("/")) -> int | None:
+    """The bytes that the strictest group still allows, or ``None`` without a limit. Pages of files count as free, since
+    the kernel drops them when memory is needed.
+    """
+    return min((left for group in _groups(root) if (left := _memory_left(group)) is not None), default=None)
+
+
 def _quota_of(group: Path) -> float | None:
     quota, period = ([*_words(group / "cpu.max"), "max", "100000"])[:2]  # version 2
     if quota == "max":
@@ -37,9 +45,21 @@ def _quota_of(group: Path) -> float | None:
 
 
 def _throttled(group: Path) -> int:
-    words = _words(group / "cpu.stat")
-    counts = dict(zip(words[::2], words[1::2], strict=False))
-    return int(counts.get("nr_throttled", "0"))
+    return _count(group / "cpu.stat", "nr_throttled")
+
+
+def _memory_left(group: Path) -> int | None:
+    limit, used = ((_words(group / name) or ["max"])[0] for name in ("memory.max", "memory.current"))
+    if not (limit.isdecimal() and used.isdecimal()):
+        return None
+    of_files = sum(_count(group / "memory.stat", name) for name in ("active_file", "inactive_file"))
+    return max(0, int(limit) - int(used) + of_files)
+
+
+def _count(path: Path, name: str) -> int:
+    """A number in a file of names and numbers; 0 if it is not there."""
+    words = _words(path)
+    return int(dict(zip(words[::2], words[1::2], strict=False)).get(name, "0"))
 
 
 def _groups(root: Path) -> Iterator[Path]:

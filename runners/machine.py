@@ -99,10 +99,9 @@ def allow_open_files(clients: int = 0) -> None:
 
 
 def available_memory_bytes() -> int:
-    """Memory that new processes can use without swapping, within the limit of this control group (cgroup v2)."""
-    available = int(psutil.virtual_memory().available)
-    limit, used = (_read(Path("/sys/fs/cgroup") / name) or "max" for name in ("memory.max", "memory.current"))
-    return min(available, max(0, int(limit) - int(used))) if limit.isdecimal() and used.isdecimal() else available
+    """Memory that new processes can use without swapping, within the limits of our control groups."""
+    available, left = int(psutil.virtual_memory().available), control_groups.memory_left()
+    return available if left is None else min(available, left)
 
 
 def _read(path: Path) -> str | None:
@@ -272,7 +271,7 @@ def usable_cpus() -> set[int]:
     """The logical CPUs this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
-    return set(range(psutil.cpu_count() or 1))
+    return existing_cpus()
 
 
 def existing_cpus() -> set[int]:

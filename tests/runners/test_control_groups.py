@@ -1,4 +1,4 @@
-"""CPU quotas are found in every version and at every depth of control groups."""
+"""Limits are found in every version and at every depth of control groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.control_groups import cpu_quota, throttled_periods
+from runners.control_groups import cpu_quota, memory_left, throttled_periods
 
 VERSION_2 = "29 23 0:26 {root} /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n"
 VERSION_1 = "30 23 0:27 {root} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
@@ -86,5 +86,45 @@ def test_the_strictest_quota_counts_and_all_stops_add_up(
     assert throttled_periods(root) == throttled
 
 
-def test_a_system_without_control_groups_has_no_quota(tmp_path: Path) -> None:
-    assert (cpu_quota(tmp_path), throttled_periods(tmp_path)) == (None, 0)
+@pytest.mark.parametrize(
+    ("groups", "files", "left"),
+    [
+        ("0::/\n", {"memory.max": "1000", "memory.current": "400"}, 600),
+        ("0::/\n", {"memory.max": "max", "memory.current": "400"}, None),
+        ("0::/\n", {"memory.max": "1000", "memory.current": "1200"}, 0),
+        (
+            "0::/\n",
+            {
+                "memory.max": "1000",
+                "memory.current": "990",
+                "memory.stat": "anon 90\nactive_file 300\ninactive_file 600\n",
+            },
+            910,
+        ),
+        (
+            "0::/a.slice/b.scope\n",
+            {
+                "a.slice/memory.max": "1000",
+                "a.slice/memory.current": "700",
+                "a.slice/b.scope/memory.max": "max",
+                "a.slice/b.scope/memory.current": "100",
+            },
+            300,
+        ),
+        (
+            "0::/a/b\n",
+            {"a/memory.max": "9000", "a/memory.current": "0", "a/b/memory.max": "800", "a/b/memory.current": "100"},
+            700,
+        ),
+        ("0::/\n", {"memory.max": "what?", "memory.current": ""}, None),
+    ],
+    ids=["a container", "no limit", "more than allowed", "pages of files", "a group above", "the strictest", "other"],
+)
+def test_the_strictest_limit_of_memory_counts(
+    tmp_path: Path, groups: str, files: dict[str, str], left: int | None
+) -> None:
+    assert memory_left(system(tmp_path, VERSION_2.format(root="/"), groups, files)) == left
+
+
+def test_a_system_without_control_groups_has_no_limit(tmp_path: Path) -> None:
+    assert (cpu_quota(tmp_path), throttled_periods(tmp_path), memory_left(tmp_path)) == (None, 0, None)
