@@ -46,5 +46,5 @@ def ci_watch_command(campaign_id: CampaignIdOption, results: SiteResultsOption =
         say(ci.update_issue(campaign_report.ISSUE_TITLE, body))
     except ci.NoIssuesError as error:
         if not is_kept:
-            typer.echo(body)
+            print_line(body)
         say(f"Warning: no issue was opened: {error}")

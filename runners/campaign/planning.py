@@ -29,7 +29,7 @@ class PlanPart:
     measurements: int
     expected_s: float
     load_s: float
-    rounds: int = 1
+    rounds: int
     """The number of rounds that measure it."""
 
     @property

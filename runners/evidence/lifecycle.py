@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import time
 import urllib.error
-import urllib.request
 from pathlib import Path
 
 from runners import resources
@@ -23,7 +22,6 @@ RELOAD_TIMEOUT_S = 30.0
 _POLL_S = 0.01
 _WHOLE_SECOND_S = 1.0
 """Pause before a change. Some reloaders compare modification times in whole seconds, and then see a different one."""
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def start_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
@@ -127,7 +125,7 @@ def _wait_until_served(started: server.Server, marked: _MarkedApp, until: float)
         if marked.last_loaded() == "after":
             with contextlib.suppress(OSError, ValueError):
                 try:
-                    with _DIRECT.open(f"{started.base_url}/healthz", timeout=1.0):
+                    with server.DIRECT.open(f"{started.base_url}/healthz", timeout=1.0):
                         return True
                 except urllib.error.HTTPError as error:
                     error.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from websockets.exceptions import WebSocketException
 from runners.record import ITEMS, Finding, RtsiteError, publishable
 from runners.serving.deployment import StageError
 
-EXPECTED_ERRORS = (RtsiteError, OSError, ValueError, subprocess.SubprocessError, WebSocketException, SocketIOError)
+EXPECTED_ERRORS = (RtsiteError, OSError, ValueError, WebSocketException, SocketIOError)
 """Errors of a single framework, which do not end the collection."""
 
 

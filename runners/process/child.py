@@ -24,7 +24,8 @@ PYTHON = (sys.executable, "-P")
 those of the standard library."""
 _ANSWER_S = 10.0
 _KILL_S = 10.0
-"""Seconds that the warden waits for killed processes."""
+"""Seconds in which killed processes must end. One that waits for a broken device, or that belongs to another user, can
+stay longer."""
 _WARDEN = Path(__file__).with_name("warden.py")
 _LOG_TAIL_BYTES = 16_384
 
@@ -46,9 +47,7 @@ class Child:
     @property
     def running(self) -> bool:
         """Whether the command has not ended by itself."""
-        if self._last is None and self._has_word(0.0):
-            self._last = self._read_line()
-        return self._last is None
+        return not self.wait(0.0)
 
     @property
     def status(self) -> int | None:
@@ -183,6 +182,7 @@ def start(
         "stdin": str(stdin or os.devnull),
         "traceable": traceable,
         "grace_s": GRACE_S,
+        "kill_s": _KILL_S,
     }
     child = Child(name, 0, log, warden)
     try:

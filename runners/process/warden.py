@@ -29,9 +29,6 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_PTRACER = 0x59616D61
 PR_SET_PTRACER_ANY = -1
-KILL_S = 10.0
-"""Seconds in which killed processes must end. One that waits for a broken device, or that belongs to another user, can
-stay longer."""
 _KILL_EVERY_S = 0.01
 _KILLS_AT_ONCE = 50
 """How often all children are killed without a pause."""
@@ -80,7 +77,7 @@ def main() -> int:
 
     stopping = wait(command, wake_read, [one for one in (log, errors) if one is not None])
     took_s = time.monotonic() - began_s
-    left = end(command, wake_read, order["grace_s"] if stopping else 0.0)
+    left = end(command, wake_read, order["grace_s"] if stopping else 0.0, order["kill_s"])
     send({"status": command.returncode, "took_s": took_s, "left": left})
     return 0
 
@@ -165,14 +162,14 @@ def collect(command: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def end(command: subprocess.Popen[bytes], wake: int, grace_s: float) -> list[int]:
+def end(command: subprocess.Popen[bytes], wake: int, grace_s: float, kill_s: float) -> list[int]:
     """Terminate the command, then kill all remaining processes; returns the IDs of those that cannot be killed."""
     if command.returncode is None:
         deliver(os.killpg, command.pid, signal.SIGTERM)
     until_s = time.monotonic() + grace_s
     while collect(command) and command.returncode is None and (left_s := until_s - time.monotonic()) > 0:
         pause(wake, left_s)
-    until_s = time.monotonic() + KILL_S
+    until_s = time.monotonic() + kill_s
     while collect(command) and time.monotonic() < until_s:
         deliver(os.killpg, command.pid, signal.SIGKILL)  # at once, so that no process of the group can fork meanwhile
         for _ in range(_KILLS_AT_ONCE):

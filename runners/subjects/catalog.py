@@ -14,14 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
+from runners.record.naming import MAX_SLUG_CHARACTERS
 from runners.record.schema import BrokerName, HttpsUrl, PackageName, Slug, Text, Tuning
 from runners.subjects import matching
 from runners.subjects.workloads import WORKLOADS
 
 FRAMEWORKS = Path(__file__).resolve().parents[1] / "frameworks"
 PLACEHOLDERS = {"host", "port", "workers"}
-RESERVED = ("run",)
-"""Names of files in the folder of a run, which no framework may have."""
 
 
 class CatalogError(RtsiteError):
@@ -170,10 +169,11 @@ def read_folder(folder: Path) -> Framework:
         raise CatalogError(f"{path}: no [tool.rtsite] table; `rtsite list frameworks` shows folders that have one")
     _refuse_workloads(table, path)
     slug = folder.resolve().name
-    if not is_slug(slug) or slug in RESERVED:
+    if not is_slug(slug):
         raise CatalogError(
             f"{folder.resolve()}: results are kept by the name of this folder, which must be lowercase letters, digits"
-            f" and single dashes, and not {' or '.join(RESERVED)}; rename it"
+            f" and single dashes, at most {MAX_SLUG_CHARACTERS} characters, and no reserved name such as run or index;"
+            " rename it"
         )
     project = data.get("project")
     required = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
