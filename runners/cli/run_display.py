@@ -27,7 +27,7 @@ class RunDisplay:
 
     def __init__(self, options: Sequence[str] = ()) -> None:
         self._path: Path | None = None
-        self._folders: list[Path] = []
+        self._named: list[str | Path] = []
         self._options = options
         self._started = self._measuring_since = time.monotonic()
         self._done_before = 0
@@ -44,14 +44,12 @@ class RunDisplay:
         if self._bar is not None:
             self._bar.stop()
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self._path is not None:
-            outside = [folder for folder in self._folders if folder.parent != catalog.FRAMEWORKS]
-            named = [word for folder in outside for word in ("--framework", folder)]
-            command = as_command("run", "--resume", self._path, *named, *self._options)
+            command = as_command("run", "--resume", self._path, *self._named, *self._options)
             say(f"`{command}` continues this run")
 
     def started(self, path: Path, done: int, plan: Plan) -> None:
         self._path, self._done_before, self._started = path, done, time.monotonic()
-        self._folders = list(dict.fromkeys(cell.framework.folder for cell in plan.cells))
+        self._named = catalog.naming_options(cell.framework for cell in plan.cells)
         minutes = plan.expected_s(after=done) / 60
         say(f"{plan.measurements - done} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {path}")
         if console.is_interactive():

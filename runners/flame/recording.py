@@ -33,7 +33,7 @@ from runners.record import (
 )
 from runners.serving.deployment import serve_variant
 from runners.subjects import matching
-from runners.subjects.catalog import Framework, Variant
+from runners.subjects.catalog import Framework, Variant, naming_options
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
 from runners.subjects.workloads import WORKLOADS
@@ -88,7 +88,7 @@ def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[st
             made.append(flame)
             file = _with(files.get(missing.framework.slug), flame, document, missing.framework.slug)
             files[missing.framework.slug] = file
-            _save(file, run)
+            _save(file, run, known.values())
             say(f"[{number}/{len(waiting)}] flame graph of {name}: {_outcome(flame)}")
     finally:
         machine.confine(sorted(home))
@@ -143,14 +143,14 @@ def _with(file: FlameDocument | None, flame: Flame, run: RunDocument, framework:
     )
 
 
-def _save(file: FlameDocument, run: Path) -> None:
+def _save(file: FlameDocument, run: Path, known: Iterable[Framework]) -> None:
     path = run / f"{file.framework}{FLAME_SUFFIX}"
     try:
         save(file, path)
     except OSError as error:
+        command = as_command("run", "--flame", "--resume", run, *naming_options(known))
         raise FlameError(
-            f"{path}: cannot be written: {error.strerror}; free some space, then use"
-            f" `{as_command('run', '--flame', '--resume', path.parent)}`"
+            f"{path}: cannot be written: {error.strerror}; free some space, then use `{command}`"
         ) from error
 
 

@@ -311,6 +311,12 @@ def choose_frameworks(
     ]
 
 
+def naming_options(frameworks: Iterable[Framework]) -> list[str | Path]:
+    """The options with which another command finds those of these frameworks that are folders outside `FRAMEWORKS`."""
+    outside = dict.fromkeys(one.folder for one in frameworks if one.folder.parent != FRAMEWORKS)
+    return [word for folder in outside for word in ("--framework", folder)]
+
+
 def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
     """The frameworks with variants marked for the quick start, with only these variants."""
     narrowed = [

@@ -11,7 +11,7 @@ import pytest
 
 from runners import machine, process
 from runners.flame import FlameError, record_missing, recording, sampler
-from runners.record import Flame, cell_key, load_flames, problems_in, save
+from runners.record import Flame, as_command, cell_key, load_flames, problems_in, save
 from runners.serving import environment
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
@@ -175,8 +175,10 @@ def test_a_full_disk_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(FlameError, match="cannot be written: No space left on device; free some space"):
+    with pytest.raises(FlameError, match="cannot be written: No space left on device; free some space") as raised:
         run.record()
+    command = as_command("run", "--flame", "--resume", run.path, "--framework", run.framework.folder)
+    assert f"`{command}`" in str(raised.value)
 
 
 def test_the_cpus_are_given_back(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
