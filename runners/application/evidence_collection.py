@@ -24,7 +24,7 @@ def collect_campaign_evidence(
     """Collect the evidence of the named frameworks (default: all) into ``results/<campaign>``.
 
     Raises `UsageError` if the campaign's name is invalid, or if the campaign already has evidence of one of the
-        frameworks. Raises `NothingToDoError` if the reference is named, `BusyError` if another command measures, and
+    frameworks. Raises `NothingToDoError` if the reference is named, `BusyError` if another command measures, and
     `RtsiteError` if the results cannot be written or no framework can be installed.
     """
     check_campaign_name(campaign)
@@ -38,8 +38,8 @@ def collect_campaign_evidence(
     existing = [path for one in chosen if (path := evidence.path_of(results, campaign, one.slug)).exists()]
     if existing:
         raise UsageError(f"{existing[0]} already exists, and results are never replaced; choose another --campaign")
-    evidence.check_folder(results, campaign)
     with measuring_session("rtsite evidence"):
+        evidence.check_folder(results, campaign)
         return evidence.collect_evidence(chosen, results, campaign, show)
 
 

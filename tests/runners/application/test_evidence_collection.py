@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runners import evidence
+from runners import evidence, machine
 from runners.application import evidence_collection
 from runners.application.evidence_collection import collect_campaign_evidence, default_campaign
 from runners.record import NothingToDoError, RtsiteError, UsageError, is_identifier
@@ -69,9 +69,17 @@ def test_a_folder_that_cannot_be_written_is_known_at_once(
 ) -> None:
     (tmp_path / "blocked").touch()
     results = tmp_path / "blocked" if blocked == "a file" else tmp_path / "blocked" / "results"
+    monkeypatch.setattr(evidence_collection, "measuring_session", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(evidence, "collect_evidence", lambda *_: pytest.fail("it works before it knows"))
     with pytest.raises(RtsiteError, match=r"cannot be written: Not a directory; choose another folder with --results"):
         evidence_collection.collect_campaign_evidence(["starlette"], results, "campaign", lambda _: None)
+
+
+def test_a_command_that_has_to_wait_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    with machine.claimed("the first command"), pytest.raises(machine.BusyError):
+        collect_campaign_evidence(["starlette"], tmp_path / "results", "campaign", lambda _: None)
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_folder_on_a_full_disk_is_known_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
