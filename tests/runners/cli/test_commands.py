@@ -134,20 +134,29 @@ def test_load(shell: Shell, arguments: list[str]) -> None:
     assert (found["send_lag_ms"]["p99"] is not None) == ("--rate" in arguments)
 
 
+@contextlib.contextmanager
+def loading(home: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """`rtsite load` in a process of its own, which ends in any case."""
+    with subprocess.Popen(
+        command(home, "load", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.measures
 @pytest.mark.parametrize("arguments", [["--json"], ["--rate", "300", "--json"], []])
 def test_an_interrupted_load_reports_what_it_measured(environments: Path, arguments: list[str]) -> None:
     how = signal.SIGTERM if "--rate" in arguments else signal.SIGINT
-    with serving() as server:
-        words = ["load", server.url, "--connections", "3", "--duration", "600", "--warmup", "0", *arguments]
-        loading = subprocess.Popen(
-            command(environments, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-        )
+    words = ["--connections", "3", "--duration", "600", "--warmup", "0", *arguments]
+    with serving() as server, loading(environments, server.url, *words) as process:
         until(lambda: server.received > 100, "a load under way")
-        loading.send_signal(how)
-        loading.send_signal(how)
-        out, told = loading.communicate(timeout=60)
-        assert (loading.returncode, told.splitlines()[-1]) == (130, f"Interrupted by {how.name}."), told
+        process.send_signal(how)
+        process.send_signal(how)
+        out, told = process.communicate(timeout=60)
+        assert (process.returncode, told.splitlines()[-1]) == (130, f"Interrupted by {how.name}."), told
     if "--json" in arguments:
         report = json.loads(out)
         assert report["interrupted"] is True
@@ -160,15 +169,12 @@ def test_an_interrupted_load_reports_what_it_measured(environments: Path, argume
 
 @pytest.mark.measures
 def test_a_load_interrupted_before_it_measured_is_one_sentence(environments: Path) -> None:
-    with serving() as server:
-        words = ["load", server.url, "--connections", "3", "--duration", "9", "--warmup", "600"]
-        loading = subprocess.Popen(
-            command(environments, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-        )
+    words = ["--connections", "3", "--duration", "9", "--warmup", "600"]
+    with serving() as server, loading(environments, server.url, *words) as process:
         until(lambda: server.received > 100, "a warm-up under way")
-        loading.send_signal(signal.SIGHUP)
-        out, told = loading.communicate(timeout=60)
-    assert (loading.returncode, out, told) == (130, "", "Interrupted by SIGHUP.\n")
+        process.send_signal(signal.SIGHUP)
+        out, told = process.communicate(timeout=60)
+    assert (process.returncode, out, told) == (130, "", "Interrupted by SIGHUP.\n")
 
 
 @pytest.mark.measures
