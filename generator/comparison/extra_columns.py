@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from generator.comparison.tables import Row, RowKey, Table
 from runners.record import Measurement, Recovery, SlowConsumer
@@ -21,7 +22,7 @@ class Column:
     note: str
     cells: Mapping[RowKey, str]
 
-    @property
+    @cached_property
     def keys(self) -> dict[RowKey, tuple[float, ...]]:
         return {row: tuple(map(float, _NUMBER.findall(text))) for row, text in self.cells.items()}
 
