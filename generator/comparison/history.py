@@ -10,10 +10,8 @@ from generator.comparison.absences import Absence, follow_absences
 from generator.comparison.metrics import Metric
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, is_headline
 from generator.comparison.verdicts import Outcome, judge_ratios
-from generator.dataset import Run, normalised
+from generator.dataset import MachineClass, Run, normalised
 from generator.statistics import Ratio, unpaired_ratio
-
-MachineClass = tuple[str, int]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorde
 from generator.dataset.results import (
     Dataset,
     FrameworkResult,
+    MachineClass,
     Parameters,
     Run,
     load_collection,
