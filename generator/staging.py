@@ -104,7 +104,7 @@ def hashed_names(folder: Path) -> dict[str, Path]:
     Scripts and styles carry one digest of all of them. So a browser never combines a page with those of another build,
     and an open page finds out that the site was published again. Other files keep their names.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    files = [path for path in files_below(folder) if path.is_file()]
     own = [path for path in files if path.parent == folder and path.suffix in {".js", ".css"}]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in own)).hexdigest()[:10]
     named = {path: f"{path.stem}.{digest}{path.suffix}" for path in own}
