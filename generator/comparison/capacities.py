@@ -124,7 +124,7 @@ class CapacityDecision:
 
 
 def capacity_tables(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
-    """The tables of all searches; tables are chosen from ``runs``, newest first, as in `compare_runs`."""
+    """The tables of all searches; tables are chosen from ``runs`` as in `compare_runs`."""
     return tuple(fullest(runs, _tables_of))
 
 

@@ -177,7 +177,7 @@ class Comparison:
     """The tables of runs that together cover the workloads, by workload, then parameters; empty without runs."""
 
     runs: tuple[Run, ...]
-    """The runs, newest first."""
+    """The runs in the order given to `compare_runs`."""
     tables: tuple[Table, ...]
 
     @property
@@ -186,7 +186,7 @@ class Comparison:
 
     @property
     def workloads(self) -> tuple[WorkloadFacts, ...]:
-        """The workloads, each as defined by the newest run that planned it."""
+        """The workloads, each as defined by the first run that planned it."""
         return planned_workloads(self.runs)
 
     @property
@@ -219,7 +219,8 @@ def is_headline(table: Table) -> bool:
 
 
 def compare_runs(runs: Sequence[Run], *, ranked: bool = True) -> Comparison:
-    """Put every cell into its table. ``runs``: newest first; together they cover the workloads.
+    """Put every cell into its table. ``runs``: the preferred ones first, which are the newest or those of
+    `Dataset.headline`; together they cover the workloads.
 
     Rows of different runs never share a table, since only rounds of one run are pairs. A table comes from the run that
     measured the most variants, or from all runs that measured the same variants (see `pooled`). Capacity searches have
@@ -318,9 +319,9 @@ def _merged(distributions: Sequence[Distribution]) -> Distribution | None:
 
 
 def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
-    """The workloads of ``runs`` (newest first), each as defined by the newest run.
+    """The workloads of ``runs`` (the preferred ones first), each as defined by the first of them.
 
-    Workloads of the performance verdict are first, then the others in the order of the oldest run.
+    Workloads of the performance verdict are first, then the others in the order of the last run.
     """
     found: dict[str, WorkloadFacts] = {}
     for run in reversed(runs):
@@ -330,10 +331,10 @@ def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
 
 
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
-    """For each workload and its parameters the table with the most rows; of several, that of the newest run.
+    """For each workload and its parameters the table with the most rows; of several, that of the first run.
 
-    If these parameters were measured under several versions of the workload, only tables of the newest one count. The
-    first run is the newest. Ordered by workload, then parameters.
+    If these parameters were measured under several versions of the workload, only tables of the first one count.
+    ``runs``: the preferred ones first. Ordered by workload, then parameters.
     """
     chosen: dict[str, AnyTable] = {}
     for run in runs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -31,13 +31,13 @@ class FrameworkView:
     slug: str
     title: str
     results: tuple[FrameworkResult, ...]
-    """One result per run that measured it, newest first."""
+    """One result per run that measured it, in the order of `Dataset.headline`."""
     source: Source | None
     evidence: Evidence | None
 
     @property
     def document(self) -> FrameworkDocument | None:
-        """The newest result, with the variants of all results."""
+        """The first result, with the variants of all results."""
         if not self.results:
             return None
         variants = {one.slug: one for result in reversed(self.results) for one in result.document.variants}
@@ -96,7 +96,7 @@ class FrameworkView:
 
 
 def framework_views(
-    runs: Iterable[Run], sources: Mapping[str, Source], known: Mapping[str, Evidence], every: Iterable[Run] = ()
+    runs: Iterable[Run], sources: Mapping[str, Source], known: Mapping[str, Evidence], every: Sequence[Run]
 ) -> dict[str, FrameworkView]:
     """All frameworks with results, evidence or a source folder, by slug; the reference is last.
 
@@ -108,7 +108,7 @@ def framework_views(
         measured.setdefault(result.document.framework.slug, []).append(result)
     earlier = {
         result.document.framework.slug: result.document.framework.title
-        for result in chain.from_iterable(run.frameworks for run in every)
+        for result in chain.from_iterable(run.frameworks for run in reversed(every))
         if not result.document.framework.is_reference
     }
     found = {}
