@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from urllib.request import urlopen
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from benchmarks import synthetic
 from generator.cli import site_options
 from tests.support.commands import ROOT, Shell
+from tests.support.processes import DEADLINE_S
 
 
 def test_help_of_both_commands_has_an_example(shell: Shell) -> None:
@@ -67,6 +69,8 @@ def test_serve_answers_and_ends_with_its_server(tmp_path: Path, ending: signal.S
         cwd=ROOT,
         start_new_session=True,
     ) as process:
+        late = Timer(3 * DEADLINE_S, os.killpg, (process.pid, signal.SIGKILL))  # ends the reading of its messages
+        late.start()
         try:
             assert process.stderr is not None
             told = next(line for line in process.stderr if "Serving http" in line or "Error" in line)
@@ -82,6 +86,7 @@ def test_serve_answers_and_ends_with_its_server(tmp_path: Path, ending: signal.S
             with socket.socket() as probe:
                 assert probe.connect_ex(("127.0.0.1", port)) != 0
         finally:
+            late.cancel()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
 

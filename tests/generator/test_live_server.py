@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -15,6 +16,7 @@ import pytest
 from generator import mkdocs_process
 from generator.live_server import serve_live
 from generator.site_build import Paths, build_site
+from tests.support.processes import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,8 +63,20 @@ def serve(paths: Paths, *steps: Callable[[str, str], None]) -> None:
         assert step is not None, said
         step(said, page)
 
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            serve_live(paths, port, say)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            ended.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(3 * DEADLINE_S)
+    assert ended, f"the server did not say what a step waits for within {3 * DEADLINE_S:g} s"
     with pytest.raises(Done):
-        serve_live(paths, port, say)
+        raise ended[0]
     assert not list(remaining)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
