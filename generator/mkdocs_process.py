@@ -27,7 +27,7 @@ _SCRIPTS = ("page", "charts", "choose", "weights", "tables", "pick")
 
 
 def write_config(
-    target: Path, base: Path, docs: Path, site: Path, address: str, nav: Sequence[Any], assets: Collection[str] = ()
+    target: Path, base: Path, docs: Path, site: Path, address: str, nav: Sequence[Any], assets: Collection[str]
 ) -> None:
     """Write the configuration that MkDocs reads: ``base`` with the address and the navigation of the staged pages.
 

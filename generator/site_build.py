@@ -16,13 +16,7 @@ from types import MappingProxyType
 
 from generator import exports, mkdocs_process, site_folder, staging
 from generator.comparison import History
-from generator.dataset import (
-    file_digest,
-    load_claims,
-    load_rates,
-    load_results,
-    load_sources,
-)
+from generator.dataset import file_digest, load_claims, load_rates, load_results, load_sources
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from generator.pages.markup import TEMPLATES
 from generator.site_folder import BuildError
@@ -35,7 +29,7 @@ _CODE = Path(__file__).parents[1]
 """The folder above our packages."""
 
 HERE = "http://127.0.0.1:8000/"
-"""The default address of a site, the same as in mkdocs.yml."""
+"""The default address of a site."""
 
 Say = Callable[[str], None]
 
@@ -239,8 +233,7 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
 
 def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
     """Digests of all inputs of the site: results, pages, applications, templates."""
-    # What is not a file is not read: a pipe would wait for a writer for ever.
-    return {file: file_digest(file) if file.is_file() else "" for file in paths.inputs()}
+    return {file: file_digest(file) for file in paths.inputs()}
 
 
 def _joined(paths: Paths, digests: Mapping[Path, str]) -> str:

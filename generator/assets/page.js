@@ -43,9 +43,8 @@ window.rt = (() => {
   /* Paper is white: for as long as something is printed, the page has the light palette. Scripts learn of it by an event,
      in which they must be done. Media queries change without `beforeprint` where a tool only shows how it would look. */
   let screenScheme = null;
-  const isOnPaper = () => screenScheme !== null;
   function turn(toPaper) {
-    if (toPaper === isOnPaper()) return;
+    if (toPaper === (screenScheme !== null)) return;
     const { body } = document;
     if (toPaper) screenScheme = body.getAttribute("data-md-color-scheme") ?? "default";
     body.setAttribute("data-md-color-scheme", toPaper ? "default" : screenScheme);
@@ -88,7 +87,6 @@ window.rt = (() => {
   return {
     asked,
     keep,
-    isOnPaper,
     onPage: (prepare) => begun.push(prepare),
     onAddress: (render) => followers.push(render),
   };
