@@ -171,9 +171,8 @@ def read_folder(folder: Path) -> Framework:
     slug = folder.resolve().name
     if not is_slug(slug):
         raise CatalogError(
-            f"{folder.resolve()}: results are kept by the name of this folder, which must be lowercase letters, digits"
-            f" and single dashes, at most {MAX_SLUG_CHARACTERS} characters, and no reserved name such as run or index;"
-            " rename it"
+            f"{folder.resolve()}: this name cannot name results; rename the folder to lowercase letters, digits and"
+            f" single dashes, at most {MAX_SLUG_CHARACTERS} characters (names such as run and index are reserved)"
         )
     project = data.get("project")
     required = str(project.get("requires-python", "")) if isinstance(project, dict) else ""

@@ -26,7 +26,7 @@ durations = st.lists(
 @given(durations)
 def test_lots_hold_every_part_once_and_keep_the_limit(listed: list[tuple[str, float]]) -> None:
     listed.sort(key=lambda one: one[0])
-    parts = [PlanPart(slug, str(index), 1, 1, seconds, seconds) for index, (slug, seconds) in enumerate(listed)]
+    parts = [PlanPart(slug, str(index), 1, 1, seconds, seconds, 1) for index, (slug, seconds) in enumerate(listed)]
     lots = split_into_lots(parts, limit_s=10_000)
     assert sorted((part for lot in lots for part in lot), key=parts.index) == parts
     for lot in lots:

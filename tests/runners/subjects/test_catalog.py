@@ -163,7 +163,7 @@ PLACES = (("a", "mine"), ("b", "mine"), ("c", "fastapi"))
 
 @pytest.mark.parametrize("name", ["My-App", "über", "two words", "run", "a_b", "-x", "a" * 49])
 def test_the_name_of_a_folder_is_refused_before_anything_is_kept_by_it(tmp_path: Path, name: str) -> None:
-    with pytest.raises(catalog.CatalogError, match="results are kept by the name of this folder"):
+    with pytest.raises(catalog.CatalogError, match="this name cannot name results; rename the folder"):
         catalog.read_folder(describe(tmp_path, name=name))
 
 
