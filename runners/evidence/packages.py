@@ -243,7 +243,9 @@ def _output(command: Sequence[str | Path]) -> str:
 
 
 def _run(command: list[str], *, folder: Path, stdin: str = "") -> process.Finished:
-    environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    # Another thread may remove a variable meanwhile.
+    wanted = ((name, os.environ.get(name)) for name in list(os.environ) if name not in ("VIRTUAL_ENV", "PYTHONPATH"))
+    environment = {name: value for name, value in wanted if value is not None}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
     if "--exclude-newer" not in command:
         # Test tools and type checker come from the same day as this tool's own packages.
