@@ -28,6 +28,7 @@ from pydantic.fields import FieldInfo
 from generator.cli import commands_for
 from runners.judging.thresholds import THRESHOLDS, Threshold, thresholds_of
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
+from runners.record.docstrings import docstrings_of, models_below, models_in
 
 ROOT = Path(__file__).resolve().parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
@@ -108,24 +109,9 @@ def model_at(path: str) -> type[BaseModel]:
     return model
 
 
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Every model that a type refers to."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from models_in(argument)
-
-
 def published_models() -> set[type[BaseModel]]:
     """Every model that a result file can contain."""
-    found: set[type[BaseModel]] = set()
-    waiting = list(DOCUMENTS.values())
-    while waiting:
-        model = waiting.pop()
-        if model not in found:
-            found.add(model)
-            waiting += [inner for field in model.model_fields.values() for inner in models_in(field.annotation)]
-    return found
+    return set().union(*map(models_below, DOCUMENTS.values()))
 
 
 def sections_of(page: str) -> dict[type[BaseModel], str]:
@@ -140,12 +126,12 @@ def sections_of(page: str) -> dict[type[BaseModel], str]:
 
 def key_table(model: type[BaseModel], sections: Mapping[type[BaseModel], str]) -> str:
     """A table of the keys of a model: key, kind of value, docstring. Raises `StaleError` if a docstring is missing."""
-    rows = []
+    rows, docstrings = [], docstrings_of(model)
     for key, field in model.model_fields.items():
-        if not field.description:
+        if not docstrings.get(key):
             raise StaleError(f"{model.__name__}.{key} has no docstring; write one below it in the schema")
         optional = "" if field.is_required() else ", optional"
-        rows.append((f"`{key}`", f"{_kind(field, sections)}{optional}", field.description))
+        rows.append((f"`{key}`", f"{_kind(field, sections)}{optional}", docstrings[key]))
     return _table(("Key", "Value", "Meaning"), rows)
 
 

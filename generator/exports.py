@@ -29,7 +29,7 @@ from generator.comparison import (
 from generator.dataset import Dataset, Evidence, Run, version_installed
 from generator.pages import run_path
 from generator.statistics import RankRange
-from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
+from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument, json_schema_of
 
 SCHEMA_VERSION = 1
 _BADGE_WORKLOAD = "echo"
@@ -181,7 +181,7 @@ def _schemas() -> dict[str, object]:
         "flame": FlameDocument,
         "evidence": EvidenceDocument,
     }
-    return {kind: model.model_json_schema() for kind, model in models.items()}
+    return {kind: json_schema_of(model) for kind, model in models.items()}
 
 
 def _feed(dataset: Dataset, site_url: str) -> str:

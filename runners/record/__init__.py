@@ -5,6 +5,7 @@ that ``generator`` imports.
 """
 
 from runners.record.commands import as_argument, as_command
+from runners.record.docstrings import json_schema_of
 from runners.record.errors import (
     InvalidError,
     NothingToDoError,
@@ -136,6 +137,7 @@ __all__ = [
     "is_identifier",
     "is_result_file",
     "is_slug",
+    "json_schema_of",
     "load_evidence",
     "load_flames",
     "load_framework",

@@ -103,7 +103,11 @@ class Document(BaseModel):
     """Strict and closed: no coercion, no unknown keys, no NaN, no infinity."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        defer_build=True,  # most commands need few of these types
     )
 
 

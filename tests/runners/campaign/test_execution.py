@@ -37,6 +37,8 @@ from tests.support.frameworks import BEHAVIOURS
 from tests.support.processes import marked
 
 BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=0.6)
+BRIEFEST = replace(BRIEF, warmup_s=0.1, duration_s=0.3, rechecks=False, shares_servers=True)
+"""For tests of what is measured when."""
 SMALL: Workload = replace(ECHO, scenarios=(replace(ECHO.scenarios[0], connections=10),))
 
 
@@ -239,7 +241,7 @@ def disturbable(
     framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "good-too"]))
 
     def begin(stolen: list[bool], spare: float) -> tuple[execution.RunExecution, Machine]:
-        profile = replace(BRIEF, spare=spare)
+        profile = replace(BRIEFEST, spare=spare)
         monkeypatch.setitem(profiles.PROFILES, "quick", profile)
         scene = Machine(stolen)
         monkeypatch.setattr(machine, "read_steal", scene.read_steal)
@@ -339,10 +341,10 @@ def interrupted(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPa
     """A run of three rounds that was left after two measurements."""
     monkeypatch.setattr(environment, "HOME", environments)
     monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
-    monkeypatch.setitem(profiles.PROFILES, "quick", BRIEF)
+    monkeypatch.setitem(profiles.PROFILES, "quick", BRIEFEST)
     framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
     run = execution.RunExecution.begin(
-        planning.plan_run([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
+        planning.plan_run([framework], [SMALL], replace(BRIEFEST, rounds=3), 5), tmp_path, "tested"
     )
 
     class Impatient(Silent):
@@ -393,10 +395,10 @@ def test_of_a_group_only_missing_measurements_are_repeated(
     """Killed while the outcomes of the second round's group were being written."""
     monkeypatch.setattr(environment, "HOME", environments)
     monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
-    monkeypatch.setitem(profiles.PROFILES, "quick", BRIEF)
+    monkeypatch.setitem(profiles.PROFILES, "quick", BRIEFEST)
     framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "wrong"]))
     run = execution.RunExecution.begin(
-        planning.plan_run([framework], [SMALL], replace(BRIEF, rounds=3), 5), tmp_path, "tested"
+        planning.plan_run([framework], [SMALL], replace(BRIEFEST, rounds=3), 5), tmp_path, "tested"
     )
     written: list[Path] = []
 

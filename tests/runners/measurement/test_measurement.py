@@ -326,9 +326,11 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setattr(resources, "read_others", lambda own: {})  # other tests may be running
+    monkeypatch.setattr(machine, "read_steal", lambda: (0.0, 1.0))
     rate = CAPACITY.scenarios[0]
     assert rate.target is not None
-    few = replace(rate.target, settings=capacity.Settings(start=400, lowest=200, highest=800, tries=2))
+    few = replace(rate.target, settings=capacity.Settings(start=2000, lowest=1000, highest=4000, tries=2))
     scenario = replace(rate, connections=10, target=few)
     cells = [
         replace(cell, workload=CAPACITY)
@@ -344,7 +346,7 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
         )
     assert told[:2] == ["try 1, 3 searches in progress", "try 2, 2 searches in progress"]
     assert good.capacity is not None
-    assert good.capacity.probes[0].load == 400
+    assert good.capacity.probes[0].load == 2000
     assert exits.failure is not None
     assert (exits.failure.stage, exits.capacity) == ("start", None)
     assert dies.capacity is not None
