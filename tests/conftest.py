@@ -1,4 +1,4 @@
-"""Distributes tests over three workers. The machines that run them have two cores, but many tests mostly wait."""
+"""Distributes tests over four workers. The machines that run them have two cores, but many tests mostly wait."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ settings.load_profile("rtsite")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-GROUPS = ("measures", "site", "long")
+GROUPS = ("measures", "loads", "site", "long")
 """Groups of tests that run in one worker, in order of their start.
 
-``measures``: tests with this mark, because simultaneous measurements would disturb each other.
+``measures`` and ``loads``: tests with these marks, because many simultaneous loads would disturb each other.
 ``site``: tests that use this fixture, because a site takes long to build.
 ``long``: tests with this mark. They start early, so that none of them runs alone at the end.
 """
@@ -36,7 +36,7 @@ GROUPS = ("measures", "site", "long")
 
 def group_of(item: pytest.Item) -> str | None:
     """The group of a test, or ``None``."""
-    for name in ("measures", "long"):
+    for name in ("measures", "loads", "long"):
         if item.get_closest_marker(name):
             return name
     return "site" if "site" in getattr(item, "fixturenames", ()) else None

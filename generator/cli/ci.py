@@ -1,4 +1,8 @@
-"""``rtsite ci summary`` and ``rtsite ci watch``: report the results of a campaign in a workflow."""
+"""``rtsite ci summary`` and ``rtsite ci watch``: report the results of a campaign in a workflow.
+
+They import what compares results when they are called, because it takes a second, and the other `rtsite ci` commands
+need none of it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,8 @@ from typing import Annotated
 
 import typer
 
-from generator import campaign_report
 from generator.cli import site_options
 from generator.cli.site_options import SiteResultsOption
-from generator.dataset import load_results
 from runners import ci
 from runners.cli.ci import ci_app
 from runners.cli.console import print_line, say
@@ -23,6 +25,9 @@ def ci_summary_command(campaign_id: CampaignIdOption, results: SiteResultsOption
 
     Example: rtsite ci summary --campaign-id 2026-11-21
     """
+    from generator import campaign_report
+    from generator.dataset import load_results
+
     text = campaign_report.campaign_summary(load_results(results or site_options.ROOT / "results"), campaign_id)
     if not ci.append_summary(text):
         print_line(text)
@@ -35,6 +40,9 @@ def ci_watch_command(campaign_id: CampaignIdOption, results: SiteResultsOption =
     It is also worse if a cell that worked before fails or is missing. Where issues are switched off, only the job
     summary lists it. Uses `gh`, logged in by GH_TOKEN. Example: rtsite ci watch --campaign-id 2026-11-21
     """
+    from generator import campaign_report
+    from generator.dataset import load_results
+
     found = campaign_report.regressions(load_results(results or site_options.ROOT / "results"), campaign_id)
     if not found:
         say("nothing got worse")

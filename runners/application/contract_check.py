@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runners import process
+from runners import contract, process
 from runners.application.messages import MessageObserver
-from runners.contract import Check
 from runners.record import InvalidError, UnavailableError
 from runners.serving.deployment import StageError, serve_variant
 from runners.subjects import catalog
@@ -26,7 +25,7 @@ class VariantReport:
 
     framework: str
     variant: str
-    checks: tuple[Check, ...]
+    checks: tuple[contract.Check, ...]
     unavailable: str | None = None
     folder: Path = Path()
 
@@ -35,7 +34,7 @@ class VariantReport:
         return f"{self.framework}/{self.variant}"
 
     @property
-    def broken(self) -> list[Check]:
+    def broken(self) -> list[contract.Check]:
         return [check for check in self.checks if not check.ok]
 
 
@@ -68,9 +67,9 @@ def check_variant(framework: Framework, variant: Variant) -> VariantReport:
             detail = " | ".join([str(error), *error.failure.log[-3:]])
             if error.unavailable:
                 return report((), unavailable=f"{error.failure.stage}: {detail}")
-            return report((Check("start", False, detail),))
+            return report((contract.Check("start", False, detail),))
     detail = "stopped on SIGTERM" if stopped else f"did not stop within {process.GRACE_S:g} s of SIGTERM"
-    return report((*checks, Check("stop", stopped, detail)))
+    return report((*checks, contract.Check("stop", stopped, detail)))
 
 
 def judge_reports(reports: Sequence[VariantReport]) -> None:

@@ -16,7 +16,6 @@ from runners.application.campaign_jobs import (
     plan_campaign,
     review_pull_request,
 )
-from runners.application.evidence_collection import collect_campaign_evidence, missing_findings
 from runners.cli.console import print_json, print_line, say
 from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
 from runners.cli.run_display import RunDisplay
@@ -101,6 +100,9 @@ def ci_evidence_command(campaign_id: Campaign, frameworks: Frameworks = "", resu
 
     Example: rtsite ci evidence --campaign-id 2026-11-21 --frameworks "fastapi tornado"
     """
+    # Its clients take a second to import, and the other commands need none of them.
+    from runners.application.evidence_collection import collect_campaign_evidence, missing_findings
+
     documents = collect_campaign_evidence(ci.split_names(frameworks), results, campaign_id, say)
     missing = sum(1 for document in documents for _ in missing_findings(document))
     ci.append_summary(f"Evidence of {len(documents)} framework(s); {missing} item(s) could not be determined.")

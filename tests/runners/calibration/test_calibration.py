@@ -9,7 +9,7 @@ from runners.calibration import proofs
 from runners.loadgen.job import Protocol
 from runners.machine import CoreShare
 
-pytestmark = pytest.mark.measures
+pytestmark = pytest.mark.loads
 
 COUNTED = (
     "honest server",
