@@ -408,10 +408,17 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
     return CoreShare(server, loadgen, list(spare), note)
 
 
-def read_steal() -> tuple[float, float]:
-    """CPU seconds that the hypervisor gave to others, and all CPU seconds. Both are sums over all CPUs since boot."""
-    times = psutil.cpu_times()
-    return getattr(times, "steal", 0.0), sum(times[:8])
+def read_steal(cpus: Iterable[int] | None = None) -> tuple[float, float]:
+    """CPU seconds that the hypervisor gave to others, and all CPU seconds, since boot.
+
+    Both are sums over these CPUs (default: all). The kernel counts them in ticks of 10 ms.
+    """
+    if cpus is None:
+        times = [psutil.cpu_times()]
+    else:
+        every = psutil.cpu_times(percpu=True)
+        times = [every[cpu] for cpu in cpus if cpu < len(every)]
+    return sum(getattr(one, "steal", 0.0) for one in times), sum(sum(one[:8]) for one in times)
 
 
 @dataclass(frozen=True)

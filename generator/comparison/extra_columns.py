@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generator.comparison.tables import Row, RowKey, Table
-from runners.record import Measurement, Recovery, SlowConsumer
+from runners.record import Measurement, Recovery, SlowConsumer, disturbance_percent
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ _Text = Callable[[list[Measurement]], str | None]
 
 def columns_of(table: Table) -> tuple[Column, ...]:
     """The columns for which at least one row of the table has a text."""
-    found = (Column(title, note, _cells(table, text_of)) for title, note, text_of in _COLUMNS)
+    columns = (*_COLUMNS, *(_at_a_fixed_rate(table) if table.kind in ("rate", "push") else ()))
+    found = (Column(title, note, _cells(table, text_of)) for title, note, text_of in columns)
     return tuple(column for column in found if column.cells)
 
 
@@ -98,6 +99,18 @@ def _memory_steps(measurements: list[Measurement]) -> str | None:
     """Memory at each step of the last round."""
     found = [one.connecting for one in measurements if one.connecting is not None and len(one.connecting.steps) > 2]
     return ", ".join(f"{step.pss_mb:.0f}" for step in found[-1].steps) + " MB" if found else None
+
+
+def _at_a_fixed_rate(table: Table) -> tuple[tuple[str, str, _Text]]:
+    """How much others disturbed the rows, where latency rests on it; runs of one table have machines of one class."""
+    cpus = table.run.document.machine.logical_cpus
+
+    def text_of(measurements: list[Measurement]) -> str | None:
+        found = [disturbance_percent(one, logical_cpus=cpus) for one in measurements]
+        known = [one for one in found if one is not None]
+        return f"{sum(known) / len(known):.2f} %" if known else None
+
+    return (("Disturbance", "of a core, mean", text_of),)
 
 
 _COLUMNS: tuple[tuple[str, str, _Text], ...] = (

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from runners.record import Measurement
+from runners.record import P99_DISTURBANCE_LIMIT, Measurement
 
 Cause = Literal["loadgen", "machine", "server", "unknown"]
 """The usual cause of a value beyond its limit. A measurement disturbed by the machine is repeated."""
 
-Subject = Literal["measurement", "search try", "search", "warm-up", "waiting server", "calibration"]
+Subject = Literal["measurement", "p99 that decides", "search try", "search", "warm-up", "waiting server", "calibration"]
 
 InSearch = Literal["no effect", "try is unusable", "try is unusable if the lag decides", "try fails"]
 """The effect of a value beyond the limit on a try of a capacity search. An unusable try does not show what the server
@@ -440,6 +440,17 @@ CAPACITY_WIDTH = Threshold(
     cause="unknown",
     applies_to="search",
 )
+P99_DISTURBANCE = Threshold(
+    "disturbance",
+    P99_DISTURBANCE_LIMIT,
+    "% of a core",
+    "What others took from the server's core: other processes, waiting servers and CPU steal. The p99 is one message in"
+    " a hundred, so what takes the core for 1 % of the time can be all of it. Above the limit a p99 is shown but takes"
+    " no part in a verdict.",
+    cause="machine",
+    applies_to="p99 that decides",
+    breaks="at or above",
+)
 IDLE_SERVER_CPU = Threshold(
     "CPU of a server without load",
     3.0,
@@ -499,6 +510,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
     WARMUP_DIFFERENCE,
     WARMUP_MESSAGES,
     WARMUP_LENGTH,
+    P99_DISTURBANCE,
     TRY_P99,
     TRY_LOST,
     TRY_ERRORS,

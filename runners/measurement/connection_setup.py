@@ -32,7 +32,7 @@ _MB = 1e6
 def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """Connect the scenario's clients step by step, up to the first step in which the server does not accept all."""
     scenario, cores = cell.scenario, conditions.cores
-    interference = Interference(shared_core=cores.is_shared)
+    interference = Interference(cores)
     blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(

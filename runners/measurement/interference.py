@@ -9,12 +9,14 @@ from runners.record import LoadgenHealth
 
 
 class Interference:
-    """Interference in one window, between `begin` and `end`. ``shared_core``: server and load generator share one."""
+    """Interference in one window, between `begin` and `end`. ``cores``: those of the measurement."""
 
-    def __init__(self, *, shared_core: bool = False) -> None:
-        self.shared_core = shared_core
+    def __init__(self, cores: machine.CoreShare | None = None) -> None:
+        self.shared_core = cores is not None and cores.is_shared
         self.throttled_periods: int | None = None
+        self._server_cpus = cores.server if cores is not None else []
         self._steal = (0.0, 0.0)
+        self._server_steal_s = 0.0
         self._own: set[int] = set()
         """Our processes at the start. They count as ours even after they are orphaned, such as a crashed server's
         workers."""
@@ -22,6 +24,8 @@ class Interference:
         self.seconds = 0.0
         self.steal_percent: float | None = None
         """CPU time that the hypervisor gave to others, in percent of all CPU time."""
+        self.server_steal_percent: float | None = None
+        """The same on the server's CPUs, in percent of one CPU."""
         self.foreign_percent: float | None = None
         """CPU time of processes that do not belong to the measurement, in percent of one CPU."""
         self.foreign_process: str | None = None
@@ -32,6 +36,7 @@ class Interference:
         self._own = resources.read_own()
         self._others = resources.read_others(self._own)
         self._steal = machine.read_steal()
+        self._server_steal_s, _ = machine.read_steal(self._server_cpus)
         self._throttled = control_groups.throttled_periods()
         self._clocks = machine.read_clocks()
 
@@ -47,12 +52,16 @@ class Interference:
         self.foreign_process = resources.name_of(max(spent_ns, key=spent_ns.__getitem__)) if spent_ns else None
         stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))
         self.steal_percent = round(100 * stolen / total, 3) if total else None
+        if self._server_cpus:
+            stolen_s = machine.read_steal(self._server_cpus)[0] - self._server_steal_s
+            self.server_steal_percent = round(100 * max(0.0, stolen_s) / self.seconds, 3)
 
     def health(self, **values: Any) -> LoadgenHealth:
         """The health of the load generator: its own ``values`` and the interference."""
         return LoadgenHealth(
             **values,
             steal_percent=self.steal_percent,
+            server_steal_percent=self.server_steal_percent,
             foreign_cpu_percent=self.foreign_percent,
             foreign_process=self.foreign_process,
             clock_jump_ms=self.clock_jump_ms,

@@ -26,7 +26,7 @@ LEAD_S = 1.0
 def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """Kill the server under load, restart it, and measure how its clients reconnect."""
     scenario, cores = cell.scenario, conditions.cores
-    interference = Interference(shared_core=cores.is_shared)
+    interference = Interference(cores)
     blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(

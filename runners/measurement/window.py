@@ -25,7 +25,7 @@ def measure_window(
     waits for its turn.
     """
     alone = len(cells) == 1
-    interference = Interference(shared_core=conditions[0].cores.is_shared)
+    interference = Interference(conditions[0].cores)
     with ExitStack() as stack:
         runs = []
         for cell, condition in zip(cells, conditions, strict=True):

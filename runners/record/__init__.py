@@ -5,6 +5,7 @@ that ``generator`` imports.
 """
 
 from runners.record.commands import as_argument, as_command
+from runners.record.disturbance import P99_DISTURBANCE_LIMIT, disturbance_percent
 from runners.record.docstrings import json_schema_of
 from runners.record.errors import (
     InvalidError,
@@ -79,6 +80,7 @@ __all__ = [
     "FLAME_SUFFIX",
     "ITEMS",
     "MIN_SAMPLES_BEYOND",
+    "P99_DISTURBANCE_LIMIT",
     "SCHEMA_VERSION",
     "SLUG",
     "BrokerFacts",
@@ -132,6 +134,7 @@ __all__ = [
     "as_document",
     "cell_key",
     "decisive",
+    "disturbance_percent",
     "estimate_sustained_load",
     "files_below",
     "is_identifier",

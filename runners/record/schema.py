@@ -363,6 +363,8 @@ class LoadgenHealth(Document):
     """Closed loop: throughput in percent of the reference's in the same round."""
     steal_percent: Amount | None = None
     """CPU steal: share of the machine's CPU time that the hypervisor gave to others."""
+    server_steal_percent: Amount | None = None
+    """CPU steal on the server's CPUs, in percent of one core; absent in older results."""
     foreign_cpu_percent: Amount | None = None
     """CPU in percent of one core used by processes outside the measurement."""
     foreign_process: Text | None = None

@@ -10,7 +10,7 @@ import pytest
 
 from generator.comparison import Table, columns_of, compare_runs
 from generator.dataset import load_results
-from runners.record import Connecting, ConnectStep, Percentiles, Recovery, SlowConsumer
+from runners.record import Connecting, ConnectStep, LoadgenHealth, Percentiles, Recovery, SlowConsumer
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,20 @@ def told(table: Table, name: str, values: list[Any], *, valid: int | None = None
 
 def test_without_reported_results_there_is_no_column(table: Table) -> None:
     assert columns_of(table) == ()
+
+
+def test_the_disturbance_of_an_open_loop_is_a_mean_over_the_rounds_that_count(results: Path) -> None:
+    open_loop = next(one for one in compare_runs(load_results(results).runs).tables if one.kind == "rate")
+    assert open_loop.run.document.machine.logical_cpus == 2
+    healths = [
+        LoadgenHealth(shards=1, cpu_percent=30.0, foreign_cpu_percent=foreign, steal_percent=0.1)
+        for foreign in (0.1, 0.5)
+    ]
+    (row, *_) = open_loop.rows
+    alone = replace(open_loop, rows=(row,))
+    assert told(alone, "generator", healths) == {"Disturbance": "0.50 %"}
+    assert told(alone, "generator", healths, valid=1) == {"Disturbance": "0.30 %"}
+    assert told(alone, "generator", [None, None]) == {}
 
 
 def consumer(heard: int, closed: int, memory_mb: list[float]) -> SlowConsumer:

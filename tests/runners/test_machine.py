@@ -69,6 +69,10 @@ def test_this_machine() -> None:
     until(lambda: machine.read_steal()[1] > total_before, "time passes")
     stolen, total = machine.read_steal()
     assert 0 <= stolen - stolen_before <= total - total_before
+    one_core, time_of_one = machine.read_steal([min(cpus)])
+    assert 0 <= one_core <= machine.read_steal()[0]
+    assert time_of_one < machine.read_steal()[1] or len(cpus) == 1
+    assert machine.read_steal([]) == (0, 0)
 
 
 def test_confining_and_back() -> None:

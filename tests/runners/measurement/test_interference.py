@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from runners import resources
+from runners import machine, resources
 from runners.measurement.interference import Interference
 
 pytestmark = pytest.mark.measures
@@ -53,6 +53,7 @@ def test_whoever_uses_the_machine_besides_is_named() -> None:
     assert interference.foreign_percent is not None
     assert interference.foreign_percent > 100 * 0.2 / interference.seconds
     assert interference.foreign_process == name
+    assert interference.server_steal_percent is None
     health = interference.health(shards=1, cpu_percent=1.0)
     assert (health.foreign_process, health.foreign_cpu_percent) == (name, interference.foreign_percent)
 
@@ -86,3 +87,17 @@ def test_what_a_crashed_server_leaves_behind_is_nobody_elses(monkeypatch: pytest
         orphan.kill()
     assert seen
     assert orphan.pid not in seen
+
+
+def test_steal_on_the_cpus_of_the_server_is_in_percent_of_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of four CPUs serve; the hypervisor takes half a second from one of them, and a second from the fourth."""
+    stolen = {0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}
+    monkeypatch.setattr(
+        machine, "read_steal", lambda cpus=(0, 1, 2, 3): (sum(stolen[cpu] for cpu in cpus), time.monotonic())
+    )
+    interference = Interference(machine.CoreShare(server=[0, 1, 2], loadgen=[3], harness=[3]))
+    interference.begin()
+    stolen.update({1: 0.5, 3: 1.0})
+    interference.end()
+    assert interference.server_steal_percent == pytest.approx(100 * 0.5 / interference.seconds, rel=1e-3)
+    assert interference.health(shards=1, cpu_percent=1.0).server_steal_percent == interference.server_steal_percent
