@@ -119,9 +119,11 @@ def _of_class(runs: Sequence[Run]) -> Iterator[str]:
 
 def _leaders(comparison: Comparison) -> Iterator[str]:
     competing = [facts.slug for facts in comparison.frameworks]
-    yield "| Metric | Best | Value | Not distinguishable from |"
+    yield "| Metric | Best | Value | Not surely better than |"
     yield "|---|---|---|---|"
     for leader in leaders(comparison.tables, competing):
+        if not leader.rows:
+            continue
         best, *tied = leader.rows
         found = best.values[leader.metric.key].estimate
         value = f"{significant(found.mean)} {leader.metric.unit}"

@@ -292,7 +292,7 @@ def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
             estimate = row.values[metric.key].estimate
             cell += [TableCell.of_number(estimate.mean), TableCell.of_interval(estimate.interval)]
         last = row.values[metrics[-1].key]
-        ratio = last.to_reference.value if last.to_reference else None
+        ratio = last.to_reference.value if last.to_reference and last.to_reference.is_ratio else None
         rounds = last.estimate.rounds
         cells.append((*cell, TableCell.of_count(rounds), TableCell.of_number(ratio, times)))
     return ChartTable((*heads, TableHead.of("Rounds"), TableHead.of("To the reference")), tuple(cells))

@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 
 from generator.dataset import Parameters
-from generator.statistics import Interval
+from generator.statistics import Contrast, Interval, Reason
 from runners.record import parameter_in_words
 
 _UNPLAIN = re.compile(r"[^\w .,:+()/·%-]")
@@ -57,6 +57,27 @@ def bracket(low: int | None, high: int | None, *, conclusive: bool) -> str:
 def times(ratio: float) -> str:
     """A ratio, such as ``0.393×``."""
     return f"{significant(ratio)}×"
+
+
+def contrast_in_words(contrast: Contrast) -> str:
+    """A ratio as ``0.393×``, a difference as ``+1.20`` or ``-0.300``."""
+    if contrast.is_ratio:
+        return times(contrast.value)
+    return f"{'+' if contrast.value > 0 else ''}{significant(contrast.value)}"
+
+
+def reason_in_words(reason: Reason) -> str:
+    """Why a comparison is inconclusive."""
+    return _REASONS[reason]
+
+
+_REASONS: dict[Reason, str] = {
+    "not enough data": "not enough data",
+    "disturbed": "the machine was too disturbed for a p99",
+    "size": "perhaps by too little to matter",
+    "few rounds": "too few rounds",
+    "noise": "too noisy",
+}
 
 
 def parameters_in_words(parameters: Parameters) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from generator.charts.wording import bracket
+from generator.charts.wording import bracket, reason_in_words
 from generator.comparison import (
     Absence,
     Bracket,
@@ -95,7 +95,7 @@ def _print_changes(found: Sequence[Change], searched: Sequence[CapacityChange], 
         )
     if found:
         print_table(
-            ["variant", "workload", "metric", "ratio", "95 % interval", "verdict"],
+            ["variant", "workload", "metric", "ratio or difference", "95 % interval", "verdict"],
             [_change_cells(change) for change in found],
         )
     if searched:
@@ -177,10 +177,14 @@ def _change_json(change: Change) -> dict[str, object]:
         "metric": change.metric.key,
         "better": change.metric.direction,
         "relative_to_reference": change.relative,
-        "ratio": ratio.value if ratio else None,
+        "scale": "ratio" if change.metric.is_ratio else "difference",
+        "ratio": ratio.value if ratio and ratio.is_ratio else None,
+        "difference": ratio.value if ratio and not ratio.is_ratio else None,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "verdict": change.verdict,
+        "direction": change.direction,
+        "reason": change.reason,
     }
 
 
@@ -192,10 +196,20 @@ def _change_cells(change: Change) -> list[str]:
         f"{change.framework}/{change.variant}",
         f"{change.workload} {mode}" if mode else change.workload,
         f"{change.metric.title} ({change.metric.direction} is better)",
-        f"{ratio.value:.3f}" if ratio else "",
+        (f"{ratio.value:.3f}" if ratio.is_ratio else f"{ratio.value:+.3f} {change.metric.unit}") if ratio else "",
         f"{interval.low:.3f} to {interval.high:.3f}" if interval else "",
-        change.verdict,
+        _verdict_in_words(change),
     ]
+
+
+def _verdict_in_words(change: Change) -> str:
+    """``worse``; ``practically equal (surely worse)``; ``inconclusive: too few rounds``."""
+    if change.verdict in ("better", "worse"):
+        return change.verdict
+    text = "practically equal" if change.verdict == "same" else "inconclusive"
+    if change.direction:
+        text += f" (surely {change.direction})"
+    return f"{text}: {reason_in_words(change.reason)}" if change.reason else text
 
 
 def _capacity_json(change: CapacityChange) -> dict[str, object]:

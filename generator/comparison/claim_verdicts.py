@@ -13,7 +13,6 @@ from typing import Literal
 from generator.comparison.capacities import CapacityTable
 from generator.comparison.metrics import METRICS, Metric
 from generator.comparison.tables import Comparison, Row, Table
-from generator.comparison.verdicts import judge_ratios
 from generator.dataset import (
     Article,
     Claim,
@@ -29,7 +28,7 @@ from generator.dataset import (
     Within,
 )
 from generator.dataset.collected_evidence import Evidence
-from generator.statistics import Ratio, paired_ratio
+from generator.statistics import Contrast
 from runners.record import ITEMS
 
 Verdict = Literal["holds", "does not hold", "cannot be compared"]
@@ -47,7 +46,7 @@ class JudgedClaim:
     page: str | None = None
     """Page and anchor of the evidence."""
     values: tuple[tuple[Row, Metric], ...] = ()
-    ratio: Ratio | None = None
+    ratio: Contrast | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ def _compared(claim: Claim, article: Article, test: Compared, known: ClaimBasis)
         return JudgedClaim(
             claim, article, "cannot be compared", f"There is no valid {metric.title} of {missing}.", page
         )
-    ratio = paired_ratio(first.values[metric.key].rounds, second.values[metric.key].rounds)
-    outcome = judge_ratios({"claim": (metric, ratio)}).get("claim", "unknown")
+    judged = table.judged(metric, first, second)
+    ratio, outcome = judged.contrast, judged.outcome
     compared = ((first, metric), (second, metric))
     if outcome == "unknown":
         return JudgedClaim(claim, article, "cannot be compared", "Too few rounds of both count.", page, compared, ratio)

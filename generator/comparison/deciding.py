@@ -16,9 +16,10 @@ from generator.comparison.metrics import (
     THROUGHPUT,
     Family,
     Metric,
+    Quantile,
     TableKind,
     kind_of_table,
-    tail_of,
+    percentile,
 )
 
 HEADLINE: Mapping[str, Mapping[str, object]] = {"echo": {}, "dashboard": {}, "room": {"members": 100}}
@@ -33,7 +34,10 @@ DECIDING: Mapping[TableKind, tuple[Metric | Family, ...]] = {
     "connecting": (CONNECTION_RATE, MEMORY_PER_CONNECTION),
     "recovery": (RETURN_TIME,),
 }
-"""The first one orders the rows. Of a family, the highest percentile that all contenders have decides (`tail_of`)."""
+"""The first one orders the rows. Of a family, `DECIDING_QUANTILES` decide, as far as all contenders have them."""
+
+DECIDING_QUANTILES: tuple[Quantile, ...] = ("p99", "p90", "p50")
+"""The p99 decides only between rows whose measurements were hardly disturbed (`P99_DISTURBANCE_LIMIT`)."""
 
 
 def is_headline_workload(workload: str, parameters: Mapping[str, object]) -> bool:
@@ -42,8 +46,20 @@ def is_headline_workload(workload: str, parameters: Mapping[str, object]) -> boo
     return required is not None and all(parameters.get(name) == value for name, value in required.items())
 
 
-def deciding_metrics(shared: Collection[str], *, is_open: bool) -> tuple[Metric, ...]:
-    """The metrics that decide in a table. ``shared``: keys of the metrics that all contenders have."""
+def deciding_metrics(shared: Collection[str], *, is_open: bool, is_quiet: bool) -> tuple[Metric, ...]:
+    """The metrics that decide in a table.
+
+    ``shared``: keys of the metrics that all contenders have. ``is_quiet``: whether a p99 can decide between any two.
+    """
     declared = DECIDING[kind_of_table(shared, is_open=is_open)]
-    chosen = (tail_of(one, shared) if isinstance(one, Family) else one for one in declared)
-    return tuple(metric for metric in chosen if metric is not None and metric.key in shared)
+    chosen = [metric for one in declared for metric in (_quantiles(one) if isinstance(one, Family) else (one,))]
+    return tuple(metric for metric in chosen if metric.key in shared and (is_quiet or not needs_quiet(metric)))
+
+
+def needs_quiet(metric: Metric) -> bool:
+    """Whether the metric decides only between rows whose measurements were hardly disturbed."""
+    return metric.quantile in ("p99", "p999")
+
+
+def _quantiles(family: Family) -> tuple[Metric, ...]:
+    return tuple(percentile(family, quantile) for quantile in DECIDING_QUANTILES)

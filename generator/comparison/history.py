@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generator.comparison.absences import Absence, follow_absences
+from generator.comparison.judging import Compared, Outcome, judge_all
 from generator.comparison.metrics import Metric
+from generator.comparison.run_changes import compare_values
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, is_headline
-from generator.comparison.verdicts import Outcome, judge_ratios
 from generator.dataset import MachineClass, Run, normalised
-from generator.statistics import Ratio, unpaired_ratio
+from generator.statistics import Contrast
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class Series:
     points: tuple[Point, ...]
 
     @cached_property
-    def by_run(self) -> dict[str, Value]:
-        """Values by the run's path among the raw files."""
-        return {point.run.raw: point.value for point in self.points}
+    def by_run(self) -> dict[str, Point]:
+        """Points by the run's path among the raw files."""
+        return {point.run.raw: point for point in self.points}
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ChangePoint:
     series: Series
     before: Point
     after: Point
-    ratio: Ratio
+    ratio: Contrast
     outcome: Outcome
     updates: tuple[tuple[str, str | None, str | None], ...]
     """Packages whose version changed: name, version before, version after; ``None``: not installed."""
@@ -153,12 +154,11 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
         if not series.row.framework.is_reference
         for before, after in zip(series.points, series.points[1:], strict=False)
     ]
-    ratios = {index: _ratio(trend, before, after) for index, (trend, _, before, after) in enumerate(pairs)}
-    outcomes = judge_ratios({index: (pairs[index][0].metric, ratio) for index, ratio in ratios.items()})
+    compared = {index: _compared(trend, before, after) for index, (trend, _, before, after) in enumerate(pairs)}
     points = [
-        ChangePoint(*pairs[index], ratio, outcomes[index], updates(pairs[index][2], pairs[index][3]))
-        for index, ratio in ratios.items()
-        if ratio is not None and outcomes.get(index) in ("better", "worse")
+        ChangePoint(*pairs[index], judged.contrast, judged.outcome, updates(pairs[index][2], pairs[index][3]))
+        for index, judged in judge_all(compared).items()
+        if judged.contrast is not None and judged.outcome in ("better", "worse")
     ]
     return tuple(sorted(points, key=lambda point: point.after.started, reverse=True))
 
@@ -170,14 +170,11 @@ def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | N
     return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)
 
 
-def _ratio(trend: Trend, before: Point, after: Point) -> Ratio | None:
+def _compared(trend: Trend, before: Point, after: Point) -> Compared:
     found = next((series.by_run for series in trend.series if series.row.framework.is_reference), {})
-    values = []
-    for point in (after, before):
-        own = point.value.rounds
-        reference = found.get(point.run.raw)
-        if reference is None or not {before.run.raw, after.run.raw} <= found.keys():
-            values.append(list(own.values()))
-        else:
-            values.append([own[number] / reference.rounds[number] for number in own if number in reference.rounds])
-    return unpaired_ratio(*values)
+    references = [found.get(point.run.raw) for point in (before, after)]
+    if None in references:
+        references = [None, None]
+    return compare_values(trend.metric, before.row, after.row, *(point.row if point else None for point in references))[
+        0
+    ]

@@ -6,14 +6,14 @@ rows, never by the spelling of a key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
 from pydantic import BaseModel
 
-from generator.statistics import SMALLEST_RELEVANT_RATIO
 from runners.record import CellRecord, Distribution, Measurement
 
 Direction = Literal["higher", "lower"]
@@ -27,6 +27,26 @@ TableKind = Literal["loop", "rate", "push", "connecting", "recovery"]
 
 QUANTILES: dict[Quantile, float] = {"p50": 50, "p90": 90, "p99": 99, "p999": 99.9}
 """Percentiles in percent, ascending."""
+
+COST_MARGIN = 1.10
+"""Throughput, CPU and memory: a tenth is less than what one more feature of an application costs."""
+LATENCY_MARGIN = 1.25
+"""Latencies, of which a quarter is hard to notice and is no reason to choose."""
+
+LATENCY_FLOORS_MS: Mapping[Quantile, float] = {"p50": 2, "p90": 2, "p99": 10, "p999": 10}
+"""Latencies that nobody notices, far below one frame of a 60 Hz screen; now and then, half a frame is not noticed
+either."""
+PUSH_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 50)
+"""Pushes come once per second, so a delay of a twentieth of that is not noticed."""
+MEMORY_FLOOR_MB = 5
+MEMORY_BETWEEN_RUNS = 0.01
+"""The same code in another run, on the next day, differs by 0.7 % (``benchmarks/between_runs.json``: at most 1 % with
+95 % confidence), although the rounds of a run differ by 0.3 % only: which pages processes share changes with each start
+of the machine."""
+START_FLOOR_S = 1.0
+"""A start or a reload that takes less is no reason to choose."""
+RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 1000 * START_FLOOR_S)
+"""The time until clients are back contains a start."""
 
 _ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "push", "connecting", "recovery"})
 _NO_KIND: frozenset[TableKind] = frozenset()
@@ -63,11 +83,14 @@ class Metric:
     ``key`` is published. ``title`` is for sentences, ``short`` for column headings. ``part`` returns a part of a
     measurement; the value is its field ``field``. A measurement without that part or field has no value.
 
-    ``margin``: the smallest ratio of two values that matters. ``floor``: in the verdict on a pair, two values below it
-    are practically equal.
-    ``columns_in``: the kinds of tables that have it as a column. ``chart``: how it is drawn when it decides.
-    ``further_chart_in``: the kinds of tables that draw it when it does not decide. ``marks``: the kind of every
-    table that has this metric. ``is_always_compared``: compared between two runs even if it does not decide.
+    ``margin``: two values whose ratio is surely nearer to 1 are practically equal. ``floor``: so are two values below
+    it, because nobody notices the difference. ``is_ratio``: values are above zero, so means are geometric and
+    differences are ratios. Otherwise means are arithmetic, differences have the unit of the metric, and the margin is
+    the share of the larger value. ``between_runs``: standard deviation, in logarithms, of a value from run to run that
+    the rounds of one run cannot show. ``columns_in``: the kinds of tables that have it as a column. ``chart``: how it
+    is drawn when it decides. ``further_chart_in``: the kinds of tables that draw it when it does not decide. ``marks``:
+    the kind of every table that has this metric. ``is_always_compared``: compared between two runs even if it does not
+    decide.
     """
 
     key: str
@@ -79,8 +102,10 @@ class Metric:
     field: str
     family: Family | None = None
     quantile: Quantile | None = None
-    margin: float = SMALLEST_RELEVANT_RATIO
+    margin: float = COST_MARGIN
     floor: float = 0.0
+    is_ratio: bool = True
+    between_runs: float = 0.0
     columns_in: frozenset[TableKind] = _ALL_KINDS
     chart: Literal["bar", "median_and_tail"] = "bar"
     further_chart_in: frozenset[TableKind] = _NO_KIND
@@ -103,6 +128,10 @@ class Metric:
     def best_first(self, value: float) -> float:
         """Sort key that puts the best value first."""
         return -value if self.direction == "higher" else value
+
+    def width(self, first: float, second: float) -> float:
+        """The margin between two values on the scale of their contrast: a logarithm, or a difference in the unit."""
+        return math.log(self.margin) if self.is_ratio else (1 - 1 / self.margin) * max(abs(first), abs(second))
 
     def is_negligible(self, first: float, second: float) -> bool:
         """Whether both values are below the floor."""
@@ -163,6 +192,7 @@ def _percentiles(
     columns: tuple[Quantile, ...],
     chart: Literal["bar", "median_and_tail"] = "bar",
     marks: TableKind | None = None,
+    floors: Mapping[Quantile, float] = LATENCY_FLOORS_MS,
 ) -> Iterator[Metric]:
     """The metrics of one family, in milliseconds. ``columns``: those shown as columns of every table."""
     for quantile, percent in QUANTILES.items():
@@ -176,6 +206,8 @@ def _percentiles(
             field=quantile,
             family=family,
             quantile=quantile,
+            margin=LATENCY_MARGIN,
+            floor=floors[quantile],
             columns_in=_ALL_KINDS if quantile in columns else _NO_KIND,
             chart=chart,
             marks=marks,
@@ -197,7 +229,12 @@ _ROWS: tuple[Metric, ...] = (
     *_percentiles(LATENCY, attrgetter("latency_ms"), columns=("p50", "p99", "p999"), chart="median_and_tail"),
     *_percentiles(LAST_DELIVERY, attrgetter("last_delivery_ms"), columns=("p50", "p99"), chart="median_and_tail"),
     *_percentiles(
-        PUSH_LATENESS, attrgetter("push_lateness_ms"), columns=("p50", "p99"), chart="median_and_tail", marks="push"
+        PUSH_LATENESS,
+        attrgetter("push_lateness_ms"),
+        columns=("p50", "p99"),
+        chart="median_and_tail",
+        marks="push",
+        floors=PUSH_FLOORS_MS,
     ),
     Metric(
         key="connections_per_s",
@@ -218,8 +255,10 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_CONNECTING,
         field="memory_per_connection_kb",
+        # A slope; one below 0 is noise.
+        is_ratio=False,
     ),
-    *_percentiles(RETURN_TIME, _return_times, columns=("p50",)),
+    *_percentiles(RETURN_TIME, _return_times, columns=("p50",), floors=RETURN_FLOORS_MS),
     Metric(
         key="back_max",
         title="time until the last client is back",
@@ -228,6 +267,8 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_return_times,
         field="max",
+        margin=LATENCY_MARGIN,
+        floor=1000 * START_FLOOR_S,
     ),
     Metric(
         key="restart_s",
@@ -237,6 +278,8 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_RECOVERY,
         field="restart_s",
+        margin=LATENCY_MARGIN,
+        floor=START_FLOOR_S,
         marks="recovery",
     ),
     Metric(
@@ -268,6 +311,8 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_SERVER,
         field="pss_mean_mb",
+        floor=MEMORY_FLOOR_MB,
+        between_runs=MEMORY_BETWEEN_RUNS,
         further_chart_in=frozenset({"loop", "push", "connecting"}),
     ),
     Metric(
@@ -296,7 +341,7 @@ _PERCENTILES: dict[tuple[Family, Quantile], Metric] = {
     (metric.family, metric.quantile): metric for metric in _ROWS if metric.family and metric.quantile
 }
 _MARKS: dict[str, TableKind] = {metric.key: metric.marks for metric in _ROWS if metric.marks is not None}
-_DECIDING_QUANTILES: tuple[Quantile, ...] = ("p99", "p90", "p50")
+_TAILS: tuple[Quantile, ...] = ("p99", "p90", "p50")
 
 
 def percentile(family: Family, quantile: Quantile) -> Metric:
@@ -306,7 +351,7 @@ def percentile(family: Family, quantile: Quantile) -> Metric:
 
 def tail_of(family: Family, present: Collection[str]) -> Metric | None:
     """The highest of p99, p90 and p50 whose key is in ``present``; short runs have too few samples for p99."""
-    found = (percentile(family, quantile) for quantile in _DECIDING_QUANTILES)
+    found = (percentile(family, quantile) for quantile in _TAILS)
     return next((metric for metric in found if metric.key in present), None)
 
 

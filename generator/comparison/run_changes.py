@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.comparison.capacities import Bracket, capacity_tables
+from generator.comparison.deciding import needs_quiet
+from generator.comparison.judging import Compared, Direction, Outcome, judge_all
 from generator.comparison.metrics import ALWAYS_COMPARED, Metric
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
-from generator.comparison.verdicts import Outcome, judge_ratios
 from generator.dataset import Parameters, Run
-from generator.statistics import Ratio, unpaired_ratio
+from generator.statistics import Contrast, Reason, unpaired_contrast
 
 
 @dataclass(frozen=True)
 class Change:
-    """One metric of one cell in both runs. ``ratio``: the second run over the first.
+    """One metric of one cell in both runs. ``ratio``: the second run against the first.
 
-    ``verdict``: that of the second run. ``relative``: both values are ratios to the reference of the same round,
-    which removes the effect of a machine that was faster on one of the days.
+    ``verdict``: that of the second run. ``direction``: whether it is better or worse, if that is certain, even by less
+    than the metric's margin. ``reason``: why the verdict is ``unknown``. ``relative``: both values are ratios to the
+    reference of the same round, which removes the effect of a machine that was faster on one of the days.
     """
 
     framework: str
@@ -26,9 +28,11 @@ class Change:
     workload: str
     parameters: Parameters
     metric: Metric
-    ratio: Ratio | None
+    ratio: Contrast | None
     relative: bool
     verdict: Outcome
+    direction: Direction | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -70,23 +74,19 @@ def incomparable_reasons(base: Run, head: Run) -> list[str]:
 def compare_cells(base: Run, head: Run) -> tuple[Change, ...]:
     """Changes in the deciding and the always compared metrics of the cells that both runs have.
 
-    A change is ``better`` or ``worse`` by the rule that also decides between frameworks, over all values compared. It
-    is ``unknown`` if one run has fewer than two valid rounds.
+    The verdicts follow the rule that also decides between frameworks, over all values compared. A verdict is
+    ``unknown`` if one run has too few valid rounds.
     """
-    first, second = compare_runs([base]), compare_runs([head])
+    first, second = compare_runs([base], ranked=False), compare_runs([head], ranked=False)
     pairs = [
-        (table, metric, row, other, *_series(metric, table, row, partner, other))
+        (table, metric, row, compare_values(metric, row, other, *_references(metric, row, table, partner)))
         for table in first.tables
         if (partner := _counterpart(second, table)) is not None
         for row in table.rows
         if (other := _same(partner, row)) is not None
         for metric in _metrics(table)
     ]
-    ratios = {
-        index: unpaired_ratio(after, before) if before and after else None
-        for index, (_, _, _, _, before, after, _) in enumerate(pairs)
-    }
-    outcomes = judge_ratios({index: (pairs[index][1], ratio) for index, ratio in ratios.items()})
+    outcomes = judge_all({index: compared for index, (_, _, _, (compared, _)) in enumerate(pairs)})
     return tuple(
         Change(
             framework=row.framework.slug,
@@ -94,11 +94,13 @@ def compare_cells(base: Run, head: Run) -> tuple[Change, ...]:
             workload=table.workload.slug,
             parameters=table.parameters,
             metric=metric,
-            ratio=ratios[index],
+            ratio=compared.contrast,
             relative=relative,
-            verdict=outcomes.get(index, "unknown"),
+            verdict=outcomes[index].outcome,
+            direction=outcomes[index].direction,
+            reason=outcomes[index].reason,
         )
-        for index, (table, metric, row, _, _, _, relative) in enumerate(pairs)
+        for index, (table, metric, row, (compared, relative)) in enumerate(pairs)
     )
 
 
@@ -145,27 +147,45 @@ def _same(table: Table, row: Row) -> Row | None:
     return next((other for other in table.rows if other.key == row.key), None)
 
 
-def _series(
-    metric: Metric, table: Table, row: Row, partner: Table, other: Row
-) -> tuple[list[float], list[float], bool]:
-    """The values of both runs, and whether they are ratios to the reference, which both runs then have."""
-    mine, theirs = _value(row, metric), _value(other, metric)
-    if mine is None or theirs is None:
-        return [], [], False
-    references = (_reference(table, metric), _reference(partner, metric))
-    if row.framework.is_reference or None in references:
-        return list(mine.rounds.values()), list(theirs.rounds.values()), False
-    before, after = (
-        [own / reference.rounds[number] for number, own in value.rounds.items() if reference.rounds.get(number)]
-        for value, reference in zip((mine, theirs), references, strict=True)
-        if reference is not None
-    )
-    return before, after, True
+def compare_values(
+    metric: Metric, before: Row, after: Row, reference_before: Row | None, reference_after: Row | None
+) -> tuple[Compared, bool]:
+    """One metric of a row in two runs, the later against the earlier, and whether both are relative to the reference.
+
+    They are if both runs have a reference and the metric is compared by ratios.
+    """
+    later, earlier = _value(after, metric), _value(before, metric)
+    if later is None or earlier is None:
+        return Compared(metric, None, 0.0, 0.0), False
+    references = [_value(row, metric) if row else None for row in (reference_after, reference_before)]
+    is_relative = metric.is_ratio and None not in references
+    series = [
+        _relative(value, reference) if is_relative and reference else list(value.rounds.values())
+        for value, reference in zip((later, earlier), references, strict=True)
+    ]
+    contrast = unpaired_contrast(*series, is_ratio=metric.is_ratio, between=metric.between_runs**2)
+    barred: Reason | None = None
+    if not (later.is_enough and earlier.is_enough):
+        barred = "not enough data"
+    elif needs_quiet(metric) and not (before.is_quiet and after.is_quiet):
+        barred = "disturbed"
+    return Compared(metric, contrast, later.estimate.mean, earlier.estimate.mean, barred), is_relative
 
 
-def _reference(table: Table, metric: Metric) -> Value | None:
-    reference = next((row for row in table.valid_rows if row.framework.is_reference), None)
-    return None if reference is None else _value(reference, metric)
+def _relative(value: Value, reference: Value) -> list[float]:
+    """The ratios to the reference, over the rounds of both."""
+    return [own / reference.rounds[number] for number, own in value.rounds.items() if number in reference.rounds]
+
+
+def _references(metric: Metric, row: Row, table: Table, partner: Table) -> tuple[Row | None, Row | None]:
+    """The reference's rows in both tables; none for the reference itself, or if one of them lacks the metric."""
+    found = [_reference_in(one, metric) for one in (table, partner)]
+    return (None, None) if row.framework.is_reference or None in found else (found[0], found[1])
+
+
+def _reference_in(table: Table, metric: Metric) -> Row | None:
+    """The row of the reference, if it has valid values of the metric."""
+    return next((row for row in table.valid_rows if row.framework.is_reference and metric.key in row.values), None)
 
 
 def _value(row: Row, metric: Metric) -> Value | None:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Literal, Protocol, TypeVar
 
-from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload
+from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload, needs_quiet
+from generator.comparison.judging import Judged, MetricComparison
 from generator.comparison.metrics import METRICS, Family, Metric, TableKind, kind_of_table, read_values
 from generator.dataset import FrameworkResult, Parameters, Run
 from generator.statistics import (
+    MIN_ROUNDS,
+    Contrast,
     Estimate,
     RankRange,
-    Ratio,
+    Reason,
     estimate_mean,
-    paired_ratio,
     paired_ratio_value,
-    rank_ranges,
 )
-from runners.record import CellRecord, Distribution, FrameworkFacts, Histogram, Measurement, VariantFacts, WorkloadFacts
+from runners.record import (
+    P99_DISTURBANCE_LIMIT,
+    CellRecord,
+    Distribution,
+    FrameworkFacts,
+    Histogram,
+    Measurement,
+    VariantFacts,
+    WorkloadFacts,
+    disturbance_percent,
+)
 
 Status = Literal["valid", "invalid", "failed"]
 RowKey = tuple[str, str]
@@ -47,22 +59,35 @@ AnyTable = TypeVar("AnyTable", bound=_Tabular)
 
 @dataclass(frozen=True)
 class Value:
-    """One metric of one row. ``rounds``: the value of each round that counts, by round number."""
+    """One metric of one row. ``rounds``: the value of each repeat that counts, by its number.
+
+    ``valid_rounds``: the rounds behind them; more than the repeats where these are runs. ``estimate``: the mean. In a
+    ranked table, it is what the mean would be over all rounds of the table.
+    """
 
     rounds: Mapping[int, float]
     estimate: Estimate
+    valid_rounds: int
     reference: Mapping[int, float] | None = None
-    """The reference's value by round number, if the two can be compared."""
+    """The reference's value by number of the repeat, if the two can be compared."""
     rank: RankRange | None = None
-    """Rank range among the table's variants without the reference; ``None`` if the metric does not decide."""
+    """Rank range among the table's variants without the reference; ``None`` if the metric does not decide, or if the
+    value has too few rounds."""
+    relate: Callable[[], Contrast | None] = field(default=lambda: None, compare=False, repr=False)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether enough rounds count for a rank, a lead or a decision."""
+        return self.valid_rounds >= MIN_ROUNDS and len(self.rounds) > 1
 
     @cached_property
-    def to_reference(self) -> Ratio | None:
-        return paired_ratio(self.rounds, self.reference) if self.reference is not None else None
+    def to_reference(self) -> Contrast | None:
+        """The value against the reference's, by the model of the whole table."""
+        return self.relate()
 
     @property
     def times_reference(self) -> float | None:
-        """The value of `to_reference` without its interval."""
+        """The ratio to the reference over the rounds of both, without an interval."""
         return paired_ratio_value(self.rounds, self.reference) if self.reference is not None else None
 
 
@@ -84,6 +109,13 @@ class Row:
     reasons: tuple[tuple[str, int], ...]
     values: Mapping[str, Value]
     raw: str
+    disturbance_percent: float | None = None
+    """Mean disturbance of the rounds that count, in percent of a core; ``None`` if it was not measured in each."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a p99 of this row can decide."""
+        return self.disturbance_percent is not None and self.disturbance_percent < P99_DISTURBANCE_LIMIT
 
     @property
     def key(self) -> RowKey:
@@ -120,6 +152,8 @@ class Table:
     metrics: tuple[Metric, ...]
     deciding: tuple[Metric, ...]
     rows: tuple[Row, ...]
+    compared: MetricComparisons
+    """How the rows differ, by metric; of the whole table, if this one was narrowed."""
     blocks: tuple[Run, ...] = ()
     """All runs that measured the same variants under this workload, if several, newest first (see `pooled`)."""
 
@@ -164,12 +198,44 @@ class Table:
     def valid_rows(self) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.status == "valid")
 
+    def judged(self, metric: Metric, first: Row, second: Row) -> Judged:
+        """The outcome for the first row in a metric, corrected for all pairs of the whole table."""
+        return self.compared.of(metric).judged(first.key, second.key)
+
     def only(self, frameworks: Iterable[str]) -> Table:
-        """The table with only the rows of these frameworks, ranked anew."""
+        """The table with only the rows of these frameworks, ranked anew by the outcomes of the whole table."""
         kept = set(frameworks)
         rows = [row for row in self.rows if row.framework.slug in kept]
-        narrowed = _table(self.run, self.workload, self.parameters, self.latency_kind, rows, tuple(self.rows))
+        narrowed = _table(self.run, self.workload, self.parameters, self.latency_kind, rows, self.compared)
         return replace(narrowed, blocks=self.blocks)
+
+
+class MetricComparisons:
+    """How the rows of one table differ, by metric. Each metric is compared once, when it is first needed."""
+
+    def __init__(self, rows: Iterable[Row], *, is_pooled: bool = False) -> None:
+        self.rows = tuple(row for row in rows if row.status == "valid")
+        self._is_pooled = is_pooled
+        self._found: dict[str, MetricComparison[RowKey]] = {}
+
+    def of(self, metric: Metric) -> MetricComparison[RowKey]:
+        """The comparison in one metric; of no rows, if none has it."""
+        if metric.key not in self._found:
+            having = [row for row in self.rows if metric.key in row.values]
+            self._found[metric.key] = MetricComparison(
+                metric,
+                {row.key: row.values[metric.key].rounds for row in having},
+                barred={row.key: reason for row in having if (reason := _barred(row, metric)) is not None},
+                aside=[row.key for row in having if row.framework.is_reference],
+                is_pooled=self._is_pooled,
+            )
+        return self._found[metric.key]
+
+
+def _barred(row: Row, metric: Metric) -> Reason | None:
+    if not row.values[metric.key].is_enough:
+        return "not enough data"
+    return "disturbed" if needs_quiet(metric) and not row.is_quiet else None
 
 
 @dataclass(frozen=True)
@@ -233,7 +299,7 @@ def pooled(runs: Sequence[Run], *, ranked: bool = True) -> list[Table]:
     """The tables of `fullest`, each pooled with the tables of all runs that measured the same variants.
 
     These runs are blocks: each has its own machine or day. The value of a block is the geometric mean of its rounds.
-    Blocks are the repeats, since rounds of one block share its machine. Ratios are computed within a block.
+    Blocks are the repeats, since rounds of one block share its machine. The model has a level for each block.
     """
     tables = {id(run): list(_tables_of(run, ranked=ranked and len(runs) == 1)) for run in runs}
     found = []
@@ -254,13 +320,14 @@ def pooled(runs: Sequence[Run], *, ranked: bool = True) -> list[Table]:
 
 
 def _with_ranks(table: Table) -> Table:
-    return _table(table.run, table.workload, table.parameters, table.latency_kind, list(table.rows))
+    return _table(table.run, table.workload, table.parameters, table.latency_kind, list(table.rows), table.compared)
 
 
 def _pool(blocks: Sequence[Table], *, ranked: bool) -> Table:
     newest = blocks[0]
     rows = [_pooled_row([_row_of(block, row.key) for block in blocks]) for row in newest.rows]
-    table = _table(newest.run, newest.workload, newest.parameters, newest.latency_kind, rows, ranked=ranked)
+    compared = MetricComparisons(rows, is_pooled=True)
+    table = _table(newest.run, newest.workload, newest.parameters, newest.latency_kind, rows, compared, ranked=ranked)
     return replace(table, blocks=tuple(block.run for block in blocks))
 
 
@@ -273,14 +340,16 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
     is_valid = any(row.status == "valid" for row in rows)
     counting = [row if row.status == "valid" or not is_valid else None for row in rows]
     values = {}
-    for key in METRICS:
-        means = {
-            number: row.values[key].estimate.mean
+    for key, metric in METRICS.items():
+        found = {
+            number: row.values[key]
             for number, row in enumerate(counting, start=1)
             if row is not None and key in row.values
         }
-        if (estimate := estimate_mean(list(means.values()))) is not None:
-            values[key] = Value(means, estimate)
+        means = {number: value.estimate.mean for number, value in found.items()}
+        if (estimate := estimate_mean(list(means.values()), is_ratio=metric.is_ratio)) is not None:
+            values[key] = Value(means, estimate, sum(value.valid_rounds for value in found.values()))
+    disturbances = [row.disturbance_percent for row in counting if row is not None]
     reasons: Counter[str] = Counter()
     for row in rows:
         reasons.update(dict(row.reasons))
@@ -292,6 +361,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
         valid_rounds=sum(row.valid_rounds for row in rows),
         reasons=tuple(reasons.most_common()),
         values=values,
+        disturbance_percent=_mean(disturbances),
     )
 
 
@@ -375,17 +445,17 @@ def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
             if cell.is_search != searched or not cell.measurements:
                 continue
             if variant is not None and versions.get(cell.workload) == cell.workload_version:
-                yield _row(item, variant, cell)
+                yield _row(item, variant, cell, run.document.machine.logical_cpus)
 
 
-def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord) -> Row:
+def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord, logical_cpus: int) -> Row:
     valid = [measurement for measurement in cell.measurements if measurement.valid]
     measured = [measurement for measurement in cell.measurements if measurement.failure is None]
     status: Status = "valid" if valid else "invalid" if measured else "failed"
     values = {
-        key: Value(rounds, estimate)
+        key: Value(rounds, estimate, len(rounds))
         for key, rounds in read_values(valid or measured).items()
-        if (estimate := estimate_mean(list(rounds.values()))) is not None
+        if (estimate := estimate_mean(list(rounds.values()), is_ratio=METRICS[key].is_ratio)) is not None
     }
     return Row(
         framework=item.document.framework,
@@ -397,7 +467,14 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord) -> Row:
         reasons=_reasons(cell.decisive),
         values=values,
         raw=item.raw,
+        disturbance_percent=_mean([disturbance_percent(one, logical_cpus=logical_cpus) for one in valid]),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean; ``None`` if there is no value or one is unknown."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _reasons(measurements: Iterable[Measurement]) -> tuple[tuple[str, int], ...]:
@@ -416,61 +493,78 @@ def _table(
     parameters: Parameters,
     latency_kind: Literal["from_intended", "service_time"],
     rows: list[Row],
-    reference_rows: tuple[Row, ...] | None = None,
+    compared: MetricComparisons | None = None,
     *,
     ranked: bool = True,
 ) -> Table:
-    """Order the rows and add what depends on other rows: ratios to the reference, and ranks.
+    """Order the rows and add what depends on other rows: contrasts to the reference, ranks, and adjusted means.
 
-    ``reference_rows``: rows that may contain the reference if ``rows`` do not. ``ranked``: whether to compute ranks.
+    ``compared``: the comparisons of the whole table, if ``rows`` are a part of it. ``ranked``: whether to compare the
+    rows, which takes most of the time.
     """
+    compared = MetricComparisons(rows) if compared is None else compared
     present = {key for row in rows for key in row.values}
     metrics = tuple(metric for metric in METRICS.values() if metric.key in present)
-    deciding = deciding_metrics(_shared_metrics(rows), is_open=latency_kind == "from_intended")
-    reference = next(
-        (row for row in reference_rows or rows if row.framework.is_reference and row.status == "valid"), None
-    )
-    ranks = {metric.key: _ranks(metric, rows) for metric in deciding if ranked and len(rows) > 1}
-    completed = [
-        _with_relations(row, reference, {key: of_row.get(row.key) for key, of_row in ranks.items()}) for row in rows
-    ]
-    completed.sort(key=lambda row: _best_first(row, deciding))
-    return Table(run, workload, parameters, latency_kind, metrics, deciding, tuple(completed))
-
-
-def _shared_metrics(rows: Iterable[Row]) -> set[str]:
-    """Keys of the metrics that all valid rows except the reference have."""
     contenders = [row for row in rows if row.status == "valid" and not row.framework.is_reference]
-    return set.intersection(*(set(row.values) for row in contenders)) if contenders else set()
+    deciding = deciding_metrics(
+        _shared_metrics(contenders),
+        is_open=latency_kind == "from_intended",
+        is_quiet=sum(row.is_quiet for row in contenders) > 1,
+    )
+    reference = next((row for row in compared.rows if row.framework.is_reference), None)
+    completed = [_with_reference(row, reference, compared) for row in rows]
+    if ranked:
+        for metric in deciding:
+            completed = _with_ranks_in(metric, completed, compared)
+    completed.sort(key=lambda row: _best_first(row, deciding))
+    return Table(run, workload, parameters, latency_kind, metrics, deciding, tuple(completed), compared)
 
 
-def _ranks(metric: Metric, rows: list[Row]) -> dict[RowKey, RankRange]:
-    contenders = {
-        row.key: row.values[metric.key].rounds
-        for row in rows
-        if row.status == "valid" and not row.framework.is_reference and metric.key in row.values
-    }
-    return rank_ranges(contenders, highest_first=metric.direction == "higher", margin=metric.margin)
+def _shared_metrics(contenders: Sequence[Row]) -> set[str]:
+    """Keys of the metrics that all contenders have; those with too few rounds count only if no other is there."""
+    having = [row for row in contenders if row.valid_rounds >= MIN_ROUNDS] or contenders
+    return set.intersection(*(set(row.values) for row in having)) if having else set()
 
 
-def _with_relations(row: Row, reference: Row | None, ranks: Mapping[str, RankRange | None]) -> Row:
-    is_comparable = reference is not None and row.status == "valid" and not row.framework.is_reference
-    reference_values = reference.values if reference is not None and is_comparable else {}
+def _with_reference(row: Row, reference: Row | None, compared: MetricComparisons) -> Row:
+    if reference is None or row.status != "valid" or row.framework.is_reference:
+        return row
     values = {
-        key: Value(
-            value.rounds,
-            value.estimate,
-            reference_values[key].rounds if key in reference_values else None,
-            ranks.get(key),
+        key: replace(
+            value, reference=reference.values[key].rounds, relate=_relation(key, row.key, reference.key, compared)
         )
+        if key in reference.values
+        else value
         for key, value in row.values.items()
     }
     return replace(row, values=values)
 
 
+def _relation(key: str, row: RowKey, reference: RowKey, compared: MetricComparisons) -> Callable[[], Contrast | None]:
+    return lambda: compared.of(METRICS[key]).model.contrast(row, reference)
+
+
+def _with_ranks_in(metric: Metric, rows: Sequence[Row], compared: MetricComparisons) -> list[Row]:
+    found = compared.of(metric)
+    ranks = found.ranks([row.key for row in rows])
+    completed = []
+    for row in rows:
+        mean = found.model.mean(row.key) if row.status == "valid" else None
+        value = row.values.get(metric.key)
+        if value is not None and mean is not None:
+            estimate = value.estimate.moved_to(mean, is_ratio=metric.is_ratio)
+            value = replace(value, estimate=estimate, rank=ranks.get(row.key))
+            row = replace(row, values={**row.values, metric.key: value})
+        completed.append(row)
+    return completed
+
+
 def _best_first(row: Row, deciding: tuple[Metric, ...]) -> tuple[object, ...]:
-    """Sort key: the reference first, then the best first, rows without valid values last."""
+    """Sort key: the reference first, then the best first, then rows with too few rounds, and those without valid
+    values.
+    """
     value = row.values.get(deciding[0].key) if deciding else None
     mean = 0.0 if value is None else value.estimate.mean
     order = deciding[0].best_first(mean) if deciding else mean
-    return not row.framework.is_reference, _STATUSES.index(row.status), order, row.key
+    is_short = value is None or not value.is_enough
+    return not row.framework.is_reference, _STATUSES.index(row.status), is_short, order, row.key

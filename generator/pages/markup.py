@@ -21,11 +21,20 @@ from markupsafe import Markup
 
 from generator.charts import Chart, Identities
 from generator.charts.identity import DARK_OF, DARK_PAPER, identity
-from generator.charts.wording import between, bracket, parameters_in_words, plain, significant, times
+from generator.charts.wording import (
+    between,
+    bracket,
+    contrast_in_words,
+    parameters_in_words,
+    plain,
+    reason_in_words,
+    significant,
+    times,
+)
 from generator.comparison import Bracket
 from generator.pages.sort_keys import sort_key
 from generator.passthrough import finished
-from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Interval, RankRange
+from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, Interval, RankRange
 from runners.record import RtsiteError
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -129,6 +138,8 @@ def make_environment(identities: Identities | None = None) -> Environment:
         "bracket": _bracket,
         "percent": _percent,
         "times": times,
+        "contrast": contrast_in_words,
+        "reason": reason_in_words,
         "describe": parameters_in_words,
         "date": spoken_date,
         "rank_range": _rank_range,
@@ -144,7 +155,7 @@ def make_environment(identities: Identities | None = None) -> Environment:
     environment.globals |= {
         "identity": identities.of if identities else identity,
         "decision_level": DECISION_LEVEL,
-        "smallest_relevant_ratio": SMALLEST_RELEVANT_RATIO,
+        "min_rounds": MIN_ROUNDS,
     }
     return environment
 
@@ -191,7 +202,9 @@ def _rank_range(rank: RankRange) -> str:
 
 
 def _percent(interval: Interval) -> str:
-    """Half the relative width of an interval, such as ``± 1.2 %``."""
+    """Half the relative width of an interval, such as ``± 1.2 %``; its ends, if one is not above zero."""
+    if interval.low <= 0:
+        return between(interval)
     return f"± {significant(100 * ((interval.high / interval.low) ** 0.5 - 1), 2)} %"
 
 

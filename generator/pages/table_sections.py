@@ -72,8 +72,9 @@ def present(*charts: Chart | None) -> list[Chart]:
 
 
 def deciding_charts(table: Table, identities: Identities) -> list[Chart]:
-    """One chart per deciding metric, if it can be drawn."""
-    return present(*(_chart_of(table, metric, identities) for metric in table.deciding))
+    """One chart per deciding metric, if it can be drawn; percentiles of one distribution share a chart."""
+    drawn = {metric.family or metric.key: metric for metric in reversed(table.deciding)}
+    return present(*(_chart_of(table, metric, identities) for metric in reversed(drawn.values())))
 
 
 def best_rows_chart(table: Table, identities: Identities) -> Chart | None:

@@ -1,0 +1,41 @@
+"""The statistics of repeated rounds: pure functions of numbers."""
+
+from generator.statistics.contrasts import CONFIDENCE, Contrast, Interval
+from generator.statistics.estimates import Estimate, estimate_mean, paired_ratio_value, unpaired_contrast
+from generator.statistics.outcomes import (
+    DECISION_LEVEL,
+    EQUIVALENCE_LEVEL,
+    MANY_ROUNDS,
+    MIN_ROUNDS,
+    SMALLEST_RELEVANT_RATIO,
+    Judgement,
+    Reason,
+    false_discovery_adjusted,
+    judge,
+)
+from generator.statistics.ranks import RankRange, bracket_rank_ranges, rank_ranges
+from generator.statistics.rounds_model import RoundsModel, fit_rounds
+
+__all__ = [
+    "CONFIDENCE",
+    "DECISION_LEVEL",
+    "EQUIVALENCE_LEVEL",
+    "MANY_ROUNDS",
+    "MIN_ROUNDS",
+    "SMALLEST_RELEVANT_RATIO",
+    "Contrast",
+    "Estimate",
+    "Interval",
+    "Judgement",
+    "RankRange",
+    "Reason",
+    "RoundsModel",
+    "bracket_rank_ranges",
+    "estimate_mean",
+    "false_discovery_adjusted",
+    "fit_rounds",
+    "judge",
+    "paired_ratio_value",
+    "rank_ranges",
+    "unpaired_contrast",
+]
