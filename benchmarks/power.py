@@ -9,9 +9,10 @@ Run it as follows:
 
 The twins are four copies of FastAPI's app: a and b are identical; plus-2 and plus-3 use about 2 and 3 % more CPU time
 per echo. Every comparison draws rounds without replacement from all rounds recorded for a profile, as many as the
-profile has. It compares twin a with another twin by the functions that the site uses. These are the paired ratio of
-each metric, the correction for multiple comparisons, and the limits of `generator.statistics`. The right outcome for b
-is ``same``. For plus-2 and plus-3 it is ``dearer``: worse in some metric, better in none.
+profile has. The four twins are then one table, judged by the functions that the site uses. b is right if neither of a
+and b is called better, and if they are practically equal. plus-2 and plus-3 are right if they are called worse than a,
+even if that is by less than the metric's margin. Simulated tables (`benchmarks.simulation`) show the same for more
+rows, unequal noise, and fewer rounds.
 
 Comparisons drawn from the same rounds are not independent: thousands of them contain no more information than the
 rounds that they share. Their rate is a U-statistic of degree n (rounds of a comparison) over N (recorded rounds). Its
@@ -27,31 +28,41 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy.special import ndtri
 
-from generator.comparison import METRICS, Metric, Table, compare_runs, judge_ratios, overall
+from benchmarks.simulation import SETTINGS, simulate
+from generator.comparison import METRICS, Judged, MetricComparison, Table, compare_runs
 from generator.dataset import Difference, Rate, Rates, Recorded, Run, load_results, load_single
-from generator.statistics import CONFIDENCE, DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, Ratio, paired_ratio
+from generator.statistics import CONFIDENCE, DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, fit_rounds
 from runners.record import NothingToDoError, RtsiteError
 from runners.subjects.profiles import PROFILES
 
+Expected = Literal["not different", "no order", "equal", "worse"]
 FIRST = "a"
-EXPECTED = {"b": "same", "plus-2": "dearer", "plus-3": "dearer"}
-TARGETS = {("b", "standard"): 0.99, ("b", "full"): 0.99, ("plus-3", "standard"): 0.95, ("plus-2", "full"): 0.95}
-"""Promised rates by twin and profile."""
+EXPECTED: Mapping[str, tuple[Expected, ...]] = {
+    "b": ("not different", "no order", "equal"),
+    "plus-2": ("worse",),
+    "plus-3": ("worse",),
+}
+TARGETS: Mapping[tuple[Expected, str, str], float] = {
+    ("not different", "b", "standard"): 0.99,
+    ("not different", "b", "full"): 0.99,
+    ("no order", "b", "standard"): 0.99,
+    ("no order", "b", "full"): 0.99,
+    ("equal", "b", "standard"): 0.90,
+    ("equal", "b", "full"): 0.90,
+    ("worse", "plus-3", "standard"): 0.95,
+    ("worse", "plus-2", "full"): 0.95,
+}
+"""Promised rates by outcome, twin and profile."""
 PROFILE_NAMES = ("standard", "full")
 BOTH = ("messages_per_s", "cpu_us_per_message")
-FAMILIES = ((BOTH, 0), (BOTH[:1], 0), (BOTH[1:], 0), (BOTH[:1], 5))
-"""Metrics tested together, and the number of further metrics in which the two are equal.
-
-These are the promised pair, each metric alone, and the throughput with five more. Two frameworks have six deciding
-metrics under echo and dashboard.
-"""
 
 RoundKey = tuple[str, int]
 Series = Mapping[str, Mapping[str, Mapping[RoundKey, float]]]
@@ -60,10 +71,11 @@ Series = Mapping[str, Mapping[str, Mapping[RoundKey, float]]]
 
 @dataclass(frozen=True)
 class Plan:
-    """The number and the seed of the comparisons drawn."""
+    """The number and the seed of the comparisons drawn, and the number of tables simulated for each setting."""
 
     comparisons: int
     seed: int
+    tables: int = 200
 
 
 def main() -> int:
@@ -72,12 +84,13 @@ def main() -> int:
         prog="python -m benchmarks.power", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", nargs="+", type=Path, help="folders that `rtsite run --results` filled, or runs")
-    parser.add_argument("--comparisons", type=int, default=2000, help="number of comparisons drawn for each rate")
+    parser.add_argument("--comparisons", type=int, default=1000, help="number of comparisons drawn for each rate")
+    parser.add_argument("--tables", type=int, default=200, help="number of tables simulated for each setting")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the document that the methodology page shows")
     options = parser.parse_args()
     try:
-        rates = prove(options.results, Plan(options.comparisons, options.seed))
+        rates = prove(options.results, Plan(options.comparisons, options.seed, options.tables))
     except RtsiteError as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
@@ -114,9 +127,8 @@ def prove(folders: Sequence[Path], plan: Plan) -> Rates:
         ]
         if len(rounds) >= PROFILES[profile].rounds:
             samples = _draw(rounds, PROFILES[profile].rounds, plan.comparisons, chance)
-            rates += [
-                _rate(series, twin, profile, family, samples, len(rounds)) for twin in EXPECTED for family in FAMILIES
-            ]
+            for figure in BOTH:
+                rates += _rates(series, profile, figure, samples, len(rounds))
     if not sum(run.rounds for run in recorded):
         raise NothingToDoError("no round of these runs has valid values of all four twins; record more rounds")
     return Rates(
@@ -128,6 +140,7 @@ def prove(folders: Sequence[Path], plan: Plan) -> Rates:
         runs=recorded,
         differences=differences,
         rates=sorted(rates, key=lambda rate: list(EXPECTED).index(rate.twin)),
+        simulated=[simulate(one, tables=plan.tables, seed=plan.seed) for one in SETTINGS] if plan.tables else [],
     )
 
 
@@ -150,16 +163,26 @@ def common_rounds(series: Series) -> list[RoundKey]:
     return sorted(set.intersection(*(set(values) for figures in series.values() for values in figures.values())))
 
 
-def verdict(series: Series, twin: str, rounds: Sequence[RoundKey], figures: Sequence[str], other_figures: int) -> str:
-    """The site's verdict on the twin against the first twin for these rounds: ``better``, ``worse`` …"""
-    tested: dict[str, tuple[Metric, Ratio | None]] = {
-        figure: (METRICS[figure], paired_ratio(*(_only(series[side][figure], rounds) for side in (twin, FIRST))))
-        for figure in figures
+def judged_twins(series: Series, figure: str, rounds: Sequence[RoundKey]) -> dict[str, Judged]:
+    """The site's outcome of each twin against the first one, in a table of all twins over these rounds."""
+    table = {
+        twin: {number: figures[figure][key] for number, key in enumerate(rounds)} for twin, figures in series.items()
     }
-    equal = Ratio(1.0, None, 1.0, len(rounds))
-    tested |= {f"other {number}": (METRICS[BOTH[0]], equal) for number in range(other_figures)}
-    outcomes = judge_ratios(tested)
-    return overall(outcomes[figure] for figure in figures)
+    found = MetricComparison(METRICS[figure], table, barred={})
+    return {twin: found.judged(twin, FIRST) for twin in table if twin != FIRST}
+
+
+def is_right(judged: Judged, expected: Expected) -> bool:
+    """Whether an outcome is the expected one."""
+    match expected:
+        case "not different":
+            return judged.outcome in ("same", "unknown")
+        case "no order":
+            return judged.direction is None
+        case "equal":
+            return judged.outcome == "same"
+        case "worse":
+            return judged.direction == "worse"
 
 
 def wilson(rate: float, count: float) -> tuple[float, float]:
@@ -188,40 +211,34 @@ def _draw(rounds: Sequence[RoundKey], size: int, comparisons: int, chance: np.ra
     return [[rounds[index] for index in sorted(pick)] for pick in picks]
 
 
-def _rate(
-    series: Series,
-    twin: str,
-    profile: str,
-    family: tuple[Sequence[str], int],
-    samples: list[list[RoundKey]],
-    recorded: int,
-) -> Rate:
-    figures, other_figures = family
+def _rates(series: Series, profile: str, figure: str, samples: list[list[RoundKey]], recorded: int) -> Iterator[Rate]:
     size = len(samples[0])
-    wanted = "same" if EXPECTED[twin] == "same" else "worse"
-    right = sum(verdict(series, twin, sample, figures, other_figures) == wanted for sample in samples)
-    rate = right / len(samples)
-    low, high = wilson(rate, recorded / size)
-    return Rate(
-        twin=twin,
-        expected="same" if wanted == "same" else "dearer",
-        profile=profile,
-        rounds=size,
-        figures=list(figures),
-        other_figures=other_figures,
-        comparisons=len(samples),
-        disjoint=recorded // size,
-        right=right,
-        rate=rate,
-        low=round(low, 4),
-        high=round(high, 4),
-        target=None if other_figures else TARGETS.get((twin, profile)),
-    )
+    judged = [judged_twins(series, figure, sample) for sample in samples]
+    for twin, outcomes in EXPECTED.items():
+        for expected in outcomes:
+            right = sum(is_right(one[twin], expected) for one in judged)
+            rate = right / len(samples)
+            low, high = wilson(rate, recorded / size)
+            yield Rate(
+                twin=twin,
+                expected=expected,
+                profile=profile,
+                rounds=size,
+                figure=figure,
+                comparisons=len(samples),
+                disjoint=recorded // size,
+                right=right,
+                rate=rate,
+                low=round(low, 4),
+                high=round(high, 4),
+                target=TARGETS.get((expected, twin, profile)),
+            )
 
 
 def _difference(series: Series, twin: str, figure: str, profile: str, rounds: Sequence[RoundKey]) -> Difference | None:
     of_twin, of_first = (_only(series[side][figure], rounds) for side in (twin, FIRST))
-    ratio = paired_ratio(of_twin, of_first)
+    keyed = [dict(enumerate(of_side.values())) for of_side in (of_twin, of_first)]
+    ratio = fit_rounds(dict(enumerate(keyed))).contrast(0, 1)
     if ratio is None or ratio.interval is None:
         return None
     spread = np.std([math.log(of_twin[key] / of_first[key]) for key in rounds], ddof=1)
@@ -251,17 +268,26 @@ def _table(rates: Rates) -> str:
         lines.append(f"{named} {one.ratio:7.4f}   {interval:17} {one.spread_percent:11.2f} %")
     lines += [
         "",
-        f"{'twin':8} {'is called':9} {'by':15} {'rate':>7}   {'interval':16} {'target':>7}  metrics, ways to draw",
+        f"{'twin':8} {'is called':13} {'by':15} {'rate':>7}   {'interval':16} {'target':>7}  metric, ways to draw",
     ]
     for rate in rates.rates:
         interval = f"{rate.low:.1%} – {rate.high:.1%}"
         target = f"{rate.target:.0%}" if rate.target is not None else ""
-        figures = " + ".join(rate.figures) + (f", {rate.other_figures} equal ones" if rate.other_figures else "")
         ways = math.comb(sum(run.rounds for run in rates.runs if run.profile == rate.profile), rate.rounds)
         lines.append(
-            f"{rate.twin:8} {rate.expected:9} {f'{rate.profile} ({rate.rounds})':15} {rate.rate:7.1%}   {interval:16}"
-            f" {target:>7}  {figures}; {ways:,} subsets, {rate.disjoint} disjoint"
+            f"{rate.twin:8} {rate.expected:13} {f'{rate.profile} ({rate.rounds})':15} {rate.rate:7.1%}   {interval:16}"
+            f" {target:>7}  {rate.figure}; {ways:,} subsets, {rate.disjoint} disjoint"
         )
+    lines.append("")
+    lines.append(
+        "spread rows rounds noisy  not different no order   equal   found covered   false  paired: no order   found"
+    )
+    lines += [
+        f"{one.spread_percent:4.2f} % {one.rows:4} {one.rounds:6} {one.noisy_rows:5} {one.not_different:14.2%}"
+        f" {one.no_order:8.2%} {one.equal:7.1%} {one.found:7.1%} {one.covered:7.2%} {one.false_share:7.2%}"
+        f" {one.paired_no_order:17.2%} {one.paired_found:7.1%}"
+        for one in rates.simulated
+    ]
     return "\n".join(lines) + "\n"
 
 

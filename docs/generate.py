@@ -6,6 +6,7 @@ committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->
 - ``keys of DOCUMENT KEY KEY …``: the keys of a part of a result file, from the docstrings of the schema;
 - ``thresholds``: the limits of a valid measurement;
 - ``other thresholds``: the limits of searches, warm-ups and the calibration;
+- ``margins``: by how much metrics must differ;
 - ``commands``: the help text of every command;
 - ``decisions``: the list of `docs/decisions`.
 """
@@ -26,6 +27,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from generator.cli import commands_for
+from generator.comparison import METRICS
 from runners.judging.thresholds import THRESHOLDS, Threshold, thresholds_of
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 from runners.record.docstrings import docstrings_of, models_below, models_in
@@ -84,6 +86,7 @@ def _part(name: str, page: str) -> str:
     generators: Mapping[str, Callable[[], str]] = {
         "thresholds": thresholds_table,
         "other thresholds": other_thresholds_table,
+        "margins": margins_table,
         "commands": command_reference,
         "decisions": decision_index,
     }
@@ -92,6 +95,22 @@ def _part(name: str, page: str) -> str:
     if name not in generators:
         raise StaleError(f"no generated part is named {name!r}; known are `keys of …`, {', '.join(generators)}")
     return generators[name]()
+
+
+# Margins
+
+
+def margins_table() -> str:
+    """The metrics by margin and floor."""
+    groups: dict[tuple[float, str], list[str]] = {}
+    for metric in METRICS.values():
+        floor = f"{metric.floor:,g}&nbsp;{metric.unit}" if metric.floor else "–"
+        groups.setdefault((metric.margin, floor), []).append(metric.title)
+    rows = [
+        f"| {', '.join(titles)} | {100 * (margin - 1):.0f}&nbsp;% | {floor} |"
+        for (margin, floor), titles in groups.items()
+    ]
+    return "\n".join(["| Metrics | Margin | Practically equal below |", "| --- | --- | --- |", *rows])
 
 
 # Keys of the result files

@@ -14,7 +14,7 @@ from runners.record import Capacity, CapacityProbe, WorkloadFacts, estimate_sust
 
 MIN_SEARCHES = 2
 """Searches below which a capacity decides nothing. If a machine wobbles by 10 % from search to search, the 95 %
-interval of a single one holds the truth in 72 of 100 cases."""
+interval of a single one holds the truth in 72 of 100 simulations."""
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,9 @@ PUSH_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "
 """Pushes come once per second, so a delay of a twentieth of that is not noticed."""
 MEMORY_FLOOR_MB = 5
 MEMORY_BETWEEN_RUNS = 0.01
-"""The same code in another run, on the next day, differs by 0.7 % (``benchmarks/between_runs.json``: at most 1 % with
-95 % confidence), although the rounds of a run differ by 0.3 % only: which pages processes share changes with each start
-of the machine."""
+"""The same code in another run differs by 0.65 % (95 % interval: 0.53 to 0.84, ``benchmarks/between_runs.json``). The
+rounds of a run differ by 0.2 % only. Which pages processes share changes with each start of the machine. The value is
+rounded up, because few runs of the same code are behind it."""
 START_FLOOR_S = 1.0
 """A start or a reload that takes less is no reason to choose."""
 RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 1000 * START_FLOOR_S)

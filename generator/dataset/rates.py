@@ -53,17 +53,18 @@ class Difference(_Part):
 class Rate(_Part):
     """The share of comparisons of ``rounds`` rounds with the right outcome for a twin and the first twin.
 
-    ``figures``: the metrics tested together, with ``other_figures`` more in which the two were equal. ``low`` to
-    ``high``: the 95 % interval of ``rate``. ``disjoint``: the number of comparisons that share no rounds. ``target``:
-    the promised rate, if there is one.
+    ``expected``: ``not different``: the two do not differ by more than the margin. ``no order``: neither is called
+    better, not even by less than the margin. ``equal``: they are practically equal. ``worse``: the twin is called
+    worse, even if it is by less than the margin. ``figure``: the metric. ``low`` to ``high``: the 95 % interval of
+    ``rate``. ``disjoint``: the number of comparisons that share no rounds. ``target``: the promised rate, if there is
+    one.
     """
 
     twin: str
-    expected: Literal["same", "dearer"]
+    expected: Literal["not different", "no order", "equal", "worse"]
     profile: str
     rounds: Count
-    figures: list[str]
-    other_figures: Annotated[int, Field(ge=0)]
+    figure: str
     comparisons: Count
     disjoint: Count
     right: Annotated[int, Field(ge=0)]
@@ -73,10 +74,39 @@ class Rate(_Part):
     target: Share | None = None
 
 
+class Simulated(_Part):
+    """How often the rule is right about simulated tables of twins: rows in equal pairs, each slower than the one
+    before.
+
+    ``noisy_rows``: rows four times as noisy as the others, whose logarithms have a standard deviation of
+    ``spread_percent`` / 100 in a round. ``step``: ratio of a pair to the one before. ``margin``: of the metric. Shares:
+    of all equal pairs, ``not_different``: not called different, ``no_order``: neither called better. Of the pairs of
+    quiet rows, ``equal``: equal ones that are called practically equal, ``found``: those a step apart of which the
+    slower is called worse. Of all pairs, ``covered``: the 95 % interval contains the truth. ``false_share``: of all
+    that is called better or worse, what is not. ``paired_…``: the same by a paired t-test of each pair alone.
+    """
+
+    rows: Count
+    rounds: Count
+    noisy_rows: Annotated[int, Field(ge=0)]
+    spread_percent: Positive
+    step: Positive
+    margin: Positive
+    tables: Count
+    not_different: Share
+    no_order: Share
+    equal: Share
+    found: Share
+    covered: Share
+    false_share: Share
+    paired_no_order: Share
+    paired_found: Share
+
+
 class Rates(_Part):
     """The whole document. ``rounds``: all recorded rounds; comparisons draw from those of their profile."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     seed: int
     decision_level: Share
     smallest_relevant_ratio: Annotated[float, Field(ge=1)]
@@ -85,6 +115,7 @@ class Rates(_Part):
     runs: Annotated[list[Recorded], Field(min_length=1)]
     differences: list[Difference]
     rates: list[Rate]
+    simulated: list[Simulated]
 
     @property
     def cpu_models(self) -> list[str]:

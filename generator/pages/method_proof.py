@@ -15,7 +15,7 @@ PROOF_MARKER = "<!-- proof -->"
 
 @dataclass(frozen=True)
 class _Line:
-    """A promise and how often it was kept, for each set of metrics tested together."""
+    """A promise and how often it was kept, for each metric."""
 
     first: Rate
     rates: Sequence[Rate]
@@ -27,23 +27,22 @@ def make_proof(rates: Rates | None) -> str:
         "proof.html",
         rates=rates,
         lines=_lines(rates) if rates else (),
-        families=_families(rates) if rates else (),
+        figures=_figures(rates) if rates else (),
         metrics=METRICS,
     )
     return f'<div class="rt">\n{html.strip()}\n</div>'
 
 
-def _families(rates: Rates) -> list[tuple[tuple[str, ...], int]]:
-    return list(dict.fromkeys((tuple(rate.figures), rate.other_figures) for rate in rates.rates))
+def _figures(rates: Rates) -> list[str]:
+    return list(dict.fromkeys(rate.figure for rate in rates.rates))
 
 
 def _lines(rates: Rates) -> list[_Line]:
-    """One line per twin and profile, with its rates in the order of the sets of metrics."""
-    grouped: dict[tuple[str, str], list[Rate]] = {}
+    """One line per twin, profile and outcome, with its rates in the order of the metrics."""
+    grouped: dict[tuple[str, str, str], list[Rate]] = {}
     for rate in rates.rates:
-        grouped.setdefault((rate.twin, rate.profile), []).append(rate)
-    order = _families(rates)
+        grouped.setdefault((rate.twin, rate.profile, rate.expected), []).append(rate)
+    order = _figures(rates)
     return [
-        _Line(members[0], sorted(members, key=lambda rate: order.index((tuple(rate.figures), rate.other_figures))))
-        for members in grouped.values()
+        _Line(members[0], sorted(members, key=lambda rate: order.index(rate.figure))) for members in grouped.values()
     ]

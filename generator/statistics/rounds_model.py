@@ -125,7 +125,7 @@ def fit_rounds(
     level = table.sum() / max(known.sum(), 1)
     table = np.where(known, table - level, 0.0)
     design = _design(known.shape, known.tobytes())
-    effects = design.weights.reshape(len(rows), -1) @ table.ravel()
+    effects = design.weights.reshape(len(rows), table.size) @ table.ravel()
     shifts = (table.sum(axis=0) - effects @ known) / design.sizes
     squares = np.sum(((table - effects[:, None] - shifts) * known) ** 2, axis=1)
     moderated = moderate(*design.noise(squares))
@@ -189,12 +189,13 @@ def _design(shape: tuple[int, int], pattern: bytes) -> _Design:
     by_row = weights.transpose(1, 0, 2)
     # How each value changes each residual: shape (rows, rounds, rows, rounds).
     of_rounds = np.eye(rounds)[:, None, :] * shared[None]
-    of_rounds -= (shared.T @ weights.reshape(rows, -1)).reshape(rounds, rows, rounds)
+    of_rounds -= (shared.T @ weights.reshape(rows, rows * rounds)).reshape(rounds, rows, rounds)
     changes = -(weights[:, None] + of_rounds[None])
-    changes.reshape(rows * rounds, -1)[np.diag_indices(rows * rounds)] += 1.0
+    changes.reshape(rows * rounds, rows * rounds)[np.diag_indices(rows * rounds)] += 1.0
     changes *= known[:, :, None, None] * known[None, None]
     groups = _groups(known)
-    members = np.array([[of_row == group for of_row in groups] for group in groups], dtype=float) @ known > 0
+    numbers = np.array(groups, dtype=int)
+    members = ((numbers[:, None] == numbers[None]).astype(float) @ known > 0).astype(float)
     return _Design(
         sizes=sizes,
         weights=weights,

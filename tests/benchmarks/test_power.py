@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import synthetic
+from benchmarks.simulation import SETTINGS, simulate
 from generator.dataset import Rates, load_rates
+from generator.statistics import MANY_ROUNDS
 from runners.subjects import catalog
 from tests.support.modules import load_module
 
@@ -26,6 +28,7 @@ TWINS = tuple(
 
 
 power = load_module(HOME.with_suffix(".py"))
+PLAN = power.Plan(comparisons=200, seed=1, tables=2)
 """Loaded by its path: a type checker takes ``benchmarks.power`` for the folder beside the module."""
 
 
@@ -49,7 +52,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rates(recorded: Path) -> Rates:
-    found = power.prove([recorded], power.Plan(comparisons=200, seed=1))
+    found = power.prove([recorded], PLAN)
     assert isinstance(found, Rates)
     return found
 
@@ -61,20 +64,22 @@ def test_the_rates_are_those_of_the_rounds(rates: Rates) -> None:
         for profile in ("standard", "full")
         for run in ("one", "two")
     ]
-    by_key = {(rate.twin, rate.profile, tuple(rate.figures), rate.other_figures): rate for rate in rates.rates}
-    assert len(by_key) == len(rates.rates) == 3 * 2 * 4
+    by_key = {(rate.twin, rate.profile, rate.figure, rate.expected): rate for rate in rates.rates}
+    assert len(by_key) == len(rates.rates) == (3 + 1 + 1) * 2 * 2
     for rate in rates.rates:
         assert rate.rate == rate.right / rate.comparisons
         assert rate.low <= rate.rate <= rate.high
         assert rate.disjoint == 30 // rate.rounds
-    throughput = ("messages_per_s",)
-    assert by_key["b", "standard", throughput, 0].rate > 0.9
-    found = [by_key[twin, "full", throughput, 0].rate for twin in ("plus-2", "plus-3")]
+    throughput = "messages_per_s"
+    assert by_key["b", "standard", throughput, "not different"].rate == 1
+    assert by_key["b", "standard", throughput, "no order"].rate > 0.9
+    assert by_key["b", "standard", throughput, "equal"].rate > 0.9
+    found = [by_key[twin, "full", throughput, "worse"].rate for twin in ("plus-2", "plus-3")]
     assert found[0] < found[1]
     assert found[1] > 0.9
-    assert by_key["plus-2", "standard", throughput, 5].rate < by_key["plus-2", "standard", throughput, 0].rate
-    assert by_key["plus-3", "standard", throughput, 0].target == 0.95
-    assert by_key["plus-3", "full", throughput, 0].target is None
+    assert by_key["plus-2", "standard", throughput, "worse"].rate < by_key["plus-2", "full", throughput, "worse"].rate
+    assert by_key["plus-3", "standard", throughput, "worse"].target == 0.95
+    assert by_key["plus-3", "full", throughput, "worse"].target is None
 
 
 def test_the_differences_are_those_of_all_rounds(rates: Rates) -> None:
@@ -87,13 +92,13 @@ def test_the_differences_are_those_of_all_rounds(rates: Rates) -> None:
 
 
 def test_the_same_rounds_and_seed_give_the_same_document(recorded: Path, rates: Rates) -> None:
-    assert power.prove([recorded], power.Plan(comparisons=200, seed=1)) == rates
+    assert power.prove([recorded], PLAN) == rates
     assert Rates.model_validate_json(rates.model_dump_json(indent=2)) == rates
 
 
 def test_a_profile_with_more_rounds_than_there_are_has_no_rate(tmp_path: Path) -> None:
     folder = synthetic.write(tmp_path, rounds=12, seconds=2, variants=TWINS, searches=False)
-    few = power.prove([folder], power.Plan(comparisons=10, seed=1))
+    few = power.prove([folder], power.Plan(comparisons=10, seed=1, tables=2))
     assert {rate.profile for rate in few.rates} == {"standard"}
 
 
@@ -104,10 +109,10 @@ def test_the_command(
         monkeypatch.setattr(sys, "argv", ["power", *arguments])
         return power.main(), *capsys.readouterr()
 
-    status, shown, _ = run(str(recorded), "--comparisons", "20")
+    status, shown, _ = run(str(recorded), "--comparisons", "20", "--tables", "2")
     assert status == 0
     assert "plus-3" in shown
-    status, written, _ = run(str(recorded), "--comparisons", "20", "--json")
+    status, written, _ = run(str(recorded), "--comparisons", "20", "--tables", "2", "--json")
     assert status == 0
     assert json.loads(written)["schema_version"] == 1
     other = synthetic.write(tmp_path, rounds=2, seconds=2, searches=False)
@@ -120,28 +125,31 @@ def test_the_command(
     assert (done.returncode, done.stderr) == (status, refused), "as a program"
 
 
-def _series(cost: float, speed: float) -> dict[str, dict[str, dict[tuple[str, int], float]]]:
-    """Two twins over seven rounds with a little noise."""
+def _series(cost: float) -> dict[str, dict[str, dict[tuple[str, int], float]]]:
+    """Twins over seven rounds with a little noise; one costs more."""
     noise = [1.0, 1.002, 0.998, 1.001, 0.999, 1.003, 0.997]
     keys = [("run", number) for number in range(7)]
-    one = dict.fromkeys(keys, 20.0)
-    return {
-        "a": {"cpu_us_per_message": one, "messages_per_s": one},
-        "twin": {
-            "cpu_us_per_message": {key: 20.0 * cost * stray for key, stray in zip(keys, noise, strict=True)},
-            "messages_per_s": {key: 20.0 * speed / stray for key, stray in zip(keys, noise, strict=True)},
-        },
-    }
+
+    def costing(factor: float, shift: int) -> dict[str, dict[tuple[str, int], float]]:
+        stray = noise[shift:] + noise[:shift]
+        return {"cpu_us_per_message": {key: 20.0 * factor * one for key, one in zip(keys, stray, strict=True)}}
+
+    return {"a": costing(1, 0), "b": costing(1, 2), "twin": costing(cost, 4)}
 
 
 @pytest.mark.parametrize(
-    ("cost", "speed", "said"),
-    [(1.0, 1.0, "same"), (1.03, 0.97, "worse"), (1.03, 1.0, "worse"), (0.97, 1.03, "better"), (1.03, 1.03, "mixed")],
+    ("cost", "outcome", "direction"),
+    [(1.0, "same", None), (1.03, "same", "worse"), (0.97, "same", "better"), (1.3, "worse", "worse")],
 )
-def test_a_verdict_is_the_sites(cost: float, speed: float, said: str) -> None:
-    series = _series(cost, speed)
-    rounds = list(series["a"]["messages_per_s"])
-    assert power.verdict(series, "twin", rounds, ("messages_per_s", "cpu_us_per_message"), 0) == said
+def test_an_outcome_is_the_sites(cost: float, outcome: str, direction: str | None) -> None:
+    series = _series(cost)
+    rounds = list(series["a"]["cpu_us_per_message"])
+    found = power.judged_twins(series, "cpu_us_per_message", rounds)["twin"]
+    assert (found.outcome, found.direction) == (outcome, direction)
+    assert power.is_right(found, "worse") == (direction == "worse")
+    assert power.is_right(found, "no order") == (direction is None)
+    assert power.is_right(found, "equal") == (outcome == "same")
+    assert power.is_right(found, "not different") == (outcome == "same")
 
 
 def test_wilsons_interval_is_that_of_the_tables() -> None:
@@ -197,5 +205,31 @@ def test_the_committed_rates_are_those_of_the_committed_rounds() -> None:
     committed = load_rates(HOME / "rates.json")
     assert (committed is None) == (not list(HOME.glob("results/*/*/run.yml")))
     if committed is not None:
-        plan = power.Plan(committed.rates[0].comparisons, committed.seed)
-        assert power.prove([HOME / "results"], plan) == committed
+        plan = power.Plan(committed.rates[0].comparisons, committed.seed, tables=0)
+        assert power.prove([HOME / "results"], plan).model_copy(update={"simulated": committed.simulated}) == committed
+
+
+def test_the_committed_rates_keep_their_promises() -> None:
+    committed = load_rates(HOME / "rates.json")
+    assert committed is not None
+    assert all(rate.rate >= rate.target for rate in committed.rates if rate.target is not None)
+    for one in committed.simulated:
+        assert one.not_different >= 0.99
+        assert one.covered >= 0.94
+        assert one.false_share <= 0.01
+        if one.rounds == MANY_ROUNDS:
+            assert one.found >= 0.95
+            assert one.equal >= 0.9
+
+
+def test_a_committed_simulation_is_that_of_its_seed() -> None:
+    committed = load_rates(HOME / "rates.json")
+    assert committed is not None
+    setting = SETTINGS[0]
+    found = next(
+        one
+        for one in committed.simulated
+        if (one.rows, one.rounds, one.noisy_rows, one.step)
+        == (setting.rows, setting.rounds, setting.noisy, setting.kind.step)
+    )
+    assert simulate(setting, tables=found.tables, seed=committed.seed) == found

@@ -125,6 +125,14 @@ def test_a_place_counts_the_brackets_above_and_below(found: dict[int, Bracket]) 
         assert place == RankRange(above + 1, len(found) - below)
 
 
+def test_one_search_alone_decides_nothing() -> None:
+    high, low = Bracket(200, 210, conclusive=True, searches=2), Bracket(100, 110, conclusive=True, searches=2)
+    assert high.against(low) == "better"
+    assert low.against(high) == "worse"
+    assert replace(high, searches=1).against(low) == "unknown"
+    assert high.against(replace(low, searches=1)) == "unknown"
+
+
 def test_brackets_that_touch_do_not_overlap() -> None:
     touching = bracket_rank_ranges({"a": Interval(105, 110), "b": Interval(100, 105)})
     assert touching == {"a": RankRange(1, 1), "b": RankRange(2, 2)}
@@ -155,9 +163,9 @@ def test_several_rounds_make_one_bracket() -> None:
     first, second = documents.capacity(), documents.capacity(low=11_500, high=11_900)
     vain = documents.capacity(low=9_000, high=None, conclusive=False, reason="not settled after 9 probes")
     lost = documents.capacity(low=None, high=None, conclusive=False, reason="not settled after 9 probes")
-    assert _bracket([first, second]) == Bracket(11_500, 12_500, conclusive=True)
-    assert _bracket([vain, vain]) == Bracket(9_000, None, conclusive=False)
-    assert _bracket([vain, lost]) == Bracket(None, None, conclusive=False)
+    assert _bracket([first, second]) == Bracket(11_500, 12_500, conclusive=True, searches=2)
+    assert _bracket([vain, vain]) == Bracket(9_000, None, conclusive=False, searches=2)
+    assert _bracket([vain, lost]) == Bracket(None, None, conclusive=False, searches=2)
     assert _bracket([]) is None
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmarks import synthetic
 from generator.comparison import Change, compare_capacities, compare_cells, incomparable_reasons
 from generator.dataset import Run, load_single
-from generator.statistics import unpaired_ratio
+from generator.statistics import unpaired_contrast
 from tests.support.commands import Shell
 
 SLOWER = tuple(
@@ -62,7 +62,17 @@ def test_what_got_slower_is_worse_and_the_way_back_better(runs: dict[str, Run]) 
 def test_one_round_proves_nothing(tmp_path: Path) -> None:
     base = load_single(synthetic.write(tmp_path, run="a", rounds=1, seed=1))
     head = load_single(synthetic.write(tmp_path, run="b", rounds=1, seed=2, variants=SLOWER))
-    assert {change.verdict for change in compare_cells(base, head)} == {"unknown"}
+    found = compare_cells(base, head)
+    assert {(change.verdict, change.reason) for change in found} == {("unknown", "not enough data")}
+
+
+def test_a_small_change_is_no_regression_but_is_told_where_it_is_certain(runs: dict[str, Run], tmp_path: Path) -> None:
+    little = tuple(
+        replace(made, rate=made.rate * 0.95) if made.framework == "fastapi" else made for made in synthetic.VARIANTS
+    )
+    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=little))
+    change = _find(compare_cells(runs["first"], head), "fastapi", "messages_per_s", "closed")
+    assert (change.verdict, change.direction) == ("same", "worse")
 
 
 def test_a_faster_machine_is_no_change_of_the_frameworks(runs: dict[str, Run], tmp_path: Path) -> None:
@@ -82,7 +92,11 @@ def test_the_command(shell: Shell, folders: dict[str, Path]) -> None:
     assert report["schema_version"] == 1
     row = next(row for row in report["rows"] if row["framework"] == "fastapi" and row["metric"] == "messages_per_s")
     assert row["low"] < row["ratio"] < row["high"] < 1
-    assert row["verdict"] == "worse"
+    assert (row["verdict"], row["direction"], row["reason"], row["scale"]) == ("worse", "worse", None, "ratio")
+    same = next(row for row in report["rows"] if row["framework"] == "websockets" and row["metric"] == "messages_per_s")
+    assert same["verdict"] == "same"
+    said = shell.rtsite("compare", base, head).stdout
+    assert "practically equal" in said
     assert shell.rtsite("compare", base, base).returncode == 0
 
 
@@ -102,14 +116,26 @@ _SERIES = st.lists(st.floats(1e-3, 1e6), min_size=2, max_size=9)
 
 
 @given(_SERIES, _SERIES)
-def test_an_unpaired_ratio_turns_round(first: list[float], second: list[float]) -> None:
-    there, back = unpaired_ratio(first, second), unpaired_ratio(second, first)
+def test_an_unpaired_contrast_turns_round(first: list[float], second: list[float]) -> None:
+    there, back = unpaired_contrast(first, second), unpaired_contrast(second, first)
     assert there is not None
     assert back is not None
     assert there.value * back.value == pytest.approx(1)
     assert there.interval is not None
     assert there.interval.low <= there.value * (1 + 1e-9)
     assert there.value <= there.interval.high * (1 + 1e-9)
+
+
+def test_an_unpaired_contrast_is_welchs() -> None:
+    # Means 2 and 7, squared errors 1/3 and 4/3: freedom (5/3)² / ((1/3)²/2 + (4/3)²/2) = 50/17.
+    found = unpaired_contrast([1.0, 2.0, 3.0], [5.0, 7.0, 9.0], is_ratio=False)
+    assert found is not None
+    assert (found.value, found.error, found.freedom) == pytest.approx((-5, (5 / 3) ** 0.5, 50 / 17))
+    wider = unpaired_contrast([1.0, 2.0, 3.0], [5.0, 7.0, 9.0], is_ratio=False, between=1.0)
+    assert wider is not None
+    assert wider.error == pytest.approx((5 / 3 + 2) ** 0.5)
+    assert unpaired_contrast([], [1.0]) is None
+    assert unpaired_contrast([0.0], [1.0]) is None
 
 
 def test_capacities_are_compared_by_their_brackets(tmp_path: Path) -> None:

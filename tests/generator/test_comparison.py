@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import geometric_mean
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from benchmarks import synthetic
 from generator.comparison import (
     LATENCY,
+    METRICS,
     Comparison,
     capacity_tables,
     compare_runs,
@@ -71,6 +73,7 @@ def test_variants_that_are_not_distinguishable_share_a_rank(comparison: Comparis
     assert gevent is not None
     assert memory == found["uvicorn-redis"]
     assert memory.last < gevent.first
+    assert found["daphne-redis"] is None
 
 
 def test_what_does_not_compete_leads_nowhere(comparison: Comparison) -> None:
@@ -100,15 +103,68 @@ def test_the_reference_leads_nothing(comparison: Comparison) -> None:
     assert not any(row.framework.is_reference for leader in found for row in leader.rows)
 
 
-def test_a_single_round_leads_nothing_and_no_other_surely_beats_it(tmp_path: Path) -> None:
-    synthetic.write(tmp_path, rounds=2, seconds=1)
-    table = compare_runs(load_results(tmp_path).runs).tables[0]
-    figures = {row.variant.slug: row.values["messages_per_s"] for row in table.valid_rows}
-    assert figures["daphne-redis"].estimate.rounds == 1
-    assert figures["daphne-redis"].rank == RankRange(1, len(figures) - 1), "nobody surely beats it"
-    leader = next(one for one in leaders([table], {row.framework.slug for row in table.rows}))
-    assert leader.rows
-    assert {row.values["messages_per_s"].estimate.rounds for row in leader.rows} == {2}
+def test_with_fewer_than_five_valid_rounds_there_is_no_rank_no_lead_and_no_vote(comparison: Comparison) -> None:
+    closed = comparison.tables[0]
+    short = next(row for row in closed.rows if row.variant.slug == "daphne-redis")
+    value = short.values["messages_per_s"]
+    assert (short.valid_rounds, value.is_enough, value.rank) == (4, False, None)
+    assert not any(short in leader.rows for leader in leaders([closed], {"django-channels"}))
+    fastapi = next(row for row in closed.rows if row.framework.slug == "fastapi")
+    judged = closed.judged(METRICS["messages_per_s"], short, fastapi)
+    assert (judged.outcome, judged.direction, judged.reason) == ("unknown", None, "not enough data")
+    assert judged.contrast is not None, "what was measured is shown"
+    others = [row.values["messages_per_s"].rank for row in closed.valid_rows if row not in (short, closed.rows[0])]
+    assert max(rank.last for rank in others if rank is not None) == len(others)
+
+
+def test_where_no_row_has_enough_rounds_nobody_leads_and_nothing_is_decided(tmp_path: Path) -> None:
+    synthetic.write(tmp_path, rounds=2, seconds=1, searches=False)
+    comparison = compare_runs(load_results(tmp_path).runs)
+    competing = [facts.slug for facts in comparison.frameworks]
+    assert comparison.tables[0].deciding
+    assert not any(value.rank for table in comparison.tables for row in table.rows for value in row.values.values())
+    found = leaders(comparison.tables, competing)
+    assert found
+    assert not any(leader.rows for leader in found)
+    verdict = pair_verdict(comparison.tables, "fastapi", "flask-socketio")
+    assert verdict.outcome == "unknown"
+    assert {decision.reason for decision in verdict.decisions} == {"not enough data"}
+    assert undominated([verdict]) == ()
+
+
+def test_one_framework_alone_leads_nothing(tmp_path: Path) -> None:
+    alone = tuple(made for made in synthetic.VARIANTS if made.framework in ("reference", "fastapi"))
+    synthetic.write(tmp_path, rounds=6, seconds=1, variants=alone, searches=False)
+    comparison = compare_runs(load_results(tmp_path).runs)
+    assert not any(leader.rows for leader in leaders(comparison.tables, ["fastapi"]))
+    (row,) = (row for row in comparison.tables[0].rows if row.framework.slug == "fastapi")
+    assert row.values["messages_per_s"].rank is None
+    assert row.values["messages_per_s"].to_reference is not None
+
+
+def test_a_narrowed_table_has_the_outcomes_of_the_whole(comparison: Comparison) -> None:
+    whole = comparison.tables[0]
+    narrowed = whole.only({"fastapi", "websockets"})
+    for metric in narrowed.deciding:
+        first, second = narrowed.valid_rows
+        assert narrowed.judged(metric, first, second) == whole.judged(metric, first, second)
+
+
+def test_a_row_with_missing_rounds_has_the_mean_of_all_rounds(tmp_path: Path) -> None:
+    """Its own rounds alone could be the fast ones."""
+    synthetic.write(tmp_path, seconds=1, searches=False)
+    (run,) = load_results(tmp_path).runs
+    table, unranked = (compare_runs([run], ranked=ranked).tables[0] for ranked in (True, False))
+    short, raw = (
+        next(row for row in one.rows if row.variant.slug == "daphne-redis").values["messages_per_s"]
+        for one in (table, unranked)
+    )
+    assert short.rounds == raw.rounds
+    assert raw.estimate.mean == pytest.approx(geometric_mean(raw.rounds.values()))
+    assert short.estimate.mean != raw.estimate.mean
+    reference = table.rows[0].values["messages_per_s"].estimate.mean
+    assert short.to_reference is not None
+    assert short.estimate.mean / reference == pytest.approx(short.to_reference.value)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from benchmarks import synthetic
 from generator.charts import Identities
 from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, Comparison, compare_runs, metrics, percentile
 from generator.comparison.deciding import DECIDING, deciding_metrics
-from generator.comparison.verdicts import judge_ratios, pair_verdict
+from generator.comparison.judging import Compared, judge_all
+from generator.comparison.tables import MetricComparisons
+from generator.comparison.verdicts import pair_verdict
 from generator.dataset import load_results
 from generator.pages.table_sections import deciding_charts, further_charts
-from generator.statistics import Interval, Ratio
+from generator.statistics import Contrast
 from runners.record import Failure, Measurement
 
 PAIR = ("fastapi", "flask-socketio")
@@ -55,27 +58,35 @@ def test_percentiles_are_found_by_family_and_quantile() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shared", "is_open", "kind", "deciding"),
+    ("shared", "is_open", "is_quiet", "kind", "deciding"),
     [
-        ({"messages_per_s", "latency_p99"}, False, "loop", ["messages_per_s"]),
-        ({"messages_per_s", "latency_p50", "latency_p90"}, True, "rate", ["latency_p90"]),
-        ({"latency_p99", "last_delivery_p99"}, True, "rate", ["latency_p99", "last_delivery_p99"]),
+        ({"messages_per_s", "latency_p99"}, False, True, "loop", ["messages_per_s"]),
+        ({"messages_per_s", "latency_p50", "latency_p90"}, True, True, "rate", ["latency_p90", "latency_p50"]),
+        ({"latency_p90", "latency_p99"}, True, False, "rate", ["latency_p90"]),
         (
-            {"latency_p99", "push_lateness_p90", "cpu_percent", "pss_mean_mb"},
+            {"latency_p90", "latency_p99", "last_delivery_p50"},
             True,
-            "push",
-            ["latency_p99", "push_lateness_p90", "cpu_percent", "pss_mean_mb"],
+            True,
+            "rate",
+            ["latency_p99", "latency_p90", "last_delivery_p50"],
         ),
-        ({"connections_per_s", "messages_per_s"}, False, "connecting", ["connections_per_s"]),
-        ({"restart_s", "back_p50", "latency_p50"}, True, "recovery", ["back_p50"]),
-        (set(), True, "rate", []),
+        (
+            {"latency_p90", "push_lateness_p90", "cpu_percent", "pss_mean_mb"},
+            True,
+            False,
+            "push",
+            ["latency_p90", "push_lateness_p90", "cpu_percent", "pss_mean_mb"],
+        ),
+        ({"connections_per_s", "messages_per_s"}, False, False, "connecting", ["connections_per_s"]),
+        ({"restart_s", "back_p50", "latency_p50"}, True, False, "recovery", ["back_p50"]),
+        (set(), True, False, "rate", []),
     ],
 )
 def test_what_decides_follows_from_what_was_done(
-    shared: set[str], is_open: bool, kind: str, deciding: list[str]
+    shared: set[str], is_open: bool, is_quiet: bool, kind: str, deciding: list[str]
 ) -> None:
     assert metrics.kind_of_table(shared, is_open=is_open) == kind
-    assert [metric.key for metric in deciding_metrics(shared, is_open=is_open)] == deciding
+    assert [metric.key for metric in deciding_metrics(shared, is_open=is_open, is_quiet=is_quiet)] == deciding
 
 
 def test_every_kind_of_table_has_deciding_metrics() -> None:
@@ -98,27 +109,47 @@ def test_columns_and_charts_follow_from_the_rows(comparison: Comparison) -> None
 
 
 def test_a_row_with_another_margin_decides_by_it() -> None:
-    surely = Ratio(1.05, Interval(1.04, 1.06), 0.0001, 10)
+    surely = Contrast(math.log(1.2), 0.005, 20, 10)
     metric = METRICS["cpu_percent"]
-    assert judge_ratios({"it": (metric, surely)}) == {"it": "worse"}
-    assert judge_ratios({"it": (replace(metric, margin=1.1), surely)}) == {"it": "same"}
+
+    def outcome(margin: float) -> str:
+        return judge_all({"it": Compared(replace(metric, margin=margin), surely, 12.0, 10.0)})["it"].outcome
+
+    assert outcome(1.1) == "worse"
+    assert outcome(1.25) == "same"
+    assert outcome(1.2) == "unknown"
+
+
+def test_every_metric_has_the_margin_of_its_kind() -> None:
+    for metric in METRICS.values():
+        assert metric.margin == (1.25 if metric.unit in ("ms", "s") else 1.10)
+        assert (metric.floor > 0) == (metric.unit in ("ms", "s", "MB"))
+    floors = {
+        key: METRICS[key].floor
+        for key in ("latency_p50", "latency_p99", "push_lateness_p99", "pss_mean_mb", "restart_s")
+    }
+    assert list(floors.values()) == [2, 10, 50, 5, 1]
+    assert METRICS["back_p50"].floor == 1000 * METRICS["restart_s"].floor
 
 
 def test_values_below_the_floor_are_equal_to_everybody() -> None:
     metric = replace(METRICS["latency_p50"], floor=2.0)
     assert metric.is_negligible(0.5, 1.9)
     assert not metric.is_negligible(0.5, 2.1)
-    assert not METRICS["latency_p50"].is_negligible(0.5, 0.6)
+    assert not METRICS["messages_per_s"].is_negligible(0.5, 0.6)
 
 
-def test_a_pair_below_the_floor_of_a_metric_is_a_tie_in_it(tmp_path: Path) -> None:
-    fixed = measured(tmp_path, rounds=5).tables[1]
-    (latency,) = fixed.deciding
+def test_a_pair_below_the_floor_of_a_metric_is_practically_equal(tmp_path: Path) -> None:
+    fixed = measured(tmp_path, rounds=6).tables[1]
+    latency = fixed.deciding[0]
     means = [row.values[latency.key].estimate.mean for row in fixed.valid_rows]
 
     def outcome(floor: float) -> str:
-        return pair_verdict([replace(fixed, deciding=(replace(latency, floor=floor),))], *PAIR).outcome
+        metric = replace(latency, floor=floor)
+        compared = MetricComparisons(fixed.rows)
+        return pair_verdict([replace(fixed, deciding=(metric,), compared=compared)], *PAIR).outcome
 
     assert outcome(0.0) == "better"
     assert outcome(min(means)) == "better"
     assert outcome(2 * max(means)) == "same"
+    assert pair_verdict([fixed], *PAIR).outcome == "same", "nobody notices a fifth of a millisecond"

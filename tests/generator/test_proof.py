@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.simulation import SETTINGS, simulate
 from generator.dataset import Difference, Rate, Rates, RatesError, Recorded, load_rates
 from generator.pages import PROOF_MARKER, make_proof
 from generator.staging import Files, StagingError
@@ -16,21 +17,20 @@ COMMITTED = ROOT / "benchmarks" / "power" / "rates.json"
 THROUGHPUT, COST = "messages_per_s", "cpu_us_per_message"
 
 
-def _rate(twin: str, rate: float, figures: list[str], others: int = 0) -> Rate:
+def _rate(twin: str, rate: float, figure: str) -> Rate:
     return Rate(
         twin=twin,
-        expected="same" if twin == "b" else "dearer",
+        expected="equal" if twin == "b" else "worse",
         profile="standard",
         rounds=7,
-        figures=figures,
-        other_figures=others,
+        figure=figure,
         comparisons=1000,
         disjoint=9,
         right=round(1000 * rate),
         rate=rate,
         low=rate - 0.2341,
         high=rate + 0.0052,
-        target=None if others else 0.99,
+        target=0.99 if figure == THROUGHPUT else None,
     )
 
 
@@ -55,11 +55,12 @@ RATES = Rates(
         )
     ],
     rates=[
-        _rate("b", 0.991, [THROUGHPUT]),
-        _rate("b", 0.994, [THROUGHPUT], 5),
-        _rate("plus-3", 0.967, [THROUGHPUT]),
-        _rate("plus-3", 0.712, [THROUGHPUT], 5),
+        _rate("b", 0.991, THROUGHPUT),
+        _rate("b", 0.994, COST),
+        _rate("plus-3", 0.967, THROUGHPUT),
+        _rate("plus-3", 0.712, COST),
     ],
+    simulated=[simulate(SETTINGS[0], tables=3, seed=4)],
 )
 
 
@@ -75,6 +76,9 @@ def assert_agreement(html: str, rates: Rates) -> None:
     ratios = {f"{value:.4f}" for one in rates.differences for value in (one.ratio, one.low, one.high)}
     for figure in told | ratios:
         assert figure in text, figure
+    for one in rates.simulated:
+        shares = (one.not_different, one.no_order, one.equal, one.found, one.covered, one.paired_found)
+        told |= {f"{100 * share:.1f}" for share in shares} | {f"{100 * one.false_share:.2f}", f"{one.spread_percent:g}"}
     targets = {f"{100 * rate.target:g}" for rate in rates.rates if rate.target is not None}
     assert set(re.findall(r"([\d.]+) %", text)) <= told | targets | {"95"}  # 95: the intervals
     assert set(re.findall(r"\d\.\d{4}", text)) == ratios

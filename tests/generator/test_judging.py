@@ -1,0 +1,132 @@
+"""One metric over all rows of a table: outcomes, and what bars a row from deciding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import synthetic
+from generator.comparison import METRICS, Comparison, MetricComparison, compare_runs
+from generator.comparison.judging import Compared, judge_all
+from generator.comparison.tables import MetricComparisons
+from generator.dataset import load_results
+from generator.statistics import Contrast, RankRange
+from runners.record import P99_DISTURBANCE_LIMIT
+
+THROUGHPUT, CPU, MEMORY = METRICS["messages_per_s"], METRICS["cpu_percent"], METRICS["pss_mean_mb"]
+PER_CLIENT = METRICS["memory_per_connection_kb"]
+
+
+def _values(means: list[float], *, rounds: int = 6, noise: float = 0.005, seed: int = 1) -> dict[int, dict[int, float]]:
+    chance = np.random.default_rng(seed)
+    shifts = chance.standard_normal(rounds)
+    logs = np.log(means)[:, None] + 0.05 * shifts + noise * chance.standard_normal((len(means), rounds))
+    return {row: dict(enumerate(of_row)) for row, of_row in enumerate(np.exp(logs).tolist())}
+
+
+def test_the_outcomes_follow_the_direction_of_the_metric() -> None:
+    values = _values([100, 150, 101, 100])
+    for metric, outcome in ((THROUGHPUT, "worse"), (CPU, "better")):
+        found = MetricComparison(metric, values, barred={})
+        assert (found.judged(0, 1).outcome, found.judged(0, 2).outcome) == (outcome, "same")
+
+
+@given(st.lists(st.floats(50, 200), min_size=2, max_size=6), st.integers(0, 1000))
+def test_the_second_of_two_has_the_opposite_outcome(means: list[float], seed: int) -> None:
+    found = MetricComparison(CPU, _values(means, seed=seed), barred={})
+    opposite = {"better": "worse", "worse": "better"}
+    for first in range(len(means)):
+        for second in range(len(means)):
+            there, back = found.judged(first, second), found.judged(second, first)
+            if first != second:
+                assert back.outcome == opposite.get(there.outcome, there.outcome)
+                assert back.direction == (there.direction and opposite[there.direction])
+                assert back.reason == there.reason
+                assert there.contrast is not None
+                assert back.contrast == there.contrast.swapped
+
+
+def test_ranks_are_among_the_contenders_shown() -> None:
+    values = _values([100, 130, 131, 170, 500])
+    found = MetricComparison(THROUGHPUT, values, barred={3: "not enough data"}, aside=[4])
+    assert found.contenders == (0, 1, 2)
+    assert found.ranks([0, 1, 2, 3, 4]) == {0: RankRange(3, 3), 1: RankRange(1, 2), 2: RankRange(1, 2)}
+    assert found.ranks([0, 3]) == {}, "one alone has no rank"
+    assert found.judged(0, 4).outcome == "worse", "the reference is compared all the same"
+    assert (found.judged(0, 3).outcome, found.judged(0, 3).reason) == ("unknown", "not enough data")
+
+
+def test_memory_decides_only_beyond_what_differs_between_runs() -> None:
+    values = _values([50.0, 56.0, 120.0], noise=0.0005)
+    one_run = MetricComparison(MEMORY, values, barred={})
+    assert one_run.judged(0, 2).outcome == "better"
+    narrow, wide = (
+        MetricComparison(metric, values, barred={}).judged(0, 1).contrast
+        for metric in (replace(MEMORY, between_runs=0.0), MEMORY)
+    )
+    assert narrow is not None
+    assert wide is not None
+    assert narrow.interval is not None
+    assert wide.interval is not None
+    assert wide.interval.high / wide.interval.low > 3 * (narrow.interval.high / narrow.interval.low - 1) + 1
+    noisy = replace(MEMORY, between_runs=0.2)
+    assert MetricComparison(noisy, values, barred={}).judged(0, 1).outcome == "unknown"
+    pooled = MetricComparison(noisy, values, barred={}, is_pooled=True)
+    assert pooled.judged(0, 1).outcome == "better", "runs as repeats show it themselves"
+
+
+def test_what_may_be_negative_is_compared_by_differences() -> None:
+    chance = np.random.default_rng(2)
+    means = (0.2, 30, 31, 0.1)
+    slopes = {row: dict(enumerate((mean + chance.standard_normal(6)).tolist())) for row, mean in enumerate(means)}
+    assert min(slopes[0].values()) < 0
+    found = MetricComparison(PER_CLIENT, slopes, barred={})
+    judged = found.judged(0, 1)
+    assert judged.contrast is not None
+    assert (judged.outcome, judged.contrast.is_ratio) == ("better", False)
+    assert judged.contrast.value == pytest.approx(-30, abs=1.5)
+    assert found.judged(1, 2).outcome == "same", "a margin of a tenth of the larger one"
+    assert found.judged(0, 3).outcome == "unknown", "a tenth of nearly nothing"
+
+
+def test_a_contrast_that_is_barred_is_kept_but_decides_nothing() -> None:
+    sure = Contrast(1.0, 0.01, 30, 10)
+    found = judge_all(
+        {
+            "free": Compared(CPU, sure, 27, 10),
+            "barred": Compared(CPU, sure, 27, 10, "disturbed"),
+            "none": Compared(CPU, None, 0, 0),
+        }
+    )
+    assert found["free"].outcome == "worse"
+    assert (found["barred"].outcome, found["barred"].reason, found["barred"].contrast) == ("unknown", "disturbed", sure)
+    assert (found["none"].outcome, found["none"].reason) == ("unknown", "not enough data")
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("results")
+    synthetic.write(folder, rounds=6, seconds=4, searches=False)
+    return compare_runs(load_results(folder).runs)
+
+
+def test_a_p99_decides_only_between_rows_that_were_hardly_disturbed(comparison: Comparison) -> None:
+    fixed = comparison.tables[1]
+    p99, p90 = METRICS["latency_p99"], METRICS["latency_p90"]
+    assert all(row.disturbance_percent is None and not row.is_quiet for row in fixed.rows)
+    assert p99 not in fixed.deciding, "what was not measured was not quiet"
+    assert p90 in fixed.deciding
+    disturbances = [None, *(0.1 if number % 2 else P99_DISTURBANCE_LIMIT for number in range(len(fixed.valid_rows)))]
+    rows = [replace(row, disturbance_percent=by) for row, by in zip(fixed.valid_rows, disturbances, strict=False)]
+    compared = MetricComparisons(rows)
+    quiet = [row.key for row in rows if row.is_quiet]
+    found = compared.of(p99)
+    assert found.contenders == tuple(quiet)
+    assert found.judged(quiet[0], quiet[1]).reason != "disturbed"
+    loud = next(row.key for row in rows if not row.is_quiet and not row.framework.is_reference)
+    assert found.judged(quiet[0], loud).reason == "disturbed"
+    assert compared.of(p90).judged(quiet[0], loud).reason != "disturbed"
