@@ -50,6 +50,7 @@ def metric_chart(
         return None
     estimates = [row.values[metric.key].estimate for row in shown]
     tops = [one.interval.high if one.interval else one.mean for one in estimates]
+    lowest = min(one.interval.low if one.interval else one.mean for one in estimates)
     bar = bar_trace(
         [short(one.mean) for one in estimates],
         range(len(shown)),
@@ -60,12 +61,12 @@ def metric_chart(
     )
     beside = text_trace([f" {significant(one.mean)}" for one in estimates], [short(top) for top in tops])
     # Room on the right for the values.
-    axis = linear_axis(unit_of(metric), high=1.2 * max(tops))
+    axis = linear_axis(unit_of(metric), low=1.1 * lowest, high=1.2 * max(tops))
     return Chart(
         slug=f"{table.slug}-{metric.slug}",
         title=capitalised(metric.title),
-        sentence=f"In {unit_of(metric)} per variant: the geometric mean over the valid rounds, with its 95 %"
-        " interval as error bar.",
+        sentence=f"In {unit_of(metric)} per variant: the {'geometric' if metric.is_ratio else 'arithmetic'} mean over"
+        " the valid rounds, with its 95 % interval as error bar.",
         direction=f"{metric.direction.capitalize()} is better.",
         figure={"data": [bar, beside], "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (metric,)),

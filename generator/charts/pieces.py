@@ -41,9 +41,10 @@ def _tick_text(value: float) -> str:
 LOG_TICKS = ticks(DECADES)
 
 
-def linear_axis(title: str, *, high: float | None = None) -> Json:
-    """An axis from zero to ``high``; without ``high`` Plotly chooses the range."""
-    return {"title": {"text": title}, **({} if high is None else {"range": [0, short(high)], "fixedrange": True})}
+def linear_axis(title: str, *, low: float = 0.0, high: float | None = None) -> Json:
+    """An axis from zero, or from ``low`` if that is less, to ``high``; without ``high`` Plotly chooses the range."""
+    ends = {} if high is None else {"range": [short(min(0.0, low)), short(high)], "fixedrange": True}
+    return {"title": {"text": title}, **ends}
 
 
 def log_axis(title: str, *, exponents: tuple[float, float] | None = None, at: Json = LOG_TICKS) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 
 from scipy.special import stdtrit
 
@@ -57,7 +57,7 @@ class Contrast:
         return Interval(math.exp(low), math.exp(high)) if self.is_ratio else Interval(low, high)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def t_quantile(freedom: float, share: float) -> float:
     """The quantile of Student's t-distribution: standard errors above the mean."""
     return float(stdtrit(freedom, share))

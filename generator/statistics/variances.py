@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ def _fit(variances: Floats, freedom: float) -> tuple[float, float]:
     return math.exp(mean - _moments(freedom, min(prior, MOST_FREEDOM))[0]), prior
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _moments(freedom: float, prior: float) -> tuple[float, float]:
     """Mean and variance of log F(freedom, prior), winsorised at `TAILS`, by Gauss-Legendre quadrature."""
     low, high = (math.log(fdtri(freedom, prior, p)) for p in (TAILS[0], 1 - TAILS[1]))
