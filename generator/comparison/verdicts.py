@@ -141,7 +141,7 @@ def _leads(row: Row, metric: Metric) -> bool:
 def _decision(table: Table, metric: Metric, first: str, second: str) -> Decision:
     one, other = (_best(table, metric, framework) for framework in (first, second))
     if one is None or other is None:
-        judged = Judged(None, _unpaired(table, metric, (first, one), (second, other)), reason="not enough data")
+        judged = _unpaired(table, metric, (first, one), (second, other))
     else:
         judged = table.judged(metric, one, other)
     return Decision(table, metric, one, other, judged.contrast, judged.outcome, judged.direction, judged.reason)
@@ -157,16 +157,16 @@ def _best(table: Table, metric: Metric, framework: str) -> Row | None:
     )
 
 
-def _unpaired(table: Table, metric: Metric, first: tuple[str, Row | None], second: tuple[str, Row | None]) -> Outcome:
+def _unpaired(table: Table, metric: Metric, first: tuple[str, Row | None], second: tuple[str, Row | None]) -> Judged:
     """The outcome if a side has no values: if it failed, it loses to one with enough of them."""
-    sides: tuple[tuple[Outcome, str, Row | None], ...] = (
+    sides: tuple[tuple[Direction, str, Row | None], ...] = (
         ("worse", first[0], second[1]),
         ("better", second[0], first[1]),
     )
     for outcome, framework, other in sides:
         if _failed(table, framework) and other is not None and other.values[metric.key].is_enough:
-            return outcome
-    return "unknown"
+            return Judged(None, outcome, outcome)
+    return Judged(None, "unknown", reason="not enough data")
 
 
 def _failed(table: Table, framework: str) -> bool:

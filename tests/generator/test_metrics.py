@@ -117,7 +117,8 @@ def test_a_row_with_another_margin_decides_by_it() -> None:
 
     assert outcome(1.1) == "worse"
     assert outcome(1.25) == "same"
-    assert outcome(1.2) == "unknown"
+    assert outcome(1.2) == "worse"
+    assert outcome(1.205) == "unknown"
 
 
 def test_every_metric_has_the_margin_of_its_kind() -> None:
