@@ -201,6 +201,7 @@ def write(
     text: str = "",
     seed: int = 1,
     searches: bool = True,
+    search_rounds: int = 1,
     flamed: tuple[str, ...] = (),
     profile: str = "standard",
     only: tuple[str, ...] = (),
@@ -208,6 +209,7 @@ def write(
     """Write one run and return its folder.
 
     ``text``: appended to every free string. ``flamed``: frameworks with flame graphs. ``only``: the workloads.
+    ``search_rounds``: how many of the rounds search for capacities.
     """
     chance = np.random.default_rng(seed)
     target = folder / campaign / run
@@ -217,7 +219,7 @@ def write(
     planned = [ECHO, DASHBOARD]
     if searches:
         documents = [
-            _searched(document, members, text)
+            _searched(document, members, text, search_rounds)
             for document, members in zip(documents, _by_framework(variants), strict=True)
         ]
         planned.append(CAPACITY)
@@ -262,11 +264,11 @@ def write(
                 [
                     int(index)
                     for index in chance.permutation(len(cells))
-                    if number == 0 or " capacity " not in cells[index]
+                    if number < search_rounds or " capacity " not in cells[index]
                 ]
                 for number in range(rounds)
             ],
-            workload_rounds={"capacity": 1} if searches else {},
+            workload_rounds={"capacity": search_rounds} if searches else {},
         ),
         target / "run.yml",
     )
@@ -453,14 +455,14 @@ def _framework(
     )
 
 
-def _searched(document: FrameworkDocument, members: list[Made], text: str) -> FrameworkDocument:
+def _searched(document: FrameworkDocument, members: list[Made], text: str, rounds: int) -> FrameworkDocument:
     """The document with both searches of each variant: the real search, with the probes of a simulated server."""
-    cells = [_capacity_cell(member, parameters, text) for member in members for parameters in (RATE, MOST)]
+    cells = [_capacity_cell(member, parameters, text, rounds) for member in members for parameters in (RATE, MOST)]
     return document.model_copy(update={"cells": [*document.cells, *cells]})
 
 
-def _capacity_cell(made: Made, parameters: Parameters, text: str) -> CellRecord:
-    """The cell of one search.
+def _capacity_cell(made: Made, parameters: Parameters, text: str, rounds: int) -> CellRecord:
+    """The cell of a search in so many rounds.
 
     The reference is faster than the load generator; most attempts of gevent are disturbed; threading fails to start.
     """
@@ -516,7 +518,7 @@ def _capacity_cell(made: Made, parameters: Parameters, text: str) -> CellRecord:
         workload_version=CAPACITY.version,
         parameters=parameters,
         latency_kind="from_intended",
-        measurements=[measurement],
+        measurements=[measurement.model_copy(update={"round": number + 1}) for number in range(rounds)],
     )
 
 

@@ -77,7 +77,6 @@ def test_the_rates_are_those_of_the_rounds(rates: Rates) -> None:
     found = [by_key[twin, "full", throughput, "worse"].rate for twin in ("plus-2", "plus-3")]
     assert found[0] < found[1]
     assert found[1] > 0.9
-    assert by_key["plus-2", "standard", throughput, "worse"].rate < by_key["plus-2", "full", throughput, "worse"].rate
     assert by_key["plus-3", "standard", throughput, "worse"].target == 0.95
     assert by_key["plus-3", "full", throughput, "worse"].target is None
 
@@ -114,7 +113,7 @@ def test_the_command(
     assert "plus-3" in shown
     status, written, _ = run(str(recorded), "--comparisons", "20", "--tables", "2", "--json")
     assert status == 0
-    assert json.loads(written)["schema_version"] == 1
+    assert json.loads(written)["schema_version"] == 2
     other = synthetic.write(tmp_path, rounds=2, seconds=2, searches=False)
     status, _, refused = run(str(other))
     assert status == 3

@@ -16,10 +16,12 @@ from generator.comparison import (
     capacity_tables,
     compare_runs,
     leaders,
+    overall,
     pair_verdict,
     tail_of,
     undominated,
 )
+from generator.comparison.judging import Outcome
 from generator.comparison.tables import fullest
 from generator.dataset import load_results
 from generator.statistics import RankRange
@@ -38,8 +40,10 @@ def test_every_cell_has_a_row_whatever_became_of_it(comparison: Comparison) -> N
 def test_the_reference_comes_first_then_the_best(comparison: Comparison) -> None:
     closed = comparison.tables[0]
     assert closed.rows[0].framework.is_reference
-    means = [row.values["messages_per_s"].estimate.mean for row in closed.rows]
+    values = [row.values["messages_per_s"] for row in closed.rows]
+    means = [value.estimate.mean for value in values if value.is_enough]
     assert means == sorted(means, reverse=True)
+    assert [value.is_enough for value in values] == [True] * len(means) + [False] * (len(values) - len(means))
 
 
 def test_invalid_and_failed_rows_are_last_with_their_reasons(comparison: Comparison) -> None:
@@ -92,14 +96,30 @@ def test_verdicts_follow_the_rule(comparison: Comparison) -> None:
     clear = pair_verdict(comparison.tables, "fastapi", "flask-socketio")
     assert (clear.outcome, clear.winner) == ("better", "fastapi")
     assert pair_verdict(comparison.tables, "flask-socketio", "fastapi").winner == "fastapi"
-    mixed = pair_verdict(comparison.tables, "fastapi", "websockets")
-    assert (mixed.outcome, mixed.winner) == ("mixed", None)
-    assert undominated([clear, mixed]) == ("fastapi", "websockets")
+    smaller = pair_verdict(comparison.tables, "fastapi", "websockets")
+    assert (smaller.outcome, smaller.winner) == ("worse", "websockets")
+    assert {decision.metric.key for decision in smaller.decisions if decision.outcome == "worse"} == {"pss_mean_mb"}
+    assert undominated([clear, smaller]) == ("websockets",)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict"),
+    [
+        (["better", "same", "unknown"], "better"),
+        (["worse", "unknown"], "worse"),
+        (["better", "worse", "same"], "mixed"),
+        (["same", "same"], "same"),
+        (["same", "unknown"], "unknown"),
+        ([], "unknown"),
+    ],
+)
+def test_the_verdict_on_a_pair(outcomes: list[Outcome], verdict: str) -> None:
+    assert overall(outcomes) == verdict
 
 
 def test_the_reference_leads_nothing(comparison: Comparison) -> None:
     found = leaders(comparison.tables, [facts.slug for facts in comparison.frameworks])
-    assert len(found) == 6
+    assert len(found) == sum(len(table.deciding) for table in comparison.tables) == 9
     assert not any(row.framework.is_reference for leader in found for row in leader.rows)
 
 

@@ -29,7 +29,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The reference, one variant that is quick, and one that fails under a workload."""
     folder = tmp_path_factory.mktemp("small")
     chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "threading"})
-    synthetic.write(folder, rounds=3, seconds=2, variants=chosen, searches=False, flamed=("fastapi",))
+    synthetic.write(folder, rounds=6, seconds=2, variants=chosen, searches=False, flamed=("fastapi",))
     return load_results(folder)
 
 

@@ -9,7 +9,8 @@ from benchmarks.simulation import SETTINGS, simulate
 from generator.dataset import Difference, Rate, Rates, RatesError, Recorded, load_rates
 from generator.pages import PROOF_MARKER, make_proof
 from generator.staging import Files, StagingError
-from generator.statistics import DECISION_LEVEL, SMALLEST_RELEVANT_RATIO
+from generator.statistics import DECISION_LEVEL, EQUIVALENCE_LEVEL, MIN_ROUNDS, SMALLEST_RELEVANT_RATIO
+from runners.record import P99_DISTURBANCE_LIMIT
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "site" / "methodology.md"
@@ -111,8 +112,11 @@ def test_the_written_page_types_no_rate_and_states_the_rule_in_force() -> None:
     # The twins' 2 and 3 % are what they were made for, not what was found.
     assert set(re.findall(r"([\d.]+)\s%", section)) <= {"2", "3"}
     rule = " ".join(text.partition("## How a verdict is reached")[2].partition("\n## ")[0].split())
-    assert f"p-value below {DECISION_LEVEL:g}: the {100 * (1 - DECISION_LEVEL):g} % interval" in rule
-    assert f"at least {100 * (SMALLEST_RELEVANT_RATIO - 1):g} % away from 1" in rule
+    assert f"The difference is certain (p-value below {DECISION_LEVEL:g})" in rule
+    assert f"The {100 * (1 - 2 * EQUIVALENCE_LEVEL):g} % interval of the ratio lies within the margin" in rule
+    assert MIN_ROUNDS == 5
+    assert "fewer than five valid rounds" in rule
+    assert f"less than {P99_DISTURBANCE_LIMIT:g} % of a core" in rule
 
 
 def test_a_document_that_is_not_as_it_must_be_is_one_sentence(tmp_path: Path) -> None:
