@@ -27,14 +27,15 @@ def list_frameworks_command(as_json: JsonOption = False) -> None:
         print_json({"frameworks": [_framework_json(framework) for framework in known]})
         return
     print_table(
-        ["framework", "title", "protocol", "workloads", "variants"],
+        ["framework", "title", "protocol", "workloads", "headline", "other variants"],
         [
             [
                 framework.slug,
                 framework.title,
                 framework.protocol,
                 ", ".join(matching.runnable_workloads(framework)),
-                ", ".join(variant.slug for variant in framework.variants),
+                framework.headline.slug if framework.headline else "none",
+                ", ".join(variant.slug for variant in framework.variants if not variant.headline),
             ]
             for framework in known
         ],
@@ -50,7 +51,16 @@ def _framework_json(framework: Framework) -> dict[str, Any]:
         "reference": framework.reference,
         "workloads": matching.runnable_workloads(framework),
         "variants": [
-            {"slug": variant.slug, "title": variant.title, "server": variant.server, "broker": variant.broker}
+            {
+                "slug": variant.slug,
+                "title": variant.title,
+                "server": variant.server,
+                "broker": variant.broker,
+                "loop": variant.loop,
+                "headline": variant.headline,
+                "recommended_by": variant.recommended_by,
+                "production": variant.not_for_production is None,
+            }
             for variant in framework.variants
         ],
     }

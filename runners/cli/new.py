@@ -37,7 +37,7 @@ def new_framework_command(
     argument = name if folder == catalog.FRAMEWORKS else created
     lock = as_command("ci", "lock", argument)
     say(
-        f"Created {created}. Edit app.py, test_app.py, pyproject.toml and notes.md: homepage, package and"
-        f" [tool.rtsite.cannot] are still those of {like}. Lock with `{lock}`, then run:"
+        f"Created {created}. Edit app.py, test_app.py, pyproject.toml and notes.md: homepage, package,"
+        f" recommended_by and [tool.rtsite.cannot] are still those of {like}. Lock with `{lock}`, then run:"
     )
     print_line(as_command("check", argument))

@@ -23,7 +23,7 @@ from runners.evidence import source_code
 from runners.record import Finding, RtsiteError
 from runners.revision import ROOT, package_day
 from runners.serving.environment import Environment, create_environment
-from runners.subjects.catalog import Framework, Variant
+from runners.subjects.catalog import Framework, Variant, read_folder
 
 MYPY = "mypy>=2.4,<3"
 _CLIENT = "socket.io-client@4"
@@ -144,13 +144,17 @@ def test_findings(framework: Framework) -> list[Finding]:
 
 
 def run_tests(folder: Path) -> process.Finished:
-    """Run the folder's own tests in an isolated environment with its lock and its test tools. No process is left."""
+    """Run the folder's own tests in an isolated environment with the lock of its headline variant (the reference: of
+    its first variant) and its test tools. No process is left.
+    """
+    framework = read_folder(folder)
+    lock = (framework.headline or framework.variants[0]).requirements_name()
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     needed: Sequence[str] = project.get("dependency-groups", {}).get("test", ["pytest"])
     return _run(
         [
             find_uv_bin(), "run", "--quiet", "--no-project", "--isolated",
-            "--with-requirements", "requirements.txt", *[f"--with={requirement}" for requirement in needed],
+            "--with-requirements", lock, *[f"--with={requirement}" for requirement in needed],
             "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
         ],
         folder=folder,

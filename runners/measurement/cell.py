@@ -75,6 +75,10 @@ def variant_facts(variant: Variant, installed: Environment | None) -> VariantFac
         transports=list(variant.transports),
         packages=installed.packages if installed else {},
         python=installed.python_version if installed else platform.python_version(),
+        loop=variant.loop,
+        headline=variant.headline,
+        recommended_by=variant.recommended_by,
+        not_for_production=variant.not_for_production,
     )
 
 

@@ -48,6 +48,10 @@ def find_contradictions(
             for finding in _flame(flame):
                 yield Contradiction(("flames", index, *finding.place), finding.message)
         return
+    headlines = [index for index, variant in enumerate(document.variants) if variant.headline]
+    for index in headlines[1:]:
+        first = document.variants[headlines[0]].slug
+        yield Contradiction(("variants", index, "headline"), f"is true, but {first} is the headline variant already")
     for index, cell in enumerate(document.cells):
         for name in ("latency", "latency_from_send", "last_delivery", "push_lateness"):
             distribution: Distribution | None = getattr(cell, name)

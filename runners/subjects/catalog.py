@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
 from runners.record.naming import MAX_SLUG_CHARACTERS
-from runners.record.schema import BrokerName, HttpsUrl, PackageName, Slug, Text, Tuning
+from runners.record.schema import BrokerName, HttpsUrl, Loop, NotForProduction, PackageName, Slug, Text, Tuning
 from runners.subjects import matching
+from runners.subjects.scenarios import Narrowing
 from runners.subjects.workloads import WORKLOADS
 
 FRAMEWORKS = Path(__file__).resolve().parents[1] / "frameworks"
@@ -43,10 +44,17 @@ class Variant(_Described):
     transports: list[Transport]
     exchanges: list[Exchange] | None = None
     """The exchanges that it is measured under; ``None``: all of the application's."""
-    steady_only: bool = False
-    """Whether it is measured only under a steady load of small messages, because it is otherwise like another
-    variant."""
+    only: Narrowing | None = None
+    """The kind of scenarios that it is measured under, if it equals another variant in all others."""
     tuning: Tuning = "defaults"
+    loop: Loop | None = None
+    """What runs the connections, if the folder states it."""
+    headline: bool = False
+    """Whether conclusions about the framework are drawn from it. Every framework except the reference has one."""
+    recommended_by: HttpsUrl | None = None
+    """The page of the documentation that recommends this deployment for production. The headline variant has one."""
+    not_for_production: NotForProduction | None = None
+    """Why its makers say that it is not for production."""
     serializer: Serializer = "json"
     """Serializer of Socket.IO's packets."""
     extra: Slug | None = None
@@ -93,6 +101,9 @@ class EvidenceHints(_Described):
     """The command that serves the app with the framework's own reloader; empty if it has none."""
     reload_environment: dict[str, str] = {}
     """Environment variables of that command."""
+    rooms_across: Literal["built-in", "helper", "no"] | None = None
+    """How a message reaches the members of a room in other processes: by the framework, by the helper
+    ``redis_rooms.py`` in the folder, or not at all."""
 
 
 class _Description(_Described):
@@ -123,6 +134,11 @@ class Framework(_Description):
     folder: Path
     requires_python: str = ""
     """The versions of Python that the project file states (PEP 440); empty: any."""
+
+    @property
+    def headline(self) -> Variant | None:
+        """The variant from which conclusions are drawn; ``None`` for the reference and where it was not chosen."""
+        return next((variant for variant in self.variants if variant.headline), None)
 
     def exchanges_of(self, variant: Variant) -> list[Exchange]:
         """The exchanges that one of its variants is measured under."""
@@ -184,6 +200,8 @@ def read_folder(folder: Path) -> Framework:
     except ValidationError as error:
         raise CatalogError(f"{path}: {_first_problem(error)}") from None
     _check_commands(framework, path)
+    if (problem := _wrong_headline(framework)) is not None:
+        raise CatalogError(f"{path}: {problem}")
     if (problem := _unmeasurable(framework)) is not None:
         raise CatalogError(f"{path}: {problem}")
     if not (framework.folder / "app.py").is_file():
@@ -241,6 +259,7 @@ def _unmeasurable(framework: Framework) -> str | None:
             return (
                 f"variant {variant.slug!r}: no workload fits its exchanges {framework.exchanges_of(variant)} and its"
                 f" transports {variant.transports}; an empty list, or one without 'websocket', is usually a mistake"
+                + ("" if variant.only is None else f"; it is narrowed to only = {variant.only!r}")
             )
         if "polling" in variant.transports and framework.protocol != "socket.io":
             return (
@@ -254,6 +273,32 @@ def _unmeasurable(framework: Framework) -> str | None:
                 f"[tool.rtsite] exchanges has {exchange!r}, but no variant can be measured under it; it may lack a"
                 " transport (events need 'sse')"
             )
+    return None
+
+
+def _wrong_headline(framework: Framework) -> str | None:
+    """Why conclusions could not be drawn from exactly one recommended variant; ``None`` if they can."""
+    headlines = [variant for variant in framework.variants if variant.headline]
+    if not headlines:
+        if framework.reference:
+            return None
+        return (
+            "no variant has headline = true; write it, and recommended_by, in the deployment that the framework's"
+            " documentation recommends for production"
+        )
+    if len(headlines) > 1:
+        listed = " and ".join(repr(variant.slug) for variant in headlines)
+        return f"the variants {listed} have headline = true; a framework has exactly one headline variant"
+    (headline,) = headlines
+    if headline.recommended_by is None:
+        return (
+            f"variant {headline.slug!r}: headline = true needs recommended_by, the https:// address of the"
+            " documentation that recommends this deployment for production"
+        )
+    if headline.not_for_production is not None:
+        return (
+            f"variant {headline.slug!r}: it has headline = true and not_for_production; choose another headline variant"
+        )
     return None
 
 

@@ -17,7 +17,7 @@ def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
         scenario.exchange in framework.exchanges_of(variant)
         and scenario.transport in variant.transports
         and (variant.scales or not scenario.varies_workers)
-        and (scenario.is_steady or not variant.steady_only)
+        and (variant.only is None or scenario.is_among(variant.only))
     )
 
 

@@ -15,6 +15,8 @@ from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters
 from runners.subjects import versions
 
 Procedure = Literal["window", "search", "connect", "recover"]
+Narrowing = Literal["connecting", "several-processes"]
+"""Kinds of scenarios. A variant that differs from another one in a single respect is measured where that matters."""
 
 SMALL_MESSAGE_BYTES = 1024
 """Maximum size of a small message in bytes. Larger messages are a separate test, see `Scenario.is_steady`."""
@@ -138,6 +140,10 @@ class Scenario:
             and not self.paused_readers
             and self.payload_bytes <= SMALL_MESSAGE_BYTES
         )
+
+    def is_among(self, narrowing: Narrowing) -> bool:
+        """Whether it is of this kind: connecting clients, or a varied number of server processes."""
+        return self.procedure == "connect" if narrowing == "connecting" else self.varies_workers
 
     @property
     def kind(self) -> str:

@@ -95,7 +95,10 @@ server = "websockets"
 command = ["python", "app.py", "{{port}}"]
 environment = {{ BEHAVIOUR = "{0}", MARKER = "{1}" }}
 transports = ["websocket"]
-steady_only = true
+"""
+_HEADLINE = """
+headline = true
+recommended_by = "https://example.org/deploy"
 """
 
 
@@ -103,7 +106,8 @@ def make(folder: Path, behaviours: Sequence[str] = BEHAVIOURS, marker: str = "")
     """Write the folder; every server has ``marker`` in its environment."""
     folder.mkdir(parents=True)
     (folder / "app.py").write_text(APP)
-    (folder / "pyproject.toml").write_text(_HEAD + "".join(_VARIANT.format(name, marker) for name in behaviours))
+    variants = [_VARIANT.format(name, marker) + (_HEADLINE if at == 0 else "") for at, name in enumerate(behaviours)]
+    (folder / "pyproject.toml").write_text(_HEAD + "".join(variants))
     shutil.copy(catalog.FRAMEWORKS / "websockets" / "requirements.txt", folder)
     return folder
 
@@ -122,6 +126,8 @@ slug = "one"
 title = "One"
 server = "own"
 command = ["python", "app.py", "{host}", "--port={port}", "{workers}"]
+headline = true
+recommended_by = "https://example.org/deploy"
 transports = ["websocket"]
 
 [[tool.rtsite.variants]]

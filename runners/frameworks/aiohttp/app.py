@@ -5,7 +5,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -138,7 +138,7 @@ async def say_goodbye(app: web.Application) -> None:
         await asyncio.wait_for(asyncio.gather(*goodbyes), timeout=0.5)
 
 
-async def make_app() -> web.Application:
+async def make_app(handlers: Iterable[web.AbstractRouteDef] = routes) -> web.Application:
     """A coroutine, because gunicorn's worker takes no other factory."""
     app = web.Application()
     app[sockets] = WeakSet()
@@ -146,7 +146,7 @@ async def make_app() -> web.Application:
     app[viewers] = set()
     app[streams] = set()
     app[panels] = {}
-    app.add_routes(routes)
+    app.add_routes(handlers)
     app.cleanup_ctx.append(push_snapshots)
     app.on_shutdown.append(say_goodbye)
     return app

@@ -6,25 +6,10 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect, WebSocketException, status
-from fastapi.sse import EventSourceResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
-
-
-class Group:
-    """Connections that receive the same messages."""
-
-    def __init__(self) -> None:
-        self.members: set[WebSocket] = set()
-
-    async def broadcast(self, text: str) -> None:
-        for member in list(self.members):
-            try:
-                await member.send_text(text)
-            except (WebSocketDisconnect, RuntimeError):  # it left while we were sending
-                self.members.discard(member)
 
 
 class Update(BaseModel):
@@ -34,11 +19,18 @@ class Update(BaseModel):
     seq: int
 
 
-rooms: defaultdict[str, Group] = defaultdict(Group)
-viewers = Group()
+rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
+viewers: set[WebSocket] = set()
+streams: set[asyncio.Queue[ServerSentEvent]] = set()
 panels: dict[str, dict[str, float]] = {}
-snapshot: dict[str, Any] = {}
-new_snapshot = asyncio.Condition()
+
+
+async def broadcast(members: set[WebSocket], text: str) -> None:
+    for member in list(members):
+        try:
+            await member.send_text(text)
+        except (WebSocketDisconnect, RuntimeError):  # it left while we were sending
+            members.discard(member)
 
 
 async def push_snapshots() -> None:
@@ -47,10 +39,11 @@ async def push_snapshots() -> None:
         due += 1.0
         await asyncio.sleep(due - time.monotonic())
         seq += 1
-        snapshot.update({"type": "snapshot", "seq": seq, "panels": panels})
-        async with new_snapshot:
-            new_snapshot.notify_all()
-        await viewers.broadcast(json.dumps(snapshot))
+        text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})
+        event = ServerSentEvent(raw_data=text)  # "data" would be written as JSON for every stream anew
+        for stream in streams:
+            stream.put_nowait(event)
+        await broadcast(viewers, text)
 
 
 @asynccontextmanager
@@ -81,21 +74,21 @@ async def echo(websocket: WebSocket) -> None:
 @app.websocket("/room/{name}")
 async def room(websocket: WebSocket, name: str) -> None:
     await websocket.accept()
-    group = rooms[name]
-    group.members.add(websocket)
+    members = rooms[name]
+    members.add(websocket)
     try:
         async for text in websocket.iter_text():
-            await group.broadcast(text)
+            await broadcast(members, text)
     finally:
-        group.members.discard(websocket)
-        if not group.members:
+        members.discard(websocket)
+        if not members:
             rooms.pop(name, None)
 
 
 @app.websocket("/dashboard")
 async def dashboard(websocket: WebSocket) -> None:
     await websocket.accept()
-    viewers.members.add(websocket)
+    viewers.add(websocket)
     try:
         async for text in websocket.iter_text():
             update = Update.model_validate_json(text)
@@ -106,12 +99,15 @@ async def dashboard(websocket: WebSocket) -> None:
     except (ValidationError, KeyError) as error:  # KeyError: a binary message has no text
         raise WebSocketException(status.WS_1007_INVALID_FRAME_PAYLOAD_DATA, "not a panel update") from error
     finally:
-        viewers.members.discard(websocket)
+        viewers.discard(websocket)
 
 
 @app.get("/events", response_class=EventSourceResponse)
-async def events() -> AsyncIterable[dict[str, Any]]:
-    while True:
-        async with new_snapshot:
-            await new_snapshot.wait()
-        yield snapshot
+async def events() -> AsyncIterable[ServerSentEvent]:
+    stream: asyncio.Queue[ServerSentEvent] = asyncio.Queue()
+    streams.add(stream)
+    try:
+        while True:
+            yield await stream.get()
+    finally:
+        streams.discard(stream)

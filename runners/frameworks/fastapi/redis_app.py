@@ -1,36 +1,22 @@
 """The same app for several workers: what is said in a room reaches the members on all of them, through Redis."""
 
-import asyncio
-import os
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app import Group
 from app import app as one_process
+from app import broadcast
 from fastapi import FastAPI, WebSocket
-from redis.asyncio import Redis
+from redis_rooms import RedisRooms
 
-# Without "socket_timeout" redis 8 gives up on a channel that is silent for 5 s.
-redis = Redis.from_url(os.environ["REDIS_URL"], decode_responses=True, socket_timeout=None)
-rooms: defaultdict[str, Group] = defaultdict(Group)
-
-
-async def deliver() -> None:
-    """What any worker publishes, to the members on this one."""
-    async with redis.pubsub() as subscription:
-        await subscription.psubscribe("room.*")
-        async for message in subscription.listen():
-            if message["type"] == "pmessage" and message["channel"] in rooms:
-                await rooms[message["channel"]].broadcast(message["data"])
+rooms = RedisRooms(broadcast)
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    delivery = asyncio.create_task(deliver())
+    await rooms.start()
     async with one_process.router.lifespan_context(one_process):
         yield
-    delivery.cancel()
+    await rooms.stop()
 
 
 app = FastAPI(lifespan=lifespan)
@@ -39,16 +25,12 @@ app = FastAPI(lifespan=lifespan)
 @app.websocket("/room/{name}")
 async def room(websocket: WebSocket, name: str) -> None:
     await websocket.accept()
-    channel = f"room.{name}"
-    group = rooms[channel]
-    group.members.add(websocket)
+    rooms.join(name, websocket)
     try:
         async for text in websocket.iter_text():
-            await redis.publish(channel, text)
+            await rooms.publish(name, text)
     finally:
-        group.members.discard(websocket)
-        if not group.members:
-            rooms.pop(channel, None)
+        rooms.leave(name, websocket)
 
 
 app.mount("/", one_process)

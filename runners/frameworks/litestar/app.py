@@ -8,15 +8,13 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 from litestar import Litestar, WebSocket, get, websocket
-from litestar.channels import ChannelsPlugin
+from litestar.channels import ChannelsBackend, ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
-from litestar.channels.backends.redis import RedisChannelsPubSubBackend
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect, WebSocketException
 from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 from litestar.status_codes import WS_1007_INVALID_FRAME_PAYLOAD_DATA
-from redis.asyncio import Redis
 
 REDIS_URL = os.environ.get("REDIS_URL")
 # Every process has panels and a beat of its own, so its viewers have a channel of their own too.
@@ -110,7 +108,13 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     pusher.cancel()
 
 
-backend = RedisChannelsPubSubBackend(redis=Redis.from_url(REDIS_URL)) if REDIS_URL else MemoryChannelsBackend()
+if REDIS_URL:
+    from litestar.channels.backends.redis import RedisChannelsPubSubBackend
+    from redis.asyncio import Redis
+
+    backend: ChannelsBackend = RedisChannelsPubSubBackend(redis=Redis.from_url(REDIS_URL))
+else:
+    backend = MemoryChannelsBackend()
 
 app = Litestar(
     route_handlers=[healthz, echo, room, dashboard, events],

@@ -3,18 +3,17 @@
 import argparse
 import asyncio
 import json
-import os
 import signal
 from collections import defaultdict
 from contextlib import suppress
 from itertools import count
 from typing import Any
 
+from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
+from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
-
-NO_DELAY = bool(os.environ.get("TCP_NODELAY"))
 
 rooms: defaultdict[str, set[WebSocketHandler]] = defaultdict(set)
 viewers: set[WebSocketHandler] = set()
@@ -28,12 +27,6 @@ class Health(RequestHandler):
 
 
 class Connection(WebSocketHandler):
-    """By default the kernel may hold small messages back; with TCP_NODELAY set it sends each at once."""
-
-    def open(self, *args: str) -> None:
-        if NO_DELAY:
-            self.set_nodelay(True)
-
     async def answer(self, message: str | bytes | dict[str, Any], *, binary: bool = False) -> None:
         with suppress(WebSocketClosedError):  # a client that vanishes is no failure of ours
             await self.write_message(message, binary)
@@ -46,7 +39,6 @@ class Echo(Connection):
 
 class Room(Connection):
     def open(self, name: str) -> None:
-        super().open()
         self.name = name
         rooms[name].add(self)
 
@@ -63,7 +55,6 @@ class Room(Connection):
 
 class Dashboard(Connection):
     def open(self) -> None:
-        super().open()
         viewers.add(self)
 
     async def on_message(self, message: str | bytes) -> None:
@@ -127,9 +118,11 @@ def push_snapshots() -> PeriodicCallback:
     return beat
 
 
-def make_app() -> Application:
+def make_app(*first: tuple[Any, ...]) -> Application:
+    """``first``: handlers that come before the app's own."""
     return Application(
         [
+            *first,
             (r"/healthz", Health),
             (r"/echo", Echo),
             (r"/room/([^/]+)", Room),
@@ -139,10 +132,11 @@ def make_app() -> Application:
     )
 
 
-async def main(host: str, port: int) -> None:
+async def main(app: Application, sockets: list[Any]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = make_app().listen(port, host)
+    server = HTTPServer(app)
+    server.add_sockets(sockets)
     beat = push_snapshots()
     await stop.wait()
     beat.stop()
@@ -155,4 +149,4 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.host, arguments.port))
+    asyncio.run(main(make_app(), bind_sockets(arguments.port, arguments.host)))

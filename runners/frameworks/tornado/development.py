@@ -3,13 +3,14 @@
 import argparse
 import asyncio
 
-from app import main
+from app import main, make_app
 from tornado import autoreload
+from tornado.netutil import bind_sockets
 
 
 async def develop(host: str, port: int) -> None:
     autoreload.start()
-    await main(host, port)
+    await main(make_app(), bind_sockets(port, host))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -86,14 +87,14 @@ def answer_http(connection: ServerConnection, request: Request) -> Response | No
     return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
 
 
-def start(host: str, port: int) -> serve:
+def start(handler: Callable[[ServerConnection], Awaitable[None]] = route, **options: Any) -> serve:
     # One second, so that a client that no longer answers does not hold up the shutdown.
-    return serve(route, host, port, process_request=answer_http, close_timeout=1)
+    return serve(handler, process_request=answer_http, close_timeout=1, **options)
 
 
-async def main(host: str, port: int) -> None:
+async def main(handler: Callable[[ServerConnection], Awaitable[None]] = route, **options: Any) -> None:
     server: Server
-    async with start(host, port) as server:
+    async with start(handler, **options) as server:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.close)
         pusher = asyncio.create_task(push_snapshots())
         await server.wait_closed()
@@ -105,4 +106,4 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.host, arguments.port))
+    asyncio.run(main(host=arguments.host, port=arguments.port))

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosedError
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    async with start("127.0.0.1", 0) as server:
+    async with start(host="127.0.0.1", port=0) as server:
         pusher = asyncio.create_task(push_snapshots())
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         pusher.cancel()

@@ -50,6 +50,18 @@ def test_the_documents_of_the_tests_are_sound() -> None:
     assert list(find_contradictions(documents.framework_document())) == []
 
 
+def test_a_framework_has_one_headline_variant() -> None:
+    document = documents.framework_document()
+    (variant,) = document.variants
+    twice = [variant.model_copy(update={"slug": slug, "headline": True}) for slug in ("one", "two")]
+    ((place, message),) = [
+        (finding.place, finding.message)
+        for finding in find_contradictions(document.model_copy(update={"variants": twice}))
+    ]
+    assert place == ("variants", 1, "headline")
+    assert message == "is true, but one is the headline variant already"
+
+
 def test_what_counts_was_not_repeated() -> None:
     cell = closed_cell()
     (counts,) = cell.measurements

@@ -22,6 +22,14 @@ def test_a_good_folder_is_described(tmp_path: Path) -> None:
     assert framework.app_sha256 == framework.sources["app.py"]
 
 
+def test_the_headline_variant_is_the_recommended_one_and_the_reference_needs_none(tmp_path: Path) -> None:
+    framework = catalog.read_folder(describe(tmp_path))
+    assert framework.headline is framework.variants[0]
+    assert framework.headline.recommended_by == "https://example.org/deploy"
+    without = DESCRIBED.replace("headline = true\n", "").replace("[tool.rtsite]\n", "[tool.rtsite]\nreference = true\n")
+    assert catalog.read_folder(describe(tmp_path, without, "other")).headline is None
+
+
 def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
     known = catalog.discover()
     assert [framework.slug for framework in known if framework.reference] == [known[-1].slug]
@@ -33,7 +41,7 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
     [
         ("[tool.rtsite]\n", "[tool.rtsite\n", "pyproject.toml: not valid TOML"),
         ('title = "My framework"\n', "", "[tool.rtsite] title: Field required"),
-        ("https://", "http://", "[tool.rtsite] homepage"),
+        ('homepage = "https', 'homepage = "http', "[tool.rtsite] homepage"),
         ('protocol = "websocket"', 'protocol = "smoke"', "'websocket' or 'socket.io'"),
         ('exchanges = ["echo"]', 'exchanges = "echo"', "[tool.rtsite] exchanges"),
         ('exchanges = ["echo"]', 'exchanges = ["ecco"]', "[tool.rtsite] exchanges.0"),
@@ -59,6 +67,19 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
         ('transports = ["websocket"]', 'transports = ["polling", "websocket"]', "needs the protocol 'socket.io'"),
         ('exchanges = ["echo"]', 'exchanges = ["echo", "events"]', "exchanges has 'events', but no variant"),
         ('broker = "redis"', 'exchanges = ["room"]', "variant 'two': exchanges has 'room', which the exchanges of"),
+        ("headline = true\n", "", "no variant has headline = true; write it, and recommended_by, in the deployment"),
+        ('broker = "redis"', "headline = true", "the variants 'one' and 'two' have headline = true"),
+        ('recommended_by = "https://example.org/deploy"\n', "", "variant 'one': headline = true needs recommended_by"),
+        ('recommended_by = "https', 'recommended_by = "http', "[tool.rtsite] variants.0.recommended_by"),
+        (
+            "headline = true\n",
+            'headline = true\nnot_for_production = { reason = "For tests.", source = "https://example.org" }\n',
+            "variant 'one': it has headline = true and not_for_production; choose another headline variant",
+        ),
+        ('broker = "redis"', 'not_for_production = { reason = "No." }', "variants.1.not_for_production.source"),
+        ('broker = "redis"', 'only = "several-processes"', "variant 'two': no workload fits"),
+        ('broker = "redis"', 'only = "steady"', "expected 'connecting' or 'several-processes'"),
+        ('broker = "redis"', 'loop = "twisted"', "'asyncio', 'uvloop', 'gevent', 'eventlet', 'threads' or 'own'"),
         (
             'exchanges = ["echo"]\n',
             'exchanges = ["echo"]\ncannot = { scaleot = "no broker" }\n',

@@ -11,7 +11,7 @@ import pytest
 
 from runners.loadgen.job import Exchange, Transport
 from runners.subjects import catalog, workloads
-from runners.subjects.matching import can_run, runnable_workloads, scenarios_for
+from runners.subjects.matching import can_run, runnable_scenarios, runnable_workloads, scenarios_for
 from runners.subjects.scenarios import Scenario
 from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, WORKLOADS
 
@@ -108,15 +108,17 @@ def test_a_variant_that_has_everything_runs_every_scenario() -> None:
         assert scenarios_for(workload, everything, one) == list(workload.scenarios)
 
 
-def test_a_variant_may_be_measured_under_steady_load_alone() -> None:
-    def is_steady(one: Scenario) -> bool:
-        unsteady = one.steps or one.outage_s or one.paused_readers or one.payload_bytes > 1024
-        return one.transport == "websocket" and not unsteady
-
-    found = runs(variant(steady_only=True), "echo", "room", "dashboard")
-    assert found == having(is_steady)
-    assert found >= {"echo", "room", "dashboard", "crowd", "capacity"}
-    assert not found & {"connect", "payload", "recovery", "slow-consumer"}
+def test_a_variant_like_another_one_may_be_measured_where_it_differs() -> None:
+    everything = framework("echo", "room", "dashboard")
+    scales = variant(command=["v", "{port}", "{workers}"], broker="redis", transports=["websocket", "polling"])
+    for only, is_wanted in (
+        ("connecting", lambda one: bool(one.steps)),
+        ("several-processes", lambda one: one.varies_workers),
+    ):
+        narrow = scales.model_copy(update={"only": only})
+        expected = [one for one in runnable_scenarios(everything, scales) if is_wanted(one)]
+        assert expected
+        assert runnable_scenarios(everything, narrow) == expected
 
 
 def test_of_a_capacity_it_runs_the_searches_whose_exchange_it_has() -> None:

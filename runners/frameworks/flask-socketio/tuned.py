@@ -1,0 +1,18 @@
+"""The app on gevent's server as uvicorn serves others: with TCP_NODELAY and a backlog of 2,048."""
+
+import argparse
+
+from app import app, push_snapshots, socketio  # first, because it makes the standard library's sockets green
+from gevent import socket
+from gevent.pywsgi import WSGIServer
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+
+    listener = socket.create_server((arguments.host, arguments.port), backlog=2048)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections inherit it
+    socketio.start_background_task(push_snapshots)
+    WSGIServer(listener, app, log=None).serve_forever()

@@ -1,0 +1,54 @@
+"""The same app in several processes: what is said in a room reaches the members on all of them, through Redis."""
+
+import argparse
+import asyncio
+import os
+import socket
+from contextlib import suppress
+
+import app as one_process
+from redis_rooms import RedisRooms
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosedError
+
+
+async def broadcast(members: set[ServerConnection], text: str) -> None:
+    one_process.broadcast(members, text)
+
+
+async def main(listener: socket.socket) -> None:
+    rooms: RedisRooms[ServerConnection] = RedisRooms(broadcast)
+
+    async def room(websocket: ServerConnection, name: str) -> None:
+        rooms.join(name, websocket)
+        try:
+            async for message in websocket:
+                if isinstance(message, str):
+                    await rooms.publish(name, message)
+        finally:
+            rooms.leave(name, websocket)
+
+    async def route(websocket: ServerConnection) -> None:
+        match websocket.request.path.split("/"):
+            case ["", "room", name]:
+                with suppress(ConnectionClosedError):
+                    await room(websocket, name)
+            case _:
+                await one_process.route(websocket)
+
+    await rooms.start()
+    await one_process.main(route, sock=listener)
+    await rooms.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
+    arguments = parser.parse_args()
+    shared = socket.create_server((arguments.host, arguments.port))
+    for _ in range(arguments.workers - 1):
+        if os.fork() == 0:
+            break
+    asyncio.run(main(shared))

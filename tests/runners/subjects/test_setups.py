@@ -1,0 +1,92 @@
+"""Each framework is set up fairly: recommended, charged for its own packages only, and on the loop that it states."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from runners.evidence.behaviour import cross_process_finding
+from runners.evidence.source_code import modules_of
+from runners.subjects import catalog
+from runners.subjects.catalog import Framework, Variant
+
+FRAMEWORKS = catalog.discover()
+every_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda one: one.slug)
+HELPER = "redis_rooms.py"
+SHARED = [(one, variant) for one in FRAMEWORKS for variant in one.variants if variant.scales]
+
+
+def required(framework: Framework) -> set[str]:
+    """The names of the packages that all variants of a framework need."""
+    project = tomllib.loads((framework.folder / "pyproject.toml").read_text())["project"]
+    return {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+
+
+def locked(framework: Framework, variant: Variant) -> set[str]:
+    """The names of the packages in a variant's lock."""
+    lock = (framework.folder / variant.requirements_name()).read_text()
+    return {canonicalize_name(name) for name in re.findall(r"^([^\s=\[]+)(?:\[.*?\])?==", lock, re.MULTILINE)}
+
+
+@every_framework
+def test_its_headline_variant_comes_first_and_all_state_their_loops(framework: Framework) -> None:
+    assert framework.headline is framework.variants[0]
+    assert [variant.slug for variant in framework.variants if variant.loop is None] == []
+
+
+@every_framework
+def test_no_variant_is_charged_for_the_packages_of_another(framework: Framework) -> None:
+    def needed(variant: Variant) -> set[str]:
+        broker = {"redis", "channels-redis"} if variant.uses_broker else set()
+        return {variant.server, variant.loop or "", *broker}
+
+    shared = set.intersection(*map(needed, framework.variants))
+    for variant in framework.variants:
+        of_others = set.union(*map(needed, framework.variants)) - shared - {framework.package}
+        assert not required(framework) & of_others, "put it into the extras of the variants that need it"
+        if not variant.uses_broker:
+            assert not locked(framework, variant) & {"redis", "channels-redis"}
+
+
+@every_framework
+def test_its_locks_belong_to_its_variants(framework: Framework) -> None:
+    used = {variant.requirements_name() for variant in framework.variants}
+    assert {path.name for path in framework.folder.glob("requirements*.txt")} == used
+
+
+@every_framework
+def test_a_loop_that_is_stated_is_installed(framework: Framework) -> None:
+    for variant in framework.variants:
+        packages = locked(framework, variant)
+        if variant.loop in ("uvloop", "gevent", "eventlet"):
+            assert variant.loop in packages, variant.slug
+        if variant.loop in ("asyncio", "threads"):
+            assert not packages & {"uvloop", "gevent", "eventlet"}, variant.slug
+
+
+@every_framework
+def test_rooms_across_processes_are_served_as_the_folder_says(framework: Framework) -> None:
+    ways = {
+        path.name for variant in framework.variants if variant.scales for path in modules_of(framework.folder, variant)
+    }
+    stated = framework.evidence.rooms_across
+    assert (HELPER in ways) == (stated == "helper") == (framework.folder / HELPER).is_file()
+    assert bool(ways) == (stated in ("helper", "built-in"))
+
+
+def test_the_helper_for_rooms_across_processes_is_the_same_for_everybody() -> None:
+    texts = {path.read_text() for path in catalog.FRAMEWORKS.glob(f"*/{HELPER}")}
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("framework", "variant"), SHARED, ids=[f"{one.slug}/{variant.slug}" for one, variant in SHARED]
+)
+def test_a_room_reaches_the_members_on_all_processes(framework: Framework, variant: Variant, tmp_path: Path) -> None:
+    finding = cross_process_finding(framework, variant, logs=tmp_path)
+    assert finding.value is True, finding.note
