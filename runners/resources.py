@@ -82,6 +82,15 @@ def read_spread(pid: int, port: int) -> list[int]:
     return sorted(filter(None, served), reverse=True)
 
 
+def has_loaded(pid: int, package: str) -> bool:
+    """Whether a process of the tree has loaded a compiled module of this Python package."""
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            if any(f"/{package}/" in mapped.path for mapped in process.memory_maps()):
+                return True
+    return False
+
+
 def read_own() -> set[int]:
     """The IDs of this process and all its descendants."""
     return {process.pid for process in _tree(os.getpid())}

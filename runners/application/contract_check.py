@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runners import contract, process
+from runners import contract, process, resources
 from runners.application.messages import MessageObserver
 from runners.record import InvalidError, UnavailableError
 from runners.serving.deployment import StageError, serve_variant
+from runners.serving.server import Server
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework, Variant
 
@@ -61,7 +62,7 @@ def check_variant(framework: Framework, variant: Variant) -> VariantReport:
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         try:
             with serve_variant(framework, variant, logs=Path(logs)) as deployment:
-                checks = deployment.server.check()
+                checks = [*deployment.server.check(), *_loop_check(variant, deployment.server)]
                 stopped = deployment.server.stop()
         except StageError as error:
             detail = " | ".join([str(error), *error.failure.log[-3:]])
@@ -70,6 +71,16 @@ def check_variant(framework: Framework, variant: Variant) -> VariantReport:
             return report((contract.Check("start", False, detail),))
     detail = "stopped on SIGTERM" if stopped else f"did not stop within {process.GRACE_S:g} s of SIGTERM"
     return report((*checks, contract.Check("stop", stopped, detail)))
+
+
+def _loop_check(variant: Variant, started: Server) -> list[contract.Check]:
+    """Whether the server runs on uvloop exactly if its variant says so; no check if it states no loop."""
+    if variant.loop is None:
+        return []
+    loads = resources.has_loaded(started.child.pid, "uvloop")
+    expected = variant.loop == "uvloop"
+    detail = f"the server {'has' if loads else 'has not'} loaded uvloop, and its variant states loop = {variant.loop!r}"
+    return [contract.Check("loop", loads == expected, detail)]
 
 
 def judge_reports(reports: Sequence[VariantReport]) -> None:

@@ -146,3 +146,19 @@ def test_a_worker_that_ended_is_counted_from_the_window_on() -> None:
     assert cpu_seconds(reading({1: 10.0}, {1: 0.0}), reading({1: 10.0}, {1: 2.5})) == 2.5
     # Worker 4 is new and lives.
     assert cpu_seconds(reading({1: 10.0}, {1: 0.0}), reading({1: 10.0, 4: 1.5}, {1: 0.0, 4: 0.0})) == 1.5
+
+
+def test_compiled_modules_that_a_child_loads_are_seen() -> None:
+    loads = f"""
+import subprocess, sys
+for line in sys.stdin:
+    child = subprocess.Popen([sys.executable, "-c", "import uvloop; {SLEEP}"], stdin=subprocess.PIPE)
+    while "/uvloop/" not in open(f"/proc/{{child.pid}}/maps").read():
+        pass
+    print("done", flush=True)
+"""
+    with told(loads) as process:
+        assert not resources.has_loaded(process.pid, "uvloop")
+        tell(process)
+        assert resources.has_loaded(process.pid, "uvloop")
+        assert not resources.has_loaded(process.pid, "no_such_package")

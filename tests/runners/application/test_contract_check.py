@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from runners import resources
 from runners.application import contract_check
 from runners.application.contract_check import VariantReport, check_frameworks, check_named, judge_reports
 from runners.contract import Check
@@ -28,6 +30,7 @@ GOOD = Check("echo-text", True, "the text came back")
 @dataclass
 class Server:
     stops: bool
+    child: Any = field(default_factory=lambda: SimpleNamespace(pid=0))
 
     def check(self) -> list[Check]:
         return [GOOD]
@@ -41,7 +44,10 @@ class Deployment:
     server: Server = field(default_factory=lambda: Server(True))
 
 
-def serve(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError) -> None:
+LOOP = Check("loop", True, "the server has loaded uvloop, and its variant states loop = 'uvloop'")
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError, *, on_uvloop: bool = True) -> None:
     @contextlib.contextmanager
     def serve_variant(*_: Any, **__: Any) -> Iterator[Deployment]:
         if isinstance(outcome, StageError):
@@ -49,6 +55,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError) -> 
         yield outcome
 
     monkeypatch.setattr(contract_check, "serve_variant", serve_variant)
+    monkeypatch.setattr(resources, "has_loaded", lambda pid, package: on_uvloop and package == "uvloop")
 
 
 def checked(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError) -> tuple[Check, ...]:
@@ -61,10 +68,25 @@ def checked(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError) -
 
 
 def test_the_end_of_the_server_is_a_check_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checked(monkeypatch, Deployment()) == (GOOD, Check("stop", True, "stopped on SIGTERM"))
-    good, stop = checked(monkeypatch, Deployment(Server(stops=False)))
-    assert good == GOOD
+    assert checked(monkeypatch, Deployment()) == (GOOD, LOOP, Check("stop", True, "stopped on SIGTERM"))
+    good, loop, stop = checked(monkeypatch, Deployment(Server(stops=False)))
+    assert (good, loop) == (GOOD, LOOP)
     assert (stop.ok, stop.detail) == (False, "did not stop within 2 s of SIGTERM")
+
+
+@pytest.mark.parametrize(
+    ("name", "on_uvloop", "said"),
+    [
+        ("fastapi/uvicorn", False, "the server has not loaded uvloop, and its variant states loop = 'uvloop'"),
+        ("fastapi/hypercorn", True, "the server has loaded uvloop, and its variant states loop = 'asyncio'"),
+    ],
+)
+def test_a_server_runs_on_the_loop_that_its_variant_states(
+    monkeypatch: pytest.MonkeyPatch, name: str, on_uvloop: bool, said: str
+) -> None:
+    serve(monkeypatch, Deployment(), on_uvloop=on_uvloop)
+    (report,) = check_named([name], lambda _: None)
+    assert report.broken == [Check("loop", False, said)]
 
 
 def test_a_server_that_does_not_start_is_a_failed_check_with_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
