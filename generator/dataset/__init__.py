@@ -20,6 +20,7 @@ from generator.dataset.article_claims import (
 )
 from generator.dataset.collected_evidence import Evidence
 from generator.dataset.file_cache import file_digest
+from generator.dataset.headlines import headline_variants
 from generator.dataset.installed_packages import normalised, version_installed
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, Simulated, load_rates
 from generator.dataset.results import (

@@ -42,6 +42,8 @@ class Source:
     choose: str | None = None
     """When to choose it, in our words."""
     is_reference: bool = False
+    headline: str | None = None
+    """The slug of the headline variant that the folder declares; ``None`` if it declares none, or several."""
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
@@ -69,6 +71,7 @@ def _load_source(project: Path) -> Source:
             is_library=facts.get("role") == "library",
             is_reference=facts.get("reference") is True,
             choose=str(facts["choose"]) if "choose" in facts else None,
+            headline=_headline(facts),
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, _NoTableError, OSError) as error:
@@ -88,6 +91,16 @@ def _facts(project: dict[str, Any]) -> dict[str, Any]:
             raise _NoTableError(f"{name} in pyproject.toml is {found!r}, but must be a table")
         table = found
     return table
+
+
+def _headline(facts: dict[str, Any]) -> str | None:
+    variants = facts.get("variants", [])
+    slugs = (
+        [str(one.get("slug")) for one in variants if isinstance(one, dict) and one.get("headline") is True]
+        if isinstance(variants, list)
+        else []
+    )
+    return slugs[0] if len(slugs) == 1 else None
 
 
 def _module(path: Path) -> Module:

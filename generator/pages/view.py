@@ -25,7 +25,7 @@ from generator.comparison import (
     pair_verdict,
     undominated,
 )
-from generator.dataset import Claims, Dataset, Evidence, Run, Source
+from generator.dataset import Claims, Dataset, Evidence, Run, Source, headline_variants
 from generator.pages.framework_view import FrameworkView, framework_views
 from generator.pages.markup import Page, Renderer, make_environment
 
@@ -45,6 +45,8 @@ class View:
         self.frameworks: dict[str, FrameworkView] = framework_views(
             runs, sources, dataset.newest_evidence, dataset.runs
         )
+        self.headlines: dict[str, str] = headline_variants(dataset.runs, sources)
+        """The slug of the headline variant of each framework that has one; it may be unmeasured."""
         self.competing = [framework.slug for framework in self.frameworks.values() if framework.competes]
         """Slugs of the frameworks that take part in verdicts."""
         self.evidence: dict[str, Evidence] = {

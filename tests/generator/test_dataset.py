@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from benchmarks import synthetic
 from generator.comparison import compare_runs
-from generator.dataset import load_results, load_sources
+from generator.dataset import Source, headline_variants, load_results, load_sources
 from generator.dataset.sources import SourceError
 from runners.record import RecordError
 
@@ -140,6 +141,45 @@ def test_a_source_is_read_as_text(tmp_path: Path) -> None:
     source = load_sources(tmp_path)["quick"]
     assert (source.title, source.notes) == ("Quick", None)
     assert [(module.name, module.text) for module in source.modules] == [("app.py", "raise SystemExit\n")]
+
+
+@pytest.mark.parametrize(
+    ("variants", "expected"),
+    [
+        ('[[tool.rtsite.variants]]\nslug = "a"\n[[tool.rtsite.variants]]\nslug = "b"\nheadline = true\n', "b"),
+        ('[[tool.rtsite.variants]]\nslug = "a"\n', None),
+        (2 * '[[tool.rtsite.variants]]\nslug = "a"\nheadline = true\n', None),
+        ("variants = 3\n", None),
+        ("variants = [3]\n", None),
+        ("", None),
+    ],
+)
+def test_a_source_knows_the_headline_variant_that_its_folder_declares(
+    tmp_path: Path, variants: str, expected: str | None
+) -> None:
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "pyproject.toml").write_text(f"[tool.rtsite]\n{variants}")
+    assert load_sources(tmp_path)["quick"].headline == expected
+
+
+def test_the_newest_result_with_a_headline_variant_decides_and_then_the_folder(run: Path) -> None:
+    declared = {
+        slug: Source(slug, slug, (), None, headline=variant)
+        for slug, variant in (("flask-socketio", "gunicorn-threads"), ("fastapi", "granian"), ("sanic", None))
+    }
+    older = load_results(run.parents[1]).runs
+    assert headline_variants(older, declared) == {"flask-socketio": "gunicorn-threads", "fastapi": "granian"}
+    assert headline_variants(older, {}) == headline_variants((), {}) == {}
+
+    file = run / "fastapi.yml"
+    file.write_text(
+        re.sub(
+            r"^( *)- slug: uvicorn$", r"\1- slug: uvicorn\n\1  headline: true", file.read_text(), count=1, flags=re.M
+        )
+    )
+    newer = load_results(run.parents[1]).runs
+    assert headline_variants(newer, declared) == {"flask-socketio": "gunicorn-threads", "fastapi": "uvicorn"}
+    assert headline_variants((*older, *newer), {}) == {"fastapi": "uvicorn"}, "older runs do not know any"
 
 
 def test_a_broken_source_is_named(tmp_path: Path) -> None:
