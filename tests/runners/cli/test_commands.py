@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,6 +87,11 @@ def test_list_frameworks(shell: Shell) -> None:
         assert {"slug", "title", "protocol", "workloads", "variants"} <= set(one)
         assert one["protocol"] in ("websocket", "socket.io")
         assert all(variant["slug"] for variant in one["variants"])
+        (headline,) = (variant for variant in one["variants"] if variant["headline"])
+        assert headline["recommended_by"].startswith("https://")
+        assert headline["production"] is True
+    table = shell.rtsite("list", "frameworks").stdout
+    assert re.search(r"^flask-socketio .* gunicorn-threads +gunicorn, ", table, re.MULTILINE)
 
 
 def test_list_workloads(shell: Shell) -> None:

@@ -1,0 +1,30 @@
+"""The same app for several workers: what is said in a room reaches the members on all of them, through Redis."""
+
+import app as one_process
+from flask import Flask
+from flask_sock import Sock
+from redis_rooms import RedisRooms
+from simple_websocket import Server
+
+app = Flask(__name__)
+sock = Sock(app)
+rooms = RedisRooms(one_process.broadcast)
+
+
+@sock.route("/room/<name>")
+def room(ws: Server, name: str) -> None:
+    member = one_process.Member(ws)
+    rooms.join(name, member)
+    try:
+        while True:
+            message = ws.receive()
+            if isinstance(message, str):
+                rooms.publish(name, message)
+    finally:
+        rooms.leave(name, member)
+
+
+app.add_url_rule("/healthz", view_func=one_process.healthz)
+app.add_url_rule("/echo", view_func=one_process.echo, websocket=True)
+app.add_url_rule("/dashboard", view_func=one_process.dashboard, websocket=True)
+rooms.start()

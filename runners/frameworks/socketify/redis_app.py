@@ -1,0 +1,63 @@
+"""The same app in several processes: what is said in a room reaches the members on all of them, through Redis.
+
+Each process listens on the port, and the kernel gives every connection to one of them.
+"""
+
+import argparse
+import os
+from typing import Any
+
+from redis_rooms import RedisRooms
+from socketify import AppListenOptions, OpCode
+
+
+class Member:
+    """A connection's user data: the room that it is in."""
+
+    def __init__(self, room: str) -> None:
+        self.room = room
+
+
+def serve(host: str, port: int) -> None:
+    from app import app, common, push_snapshots  # only now: its loops belong to one process
+
+    async def broadcast(members: set[Member], text: str) -> None:
+        app.publish(next(iter(members)).room, text, OpCode.TEXT)
+
+    def enter_room(res: Any, req: Any, context: Any) -> None:
+        key, protocol, extensions = (
+            req.get_header(f"sec-websocket-{name}") for name in ("key", "protocol", "extensions")
+        )
+        res.upgrade(key, protocol, extensions, context, Member(req.get_parameter(0)))
+
+    def join_room(ws: Any) -> None:
+        member = ws.get_user_data()
+        ws.subscribe(member.room)
+        rooms.join(member.room, member)
+
+    def speak(ws: Any, message: str | bytes, opcode: OpCode) -> None:
+        if isinstance(message, str):
+            app.loop.run_async(rooms.publish(ws.get_user_data().room, message))
+
+    def leave(ws: Any, code: int, message: bytes | None) -> None:
+        member = ws.get_user_data()
+        rooms.leave(member.room, member)
+
+    rooms = RedisRooms(broadcast)
+    app.ws("/room/:name", {**common, "upgrade": enter_room, "open": join_room, "message": speak, "close": leave})
+    app.loop.create_background_task(push_snapshots)
+    app.loop.create_background_task(rooms.start)
+    app.listen(AppListenOptions(port=port, host=host), lambda config: None)
+    app.run()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
+    arguments = parser.parse_args()
+    for _ in range(arguments.workers - 1):
+        if os.fork() == 0:
+            break
+    serve(arguments.host, arguments.port)
