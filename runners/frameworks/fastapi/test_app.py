@@ -1,10 +1,13 @@
 """The app under FastAPI's own TestClient."""
 
+import asyncio
+import json
 from collections.abc import Iterator
 
 import pytest
-from app import app
+from app import app, events, push_snapshots
 from fastapi import WebSocketDisconnect
+from fastapi.sse import ServerSentEvent
 from fastapi.testclient import TestClient
 
 
@@ -56,3 +59,20 @@ def test_a_bad_update_closes_only_its_own_connection(client: TestClient, garbage
             bad.receive_json()
         assert closed.value.code == 1007
         assert good.receive_json()["type"] == "snapshot"
+
+
+async def two_streams() -> list[ServerSentEvent]:
+    pusher = asyncio.create_task(push_snapshots())
+    streams = [aiter(events()) for _ in range(2)]
+    try:
+        return await asyncio.gather(*(anext(stream) for stream in streams))
+    finally:
+        pusher.cancel()
+        for stream in streams:
+            await stream.aclose()
+
+
+def test_a_snapshot_is_written_once_for_all_streams() -> None:
+    first, second = asyncio.run(two_streams())
+    assert first is second
+    assert json.loads(first.raw_data)["type"] == "snapshot"
