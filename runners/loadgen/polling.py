@@ -132,6 +132,8 @@ class HttpClient:
         """Whether the head of the final answer has arrived."""
         self._complete = False
         """Whether its body has arrived too."""
+        self._kept = False
+        """Whether the server keeps the connection. The parser knows it only while it reads the end of an answer."""
         self._last = b""
         """The bytes that were parsed last."""
         self.busy = False
@@ -197,9 +199,8 @@ class HttpClient:
         self._parser.feed_data(data)
         if not self._complete:
             return None
-        kept = self._parser.should_keep_alive()
         response = self._finish()
-        if not kept:
+        if not self._kept:
             self.drop()
         return response
 
@@ -261,7 +262,8 @@ class HttpClient:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._complete = self.headed
+        assert self._parser is not None
+        self._complete, self._kept = self.headed, self._parser.should_keep_alive()
 
 
 class PollingConnection:

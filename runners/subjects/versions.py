@@ -24,7 +24,7 @@ PUBLISHED: dict[str, PublishedVersion] = {
     "dashboard": PublishedVersion("bd2bd9a88300", "ec1f0d6c556d"),
     "crowd": PublishedVersion("3cc53a06393d", "72508b593d2b"),
     "room": PublishedVersion("67f8b53a5f0b", "67f8b53a5f0b"),
-    "polling": PublishedVersion("2cd8c7b5c151", "2cd8c7b5c151"),
+    "polling": PublishedVersion("3e44fa9a0106", "3e44fa9a0106"),
     "sse": PublishedVersion("fe2d8a13c1b5", "72d13e2707f9"),
     "connect": PublishedVersion("bdd8ae6d2e0f", "7d93e900d127"),
     "payload": PublishedVersion("181226d95d75", "181226d95d75"),

@@ -161,6 +161,7 @@ POLLING = Workload(
         " to the same process: most requests reach a process that does not know their session, which is why several"
         " workers need sticky sessions."
     ),
+    edition=1,
     scenarios=(
         Scenario(
             "echo",

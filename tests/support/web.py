@@ -25,6 +25,8 @@ class WebServer:
     received: int = 0
     requests: list[str] = field(default_factory=list)
     """The methods of all requests to Socket.IO."""
+    ports: set[int] = field(default_factory=set)
+    """The clients' ports of all connections that requests to Socket.IO came from."""
 
 
 @contextmanager
@@ -72,6 +74,7 @@ def serving_web(
     async def note(request: web.Request, handler: Any) -> web.StreamResponse:
         if request.path.startswith("/socket.io"):
             served.requests.append(request.method)
+            served.ports.add(request.get_extra_info("peername")[1])
             await request.content.wait_eof()
         response: web.StreamResponse = await handler(request)
         if not keeps_alive:

@@ -33,6 +33,8 @@ def test_a_load_over_long_polling(mode: Any, keeps_alive: bool) -> None:
     assert (ledger.lost, ledger.duplicated, ledger.reordered, ledger.corrupted) == (0, 0, 0, 0)
     assert result.errors == {}
     assert set(server.requests) == {"GET", "POST"}, "no WebSocket"
+    # Each client has one connection for its session's begin, one for what it waits for, and one for what it sends.
+    assert (len(server.ports) <= 3 * CONNECTIONS) == keeps_alive
     if mode == "open":
         assert ledger.sent == pytest.approx(60, abs=2)
 
