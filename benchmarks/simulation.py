@@ -99,7 +99,7 @@ def simulate(setting: Setting, *, tables: int, seed: int) -> Simulated:
         rows=setting.rows,
         rounds=setting.rounds,
         noisy_rows=setting.noisy,
-        spread_percent=100 * kind.spread,
+        spread_percent=round(100 * kind.spread, 3),
         step=kind.step,
         margin=kind.margin,
         tables=tables,
