@@ -37,7 +37,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Capacities of every kind: conclusive, overlapping, at the generator's limit, contradictory, failed."""
     folder = tmp_path_factory.mktemp("searched")
-    synthetic.write(folder, rounds=2, seconds=1)
+    synthetic.write(folder, rounds=2, seconds=1, search_rounds=2)
     return load_results(folder)
 
 
@@ -74,9 +74,7 @@ def test_evidence_reaches_home_and_the_pairs(established: Dataset) -> None:
     for title in ("Ease of use", "Architecture", "Development experience"):
         assert f"{title}</a>: " in pair
     assert "“Two of them”: <strong>Flask-SocketIO</strong> over FastAPI. Here: " in pages["ease-of-use.md"]
-    assert (
-        "“Two of them”: a tie of FastAPI and Flask-SocketIO. Here: <strong>FastAPI</strong>" in pages["performance.md"]
-    )
+    assert "“Two of them”: a tie of FastAPI and Flask-SocketIO. Here: inconclusive." in pages["performance.md"]
     assert "What articles say" not in pages["architecture.md"]
 
 
@@ -118,6 +116,37 @@ def test_without_results_the_pages_say_so() -> None:
     for path in ("performance.md", "ease-of-use.md", "frameworks/fastapi.md"):
         assert "Not measured yet" in pages[path]
     assert "(the folder" not in pages["frameworks/fastapi.md"]
+
+
+def test_with_too_few_rounds_the_pages_say_so_and_nobody_wins(searched: Dataset) -> None:
+    """Two rounds everywhere, one row that is invalid in all of them, and one that failed."""
+    pages = {page.path: page.text() for page in make_site(searched, SOURCES).pages}
+    performance, pair = pages["performance.md"], pages["compare/fastapi-vs-flask-socketio.md"]
+    assert "Inconclusive: too few values count." in performance
+    assert "Not enough data<small>fewer than two frameworks have 5 valid rounds</small>" in performance
+    assert "not enough data</small>" in pages["workloads/echo.md"]
+    assert "rt-group" not in pages["workloads/echo.md"], "no rank"
+    assert "<strong>Inconclusive</strong>: no deciding metric surely differs" in pair
+    assert "inconclusive<small>not enough data</small>" in pair
+
+
+def test_one_framework_alone_has_pages_and_wins_nothing(tmp_path: Path) -> None:
+    chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn"})
+    synthetic.write(tmp_path, rounds=5, seconds=1, variants=chosen, searches=False)
+    pages = {page.path: page.text() for page in make_site(load_results(tmp_path), SOURCES).pages}
+    assert "only one framework is measured" in pages["performance.md"]
+    assert "Not enough data" in pages["performance.md"]
+
+
+def test_a_pair_says_who_is_surely_better_where_that_does_not_decide(tmp_path: Path) -> None:
+    chosen = tuple(
+        replace(made, rate=64_000) if made.framework == "websockets" else made
+        for made in synthetic.VARIANTS
+        if made.variant in {"picows", "uvicorn", "asyncio"}
+    )
+    synthetic.write(tmp_path, rounds=20, seconds=1, variants=chosen, searches=False, only=("echo",))
+    pages = {page.path: page.text() for page in make_site(load_results(tmp_path), SOURCES).pages}
+    assert "practically equal<small>FastAPI is surely better</small>" in pages["compare/fastapi-vs-websockets.md"]
 
 
 def test_dimensions_without_evidence_have_no_verdict(small: Dataset) -> None:
