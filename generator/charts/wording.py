@@ -6,8 +6,9 @@ import math
 import re
 from functools import lru_cache
 
+from generator.comparison import Reason
 from generator.dataset import Parameters
-from generator.statistics import Contrast, Interval, Reason
+from generator.statistics import Contrast, Interval
 from runners.record import parameter_in_words
 
 _UNPLAIN = re.compile(r"[^\w .,:+()/·%-]")
@@ -67,7 +68,7 @@ def contrast_in_words(contrast: Contrast) -> str:
 
 
 def reason_in_words(reason: Reason) -> str:
-    """Why a comparison is inconclusive."""
+    """Why a comparison is inconclusive, or practically equal."""
     return _REASONS[reason]
 
 
@@ -77,6 +78,7 @@ _REASONS: dict[Reason, str] = {
     "size": "perhaps by too little to matter",
     "few rounds": "too few rounds",
     "noise": "too noisy",
+    "floor": "both are too low for anybody to notice",
 }
 
 

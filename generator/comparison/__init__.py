@@ -14,7 +14,7 @@ from generator.comparison.claim_verdicts import ClaimBasis, JudgedClaim, try_cla
 from generator.comparison.evidence_changes import EvidenceChange, compare_evidence, count_kinds, machine_factors
 from generator.comparison.extra_columns import Column, columns_of
 from generator.comparison.history import ChangePoint, History, Point, Series, Trend
-from generator.comparison.judging import Compared, Judged, MetricComparison, judge_all
+from generator.comparison.judging import Compared, Judged, MetricComparison, Reason, judge_all
 from generator.comparison.metrics import (
     LATENCY,
     METRICS,

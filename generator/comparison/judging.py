@@ -13,11 +13,14 @@ from itertools import combinations
 from typing import Generic, Literal, TypeVar
 
 from generator.comparison.metrics import Metric
-from generator.statistics import Contrast, RankRange, Reason, RoundsModel, fit_rounds, judge, rank_ranges
+from generator.statistics import Contrast, RankRange, RoundsModel, fit_rounds, judge, rank_ranges
+from generator.statistics import Reason as OpenReason
 
 Direction = Literal["better", "worse"]
 Outcome = Literal["better", "worse", "same", "unknown"]
 """``better``, ``worse``: differs by more than the margin. ``same``: practically equal. ``unknown``: inconclusive."""
+Reason = OpenReason | Literal["floor"]
+"""Why an outcome is inconclusive, or ``floor``: practically equal because nobody notices values so low."""
 Key = TypeVar("Key", bound=Hashable)
 
 _OPPOSITE: Mapping[Direction, Direction] = {"better": "worse", "worse": "better"}
@@ -28,7 +31,8 @@ class Judged:
     """The outcome for the first of two.
 
     ``direction``: whether the first is better or worse, if that is certain, even if it is by less than the margin.
-    ``reason``: why the outcome is ``unknown``.
+    ``reason``: why the outcome is ``unknown``, or why it is ``same`` although the values differ by more than the
+    margin.
     """
 
     contrast: Contrast | None
@@ -74,8 +78,10 @@ def judge_all(compared: Mapping[Key, Compared]) -> dict[Key, Judged]:
             continue
         is_good = (judgement.side == "above") == (one.metric.direction == "higher")
         direction: Direction | None = None if judgement.side is None else "better" if is_good else "worse"
-        if judgement.outcome == "same" or one.metric.is_negligible(one.first_mean, one.second_mean):
+        if judgement.outcome == "same":
             found[key] = Judged(one.contrast, "same", direction)
+        elif one.metric.is_negligible(one.first_mean, one.second_mean):
+            found[key] = Judged(one.contrast, "same", direction, "floor")
         elif judgement.outcome == "unknown" or direction is None:
             found[key] = Judged(one.contrast, "unknown", direction, judgement.reason)
         else:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from generator.comparison.capacities import Bracket, capacity_tables
 from generator.comparison.deciding import needs_quiet
-from generator.comparison.judging import Compared, Direction, Outcome, judge_all
+from generator.comparison.judging import Compared, Direction, Outcome, Reason, judge_all
 from generator.comparison.metrics import ALWAYS_COMPARED, Metric
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.dataset import Parameters, Run
-from generator.statistics import Contrast, Reason, unpaired_contrast
+from generator.statistics import Contrast, unpaired_contrast
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cached_property, reduce
 from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload, needs_quiet
-from generator.comparison.judging import Judged, MetricComparison
+from generator.comparison.judging import Judged, MetricComparison, Reason
 from generator.comparison.metrics import METRICS, Family, Metric, TableKind, kind_of_table, read_values
 from generator.dataset import FrameworkResult, Parameters, Run
 from generator.statistics import (
@@ -18,7 +18,6 @@ from generator.statistics import (
     Contrast,
     Estimate,
     RankRange,
-    Reason,
     estimate_mean,
     paired_ratio_value,
 )

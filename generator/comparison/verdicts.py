@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from generator.comparison.judging import Direction, Judged, Outcome
+from generator.comparison.judging import Direction, Judged, Outcome, Reason
 from generator.comparison.metrics import Metric
 from generator.comparison.tables import Row, Table
-from generator.statistics import Contrast, Reason
+from generator.statistics import Contrast
 
 PairOutcome = Literal["better", "worse", "same", "mixed", "unknown"]
 

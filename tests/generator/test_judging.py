@@ -104,6 +104,8 @@ def test_a_contrast_that_is_barred_is_kept_but_decides_nothing() -> None:
     )
     assert found["free"].outcome == "worse"
     assert (found["barred"].outcome, found["barred"].reason, found["barred"].contrast) == ("unknown", "disturbed", sure)
+    low = judge_all({0: Compared(METRICS["latency_p50"], sure, 0.27, 0.1)})[0]
+    assert (low.outcome, low.direction, low.reason) == ("same", "worse", "floor")
     assert (found["none"].outcome, found["none"].reason) == ("unknown", "not enough data")
 
 
