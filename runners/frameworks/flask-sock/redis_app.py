@@ -24,7 +24,8 @@ def room(ws: Server, name: str) -> None:
         rooms.leave(name, member)
 
 
-app.add_url_rule("/healthz", view_func=one_process.healthz)
-app.add_url_rule("/echo", view_func=one_process.echo, websocket=True)
-app.add_url_rule("/dashboard", view_func=one_process.dashboard, websocket=True)
+views = one_process.app.view_functions
+app.add_url_rule("/healthz", view_func=views["healthz"])
+app.add_url_rule("/echo", view_func=views["echo"], websocket=True)
+app.add_url_rule("/dashboard", view_func=views["dashboard"], websocket=True)
 rooms.start()

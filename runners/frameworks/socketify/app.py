@@ -82,8 +82,15 @@ common = {"max_payload_length": LIMIT, "max_backpressure": LIMIT, "send_pings_au
 app.get("/healthz", lambda res, req: res.end("ok"))
 app.get("/events", events)
 app.ws("/echo", {**common, "message": echo})
-app.ws("/room/:name", {**common, "upgrade": enter_room, "open": join_room, "message": speak})
 app.ws("/dashboard", {**common, "open": watch_dashboard, "message": update_panel})
+room = {**common, "upgrade": enter_room, "open": join_room, "message": speak}
+
+
+def serve(host: str, port: int, room: dict[str, Any] = room) -> None:
+    app.ws("/room/:name", room)
+    app.loop.create_background_task(push_snapshots)
+    app.listen(AppListenOptions(port=port, host=host), lambda config: None)
+    app.run()
 
 
 if __name__ == "__main__":
@@ -91,7 +98,4 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-
-    app.loop.create_background_task(push_snapshots)
-    app.listen(AppListenOptions(port=arguments.port, host=arguments.host), lambda config: None)
-    app.run()
+    serve(arguments.host, arguments.port)

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from redis_rooms import RedisRooms
-from socketify import AppListenOptions, OpCode
+from socketify import OpCode
 
 
 class Member:
@@ -19,7 +19,9 @@ class Member:
 
 
 def serve(host: str, port: int) -> None:
-    from app import app, common, push_snapshots  # only now: its loops belong to one process
+    import app as one_process  # only now: its loops belong to one process
+
+    app = one_process.app
 
     async def broadcast(members: set[Member], text: str) -> None:
         app.publish(next(iter(members)).room, text, OpCode.TEXT)
@@ -44,11 +46,9 @@ def serve(host: str, port: int) -> None:
         rooms.leave(member.room, member)
 
     rooms = RedisRooms(broadcast)
-    app.ws("/room/:name", {**common, "upgrade": enter_room, "open": join_room, "message": speak, "close": leave})
-    app.loop.create_background_task(push_snapshots)
+    room = {**one_process.common, "upgrade": enter_room, "open": join_room, "message": speak, "close": leave}
     app.loop.create_background_task(rooms.start)
-    app.listen(AppListenOptions(port=port, host=host), lambda config: None)
-    app.run()
+    one_process.serve(host, port, room)
 
 
 if __name__ == "__main__":
