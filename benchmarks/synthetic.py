@@ -585,7 +585,7 @@ def _cell(
                 ),
                 latency_ms=histogram.percentiles(),
                 latency_from_send_ms=None if closed else histogram.percentiles(),
-                push_lateness_ms=None if lateness is None else lateness.percentiles(),
+                push_lateness_ms=None if lateness is None else lateness.percentiles(lateness.total),
                 connect_ms=Percentiles(count=100, mean=2.1, p50=1.9, max=7.5),
                 server=Usage(
                     cpu_s=round(rate * seconds * cpu_us / 1e6, 3),

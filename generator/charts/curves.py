@@ -32,7 +32,16 @@ from generator.charts.pieces import (
 )
 from generator.comparison import ChangePoint, Family, Metric, Row, Series, Table, Trend
 from generator.dataset import version_installed
-from runners.record import MIN_SAMPLES_BEYOND, Distribution, Histogram, HistogramError, InvalidError
+from runners.record import (
+    MIN_EVENTS_BEYOND,
+    QUANTILES,
+    Distribution,
+    Histogram,
+    HistogramError,
+    InvalidError,
+    events_in,
+    is_supported,
+)
 
 _FEWEST_SECONDS = 3
 """The fewest seconds that make a time series. Measurements of profile *quick* are shorter."""
@@ -55,7 +64,7 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
     lines = []
     for row in table.valid_rows:
         distribution = family.distribution(row.cell) if family.distribution is not None else None
-        points = _points(row, distribution) if distribution is not None else ()
+        points = _points(row, family, distribution) if distribution is not None else ()
         if distribution is not None and points:
             lines.append((row, distribution, points))
     if not lines:
@@ -86,7 +95,7 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
         slug=f"{table.slug}-{family.address}-distribution",
         title=f"{capitalised(family.name_in_charts(is_open=table.is_open))}: the whole distribution",
         sentence=f"In milliseconds over the percentile, both axes logarithmic, all valid rounds together;"
-        f" each line ends where fewer than {MIN_SAMPLES_BEYOND} samples lie beyond.",
+        f" each line ends where fewer than {MIN_EVENTS_BEYOND} messages or pushes lie beyond.",
         direction="Lower and flatter is better.",
         figure={"data": traces, "layout": line_layout(percentile_axis, log_axis("ms"))},
         table=ChartTable(
@@ -94,7 +103,7 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
             tuple(
                 (
                     TableCell.of_text(row.name),
-                    *(TableCell.of_number(getattr(distribution.percentiles_ms, field)) for field, _ in _LISTED),
+                    *(TableCell.of_number(_listed(row, family, distribution, field)) for field, _ in _LISTED),
                     TableCell.of_count(distribution.percentiles_ms.count),
                 )
                 for row, distribution, _ in lines
@@ -240,9 +249,9 @@ def _seconds_of(row: Row, *, throughput: bool) -> dict[int, float | None]:
     return dict(zip(timeline.second, values, strict=False))
 
 
-def _points(row: Row, distribution: Distribution) -> tuple[tuple[float, float], ...]:
+def _points(row: Row, family: Family, distribution: Distribution) -> tuple[tuple[float, float], ...]:
     try:
-        return _curve(distribution.histogram)
+        return _curve(distribution.histogram, events_in(row.cell.measurements, family.slug))
     except HistogramError as error:
         raise InvalidError(
             f"results/{row.raw}: the histogram of {row.variant.slug} under {row.cell.workload} is {error};"
@@ -250,14 +259,24 @@ def _points(row: Row, distribution: Distribution) -> tuple[tuple[float, float], 
         ) from error
 
 
+def _listed(row: Row, family: Family, distribution: Distribution, field: str) -> float | None:
+    """A percentile of a distribution, or its largest value; ``None`` if too few events support it."""
+    value: float | None = getattr(distribution.percentiles_ms, field)
+    events = events_in(row.cell.measurements, family.slug)
+    quantile = QUANTILES.get(field)
+    return None if events is not None and quantile is not None and not is_supported(quantile, events) else value
+
+
 @lru_cache(maxsize=1024)
-def _curve(histogram: str) -> tuple[tuple[float, float], ...]:
-    """Points (quantile, ms) at even steps of log(1/(1−q)), ten per decade, up to the last supported quantile."""
+def _curve(histogram: str, events: int | None) -> tuple[tuple[float, float], ...]:
+    """Points (quantile, ms) at even steps of log(1/(1−q)), ten per decade, up to the last quantile that the events
+    support; ``None``: each sample is one.
+    """
     decoded = Histogram.decode(histogram)
     points = []
     for step in range(81):
         quantile = 1 - 10 ** (-step / 10)
-        if decoded.total * (1 - quantile) < MIN_SAMPLES_BEYOND:
+        if not is_supported(quantile, decoded.total if events is None else events):
             break
         value = decoded.percentile_ms(quantile)
         if value:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from runners.record import CellRecord, Distribution, Measurement
+from runners.record import CellRecord, Distribution, Measurement, Percentiles, supports
 
 Direction = Literal["higher", "lower"]
 Quantile = Literal["p50", "p90", "p99", "p999"]
@@ -47,6 +47,8 @@ START_FLOOR_S = 1.0
 """A start or a reload that takes less is no reason to choose."""
 RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 1000 * START_FLOOR_S)
 """The time until clients are back contains a start."""
+RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 100)
+"""Clients try again after 100 ms on average, so less is the luck of an attempt."""
 
 _ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "push", "connecting", "recovery"})
 _NO_KIND: frozenset[TableKind] = frozenset()
@@ -163,11 +165,22 @@ PUSH_LATENESS = Family(
 )
 CONNECT_TIME = Family("connect", name="time to connect", short="Connect", chart_name="time to connect")
 RETURN_TIME = Family("back", name="time until clients are back", short="Back", chart_name="time until clients are back")
+RETURN_AFTER_LISTENING = Family(
+    "back_after_listening",
+    name="time from listening until clients are back",
+    short="Back after listening",
+    chart_name="time from listening until clients are back",
+)
 
 
 def _answered(measurement: Measurement) -> Measurement | None:
     """The measurement, if messages were answered; ``None`` for one of connections only."""
     return measurement if measurement.messages_per_s else None
+
+
+def _pushing(measurement: Measurement) -> Measurement | None:
+    """The measurement, if the server pushed."""
+    return measurement if measurement.pushes_per_s else None
 
 
 def _connect_times(measurement: Measurement) -> BaseModel | None:
@@ -177,6 +190,10 @@ def _connect_times(measurement: Measurement) -> BaseModel | None:
 
 def _return_times(measurement: Measurement) -> BaseModel | None:
     return measurement.recovery.back_ms if measurement.recovery else None
+
+
+def _return_times_after_listening(measurement: Measurement) -> BaseModel | None:
+    return measurement.recovery.back_after_listening_ms if measurement.recovery else None
 
 
 _CONNECTING = attrgetter("connecting")
@@ -237,6 +254,19 @@ _ROWS: tuple[Metric, ...] = (
         floors=PUSH_FLOORS_MS,
     ),
     Metric(
+        key="pushes_per_s",
+        title="pushes received per second",
+        short="Pushes",
+        unit="/s",
+        direction="higher",
+        part=_pushing,
+        field="pushes_per_s",
+        # The server's own clock sets it, so it is the same for all that keep up.
+        columns_in=_NO_KIND,
+        # Short windows have too few pushes for a percentile of their lateness.
+        marks="push",
+    ),
+    Metric(
         key="connections_per_s",
         title="clients let in per second",
         short="Clients let in",
@@ -259,6 +289,12 @@ _ROWS: tuple[Metric, ...] = (
         is_ratio=False,
     ),
     *_percentiles(RETURN_TIME, _return_times, columns=("p50",), floors=RETURN_FLOORS_MS),
+    *_percentiles(
+        RETURN_AFTER_LISTENING,
+        _return_times_after_listening,
+        columns=("p50",),
+        floors=RETURN_AFTER_LISTENING_FLOORS_MS,
+    ),
     Metric(
         key="back_max",
         title="time until the last client is back",
@@ -368,22 +404,26 @@ def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
 
 
 _FIELDS_BY_PART = {
-    part: [(metric.key, metric.field) for metric in _ROWS if metric.part is part]
+    part: [(metric.key, metric.field, metric.quantile) for metric in _ROWS if metric.part is part]
     for part in dict.fromkeys(metric.part for metric in _ROWS)
 }
 """Metrics by part. Years of runs have millions of values, so each part of a measurement is looked up once."""
 
 
 def read_values(measurements: Iterable[Measurement]) -> dict[str, dict[int, float]]:
-    """The values of these measurements by key of the metric, then by round."""
+    """The values of these measurements by key of the metric, then by round. Percentiles that too few events support
+    have none.
+    """
     found: dict[str, dict[int, float]] = {}
     for measurement in measurements:
         for part_of, fields in _FIELDS_BY_PART.items():
             part = part_of(measurement)
             if part is None:
                 continue
-            for key, field in fields:
+            for key, field, quantile in fields:
                 value = getattr(part, field)
+                if quantile and isinstance(part, Percentiles) and not supports(measurement, part, quantile):
+                    continue
                 if value is not None:
                     found.setdefault(key, {})[measurement.round] = value
     return found

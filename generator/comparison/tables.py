@@ -23,6 +23,7 @@ from generator.statistics import (
 )
 from runners.record import (
     P99_DISTURBANCE_LIMIT,
+    TIMER_UNUSED_PERCENT,
     CellRecord,
     Distribution,
     FrameworkFacts,
@@ -31,6 +32,8 @@ from runners.record import (
     VariantFacts,
     WorkloadFacts,
     disturbance_percent,
+    events_in,
+    timer_limited_percent,
 )
 
 Status = Literal["valid", "invalid", "failed"]
@@ -123,6 +126,21 @@ class Row:
     @property
     def name(self) -> str:
         return f"{self.framework.title} · {self.variant.slug}"
+
+    def counts(self, measurement: Measurement) -> bool:
+        """Whether a measurement of this row counts."""
+        return _counts(measurement, of_reference=self.framework.is_reference)
+
+    @property
+    def timer_limited_percent(self) -> float | None:
+        """Percent of the core used, as mean over the rounds that a timer limited; ``None`` if it limited less than half
+        of them.
+        """
+        if self.framework.is_reference:
+            return None
+        measured = [one for one in self.cell.measurements if one.failure is None]
+        used = [percent for one in measured if (percent := timer_limited_percent(one)) is not None]
+        return sum(used) / len(used) if used and 2 * len(used) >= len(measured) else None
 
     def total(self, count: str) -> int:
         """Total over all measurements with values.
@@ -369,22 +387,24 @@ _STATUSES: tuple[Status, ...] = ("valid", "invalid", "failed")
 
 def _pooled_cell(cells: Sequence[CellRecord]) -> CellRecord:
     """A cell with all measurements and the merged distributions."""
+    measurements = [measurement for cell in cells for measurement in cell.measurements]
     merged = {
-        name: _merged([found for cell in cells if (found := getattr(cell, name)) is not None])
+        name: _merged(
+            [found for cell in cells if (found := getattr(cell, name)) is not None], events_in(measurements, name)
+        )
         for name in ("latency", "latency_from_send", "last_delivery", "push_lateness")
     }
     timeline = next((cell.timeline for cell in cells if cell.timeline is not None), None)
-    measurements = [measurement for cell in cells for measurement in cell.measurements]
     return cells[0].model_copy(update={**merged, "timeline": timeline, "measurements": measurements})
 
 
-def _merged(distributions: Sequence[Distribution]) -> Distribution | None:
+def _merged(distributions: Sequence[Distribution], events: int | None) -> Distribution | None:
     if len(distributions) < 2:
         return distributions[0] if distributions else None
     decoded = [Histogram.decode(one.histogram) for one in distributions]
     digits = min(one.layout.digits for one in decoded)
     whole = reduce(Histogram.merge, (one.thinned(digits) for one in decoded))
-    return Distribution(percentiles_ms=whole.percentiles(), histogram=whole.encode())
+    return Distribution(percentiles_ms=whole.percentiles(events), histogram=whole.encode())
 
 
 def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
@@ -448,7 +468,8 @@ def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
 
 
 def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord, logical_cpus: int) -> Row:
-    valid = [measurement for measurement in cell.measurements if measurement.valid]
+    of_reference = item.document.framework.is_reference
+    valid = [measurement for measurement in cell.measurements if _counts(measurement, of_reference=of_reference)]
     measured = [measurement for measurement in cell.measurements if measurement.failure is None]
     status: Status = "valid" if valid else "invalid" if measured else "failed"
     values = {
@@ -463,7 +484,7 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord, logical
         status=status,
         rounds=len(cell.decisive),
         valid_rounds=len(valid),
-        reasons=_reasons(cell.decisive),
+        reasons=_reasons(cell.decisive, of_reference=of_reference),
         values=values,
         raw=item.raw,
         disturbance_percent=_mean([disturbance_percent(one, logical_cpus=logical_cpus) for one in valid]),
@@ -476,13 +497,25 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _reasons(measurements: Iterable[Measurement]) -> tuple[tuple[str, int], ...]:
+_BY_A_TIMER = f"limited by a timer: more than {TIMER_UNUSED_PERCENT:g} % of the server's core was left unused"
+
+
+def _counts(measurement: Measurement, *, of_reference: bool) -> bool:
+    """Whether a measurement counts. Files from before 28 November 2026 count rooms that a timer limited; their
+    throughput is that of the timer, so it is not compared.
+    """
+    return measurement.valid and (of_reference or timer_limited_percent(measurement) is None)
+
+
+def _reasons(measurements: Iterable[Measurement], *, of_reference: bool) -> tuple[tuple[str, int], ...]:
     found: Counter[str] = Counter()
     for measurement in measurements:
         if measurement.failure is not None:
             found[f"failed at {measurement.failure.stage}: {measurement.failure.reason}"] += 1
         elif not measurement.valid:
             found.update(measurement.invalid_reasons)
+        elif not _counts(measurement, of_reference=of_reference):
+            found[_BY_A_TIMER] += 1
     return tuple(found.most_common())
 
 

@@ -97,6 +97,6 @@ def further_charts(table: Table, identities: Identities) -> list[Chart]:
 
 
 def _chart_of(table: Table, metric: Metric, identities: Identities, rows: Sequence[Row] | None = None) -> Chart | None:
-    if metric.chart == "median_and_tail" and metric.family is not None:
+    if metric.chart == "median_and_tail" and metric.family is not None and metric.quantile != "p50":
         return latency_chart(table, metric.family, identities, rows=rows)
     return metric_chart(table, metric, identities, rows=rows)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from runners.judging import thresholds
 from runners.measurement import Cell, MeasurementResult, with_share_of_ceiling
-from runners.record import CellRecord, Distribution, Histogram, Measurement, Timeline, decisive
+from runners.record import CellRecord, Distribution, Histogram, Measurement, Timeline, decisive, events_in
 
 MOST_TRIES = 2
 """Maximum number of tries of one measurement. If the machine disturbs the second one too, we do not wait longer."""
@@ -68,7 +68,9 @@ class CellJournal:
     def to_record(self) -> CellRecord:
         """The cell as it is written to the framework's file."""
         distributions = {
-            name: Distribution(percentiles_ms=histogram.percentiles(), histogram=histogram.encode())
+            name: Distribution(
+                percentiles_ms=histogram.percentiles(events_in(self.measurements, name)), histogram=histogram.encode()
+            )
             for name, histogram in self._merged.items()
             if histogram.total
         }

@@ -10,12 +10,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from runners.record import P99_DISTURBANCE_LIMIT, Measurement
+from runners.record import (
+    P99_DISTURBANCE_LIMIT,
+    TIMER_UNUSED_PERCENT,
+    Measurement,
+    closed_loop_cpu_percent,
+    timer_limited_percent,
+    used_percent,
+)
 
 Cause = Literal["loadgen", "machine", "server", "unknown"]
 """The usual cause of a value beyond its limit. A measurement disturbed by the machine is repeated."""
 
-Subject = Literal["measurement", "p99 that decides", "search try", "search", "warm-up", "waiting server", "calibration"]
+Subject = Literal[
+    "measurement", "window", "p99 that decides", "search try", "search", "warm-up", "waiting server", "calibration"
+]
 
 InSearch = Literal["no effect", "try is unusable", "try is unusable if the lag decides", "try fails"]
 """The effect of a value beyond the limit on a try of a capacity search. An unusable try does not show what the server
@@ -47,8 +56,8 @@ class Threshold:
     is_fact: bool = False
     """Whether the name alone is the reason, without the value 1 and the limit 0."""
     value_of: Callable[[Measurement], float | None] = lambda _: None
-    culprit_of: Callable[[Measurement], str | None] = lambda _: None
-    """The process that caused the value, if it is known."""
+    detail_of: Callable[[Measurement], str | None] = lambda _: None
+    """What is known about the cause, as the end of the sentence."""
 
     def is_broken_by(self, value: float | None) -> bool:
         """Whether a value is beyond the limit; false for ``None``."""
@@ -71,8 +80,8 @@ class Threshold:
             return self.name
         unit = f" {self.unit}" if self.unit else ""
         shown = f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-        by = f", most of it by {culprit}" if (culprit := self.culprit_of(measurement)) else ""
-        return f"{self.name} {shown}{unit}, limit {self.limit:g}{unit}{by}"
+        detail = f", {found}" if (found := self.detail_of(measurement)) else ""
+        return f"{self.name} {shown}{unit}, limit {self.limit:g}{unit}{detail}"
 
 
 # How values are read
@@ -101,24 +110,63 @@ def _used_up_its_core(measurement: Measurement) -> bool:
         return False
     return (
         not IDLE_SERVER_CPU.is_broken_by(server.idle_cpu_percent)
-        and _used_percent(measurement) >= 100 - UNUSED_CORE.limit
+        and used_percent(measurement) >= 100 - UNUSED_CORE.limit
     )
-
-
-def _used_percent(measurement: Measurement) -> float:
-    """Percent of a core that the server, its broker and the waiting servers used."""
-    parties = (measurement.server, measurement.broker)
-    beside = measurement.generator.neighbours_cpu_percent if measurement.generator else None
-    return sum(party.cpu_percent for party in parties if party) + (beside or 0.0)
 
 
 def _unused_percent(measurement: Measurement) -> float | None:
     """Percent of the server's core that was not used, in a closed loop without a room."""
-    if measurement.offered_per_s is not None or measurement.messages is None or measurement.server is None:
+    used = closed_loop_cpu_percent(measurement)
+    return None if used is None or measurement.last_delivery_ms is not None else max(0.0, 100 - used)
+
+
+def _unused_by_a_room_percent(measurement: Measurement) -> float | None:
+    """Percent of the server's core that was not used, in a room's closed loop."""
+    used = closed_loop_cpu_percent(measurement)
+    return None if used is None or measurement.last_delivery_ms is None else max(0.0, 100 - used)
+
+
+def _timer(measurement: Measurement) -> str | None:
+    used = timer_limited_percent(measurement)
+    return None if used is None else f"so it was limited by a timer: {used:.0f} % of the core used"
+
+
+def _foreign_process(measurement: Measurement) -> str | None:
+    name = measurement.generator.foreign_process if measurement.generator else None
+    return f"most of it by {name}" if name else None
+
+
+def _trend_size(measurement: Measurement) -> float | None:
+    if measurement.trend_percent is None or measurement.slow_consumer is not None:
         return None
-    if measurement.last_delivery_ms is not None:
+    return abs(measurement.trend_percent)
+
+
+def _pushes_missed(measurement: Measurement) -> float | None:
+    return measurement.pushes_missed
+
+
+def _turned_away(measurement: Measurement) -> float | None:
+    """Connection attempts that found the listen queue full."""
+    return measurement.connecting.listen_drops if measurement.connecting else None
+
+
+def _backlog(measurement: Measurement) -> str | None:
+    backlog = measurement.connecting.listen_backlog if measurement.connecting else None
+    return None if backlog is None else f"so it needs a backlog above {backlog}"
+
+
+def _seen_percent(measurement: Measurement) -> float | None:
+    """Percent of the data withheld from paused readers that the server held, or 100 if it stopped to send them all.
+
+    It stops by closing, by dropping messages, or by waiting, in which case the other clients wait as well.
+    """
+    found = measurement.slow_consumer
+    if found is None or not found.withheld_mb or not found.memory_mb:
         return None
-    return max(0.0, 100 - _used_percent(measurement))
+    if found.closed or found.heard < found.said * found.consumers or found.stalled_s:
+        return 100.0
+    return 100 * (max(found.memory_mb) - found.memory_mb[0]) / found.withheld_mb
 
 
 def _not_offered_percent(measurement: Measurement) -> float | None:
@@ -163,6 +211,11 @@ def _lost_by_an_echo(measurement: Measurement) -> float | None:
 def _not_established(measurement: Measurement) -> float | None:
     found = measurement.connections
     return None if found is None else found.planned - found.established
+
+
+def _closed_early(measurement: Measurement) -> float | None:
+    found = measurement.connections
+    return None if found is None or measurement.slow_consumer is not None else found.closed_early
 
 
 def lost_messages(measurement: Measurement) -> int:
@@ -219,12 +272,24 @@ UNUSED_CORE = Threshold(
     10.0,
     "%",
     "A hundred clients wait, so a server that does not use its core was limited by something else. The reference is"
-    " exempt. Rooms are exempt as well: the next message waits for the slowest member, and a server that delays"
-    " deliveries leaves its core unused itself.",
+    " exempt. Rooms have a limit of their own.",
     cause="unknown",
     in_search="try is unusable",
     exempts_reference=True,
     value_of=_unused_percent,
+    detail_of=_timer,
+)
+UNUSED_IN_A_ROOM = Threshold(
+    "server core left unused in the closed loop of a room",
+    TIMER_UNUSED_PERCENT,
+    "%",
+    "The next message waits for the slowest member, so a little time is unused between two messages. A server that"
+    " leaves a third of its core unused waits for a timer, usually the 40 ms of a delayed acknowledgement (Nagle's"
+    " algorithm, RFC 896 and RFC 1122). Its throughput is that of the timer. The reference is exempt.",
+    cause="server",
+    exempts_reference=True,
+    value_of=_unused_by_a_room_percent,
+    detail_of=_timer,
 )
 FOREIGN_CPU = Threshold(
     "CPU used by other processes",
@@ -235,7 +300,7 @@ FOREIGN_CPU = Threshold(
     cause="machine",
     in_search="try is unusable",
     value_of=lambda measurement: measurement.generator.foreign_cpu_percent if measurement.generator else None,
-    culprit_of=lambda measurement: measurement.generator.foreign_process if measurement.generator else None,
+    detail_of=lambda measurement: _foreign_process(measurement),
 )
 NOT_OFFERED = Threshold(
     "messages not offered",
@@ -337,6 +402,68 @@ LOST = Threshold(
     in_search="try fails",
     value_of=_lost_by_an_echo,
 )
+MISSED_PUSHES = Threshold(
+    "pushes that clients missed",
+    0,
+    "",
+    "A client without a push has an old snapshot, and a server that leaves clients out has less to do. How late the"
+    " other pushes were does not show that.",
+    cause="server",
+    in_search="try fails",
+    value_of=_pushes_missed,
+)
+LISTEN_DROPS = Threshold(
+    "connection attempts that found the listen queue full",
+    0,
+    "",
+    "The kernel drops such an attempt, and the client repeats it after 1 s (RFC 6298). The time to connect is then that"
+    " of this timer, and not of the server. A server with a larger backlog can accept all of them.",
+    cause="server",
+    value_of=_turned_away,
+    detail_of=_backlog,
+)
+BACK_PRESSURE = Threshold(
+    "withheld data that the server held",
+    50.0,
+    "% of all",
+    "A few megabytes fit into buffers of the kernel. Only beyond them does a server have to keep messages, drop them,"
+    " close the connection, or let others wait. If it did one of the last three, this counts as 100 %. Otherwise its"
+    " memory must have grown by half of what the paused clients did not read.",
+    cause="server",
+    breaks="below",
+    value_of=_seen_percent,
+)
+EVENTS = Threshold(
+    "messages or pushes in a window",
+    60,
+    "",
+    "A median needs 20 events on each side. A message to a room is one event, and so is a push to all viewers, whatever"
+    " their number. 60 events leave a third for those that are lost or fall on an edge of the window. The windows of"
+    " *quick* are shorter, so they have no such percentiles.",
+    cause="unknown",
+    applies_to="window",
+    breaks="below",
+)
+PAUSED_TIME = Threshold(
+    "time for which a client stops reading",
+    60,
+    "s",
+    "Servers ping their clients every 20 to 25 seconds, and close a connection that does not answer in 20 seconds more."
+    " A shorter pause does not show this.",
+    cause="unknown",
+    applies_to="window",
+    breaks="below",
+)
+WITHHELD = Threshold(
+    "data that a paused client does not read",
+    50,
+    "MB",
+    "The kernel buffers up to 4 MB per connection for the server (`tcp_wmem`). Of ten times as much, a server has to"
+    " keep most itself.",
+    cause="unknown",
+    applies_to="window",
+    breaks="below",
+)
 WARMUP_DIFFERENCE = Threshold(
     "difference between the last two seconds of a warm-up",
     10.0,
@@ -377,9 +504,10 @@ TREND = Threshold(
     25.0,
     "%",
     "A server that becomes slower or faster during the measurement has no single result. A tenth is common on a shared"
-    " machine. A trend that chance explains (above 1 %) counts as none.",
+    " machine. A trend that chance explains (above 1 %) counts as none. Slow consumers are exempt: what becomes of the"
+    " others over time is the result.",
     cause="server",
-    value_of=lambda measurement: None if measurement.trend_percent is None else abs(measurement.trend_percent),
+    value_of=_trend_size,
 )
 NOT_ESTABLISHED = Threshold(
     "connections not established",
@@ -394,10 +522,11 @@ CLOSED_EARLY = Threshold(
     "connections closed by the server",
     0,
     "",
-    "Disconnected clients no longer load the server.",
+    "Disconnected clients no longer load the server. Slow consumers are exempt: whom the server disconnects is the"
+    " result.",
     cause="server",
     in_search="try fails",
-    value_of=lambda measurement: measurement.connections.closed_early if measurement.connections else None,
+    value_of=_closed_early,
 )
 TRY_P99 = Threshold(
     "p99",
@@ -492,6 +621,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
     READ_LAG,
     WORKING_TIME,
     UNUSED_CORE,
+    UNUSED_IN_A_ROOM,
     FOREIGN_CPU,
     NOT_OFFERED,
     STEAL,
@@ -507,6 +637,12 @@ THRESHOLDS: tuple[Threshold, ...] = (
     DIFFERING,
     FOREIGN,
     LOST,
+    MISSED_PUSHES,
+    LISTEN_DROPS,
+    BACK_PRESSURE,
+    EVENTS,
+    PAUSED_TIME,
+    WITHHELD,
     WARMUP_DIFFERENCE,
     WARMUP_MESSAGES,
     WARMUP_LENGTH,

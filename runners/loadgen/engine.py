@@ -317,6 +317,10 @@ class Engine:
         """Answer pings until the file descriptor ``wake`` is readable."""
         self.slow_path.idle(wake)
 
+    def pause(self) -> int:
+        """Let the paused members of a room stop reading; returns the size of their receive buffers in bytes."""
+        return self.slow_path.pause()
+
     def catch_up(self, seconds: float) -> CaughtUp:
         """Let the paused members of a room read, for at most this many seconds."""
         return self.slow_path.catch_up(seconds)

@@ -31,8 +31,10 @@ NOT_CONNECTED = "not-connected"
 _OPEN, _CLOSE, _CONNECT, _REFUSED = b"0", b"1", b"40", b"44"
 _RECEIVE_BYTES = 65536
 _TICK_S = 0.05
-PAUSED_BUFFER_BYTES = 4096
-"""Receive buffer of a connection that will not read. Data that does not fit stays with the server."""
+PAUSED_BUFFER_BYTES = 65536
+"""Receive buffer of a connection that will stop reading. Data that does not fit stays with the server. The kernel would
+let it grow to tens of megabytes (tcp_rmem). One that is smaller than a segment of the loopback interface, 64 KiB, makes
+TCP wait for timers while the client still reads."""
 
 
 class HandshakeResult(NamedTuple):

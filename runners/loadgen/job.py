@@ -82,7 +82,7 @@ class Job:
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0 if it pushes nothing."""
     paused: int = 0
-    """In a room: this many members, the last ones, read nothing until they catch up."""
+    """In a room: this many members, the last ones, stop reading on command and read nothing until they catch up."""
     first_client: int = 0
     seed: int = 0
     answers: Answers = "same"
@@ -225,6 +225,8 @@ class Sample:
     """Messages that were unanswered when their slice ended, summed over the slices."""
     censored: int
     pushes: int
+    push_events: int
+    """Number of different pushes that clients received in the window and while they waited for answers."""
     pushes_missed: int
     errors: dict[str, int]
     examples: dict[str, Example]

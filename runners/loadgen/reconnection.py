@@ -6,9 +6,10 @@ need the compiled kernel.
 
 from __future__ import annotations
 
+import random
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns as clock_ns
 
@@ -22,9 +23,10 @@ from runners.loadgen.wire import Client
 
 AFTERWARDS_S = 0.5
 """Time that the clients continue after all of them have reconnected."""
-RETRY_S = 0.1
-"""Time between two attempts of a client to reconnect. There is no back-off, so that the result depends on the server
-and not on the client."""
+RETRY_S = (0.05, 0.15)
+"""Shortest and longest time until a client's next attempt to reconnect. It is drawn evenly, for each attempt of each
+client, because clients that all knock on the same beat would show that beat as the server's time. There is no back-off,
+so that the result depends on the server and not on the client."""
 _TICK_S = 0.005
 _PING, _PONG = b"2", b"3"
 
@@ -38,6 +40,8 @@ class _Client:
     connection: Connection | None = None
     handshake: Handshake | None = None
     retry_at_ns: int = 0
+    waits_s: Iterator[float] = field(default_factory=lambda: iter(()))
+    """Seconds until each next attempt."""
     sequence: int = FIRST_SEQUENCE - 1
     pending: set[int] = field(default_factory=set)
 
@@ -55,7 +59,14 @@ class Reconnection:
         self._gap_ns = int(1e9 * job.connections / job.pace.rate_per_s)
         now = clock_ns()
         self._clients = [
-            _Client(one.number, one.codec, one.mask, now + self._gap_ns * place // len(clients), one.connection)
+            _Client(
+                one.number,
+                one.codec,
+                one.mask,
+                now + self._gap_ns * place // len(clients),
+                one.connection,
+                waits_s=waits_between_attempts(job.seed, one.number),
+            )
             for place, one in enumerate(clients)
         ]
         for place, one in enumerate(clients):
@@ -110,7 +121,7 @@ class Reconnection:
                     options=self._job.client,
                 )
             except OSError:
-                client.retry_at_ns = now + int(RETRY_S * 1e9)
+                _wait(client, now)
             else:
                 self.watch(place, client.handshake.socket, client.handshake.wanted)
 
@@ -135,7 +146,7 @@ class Reconnection:
         client.handshake = None
         if result.connection is None:
             handshake.socket.close()
-            client.retry_at_ns = clock_ns() + int(RETRY_S * 1e9)
+            _wait(client, clock_ns())
             return
         self._back_at.append(clock_ns())
         client.connection = result.connection
@@ -162,12 +173,13 @@ class Reconnection:
         """Record the loss of a connection and of its unanswered messages."""
         if client.connection is None:
             return
-        self._gone_at.append(clock_ns())
+        now = clock_ns()
+        self._gone_at.append(now)
         self._lost += len(client.pending)
         client.pending.clear()
         client.connection.close()
         client.connection = None
-        client.retry_at_ns = 0
+        _wait(client, now)
 
     def watch(self, place: int, sock: socket.socket, wanted: int) -> None:
         """Wait for these events on a socket of the client at this place."""
@@ -191,6 +203,18 @@ class Reconnection:
             if client.handshake is not None:
                 client.handshake.socket.close()
         self._epoll.close()
+
+
+def waits_between_attempts(seed: int, client: int) -> Iterator[float]:
+    """The endless seconds that a client waits before each attempt to connect, the same for the same seed."""
+    chance = random.Random(f"{seed} {client}")
+    while True:
+        yield chance.uniform(*RETRY_S)
+
+
+def _wait(client: _Client, now: int) -> None:
+    """Let a client wait until its next attempt."""
+    client.retry_at_ns = now + int(next(client.waits_s) * 1e9)
 
 
 class _Watcher:

@@ -4,12 +4,14 @@ Input is the `Job` on the first line, and then commands:
 
 - ``{"do": "load", "seconds": s}`` applies one slice of load;
 - ``{"do": "forget"}`` discards the counts so far as warm-up;
-- ``{"do": "catch_up", "seconds": s}`` lets paused members read;
+- ``{"do": "pause"}`` lets the paused members stop reading;
+- ``{"do": "catch_up", "seconds": s}`` lets them read again;
 - ``{"do": "recover", "seconds": s}`` continues while the server ends and restarts;
 - ``{"do": "finish"}`` ends the shard.
 
-Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``caught_up`` with a `CaughtUp`, and
-``recovered`` with a `Recovered`. The last line is ``sample`` with the `Sample`, or ``error`` with a reason.
+Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``paused`` with the bytes of a receive
+buffer, ``caught_up`` with a `CaughtUp`, and ``recovered`` with a `Recovered`. The last line is ``sample`` with the
+`Sample`, or ``error`` with a reason.
 
 The signal `STOP_EARLY` ends the slice in progress as if its time were over.
 """
@@ -42,6 +44,7 @@ from runners.loadgen.job import STOP_EARLY, Connected, Job, LedgerTotals, Recove
 from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
 from runners.loadgen.reconnection import Reconnection
+from runners.loadgen.slow_path import Pushes
 from runners.loadgen.wire import Client, masks
 
 _PR_SET_PDEATHSIG = 1
@@ -149,6 +152,8 @@ class _Shard:
             match command:
                 case {"do": "load", "seconds": float(seconds)}:
                     emit({"event": "loaded", "brief": asdict(self.engine.load(seconds))})
+                case {"do": "pause"}:
+                    emit({"event": "paused", "receive_buffer_bytes": self.engine.pause()})
                 case {"do": "catch_up", "seconds": float(seconds)}:
                     emit({"event": "caught_up", "caught_up": asdict(self.engine.catch_up(seconds))})
                 case {"do": "recover", "seconds": float(seconds)}:
@@ -245,11 +250,12 @@ class _Shard:
         causes = merge([self.refused.counted(), engine.slow_path.causes.counted()])
         histograms = {name: buckets.sparse(counts) for name, counts in engine.counts.items()}
         histograms["connect"] = self.connected.counts
-        pushes = pushes_missed = 0
+        pushes = push_events = pushes_missed = 0
         if job.push_period_s:
             lateness = push_lateness(engine.pushes.number, engine.pushes.at_ns, job.push_period_s)
             pushes = totals.pushes  # those that arrived during a drain belong to no second of the window
-            pushes_missed = missed_pushes(engine.pushes.client, engine.pushes.number, len(self.clients))
+            push_events = len(set(engine.pushes.number))
+            pushes_missed = missed_pushes(engine.pushes, len(self.clients), int(job.drain_s * _SECOND_NS))
             histograms["push_lateness"] = buckets.sparse(buckets.counts_of(lateness))
         return Sample(
             window_ns=totals.window_ns,
@@ -265,6 +271,7 @@ class _Shard:
             unanswered_at_end=totals.unanswered_at_end,
             censored=totals.censored,
             pushes=pushes,
+            push_events=push_events,
             pushes_missed=pushes_missed,
             errors=causes.errors(),
             causes=causes.counted(),
@@ -289,15 +296,23 @@ def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.
     return np.asarray(beat - beat.min(), dtype=np.int64)
 
 
-def missed_pushes(client: array[int], number: array[int], clients: int) -> int:
-    """The number of pushes missing between the first and last push of each client, plus the clients that received
-    none.
+def missed_pushes(pushes: Pushes, clients: int, patience_ns: int) -> int:
+    """The number of pushes that clients missed: gaps after the first push of each client, and all pushes of clients
+    that received none.
+
+    A push is due to all clients once the first of them received it, and ``patience_ns`` more have passed until the last
+    arrival. So a client that is disconnected from the pushes misses all later ones, and a push on its way at the end
+    counts for nobody.
     """
-    if not len(number):
+    if not len(pushes.number):
         return 0
+    first_at: dict[int, int] = {}
     numbers: dict[int, set[int]] = {}
-    for who, which in zip(client, number, strict=True):
+    for who, which, at_ns in zip(pushes.client, pushes.number, pushes.at_ns, strict=True):
+        first_at.setdefault(which, at_ns)
         numbers.setdefault(who, set()).add(which)
-    missed = sum(max(seen) - min(seen) + 1 - len(seen) for seen in numbers.values())
+    end_ns = max(pushes.at_ns) - patience_ns
+    due = max((which for which, at_ns in first_at.items() if at_ns <= end_ns), default=min(first_at))
+    missed = sum(max(0, max(max(seen), due) - min(seen) + 1 - len(seen)) for seen in numbers.values())
     typical = int(np.median([len(seen) for seen in numbers.values()]))
     return missed + typical * (clients - len(numbers))

@@ -84,8 +84,8 @@ class SlowPath:
             if client.codec.greeting is not None:
                 self._send_messages(k, [client.codec.greeting])
             self._set_kernel_access(k)
-        for k in range(len(clients) - job.paused, len(clients)):
-            self._pause(k)
+        self._pausing = range(len(clients) - job.paused, len(clients))
+        self._first_withheld = FIRST_SEQUENCE
 
     def attend(self, reason: int, k: int) -> None:
         """Do the work that the kernel left for connection ``k``."""
@@ -121,7 +121,7 @@ class SlowPath:
         """Send a message that the kernel cannot send: no template, encrypted, a full socket, or due on a closed
         connection.
 
-        In a room an open member replaces a closed one.
+        In a room an open member replaces one that is closed or paused. If there is none, the message is lost.
         """
         if self._room:
             able = self._alive & self._reading
@@ -132,7 +132,7 @@ class SlowPath:
         if self._templated:  # the next message of the kernel has the number after this one
             row = self._request_row(k)
             kernel.increment(self.messages.requests[row], self.messages.places[0], self.messages.masks[row])
-        if self._alive[k]:
+        if self._alive[k] and self._reading[k]:
             self._send_messages(k, self.clients[k].codec.request(sequence))
 
     def _send_messages(self, k: int, messages: Iterable[Message]) -> None:
@@ -299,17 +299,25 @@ class SlowPath:
 
     # Paused members
 
-    def _pause(self, k: int) -> None:
-        """Stop reading on this connection."""
-        connection = self.clients[k].connection
-        assert isinstance(connection, WebSocketConnection)
-        self.forget_socket(connection.socket.fileno())
-        self._reading[k] = 0
-        self._set_kernel_access(k)
+    def pause(self) -> int:
+        """Stop reading on the open connections that the job pauses; returns the bytes of their receive buffers."""
+        self._first_withheld = int(self.ledger.connections["last_sent"].max()) + 1
+        sizes = [0]
+        for k in self._pausing:
+            if not self._alive[k]:
+                continue
+            self._take_over(k)
+            connection = self.clients[k].connection
+            assert isinstance(connection, WebSocketConnection)
+            self.forget_socket(connection.socket.fileno())
+            self._reading[k] = 0
+            self._set_kernel_access(k)
+            sizes.append(connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+        return max(sizes)
 
     def catch_up(self, seconds: float) -> CaughtUp:
         """Read on the paused connections until no more messages arrive, or for this many seconds."""
-        first, last = FIRST_SEQUENCE, int(self.ledger.connections["last_sent"].max())
+        first, last = self._first_withheld, int(self.ledger.connections["last_sent"].max())
         received_count = closed = 0
         until_ns = clock_ns() + int(seconds * _SECOND_NS)
         for k in np.flatnonzero(self._reading == 0).tolist():

@@ -132,6 +132,11 @@ class ShardGroup:
         self._warm_up = WarmUp(round(spent_s, 6), settled, rate)
         return self._warm_up
 
+    def pause(self) -> int:
+        """Let the paused members stop reading; returns the size of a receive buffer in bytes."""
+        self._send({"do": "pause"})
+        return max(int(event["receive_buffer_bytes"]) for event in self._gather("paused", 0.0))
+
     def catch_up(self, seconds: float) -> list[CaughtUp]:
         """Let the paused members read for at most this many seconds; returns their messages per shard."""
         self._send({"do": "catch_up", "seconds": float(seconds)})
@@ -144,12 +149,12 @@ class ShardGroup:
         self._send({"do": "recover", "seconds": float(seconds)})
         self._recovery_s = seconds
 
-    def end_recovery(self, since_ns: int) -> RecoveryResult:
-        """Wait for the end of the recovery; times in the result are relative to this value of
-        `time.perf_counter_ns`.
+    def end_recovery(self, since_ns: int, listening_ns: int) -> RecoveryResult:
+        """Wait for the end of the recovery; times in the result are relative to the end of the server and to when the
+        new one listened, by `time.perf_counter_ns`.
         """
         samples = [Recovered(**event["recovered"]) for event in self._gather("recovered", self._recovery_s)]
-        return merge_recovered(samples, since_ns)
+        return merge_recovered(samples, since_ns, listening_ns)
 
     def finish(self) -> LoadResult:
         """Close the connections and merge the samples of all shards."""

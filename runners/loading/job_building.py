@@ -46,7 +46,7 @@ def build_job(
         first_client=first_client,
         at_once=scenario.at_once,
         warmup_s=profile.warmup_s,
-        duration_s=profile.duration_s,
+        duration_s=profile.window_s(scenario),
         payload_bytes=scenario.payload_bytes,
         payload_kind=scenario.payload_kind,
         transport=scenario.transport,

@@ -79,6 +79,8 @@ class RecoveryResult:
 
     noticed: Histogram
     back: Histogram
+    back_after_listening: Histogram
+    """The same as ``back``, since the new server listened."""
     lost: int
     unsent: int
     attempts: int
@@ -105,11 +107,16 @@ def _times_since(start_ns: int, moments: Sequence[int]) -> Histogram:
     return Histogram(counts_of(np.array(moments, dtype=np.int64) - start_ns))
 
 
-def merge_recovered(samples: Sequence[Recovered], since_ns: int) -> RecoveryResult:
-    """Add up the recoveries of all shards. Times in the result are relative to this value of `time.perf_counter_ns`."""
+def merge_recovered(samples: Sequence[Recovered], since_ns: int, listening_ns: int) -> RecoveryResult:
+    """Add up the recoveries of all shards. Times in the result are relative to ``since_ns`` and, once, to
+    ``listening_ns``, both of `time.perf_counter_ns`. A client may be back a moment before we see that the server
+    listens; this counts as no time.
+    """
+    back_at = [moment for sample in samples for moment in sample.back_at]
     return RecoveryResult(
         noticed=_times_since(since_ns, [moment for sample in samples for moment in sample.gone_at]),
-        back=_times_since(since_ns, [moment for sample in samples for moment in sample.back_at]),
+        back=_times_since(since_ns, back_at),
+        back_after_listening=_times_since(listening_ns, [max(listening_ns, moment) for moment in back_at]),
         lost=sum(sample.lost for sample in samples),
         unsent=sum(sample.unsent for sample in samples),
         attempts=sum(sample.attempts for sample in samples),
@@ -123,7 +130,13 @@ def median_latencies_ms(result: LoadResult) -> list[float | None]:
 
 def measured_values(result: LoadResult, pace: Pace) -> dict[str, Any]:
     """The values that every load has, by key of `Measurement`."""
-    percentiles = {name: histogram.percentiles() for name, histogram in result.histograms.items()}
+    # In a room each message is one event, however many members receive it.
+    messages = result.histograms["last_delivery"].total if "last_delivery" in result.histograms else None
+    of_each = ("latency", "latency_from_send")
+    percentiles = {
+        name: histogram.percentiles(messages if name in of_each else None)
+        for name, histogram in result.histograms.items()
+    }
     return {
         "duration_s": round(result.window_s, 6),
         "warmup_s": result.warm_up.seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from runners import resources
+from runners import resources, sockets
 from runners.judging.trend import trend_of
 from runners.loadgen.job import CaughtUp
 from runners.loading import driver
@@ -28,8 +28,8 @@ from runners.serving.deployment import Deployments, StageError
 
 LOOK_EVERY_S = 1.0
 """Seconds of a server's own load between two readings of its memory."""
-LISTEN_S = 5.0
-"""Seconds that a paused reader has to catch up."""
+LISTEN_S = 10.0
+"""Seconds that a paused reader has to catch up, in which a server sends it 50 MB."""
 TURNOVERS = 20
 """Minimum number of answers per client in a slice. At the start of a slice all clients send at once, and at its end
 only the last answers come. With fewer turnovers these edges would affect throughput and service time."""
@@ -44,6 +44,7 @@ class CellRun:
         self.medians: list[float | None] = []
         self._conditions = conditions
         self._alone = alone
+        self._window_s = conditions.profile.window_s(cell.scenario)
         self._blank = blank_measurement(conditions)
         self._stack = ExitStack()
         self.deployment = self._stack.enter_context(
@@ -58,6 +59,8 @@ class CellRun:
         self._answers_per_s = 0.0
         self._result: LoadResult | None = None
         self._caught_up: CaughtUp | None = None
+        self._receive_buffer_bytes: int | None = None
+        self._sending: sockets.Sending | None = None
         self._spread: list[int] = []
 
     def attempt(self, step: Callable[[CellRun], object]) -> None:
@@ -107,15 +110,18 @@ class CellRun:
             self._spread = resources.read_spread(self.deployment.server.child.pid, self.deployment.server.port)
         self._cpu_at_start_s = self._total_cpu_s()
         self.look()
+        if self.cell.scenario.paused_readers:
+            with self.deployment.stage("load"):
+                self._receive_buffer_bytes = self._load.pause()
 
     @property
     def progress(self) -> float:
         """The share of the window that has been measured, from 0 to 1."""
-        return min(1.0, self._loaded_s / self._conditions.profile.duration_s + 1e-9)
+        return min(1.0, self._loaded_s / self._window_s + 1e-9)
 
     def load_slice(self) -> None:
         """Apply load for one slice of the window, long enough for every client to be answered many times."""
-        seconds = self._conditions.profile.duration_s
+        seconds = self._window_s
         if self.cell.scenario.slice_s and not self._alone:
             scenario = self.cell.scenario
             # In a room each message in flight is answered once per member.
@@ -155,6 +161,8 @@ class CellRun:
     def finish(self) -> None:
         with self.deployment.stage("load"):
             if self.cell.scenario.paused_readers:
+                self.look()
+                self._sending = sockets.read_sending(self.deployment.server.port)
                 (self._caught_up,) = self._load.catch_up(LISTEN_S)
             result = self._load.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
@@ -162,16 +170,22 @@ class CellRun:
         self._result = result
         self.medians = median_latencies_ms(result)
 
-    def _slow_consumer(self) -> SlowConsumer | None:
+    def _slow_consumer(self, result: LoadResult) -> SlowConsumer | None:
         if self._caught_up is None:
             return None
-        caught_up, memory = self._caught_up, self._watches["server"].memory
+        caught_up, memory, sending = self._caught_up, self._watches["server"].memory, self._sending
+        withheld_bytes = caught_up.sent * self.cell.scenario.payload_bytes * self.cell.scenario.paused_readers
         return SlowConsumer(
             said=caught_up.sent,
             heard=caught_up.received,
             closed=caught_up.closed,
             consumers=self.cell.scenario.paused_readers,
             memory_mb=[round(look.pss / 1e6, 3) for look in memory],
+            withheld_mb=round(withheld_bytes / 1e6, 3),
+            receive_buffer_bytes=self._receive_buffer_bytes,
+            send_buffer_bytes=sending.buffer if sending else None,
+            send_queue_bytes=sending.queued if sending else None,
+            stalled_s=float(sum(second.total == 0 for second in result.seconds)),
         )
 
     def recheck(self) -> None:
@@ -197,7 +211,7 @@ class CellRun:
             self._blank,
             **load_values(result, scenario),
             **usages,
-            slow_consumer=self._slow_consumer(),
+            slow_consumer=self._slow_consumer(result),
             trend_percent=trend_of(
                 self.medians, None if self._alone or self.cell.framework.reference else reference_medians
             ),
@@ -208,7 +222,8 @@ class CellRun:
             ),
         )
         kept = {name: result.histograms[name] for name in KEPT if name in result.histograms}
-        return MeasurementResult(judged(measurement, self.cell), kept, timeline_of(result.seconds))
+        timeline = timeline_of(result.seconds, copies=scenario.receivers)
+        return MeasurementResult(judged(measurement, self.cell), kept, timeline)
 
 
 def _silence(result: LoadResult) -> str:

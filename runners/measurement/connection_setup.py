@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from runners import resources
+from runners import resources, sockets
 from runners.loading import driver
 from runners.loading.load_result import merge_counts
 from runners.measurement.cell import (
@@ -36,13 +36,15 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
     blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
-            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers)
+            # Fresh, because memory that earlier loads left to a used server is free for these clients.
+            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers, fresh=True)
         )
         try:
             deployment.start(scenario.readiness)
             watches = deployment.watches()
             steps = [_step(deployment, 0)]
             connected = []
+            listening = sockets.read_listening(deployment.server.port)
             interference.begin()
             for total in scenario.steps:
                 running = stack.enter_context(driver.ShardGroup(1, cores.loadgen))
@@ -64,6 +66,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
                 if steps[-1].connections < total:
                     break
             interference.end()
+            listened = sockets.read_listening(deployment.server.port)
             is_full = steps[-1].connections < scenario.connections
             if conditions.profile.rechecks and not is_full:
                 deployment.recheck(scenario.recheck)
@@ -86,6 +89,8 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             took_s=round(took_s, 6),
             steps=steps,
             memory_per_connection_kb=_slope(steps),
+            listen_backlog=listened.backlog if listened else None,
+            listen_drops=listened.drops - listening.drops if listening and listened else None,
         ),
         **usages,
         generator=interference.health(shards=1, cpu_percent=busy, working_percent=busy),

@@ -46,7 +46,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             deployment.restart()
             restarted_at = time.perf_counter_ns()
             with deployment.stage("load"):
-                recovered = running.end_recovery(killed_at)
+                recovered = running.end_recovery(killed_at, restarted_at)
             ended_at = time.perf_counter_ns()
             interference.end()
             if conditions.profile.rechecks:
@@ -63,6 +63,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             restart_s=round((restarted_at - killed_at) / 1e9, 6),
             noticed_ms=recovered.noticed.percentiles(),
             back_ms=recovered.back.percentiles(),
+            back_after_listening_ms=recovered.back_after_listening.percentiles(),
             lost=recovered.lost,
             unsent=recovered.unsent,
             never_back=max(0, established - recovered.back.total),

@@ -20,7 +20,8 @@ def load_values(result: LoadResult, scenario: Scenario) -> dict[str, Any]:
         pushes = result.total(lambda sample: sample.pushes)
         values["pushes_per_s"] = round(pushes / result.window_s, 3)
         values["pushes_missed"] = result.total(lambda sample: sample.pushes_missed)
-        values["push_lateness_ms"] = result.histograms["push_lateness"].percentiles()
+        events = max(sample.push_events for sample in result.samples)  # every shard receives the same pushes
+        values["push_lateness_ms"] = result.histograms["push_lateness"].percentiles(events)
     return values
 
 
@@ -31,9 +32,11 @@ def loadgen_health(
     return interference.health(**loadgen_values(result), neighbours_cpu_percent=neighbours_percent)
 
 
-def timeline_of(seconds: tuple[Histogram, ...]) -> Timeline:
-    """One row per second: answers, with their median and 99th percentile in milliseconds."""
-    rows = [second.percentiles() for second in seconds]
+def timeline_of(seconds: tuple[Histogram, ...], *, copies: int = 1) -> Timeline:
+    """One row per second: answers, with their median and 99th percentile in milliseconds. ``copies``: answers per
+    message, in a room its members.
+    """
+    rows = [second.percentiles(second.total // copies) for second in seconds]
     return Timeline(
         second=list(range(1, len(rows) + 1)),
         messages=[row.count for row in rows],

@@ -5,6 +5,12 @@ that ``generator`` imports.
 """
 
 from runners.record.commands import as_argument, as_command
+from runners.record.core_use import (
+    TIMER_UNUSED_PERCENT,
+    closed_loop_cpu_percent,
+    timer_limited_percent,
+    used_percent,
+)
 from runners.record.disturbance import P99_DISTURBANCE_LIMIT, disturbance_percent
 from runners.record.docstrings import json_schema_of
 from runners.record.errors import (
@@ -18,9 +24,10 @@ from runners.record.errors import (
     require_between,
     unknown_name,
 )
+from runners.record.events import events_behind, events_in, supports
 from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
 from runners.record.folders import Read, problems_between, result_files
-from runners.record.histogram import MIN_SAMPLES_BEYOND, Histogram, HistogramError
+from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
 from runners.record.listing import files_below
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
 from runners.record.parameters import parameter_in_words
@@ -80,10 +87,12 @@ __all__ = [
     "EVIDENCE_FOLDER",
     "FLAME_SUFFIX",
     "ITEMS",
-    "MIN_SAMPLES_BEYOND",
+    "MIN_EVENTS_BEYOND",
     "P99_DISTURBANCE_LIMIT",
+    "QUANTILES",
     "SCHEMA_VERSION",
     "SLUG",
+    "TIMER_UNUSED_PERCENT",
     "BrokerFacts",
     "Capacity",
     "CapacityProbe",
@@ -135,13 +144,17 @@ __all__ = [
     "as_command",
     "as_document",
     "cell_key",
+    "closed_loop_cpu_percent",
     "decisive",
     "disturbance_percent",
     "estimate_sustained_load",
+    "events_behind",
+    "events_in",
     "files_below",
     "is_identifier",
     "is_result_file",
     "is_slug",
+    "is_supported",
     "json_schema_of",
     "load_evidence",
     "load_flames",
@@ -157,7 +170,10 @@ __all__ = [
     "require_between",
     "result_files",
     "save",
+    "supports",
     "sustained_load_quantiles",
     "tidy",
+    "timer_limited_percent",
     "unknown_name",
+    "used_percent",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runners.record.evidence import EvidenceDocument
-from runners.record.histogram import Histogram, HistogramError
+from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
 from runners.record.schema import (
     Capacity,
     CapacityProbe,
@@ -17,6 +17,7 @@ from runners.record.schema import (
     FlameGraph,
     FrameworkDocument,
     Measurement,
+    Percentiles,
     RunDocument,
 )
 from runners.record.sustained_load import estimate_sustained_load
@@ -62,7 +63,7 @@ def find_contradictions(
         yield from _repeats(index, cell)
         for number, measurement in enumerate(cell.measurements):
             place = ("cells", index, "measurements", number)
-            for finding in _measurement(cell, measurement):
+            for finding in (*_measurement(cell, measurement), *_events(measurement)):
                 yield Contradiction((*place, *finding.place), finding.message)
             if measurement.capacity is not None:
                 for finding in _capacity(cell, measurement.capacity):
@@ -88,7 +89,7 @@ def _workload_of(key: str) -> str:
 def _distribution(distribution: Distribution) -> Iterator[Contradiction]:
     """The percentiles are those of the histogram beside them."""
     try:
-        derived = Histogram.decode(distribution.histogram).percentiles()
+        derived = Histogram.decode(distribution.histogram).percentiles(distribution.percentiles_ms.events)
     except HistogramError as error:
         yield Contradiction(("histogram",), str(error))
         return
@@ -121,6 +122,26 @@ def _repeats(index: int, cell: CellRecord) -> Iterator[Contradiction]:
                 ("cells", index, "measurements", number, "round"),
                 f"round {measurement.round} was measured again, though this measurement of it counts",
             )
+
+
+_DISTRIBUTIONS = tuple(
+    name for name, field in Measurement.model_fields.items() if field.annotation == Percentiles | None
+)
+
+
+def _events(measurement: Measurement) -> Iterator[Contradiction]:
+    """There are no more events than samples, and every percentile rests on enough of them."""
+    for name in _DISTRIBUTIONS:
+        percentiles: Percentiles | None = getattr(measurement, name)
+        if percentiles is None or percentiles.events is None:
+            continue
+        if percentiles.events > percentiles.count:
+            yield Contradiction((name, "events"), f"{percentiles.events} events, but {percentiles.count} samples")
+        for field, quantile in QUANTILES.items():
+            if getattr(percentiles, field) is not None and not is_supported(quantile, percentiles.events):
+                yield Contradiction(
+                    (name, field), f"fewer than {MIN_EVENTS_BEYOND} of {percentiles.events} events lie beyond it"
+                )
 
 
 def _measurement(cell: CellRecord, measurement: Measurement) -> Iterator[Contradiction]:

@@ -16,12 +16,19 @@ from runners.loadgen.buckets import LAYOUT, Counts, Layout
 from runners.record.errors import InvalidError
 from runners.record.schema import Percentiles
 
-MIN_SAMPLES_BEYOND = 20
-"""A percentile with fewer samples beyond it is not reported. The confidence interval of such an order statistic
-spans a large part of the tail."""
+MIN_EVENTS_BEYOND = 20
+"""A percentile with fewer events beyond it is not reported. The confidence interval of such an order statistic spans a
+large part of the tail. Copies of one event, such as the deliveries of one message to a room, are not independent. If
+the server is late with the message, it is late with all of them."""
 
-_QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+"""The published percentiles."""
 _NS_PER_MS = 1e6
+
+
+def is_supported(quantile: float, events: int) -> bool:
+    """Whether at least `MIN_EVENTS_BEYOND` of these events lie beyond the quantile (0 to 1)."""
+    return events * (1 - quantile) >= MIN_EVENTS_BEYOND - 1e-6  # 200 * (1 - 0.9) is 19.999…
 
 
 class HistogramError(InvalidError):
@@ -97,20 +104,24 @@ class Histogram:
         rank = max(1, math.ceil(quantile * total - 1e-9))
         return float(self.layout.upper[int(np.searchsorted(self.counts.cumsum(), rank))]) / _NS_PER_MS
 
-    def percentiles(self) -> Percentiles:
-        """The published percentiles; those with too few samples beyond them are absent."""
+    def percentiles(self, events: int | None = None) -> Percentiles:
+        """The published percentiles; those with too few events beyond them are absent.
+
+        ``events``: number of independent events behind the samples; ``None`` if each sample is one.
+        """
         total = self.total
         if total == 0:
-            return Percentiles(count=0)
+            return Percentiles(count=0, events=events)
         occupied = np.flatnonzero(self.counts)
         middle = (self.layout.lower + self.layout.upper) / 2
         figures = {
             name: _rounded(self.percentile_ms(quantile))
-            for name, quantile in _QUANTILES.items()
-            if total * (1 - quantile) >= MIN_SAMPLES_BEYOND - 1e-6  # 200 * (1 - 0.9) is 19.999…
+            for name, quantile in QUANTILES.items()
+            if is_supported(quantile, total if events is None else events)
         }
         return Percentiles(
             count=total,
+            events=events,
             mean=_rounded(float((middle * self.counts).sum() / total / _NS_PER_MS)),
             max=_rounded(float(self.layout.upper[occupied[-1]]) / _NS_PER_MS),
             **figures,

@@ -235,11 +235,14 @@ class RunDocument(Document):
 class Percentiles(Document):
     """Latency percentiles of one distribution, in milliseconds.
 
-    A percentile with fewer than 20 samples beyond it is absent.
+    A percentile with fewer than 20 events beyond it is absent. Older files count samples instead.
     """
 
     count: Count
     """Number of samples."""
+    events: Count | None = None
+    """Independent events behind the samples: in a room messages, not their deliveries; of pushes the pushes, not their
+    receipts. Absent if each sample is an event, and in older files."""
     mean: Amount | None = None
     """Arithmetic mean."""
     p50: Amount | None = None
@@ -435,6 +438,11 @@ class Connecting(Document):
     """Memory after each step; the first step has no clients."""
     memory_per_connection_kb: float | None = None
     """Slope of memory over connections, by least squares, in 1,000 bytes. A value below 0 is noise."""
+    listen_backlog: Count | None = None
+    """How many connections may wait to be accepted: the smallest listen queue of the server's processes."""
+    listen_drops: Count | None = None
+    """Connection attempts that the kernel dropped because the listen queue was full. The client repeats each after
+    1 s."""
 
 
 class SlowConsumer(Document):
@@ -450,6 +458,16 @@ class SlowConsumer(Document):
     """Number of paused clients."""
     memory_mb: list[Amount]
     """Proportional set size of the server's processes during the window, in the order of reading."""
+    withheld_mb: Amount | None = None
+    """Data sent to the room while a client was paused, summed over the paused clients."""
+    receive_buffer_bytes: Count | None = None
+    """SO_RCVBUF of a paused client, as the kernel uses it."""
+    send_buffer_bytes: Count | None = None
+    """Largest SO_SNDBUF of the server's connections at the end of the pause, as the kernel had chosen it."""
+    send_queue_bytes: Count | None = None
+    """Most data that the server's kernel held for one connection at the end of the pause."""
+    stalled_s: Amount | None = None
+    """Seconds of the window in which no other member received anything."""
 
 
 class Recovery(Document):
@@ -461,6 +479,8 @@ class Recovery(Document):
     """Until a client noticed that its connection was gone."""
     back_ms: Percentiles
     """Until a client was connected again."""
+    back_after_listening_ms: Percentiles | None = None
+    """Until a client was connected again, counted from when the new server accepted connections."""
     lost: Count
     """Messages sent and never answered."""
     unsent: Count

@@ -237,11 +237,17 @@ class Deployments:
 
     @contextlib.contextmanager
     def take(
-        self, framework: Framework, variant: Variant, *, cpus: Sequence[int], workers: int
+        self, framework: Framework, variant: Variant, *, cpus: Sequence[int], workers: int, fresh: bool = False
     ) -> Iterator[Deployment]:
-        """A deployment, new or used before. Afterwards it is stopped, or kept for the next user if nothing failed."""
+        """A deployment, new or used before. Afterwards it is stopped, or kept for the next user if nothing failed.
+
+        ``fresh``: whether it must be new.
+        """
         key = (framework.slug, variant.slug, tuple(cpus), workers)
         deployment = self._idle.pop(key, None)
+        if deployment is not None and fresh:
+            deployment.stop()
+            deployment = None
         if deployment is not None and not deployment.is_well:  # its server has ended
             deployment.stop()
             deployment = None

@@ -13,6 +13,9 @@ STEP_PAUSE_S = 1.0
 SPARE = 1 / 3
 """Share of the planned time for repeating measurements. A machine that disturbs more than every third one is
 unsuitable."""
+LONG_ROUNDS = 5
+"""Rounds of windows that are six times as long. A table ranks from five on, and a disturbed round is repeated. Ten
+would take half of a run's time, and no job of a hosted runner could measure one of these scenarios."""
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
@@ -34,6 +37,11 @@ class Profile:
     """Minimum window of each probe of a search. It is longer if a p99 needs more messages."""
     capacity_rounds: int = 1
     """Number of rounds that search for capacities. One search takes minutes and makes many tries."""
+    long_windows: bool = False
+    """Whether windows become longer until they hold enough events (`EVENTS`) and enough withheld data
+    (`WITHHELD`)."""
+    long_rounds: int | None = None
+    """Number of rounds of the scenarios whose windows become longer; ``None``: all rounds."""
     overhead_s: float = 2.0
     """Expected time of a measurement without the load: start, readiness, drain, checks, stop."""
     rechecks: bool = True
@@ -45,14 +53,24 @@ class Profile:
 
     def rounds_of(self, scenario: Scenario) -> int:
         """Number of rounds that measure the scenario, counted from the first."""
-        return min(self.rounds, self.capacity_rounds) if scenario.target else self.rounds
+        if scenario.target:
+            return min(self.rounds, self.capacity_rounds)
+        is_longer = self.window_s(scenario) > self.duration_s
+        return min(self.rounds, self.long_rounds) if is_longer and self.long_rounds else self.rounds
+
+    def window_s(self, scenario: Scenario) -> float:
+        """Seconds of the scenario's window: the profile's or, with `long_windows`, as many as its events need.
+
+        A distribution of few events needs more time, not more samples of each event.
+        """
+        return max(self.duration_s, scenario.least_window_s) if self.long_windows else self.duration_s
 
     def of_probe(self, scenario: Scenario) -> Profile:
         """The profile of one probe under this scenario (`Scenario.at`). Its server is neither reused nor checked
         again.
         """
         duration_s = capacity.window_s(self.probe_s, scenario.rate_per_s)
-        return replace(self, warmup_s=self.probe_warmup_s, duration_s=duration_s, rechecks=False)
+        return replace(self, warmup_s=self.probe_warmup_s, duration_s=duration_s, rechecks=False, long_windows=False)
 
     def load_s(self, scenario: Scenario) -> float:
         """Expected seconds of load in one measurement. For a search, the estimate assumes that it ends near its
@@ -60,7 +78,7 @@ class Profile:
         """
         match scenario.procedure:
             case "window":
-                return self.warmup_s + self.duration_s
+                return self.warmup_s + self.window_s(scenario)
             case "search":
                 assert scenario.target is not None
                 probe = self.of_probe(scenario.at(scenario.target.settings.start))
@@ -80,7 +98,16 @@ PROFILES: dict[str, Profile] = {
     profile.slug: profile
     for profile in (
         Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.0, overhead_s=0.5, rechecks=False, shares_servers=True),
-        Profile("standard", rounds=10, warmup_s=5.0, duration_s=10.0, probe_s=4.0, spare=SPARE),
+        Profile(
+            "standard",
+            rounds=10,
+            warmup_s=5.0,
+            duration_s=10.0,
+            probe_s=4.0,
+            long_windows=True,
+            long_rounds=LONG_ROUNDS,
+            spare=SPARE,
+        ),
         Profile(
             "full",
             rounds=15,
@@ -89,6 +116,8 @@ PROFILES: dict[str, Profile] = {
             probe_warmup_s=2.0,
             probe_s=8.0,
             capacity_rounds=3,
+            long_windows=True,
+            long_rounds=LONG_ROUNDS,
             spare=SPARE,
         ),
     )
@@ -106,7 +135,9 @@ MOST_ROUNDS = 1000
 
 
 def with_rounds(profile: Profile, *, rounds: int | None = None) -> Profile:
-    """The profile, with this number of rounds if one is given; raises `UsageError` if it is not 1 to `MOST_ROUNDS`."""
+    """The profile, with this number of rounds of all windows if one is given; raises `UsageError` if it is not 1 to
+    `MOST_ROUNDS`.
+    """
     if rounds is not None and not 1 <= rounds <= MOST_ROUNDS:
         raise UsageError(f"{rounds} rounds cannot be measured; choose 1 to {MOST_ROUNDS}")
-    return profile if rounds is None else replace(profile, rounds=rounds)
+    return profile if rounds is None else replace(profile, rounds=rounds, long_rounds=None)

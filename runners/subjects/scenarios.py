@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from runners.judging import capacity
+from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
 from runners.loadgen.job import Exchange, PayloadKind, Transport
 from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts
@@ -18,8 +20,6 @@ Procedure = Literal["window", "search", "connect", "recover"]
 Narrowing = Literal["connecting", "several-processes"]
 """Kinds of scenarios. A variant that differs from another one in a single respect is measured where that matters."""
 
-SMALL_MESSAGE_BYTES = 1024
-"""Maximum size of a small message in bytes. Larger messages are a separate test, see `Scenario.is_steady`."""
 EVERY_PROFILE = frozenset({"quick", "standard", "full"})
 LONG_PROFILES = frozenset({"standard", "full"})
 """The profiles of scenarios that are too long for a quick run."""
@@ -119,6 +119,32 @@ class Scenario:
                 raise ValueError("only an open loop has a rate")
 
     @property
+    def receivers(self) -> int:
+        """Clients that receive each message: in a room all members that read, otherwise the sender."""
+        return self.connections - self.paused_readers if self.exchange == "room" else 1
+
+    @property
+    def rarest_events_per_s(self) -> float | None:
+        """Events per second of the distribution that has the fewest: messages, or pushes of the server. ``None`` in a
+        closed loop, whose rate is not known before.
+        """
+        rates = [self.pace.rate_per_s] if isinstance(self.pace, Open) else []
+        if self.push_period_s:
+            rates.append(1 / self.push_period_s)
+        return min(rates, default=None)
+
+    @property
+    def least_window_s(self) -> float:
+        """Seconds in which a window holds enough events and, for a paused reader, enough withheld data; 0 if any
+        window does.
+        """
+        rate = self.rarest_events_per_s
+        least = [EVENTS.limit / rate] if rate else []
+        if self.paused_readers:
+            least += [PAUSED_TIME.limit, WITHHELD.limit * 1e6 / (self.rate_per_s * self.payload_bytes)]
+        return float(math.ceil(max(least, default=0.0)))
+
+    @property
     def in_flight(self) -> int:
         """Closed loop in a room: messages in flight at a time."""
         return self.pace.in_flight if isinstance(self.pace, Closed) else 1
@@ -131,15 +157,6 @@ class Scenario:
         if self.steps:
             return "connect"
         return "recover" if self.outage_s else "window"
-
-    @property
-    def is_steady(self) -> bool:
-        """Whether it is a steady load of small messages, which does not test connections, buffers or restarts."""
-        return (
-            self.procedure in ("window", "search")
-            and not self.paused_readers
-            and self.payload_bytes <= SMALL_MESSAGE_BYTES
-        )
 
     def is_among(self, narrowing: Narrowing) -> bool:
         """Whether it is of this kind: connecting clients, or a varied number of server processes."""

@@ -21,16 +21,16 @@ class PublishedVersion(NamedTuple):
 
 PUBLISHED: dict[str, PublishedVersion] = {
     "echo": PublishedVersion("a07fa224e6a9", "a07fa224e6a9"),
-    "dashboard": PublishedVersion("bd2bd9a88300", "ec1f0d6c556d"),
-    "crowd": PublishedVersion("3cc53a06393d", "72508b593d2b"),
+    "dashboard": PublishedVersion("d75163f1164c", "d75163f1164c"),
+    "crowd": PublishedVersion("19723f39f710", "19723f39f710"),
     "room": PublishedVersion("67f8b53a5f0b", "67f8b53a5f0b"),
     "polling": PublishedVersion("3e44fa9a0106", "3e44fa9a0106"),
-    "sse": PublishedVersion("fe2d8a13c1b5", "72d13e2707f9"),
-    "connect": PublishedVersion("bdd8ae6d2e0f", "7d93e900d127"),
+    "sse": PublishedVersion("5976e1ac29a5", "5976e1ac29a5"),
+    "connect": PublishedVersion("7acf553d8ff7", "7acf553d8ff7"),
     "payload": PublishedVersion("181226d95d75", "181226d95d75"),
     "scaleout": PublishedVersion("6cf31ba58edd", "6cf31ba58edd"),
-    "slow-consumer": PublishedVersion("39f7aa828f70", "de88e455d39c"),
-    "recovery": PublishedVersion("b9c6a83121c1", "51891457335f"),
+    "slow-consumer": PublishedVersion("47266127fe73", "47266127fe73"),
+    "recovery": PublishedVersion("9d02be31230c", "9d02be31230c"),
     "capacity": PublishedVersion("8ceaa3e46ca8", "8de5640616a2"),
 }
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from runners.subjects import catalog
 
 APP = """
-import asyncio, http, os, signal, sys, time
-from websockets.asyncio.server import serve
+import asyncio, collections, http, os, signal, sys, time
+from websockets.asyncio.server import broadcast, serve
 
 behaviour, port = os.environ["BEHAVIOUR"], int(sys.argv[1])
 MANY = 200  # more than the contract's checks send
@@ -33,8 +33,25 @@ if behaviour == "gibberish":
         connection.close()
 
 
+rooms = collections.defaultdict(set)
+
+
+async def room(websocket):
+    members = rooms[websocket.request.path]
+    members.add(websocket)
+    async for message in websocket:
+        if behaviour == "waits":  # for the slowest member
+            for member in list(members):
+                await member.send(message)
+        else:  # it keeps what a member does not read
+            broadcast(members, message)
+    members.discard(websocket)
+
+
 async def echo(websocket):
     global seen, inside
+    if websocket.request.path.startswith("/room/"):
+        return await room(websocket)
     inside += 1
     async for message in websocket:
         seen += 1
@@ -76,7 +93,19 @@ async def main():
 
 asyncio.run(main())
 """
-BEHAVIOURS = ("good", "exits", "silent", "gibberish", "wrong", "dies", "hangs", "stubborn", "restless", "small")
+BEHAVIOURS = (
+    "good",
+    "exits",
+    "silent",
+    "gibberish",
+    "wrong",
+    "dies",
+    "hangs",
+    "stubborn",
+    "restless",
+    "small",
+    "waits",
+)
 
 _HEAD = """
 [tool.rtsite]

@@ -19,7 +19,7 @@ from runners.judging.thresholds import (
     reasons_against,
     thresholds_of,
 )
-from runners.record import Connections, LoadgenHealth, Measurement, Percentiles, Usage
+from runners.record import Connecting, Connections, LoadgenHealth, Measurement, Percentiles, SlowConsumer, Usage
 from tests.support import documents
 from tests.support.documents import failed, measurement, messages
 
@@ -35,6 +35,20 @@ def with_health(**changes: float | str) -> Measurement:
 
 def with_figures(**changes: Any) -> Measurement:
     return with_health().model_copy(update=changes)
+
+
+def in_a_room(**changes: Any) -> Measurement:
+    return with_figures(last_delivery_ms=Percentiles(count=500), **changes)
+
+
+def connecting(**changes: Any) -> Connecting:
+    return Connecting(connections_per_s=1.0, took_s=1.0, steps=[], **changes)
+
+
+def slow_consumer(**changes: Any) -> SlowConsumer:
+    """One client from which 50 MB were withheld, and which received all of it later."""
+    plain = {"said": 100, "heard": 100, "closed": 0, "consumers": 1, "memory_mb": [40.0, 40.0], "withheld_mb": 50.0}
+    return SlowConsumer(**{**plain, **changes})
 
 
 def with_p99(milliseconds: float) -> Measurement:
@@ -64,6 +78,11 @@ CASES = [
         "server core left unused in the closed loop",
         with_figures(server=usage(80.0), broker=usage(10.0)),
         with_figures(server=usage(80.0), broker=usage(9.9)),
+    ),
+    (
+        "server core left unused in the closed loop of a room",
+        in_a_room(server=usage(60.0), broker=usage(10.0)),
+        in_a_room(server=usage(60.0), broker=usage(9.9)),
     ),
     (
         "CPU used by other processes",
@@ -128,6 +147,17 @@ CASES = [
         with_figures(messages=messages(10, 10)),
         with_figures(messages=messages(10, 9, 1)),
     ),
+    ("pushes that clients missed", with_figures(pushes_missed=0), with_figures(pushes_missed=1)),
+    (
+        "connection attempts that found the listen queue full",
+        with_figures(connecting=connecting(listen_drops=0, listen_backlog=100)),
+        with_figures(connecting=connecting(listen_drops=1, listen_backlog=100)),
+    ),
+    (
+        "withheld data that the server held",
+        with_figures(slow_consumer=slow_consumer(memory_mb=[40.0, 65.0, 64.0])),
+        with_figures(slow_consumer=slow_consumer(memory_mb=[40.0, 64.9, 64.0])),
+    ),
 ]
 
 
@@ -154,7 +184,9 @@ def test_a_measurement_is_valid_at_a_limit_and_invalid_beyond_it(
     value = rule.value_of(bad)
     assert value is not None
     unit = f" {rule.unit}" if rule.unit else ""
-    assert reason == (name if rule.is_fact else f"{name} {value:.3g}{unit}, limit {rule.limit:g}{unit}")
+    said = name if rule.is_fact else f"{name} {value:.3g}{unit}, limit {rule.limit:g}{unit}"
+    detail = rule.detail_of(bad)
+    assert reason == (f"{said}, {detail}" if detail else said)
 
 
 def test_server_and_load_generator_on_one_core_are_never_valid_and_not_worth_repeating() -> None:
@@ -235,11 +267,19 @@ def test_rows_that_apply_to_a_measurement_or_a_try_read_a_value_and_no_others_do
             ),
             "latency_ms": Percentiles(count=5000, p99=1.0),
             "messages": messages(10, 10).model_copy(update={"foreign": 0}),
+            "pushes_missed": 0,
+            "connecting": connecting(listen_drops=0, listen_backlog=100),
+            "slow_consumer": slow_consumer(),
         }
     )
     closed = whole.model_copy(update={"offered_per_s": None})
+    others = [
+        whole.model_copy(update={"slow_consumer": None}),
+        closed,
+        closed.model_copy(update={"last_delivery_ms": Percentiles(count=500)}),
+    ]
     for rule in THRESHOLDS:
-        reads = rule.value_of(whole) is not None or rule.value_of(closed) is not None
+        reads = any(rule.value_of(one) is not None for one in (whole, *others))
         assert reads == (rule.applies_to in ("measurement", "search try")), rule.name
 
 
@@ -270,10 +310,46 @@ def test_a_server_that_used_up_its_core_was_its_own_limit() -> None:
         assert found == ["load generator working time 95 %, limit 85 %"]
 
 
-def test_a_room_may_leave_the_core_unused() -> None:
-    waiting = with_figures(server=usage(50.0))
-    assert reasons_against(waiting)
-    assert reasons_against(waiting.model_copy(update={"last_delivery_ms": waiting.latency_ms})) == []
+def test_a_room_may_leave_a_little_of_the_core_unused() -> None:
+    assert reasons_against(with_figures(server=usage(75.0)))
+    assert reasons_against(in_a_room(server=usage(75.0))) == []
+
+
+def test_a_closed_loop_that_leaves_a_third_of_the_core_unused_names_the_timer() -> None:
+    """A room of ten on Tornado: 100 deliveries per 40 ms, because an acknowledgement is delayed."""
+    (reason,) = reasons_against(in_a_room(server=usage(10.0)))
+    assert reason == (
+        "server core left unused in the closed loop of a room 90 %, limit 30 %,"
+        " so it was limited by a timer: 10 % of the core used"
+    )
+    assert reasons_against(in_a_room(server=usage(10.0)), of_reference=True) == []
+    assert reasons_against(in_a_room(server=usage(10.0), offered_per_s=100.0)) == []
+
+
+def test_a_storm_that_the_listen_queue_did_not_hold_names_the_backlog_it_needs() -> None:
+    (reason,) = reasons_against(with_figures(connecting=connecting(listen_drops=37, listen_backlog=100)))
+    assert reason == (
+        "connection attempts that found the listen queue full 37, limit 0, so it needs a backlog above 100"
+    )
+    assert reasons_against(with_figures(connecting=connecting())) == [], "older results do not know"
+
+
+@pytest.mark.parametrize("seen", [{"closed": 1}, {"heard": 99}, {"stalled_s": 1.0}], ids=str)
+def test_a_server_that_stops_to_send_need_not_hold_anything(seen: dict[str, Any]) -> None:
+    (reason,) = reasons_against(with_figures(slow_consumer=slow_consumer()))
+    assert reason == "withheld data that the server held 0 % of all, limit 50 % of all"
+    assert reasons_against(with_figures(slow_consumer=slow_consumer(**seen))) == []
+    assert reasons_against(with_figures(slow_consumer=slow_consumer(withheld_mb=None))) == [], "older results"
+
+
+@pytest.mark.parametrize(
+    "felt",
+    [{"trend_percent": 300.0}, {"connections": Connections(planned=20, established=20, closed_early=19)}],
+    ids=["they wait", "they are disconnected"],
+)
+def test_what_a_paused_reader_does_to_the_others_is_the_result(felt: dict[str, Any]) -> None:
+    assert reasons_against(with_figures(**felt))
+    assert reasons_against(with_figures(**felt, slow_consumer=slow_consumer(closed=1))) == []
 
 
 def test_without_a_value_no_threshold_is_broken() -> None:

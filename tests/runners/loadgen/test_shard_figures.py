@@ -16,6 +16,7 @@ from runners.loadgen.handshake import socket_url
 from runners.loadgen.job import Job, LedgerTotals, Sample
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.loadgen.shard import missed_pushes, push_lateness
+from runners.loadgen.slow_path import Pushes
 
 SECOND = 1_000_000_000
 
@@ -36,7 +37,7 @@ def test_lateness_is_against_the_earliest_steady_beat(pushes: list[tuple[int, in
 
 def test_no_push_is_never_late() -> None:
     assert push_lateness(integers(), integers(), 1.0).size == 0
-    assert missed_pushes(integers(), integers(), 5) == 0
+    assert missed_pushes(Pushes(), 5, SECOND) == 0
 
 
 @pytest.mark.parametrize(
@@ -50,9 +51,22 @@ def test_no_push_is_never_late() -> None:
     ],
 )
 def test_gaps_and_silent_clients_are_missed_pushes(arrivals: dict[int, list[int]], clients: int, missed: int) -> None:
-    pairs = [(client, number) for client, numbers in arrivals.items() for number in numbers]
-    who, which = (integers(*column) for column in zip(*pairs, strict=True))
-    assert missed_pushes(who, which, clients) == missed
+    assert missed_pushes(received(arrivals), clients, SECOND) == missed
+
+
+def received(arrivals: dict[int, list[int]]) -> Pushes:
+    """Pushes by client, each in the second of its number."""
+    pushes = Pushes()
+    for client, numbers in arrivals.items():
+        for number in numbers:
+            pushes.append(client, number, number * SECOND)
+    return pushes
+
+
+@pytest.mark.parametrize(("patience_s", "missed"), [(0, 4), (1, 3), (2, 2), (9, 0)])
+def test_a_client_that_receives_no_more_misses_the_pushes_that_had_time_to_arrive(patience_s: int, missed: int) -> None:
+    pushes = received({0: [1, 2, 3, 4, 5, 6], 1: [1, 2]})
+    assert missed_pushes(pushes, 2, patience_s * SECOND) == missed
 
 
 @pytest.mark.parametrize("pace", [Closed(3), Open(10.5, "poisson"), PushOnly()], ids=lambda pace: type(pace).__name__)
@@ -77,6 +91,7 @@ def test_samples_survive_the_pipe() -> None:
         overrun_ns=0,
         censored=0,
         pushes=0,
+        push_events=0,
         pushes_missed=0,
         errors={},
         examples={},

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
+from runners.loadgen.handshake import PAUSED_BUFFER_BYTES
 from runners.loadgen.job import Job
 from runners.loadgen.pace import Closed, Open
 from tests.support.loading import connected, job, modes
@@ -112,21 +113,56 @@ def test_who_leaves_is_waited_for_no_more(mode: Literal["open", "closed"]) -> No
     assert ledger.in_flight == 0
 
 
-def test_who_does_not_read_is_not_waited_for_and_finds_it_all_later() -> None:
+def test_who_stops_to_read_is_not_waited_for_and_finds_it_all_later() -> None:
     with serving(lie=tell_all) as server, connected(room(server.url, "open", paused=2)) as (running, _):
+        running.load(0.2)
+        before = server.received
+        buffer_bytes = running.pause()
         running.load(0.5)
         heard = running.catch_up(5.0)
         result = running.finish()
-    assert result.ledger.sent == result.ledger.received == (MEMBERS - 2) * server.received
+    said = server.received - before
+    assert 0 < before < server.received
+    assert result.ledger.sent == result.ledger.received == MEMBERS * before + (MEMBERS - 2) * said
     (found,) = heard
-    assert (found.sent, found.received, found.closed) == (server.received, 2 * server.received, 0)
+    assert (found.sent, found.received, found.closed) == (said, 2 * said, 0)
+    assert PAUSED_BUFFER_BYTES <= buffer_bytes <= 2 * PAUSED_BUFFER_BYTES, "Linux doubles it for its own records"
 
 
 def test_a_paused_reader_that_is_disconnected_is_reported() -> None:
     with serving(lie=tell_all) as server, connected(room(server.url, "open", paused=1)) as (running, _):
+        running.pause()
         running.load(0.2)
-        server.say_goodbye(server.talks[-1])
+        paused = server.talks[-1]
+        server.say_goodbye(paused)
+        until(lambda: paused.transport.is_close_frame_sent, "the server has closed the connection")
         (found,) = running.catch_up(5.0)
         running.finish()
     assert found.closed == 1
     assert found.received == found.sent
+
+
+def test_a_reader_that_left_before_its_pause_is_not_paused() -> None:
+    with serving(lie=tell_all) as server, connected(room(server.url, "open", paused=1)) as (running, _):
+        server.say_goodbye(server.talks[-1])
+        running.load(0.2)
+        running.pause()
+        running.load(0.2)
+        (found,) = running.catch_up(5.0)
+        result = running.finish()
+    assert (found.received, found.closed) == (0, 0)
+    assert result.total(lambda sample: sample.closed_early) == 1
+
+
+def test_nobody_sends_for_a_room_in_which_only_paused_readers_are_left() -> None:
+    def end_readers(talk: Talk, message: bytes) -> None:
+        for member in talk.server.talks[:-1]:
+            talk.server.say_goodbye(member)
+
+    with serving(lie=end_readers) as server, connected(room(server.url, "open", paused=1)) as (running, _):
+        running.pause()
+        running.load(0.3)
+        (found,) = running.catch_up(1.0)
+        result = running.finish()
+    assert (found.received, found.closed) == (0, 0), "the paused reader is still connected"
+    assert result.ledger.lost + result.ledger.in_flight == result.ledger.sent > 0

@@ -25,7 +25,7 @@ from runners.serving.deployment import Deployments
 from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
-from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY
+from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, SLOW_CONSUMER
 from tests.support import frameworks
 from tests.support.processes import gone, marked, until
 
@@ -258,6 +258,7 @@ def test_connecting_step_by_step(tmp_path: Path, environments: Path, monkeypatch
     assert found.connect_ms is not None
     assert found.connect_ms.count == 60
     assert found.messages is None
+    assert (found.connecting.listen_backlog, found.connecting.listen_drops) == (100, 0), "asyncio's own backlog"
     assert not any("unused" in reason for reason in found.invalid_reasons)
     assert marked(marker) == []
 
@@ -292,11 +293,48 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, m
     assert recovery.noticed_ms.max is not None
     assert recovery.back_ms.max is not None
     assert recovery.noticed_ms.max < recovery.back_ms.max
+    assert recovery.back_after_listening_ms is not None
+    assert recovery.back_after_listening_ms.count == 10
+    assert recovery.back_after_listening_ms.max is not None
+    assert recovery.back_after_listening_ms.max < recovery.back_ms.max, "the start of the server is no part of it"
     assert recovery.attempts >= 10
     assert recovery.unsent > 0
     assert found.duration_s is not None
     assert found.duration_s < 20, "it ends when everybody is back"
     assert marked(marker) == []
+
+
+@pytest.mark.parametrize("behaviour", ["good", "waits"])
+def test_a_paused_reader_is_felt_by_the_server_or_by_the_others(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    """39 MB are withheld, of which the kernel takes 4 MB. The one server keeps the rest, the other lets all wait."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    scenario = replace(SLOW_CONSUMER.scenarios[0], connections=4, payload_bytes=1 << 18)
+    folder = tmp_path / "mine"
+    cores = measurement.cores_for(scenario, machine.physical_cores())
+    cell = cell_under(folder, scenario, SLOW_CONSUMER, behaviour=behaviour)
+    with Deployments() as deployments:
+        conditions = Conditions(replace(BRIEF, duration_s=3.0), cores, 1, 0, 7)
+        (outcome,) = measurement.measure_cells([cell], [conditions], deployments)
+    found = outcome.measurement
+    assert found.failure is None
+    paused = found.slow_consumer
+    assert paused is not None
+    assert paused.withheld_mb is not None
+    assert paused.withheld_mb == pytest.approx(3 * 50 * (1 << 18) / 1e6, rel=0.05)
+    assert paused.receive_buffer_bytes
+    assert paused.send_buffer_bytes
+    assert paused.send_queue_bytes
+    assert paused.stalled_s is not None
+    grown_mb = max(paused.memory_mb) - paused.memory_mb[0]
+    if behaviour == "waits":
+        assert paused.stalled_s >= 1
+        assert grown_mb < paused.withheld_mb / 2
+    else:
+        assert paused.stalled_s == 0
+        assert grown_mb > paused.withheld_mb / 2
+    assert not any("withheld" in reason or "trend" in reason for reason in found.invalid_reasons)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -319,6 +357,9 @@ def test_servers_are_shared_only_where_that_is_wanted(
         with deployments.take(framework, stubborn, cpus=(), workers=1) as other:
             other.start(SCENARIO.readiness)
             assert other.server.child.pid != pids[2]
+        with deployments.take(framework, good, cpus=(), workers=1, fresh=True) as fresh:
+            fresh.start(SCENARIO.readiness)
+            assert fresh.server.child.pid not in pids, "somebody needs one that nobody used before"
     gone([*pids, other.server.child.pid])
 
 

@@ -44,6 +44,7 @@ SAMPLE = Sample(
     overrun_ns=0,
     censored=0,
     pushes=0,
+    push_events=0,
     pushes_missed=0,
     errors={},
     examples={},
@@ -93,14 +94,19 @@ CASES = [
 OPEN = ECHO.scenarios[1]
 NOT_MEASURED_ALONE = {
     "server core left unused in the closed loop",
+    "server core left unused in the closed loop of a room",
     "CPU used by other processes",
     "CPU steal",
     "idle CPU of the servers measured beside it",
     "jump of a clock",
     "one core only for server and load generator",
     "periods in which a CPU quota stopped all processes",
+    "pushes that clients missed",
+    "connection attempts that found the listen queue full",
+    "withheld data that the server held",
 }
-"""What `rtsite load` cannot know: it neither started the server nor has the machine to itself."""
+"""What `rtsite load` cannot know: it neither started the server nor has the machine to itself, and it applies an echo
+load only."""
 
 
 def measured(result: LoadResult) -> Measurement:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runners.record import CellRecord, estimate_sustained_load, problems_in, save
+from runners.record import CellRecord, Percentiles, estimate_sustained_load, problems_in, save
 from runners.record.audit import find_contradictions
 from tests.support import documents
 
@@ -217,3 +217,20 @@ def test_an_order_that_leaves_a_cell_out(tmp_path: Path) -> None:
         "order[1]: round 2 does not name each of 2 cells once",
     ]
     assert problems[0].line == problems[1].line - 1
+
+
+@pytest.mark.parametrize(
+    ("percentiles", "place", "words"),
+    [
+        ({"count": 1000, "events": 1001}, "events", "1001 events, but 1000 samples"),
+        ({"count": 6000, "events": 60, "p50": 1.0, "p90": 2.0}, "p90", "fewer than 20 of 60 events lie beyond it"),
+        ({"count": 1000, "events": 10, "p50": 1.0}, "p50", "fewer than 20 of 10 events lie beyond it"),
+    ],
+)
+def test_a_percentile_that_too_few_events_support(percentiles: dict[str, Any], place: str, words: str) -> None:
+    cell = closed_cell()
+    (found,) = cell.measurements
+    pushed = found.model_copy(update={"push_lateness_ms": Percentiles(**percentiles)})
+    ((where, message),) = findings(cell.model_copy(update={"measurements": [pushed]}))
+    assert where == ("cells", 0, "measurements", 0, "push_lateness_ms", place)
+    assert message == words

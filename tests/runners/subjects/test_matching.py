@@ -121,6 +121,19 @@ def test_a_variant_like_another_one_may_be_measured_where_it_differs() -> None:
         assert runnable_scenarios(everything, narrow) == expected
 
 
+def test_only_binary_payloads_are_left_out_for_packets_in_msgpack() -> None:
+    everything = framework(*EVERY_EXCHANGE)
+    packed = variant(serializer="msgpack")
+    left_out = [
+        one
+        for workload in WORKLOADS.values()
+        for one in workload.scenarios
+        if can_run(everything, variant(), one) and not can_run(everything, packed, one)
+    ]
+    assert left_out
+    assert all(one.payload_kind == "binary" for one in left_out)
+
+
 def test_of_a_capacity_it_runs_the_searches_whose_exchange_it_has() -> None:
     rate, users = CAPACITY.scenarios
     assert scenarios_for(CAPACITY, framework("echo", "dashboard"), variant()) == [rate, users]

@@ -11,6 +11,7 @@ import pytest
 from runners import contract
 from runners.loadgen.job import Exchange
 from runners.loadgen.pace import Closed, Open, PushOnly
+from runners.loading.job_building import build_job
 from runners.record import UsageError
 from runners.record.parameters import WORDINGS, parameter_in_words
 from runners.subjects import profiles, workloads
@@ -158,12 +159,6 @@ def test_the_open_loop_of_rooms_makes_the_same_number_of_deliveries() -> None:
     assert [scenario.connections for scenario in open_ones] == [10, 100, 1000]
 
 
-def test_steady_load_is_all_but_large_messages_many_connections_paused_readers_and_crashes() -> None:
-    unsteady = {slug for slug, workload in WORKLOADS.items() if not all(one.is_steady for one in workload.scenarios)}
-    assert unsteady == {"connect", "payload", "slow-consumer", "recovery"}
-    assert not any(scenario.is_steady for slug in unsteady for scenario in WORKLOADS[slug].scenarios)
-
-
 def test_no_two_scenarios_of_a_workload_share_a_name_or_all_parameters() -> None:
     for workload in WORKLOADS.values():
         assert len(workload.kinds) == len(workload.scenarios)
@@ -198,6 +193,44 @@ def test_how_long_and_how_often_a_search_takes() -> None:
     assert (probe.warmup_s, probe.duration_s) == (standard.probe_warmup_s, standard.probe_s)
     assert standard.of_probe(users.at(100)).duration_s * 100 >= 2_000, "enough messages for a p99"
     assert full.expected_s(rate) > standard.expected_s(rate) > standard.expected_s(ECHO.scenarios[0])
+
+
+LONG = [PROFILES["standard"], PROFILES["full"]]
+BY_NAME = {f"{slug}/{one.kind}": one for slug, workload in WORKLOADS.items() for one in workload.scenarios}
+
+
+@pytest.mark.parametrize("profile", LONG, ids=lambda profile: profile.slug)
+@pytest.mark.parametrize("name", [name for name, one in BY_NAME.items() if one.procedure == "window"])
+def test_a_window_holds_enough_messages_pushes_and_withheld_data(name: str, profile: profiles.Profile) -> None:
+    scenario = BY_NAME[name]
+    window_s = profile.window_s(scenario)
+    assert window_s >= profile.duration_s
+    if isinstance(scenario.pace, Open):
+        assert window_s * scenario.rate_per_s >= 60
+    assert not scenario.push_period_s or window_s / scenario.push_period_s >= 60
+    if scenario.paused_readers:
+        assert window_s >= 60
+        assert window_s * scenario.rate_per_s * scenario.payload_bytes >= 50e6, "for each paused reader"
+    job = build_job(scenario, url="ws://h:1", protocol="websocket", profile=profile, seed=1)
+    assert job.duration_s == window_s
+
+
+def test_longer_windows_have_fewer_rounds_but_enough_for_a_rank() -> None:
+    standard = PROFILES["standard"]
+    rounds = {name: standard.rounds_of(one) for name, one in BY_NAME.items() if one.procedure == "window"}
+    longer = {name for name, number in rounds.items() if number < standard.rounds}
+    assert longer == {"dashboard/open", "crowd/open", "room/open-1000", "sse/open", "slow-consumer/open"}
+    assert all(number >= 5 for number in rounds.values())
+    chosen = profiles.with_rounds(standard, rounds=8)
+    assert all(chosen.rounds_of(BY_NAME[name]) == 8 for name in rounds), "whoever names a number gets it"
+
+
+def test_a_quick_run_and_a_try_of_a_search_have_short_windows() -> None:
+    quick, standard = PROFILES["quick"], PROFILES["standard"]
+    assert {quick.window_s(one) for one in BY_NAME.values()} == {quick.duration_s}
+    users = BY_NAME["capacity/users"].at(200)
+    probe = standard.of_probe(users)
+    assert probe.window_s(users) == probe.duration_s < 60
 
 
 STANDARD = PROFILES["standard"]
