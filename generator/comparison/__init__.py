@@ -11,6 +11,7 @@ from generator.comparison.capacities import (
     decide_capacity,
 )
 from generator.comparison.claim_verdicts import ClaimBasis, JudgedClaim, try_claim
+from generator.comparison.discarded import WithDiscarded, with_discarded
 from generator.comparison.evidence_changes import EvidenceChange, compare_evidence, count_kinds, machine_factors
 from generator.comparison.extra_columns import Column, columns_of
 from generator.comparison.history import ChangePoint, History, Point, Series, Trend

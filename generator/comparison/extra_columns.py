@@ -31,23 +31,59 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 _Text = Callable[[list[Measurement]], str | None]
-"""Returns the text for the valid rounds of a row; ``None`` if they do not report the result."""
+"""Returns the text for some rounds of a row; ``None`` if they do not report the result."""
+_Rounds = Callable[[Row], list[Measurement]]
 
 
 def columns_of(table: Table) -> tuple[Column, ...]:
     """The columns for which at least one row of the table has a text."""
     columns = (*_COLUMNS, *(_at_a_fixed_rate(table) if table.kind in ("rate", "push") else ()))
-    found = (Column(title, note, _cells(table, text_of)) for title, note, text_of in columns)
+    found = (Column(title, note, _cells(table, text_of, rounds)) for title, note, text_of, rounds in columns)
     return tuple(column for column in found if column.cells)
 
 
-def _cells(table: Table, text_of: _Text) -> dict[RowKey, str]:
-    texts = {row.key: text_of(_counting(row)) for row in table.rows}
+def _cells(table: Table, text_of: _Text, rounds: _Rounds) -> dict[RowKey, str]:
+    texts = {row.key: text_of(rounds(row)) for row in table.rows}
     return {key: text for key, text in texts.items() if text is not None}
 
 
 def _counting(row: Row) -> list[Measurement]:
-    return [measurement for measurement in row.cell.measurements if measurement.valid]
+    return [measurement for measurement in row.cell.measurements if row.counts(measurement)]
+
+
+def _measured(row: Row) -> list[Measurement]:
+    """All rounds with values. Outcomes for which a round does not count are shown from these."""
+    return [measurement for measurement in row.cell.measurements if measurement.failure is None]
+
+
+def _missed_pushes(measurements: list[Measurement]) -> str | None:
+    """Pushes that clients missed, of all pushes to them in the window."""
+    found = [one for one in measurements if one.pushes_missed is not None and one.pushes_per_s is not None]
+    missed = sum(one.pushes_missed or 0 for one in found)
+    received = sum(round((one.pushes_per_s or 0.0) * (one.duration_s or 0.0)) for one in found)
+    return f"{missed:,} of {missed + received:,}" if found else None
+
+
+def _stalled(measurements: list[Measurement]) -> str | None:
+    """Seconds of the window in which no other member received anything, as mean over the rounds."""
+    found = [one for one in _consumers(measurements) if one.stalled_s is not None]
+    return f"{sum(one.stalled_s or 0.0 for one in found) / len(found):.0f} s" if found else None
+
+
+def _others_disconnected(measurements: list[Measurement]) -> str | None:
+    """Members that read and were disconnected all the same, of all such members."""
+    found = [(one.slow_consumer, one.connections) for one in measurements if one.slow_consumer and one.connections]
+    members = sum(connections.established - consumer.consumers for consumer, connections in found)
+    return f"{sum(connections.closed_early for _, connections in found)} of {members}" if found else None
+
+
+def _turned_away(measurements: list[Measurement]) -> str | None:
+    """Attempts that the kernel dropped in the last round, and the backlog that was too small."""
+    found = [one.connecting for one in measurements if one.connecting and one.connecting.listen_drops is not None]
+    if not found:
+        return None
+    drops, backlog = found[-1].listen_drops, found[-1].listen_backlog
+    return f"{drops}, needs a backlog above {backlog}" if drops else f"0, backlog {backlog}"
 
 
 def _consumers(measurements: list[Measurement]) -> list[SlowConsumer]:
@@ -101,7 +137,7 @@ def _memory_steps(measurements: list[Measurement]) -> str | None:
     return ", ".join(f"{step.pss_mb:.0f}" for step in found[-1].steps) + " MB" if found else None
 
 
-def _at_a_fixed_rate(table: Table) -> tuple[tuple[str, str, _Text]]:
+def _at_a_fixed_rate(table: Table) -> tuple[tuple[str, str, _Text, _Rounds]]:
     """How much others disturbed the rows, where latency rests on it; runs of one table have machines of one class."""
     cpus = table.run.document.machine.logical_cpus
 
@@ -110,16 +146,21 @@ def _at_a_fixed_rate(table: Table) -> tuple[tuple[str, str, _Text]]:
         known = [one for one in found if one is not None]
         return f"{sum(known) / len(known):.2f} %" if known else None
 
-    return (("Disturbance", "of a core, mean", text_of),)
+    return (("Disturbance", "of a core, mean", text_of, _counting),)
 
 
-_COLUMNS: tuple[tuple[str, str, _Text], ...] = (
-    ("Queued for the paused client", "share of messages", _kept),
-    ("Disconnected", "paused clients", _disconnected),
-    ("Memory growth", "while they were paused", _growth),
-    ("Unanswered", "messages per round", _per_round(lambda one: one.lost)),
-    ("Not sent", "without a connection, per round", _per_round(lambda one: one.unsent)),
-    ("Never back", "clients", _never_back),
-    ("Clients per process", "last round", _spread),
-    ("Memory", "at each step, last round", _memory_steps),
+_COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
+    ("Missed pushes", "of all, all measured rounds", _missed_pushes, _measured),
+    ("Others stalled", "seconds without a delivery", _stalled, _counting),
+    ("Others disconnected", "members that read", _others_disconnected, _counting),
+    ("Queued for the paused client", "share of messages", _kept, _counting),
+    ("Disconnected", "paused clients", _disconnected, _counting),
+    ("Memory growth", "while they were paused", _growth, _counting),
+    ("Unanswered", "messages per round", _per_round(lambda one: one.lost), _counting),
+    ("Not sent", "without a connection, per round", _per_round(lambda one: one.unsent), _counting),
+    ("Never back", "clients", _never_back, _counting),
+    ("Clients per process", "last round", _spread, _counting),
+    ("Memory", "at each step, last round", _memory_steps, _counting),
+    ("Dropped by the listen queue", "attempts, last measured round", _turned_away, _measured),
 )
+"""Title, note, text, and the rounds that the text is about."""

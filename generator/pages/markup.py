@@ -31,7 +31,7 @@ from generator.charts.wording import (
     significant,
     times,
 )
-from generator.comparison import Bracket
+from generator.comparison import Bracket, with_discarded
 from generator.pages.sort_keys import sort_key
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, Interval, RankRange
@@ -151,6 +151,7 @@ def make_environment(identities: Identities | None = None) -> Environment:
         "exact": _exact,
         "json": json.dumps,
         "sort_key": sort_key,
+        "with_discarded": with_discarded,
     }
     environment.globals |= {
         "identity": identities.of if identities else identity,

@@ -57,6 +57,7 @@ def test_what_became_of_a_silent_members_messages(table: Table) -> None:
     values = [consumer(100, 0, [50.0, 60.0, 70.0]), consumer(50, 1, [50.0, 51.0]), consumer(0, 1, [50.0])]
     assert told(table, "slow_consumer", values) == {
         "Queued for the paused client": "50 %",
+        "Others disconnected": "0 of 297",
         "Disconnected": "2 of 3",
         "Memory growth": "+10.5 MB",
     }
@@ -89,3 +90,31 @@ def test_how_clients_are_spread(table: Table) -> None:
     assert usage is not None
     spread = usage.model_copy(update={"connections_per_process": [60, 40]})
     assert told(table, "server", [spread]) == {"Clients per process": "60 + 40"}
+
+
+def test_what_the_others_felt_of_a_paused_reader(table: Table) -> None:
+    values = [
+        consumer(100, 0, [50.0]).model_copy(update={"stalled_s": seconds, "withheld_mb": 50.0}) for seconds in (40, 50)
+    ]
+    assert told(table, "slow_consumer", values)["Others stalled"] == "45 s"
+
+
+def test_the_backlog_that_a_storm_needs(table: Table) -> None:
+    def storm(drops: int) -> Connecting:
+        return Connecting(connections_per_s=1.0, took_s=1.0, steps=[], listen_backlog=100, listen_drops=drops)
+
+    column = "Dropped by the listen queue"
+    assert told(table, "connecting", [storm(0), storm(37)], valid=1) == {column: "37, needs a backlog above 100"}
+    assert told(table, "connecting", [storm(37), storm(0)]) == {column: "0, backlog 100"}
+
+
+def test_missed_pushes_are_counted_over_all_measured_rounds(table: Table) -> None:
+    row, *others = table.rows
+    pushed = {"pushes_per_s": 10.0, "duration_s": 6.0}
+    measurements = [
+        measurement.model_copy(update={**pushed, "pushes_missed": missed, "valid": missed == 0})
+        for measurement, missed in zip(row.cell.measurements, (0, 5), strict=False)
+    ]
+    changed = replace(row, cell=row.cell.model_copy(update={"measurements": measurements}))
+    (column,) = columns_of(replace(table, rows=(changed, *others)))
+    assert (column.title, column.cells) == ("Missed pushes", {row.key: "5 of 125"})
