@@ -47,6 +47,8 @@ class Totals:
     pushes: int = 0
     rows: list[SparseCounts] = field(default_factory=list)
     """The latency histogram of each second of load."""
+    received: list[int] = field(default_factory=list)
+    """Answers that arrived in each of these seconds. A latency is counted for lost messages as well."""
 
 
 @dataclass
@@ -108,6 +110,7 @@ class Engine:
         self._stops_early = False
         self._row_ns = 0
         """Nanoseconds of the current second that earlier slices measured."""
+        self._slice_is_open = False
 
     # One slice of load
 
@@ -131,6 +134,7 @@ class Engine:
     def _open_slice(self, duration_s: float) -> _Slice:
         ledger, state = self.ledger, self.ledger.state
         ledger.open()
+        self._slice_is_open = True
         for k, last_sent in enumerate(ledger.connections["last_sent"].tolist()):
             self.slow_path.expect(k, last_sent + 1)
         cpu_before_ns = time.process_time_ns()
@@ -261,6 +265,7 @@ class Engine:
         totals.window_ns += current.duration_ns
         totals.slices += 1
         totals.ledger += ledger
+        self._slice_is_open = False
         totals.answered += float(state["answered"][0])
         totals.overrun_ns += int(state["overrun_ns"][0])
         totals.offered += offered
@@ -274,6 +279,10 @@ class Engine:
         counts = self.ledger.counts(HistogramRow.LATENCY)
         self.totals.rows.append(buckets.sparse(counts - self._counted))
         self._counted[:] = counts
+        received = self.totals.ledger.received
+        if self._slice_is_open:
+            received += int(self.ledger.connections["received"].sum())
+        self.totals.received.append(received - sum(self.totals.received))
 
     def finish_rows(self) -> None:
         """Count the last second if at least half of it was measured."""

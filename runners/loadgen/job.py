@@ -237,6 +237,8 @@ class Sample:
     delivery."""
     seconds: list[SparseCounts]
     """The latency histogram of each second of the window."""
+    received_by_second: list[int]
+    """Number of answers that arrived in each second of the window."""
     cpu_ns: int
     working_ns: int
     """Open loop: time in the window that was not spent waiting. Closed loop: equal to ``cpu_ns``."""

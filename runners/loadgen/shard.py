@@ -278,6 +278,7 @@ class _Shard:
             examples=engine.slow_path.examples,
             histograms=histograms,
             seconds=totals.rows,
+            received_by_second=totals.received,
             cpu_ns=totals.cpu_ns,
             working_ns=totals.working_ns,
         )

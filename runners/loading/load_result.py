@@ -64,6 +64,12 @@ class LoadResult:
         """A message of each kind that was not the expected answer, beside the expected one."""
         return {kind: example for sample in self.samples for kind, example in sample.examples.items()}
 
+    @property
+    def silent_seconds(self) -> int:
+        """Seconds of the window in which no client received anything."""
+        shards = [sample.received_by_second for sample in self.samples]
+        return sum(not any(received) for received in zip(*shards, strict=False))
+
     def total(self, value_of: Callable[[Sample], int]) -> int:
         """The sum of a value over all shards."""
         return sum(value_of(sample) for sample in self.samples)

@@ -185,7 +185,7 @@ class CellRun:
             receive_buffer_bytes=self._receive_buffer_bytes,
             send_buffer_bytes=sending.buffer if sending else None,
             send_queue_bytes=sending.queued if sending else None,
-            stalled_s=float(sum(second.total == 0 for second in result.seconds)),
+            stalled_s=float(result.silent_seconds),
         )
 
     def recheck(self) -> None:

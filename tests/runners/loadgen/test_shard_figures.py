@@ -97,6 +97,7 @@ def test_samples_survive_the_pipe() -> None:
         examples={},
         histograms={"latency": counts},
         seconds=[counts],
+        received_by_second=[3],
         cpu_ns=1,
         working_ns=1,
     )

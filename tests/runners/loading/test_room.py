@@ -39,7 +39,7 @@ def forgetting(every: int) -> Lie:
 
 def room(url: str, mode: Literal["open", "closed"] = "closed", **changes: Any) -> Job:
     pace = Open(RATE_PER_S) if mode == "open" else Closed()
-    return job(url, mode, exchange="room", connections=MEMBERS, **{"pace": pace, **changes})
+    return job(url, mode, **{"exchange": "room", "connections": MEMBERS, "pace": pace, **changes})
 
 
 @modes
@@ -166,3 +166,23 @@ def test_nobody_sends_for_a_room_in_which_only_paused_readers_are_left() -> None
         result = running.finish()
     assert (found.received, found.closed) == (0, 0), "the paused reader is still connected"
     assert result.ledger.lost + result.ledger.in_flight == result.ledger.sent > 0
+
+
+@pytest.mark.parametrize("stays_silent", [False, True])
+def test_seconds_without_a_delivery_are_counted_though_lost_messages_have_a_latency(stays_silent: bool) -> None:
+    def tell(talk: Talk, message: bytes) -> None:
+        if not stays_silent:
+            tell_all(talk, message)
+
+    # More messages than a member may wait for at a time: older ones are lost while the load goes on.
+    fast = Open(2000.0)
+    with (
+        serving(lie=tell) as server,
+        connected(room(server.url, "open", pace=fast, connections=2, answer_timeout_s=0.1)) as (running, _),
+    ):
+        running.load(2.0)
+        result = running.finish()
+    assert result.silent_seconds == (2 if stays_silent else 0)
+    if stays_silent:
+        assert result.ledger.received == 0
+        assert sum(second.total for second in result.seconds[:1]) > 0

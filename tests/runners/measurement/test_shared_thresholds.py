@@ -52,6 +52,7 @@ SAMPLE = Sample(
         name: counted([0.1] * 1000) for name in ("latency", "latency_from_send", "connect", "send_lag", "read_lag")
     },
     seconds=list(STEADY),
+    received_by_second=[100] * 10,
     cpu_ns=SECOND_NS // 10,
     working_ns=SECOND_NS // 10,
 )
