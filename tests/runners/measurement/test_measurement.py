@@ -368,7 +368,7 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     monkeypatch.setattr(resources, "read_others", lambda own: {})  # other tests may be running
-    monkeypatch.setattr(machine, "read_steal", lambda: (0.0, 1.0))
+    monkeypatch.setattr(machine, "read_steal", lambda *_: (0.0, 1.0))
     rate = CAPACITY.scenarios[0]
     assert rate.target is not None
     few = replace(rate.target, settings=capacity.Settings(start=2000, lowest=1000, highest=4000, tries=2))
