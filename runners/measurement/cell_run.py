@@ -222,7 +222,7 @@ class CellRun:
             ),
         )
         kept = {name: result.histograms[name] for name in KEPT if name in result.histograms}
-        timeline = timeline_of(result.seconds, copies=scenario.receivers)
+        timeline = timeline_of(result, copies=scenario.receivers)
         return MeasurementResult(judged(measurement, self.cell), kept, timeline)
 
 

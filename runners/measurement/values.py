@@ -6,7 +6,7 @@ from typing import Any
 
 from runners.loading.load_result import LoadResult, loadgen_values, measured_values
 from runners.measurement.interference import Interference
-from runners.record import Histogram, LoadgenHealth, Timeline
+from runners.record import LoadgenHealth, Timeline
 from runners.subjects.scenarios import Scenario
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
@@ -32,14 +32,14 @@ def loadgen_health(
     return interference.health(**loadgen_values(result), neighbours_cpu_percent=neighbours_percent)
 
 
-def timeline_of(seconds: tuple[Histogram, ...], *, copies: int = 1) -> Timeline:
-    """One row per second: answers, with their median and 99th percentile in milliseconds. ``copies``: answers per
-    message, in a room its members.
+def timeline_of(result: LoadResult, *, copies: int = 1) -> Timeline:
+    """One row per second: answers, and the median and 99th percentile in milliseconds, which include the messages that
+    were lost in that second. ``copies``: answers per message, in a room its members.
     """
-    rows = [second.percentiles(second.total // copies) for second in seconds]
+    rows = [second.percentiles(second.total // copies) for second in result.seconds]
     return Timeline(
         second=list(range(1, len(rows) + 1)),
-        messages=[row.count for row in rows],
+        messages=result.received_by_second,
         p50_ms=[row.p50 for row in rows],
         p99_ms=[row.p99 for row in rows],
     )
