@@ -323,9 +323,15 @@ def _found(item: Item, made: Made, text: str, chance: np.random.Generator) -> Fi
         return Finding(item=item.slug, note="its metadata names none" + text)
     if item.slug in ("transports", "pythons"):
         return Finding(item=item.slug, value=["websocket", "3.11" + text][: int(chance.integers(1, 3))])
+    if item.unit == "date":
+        return Finding(item=item.slug, value=f"2026-{int(chance.integers(1, 11)):02}-05", note="version 1.0" + text)
+    if item.slug in ("rooms-across", "authentication"):
+        return Finding(
+            item=item.slug, value=str(chance.choice(["built in", "with 20 lines", "no"])), note="as it says" + text
+        )
     if item.better == "yes":
         return Finding(item=item.slug, value=bool(chance.integers(0, 2)), note="tested" + text)
-    if item.slug in ("licence", "released", "raise-sender", "garbage-sender"):
+    if item.slug in ("licence", "raise-sender", "garbage-sender", "drain-client"):
         return Finding(item=item.slug, value="as it says" + text)
     value = round(float(chance.uniform(1, 50)), 2)
     if item.repeated:

@@ -76,9 +76,10 @@ def count_kinds(changes: tuple[EvidenceChange, ...]) -> Counter[Kind]:
 
 
 def _findings(evidence: Evidence) -> Iterator[tuple[str | None, Finding]]:
-    yield from ((None, one) for one in evidence.document.findings if not ITEMS[one.item].grows)
+    """The findings, without those of items that are not collected any more."""
+    yield from ((None, one) for one in evidence.document.findings if one.item in ITEMS)
     for variant in evidence.document.variants:
-        yield from ((variant.variant.slug, one) for one in variant.findings)
+        yield from ((variant.variant.slug, one) for one in variant.findings if one.item in ITEMS)
 
 
 def _spread(finding: Finding) -> tuple[float, float] | None:

@@ -168,10 +168,9 @@ def _framework_probes(framework: Framework, first: Environment) -> list[ItemProb
             ("statements", "files", "names", "concepts", "rooms"), lambda _: source_code.code_findings(framework)
         ),
         ItemProbe(
-            ("typing-errors", "typed", "pythons", "licence", "released", "release-age-days", "client-library-kb"),
+            ("typed", "pythons", "licence", "released", "client-library-kb"),
             lambda _: packages.framework_findings(framework, first),
         ),
-        ItemProbe(("test-statements", "test-s"), lambda _: packages.test_findings(framework)),
         ItemProbe(("reloader", "reload-s"), lambda logs: lifecycle.reload_findings(framework, logs=logs)),
     ]
 
@@ -184,11 +183,7 @@ def _variant_probes(
     return [
         ItemProbe(("packages", "installed-mb"), lambda _: packages.variant_findings(installed)),
         ItemProbe(
-            ("install-cold-s", "install-warm-s", "first-message-s"),
-            lambda logs: lifecycle.install_findings(framework, variant, logs=logs),
-        ),
-        ItemProbe(
-            ("start-s", "memory-mb", "processes"),
+            ("start-s", "first-answer-s", "memory-mb", "parts"),
             lambda logs: lifecycle.start_findings(framework, variant, logs=logs),
         ),
         ItemProbe(

@@ -1,6 +1,4 @@
-"""Timings of an application's start, of the first message after an installation, and of the framework's own
-reloader.
-"""
+"""Timings of an application's start and first answer, and of its reloader."""
 
 from __future__ import annotations
 
@@ -11,7 +9,6 @@ import urllib.error
 from pathlib import Path
 
 from runners import resources
-from runners.evidence import packages
 from runners.evidence.copies import altered
 from runners.record import Finding, RtsiteError
 from runners.serving import server
@@ -25,31 +22,21 @@ _WHOLE_SECOND_S = 1.0
 
 
 def start_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """Measure the start time of the server, and its memory and processes after one message."""
+    """Measure the times until the server listens and until its first answer, and its memory after that answer."""
     with serve_variant(framework, variant, logs=logs) as deployment:
         send_one_message(deployment.server)
-        pid = deployment.server.child.pid
-        memory_mb = resources.read_memory(pid).pss / 1e6
-        processes = resources.count_processes(pid)
-        brokers = 0 if deployment.broker is None else 1
+        first_answer_s = time.perf_counter() - deployment.started_at
+        memory_mb = resources.read_memory(deployment.server.child.pid).pss / 1e6
         start_s = deployment.start_s
-    note = f"{processes} of the server" + (", and Redis" if brokers else "")
+    parts = [variant.server, *(["Redis"] if variant.uses_broker else [])]
     return [
         Finding(item="start-s", value=start_s),
-        Finding(item="memory-mb", value=memory_mb, note="of the server, without Redis" if brokers else None),
-        Finding(item="processes", value=processes + brokers, note=note),
+        Finding(item="first-answer-s", value=first_answer_s),
+        Finding(
+            item="memory-mb", value=memory_mb, note="of the server, without Redis" if variant.uses_broker else None
+        ),
+        Finding(item="parts", value=len(parts), note=" and ".join(parts)),
     ]
-
-
-def install_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """Measure the time of a new installation, and the time from its first start until an echo is received."""
-    with (
-        packages.new_environment(framework, variant) as (environment, installing),
-        serve_variant(framework, variant, logs=logs, environment=environment) as deployment,
-    ):
-        send_one_message(deployment.server)
-        seconds = time.perf_counter() - deployment.started_at
-    return [*installing, Finding(item="first-message-s", value=seconds)]
 
 
 def send_one_message(started: server.Server) -> None:

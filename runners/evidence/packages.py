@@ -1,8 +1,7 @@
-"""The packages of a framework: their metadata, size and installation time. Also the app's own tests."""
+"""The packages of a framework: their metadata, releases and size."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import gzip
 import json
@@ -11,19 +10,17 @@ import re
 import shutil
 import tarfile
 import tempfile
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from runners import process
-from runners.evidence import source_code
 from runners.record import Finding, RtsiteError
 from runners.revision import ROOT, package_day
-from runners.serving.environment import Environment, create_environment
-from runners.subjects.catalog import Framework, Variant, read_folder
+from runners.serving.environment import Environment
+from runners.subjects.catalog import Framework
 
 MYPY = "mypy>=2.4,<3"
 _CLIENT = "socket.io-client@4"
@@ -50,11 +47,10 @@ def framework_findings(framework: Framework, environment: Environment) -> list[F
     """The metadata of the framework's package, and the number of type errors in the application."""
     declared = json.loads(_output([environment.bin / "python", "-I", "-c", _METADATA, framework.package]))
     return [
-        _typing(framework, environment),
         Finding(item="typed", value=bool(declared["typed"])),
         _pythons(declared),
         _licence(declared),
-        *_release(framework.package, environment.packages),
+        _release(framework.package, environment.packages),
         client_library(framework),
     ]
 
@@ -96,71 +92,6 @@ def variant_findings(environment: Environment) -> list[Finding]:
     ]
 
 
-@contextlib.contextmanager
-def new_environment(framework: Framework, variant: Variant) -> Iterator[tuple[Environment, list[Finding]]]:
-    """Yields an environment in an empty folder, and its installation times with an empty and with a full cache."""
-    lock = framework.folder / variant.requirements_name()
-    with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
-        home = Path(folder)
-        cache = {"UV_CACHE_DIR": str(home / "cache")}
-
-        cold = Finding(item="install-cold-s", value=create_environment(home / "cold", lock, cache))
-        warm = Finding(item="install-warm-s", value=create_environment(home / "warm", lock, cache))
-        yield Environment(home / "warm", "", {}), [cold, warm]
-
-
-def _typing(framework: Framework, environment: Environment) -> Finding:
-    names = [path.name for path in source_code.modules_of(framework.folder, framework.variants[0])]
-    done = _run(
-        [
-            find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--strict", "--no-error-summary",
-            "--config-file", "", "--cache-dir", os.devnull,
-            "--python-executable", str(environment.bin / "python"), *names,
-        ],
-        folder=framework.folder,
-    )  # fmt: skip
-    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
-    if done.returncode not in (0, 1):
-        words = " ".join((done.stderr or done.stdout).split())
-        return Finding(item="typing-errors", note=f"mypy could not check it: {words[:1000]}")
-    listed = "; ".join(errors)
-    return Finding(item="typing-errors", value=len(errors), note=listed[:3900] or None)
-
-
-def test_findings(framework: Framework) -> list[Finding]:
-    """The size and the duration of the folder's own tests."""
-    path = framework.folder / "test_app.py"
-    if not path.is_file():
-        return [Finding(item=item, note="the folder has no test_app.py") for item in ("test-statements", "test-s")]
-    done = run_tests(framework.folder)
-    found = re.search(r" in ([\d.]+)s", done.stdout)
-    words = " ".join(done.stdout.split())
-    return [
-        Finding(item="test-statements", value=source_code.count_statements(path)),
-        Finding(item="test-s", value=float(found[1]))
-        if done.returncode == 0 and found
-        else Finding(item="test-s", note=f"its tests do not pass: {words[-1000:]}"),
-    ]
-
-
-def run_tests(folder: Path) -> process.Finished:
-    """Run the folder's own tests in an isolated environment with the lock of its headline variant (the reference: of
-    its first variant) and its test tools. No process is left.
-    """
-    framework = read_folder(folder)
-    lock = (framework.headline or framework.variants[0]).requirements_name()
-    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    needed: Sequence[str] = project.get("dependency-groups", {}).get("test", ["pytest"])
-    return _run(
-        [
-            find_uv_bin(), "run", "--quiet", "--no-project", "--isolated",
-            "--with-requirements", lock, *[f"--with={requirement}" for requirement in needed],
-            "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-        ],
-        folder=folder,
-    )  # fmt: skip
-
-
 def _pythons(declared: Mapping[str, object]) -> Finding:
     classifiers = declared["classifiers"]
     assert isinstance(classifiers, list)
@@ -191,17 +122,12 @@ def _licence(declared: Mapping[str, object]) -> Finding:
     return Finding(item="licence", note="its metadata names none")
 
 
-def _release(package: str, packages: Mapping[str, str]) -> list[Finding]:
+def _release(package: str, packages: Mapping[str, str]) -> Finding:
     version = installed_version(package, packages)
-    today = dt.datetime.now(dt.UTC).date()
-    day = first_day(package, version, today)
+    day = first_day(package, version, dt.datetime.now(dt.UTC).date())
     if day is None:
-        why = "the package index does not filter by date"
-        return [Finding(item=item, note=why) for item in ("released", "release-age-days")]
-    return [
-        Finding(item="released", value=day.isoformat(), note=f"version {version}"),
-        Finding(item="release-age-days", value=(today - day).days, note=f"on {today.isoformat()}"),
-    ]
+        return Finding(item="released", note="the package index does not filter by date")
+    return Finding(item="released", value=day.isoformat(), note=f"version {version}")
 
 
 def installed_version(package: str, packages: Mapping[str, str]) -> str:

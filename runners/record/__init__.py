@@ -25,7 +25,20 @@ from runners.record.errors import (
     unknown_name,
 )
 from runners.record.events import events_behind, events_in, supports
-from runners.record.evidence import ITEMS, EvidenceDocument, Finding, Item, VariantEvidence
+from runners.record.evidence import (
+    BUILT_IN,
+    FACETS,
+    ITEMS,
+    NOT_POSSIBLE,
+    RETIRED,
+    EvidenceDocument,
+    Facet,
+    Finding,
+    Item,
+    VariantEvidence,
+    amount_of,
+    degree_of,
+)
 from runners.record.folders import Read, problems_between, result_files
 from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
 from runners.record.listing import files_below
@@ -84,12 +97,17 @@ from runners.record.sustained_load import SustainedLoad, estimate_sustained_load
 from runners.record.text import publishable
 
 __all__ = [
+    "BUILT_IN",
     "EVIDENCE_FOLDER",
+    "FACETS",
     "FLAME_SUFFIX",
     "ITEMS",
     "MIN_EVENTS_BEYOND",
+    "MIN_SAMPLES_BEYOND",
+    "NOT_POSSIBLE",
     "P99_DISTURBANCE_LIMIT",
     "QUANTILES",
+    "RETIRED",
     "SCHEMA_VERSION",
     "SLUG",
     "TIMER_UNUSED_PERCENT",
@@ -103,6 +121,7 @@ __all__ = [
     "Distribution",
     "ErrorCause",
     "EvidenceDocument",
+    "Facet",
     "Failure",
     "Finding",
     "Flame",
@@ -140,12 +159,14 @@ __all__ = [
     "VariantEvidence",
     "VariantFacts",
     "WorkloadFacts",
+    "amount_of",
     "as_argument",
     "as_command",
     "as_document",
     "cell_key",
     "closed_loop_cpu_percent",
     "decisive",
+    "degree_of",
     "disturbance_percent",
     "estimate_sustained_load",
     "events_behind",

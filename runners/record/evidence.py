@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from runners.record.schema import (
     Document,
     FolderName,
     FrameworkFacts,
+    HttpsUrl,
     LongText,
     Machine,
     SchemaVersion,
@@ -22,7 +24,43 @@ from runners.record.schema import (
 )
 
 Dimension = Literal["ease-of-use", "architecture", "development-experience"]
+Facet = Literal[
+    "code",
+    "included",
+    "setup",
+    "scale-out",
+    "openness",
+    "robustness",
+    "footprint",
+    "types",
+    "feedback",
+    "errors",
+    "upkeep",
+]
 Value = bool | int | float | Text | list[Text]
+
+FACETS: dict[Dimension, tuple[Facet, ...]] = {
+    "ease-of-use": ("code", "included", "setup"),
+    "architecture": ("scale-out", "openness", "robustness", "footprint"),
+    "development-experience": ("types", "feedback", "errors", "upkeep"),
+}
+"""The parts of each dimension. Every item that counts belongs to one of them, so that nothing counts twice."""
+
+BUILT_IN = "built in"
+"""Value of an item that can also be done by own code: the framework has it."""
+NOT_POSSIBLE = "no"
+"""Value of such an item: it is not possible."""
+
+
+def degree_of(value: Value | None) -> float | None:
+    """How far a yes is true: 1.0 for yes and ``built in``, 0.0 for no, 0.5 for every other text, such as ``with 24
+    lines``; ``None`` for a value that is neither.
+    """
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str):
+        return {BUILT_IN: 1.0, NOT_POSSIBLE: 0.0}.get(value, 0.5)
+    return None
 
 
 @dataclass(frozen=True)
@@ -36,12 +74,15 @@ class Item:
     how: str
     """How it is determined, as a sentence."""
     unit: str = ""
+    """Unit of a number; ``date``: the value is a day (ISO 8601), and its age at the day of collection counts."""
     better: Literal["lower", "higher", "yes", "no"] | None = None
-    """``None``: it decides nothing, it only informs."""
+    """``None``: it decides nothing, it only informs. ``lower`` of a date means the lower age."""
+    facet: Facet | None = None
+    """The part of the dimension in which it counts; ``None``: it is shown and does not count."""
+    floor: float = 0.0
+    """Amounts below it are equal, in ``unit`` (days for a date): nobody notices the difference."""
     repeated: bool = False
     """It differs from one time to the next, so it is repeated and carries its spread."""
-    grows: bool = False
-    """It changes with the day of collection alone, so it is no difference between two collections."""
 
 
 _EASE: Dimension = "ease-of-use"
@@ -58,14 +99,14 @@ ITEMS: dict[str, Item] = {
             "framework",
             "Counted in the syntax trees of the app's modules, without docstrings; formatting does not count.",
             better="lower",
+            facet="code",
         ),
         Item(
             "files",
             "Files of the app",
             _EASE,
             "framework",
-            "The modules that the first variant's command leads to, by their imports and by the settings it names.",
-            better="lower",
+            "The modules that the headline variant's command leads to, by their imports and by the settings it names.",
         ),
         Item(
             "names",
@@ -73,22 +114,82 @@ ITEMS: dict[str, Item] = {
             _EASE,
             "framework",
             "Distinct names in the syntax trees that come from installed packages, not from Python's own library.",
-            better="lower",
         ),
         Item(
             "concepts",
             "Concepts to learn",
             _EASE,
             "framework",
-            "Those names, what is used of their objects, decorators, methods the framework calls, settings; each once.",
+            "Those names, what is used of the framework's objects, decorators, methods the framework calls, settings;"
+            " each once. Objects count whether or not the app annotates their types.",
             better="lower",
+            facet="code",
+        ),
+        Item(
+            "rooms",
+            "Rooms and broadcast built in",
+            _EASE,
+            "framework",
+            "The name that the folder gives for it is used in the app and comes from an installed package.",
+            better="yes",
+            facet="included",
+        ),
+        Item(
+            "rooms-across",
+            "Rooms across processes",
+            _EASE,
+            "framework",
+            "Built in; with the lines of our Redis helper, which is the same for every framework; or no. A variant with"
+            " two processes has to prove it.",
+            better="yes",
+            facet="included",
+        ),
+        Item(
+            "reconnecting-client",
+            "A client that reconnects by itself",
+            _EASE,
+            "framework",
+            "The protocol has a client library that reconnects; documented, not tested. Browsers' WebSocket does not.",
+            better="yes",
+            facet="included",
+        ),
+        Item(
+            "authentication",
+            "Authentication of the host application",
+            _EASE,
+            "framework",
+            "Whether the handshake knows the user and can refuse it before it is accepted: built in, with own code, or"
+            " no. Documented, not tested; the note links the documentation.",
+            better="yes",
+            facet="included",
+        ),
+        Item(
+            "parts",
+            "Parts to operate",
+            _EASE,
+            "variant",
+            "Programs that run in production: the server and, where the variant has a broker, Redis.",
+            better="lower",
+            facet="setup",
+        ),
+        Item(
+            "first-answer-s",
+            "From start to the first answer",
+            _EASE,
+            "variant",
+            "From starting the command until an echo is back; packages are compiled to bytecode, the app is not.",
+            unit="s",
+            better="lower",
+            facet="setup",
+            floor=1.0,
+            repeated=True,
         ),
         Item(
             "packages",
             "Packages installed",
             _EASE,
             "variant",
-            "Distributions in the environment made from the folder's lock.",
+            "Distributions in the environment made from the variant's lock.",
             better="lower",
         ),
         Item(
@@ -99,35 +200,6 @@ ITEMS: dict[str, Item] = {
             "All files of these packages, without compiled bytecode.",
             unit="MB",
             better="lower",
-        ),
-        Item(
-            "install-cold-s",
-            "Install, nothing cached",
-            _EASE,
-            "variant",
-            "An environment is made from the lock in an empty folder with an empty cache; depends on the network.",
-            unit="s",
-            better="lower",
-            repeated=True,
-        ),
-        Item(
-            "install-warm-s",
-            "Install, packages cached",
-            _EASE,
-            "variant",
-            "The same with the cache that the first time left.",
-            unit="s",
-            repeated=True,
-        ),
-        Item(
-            "first-message-s",
-            "From start to the first message",
-            _EASE,
-            "variant",
-            "From starting the command in such a new environment, nothing compiled yet, until an echo is back.",
-            unit="s",
-            better="lower",
-            repeated=True,
         ),
         Item(
             "client-library-kb",
@@ -147,27 +219,23 @@ ITEMS: dict[str, Item] = {
             better="yes",
         ),
         Item(
-            "plain-websocket",
-            "A plain WebSocket client can talk to it",
-            _ARCHITECTURE,
-            "variant",
-            "A WebSocket client without any other protocol sends a text to the echo: does the same text come back?",
-            better="yes",
-        ),
-        Item(
-            "transports",
-            "Transports",
-            _ARCHITECTURE,
-            "variant",
-            "Each one that the folder names is used by an independent client for the contract's echo or events.",
-        ),
-        Item(
-            "rooms",
-            "Rooms and broadcast built in",
+            "several-processes",
+            "Several processes at one address",
             _ARCHITECTURE,
             "framework",
-            "The name that the folder gives for it is used in the app and comes from an installed package.",
+            "A variant is started with two processes; clients of one address have to be connected to both.",
             better="yes",
+            facet="scale-out",
+        ),
+        Item(
+            "thread-per-client",
+            "Threads per connected client",
+            _ARCHITECTURE,
+            "variant",
+            "Threads of the server with 20 clients connected, less those with none, per client.",
+            better="lower",
+            facet="scale-out",
+            floor=0.25,
         ),
         Item(
             "cross-process",
@@ -178,19 +246,150 @@ ITEMS: dict[str, Item] = {
             better="yes",
         ),
         Item(
-            "thread-per-client",
-            "Threads per connected client",
+            "plain-websocket",
+            "A plain WebSocket client can talk to it",
             _ARCHITECTURE,
             "variant",
-            "Threads of the server with 20 clients connected, less those with none, per client.",
-            better="lower",
+            "A WebSocket client without any other protocol sends a text to the echo: does the same text come back?",
+            better="yes",
+            facet="openness",
         ),
         Item(
-            "processes",
-            "Processes it takes",
+            "sse",
+            "Server-sent events",
             _ARCHITECTURE,
             "variant",
-            "Processes of the server with one worker, and of the broker, counted while they run.",
+            "An independent HTTP client reads the contract's events.",
+            better="yes",
+            facet="openness",
+        ),
+        Item(
+            "polling",
+            "Long-polling",
+            _ARCHITECTURE,
+            "variant",
+            "An independent client uses it for the contract's echo.",
+            better="yes",
+            facet="openness",
+        ),
+        Item(
+            "transports",
+            "Transports",
+            _ARCHITECTURE,
+            "variant",
+            "Each one that the folder names is used by an independent client for the contract's echo or events.",
+        ),
+        Item(
+            "dead-peer",
+            "A dead client is noticed",
+            _ARCHITECTURE,
+            "variant",
+            "A client's machine is gone: all packets to it are dropped. Does the server give up the connection within"
+            " 150 s?",
+            better="yes",
+            facet="robustness",
+        ),
+        Item(
+            "dead-peer-s",
+            "A dead client is noticed after",
+            _ARCHITECTURE,
+            "variant",
+            "The same: after how long? Whole seconds, of clients that connect one after the other; intervals of the"
+            " server's settings determine it, not the machine.",
+            unit="s",
+            better="lower",
+            repeated=True,
+        ),
+        Item(
+            "silent-close-s",
+            "A silent client gets a close frame after",
+            _ARCHITECTURE,
+            "variant",
+            "A client receives and acknowledges, but answers nothing, pings included: when does the server send a close"
+            " frame or its protocol's close packet?",
+            unit="s",
+            better="lower",
+            repeated=True,
+        ),
+        Item(
+            "silent-end-s",
+            "A silent client is disconnected after",
+            _ARCHITECTURE,
+            "variant",
+            "The same: when does the server end the TCP connection?",
+            unit="s",
+            better="lower",
+            repeated=True,
+        ),
+        Item(
+            "garbage-close-frame",
+            "Bytes that are no frame: a close frame says so",
+            _ARCHITECTURE,
+            "variant",
+            "After the handshake a client sends a frame with reserved bits. Does the server send a close frame with a"
+            " code, as RFC 6455 (7.1.7) advises, before it ends the connection?",
+            better="yes",
+            facet="robustness",
+        ),
+        Item(
+            "garbage-sender",
+            "Bytes that are no frame: their sender",
+            _ARCHITECTURE,
+            "variant",
+            "The same: what does the server do?",
+        ),
+        Item(
+            "garbage-others",
+            "Bytes that are no frame: other clients go on",
+            _ARCHITECTURE,
+            "variant",
+            "The same: does a viewer of the dashboard, connected before, still get its answers?",
+            better="yes",
+            facet="robustness",
+        ),
+        Item(
+            "raise-others",
+            "A handler raises: other clients go on",
+            _ARCHITECTURE,
+            "variant",
+            "A line that raises is put into the echo handler of a copy of the app. Does a viewer of the dashboard,"
+            " connected before, still get its answers and snapshots?",
+            better="yes",
+            facet="robustness",
+        ),
+        Item(
+            "drain-answered",
+            "SIGTERM: a message in flight is answered",
+            _ARCHITECTURE,
+            "variant",
+            "The echo of a copy of the app takes 0.3 s. The server gets SIGTERM meanwhile: does the client still get"
+            " its answer?",
+            better="yes",
+            facet="robustness",
+        ),
+        Item(
+            "drain-close-frame",
+            "SIGTERM: clients get a close frame",
+            _ARCHITECTURE,
+            "variant",
+            "The same: is a connected client informed by a close frame, or by its protocol's close packet?",
+            better="yes",
+            facet="robustness",
+        ),
+        Item(
+            "drain-client",
+            "SIGTERM: a connected client",
+            _ARCHITECTURE,
+            "variant",
+            "The same: what does a connected client see?",
+        ),
+        Item(
+            "drain-s",
+            "SIGTERM: the server ends after",
+            _ARCHITECTURE,
+            "variant",
+            "The same: until the last process has ended. Timeouts of the variant's command apply.",
+            unit="s",
             better="lower",
         ),
         Item(
@@ -201,25 +400,39 @@ ITEMS: dict[str, Item] = {
             "Proportional set size of the server's processes after the first message, without the broker's.",
             unit="MB",
             better="lower",
+            facet="footprint",
+            floor=5.0,
             repeated=True,
         ),
         Item(
-            "start-s",
-            "Start",
+            "typed",
+            "The package declares its types",
             _DEVELOPMENT,
-            "variant",
-            "From starting the command until /healthz answers; packages are compiled to bytecode, the app is not.",
-            unit="s",
-            better="lower",
-            repeated=True,
+            "framework",
+            "The installed package has a py.typed marker.",
+            better="yes",
+            facet="types",
+        ),
+        Item(
+            "types-known",
+            "Names with a known type",
+            _DEVELOPMENT,
+            "framework",
+            "The names that the app imports from packages; mypy determines the type of each. Any, and names that mypy"
+            " cannot find, are not known.",
+            unit="%",
+            better="higher",
+            facet="types",
         ),
         Item(
             "reloader",
-            "It brings a reloader",
+            "A reloader",
             _DEVELOPMENT,
             "framework",
-            "The folder names the framework's own; it serves a changed copy of the app without being started again.",
+            "The folder names a documented reloader, of the framework or of its server; it serves a changed copy of the"
+            " app without being started again.",
             better="yes",
+            facet="feedback",
         ),
         Item(
             "reload-s",
@@ -229,47 +442,39 @@ ITEMS: dict[str, Item] = {
             "That reloader runs a copy of the app; from writing a change until the changed app answers.",
             unit="s",
             better="lower",
+            facet="feedback",
+            floor=1.0,
             repeated=True,
         ),
         Item(
-            "typing-errors",
-            "Errors of strict type checking",
+            "test-client",
+            "A test client for real-time handlers",
             _DEVELOPMENT,
             "framework",
-            "mypy --strict over the app's modules, in the environment of the first variant.",
-            better="lower",
-        ),
-        Item(
-            "typed",
-            "The package declares its types",
-            _DEVELOPMENT,
-            "framework",
-            "The installed package has a py.typed marker.",
+            "The name that the folder gives for it is used in the app's tests and comes from an installed package.",
             better="yes",
+            facet="feedback",
         ),
         Item(
-            "test-statements",
-            "Statements of its tests",
-            _DEVELOPMENT,
-            "framework",
-            "Counted in test_app.py, which uses the framework's own test tools where there are any.",
-        ),
-        Item(
-            "test-s",
-            "Its tests take",
-            _DEVELOPMENT,
-            "framework",
-            "As pytest reports, in an environment of their own.",
-            unit="s",
-            better="lower",
-            repeated=True,
-        ),
-        Item(
-            "raise-sender",
-            "A handler raises: its client",
+            "start-s",
+            "Start",
             _DEVELOPMENT,
             "variant",
-            "A line that raises is put into the echo handler of a copy of the app. What does the client see?",
+            "From starting the command until /healthz answers; packages are compiled to bytecode, the app is not.",
+            unit="s",
+            better="lower",
+            floor=1.0,
+            repeated=True,
+        ),
+        Item(
+            "raise-reported",
+            "A handler raises: its client gets an error",
+            _DEVELOPMENT,
+            "variant",
+            "A line that raises is put into the echo handler of a copy of the app. Does its client get an error, such"
+            " as a close frame with code 1011?",
+            better="yes",
+            facet="errors",
         ),
         Item(
             "raise-logged",
@@ -278,47 +483,43 @@ ITEMS: dict[str, Item] = {
             "variant",
             "The same: does the server print the exception?",
             better="yes",
+            facet="errors",
         ),
         Item(
-            "raise-others",
-            "A handler raises: other clients go on",
+            "raise-sender",
+            "A handler raises: its client",
             _DEVELOPMENT,
             "variant",
-            "The same: does a viewer of the dashboard, connected before, still get its answers and snapshots?",
+            "The same: what does the client see?",
+        ),
+        Item(
+            "latest-released",
+            "Latest release",
+            _DEVELOPMENT,
+            "framework",
+            "The day of the newest release that the package index has at the day of collection.",
+            unit="date",
+            better="lower",
+            facet="upkeep",
+            floor=180.0,
+        ),
+        Item(
+            "released",
+            "Release measured",
+            _DEVELOPMENT,
+            "framework",
+            "The first day on which the package index lets this version be resolved.",
+            unit="date",
+        ),
+        Item(
+            "recent-python",
+            "A recent Python is declared",
+            _DEVELOPMENT,
+            "framework",
+            "The package's classifiers name the Python that has been out for a year, or a newer one. Python has a"
+            " release each October (PEP 602).",
             better="yes",
-        ),
-        Item(
-            "garbage-sender",
-            "Bytes that are no frame: their sender",
-            _DEVELOPMENT,
-            "variant",
-            "After the handshake a client sends a frame with reserved bits. What does the server do?",
-        ),
-        Item(
-            "garbage-others",
-            "Bytes that are no frame: other clients go on",
-            _DEVELOPMENT,
-            "variant",
-            "The same: does a viewer of the dashboard, connected before, still get its answers?",
-            better="yes",
-        ),
-        Item(
-            "vanish-noticed",
-            "A client that vanishes is noticed",
-            _DEVELOPMENT,
-            "variant",
-            "A client answers nothing any more, pings included: does the server end its connection within 75 s?",
-            better="yes",
-        ),
-        Item(
-            "vanish-s",
-            "A client that vanishes is noticed after",
-            _DEVELOPMENT,
-            "variant",
-            "The same: after how long? Whole seconds, of clients that come one after the other; it is set by intervals,"
-            " not by the machine.",
-            unit="s",
-            repeated=True,
+            facet="upkeep",
         ),
         Item(
             "pythons",
@@ -334,25 +535,22 @@ ITEMS: dict[str, Item] = {
             "framework",
             "From the installed package's metadata.",
         ),
-        Item(
-            "released",
-            "Release measured",
-            _DEVELOPMENT,
-            "framework",
-            "The first day on which the package index lets this version be resolved.",
-        ),
-        Item(
-            "release-age-days",
-            "Age of that release",
-            _DEVELOPMENT,
-            "framework",
-            "From that day to the day of collection.",
-            unit="days",
-            better="lower",
-            grows=True,
-        ),
     )
 }
+
+RETIRED: dict[str, str] = {
+    "install-cold-s": "it measured the network and the package index",
+    "install-warm-s": "it measured the installer",
+    "first-message-s": "it measured the compilation to bytecode; first-answer-s replaces it",
+    "processes": "it counted helper processes of multiprocessing; parts replaces it",
+    "typing-errors": "it measured our own annotations; types-known replaces it",
+    "test-statements": "it measured our own tests; test-client replaces it",
+    "test-s": "it measured our own tests",
+    "vanish-noticed": "it overlooked close frames and waited 75 s; dead-peer replaces it",
+    "vanish-s": "the same; silent-close-s, silent-end-s and dead-peer-s replace it",
+    "release-age-days": "an age changes every day; latest-released replaces it",
+}
+"""Items of older files, which are still read, with the reasons why nothing collects or shows them any more."""
 
 
 class Finding(Document):
@@ -361,7 +559,7 @@ class Finding(Document):
     item: Slug
     """The evidence item."""
     value: Value | None = None
-    """What was determined; the median of a repeated item."""
+    """What was determined; the median of a repeated item. Old files also have items that are not collected any more."""
     low: float | None = None
     """Smallest sample of a repeated item."""
     high: float | None = None
@@ -370,16 +568,37 @@ class Finding(Document):
     """Number of samples of a repeated item."""
     note: LongText | None = None
     """What else was seen, or why there is no value."""
+    documented: HttpsUrl | None = None
+    """The page that documents the value; absent if the value was determined by a test."""
 
     @model_validator(mode="after")
     def _known_and_told(self) -> Finding:
-        if self.item not in ITEMS:
+        if self.item not in ITEMS and self.item not in RETIRED:
             raise ValueError(f"there is no item {self.item!r}")
         if self.value is None and self.note is None:
             raise ValueError("a finding without a value says why in its note")
+        if self.item in ITEMS and ITEMS[self.item].unit == "date" and self.value is not None:
+            dt.date.fromisoformat(str(self.value))
         if (self.low is None) != (self.high is None) or (self.low is not None and self.samples is None):
             raise ValueError("a spread has a low end, a high end and a number of samples")
         return self
+
+
+def amount_of(finding: Finding, collected: Timestamp) -> float | None:
+    """The amount that counts: the number, the length of a list, or the age of a date in days.
+
+    ``collected``: when the evidence was collected. ``None`` for other values, and for none.
+    """
+    value = finding.value
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, list):
+        return float(len(value))
+    if finding.item in ITEMS and ITEMS[finding.item].unit == "date":
+        return float((dt.date.fromisoformat(collected[:10]) - dt.date.fromisoformat(value)).days)
+    return None
 
 
 class VariantEvidence(Document):

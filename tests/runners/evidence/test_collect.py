@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,26 +12,12 @@ from runners import evidence
 from runners.cli.ci import ci_evidence_command
 from runners.evidence import behaviour, collection, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
-from runners.serving import environment
 from runners.serving.deployment import serve_variant
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support.processes import children
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shared_cache() -> Iterator[None]:
-    """What is installed for evidence comes from the usual cache, and not from the package index."""
-
-    def create(folder: Path, lock: Path, variables: Mapping[str, str]) -> float:
-        assert variables.keys() == {"UV_CACHE_DIR"}
-        return environment.create_environment(folder, lock)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packages, "create_environment", create)
-        yield
 
 
 @pytest.fixture(scope="module")

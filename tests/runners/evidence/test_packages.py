@@ -6,8 +6,7 @@ import datetime as dt
 
 import pytest
 
-from runners.evidence.packages import first_day, installed_version, new_environment
-from runners.subjects import catalog
+from runners.evidence.packages import first_day, installed_version
 
 
 @pytest.mark.parametrize(
@@ -34,14 +33,3 @@ def test_the_day_of_a_release_is_found() -> None:
     assert first_day("tornado", "6.5.0", dt.date(2026, 1, 1)) == dt.date(2025, 5, 15)
     assert first_day("tornado", "6.5.0", dt.date(2024, 1, 1)) is None
     assert first_day("no-such-package-as-this-one", "1.0", dt.date(2026, 1, 1)) is None
-
-
-@pytest.mark.index
-def test_an_installation_is_timed_with_an_empty_and_with_a_full_cache() -> None:
-    (framework,) = catalog.choose_frameworks(["websockets"])
-    with new_environment(framework, framework.variants[0]) as (made, (cold, warm)):
-        assert (made.bin / "python").exists()
-    for finding, item in ((cold, "install-cold-s"), (warm, "install-warm-s")):
-        assert finding.item == item
-        assert isinstance(finding.value, float)
-        assert finding.value > 0

@@ -41,10 +41,10 @@ def test_what_failed_in_one_pass_is_not_established() -> None:
 
 def test_a_fact_is_the_same_in_every_pass_or_none() -> None:
     def facts(*values: int) -> list[Finding]:
-        return [Finding(item="processes", value=one) for one in values]
+        return [Finding(item="parts", value=one) for one in values]
 
-    assert merge_findings(facts(2, 2, 2)) == Finding(item="processes", value=2)
-    assert merge_findings(facts(2, 3, 2)) == Finding(item="processes", note="not the same every time: 2, 3, 2")
+    assert merge_findings(facts(2, 2, 2)) == Finding(item="parts", value=2)
+    assert merge_findings(facts(2, 3, 2)) == Finding(item="parts", note="not the same every time: 2, 3, 2")
 
 
 class Asked:
@@ -80,10 +80,10 @@ def test_repeated_items_are_collected_in_every_pass_and_facts_once(tmp_path: Pat
 
 def test_a_failure_is_reported_for_each_item_and_not_retried(tmp_path: Path) -> None:
     always, later = Asked(failing), Asked(lambda: timed(0.5), failing)
-    findings = Findings([ItemProbe(("memory-mb", "processes"), always), ItemProbe(("start-s",), later)])
+    findings = Findings([ItemProbe(("memory-mb", "parts"), always), ItemProbe(("start-s",), later)])
     for number in range(4):
         findings.collect_pass(tmp_path / str(number))
     assert (always.times, later.times) == (1, 2)
     assert [(one.item, one.value, one.note) for one in findings.merged()] == [
-        (item, None, "RtsiteError: no such luck") for item in ("memory-mb", "processes", "start-s")
+        (item, None, "RtsiteError: no such luck") for item in ("memory-mb", "parts", "start-s")
     ]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from runners.evidence.packages import run_tests
 from runners.process import Finished
+from tests.support.suites import run_tests
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = [
