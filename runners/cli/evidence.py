@@ -25,7 +25,8 @@ def evidence_command(
 ) -> None:
     """Collect evidence: everything about frameworks except their performance.
 
-    This takes about a minute per variant and needs network access. Example: rtsite evidence fastapi tornado
+    This takes about a minute per variant, at least five minutes, and needs network access.
+    Example: rtsite evidence fastapi tornado
     """
     name = campaign if campaign is not None else default_campaign()
     documents = collect_campaign_evidence(frameworks or [], results, name, say)

@@ -8,16 +8,19 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import websockets.asyncio.client
+from socketio.exceptions import SocketIOError
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.frames import CloseCode
 
-from runners import contract, resources
-from runners.evidence.copies import RAISED, HintError, raising
+from runners import contract, process, resources
+from runners.evidence import frames
+from runners.evidence.copies import RAISED, raising, slow
+from runners.evidence.dead_peer import drop_packets
 from runners.record import Finding, publishable
 from runners.serving import server
 from runners.serving.deployment import serve_variant
@@ -30,10 +33,15 @@ REACTION_S = 2.0
 ENDING_S = 8.0
 """Seconds after which a connection counts as left open. Some servers keep a connection that they have given up until a
 keep-alive expires, by default after 2 to 5 s."""
-PATIENCE_S = 75.0
-"""Seconds that we wait for a server to notice a vanished client. The longest default of a measured server is 20 s until
-a ping, and 30 s until it gives up the client."""
-VANISHED = ("vanish-noticed", "vanish-s")
+PATIENCE_S = 150.0
+"""Seconds that we wait for a server to notice a client that is silent or dead. The longest documented default is
+uWebSockets' ``idleTimeout``, 120 s without a message. Engine.IO sends a ping after 25 s and gives up 20 s later."""
+VANISHED = ("silent-close-s", "silent-end-s", "dead-peer", "dead-peer-s")
+LOOK_S = 1.0
+"""Seconds between two looks at the kernel's table of connections."""
+IN_FLIGHT_S = 0.3
+"""Seconds that a message takes while the server gets SIGTERM."""
+PROCESSES = ("several-processes", "cross-process")
 CLIENTS = 20
 """Number of clients that stay connected while threads are counted."""
 SPREAD_TRIES = 40
@@ -52,7 +60,7 @@ def server_findings(framework: Framework, variant: Variant, *, logs: Path) -> li
     with serve_variant(framework, variant, logs=logs) as deployment:
         started = deployment.server
         return [
-            _transports(started),
+            *_transports(started),
             _broadcasts(started),
             _plain_websocket(started),
             _threads(started),
@@ -60,15 +68,22 @@ def server_findings(framework: Framework, variant: Variant, *, logs: Path) -> li
         ]
 
 
-def _transports(started: server.Server) -> Finding:
-    proven: list[tuple[str, str]] = []
-    failed: list[tuple[str, str]] = []
+def _transports(started: server.Server) -> list[Finding]:
+    failed: dict[str, str] = {}
+    proven: list[str] = []
     for transport in started.variant.transports:
         check = "events" if transport == "sse" else "echo-text"
         (found,) = started.check([check], [transport])
-        (proven if found.ok else failed).append((transport, found.detail))
-    note = "; ".join(f"{name}: {detail}" for name, detail in failed) or None
-    return Finding(item="transports", value=[name for name, _ in proven], note=note)
+        if found.ok:
+            proven.append(transport)
+        else:
+            failed[transport] = found.detail
+    note = "; ".join(f"{name}: {detail}" for name, detail in failed.items()) or None
+    reasons = started.framework.cannot | failed
+    return [
+        Finding(item="transports", value=proven, note=note),
+        *(Finding(item=one, value=one in proven, note=reasons.get(one)) for one in ("sse", "polling")),
+    ]
 
 
 def _broadcasts(started: server.Server) -> Finding:
@@ -136,16 +151,18 @@ def _settled_threads(pid: int) -> int:
 
 
 def exception_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """The effects of an exception in the echo handler: for its client, in the log, and for other clients."""
-    items = ("raise-sender", "raise-logged", "raise-others")
-    try:
-        with raising(framework) as copy, serve_variant(copy, variant, logs=logs) as deployment:
-            sender, others = asyncio.run(_beside_a_viewer(deployment.server, _send_to_raising(deployment.server)))
-            logged = _wait_for_text(deployment.server.child.log, RAISED)
-    except HintError as error:
-        return [Finding(item=item, note=str(error)) for item in items]
+    """The effects of an exception in the echo handler: for its client, in the log, and for other clients.
+
+    Raises `HintError` if the folder does not name the handler's line.
+    """
+    with raising(framework) as copy, serve_variant(copy, variant, logs=logs) as deployment:
+        (seen, is_reported), others = asyncio.run(
+            _beside_a_viewer(deployment.server, _send_to_raising(deployment.server))
+        )
+        logged = _wait_for_text(deployment.server.child.log, RAISED)
     return [
-        Finding(item="raise-sender", value=sender),
+        Finding(item="raise-sender", value=seen),
+        Finding(item="raise-reported", value=is_reported),
         Finding(item="raise-logged", value=logged),
         Finding(item="raise-others", value=others),
     ]
@@ -161,29 +178,35 @@ def _wait_for_text(log: Path, text: str) -> bool:
     return True
 
 
-async def _send_to_raising(started: server.Server) -> str:
+async def _send_to_raising(started: server.Server) -> tuple[str, bool]:
+    """What the client sees, and whether that reports an error: an answer, or a close frame with a code for errors."""
     app = started.client()
     try:
         async with app.echoer("websocket") as echoer:
             try:
                 answer = await asyncio.wait_for(echoer.echo("please raise"), ENDING_S)
             except TimeoutError:
-                return "no answer, and its connection stays open"
-            return f"the answer {answer!r}"[:200]
+                return "no answer, and its connection stays open", False
+            return f"the answer {answer!r}"[:200], True
     except ConnectionClosed as closed:
-        return _describe_end(closed)
+        return _describe_end(closed), closed.rcvd is not None and closed.rcvd.code not in _NO_ERRORS
     except Exception as error:  # noqa: BLE001 - any error that the client library raises is the result
-        return f"{type(error).__name__}: {error}"[:200]
+        return f"{type(error).__name__}: {error}"[:200], False
 
 
 def _garbage(started: server.Server) -> list[Finding]:
     """The effects of invalid bytes instead of a frame: for the client that sends them, and for other clients."""
-    sender, others = asyncio.run(_beside_a_viewer(started, asyncio.to_thread(_send_garbage, started)))
-    return [Finding(item="garbage-sender", value=sender), Finding(item="garbage-others", value=others)]
+    (seen, has_close_frame), others = asyncio.run(_beside_a_viewer(started, asyncio.to_thread(_send_garbage, started)))
+    return [
+        Finding(item="garbage-sender", value=seen),
+        Finding(item="garbage-close-frame", value=has_close_frame),
+        Finding(item="garbage-others", value=others),
+    ]
 
 
-def _send_garbage(started: server.Server) -> str:
-    with contextlib.closing(_open_socket(started)) as connection:
+def _send_garbage(started: server.Server) -> tuple[str, bool]:
+    """What the server does, and whether it sends a close frame with a code."""
+    with contextlib.closing(open_socket(started)) as connection:
         connection.settimeout(ENDING_S)
         connection.sendall(_RESERVED)
         received = b""
@@ -191,25 +214,14 @@ def _send_garbage(started: server.Server) -> str:
             while piece := connection.recv(4096):
                 received += piece
         except TimeoutError:
-            return "nothing: its connection stays open"
+            return "nothing: its connection stays open", False
         except ConnectionResetError:
-            return "its connection is reset"
-        return f"its connection is closed, with code {code}" if (code := _close_code(received)) else _CUT
+            return "its connection is reset", False
+        code = frames.close_code(received)
+        return (_CUT, False) if code is None else (_CLOSED.format(code), code != CloseCode.NO_STATUS_RCVD)
 
 
-def _close_code(received: bytes) -> int | None:
-    """The code of the close frame among the server's frames; 1005 if it has none (RFC 6455, 7.4.1)."""
-    while len(received) >= 2:
-        size, head = received[1] & 0x7F, 2
-        if size == 126:
-            size, head = int.from_bytes(received[2:4], "big"), 4
-        if received[0] & 0x0F == 0x8:
-            return int.from_bytes(received[head : head + 2], "big") if size >= 2 else 1005
-        received = received[head + size :]
-    return None
-
-
-async def _beside_a_viewer(started: server.Server, fault: Awaitable[str]) -> tuple[str, bool]:
+async def _beside_a_viewer(started: server.Server, fault: Awaitable[tuple[str, bool]]) -> tuple[tuple[str, bool], bool]:
     """Cause a fault while another client views the dashboard.
 
     Returns the result of the fault, and whether the viewer still receives answers and snapshots afterwards.
@@ -229,60 +241,173 @@ async def _beside_a_viewer(started: server.Server, fault: Awaitable[str]) -> tup
 
 
 def wait_until_noticed(servers: Sequence[server.Server], clients: int) -> list[list[list[Finding]]]:
-    """Measure how long each server takes to end the connection of a client that no longer answers.
+    """Measure how long each server takes to notice silent clients and dead clients, all at the same time.
 
-    Returns the findings of each client for each server. The clients connect one after the other within a second. Some
-    servers check for vanished clients once per second, so the result depends on the time of connecting.
+    A silent client receives and acknowledges everything and answers nothing. A dead client does not even acknowledge:
+    its kernel drops all packets of its connection, as if its machine had lost power.
+
+    Returns the findings of each pair of clients for each server. The clients connect one after the other within a
+    second: some servers check once per second, so the result depends on the time of connecting.
     """
 
-    async def wait_as_client(started: server.Server, delay_s: float) -> list[Finding]:
-        await asyncio.sleep(delay_s)
-        try:
-            connection = await asyncio.to_thread(_open_socket, started)
-        except OSError as error:
-            return [Finding(item=item, note=publishable(str(error))) for item in VANISHED]
-        with contextlib.closing(connection):
-            if started.framework.protocol == "socket.io":
-                await asyncio.to_thread(connection.sendall, _masked(b"40"))
-            connection.setblocking(False)
-            return await _wait_for_end(connection)
-
-    async def wait_at(started: server.Server) -> list[list[Finding]]:
-        return list(await asyncio.gather(*(wait_as_client(started, number / clients) for number in range(clients))))
-
     async def wait_everywhere() -> list[list[list[Finding]]]:
-        return list(await asyncio.gather(*(wait_at(one) for one in servers)))
+        dead = [_DeadClient(one, number / clients) for one in servers for number in range(clients)]
+        silent = [_wait_as_silent(one, number / clients) for one in servers for number in range(clients)]
+        *found, _ = await asyncio.gather(*silent, _watch_dead(dead))
+        pairs = [one + other.findings() for one, other in zip(found, dead, strict=True)]
+        return [pairs[start : start + clients] for start in range(0, len(pairs), clients)]
 
     return asyncio.run(wait_everywhere())
 
 
-async def _wait_for_end(connection: socket.socket) -> list[Finding]:
+async def _wait_as_silent(started: server.Server, delay_s: float) -> list[Finding]:
     """Read without answering, until the server ends the connection or `PATIENCE_S` have passed."""
-    began = time.monotonic()
-    loop = asyncio.get_running_loop()
+    await asyncio.sleep(delay_s)
     try:
+        connection = await asyncio.to_thread(open_client, started)
+    except OSError as error:
+        return [Finding(item=item, note=publishable(str(error))) for item in ("silent-close-s", "silent-end-s")]
+    loop, began, received = asyncio.get_running_loop(), time.monotonic(), b""
+    closed_s: float | None = None
+    ended_s: float | None = None
+    with contextlib.closing(connection), contextlib.suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
-            while await loop.sock_recv(connection, 4096):
-                pass  # pings and snapshots
-    except TimeoutError:
-        why = f"not within {PATIENCE_S:.0f} s"
-        return [Finding(item="vanish-noticed", value=False, note=why), Finding(item="vanish-s", note=why)]
-    except OSError:
-        pass  # the connection was reset
-    seconds = round(time.monotonic() - began)
-    return [Finding(item="vanish-noticed", value=True), Finding(item="vanish-s", value=seconds)]
+            with contextlib.suppress(OSError):  # the connection was reset
+                while piece := await loop.sock_recv(connection, 4096):
+                    received += piece
+                    if closed_s is None and frames.says_goodbye(received, started.framework.protocol):
+                        closed_s = time.monotonic() - began
+            ended_s = time.monotonic() - began
+    return [_seconds("silent-close-s", closed_s), _seconds("silent-end-s", ended_s)]
 
 
-def cross_process_finding(framework: Framework, variant: Variant, *, logs: Path) -> Finding:
-    """Whether a room of a server with two processes reaches the clients of both."""
+def _seconds(item: str, seconds: float | None) -> Finding:
+    if seconds is None:
+        return Finding(item=item, note=f"not within {PATIENCE_S:.0f} s")
+    return Finding(item=item, value=round(seconds))
+
+
+class _DeadClient:
+    """A client of a server that will be dead; ``delay_s``: until it connects."""
+
+    def __init__(self, started: server.Server, delay_s: float) -> None:
+        self.started, self.delay_s = started, delay_s
+        self.noticed_s: float | None = None
+        self.error: str | None = None
+        self.connection: socket.socket | None = None
+        self.died_at = 0.0
+
+    async def die(self) -> None:
+        """Connect, and drop all further packets."""
+        await asyncio.sleep(self.delay_s)
+        try:
+            self.connection = await asyncio.to_thread(open_client, self.started)
+            drop_packets(self.connection)
+        except OSError as error:
+            self.error = publishable(str(error))
+        self.died_at = time.monotonic()
+
+    @property
+    def waits(self) -> bool:
+        return self.error is None and self.noticed_s is None
+
+    def look(self, established: Set[tuple[int, int]]) -> None:
+        """Note whether the server's end of the connection is still open."""
+        assert self.connection is not None
+        if self.waits and (self.started.port, self.connection.getsockname()[1]) not in established:
+            self.noticed_s = time.monotonic() - self.died_at
+
+    def findings(self) -> list[Finding]:
+        if self.error is not None:
+            return [Finding(item=item, note=self.error) for item in ("dead-peer", "dead-peer-s")]
+        after = _seconds("dead-peer-s", self.noticed_s)
+        return [Finding(item="dead-peer", value=self.noticed_s is not None, note=after.note), after]
+
+
+async def _watch_dead(clients: Sequence[_DeadClient]) -> None:
+    """Let the clients die, and look until their servers have noticed it or `PATIENCE_S` have passed."""
+    try:
+        await asyncio.gather(*(one.die() for one in clients))
+        until = time.monotonic() + PATIENCE_S
+        while any(one.waits for one in clients) and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+            established = resources.read_established()
+            for one in clients:
+                if one.waits:
+                    one.look(established)
+    finally:
+        for one in clients:
+            if one.connection is not None:
+                one.connection.close()
+
+
+def drain_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
+    """The effects of SIGTERM while a message is in flight and another client is connected.
+
+    Raises `HintError` if the folder does not name the line of the echo handler.
+    """
+    with slow(framework, IN_FLIGHT_S) as copy, serve_variant(copy, variant, logs=logs) as deployment:
+        return asyncio.run(_terminate(deployment.server))
+
+
+async def _terminate(started: server.Server) -> list[Finding]:
+    watching = asyncio.create_task(_watch_client(await asyncio.to_thread(open_client, started), started))
+    answer: object = None
+    took_s = 0.0
+    with contextlib.suppress(ConnectionClosed, SocketIOError):  # the client's own end of a connection that has ended
+        async with started.client().echoer("websocket") as echoer:
+            await asyncio.wait_for(echoer.echo("before"), REACTION_S + IN_FLIGHT_S)
+            answering = asyncio.create_task(asyncio.wait_for(echoer.echo("in flight"), ENDING_S))
+            await asyncio.sleep(IN_FLIGHT_S / 3)  # the message is at the handler, which takes longer
+            began = time.monotonic()
+            await asyncio.to_thread(started.stop)
+            took_s = time.monotonic() - began
+            (answer,) = await asyncio.gather(answering, return_exceptions=True)
+    seen, has_goodbye = await watching
+    return [
+        Finding(item="drain-answered", value=answer == "in flight"),
+        Finding(item="drain-close-frame", value=has_goodbye),
+        Finding(item="drain-client", value=seen),
+        Finding(
+            item="drain-s", value=round(took_s, 1), note="it was killed then" if took_s >= process.GRACE_S else None
+        ),
+    ]
+
+
+async def _watch_client(connection: socket.socket, started: server.Server) -> tuple[str, bool]:
+    """Read as a client that answers a close frame: what it sees, and whether the server says goodbye."""
+    loop, received = asyncio.get_running_loop(), b""
+    has_said_goodbye = False
+    with contextlib.closing(connection):
+        try:
+            async with asyncio.timeout(ENDING_S):
+                while piece := await loop.sock_recv(connection, 4096):
+                    received += piece
+                    if not has_said_goodbye and frames.says_goodbye(received, started.framework.protocol):
+                        has_said_goodbye = True
+                        code = frames.close_code(received)
+                        if code is not None:
+                            await loop.sock_sendall(connection, frames.masked_close(code))
+        except TimeoutError:
+            return "nothing: its connection stays open", has_said_goodbye
+        except OSError:
+            pass  # the connection was reset
+    code = frames.close_code(received)
+    if code is not None:
+        return _CLOSED.format(code), True
+    return ("a close packet of its protocol" if has_said_goodbye else _CUT), has_said_goodbye
+
+
+def processes_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
+    """Whether two processes serve one address, and whether a room of such a server reaches the clients of both."""
     if not any("{workers}" in word for word in variant.command):
-        return Finding(item="cross-process", value=False, note="its command starts one process")
+        why = "its command starts one process"
+        return [Finding(item=item, value=False, note=why) for item in PROCESSES]
     with serve_variant(framework, variant, logs=logs, workers=2) as deployment:
-        reached, note = asyncio.run(_reaches_all(deployment.server))
-        return Finding(item="cross-process", value=reached, note=note)
+        return asyncio.run(_reaches_all(deployment.server))
 
 
-async def _reaches_all(started: server.Server) -> tuple[bool | None, str]:
+async def _reaches_all(started: server.Server) -> list[Finding]:
     app = started.client()
     async with contextlib.AsyncExitStack() as stack:
         members: list[contract.Member] = []
@@ -291,13 +416,17 @@ async def _reaches_all(started: server.Server) -> tuple[bool | None, str]:
             if len(members) >= 4 and len(spread := resources.read_spread(started.child.pid, started.port)) > 1:
                 break
         else:
-            return None, f"all of {SPREAD_TRIES} clients were connected to the same process"
+            why = f"all of {SPREAD_TRIES} clients were connected to the same process"
+            return [Finding(item="several-processes", value=False, note=why), Finding(item="cross-process", note=why)]
         await asyncio.sleep(0.5)  # the subscriptions reach the broker
         await members[0].publish("to everybody")
         received = await asyncio.gather(*(_receives(member.next_text) for member in members))
         clients = " and ".join(map(str, spread))
         note = f"{sum(received)} of {len(members)} clients received it, on processes with {clients} clients"
-        return all(received), note
+        return [
+            Finding(item="several-processes", value=True, note=f"processes with {clients} clients"),
+            Finding(item="cross-process", value=all(received), note=note),
+        ]
 
 
 async def _receives(next_text: Callable[[], Awaitable[str]]) -> bool:
@@ -310,7 +439,16 @@ async def _receives(next_text: Callable[[], Awaitable[str]]) -> bool:
     return True
 
 
-def _open_socket(started: server.Server) -> socket.socket:
+def open_client(started: server.Server) -> socket.socket:
+    """A connection of `open_socket` that has also joined its protocol, ready for a loop; raises `OSError`."""
+    connection = open_socket(started)
+    if started.framework.protocol == "socket.io":
+        connection.sendall(frames.masked_text(b"40"))
+    connection.setblocking(False)
+    return connection
+
+
+def open_socket(started: server.Server) -> socket.socket:
     """A TCP connection after the WebSocket handshake; raises `OSError`."""
     path = "/dashboard" if started.framework.protocol == "websocket" else _SOCKET_IO
     address = urlsplit(started.base_url)
@@ -326,18 +464,16 @@ def _open_socket(started: server.Server) -> socket.socket:
     return connection
 
 
-def _masked(payload: bytes) -> bytes:
-    """A text frame of fewer than 126 bytes, its mask all zeros."""
-    return bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload
-
-
 def _describe_end(closed: ConnectionClosed) -> str:
     """How a connection ended, as its client's library reports it."""
     if closed.rcvd is not None:
-        return f"its connection is closed, with code {closed.rcvd.code}"
+        return _CLOSED.format(closed.rcvd.code)
     if closed.sent is not None and closed.sent.code == CloseCode.PROTOCOL_ERROR:
         return "what comes back is no WebSocket frame, and its library gives up"
     return _CUT
 
 
+_CLOSED = "its connection is closed, with code {}"
 _CUT = "its connection is cut without a close frame"
+_NO_ERRORS = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
+"""Codes of close frames that report no error (RFC 6455, 7.4.1)."""

@@ -1,4 +1,4 @@
-"""The collection of evidence: the probes of a framework and its variants, in several passes over all frameworks."""
+"""The collection of evidence: facts about frameworks and their variants, then several passes of timings over all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import contextlib
 import random
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from runners import machine, revision
-from runners.evidence import behaviour, lifecycle, packages, source_code
+from runners.evidence import behaviour, lifecycle, packages, source_code, type_checking
+from runners.evidence.documentation import documented_findings
 from runners.evidence.passes import EXPECTED_ERRORS, Findings, ItemProbe, not_determined
+from runners.evidence.rooms import rooms_across_finding
 from runners.measurement import framework_facts, now, variant_facts
 from runners.record import (
     EVIDENCE_FOLDER,
@@ -33,6 +37,9 @@ half an hour, not only over one minute. The ranges of two equal collections with
 probability of 1 in 462. This is the share of ways to divide 12 samples that put one collection below the other, 2 /
 C(12, 6)."""
 
+FACTS_AT_ONCE = 2
+"""Number of variants whose facts are determined at the same time. Most of that time is spent waiting. With more, a
+server might miss a deadline because of another one."""
 _NEEDED_BYTES = 1 << 20
 """Free space for the documents of a campaign."""
 
@@ -64,16 +71,27 @@ def collect_evidence(
 ) -> list[EvidenceDocument]:
     """Collect all items for each framework and variant; repeated items in `PASSES` passes over all frameworks.
 
+    Facts come first, `FACTS_AT_ONCE` variants at a time. While servers wait to notice silent clients, source code and
+    packages are inspected. Timings follow, one after the other.
+
     Each document is on disk, with all its items, after the first pass; each later pass adds samples. An item that
     cannot be determined becomes a finding without a value, with the reason. A framework whose packages cannot be
     installed is skipped with a message. Raises `OSError` if the results cannot be written, and `RtsiteError` if the
     type checker or no framework at all can be installed.
     """
-    tools = {"mypy": packages.mypy_version()}
+    tools = {"mypy": type_checking.mypy_version()}
     frameworks, environments = _installed(frameworks, show)
-    show(f"waiting for {len(environments)} servers to notice vanished clients, {behaviour.PATIENCE_S:.0f} s at most …")
-    vanished = _vanished_clients(frameworks)
-    collections = [_Collection(framework, environments, vanished) for framework in frameworks]
+    collections = [_Collection(framework, environments) for framework in frameworks]
+    with ThreadPoolExecutor(FACTS_AT_ONCE) as threads:
+        show(f"waiting for {len(environments)} servers to notice silent and dead clients, {behaviour.PATIENCE_S:g} s …")
+        waiting = threads.submit(_vanished_clients, frameworks)
+        for one in collections:
+            one.inspect(show)
+        vanished = waiting.result()
+        for one in collections:
+            one.expect(vanished)
+        for done in [threads.submit(fact) for one in collections for fact in one.facts(show)]:
+            done.result()
     documents: dict[str, EvidenceDocument] = {}
     order = random.Random(0)
     for number in range(1, PASSES + 1):
@@ -107,78 +125,122 @@ def _installed(frameworks: Sequence[Framework], show: ShowMessage) -> tuple[list
 
 
 class _Collection:
-    """The evidence of one framework, collected pass by pass."""
+    """The evidence of one framework: facts, then the samples of each pass."""
 
-    def __init__(
-        self, framework: Framework, environments: dict[_Key, Environment], vanished: dict[_Key, list[list[Finding]]]
-    ) -> None:
+    def __init__(self, framework: Framework, environments: dict[_Key, Environment]) -> None:
         self.framework = framework
         self._environments = {
             variant.slug: environments[framework.slug, variant.slug] for variant in framework.variants
         }
-        self._first = self._environments[framework.variants[0].slug]
-        self._whole = Findings(_framework_probes(framework, self._first))
+        self._main = main_variant(framework)
+        self._inspected = Findings(_inspections(framework, self._main, self._environments[self._main.slug]))
+        self._reloading = Findings([_reload_probe(framework, self._main)])
+        self._variants: dict[str, Findings] = {}
+
+    def expect(self, vanished: dict[_Key, list[list[Finding]]]) -> None:
+        """Take over the findings on silent and dead clients: one list per variant and pass."""
         self._variants = {
             variant.slug: Findings(
                 _variant_probes(
-                    framework, variant, self._environments[variant.slug], vanished[framework.slug, variant.slug]
+                    self.framework,
+                    variant,
+                    self._environments[variant.slug],
+                    vanished[self.framework.slug, variant.slug],
                 )
             )
-            for variant in framework.variants
+            for variant in self.framework.variants
         }
 
+    def inspect(self, show: ShowMessage) -> None:
+        """Determine what needs no server."""
+        show(f"inspecting {self.framework.slug} …")
+        with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
+            self._inspected.collect(Path(home), repeated=False)
+
+    def facts(self, show: ShowMessage) -> list[Callable[[], None]]:
+        """One function per variant, which determines its facts."""
+
+        def determine(slug: str) -> None:
+            show(f"testing {self.framework.slug}/{slug} …")
+            with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
+                self._variants[slug].collect(Path(home), repeated=False)
+
+        return [partial(determine, slug) for slug in self._variants]
+
     def collect_pass(self, number: int, show: ShowMessage) -> None:
+        """Add a sample of each repeated item."""
         with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
             show(f"pass {number} of {PASSES}, {self.framework.slug} …")
-            self._whole.collect_pass(Path(home, "framework"))
+            self._reloading.collect(Path(home, "framework"), repeated=True)
             for slug, variant in self._variants.items():
-                show(f"pass {number} of {PASSES}, {self.framework.slug}/{slug} …")
-                variant.collect_pass(Path(home, "variants", slug))
+                variant.collect(Path(home, "variants", slug), repeated=True)
 
     def document(self, campaign: str, tools: dict[str, str]) -> EvidenceDocument:
         """The document with everything collected so far."""
         state = revision.describe_revision()
+        of_variants = {slug: found.merged() for slug, found in self._variants.items()}
+        spanning = {
+            slug: finding for slug, found in of_variants.items() for finding in found if finding.item == "cross-process"
+        }
         return EvidenceDocument(
             schema_version=SCHEMA_VERSION,
             kind="evidence",
             campaign=campaign,
             framework=framework_facts(self.framework),
-            version=packages.installed_version(self.framework.package, self._first.packages),
+            version=packages.installed_version(self.framework.package, self._environments[self._main.slug].packages),
             collected=now(),
             rtsite_version=version("rtsite"),
             rtsite_commit=state.commit,
             rtsite_modified=state.modified,
             machine=machine.describe_machine(),
             tools=tools,
-            findings=self._whole.merged(),
+            findings=[
+                *self._inspected.merged(),
+                rooms_across_finding(self.framework, self._main, spanning),
+                *self._reloading.merged(),
+            ],
             variants=[
                 VariantEvidence(
                     variant=variant_facts(variant, self._environments[variant.slug]),
-                    findings=self._variants[variant.slug].merged(),
+                    findings=of_variants[variant.slug],
                 )
                 for variant in self.framework.variants
             ],
         )
 
 
-def _framework_probes(framework: Framework, first: Environment) -> list[ItemProbe]:
-    """``first``: the environment of the framework's first variant."""
+def main_variant(framework: Framework) -> Variant:
+    """The variant that stands for the framework: its headline variant, or the first of those that were chosen."""
+    return framework.headline or framework.variants[0]
+
+
+def _inspections(framework: Framework, main: Variant, installed: Environment) -> list[ItemProbe]:
+    """Probes that need no server. ``installed``: the environment of ``main``."""
     return [
         ItemProbe(
-            ("statements", "files", "names", "concepts", "rooms"), lambda _: source_code.code_findings(framework)
+            ("statements", "files", "names", "concepts", "rooms"),
+            lambda _: source_code.code_findings(framework, main, installed),
+        ),
+        ItemProbe(("types-known",), lambda _: [type_checking.types_finding(framework, main, installed)]),
+        ItemProbe(
+            ("typed", "pythons", "recent-python", "licence"), lambda _: packages.metadata_findings(framework, installed)
         ),
         ItemProbe(
-            ("typed", "pythons", "licence", "released", "client-library-kb"),
-            lambda _: packages.framework_findings(framework, first),
+            ("released", "latest-released"), lambda _: packages.release_findings(framework.package, installed.packages)
         ),
-        ItemProbe(("reloader", "reload-s"), lambda logs: lifecycle.reload_findings(framework, logs=logs)),
+        ItemProbe(("client-library-kb",), lambda _: [packages.client_library(framework)]),
+        ItemProbe(("reconnecting-client", "authentication", "test-client"), lambda _: documented_findings(framework)),
     ]
+
+
+def _reload_probe(framework: Framework, main: Variant) -> ItemProbe:
+    return ItemProbe(("reloader", "reload-s"), lambda logs: lifecycle.reload_findings(framework, main, logs=logs))
 
 
 def _variant_probes(
     framework: Framework, variant: Variant, installed: Environment, vanished: list[list[Finding]]
 ) -> list[ItemProbe]:
-    """``vanished``: for each pass, the findings of the vanished client."""
+    """``vanished``: for each pass, the findings on a silent and a dead client."""
     clients = iter(vanished)
     return [
         ItemProbe(("packages", "installed-mb"), lambda _: packages.variant_findings(installed)),
@@ -189,19 +251,26 @@ def _variant_probes(
         ItemProbe(
             (
                 "transports",
+                "sse",
+                "polling",
                 "broadcast-alone",
                 "plain-websocket",
                 "thread-per-client",
                 "garbage-sender",
+                "garbage-close-frame",
                 "garbage-others",
             ),
             lambda logs: behaviour.server_findings(framework, variant, logs=logs),
         ),
         ItemProbe(
-            ("raise-sender", "raise-logged", "raise-others"),
+            ("raise-sender", "raise-reported", "raise-logged", "raise-others"),
             lambda logs: behaviour.exception_findings(framework, variant, logs=logs),
         ),
-        ItemProbe(("cross-process",), lambda logs: [behaviour.cross_process_finding(framework, variant, logs=logs)]),
+        ItemProbe(
+            ("drain-answered", "drain-close-frame", "drain-client", "drain-s"),
+            lambda logs: behaviour.drain_findings(framework, variant, logs=logs),
+        ),
+        ItemProbe(behaviour.PROCESSES, lambda logs: behaviour.processes_findings(framework, variant, logs=logs)),
         ItemProbe(behaviour.VANISHED, lambda _: next(clients)),
     ]
 

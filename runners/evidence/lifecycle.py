@@ -53,15 +53,16 @@ def send_one_message(started: server.Server) -> None:
         raise RtsiteError(f"the echo answered {answer!r} to 'first'")
 
 
-def reload_findings(framework: Framework, *, logs: Path) -> list[Finding]:
-    """Measure the time that the framework's own reloader takes to serve a changed application."""
+def reload_findings(framework: Framework, main: Variant, *, logs: Path) -> list[Finding]:
+    """Measure the time that the folder's reloader takes to serve a changed application, in the environment of
+    ``main``.
+    """
     hints = framework.evidence
     if not hints.reload:
-        why = "pyproject.toml names none"
+        why = "neither the framework nor its server documents one"
         return [Finding(item="reloader", value=False, note=why), Finding(item="reload-s", note=why)]
-    first = framework.variants[0]
-    environment = first.environment | hints.reload_environment
-    reloading = first.model_copy(update={"command": hints.reload, "environment": environment, "broker": "none"})
+    environment = main.environment | hints.reload_environment
+    reloading = main.model_copy(update={"command": hints.reload, "environment": environment, "broker": "none"})
     with altered(framework) as copy:
         marked = _MarkedApp(copy.folder)
         marked.write("before")

@@ -22,7 +22,6 @@ from runners.revision import ROOT, package_day
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework
 
-MYPY = "mypy>=2.4,<3"
 _CLIENT = "socket.io-client@4"
 _TIMEOUT_S = 600
 _INSTALLERS = {"pip", "setuptools", "wheel"}
@@ -43,15 +42,15 @@ print(json.dumps({
 """
 
 
-def framework_findings(framework: Framework, environment: Environment) -> list[Finding]:
-    """The metadata of the framework's package, and the number of type errors in the application."""
+def metadata_findings(framework: Framework, environment: Environment) -> list[Finding]:
+    """What the metadata of the framework's installed package declares."""
     declared = json.loads(_output([environment.bin / "python", "-I", "-c", _METADATA, framework.package]))
+    named = _named_versions(declared)
     return [
         Finding(item="typed", value=bool(declared["typed"])),
-        _pythons(declared),
+        _pythons(named, declared["requires_python"]),
+        _recent_python(named, dt.datetime.now(dt.UTC).date()),
         _licence(declared),
-        _release(framework.package, environment.packages),
-        client_library(framework),
     ]
 
 
@@ -63,7 +62,7 @@ def client_library(framework: Framework) -> Finding:
     if npm is None:
         return Finding(item="client-library-kb", note="npm, which downloads the client, is not installed")
     with tempfile.TemporaryDirectory(prefix="rtsite-") as folder:
-        done = _run([npm, "pack", _CLIENT, "--silent", "--pack-destination", folder], folder=Path(folder))
+        done = run_tool([npm, "pack", _CLIENT, "--silent", "--pack-destination", folder], folder=Path(folder))
         found = list(Path(folder).glob("*.tgz"))
         if done.returncode != 0 or not found:
             return Finding(item="client-library-kb", note=f"npm could not download {_CLIENT}: {done.stderr[:300]}")
@@ -92,22 +91,36 @@ def variant_findings(environment: Environment) -> list[Finding]:
     ]
 
 
-def _pythons(declared: Mapping[str, object]) -> Finding:
+def _named_versions(declared: Mapping[str, object]) -> list[int]:
+    """The minor versions of Python 3 that classifiers name, in ascending order."""
     classifiers = declared["classifiers"]
     assert isinstance(classifiers, list)
-    named = [
-        found[1] for one in classifiers if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", one))
-    ]
-    required = declared["requires_python"]
+    found = (re.fullmatch(r"Programming Language :: Python :: 3\.(\d+)", one) for one in classifiers)
+    return sorted(int(one[1]) for one in found if one)
+
+
+def _pythons(named: Sequence[int], required: str | None) -> Finding:
     if named:
-        return Finding(item="pythons", value=sorted(named, key=_minor), note=f"requires {required or 'nothing'}")
+        listed: list[str] = [f"3.{minor}" for minor in named]
+        return Finding(item="pythons", value=listed, note=f"requires {required or 'nothing'}")
     if required:
-        return Finding(item="pythons", value=f"{required}", note="it names no versions; this is what it requires")
+        return Finding(item="pythons", value=required, note="it names no versions; this is what it requires")
     return Finding(item="pythons", note="its metadata names none")
 
 
-def _minor(version: str) -> int:
-    return int(version.split(".")[1])
+def _recent_python(named: Sequence[int], today: dt.date) -> Finding:
+    recent = recent_minor(today)
+    newest = f"the newest named is 3.{named[-1]}" if named else "its classifiers name none"
+    return Finding(
+        item="recent-python", value=bool(named) and named[-1] >= recent, note=f"3.{recent} is a year old; {newest}"
+    )
+
+
+def recent_minor(today: dt.date) -> int:
+    """The minor version of the newest Python 3 that has been out for a year: 3.9 came in October 2020, and a version
+    follows each October (PEP 602).
+    """
+    return today.year - 2012 - (today.month < 11)
 
 
 def _licence(declared: Mapping[str, object]) -> Finding:
@@ -122,12 +135,41 @@ def _licence(declared: Mapping[str, object]) -> Finding:
     return Finding(item="licence", note="its metadata names none")
 
 
-def _release(package: str, packages: Mapping[str, str]) -> Finding:
-    version = installed_version(package, packages)
-    day = first_day(package, version, dt.datetime.now(dt.UTC).date())
+def release_findings(package: str, packages: Mapping[str, str]) -> list[Finding]:
+    """The days of the release that was measured and of the newest one that the index had on our package day."""
+    measured = installed_version(package, packages)
+    last = dt.date.fromisoformat(package_day()[:10]) - dt.timedelta(days=1)  # the index as it was when that day began
+    newest = _newest_version(package, last)
+    if newest is None:
+        return [_day_finding(item, package, measured, last) for item in ("released", "latest-released")]
+    found = _day_finding("released", package, measured, last)
+    if newest == measured:
+        return [found, found.model_copy(update={"item": "latest-released"})]
+    return [found, _day_finding("latest-released", package, newest, last)]
+
+
+def _day_finding(item: str, package: str, version: str, last: dt.date) -> Finding:
+    day = first_day(package, version, last)
     if day is None:
-        return Finding(item="released", note="the package index does not filter by date")
-    return Finding(item="released", value=day.isoformat(), note=f"version {version}")
+        return Finding(item=item, note="the package index does not filter by date")
+    return Finding(item=item, value=day.isoformat(), note=f"version {version}")
+
+
+def _newest_version(package: str, day: dt.date) -> str | None:
+    """The newest release that the index had on a day, for any version of Python; ``None`` if it does not say."""
+    done = _resolve(package, day)
+    found = re.search(rf"^{re.escape(canonicalize_name(package))}==(\S+)", done.stdout, re.MULTILINE)
+    return found[1] if done.returncode == 0 and found else None
+
+
+def _resolve(requirement: str, day: dt.date) -> process.Finished:
+    """Resolve a requirement, without what it depends on, as on a day and for the newest Python."""
+    command = [
+        find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-deps", "--no-header", "--no-annotate",
+        "--universal", "--python-version", f"3.{recent_minor(dt.datetime.now(dt.UTC).date())}",
+        "--exclude-newer", f"{day + dt.timedelta(days=1)}T00:00:00Z", "-",
+    ]  # fmt: skip
+    return run_tool(command, folder=ROOT, stdin=f"{requirement}\n")
 
 
 def installed_version(package: str, packages: Mapping[str, str]) -> str:
@@ -140,11 +182,7 @@ def first_day(package: str, version: str, today: dt.date) -> dt.date | None:
     """The first day on which a release can be resolved; ``None`` if the index has no dates for it."""
 
     def known_after(day: dt.date) -> bool:
-        command = [
-            find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-deps", "--no-header", "--universal",
-            "--exclude-newer", f"{day + dt.timedelta(days=1)}T00:00:00Z", "-",
-        ]  # fmt: skip
-        return _run(command, folder=ROOT, stdin=f"{package}=={version}\n").returncode == 0
+        return _resolve(f"{package}=={version}", day).returncode == 0
 
     low, high = _FIRST_DAY, today
     if known_after(low) or not known_after(high):
@@ -155,24 +193,15 @@ def first_day(package: str, version: str, today: dt.date) -> dt.date | None:
     return high
 
 
-def mypy_version() -> str:
-    """The version of the type checker."""
-    done = _run([find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--version"], folder=ROOT)
-    if done.returncode != 0:
-        words = " ".join(done.stderr.split())
-        raise RtsiteError(f"the type checker cannot be installed ({MYPY}): {words[:500]}; check the network")
-    return done.stdout.split()[1]
-
-
 def _output(command: Sequence[str | Path]) -> str:
-    done = _run([str(word) for word in command], folder=ROOT)
+    done = run_tool([str(word) for word in command], folder=ROOT)
     if done.returncode != 0:
         words = " ".join(done.stderr.split())
         raise RtsiteError(f"{command[0]}: ended with status {done.returncode}: {words[-500:]}")
     return done.stdout
 
 
-def _run(command: list[str], *, folder: Path, stdin: str = "") -> process.Finished:
+def run_tool(command: list[str], *, folder: Path, stdin: str = "") -> process.Finished:
     # Another thread may remove a variable meanwhile.
     wanted = ((name, os.environ.get(name)) for name in list(os.environ) if name not in ("VIRTUAL_ENV", "PYTHONPATH"))
     environment = {name: value for name, value in wanted if value is not None}

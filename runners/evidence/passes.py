@@ -1,4 +1,4 @@
-"""Probes that run once or in every pass, and the merging of findings from all passes."""
+"""Probes of facts, which run once, and of repeated items, which run in every pass; the merging of their findings."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Findings:
     probes: Sequence[ItemProbe]
     _found: dict[str, list[Finding]] = field(default_factory=dict)
 
-    def collect_pass(self, logs: Path) -> None:
-        """Run the probes that have not run yet, and the repeated ones."""
+    def collect(self, logs: Path, *, repeated: bool) -> None:
+        """Run the probes of facts, or those of repeated items."""
         for number, probe in enumerate(self.probes):
-            if self._is_open(probe):
+            if probe.repeated is repeated and self._is_open(probe):
                 folder = logs / str(number)
                 folder.mkdir(parents=True)
                 for finding in probe.run(folder):

@@ -54,11 +54,6 @@ class Child:
         """The exit status after its end, negative for a signal."""
         return None if self._last is None else self._last.get("status")
 
-    @property
-    def took_s(self) -> float:
-        """Seconds from its start to its end, after its end."""
-        return float((self._last or {}).get("took_s", 0.0))
-
     def wait(self, timeout_s: float) -> bool:
         """Wait until the command has ended by itself; returns false if it did not within this time."""
         if self._last is None and self._has_word(timeout_s):
@@ -110,8 +105,6 @@ class Finished:
     """Negative for a signal."""
     stdout: str
     stderr: str
-    took_s: float
-    """Seconds from its start to its end, without the start of its warden."""
 
 
 def run(
@@ -142,7 +135,7 @@ def run(
         if child.status is None:
             raise ProcessError(f"{name}: its warden was killed")
         printed, complained = (path.read_bytes().decode("utf-8", "replace") for path in (out, errors))
-        return Finished(child.status, printed, complained, child.took_s)
+        return Finished(child.status, printed, complained)
 
 
 def start(

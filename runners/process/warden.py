@@ -56,7 +56,6 @@ def main() -> int:
     order = json.loads(line)
     try:
         log, errors = open_log(order["log"]), open_log(order["errors"]) if order["errors"] else None
-        began_s = time.monotonic()
         command = subprocess.Popen(
             order["command"],
             cwd=order["folder"],
@@ -76,9 +75,8 @@ def main() -> int:
     send({"pid": command.pid})
 
     stopping = wait(command, wake_read, [one for one in (log, errors) if one is not None])
-    took_s = time.monotonic() - began_s
     left = end(command, wake_read, order["grace_s"] if stopping else 0.0, order["kill_s"])
-    send({"status": command.returncode, "took_s": took_s, "left": left})
+    send({"status": command.returncode, "left": left})
     return 0
 
 

@@ -11,7 +11,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +128,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _install(folder: Path, lock: Path) -> Environment:
     """Install an environment. Its file of facts is written last, so an interrupted installation has none."""
-    create_environment(folder, lock, compiled=True)
+    create_environment(folder, lock)
     partial = (folder / _FACTS).with_suffix(".part")
     listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock).stdout
     partial.write_text(listed, encoding="utf-8")
@@ -138,36 +138,26 @@ def _install(folder: Path, lock: Path) -> Environment:
     return installed
 
 
-def create_environment(
-    folder: Path, lock: Path, variables: Mapping[str, str] | None = None, *, compiled: bool = False
-) -> float:
-    """Install the packages of a lock file into a new environment; returns the seconds that uv took. Raises
-    `InstallError`.
+def create_environment(folder: Path, lock: Path) -> None:
+    """Install the packages of a lock file into a new environment. Raises `InstallError`.
 
-    ``variables``: additional environment variables for uv. ``compiled``: compile to bytecode, so that the first start
-    of a server is like any later one.
+    They are compiled to bytecode, so that the first start of a server is like any later one.
     """
     uv = find_uv_bin()
     if folder.exists():
         shutil.rmtree(folder)  # an interrupted installation left it
-    created = _run(
-        [uv, "venv", "--quiet", "--no-project", "--no-config", "--python", sys.executable, str(folder)], lock, variables
-    )
-    filled = _run(
+    _run([uv, "venv", "--quiet", "--no-project", "--no-config", "--python", sys.executable, str(folder)], lock)
+    _run(
         [
-            uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict",
-            *(["--compile-bytecode"] if compiled else []),
+            uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict", "--compile-bytecode",
             "--python", str(folder / "bin" / "python"), str(lock),
         ],
         lock,
-        variables,
     )  # fmt: skip
-    return created.took_s + filled.took_s
 
 
-def _run(command: list[str], lock: Path, variables: Mapping[str, str] | None = None) -> process.Finished:
+def _run(command: list[str], lock: Path) -> process.Finished:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    environment |= variables or {}
     try:
         done = process.run("uv", command, folder=lock.parent, environment=environment, timeout_s=_TIMEOUT_S)
     except process.ProcessError as error:

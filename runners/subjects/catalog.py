@@ -88,6 +88,17 @@ class Variant(_Described):
         return filled
 
 
+class Documented(_Described):
+    """What a framework has according to documentation. It is not tested."""
+
+    value: Literal["built in", "with own code", "with another package", "no"]
+    """Whether it has it."""
+    how: Text
+    """By what, for example ``AuthMiddlewareStack``."""
+    documented: HttpsUrl
+    """The page that describes it; for ``no`` the page on which one would expect it."""
+
+
 class EvidenceHints(_Described):
     """Hints about the application that the collection of evidence cannot determine by itself."""
 
@@ -101,9 +112,14 @@ class EvidenceHints(_Described):
     """The command that serves the app with the framework's own reloader; empty if it has none."""
     reload_environment: dict[str, str] = {}
     """Environment variables of that command."""
+    test_client: Documented | None = None
+    """What tests real-time handlers without a server and a network."""
     rooms_across: Literal["built-in", "helper", "no"] | None = None
     """How a message reaches the members of a room in other processes: by the framework, by the helper
     ``redis_rooms.py`` in the folder, or not at all."""
+    authentication: Documented | None = None
+    """Whether the handshake of a WebSocket knows the host application's user, as its HTTP requests do, and can refuse
+    it before it is accepted."""
 
 
 class _Description(_Described):

@@ -14,7 +14,7 @@ from runners.evidence import behaviour, collection, packages
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
 from runners.serving.deployment import serve_variant
 from runners.subjects import catalog
-from runners.subjects.catalog import Framework
+from runners.subjects.catalog import Framework, Variant
 from tests.support.processes import children
 
 pytestmark = pytest.mark.long
@@ -36,6 +36,7 @@ def collected(results: Path, before: set[int]) -> EvidenceDocument:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collection, "PASSES", 2)
         patch.setattr(behaviour, "PATIENCE_S", 1.0)
+        patch.setattr(behaviour, "LOOK_S", 0.1)
         patch.setattr(packages, "first_day", lambda *_: dt.date(2026, 1, 2))
         patch.setenv("GITHUB_STEP_SUMMARY", str(results / "summary.md"))
         ci_evidence_command("test", "fastapi/uvicorn", results)
@@ -62,7 +63,10 @@ def test_every_item_was_established(collected: EvidenceDocument) -> None:
     found = of(collected)
     assert set(found) == set(ITEMS)
     missing = {item: finding.note for item, finding in found.items() if finding.value is None}
-    assert missing == {"vanish-s": "not within 1 s"}
+    rooms = missing.pop("rooms-across") or ""
+    assert rooms.startswith("not proven"), "only the variant without the helper was chosen"
+    assert set(missing.values()) == {"not within 1 s"}
+    assert set(missing) == {"silent-close-s", "silent-end-s", "dead-peer-s"}
 
 
 def test_each_item_is_where_its_table_lists_it(collected: EvidenceDocument) -> None:
@@ -77,22 +81,34 @@ def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
         "plain-websocket": True,
         "rooms": False,
         "transports": ["websocket", "sse"],
+        "sse": True,
+        "polling": False,
         "broadcast-alone": True,
+        "parts": 1,
         "typed": True,
+        "types-known": 100.0,
         "reloader": True,
+        "reconnecting-client": False,
+        "authentication": "with own code",
+        "test-client": "built in",
         "raise-logged": True,
+        "raise-reported": True,
         "raise-others": True,
+        "garbage-close-frame": True,
         "garbage-others": True,
-        "vanish-noticed": False,
+        "drain-close-frame": True,
+        "dead-peer": False,
+        "several-processes": True,
         "cross-process": False,
-        "typing-errors": 0,
         "client-library-kb": 0.0,
         "licence": "MIT",
         "released": "2026-01-02",
+        "latest-released": "2026-01-02",
     }
     assert {item: found[item].value for item in facts} == facts
     assert "processes with" in (found["cross-process"].note or "")
     assert "1002" in str(found["garbage-sender"].value)
+    assert "fastapi" in (found["authentication"].documented or "")
     pythons = found["pythons"].value
     assert isinstance(pythons, list)
     assert "3.11" in pythons
@@ -123,31 +139,52 @@ def test_what_cannot_be_determined_is_reported_and_the_rest_is_collected(
     framework = broken(tmp_path)
     monkeypatch.setattr(collection, "PASSES", 2)
     monkeypatch.setattr(packages, "first_day", lambda *_: None)
+    monkeypatch.setattr(behaviour, "PATIENCE_S", 1.0)
     said: list[str] = []
     (document,) = evidence.collect_evidence([unresolvable(tmp_path), framework], tmp_path, "test", said.append)
     (left_out,) = (line for line in said if "is skipped" in line)
     assert "no-such-package-as-this-one" in left_out
     found = of(document)
     assert set(found) == set(ITEMS)
-    for item in ("start-s", "transports", "raise-sender", "vanish-noticed", "first-message-s", "released"):
+    for item in ("start-s", "transports", "raise-sender", "dead-peer", "first-answer-s", "drain-s", "released"):
         assert found[item].value is None, item
         assert found[item].note, item
     assert found["reloader"].value is False
+    assert found["authentication"].note == "process_request reads cookies and headers"
     for item in ("statements", "packages", "installed-mb", "licence"):
         assert found[item].value is not None, item
     assert children() <= known
 
 
-def test_each_vanished_client_is_noticed(tmp_path: Path) -> None:
-    (framework,) = catalog.choose_frameworks(["fastapi/uvicorn"])
+def impatient(framework: Framework) -> Variant:
+    """A server that gives up a client 0.4 s after its last word."""
     (variant,) = framework.variants
     often = [*variant.command, "--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.2"]
-    impatient = variant.model_copy(update={"command": often})
-    with serve_variant(framework, impatient, logs=tmp_path) as deployment:
+    return variant.model_copy(update={"command": often})
+
+
+def test_each_silent_and_each_dead_client_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (framework,) = catalog.choose_frameworks(["fastapi/uvicorn"])
+    monkeypatch.setattr(behaviour, "LOOK_S", 0.1)
+    with serve_variant(framework, impatient(framework), logs=tmp_path) as deployment:
         (clients,) = behaviour.wait_until_noticed([deployment.server], 3)
-    for noticed, seconds in clients:
-        assert noticed.value is True
-        assert isinstance(seconds.value, int)
+    for findings in clients:
+        found = {finding.item: finding.value for finding in findings}
+        assert set(found) == set(behaviour.VANISHED)
+        assert found.pop("dead-peer") is True
+        assert all(isinstance(seconds, int) and seconds < behaviour.ENDING_S for seconds in found.values()), found
+
+
+def test_a_client_that_cannot_connect_is_no_client_that_was_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (framework,) = catalog.choose_frameworks(["fastapi/uvicorn"])
+    with serve_variant(framework, impatient(framework), logs=tmp_path) as deployment:
+        started = deployment.server
+    monkeypatch.setattr(behaviour, "LOOK_S", 0.1)
+    ((findings,),) = behaviour.wait_until_noticed([started], 1)
+    assert {finding.item: finding.value for finding in findings} == dict.fromkeys(behaviour.VANISHED)
+    assert all(finding.note for finding in findings)
 
 
 def broken(home: Path) -> Framework:

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from runners.evidence.packages import first_day, installed_version
+from runners.evidence.packages import _recent_python, first_day, installed_version, recent_minor, release_findings
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,34 @@ def test_a_version_is_found_by_any_spelling_of_the_name(name: str, installed: st
 def test_a_package_that_is_not_installed_has_no_version() -> None:
     with pytest.raises(KeyError):
         installed_version("quart", {"quart-trio": "0.12"})
+
+
+@pytest.mark.parametrize(
+    ("day", "minor"),
+    [
+        ("2021-10-31", 8),
+        ("2021-11-01", 9),
+        ("2025-12-31", 13),
+        ("2026-10-31", 13),
+        ("2026-11-01", 14),
+        ("2027-01-01", 14),
+    ],
+)
+def test_the_python_that_has_been_out_for_a_year(day: str, minor: int) -> None:
+    assert recent_minor(dt.date.fromisoformat(day)) == minor
+
+
+@pytest.mark.parametrize(("named", "is_declared"), [([], False), ([8, 13], False), ([14], True), ([13, 15], True)])
+def test_a_recent_python_is_declared_by_name(named: list[int], *, is_declared: bool) -> None:
+    assert _recent_python(named, dt.date(2026, 11, 27)).value is is_declared
+
+
+@pytest.mark.index
+def test_the_days_of_the_measured_and_of_the_newest_release() -> None:
+    measured, newest = release_findings("tornado", {"tornado": "6.5.0"})
+    assert (measured.item, measured.value) == ("released", "2025-05-15")
+    assert newest.item == "latest-released"
+    assert str(newest.value) > "2025-05-15"
 
 
 @pytest.mark.index

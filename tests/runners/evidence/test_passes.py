@@ -70,7 +70,8 @@ def test_repeated_items_are_collected_in_every_pass_and_facts_once(tmp_path: Pat
     timing = Asked(lambda: timed(0.5))
     findings = Findings([ItemProbe(("packages",), fact), ItemProbe(("start-s",), timing)])
     for number in range(passes):
-        findings.collect_pass(tmp_path / str(number))
+        findings.collect(tmp_path / f"facts-{number}", repeated=False)
+        findings.collect(tmp_path / str(number), repeated=True)
     assert (fact.times, timing.times) == (1, passes)
     assert findings.merged() == [
         Finding(item="packages", value=7),
@@ -82,7 +83,7 @@ def test_a_failure_is_reported_for_each_item_and_not_retried(tmp_path: Path) -> 
     always, later = Asked(failing), Asked(lambda: timed(0.5), failing)
     findings = Findings([ItemProbe(("memory-mb", "parts"), always), ItemProbe(("start-s",), later)])
     for number in range(4):
-        findings.collect_pass(tmp_path / str(number))
+        findings.collect(tmp_path / str(number), repeated=True)
     assert (always.times, later.times) == (1, 2)
     assert [(one.item, one.value, one.note) for one in findings.merged()] == [
         (item, None, "RtsiteError: no such luck") for item in ("memory-mb", "parts", "start-s")

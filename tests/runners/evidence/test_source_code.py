@@ -8,16 +8,24 @@ from pathlib import Path
 import pytest
 
 from runners.evidence import source_code
+from runners.evidence.collection import main_variant
 from runners.evidence.source_code import CodeVocabulary
+from runners.serving.environment import prepare_environment
 from runners.subjects import catalog
 from runners.subjects.catalog import Variant
 
 FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
 
 
-def vocabulary(source: str, local: set[str] | None = None, *, is_settings: bool = False) -> CodeVocabulary:
-    seen = CodeVocabulary(local or set())
-    seen.read(ast.parse(source), is_settings=is_settings)
+API = frozenset(
+    ["accept", "emit", "get", "listen", "on", "on_close", "on_message", "open", "send", "subscribe", "websocket"]
+)
+"""The attributes that classes of the package ``some`` have."""
+
+
+def vocabulary(*sources: str, local: set[str] | None = None) -> CodeVocabulary:
+    seen = CodeVocabulary(local or set(), API)
+    seen.read(map(ast.parse, sources))
     return seen
 
 
@@ -59,7 +67,7 @@ def test_statements(tmp_path: Path, source: str, expected: int) -> None:
     ],
 )
 def test_names_that_come_from_packages(source: str, names: set[str]) -> None:
-    assert vocabulary(source, {"app"}).names == names
+    assert vocabulary(source, local={"app"}).names == names
 
 
 def test_decorators_hooks_and_settings() -> None:
@@ -89,8 +97,9 @@ def test_decorators_hooks_and_settings() -> None:
     assert seen.hooks == {"on_message"}
     assert seen.concepts == {"some.Base", "some.Server", "@websocket", "on_message()"}
     settings = "ROOT = 'app'\nlower = 1\nif True:\n    NESTED = 1\n"
-    assert vocabulary(settings, is_settings=True).settings == {"ROOT"}
     assert vocabulary(settings).settings == set()
+    seen.read_settings([ast.parse(settings)])
+    assert seen.settings == {"ROOT"}
 
 
 def test_what_is_used_of_a_packages_objects() -> None:
@@ -113,6 +122,49 @@ def test_what_is_used_of_a_packages_objects() -> None:
     )
     assert seen.members == {"send", "emit", "accept"}
     assert seen.decorators == {"on"}
+
+
+def test_objects_without_a_known_type_count_too() -> None:
+    """Handlers may annotate what they get as Any, or not at all; keys of JSON and own names are no concepts."""
+    seen = vocabulary(
+        "import json\n"
+        "from typing import Any\n"
+        "from some import Server\n"
+        "server = Server()\n"
+        "clients: set[Any] = set()\n"
+        "class Own:\n"
+        "    def emit(self): ...\n"
+        "def opened(ws: Any, other, own: Own, text: str):\n"
+        "    ws.subscribe(text.accept)\n"
+        "    other.accept()\n"
+        "    own.send()\n"
+        "    own.emit()\n"
+        "    json.loads(text).get('x')\n"
+        "    clients.add(ws)\n"
+        "    for client in list(clients):\n"
+        "        client.send(text.upper())\n"
+        "        client.no_such_name\n"
+        "server.get('/', lambda res: res.listen())\n"
+    )
+    assert seen.members == {"subscribe", "accept", "send", "get", "listen"}
+
+
+def test_own_names_are_no_concepts_even_in_classes_that_extend_a_packages() -> None:
+    base = (
+        "from some import Handler\n"
+        "class Connection(Handler):\n"
+        "    def answer(self): self.send()\n"
+        "    def open(self): ...\n"
+    )
+    derived = (
+        "from base import Connection\n"
+        "class Echo(Connection):\n"
+        "    def on_message(self): self.answer()\n"
+        "    def own(self): self.name = self.own()\n"
+    )
+    seen = vocabulary(derived, base, local={"base"})
+    assert seen.hooks == {"open", "on_message"}
+    assert seen.members == {"send"}
 
 
 def test_modules_are_followed_by_import_and_by_name(tmp_path: Path) -> None:
@@ -151,7 +203,9 @@ def test_settings_are_modules_that_only_a_string_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.slug)
 def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) -> None:
-    found = {finding.item: finding for finding in source_code.code_findings(framework)}
+    main = main_variant(framework)
+    installed = prepare_environment(framework, main)
+    found = {finding.item: finding for finding in source_code.code_findings(framework, main, installed)}
     assert set(found) == {"statements", "files", "names", "concepts", "rooms"}
     for item in ("statements", "names", "concepts"):
         value = found[item].value
@@ -161,4 +215,14 @@ def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) 
     names, concepts = found["names"].value, found["concepts"].value
     assert isinstance(names, int)
     assert isinstance(concepts, int)
-    assert concepts >= names
+    assert concepts > names, "no app uses names only"
+    assert "answer()" not in str(found["concepts"].note), "a method of our own is no concept of the framework"
+
+
+def test_handlers_that_are_annotated_as_any_are_counted() -> None:
+    (framework,) = catalog.choose_frameworks(["socketify"])
+    (main,) = framework.variants
+    found = source_code.code_findings(framework, main, prepare_environment(framework, main))
+    (concepts,) = (finding for finding in found if finding.item == "concepts")
+    for name in (".get_parameter", ".get_user_data", ".on_aborted", ".subscribe", ".upgrade", ".write_header"):
+        assert name in str(concepts.note), name

@@ -136,10 +136,10 @@ def test_several_that_prepare_one_environment_wait_for_the_first(
     created: list[Path] = []
     really = environment.create_environment
 
-    def create(folder: Path, lock: Path, *, compiled: bool) -> None:
+    def create(folder: Path, lock: Path) -> None:
         assert not folder.exists(), "nothing is deleted that another one makes"
         created.append(folder)
-        really(folder, lock, compiled=compiled)
+        really(folder, lock)
 
     monkeypatch.setattr(environment, "create_environment", create)
     with ThreadPoolExecutor(4) as pool:  # a lock belongs to an open file, so threads wait like processes

@@ -1,0 +1,20 @@
+"""What a type checker knows of an app's imports: of the packages, not of the app's own annotations."""
+
+from __future__ import annotations
+
+import pytest
+
+from runners.evidence.type_checking import types_finding
+from runners.serving.environment import prepare_environment
+from runners.subjects import catalog
+
+pytestmark = pytest.mark.long
+
+
+@pytest.mark.parametrize(("slug", "share"), [("websockets", 100.0), ("socketify", 0.0)])
+def test_the_share_of_names_with_a_type(slug: str, share: float) -> None:
+    (framework,) = catalog.choose_frameworks([slug])
+    (main, *_) = framework.variants
+    found = types_finding(framework, main, prepare_environment(framework, main))
+    assert found.value == share
+    assert found.note is None or "socketify.App" in found.note
