@@ -23,13 +23,16 @@ class Evidence:
 
     @property
     def main(self) -> VariantEvidence | None:
-        """The variant that represents the framework: the first in its folder."""
-        return next(iter(self.document.variants), None)
+        """The variant that represents the framework: its headline variant, or the first where none was recorded."""
+        variants = self.document.variants
+        return next((one for one in variants if one.variant.headline), next(iter(variants), None))
 
     def finding(self, item: str, variant: str | None = None) -> Finding | None:
         """The finding on the framework, or on one of its variants (``None``: the main one)."""
-        chosen = [one for one in self.document.variants if variant is None or one.variant.slug == variant][:1]
-        for finding in (*self.document.findings, *(found for one in chosen for found in one.findings)):
+        chosen = (
+            [self.main] if variant is None else [one for one in self.document.variants if one.variant.slug == variant]
+        )
+        for finding in (*self.document.findings, *(found for one in chosen if one for found in one.findings)):
             if finding.item == item:
                 return finding
         return None

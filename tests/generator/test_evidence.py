@@ -251,3 +251,15 @@ def test_an_hour_in_which_the_machine_is_slow_is_no_change_of_any_framework(evid
     few = {slug: before[slug] for slug in list(before)[4:6]}
     assert "start-s" not in machine_factors(compare_evidence(few, after))
     assert count_kinds(compare_evidence(few, after))["apart"] > 0
+
+
+def test_the_headline_variant_represents_a_framework(evidence: dict[str, Evidence]) -> None:
+    channels = evidence["django-channels"]
+    first, second, *others = channels.document.variants
+    assert channels.main == first, "older files do not record a headline variant"
+    chosen = second.model_copy(update={"variant": second.variant.model_copy(update={"headline": True})})
+    document = channels.document.model_copy(update={"variants": [first, chosen, *others]})
+    recorded = Evidence(channels.path, document)
+    assert recorded.main == chosen
+    assert recorded.finding("start-s") == next(one for one in second.findings if one.item == "start-s")
+    assert recorded.finding("start-s", first.variant.slug) == channels.finding("start-s")

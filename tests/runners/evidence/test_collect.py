@@ -11,6 +11,7 @@ import pytest
 from runners import evidence
 from runners.cli.ci import ci_evidence_command
 from runners.evidence import behaviour, collection, packages
+from runners.evidence.collection import main_variant
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
 from runners.serving.deployment import serve_variant
 from runners.subjects import catalog
@@ -190,7 +191,7 @@ def test_a_client_that_cannot_connect_is_no_client_that_was_noticed(
 def broken(home: Path) -> Framework:
     """A server that ends at once. The folder's only test finds that too."""
     (framework,) = catalog.choose_frameworks(["websockets"])
-    (variant,) = framework.variants
+    variant = main_variant(framework)
     folder = Path(shutil.copytree(framework.folder, home / "websockets"))
     (folder / "test_app.py").write_text("import app\n\n\ndef test_app():\n    assert app\n")
     stopping = variant.model_copy(update={"command": ["python", "-c", "raise SystemExit('no licence')", "{port}"]})

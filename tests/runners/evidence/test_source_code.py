@@ -221,7 +221,7 @@ def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) 
 
 def test_handlers_that_are_annotated_as_any_are_counted() -> None:
     (framework,) = catalog.choose_frameworks(["socketify"])
-    (main,) = framework.variants
+    main = main_variant(framework)
     found = source_code.code_findings(framework, main, prepare_environment(framework, main))
     (concepts,) = (finding for finding in found if finding.item == "concepts")
     for name in (".get_parameter", ".get_user_data", ".on_aborted", ".subscribe", ".upgrade", ".write_header"):
