@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
@@ -82,12 +82,12 @@ def collect_evidence(
     tools = {"mypy": type_checking.mypy_version()}
     frameworks, environments = _installed(frameworks, show)
     collections = [_Collection(framework, environments) for framework in frameworks]
-    with ThreadPoolExecutor(FACTS_AT_ONCE) as threads:
+    with _threads(FACTS_AT_ONCE) as threads:
         show(f"waiting for {len(environments)} servers to notice silent and dead clients, {behaviour.PATIENCE_S:g} s …")
-        waiting = threads.submit(_vanished_clients, frameworks)
-        for one in collections:
-            one.inspect(show)
-        vanished = waiting.result()
+        inspecting = [threads.submit(one.inspect, show) for one in collections]
+        vanished = _vanished_clients(frameworks)
+        for done in inspecting:
+            done.result()
         for one in collections:
             one.expect(vanished)
         for done in [threads.submit(fact) for one in collections for fact in one.facts(show)]:
@@ -100,6 +100,16 @@ def collect_evidence(
             documents[one.framework.slug] = document = one.document(campaign, tools)
             save(document, path_of(results, campaign, one.framework.slug))
     return [documents[framework.slug] for framework in frameworks]
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that end with the block: after an error or an interruption, what has not begun does not begin."""
+    threads = ThreadPoolExecutor(count)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _installed(frameworks: Sequence[Framework], show: ShowMessage) -> tuple[list[Framework], dict[_Key, Environment]]:
