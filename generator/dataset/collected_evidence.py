@@ -29,10 +29,9 @@ class Evidence:
 
     def finding(self, item: str, variant: str | None = None) -> Finding | None:
         """The finding on the framework, or on one of its variants (``None``: the main one)."""
-        chosen = (
-            [self.main] if variant is None else [one for one in self.document.variants if one.variant.slug == variant]
-        )
-        for finding in (*self.document.findings, *(found for one in chosen if one for found in one.findings)):
+        named = (one for one in self.document.variants if one.variant.slug == variant)
+        chosen = self.main if variant is None else next(named, None)
+        for finding in (*self.document.findings, *(chosen.findings if chosen else ())):
             if finding.item == item:
                 return finding
         return None

@@ -253,7 +253,9 @@ def wait_until_noticed(servers: Sequence[server.Server], clients: int) -> list[l
     async def wait_everywhere() -> list[list[list[Finding]]]:
         dead = [_DeadClient(one, number / clients) for one in servers for number in range(clients)]
         silent = [_wait_as_silent(one, number / clients) for one in servers for number in range(clients)]
-        *found, _ = await asyncio.gather(*silent, _watch_dead(dead))
+        watching = asyncio.create_task(_watch_dead(dead))
+        found = await asyncio.gather(*silent)
+        await watching
         pairs = [one + other.findings() for one, other in zip(found, dead, strict=True)]
         return [pairs[start : start + clients] for start in range(0, len(pairs), clients)]
 

@@ -263,11 +263,14 @@ def _read_of_self(node: ast.ClassDef) -> set[str]:
 
 def _kinds(module: _Module) -> dict[str, Kind]:
     """The kind of object behind each variable and parameter; the least certain of all places that give it one."""
-    kinds: dict[str, Kind] = dict.fromkeys(module.own, "ours")
-    kinds |= {node.name: "ours" for node in module.nodes if isinstance(node, ast.ClassDef)}
+    kinds: dict[str, Kind] = {}
+    for name in module.own:
+        kinds[name] = "ours"
     for node in module.nodes:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            kinds[node.name] = "ours" if node.returns is None else _kind_of_annotation(node.returns, module)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
+            kinds[node.name] = _kind_of_annotation(node.returns, module)
+        elif isinstance(node, _DEFINITIONS):
+            kinds[node.name] = "ours"
     for _ in range(3):  # kinds of other names follow from those found so far
         found: dict[str, set[Kind]] = {}
         for name, kind in _bindings(module, kinds):
