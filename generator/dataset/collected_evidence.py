@@ -24,14 +24,14 @@ class Evidence:
     @property
     def main(self) -> VariantEvidence | None:
         """The variant that represents the framework: its headline variant, or the first where none was recorded."""
-        variants = self.document.variants
-        return next((one for one in variants if one.variant.headline), next(iter(variants), None))
+        headlines = (one for one in self.document.variants if one.variant.headline)
+        return next(headlines, next(iter(self.document.variants), None))
 
     def finding(self, item: str, variant: str | None = None) -> Finding | None:
         """The finding on the framework, or on one of its variants (``None``: the main one)."""
         named = (one for one in self.document.variants if one.variant.slug == variant)
         chosen = self.main if variant is None else next(named, None)
-        for finding in (*self.document.findings, *(chosen.findings if chosen else ())):
+        for finding in (*self.document.findings, *(chosen.findings if chosen else [])):
             if finding.item == item:
                 return finding
         return None
