@@ -64,5 +64,7 @@ def _format_value(finding: Finding) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
     text = ", ".join(value) if isinstance(value, list) else f"{value} {unit}".rstrip()
     return text if finding.low is None else f"{text} ({finding.low} to {finding.high})"
