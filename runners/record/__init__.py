@@ -103,7 +103,6 @@ __all__ = [
     "FLAME_SUFFIX",
     "ITEMS",
     "MIN_EVENTS_BEYOND",
-    "MIN_SAMPLES_BEYOND",
     "NOT_POSSIBLE",
     "P99_DISTURBANCE_LIMIT",
     "QUANTILES",
