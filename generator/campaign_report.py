@@ -47,7 +47,7 @@ def campaign_summary(dataset: Dataset, campaign: str) -> str:
     lines = [f"## Campaign {_text(campaign)}", ""]
     for machine in dict.fromkeys(run.machine_class for run in runs):
         own = [run for run in runs if run.machine_class == machine]
-        lines += [f"### {_text(machine[0])}, {machine[1]} logical CPUs, {len(own)} run(s)", "", *_of_class(own), ""]
+        lines += [f"### {_text(str(machine))}, {len(own)} run(s)", "", *_of_class(own), ""]
     lines += ["### Changes against the last comparable campaign", "", *_changes(dataset, campaign)]
     return "\n".join(lines) + "\n"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import platform
 import resource
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,10 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 def describe_machine() -> Machine:
     """The machine's properties, without anything that identifies its owner or its location."""
+    processors = _processors()
     return Machine(
-        cpu_model=_cpu_model(),
+        cpu_model=_cpu_model(processors),
+        cpu_id=_cpu_id(processors),
         logical_cpus=psutil.cpu_count(logical=True) or 1,
         physical_cores=psutil.cpu_count(logical=False),
         memory_mb=round(psutil.virtual_memory().total / 1e6),
@@ -111,17 +114,55 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _cpu_model() -> str:
+_Processor = dict[str, str]
+"""What ``/proc/cpuinfo`` states about one logical CPU, or about the whole machine. Keys are in lower case."""
+
+
+def _processors() -> list[_Processor]:
+    return [
+        dict(_key_and_value(line) for line in block.splitlines() if ":" in line)
+        for block in (_read(Path("/proc/cpuinfo")) or "").split("\n\n")
+    ]
+
+
+def _cpu_id(processors: Iterable[_Processor]) -> dict[str, str]:
+    """The numbers by which the CPUs identify themselves, see `Machine.cpu_id`.
+
+    A number that differs between the CPUs has all its values. What is stated about the whole machine, such as a board's
+    model and serial number, is left out.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for processor in processors:
+        if "processor" in processor:
+            for name, key in _ID_KEYS:
+                if processor.get(key):
+                    found.setdefault(name, {})[processor[key]] = None
+    return {name: " + ".join(values) for name, values in found.items()}
+
+
+_ID_KEYS = (
+    ("vendor", "vendor_id"),
+    ("family", "cpu family"),
+    ("model", "model"),
+    ("stepping", "stepping"),
+    ("implementer", "cpu implementer"),
+    ("variant", "cpu variant"),
+    ("part", "cpu part"),
+    ("revision", "cpu revision"),
+    ("implementer", "mvendorid"),
+    ("part", "marchid"),
+    ("revision", "mimpid"),
+)
+"""Names of these numbers, and their lower-case keys in ``/proc/cpuinfo``: x86, ARM, RISC-V. Other CPUs have none."""
+
+
+def _cpu_model(processors: Sequence[_Processor]) -> str:
     """The CPU model as ``/proc/cpuinfo`` names it; on ARM the names of its cores, with their numbers if they differ.
 
     ARM has no ``model name``, or one that only names the architecture (``ARMv8 Processor rev 1``). Each processor has
     the numbers of its implementer and part instead, which are in the register MIDR_EL1. Names of other architectures
     (``_MODEL_KEYS``) are as their kernels write them.
     """
-    processors = [
-        dict(_key_and_value(line) for line in block.splitlines() if ":" in line)
-        for block in (_read(Path("/proc/cpuinfo")) or "").split("\n\n")
-    ]
     cores = Counter(
         _arm_core(found["cpu implementer"], found["cpu part"])
         for found in processors
@@ -374,6 +415,11 @@ class CoreShare:
         return Pinning(server=self.server, generator=self.loadgen, harness=self.harness, note=self.note)
 
 
+def cores_for_server(cores: Sequence[Sequence[int]]) -> int:
+    """How many physical cores a server can have besides the load generator's; 1 if they must share one."""
+    return max(1, len(cores) - 1)
+
+
 def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreShare:
     """Give the server ``wanted`` whole cores and the load generator the next one, never siblings of one core.
 
@@ -408,17 +454,16 @@ def share_cores(wanted: int, cores: list[list[int]], *, pinnable: bool) -> CoreS
     return CoreShare(server, loadgen, list(spare), note)
 
 
-def read_steal(cpus: Iterable[int] | None = None) -> tuple[float, float]:
-    """CPU seconds that the hypervisor gave to others, and all CPU seconds, since boot.
+def read_steal() -> tuple[float, float]:
+    """CPU seconds that the hypervisor gave to others, and all CPU seconds. Both are sums over all CPUs since boot."""
+    times = psutil.cpu_times()
+    return getattr(times, "steal", 0.0), sum(times[:8])
 
-    Both are sums over these CPUs (default: all). The kernel counts them in ticks of 10 ms.
-    """
-    if cpus is None:
-        times = [psutil.cpu_times()]
-    else:
-        every = psutil.cpu_times(percpu=True)
-        times = [every[cpu] for cpu in cpus if cpu < len(every)]
-    return sum(getattr(one, "steal", 0.0) for one in times), sum(sum(one[:8]) for one in times)
+
+def read_steal_of(cpus: Iterable[int]) -> float:
+    """CPU seconds that the hypervisor took from these CPUs since boot. The kernel counts them in ticks of 10 ms."""
+    every = psutil.cpu_times(percpu=True)
+    return math.fsum(getattr(every[cpu], "steal", 0.0) for cpu in cpus if cpu < len(every))
 
 
 @dataclass(frozen=True)

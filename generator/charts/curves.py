@@ -181,13 +181,12 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint], identities: Identi
         said = hover(texts, "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}")
         traces.append(trace | {"error_y": error_bars(estimates)} | said)
     days = sorted({point.started for series in shown for point in series.points})
-    cpu, cpus = trend.machine
     days_axis: Json = {"type": "date", "title": {"text": "start of the run (UTC)"}, **_days_around(days)}
     return Chart(
         slug=f"trend-{trend.slug}",
         title=capitalised(trend.metric.title),
-        sentence=f"In {unit_of(trend.metric)}, each run's geometric mean with its 95 % interval, on {cpu} with {cpus}"
-        " logical CPUs (logarithmic axis). A larger, ringed mark changed against the run before it.",
+        sentence=f"In {unit_of(trend.metric)}, each run's geometric mean with its 95 % interval, on {trend.machine}"
+        " (logarithmic axis). A larger, ringed mark changed against the run before it.",
         direction=f"{trend.metric.direction.capitalize()} is better.",
         figure={"data": traces, "layout": line_layout(days_axis, log_axis(unit_of(trend.metric)))},
         table=ChartTable(

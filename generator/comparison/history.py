@@ -1,4 +1,4 @@
-"""Values over time: the same variant and workload in successive runs on one machine class."""
+"""Values over time: the same variant and workload in successive runs on the same hardware."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from generator.comparison.judging import Compared, Outcome, judge_all
 from generator.comparison.metrics import Metric
 from generator.comparison.run_changes import compare_values
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, is_headline
-from generator.dataset import MachineClass, Run, normalised
+from generator.dataset import Hardware, Run, normalised
 from generator.statistics import Contrast
 
 
@@ -49,9 +49,9 @@ class Series:
 
 @dataclass(frozen=True)
 class Trend:
-    """One metric of one table on one class of machines, over time."""
+    """One metric of one table on the same hardware, over time."""
 
-    machine: MachineClass
+    machine: Hardware
     table: Table
     """The table of the newest run."""
     metric: Metric
@@ -77,7 +77,7 @@ class ChangePoint:
     ratio: Contrast
     outcome: Outcome
     updates: tuple[tuple[str, str | None, str | None], ...]
-    """Packages whose version changed: name, version before, version after; ``None``: not installed."""
+    """The kernel and packages whose version changed: name, version before, version after; ``None``: not installed."""
 
 
 class History:
@@ -114,17 +114,17 @@ class History:
 
 
 def _trends(history: History) -> tuple[Trend, ...]:
-    campaigns: dict[tuple[MachineClass, str], list[Run]] = {}
+    campaigns: dict[tuple[Hardware, str], list[Run]] = {}
     for run in sorted(history.runs, key=lambda run: (run.document.started, run.document.id), reverse=True):
         if run.document.finished is not None:
-            campaigns.setdefault((run.machine_class, run.document.campaign), []).append(run)
-    tables: dict[tuple[MachineClass, str, str], list[Table]] = {}
+            campaigns.setdefault((run.machine_class.hardware, run.document.campaign), []).append(run)
+    tables: dict[tuple[Hardware, str, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
         together = history.alone[members[0].raw] if len(members) == 1 else compare_runs(members, ranked=False)
         for table in together.tables:
             if is_headline(table):
                 tables.setdefault((machine, table.slug, table.workload.version), []).append(table)
-    newest: dict[tuple[MachineClass, str], list[Table]] = {}
+    newest: dict[tuple[Hardware, str], list[Table]] = {}
     for (machine, slug, _), found in tables.items():
         known = newest.get((machine, slug))
         if known is None or known[-1].run.document.started < found[-1].run.document.started:
@@ -164,9 +164,10 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
 
 
 def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | None], ...]:
-    """Packages whose version changed, by normalised name: name, version before, version after."""
+    """The kernel and the packages, by normalised name, whose version changed: name, version before, version after."""
     old, new = normalised(before.versions), normalised(after.versions)
-    pairs = [(name, old.get(name), new.get(name)) for name in sorted(old | new)]
+    kernels = ("kernel", before.run.document.machine.kernel, after.run.document.machine.kernel)
+    pairs = [kernels, *((name, old.get(name), new.get(name)) for name in sorted(old | new))]
     return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)
 
 

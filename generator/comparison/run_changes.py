@@ -56,9 +56,9 @@ class CapacityChange:
 def incomparable_reasons(base: Run, head: Run) -> list[str]:
     """The reasons why two runs cannot be compared; empty if they can."""
     reasons = []
-    for name in ("cpu_model", "logical_cpus", "architecture", "kernel"):
+    for name in ("cpu_model", "cpu_id", "logical_cpus", "architecture", "kernel"):
         first, second = (getattr(run.document.machine, name) for run in (base, head))
-        if first != second:
+        if first and second and first != second:  # older results have no cpu_id
             reasons.append(f"machine.{name} differs: {first} and {second}")
     versions = [{workload.slug: workload.version for workload in run.document.workloads} for run in (base, head)]
     reasons += [

@@ -22,11 +22,11 @@ from generator.dataset.collected_evidence import Evidence
 from generator.dataset.file_cache import file_digest
 from generator.dataset.headlines import headline_variants
 from generator.dataset.installed_packages import normalised, version_installed
+from generator.dataset.machine_class import Hardware, MachineClass
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, Simulated, load_rates
 from generator.dataset.results import (
     Dataset,
     FrameworkResult,
-    MachineClass,
     Parameters,
     Run,
     load_collection,

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from generator.dataset.collected_evidence import Evidence, all_evidence
 from generator.dataset.file_cache import read_all
+from generator.dataset.machine_class import MachineClass
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
@@ -27,8 +28,6 @@ from runners.record import (
 
 Parameters = dict[str, int | float | str]
 """The parameters of a cell, in the schema's form."""
-MachineClass = tuple[str, int]
-"""CPU model and number of logical CPUs."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,10 @@ class Run:
             frameworks=tuple(item for item in kept if item.document.cells),
         )
 
-    @property
+    @cached_property
     def machine_class(self) -> MachineClass:
-        """Runs are compared only within one class."""
-        return self.document.machine.cpu_model, self.document.machine.logical_cpus
+        """Runs are put together only within one class."""
+        return MachineClass.of(self.document.machine)
 
     def framework(self, slug: str) -> FrameworkResult | None:
         return next((item for item in self.frameworks if item.document.framework.slug == slug), None)

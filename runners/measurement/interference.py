@@ -36,7 +36,7 @@ class Interference:
         self._own = resources.read_own()
         self._others = resources.read_others(self._own)
         self._steal = machine.read_steal()
-        self._server_steal_s, _ = machine.read_steal(self._server_cpus)
+        self._server_steal_s = machine.read_steal_of(self._server_cpus)
         self._throttled = control_groups.throttled_periods()
         self._clocks = machine.read_clocks()
 
@@ -53,7 +53,7 @@ class Interference:
         stolen, total = (after - before for before, after in zip(self._steal, machine.read_steal(), strict=True))
         self.steal_percent = round(100 * stolen / total, 3) if total else None
         if self._server_cpus:
-            stolen_s = machine.read_steal(self._server_cpus)[0] - self._server_steal_s
+            stolen_s = machine.read_steal_of(self._server_cpus) - self._server_steal_s
             self.server_steal_percent = round(100 * max(0.0, stolen_s) / self.seconds, 3)
 
     def health(self, **values: Any) -> LoadgenHealth:

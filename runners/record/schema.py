@@ -118,6 +118,9 @@ class Machine(Document):
 
     cpu_model: Text
     """The CPU model, as the operating system names it."""
+    cpu_id: dict[Slug, Text] = _NO_ENTRIES
+    """Numbers by which the CPU identifies itself: on x86 ``vendor``, ``family``, ``model`` and ``stepping``, on ARM
+    ``implementer``, ``variant``, ``part`` and ``revision``. Empty in older results."""
     logical_cpus: Count
     """CPUs that the operating system schedules on."""
     physical_cores: Count | None = None
@@ -412,6 +415,8 @@ class CapacityProbe(Document):
     """Messages answered per second."""
     server_cpu_percent: Amount | None = None
     """CPU of server and broker, in percent of one core."""
+    p99_without_lags_ms: Amount | None = None
+    """Lower bound of the p99 without the load generator's own lags; absent in older results."""
     valid: bool = True
     """False if the load generator or the machine was not good enough, so the attempt says nothing about the server."""
     reasons: list[Text] = _NO_ITEMS
@@ -491,6 +496,19 @@ class Recovery(Document):
     """Attempts to connect again, summed over all clients."""
 
 
+class SustainedInterval(Document):
+    """The load that is sustained at another latency target, from the same attempts. Missing ends are not shown."""
+
+    p99_limit_ms: Amount
+    """The latency target."""
+    low: Annotated[int, Field(ge=1)] | None = None
+    """Lower end of the 95 % interval."""
+    typical: Annotated[int, Field(ge=1)] | None = None
+    """The load sustained in 50 % of attempts."""
+    high: Annotated[int, Field(ge=1)] | None = None
+    """Upper end of the 95 % interval."""
+
+
 class Capacity(Document):
     """The load that a server sustains: an interval, and the attempts behind it.
 
@@ -513,6 +531,8 @@ class Capacity(Document):
     """Why it is not conclusive. A known end is still valid: at least ``low``, below ``high``."""
     p99_limit_ms: Amount
     """The latency target: an attempt with a p99 at or above it fails."""
+    strict: SustainedInterval | None = None
+    """The same at a stricter latency target; absent in older results."""
     confirmations: Annotated[int, Field(ge=1)] | None = None
     """Only in files from before 22 November 2026: how many attempts had to agree at each end."""
     probes: list[CapacityProbe]
@@ -538,6 +558,19 @@ class Timeline(Document):
     """Median latency of that second."""
     p99_ms: list[Amount | None]
     """p99 latency of that second."""
+
+
+class ReferenceBeside(Document):
+    """What the reference had in the same seconds, measured in turns with this server."""
+
+    messages_per_s: Amount
+    """Throughput, as in the measurement."""
+    latency_ms: Percentiles | None = None
+    """Latency from the intended send."""
+    last_delivery_ms: Percentiles | None = None
+    """Rooms: the same for the last member to receive each message."""
+    server: Usage | None = None
+    """What the reference's process tree used."""
 
 
 class Measurement(Document):
@@ -607,6 +640,8 @@ class Measurement(Document):
     """What the broker used, if the variant needs one."""
     generator: LoadgenHealth | None = None
     """Health of the load generator and of the machine."""
+    reference: ReferenceBeside | None = None
+    """Open loops in which few servers take turns: the reference among them, if its values are valid."""
     capacity: Capacity | None = None
     """Result of a capacity search."""
     connecting: Connecting | None = None

@@ -8,9 +8,10 @@ import pytest
 
 from benchmarks import synthetic
 from generator.comparison import compare_runs
-from generator.dataset import Source, headline_variants, load_results, load_sources
+from generator.dataset import MachineClass, Source, headline_variants, load_results, load_sources
 from generator.dataset.sources import SourceError
 from runners.record import RecordError
+from tests.support import documents
 
 
 @pytest.fixture
@@ -103,6 +104,51 @@ def test_older_campaigns_provide_what_newer_ones_hardly_measured(tmp_path: Path)
     answered = {table.slug: table.run.document.id for table in compare_runs(dataset.headline).tables}
     assert {run for slug, run in answered.items() if slug.startswith("echo")} == {"run-12"}
     assert {run for slug, run in answered.items() if slug.startswith("dashboard")} == {"run-10"}
+
+
+def _with_kernel(run: Path, kernel: str) -> None:
+    file = run / "run.yml"
+    text = file.read_text()
+    assert "  kernel: 6.12.0\n" in text
+    file.write_text(text.replace("  kernel: 6.12.0\n", f"  kernel: {kernel}\n"))
+
+
+def test_runs_of_two_kernels_share_no_table_and_no_part_of_a_page(tmp_path: Path) -> None:
+    """A workload that only the older kernel measured stays on its page, which names its kernel."""
+
+    def campaign(day: int, kernel: str, *workloads: str, name: str = "") -> None:
+        run = synthetic.write(
+            tmp_path, rounds=2, seconds=1, variants=synthetic.VARIANTS[:3], only=workloads, searches=False,
+            run=f"run-{day}", campaign=name or f"day-{day}", started=f"2026-11-{day}T09:00:00Z",
+        )  # fmt: skip
+        _with_kernel(run, kernel)
+
+    campaign(10, "Linux 6.18.44-v509", "echo", "dashboard")
+    campaign(11, "Linux 6.18.44-v669", "echo", name="both")
+    campaign(12, "Linux 6.18.44-v509", "echo", name="both")
+    campaign(13, "Linux 6.18.44-v669", "echo", name="both")
+    dataset = load_results(tmp_path)
+    tables = {table.slug: table for table in compare_runs(dataset.headline).tables}
+    echo = next(table for slug, table in tables.items() if slug.startswith("echo"))
+    dashboard = next(table for slug, table in tables.items() if slug.startswith("dashboard"))
+    assert [run.document.id for run in echo.blocks] == ["run-13", "run-11"]
+    assert [run.document.id for run in dashboard.runs] == ["run-10"]
+    assert [str(runs[0].machine_class) for runs in dataset.published] == [
+        "AMD EPYC 7B13, 2 logical CPUs, Linux 6.18.44-v669",
+        "AMD EPYC 7B13, 2 logical CPUs, Linux 6.18.44-v509",
+    ]
+
+
+def test_a_class_has_the_numbers_of_the_cpu_where_they_are_known() -> None:
+    old = documents.run_document().machine
+    ids = [{}, {"vendor": "AuthenticAMD", "family": "25"}, {"vendor": "AuthenticAMD", "family": "26"}]
+    classes = [MachineClass.of(old.model_copy(update={"cpu_id": cpu_id})) for cpu_id in ids]
+    assert len(set(classes)) == 3
+    assert [str(one) for one in classes] == [
+        "AMD EPYC 7763, 2 logical CPUs, Linux 6.1",
+        "AMD EPYC 7763 (family 25), 2 logical CPUs, Linux 6.1",
+        "AMD EPYC 7763 (family 26), 2 logical CPUs, Linux 6.1",
+    ]
 
 
 def test_flame_graphs_belong_to_their_framework(results: Path) -> None:

@@ -40,7 +40,7 @@ def throughput(dataset: Dataset, cpu: str = "AMD EPYC 7B13") -> Trend:
     (found,) = (
         trend
         for trend in History(dataset.runs).trends
-        if trend.metric.key == "messages_per_s" and trend.machine[0] == cpu and not trend.table.is_open
+        if trend.metric.key == "messages_per_s" and trend.machine.cpu_model == cpu and not trend.table.is_open
     )
     return found
 
@@ -59,6 +59,14 @@ def test_the_change_is_found_at_its_run_with_its_updates(history: Dataset) -> No
     ]
     assert found[0].ratio.value == pytest.approx(1.6, rel=0.05)
     assert ("fastapi", "0.165.0", "0.166.0") in found[0].updates
+
+
+def test_a_series_goes_on_over_an_update_of_the_kernel_and_names_it(history: Dataset) -> None:
+    *others, last = sorted(history.runs, key=lambda run: run.document.started)
+    machine = last.document.machine.model_copy(update={"kernel": "6.12.1"})
+    found = History((*others, replace(last, document=last.document.model_copy(update={"machine": machine}))))
+    (change,) = (point for point in found.changes if point.trend.metric.key == "messages_per_s")
+    assert change.updates[0] == ("kernel", "6.12.0", "6.12.1")
 
 
 def test_the_chart_rings_the_change(history: Dataset) -> None:

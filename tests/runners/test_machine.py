@@ -69,10 +69,8 @@ def test_this_machine() -> None:
     until(lambda: machine.read_steal()[1] > total_before, "time passes")
     stolen, total = machine.read_steal()
     assert 0 <= stolen - stolen_before <= total - total_before
-    one_core, time_of_one = machine.read_steal([min(cpus)])
-    assert 0 <= one_core <= machine.read_steal()[0]
-    assert time_of_one < machine.read_steal()[1] or len(cpus) == 1
-    assert machine.read_steal([]) == (0, 0)
+    assert 0 <= machine.read_steal_of([min(cpus)]) <= machine.read_steal()[0]
+    assert machine.read_steal_of([]) == machine.read_steal_of([10**6]) == 0
 
 
 def test_confining_and_back() -> None:
@@ -209,7 +207,7 @@ def test_a_cpu_is_named_by_what_tells_it_from_others(
     monkeypatch: pytest.MonkeyPatch, model: str, processors: list[dict[str, str]]
 ) -> None:
     monkeypatch.setattr(machine, "_read", lambda path: cpuinfo(*processors))
-    assert machine._cpu_model() == model
+    assert machine._cpu_model(machine._processors()) == model
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 4095)), min_size=2, max_size=2, unique=True))
@@ -222,7 +220,34 @@ def test_a_cpu_without_a_name_is_named_by_its_architecture(monkeypatch: pytest.M
     monkeypatch.setattr(machine, "_read", lambda path: None)
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    assert machine._cpu_model() == "aarch64"
+    assert machine._cpu_model(machine._processors()) == "aarch64"
+
+
+@pytest.mark.parametrize(
+    ("processors", "numbers"),
+    [
+        (
+            [{"vendor_id": "AuthenticAMD", "cpu family": "25", "model": "1", "stepping": "1", "cpu MHz": "2445.4"}] * 2,
+            {"vendor": "AuthenticAMD", "family": "25", "model": "1", "stepping": "1"},
+        ),
+        (
+            [arm(0x41, 0xD0C, **{"CPU variant": "0x3", "CPU revision": "1"})],
+            {"implementer": "0x41", "variant": "0x3", "part": "0xd0c", "revision": "1"},
+        ),
+        ([arm(0x41, 0xD05)] * 4 + [arm(0x41, 0xD0B)], {"implementer": "0x41", "part": "0xd05 + 0xd0b"}),
+        ([{"cpu": "POWER9, altivec supported"}], {}),
+    ],
+)
+def test_the_numbers_of_a_cpu_are_recorded_and_nothing_of_its_board(
+    monkeypatch: pytest.MonkeyPatch, processors: list[dict[str, str]], numbers: dict[str, str]
+) -> None:
+    board = "\n\nRevision\t: c03111\nSerial\t: 10000000abcdef\nModel\t: Raspberry Pi 4 Model B"
+    text = cpuinfo(*processors) + board
+    monkeypatch.setattr(machine, "_read", lambda path: text if path.name == "cpuinfo" else None)
+    assert machine._cpu_id(machine._processors()) == numbers
+    facts = machine.describe_machine()
+    assert facts.cpu_id == numbers
+    assert "abcdef" not in facts.model_dump_json()
 
 
 # Open files

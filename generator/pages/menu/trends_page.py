@@ -25,7 +25,7 @@ def _trends_page(view: View) -> Page:
         changes=changes,
         absences=view.history.absences,
         runs=len(runs),
-        machines=sorted({f"{cpu} with {cpus} logical CPUs" for cpu, cpus in (trend.machine for trend in found)}),
+        machines=sorted({str(trend.machine) for trend in found}),
         measured=sorted(titles),
         titles=titles,
     )

@@ -92,9 +92,7 @@ def test_what_a_crashed_server_leaves_behind_is_nobody_elses(monkeypatch: pytest
 def test_steal_on_the_cpus_of_the_server_is_in_percent_of_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three of four CPUs serve; the hypervisor takes half a second from one of them, and a second from the fourth."""
     stolen = {0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}
-    monkeypatch.setattr(
-        machine, "read_steal", lambda cpus=(0, 1, 2, 3): (sum(stolen[cpu] for cpu in cpus), time.monotonic())
-    )
+    monkeypatch.setattr(machine, "read_steal_of", lambda cpus: sum(stolen[cpu] for cpu in cpus))
     interference = Interference(machine.CoreShare(server=[0, 1, 2], loadgen=[3], harness=[3]))
     interference.begin()
     stolen.update({1: 0.5, 3: 1.0})
