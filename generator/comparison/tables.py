@@ -10,6 +10,7 @@ from functools import cached_property, reduce
 from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload, needs_quiet
+from generator.comparison.enough_cores import with_enough_cores
 from generator.comparison.judging import Judged, MetricComparison, Reason
 from generator.comparison.metrics import METRICS, Family, Metric, TableKind, kind_of_table, read_values
 from generator.dataset import FrameworkResult, Parameters, Run
@@ -387,7 +388,12 @@ _STATUSES: tuple[Status, ...] = ("valid", "invalid", "failed")
 
 def _pooled_cell(cells: Sequence[CellRecord]) -> CellRecord:
     """A cell with all measurements and the merged distributions."""
-    measurements = [measurement for cell in cells for measurement in cell.measurements]
+    # Rounds are those of blocks from now on, and the reference is paired by its blocks.
+    measurements = [
+        measurement if measurement.reference is None else measurement.model_copy(update={"reference": None})
+        for cell in cells
+        for measurement in cell.measurements
+    ]
     merged = {
         name: _merged(
             [found for cell in cells if (found := getattr(cell, name)) is not None], events_in(measurements, name)
@@ -464,7 +470,7 @@ def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
             if cell.is_search != searched or not cell.measurements:
                 continue
             if variant is not None and versions.get(cell.workload) == cell.workload_version:
-                yield _row(item, variant, cell, run.document.machine.logical_cpus)
+                yield _row(item, variant, with_enough_cores(run, cell), run.document.machine.logical_cpus)
 
 
 def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord, logical_cpus: int) -> Row:
@@ -563,7 +569,9 @@ def _with_reference(row: Row, reference: Row | None, compared: MetricComparisons
         return row
     values = {
         key: replace(
-            value, reference=reference.values[key].rounds, relate=_relation(key, row.key, reference.key, compared)
+            value,
+            reference=_beside(row, key, reference.values[key]),
+            relate=_relation(key, row.key, reference.key, compared),
         )
         if key in reference.values
         else value
@@ -589,6 +597,16 @@ def _with_ranks_in(metric: Metric, rows: Sequence[Row], compared: MetricComparis
             row = replace(row, values={**row.values, metric.key: value})
         completed.append(row)
     return completed
+
+
+def _beside(row: Row, key: str, reference: Value) -> Mapping[int, float]:
+    """The reference's value in each round: in the row's own seconds, if it was measured in them as well."""
+    own = (
+        Measurement.model_construct(round=one.round, **dict(one.reference))
+        for one in row.cell.measurements
+        if one.reference is not None
+    )
+    return {**reference.rounds, **read_values(own).get(key, {})}
 
 
 def _best_first(row: Row, deciding: tuple[Metric, ...]) -> tuple[object, ...]:

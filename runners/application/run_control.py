@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from runners import machine
 from runners.application.messages import MessageObserver
 from runners.application.session import measuring_session
 from runners.campaign import planning
@@ -50,6 +51,7 @@ def plan_measurements(
         workloads.choose_workloads(workload_names, chosen),
         chosen,
         random_seed() if seed is None else seed,
+        server_cores=machine.cores_for_server(machine.physical_cores()),
     )
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)

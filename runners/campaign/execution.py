@@ -146,16 +146,15 @@ class RunExecution:
                 self._measure(left, self._with_reference(left, group), number, deployments, observer)
             for group in groups:
                 disturbed = [index for index in group if self._journals[index].needs_repetition(number)]
-                if self._expected_s(disturbed) <= self._spare_s(number):
-                    self._measure(disturbed, disturbed, number, deployments, observer)
+                again = self._with_reference(disturbed, group)
+                if self._expected_s(again) <= self._spare_s(number):
+                    self._measure(disturbed, again, number, deployments, observer)
         self._relate_to_ceiling(number)
 
     def _with_reference(self, left: list[int], group: Sequence[int]) -> list[int]:
-        """The remaining cells of a group. If only some of a group were saved before an interruption, the rest needs the
-        reference too.
-        """
+        """The remaining cells of a group, and the reference if the group has one, even if it was measured before."""
         reference = [index for index in group if self.plan.cells[index].framework.reference]
-        return left if len(left) == len(group) else [*left, *(index for index in reference if index not in left)]
+        return [*left, *(index for index in reference if index not in left)] if left else []
 
     def _expected_s(self, indexes: Iterable[int]) -> float:
         return sum(self.plan.profile.expected_s(self.plan.cells[index].scenario) for index in indexes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, groupby
 
 from runners.measurement import Cell
@@ -39,6 +40,27 @@ class PlanPart:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A scenario that is not measured, because the server would have fewer cores than it needs."""
+
+    workload: str
+    kind: str
+    needed: int
+    available: int
+
+    @property
+    def name(self) -> str:
+        """The name that `rtsite run --workload` accepts."""
+        return f"{self.workload}/{self.kind}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} needs a larger machine: {self.needed} cores for the server, and this one has {self.available}"
+            " besides the load generator's"
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """The cells that are measured, and their order in each round (indexes into ``cells``)."""
 
@@ -46,6 +68,8 @@ class Plan:
     order: tuple[tuple[int, ...], ...]
     profile: Profile
     seed: int
+    left_out: tuple[LeftOut, ...] = ()
+    """What this machine has too few cores for."""
 
     @property
     def measurements(self) -> int:
@@ -53,46 +77,83 @@ class Plan:
 
     def expected_s(self, after: int = 0) -> float:
         """Expected seconds after this number of measurements, without installation."""
-        scenarios = [self.cells[index].scenario for index in chain.from_iterable(self.order)]
-        return sum(self.profile.expected_s(scenario) for scenario in scenarios[after:])
+        return sum(map(self._expected_s, self._steps[after:]))
 
     def load_s(self, after: int = 0) -> float:
         """Seconds of that time in which servers are loaded."""
-        scenarios = [self.cells[index].scenario for index in chain.from_iterable(self.order)]
-        return sum(self.profile.load_s(scenario) for scenario in scenarios[after:])
+        return sum(map(self._load_s, self._steps[after:]))
 
     def spare_s(self, rounds: int) -> float:
         """Seconds that the first rounds may additionally take to repeat disturbed measurements.
 
         It is counted by rounds, so that one bad hour does not use up the time of later rounds.
         """
-        planned = chain.from_iterable(self.order[:rounds])
-        return self.profile.spare * sum(self.profile.expected_s(self.cells[index].scenario) for index in planned)
+        planned = sum(map(len, self.order[:rounds]))
+        return self.profile.spare * sum(map(self._expected_s, self._steps[:planned]))
 
     def groups(self, turn: Sequence[int]) -> list[tuple[int, ...]]:
-        """A round's cells in order; cells that are measured together form one group."""
-        return [tuple(group) for _, group in groupby(turn, key=lambda index: _group_key(self.cells[index], index))]
+        """A round's cells in order; cells that are measured together form one group.
+
+        If a scenario limits how many that are, the reference is in each of its groups, and counts in the first.
+        """
+        together = (list(group) for _, group in groupby(turn, key=lambda index: _group_key(self.cells[index], index)))
+        return list(chain.from_iterable(map(self._split, together)))
+
+    def _split(self, together: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        most = self.cells[together[0]].scenario.most_together
+        if most is None or len(together) <= most:
+            yield tuple(together)
+            return
+        reference = [index for index in together if self.cells[index].framework.reference]
+        others = [index for index in together if index not in reference]
+        size = max(1, most - len(reference))
+        for start in range(0, len(others), size):
+            yield (*reference, *others[start : start + size])
+
+    @cached_property
+    def _steps(self) -> tuple[tuple[int, ...], ...]:
+        """For each measurement in order, the cells that it loads: its own, and others that are measured again for it.
+
+        The first new measurement of a group bears those again of the reference.
+        """
+        steps = []
+        for turn in self.order:
+            seen: set[int] = set()
+            for group in self.groups(turn):
+                again = [index for index in group if index in seen]
+                for index in group:
+                    if index not in seen:
+                        steps.append((index, *again))
+                        again = []
+                seen.update(group)
+        return tuple(steps)
+
+    def _expected_s(self, step: Sequence[int]) -> float:
+        return sum(self.profile.expected_s(self.cells[index].scenario) for index in step)
+
+    def _load_s(self, step: Sequence[int]) -> float:
+        return sum(self.profile.load_s(self.cells[index].scenario) for index in step)
 
     def parts(self) -> list[PlanPart]:
         """The plan by workload and scenario, in the order of its cells."""
-        found: dict[tuple[str, str], list[Cell]] = {}
+        cells: dict[tuple[str, str], list[Cell]] = {}
         for cell in self.cells:
-            found.setdefault((cell.workload.slug, cell.scenario.kind), []).append(cell)
+            cells.setdefault((cell.workload.slug, cell.scenario.kind), []).append(cell)
+        steps: dict[tuple[str, str], list[tuple[int, ...]]] = {key: [] for key in cells}
+        for step in self._steps:
+            cell = self.cells[step[0]]
+            steps[cell.workload.slug, cell.scenario.kind].append(step)
         return [
             PlanPart(
                 workload=slug,
                 kind=kind,
-                variants=len(cells),
-                measurements=sum(self.profile.rounds_of(cell.scenario) for cell in cells),
-                expected_s=sum(
-                    self.profile.rounds_of(cell.scenario) * self.profile.expected_s(cell.scenario) for cell in cells
-                ),
-                load_s=sum(
-                    self.profile.rounds_of(cell.scenario) * self.profile.load_s(cell.scenario) for cell in cells
-                ),
-                rounds=max(self.profile.rounds_of(cell.scenario) for cell in cells),
+                variants=len(cells[slug, kind]),
+                measurements=len(found),
+                expected_s=sum(map(self._expected_s, found)),
+                load_s=sum(map(self._load_s, found)),
+                rounds=max(self.profile.rounds_of(cell.scenario) for cell in cells[slug, kind]),
             )
-            for (slug, kind), cells in found.items()
+            for (slug, kind), found in steps.items()
         ]
 
 
@@ -120,16 +181,31 @@ def _seconds(parts: Sequence[PlanPart]) -> float:
     return sum(part.expected_s for part in parts)
 
 
-def plan_run(frameworks: Sequence[Framework], workloads: Sequence[Workload], profile: Profile, seed: int) -> Plan:
+def plan_run(
+    frameworks: Sequence[Framework],
+    workloads: Sequence[Workload],
+    profile: Profile,
+    seed: int,
+    *,
+    server_cores: int | None = None,
+) -> Plan:
     """The plan for all cells of the frameworks under the workloads. Each round has a random order, determined by the
     seed.
 
     The order is random so that a slow drift of the machine does not always affect the same cell. Cells that are
-    measured together stay together. Raises `NothingToDoError` if no framework implements any of the workloads.
+    measured together stay together. ``server_cores``: how many the machine has for a server (default: enough);
+    scenarios that need more are left out. Raises `NothingToDoError` if no framework implements any of the workloads.
     """
-    cells = tuple(_cells(frameworks, workloads))
-    if not cells:
+    found = tuple(_cells(frameworks, workloads))
+    if not found:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
+    cells = tuple(cell for cell in found if server_cores is None or cell.scenario.server_cores <= server_cores)
+    left_out = tuple(
+        LeftOut(cell.workload.slug, cell.scenario.kind, cell.scenario.server_cores, server_cores or 0)
+        for cell in {comparison_key(cell): cell for cell in found if cell not in cells}.values()
+    )
+    if not cells:
+        raise NothingToDoError("; ".join(map(str, left_out)))
     shuffler = random.Random(seed)
     order = []
     for number in range(1, profile.rounds + 1):
@@ -142,7 +218,7 @@ def plan_run(frameworks: Sequence[Framework], workloads: Sequence[Workload], pro
         for group in turn:
             shuffler.shuffle(group)
         order.append(tuple(chain.from_iterable(turn)))
-    return Plan(cells, tuple(order), profile, seed)
+    return Plan(cells, tuple(order), profile, seed, left_out)
 
 
 def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> Iterator[Cell]:
@@ -204,6 +280,9 @@ def check_complete(plan: Plan, frameworks: Sequence[str], workload_names: Sequen
     slugs = {framework.slug for framework in subjects.values()}
     for name in workload_names:
         slug, _, kind = name.partition("/")
+        too_large = [one for one in plan.left_out if one.workload == slug and one.kind == kind]
+        if too_large:
+            raise UsageError(f"{too_large[0]}; remove --workload {name}, or measure it elsewhere")
         if not any(
             cell.workload.slug == slug
             and kind in ("", cell.scenario.kind)

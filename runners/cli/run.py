@@ -64,6 +64,8 @@ def run_command(
         if only_plan:
             _print_plan(plan, as_json=as_json)
             return
+        for one in plan.left_out:
+            say(f"Not measured: {one}.")
         with RunDisplay(_repeated(with_flames=flame)) as display:
             summary = run_control.start_run(plan, results, campaign_id, display)
     flames = run_control.record_flames(summary.path, framework or [], say) if flame else None
@@ -125,6 +127,8 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         f" {plan.expected_s() / 60:.0f} min; {len(lots)} job{'s' if len(lots) > 1 else ''} of at most"
         f" {planning.JOB_S / 3600:g} hours, each started with --workload PART"
     )
+    for one in plan.left_out:
+        say(f"Not measured: {one}.")
     if spare_s := plan.spare_s(plan.profile.rounds):
         say(f"Disturbed measurements are repeated, for at most {spare_s / 60:.0f} min more.")
 
@@ -147,4 +151,8 @@ def _plan_json(plan: Plan, parts: Sequence[PlanPart], lots: Sequence[Sequence[Pl
             for part in parts
         ],
         "jobs": [[part.name for part in lot] for lot in lots],
+        "left_out": [
+            {"workload": one.name, "needed_cores": one.needed, "available_cores": one.available}
+            for one in plan.left_out
+        ],
     }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runners import machine
 from runners.judging import thresholds
 from runners.loadgen.job import Job
 from runners.loading.job_building import build_job
-from runners.record import FrameworkFacts, Histogram, Measurement, Timeline, VariantFacts
+from runners.record import FrameworkFacts, Histogram, Measurement, ReferenceBeside, Timeline, VariantFacts
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
@@ -132,3 +132,17 @@ def with_share_of_ceiling(measurement: Measurement, ceiling_per_s: float) -> Mea
     share = round(100 * measurement.messages_per_s / ceiling_per_s, 2)
     health = measurement.generator.model_copy(update={"share_of_ceiling_percent": share})
     return measurement.model_copy(update={"generator": health})
+
+
+def with_reference(result: MeasurementResult, reference: Measurement) -> MeasurementResult:
+    """The result, with the values of the reference that was measured in the same seconds, if they are valid."""
+    measurement = result.measurement
+    if measurement.failure is not None or not reference.valid or reference.messages_per_s is None:
+        return result
+    beside = ReferenceBeside(
+        messages_per_s=reference.messages_per_s,
+        latency_ms=reference.latency_ms,
+        last_delivery_ms=reference.last_delivery_ms,
+        server=reference.server,
+    )
+    return replace(result, measurement=measurement.model_copy(update={"reference": beside}))

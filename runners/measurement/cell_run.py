@@ -48,7 +48,14 @@ class CellRun:
         self._blank = blank_measurement(conditions)
         self._stack = ExitStack()
         self.deployment = self._stack.enter_context(
-            deployments.take(cell.framework, cell.variant, cpus=conditions.cores.server, workers=cell.scenario.workers)
+            # Memory is read where a server is alone. One used before keeps memory of its earlier loads.
+            deployments.take(
+                cell.framework,
+                cell.variant,
+                cpus=conditions.cores.server,
+                workers=cell.scenario.workers,
+                fresh=alone,
+            )
         )
         self._watches: dict[str, resources.Watch] = {}
         self._loaded_s = 0.0
@@ -102,7 +109,7 @@ class CellRun:
         """End a period without load that lasted this many seconds. The CPU used in it is the server's idle CPU."""
         self.deployment.idle_cpu_percent = round(100 * (self._total_cpu_s() - self._cpu_at_start_s) / seconds, 2)
         self._idle_cpu_percent = self.deployment.idle_cpu_percent
-        self.deployment.rest()
+        self._rest()
 
     def open_window(self) -> None:
         self._watches = self.deployment.watches()
@@ -138,11 +145,17 @@ class CellRun:
                 raise LoadError(f"no message was answered in a slice of {seconds:.3g} s")
         for watch in self._watches.values():
             watch.end()
-        self.deployment.rest()
+        self._rest()
         self._loaded_s += seconds
         self._unwatched_s += seconds
         if self._unwatched_s >= LOOK_EVERY_S:
             self.look()
+
+    def _rest(self) -> None:
+        """Wait for the next turn. Where few servers take turns, none waits for as long as a ping may take, so every one
+        can be paused.
+        """
+        self.deployment.rest(is_short=self.cell.scenario.most_together is not None and not self._alone)
 
     def look(self) -> None:
         """Read the memory of the server and the broker."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from runners.measurement.cell import Cell, Conditions, MeasurementResult
+from runners.measurement.cell import Cell, Conditions, MeasurementResult, with_reference
 from runners.measurement.cell_run import CellRun
 from runners.measurement.interference import Interference
 from runners.serving.deployment import Deployments
@@ -21,8 +21,8 @@ IDLE_S = 1.0
 def measure_window(
     cells: Sequence[Cell], conditions: Sequence[Conditions], deployments: Deployments
 ) -> list[MeasurementResult]:
-    """Load each cell for its window; several cells take turns. A server that is busy without load is paused while it
-    waits for its turn.
+    """Load each cell for its window; several cells take turns. While a server waits for its turn, it is paused if it is
+    busy without load, or if few take turns (see `Scenario.most_together`).
     """
     alone = len(cells) == 1
     interference = Interference(conditions[0].cores)
@@ -47,7 +47,13 @@ def measure_window(
             for run in runs:
                 run.attempt(step)
         reference_medians = next((s.medians for s in runs if s.cell.framework.reference and s.medians), None)
-        return [run.to_result(interference, runs, reference_medians) for run in runs]
+        results = [run.to_result(interference, runs, reference_medians) for run in runs]
+    limited = cells[0].scenario.most_together is not None
+    reference = next((i for i, cell in enumerate(cells) if cell.framework.reference), None) if limited else None
+    if reference is None:
+        return results
+    beside = results[reference].measurement
+    return [one if i == reference else with_reference(one, beside) for i, one in enumerate(results)]
 
 
 def see_idle(runs: Sequence[CellRun]) -> None:

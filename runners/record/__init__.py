@@ -71,8 +71,10 @@ from runners.record.schema import (
     Percentiles,
     Pinning,
     Recovery,
+    ReferenceBeside,
     RunDocument,
     SlowConsumer,
+    SustainedInterval,
     Timeline,
     Usage,
     VariantFacts,
@@ -93,7 +95,14 @@ from runners.record.store import (
     read_plain,
     save,
 )
-from runners.record.sustained_load import SustainedLoad, estimate_sustained_load, sustained_load_quantiles, tidy
+from runners.record.sustained_load import (
+    SustainedLoad,
+    estimate_over_searches,
+    estimate_sustained_load,
+    sustained_load_quantiles,
+    tidy,
+    tries_at,
+)
 from runners.record.text import publishable
 
 __all__ = [
@@ -146,10 +155,12 @@ __all__ = [
     "Read",
     "RecordError",
     "Recovery",
+    "ReferenceBeside",
     "RegressionError",
     "RtsiteError",
     "RunDocument",
     "SlowConsumer",
+    "SustainedInterval",
     "SustainedLoad",
     "Timeline",
     "UnavailableError",
@@ -167,6 +178,7 @@ __all__ = [
     "decisive",
     "degree_of",
     "disturbance_percent",
+    "estimate_over_searches",
     "estimate_sustained_load",
     "events_behind",
     "events_in",
@@ -194,6 +206,7 @@ __all__ = [
     "sustained_load_quantiles",
     "tidy",
     "timer_limited_percent",
+    "tries_at",
     "unknown_name",
     "used_percent",
 ]

@@ -151,9 +151,13 @@ class Deployment:
             watches["broker"] = resources.Watch(self.broker.child.pid)
         return watches
 
-    def rest(self) -> None:
-        """Pause the server until `wake`, if it uses much CPU time without load."""
-        if IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent) and not self._is_paused and not self.has_ended:
+    def rest(self, *, is_short: bool = False) -> None:
+        """Pause the server until `wake`, if it uses much CPU time without load or if the pause ``is_short``.
+
+        In a pause of many seconds, a server misses the pings of its clients.
+        """
+        is_restless = is_short or IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent)
+        if is_restless and not self._is_paused and not self.has_ended:
             self._is_paused = True
             resources.pause_tree(self.server.child.pid)
 

@@ -36,7 +36,8 @@ class Profile:
     probe_s: float = 3.0
     """Minimum window of each probe of a search. It is longer if a p99 needs more messages."""
     capacity_rounds: int = 1
-    """Number of rounds that search for capacities. One search takes minutes and makes many tries."""
+    """Number of rounds that search for capacities. One search takes minutes and makes many tries. Of one search alone
+    nobody knows how much the machine's speed at that time changed it."""
     long_windows: bool = False
     """Whether windows become longer until they hold enough events (`EVENTS`) and enough withheld data
     (`WITHHELD`)."""
@@ -44,10 +45,12 @@ class Profile:
     """Number of rounds of the scenarios whose windows become longer; ``None``: all rounds."""
     overhead_s: float = 2.0
     """Expected time of a measurement without the load: start, readiness, drain, checks, stop."""
+    start_s: float = 0.0
+    """Expected additional time where a server must be new although the profile reuses servers."""
     rechecks: bool = True
     """Whether the server is checked again after each load."""
     shares_servers: bool = False
-    """Whether each variant's server is started once per round, for all of its measurements."""
+    """Whether a variant's server is kept for further measurements of the round, except those of memory."""
     spare: float = 0.0
     """Time for repeating disturbed measurements, as a share of the planned time."""
 
@@ -82,7 +85,7 @@ class Profile:
             case "search":
                 assert scenario.target is not None
                 probe = self.of_probe(scenario.at(scenario.target.settings.start))
-                return scenario.target.settings.tries * (probe.warmup_s + probe.duration_s)
+                return scenario.target.settings.usual_probes * (probe.warmup_s + probe.duration_s)
             case "connect":
                 return scenario.connections / _USUAL_CONNECTIONS_PER_S
             case "recover":
@@ -91,19 +94,31 @@ class Profile:
     def expected_s(self, scenario: Scenario) -> float:
         """Expected seconds of one measurement."""
         besides_s = self.overhead_s + len(scenario.steps) * STEP_PAUSE_S
-        return self.load_s(scenario) + (scenario.target.settings.tries if scenario.target else 1) * besides_s
+        if scenario.procedure == "window" and not scenario.slice_s:
+            besides_s += self.start_s
+        return self.load_s(scenario) + (scenario.target.settings.usual_probes if scenario.target else 1) * besides_s
 
 
 PROFILES: dict[str, Profile] = {
     profile.slug: profile
     for profile in (
-        Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.0, overhead_s=0.5, rechecks=False, shares_servers=True),
+        Profile(
+            "quick",
+            rounds=1,
+            warmup_s=0.3,
+            duration_s=1.0,
+            overhead_s=0.5,
+            start_s=0.7,
+            rechecks=False,
+            shares_servers=True,
+        ),
         Profile(
             "standard",
             rounds=10,
             warmup_s=5.0,
             duration_s=10.0,
             probe_s=4.0,
+            capacity_rounds=2,
             long_windows=True,
             long_rounds=LONG_ROUNDS,
             spare=SPARE,

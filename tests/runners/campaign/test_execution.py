@@ -17,6 +17,7 @@ from runners import machine, record, resources
 from runners.campaign import execution, planning, run_files
 from runners.campaign.observer import RunSummary
 from runners.campaign.run_document import ResumeError
+from runners.judging import thresholds
 from runners.measurement import Cell
 from runners.record import (
     FrameworkDocument,
@@ -30,7 +31,7 @@ from runners.record import (
 from runners.serving import environment
 from runners.subjects import catalog, profiles, workloads
 from runners.subjects.profiles import Profile
-from runners.subjects.scenarios import Workload
+from runners.subjects.scenarios import OPEN_LOOP_TOGETHER, Scenario, Workload
 from runners.subjects.workloads import DASHBOARD, ECHO
 from tests.support import frameworks
 from tests.support.frameworks import BEHAVIOURS
@@ -475,17 +476,80 @@ def test_each_round_contains_every_cell_once(mine: catalog.Framework, seed: int,
 def test_cells_that_are_measured_together_stay_together(
     mine: catalog.Framework, other: catalog.Framework, seed: int, rounds: int
 ) -> None:
-    """Each loop of the echo of all servers as one group; the dashboard everyone for itself."""
+    """The closed loop of the echo of all servers as one group; the open loop in groups of four."""
     plan = planning.plan_run([mine, other], [ECHO, DASHBOARD], replace(BRIEF, rounds=rounds), seed)
-    in_turn = {index for index, cell in enumerate(plan.cells) if cell.scenario.slice_s}
-    assert len(in_turn) == 2 * 2 * len(BEHAVIOURS)
+    assert len(plan.cells) == 2 * 2 * len(BEHAVIOURS)
     for turn in plan.order:
         groups = plan.groups(turn)
         assert list(chain.from_iterable(groups)) == list(turn)
-        together = [group for group in groups if len(group) > 1]
-        assert set(chain.from_iterable(together)) == in_turn
-        assert [len({planning.comparison_key(plan.cells[index]) for index in group}) for group in together] == [1, 1]
-        assert len(groups) == len(turn) - len(in_turn) + 2
+        assert all(len({planning.comparison_key(plan.cells[index]) for index in group}) == 1 for group in groups)
+        modes = [(plan.cells[group[0]].scenario.mode, len(group)) for group in groups]
+        assert modes.count(("closed", 2 * len(BEHAVIOURS))) == 1
+        full, left = divmod(2 * len(BEHAVIOURS), OPEN_LOOP_TOGETHER)
+        assert modes.count(("open", OPEN_LOOP_TOGETHER)) == full
+        assert len(groups) == 1 + full + (left > 0)
+
+
+def as_reference(framework: catalog.Framework) -> catalog.Framework:
+    """Its first variant as the reference."""
+    return framework.model_copy(update={"reference": True, "slug": "bare", "variants": framework.variants[:1]})
+
+
+@given(seed=st.integers(0, 2**31), variants=st.integers(1, 12))
+def test_in_an_open_loop_each_group_has_the_reference_and_other_neighbours_in_each_round(
+    mine: catalog.Framework, seed: int, variants: int
+) -> None:
+    reference = as_reference(mine)
+    made = [mine.variants[0].model_copy(update={"slug": f"v{number}"}) for number in range(variants)]
+    measured = mine.model_copy(update={"variants": made})
+    rounds = 20
+    profile = replace(BRIEF, rounds=rounds)
+    plan = planning.plan_run([reference, measured], [ECHO], profile, seed)
+    alone = planning.plan_run([reference], [ECHO], profile, seed)
+    (bare,) = (i for i, cell in enumerate(plan.cells) if cell.framework.reference and cell.scenario.mode == "open")
+    neighbours: dict[int, list[frozenset[int]]] = {}
+    repeated = 0
+    for turn in plan.order:
+        groups = [group for group in plan.groups(turn) if plan.cells[group[0]].scenario.mode == "open"]
+        assert all(group.count(bare) == 1 and 1 < len(group) <= OPEN_LOOP_TOGETHER for group in groups)
+        others = [index for group in groups for index in group if index != bare]
+        assert len(others) == len(set(others)) == variants
+        repeated += len(groups) - 1
+        for group in groups:
+            for index in group:
+                neighbours.setdefault(index, []).append(frozenset(group))
+    if variants > OPEN_LOOP_TOGETHER:
+        assert all(len(set(found)) > 1 for found in neighbours.values())
+    once_s = profile.expected_s(ECHO.scenarios[1])
+    assert plan.expected_s() == pytest.approx(alone.expected_s() + (2 * rounds * variants + repeated) * once_s)
+    assert sum(part.expected_s for part in plan.parts()) == pytest.approx(plan.expected_s())
+    assert sum(part.load_s for part in plan.parts()) == pytest.approx(plan.load_s())
+    assert sum(part.measurements for part in plan.parts()) == plan.measurements
+    assert plan.expected_s(after=plan.measurements) == 0
+
+
+@pytest.mark.measures
+def test_the_reference_of_several_groups_is_recorded_once_and_stands_beside_all(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setattr(Scenario, "most_together", 2)
+    monkeypatch.setattr(thresholds, "reasons_against", lambda *_, **__: [])  # whatever else the machine does
+    asked = replace(SMALL, scenarios=(replace(ECHO.scenarios[1], connections=5),))
+    bare = catalog.read_folder(frameworks.make(tmp_path / "bare", ["good"])).model_copy(update={"reference": True})
+    mine = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "good-too"]))
+    plan = planning.plan_run([bare, mine], [asked], BRIEF, seed=5)
+    summary = execution.RunExecution.begin(plan, tmp_path, "tested").execute(Silent())
+    assert (summary.measurements, summary.failed, summary.repeated) == (3, 0, 0)
+    (own,) = load_framework(summary.path / "bare.yml").cells
+    assert len(own.measurements) == 1
+    assert own.measurements[0].reference is None
+    beside = [cell.measurements[0].reference for cell in load_framework(summary.path / "mine.yml").cells]
+    first, second = (one.latency_ms for one in beside if one is not None)
+    assert first is not None
+    assert first != second, "each has the values of its own seconds"
+    assert own.measurements[0].latency_ms in (first, second)
+    assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "bare.yml") == []
 
 
 def test_scenarios_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runners import machine
 from runners.campaign import planning
 from runners.campaign.planning import PlanPart, split_into_lots
 from runners.loadgen.pace import Open
-from runners.record import parameter_in_words
+from runners.record import NothingToDoError, UsageError, parameter_in_words
 from runners.subjects import catalog, versions, workloads
 from runners.subjects.profiles import PROFILES
 from runners.subjects.scenarios import LONG_PROFILES, Scenario, Workload
@@ -83,7 +84,7 @@ def test_parts_of_several_rounds(tmp_path: Path) -> None:
     )
     assert [(part.name, part.variants, part.measurements) for part in plan.parts()] == [
         ("echo/closed", 1, 4),
-        ("capacity/rate", 1, 1),
+        ("capacity/rate", 1, 2),
     ]
 
 
@@ -109,3 +110,36 @@ def test_a_workload_on_an_existing_exchange_is_one_definition(monkeypatch: pytes
     assert words == ["50 members", "5 messages/s"]
     assert quiet.facts().version == quiet.version
     assert versions.problem_with(quiet.slug, quiet.definition) is None
+
+
+def test_a_scenario_is_left_out_where_its_server_has_too_few_cores() -> None:
+    profile = PROFILES["standard"]
+    chosen = workloads.choose_workloads(["scaleout", "polling/workers-2", "echo/closed"], profile)
+    small = planning.plan_run(catalog.discover(), chosen, profile, 1, server_cores=1)
+    assert {(part.name, part.rounds) for part in small.parts()} == {("echo/closed", 10), ("scaleout/workers-1", 10)}
+    assert {str(one) for one in small.left_out} == {
+        f"{name} needs a larger machine: {cores} cores for the server, and this one has 1 besides the load generator's"
+        for name, cores in {"scaleout/workers-2": 2, "scaleout/workers-4": 4, "polling/workers-2": 2}.items()
+    }
+    large = planning.plan_run(catalog.discover(), chosen, profile, 1, server_cores=4)
+    assert large.left_out == ()
+    assert large.cells == planning.plan_run(catalog.discover(), chosen, profile, 1).cells
+
+
+def test_a_scenario_that_is_named_but_too_large_for_the_machine_is_refused() -> None:
+    profile = PROFILES["standard"]
+    names = ["echo/closed", "scaleout/workers-4"]
+    plan = planning.plan_run(catalog.discover(), workloads.choose_workloads(names, profile), profile, 1, server_cores=1)
+    with pytest.raises(UsageError, match="scaleout/workers-4 needs a larger machine: 4 cores for the server, and this"):
+        planning.check_complete(plan, [], names)
+    (only,) = workloads.choose_workloads(["scaleout/workers-4"], profile)
+    with pytest.raises(NothingToDoError, match="needs a larger machine"):
+        planning.plan_run(catalog.discover(), [only], profile, 1, server_cores=3)
+
+
+@given(cores=st.integers(1, 64))
+def test_a_machine_gives_a_server_all_cores_but_one(cores: int) -> None:
+    topology = [[number] for number in range(cores)]
+    assert machine.cores_for_server(topology) == max(1, cores - 1)
+    share = machine.share_cores(machine.cores_for_server(topology), topology, pinnable=True)
+    assert share.note is None or cores == 1

@@ -66,6 +66,11 @@ def open_loop(measurement: Measurement) -> Measurement:
     )
 
 
+def at_a_rate(measurement: Measurement) -> Measurement:
+    """An open loop whose messages were all sent."""
+    return measurement.model_copy(update={"offered_per_s": 1.0})
+
+
 CASES = [
     ("send lag p99", with_health(send_lag_p99_ms=1.0), with_health(send_lag_p99_ms=1.01)),
     ("read lag p99", with_health(read_lag_p99_ms=1.0), with_health(read_lag_p99_ms=1.01)),
@@ -96,9 +101,14 @@ CASES = [
     ),
     ("CPU steal", with_health(steal_percent=STEAL.limit), with_health(steal_percent=STEAL.limit + 0.1)),
     (
-        "idle CPU of the servers measured beside it",
+        "idle CPU of the servers measured beside it, closed loop",
         with_health(neighbours_cpu_percent=10.0),
         with_health(neighbours_cpu_percent=10.1),
+    ),
+    (
+        "idle CPU of the servers measured beside it, open loop",
+        at_a_rate(with_health(neighbours_cpu_percent=1.0)),
+        at_a_rate(with_health(neighbours_cpu_percent=1.1)),
     ),
     ("jump of a clock", with_health(clock_jump_ms=10.0), with_health(clock_jump_ms=10.1)),
     (
@@ -162,7 +172,7 @@ CASES = [
 
 
 TRIES = [
-    ("p99", with_p99(19.99), with_p99(20.0), "p99 20 ms, limit 20 ms"),
+    ("p99", with_p99(99.99), with_p99(100.0), "p99 100 ms, limit 100 ms"),
     (
         "messages lost",
         with_figures(messages=messages(10, 10)),

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -138,6 +138,46 @@ def test_a_restless_server_is_halted_while_others_are_loaded(
     assert good.generator.neighbours_cpu_percent is not None
     assert good.generator.neighbours_cpu_percent < restless.server.idle_cpu_percent / 3
     assert marked(marker) == []
+
+
+def test_in_an_open_loop_of_few_servers_all_that_wait_are_halted_and_the_reference_stands_beside(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two wait in silence, of which one is the reference, and are stopped while the third is loaded."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    halted: list[int] = []
+    resumed: list[int] = []
+
+    def noting(noted: list[int], really: Callable[[int], None]) -> Callable[[int], None]:
+        def act(pid: int) -> None:
+            noted.append(pid)
+            really(pid)
+
+        return act
+
+    monkeypatch.setattr(resources, "pause_tree", noting(halted, resources.pause_tree))
+    monkeypatch.setattr(resources, "resume_tree", noting(resumed, resources.resume_tree))
+    scenario = replace(ECHO.scenarios[1], connections=5, slice_s=0.3)
+    assert scenario.most_together == 4
+    cells = cells_of(tmp_path / "mine", ["good", "stubborn", "good-too"], scenario=scenario)
+    bare = replace(cells[0], framework=cells[0].framework.model_copy(update={"reference": True}))
+    reference, *others = (one.measurement for one in measured([bare, *cells[1:]]))
+    assert reference.failure is None
+    assert reference.reference is None
+    assert len(set(halted)) == 3
+    assert halted.count(halted[0]) > 1, "after each of its slices"
+    assert sorted(halted) == sorted(resumed)
+    for one in others:
+        assert one.failure is None
+        assert one.messages is not None
+        assert one.messages.lost == 0
+        assert one.generator is not None
+        assert one.generator.neighbours_cpu_percent is not None
+        assert one.generator.neighbours_cpu_percent < 1
+        if reference.valid:
+            assert one.reference is not None
+            assert one.reference.latency_ms == reference.latency_ms
+            assert one.reference.server == reference.server
 
 
 def test_the_one_that_died_between_its_slices_is_a_failure(together: list[MeasurementResult]) -> None:
@@ -361,6 +401,37 @@ def test_servers_are_shared_only_where_that_is_wanted(
             fresh.start(SCENARIO.readiness)
             assert fresh.server.child.pid not in pids, "somebody needs one that nobody used before"
     gone([*pids, other.server.child.pid])
+
+
+def test_memory_is_never_that_of_a_server_that_was_loaded_before(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where servers are reused, those that take turns are, and report no memory; one that is alone is new."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    used: list[int] = []
+
+    class Seen(resources.Watch):
+        def __init__(self, pid: int) -> None:
+            super().__init__(pid)
+            used.append(pid)
+
+    monkeypatch.setattr(resources, "Watch", Seen)
+    cells = cells_of(tmp_path / "mine", ["good", "good-too"])
+    cores = measurement.cores_for(SCENARIO, machine.physical_cores())
+    conditions = [Conditions(BRIEF, cores, 1, index, 7) for index in range(2)]
+    with Deployments(shared=True) as deployments:
+        turns = [measurement.measure_cells(cells, conditions, deployments) for _ in range(2)]
+        in_turns = set(used)
+        used.clear()
+        (alone,) = measurement.measure_cells(cells[:1], conditions[:1], deployments)
+    assert len(in_turns) == 2
+    assert len(set(used)) == 1
+    assert in_turns.isdisjoint(used)
+    assert alone.measurement.server is not None
+    assert alone.measurement.server.pss_mean_mb is not None
+    for one in (*turns[0], *turns[1]):
+        assert one.measurement.server is not None
+        assert one.measurement.server.pss_mean_mb is None
 
 
 def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
