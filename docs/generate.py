@@ -7,6 +7,7 @@ committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->
 - ``thresholds``: the limits of a valid measurement;
 - ``other thresholds``: the limits of searches, warm-ups and the calibration;
 - ``margins``: by how much metrics must differ;
+- ``capacity coverage``: how often simulated intervals of a capacity contain it;
 - ``commands``: the help text of every command;
 - ``decisions``: the list of `docs/decisions`.
 """
@@ -14,6 +15,7 @@ committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,6 +89,7 @@ def _part(name: str, page: str) -> str:
         "thresholds": thresholds_table,
         "other thresholds": other_thresholds_table,
         "margins": margins_table,
+        "capacity coverage": capacity_coverage,
         "commands": command_reference,
         "decisions": decision_index,
     }
@@ -218,6 +221,43 @@ def _limit_of(rule: Threshold) -> str:
 def _capitalised(text: str) -> str:
     """Capitalise the first letter and leave the rest unchanged, such as CPU."""
     return text[:1].upper() + text[1:]
+
+
+# Capacity
+
+
+def capacity_coverage() -> str:
+    """A table of the simulated rates: per wobble of the machine, how many intervals contain the capacity."""
+    rows = json.loads((ROOT / "benchmarks" / "capacity.json").read_text(encoding="utf-8"))["rows"]
+    settings = dict.fromkeys((row["wobble"], row["lasting"]) for row in rows)
+    found = {(row["wobble"], row["lasting"], row["searches"]): row for row in rows}
+    lines = []
+    for wobble, lasting in settings:
+        one, two, three = (found[wobble, lasting, searches] for searches in (1, 2, 3))
+        lasts = "–" if not wobble else f"{lasting:g}"
+        lines.append(
+            (
+                f"{100 * wobble:g} %",
+                lasts,
+                f"{100 * one['own_tries']:.1f} %",
+                *(f"{100 * row['covered']:.1f} %" for row in (one, two, three)),
+                f"{100 * two['strict']:.1f} %",
+                f"{two['width']:.2f}",
+            )
+        )
+    return _table(
+        (
+            "Machine varies by",
+            "Correlation from attempt to attempt",
+            "Own attempts only",
+            "1 search",
+            "2 searches",
+            "3 searches",
+            "2, at 20 ms",
+            "Width, 2 searches",
+        ),
+        lines,
+    )
 
 
 # Commands

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from generator.comparison.judging import Outcome
 from generator.comparison.tables import Row, fullest, rows_of
 from generator.dataset import Parameters, Run
 from generator.statistics import Interval, RankRange, bracket_rank_ranges
-from runners.record import Capacity, CapacityProbe, WorkloadFacts, estimate_sustained_load
+from runners.record import Capacity, CapacityProbe, WorkloadFacts, estimate_over_searches, tries_at
+
+P99_LIMITS_MS = (100.0, 20.0)
+"""What people notice, and the strict line. Every attempt of a search shows whether it passes at either."""
 
 MIN_SEARCHES = 2
 """Searches below which a capacity decides nothing. If a machine wobbles by 10 % from search to search, the 95 %
@@ -21,9 +24,9 @@ interval of a single one holds the truth in 72 of 100 simulations."""
 class Bracket:
     """The loads between which a capacity lies, from all searches of one cell.
 
-    The attempts of several searches are evaluated together. Searches for two ends (`record.Capacity`) span from the
-    lowest to the highest end that any found. An end of an inconclusive bracket is valid too: at least ``low``, below
-    ``high``.
+    The attempts of all searches are evaluated together (`estimate_over_searches`). Searches for two ends
+    (`record.Capacity`) span from the lowest to the highest end that any found. An end of an inconclusive bracket is
+    valid too: at least ``low``, below ``high``.
     """
 
     low: int | None
@@ -76,6 +79,8 @@ class CapacityRow(Row):
     """CPU use in percent of one core: the mean over the attempts from the low to the high end."""
     broken: str | None = None
     """The limit exceeded by the failed attempt with the lowest load at or above the low end."""
+    at: Mapping[float, Bracket] = field(default_factory=dict)
+    """The brackets at all limits of the p99 in `P99_LIMITS_MS` for which the attempts show an end."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,12 @@ class CapacityTable:
     def is_of_ends(self) -> bool:
         """Whether the searches looked for two ends, as in older results."""
         return any(one.confirmations for row in self.rows for one in _searches(row))
+
+    @property
+    def other_limits_ms(self) -> tuple[float, ...]:
+        """The limits of the p99 besides the table's own for which a row has a bracket."""
+        own = self.parameters["p99_limit_ms"]
+        return tuple(one for one in P99_LIMITS_MS if one != own and any(one in row.at for row in self.rows))
 
     @property
     def unit(self) -> str:
@@ -161,15 +172,20 @@ def _row(row: Row) -> CapacityRow:
     searches = _searches(row)
     counting = [one for one in searches if one.conclusive] or searches
     bracket = _bracket(counting)
-    low, high = (bracket.low or 0, bracket.high or math.inf) if bracket else (0, 0)
-    attempts = [(probe, one) for one in counting for probe in one.probes if probe.valid and probe.load >= low]
+    attempts = [(probe, one) for one in counting for probe in one.probes if probe.valid]
+    # The CPU at the capacity of each search, whose own interval is narrower than that of all.
     cpus = [
-        probe.server_cpu_percent for probe, _ in attempts if probe.load <= high and probe.server_cpu_percent is not None
+        probe.server_cpu_percent
+        for probe, one in attempts
+        if (one.low or 0) <= probe.load <= (one.high or math.inf) and probe.server_cpu_percent is not None
     ]
+    low = (bracket.low or 0) if bracket else 0
+    attempts = [(probe, one) for probe, one in attempts if probe.load >= low]
     failed = [_broken(probe, one) for probe, one in sorted(attempts, key=lambda pair: pair[0].load) if not probe.passed]
     return CapacityRow(
         **vars(row),
         bracket=bracket,
+        at=_brackets(counting),
         server_cpu_percent=math.fsum(cpus) / len(cpus) if cpus else None,
         broken=failed[0] if failed else None,
     )
@@ -179,14 +195,11 @@ def _bracket(searches: Sequence[Capacity]) -> Bracket | None:
     if not searches:
         return None
     conclusive = all(one.conclusive for one in searches)
+    if not any(one.confirmations for one in searches):
+        return _bracket_at(searches, searches[0].p99_limit_ms, conclusive=conclusive)
     if len(searches) == 1:
         (only,) = searches
         return Bracket(only.low, only.high, conclusive, only.typical, searches=1)
-    if not any(one.confirmations for one in searches):
-        found = estimate_sustained_load(
-            [(probe.load, probe.passed) for one in searches for probe in one.probes if probe.valid]
-        )
-        return Bracket(found.low, found.high, conclusive, found.typical, searches=len(searches))
     lows = [one.low for one in searches if one.low is not None]
     highs = [one.high for one in searches if one.high is not None]
     return Bracket(
@@ -195,6 +208,20 @@ def _bracket(searches: Sequence[Capacity]) -> Bracket | None:
         conclusive,
         searches=len(searches),
     )
+
+
+def _bracket_at(searches: Sequence[Capacity], p99_limit_ms: float, *, conclusive: bool) -> Bracket:
+    found = estimate_over_searches([tries_at(one.probes, p99_limit_ms) for one in searches])
+    is_closed = found.low is not None and found.high is not None
+    return Bracket(found.low, found.high, conclusive and is_closed, found.typical, searches=len(searches))
+
+
+def _brackets(searches: Sequence[Capacity]) -> dict[float, Bracket]:
+    """The brackets at each limit with an end. Searches that placed no attempts for a limit may show only one end."""
+    if any(one.confirmations for one in searches):
+        return {}
+    found = {limit_ms: _bracket_at(searches, limit_ms, conclusive=True) for limit_ms in P99_LIMITS_MS}
+    return {limit_ms: one for limit_ms, one in found.items() if one.has_an_end}
 
 
 def _broken(probe: CapacityProbe, capacity: Capacity) -> str:

@@ -10,6 +10,9 @@ A try counts only if the load generator and the machine were good enough. The re
 sustained in 50 % of tries, or it is inconclusive, with the reason as one sentence. An inconclusive result can have one
 end of the interval, which is then a valid bound.
 
+A search can have a second, stricter limit of the p99. Its tries alternate between the two limits, and each try counts
+for both, since its p99 is known.
+
 The caller requests one try at a time, so that several searches can take turns.
 """
 
@@ -37,6 +40,7 @@ from runners.record import (
     estimate_sustained_load,
     sustained_load_quantiles,
     tidy,
+    tries_at,
 )
 from runners.record.schema import LoadUnit
 
@@ -71,13 +75,15 @@ class Settings:
     highest: int
     factor: float = 2.0
     """Ratio between successive loads, until one has passed and another has failed."""
-    tries: int = 18
-    """Number of usable tries."""
-    most_probes: int = 30
+    tries: int = 10
+    """Number of usable tries for each limit of the p99."""
+    most_probes: int = 32
     """Maximum number of tries, including unusable ones."""
     widest: float = CAPACITY_WIDTH.limit
     """Maximum ratio of the high end to the low end of a conclusive interval."""
     p99_limit_ms: float = TRY_P99.limit
+    strict_p99_limit_ms: float | None = None
+    """A lower limit that the search answers as well."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.lowest <= self.start <= self.highest:
@@ -87,8 +93,20 @@ class Settings:
             )
         if not (self.factor > 1 and self.widest > 1):
             raise ValueError("factor and widest must be above 1")
-        if not 1 <= self.tries <= self.most_probes:
-            raise ValueError("tries must be at least one and no more than most_probes")
+        if not 1 <= self.usual_probes <= self.most_probes:
+            raise ValueError("tries must be at least one for each limit, and no more than most_probes")
+        if self.strict_p99_limit_ms is not None and not 0 < self.strict_p99_limit_ms < self.p99_limit_ms:
+            raise ValueError("the strict limit of the p99 must be below the other one")
+
+    @property
+    def limits_ms(self) -> tuple[float, ...]:
+        """The limits of the p99, the main one first."""
+        return (self.p99_limit_ms, *([] if self.strict_p99_limit_ms is None else [self.strict_p99_limit_ms]))
+
+    @property
+    def usual_probes(self) -> int:
+        """Number of tries if all are usable."""
+        return self.tries * len(self.limits_ms)
 
     def below(self, ceiling: int) -> Settings:
         """The same settings with no load above ``ceiling``, for example because of the limit of open files."""
@@ -117,6 +135,8 @@ class Probe:
     """Whether the load was too high for the load generator. Such a try is not valid, and repeating it is useless."""
     server_cpu_percent: float | None = None
     """CPU use in percent of one core, including the broker."""
+    p99_without_lags_ms: float | None = None
+    """Lower bound of the p99 without the load generator's own lags."""
 
     @property
     def verdict(self) -> TryVerdict:
@@ -136,6 +156,8 @@ class SearchResult:
     reason: str | None
     probes: tuple[Probe, ...]
     settings: Settings
+    strict: SustainedLoad | None = None
+    """The same at the strict limit, if there is one."""
 
     @property
     def conclusive(self) -> bool:
@@ -199,6 +221,7 @@ def judge_try(load: int, measurement: Measurement, *, p99_limit_ms: float = TRY_
         reasons=tuple(unusable or reasons),
         beyond_loadgen=bool(unusable) and (lags_decide or is_beyond_loadgen(measurement)),
         server_cpu_percent=_server_cpu_percent(measurement),
+        p99_without_lags_ms=without_lags_ms,
     )
 
 
@@ -227,86 +250,110 @@ class Search:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.probes: list[Probe] = []
+        self._aims: list[float] = []
+        """For each probe, the limit of the p99 that it was made for."""
         self._ceiling: int | None = None
         """The lowest load that was too high for the load generator."""
-        self._end: str | None = None
-        """The reason why no further load is tried, if the search ends early."""
+        self._ends: dict[float, str] = {}
+        """The reason why no further load is tried for a limit, if that ends early."""
 
     @property
     def next_load(self) -> int | None:
         """The load to try next, or ``None`` if the search is over."""
-        if self._end is not None or len(self._tries) >= self.settings.tries:
+        limit_ms = self._aim
+        if limit_ms is None or len(self.probes) >= self.settings.most_probes:
             return None
         if not self.probes:
             return self.settings.start
         last = self.probes[-1]
         if last.verdict == "unusable" and last.load != self._ceiling:
             return last.load
-        return self._below_ceiling(self._wanted())
+        return self._below_ceiling(self._wanted(limit_ms), limit_ms)
 
     def enter(self, probe: Probe) -> None:
         """Add the result of trying the next load."""
+        limit_ms = self._aim
+        assert limit_ms is not None
         self.probes.append(probe)
+        self._aims.append(limit_ms)
         last = self.probes[-TRIES_AT_CEILING:]
         if len(last) == TRIES_AT_CEILING and all(one.beyond_loadgen and one.load == probe.load for one in last):
             self._ceiling = probe.load
-        self._end = self._why_over()
+        for one in self.settings.limits_ms:
+            if reason := self._why_over(one):
+                self._ends.setdefault(one, reason)
 
     def result(self) -> SearchResult:
         """The result of the tries so far."""
-        found = estimate_sustained_load(self._tries)
-        reason = self._end or self._why_inconclusive(found)
-        return SearchResult(found.low, found.typical, found.high, reason, tuple(self.probes), self.settings)
+        main_ms, *strict_ms = self.settings.limits_ms
+        found = estimate_sustained_load(self._tries(main_ms))
+        reason = self._ends.get(main_ms) or self._why_unfinished() or self._why_inconclusive(found)
+        strict = [estimate_sustained_load(self._tries(limit_ms)) for limit_ms in strict_ms]
+        return SearchResult(found.low, found.typical, found.high, reason, tuple(self.probes), self.settings, *strict)
 
     @property
-    def _tries(self) -> list[tuple[int, bool]]:
-        """The usable tries: each load, and whether it passed."""
-        return [(one.load, one.passed) for one in self.probes if one.valid]
+    def _aim(self) -> float | None:
+        """The limit with the fewest tries among those for which more are to be made, the main one first."""
+        made = {limit_ms: self._count(limit_ms) for limit_ms in self.settings.limits_ms}
+        left = [one for one in made if one not in self._ends and made[one] < self.settings.tries]
+        return min(left, key=made.__getitem__, default=None)
 
-    @property
-    def _best(self) -> int:
+    def _count(self, limit_ms: float) -> int:
+        """The number of usable tries made for this limit."""
+        return sum(aim == limit_ms and one.valid for one, aim in zip(self.probes, self._aims, strict=True))
+
+    def _made_for(self, limit_ms: float) -> list[tuple[int, bool]]:
+        """The tries made for this limit that show something: each load, and whether it passed."""
+        own = [probe for probe, aim in zip(self.probes, self._aims, strict=True) if aim == limit_ms]
+        return tries_at(own, limit_ms)
+
+    def _tries(self, limit_ms: float) -> list[tuple[int, bool]]:
+        """The tries that show something at this limit: each load, and whether it passed."""
+        return tries_at(self.probes, limit_ms)
+
+    def _best(self, limit_ms: float) -> int:
         """The highest load that passed, or the lowest allowed load if none passed."""
-        return max((load for load, passed in self._tries if passed), default=self.settings.lowest)
+        return max((load for load, passed in self._tries(limit_ms) if passed), default=self.settings.lowest)
 
-    def _wanted(self) -> int:
+    def _wanted(self, limit_ms: float) -> int:
         """The load at which a try gives the most information."""
-        settings, tries = self.settings, self._tries
+        settings, tries = self.settings, self._tries(limit_ms)
         if all(passed for _, passed in tries):
             highest = max((load for load, _ in tries), default=settings.start)
             return min(settings.highest, max(highest + 1, round(highest * settings.factor)))
         if not any(passed for _, passed in tries):
             lowest = min(load for load, _ in tries)
             return max(settings.lowest, min(lowest - 1, round(lowest / settings.factor)))
-        (wanted,) = sustained_load_quantiles(tries, (_TRIED_AT[len(tries) % 2],))
+        turn = self._count(limit_ms) % len(_TRIED_AT)
+        (wanted,) = sustained_load_quantiles(tries, (_TRIED_AT[turn],))
         return max(settings.lowest, min(settings.highest, tidy(wanted)))
 
-    def _below_ceiling(self, load: int) -> int:
+    def _below_ceiling(self, load: int, limit_ms: float) -> int:
         """The load. If it is too high for the load generator, a load between the highest that passed and the lowest
         that is too high.
         """
         if self._ceiling is None or load < self._ceiling:
             return load
-        middle = tidy(math.sqrt(self._best * self._ceiling))
-        return middle if self._best < middle < self._ceiling else self._best
+        best = self._best(limit_ms)
+        middle = tidy(math.sqrt(best * self._ceiling))
+        return middle if best < middle < self._ceiling else best
 
-    def _why_over(self) -> str | None:
-        """The reason why the search ends early, or ``None`` if it continues."""
+    def _why_over(self, limit_ms: float) -> str | None:
+        """The reason why the search ends early at this limit, or ``None`` if it continues."""
         settings = self.settings
         if self._ceiling is not None and self._ceiling <= settings.lowest:
             return self._why_unusable(self._ceiling)
-        if self._ceiling is not None and self._all_alike(passed=True, beyond=self._ceiling / _CLOSE):
+        if self._ceiling is not None and self._all_alike(limit_ms, passed=True, beyond=self._ceiling / _CLOSE):
             return self._why_unusable(self._ceiling)
-        if self._all_alike(passed=True, beyond=settings.highest):
+        if self._all_alike(limit_ms, passed=True, beyond=settings.highest):
             return f"even {settings.highest:,} passes, and no higher load is tried"
-        if self._all_alike(passed=False, beyond=settings.lowest):
+        if self._all_alike(limit_ms, passed=False, beyond=settings.lowest):
             return f"even {settings.lowest:,} fails, and no lower load is tried"
-        if len(self.probes) >= settings.most_probes and len(self._tries) < settings.tries:
-            return f"{len(self.probes) - len(self._tries)} of {len(self.probes)} tries were unusable"
         return None
 
-    def _all_alike(self, *, passed: bool, beyond: float) -> bool:
-        """Whether the last tries were all at or beyond a limit, and all had this outcome."""
-        last = self._tries[-AT_THE_LIMIT:]
+    def _all_alike(self, limit_ms: float, *, passed: bool, beyond: float) -> bool:
+        """Whether the last tries for this limit were all at or beyond a load, and all had this outcome."""
+        last = self._made_for(limit_ms)[-AT_THE_LIMIT:]
         return len(last) == AT_THE_LIMIT and all(
             one == passed and (load >= beyond if passed else load <= beyond) for load, one in last
         )
@@ -316,13 +363,22 @@ class Search:
         why = f": {_short(reasons[0])}" if reasons else ""
         return f"the load generator or the machine was not good enough at {load:,}{why}"
 
+    def _why_unfinished(self) -> str | None:
+        """The reason why not all tries for the main limit could be made, or ``None`` if they were."""
+        made = self._count(self.settings.p99_limit_ms)
+        if len(self.probes) < self.settings.most_probes or made >= self.settings.tries:
+            return None
+        unusable = sum(not one.valid for one in self.probes)
+        return f"{unusable} of {len(self.probes)} tries were unusable"
+
     def _why_inconclusive(self, found: SustainedLoad) -> str | None:
         """The reason why the interval is inconclusive, or ``None`` if it is conclusive."""
+        tries = len(self._tries(self.settings.p99_limit_ms))
         if found.low is None or found.high is None:
             end = "lower" if found.low is None else "upper"
-            return f"{len(self._tries)} tries do not show its {end} end"
+            return f"{tries} tries do not show its {end} end"
         if found.high > max(found.low * self.settings.widest, found.low + 2):
-            return f"{len(self._tries)} tries leave it between {found.low:,} and {found.high:,}"
+            return f"{tries} tries leave it between {found.low:,} and {found.high:,}"
         return None
 
 
@@ -336,6 +392,9 @@ def as_record(result: SearchResult, unit: LoadUnit) -> record.Capacity:
         conclusive=result.conclusive,
         reason=result.reason,
         p99_limit_ms=result.settings.p99_limit_ms,
+        strict=None
+        if result.strict is None
+        else record.SustainedInterval(p99_limit_ms=result.settings.limits_ms[-1], **vars(result.strict)),
         probes=[
             record.CapacityProbe(
                 load=one.load,
@@ -345,6 +404,7 @@ def as_record(result: SearchResult, unit: LoadUnit) -> record.Capacity:
                 errors=one.errors,
                 achieved_per_s=round(one.achieved_per_s, 1),
                 server_cpu_percent=one.server_cpu_percent,
+                p99_without_lags_ms=one.p99_without_lags_ms,
                 valid=one.valid,
                 reasons=[_short(reason) for reason in one.reasons] if one.p99_ms is None or not one.valid else [],
             )

@@ -19,8 +19,9 @@ from runners.record.schema import (
     Measurement,
     Percentiles,
     RunDocument,
+    SustainedInterval,
 )
-from runners.record.sustained_load import estimate_sustained_load
+from runners.record.sustained_load import estimate_sustained_load, tries_at
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop, and throughput times mean latency. Neither contains the time from an answer
@@ -218,11 +219,15 @@ def _ends(capacity: Capacity) -> Iterator[Contradiction]:
 
 def _sustained(capacity: Capacity) -> Iterator[Contradiction]:
     """The interval is the one that its tries give."""
-    found = estimate_sustained_load([(probe.load, probe.passed) for probe in capacity.probes if probe.valid])
-    for name in ("low", "typical", "high"):
-        given, shown = getattr(capacity, name), getattr(found, name)
-        if given != shown:
-            yield Contradiction((name,), f"{given} is given, but the tries show {shown}")
+    targets: list[tuple[tuple[str, ...], Capacity | SustainedInterval]] = [((), capacity)]
+    if capacity.strict is not None:
+        targets.append((("strict",), capacity.strict))
+    for place, target in targets:
+        found = estimate_sustained_load(tries_at(capacity.probes, target.p99_limit_ms))
+        for name in ("low", "typical", "high"):
+            given, shown = getattr(target, name), getattr(found, name)
+            if given != shown:
+                yield Contradiction((*place, name), f"{given} is given, but the tries show {shown}")
 
 
 def _against(probe: CapacityProbe, p99_limit_ms: float) -> str | None:

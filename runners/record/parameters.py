@@ -32,7 +32,7 @@ WORDINGS: dict[str, Wording] = {
     "payload_bytes": Quantity("{} byte", "{} bytes"),
     "payload_kind": {"text": "text", "binary": "binary"},
     "rate_per_s": Quantity("{} message/s", "{} messages/s"),
-    "search": {"rate": "highest rate", "users": "most users"},
+    "search": {"rate": "highest rate", "users": "most users before updates wait behind the push"},
     "server_cores": Quantity("{} server core", "{} server cores"),
     "snapshots_per_s": Quantity("{} snapshot/s", "{} snapshots/s"),
     "under_way": Quantity("{} message in flight", "{} messages in flight"),

@@ -4,14 +4,19 @@ A server near its limit sometimes passes and sometimes fails, and where other gu
 moves. So no single load separates passing from failing. We look for the middle of the zone in between, as one measures
 a threshold of perception: Watson and Pelli (1983), "QUEST", Perception & Psychophysics 33(2).
 
+What slows a machine may last for hours. All tries of one search then share it, and their interval covers the load
+that the server sustained in those hours. So the published interval comes from several searches, at different times, and
+contains what differs between them: `estimate_over_searches`.
+
 Pure.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -32,6 +37,49 @@ _REACH = 1.25
 """How far, as a factor, an end may be beyond the loads tried. Further out, the grid would decide and not the tries."""
 
 
+_BETWEEN = np.geomspace(0.05, 0.25, 8)
+"""How much searches of the same server at other times may differ: standard deviations of log(load), all equally likely.
+Two or three searches hardly show it, so the prior decides; `benchmarks.capacity` shows what follows from it."""
+
+
+class Try(Protocol):
+    """One load, attempted once; see `CapacityProbe`."""
+
+    @property
+    def load(self) -> int: ...
+
+    @property
+    def valid(self) -> bool: ...
+
+    @property
+    def p99_ms(self) -> float | None: ...
+
+    @property
+    def p99_without_lags_ms(self) -> float | None: ...
+
+    @property
+    def lost(self) -> int: ...
+
+    @property
+    def errors(self) -> int: ...
+
+
+def tries_at(probes: Iterable[Try], p99_limit_ms: float) -> list[tuple[int, bool]]:
+    """The tries that show something at this limit of the p99: each load, and whether it passed.
+
+    A try whose p99 is beyond the limit only because of the load generator's own lags shows nothing.
+    """
+    found = []
+    for one in probes:
+        is_late = one.p99_ms is None or one.p99_ms >= p99_limit_ms
+        is_served = not one.lost and not one.errors
+        without_ms = one.p99_without_lags_ms
+        lags_decide = is_late and is_served and without_ms is not None and without_ms < p99_limit_ms
+        if one.valid and not lags_decide:
+            found.append((one.load, is_served and not is_late))
+    return found
+
+
 @dataclass(frozen=True)
 class SustainedLoad:
     """Loads, as whole numbers of three digits. What the tries do not show is ``None``.
@@ -45,14 +93,14 @@ class SustainedLoad:
 
 
 def estimate_sustained_load(tries: Sequence[tuple[int, bool]]) -> SustainedLoad:
-    """The sustained load by all tries, each a load above 0 and whether it passed, in any order.
+    """The sustained load by all tries of one search, each a load above 0 and whether it passed, in any order.
 
     Bayes' rule over a grid of loads and widths of the zone; the prior is uniform over log(load). There is no low end
     where nothing passed, none above every load that passed, and no high end where nothing failed.
     """
     if not tries:
         return SustainedLoad(None, None, None)
-    low, middle, high = sustained_load_quantiles(tries, ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))
+    low, middle, high = sustained_load_quantiles(tries, _QUANTILES)
     low_end = high_end = None
     if any(passed for _, passed in tries):
         low = min(low, max(load for load, passed in tries if passed))
@@ -62,16 +110,62 @@ def estimate_sustained_load(tries: Sequence[tuple[int, bool]]) -> SustainedLoad:
     return SustainedLoad(low_end, tidy(middle) if low_end and high_end else None, high_end)
 
 
+def estimate_over_searches(searches: Sequence[Sequence[tuple[int, bool]]]) -> SustainedLoad:
+    """The sustained load by several searches of the same server at different times, each with its tries.
+
+    The load of each search is the server's, times a factor of that time. The factors are log-normal around 1, with a
+    standard deviation out of `_BETWEEN`, independent between searches. So one search has a wide interval, and more
+    tries in it do not make that narrower. There is an end where all tries together show one.
+    """
+    searches = [tries for tries in searches if tries]
+    everything = [one for tries in searches for one in tries]
+    if not everything:
+        return SustainedLoad(None, None, None)
+    grid = _grid(everything)
+    likelihoods = [_posterior(tries, grid) for tries in searches]
+    reach = math.ceil(4 * _BETWEEN[-1] / _STEP)
+    steps = np.arange(-reach, reach + 1) * _STEP
+    posterior = np.zeros_like(grid)
+    for deviation in _BETWEEN:
+        kernel = np.exp(-0.5 * (steps / deviation) ** 2)
+        kernel /= kernel.sum()
+        posterior += np.prod([np.convolve(one, kernel)[reach : reach + len(grid)] for one in likelihoods], axis=0)
+    low, middle, high = _quantiles(grid, posterior, _QUANTILES)
+    shown = estimate_sustained_load(everything)
+    low_end = None if shown.low is None else tidy(low)
+    high_end = None if shown.high is None else max(tidy(high), (low_end or 0) + 1)
+    return SustainedLoad(low_end, None if shown.typical is None else tidy(middle), high_end)
+
+
 def sustained_load_quantiles(tries: Sequence[tuple[int, bool]], wanted: Sequence[float]) -> list[float]:
     """Quantiles of the posterior of the sustained load, as loads; ``tries`` has at least one."""
+    grid = _grid(tries)
+    return _quantiles(grid, _posterior(tries, grid), wanted)
+
+
+_QUANTILES = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
+_Array = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def _grid(tries: Sequence[tuple[int, bool]]) -> _Array:
+    """Values of log(load)."""
+    loads = np.log([load for load, _ in tries])
+    return np.arange(loads.min() - _BEYOND, loads.max() + _BEYOND, _STEP)
+
+
+def _posterior(tries: Sequence[tuple[int, bool]], grid: _Array) -> _Array:
+    """The posterior on the grid, of which the largest value is about 1."""
     loads = np.log([load for load, _ in tries])
     passed = np.array([passed for _, passed in tries])[:, None, None]
-    grid = np.arange(loads.min() - _BEYOND, loads.max() + _BEYOND, _STEP)
     distance = (grid[None, None, :] - loads[:, None, None]) / _SPREADS[None, :, None]
     # The logistic function in a form that does not overflow.
     passes = (1 - _LAPSE) * (1 + np.tanh(distance / 2)) / 2 + _LAPSE / 2
     likelihood = np.log(np.where(passed, passes, 1 - passes)).sum(axis=0)
-    share = np.exp(likelihood - likelihood.max()).sum(axis=0).cumsum()
+    return np.asarray(np.exp(likelihood - likelihood.max()).sum(axis=0))
+
+
+def _quantiles(grid: _Array, posterior: _Array, wanted: Sequence[float]) -> list[float]:
+    share = posterior.cumsum()
     return [math.exp(grid[int(np.searchsorted(share, quantile * share[-1]))]) for quantile in wanted]
 
 

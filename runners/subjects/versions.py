@@ -20,18 +20,18 @@ class PublishedVersion(NamedTuple):
 
 
 PUBLISHED: dict[str, PublishedVersion] = {
-    "echo": PublishedVersion("a07fa224e6a9", "a07fa224e6a9"),
+    "echo": PublishedVersion("d86246a66d68", "d86246a66d68"),
     "dashboard": PublishedVersion("d75163f1164c", "d75163f1164c"),
-    "crowd": PublishedVersion("19723f39f710", "19723f39f710"),
-    "room": PublishedVersion("67f8b53a5f0b", "67f8b53a5f0b"),
-    "polling": PublishedVersion("3e44fa9a0106", "3e44fa9a0106"),
+    "crowd": PublishedVersion("69989e5b9a26", "69989e5b9a26"),
+    "room": PublishedVersion("f386d2725397", "f386d2725397"),
+    "polling": PublishedVersion("b5a65890f039", "b5a65890f039"),
     "sse": PublishedVersion("5976e1ac29a5", "5976e1ac29a5"),
     "connect": PublishedVersion("7acf553d8ff7", "7acf553d8ff7"),
     "payload": PublishedVersion("181226d95d75", "181226d95d75"),
     "scaleout": PublishedVersion("6cf31ba58edd", "6cf31ba58edd"),
     "slow-consumer": PublishedVersion("47266127fe73", "47266127fe73"),
     "recovery": PublishedVersion("9d02be31230c", "9d02be31230c"),
-    "capacity": PublishedVersion("8ceaa3e46ca8", "8de5640616a2"),
+    "capacity": PublishedVersion("2f3284931afa", "2f3284931afa"),
 }
 
 

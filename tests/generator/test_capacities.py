@@ -14,7 +14,7 @@ from benchmarks import synthetic
 from generator.charts import Identities, range_chart
 from generator.charts.wording import bracket, parameters_in_words
 from generator.comparison import Bracket, CapacityTable, capacity_tables, compare_runs, decide_capacity
-from generator.comparison.capacities import _bracket
+from generator.comparison.capacities import _bracket, _brackets
 from generator.dataset import load_results
 from generator.statistics import Interval, RankRange, bracket_rank_ranges
 from runners.record import estimate_sustained_load, problems_in
@@ -75,12 +75,26 @@ def test_each_row_shows_the_result_of_its_search(tables: tuple[CapacityTable, ..
     assert uvicorn.server_cpu_percent is not None
     assert 90 < uvicorn.server_cpu_percent <= 100
     assert uvicorn.broken is not None
-    assert uvicorn.broken.startswith("p99 2")
+    assert uvicorn.broken.startswith("p99 1")
     assert picows.bracket is not None
     assert (picows.status, picows.bracket.high, picows.broken) == ("invalid", None, None)
     assert picows.bracket.low is not None
     assert gevent.bracket is not None
     assert not gevent.bracket.conclusive
+
+
+def test_each_row_has_the_load_at_the_strict_limit_as_well(tables: tuple[CapacityTable, ...]) -> None:
+    """The simulated p99 is 20 ms at 61 % of the load at which it is 100 ms."""
+    assert tables[0].other_limits_ms == (20.0,)
+    uvicorn = next(row for row in tables[0].rows if row.variant.slug == "uvicorn")
+    strict = uvicorn.at[20.0]
+    assert strict.low is not None
+    assert strict.high is not None
+    assert strict.low <= 0.61 * 0.85 * 66_800 <= strict.high
+    assert strict.conclusive
+    assert uvicorn.at[100.0].low == (uvicorn.bracket and uvicorn.bracket.low)
+    older = documents.capacity(confirmations=3)
+    assert _brackets([older]) == {}, "attempts of the older kind were repeated at the ends of one limit only"
 
 
 def test_overlapping_brackets_have_the_same_place(tables: tuple[CapacityTable, ...]) -> None:
@@ -194,9 +208,13 @@ def test_a_bracket_in_words(low: int | None, high: int | None, conclusive: bool,
 
 def test_a_search_in_words() -> None:
     assert (
-        parameters_in_words(synthetic.RATE) == "highest rate, 100 connections, 64 bytes, p99 below 20 ms, 1 server core"
+        parameters_in_words(synthetic.RATE)
+        == "highest rate, 100 connections, 64 bytes, p99 below 100 ms, 1 server core"
     )
-    assert parameters_in_words(synthetic.MOST) == "most users, 1 update/s each, p99 below 20 ms, 1 server core"
+    assert (
+        parameters_in_words(synthetic.MOST)
+        == "most users before updates wait behind the push, 1 update/s each, p99 below 100 ms, 1 server core"
+    )
 
 
 def test_the_chart_draws_every_bracket_and_names_who_has_none(tables: tuple[CapacityTable, ...]) -> None:

@@ -21,11 +21,15 @@ from runners.record import (
     LoadgenHealth,
     Measurement,
     Percentiles,
+    SustainedLoad,
+    estimate_over_searches,
     estimate_sustained_load,
+    tries_at,
 )
 from tests.support import documents
 
-SETTINGS = Settings(start=1_000, lowest=10, highest=100_000)
+SETTINGS = Settings(start=1_000, lowest=10, highest=100_000, tries=18, most_probes=30)
+BOTH = replace(SETTINGS, tries=12, most_probes=36, strict_p99_limit_ms=20.0)
 
 
 def probe(load: int, passed: bool, *, valid: bool = True, quiet_again: bool = False) -> Probe:
@@ -33,13 +37,13 @@ def probe(load: int, passed: bool, *, valid: bool = True, quiet_again: bool = Fa
     return Probe(
         load,
         passed=passed and valid,
-        p99_ms=3.0 if passed else 42.0,
+        p99_ms=3.0 if passed else 420.0,
         lost=0,
         errors=0,
         achieved_per_s=float(load),
         valid=valid,
         beyond_loadgen=not valid and not quiet_again,
-        reasons=() if valid and passed else ("p99 42 ms, limit 20 ms",) if valid else ("send lag p99 2 ms",),
+        reasons=() if valid and passed else ("p99 420 ms, limit 100 ms",) if valid else ("send lag p99 2 ms",),
     )
 
 
@@ -237,6 +241,8 @@ def test_searches_that_stop_early_say_what_their_tries_show() -> None:
         ({"widest": 1.0}, "above 1"),
         ({"tries": 0}, "at least one"),
         ({"most_probes": 7, "tries": 8}, "no more than most_probes"),
+        ({"most_probes": 7, "tries": 4, "strict_p99_limit_ms": 20.0}, "no more than most_probes"),
+        ({"strict_p99_limit_ms": 100.0}, "below the other one"),
     ],
 )
 def test_settings_make_sense(wrong: dict[str, float], words: str) -> None:
@@ -246,9 +252,121 @@ def test_settings_make_sense(wrong: dict[str, float], words: str) -> None:
 
 def test_a_machine_may_allow_less() -> None:
     assert SETTINGS.below(50_000).highest == 50_000
-    assert SETTINGS.below(500) == Settings(start=500, lowest=10, highest=500)
-    assert SETTINGS.below(1) == Settings(start=10, lowest=10, highest=10)
+    assert SETTINGS.below(500) == replace(SETTINGS, start=500, highest=500)
+    assert SETTINGS.below(1) == replace(SETTINGS, start=10, highest=10)
     assert SETTINGS.below(10**9) == SETTINGS
+
+
+# Two limits of the p99
+
+
+def steep(capacity: float, *, strict_share: float = 0.5) -> Callable[[int], Probe]:
+    """A server whose p99 is 100 ms at its capacity, and 20 ms at a share of it."""
+    power = math.log(5) / -math.log(strict_share)
+
+    def try_it(load: int) -> Probe:
+        p99_ms = 100.0 * (load / capacity) ** power
+        return replace(probe(load, p99_ms < 100.0), p99_ms=p99_ms)
+
+    return try_it
+
+
+@given(place=st.floats(0.45, 0.8), strict_share=st.floats(0.1, 0.95))
+def test_one_search_answers_both_limits(place: float, strict_share: float) -> None:
+    capacity_there = BOTH.lowest * (BOTH.highest / BOTH.lowest) ** place
+    result = search(BOTH, steep(capacity_there, strict_share=strict_share))
+    assert len(result.probes) == BOTH.usual_probes == 24
+    assert result.conclusive
+    strict = result.strict
+    assert strict is not None
+    for found, there in ((result, capacity_there), (strict, strict_share * capacity_there)):
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= there <= found.high
+        assert found.high <= 1.6 * found.low
+    document = capacity.as_record(result, "users")
+    assert document.strict is not None
+    assert (document.strict.p99_limit_ms, document.strict.low) == (20.0, strict.low)
+    assert Capacity.model_validate(document.model_dump()) == document
+
+
+@given(settings=searches, answers=st.lists(st.sampled_from([3.0, 50.0, 500.0, None]), min_size=80, max_size=80))
+def test_any_sequence_of_answers_ends_with_two_limits_as_well(settings: Settings, answers: list[float | None]) -> None:
+    both = replace(settings, strict_p99_limit_ms=20.0, most_probes=60)
+    left = iter(answers)
+
+    def arbitrary(load: int) -> Probe:
+        p99_ms = next(left)
+        usable = p99_ms is not None
+        return replace(probe(load, usable and p99_ms is not None and p99_ms < 100, valid=usable), p99_ms=p99_ms)
+
+    result = search(both, arbitrary)
+    assert len(result.probes) <= 60
+    assert result.strict is not None
+    assert (result.strict.low, result.strict.high) == tuple(
+        getattr(estimate_sustained_load(tries_at(result.probes, 20.0)), end) for end in ("low", "high")
+    )
+    passed = {load for load, is_passed in tries_at(result.probes, 20.0) if is_passed}
+    assert passed <= {load for load, is_passed in tries_at(result.probes, 100.0) if is_passed}
+
+
+def test_the_end_of_one_limit_does_not_end_the_other() -> None:
+    result = search(BOTH, lambda load: replace(probe(load, load <= 50), p99_ms=50.0 if load <= 50 else 500.0))
+    assert result.conclusive
+    assert result.strict is not None
+    assert result.strict.low is None
+    assert sum(load == 10 for load in loads(result)) >= 3
+
+
+def test_a_try_shows_nothing_at_a_limit_for_which_the_lags_of_the_load_generator_decide() -> None:
+    late = replace(probe(1_000, passed=True), p99_ms=24.0, p99_without_lags_ms=15.0)
+    assert tries_at([late], 100.0) == [(1_000, True)]
+    assert tries_at([late], 20.0) == []
+    assert tries_at([replace(late, lost=1)], 20.0) == [(1_000, False)]
+    assert tries_at([replace(late, p99_without_lags_ms=None)], 20.0) == [(1_000, False)]
+
+
+def test_lags_that_always_decide_at_the_strict_limit_spoil_only_that() -> None:
+    def lagging(load: int) -> Probe:
+        return replace(steep(5_000)(load), p99_without_lags_ms=1.0 if load < 5_000 else None)
+
+    result = search(BOTH, lagging)
+    assert result.conclusive
+    assert len(result.probes) == BOTH.usual_probes
+    assert result.strict is not None
+    assert result.strict.low is None or result.strict.low <= 2_500
+
+
+# Several searches
+
+
+tries = st.lists(st.tuples(st.integers(100, 10_000), st.booleans()), min_size=1, max_size=20)
+
+
+@given(searches_made=st.lists(tries, min_size=1, max_size=3))
+def test_the_order_of_searches_and_empty_ones_do_not_matter(searches_made: list[list[tuple[int, bool]]]) -> None:
+    found = estimate_over_searches(searches_made)
+    assert found == estimate_over_searches([[], *reversed(searches_made)])
+    assert estimate_over_searches([]) == estimate_sustained_load([])
+    if found.low is not None and found.high is not None:
+        assert found.low < found.high
+
+
+def test_one_search_alone_is_less_sure_than_its_tries_and_others_that_agree_make_it_surer() -> None:
+    made = [(one.load, one.passed) for one in search(SETTINGS, monotone(5_000)).probes]
+    own = estimate_sustained_load(made)
+    alone, two, three = (estimate_over_searches([made] * number) for number in (1, 2, 3))
+
+    def width(found: SustainedLoad) -> float:
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low < 5_000 < found.high
+        return found.high / found.low
+
+    assert width(own) < width(three) < width(two) < width(alone)
+    longer = search(replace(SETTINGS, tries=40, most_probes=60), monotone(5_000)).probes
+    more = estimate_over_searches([[(one.load, one.passed) for one in longer]])
+    assert width(more) > 0.9 * width(alone), "more tries at the same time do not help"
 
 
 # One probe
@@ -261,15 +379,20 @@ def measured(**changes: object) -> Measurement:
     return sound.model_copy(update=changes)
 
 
+def judged(load: int, measurement: Measurement) -> Probe:
+    """The probe of a search whose p99 must be below 20 ms."""
+    return judge_try(load, measurement, p99_limit_ms=20.0)
+
+
 def test_a_sound_measurement_passes() -> None:
-    found = judge_try(1_000, measured())
+    found = judged(1_000, measured())
     assert (found.verdict, found.p99_ms, found.reasons) == ("passed", 3.0, ())
     assert (found.achieved_per_s, found.server_cpu_percent) == (1666.667, 50.0)
 
 
 @pytest.mark.parametrize(("p99_ms", "outcome"), [(19.999, "passed"), (20.0, "failed"), (500.0, "failed")])
 def test_the_p99_stays_below_its_limit(p99_ms: float, outcome: str) -> None:
-    found = judge_try(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)))
+    found = judged(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)))
     assert found.verdict == outcome
     assert bool(found.reasons) == (outcome == "failed")
     assert judge_try(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms)), p99_limit_ms=1_000).passed
@@ -288,7 +411,7 @@ def test_the_p99_stays_below_its_limit(p99_ms: float, outcome: str) -> None:
     ],
 )
 def test_loss_and_errors_of_any_kind_fail(changes: dict[str, object], lost: int, errors: int) -> None:
-    found = judge_try(1, measured(**changes))
+    found = judged(1, measured(**changes))
     assert (found.verdict, found.lost, found.errors) == ("failed", lost, errors)
     assert len(found.reasons) == 1
 
@@ -301,12 +424,12 @@ def test_a_late_send_makes_a_try_unusable_only_where_it_decides(intended: float,
     late = measured(
         latency_ms=Percentiles(count=5000, p99=intended), latency_from_send_ms=Percentiles(count=5000, p99=actual)
     )
-    found = judge_try(1, late)
+    found = judged(1, late)
     assert found.verdict == outcome
     assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
     assert found.beyond_loadgen == (outcome == "unusable")
     lossy = late.model_copy(update={"messages": documents.messages(10, 9, 1)})
-    assert judge_try(1, lossy).verdict == "failed"
+    assert judged(1, lossy).verdict == "failed"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +439,7 @@ def test_a_late_read_makes_a_try_unusable_only_where_it_decides(
     p99_ms: float, read_lag_ms: float, outcome: str
 ) -> None:
     health = LoadgenHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=read_lag_ms)
-    found = judge_try(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms), generator=health))
+    found = judged(1, measured(latency_ms=Percentiles(count=5000, p99=p99_ms), generator=health))
     assert found.verdict == outcome
     assert any(reason.startswith("sent or read too late") for reason in found.reasons) == (outcome == "unusable")
     assert found.beyond_loadgen == (outcome == "unusable")
@@ -330,7 +453,7 @@ def test_a_little_late_at_either_end_is_late(from_send_p99_ms: float, outcome: s
         latency_from_send_ms=Percentiles(count=5000, p99=from_send_p99_ms),
         generator=LoadgenHealth(shards=1, cpu_percent=30.0, read_lag_p99_ms=3.0),
     )
-    assert judge_try(1, late).verdict == outcome
+    assert judged(1, late).verdict == outcome
 
 
 def test_a_disturbed_probe_is_no_result_of_the_server() -> None:
@@ -339,14 +462,14 @@ def test_a_disturbed_probe_is_no_result_of_the_server() -> None:
         measured(generator=stolen),
         measured(generator=stolen, latency_ms=Percentiles(count=5000, p99=99.0)),
     ):
-        found = judge_try(1, measurement)
+        found = judged(1, measurement)
         assert (found.verdict, found.reasons) == ("unusable", (STEAL.reason_against(measurement),))
 
 
 def test_too_few_messages_for_a_p99_are_no_verdict_unless_some_were_lost() -> None:
     few = {"latency_ms": Percentiles(count=100, p50=1.0)}
-    assert judge_try(1, measured(**few)).verdict == "unusable"
-    assert judge_try(1, measured(**few, messages=documents.messages(10, 9, 1))).verdict == "failed"
+    assert judged(1, measured(**few)).verdict == "unusable"
+    assert judged(1, measured(**few, messages=documents.messages(10, 9, 1))).verdict == "failed"
 
 
 @pytest.mark.parametrize("stage", ["load", "recheck", "connect"])
@@ -354,7 +477,7 @@ def test_a_server_that_dies_under_the_load_did_not_sustain_it(stage: str) -> Non
     failed = documents.failed("the server ended").model_copy(
         update={"failure": Failure.model_validate({"stage": stage, "reason": "the server ended"})}
     )
-    found = judge_try(7, failed)
+    found = judged(7, failed)
     assert (found.load, found.verdict, found.reasons) == (7, "failed", ("the server ended",))
 
 
@@ -363,7 +486,7 @@ def test_a_server_that_never_came_up_has_no_capacity(stage: str) -> None:
     failure = Failure.model_validate({"stage": stage, "reason": "no such program"})
     failed = documents.failed().model_copy(update={"failure": failure})
     with pytest.raises(capacity.ProbeError) as raised:
-        judge_try(7, failed)
+        judged(7, failed)
     assert raised.value.failure.stage == stage
 
 

@@ -24,7 +24,7 @@ PUBLISHED = {
     "echo/closed": {"mode": "closed", "connections": 100, "payload_bytes": 64, "server_cores": 1},
     "echo/open": {"mode": "open", "connections": 100, "payload_bytes": 64, "rate_per_s": 1000, "server_cores": 1},
     "dashboard/open": {"users": 100, "updates_per_user_per_s": 1, "server_cores": 1},
-    "crowd/open": {"users": 1000, "updates_per_user_per_s": 1, "cores_at_most": 4},
+    "crowd/open": {"users": 1000, "updates_per_user_per_s": 1, "server_cores": 1},
     "room/closed-10": {"mode": "closed", "members": 10, "payload_bytes": 64, "under_way": 10, "server_cores": 1},
     "room/open-1000": {
         "mode": "open",
@@ -50,10 +50,10 @@ PUBLISHED = {
         "search": "rate",
         "connections": 100,
         "payload_bytes": 64,
-        "p99_limit_ms": 20,
+        "p99_limit_ms": 100,
         "server_cores": 1,
     },
-    "capacity/users": {"search": "users", "updates_per_user_per_s": 1, "p99_limit_ms": 20, "server_cores": 1},
+    "capacity/users": {"search": "users", "updates_per_user_per_s": 1, "p99_limit_ms": 100, "server_cores": 1},
 }
 
 
@@ -69,7 +69,7 @@ def test_every_scenario_publishes_what_sets_it_apart() -> None:
     """The number of clients and of cores, and whatever is not as usual."""
     for scenario in SCENARIOS:
         shown = scenario.parameters
-        cores = ("server_cores", "cores_at_most", "workers")
+        cores = ("server_cores", "workers")
         assert next(shown[name] for name in cores if name in shown) == scenario.server_cores
         usual = {"workers": 1, "deaf": 0, "payload_kind": "text", "under_way": 1}
         actual = {
@@ -99,7 +99,8 @@ def test_every_scenario_publishes_what_sets_it_apart() -> None:
 
 
 def test_every_published_parameter_has_a_value_and_a_wording() -> None:
-    assert PUBLISHED_PARAMETERS.keys() == WORDINGS.keys()
+    assert WORDINGS.keys() - PUBLISHED_PARAMETERS.keys() == {"cores_at_most"}, "only older results have it"
+    assert PUBLISHED_PARAMETERS.keys() <= WORDINGS.keys()
     for scenario in SCENARIOS:
         for name, value in scenario.parameters.items():
             words = parameter_in_words(name, value)
@@ -187,7 +188,7 @@ def test_how_long_and_how_often_a_search_takes() -> None:
     rate, users = CAPACITY.scenarios
     standard, full = PROFILES["standard"], PROFILES["full"]
     assert standard.rounds_of(ECHO.scenarios[0]) == standard.rounds
-    assert (standard.rounds_of(rate), full.rounds_of(rate)) == (1, 3)
+    assert (standard.rounds_of(rate), full.rounds_of(rate)) == (2, 3), "of one search alone nobody knows how sure it is"
     assert profiles.with_rounds(full, rounds=2).rounds_of(rate) == 2
     probe = standard.of_probe(rate.at(8_000))
     assert (probe.warmup_s, probe.duration_s) == (standard.probe_warmup_s, standard.probe_s)
