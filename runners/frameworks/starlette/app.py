@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.status import WS_1007_INVALID_FRAME_PAYLOAD_DATA
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
 viewers: set[WebSocket] = set()
@@ -27,7 +27,7 @@ async def broadcast(members: set[WebSocket], text: str) -> None:
     for member in list(members):
         try:
             await member.send_text(text)
-        except (WebSocketDisconnect, WebSocketDisconnected):  # it left while we were sending
+        except (WebSocketDisconnect, RuntimeError):  # it left while we were sending, or the server gave it up
             members.discard(member)
 
 
