@@ -8,6 +8,8 @@
     spans: "a room ends at its process",
   };
 
+  const TITLES = { polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" };
+
   function anchor(text, href) {
     const made = document.createElement("a");
     made.href = href;
@@ -42,34 +44,27 @@
     return `${measured ? "" : "about "}${told(scale * mean)}${unit}${load.with_broker ? ", its broker included" : ""} (${load.variant}; ${sure})`;
   }
 
-  /* What is known of a framework for a case such as this: by its variants that stand in such an application and can do
-     all that is needed, those first of which it was established; what speaks against it where there is none. */
+  /* What is known of a framework for a case such as this, by its headline variant; what speaks against it, and which
+     needs it fulfils only with code of one's own, or may not. A degree is 1, 0.5, 0, or null where not determined. */
   function within(one, asked) {
     const needs = Object.keys(NEEDS).filter((need) => asked[need]);
-    const inside = one.variants.filter((variant) => !asked.stack || variant.stacks.includes(asked.stack));
-    const able = inside.filter((variant) => needs.every((need) => variant[need] !== false));
-    const sure = able.filter((variant) => needs.every((need) => variant[need]));
-    const chosen = sure.length ? sure : able;
-    const byUsers = new Map();
-    for (const variant of chosen)
-      for (const load of variant.loads) {
-        const known = byUsers.get(load.users);
-        if (!known || load.cpu_percent < known.cpu_percent) byUsers.set(load.users, { ...load, variant: variant.slug, module: variant.module });
-      }
-    const searches = chosen.filter((variant) => variant.searched).map((variant) => ({ ...variant.searched, variant: variant.slug }));
+    const setup = one.setup;
+    const loads = (setup?.loads ?? []).map((load) => ({ ...load, variant: setup.slug, module: setup.module }));
     return {
       ...one,
-      against: able.length ? [] : objections(inside, needs),
-      unsure: needs.filter((need) => !chosen.some((variant) => variant[need])),
-      loads: [...byUsers.values()].sort((a, b) => a.users - b.users),
-      searched: searches.reduce((best, search) => (best && best.sustains >= search.sustains ? best : search), null),
+      against: objections(one, asked.stack, needs),
+      unsure: needs.filter((need) => setup?.[need] === null),
+      own: needs.filter((need) => setup?.[need] > 0 && setup[need] < 1),
+      loads,
+      searched: setup?.searched ? { ...setup.searched, variant: setup.slug } : null,
     };
   }
 
-  function objections(inside, needs) {
-    if (!inside.length) return ["needs an application of its own, beside yours"];
-    const lacking = needs.filter((need) => inside.every((variant) => variant[need] === false));
-    return lacking.length ? lacking.map((need) => NEEDS[need]) : ["no variant can do all of that"];
+  function objections({ setup, elsewhere }, stack, needs) {
+    if (!setup) return ["no headline variant is declared or measured"];
+    if (stack && !setup.stacks.includes(stack))
+      return [elsewhere.includes(stack) ? "only another setup of it can be part of yours" : "needs an application of its own, beside yours"];
+    return needs.filter((need) => setup[need] === 0).map((need) => NEEDS[need]);
   }
 
   /* Whether a search, of one update per second, saw a variant fail under no more than what is asked. */
@@ -114,9 +109,9 @@
       const slower = asked.rate === "1" ? "" : ", at one update per second";
       found.push(`one core is too little for ${searched.fails_at.toLocaleString("en")} users${enough}${slower} (${searched.variant})`);
     }
-    for (const need of one.unsure) {
-      found.push(`not determined: ${{ polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" }[need]}`);
-    }
+    for (const need of one.own) found.push(`${TITLES[need]}: with code of your own`);
+    for (const need of one.unsure) found.push(`not determined: ${TITLES[need]}`);
+    for (const flag of one.flags) found.push(`flag: ${flag.toLowerCase()}`);
     return found;
   }
 
@@ -133,9 +128,9 @@
 
   /* How many of the cheapest have intervals that reach into that of the first. That alone makes no tie. */
   function overlapping(left) {
-    const best = left[0]?.estimate;
+    const best = left[0]?.one.flags.length ? null : left[0]?.estimate;
     if (!best || best.high === null) return 0;
-    const others = left.filter(({ fails }) => fails === left[0].fails);
+    const others = left.filter(({ one, fails }) => fails === left[0].fails && !one.flags.length);
     return others.filter(({ estimate }) => estimate && estimate.low !== null && estimate.low <= best.high).length;
   }
 
@@ -158,10 +153,11 @@
     if (left.length < 2) return said;
     const equals = overlapping(left);
     if (!left[0].estimate) said.append(" What they cost under the dashboard was not measured.");
+    else if (left[0].one.flags.length) said.append(" Those that keep up all have a flag.");
     else if (equals > 1) {
       const pair = [first, second].map(({ slug }) => slug).sort().join("-vs-");
       said.append(` In CPU the intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; round by round: `, anchor(`${first.title} and ${second.title}`, `compare/${pair}.html`), ".");
-    } else said.append(" The first takes the least CPU.");
+    } else said.append(left.some(({ one }) => one.flags.length) ? " The first takes the least CPU of those without a flag; flagged ones come last." : " The first takes the least CPU.");
     if (failing && failing < left.length) said.append(` With ${failing} of them ${tooLittle}; these come last.`);
     return said;
   }
@@ -197,7 +193,8 @@
         left.push({ one, estimate, fails: isTooMuch(one, asked, estimate) });
       }
     }
-    left.sort((a, b) => a.fails - b.fails || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
+    const flagged = ({ one }) => one.flags.length > 0;
+    left.sort((a, b) => a.fails - b.fails || flagged(a) - flagged(b) || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();
     const head = verdict(left, known.length, asked);
     const list = document.createElement("ol");

@@ -1,5 +1,5 @@
-/* The points of a dimension by the reader's own weights: `weights` in the address.
-   Without this script the table shows the mean, all criteria weighing the same. */
+/* The totals of a dimension by the reader's own weights of its facets: `weights` in the address.
+   Without this script the table shows the mean, all facets weighing the same. */
 (() => {
   "use strict";
 
@@ -11,14 +11,11 @@
   function weigh(table, weights) {
     const rows = first.map((row) => {
       const points = JSON.parse(row.dataset.points);
-      let sum = 0;
-      let total = 0;
-      points.forEach((point, index) => {
-        if (point === null) return;
-        sum += weights[index] * point;
-        total += weights[index];
-      });
-      return { row, mean: total > 0 ? sum / total : null };
+      // A facet without enough data has no total, unless the reader gives it no weight.
+      const lacks = points.some((point, index) => point === null && weights[index] > 0);
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      const sum = points.reduce((before, point, index) => before + weights[index] * (point ?? 0), 0);
+      return { row, mean: lacks || total === 0 ? null : sum / total };
     });
     for (const { row, mean } of rows) {
       const cell = row.querySelector(".rt-mean");

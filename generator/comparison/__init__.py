@@ -1,7 +1,7 @@
 """Compares results: tables of values with their uncertainty, and verdicts by one rule."""
 
 from generator.comparison.absences import Absence, find_absences, follow_absences
-from generator.comparison.candidates import STACKS, Candidate, find_candidates
+from generator.comparison.candidates import Candidate, find_candidates
 from generator.comparison.capacities import (
     Bracket,
     CapacityDecision,
@@ -11,9 +11,11 @@ from generator.comparison.capacities import (
     decide_capacity,
 )
 from generator.comparison.claim_verdicts import ClaimBasis, JudgedClaim, try_claim
+from generator.comparison.conclusions import PERFORMANCE, STARTING_POINTS, Conclusions, conclude
 from generator.comparison.discarded import WithDiscarded, with_discarded
 from generator.comparison.evidence_changes import EvidenceChange, compare_evidence, count_kinds, machine_factors
 from generator.comparison.extra_columns import Column, columns_of
+from generator.comparison.flags import FLAG_RULES, Flag
 from generator.comparison.history import ChangePoint, History, Point, Series, Trend
 from generator.comparison.judging import Compared, Judged, MetricComparison, Reason, judge_all
 from generator.comparison.metrics import (
@@ -33,6 +35,22 @@ from generator.comparison.run_changes import (
     compare_cells,
     incomparable_reasons,
 )
+from generator.comparison.scored_values import LEAST_SEARCHES, USE_CASES, headline_finding, items_of
+from generator.comparison.scoring import (
+    CHANGES,
+    CLOSE_FACTOR,
+    LABEL_RULES,
+    LARGEST_CORRELATION,
+    SCORING_RULES,
+    SCORING_VERSION,
+    Cell,
+    Criterion,
+    PairStanding,
+    Sensitivity,
+    Sheet,
+    facet_correlations,
+)
+from generator.comparison.stacks import STACKS
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.comparison.verdicts import (
     DIMENSIONS,
@@ -44,15 +62,4 @@ from generator.comparison.verdicts import (
     overall,
     pair_verdict,
     undominated,
-)
-from generator.comparison.weighting import (
-    CRITERIA,
-    LEADING_SHARE,
-    SURE_SHARE,
-    WEIGHTINGS,
-    Criterion,
-    Standing,
-    Weighed,
-    all_weighed,
-    items_of,
 )

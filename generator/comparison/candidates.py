@@ -1,4 +1,4 @@
-"""The facts by which a reader chooses a framework for an application."""
+"""The facts by which a reader chooses a framework for an application: those of its headline variant."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from types import MappingProxyType
 from typing import Literal
 
 from generator.comparison.capacities import CapacityTable
+from generator.comparison.conclusions import Conclusions
 from generator.comparison.metrics import BROKER_CPU, CPU, LATENCY, QUANTILES, tail_of
-from generator.comparison.tables import Comparison, Row, RowKey, Table
-from generator.dataset import Evidence, normalised
-from runners.record import Finding, FrameworkFacts, VariantFacts
-
-STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
-"""Stacks of existing applications: title by package or interface. They need not be compared here."""
+from generator.comparison.scored_values import headline_finding
+from generator.comparison.stacks import STACKS, variants_of
+from generator.comparison.tables import Row, RowKey, Table
+from generator.dataset import Evidence
+from runners.record import degree_of
 
 _DASHBOARD_PARAMETERS = {"users", "updates_per_user_per_s"}
 """Parameters that only tables of a live dashboard have."""
@@ -62,15 +62,18 @@ class UserCapacity:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One variant with the properties that a reader can require. ``None``: not determined."""
+class Setup:
+    """The headline variant, with the properties that a reader can require.
+
+    A need is fulfilled to a degree: 1 yes, 0.5 with code of one's own, 0 no; ``None``: not determined.
+    """
 
     slug: str
     stacks: tuple[str, ...]
     """Stacks that it can be part of or run beside."""
-    polling: bool | None
-    plain: bool | None
-    spans: bool | None
+    polling: float | None
+    plain: float | None
+    spans: float | None
     """Whether a room reaches the clients of other processes."""
     loads: tuple[UserLoad, ...]
     """Loads by number of users, ascending."""
@@ -81,39 +84,29 @@ class Choice:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A framework with its variants."""
+    """A framework with its headline variant. ``setup`` is ``None`` if it has none, or none with results or evidence."""
 
     slug: str
     title: str
-    variants: tuple[Choice, ...]
+    setup: Setup | None
+    elsewhere: tuple[str, ...]
+    """Stacks that only other variants of it can be part of."""
+    flags: tuple[str, ...]
+    """Titles of its hard flags."""
+    label: str | None
+    """Its label for a new project."""
     limit_ms: float | None
     """The p99 latency up to which a load counts as sustained; ``None`` if no capacity was searched."""
 
-    @property
-    def stacks(self) -> tuple[str, ...]:
-        """The stacks of all variants."""
-        return tuple(stack for stack in STACKS if any(stack in one.stacks for one in self.variants))
-
-    def can(self, need: Need) -> bool | None:
-        """Whether any variant fulfils the need; ``None`` if it was determined for none."""
-        known = [value for one in self.variants if (value := getattr(one, need)) is not None]
-        return any(known) if known else None
+    def can(self, need: Need) -> float | None:
+        """To which degree its setup fulfils the need; ``None`` if that was not determined."""
+        found: float | None = getattr(self.setup, need) if self.setup else None
+        return found
 
     @property
-    def cheapest(self) -> dict[int, tuple[Choice, UserLoad]]:
-        """The variant with the lowest CPU use, by number of users in ascending order."""
-        found: dict[int, tuple[Choice, UserLoad]] = {}
-        for one in self.variants:
-            for load in one.loads:
-                if load.users not in found or load.cpu_percent < found[load.users][1].cpu_percent:
-                    found[load.users] = one, load
-        return dict(sorted(found.items()))
-
-    @property
-    def largest(self) -> tuple[Choice, UserCapacity] | None:
-        """The variant whose search confirmed the most users."""
-        found = [(one, one.searched) for one in self.variants if one.searched is not None]
-        return max(found, key=lambda pair: pair[1].sustains or 0, default=None)
+    def loads(self) -> dict[int, UserLoad]:
+        """The measured loads by number of users, ascending."""
+        return {load.users: load for load in self.setup.loads} if self.setup else {}
 
     def to_json(self) -> dict[str, object]:
         """Data for the page's script."""
@@ -121,90 +114,74 @@ class Candidate:
 
 
 def find_candidates(
-    comparison: Comparison,
-    searched: Sequence[CapacityTable],
-    evidence: Mapping[str, Evidence],
-    titles: Mapping[str, str],
-    competing: Sequence[str],
-    code: Mapping[str, Set[str]] = MappingProxyType({}),
+    conclusions: Conclusions, titles: Mapping[str, str], code: Mapping[str, Set[str]] = MappingProxyType({})
 ) -> list[Candidate]:
     """The competing frameworks with results or evidence, by slug. ``code``: the shown source files of each."""
+    basis = conclusions.basis
     dashboards = sorted(
-        (table for table in comparison.tables if table.parameters.keys() >= _DASHBOARD_PARAMETERS),
+        (table for table in basis.comparison.tables if table.parameters.keys() >= _DASHBOARD_PARAMETERS),
         key=lambda table: int(table.parameters["users"]),
     )
-    users = [table for table in searched if table.unit == "users"]
-    limit_ms = next((float(table.parameters["p99_limit_ms"]) for table in users), None)
-    measured = {item.slug: item for item in comparison.frameworks}
+    users = [table for table in basis.searched if table.unit == "users"]
+    limit_ms = max((float(table.parameters["p99_limit_ms"]) for table in users), default=None)
+    users = [table for table in users if table.parameters["p99_limit_ms"] == limit_ms]
+    labels = conclusions.starting_points.get("new", {})
     found = []
-    for slug in sorted(competing):
-        one, facts = evidence.get(slug), measured.get(slug)
-        if one is None and facts is None:
-            continue
-        known = _variants(one, facts, comparison)
-        stacks = _stacks(known, one.document.framework if one else facts)
-        transports, plain, spans = (
-            dict(one.findings_of(item)) if one else {} for item in ("transports", "plain-websocket", "cross-process")
-        )
-        variants = tuple(
-            Choice(
-                slug=variant.slug,
-                stacks=stacks[variant.slug],
-                polling=_contains(transports.get(variant.slug), "polling"),
-                plain=_is_true(plain.get(variant.slug)),
-                spans=_is_true(spans.get(variant.slug)),
-                loads=tuple(_loads(dashboards, (slug, variant.slug))),
-                searched=_capacity(users, (slug, variant.slug)),
-                module=module_of(variant.command, code.get(slug, frozenset())),
+    for slug in basis.competing:
+        variants = variants_of(basis.evidence.get(slug), basis.comparison, slug)
+        headline = basis.headline.get(slug)
+        facts = next((one for one in variants if one.slug == headline), None)
+        stacks = conclusions.stacks_by_setup.get(slug, {})
+        setup = None
+        if facts is not None:
+            can = _degrees(basis.evidence.get(slug), facts.slug)
+            setup = Setup(
+                slug=facts.slug,
+                stacks=tuple(stacks.get(facts.slug, ())),
+                loads=tuple(_loads(dashboards, (slug, facts.slug))),
+                searched=_capacity(users, (slug, facts.slug)),
+                module=module_of(facts.command, code.get(slug, frozenset())),
+                polling=can["polling"],
+                plain=can["plain"],
+                spans=can["spans"],
             )
-            for variant in known
+        own = set(setup.stacks) if setup else set()
+        others = {stack for of_variant in stacks.values() for stack in of_variant} - own
+        found.append(
+            Candidate(
+                slug=slug,
+                title=titles[slug],
+                setup=setup,
+                elsewhere=tuple(stack for stack in STACKS if stack in others),
+                flags=tuple(flag.rule.title for flag in conclusions.flags.get(slug, ()) if flag.is_hard),
+                label=labels[slug].label if slug in labels else None,
+                limit_ms=limit_ms,
+            )
         )
-        found.append(Candidate(slug, titles[slug], variants, limit_ms))
     return found
+
+
+def _degrees(evidence: Evidence | None, headline: str) -> dict[Need, float | None]:
+    """To which degree the headline variant fulfils each need."""
+    if evidence is None:
+        return {"polling": None, "plain": None, "spans": None}
+    found = {
+        item: finding.value if (finding := headline_finding(evidence, item, headline)) else None
+        for item in ("transports", "plain-websocket", "rooms-across", "cross-process")
+    }
+    transports = found["transports"]
+    across = degree_of(found["rooms-across"])
+    return {
+        "polling": float("polling" in transports) if isinstance(transports, list) else None,
+        "plain": degree_of(found["plain-websocket"]),
+        "spans": degree_of(found["cross-process"]) if across is None else across,
+    }
 
 
 def module_of(command: str, code: Set[str]) -> str | None:
     """The file in ``code`` that a command starts, named as a file or like ``app:application``; else ``None``."""
     names = (f"{stem}.py" for stem in re.findall(r"\b(\w+)(?:\.py\b|:\w)", command))
     return next((name for name in names if name in code), None)
-
-
-def _variants(one: Evidence | None, facts: FrameworkFacts | None, comparison: Comparison) -> tuple[VariantFacts, ...]:
-    """All variants of a framework; where a variant was measured, its measured facts."""
-    found = {each.variant.slug: each.variant for each in one.document.variants} if one else {}
-    if facts:
-        for run in reversed(comparison.runs):
-            item = run.framework(facts.slug)
-            found |= {variant.slug: variant for variant in item.document.variants} if item else {}
-    return tuple(found.values())
-
-
-def _stacks(variants: Sequence[VariantFacts], framework: FrameworkFacts | None) -> dict[str, tuple[str, ...]]:
-    """The stacks that each variant can be part of.
-
-    They follow from the installed packages; an ASGI framework runs beside any ASGI application. Variants are installed
-    together, so a variant for Django installs Django for all variants. If titles of variants name the stack, only these
-    variants count.
-    """
-    interface = framework.interface if framework else ""
-    inside: dict[str, set[str]] = {}
-    for stack, title in STACKS.items():
-        able = [
-            variant
-            for variant in variants
-            if stack in normalised(variant.packages) or (stack == "asgi" and title in interface)
-        ]
-        named = [variant for variant in able if title in variant.title]
-        inside[stack] = {variant.slug for variant in named or able}
-    return {one.slug: tuple(stack for stack in STACKS if one.slug in inside[stack]) for one in variants}
-
-
-def _is_true(finding: Finding | None) -> bool | None:
-    return None if finding is None or finding.value is None else finding.value is True
-
-
-def _contains(finding: Finding | None, name: str) -> bool | None:
-    return name in finding.value if finding is not None and isinstance(finding.value, list) else None
 
 
 def _loads(dashboards: Sequence[Table], key: RowKey) -> list[UserLoad]:

@@ -1,17 +1,20 @@
 """Checks claims of published articles against our results.
 
-Absolute values of another machine are not comparable. So a claim about values is checked as an order and a ratio: the
-same two under the same workload, on one machine in the same rounds.
+Absolute values of another machine are not comparable. So a claim about values is checked as an order: the same setups
+in a test like the article's, on one machine in the same rounds. A claim is contradicted only if what was found excludes
+it; everything that is open is not decided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from generator.comparison.capacities import CapacityTable
 from generator.comparison.metrics import METRICS, Metric
+from generator.comparison.scored_values import LEAST_SEARCHES, is_published
 from generator.comparison.tables import Comparison, Row, Table
 from generator.dataset import (
     Article,
@@ -29,14 +32,18 @@ from generator.dataset import (
 )
 from generator.dataset.collected_evidence import Evidence
 from generator.statistics import Contrast
-from runners.record import ITEMS
+from runners.record import ITEMS, amount_of, degree_of
 
-Verdict = Literal["holds", "does not hold", "cannot be compared"]
+Verdict = Literal["holds", "contradicted", "not decided", "not checked"]
 
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    """A claim and its verdict."""
+    """A claim and its verdict.
+
+    ``contradicted``: the whole interval lies on the other side, or a fact excludes the claim. ``not decided``: tested,
+    but with too few rounds, or the interval has both sides. ``not checked``: no test like the article's has results.
+    """
 
     claim: Claim
     article: Article
@@ -51,12 +58,17 @@ class JudgedClaim:
 
 @dataclass(frozen=True)
 class ClaimBasis:
-    """The results and the evidence that claims are checked against."""
+    """The results and the evidence that claims are checked against.
+
+    ``headline``: the headline variant of each framework. It stands for a framework whose setup the article does not
+    name.
+    """
 
     comparison: Comparison
     searched: Sequence[CapacityTable]
     evidence: Mapping[str, Evidence]
     titles: Mapping[str, str]
+    headline: Mapping[str, str]
 
 
 def try_claim(claim: Claim, article: Article, known: ClaimBasis) -> JudgedClaim:
@@ -82,38 +94,57 @@ def try_claim(claim: Claim, article: Article, known: ClaimBasis) -> JudgedClaim:
         case ClaimVocabulary():
             return _vocabulary(claim, article, test, known)
         case NoTest():
-            return JudgedClaim(claim, article, "cannot be compared", test.why)
+            return JudgedClaim(claim, article, "not checked", test.why)
 
 
 def _compared(claim: Claim, article: Article, test: Compared, known: ClaimBasis) -> JudgedClaim:
     table, metric = _table(test.workload, test.where, known), METRICS[test.metric]
     if table is None:
-        return JudgedClaim(claim, article, "cannot be compared", _not_measured(test.workload, test.where))
-    first, second = (_row(table, metric, name) for name in (test.first, test.second))
+        return JudgedClaim(claim, article, "not checked", _not_measured(test.workload, test.where))
+    rows = [_row(table, metric, name, known) for name in (test.first, test.second)]
+    first, second = rows
     page = _page(table)
     if first is None or second is None:
         missing = test.first if first is None else test.second
-        return JudgedClaim(
-            claim, article, "cannot be compared", f"There is no valid {metric.title} of {missing}.", page
-        )
+        return JudgedClaim(claim, article, "not checked", f"There is no valid {metric.title} of {missing}.", page)
     judged = table.judged(metric, first, second)
-    ratio, outcome = judged.contrast, judged.outcome
-    compared = ((first, metric), (second, metric))
-    if outcome == "unknown":
-        return JudgedClaim(claim, article, "cannot be compared", "Too few rounds of both count.", page, compared, ratio)
+    values, contrast = ((first, metric), (second, metric)), judged.contrast
+    if reason := _too_little(metric, first, second):
+        return JudgedClaim(claim, article, "not decided", reason, page, values, contrast)
+    side = _sure_side(metric, contrast)
     if test.kind == "differ":
-        verdict: Verdict = "holds" if outcome != "same" else "does not hold"
-        found = "They are distinguishable." if outcome != "same" else "They are not distinguishable."
+        verdict: Verdict = "holds" if side and judged.outcome != "same" else "not decided"
+        if judged.outcome == "same":
+            verdict = "contradicted"
+        found = {"holds": "They differ.", "contradicted": "They are practically equal."}.get(verdict, _UNDECIDED)
     else:
         expected = "better" if _claims_better(test, metric) else "worse"
-        verdict = "holds" if outcome == expected else "does not hold"
-        found = {
-            "better": "The first is better",
-            "worse": "The second is better",
-            "same": "They are not distinguishable",
-        }[outcome]
+        verdict = "not decided" if side is None else "holds" if side == expected else "contradicted"
+        found = {"better": "The first is better", "worse": "The second is better"}.get(side or "", _UNDECIDED[:-1])
         found += f"; the article's ratio is {test.claimed:g}." if test.claimed is not None else "."
-    return JudgedClaim(claim, article, verdict, found, page, compared, ratio)
+    return JudgedClaim(claim, article, verdict, found, page, values, contrast)
+
+
+_UNDECIDED = "The interval does not show which one is better."
+
+
+def _too_little(metric: Metric, *rows: Row) -> str:
+    """Why these rows decide nothing, as a sentence; empty if they do."""
+    rounds = min(row.values[metric.key].valid_rounds for row in rows)
+    if any(not row.values[metric.key].is_enough for row in rows):
+        return f"Too few valid rounds: {rounds}."
+    return ""
+
+
+def _sure_side(metric: Metric, contrast: Contrast | None) -> Literal["better", "worse"] | None:
+    """Which side the whole 95 % interval of the first against the second is on; ``None``: both, or no interval."""
+    interval = contrast.interval if contrast else None
+    if contrast is None or interval is None:
+        return None
+    equal = 1.0 if contrast.is_ratio else 0.0
+    if interval.low <= equal <= interval.high:
+        return None
+    return "better" if (interval.low > equal) == (metric.direction == "higher") else "worse"
 
 
 def _claims_better(test: Compared, metric: Metric) -> bool:
@@ -121,41 +152,49 @@ def _claims_better(test: Compared, metric: Metric) -> bool:
 
 
 def _extreme(claim: Claim, article: Article, test: Extreme, known: ClaimBasis) -> JudgedClaim:
-    """Check whether the named frameworks are the article's best or worst, each by its best variant."""
+    """Check whether the named frameworks are the article's best or worst.
+
+    It holds if each named one surely differs from each other one in that direction. It is contradicted if one of the
+    others surely lies beyond a named one.
+    """
     whole, metric = _table(test.workload, test.where, known), METRICS[test.metric]
     if whole is None:
-        return JudgedClaim(claim, article, "cannot be compared", _not_measured(test.workload, test.where))
-    rows = {slug: row for slug in article.between if (row := _row(whole, metric, slug)) is not None}
+        return JudgedClaim(claim, article, "not checked", _not_measured(test.workload, test.where))
+    rows = {slug: row for slug in article.between if (row := _row(whole, metric, slug, known)) is not None}
     missing = [known.titles.get(slug, slug) for slug in article.between if slug not in rows]
     if missing:
         return JudgedClaim(
-            claim, article, "cannot be compared", f"There is no valid value of {', '.join(missing)}.", _page(whole)
+            claim, article, "not checked", f"There is no valid value of {', '.join(missing)}.", _page(whole)
         )
     best_first = sorted(rows, key=lambda slug: metric.best_first(rows[slug].values[metric.key].estimate.mean))
-    count = len(test.names)
-    extreme = best_first[:count] if test.kind == "first" else best_first[-count:]
-    verdict: Verdict = "holds" if set(extreme) == set(test.names) else "does not hold"
+    values = tuple((rows[slug], metric) for slug in best_first)
+    if reason := _too_little(metric, *rows.values()):
+        return JudgedClaim(claim, article, "not decided", reason, _page(whole), values)
+    claimed = "better" if test.kind == "first" else "worse"
+    others = [slug for slug in rows if slug not in test.names]
+    sides = [
+        _sure_side(metric, whole.judged(metric, rows[name], rows[other]).contrast)
+        for name, other in product(test.names, others)
+    ]
+    if any(side is not None and side != claimed for side in sides):
+        verdict: Verdict = "contradicted"
+    else:
+        verdict = "holds" if all(side == claimed for side in sides) else "not decided"
     order = ", ".join(known.titles.get(slug, slug) for slug in best_first)
-    return JudgedClaim(
-        claim,
-        article,
-        verdict,
-        f"From the best: {order}.",
-        _page(whole),
-        tuple((rows[slug], metric) for slug in best_first),
-    )
+    return JudgedClaim(claim, article, verdict, f"By their means, from the best: {order}.", _page(whole), values)
 
 
 def _within(claim: Claim, article: Article, test: Within, known: ClaimBasis) -> JudgedClaim:
+    """Times of another machine are not comparable: values inside support the claim, others decide nothing."""
     table, metric = _table(test.workload, test.where, known), METRICS[test.metric]
     if table is None:
-        return JudgedClaim(claim, article, "cannot be compared", _not_measured(test.workload, test.where))
+        return JudgedClaim(claim, article, "not checked", _not_measured(test.workload, test.where))
     rows = [row for row in table.valid_rows if row.framework.slug == test.framework and metric.key in row.values]
     if not rows:
-        return JudgedClaim(claim, article, "cannot be compared", "There is no valid value of it.", _page(table))
+        return JudgedClaim(claim, article, "not checked", "There is no valid value of it.", _page(table))
     inside = [row for row in rows if test.low <= row.values[metric.key].estimate.mean <= test.high]
-    found = f"{len(inside)} of {len(rows)} variants lie there on this machine."
-    verdict: Verdict = "holds" if len(inside) > len(rows) / 2 else "does not hold"
+    found = f"{len(inside)} of {len(rows)} variants lie there on this machine; on another one, times differ."
+    verdict: Verdict = "holds" if len(inside) == len(rows) and not _too_little(metric, *rows) else "not decided"
     return JudgedClaim(claim, article, verdict, found, _page(table), tuple((row, metric) for row in rows))
 
 
@@ -163,9 +202,7 @@ def _evidence(claim: Claim, article: Article, test: EvidenceTest, known: ClaimBa
     one, item = known.evidence.get(test.framework), ITEMS[test.item]
     values = [finding.value for _, finding in one.findings_of(test.item) if finding.value is not None] if one else []
     if not values:
-        return JudgedClaim(
-            claim, article, "cannot be compared", f"Not determined: {item.title[0].lower()}{item.title[1:]}."
-        )
+        return JudgedClaim(claim, article, "not checked", f"Not determined: {item.title[0].lower()}{item.title[1:]}.")
     if isinstance(test.has, str):
         true = any(isinstance(value, list) and test.has in value for value in values)
         found = (
@@ -176,29 +213,32 @@ def _evidence(claim: Claim, article: Article, test: EvidenceTest, known: ClaimBa
         true = able is test.has
         found = f"{item.title}: {'yes' if able else 'no'}."
     page = f"frameworks/{test.framework}.md#evidence"
-    return JudgedClaim(claim, article, "holds" if true else "does not hold", found, page)
+    return JudgedClaim(claim, article, "holds" if true else "contradicted", found, page)
 
 
 def _more(claim: Claim, article: Article, test: More, known: ClaimBasis) -> JudgedClaim:
-    item, amounts = ITEMS[test.item], []
+    """Check whether the first has more of an item: a higher amount, or a higher degree of what it can do."""
+    item, amounts, shown = ITEMS[test.item], [], []
     for slug in (test.first, test.second):
-        finding = known.evidence[slug].finding(test.item) if slug in known.evidence else None
-        if finding is None or not isinstance(finding.value, int | float):
-            return JudgedClaim(
-                claim, article, "cannot be compared", f"Not determined of {known.titles.get(slug, slug)}."
-            )
-        amounts.append(finding.value)
-    first, second = (known.titles.get(slug, slug) for slug in (test.first, test.second))
-    found = f"{item.title}: {first} {amounts[0]:g}, {second} {amounts[1]:g}."
-    verdict: Verdict = "holds" if amounts[0] > amounts[1] else "does not hold"
-    return JudgedClaim(claim, article, verdict, found, f"{item.dimension}.md#evidence")
+        one = known.evidence.get(slug)
+        finding = one.finding(test.item, known.headline.get(slug)) if one else None
+        amount = None
+        if one is not None and finding is not None:
+            degree = degree_of(finding.value)
+            amount = amount_of(finding, one.document.collected) if degree is None else degree
+        if finding is None or amount is None:
+            return JudgedClaim(claim, article, "not checked", f"Not determined of {known.titles.get(slug, slug)}.")
+        amounts.append(amount)
+        shown.append(f"{known.titles.get(slug, slug)} {finding.value}")
+    verdict: Verdict = "holds" if amounts[0] > amounts[1] else "contradicted"
+    return JudgedClaim(claim, article, verdict, f"{item.title}: {', '.join(shown)}.", f"{item.dimension}.md#evidence")
 
 
 def _measured(claim: Claim, article: Article, test: Measured, known: ClaimBasis) -> JudgedClaim:
     tables = known.comparison.of_workload(test.workload)
     rows = [row for table in tables for row in table.valid_rows if "/".join(row.key) == test.framework]
     if not rows:
-        return JudgedClaim(claim, article, "cannot be compared", "There is no valid value of it.")
+        return JudgedClaim(claim, article, "not checked", "There is no valid value of it.")
     return JudgedClaim(
         claim, article, "holds", "It is measured like that.", f"frameworks/{rows[0].framework.slug}.md#variants"
     )
@@ -207,32 +247,34 @@ def _measured(claim: Claim, article: Article, test: Measured, known: ClaimBasis)
 def _sustains(claim: Claim, article: Article, test: Sustains, known: ClaimBasis) -> JudgedClaim:
     for table in known.searched:
         for row in table.rows:
-            if table.unit == "users" and "/".join((row.framework.slug, row.variant.slug)) == test.framework:
+            if table.unit == "users" and "/".join(row.key) == test.framework:
                 page = f"workloads/{table.workload.slug}.md#{table.slug}"
                 low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
-                return _by_bracket(claim, article, test, low, high, page)
-    return JudgedClaim(claim, article, "cannot be compared", "Its capacity in users was not searched.")
+                return _by_bracket(claim, article, test, low, high, row.valid_rounds, page)
+    return JudgedClaim(claim, article, "not checked", "Its capacity in users was not searched.")
 
 
 def _by_bracket(
-    claim: Claim, article: Article, test: Sustains, low: float | None, high: float | None, page: str
+    claim: Claim, article: Article, test: Sustains, low: float | None, high: float | None, searches: int, page: str
 ) -> JudgedClaim:
+    if searches < LEAST_SEARCHES:
+        return JudgedClaim(claim, article, "not decided", f"Too few conclusive searches: {searches}.", page)
     if low is not None and low >= test.users:
         return JudgedClaim(claim, article, "holds", f"One core sustains {low:,.0f} dashboard users.", page)
     if high is not None and high <= test.users:
         return JudgedClaim(
-            claim, article, "does not hold", f"One core does not sustain {high:,.0f} dashboard users.", page
+            claim, article, "contradicted", f"One core does not sustain {high:,.0f} dashboard users.", page
         )
-    return JudgedClaim(claim, article, "cannot be compared", "The search was not conclusive.", page)
+    return JudgedClaim(claim, article, "not decided", "The search was not conclusive.", page)
 
 
 def _interface(claim: Claim, article: Article, test: InterfaceTest, known: ClaimBasis) -> JudgedClaim:
     facts = {slug: known.evidence[slug].document.framework.interface for slug in test.names if slug in known.evidence}
     if len(facts) < len(test.names):
-        return JudgedClaim(claim, article, "cannot be compared", "Not all of them have evidence.")
+        return JudgedClaim(claim, article, "not checked", "Not all of them have evidence.")
     others = [known.titles.get(slug, slug) for slug, interface in facts.items() if interface != test.has]
     found = f"These do not: {', '.join(others)}." if others else f"All are {test.has}."
-    return JudgedClaim(claim, article, "does not hold" if others else "holds", found, "frameworks/index.md#glance")
+    return JudgedClaim(claim, article, "contradicted" if others else "holds", found, "frameworks/index.md#glance")
 
 
 def _vocabulary(claim: Claim, article: Article, test: ClaimVocabulary, known: ClaimBasis) -> JudgedClaim:
@@ -240,29 +282,25 @@ def _vocabulary(claim: Claim, article: Article, test: ClaimVocabulary, known: Cl
     one = known.evidence.get(test.framework)
     finding = one.finding("names") if one else None
     if finding is None or finding.note is None:
-        return JudgedClaim(claim, article, "cannot be compared", "Its app's names were not determined.")
+        return JudgedClaim(claim, article, "not checked", "Its app's names were not determined.")
     beyond = [name for name in finding.note.split(", ") if name.split(".")[0] not in test.beyond]
     found = f"Its app takes from elsewhere: {', '.join(beyond)}." if beyond else "Its app takes nothing from elsewhere."
     page = f"frameworks/{test.framework}.md#evidence"
-    return JudgedClaim(claim, article, "holds" if beyond else "does not hold", found, page)
+    return JudgedClaim(claim, article, "holds" if beyond else "contradicted", found, page)
 
 
 def _table(workload: str, where: Mapping[str, object], known: ClaimBasis) -> Table | None:
+    """The published table with these parameters; results of short profiles decide nothing."""
     tables = known.comparison.of_workload(workload)
-    return next(
-        (table for table in tables if all(table.parameters.get(name) == value for name, value in where.items())), None
-    )
+    matching = (table for table in tables if where.items() <= table.parameters.items())
+    return next((table for table in matching if is_published(table)), None)
 
 
-def _row(table: Table, metric: Metric, name: str) -> Row | None:
-    """The row of a variant, or of a framework's best variant."""
+def _row(table: Table, metric: Metric, name: str, known: ClaimBasis) -> Row | None:
+    """The row of a variant, or of a framework's headline variant."""
     slug, _, variant = name.partition("/")
-    rows = [
-        row
-        for row in table.valid_rows
-        if row.framework.slug == slug and variant in ("", row.variant.slug) and metric.key in row.values
-    ]
-    return min(rows, key=lambda row: metric.best_first(row.values[metric.key].estimate.mean), default=None)
+    key = (slug, variant or known.headline.get(slug, ""))
+    return next((row for row in table.valid_rows if row.key == key and metric.key in row.values), None)
 
 
 def _page(table: Table) -> str:
@@ -271,4 +309,4 @@ def _page(table: Table) -> str:
 
 def _not_measured(workload: str, where: Mapping[str, object]) -> str:
     parameters = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in where.items())
-    return f"No published run here measured that ({workload}: {parameters})."
+    return f"No published run here has enough rounds of that ({workload}: {parameters})."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Literal, Protocol, TypeVar
@@ -223,7 +223,13 @@ class Table:
     def only(self, frameworks: Iterable[str]) -> Table:
         """The table with only the rows of these frameworks, ranked anew by the outcomes of the whole table."""
         kept = set(frameworks)
-        rows = [row for row in self.rows if row.framework.slug in kept]
+        return self._with([row for row in self.rows if row.framework.slug in kept])
+
+    def of_setups(self, setups: Collection[RowKey]) -> Table:
+        """The table with only these variants and the reference, ranked anew by the outcomes of the whole table."""
+        return self._with([row for row in self.rows if row.framework.is_reference or row.key in setups])
+
+    def _with(self, rows: list[Row]) -> Table:
         narrowed = _table(self.run, self.workload, self.parameters, self.latency_kind, rows, self.compared)
         return replace(narrowed, blocks=self.blocks)
 

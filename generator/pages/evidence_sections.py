@@ -8,16 +8,17 @@ from typing import Any
 from markupsafe import Markup
 
 from generator.comparison import (
-    CRITERIA,
     DIMENSIONS,
-    LEADING_SHARE,
-    SURE_SHARE,
-    WEIGHTINGS,
+    PERFORMANCE,
+    SCORING_VERSION,
     Dimension,
-    Weighed,
+    Flag,
+    Sheet,
+    headline_finding,
     items_of,
 )
 from generator.dataset import Evidence
+from generator.pages import score_words
 from generator.pages.markup import Page, Renderer, Section, spoken_date
 from runners.record import ITEMS, Finding
 
@@ -29,12 +30,14 @@ def dimension_page(
     render: Renderer,
     path: str,
     dimension: Dimension,
-    weighed: Weighed | None,
+    sheet: Sheet | None,
     evidence: Mapping[str, Evidence],
     titles: Mapping[str, str],
+    flags: Mapping[str, Sequence[Flag]],
+    headline: Mapping[str, str],
     aside: Sequence[str],
 ) -> Page:
-    """The page of a dimension: the verdict, the points, the evidence, and the rule."""
+    """The page of a dimension: the verdict, the scores and the evidence."""
     sections = [
         Section(
             None,
@@ -42,34 +45,39 @@ def dimension_page(
             html=render.html(
                 "evidence.html",
                 dimension=dimension,
-                weighed=weighed,
-                leading=[titles[slug] for slug in weighed.leading] if weighed else [],
+                sheet=sheet,
                 evidence=evidence,
                 collected=_days(evidence),
                 titles=titles,
+                flags=flags,
+                words=score_words,
                 aside=aside,
             ),
         )
     ]
-    if weighed is not None:
+    if sheet is not None:
         html = render.html(
-            "evidence_table.html", dimension=dimension, items=items_of(dimension.slug), evidence=evidence, titles=titles
+            "evidence_table.html",
+            dimension=dimension,
+            items=items_of(dimension.slug),
+            evidence=evidence,
+            titles=titles,
+            headline=headline,
+            finding_of=headline_finding,
         )
         sections.append(Section("The evidence", "evidence", html=html))
-    html = render.html(
-        "evidence_rule.html",
-        criteria=CRITERIA[dimension.slug],
-        weightings=WEIGHTINGS,
-        leading_share=LEADING_SHARE,
-        sure_share=SURE_SHARE,
-    )
-    sections.append(Section("The rule", "rule", html=html))
+    sections.append(rule_section(render))
     return Page(path, dimension.title, dimension.question, tuple(sections), hide=("toc",))
+
+
+def rule_section(render: Renderer) -> Section:
+    """The section that leads to the rules of scoring; its anchor is older than that page."""
+    return Section("The rule", "rule", html=render.html("rule.html", version=SCORING_VERSION))
 
 
 def framework_section(render: Renderer, evidence: Evidence) -> Section:
     """The section with all evidence on one framework."""
-    dimensions = [(dimension, items_of(dimension.slug)) for dimension in DIMENSIONS if dimension.slug in CRITERIA]
+    dimensions = [(dimension, items_of(dimension.slug)) for dimension in DIMENSIONS if dimension.slug != PERFORMANCE]
     html = render.html("evidence_framework.html", evidence=evidence, dimensions=dimensions, note=_note)
     return Section("Evidence", "evidence", html=html)
 

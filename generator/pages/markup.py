@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ from generator.charts.wording import (
     significant,
     times,
 )
-from generator.comparison import Bracket, with_discarded
+from generator.comparison import CLOSE_FACTOR, Bracket, with_discarded
 from generator.pages.sort_keys import sort_key
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, Interval, RankRange
@@ -145,7 +146,7 @@ def make_environment(identities: Identities | None = None) -> Environment:
         "rank_range": _rank_range,
         "plain": plain,
         "figure_json": _figure_json,
-        "listed": _listed,
+        "listed": listed,
         "share": _share,
         "title_of": lambda key, titles: titles[key],
         "exact": _exact,
@@ -157,6 +158,7 @@ def make_environment(identities: Identities | None = None) -> Environment:
         "identity": identities.of if identities else identity,
         "decision_level": DECISION_LEVEL,
         "min_rounds": MIN_ROUNDS,
+        "close_factor": f"{CLOSE_FACTOR:g}",
     }
     return environment
 
@@ -220,7 +222,7 @@ def _exact(number: float) -> str:
     return f"{number:,}"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Join names: ``A``, ``A and B``, ``A, B and C``."""
     names = list(names)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

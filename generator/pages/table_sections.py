@@ -78,7 +78,7 @@ def deciding_charts(table: Table, identities: Identities) -> list[Chart]:
 
 
 def best_rows_chart(table: Table, identities: Identities) -> Chart | None:
-    """A chart of each framework's best variant and of the reference."""
+    """A chart of the first row of each framework and of the reference."""
     best: dict[str, Row] = {}
     for row in table.valid_rows:
         best.setdefault(row.framework.slug, row)

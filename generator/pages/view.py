@@ -1,29 +1,29 @@
-"""The content of the site: compared results, weighed evidence, and values that several pages need."""
+"""The content of the site: compared results, conclusions, and values that several pages need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 
 from jinja2 import Environment
 
 from generator.charts import Identities
 from generator.comparison import (
-    CRITERIA,
     CapacityTable,
     Comparison,
+    Conclusions,
     Dimension,
+    Flag,
     History,
+    Leader,
     PairVerdict,
+    Sheet,
     Table,
-    Weighed,
-    all_weighed,
     capacity_tables,
     compare_runs,
-    pair_verdict,
-    undominated,
+    conclude,
+    leaders,
 )
 from generator.dataset import Claims, Dataset, Evidence, Run, Source, headline_variants
 from generator.pages.framework_view import FrameworkView, framework_views
@@ -52,10 +52,10 @@ class View:
         self.evidence: dict[str, Evidence] = {
             slug: one.evidence for slug, one in self.frameworks.items() if one.evidence is not None
         }
-        self.weighed: dict[str, Weighed] = all_weighed(
-            {slug: one for slug, one in self.evidence.items() if slug in self.competing}
+        self.conclusions: Conclusions = conclude(
+            self.comparison, self.capacities, self.evidence, self.headlines, self.competing
         )
-        """Weighed evidence by slug of the dimension."""
+        """Scores, flags, verdicts and labels, each framework by its headline variant."""
         measured = [item.document.framework for run in dataset.runs for item in run.frameworks]
         self.identities = Identities.of_frameworks(
             {facts.slug for facts in measured} | self.frameworks.keys(),
@@ -115,24 +115,29 @@ class View:
 
     # Verdicts
 
-    @cached_property
+    @property
     def verdicts(self) -> dict[tuple[str, str], PairVerdict]:
         """Performance verdicts of all measured pairs."""
-        slugs = [facts.slug for facts in self.comparison.frameworks]
-        return {pair: pair_verdict(self.comparison.headline, *pair) for pair in combinations(slugs, 2)}
+        return self.conclusions.pairs
 
-    @cached_property
-    def leading(self) -> tuple[str, ...]:
-        """Titles of the frameworks that lose to no other framework in performance."""
-        verdicts = [verdict for pair, verdict in self.verdicts.items() if set(pair) <= set(self.competing)]
-        return tuple(self.frameworks[slug].title for slug in undominated(verdicts))
+    def sheet(self, dimension: Dimension) -> Sheet | None:
+        """The scores of a dimension; ``None`` without any value."""
+        return self.conclusions.dimensions.get(dimension.slug)
 
     def winners(self, dimension: Dimension) -> list[str]:
-        """Titles of the winners of a dimension."""
-        if dimension.slug not in CRITERIA:
-            return list(self.leading)
-        weighed = self.weighed.get(dimension.slug)
-        return [self.frameworks[slug].title for slug in weighed.leading] if weighed else []
+        """Titles of the frameworks that lead a dimension."""
+        sheet = self.sheet(dimension)
+        return [self.titles[slug] for slug in sheet.leading] if sheet else []
+
+    @cached_property
+    def flags(self) -> dict[str, tuple[Flag, ...]]:
+        """The flags of each framework that has any."""
+        return {slug: found for slug, found in self.conclusions.flags.items() if found}
+
+    def leaders(self, tables: Iterable[Table]) -> tuple[Leader, ...]:
+        """Per deciding metric the best headline variants of the frameworks that take part and have no hard flag."""
+        able = [slug for slug in self.competing if slug not in self.conclusions.basis.barred]
+        return leaders(self.conclusions.of_headlines(tables), able)
 
     def record(self, slug: str) -> tuple[list[str], list[str], int]:
         """Titles of the frameworks that it beats in performance and that beat it, and the number of pairs."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import capacity_tables, compare_runs, find_candidates
+from generator.comparison import (
+    CapacityTable,
+    Comparison,
+    capacity_tables,
+    compare_runs,
+    conclude,
+    find_candidates,
+)
 from generator.comparison.candidates import Candidate, module_of
-from generator.dataset import Dataset, load_results
+from generator.dataset import Dataset, Evidence, load_results
+from runners.record import Finding
 
 COMPETING = ["django-channels", "fastapi", "flask-socketio"]
 
@@ -22,14 +32,26 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return load_results(folder)
 
 
-def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
-    titles = dict.fromkeys(COMPETING, "Title")
-    found = find_candidates(
-        compare_runs(dataset.runs), capacity_tables(dataset.runs), dataset.newest_evidence, titles, COMPETING
-    )
+TITLES = dict.fromkeys(COMPETING, "Title")
+HEADLINE = {"django-channels": "uvicorn-redis", "fastapi": "uvicorn", "flask-socketio": "gevent"}
+
+
+def found_in(
+    comparison: Comparison,
+    searched: tuple[CapacityTable, ...] = (),
+    evidence: Mapping[str, Evidence] = MappingProxyType({}),
+    headline: Mapping[str, str] = MappingProxyType(HEADLINE),
+) -> list[Candidate]:
+    return find_candidates(conclude(comparison, searched, evidence, headline, COMPETING), TITLES)
+
+
+def test_each_competitor_once_by_its_headline_variant(dataset: Dataset) -> None:
+    found = found_in(compare_runs(dataset.runs), capacity_tables(dataset.runs), dataset.newest_evidence)
     assert [one.slug for one in found] == COMPETING
     for one in found:
-        ((_, load),) = one.cheapest.values()
+        assert one.setup is not None
+        assert one.setup.slug == HEADLINE[one.slug]
+        (load,) = one.loads.values()
         assert (load.workload, load.users, load.updates_per_s) == ("dashboard", 100, 1)
         assert load.interval is not None
         assert load.interval[0] <= load.cpu_percent <= load.interval[1]
@@ -39,13 +61,15 @@ def test_each_competitor_once_with_what_is_known(dataset: Dataset) -> None:
         assert one.can("polling") is not None
         assert load.cores == 1
         assert one.to_json()["slug"] == one.slug
-    assert found[1].largest is not None
-    _, searched = found[1].largest
-    assert searched.sustains is not None
-    assert searched.fails_at is not None
-    assert searched.sustains < searched.fails_at
-    assert searched.raw.endswith("/fastapi.yml")
-    assert searched.anchor == "capacity-users"
+    assert found[0].loads[100].with_broker
+    fastapi = found[1].setup
+    assert fastapi is not None
+    assert fastapi.searched is not None
+    assert fastapi.searched.sustains is not None
+    assert fastapi.searched.fails_at is not None
+    assert fastapi.searched.sustains < fastapi.searched.fails_at
+    assert fastapi.searched.raw.endswith("/fastapi.yml")
+    assert fastapi.searched.anchor == "capacity-users"
     assert found[1].limit_ms == 20
 
 
@@ -57,76 +81,68 @@ def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset)
         workload=dashboard.workload.model_copy(update={"slug": "crowd"}),
         parameters={**dashboard.parameters, "users": 1000},
     )
-    both = replace(found, tables=(crowd, *found.tables))
-    for one in find_candidates(both, (), {}, dict.fromkeys(COMPETING, "Title"), COMPETING):
-        assert [(load.workload, load.users) for _, load in one.cheapest.values()] == [
-            ("dashboard", 100),
-            ("crowd", 1000),
-        ]
+    for one in found_in(replace(found, tables=(crowd, *found.tables))):
+        assert [(load.workload, users) for users, load in one.loads.items()] == [("dashboard", 100), ("crowd", 1000)]
 
 
-def test_for_a_stack_only_its_variants_count(dataset: Dataset) -> None:
-    """As python-socketio, of whose variants one is a Django application, and not the cheapest."""
+def test_a_stack_of_another_variant_is_named_as_such(dataset: Dataset) -> None:
+    """As python-socketio, whose headline variant is no Django application, but one of the others is."""
     found = compare_runs(dataset.runs)
-    (dashboard,) = found.of_workload("dashboard")
-    rows = [row for row in dashboard.valid_rows if row.framework.slug == "flask-socketio"]
-    assert len(rows) > 1
-    cheapest, *_, dearest = sorted(rows, key=lambda row: row.values["cpu_percent"].estimate.mean)
-    both = {**dearest.variant.packages, "Django": "5.2"}
-    outside = replace(cheapest, variant=cheapest.variant.model_copy(update={"packages": both}))
-    title = {"packages": both, "title": "beside Django"}
-    inside = replace(dearest, variant=dearest.variant.model_copy(update=title))
-    swapped = {cheapest.key: outside, dearest.key: inside}
-    table = replace(dashboard, rows=tuple(swapped.get(row.key, row) for row in dashboard.rows))
     run = found.runs[0]
-    facts = [
-        replace(item, document=item.document.model_copy(update={"variants": [outside.variant, inside.variant]}))
-        if item.document.framework.slug == "flask-socketio"
-        else item
-        for item in run.frameworks
+    (item,) = (one for one in run.frameworks if one.document.framework.slug == "flask-socketio")
+    variants = [
+        one.model_copy(update={"packages": {**one.packages, "Django": "5.2"}, "title": "beside Django"})
+        if one.slug == "eventlet"
+        else one
+        for one in item.document.variants
     ]
-    changed = replace(found, tables=(table,), runs=(replace(run, frameworks=tuple(facts)),))
-    (one,) = find_candidates(
-        changed, capacity_tables(dataset.runs), {}, {"flask-socketio": "Flask-SocketIO"}, ["flask-socketio"]
-    )
-    assert "django" in one.stacks
-    assert one.cheapest[100][0].slug == cheapest.variant.slug
-    assert [variant.slug for variant in one.variants if "django" in variant.stacks] == [inside.variant.slug]
+    facts = replace(item, document=item.document.model_copy(update={"variants": variants}))
+    frameworks = tuple(facts if one is item else one for one in run.frameworks)
+    changed = replace(found, runs=(replace(run, frameworks=frameworks),))
+    one = found_in(changed)[-1]
+    assert one.setup is not None
+    assert "django" not in one.setup.stacks
+    assert one.elsewhere == ("django",)
 
 
-def test_what_a_framework_can_one_of_its_variants_can(dataset: Dataset) -> None:
-    """As python-socketio, whose rooms span processes with Redis, but not in its Django application."""
+def test_only_what_the_headline_variant_can_do_counts(dataset: Dataset) -> None:
+    """A need that only another variant fulfils would be met by a deployment that nobody measured."""
     evidence = dataset.newest_evidence["flask-socketio"]
-    template = next(finding for _, finding in evidence.findings_of("cross-process"))
-    slugs = [one.variant.slug for one in evidence.document.variants]
 
-    def found(*spans: bool | None) -> Candidate:
-        """With this said of the first variants, and nothing of the others."""
-        said = {slug: [template.model_copy(update={"value": value})] for slug, value in zip(slugs, spans, strict=False)}
+    def can(value: bool | str | None, *, other: bool = True, item: str = "cross-process") -> float | None:
+        def finding(slug: str) -> Finding:
+            said = value if slug == "gevent" else other
+            return Finding(item=item, value=said, note="not determined")
+
         variants = [
-            one.model_copy(update={"findings": said.get(one.variant.slug, [])}) for one in evidence.document.variants
+            one.model_copy(update={"findings": [finding(one.variant.slug)]}) for one in evidence.document.variants
         ]
-        changed = replace(evidence, document=evidence.document.model_copy(update={"variants": variants}))
-        known = {"flask-socketio": changed}
-        (one,) = find_candidates(compare_runs(dataset.runs), (), known, {"flask-socketio": "Title"}, ["flask-socketio"])
-        return one
+        document = evidence.document.model_copy(update={"findings": [], "variants": variants})
+        known = {"flask-socketio": replace(evidence, document=document)}
+        return found_in(compare_runs(dataset.runs), evidence=known)[-1].can("spans")
 
-    assert {one.slug: one.spans for one in found(False, True).variants}[slugs[0]] is False
-    assert {one.slug: one.spans for one in found(False, True).variants}[slugs[1]] is True
-    assert found(False, True).can("spans") is True
-    assert found(False, False).can("spans") is False
-    assert found(False, None).can("spans") is False
-    assert found(None).can("spans") is None
-    assert found().can("spans") is None
+    assert can(True, other=False) == 1
+    assert can(False, other=True) == 0
+    assert can(None) is None
+
+
+def test_rooms_across_processes_with_own_code_are_half(dataset: Dataset) -> None:
+    evidence = dataset.newest_evidence["fastapi"]
+    document = evidence.document.model_copy(
+        update={"findings": [Finding(item="rooms-across", value="with 24 lines")], "variants": []}
+    )
+    known = {"fastapi": replace(evidence, document=document)}
+    assert found_in(compare_runs(dataset.runs), evidence=known)[1].can("spans") == 0.5
 
 
 def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
-    titles = dict.fromkeys(COMPETING, "Title")
-    assert find_candidates(compare_runs(()), (), {}, titles, COMPETING) == []
-    only = find_candidates(compare_runs(()), (), dataset.newest_evidence, titles, COMPETING)
-    assert all(not one.cheapest and one.largest is None and one.limit_ms is None for one in only)
-    measured = find_candidates(compare_runs(dataset.runs), (), {}, titles, COMPETING)
+    assert found_in(compare_runs(())) == []
+    only = found_in(compare_runs(()), evidence=dataset.newest_evidence)
+    assert all(not one.loads and one.setup and one.setup.searched is None and one.limit_ms is None for one in only)
+    measured = found_in(compare_runs(dataset.runs))
     assert all(one.can(need) is None for one in measured for need in ("polling", "plain", "spans"))
+    without = found_in(compare_runs(dataset.runs), headline={})
+    assert [(one.setup, one.loads, one.label) for one in without] == 3 * [(None, {}, None)]
 
 
 @pytest.mark.parametrize(

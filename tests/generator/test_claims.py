@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from runners.subjects.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[2]
 ARTICLE = Article(id="one", title="One", between=["django-channels", "fastapi", "flask-socketio"])
+HEADLINE = {"django-channels": "uvicorn-redis", "fastapi": "uvicorn", "flask-socketio": "gevent"}
 ECHO = {"workload": "echo", "where": {"mode": "closed"}, "metric": "messages_per_s"}
 
 
@@ -31,7 +33,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> ClaimBasis:
     dataset = load_results(folder)
     runs = dataset.runs
     titles = {one.document.framework.slug: one.document.framework.title for one in dataset.newest_evidence.values()}
-    return ClaimBasis(compare_runs(runs), capacity_tables(runs), dataset.newest_evidence, titles)
+    return ClaimBasis(compare_runs(runs), capacity_tables(runs), dataset.newest_evidence, titles, HEADLINE)
 
 
 def tried(known: ClaimBasis, **test: Any) -> JudgedClaim:
@@ -53,9 +55,7 @@ def with_finding(known: ClaimBasis, framework: str, finding: Finding) -> ClaimBa
             ],
         }
     )
-    return ClaimBasis(
-        known.comparison, known.searched, {**known.evidence, framework: Evidence(one.path, document)}, known.titles
-    )
+    return replace(known, evidence={**known.evidence, framework: Evidence(one.path, document)})
 
 
 def test_an_order_of_two(known: ClaimBasis) -> None:
@@ -68,95 +68,138 @@ def test_an_order_of_two(known: ClaimBasis) -> None:
     assert right.page.startswith("workloads/echo.md#echo-mode-closed")
     assert [row.framework.slug for row, _ in right.values] == ["fastapi", "flask-socketio"]
     wrong = tried(known, kind="compared", **ECHO, first="fastapi", second="flask-socketio", claimed=0.5)
-    assert wrong.verdict == "does not hold"
-    assert tried(known, kind="compared", **ECHO, first="flask-socketio", second="fastapi").verdict == "does not hold"
+    assert wrong.verdict == "contradicted"
+    assert tried(known, kind="compared", **ECHO, first="flask-socketio", second="fastapi").verdict == "contradicted"
 
 
-def test_equals_are_not_distinguishable(known: ClaimBasis) -> None:
+def test_a_framework_without_a_named_setup_is_its_headline_variant(known: ClaimBasis) -> None:
+    found = tried(known, kind="compared", **ECHO, first="django-channels", second="flask-socketio/eventlet")
+    assert [row.variant.slug for row, _ in found.values] == ["uvicorn-redis", "eventlet"]
+    nobody = replace(known, headline={})
+    assert tried(nobody, kind="compared", **ECHO, first="fastapi", second="flask-socketio").verdict == "not checked"
+
+
+def test_only_an_interval_on_one_side_decides(known: ClaimBasis) -> None:
     pair = {"first": "django-channels/uvicorn-memory", "second": "django-channels/uvicorn-redis"}
     same = tried(known, kind="compared", **ECHO, **pair)
-    assert (same.verdict, same.found) == ("does not hold", "They are not distinguishable.")
-    assert tried(known, kind="differ", **ECHO, **pair).verdict == "does not hold"
+    assert (same.verdict, same.found) == ("not decided", "The interval does not show which one is better.")
+    assert tried(known, kind="differ", **ECHO, **pair).verdict == "contradicted", "they are practically equal"
     unlike = {"first": "django-channels/uvicorn-memory", "second": "django-channels/daphne-memory"}
     assert tried(known, kind="differ", **ECHO, **unlike).verdict == "holds"
 
 
-def test_what_was_not_measured_cannot_be_compared(known: ClaimBasis) -> None:
+def test_two_rounds_contradict_nothing(tmp_path: Path) -> None:
+    """Also where both are in the article's direction, or in the opposite one."""
+    synthetic.write(tmp_path, rounds=2, seconds=1)
+    runs = load_results(tmp_path).runs
+    few = ClaimBasis(compare_runs(runs), capacity_tables(runs), {}, {}, HEADLINE)
+    for claimed in (4, 0.5):
+        found = tried(few, kind="compared", **ECHO, first="fastapi", second="flask-socketio", claimed=claimed)
+        assert (found.verdict, found.found) == ("not decided", "Too few valid rounds: 2.")
+        assert found.ratio is not None
+    first = tried(few, kind="first", **ECHO, names=["fastapi"])
+    assert first.verdict == "not decided"
+
+
+def test_what_was_not_measured_is_not_checked(known: ClaimBasis) -> None:
     found = tried(
         known, kind="compared", workload="dashboard", where={"users": 1000}, metric="cpu_percent", first="fastapi",
         second="flask-socketio",
     )  # fmt: skip
-    assert found.verdict == "cannot be compared"
-    assert found.found == "No published run here measured that (dashboard: users 1000)."
+    assert found.verdict == "not checked"
+    assert found.found == "No published run here has enough rounds of that (dashboard: users 1000)."
     found = tried(known, kind="compared", **ECHO, first="fastapi", second="nobody")
     assert (found.verdict, found.found) == (
-        "cannot be compared",
+        "not checked",
         "There is no valid messages answered per second of nobody.",
     )
-    nothing = ClaimBasis(compare_runs(()), (), {}, {})
-    assert tried(nothing, kind="compared", **ECHO, first="fastapi", second="nobody").verdict == "cannot be compared"
+    nothing = ClaimBasis(compare_runs(()), (), {}, {}, {})
+    assert tried(nothing, kind="compared", **ECHO, first="fastapi", second="nobody").verdict == "not checked"
 
 
 @pytest.mark.parametrize(
     ("kind", "names", "verdict"),
     [
         ("first", ["fastapi"], "holds"),
-        ("first", ["flask-socketio"], "does not hold"),
+        ("first", ["flask-socketio"], "contradicted"),
         ("first", ["django-channels", "fastapi"], "holds"),
         ("last", ["flask-socketio"], "holds"),
-        ("last", ["fastapi"], "does not hold"),
+        ("last", ["fastapi"], "contradicted"),
     ],
 )
 def test_the_first_and_the_last(known: ClaimBasis, kind: str, names: list[str], verdict: str) -> None:
     found = tried(known, kind=kind, **ECHO, names=names)
     assert found.verdict == verdict
-    assert found.found == "From the best: FastAPI, Django Channels, Flask-SocketIO."
+    assert found.found == "By their means, from the best: FastAPI, Django Channels, Flask-SocketIO."
 
 
-@pytest.mark.parametrize(("low", "high", "verdict"), [(0.001, 1000, "holds"), (5000, 6000, "does not hold")])
-def test_a_range(known: ClaimBasis, low: float, high: float, verdict: str) -> None:
+@pytest.mark.parametrize(("low", "high", "verdict"), [(0.001, 1000, "holds"), (5000, 6000, "not decided")])
+def test_times_of_another_machine_contradict_nothing(known: ClaimBasis, low: float, high: float, verdict: str) -> None:
     where = {"workload": "echo", "where": {"mode": "open"}, "metric": "latency_p50"}
-    assert tried(known, kind="within", **where, framework="flask-socketio", low=low, high=high).verdict == verdict
+    assert tried(known, kind="within", **where, framework="fastapi", low=low, high=high).verdict == verdict
+
+
+def test_one_search_decides_no_capacity(known: ClaimBasis) -> None:
+    test = {"kind": "withstands", "framework": "fastapi/uvicorn"}
+    assert tried(known, **test, users=1).verdict == "not decided"
+    assert tried(known, kind="withstands", framework="fastapi/none", users=1).verdict == "not checked"
 
 
 def test_evidence(known: ClaimBasis) -> None:
     able = with_finding(known, "fastapi", Finding(item="cross-process", value=True))
     test = {"kind": "evidence", "item": "cross-process", "framework": "fastapi"}
     assert tried(able, **test, has=True).verdict == "holds"
-    assert tried(able, **test, has=False).verdict == "does not hold"
+    assert tried(able, **test, has=False).verdict == "contradicted"
     unknown = with_finding(known, "fastapi", Finding(item="cross-process", note="one process only"))
-    assert tried(unknown, **test, has=True).verdict == "cannot be compared"
+    assert tried(unknown, **test, has=True).verdict == "not checked"
     many = with_finding(known, "fastapi", Finding(item="transports", value=["polling", "websocket"]))
     listed = {"kind": "evidence", "item": "transports", "framework": "fastapi"}
     assert tried(many, **listed, has="polling").verdict == "holds"
-    assert tried(many, **listed, has="sse").verdict == "does not hold"
+    assert tried(many, **listed, has="sse").verdict == "contradicted"
 
 
 def test_more_of_an_item(known: ClaimBasis) -> None:
     more = with_finding(known, "fastapi", Finding(item="concepts", value=99))
     test = {"kind": "more", "item": "concepts"}
     assert tried(more, **test, first="fastapi", second="flask-socketio").verdict == "holds"
-    assert tried(more, **test, first="flask-socketio", second="fastapi").verdict == "does not hold"
-    assert tried(more, **test, first="fastapi", second="nobody").verdict == "cannot be compared"
+    assert tried(more, **test, first="flask-socketio", second="fastapi").verdict == "contradicted"
+    assert tried(more, **test, first="fastapi", second="nobody").verdict == "not checked"
+
+
+def test_what_is_built_in_is_more_than_what_takes_own_code(known: ClaimBasis) -> None:
+    """As a claim that one scales out better by what it brings."""
+    built_in = with_finding(known, "django-channels", Finding(item="rooms-across", value="built in"))
+    both = with_finding(built_in, "fastapi", Finding(item="rooms-across", value="with 24 lines"))
+    test = {"kind": "more", "item": "rooms-across"}
+    found = tried(both, **test, first="fastapi", second="django-channels")
+    assert (found.verdict, found.found) == (
+        "contradicted",
+        "Rooms across processes: FastAPI with 24 lines, Django Channels built in.",
+    )
+    assert tried(both, **test, first="django-channels", second="fastapi").verdict == "holds"
 
 
 def test_the_rest(known: ClaimBasis) -> None:
     assert tried(known, kind="measured", framework="fastapi/uvicorn", workload="echo").verdict == "holds"
-    assert tried(known, kind="measured", framework="fastapi/daphne", workload="echo").verdict == "cannot be compared"
+    assert tried(known, kind="measured", framework="fastapi/daphne", workload="echo").verdict == "not checked"
     assert tried(known, kind="none", why="Nobody knows.").found == "Nobody knows."
+    twice = tuple(
+        replace(table, rows=tuple(replace(row, valid_rounds=2) for row in table.rows)) for table in known.searched
+    )
+    repeated = replace(known, searched=twice)
     users = {"kind": "withstands", "framework": "fastapi/uvicorn"}
-    assert tried(known, **users, users=1).verdict == "holds"
-    assert tried(known, **users, users=10_000_000).verdict == "does not hold"
-    assert tried(known, kind="withstands", framework="nobody/at-all", users=1).verdict == "cannot be compared"
+    assert tried(repeated, **users, users=1).verdict == "holds"
+    assert tried(repeated, **users, users=10_000_000).verdict == "contradicted"
+    assert tried(known, kind="withstands", framework="nobody/at-all", users=1).verdict == "not checked"
     everybody = {"kind": "interface", "names": ["fastapi", "flask-socketio"]}
     interface = known.evidence["fastapi"].document.framework.interface
     assert tried(known, kind="interface", names=["fastapi"], has=interface).verdict == "holds"
-    assert tried(known, **everybody, has="none such").verdict == "does not hold"
-    assert tried(known, kind="interface", names=["nobody"], has="ASGI").verdict == "cannot be compared"
+    assert tried(known, **everybody, has="none such").verdict == "contradicted"
+    assert tried(known, kind="interface", names=["nobody"], has="ASGI").verdict == "not checked"
     names = with_finding(known, "fastapi", Finding(item="names", value=2, note="fastapi.FastAPI, pydantic.BaseModel"))
     test = {"kind": "vocabulary", "framework": "fastapi"}
     assert tried(names, **test, beyond=["fastapi"]).verdict == "holds"
-    assert tried(names, **test, beyond=["fastapi", "pydantic"]).verdict == "does not hold"
+    assert tried(names, **test, beyond=["fastapi", "pydantic"]).verdict == "contradicted"
 
 
 def test_our_transcript_names_what_there_is() -> None:

@@ -1,26 +1,17 @@
-"""Verdicts from evidence: points, weightings, and winners."""
+"""Evidence: how it is scored, read and compared."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from benchmarks import synthetic
-from generator.comparison import compare_evidence, count_kinds, machine_factors
-from generator.comparison.weighting import CRITERIA, LEADING_SHARE, Criterion, Weighed, _points, weigh
+from generator.comparison import compare_evidence, compare_runs, count_kinds, machine_factors
+from generator.comparison.scored_values import ScoringBasis, evidence_sheets, headline_finding
+from generator.comparison.scoring import Sheet
 from generator.dataset import ClaimsError, Evidence, load_claims, load_results
-from runners.record import ITEMS, Finding, RecordError
-
-amounts = st.floats(0.01, 1e6)
-some_criteria = tuple(Criterion(item, "lower") for item in ("statements", "concepts", "packages"))
-tables = st.dictionaries(
-    st.sampled_from(["a", "b", "c", "d", "e"]),
-    st.tuples(*[st.floats(0, 1) | st.none()] * 3).filter(lambda row: any(one is not None for one in row)),
-    min_size=1,
-)
+from runners.record import FACETS, ITEMS, Finding, RecordError
 
 
 @pytest.fixture(scope="module")
@@ -47,110 +38,74 @@ def holding(one: Evidence, item: str, finding: Finding) -> Evidence:
     return Evidence(one.path, document)
 
 
-def test_every_criterion_agrees_with_its_item() -> None:
-    for dimension, criteria in CRITERIA.items():
-        assert len({criterion.item for criterion in criteria}) == len(criteria)
-        for criterion in criteria:
-            facts = ITEMS[criterion.item]
-            assert facts.dimension == dimension, criterion.item
-            assert facts.better in (criterion.better, None)
-            assert not criterion.of_any_variant or facts.of == "variant"
+def sheets_of(evidence: dict[str, Evidence]) -> dict[str, Sheet]:
+    headline = {slug: one.document.variants[0].variant.slug for slug, one in evidence.items()}
+    frameworks = tuple(sorted(evidence))
+    basis = ScoringBasis(compare_runs(()), (), evidence, headline, frameworks, frameworks)
+    return evidence_sheets(basis, {dimension: dimension for dimension in FACETS})
 
 
-def test_every_dimension_is_weighed(evidence: dict[str, Evidence]) -> None:
-    for dimension in CRITERIA:
-        weighed = weigh(dimension, evidence)
-        assert weighed is not None
-        assert set(weighed.points) == set(evidence)
-        assert all(one is None or 0 <= one <= 1 for row in weighed.points.values() for one in row)
-        assert weighed.leading
+def test_every_item_with_a_facet_counts(evidence: dict[str, Evidence]) -> None:
+    sheets = sheets_of(evidence)
+    assert set(sheets) == set(FACETS)
+    counting = {item.slug for item in ITEMS.values() if item.facet is not None}
+    assert {one.key for sheet in sheets.values() for one in sheet.criteria} == counting
+    for dimension, sheet in sheets.items():
+        assert {one.facet for one in sheet.criteria} == set(FACETS[dimension])  # type: ignore[index]
+        assert set(sheet.totals) == set(evidence)
+        assert all(0 <= total <= 1 for total in sheet.totals.values())
 
 
-def test_the_best_has_all_points_and_twice_as_much_half_of_them(evidence: dict[str, Evidence]) -> None:
+def test_twice_as_much_is_half_a_point_and_own_code_too(evidence: dict[str, Evidence]) -> None:
     values = {"fastapi": 40, "flask-socketio": 20, "django-channels": 80, "websockets": 20}
+    across = {"fastapi": "with 24 lines", "flask-socketio": "built in", "django-channels": "no", "websockets": "no"}
     known = {
-        slug: holding(evidence[slug], "statements", Finding(item="statements", value=value))
+        slug: holding(
+            holding(evidence[slug], "statements", Finding(item="statements", value=value)),
+            "rooms-across",
+            Finding(item="rooms-across", value=across[slug]),
+        )
         for slug, value in values.items()
     }
-    assert _points(Criterion("statements", "lower"), known) == {
+    sheet = sheets_of(known)["ease-of-use"]
+    found = {one.key: {slug: sheet.score_of(slug, one) for slug in values} for one in sheet.criteria}
+    assert found["statements"] == pytest.approx(
+        {"fastapi": 0.5, "flask-socketio": 1.0, "django-channels": 0.0, "websockets": 1.0}
+    )
+    assert found["rooms-across"] == {
         "fastapi": 0.5,
         "flask-socketio": 1.0,
-        "django-channels": 0.25,
-        "websockets": 1.0,
+        "django-channels": 0.0,
+        "websockets": 0.0,
     }
-    assert _points(Criterion("statements", "higher"), known)["django-channels"] == 1.0
-    assert _points(Criterion("statements", "lower", plus=20), known)["fastapi"] == pytest.approx(40 / 60)
 
 
-def test_what_is_not_distinguishable_from_the_best_has_its_points(evidence: dict[str, Evidence]) -> None:
-    spreads = {"fastapi": (1.0, 0.9, 1.2), "flask-socketio": (1.3, 1.1, 1.4), "django-channels": (1.5, 1.3, 1.6)}
-    known = {
-        slug: holding(evidence[slug], "start-s", Finding(item="start-s", value=value, low=low, high=high, samples=5))
-        for slug, (value, low, high) in spreads.items()
-    }
-    points = _points(Criterion("start-s", "lower"), known)
-    assert points["fastapi"] == points["flask-socketio"] == 1.0
-    assert points["django-channels"] == pytest.approx(1 / 1.5)
-
-
-def test_what_any_variant_can_do_counts(evidence: dict[str, Evidence]) -> None:
+def test_only_the_headline_variant_counts(evidence: dict[str, Evidence]) -> None:
+    """Another variant that can do more changes no score."""
     channels = evidence["django-channels"]
-    first, *others = channels.document.variants
     variants = [
-        one.model_copy(update={"findings": [Finding(item="cross-process", value=one is not first)]})
-        for one in (first, *others)
+        one.model_copy(update={"findings": [Finding(item="plain-websocket", value=number == last)]})
+        for last in (len(channels.document.variants) - 1,)
+        for number, one in enumerate(channels.document.variants)
     ]
     mixed = Evidence(channels.path, channels.document.model_copy(update={"variants": variants}))
-    assert _points(Criterion("cross-process", "yes", of_any_variant=True), {"one": mixed}) == {"one": 1.0}
-    assert _points(Criterion("cross-process", "yes"), {"one": mixed}) == {"one": 0.0}
-    assert mixed.can("cross-process") is True
-    assert mixed.can("rooms") is None
+    first, last = (variants[place].variant.slug for place in (0, -1))
+    for headline, expected in ((first, False), (last, True)):
+        finding = headline_finding(mixed, "plain-websocket", headline)
+        assert finding is not None
+        assert finding.value is expected
+    assert headline_finding(mixed, "plain-websocket", None) is None
+    assert headline_finding(mixed, "statements", None) is not None
 
 
-def test_what_was_not_established_is_left_out(evidence: dict[str, Evidence]) -> None:
+def test_what_was_not_determined_is_unknown(evidence: dict[str, Evidence]) -> None:
     silent = {
         slug: holding(one, "statements", Finding(item="statements", note="nobody counted"))
         for slug, one in evidence.items()
     }
-    weighed = weigh("ease-of-use", silent)
-    assert weighed is not None
-    place = [criterion.item for criterion in weighed.criteria].index("statements")
-    assert all(row[place] is None for row in weighed.points.values())
-    assert weigh("ease-of-use", {}) is None
-
-
-@settings(deadline=None, max_examples=30)
-@given(tables)
-def test_shares_and_winners(points: dict[str, tuple[float | None, ...]]) -> None:
-    weighed = Weighed(some_criteria, points)
-    shares = weighed.first_shares
-    assert sum(shares.values()) >= 1 - 1e-9
-    assert all(0 <= share <= 1 for share in shares.values())
-    assert set(weighed.leading) == {slug for slug, share in shares.items() if share >= LEADING_SHARE}
-    assert list(weighed.frameworks) == sorted(points, key=lambda slug: (-weighed.means[slug], slug))
-    for slug, row in points.items():
-        known = [one for one in row if one is not None]
-        assert weighed.means[slug] == pytest.approx(sum(known) / len(known))
-
-
-@settings(deadline=None, max_examples=30)
-@given(tables)
-def test_who_is_better_everywhere_is_better(points: dict[str, tuple[float | None, ...]]) -> None:
-    mine = tuple(0.5 + (one or 0.0) / 2 for one in (*points.values(),)[0])
-    weighed = Weighed(some_criteria, {"first": mine, "second": tuple(one - 0.4 for one in mine)})
-    assert weighed.standing("first", "second") == ("better", 1.0)
-    assert weighed.standing("second", "first") == ("worse", 0.0)
-    assert weighed.standing("first", "first") == ("same", 0.0)
-    assert weighed.standing("first", "nobody") == ("unknown", 0.0)
-    assert weighed.leading == ("first",)
-
-
-def test_who_wins_depends_on_the_weights_where_each_is_best_somewhere() -> None:
-    weighed = Weighed(some_criteria, {"one": (1.0, 0.2, 0.5), "other": (0.2, 1.0, 0.5)})
-    standing, share = weighed.standing("one", "other")
-    assert standing == "mixed"
-    assert 0.4 < share < 0.6
-    assert set(weighed.leading) == {"one", "other"}
+    sheet = sheets_of(silent)["ease-of-use"]
+    assert [one.key for one in sheet.unknown] == ["statements"]
+    assert sheets_of({}) == {}
 
 
 # Reading

@@ -74,7 +74,7 @@ def test_evidence_reaches_home_and_the_pairs(established: Dataset) -> None:
     for title in ("Ease of use", "Architecture", "Development experience"):
         assert f"{title}</a>: " in pair
     assert "“Two of them”: <strong>Flask-SocketIO</strong> over FastAPI. Here: " in pages["ease-of-use.md"]
-    assert "“Two of them”: a tie of FastAPI and Flask-SocketIO. Here: inconclusive." in pages["performance.md"]
+    assert "“Two of them”: FastAPI and Flask-SocketIO are equal. Here: inconclusive." in pages["performance.md"]
     assert "What articles say" not in pages["architecture.md"]
 
 
@@ -122,11 +122,11 @@ def test_with_too_few_rounds_the_pages_say_so_and_nobody_wins(searched: Dataset)
     """Two rounds everywhere, one row that is invalid in all of them, and one that failed."""
     pages = {page.path: page.text() for page in make_site(searched, SOURCES).pages}
     performance, pair = pages["performance.md"], pages["compare/fastapi-vs-flask-socketio.md"]
-    assert "Inconclusive: too few values count." in performance
+    assert "Not enough data: no framework has" in performance
     assert "Not enough data<small>fewer than two frameworks have 5 valid rounds</small>" in performance
     assert "not enough data</small>" in pages["workloads/echo.md"]
     assert "rt-group" not in pages["workloads/echo.md"], "no rank"
-    assert "<strong>Inconclusive</strong>: no deciding metric surely differs" in pair
+    assert "Inconclusive: not enough valid rounds of both." in pair
     assert "inconclusive<small>not enough data</small>" in pair
 
 
@@ -134,7 +134,7 @@ def test_one_framework_alone_has_pages_and_wins_nothing(tmp_path: Path) -> None:
     chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn"})
     synthetic.write(tmp_path, rounds=5, seconds=1, variants=chosen, searches=False)
     pages = {page.path: page.text() for page in make_site(load_results(tmp_path), SOURCES).pages}
-    assert "only one framework is measured" in pages["performance.md"]
+    assert "so there is nothing to compare it with" in pages["performance.md"]
     assert "Not enough data" in pages["performance.md"]
 
 

@@ -18,6 +18,7 @@ PAGES = [
     "compare/django-channels-vs-flask-socketio.html",
     "trends.html",
     "claims.html",
+    "scoring.html",
     "runs/index.html",
     "methodology.html",
     "method-log.html",

@@ -12,7 +12,7 @@ from generator.pages.view import MenuEntry, View
 def _claims_page(view: View) -> Page:
     """Every claim with its verdict, article by article."""
     path = "claims.md"
-    known = ClaimBasis(view.comparison, view.capacities, view.evidence, view.titles)
+    known = ClaimBasis(view.comparison, view.capacities, view.evidence, view.titles, view.headlines)
     articles = [
         (
             article,

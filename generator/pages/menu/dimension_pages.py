@@ -1,11 +1,11 @@
-"""One page per dimension: performance by metrics, the others by weighed evidence."""
+"""One page per dimension: performance by measurements, the others by evidence."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from generator.comparison import CRITERIA, DIMENSIONS, Dimension, leaders
-from generator.pages import evidence_sections
+from generator.comparison import DIMENSIONS, PERFORMANCE, Dimension
+from generator.pages import evidence_sections, score_words
 from generator.pages.markup import Page, Renderer, Section
 from generator.pages.table_sections import deciding_charts, table_section
 from generator.pages.view import MenuEntry, View
@@ -13,22 +13,23 @@ from generator.pages.view import MenuEntry, View
 
 def _dimension_pages(view: View) -> list[Page]:
     """The pages of all dimensions, in the order of the site."""
-    return [_weighed(view, one) if one.slug in CRITERIA else _performance(view, one) for one in DIMENSIONS]
+    return [_performance(view, one) if one.slug == PERFORMANCE else _of_evidence(view, one) for one in DIMENSIONS]
 
 
-def _weighed(view: View, dimension: Dimension) -> Page:
+def _of_evidence(view: View, dimension: Dimension) -> Page:
     path = f"{dimension.slug}.md"
     render = view.renderer(path)
     aside = [one.title for slug, one in view.frameworks.items() if slug in view.evidence and not one.competes]
-    weighed = view.weighed.get(dimension.slug)
-    page = evidence_sections.dimension_page(render, path, dimension, weighed, view.evidence, view.titles, aside)
+    page = evidence_sections.dimension_page(
+        render, path, dimension, view.sheet(dimension), view.evidence, view.titles, view.flags, view.headlines, aside
+    )
     return replace(page, sections=(*page.sections, *_articles(view, render, dimension)))
 
 
 def _performance(view: View, dimension: Dimension) -> Page:
     path = f"{dimension.slug}.md"
     render = view.renderer(path)
-    rule = Section("The rule", "rule", html=render.html("rule.html"))
+    rule = evidence_sections.rule_section(render)
     if view.comparison.is_empty:
         sections = [Section(None, None, html=render.html("unmeasured.html", dimension=dimension)), rule]
     else:
@@ -42,11 +43,13 @@ def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
     verdict = render.html(
         "performance.html",
         dimension=dimension,
-        leading=view.leading,
-        leaders=leaders(comparison.headline, view.competing),
+        sheet=view.sheet(dimension),
+        flags=view.flags,
+        words=score_words,
+        leaders=view.leaders(comparison.headline),
+        unjudged=view.conclusions.unjudged,
         aside=view.aside,
         runs=comparison.runs,
-        competitors=len(comparison.frameworks),
         measured=view.measured,
         titles=view.titles,
     )
@@ -57,7 +60,7 @@ def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
     if view.further:
         html = render.html(
             "further.html",
-            leaders=leaders(comparison.further, view.competing),
+            leaders=view.leaders(comparison.further),
             workloads=[workload for workload in comparison.workloads if workload.slug in view.further],
         )
         sections.append(Section("Further questions", "further", html=html))
@@ -76,20 +79,11 @@ def _articles(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
         first, second = sorted(article.between)
         if not {first, second} <= set(view.frameworks):
             continue
-        found.append((claim, article, first, second, *_outcome(view, dimension, first, second)))
+        found.append((claim, article, first, second, view.conclusions.standing(dimension.slug, first, second).outcome))
     if not found:
         return []
     html = render.html("articles.html", articles=found, titles=view.titles)
     return [Section("What articles say", "articles", html=html)]
-
-
-def _outcome(view: View, dimension: Dimension, first: str, second: str) -> tuple[str, float | None]:
-    """The outcome for the first of two, and the share of weightings under which it is better, if weights decide."""
-    if dimension.slug not in CRITERIA:
-        verdict = view.verdicts.get((first, second))
-        return (verdict.outcome if verdict else "unknown"), None
-    weighed = view.weighed.get(dimension.slug)
-    return weighed.standing(first, second) if weighed else ("unknown", 0.0)
 
 
 ENTRY = MenuEntry("Dimensions", position=30, pages=_dimension_pages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from generator.charts import percentile_chart
-from generator.comparison import DIMENSIONS, LATENCY, Table
+from generator.comparison import DIMENSIONS, LATENCY, STARTING_POINTS, USE_CASES, Table
 from generator.pages import evidence_sections
 from generator.pages.flame_drawing import lay_out_flame, shares_by_owner
 from generator.pages.framework_view import FrameworkView
@@ -53,12 +53,30 @@ def _standing(view: View, render: Renderer, framework: FrameworkView) -> str:
         framework=framework,
         runs=view.runs_of(framework),
         record=view.record(framework.slug),
+        flags=view.flags.get(framework.slug, ()),
+        unjudged=view.conclusions.unjudged.get(framework.slug),
+        labels=_labels(view, framework.slug),
         standings=[
-            (dimension, weighed.means[framework.slug], weighed.first_shares[framework.slug])
+            (dimension, sheet.totals.get(framework.slug), framework.slug in sheet.leading)
             for dimension in DIMENSIONS
-            if (weighed := view.weighed.get(dimension.slug)) and framework.slug in weighed.points
+            if (sheet := view.sheet(dimension)) and framework.slug in sheet.frameworks
         ],
     )
+
+
+def _labels(view: View, slug: str) -> list[tuple[str, str | None]]:
+    """The label of the framework for each use case and starting point that it is able to serve, with its title."""
+    found = view.conclusions.labels
+    cases = [(case.title, found[case.slug][slug].label) for case in USE_CASES if slug in found.get(case.slug, {})]
+    points = view.conclusions.starting_points
+    return [
+        *(
+            (title, points[stack][slug].label)
+            for stack, title in STARTING_POINTS.items()
+            if slug in points.get(stack, {})
+        ),
+        *cases,
+    ]
 
 
 def _measured(view: View, render: Renderer, framework: FrameworkView, document: FrameworkDocument) -> list[Section]:

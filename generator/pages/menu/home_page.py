@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from generator.comparison import CRITERIA, DIMENSIONS, leaders
+from generator.comparison import DIMENSIONS, PERFORMANCE
+from generator.pages import score_words
 from generator.pages.markup import Page, Section
 from generator.pages.table_sections import best_rows_chart
 from generator.pages.view import MenuEntry, View
@@ -12,19 +13,17 @@ def _home_page(view: View) -> Page:
     """The home page: who leads in each dimension, how certain that is, and the next steps."""
     path = "index.md"
     comparison = view.comparison
-    charted = next((table for table in comparison.headline if table.deciding), None)
+    charted = next((table for table in view.conclusions.tables if table.deciding), None)
     html = view.renderer(path).html(
         "home.html",
-        dimensions=[(dimension, view.winners(dimension)) for dimension in DIMENSIONS],
-        leading=view.leading,
+        dimensions=[(dimension, view.sheet(dimension), view.winners(dimension)) for dimension in DIMENSIONS],
+        performance=view.conclusions.dimensions.get(PERFORMANCE),
+        words=score_words,
         has_evidence=bool(view.evidence),
-        unmeasured=[one.title.lower() for one in DIMENSIONS if one.slug in CRITERIA and one.slug not in view.weighed],
-        shares={
-            slug: weighed.first_shares[weighed.leading[0]] for slug, weighed in view.weighed.items() if weighed.leading
-        },
+        unmeasured=[one.title.lower() for one in DIMENSIONS if one.slug != PERFORMANCE and not view.sheet(one)],
         runs=comparison.runs,
         rounds=max((table.run.rounds for table in comparison.tables), default=0),
-        leaders=leaders(comparison.headline, view.competing),
+        leaders=view.leaders(comparison.headline),
         chart=best_rows_chart(charted, view.identities) if charted else None,
         workloads=comparison.workloads,
         frameworks=[framework for framework in view.frameworks.values() if not framework.is_reference],

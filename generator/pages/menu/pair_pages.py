@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from generator.charts import percentile_chart, range_chart
-from generator.comparison import DIMENSIONS, LATENCY, Dimension, PairVerdict, Standing, decide_capacity, pair_verdict
+from generator.comparison import DIMENSIONS, LATENCY, PERFORMANCE, Dimension, PairVerdict, pair_verdict
+from generator.pages import score_words
 from generator.pages.code_excerpts import EXCHANGES
 from generator.pages.markup import Page, Section
 from generator.pages.table_sections import capacity_section, deciding_charts, present, table_section
@@ -39,11 +40,12 @@ def _page(view: View, verdict: PairVerdict) -> Page:
         verdict=verdict,
         both=both,
         standings=_standings(view, verdict),
+        flags=view.flags,
         runs=comparison.runs,
         titles=view.titles,
     )
     sections = [Section(None, None, html=html)]
-    further = pair_verdict(comparison.further, *slugs)
+    further = pair_verdict(view.conclusions.further_tables, *slugs)
     if further.decisions:
         html = render.html("pair_further.html", verdict=further, both=both)
         sections.append(Section("Further questions", "further", html=html))
@@ -58,7 +60,9 @@ def _page(view: View, verdict: PairVerdict) -> Page:
         if searched.rows:
             charts = present(range_chart(searched, view.identities))
             sections.append(
-                capacity_section(render, searched, charts=charts, decision=decide_capacity(searched, *slugs))
+                capacity_section(
+                    render, searched, charts=charts, decision=view.conclusions.decide_capacity(searched, *slugs)
+                )
             )
     parts = [(one.title, [framework.excerpt(one) for framework in both]) for one in EXCHANGES]
     html = render.html("code_pair.html", both=both, parts_of=[one for one in parts if any(one[1])])
@@ -68,12 +72,17 @@ def _page(view: View, verdict: PairVerdict) -> Page:
     return Page(path, title, words, tuple(sections), hide=("navigation",), is_searched=False)
 
 
-def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, Standing, float]]:
-    """The outcome for the first of a pair in each dimension that rests on evidence, with its share of weightings."""
+def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, str, str]]:
+    """Each dimension with values, with the title of the better one, or empty, and the rest of the sentence."""
+    slugs = (verdict.first, verdict.second)
+    titles = [view.titles[slug] for slug in slugs]
     return [
-        (dimension, *weighed.standing(verdict.first, verdict.second))
+        (
+            dimension,
+            *score_words.standing_words(view.conclusions.standing(dimension.slug, *slugs), dimension.slug, *titles),
+        )
         for dimension in DIMENSIONS
-        if (weighed := view.weighed.get(dimension.slug)) is not None
+        if dimension.slug == PERFORMANCE or view.sheet(dimension) is not None
     ]
 
 

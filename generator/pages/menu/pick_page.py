@@ -11,13 +11,13 @@ def _pick_page(view: View) -> Page:
     """The page with the form and the data of its script."""
     path = "pick.md"
     code = {slug: {module.name for module in one.code} for slug, one in view.frameworks.items()}
-    found = find_candidates(view.comparison, view.capacities, view.evidence, view.titles, view.competing, code)
+    found = find_candidates(view.conclusions, view.titles, code)
     html = view.renderer(path).html(
         "pick.html",
         candidates=found,
         data=script_json([one.to_json() for one in found]),
         stacks=STACKS,
-        measured=dict(sorted((load.users, load.workload) for one in found for _, load in one.cheapest.values())),
+        measured=dict(sorted((users, load.workload) for one in found for users, load in one.loads.items())),
     )
     words = "A few questions, and which frameworks are left, with measured reasons."
     return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))

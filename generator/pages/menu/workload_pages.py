@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from generator.charts import range_chart
-from generator.comparison import leaders
 from generator.pages.markup import Page, Section
 from generator.pages.table_sections import capacity_section, deciding_charts, further_charts, present, table_section
 from generator.pages.view import MenuEntry, View
@@ -35,7 +34,7 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
             for framework in view.frameworks.values()
             if framework.document and (reason := framework.document.framework.cannot.get(slug))
         ],
-        leaders=leaders(view.comparison.of_workload(slug), view.competing),
+        leaders=view.leaders(view.comparison.of_workload(slug)),
         measured=view.measured,
         titles=view.titles,
     )

@@ -1,0 +1,229 @@
+"""All conclusions of the site from one set of results: flags, scores, verdicts on pairs, and labels.
+
+Everything rests on one setup per framework, its headline variant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from typing import Literal
+
+from generator.comparison.capacities import CapacityDecision, CapacityTable, decide_capacity
+from generator.comparison.flags import Flag, find_flags, flagged
+from generator.comparison.scored_values import (
+    USE_CASES,
+    ScoringBasis,
+    evidence_sheets,
+    is_published,
+    performance_sheet,
+    use_case_sheets,
+)
+from generator.comparison.scoring import (
+    FAR_FACTOR,
+    Labelled,
+    Obstacle,
+    PairStanding,
+    Sheet,
+    compare_pair,
+    label_frameworks,
+)
+from generator.comparison.stacks import stacks_of
+from generator.comparison.tables import Comparison, Table
+from generator.comparison.verdicts import DIMENSIONS, Decision, PairVerdict, pair_verdict
+from generator.dataset import Evidence
+
+PERFORMANCE = "performance"
+Side = Literal["first", "second"]
+
+STARTING_POINTS: Mapping[str, str] = {"new": "A new project", "django": "On Django", "flask": "On Flask"}
+"""Where readers start: title by stack. ``new``: without an application that it must be part of."""
+
+
+@dataclass(frozen=True)
+class Conclusions:
+    """The conclusions from results and evidence.
+
+    ``stacks_by_setup``: by framework and variant, the stacks that the variant can be part of.
+    """
+
+    basis: ScoringBasis
+    flags: Mapping[str, tuple[Flag, ...]]
+    stacks_by_setup: Mapping[str, Mapping[str, Sequence[str]]]
+
+    # Sheets
+
+    @cached_property
+    def dimensions(self) -> dict[str, Sheet]:
+        """The sheet of each dimension that has any values, by slug of the dimension."""
+        performance = performance_sheet(self.basis)
+        found = {PERFORMANCE: performance} if len(performance.unknown) < len(performance.criteria) else {}
+        return found | evidence_sheets(self.basis, {one.slug: one.title for one in DIMENSIONS})
+
+    @cached_property
+    def use_cases(self) -> dict[str, Sheet]:
+        """The sheet of each use case, by slug."""
+        return use_case_sheets(self.basis)
+
+    # Pairs
+
+    def of_headlines(self, tables: Iterable[Table]) -> tuple[Table, ...]:
+        """The tables with only the headline variant of each framework and the reference, ranked anew.
+
+        Tables of profiles that are not published decide nothing and are left out.
+        """
+        setups = set(self.basis.headline.items())
+        return tuple(table.of_setups(setups) for table in tables if is_published(table))
+
+    def decide_capacity(self, table: CapacityTable, first: str, second: str) -> CapacityDecision:
+        """Compare the capacities of two frameworks by their headline variants."""
+        setups = set(self.basis.headline.items())
+        rows = tuple(row for row in table.rows if row.key in setups)
+        return decide_capacity(replace(table, rows=rows), first, second)
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that decide pairs."""
+        return self.of_headlines(self.basis.comparison.headline)
+
+    @cached_property
+    def further_tables(self) -> tuple[Table, ...]:
+        """The other tables."""
+        return self.of_headlines(self.basis.comparison.further)
+
+    @cached_property
+    def pairs(self) -> dict[tuple[str, str], PairVerdict]:
+        """The performance verdict on every two measured frameworks."""
+        slugs = [facts.slug for facts in self.basis.comparison.frameworks]
+        return {pair: self._verdict(*pair) for pair in combinations(slugs, 2)}
+
+    def _verdict(self, first: str, second: str) -> PairVerdict:
+        found = pair_verdict(self.tables, first, second)
+        return replace(found, outcome=self._performance(found).outcome)
+
+    def _performance(self, verdict: PairVerdict) -> PairStanding:
+        sheet = self.dimensions.get(PERFORMANCE)
+        if sheet is None:
+            return PairStanding("unknown")
+        decisions = [one for one in verdict.decisions if not self._is_unsupported(one, verdict)]
+        against = {
+            (verdict.first, verdict.second): obstacles_to(decisions, "first"),
+            (verdict.second, verdict.first): obstacles_to(decisions, "second"),
+        }
+        return compare_pair(sheet, verdict.first, verdict.second, lambda one, other: against[one, other])
+
+    def _is_unsupported(self, decision: Decision, verdict: PairVerdict) -> bool:
+        slug = decision.table.workload.slug
+        facts = {one.slug: one for one in self.basis.comparison.frameworks}
+        return any(slug in facts[one].cannot for one in (verdict.first, verdict.second) if one in facts)
+
+    def standing(self, dimension: str, first: str, second: str) -> PairStanding:
+        """The outcome for the first of two in a dimension, and why."""
+        if dimension == PERFORMANCE:
+            swapped = (first, second) not in self.pairs
+            verdict = self.pairs.get((second, first) if swapped else (first, second))
+            found = PairStanding("unknown") if verdict is None else self._performance(verdict)
+            return found.swapped if swapped else found
+        sheet = self.dimensions.get(dimension)
+        return compare_pair(sheet, first, second) if sheet else PairStanding("unknown")
+
+    # Labels
+
+    @cached_property
+    def labels(self) -> dict[str, dict[str, Labelled]]:
+        """By use case, the label of each framework that supports it."""
+        return {
+            case.slug: label_frameworks(self._with_evidence(self.use_cases[case.slug]), able, self._hard_flags)
+            for case in USE_CASES
+            if (able := [slug for slug in self.use_cases[case.slug].frameworks if slug in self.basis.competing])
+        }
+
+    @cached_property
+    def starting_points(self) -> dict[str, dict[str, Labelled]]:
+        """By starting point, the label of each framework that can be part of such an application."""
+        sheets = self._with_evidence(self.dimensions.get(PERFORMANCE) or performance_sheet(self.basis))
+        return {
+            stack: label_frameworks(sheets, able, self._hard_flags)
+            for stack in STARTING_POINTS
+            if (able := [one for one in self.basis.competing if stack == "new" or self._is_in(one, stack)])
+        }
+
+    def _is_in(self, framework: str, stack: str) -> bool:
+        """Whether any variant of the framework can be part of such an application."""
+        return any(stack in stacks for stacks in self.stacks_by_setup.get(framework, {}).values())
+
+    @property
+    def _hard_flags(self) -> dict[str, int]:
+        return {slug: sum(flag.is_hard for flag in found) for slug, found in self.flags.items()}
+
+    def _with_evidence(self, performance: Sheet) -> list[Sheet]:
+        """One sheet per dimension; a dimension without evidence has one that nobody has values in."""
+        empty = {one.slug: Sheet(one.slug, one.title, (), (), {}) for one in DIMENSIONS if one.slug != PERFORMANCE}
+        return [performance, *(empty | {slug: one for slug, one in self.dimensions.items() if slug in empty}).values()]
+
+    @cached_property
+    def unjudged(self) -> dict[str, str]:
+        """By framework without any value of a headline variant, the reason as a sentence."""
+        measured = {row.key for table in self.basis.comparison.tables for row in table.rows}
+        found = {}
+        for slug in self.basis.frameworks:
+            variant = self.basis.headline.get(slug)
+            if variant is None:
+                found[slug] = "Its folder declares no headline variant, so it takes no part in verdicts on performance."
+            elif (slug, variant) not in measured:
+                found[slug] = (
+                    f"Its headline variant {variant} is not measured yet, so it has no verdicts on performance."
+                )
+        return found
+
+
+def conclude(
+    comparison: Comparison,
+    searched: Sequence[CapacityTable],
+    evidence: Mapping[str, Evidence],
+    headline: Mapping[str, str],
+    competing: Sequence[str],
+) -> Conclusions:
+    """Compute the flags, on which everything else rests."""
+    measured = {facts.slug for facts in comparison.frameworks}
+    frameworks = tuple(sorted(measured | evidence.keys()))
+    able = tuple(slug for slug in frameworks if slug in set(competing))
+    basis = ScoringBasis(comparison, searched, evidence, headline, frameworks, able)
+    flags = find_flags(basis)
+    return Conclusions(replace(basis, flagged=flagged(flags)), flags, stacks_of(comparison, evidence, frameworks))
+
+
+def obstacles_to(decisions: Sequence[Decision], who: Side) -> list[Obstacle]:
+    """The decisions that speak against "the first (or the second) is better overall".
+
+    A metric that cannot decide because the machine was disturbed is no obstacle: other percentiles decide instead.
+    """
+    found = []
+    for one in decisions:
+        title = f"{one.metric.title} ({one.table.workload.title.lower()})"
+        estimate, *ends = _times_worse(one, who) or (math.inf,)
+        is_against = one.outcome == ("worse" if who == "first" else "better")
+        is_open = one.outcome == "unknown" and one.reason != "disturbed"
+        if (is_against and estimate >= FAR_FACTOR) or (is_open and max(ends, default=math.inf) >= FAR_FACTOR):
+            found.append(Obstacle(title, is_open))
+    return found
+
+
+def _times_worse(decision: Decision, who: Side) -> list[float]:
+    """How many times as bad one value is as the other: the estimate, then both ends of its interval; empty without.
+
+    ``who``: whose value. A difference is turned into a ratio to the second's mean.
+    """
+    contrast = decision.ratio
+    if contrast is None:
+        return []
+    interval = contrast.interval
+    values = [contrast.value, *((interval.low, interval.high) if interval else ())]
+    if not contrast.is_ratio:
+        base = decision.second.values[decision.metric.key].estimate.mean if decision.second else 0.0
+        values = [(base + value) / base if base > 0 else math.inf for value in values]
+    is_first_over_second = (decision.metric.direction == "lower") == (who == "first")
+    return [value if is_first_over_second else 1 / value if value > 0 else math.inf for value in values]

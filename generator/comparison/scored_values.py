@@ -1,0 +1,382 @@
+"""Which values count in which sheet of `generator.comparison.scoring`, and how they are read from tables and evidence.
+
+The tables here are the rules: `USE_CASES` for performance, the facets of `record.ITEMS` for the other dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from generator.comparison.capacities import CapacityRow, CapacityTable
+from generator.comparison.deciding import DECIDING_QUANTILES, needs_quiet
+from generator.comparison.metrics import (
+    BROKER_CPU,
+    CONNECTION_RATE,
+    CPU,
+    LAST_DELIVERY,
+    LATENCY,
+    MEMORY_PER_CONNECTION,
+    PUSH_LATENESS,
+    RETURN_TIME,
+    THROUGHPUT,
+    Family,
+    Metric,
+    percentile,
+)
+from generator.comparison.scoring import Cell, Criterion, Sheet
+from generator.comparison.tables import Comparison, Row, Table
+from generator.dataset import Evidence
+from generator.statistics import MIN_ROUNDS
+from runners.record import FACETS, ITEMS, Finding, Item, amount_of, degree_of
+
+LEAST_SEARCHES = 2
+"""A capacity counts only if it was searched in at least two rounds: one search cannot show how much it varies."""
+UNPUBLISHED_PROFILES = frozenset({"quick"})
+"""Profiles whose results never count: their windows are too short for a published verdict."""
+IDLE_FLOOR_KB = 5.0
+"""Memory per connection below this is equal: 5 MB at 1,000 clients, the floor of memory."""
+
+PERFORMANCE_FACETS = ("capacity", "delay", "CPU cost", "memory per connection")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values of one workload that count in a use case. ``where``: the parameters that select the table.
+
+    ``counts_overall``: whether they also count in performance over all use cases.
+    """
+
+    facet: str
+    workload: str
+    where: Mapping[str, object]
+    what: Metric | Family
+    counts_overall: bool = True
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """What a reader builds, and the measurements that stand for it. ``lacks``: what we do not measure."""
+
+    slug: str
+    title: str
+    measured: tuple[Measured, ...]
+    lacks: str = ""
+
+
+_CLOSED, _OPEN = {"mode": "closed"}, {"mode": "open"}
+_IDLE = Measured("memory per connection", "connect", {"clients": 1000}, MEMORY_PER_CONNECTION)
+
+
+def _room(members: int, *, counts_overall: bool) -> tuple[Measured, ...]:
+    size: dict[str, object] = {"members": members}
+    return (
+        Measured("capacity", "room", _CLOSED | size, THROUGHPUT, counts_overall),
+        Measured("delay", "room", _OPEN | size, LATENCY, counts_overall),
+        Measured("delay", "room", _OPEN | size, LAST_DELIVERY, counts_overall),
+        Measured("CPU cost", "room", _OPEN | size, CPU, counts_overall),
+    )
+
+
+USE_CASES: tuple[UseCase, ...] = (
+    UseCase(
+        "request-reply",
+        "Request and reply",
+        (
+            Measured("capacity", "echo", _CLOSED, THROUGHPUT),
+            Measured("delay", "echo", _OPEN, LATENCY),
+            Measured("CPU cost", "echo", _OPEN, CPU),
+            _IDLE,
+        ),
+    ),
+    UseCase(
+        "dashboard",
+        "Live dashboard",
+        (
+            Measured("capacity", "capacity", {"search": "users"}, THROUGHPUT),
+            Measured("delay", "dashboard", {"users": 100}, LATENCY),
+            Measured("delay", "dashboard", {"users": 100}, PUSH_LATENESS),
+            Measured("delay", "crowd", {"users": 1000}, LATENCY, counts_overall=False),
+            Measured("delay", "crowd", {"users": 1000}, PUSH_LATENESS, counts_overall=False),
+            Measured("CPU cost", "dashboard", {"users": 100}, CPU),
+            Measured("CPU cost", "crowd", {"users": 1000}, CPU, counts_overall=False),
+            _IDLE,
+        ),
+    ),
+    UseCase(
+        "chat",
+        "Chat",
+        (
+            *_room(10, counts_overall=False),
+            *_room(100, counts_overall=True),
+            *_room(1000, counts_overall=False),
+            _IDLE,
+        ),
+        lacks="Presence, history and messages to single users are not measured.",
+    ),
+    UseCase(
+        "streaming",
+        "Streaming to viewers",
+        (
+            Measured("delay", "sse", {"viewers": 100}, PUSH_LATENESS, counts_overall=False),
+            Measured("CPU cost", "sse", {"viewers": 100}, CPU, counts_overall=False),
+        ),
+        lacks="A stream per viewer, such as tokens of a language model, is not measured, nor is capacity.",
+    ),
+    UseCase(
+        "notifications",
+        "Notifications",
+        (
+            Measured("capacity", "connect", {"clients": 500}, CONNECTION_RATE, counts_overall=False),
+            Measured("delay", "room", _OPEN | {"members": 1000}, LAST_DELIVERY, counts_overall=False),
+            Measured("delay", "recovery", {"users": 100}, RETURN_TIME, counts_overall=False),
+            Measured("CPU cost", "room", _OPEN | {"members": 1000}, CPU, counts_overall=False),
+            _IDLE,
+        ),
+    ),
+)
+"""What people build most. Performance over all of them rests on the tables with
+``counts_overall``: what most applications do most of the time."""
+
+
+@dataclass(frozen=True)
+class ScoringBasis:
+    """What scores are computed from.
+
+    ``headline``: the slug of the headline variant of each framework that has one. Without it, only evidence on the
+    framework as a whole counts. ``frameworks``: all but the reference. ``competing``: those that are an answer.
+    ``flagged``: those with a hard flag.
+    """
+
+    comparison: Comparison
+    searched: Sequence[CapacityTable]
+    evidence: Mapping[str, Evidence]
+    headline: Mapping[str, str]
+    frameworks: tuple[str, ...]
+    competing: tuple[str, ...]
+    flagged: frozenset[str] = frozenset()
+
+    @property
+    def barred(self) -> frozenset[str]:
+        return self.flagged | frozenset(self.frameworks).difference(self.competing)
+
+    def row_of(self, table: Table, framework: str) -> Row | None:
+        """The row of a framework's headline variant."""
+        key = (framework, self.headline.get(framework, ""))
+        return next((row for row in table.rows if row.key == key), None)
+
+
+def is_published(table: Table) -> bool:
+    """Whether all runs behind the table have a profile whose results count."""
+    return not {run.document.profile for run in table.runs} & UNPUBLISHED_PROFILES
+
+
+# Performance
+
+
+def use_case_sheets(basis: ScoringBasis) -> dict[str, Sheet]:
+    """One sheet per use case, by slug; each table is a group."""
+    return {
+        case.slug: _measured_sheet(case.slug, case.title, [(one, None) for one in case.measured], basis)
+        for case in USE_CASES
+    }
+
+
+def performance_sheet(basis: ScoringBasis) -> Sheet:
+    """Performance over all use cases; each use case is a group, so that all weigh the same."""
+    measured = [(one, case.slug) for case in USE_CASES for one in case.measured if one.counts_overall]
+    return _measured_sheet("performance", "Performance", measured, basis)
+
+
+def _measured_sheet(
+    slug: str, title: str, measured: Iterable[tuple[Measured, str | None]], basis: ScoringBasis
+) -> Sheet:
+    """``measured``: each with its group; ``None``: the table is the group."""
+    criteria: dict[str, Criterion] = {}
+    cells: dict[str, dict[str, Cell]] = {}
+    for one, group in measured:
+        for criterion, row in _columns(one, basis):
+            criteria.setdefault(criterion.key, replace(criterion, group=group or criterion.group))
+            cells.setdefault(criterion.key, row)
+    able = tuple(slug for slug in basis.frameworks if _is_able(slug, cells))
+    ordered = sorted(criteria.values(), key=lambda one: PERFORMANCE_FACETS.index(one.facet))
+    return Sheet(slug, title, able, tuple(ordered), cells, basis.barred)
+
+
+def _is_able(framework: str, cells: Mapping[str, Mapping[str, Cell]]) -> bool:
+    """Whether the framework supports any of the workloads."""
+    states = [row[framework].state for row in cells.values() if framework in row]
+    return not states or any(state != "unsupported" for state in states)
+
+
+def _columns(measured: Measured, basis: ScoringBasis) -> list[tuple[Criterion, dict[str, Cell]]]:
+    """The criteria of one declared measurement, each with the cell of every framework."""
+    if "search" in measured.where:
+        return [_capacity_column(measured, basis)]
+    table = next(
+        (
+            table
+            for table in basis.comparison.of_workload(measured.workload)
+            if measured.where.items() <= table.parameters.items()
+        ),
+        None,
+    )
+    if table is None:
+        return [(_criterion(measured, None, measured.what), {})]
+    metrics = _metrics(measured.what, table)
+    return [
+        (
+            _criterion(measured, table, metric),
+            {slug: _cell(table, basis.row_of(table, slug), metric, _cannot(basis, slug)) for slug in basis.frameworks},
+        )
+        for metric in metrics
+    ] or [(_criterion(measured, table, measured.what), {})]
+
+
+def _metrics(what: Metric | Family, table: Table) -> list[Metric]:
+    """The metrics that count: of a family the deciding percentiles; the p99 where it decides in this table."""
+    if isinstance(what, Metric):
+        return [what] if what in table.metrics else []
+    family = [percentile(what, quantile) for quantile in DECIDING_QUANTILES[::-1]]
+    return [
+        metric for metric in family if metric in table.metrics and (metric in table.deciding or not needs_quiet(metric))
+    ]
+
+
+def _criterion(measured: Measured, table: Table | CapacityTable | None, what: Metric | Family) -> Criterion:
+    where = table.slug if table else "-".join([measured.workload, *map(str, measured.where.values())])
+    scenario = _in_words(measured)
+    page = f"workloads/{measured.workload}.md#{table.slug}" if table else ""
+    if isinstance(what, Family):
+        return Criterion(f"{where}/{what.slug}", f"{what.name}: {scenario}", measured.facet, "lower", group=where)
+    return Criterion(
+        key=f"{where}/{what.key}",
+        title=f"{what.title}: {scenario}",
+        facet=measured.facet,
+        better=what.direction,
+        floor=max(what.floor, IDLE_FLOOR_KB if what is MEMORY_PER_CONNECTION else 0.0),
+        unit=what.unit,
+        group=where,
+        source=where,
+        page=page,
+    )
+
+
+def _in_words(measured: Measured) -> str:
+    return ", ".join([measured.workload.replace("-", " "), *(_parameter(*item) for item in measured.where.items())])
+
+
+def _parameter(name: str, value: object) -> str:
+    if name == "mode":
+        return "closed loop" if value == "closed" else "fixed rate"
+    return str(value) if isinstance(value, str) else f"{value:,} {name}"
+
+
+def _cannot(basis: ScoringBasis, framework: str) -> Mapping[str, str]:
+    facts = next((one for one in basis.comparison.frameworks if one.slug == framework), None)
+    return facts.cannot if facts else {}
+
+
+def _cell(table: Table, row: Row | None, metric: Metric, cannot: Mapping[str, str]) -> Cell:
+    if row is None:
+        return Cell("unsupported" if table.workload.slug in cannot else "unmeasured")
+    if not is_published(table):
+        return Cell("quick")
+    if row.status == "failed":
+        return Cell("failed" if row.rounds >= MIN_ROUNDS else "few-rounds")
+    value = row.values.get(metric.key)
+    if row.status != "valid" or value is None or not value.is_enough:
+        return Cell("few-rounds")
+    if needs_quiet(metric) and not row.is_quiet:
+        return Cell("disturbed")
+    broker = row.values.get(BROKER_CPU.key) if metric is CPU else None
+    if broker is None:
+        return Cell("counts", value.estimate.mean, value.rounds)
+    # The setup needs its broker, so the broker's CPU is part of the cost.
+    both = {number: one + broker.rounds.get(number, broker.estimate.mean) for number, one in value.rounds.items()}
+    return Cell("counts", value.estimate.mean + broker.estimate.mean, both)
+
+
+def _capacity_column(measured: Measured, basis: ScoringBasis) -> tuple[Criterion, dict[str, Cell]]:
+    """The load that is sustained in half of all attempts, at the highest limit of the p99 that was searched for."""
+    tables = [table for table in basis.searched if measured.where.items() <= table.parameters.items()]
+    table = max(tables, key=lambda one: float(one.parameters["p99_limit_ms"]), default=None)
+    criterion = replace(
+        _criterion(measured, table, THROUGHPUT),
+        title="users sustained by one core"
+        if measured.where["search"] == "users"
+        else "messages sustained by one core",
+        better="higher",
+        unit=table.unit if table else "",
+    )
+    if table is None:
+        return criterion, {}
+    rows = {row.key: row for row in table.rows}
+    return criterion, {
+        slug: _capacity_cell(table, rows.get((slug, basis.headline.get(slug, ""))), _cannot(basis, slug))
+        for slug in basis.frameworks
+    }
+
+
+def _capacity_cell(table: CapacityTable, row: CapacityRow | None, cannot: Mapping[str, str]) -> Cell:
+    if row is None:
+        return Cell("unsupported" if table.workload.slug in cannot else "unmeasured")
+    if table.run.document.profile in UNPUBLISHED_PROFILES:
+        return Cell("quick")
+    bracket = row.bracket
+    if row.valid_rounds < LEAST_SEARCHES or bracket is None or bracket.low is None or bracket.high is None:
+        return Cell("few-rounds")
+    return Cell("counts", float(bracket.typical or math.sqrt(bracket.low * bracket.high)))
+
+
+# The dimensions that rest on evidence
+
+
+def evidence_sheets(basis: ScoringBasis, titles: Mapping[str, str]) -> dict[str, Sheet]:
+    """One sheet per dimension with evidence, by slug. ``titles``: of the dimensions."""
+    known = tuple(slug for slug in basis.frameworks if slug in basis.evidence)
+    found: dict[str, Sheet] = {}
+    for dimension, facets in FACETS.items():
+        items = [item for item in ITEMS.values() if item.dimension == dimension and item.facet is not None]
+        items.sort(key=lambda item: facets.index(item.facet) if item.facet else 0)
+        cells = {item.slug: {slug: _evidence_cell(item, basis, slug) for slug in known} for item in items}
+        if any(cell.value is not None for row in cells.values() for cell in row.values()):
+            criteria = tuple(_evidence_criterion(item) for item in items)
+            found[dimension] = Sheet(dimension, titles[dimension], known, criteria, cells, basis.barred)
+    return found
+
+
+def _evidence_criterion(item: Item) -> Criterion:
+    assert item.facet is not None
+    assert item.better is not None
+    better = "yes" if item.better == "no" else item.better
+    unit = "days" if item.unit == "date" else item.unit
+    page = f"{item.dimension}.md#evidence"
+    return Criterion(item.slug, item.title, item.facet, better, item.floor, unit, page=page)
+
+
+def _evidence_cell(item: Item, basis: ScoringBasis, framework: str) -> Cell:
+    finding = headline_finding(basis.evidence[framework], item.slug, basis.headline.get(framework))
+    value = None if finding is None else _amount(item, finding, basis.evidence[framework])
+    return Cell("unmeasured") if value is None else Cell("counts", value)
+
+
+def headline_finding(evidence: Evidence, item: str, headline: str | None) -> Finding | None:
+    """The finding on the framework as a whole, or on its headline variant; ``None`` if there is neither."""
+    if ITEMS[item].of == "variant" and headline is None:
+        return None
+    return evidence.finding(item, headline)
+
+
+def _amount(item: Item, finding: Finding, evidence: Evidence) -> float | None:
+    """A number where more or less is better, or a degree from 0 to 1; ``None`` if it was not determined."""
+    if item.better in ("yes", "no"):
+        degree = degree_of(finding.value)
+        return degree if degree is None or item.better == "yes" else 1 - degree
+    return amount_of(finding, evidence.document.collected)
+
+
+def items_of(dimension: str) -> Sequence[Item]:
+    """The items of a dimension, in the order of its table."""
+    return [item for item in ITEMS.values() if item.dimension == dimension]

@@ -1,0 +1,692 @@
+"""Scoring 2: how values become scores, scores become facets and totals, and totals become labels.
+
+Everything here is pure. `generator.comparison.scored_values` reads the values from tables and evidence, and
+`generator.comparison.flags` finds the facts that bar a framework from any "best" sentence. The page *Scoring* prints
+the tables of this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations
+from typing import Literal
+
+from scipy.stats import spearmanr
+
+SCORING_VERSION = 2
+
+WORST_FACTOR = 4.0
+"""A value this many times as bad as the best scores 0. A reader who pays four times as much looks elsewhere; beyond
+that, how much worse it is changes no choice."""
+
+CLOSE_FACTOR = 1.25
+"""Frameworks whose total is at most this many times behind the best are its leading group."""
+
+GOOD_FACTOR = 3.0
+"""A good choice is at most this many times behind in each dimension. Scores end at `WORST_FACTOR`, so a mean of them
+never reaches it."""
+
+FAR_FACTOR = 2.0
+"""A difference of this factor in one criterion is one that a total must not hide."""
+
+SIMILAR_FACTOR = 1.1
+"""Totals that differ by less are practically equal: the margin of throughput, CPU and memory."""
+
+LEAST_SHARE = 0.5
+"""A facet needs values in this share of its criteria, and a total in more than this share of the facets."""
+
+LARGEST_CORRELATION = 0.7
+"""Two facets of a dimension with a higher rank correlation count the same property twice."""
+
+_LEAST_FOR_CORRELATION = 5
+_EQUAL = 1e-9
+
+Better = Literal["lower", "higher", "yes"]
+CellState = Literal["counts", "failed", "few-rounds", "quick", "disturbed", "unsupported", "unmeasured"]
+Standing = Literal["better", "worse", "same", "mixed", "unknown"]
+Label = Literal["recommended", "good choice", "special case", "not for new projects"]
+
+LABELS: tuple[Label, ...] = ("recommended", "good choice", "special case", "not for new projects")
+"""The best first."""
+
+
+def gap_of(factor: float) -> float:
+    """The difference of scores that belongs to a factor between values: 1 for `WORST_FACTOR`, 0.5 for 2."""
+    return math.log(factor) / math.log(WORST_FACTOR)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A quantity that counts.
+
+    ``group``: criteria of a facet that describe one use case. A facet is the mean of its groups, so a use case with
+    many parameters does not outweigh another. ``floor``: below it nobody notices a difference, in the
+    unit of the value. ``source``: the table whose rounds the values are from. ``page``: where the values are.
+    """
+
+    key: str
+    title: str
+    facet: str
+    better: Better
+    floor: float = 0.0
+    unit: str = ""
+    group: str = ""
+    source: str = ""
+    page: str = ""
+
+    @property
+    def formula(self) -> str:
+        """How the score is computed, as text."""
+        if self.better == "yes":
+            return "yes 1, with a documented recipe 0.5, no 0"
+        ratio = "best / value" if self.better == "higher" else "value / best"
+        floor = f", both at least {self.floor:g} {self.unit}".rstrip() if self.floor else ""
+        return f"1 − ln({ratio}) / ln {WORST_FACTOR:g}{floor}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The value of one framework under one criterion, or the reason for having none that counts.
+
+    ``rounds``: the values of single rounds, if it is the mean of rounds.
+    """
+
+    state: CellState
+    value: float | None = None
+    rounds: Mapping[int, float] = field(default_factory=dict)
+
+
+def score(value: float, best: float, better: Better, floor: float = 0.0) -> float:
+    """The score of a value, between 0 and 1.
+
+    s = clip(1 − ln(max(x, f) / max(best, f)) / ln 4, 0, 1), with the inverse ratio where more is better. The best
+    scores 1, twice as much 0.5, four times as much 0. The logarithm makes the step from 1 to 2 as large as that from
+    2 to 4, as readers judge costs. Values that are not above zero score 1 where less is better, 0 where more is.
+    """
+    if better == "yes":
+        return min(1.0, max(0.0, value))
+    mine, reference = max(value, floor), max(best, floor)
+    if better == "higher":
+        mine, reference = reference, mine
+    if mine <= 0:
+        return 1.0
+    if reference <= 0 or math.isinf(mine):
+        return 0.0
+    return min(1.0, max(0.0, 1 - math.log(mine / reference) / math.log(WORST_FACTOR)))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All criteria of a dimension or a use case, with the cells of every framework.
+
+    ``cells``: by key of the criterion, then by framework; a framework without a cell is not determined.
+    ``barred``: frameworks with a hard flag, and libraries, which are no answer. They set no "best" value and lead
+    nowhere, but have scores like all others.
+    """
+
+    slug: str
+    title: str
+    frameworks: tuple[str, ...]
+    criteria: tuple[Criterion, ...]
+    cells: Mapping[str, Mapping[str, Cell]]
+    barred: frozenset[str] = frozenset()
+
+    # Which criteria count
+
+    @cached_property
+    def _all_scores(self) -> dict[str, dict[str, float]]:
+        """By criterion, then framework."""
+        return {criterion.key: self._scores_of(criterion) for criterion in self.criteria}
+
+    def _scores_of(self, criterion: Criterion) -> dict[str, float]:
+        cells = {slug: cell for slug, cell in self.cells.get(criterion.key, {}).items() if slug in self.frameworks}
+        values = {slug: cell.value for slug, cell in cells.items() if cell.value is not None}
+        best = self._best(criterion, values)
+        found = {slug: score(value, best, criterion.better, criterion.floor) for slug, value in values.items()}
+        return found | {slug: 0.0 for slug, cell in cells.items() if cell.state == "failed"}
+
+    def _best(self, criterion: Criterion, values: Mapping[str, float]) -> float:
+        """The best value of all frameworks that are not barred; of all, if each is. Filters never change it."""
+        eligible = [value for slug, value in values.items() if slug not in self.barred] or list(values.values())
+        return (min if criterion.better == "lower" else max)(eligible, default=0.0)
+
+    @cached_property
+    def counting(self) -> tuple[Criterion, ...]:
+        """The criteria in which at least two frameworks have different scores."""
+        return tuple(one for one in self.criteria if len(_distinct(self._all_scores[one.key].values())) > 1)
+
+    @cached_property
+    def same_for_all(self) -> tuple[Criterion, ...]:
+        """The criteria with one score for all who have a value. They count nothing."""
+        return tuple(one for one in self.criteria if len(_distinct(self._all_scores[one.key].values())) == 1)
+
+    @cached_property
+    def unknown(self) -> tuple[Criterion, ...]:
+        """The criteria in which nobody has a value that counts."""
+        return tuple(one for one in self.criteria if not self._all_scores[one.key])
+
+    @cached_property
+    def _declared(self) -> dict[str, tuple[Criterion, ...]]:
+        """All criteria of each facet, in the order of the criteria."""
+        found: dict[str, tuple[Criterion, ...]] = {}
+        for criterion in self.criteria:
+            found[criterion.facet] = (*found.get(criterion.facet, ()), criterion)
+        return found
+
+    def _is_covered(self, framework: str, facet: str) -> bool:
+        """Whether the framework has values in half of the declared criteria of a facet, or more."""
+        criteria = self._declared[facet]
+        known = sum(framework in self._all_scores[one.key] for one in criteria)
+        return known >= LEAST_SHARE * len(criteria) and known > 0
+
+    @cached_property
+    def lacking_facets(self) -> tuple[str, ...]:
+        """Facets in which no framework has values in half of the criteria."""
+        return tuple(
+            facet for facet in self._declared if not any(self._is_covered(slug, facet) for slug in self.frameworks)
+        )
+
+    @cached_property
+    def facets(self) -> dict[str, tuple[Criterion, ...]]:
+        """The facets that count, each with its counting criteria.
+
+        A facet in which all are the same counts nothing. Where nothing differs at all, every facet counts: everybody
+        is equal then.
+        """
+        counting = self.counting or self.same_for_all
+        found = {
+            facet: tuple(one for one in criteria if one in counting)
+            for facet, criteria in self._declared.items()
+            if facet not in self.lacking_facets
+        }
+        return {facet: criteria for facet, criteria in found.items() if criteria}
+
+    # Scores
+
+    def score_of(self, framework: str, criterion: Criterion) -> float | None:
+        """The score, or ``None`` without a value that counts."""
+        return self._all_scores[criterion.key].get(framework)
+
+    def facet_score(self, framework: str, facet: str) -> float | None:
+        """The mean of a facet's groups; ``None`` if the framework lacks values in most criteria of the facet."""
+        if not self._is_covered(framework, facet):
+            return None
+        known: dict[str, list[float]] = {}
+        for criterion in self.facets[facet]:
+            one = self.score_of(framework, criterion)
+            if one is not None:
+                known.setdefault(criterion.group, []).append(one)
+        return _mean([_mean(group) for group in known.values()]) if known else None
+
+    @cached_property
+    def totals(self) -> dict[str, float]:
+        """The mean of the facets, by framework; only frameworks that have all facets.
+
+        Empty where half of the declared facets or more lack values: the others are no verdict on all.
+        """
+        if len(self.lacking_facets) >= LEAST_SHARE * len(self._declared):
+            return {}
+        found = {}
+        for slug in self.frameworks:
+            scores = [self.facet_score(slug, facet) for facet in self.facets]
+            known = [one for one in scores if one is not None]
+            if scores and len(known) == len(scores):
+                found[slug] = _mean(known)
+        return found
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """All frameworks, the highest total first, those without a total last."""
+        return tuple(sorted(self.frameworks, key=lambda slug: (-self.totals.get(slug, -1.0), slug)))
+
+    @cached_property
+    def leading(self) -> tuple[str, ...]:
+        """The frameworks close to the best total, the best first, without barred ones; empty if there is nothing to
+        compare.
+        """
+        if len(self.totals) < 2:
+            return ()
+        eligible = {slug: self.totals[slug] for slug in self.order if slug in self.totals and slug not in self.barred}
+        best = max(eligible.values(), default=0.0)
+        return tuple(slug for slug, total in eligible.items() if best - total <= gap_of(CLOSE_FACTOR) + _EQUAL)
+
+    def times_behind(self, framework: str, among: Collection[str]) -> float | None:
+        """How many times behind the best total of these frameworks, on average over the facets; 1 or more."""
+        eligible = [total for slug, total in self.totals.items() if slug in among]
+        if framework not in self.totals or not eligible:
+            return None
+        return max(1.0, float(WORST_FACTOR ** (max(eligible) - self.totals[framework])))
+
+    @cached_property
+    def sensitivities(self) -> tuple[Sensitivity, ...]:
+        """What changes the leading group when it is left out: each facet, each criterion, each round."""
+        return _sensitivities(self)
+
+    @cached_property
+    def parts_left_out(self) -> tuple[tuple[Literal["facet", "criterion"], str, Sheet], ...]:
+        """The sheet without each facet, and without each criterion that is not alone in its facet, with their names."""
+        facets: list[tuple[Literal["facet", "criterion"], str, Sheet]] = [
+            ("facet", facet, self.without({one.key for one in criteria}))
+            for facet, criteria in self.facets.items()
+            if len(self.facets) > 1
+        ]
+        single = [one for criteria in self.facets.values() if len(criteria) > 1 for one in criteria]
+        return (*facets, *(("criterion", one.title, self.without({one.key})) for one in single))
+
+    # Variations
+
+    def without(self, dropped: Collection[str]) -> Sheet:
+        """The sheet without the criteria with these keys."""
+        return replace(self, criteria=tuple(one for one in self.criteria if one.key not in dropped))
+
+    def without_round(self, source: str, number: int) -> Sheet:
+        """The sheet without one round of one table. Where that is the only one, the cell stays as it is."""
+        sources = {one.key for one in self.criteria if one.source == source}
+        cells = {
+            key: {slug: _without_round(cell, number) if key in sources else cell for slug, cell in row.items()}
+            for key, row in self.cells.items()
+        }
+        return replace(self, cells=cells)
+
+    @cached_property
+    def round_numbers(self) -> tuple[tuple[str, int], ...]:
+        """Every table and round behind the counting criteria."""
+        found = {
+            (criterion.source, number)
+            for criterion in self.counting
+            for cell in self.cells.get(criterion.key, {}).values()
+            for number in cell.rounds
+        }
+        return tuple(sorted(found))
+
+
+def _distinct(scores: Iterable[float]) -> list[float]:
+    """Scores that differ by more than rounding."""
+    found: list[float] = []
+    for one in sorted(scores):
+        if not found or one - found[-1] > _EQUAL:
+            found.append(one)
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _without_round(cell: Cell, number: int) -> Cell:
+    """The cell without one of its rounds: its value moves as the mean of its rounds does."""
+    rest = [value for key, value in cell.rounds.items() if key != number]
+    if cell.value is None or not rest or len(rest) == len(cell.rounds):
+        return cell
+    every = list(cell.rounds.values())
+    rounds = {key: value for key, value in cell.rounds.items() if key != number}
+    if min(every) > 0 and cell.value > 0:
+        shift = _mean([math.log(value) for value in rest]) - _mean([math.log(value) for value in every])
+        return replace(cell, value=cell.value * math.exp(shift), rounds=rounds)
+    return replace(cell, value=cell.value + _mean(rest) - _mean(every), rounds=rounds)
+
+
+# Robustness
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """A change of the leading group when something is left out."""
+
+    kind: Literal["facet", "criterion", "round"]
+    left_out: str
+    """Name of the facet or title of the criterion; of rounds, how many of them change the group."""
+    leading: tuple[str, ...]
+    joins: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+
+def _sensitivities(sheet: Sheet) -> tuple[Sensitivity, ...]:
+    """Facets come first. A criterion that is alone in its facet is reported as that facet only. All rounds that change
+    the group in the same way are one entry.
+    """
+    if not sheet.leading:
+        return ()
+    found = [_compared(sheet, after, kind, title) for kind, title, after in sheet.parts_left_out]
+    by_rounds: dict[tuple[str, ...], list[Sensitivity]] = {}
+    for source, number in sheet.round_numbers:
+        changed = _compared(sheet, sheet.without_round(source, number), "round", "")
+        by_rounds.setdefault(changed.leading, []).append(changed)
+    count = len(sheet.round_numbers)
+    found += [replace(same[0], left_out=f"{len(same)} of {count} rounds") for same in by_rounds.values()]
+    return tuple(one for one in found if one.leading and (one.joins or one.leaves))
+
+
+def _compared(before: Sheet, after: Sheet, kind: Literal["facet", "criterion", "round"], left_out: str) -> Sensitivity:
+    leading = after.leading
+    joins = tuple(slug for slug in leading if slug not in before.leading)
+    return Sensitivity(kind, left_out, leading, joins, tuple(slug for slug in before.leading if slug not in leading))
+
+
+# Two frameworks
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """A criterion in which the second is, or may be, at least `FAR_FACTOR` times better than the first."""
+
+    title: str
+    is_open: bool
+    """Whether it is not decided: too few rounds or an interval that reaches that far."""
+
+
+@dataclass(frozen=True)
+class PairStanding:
+    """The outcome for the first of two frameworks over a whole sheet, and why.
+
+    ``gap``: the difference of the totals. ``for_second``: what speaks against "the first is better";
+    ``for_first``: against the opposite. ``depends_on``: facets and criteria without which the sign of the gap changes.
+    """
+
+    outcome: Standing
+    gap: float | None = None
+    for_first: tuple[Obstacle, ...] = ()
+    for_second: tuple[Obstacle, ...] = ()
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def swapped(self) -> PairStanding:
+        """The outcome for the second."""
+        opposite: dict[Standing, Standing] = {"better": "worse", "worse": "better"}
+        return PairStanding(
+            opposite.get(self.outcome, self.outcome),
+            None if self.gap is None else -self.gap,
+            self.for_second,
+            self.for_first,
+            self.depends_on,
+        )
+
+    @property
+    def open_in(self) -> tuple[str, ...]:
+        """Titles of the criteria that are not decided and could outweigh the rest."""
+        found = (*self.for_first, *self.for_second)
+        return tuple(dict.fromkeys(one.title for one in found if one.is_open))
+
+
+def compare_pair(
+    sheet: Sheet,
+    first: str,
+    second: str,
+    obstacles: Callable[[str, str], Sequence[Obstacle]] = lambda _first, _second: (),
+) -> PairStanding:
+    """The outcome for the first of two.
+
+    ``better``: its total is higher by more than `SIMILAR_FACTOR`, also without any single facet or criterion, and there
+    is no obstacle. ``same``: the totals are closer than that, and there is no obstacle on either side. ``unknown``: one
+    of them has no total, or only what is not decided speaks against an outcome. ``mixed``: everything else.
+    ``obstacles(a, b)``: those against "a is better than b" beyond the ones that the scores show.
+    """
+    if first not in sheet.totals or second not in sheet.totals:
+        return PairStanding("unknown")
+    gap = sheet.totals[first] - sheet.totals[second]
+    for_second = (*_obstacles(sheet, first, second), *obstacles(first, second))
+    for_first = (*_obstacles(sheet, second, first), *obstacles(second, first))
+    depends = tuple(_flips(sheet, first, second)) if abs(gap) > gap_of(SIMILAR_FACTOR) else ()
+    found = PairStanding("mixed", gap, for_first, for_second, depends)
+    against = for_second if gap > 0 else for_first
+    outcome: Standing = "better" if gap > 0 else "worse"
+    if abs(gap) <= gap_of(SIMILAR_FACTOR) + _EQUAL:
+        against, outcome = (*for_first, *for_second), "same"
+    if depends or any(not one.is_open for one in against):
+        return found
+    return replace(found, outcome="unknown" if against else outcome)
+
+
+def _obstacles(sheet: Sheet, first: str, second: str) -> list[Obstacle]:
+    """By the values themselves: two scores of 0 may hide any difference."""
+    found = []
+    for criterion in sheet.counting:
+        cells = sheet.cells[criterion.key]
+        if first in cells and second in cells and _times_worse(criterion, cells[first], cells[second]) >= FAR_FACTOR:
+            found.append(Obstacle(criterion.title, is_open=False))
+    return found
+
+
+def _times_worse(criterion: Criterion, mine: Cell, theirs: Cell) -> float:
+    """How many times as bad the first value is; 1 where one of them does not count."""
+    if "failed" in (mine.state, theirs.state):
+        return math.inf if mine.state == "failed" and theirs.state == "counts" else 1.0
+    if mine.value is None or theirs.value is None:
+        return 1.0
+    if criterion.better == "yes":
+        return float(WORST_FACTOR ** (theirs.value - mine.value))
+    worse, reference = max(mine.value, criterion.floor), max(theirs.value, criterion.floor)
+    if criterion.better == "higher":
+        worse, reference = reference, worse
+    if worse <= 0:
+        return 1.0
+    return worse / reference + _EQUAL if reference > 0 else math.inf
+
+
+def _flips(sheet: Sheet, first: str, second: str) -> Iterable[str]:
+    """Titles of facets and criteria without which the other one has the higher total."""
+    gap = sheet.totals[first] - sheet.totals[second]
+    for _, title, after in sheet.parts_left_out:
+        totals = after.totals
+        if first in totals and second in totals and (totals[first] - totals[second]) * gap < -_EQUAL:
+            yield title
+
+
+# Facets that count the same
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """The rank correlation of two facets over the frameworks that have both."""
+
+    first: str
+    second: str
+    value: float
+
+    @property
+    def is_too_high(self) -> bool:
+        return self.value >= LARGEST_CORRELATION
+
+
+def facet_correlations(sheet: Sheet) -> tuple[Correlation, ...]:
+    """Spearman's rank correlation of each pair of facets; none below five frameworks, or without differences.
+
+    Spearman (1904), Am. J. Psychol. 15(1), pages 72 to 101.
+    """
+    found = []
+    for first, second in combinations(sheet.facets, 2):
+        pairs = [(sheet.facet_score(slug, first), sheet.facet_score(slug, second)) for slug in sheet.frameworks]
+        known = [(one, other) for one, other in pairs if one is not None and other is not None]
+        columns = list(zip(*known, strict=True))
+        if len(known) >= _LEAST_FOR_CORRELATION and all(len(_distinct(column)) > 1 for column in columns):
+            found.append(Correlation(first, second, float(spearmanr(*columns).statistic)))
+    return tuple(found)
+
+
+# Labels
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The label of a framework for a use case or a starting point; ``None`` where there is too little data for one.
+
+    ``total``: the mean of the sheets' totals. ``behind``: by sheet, how many times behind its best. ``lacking``: titles
+    of the sheets without a total.
+    """
+
+    label: Label | None
+    total: float | None = None
+    behind: Mapping[str, float] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
+    by_flags: bool = False
+    """Whether flags, not scores, determine the label."""
+
+
+def label_frameworks(
+    sheets: Sequence[Sheet], candidates: Sequence[str], flags: Mapping[str, int]
+) -> dict[str, Labelled]:
+    """The labels of the candidates, by the rules in `LABEL_RULES`.
+
+    ``sheets``: one per dimension, performance in the use case. ``flags``: the number of hard flags of each framework.
+    Frameworks that are practically equal in every sheet to one with a better label, share it.
+    """
+    totals = {}
+    lacking = {}
+    for slug in candidates:
+        lacking[slug] = tuple(sheet.title for sheet in sheets if slug not in sheet.totals)
+        if not lacking[slug] and sheets:
+            totals[slug] = _mean([sheet.totals[slug] for sheet in sheets])
+    flagged = {slug for slug in candidates if flags.get(slug)}
+    able = [slug for slug in candidates if slug not in flagged]
+    behind = {
+        slug: {sheet.slug: times for sheet in sheets if (times := sheet.times_behind(slug, able)) is not None}
+        for slug in candidates
+    }
+    found = {}
+    for slug in candidates:
+        by_flags = slug in flagged
+        label: Label | None = None
+        if by_flags:
+            label = "special case" if flags[slug] == 1 else "not for new projects"
+        elif len(totals) > 1 and slug in totals:
+            best = max((total for one, total in totals.items() if one not in flagged), default=0.0)
+            label = _label_by_score(best - totals[slug], max(behind[slug].values(), default=math.inf))
+        found[slug] = Labelled(label, totals.get(slug), behind[slug], lacking[slug], by_flags)
+    return {slug: _with_equals(slug, one, found, sheets) for slug, one in found.items()}
+
+
+def _label_by_score(gap: float, most_behind: float) -> Label:
+    if gap <= gap_of(CLOSE_FACTOR) + _EQUAL and most_behind <= FAR_FACTOR + _EQUAL:
+        return "recommended"
+    if gap <= gap_of(FAR_FACTOR) + _EQUAL and most_behind <= GOOD_FACTOR + _EQUAL:
+        return "good choice"
+    return "special case"
+
+
+def _with_equals(slug: str, own: Labelled, every: Mapping[str, Labelled], sheets: Sequence[Sheet]) -> Labelled:
+    if own.label is None or own.by_flags:
+        return own
+    equal = [
+        other.label
+        for one, other in every.items()
+        if other.label is not None
+        and not other.by_flags
+        and all(compare_pair(sheet, slug, one).outcome == "same" for sheet in sheets)
+    ]
+    return replace(own, label=min((own.label, *equal), key=LABELS.index))
+
+
+LABEL_RULES: tuple[tuple[Label, str], ...] = (
+    (
+        "recommended",
+        f"No flag. The mean of the four dimensions is at most {CLOSE_FACTOR:g} times behind the best, and no single"
+        f" dimension more than {FAR_FACTOR:g} times.",
+    ),
+    (
+        "good choice",
+        f"No flag. The mean of the four dimensions is at most {FAR_FACTOR:g} times behind the best, and no single"
+        f" dimension more than {GOOD_FACTOR:g} times.",
+    ),
+    (
+        "special case",
+        "One flag, or further behind than that: there is a reason to look twice, and some applications that it fits.",
+    ),
+    ("not for new projects", "Two or more flags."),
+)
+"""The rules of the labels, as the page prints them. "Behind" is `Sheet.times_behind`, among the candidates without
+hard flags."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as the page prints it."""
+
+    title: str
+    text: str
+    anchor: str = ""
+
+
+SCORING_RULES: tuple[Rule, ...] = (
+    Rule(
+        "One setup per framework",
+        "A framework is judged by its headline variant, the deployment that its own documentation recommends for"
+        " production. Its other variants are rows of the detailed tables and decide nothing.",
+    ),
+    Rule(
+        "What counts",
+        "A value counts with enough valid rounds of a profile above quick. Otherwise its cell says that there is not"
+        " enough data. A workload that failed in every round scores 0. An unsupported workload has no score.",
+    ),
+    Rule(
+        "Score of a value",
+        f"1 − ln(max(value, floor) / max(best, floor)) / ln {WORST_FACTOR:g}, between 0 and 1, with the inverse ratio"
+        f" where more is better. So the best has 1, twice as much 0.5, and {WORST_FACTOR:g} times as much 0. The best"
+        " is that of all frameworks without a hard flag, whatever a page shows; no score changes when you filter. Yes"
+        " is 1, no is 0, and what takes a documented recipe or lines of your own is 0.5.",
+    ),
+    Rule(
+        "Facets",
+        "Criteria that describe one property form a facet, and the total is the mean of the facets. So a property that"
+        " is measured three times counts once. Criteria with the same score for all count nothing. A facet needs"
+        " values in half of its criteria, and a total needs every facet. A facet in which nobody has enough is left"
+        " out; if that is half of the facets or more, there is no total.",
+    ),
+    Rule(
+        "The leading group",
+        f"It has the best total, and all totals that are at most {CLOSE_FACTOR:g} times behind it: on average over the"
+        " facets, the values are worse by that factor. Frameworks with a hard flag and bare protocol libraries are"
+        " never in it.",
+        "leading",
+    ),
+    Rule(
+        "How robust it is",
+        "We leave out each facet, each criterion and each round of each table. Where the leading group changes, the"
+        " verdict says how.",
+    ),
+    Rule(
+        "Two frameworks",
+        f"One is better in a dimension if its total is higher by a factor of more than {SIMILAR_FACTOR:g}, also without"
+        f" any single facet or criterion, and if in no criterion the other is {FAR_FACTOR:g} times as good or may be,"
+        f" because the difference is not decided. If the totals are within {SIMILAR_FACTOR:g} and nothing differs that"
+        " much, they are practically equal. If only undecided criteria speak against an outcome, it is inconclusive."
+        " Otherwise it depends on what counts.",
+        "pairs",
+    ),
+)
+"""The rules in words, in the order in which they apply."""
+
+CHANGES: tuple[tuple[str, str], ...] = (
+    (
+        "A framework is judged by one setup, the one that its documentation recommends.",
+        "Scoring 1 took the best variant for each metric, a deployment that nobody can run.",
+    ),
+    (
+        "Scores are logarithms of the ratio to the best, with floors.",
+        "Scoring 1 used the ratio itself, so 3 MB against 6 MB weighed as much as 3 s against 6 s.",
+    ),
+    (
+        "Criteria form facets, and the mean of facets is the total.",
+        "Scoring 1 drew ten thousand random weightings of all criteria, so a property with three criteria counted three"
+        " times, and size of the installation decided ease of use.",
+    ),
+    (
+        "Performance has scores in capacity, delay, CPU cost and memory per connection, for each use case.",
+        "Scoring 1 named everyone who lost to nobody in every metric, also with one good metric and many unknown ones.",
+    ),
+    (
+        "Facts that end a choice are flags.",
+        "Scoring 1 did not consider a server that keeps a core busy when nothing happens.",
+    ),
+    (
+        "Fewer than five valid rounds, or profile quick, give no vote.",
+        "Scoring 1 compared two rounds like ten.",
+    ),
+    (
+        "One is better than another only without an opposite difference of twice or more, decided or open.",
+        "Scoring 1 called one better that was better in one metric and undecided in all others.",
+    ),
+)
+"""What changed from scoring 1, and why: new rule, old rule."""

@@ -1,0 +1,106 @@
+"""Sentences about scores, which several pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from generator.comparison import PERFORMANCE, Cell, PairStanding, Sensitivity, Sheet
+from generator.pages.markup import listed
+from generator.statistics import MIN_ROUNDS
+
+_REASONS = {
+    "failed": "failed",
+    "few-rounds": "not enough data",
+    "quick": "not enough data",
+    "disturbed": "too disturbed",
+    "unsupported": "unsupported",
+    "unmeasured": "not measured",
+    "counts": "",
+}
+_WHY = {
+    "failed": "It failed in every round, which scores 0.",
+    "few-rounds": f"Fewer than {MIN_ROUNDS} valid rounds, or fewer than two searches.",
+    "quick": "Measured with profile quick only, whose results never count.",
+    "disturbed": "Other processes disturbed its rounds too much for this percentile.",
+    "unsupported": "The framework does not support this workload.",
+    "unmeasured": "No value was measured or determined.",
+    "counts": "",
+}
+
+
+def reason(cell: Cell | None) -> str:
+    """Why a cell has no value that counts, in a word or two."""
+    return _REASONS[cell.state if cell else "unmeasured"]
+
+
+def why(cell: Cell | None) -> str:
+    """The same as a sentence."""
+    return _WHY[cell.state if cell else "unmeasured"]
+
+
+def why_nobody_leads(sheet: Sheet | None, titles: Mapping[str, str]) -> str:
+    """Why a sheet has no leading group, as sentences; empty if it has one."""
+    if sheet is None or sheet.leading:
+        return ""
+    complete = [slug for slug in sheet.order if slug in sheet.totals]
+    if len(sheet.frameworks) == 1:
+        return f"Only {titles[sheet.frameworks[0]]} is here, so there is nothing to compare it with."
+    if len(complete) == 1:
+        return f"Only {titles[complete[0]]} has enough data, so there is nothing to compare it with."
+    if complete:
+        return "Every framework with enough data has a flag or is no answer, so none leads."
+    if sheet.lacking_facets and not sheet.facets:
+        return f"Not enough data: no framework has a value that counts in {listed(sheet.lacking_facets)}."
+    if sheet.lacking_facets:
+        return (
+            f"Not enough data: nobody has a value that counts in {listed(sheet.lacking_facets)},"
+            f" and no framework has enough in {listed(list(sheet.facets))}."
+        )
+    return f"Not enough data: no framework has values that count in {listed(list(sheet.facets))}."
+
+
+def left_out(sheet: Sheet) -> str:
+    """Which facets do not count because nobody has values in them, as a sentence; empty if all count."""
+    if not sheet.lacking_facets:
+        return ""
+    return f"Nobody has a value that counts in {listed(sheet.lacking_facets)}, so the totals leave it out."
+
+
+def changes_of_leading(found: Iterable[Sensitivity], titles: Mapping[str, str]) -> list[str]:
+    """One sentence for each part whose weight changes the leading group."""
+    return [_change(one, titles) for one in found]
+
+
+def _change(one: Sensitivity, titles: Mapping[str, str]) -> str:
+    names = listed([titles[slug] for slug in one.leading])
+    if one.kind == "round":
+        return f"Without one of {one.left_out}: {names}."
+    name = one.left_out if one.kind == "facet" else f"“{one.left_out}”"
+    return f"If {name} counts less: {names}."
+
+
+def standing_words(standing: PairStanding, dimension: str, first: str, second: str) -> tuple[str, str]:
+    """The outcome of a pair in one dimension: the title of the better one, or empty; and the rest of the sentence."""
+    if standing.outcome in ("better", "worse"):
+        return (first if standing.outcome == "better" else second), " is better"
+    if standing.outcome == "same":
+        return "", "practically equal"
+    if standing.outcome == "mixed":
+        return "", _why_mixed(standing, first, second)
+    if standing.open_in:
+        return "", f"inconclusive: not decided in {listed(list(standing.open_in))}"
+    lack = "valid rounds" if dimension == PERFORMANCE else "evidence"
+    return "", f"inconclusive: not enough {lack} of both"
+
+
+def _why_mixed(standing: PairStanding, first: str, second: str) -> str:
+    against = [
+        (name, list(dict.fromkeys(one.title for one in obstacles if not one.is_open)))
+        for name, obstacles in ((first, standing.for_first), (second, standing.for_second))
+    ]
+    parts = [f"{name} is twice as good or more in {listed(titles)}" for name, titles in against if titles]
+    if parts:
+        return f"it depends on what counts: {'; '.join(parts)}"
+    if standing.depends_on:
+        return f"it depends on what counts: without {listed(list(standing.depends_on))} the order changes"
+    return "it depends on what counts"

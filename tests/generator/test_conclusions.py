@@ -1,0 +1,360 @@
+"""What the pages conclude: flags, headline variants, missing data, and rules that hold for the whole built site."""
+
+from __future__ import annotations
+
+import html as html_text
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import synthetic
+from benchmarks.synthetic import Made
+from generator.comparison import LABEL_RULES, Conclusions
+from generator.comparison.flags import BUSY, DEAF, LOSES, NOT_FOR_PRODUCTION, SPREADS, UNMAINTAINED
+from generator.dataset import Claims, Dataset, Evidence, FrameworkResult, Run, load_results
+from generator.pages import make_site
+from generator.pages.view import View
+from runners.record import Finding, Measurement, NotForProduction
+from tests.support.pages import read
+
+FASTAPI = next(made for made in synthetic.VARIANTS if made.framework == "fastapi")
+TWIN = replace(FASTAPI, framework="twin", title="Twin", package="twin")
+SPINNING = replace(FASTAPI, framework="spinning", title="Spinning", package="spinning", rate=1_200)
+"""As fast as the others at the fixed rate, but it needs most of a core for a dashboard of 100 users."""
+ALL = (*synthetic.VARIANTS, TWIN, SPINNING)
+UNNAMED = tuple(replace(made, headline=False) for made in ALL if made.framework == "django-channels")
+
+
+def written(folder: Path, variants: Sequence[Made] = ALL, **facts: object) -> Dataset:
+    """Results and evidence in which the twin has the same evidence as FastAPI."""
+    synthetic.write(folder, variants=tuple(variants), **{"seconds": 1, "rounds": 6, "rooms": True, **facts})  # type: ignore[arg-type]
+    synthetic.write_evidence(folder, variants=tuple(variants))
+    dataset = load_results(folder)
+    by_slug = {one.document.framework.slug: one for one in dataset.evidence}
+    if "twin" in by_slug and "fastapi" in by_slug:
+        same = by_slug["fastapi"].document
+        twin = by_slug["twin"].document
+        twins = [
+            one.model_copy(update={"findings": other.findings})
+            for one, other in zip(twin.variants, same.variants, strict=True)
+        ]
+        document = twin.model_copy(update={"findings": same.findings, "variants": twins})
+        by_slug["twin"] = replace(by_slug["twin"], document=document)
+    return replace(dataset, evidence=tuple(by_slug.values()))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return written(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def pages(dataset: Dataset) -> dict[str, str]:
+    return pages_of(dataset)
+
+
+def pages_of(dataset: Dataset) -> dict[str, str]:
+    return {page.path: page.text() for page in make_site(dataset, {}).pages}
+
+
+def conclusions_of(dataset: Dataset) -> Conclusions:
+    return View(dataset, {}, Claims()).conclusions
+
+
+def changed(dataset: Dataset, framework: str, *findings: Finding) -> Dataset:
+    """The data set with other findings on a framework."""
+    new = {finding.item: finding for finding in findings}
+
+    def replaced(one: Evidence) -> Evidence:
+        if one.document.framework.slug != framework:
+            return one
+        variants = [
+            each.model_copy(update={"findings": [new.get(found.item, found) for found in each.findings]})
+            for each in one.document.variants
+        ]
+        own = [new.get(found.item, found) for found in one.document.findings]
+        return replace(one, document=one.document.model_copy(update={"findings": own, "variants": variants}))
+
+    return replace(dataset, evidence=tuple(replaced(one) for one in dataset.evidence))
+
+
+def text_of(html: str) -> str:
+    """The text of HTML with single spaces."""
+    return " ".join(" ".join(read(html).texts).split())
+
+
+# Invariants over pages
+
+
+def flagged_in(pages: dict[str, str]) -> set[str]:
+    """Titles of the frameworks with a hard flag, as the page of scoring lists them."""
+    rows = re.findall(r"<tr><th scope=\"row\">[^<]*<small>hard</small>.*?</tr>", pages["scoring.md"], flags=re.DOTALL)
+    return {text_of(name) for row in rows for name in re.findall(r"<a href=\"frameworks/[^\"]*\">(.*?)</a>:", row)}
+
+
+def best_sentences(html: str) -> Iterator[str]:
+    """Every place in which a page names who is best."""
+    for pattern in (
+        r'<p class="rt-verdict"><span>Verdict</span> <strong>(.*?)</strong>',
+        r'<p class="rt-answer">(.*?)</p>',
+        r'<span class="rt-card-answer">(.*?)</span>',
+        r'<td data-label="Best">(.*?)</td>',
+        r"<li>If .*? counts less: (.*?)</li>",
+    ):
+        yield from re.findall(pattern, html, flags=re.DOTALL)
+
+
+def no_best_sentence_names_a_flagged_framework(pages: dict[str, str]) -> None:
+    flagged = flagged_in(pages)
+    for path, html in pages.items():
+        for sentence in best_sentences(html):
+            for title in flagged:
+                assert not re.search(rf"\b{re.escape(title)}\b", text_of(sentence)), (path, title)
+
+
+def nobody_is_better_against_a_large_difference(pages: dict[str, str]) -> None:
+    """Nobody is better overall while a difference of twice or more the other way is there, or is not decided."""
+    for path, html in pages.items():
+        if not re.fullmatch(r"compare/.*-vs-.*\.md", path):
+            continue
+        found = re.search(r"<span>Performance</span>\s*<strong>(.*?)</strong> is better", html, flags=re.DOTALL)
+        if found is None:
+            continue
+        first, second = re.search(r"# (.*) vs (.*)", html).groups()  # type: ignore[union-attr]
+        winner = text_of(found.group(1))
+        table = html.partition('aria-label="Deciding metrics"')[2].partition("</table>")[0]
+        for row in re.findall(r"<tr><th.*?</tr>", table, flags=re.DOTALL):
+            who = text_of(row.partition('data-label="Better">')[2].partition("</td>")[0])
+            ratio = text_of(row.partition('data-label="Ratio">')[2].partition("</td>")[0])
+            numbers = [float(number.replace(",", "")) for number in re.findall(r"[\d.,]*\d", ratio)]
+            lower_is_better = "; lower is better" in row
+            if who.startswith("inconclusive") and "disturbed" not in who:
+                assert len(numbers) > 2, (path, ratio)
+                numbers = numbers[1:3]
+            elif who == (second if winner == first else first):
+                numbers = numbers[:1]
+            else:
+                continue
+            # How many times as bad the winner's value may be.
+            worst = max(one if lower_is_better == (winner == first) else 1 / one for one in numbers)
+            assert worst < 2.01, (path, text_of(row))
+
+
+def what_lacks_data_says_so(pages: dict[str, str]) -> None:
+    for path, html in pages.items():
+        for cell in re.findall(r'<td class="[^"]*rt-lacks[^"]*"[^>]*>(.*?)</td>', html, flags=re.DOTALL):
+            assert cell in ("not enough data", "not measured", "unsupported", "too disturbed", "–"), path
+
+
+INVARIANTS: tuple[Callable[[dict[str, str]], None], ...] = (
+    no_best_sentence_names_a_flagged_framework,
+    nobody_is_better_against_a_large_difference,
+    what_lacks_data_says_so,
+)
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS)
+def test_invariants_over_the_pages(pages: dict[str, str], invariant: Callable[[dict[str, str]], None]) -> None:
+    assert "Spinning" in flagged_in(pages), "the check would find nothing"
+    assert "<strong>" in "".join(pages.values())
+    invariant(pages)
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS)
+def test_invariants_over_the_built_site(site: Path, invariant: Callable[[dict[str, str]], None]) -> None:
+    docs = site.with_name("docs")
+    invariant({path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8") for path in docs.rglob("*.md")})
+
+
+def test_every_score_rests_on_enough_rounds_of_a_published_profile(dataset: Dataset) -> None:
+    conclusions = conclusions_of(dataset)
+    sheets = [conclusions.dimensions["performance"], *conclusions.use_cases.values()]
+    cells = [cell for sheet in sheets for row in sheet.cells.values() for cell in row.values()]
+    assert any(cell.state == "counts" for cell in cells)
+    for cell in cells:
+        assert (cell.value is None) == (cell.state != "counts")
+        assert cell.state != "counts" or not cell.rounds or len(cell.rounds) >= 5
+    quick = conclusions_of(replace(dataset, runs=tuple(_of_profile(run, "quick") for run in dataset.runs)))
+    assert "performance" not in quick.dimensions
+    assert not any(one.totals for one in quick.use_cases.values())
+    assert not quick.tables
+
+
+def _of_profile(run: Run, profile: str) -> Run:
+    return replace(run, document=run.document.model_copy(update={"profile": profile}))
+
+
+def test_twins_get_the_same_label(dataset: Dataset, pages: dict[str, str]) -> None:
+    conclusions = conclusions_of(dataset)
+    for labels in (*conclusions.labels.values(), *conclusions.starting_points.values()):
+        assert labels.get("twin", labels.get("fastapi")) is None or (labels["twin"].label == labels["fastapi"].label)
+    assert conclusions.starting_points["new"]["twin"].label is not None
+    assert {conclusions.standing(one, "fastapi", "twin").outcome for one in conclusions.dimensions} == {"same"}
+    rows = {
+        name: [text_of(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+        for row in re.findall(r'<tr data-frameworks="[^"]*"><th.*?</tr>', pages["scoring.md"], flags=re.DOTALL)
+        if (name := row.partition('"')[2].partition('"')[0])
+    }
+    assert rows["twin"] == rows["fastapi"]
+
+
+def test_other_variants_decide_nothing(dataset: Dataset) -> None:
+    """The best variant of Flask-SocketIO becomes ten times as fast; no conclusion changes."""
+    before = conclusions_of(dataset)
+    assert all(
+        row.variant.slug == "gevent"
+        for table in before.tables
+        for row in table.rows
+        if row.framework.slug == "flask-socketio"
+    )
+    shown = {
+        text for page in make_site(dataset, {}).pages for text in [page.text()] if page.path == "workloads/echo.md"
+    }
+    assert "eventlet" in "".join(shown), "they stay rows of the tables"
+
+
+# Flags
+
+
+def flags_of(dataset: Dataset, framework: str) -> list[tuple[object, str]]:
+    return [(flag.rule, flag.found) for flag in conclusions_of(dataset).flags[framework]]
+
+
+def test_a_server_that_is_busy_when_nearly_idle(dataset: Dataset) -> None:
+    ((rule, found),) = flags_of(dataset, "spinning")
+    assert rule is BUSY
+    assert re.fullmatch(r"With 100 dashboard users it takes \d+ % of a core; the median is [\d.]+ %\.", found)
+    assert flags_of(dataset, "fastapi") == []
+
+
+def test_a_framework_without_recent_releases(dataset: Dataset) -> None:
+    old = changed(dataset, "fastapi", Finding(item="latest-released", value="2024-10-29"))
+    ((rule, found),) = flags_of(old, "fastapi")
+    assert rule is UNMAINTAINED
+    assert found.startswith("The newest release is of 2024-10-29, 2")
+    behind = changed(dataset, "fastapi", Finding(item="pythons", value=["3.8", "3.9", "3.10"]))
+    assert flags_of(behind, "fastapi") == [
+        (UNMAINTAINED, "Its package does not name Python 3.11, on which it is measured.")
+    ]
+    bound = changed(dataset, "fastapi", Finding(item="pythons", value=">=3.8"))
+    assert flags_of(bound, "fastapi") == []
+    assert (
+        flags_of(changed(dataset, "fastapi", Finding(item="pythons", value="<3.11")), "fastapi")[0][0] is UNMAINTAINED
+    )
+
+
+def test_a_mistake_that_reaches_others_and_dead_clients(dataset: Dataset) -> None:
+    spread = changed(dataset, "fastapi", Finding(item="raise-others", value=False))
+    assert [rule for rule, _ in flags_of(spread, "fastapi")] == [SPREADS]
+    deaf = changed(dataset, "fastapi", Finding(item="dead-peer-s", value=96))
+    assert flags_of(deaf, "fastapi") == [(DEAF, "A dead client was noticed after 96 s.")]
+    conclusions = conclusions_of(deaf)
+    assert "fastapi" not in conclusions.basis.flagged, "a soft flag only warns"
+    assert {conclusions_of(spread).labels["request-reply"]["fastapi"].label} == {"special case"}
+    both = changed(spread, "fastapi", Finding(item="latest-released", value="2020-01-01"))
+    assert {conclusions_of(both).labels["request-reply"]["fastapi"].label} == {"not for new projects"}
+
+
+def test_messages_lost_without_load_and_setups_that_are_not_for_production(dataset: Dataset) -> None:
+    (run,) = dataset.runs
+
+    def losing(measurement: Measurement) -> Measurement:
+        if measurement.messages is None:
+            return measurement
+        lost = {"lost": 7, "received": measurement.messages.received - 7}
+        return measurement.model_copy(update={"messages": measurement.messages.model_copy(update=lost)})
+
+    def altered(item: FrameworkResult) -> FrameworkResult:
+        if item.document.framework.slug != "fastapi":
+            return item
+        cells = [
+            cell.model_copy(update={"measurements": [losing(one) for one in cell.measurements]})
+            for cell in item.document.cells
+        ]
+        said = NotForProduction(reason="It is for tests.", source="https://example.org/deploying")
+        variants = [one.model_copy(update={"not_for_production": said}) for one in item.document.variants]
+        return replace(item, document=item.document.model_copy(update={"cells": cells, "variants": variants}))
+
+    broken = replace(dataset, runs=(replace(run, frameworks=tuple(map(altered, run.frameworks))),))
+    found = dict(flags_of(broken, "fastapi"))
+    assert list(found) == [LOSES, NOT_FOR_PRODUCTION]
+    assert re.fullmatch(r"It lost 42 of [\d,]+ messages in 6 rounds of .*\.", found[LOSES])
+    assert found[NOT_FOR_PRODUCTION] == "It is for tests."
+
+
+# Bad luck
+
+
+def test_a_framework_without_headline_variant_takes_part_in_nothing(tmp_path: Path) -> None:
+    others = tuple(made for made in ALL if made.framework != "django-channels")
+    dataset = written(tmp_path, (*others, *UNNAMED), searches=False)
+    conclusions = conclusions_of(dataset)
+    assert "declares no headline variant" in conclusions.unjudged["django-channels"]
+    assert not any("django-channels" in one.leading for one in conclusions.use_cases.values())
+    assert conclusions.starting_points["new"]["django-channels"].label is None
+    pages = pages_of(dataset)
+    for path in ("performance.md", "scoring.md", "frameworks/django-channels.md"):
+        assert "declares no headline variant" in pages[path], path
+    assert "no headline variant" in pages["pick.md"]
+    assert "django-channels-vs-fastapi" in pages["compare/index.md"]
+    assert "Inconclusive" in pages["compare/django-channels-vs-fastapi.md"]
+
+
+def test_a_headline_variant_that_was_not_measured_is_not_replaced(tmp_path: Path) -> None:
+    dataset = written(tmp_path, ALL, searches=False)
+    (run,) = dataset.runs
+    cut = tuple(
+        replace(
+            item,
+            document=item.document.model_copy(
+                update={"cells": [cell for cell in item.document.cells if cell.variant != "gevent"]}
+            ),
+        )
+        for item in run.frameworks
+    )
+    conclusions = conclusions_of(replace(dataset, runs=(replace(run, frameworks=cut),)))
+    assert "headline variant gevent is not measured yet" in conclusions.unjudged["flask-socketio"]
+    assert all(row.framework.slug != "flask-socketio" for table in conclusions.tables for row in table.rows)
+
+
+def test_alone_a_framework_wins_nothing(tmp_path: Path) -> None:
+    pages = pages_of(written(tmp_path, (ALL[0], FASTAPI), searches=False))
+    assert "nothing to compare it with" in pages["index.md"]
+    assert "nothing to compare it with" in pages["performance.md"]
+    assert "not enough data" in pages["scoring.md"]
+    assert not list(best_named(pages, "FastAPI"))
+
+
+def best_named(pages: dict[str, str], title: str) -> Iterator[str]:
+    for html in pages.values():
+        yield from (one for one in best_sentences(html) if title in text_of(one) and "nothing to compare" not in one)
+
+
+def test_too_few_rounds_name_no_winner(tmp_path: Path) -> None:
+    dataset = written(tmp_path, ALL, rounds=3, searches=False)
+    pages = pages_of(dataset)
+    assert "no verdict yet. Not enough data" in text_of(pages["index.md"])
+    assert "Not enough data" in text_of(pages["performance.md"])
+    assert not re.search(r"<span>Verdict</span> <strong>", pages["performance.md"])
+    for path, html in pages.items():
+        if re.fullmatch(r"compare/.*-vs-.*\.md", path):
+            assert "nconclusive: not enough valid rounds of both" in html, path
+
+
+def test_a_criterion_that_nobody_has_is_named(pages: dict[str, str]) -> None:
+    text = html_text.unescape(text_of(pages["performance.md"]))
+    assert "Nobody has a value that counts: " in text
+    assert "memory per idle connection: connect, 1,000 clients" in text
+
+
+def test_the_page_of_scoring_states_all_rules(pages: dict[str, str]) -> None:
+    text = html_text.unescape(text_of(pages["scoring.md"]))
+    for label, rule in LABEL_RULES:
+        assert label in text.lower()
+        assert rule in text
+    for flag in (BUSY, UNMAINTAINED, LOSES, SPREADS, NOT_FOR_PRODUCTION, DEAF):
+        assert flag.rule in text
+    assert "From scoring 1 to scoring 2" in text
