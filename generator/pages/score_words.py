@@ -49,13 +49,10 @@ def why_nobody_leads(sheet: Sheet | None, titles: Mapping[str, str]) -> str:
         return f"Only {titles[complete[0]]} has enough data, so there is nothing to compare it with."
     if complete:
         return "Every framework with enough data has a flag or is no answer, so none leads."
-    if sheet.lacking_facets and not sheet.facets:
-        return f"Not enough data: no framework has a value that counts in {listed(sheet.lacking_facets)}."
-    if sheet.lacking_facets:
-        return (
-            f"Not enough data: nobody has a value that counts in {listed(sheet.lacking_facets)},"
-            f" and no framework has enough in {listed(list(sheet.facets))}."
-        )
+    if sheet.lacking_facets and not sheet.totals:
+        known = list(sheet.facets)
+        alone = f"; {listed(known)} alone {'is' if len(known) == 1 else 'are'} no verdict" if known else ""
+        return f"Not enough data: no framework has enough values in {listed(sheet.lacking_facets)}{alone}."
     return f"Not enough data: no framework has values that count in {listed(list(sheet.facets))}."
 
 
@@ -63,7 +60,7 @@ def left_out(sheet: Sheet) -> str:
     """Which facets do not count because nobody has values in them, as a sentence; empty if all count."""
     if not sheet.lacking_facets:
         return ""
-    return f"Nobody has a value that counts in {listed(sheet.lacking_facets)}, so the totals leave it out."
+    return f"No framework has enough values in {listed(sheet.lacking_facets)}, so the totals leave that out."
 
 
 def changes_of_leading(found: Iterable[Sensitivity], titles: Mapping[str, str]) -> list[str]:
