@@ -61,5 +61,4 @@ from generator.comparison.verdicts import (
     leaders,
     overall,
     pair_verdict,
-    undominated,
 )

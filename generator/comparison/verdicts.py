@@ -66,7 +66,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """The performance verdict on two frameworks, from the side of the first.
+    """The verdict on two frameworks from tables alone, from the side of the first; scores replace its ``outcome``
+    (`Conclusions.pairs`).
 
     ``better`` or ``worse``: in at least one deciding metric, and the opposite in none. ``mixed``: each is better in
     some metric. ``same``: practically equal in every metric that has values of both. ``unknown``: everything else.
@@ -119,18 +120,6 @@ def leaders(tables: Iterable[Table], competing: Collection[str]) -> tuple[Leader
             rows.sort(key=lambda row: metric.best_first(row.values[metric.key].estimate.mean))
             found.append(Leader(table, metric, tuple(rows)))
     return tuple(found)
-
-
-def undominated(verdicts: Iterable[PairVerdict]) -> tuple[str, ...]:
-    """Slugs of the frameworks that lose no pair, if at least one of their pairs has a verdict."""
-    judged: set[str] = set()
-    beaten: set[str] = set()
-    for verdict in verdicts:
-        if verdict.outcome != "unknown":
-            judged |= {verdict.first, verdict.second}
-        if verdict.winner is not None:
-            beaten.add(verdict.second if verdict.winner == verdict.first else verdict.first)
-    return tuple(sorted(judged - beaten))
 
 
 def _leads(row: Row, metric: Metric) -> bool:
