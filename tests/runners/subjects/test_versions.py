@@ -55,7 +55,7 @@ def test_a_frozen_version_is_one_of_the_committed_results() -> None:
 
 
 def test_the_committed_results_are_found() -> None:
-    assert published_in_results()["payload"] >= {PUBLISHED["payload"].version}
+    assert published_in_results().keys() == PUBLISHED.keys()
 
 
 def test_a_changed_definition_is_one_sentence_that_gives_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
