@@ -22,7 +22,7 @@ Narrowing = Literal["connecting", "several-processes"]
 
 OPEN_LOOP_TOGETHER = 4
 """Maximum number of servers measured in turns in an open loop, the reference included. Thirty waiting servers used 5 %
-of the server's core, and p99s were 10 to 70 % longer than alone."""
+of the server's core, and the p99 of some was 10 to 70 % longer than alone."""
 EVERY_PROFILE = frozenset({"quick", "standard", "full"})
 LONG_PROFILES = frozenset({"standard", "full"})
 """The profiles of scenarios that are too long for a quick run."""
