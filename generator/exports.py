@@ -46,8 +46,12 @@ _ExportedRow = tuple[object, ...]
 """Values in the order of the columns; a tuple, since years of runs have hundreds of thousands of rows."""
 
 
-def files(dataset: Dataset, site_url: str) -> dict[str, str]:
-    """The exports of the published runs, text by path. ``site_url``: the address of the site."""
+def files(dataset: Dataset, site_url: str, headlines: Mapping[str, str]) -> dict[str, str]:
+    """The exports of the published runs, text by path.
+
+    ``site_url``: the address of the site. ``headlines``: the headline variant of each framework, see
+    `generator.dataset.headline_variants`.
+    """
     runs = dataset.headline
     comparison = compare_runs(runs)
     rows = _rows(runs, comparison)
@@ -58,7 +62,7 @@ def files(dataset: Dataset, site_url: str) -> dict[str, str]:
         "data/schema.json": _json({"documents": _schemas()}),
         "feed.xml": _feed(dataset, site_url),
     }
-    return exported | dict(_badges(dataset, comparison))
+    return exported | dict(_badges(dataset, comparison, headlines))
 
 
 def over_time(history: History) -> dict[str, Callable[[], str]]:
@@ -235,8 +239,8 @@ def _summary(runs: Sequence[Run]) -> str:
     )
 
 
-def _badges(dataset: Dataset, comparison: Comparison) -> Iterator[tuple[str, str]]:
-    """A badge with the echo throughput of each framework, in the endpoint format of shields.io.
+def _badges(dataset: Dataset, comparison: Comparison, headlines: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A badge with the echo throughput of each framework's headline variant, in the endpoint format of shields.io.
 
     Each framework that a run measured keeps its badge, also where the published runs have no value of it: its address
     is in the READMEs of others.
@@ -245,20 +249,20 @@ def _badges(dataset: Dataset, comparison: Comparison) -> Iterator[tuple[str, str
         item.document.framework.slug: item.document.framework for run in dataset.runs for item in run.frameworks
     }
     for slug in sorted(slug for slug, facts in measured.items() if not facts.is_reference):
-        best = max(
+        value = next(
             (
                 row.values[THROUGHPUT.key].estimate.mean
                 for table in comparison.of_workload(_BADGE_WORKLOAD)
                 if not table.is_open
                 for row in table.valid_rows
-                if row.framework.slug == slug and THROUGHPUT.key in row.values
+                if row.key == (slug, headlines.get(slug)) and THROUGHPUT.key in row.values
             ),
-            default=None,
+            None,
         )
         badge = {
             "schemaVersion": 1,
             "label": "echo, one core",
-            "message": "no result" if best is None else f"{float(f'{best:.3g}'):,.0f} msg/s",
-            "color": "lightgrey" if best is None else "0a7d6c",
+            "message": "no result" if value is None else f"{float(f'{value:.3g}'):,.0f} msg/s",
+            "color": "lightgrey" if value is None else "0a7d6c",
         }
         yield f"badges/{slug}.json", json.dumps(badge) + "\n"

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from generator import exports, mkdocs_process, site_folder, staging
 from generator.comparison import History
-from generator.dataset import file_digest, load_claims, load_rates, load_results, load_sources
+from generator.dataset import file_digest, headline_variants, load_claims, load_rates, load_results, load_sources
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from generator.pages.markup import TEMPLATES
 from generator.site_folder import BuildError
@@ -198,7 +198,8 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     dataset = load_results(paths.results, paths.cache, digests)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
     history = History(dataset.runs)
-    site = make_site(dataset, load_sources(paths.frameworks), load_claims(paths.written / "claims.yml"), history)
+    sources = load_sources(paths.frameworks)
+    site = make_site(dataset, sources, load_claims(paths.written / "claims.yml"), history)
     files = staging.Files()
     for page in site.pages:
         files.add_text(page.path, page.text())
@@ -217,7 +218,8 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
             files.add_beside(f"data/{result.raw}", result.path)
             if result.flames is not None:
                 files.add_beside(f"data/{result.flames_raw}", result.flames_path)
-    for path, text in exports.files(dataset, paths.site_url).items():
+    headlines = headline_variants(dataset.runs, sources)
+    for path, text in exports.files(dataset, paths.site_url, headlines).items():
         files.add_text(path, text)
     for path, make in exports.over_time(history).items():
         files.add_beside(path, make)

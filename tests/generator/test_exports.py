@@ -17,6 +17,7 @@ from generator.comparison import History, capacity_tables, compare_runs
 from generator.dataset import Dataset, load_results
 
 ATOM = "{http://www.w3.org/2005/Atom}"
+HEADLINES = {"fastapi": "uvicorn", "django-channels": "not-measured"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def offered(dataset: Dataset) -> dict[str, str]:
     over_time = exports.over_time(History(dataset.runs))
-    return exports.files(dataset, "https://example.org/bench") | {path: make() for path, make in over_time.items()}
+    return exports.files(dataset, "https://example.org/bench", HEADLINES) | {
+        path: make() for path, make in over_time.items()
+    }
 
 
 def test_the_newest_values_are_those_of_the_pages(dataset: Dataset, offered: dict[str, str]) -> None:
@@ -114,15 +117,23 @@ def test_the_feed_is_atom_with_an_entry_per_campaign(offered: dict[str, str]) ->
     assert len({entry.findtext(f"{ATOM}id") for entry in entries}) == 2
 
 
-def test_a_badge_per_framework(offered: dict[str, str]) -> None:
+def test_a_badge_per_framework_has_the_value_of_its_headline_variant(offered: dict[str, str]) -> None:
     badge = json.loads(offered["badges/fastapi.json"])
     assert badge["schemaVersion"] == 1
-    assert badge["message"].endswith(" msg/s")
+    (value,) = (
+        one["value"]
+        for one in json.loads(offered["data/latest.json"])["figures"]
+        if (one["framework"], one["variant"], one["workload"]) == ("fastapi", "uvicorn", "echo")
+        and one["metric"] == "messages_per_s"
+        and "mode=closed" in one["parameters"]
+    )
+    assert badge["message"] == f"{float(f'{value:.3g}'):,.0f} msg/s"
+    assert json.loads(offered["badges/django-channels.json"])["message"] == "no result", "its headline has no value"
     assert "badges/reference.json" not in offered
 
 
 def test_without_results_everything_is_empty_and_valid() -> None:
-    offered = exports.files(Dataset(()), "https://example.org")
+    offered = exports.files(Dataset(()), "https://example.org", {})
     assert json.loads(offered["data/latest.json"])["figures"] == []
     assert ElementTree.fromstring(offered["feed.xml"]).findall(f"{ATOM}entry") == []
     assert not any(path.startswith("badges/") for path in offered)
@@ -131,7 +142,7 @@ def test_without_results_everything_is_empty_and_valid() -> None:
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     text = ' <script>&"quotes"</script>, = 1'
     synthetic.write(tmp_path, rounds=2, seconds=1, text=text)
-    offered = exports.files(load_results(tmp_path), "https://example.org")
+    offered = exports.files(load_results(tmp_path), "https://example.org", {})
     (row, *_) = csv.DictReader(io.StringIO(offered["data/latest.csv"]))
     assert row["cpu_model"].endswith(text)
     summary = ElementTree.fromstring(offered["feed.xml"]).find(f"{ATOM}entry/{ATOM}summary")

@@ -34,4 +34,4 @@ def test_the_version_of_a_framework_shows_everywhere(tmp_path: Path) -> None:
     pages = {page.path: page.text() for page in make_site(dataset, {}).pages}
     assert f"Flask-SocketIO {version}, " in pages["frameworks/flask-socketio.md"]
     assert f"FLASK_SocketIO {version}</td>" in pages["frameworks/index.md"]
-    assert f",{version},echo," in exports.files(dataset, "https://example.org/")["data/latest.csv"]
+    assert f",{version},echo," in exports.files(dataset, "https://example.org/", {})["data/latest.csv"]

@@ -34,11 +34,11 @@ def _addresses(folder: Path) -> set[str]:
     """The addresses of a site's pages and exports that others may keep."""
     dataset = load_results(folder)
     pages = {page.path for page in make_site(dataset, {}).pages if page.path.startswith(("runs/", "frameworks/"))}
-    return pages | exports.files(dataset, "https://example.org").keys()
+    return pages | exports.files(dataset, "https://example.org", {}).keys()
 
 
 def _feed_links(folder: Path) -> set[str]:
-    text = exports.files(load_results(folder), "https://example.org")["feed.xml"]
+    text = exports.files(load_results(folder), "https://example.org", {})["feed.xml"]
     return set(re.findall(r'href="https://example\.org/([^"]+)"', text))
 
 
@@ -77,7 +77,8 @@ def test_a_framework_without_a_value_keeps_its_badge(tmp_path: Path) -> None:
         tmp_path, rounds=2, seconds=1, run="2026-12-04-b", campaign="2026-12-04", started="2026-12-04T09:00:00Z", seed=2
     )
     _without("fastapi")(tmp_path / "2026-12-04" / "2026-12-04-b")
-    badge = json.loads(exports.files(load_results(tmp_path), "https://example.org")["badges/fastapi.json"])
+    exported = exports.files(load_results(tmp_path), "https://example.org", {"fastapi": "uvicorn"})
+    badge = json.loads(exported["badges/fastapi.json"])
     assert badge["message"] == "no result"
 
 
