@@ -1,6 +1,7 @@
 """Compares results: tables of values with their uncertainty, and verdicts by one rule."""
 
 from generator.comparison.absences import Absence, find_absences, follow_absences
+from generator.comparison.application_stacks import STACKS
 from generator.comparison.candidates import Candidate, find_candidates
 from generator.comparison.capacities import (
     Bracket,
@@ -17,7 +18,6 @@ from generator.comparison.evidence_changes import EvidenceChange, compare_eviden
 from generator.comparison.extra_columns import Column, columns_of
 from generator.comparison.flags import FLAG_RULES, Flag
 from generator.comparison.history import ChangePoint, History, Point, Series, Trend
-from generator.comparison.judging import Compared, Judged, MetricComparison, Reason, judge_all
 from generator.comparison.metrics import (
     LATENCY,
     METRICS,
@@ -28,6 +28,7 @@ from generator.comparison.metrics import (
     percentile,
     tail_of,
 )
+from generator.comparison.pair_judging import ComparedValues, Judged, MetricComparison, Reason, judge_all
 from generator.comparison.run_changes import (
     CapacityChange,
     Change,
@@ -43,14 +44,13 @@ from generator.comparison.scoring import (
     LARGEST_CORRELATION,
     SCORING_RULES,
     SCORING_VERSION,
-    Cell,
     Criterion,
     PairStanding,
+    ScoreCell,
     Sensitivity,
     Sheet,
     facet_correlations,
 )
-from generator.comparison.stacks import STACKS
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.comparison.verdicts import (
     DIMENSIONS,

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from generator.comparison.application_stacks import STACKS, variants_of
 from generator.comparison.capacities import CapacityTable
 from generator.comparison.conclusions import Conclusions
 from generator.comparison.metrics import BROKER_CPU, CPU, LATENCY, QUANTILES, tail_of
 from generator.comparison.scored_values import headline_finding
-from generator.comparison.stacks import STACKS, variants_of
 from generator.comparison.tables import Row, RowKey, Table
 from generator.dataset import Evidence
 from runners.record import degree_of

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from generator.comparison.judging import Outcome
+from generator.comparison.pair_judging import Outcome
 from generator.comparison.tables import Row, fullest, rows_of
 from generator.dataset import Parameters, Run
 from generator.statistics import Interval, RankRange, bracket_rank_ranges

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
+from generator.comparison.application_stacks import stacks_of
 from generator.comparison.capacities import CapacityDecision, CapacityTable, decide_capacity
 from generator.comparison.flags import Flag, find_flags, flagged
 from generator.comparison.scored_values import (
@@ -31,7 +32,6 @@ from generator.comparison.scoring import (
     compare_pair,
     label_frameworks,
 )
-from generator.comparison.stacks import stacks_of
 from generator.comparison.tables import Comparison, Table
 from generator.comparison.verdicts import DIMENSIONS, Decision, PairVerdict, pair_verdict
 from generator.dataset import Evidence

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generator.comparison.absences import Absence, follow_absences
-from generator.comparison.judging import Compared, Outcome, judge_all
 from generator.comparison.metrics import Metric
+from generator.comparison.pair_judging import ComparedValues, Outcome, judge_all
 from generator.comparison.run_changes import compare_values
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, is_headline
 from generator.dataset import Hardware, Run, normalised
@@ -171,7 +171,7 @@ def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | N
     return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)
 
 
-def _compared(trend: Trend, before: Point, after: Point) -> Compared:
+def _compared(trend: Trend, before: Point, after: Point) -> ComparedValues:
     found = next((series.by_run for series in trend.series if series.row.framework.is_reference), {})
     references = [found.get(point.run.raw) for point in (before, after)]
     if None in references:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from generator.comparison.capacities import Bracket, capacity_tables
 from generator.comparison.deciding import needs_quiet
-from generator.comparison.judging import Compared, Direction, Outcome, Reason, judge_all
 from generator.comparison.metrics import ALWAYS_COMPARED, Metric
+from generator.comparison.pair_judging import ComparedValues, Direction, Outcome, Reason, judge_all
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.dataset import Parameters, Run
 from generator.statistics import Contrast, unpaired_contrast
@@ -149,14 +149,14 @@ def _same(table: Table, row: Row) -> Row | None:
 
 def compare_values(
     metric: Metric, before: Row, after: Row, reference_before: Row | None, reference_after: Row | None
-) -> tuple[Compared, bool]:
+) -> tuple[ComparedValues, bool]:
     """One metric of a row in two runs, the later against the earlier, and whether both are relative to the reference.
 
     They are if both runs have a reference and the metric is compared by ratios.
     """
     later, earlier = _value(after, metric), _value(before, metric)
     if later is None or earlier is None:
-        return Compared(metric, None, 0.0, 0.0), False
+        return ComparedValues(metric, None, 0.0, 0.0), False
     references = [_value(row, metric) if row else None for row in (reference_after, reference_before)]
     is_relative = metric.is_ratio and None not in references
     series = [
@@ -169,7 +169,7 @@ def compare_values(
         barred = "not enough data"
     elif needs_quiet(metric) and not (before.is_quiet and after.is_quiet):
         barred = "disturbed"
-    return Compared(metric, contrast, later.estimate.mean, earlier.estimate.mean, barred), is_relative
+    return ComparedValues(metric, contrast, later.estimate.mean, earlier.estimate.mean, barred), is_relative
 
 
 def _relative(value: Value, reference: Value) -> list[float]:

@@ -25,7 +25,7 @@ from generator.comparison.metrics import (
     Metric,
     percentile,
 )
-from generator.comparison.scoring import Cell, Criterion, Sheet
+from generator.comparison.scoring import Criterion, ScoreCell, Sheet
 from generator.comparison.tables import Comparison, Row, Table
 from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
@@ -42,7 +42,7 @@ PERFORMANCE_FACETS = ("capacity", "delay", "CPU cost", "memory per connection")
 
 
 @dataclass(frozen=True)
-class Measured:
+class ScoredMetric:
     """Values of one workload that count in a use case. ``where``: the parameters that select the table.
 
     ``counts_overall``: whether they also count in performance over all use cases.
@@ -61,21 +61,21 @@ class UseCase:
 
     slug: str
     title: str
-    measured: tuple[Measured, ...]
+    measured: tuple[ScoredMetric, ...]
     lacks: str = ""
 
 
 _CLOSED, _OPEN = {"mode": "closed"}, {"mode": "open"}
-_IDLE = Measured("memory per connection", "connect", {"clients": 1000}, MEMORY_PER_CONNECTION)
+_IDLE = ScoredMetric("memory per connection", "connect", {"clients": 1000}, MEMORY_PER_CONNECTION)
 
 
-def _room(members: int, *, counts_overall: bool) -> tuple[Measured, ...]:
+def _room(members: int, *, counts_overall: bool) -> tuple[ScoredMetric, ...]:
     size: dict[str, object] = {"members": members}
     return (
-        Measured("capacity", "room", _CLOSED | size, THROUGHPUT, counts_overall),
-        Measured("delay", "room", _OPEN | size, LATENCY, counts_overall),
-        Measured("delay", "room", _OPEN | size, LAST_DELIVERY, counts_overall),
-        Measured("CPU cost", "room", _OPEN | size, CPU, counts_overall),
+        ScoredMetric("capacity", "room", _CLOSED | size, THROUGHPUT, counts_overall),
+        ScoredMetric("delay", "room", _OPEN | size, LATENCY, counts_overall),
+        ScoredMetric("delay", "room", _OPEN | size, LAST_DELIVERY, counts_overall),
+        ScoredMetric("CPU cost", "room", _OPEN | size, CPU, counts_overall),
     )
 
 
@@ -84,9 +84,9 @@ USE_CASES: tuple[UseCase, ...] = (
         "request-reply",
         "Request and reply",
         (
-            Measured("capacity", "echo", _CLOSED, THROUGHPUT),
-            Measured("delay", "echo", _OPEN, LATENCY),
-            Measured("CPU cost", "echo", _OPEN, CPU),
+            ScoredMetric("capacity", "echo", _CLOSED, THROUGHPUT),
+            ScoredMetric("delay", "echo", _OPEN, LATENCY),
+            ScoredMetric("CPU cost", "echo", _OPEN, CPU),
             _IDLE,
         ),
     ),
@@ -94,13 +94,13 @@ USE_CASES: tuple[UseCase, ...] = (
         "dashboard",
         "Live dashboard",
         (
-            Measured("capacity", "capacity", {"search": "users"}, THROUGHPUT),
-            Measured("delay", "dashboard", {"users": 100}, LATENCY),
-            Measured("delay", "dashboard", {"users": 100}, PUSH_LATENESS),
-            Measured("delay", "crowd", {"users": 1000}, LATENCY, counts_overall=False),
-            Measured("delay", "crowd", {"users": 1000}, PUSH_LATENESS, counts_overall=False),
-            Measured("CPU cost", "dashboard", {"users": 100}, CPU),
-            Measured("CPU cost", "crowd", {"users": 1000}, CPU, counts_overall=False),
+            ScoredMetric("capacity", "capacity", {"search": "users"}, THROUGHPUT),
+            ScoredMetric("delay", "dashboard", {"users": 100}, LATENCY),
+            ScoredMetric("delay", "dashboard", {"users": 100}, PUSH_LATENESS),
+            ScoredMetric("delay", "crowd", {"users": 1000}, LATENCY, counts_overall=False),
+            ScoredMetric("delay", "crowd", {"users": 1000}, PUSH_LATENESS, counts_overall=False),
+            ScoredMetric("CPU cost", "dashboard", {"users": 100}, CPU),
+            ScoredMetric("CPU cost", "crowd", {"users": 1000}, CPU, counts_overall=False),
             _IDLE,
         ),
     ),
@@ -119,8 +119,8 @@ USE_CASES: tuple[UseCase, ...] = (
         "streaming",
         "Streaming to viewers",
         (
-            Measured("delay", "sse", {"viewers": 100}, PUSH_LATENESS, counts_overall=False),
-            Measured("CPU cost", "sse", {"viewers": 100}, CPU, counts_overall=False),
+            ScoredMetric("delay", "sse", {"viewers": 100}, PUSH_LATENESS, counts_overall=False),
+            ScoredMetric("CPU cost", "sse", {"viewers": 100}, CPU, counts_overall=False),
         ),
         lacks="A stream per viewer, such as tokens of a language model, is not measured, nor is capacity.",
     ),
@@ -128,10 +128,10 @@ USE_CASES: tuple[UseCase, ...] = (
         "notifications",
         "Notifications",
         (
-            Measured("capacity", "connect", {"clients": 500}, CONNECTION_RATE, counts_overall=False),
-            Measured("delay", "room", _OPEN | {"members": 1000}, LAST_DELIVERY, counts_overall=False),
-            Measured("delay", "recovery", {"users": 100}, RETURN_TIME, counts_overall=False),
-            Measured("CPU cost", "room", _OPEN | {"members": 1000}, CPU, counts_overall=False),
+            ScoredMetric("capacity", "connect", {"clients": 500}, CONNECTION_RATE, counts_overall=False),
+            ScoredMetric("delay", "room", _OPEN | {"members": 1000}, LAST_DELIVERY, counts_overall=False),
+            ScoredMetric("delay", "recovery", {"users": 100}, RETURN_TIME, counts_overall=False),
+            ScoredMetric("CPU cost", "room", _OPEN | {"members": 1000}, CPU, counts_overall=False),
             _IDLE,
         ),
     ),
@@ -190,11 +190,11 @@ def performance_sheet(basis: ScoringBasis) -> Sheet:
 
 
 def _measured_sheet(
-    slug: str, title: str, measured: Iterable[tuple[Measured, str | None]], basis: ScoringBasis
+    slug: str, title: str, measured: Iterable[tuple[ScoredMetric, str | None]], basis: ScoringBasis
 ) -> Sheet:
     """``measured``: each with its group; ``None``: the table is the group."""
     criteria: dict[str, Criterion] = {}
-    cells: dict[str, dict[str, Cell]] = {}
+    cells: dict[str, dict[str, ScoreCell]] = {}
     for one, group in measured:
         for criterion, row in _columns(one, basis):
             criteria.setdefault(criterion.key, replace(criterion, group=group or criterion.group))
@@ -204,13 +204,13 @@ def _measured_sheet(
     return Sheet(slug, title, able, tuple(ordered), cells, basis.barred)
 
 
-def _is_able(framework: str, cells: Mapping[str, Mapping[str, Cell]]) -> bool:
+def _is_able(framework: str, cells: Mapping[str, Mapping[str, ScoreCell]]) -> bool:
     """Whether the framework supports any of the workloads."""
     states = [row[framework].state for row in cells.values() if framework in row]
     return not states or any(state != "unsupported" for state in states)
 
 
-def _columns(measured: Measured, basis: ScoringBasis) -> list[tuple[Criterion, dict[str, Cell]]]:
+def _columns(measured: ScoredMetric, basis: ScoringBasis) -> list[tuple[Criterion, dict[str, ScoreCell]]]:
     """The criteria of one declared measurement, each with the cell of every framework."""
     if "search" in measured.where:
         return [_capacity_column(measured, basis)]
@@ -244,7 +244,7 @@ def _metrics(what: Metric | Family, table: Table) -> list[Metric]:
     ]
 
 
-def _criterion(measured: Measured, table: Table | CapacityTable | None, what: Metric | Family) -> Criterion:
+def _criterion(measured: ScoredMetric, table: Table | CapacityTable | None, what: Metric | Family) -> Criterion:
     where = table.slug if table else "-".join([measured.workload, *map(str, measured.where.values())])
     scenario = _in_words(measured)
     page = f"workloads/{measured.workload}.md#{table.slug}" if table else ""
@@ -263,7 +263,7 @@ def _criterion(measured: Measured, table: Table | CapacityTable | None, what: Me
     )
 
 
-def _in_words(measured: Measured) -> str:
+def _in_words(measured: ScoredMetric) -> str:
     return ", ".join([measured.workload.replace("-", " "), *(_parameter(*item) for item in measured.where.items())])
 
 
@@ -278,27 +278,27 @@ def _cannot(basis: ScoringBasis, framework: str) -> Mapping[str, str]:
     return facts.cannot if facts else {}
 
 
-def _cell(table: Table, row: Row | None, metric: Metric, cannot: Mapping[str, str]) -> Cell:
+def _cell(table: Table, row: Row | None, metric: Metric, cannot: Mapping[str, str]) -> ScoreCell:
     if row is None:
-        return Cell("unsupported" if table.workload.slug in cannot else "unmeasured")
+        return ScoreCell("unsupported" if table.workload.slug in cannot else "unmeasured")
     if not is_published(table):
-        return Cell("quick")
+        return ScoreCell("quick")
     if row.status == "failed":
-        return Cell("failed" if row.rounds >= MIN_ROUNDS else "few-rounds")
+        return ScoreCell("failed" if row.rounds >= MIN_ROUNDS else "few-rounds")
     value = row.values.get(metric.key)
     if row.status != "valid" or value is None or not value.is_enough:
-        return Cell("few-rounds")
+        return ScoreCell("few-rounds")
     if needs_quiet(metric) and not row.is_quiet:
-        return Cell("disturbed")
+        return ScoreCell("disturbed")
     broker = row.values.get(BROKER_CPU.key) if metric is CPU else None
     if broker is None:
-        return Cell("counts", value.estimate.mean, value.rounds)
+        return ScoreCell("counts", value.estimate.mean, value.rounds)
     # The setup needs its broker, so the broker's CPU is part of the cost.
     both = {number: one + broker.rounds.get(number, broker.estimate.mean) for number, one in value.rounds.items()}
-    return Cell("counts", value.estimate.mean + broker.estimate.mean, both)
+    return ScoreCell("counts", value.estimate.mean + broker.estimate.mean, both)
 
 
-def _capacity_column(measured: Measured, basis: ScoringBasis) -> tuple[Criterion, dict[str, Cell]]:
+def _capacity_column(measured: ScoredMetric, basis: ScoringBasis) -> tuple[Criterion, dict[str, ScoreCell]]:
     """The load that is sustained in half of all attempts, at the highest limit of the p99 that was searched for."""
     tables = [table for table in basis.searched if measured.where.items() <= table.parameters.items()]
     table = max(tables, key=lambda one: float(one.parameters["p99_limit_ms"]), default=None)
@@ -319,15 +319,15 @@ def _capacity_column(measured: Measured, basis: ScoringBasis) -> tuple[Criterion
     }
 
 
-def _capacity_cell(table: CapacityTable, row: CapacityRow | None, cannot: Mapping[str, str]) -> Cell:
+def _capacity_cell(table: CapacityTable, row: CapacityRow | None, cannot: Mapping[str, str]) -> ScoreCell:
     if row is None:
-        return Cell("unsupported" if table.workload.slug in cannot else "unmeasured")
+        return ScoreCell("unsupported" if table.workload.slug in cannot else "unmeasured")
     if table.run.document.profile in UNPUBLISHED_PROFILES:
-        return Cell("quick")
+        return ScoreCell("quick")
     bracket = row.bracket
     if row.valid_rounds < LEAST_SEARCHES or bracket is None or bracket.low is None or bracket.high is None:
-        return Cell("few-rounds")
-    return Cell("counts", float(bracket.typical or math.sqrt(bracket.low * bracket.high)))
+        return ScoreCell("few-rounds")
+    return ScoreCell("counts", float(bracket.typical or math.sqrt(bracket.low * bracket.high)))
 
 
 # The dimensions that rest on evidence
@@ -356,10 +356,10 @@ def _evidence_criterion(item: Item) -> Criterion:
     return Criterion(item.slug, item.title, item.facet, better, item.floor, unit, page=page)
 
 
-def _evidence_cell(item: Item, basis: ScoringBasis, framework: str) -> Cell:
+def _evidence_cell(item: Item, basis: ScoringBasis, framework: str) -> ScoreCell:
     finding = headline_finding(basis.evidence[framework], item.slug, basis.headline.get(framework))
     value = None if finding is None else _amount(item, finding, basis.evidence[framework])
-    return Cell("unmeasured") if value is None else Cell("counts", value)
+    return ScoreCell("unmeasured") if value is None else ScoreCell("counts", value)
 
 
 def headline_finding(evidence: Evidence, item: str, headline: str | None) -> Finding | None:

@@ -88,7 +88,7 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoreCell:
     """The value of one framework under one criterion, or the reason for having none that counts.
 
     ``rounds``: the values of single rounds, if it is the mean of rounds.
@@ -131,7 +131,7 @@ class Sheet:
     title: str
     frameworks: tuple[str, ...]
     criteria: tuple[Criterion, ...]
-    cells: Mapping[str, Mapping[str, Cell]]
+    cells: Mapping[str, Mapping[str, ScoreCell]]
     barred: frozenset[str] = frozenset()
 
     # Which criteria count
@@ -316,7 +316,7 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _without_round(cell: Cell, number: int) -> Cell:
+def _without_round(cell: ScoreCell, number: int) -> ScoreCell:
     """The cell without one of its rounds: its value moves as the mean of its rounds does."""
     rest = [value for key, value in cell.rounds.items() if key != number]
     if cell.value is None or not rest or len(rest) == len(cell.rounds):
@@ -450,7 +450,7 @@ def _obstacles(sheet: Sheet, first: str, second: str) -> list[Obstacle]:
     return found
 
 
-def _times_worse(criterion: Criterion, mine: Cell, theirs: Cell) -> float:
+def _times_worse(criterion: Criterion, mine: ScoreCell, theirs: ScoreCell) -> float:
     """How many times as bad the first value is; 1 where one of them does not count."""
     if "failed" in (mine.state, theirs.state):
         return math.inf if mine.state == "failed" and theirs.state == "counts" else 1.0

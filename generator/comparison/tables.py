@@ -11,8 +11,8 @@ from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload, needs_quiet
 from generator.comparison.enough_cores import with_enough_cores
-from generator.comparison.judging import Judged, MetricComparison, Reason
 from generator.comparison.metrics import METRICS, Family, Metric, TableKind, kind_of_table, read_values
+from generator.comparison.pair_judging import Judged, MetricComparison, Reason
 from generator.dataset import FrameworkResult, Parameters, Run
 from generator.statistics import (
     MIN_ROUNDS,

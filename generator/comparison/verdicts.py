@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from generator.comparison.judging import Direction, Judged, Outcome, Reason
 from generator.comparison.metrics import Metric
+from generator.comparison.pair_judging import Direction, Judged, Outcome, Reason
 from generator.comparison.tables import Row, Table
 from generator.statistics import Contrast
 

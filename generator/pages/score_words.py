@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from generator.comparison import PERFORMANCE, Cell, PairStanding, Sensitivity, Sheet
+from generator.comparison import PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet
 from generator.pages.markup import listed
 from generator.statistics import MIN_ROUNDS
 
@@ -28,12 +28,12 @@ _WHY = {
 }
 
 
-def reason(cell: Cell | None) -> str:
+def reason(cell: ScoreCell | None) -> str:
     """Why a cell has no value that counts, in a word or two."""
     return _REASONS[cell.state if cell else "unmeasured"]
 
 
-def why(cell: Cell | None) -> str:
+def why(cell: ScoreCell | None) -> str:
     """The same as a sentence."""
     return _WHY[cell.state if cell else "unmeasured"]
 

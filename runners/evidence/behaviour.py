@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.frames import CloseCode
 
 from runners import contract, process, resources
-from runners.evidence import frames
+from runners.evidence import client_frames
 from runners.evidence.copies import RAISED, raising, slow
 from runners.evidence.dead_peer import drop_packets
 from runners.record import Finding, publishable
@@ -217,7 +217,7 @@ def _send_garbage(started: server.Server) -> tuple[str, bool]:
             return "nothing: its connection stays open", False
         except ConnectionResetError:
             return "its connection is reset", False
-        code = frames.close_code(received)
+        code = client_frames.close_code(received)
         return (_CUT, False) if code is None else (_CLOSED.format(code), code != CloseCode.NO_STATUS_RCVD)
 
 
@@ -277,7 +277,7 @@ async def _wait_as_silent(started: server.Server, delay_s: float) -> list[Findin
             with contextlib.suppress(OSError):  # the connection was reset
                 while piece := await loop.sock_recv(connection, 4096):
                     received += piece
-                    if closed_s is None and frames.says_goodbye(received, started.framework.protocol):
+                    if closed_s is None and client_frames.says_goodbye(received, started.framework.protocol):
                         closed_s = time.monotonic() - began
             ended_s = time.monotonic() - began
     return [_seconds("silent-close-s", closed_s), _seconds("silent-end-s", ended_s)]
@@ -385,16 +385,16 @@ async def _watch_client(connection: socket.socket, started: server.Server) -> tu
             async with asyncio.timeout(ENDING_S):
                 while piece := await loop.sock_recv(connection, 4096):
                     received += piece
-                    if not has_said_goodbye and frames.says_goodbye(received, started.framework.protocol):
+                    if not has_said_goodbye and client_frames.says_goodbye(received, started.framework.protocol):
                         has_said_goodbye = True
-                        code = frames.close_code(received)
+                        code = client_frames.close_code(received)
                         if code is not None:
-                            await loop.sock_sendall(connection, frames.masked_close(code))
+                            await loop.sock_sendall(connection, client_frames.masked_close(code))
         except TimeoutError:
             return "nothing: its connection stays open", has_said_goodbye
         except OSError:
             pass  # the connection was reset
-    code = frames.close_code(received)
+    code = client_frames.close_code(received)
     if code is not None:
         return _CLOSED.format(code), True
     return ("a close packet of its protocol" if has_said_goodbye else _CUT), has_said_goodbye
@@ -445,7 +445,7 @@ def open_client(started: server.Server) -> socket.socket:
     """A connection of `open_socket` that has also joined its protocol, ready for a loop; raises `OSError`."""
     connection = open_socket(started)
     if started.framework.protocol == "socket.io":
-        connection.sendall(frames.masked_text(b"40"))
+        connection.sendall(client_frames.masked_text(b"40"))
     connection.setblocking(False)
     return connection
 

@@ -134,7 +134,7 @@ def with_share_of_ceiling(measurement: Measurement, ceiling_per_s: float) -> Mea
     return measurement.model_copy(update={"generator": health})
 
 
-def with_reference(result: MeasurementResult, reference: Measurement) -> MeasurementResult:
+def beside_reference(result: MeasurementResult, reference: Measurement) -> MeasurementResult:
     """The result, with the values of the reference that was measured in the same seconds, if they are valid."""
     measurement = result.measurement
     if measurement.failure is not None or not reference.valid or reference.messages_per_s is None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from runners.measurement.cell import Cell, Conditions, MeasurementResult, with_reference
+from runners.measurement.cell import Cell, Conditions, MeasurementResult, beside_reference
 from runners.measurement.cell_run import CellRun
 from runners.measurement.interference import Interference
 from runners.serving.deployment import Deployments
@@ -53,7 +53,7 @@ def measure_window(
     if reference is None:
         return results
     beside = results[reference].measurement
-    return [one if i == reference else with_reference(one, beside) for i, one in enumerate(results)]
+    return [one if i == reference else beside_reference(one, beside) for i, one in enumerate(results)]
 
 
 def see_idle(runs: Sequence[CellRun]) -> None:

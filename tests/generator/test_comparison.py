@@ -20,7 +20,7 @@ from generator.comparison import (
     pair_verdict,
     tail_of,
 )
-from generator.comparison.judging import Outcome
+from generator.comparison.pair_judging import Outcome
 from generator.comparison.tables import fullest
 from generator.dataset import load_results
 from generator.statistics import RankRange

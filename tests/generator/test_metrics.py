@@ -12,7 +12,7 @@ from benchmarks import synthetic
 from generator.charts import Identities
 from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, Comparison, compare_runs, metrics, percentile
 from generator.comparison.deciding import DECIDING, deciding_metrics
-from generator.comparison.judging import Compared, judge_all
+from generator.comparison.pair_judging import ComparedValues, judge_all
 from generator.comparison.tables import MetricComparisons
 from generator.comparison.verdicts import pair_verdict
 from generator.dataset import load_results
@@ -113,7 +113,7 @@ def test_a_row_with_another_margin_decides_by_it() -> None:
     metric = METRICS["cpu_percent"]
 
     def outcome(margin: float) -> str:
-        return judge_all({"it": Compared(replace(metric, margin=margin), surely, 12.0, 10.0)})["it"].outcome
+        return judge_all({"it": ComparedValues(replace(metric, margin=margin), surely, 12.0, 10.0)})["it"].outcome
 
     assert outcome(1.1) == "worse"
     assert outcome(1.25) == "same"

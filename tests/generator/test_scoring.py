@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from generator.comparison.scoring import (
     LABELS,
-    Cell,
     Criterion,
     Obstacle,
+    ScoreCell,
     Sheet,
     compare_pair,
     facet_correlations,
@@ -35,7 +35,7 @@ def sheet_of(
     """A sheet in which less is better. ``columns``: values by criterion, then framework; ``None``: failed."""
     criteria = tuple(Criterion(key, key, (facets or {}).get(key, key), "lower") for key in columns)
     cells = {
-        key: {slug: Cell("failed") if value is None else Cell("counts", value) for slug, value in row.items()}
+        key: {slug: ScoreCell("failed") if value is None else ScoreCell("counts", value) for slug, value in row.items()}
         for key, row in columns.items()
     }
     frameworks = tuple(dict.fromkeys(slug for row in columns.values() for slug in row))
@@ -197,7 +197,7 @@ def test_facets_that_change_the_leading_group_are_named() -> None:
 
 def test_a_round_that_changes_the_leading_group_is_named() -> None:
     criterion = Criterion("x", "x", "x", "lower", source="t")
-    cells = {"x": {"a": Cell("counts", 1.0, {1: 1.0, 2: 1.0}), "b": Cell("counts", 2.0, {1: 1.0, 2: 4.0})}}
+    cells = {"x": {"a": ScoreCell("counts", 1.0, {1: 1.0, 2: 1.0}), "b": ScoreCell("counts", 2.0, {1: 1.0, 2: 4.0})}}
     sheet = Sheet("s", "S", ("a", "b"), (criterion,), cells)
     assert sheet.leading == ("a",)
     (found,) = sheet.sensitivities

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 
-from runners.evidence import frames
+from runners.evidence import client_frames
 
 payloads = st.integers(0, 70_000).map(bytes) | st.binary(max_size=200)
 sent = st.lists(st.tuples(st.sampled_from([Opcode.TEXT, Opcode.BINARY]), payloads), max_size=4)
@@ -21,39 +21,41 @@ def of_server(opcode: Opcode, payload: bytes) -> bytes:
 def test_the_frames_that_have_arrived_are_read(wanted: list[tuple[Opcode, bytes]], arrived: int) -> None:
     pieces = [of_server(*one) for one in wanted]
     whole, ends = b"".join(pieces), [sum(map(len, pieces[: count + 1])) for count in range(len(pieces))]
-    found = list(frames.read_frames(whole[:arrived]))
+    found = list(client_frames.read_frames(whole[:arrived]))
     assert found == [
         (int(opcode), payload) for (opcode, payload), end in zip(wanted, ends, strict=True) if end <= arrived
     ]
-    assert frames.close_code(whole[:arrived]) is None
+    assert client_frames.close_code(whole[:arrived]) is None
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1011, 4500])
 def test_the_code_of_a_close_frame(code: int) -> None:
     received = of_server(Opcode.TEXT, b"{}") + of_server(Opcode.CLOSE, Close(code, "why").serialize())
-    assert frames.close_code(received) == code
-    assert frames.says_goodbye(received, "websocket")
-    assert frames.close_code(received[:-1]) is None
+    assert client_frames.close_code(received) == code
+    assert client_frames.says_goodbye(received, "websocket")
+    assert client_frames.close_code(received[:-1]) is None
 
 
 def test_a_close_frame_without_a_code() -> None:
-    assert frames.close_code(of_server(Opcode.CLOSE, b"")) == 1005
+    assert client_frames.close_code(of_server(Opcode.CLOSE, b"")) == 1005
 
 
 @pytest.mark.parametrize(
     ("packet", "ends"), [(b"1", True), (b"41", True), (b"2", False), (b'42["message","1"]', False)]
 )
 def test_the_end_of_a_session_of_socket_io(packet: bytes, *, ends: bool) -> None:
-    assert frames.says_goodbye(of_server(Opcode.TEXT, packet), "socket.io") is ends
-    assert not frames.says_goodbye(of_server(Opcode.TEXT, packet), "websocket")
+    assert client_frames.says_goodbye(of_server(Opcode.TEXT, packet), "socket.io") is ends
+    assert not client_frames.says_goodbye(of_server(Opcode.TEXT, packet), "websocket")
 
 
-@pytest.mark.parametrize(("made", "opcode"), [(frames.masked_text(b"40"), 1), (frames.masked_close(1001), 8)])
+@pytest.mark.parametrize(
+    ("made", "opcode"), [(client_frames.masked_text(b"40"), 1), (client_frames.masked_close(1001), 8)]
+)
 def test_what_a_client_sends_is_masked(made: bytes, opcode: int) -> None:
     assert made[0] == 0x80 | opcode
     assert made[1] & 0x80
 
 
 def test_a_close_frame_is_answered_with_its_code() -> None:
-    assert frames.masked_close(1001)[6:] == (1001).to_bytes(2, "big")
-    assert frames.masked_close(1005)[6:] == b"", "1005 is never sent"
+    assert client_frames.masked_close(1001)[6:] == (1001).to_bytes(2, "big")
+    assert client_frames.masked_close(1005)[6:] == b"", "1005 is never sent"

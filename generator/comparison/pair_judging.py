@@ -49,7 +49,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedValues:
     """Two values of a metric to be judged. ``barred``: why they cannot decide, if so."""
 
     metric: Metric
@@ -63,7 +63,7 @@ class Compared:
         return self.metric.width(self.first_mean, self.second_mean)
 
 
-def judge_all(compared: Mapping[Key, Compared]) -> dict[Key, Judged]:
+def judge_all(compared: Mapping[Key, ComparedValues]) -> dict[Key, Judged]:
     """Judge all comparisons together, corrected for their number (`generator.statistics.judge`).
 
     Two values below the metric's floor are practically equal in any case.
@@ -144,9 +144,9 @@ class MetricComparison(Generic[Key]):
         contrasts = self.model.contrasts(list(combinations(self.contenders, 2)))
         return judge_all({pair: self._compared(pair, contrast) for pair, contrast in contrasts.items()})
 
-    def _compared(self, pair: tuple[Key, Key], contrast: Contrast | None) -> Compared:
+    def _compared(self, pair: tuple[Key, Key], contrast: Contrast | None) -> ComparedValues:
         barred = next((self._barred[key] for key in pair if key in self._barred), None)
         first, second = (self.model.mean(key) for key in pair)
         if first is None or second is None:
-            return Compared(self.metric, contrast, 0.0, 0.0, barred or "not enough data")
-        return Compared(self.metric, contrast, first, second, barred)
+            return ComparedValues(self.metric, contrast, 0.0, 0.0, barred or "not enough data")
+        return ComparedValues(self.metric, contrast, first, second, barred)

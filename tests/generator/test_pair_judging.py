@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks import synthetic
 from generator.comparison import METRICS, Comparison, MetricComparison, compare_runs
-from generator.comparison.judging import Compared, judge_all
+from generator.comparison.pair_judging import ComparedValues, judge_all
 from generator.comparison.tables import MetricComparisons
 from generator.dataset import load_results
 from generator.statistics import Contrast, RankRange
@@ -97,14 +97,14 @@ def test_a_contrast_that_is_barred_is_kept_but_decides_nothing() -> None:
     sure = Contrast(1.0, 0.01, 30, 10)
     found = judge_all(
         {
-            "free": Compared(CPU, sure, 27, 10),
-            "barred": Compared(CPU, sure, 27, 10, "disturbed"),
-            "none": Compared(CPU, None, 0, 0),
+            "free": ComparedValues(CPU, sure, 27, 10),
+            "barred": ComparedValues(CPU, sure, 27, 10, "disturbed"),
+            "none": ComparedValues(CPU, None, 0, 0),
         }
     )
     assert found["free"].outcome == "worse"
     assert (found["barred"].outcome, found["barred"].reason, found["barred"].contrast) == ("unknown", "disturbed", sure)
-    low = judge_all({0: Compared(METRICS["latency_p50"], sure, 0.27, 0.1)})[0]
+    low = judge_all({0: ComparedValues(METRICS["latency_p50"], sure, 0.27, 0.1)})[0]
     assert (low.outcome, low.direction, low.reason) == ("same", "worse", "floor")
     assert (found["none"].outcome, found["none"].reason) == ("unknown", "not enough data")
 
