@@ -93,7 +93,10 @@ def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
         "authentication": "with own code",
         "test-client": "built in",
         "raise-logged": True,
-        "raise-reported": True,
+        # After the handshake, uvicorn's websockets-sansio sends nothing when the application raises: it logs the
+        # exception, of whatever class, and closes the TCP connection.
+        "raise-sender": "its connection is cut without a close frame",
+        "raise-reported": False,
         "raise-others": True,
         "garbage-close-frame": True,
         "garbage-others": True,
@@ -113,6 +116,23 @@ def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
     pythons = found["pythons"].value
     assert isinstance(pythons, list)
     assert "3.11" in pythons
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "is_reported"),
+    [("fastapi/hypercorn", 1011, True), ("blacksheep/uvicorn", 1011, True), ("fastapi/granian", 1005, False)],
+)
+def test_an_exception_is_reported_by_a_code_for_errors(tmp_path: Path, name: str, code: int, is_reported: bool) -> None:
+    """The server closes for FastAPI; BlackSheep closes by itself, on the server that would only cut the connection."""
+    (framework,) = catalog.choose_frameworks([name])
+    (variant,) = framework.variants
+    found = {one.item: one.value for one in behaviour.exception_findings(framework, variant, logs=tmp_path)}
+    assert found == {
+        "raise-sender": f"its connection is closed, with code {code}",
+        "raise-reported": is_reported,
+        "raise-logged": True,
+        "raise-others": True,
+    }
 
 
 def test_repeated_items_carry_their_spread(collected: EvidenceDocument) -> None:
@@ -144,6 +164,8 @@ def test_what_cannot_be_determined_is_reported_and_the_rest_is_collected(
     said: list[str] = []
     (document,) = evidence.collect_evidence([unresolvable(tmp_path), framework], tmp_path, "test", said.append)
     (left_out,) = (line for line in said if "is skipped" in line)
+    assert left_out.startswith("fastapi is skipped: ")
+    assert "its packages cannot be installed" in left_out
     assert "no-such-package-as-this-one" in left_out
     found = of(document)
     assert set(found) == set(ITEMS)
@@ -199,7 +221,10 @@ def broken(home: Path) -> Framework:
 
 
 def unresolvable(home: Path) -> Framework:
+    """Each variant has a lock of its own name; without it, the lock itself would be what is missing."""
+    (framework,) = catalog.choose_frameworks(["fastapi"])
     folder = home / "fastapi"
     folder.mkdir()
-    (folder / "requirements.txt").write_text("no-such-package-as-this-one==1.0\n")
-    return catalog.choose_frameworks(["fastapi"])[0].model_copy(update={"folder": folder})
+    for variant in framework.variants:
+        (folder / variant.requirements_name()).write_text("no-such-package-as-this-one==1.0\n")
+    return framework.model_copy(update={"folder": folder})
