@@ -70,7 +70,7 @@ def test_each_competitor_once_by_its_headline_variant(dataset: Dataset) -> None:
     assert fastapi.searched.sustains < fastapi.searched.fails_at
     assert fastapi.searched.raw.endswith("/fastapi.yml")
     assert fastapi.searched.anchor == "capacity-users"
-    assert found[1].limit_ms == 20
+    assert found[1].limit_ms == 100
 
 
 def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset) -> None:

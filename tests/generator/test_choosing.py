@@ -322,7 +322,9 @@ def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_simi
     def with_crowd(one: dict[str, Any]) -> None:
         """A thousand users were measured too, who take three cores: too much for FastAPI alone."""
         one["flags"] = []
-        late_ms = 21 if one["slug"] == "fastapi" else 19
+        if one["slug"] == "fastapi":
+            one["setup"]["searched"]["sustains"] = 1100
+        late_ms = 101 if one["slug"] == "fastapi" else 99
         crowd = {"users": 1000, "cpu_percent": 300, "interval": [290, 310], "late_ms": late_ms, "late_percentile": 99}
         one["setup"]["loads"] += [{**load, **crowd} for load in one["setup"]["loads"]]
 
@@ -335,16 +337,16 @@ def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_simi
     page.locator("select[name=users]").select_option("1000")
     assert ": 3 cores (uvicorn; 95 % interval 2.9 to 3.1, " in words(fast)
     # What was measured counts for more than what a variant sustained in a search, by which it is the other way round.
-    assert "within 21 ms, beyond the 20 ms that count as enough" in words(fast)
+    assert "within 101 ms, beyond the 100 ms that count as enough" in words(fast)
     assert "one core is enough" in fast.inner_text()
-    assert "within 19 ms;" in words(slow)
+    assert "within 99 ms;" in words(slow)
     assert "one core is too little" in slow.inner_text()
     order = fitting.locator("strong").all_text_contents()
     assert order.index("Flask-SocketIO") < order.index("FastAPI")
     page.locator("select[name=users]").select_option("10000")
     assert "about 30 cores (uvicorn; 95 % interval 29 to 31, " in words(fast)
     # Who was late under less is so under more; of the others nothing is known.
-    assert "with 1,000 users 99 of 100 updates were answered within 21 ms, beyond the 20 ms" in words(fast)
+    assert "with 1,000 users 99 of 100 updates were answered within 101 ms, beyond the 100 ms" in words(fast)
     assert "answered within" not in words(slow)
 
 

@@ -106,7 +106,7 @@ def test_everything_was_measured_and_the_files_are_valid(finished: tuple[RunSumm
     assert sorted(observer.outcomes) == sorted(BEHAVIOURS)
     assert sorted(observer.prepared) == sorted(BEHAVIOURS)
     assert observer.summaries == [summary]
-    assert (summary.measurements, summary.failed) == (len(BEHAVIOURS), len(BEHAVIOURS) - 4)
+    assert (summary.measurements, summary.failed) == (len(BEHAVIOURS), len(BEHAVIOURS) - 5)
     assert sorted(path.name for path in summary.path.iterdir()) == ["mine.yml", "run.yml"]
     assert problems_in(summary.path / "run.yml") == problems_in(summary.path / "mine.yml") == []
     run = load_run(summary.path / "run.yml")
