@@ -86,7 +86,8 @@ class RoundsModel(Generic[Key]):
         errors = np.where(errors <= _ROUNDING * self._scale, 0.0, errors)
         for number, pair in enumerate(known):
             rounds = min(self.counts[one[number]], self.counts[other[number]])
-            has_error = rounds > 1 or self.between > 0
+            # Where the model fits every value exactly, the noise is unknown, not zero.
+            has_error = (rounds > 1 and self.freedoms[one[number]] > _ROUNDING) or self.between > 0
             found[pair] = Contrast(
                 float(differences[number]),
                 float(errors[number]) if has_error else None,
@@ -171,7 +172,9 @@ class _Design:
         rows = len(squares)
         if rows < 3:
             return mean_squares, expected
-        solved = np.linalg.lstsq(self.gains, squares, rcond=1e-9)[0]
+        # A row that is fitted exactly has only rounding errors as gains, which must not be taken for a system to solve.
+        gains = np.where(self.gains > _ROUNDING, self.gains, 0.0)
+        solved = np.linalg.lstsq(gains, squares, rcond=1e-9)[0]
         # Separating costs freedom: of three rows, a pair keeps that of its own difference.
         return np.maximum(solved, mean_squares / 2), expected * rows * (rows - 2) / (rows - 1) ** 2
 

@@ -36,6 +36,9 @@ TAILS = (0.05, 0.1)
 MOST_FREEDOM = 1e4
 """Prior degrees of freedom from which on all rows count as equally noisy."""
 
+ROUNDING = 1e-9
+"""Relative differences of variances, and degrees of freedom, up to this are rounding errors."""
+
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
@@ -52,7 +55,17 @@ def moderate(variances: Floats, freedoms: Floats) -> Moderated:
 
     ``variances``: shape (rows,), the residual variance of each row, not negative. ``freedoms``: shape (rows,), its
     degrees of freedom, above zero. Fewer than three rows show nothing about each other and stay as they are.
+
+    A row that the model fits exactly, as one with a single round, has no freedom and shows nothing of its noise: what
+    is left of it is rounding error. As in limma, it has no say in the common variance. It counts as noisy as the median
+    of the other rows.
     """
+    shows = freedoms > ROUNDING
+    if np.any(shows) and not np.all(shows):
+        found = moderate(variances[shows], freedoms[shows])
+        whole = Moderated(*(np.full(len(shows), np.median(part)) for part in (found.variances, found.freedoms)))
+        whole.variances[shows], whole.freedoms[shows] = found.variances, found.freedoms
+        return whole
     positive = np.median(variances[variances > 0]) if np.any(variances > 0) else 0.0
     if len(variances) < 3 or positive <= 0:
         return Moderated(variances, freedoms)
@@ -109,8 +122,7 @@ def _priors(ratios: Floats, freedom: float, prior: float) -> Floats:
     """Prior degrees of freedom of each row: fewer for a row that is noisier than the others explain."""
     count = len(ratios)
     tails = chdtrc(freedom, ratios * freedom) if math.isinf(prior) else fdtrc(freedom, prior, ratios)
-    ranks = np.argsort(np.argsort(ratios)) + 1
-    alike = np.minimum(tails / ((count - ranks + 0.5) / count), 1.0)
+    alike = np.minimum(tails / ((count - _ranks(ratios) + 0.5) / count), 1.0)
     if np.all(alike >= 1):
         return np.full(count, prior)
     least = float(np.min(tails))
@@ -124,3 +136,16 @@ def _priors(ratios: Floats, freedom: float, prior: float) -> Floats:
     order = np.argsort(tails)
     found[order] = np.maximum.accumulate(found[order])
     return found
+
+
+def _ranks(ratios: Floats) -> Floats:
+    """Ranks from one; equal ratios have the mean of their ranks, as in limma.
+
+    Rows that only differ from each other have equal variances by design. Rounding must not say which one is noisier.
+    """
+    order = np.argsort(ratios)
+    ordered = ratios[order]
+    ties = np.cumsum(np.diff(ordered, prepend=ordered[:1]) > ROUNDING * ordered)
+    ranks = np.empty(len(ratios))
+    ranks[order] = (np.searchsorted(ties, ties) + np.searchsorted(ties, ties, side="right") + 1) / 2
+    return ranks

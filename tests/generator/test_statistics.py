@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generator.statistics import (
@@ -121,6 +121,7 @@ def test_two_rows_are_compared_by_the_paired_t_test() -> None:
 @given(
     st.integers(0, 10**6), st.integers(2, 6), st.integers(3, 7), st.lists(st.floats(0.1, 10), min_size=7, max_size=7)
 )
+@example(seed=0, rows=3, columns=3, factors=[1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]).via("rows with equal variances")
 def test_what_a_round_does_to_all_rows_changes_nothing(
     seed: int, rows: int, columns: int, factors: list[float]
 ) -> None:
@@ -186,6 +187,31 @@ def test_a_table_of_nothing_and_of_one_row_has_no_contrast() -> None:
     assert fit_rounds({}).contrasts() == {}
     assert fit_rounds({"a": {1: 1.0, 2: 2.0}}).contrasts() == {}
     assert fit_rounds({"a": {1: 1.0}, "b": {1: 0.0}}).contrast("a", "b") is None, "zero has no logarithm"
+
+
+def test_a_row_of_a_single_round_says_nothing_about_noise() -> None:
+    alike, with_a_visitor = _table(3, 6, 8), _table(3, 6, 8)
+    with_a_visitor[6] = {2: 1.0}
+    before, after = fit_rounds(alike), fit_rounds(with_a_visitor)
+    assert after.variances[:6].tolist() == pytest.approx(before.variances.tolist(), rel=0.05)
+    assert after.freedoms[:6].tolist() == pytest.approx(before.freedoms.tolist(), rel=0.05)
+    assert after.variances[6] == pytest.approx(np.median(after.variances[:6]))
+
+
+@pytest.mark.parametrize("further", [{}, {"c": {1: 3.0, 4: 1.0}}])
+def test_values_that_are_fitted_exactly_have_no_error(further: dict[str, dict[int, float]]) -> None:
+    found = fit_rounds({"a": {1: 1.0, 2: 1.5}, "b": {1: 2.0, 3: 2.5}, **further}).contrast("a", "b")
+    assert found is not None
+    assert found.value == pytest.approx(1 / 2)
+    assert found.error is None
+
+
+def test_equal_variances_are_treated_alike_whatever_their_last_digits() -> None:
+    ulp = np.finfo(float).eps
+    for last_digits in ([0, 1, 2], [2, 1, 0], [2, 0, 0], [0, 0, 1]):
+        found = moderate(1.0 + ulp * np.array(last_digits), np.full(3, 0.25))
+        assert found.variances.tolist() == pytest.approx([found.variances[0]] * 3)
+        assert found.variances.tolist() == pytest.approx(moderate(np.ones(3), np.full(3, 0.25)).variances.tolist())
 
 
 def test_differences_of_values_that_may_be_negative() -> None:
