@@ -25,10 +25,10 @@ settings.load_profile("rtsite")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-GROUPS = ("measures", "loads", "site", "long")
+GROUPS = ("measures", "site", "long")
 """Groups of tests that run in one worker, in order of their start.
 
-``measures`` and ``loads``: tests with these marks, because many simultaneous loads would disturb each other.
+``measures``: tests with this mark, because simultaneous measurements would disturb each other.
 ``site``: tests that use this fixture, because a site takes long to build.
 ``long``: tests with this mark. They start early, so that none of them runs alone at the end.
 """
@@ -36,7 +36,7 @@ GROUPS = ("measures", "loads", "site", "long")
 
 def group_of(item: pytest.Item) -> str | None:
     """The group of a test, or ``None``."""
-    for name in ("measures", "loads", "long"):
+    for name in ("measures", "long"):
         if item.get_closest_marker(name):
             return name
     return "site" if "site" in getattr(item, "fixturenames", ()) else None

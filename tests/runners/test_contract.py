@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 from runners.contract import CHECKS, Check, check_contract, checks_for, promises
 from tests.support.web import serving_web
 
-pytestmark = pytest.mark.loads
+pytestmark = pytest.mark.measures
 
 CROWD = 6
 """As many as several servers in one event loop can serve in time."""

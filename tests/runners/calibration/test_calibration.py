@@ -9,7 +9,7 @@ from runners.calibration import proofs
 from runners.loadgen.job import Protocol
 from runners.machine import CoreShare
 
-pytestmark = pytest.mark.loads
+pytestmark = pytest.mark.measures
 
 COUNTED = (
     "honest server",

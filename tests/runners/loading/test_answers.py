@@ -12,7 +12,7 @@ from runners.loading.load_result import LoadResult
 from tests.support.loading import CONNECTIONS, job
 from tests.support.servers import Lie, Talk, WireProtocol, serving
 
-pytestmark = pytest.mark.loads
+pytestmark = pytest.mark.measures
 
 
 def loaded(lie: Lie, protocol: WireProtocol = "websocket", **changes: Any) -> tuple[LoadResult, list[str]]:

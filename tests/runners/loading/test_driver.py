@@ -28,7 +28,7 @@ from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job,
 from tests.support.processes import gone, until
 from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
 
-pytestmark = pytest.mark.loads
+pytestmark = pytest.mark.measures
 
 # Slices
 

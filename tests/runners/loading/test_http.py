@@ -13,7 +13,7 @@ from runners.loading.shards import LoadError
 from tests.support.loading import CONNECTIONS, connected, job, modes
 from tests.support.web import BEAT_S, serving_web
 
-pytestmark = pytest.mark.loads
+pytestmark = pytest.mark.measures
 
 
 def polling(url: str, mode: Any = "closed", **changes: Any) -> Job:

@@ -17,7 +17,7 @@ from runners.loading.load_report import build_report
 from runners.loading.shards import LoadError
 from tests.support.servers import Lie, Talk, WireProtocol, honest, serving
 
-pytestmark = pytest.mark.loads
+pytestmark = pytest.mark.measures
 
 CONNECTIONS = 10
 EACH = 80

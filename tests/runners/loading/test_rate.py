@@ -78,7 +78,7 @@ def test_what_a_member_never_receives_counts_nothing() -> None:
     assert ledger.settle(6000, 0)[0].lost == 1
 
 
-@pytest.mark.loads
+@pytest.mark.measures
 def test_a_server_with_a_known_service_time_has_its_rate() -> None:
     """50 ms each; one answer in 20 takes 0.4 s, which is longer than the shortest slice."""
 
@@ -97,7 +97,7 @@ def test_a_server_with_a_known_service_time_has_its_rate() -> None:
         assert 0.8 * most < result.messages_per_s < 1.01 * most
 
 
-@pytest.mark.loads
+@pytest.mark.measures
 def test_the_open_loop_counts_what_is_answered_after_the_window() -> None:
     def answer_later(talk: Talk, answer: bytes) -> None:
         talk.server.loop.call_later(0.3, talk.send, answer)
@@ -111,7 +111,7 @@ def test_the_open_loop_counts_what_is_answered_after_the_window() -> None:
     assert result.total(lambda sample: sample.unanswered_at_end) >= 20
 
 
-@pytest.mark.loads
+@pytest.mark.measures
 def test_a_rate_beyond_the_load_generator_ends_in_time() -> None:
     with serving() as server:
         asked = job(server.url, "open", pace=Open(20_000_000), duration_s=0.2, drain_s=0.1)

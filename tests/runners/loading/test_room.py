@@ -13,7 +13,7 @@ from tests.support.loading import connected, job, modes
 from tests.support.processes import until
 from tests.support.servers import Lie, Talk, serving
 
-pytestmark = pytest.mark.loads
+pytestmark = pytest.mark.measures
 
 MEMBERS = 5
 RATE_PER_S = 100.0
