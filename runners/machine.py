@@ -45,7 +45,7 @@ def describe_machine() -> Machine:
     """The machine's properties, without anything that identifies its owner or its location."""
     processors = _processors()
     return Machine(
-        cpu_model=_cpu_model(processors),
+        cpu_model=_cpu_model(),
         cpu_id=_cpu_id(processors),
         logical_cpus=psutil.cpu_count(logical=True) or 1,
         physical_cores=psutil.cpu_count(logical=False),
@@ -156,13 +156,14 @@ _ID_KEYS = (
 """Names of these numbers, and their lower-case keys in ``/proc/cpuinfo``: x86, ARM, RISC-V. Other CPUs have none."""
 
 
-def _cpu_model(processors: Sequence[_Processor]) -> str:
+def _cpu_model() -> str:
     """The CPU model as ``/proc/cpuinfo`` names it; on ARM the names of its cores, with their numbers if they differ.
 
     ARM has no ``model name``, or one that only names the architecture (``ARMv8 Processor rev 1``). Each processor has
     the numbers of its implementer and part instead, which are in the register MIDR_EL1. Names of other architectures
     (``_MODEL_KEYS``) are as their kernels write them.
     """
+    processors = _processors()
     cores = Counter(
         _arm_core(found["cpu implementer"], found["cpu part"])
         for found in processors

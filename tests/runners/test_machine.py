@@ -207,7 +207,7 @@ def test_a_cpu_is_named_by_what_tells_it_from_others(
     monkeypatch: pytest.MonkeyPatch, model: str, processors: list[dict[str, str]]
 ) -> None:
     monkeypatch.setattr(machine, "_read", lambda path: cpuinfo(*processors))
-    assert machine._cpu_model(machine._processors()) == model
+    assert machine._cpu_model() == model
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 4095)), min_size=2, max_size=2, unique=True))
@@ -220,7 +220,7 @@ def test_a_cpu_without_a_name_is_named_by_its_architecture(monkeypatch: pytest.M
     monkeypatch.setattr(machine, "_read", lambda path: None)
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    assert machine._cpu_model(machine._processors()) == "aarch64"
+    assert machine._cpu_model() == "aarch64"
 
 
 @pytest.mark.parametrize(
