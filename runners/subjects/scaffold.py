@@ -1,4 +1,8 @@
-"""The creation of a new framework's folder, as a copy of one that keeps the contract."""
+"""The creation of a new framework's folder, as a copy of one that keeps the contract.
+
+The copy has the headline variant alone, with its lock and the modules that it needs: a newcomer's first variant is the
+one that is judged.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from runners.record import RtsiteError, UsageError, is_slug
-from runners.subjects.catalog import Framework
+from runners.subjects.catalog import Framework, Variant
 
 _NOTES = """# {name}
 
@@ -22,6 +26,11 @@ _PLACES = (
 )
 """Changes to the copy's ``pyproject.toml``: pattern, replacement, number of replacements (0: all). The first title is
 the framework's; the others belong to its variants."""
+
+
+_VARIANT = re.compile(r"(?:^#.*\n)*^\[\[tool\.rtsite\.variants\]\]\n(?:(?!#|\[).*\n?)*", re.MULTILINE)
+"""A variant's table, with the comments above it."""
+_GROUP = re.compile(r"^\[project\.optional-dependencies\]\n(?:.+\n)*\n?", re.MULTILINE)
 
 
 def create_folder(name: str, like: Framework, parent: Path) -> Path:
@@ -40,6 +49,9 @@ def create_folder(name: str, like: Framework, parent: Path) -> Path:
         text = described.read_text(encoding="utf-8")
         for place, line, count in _PLACES:
             text = place.sub(line.format(name=name), text, count)
+        if like.headline is not None:
+            text = _with_one_variant(text, like.headline)
+            _remove_unused(folder, like.headline)
         described.write_text(text, encoding="utf-8")
         (folder / "notes.md").write_text(_NOTES.format(name=name), encoding="utf-8")
     except OSError as error:
@@ -47,3 +59,33 @@ def create_folder(name: str, like: Framework, parent: Path) -> Path:
             f"{folder}: cannot be written: {error.strerror}; choose another parent folder with --folder"
         ) from error
     return folder
+
+
+def _with_one_variant(text: str, kept: Variant) -> str:
+    """The project file without the other variants, and without optional packages if this one has none."""
+    is_kept = re.compile(rf'^slug = "{kept.slug}"$', re.MULTILINE)
+    text = _VARIANT.sub(lambda found: found[0] if is_kept.search(found[0]) else "", text).rstrip() + "\n"
+    text = text.replace('rooms_across = "helper"', 'rooms_across = "no"')  # the variant with the helper is gone
+    return text if kept.extra else _GROUP.sub("", text)
+
+
+def _remove_unused(folder: Path, kept: Variant) -> None:
+    """Remove the locks of other variants, and the modules that neither this variant nor the tests need."""
+    for lock in folder.glob("requirements*.txt"):
+        if lock.name != kept.requirements_name():
+            lock.unlink()
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
+    words = " ".join([*kept.command, *kept.environment.values()])
+    needed = {name for name in modules if name == "app" or name.startswith("test_") or _names(words, name)}
+    while more := {name for name in modules.keys() - needed if any(_imports(modules[one], name) for one in needed)}:
+        needed |= more
+    for name in modules.keys() - needed:
+        (folder / f"{name}.py").unlink()
+
+
+def _names(words: str, module: str) -> bool:
+    return re.search(rf"(?<![\w-]){module}\b", words) is not None
+
+
+def _imports(source: str, module: str) -> bool:
+    return re.search(rf"^\s*(from|import) {module}\b", source, re.MULTILINE) is not None

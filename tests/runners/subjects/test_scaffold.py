@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,23 @@ def test_an_opinion_about_the_original_is_not_copied(tmp_path: Path) -> None:
     assert original.choose is not None
     made = catalog.read_folder(scaffold.create_folder("mine", original, tmp_path))
     assert made.choose is None
+
+
+@pytest.mark.parametrize("slug", [one.slug for one in catalog.discover() if not one.reference])
+def test_a_copy_has_the_headline_variant_alone_and_what_it_needs(slug: str, tmp_path: Path) -> None:
+    (original,) = catalog.choose_frameworks([slug])
+    made = catalog.read_folder(scaffold.create_folder("mine", original, tmp_path))
+    assert original.headline is not None
+    (variant,) = made.variants
+    assert variant == original.headline.model_copy(update={"quickstart": False})
+    assert [path.name for path in made.folder.glob("requirements*.txt")] == [variant.requirements_name()]
+    modules = {path.stem for path in made.folder.glob("*.py")}
+    for path in made.folder.glob("*.py"):
+        imported = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
+        missing = imported & {other.stem for other in original.folder.glob("*.py")} - modules
+        assert not missing, path.name
+    if len(original.variants) == 1:
+        assert made.sources.keys() == original.sources.keys()
 
 
 @pytest.mark.parametrize("name", ["", "My Own", "../out", "a/b", "-x", "Ä", "x" * 60])
