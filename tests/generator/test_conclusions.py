@@ -303,6 +303,15 @@ def test_a_framework_without_headline_variant_takes_part_in_nothing(tmp_path: Pa
     assert "Inconclusive" in pages["compare/django-channels-vs-fastapi.md"]
 
 
+def test_where_nobody_has_a_headline_variant_values_are_shown_and_nobody_wins(tmp_path: Path) -> None:
+    pages = pages_of(written(tmp_path, tuple(replace(made, headline=False) for made in ALL), searches=False))
+    home = pages["index.md"]
+    assert "no verdict yet" in text_of(home)
+    assert 'class="rt-plot"' in home
+    assert "No headline variant was measured" in home
+    assert not list(best_named({"performance.md": pages["performance.md"]}, "FastAPI"))
+
+
 def test_a_headline_variant_that_was_not_measured_is_not_replaced(tmp_path: Path) -> None:
     dataset = written(tmp_path, ALL, searches=False)
     (run,) = dataset.runs

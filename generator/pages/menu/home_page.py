@@ -13,7 +13,8 @@ def _home_page(view: View) -> Page:
     """The home page: who leads in each dimension, how certain that is, and the next steps."""
     path = "index.md"
     comparison = view.comparison
-    charted = next((table for table in view.conclusions.tables if table.deciding), None)
+    judged = next((table for table in view.conclusions.tables if table.deciding), None)
+    charted = judged or next((table for table in comparison.headline if table.deciding), None)
     html = view.renderer(path).html(
         "home.html",
         dimensions=[(dimension, view.sheet(dimension), view.winners(dimension)) for dimension in DIMENSIONS],
@@ -25,6 +26,7 @@ def _home_page(view: View) -> Page:
         rounds=max((table.run.rounds for table in comparison.tables), default=0),
         leaders=view.leaders(comparison.headline),
         chart=best_rows_chart(charted, view.identities) if charted else None,
+        is_of_headlines=judged is not None,
         workloads=comparison.workloads,
         frameworks=[framework for framework in view.frameworks.values() if not framework.is_reference],
         verdicts=view.verdicts,
