@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from generator.comparison.metrics import METRICS, Metric, read_values
 from generator.comparison.tables import Row
-from generator.statistics import estimate_mean
 from runners.record import Measurement
 
 
@@ -55,5 +54,5 @@ def _means(measurements: list[Measurement]) -> dict[str, float]:
     for measurement in measurements:
         for key, by_round in read_values([measurement]).items():
             values.setdefault(key, []).extend(by_round.values())
-    estimates = {key: estimate_mean(found, is_ratio=METRICS[key].is_ratio) for key, found in values.items()}
+    estimates = {key: METRICS[key].estimate(found) for key, found in values.items()}
     return {key: estimate.mean for key, estimate in estimates.items() if estimate is not None}

@@ -7,13 +7,14 @@ rows, never by the spelling of a key.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
 from pydantic import BaseModel
 
+from generator.statistics import Estimate, estimate_mean
 from runners.record import CellRecord, Distribution, Measurement, Percentiles, supports
 
 Direction = Literal["higher", "lower"]
@@ -130,6 +131,11 @@ class Metric:
     def best_first(self, value: float) -> float:
         """Sort key that puts the best value first."""
         return -value if self.direction == "higher" else value
+
+    def estimate(self, values: Sequence[float], *, is_of_runs: bool = False) -> Estimate | None:
+        """The mean of these values, of rounds or of whole runs. That of rounds includes what runs differ by."""
+        between = 0.0 if is_of_runs else self.between_runs**2
+        return estimate_mean(values, is_ratio=self.is_ratio, between=between)
 
     def width(self, first: float, second: float) -> float:
         """The margin between two values on the scale of their contrast: a logarithm, or a difference in the unit."""

@@ -19,7 +19,6 @@ from generator.statistics import (
     Contrast,
     Estimate,
     RankRange,
-    estimate_mean,
     paired_ratio_value,
 )
 from runners.record import (
@@ -371,7 +370,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
             if row is not None and key in row.values
         }
         means = {number: value.estimate.mean for number, value in found.items()}
-        if (estimate := estimate_mean(list(means.values()), is_ratio=metric.is_ratio)) is not None:
+        if (estimate := metric.estimate(list(means.values()), is_of_runs=True)) is not None:
             values[key] = Value(means, estimate, sum(value.valid_rounds for value in found.values()))
     disturbances = [row.disturbance_percent for row in counting if row is not None]
     reasons: Counter[str] = Counter()
@@ -487,7 +486,7 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord, logical
     values = {
         key: Value(rounds, estimate, len(rounds))
         for key, rounds in read_values(valid or measured).items()
-        if (estimate := estimate_mean(list(rounds.values()), is_ratio=METRICS[key].is_ratio)) is not None
+        if (estimate := METRICS[key].estimate(list(rounds.values()))) is not None
     }
     return Row(
         framework=item.document.framework,

@@ -36,12 +36,14 @@ class Estimate:
         return replace(self, mean=mean, interval=Interval(low + mean - self.mean, high + mean - self.mean))
 
 
-def estimate_mean(values: Sequence[float], *, is_ratio: bool = True) -> Estimate | None:
+def estimate_mean(values: Sequence[float], *, is_ratio: bool = True, between: float = 0.0) -> Estimate | None:
     """Geometric mean exp(m) with the t-interval exp(m ± t(n−1) · s/√n) of the logarithms x = ln v.
 
     Student (1908), "The probable error of a mean", Biometrika 6(1); on logarithms as in Fleming and
     Wallace (1986), "How not to lie with statistics", CACM 29(3). ``None`` if there is no value, or if one is not above
     zero and so has no logarithm. Without ``is_ratio``, the arithmetic mean m ± t(n−1) · s/√n of any values.
+    ``between``: the known variance of the mean between runs. It is added to s²/n, with the freedom of Welch and
+    Satterthwaite as in `unpaired_contrast`.
     """
     if not values or (is_ratio and min(values) <= 0):
         return None
@@ -49,7 +51,10 @@ def estimate_mean(values: Sequence[float], *, is_ratio: bool = True) -> Estimate
     mean, error = _mean_and_error(scaled)
     interval = None
     if error is not None:
-        half = t_quantile(len(values) - 1, 0.5 + CONFIDENCE / 2) * error
+        whole, freedom = error**2 + between, len(values) - 1.0
+        if between > 0:
+            freedom = freedom * (whole / error**2) ** 2 if error > 0 else math.inf
+        half = t_quantile(freedom, 0.5 + CONFIDENCE / 2) * math.sqrt(whole)
         ends = mean - half, mean + half
         interval = Interval(*map(math.exp, ends)) if is_ratio else Interval(*ends)
     return Estimate(math.exp(mean) if is_ratio else mean, interval, len(values))

@@ -74,6 +74,24 @@ def test_one_round_has_no_interval_and_none_has_no_summary() -> None:
     assert estimate_mean([1.0, 0.0]) is None
 
 
+def test_what_runs_differ_by_is_in_the_interval_of_a_mean() -> None:
+    # Equal rounds of one run say nothing about another run.
+    equal = estimate_mean([40.0] * 5, between=0.01**2)
+    assert equal is not None
+    assert equal.interval is not None
+    assert (equal.interval.low, equal.interval.high) == pytest.approx(
+        (40 * math.exp(-0.0196), 40 * math.exp(0.0196)), rel=1e-4
+    )
+    plain, wider = estimate_mean([40.0, 44.0, 41.0]), estimate_mean([40.0, 44.0, 41.0], between=0.02**2)
+    assert plain is not None
+    assert wider is not None
+    assert wider.mean == plain.mean
+    assert plain.interval is not None
+    assert wider.interval is not None
+    # More noise of known size, but also more freedom.
+    assert wider.interval.high > wider.mean * math.exp(1.96 * 0.02)
+
+
 def test_a_moved_mean_takes_its_interval_along() -> None:
     estimate = estimate_mean([1.0, 2.0])
     assert estimate is not None
