@@ -1,31 +1,15 @@
-"""Frames as a client at the socket reads them: whole ones only, however the bytes arrive."""
+"""Frames as a client at the socket reads them: whole and valid ones only."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 
 from runners.evidence import client_frames
 
-payloads = st.integers(0, 70_000).map(bytes) | st.binary(max_size=200)
-sent = st.lists(st.tuples(st.sampled_from([Opcode.TEXT, Opcode.BINARY]), payloads), max_size=4)
-
 
 def of_server(opcode: Opcode, payload: bytes) -> bytes:
     return Frame(opcode, payload).serialize(mask=False)
-
-
-@given(sent, st.integers(0, 400_000))
-def test_the_frames_that_have_arrived_are_read(wanted: list[tuple[Opcode, bytes]], arrived: int) -> None:
-    pieces = [of_server(*one) for one in wanted]
-    whole, ends = b"".join(pieces), [sum(map(len, pieces[: count + 1])) for count in range(len(pieces))]
-    found = list(client_frames.read_frames(whole[:arrived]))
-    assert found == [
-        (int(opcode), payload) for (opcode, payload), end in zip(wanted, ends, strict=True) if end <= arrived
-    ]
-    assert client_frames.close_code(whole[:arrived]) is None
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1011, 4500])
@@ -34,6 +18,13 @@ def test_the_code_of_a_close_frame(code: int) -> None:
     assert client_frames.close_code(received) == code
     assert client_frames.says_goodbye(received, "websocket")
     assert client_frames.close_code(received[:-1]) is None
+
+
+def test_an_answer_that_is_no_frame_is_no_close_frame() -> None:
+    """The first byte of ``HTTP`` has the kind of a close frame, and bits that no frame may have."""
+    answer = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n\r\n" * 2
+    assert client_frames.close_code(answer) is None
+    assert not client_frames.says_goodbye(answer, "websocket")
 
 
 def test_a_close_frame_without_a_code() -> None:
