@@ -388,7 +388,7 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: the server ends after",
             _ARCHITECTURE,
             "variant",
-            "The same: until the last process has ended. Timeouts of the variant's command apply.",
+            "The same: until the last process has ended. Timeouts of the variant's command apply; we wait 2 s.",
             unit="s",
             better="lower",
         ),
