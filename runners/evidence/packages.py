@@ -139,10 +139,10 @@ def release_findings(package: str, packages: Mapping[str, str]) -> list[Finding]
     """The days of the release that was measured and of the newest one that the index had on our package day."""
     measured = installed_version(package, packages)
     last = dt.date.fromisoformat(package_day()[:10]) - dt.timedelta(days=1)  # the index as it was when that day began
+    found = _day_finding("released", package, measured, last)
     newest = _newest_version(package, last)
     if newest is None:
-        return [_day_finding(item, package, measured, last) for item in ("released", "latest-released")]
-    found = _day_finding("released", package, measured, last)
+        return [found, Finding(item="latest-released", note="the package index does not say what is newest")]
     if newest == measured:
         return [found, found.model_copy(update={"item": "latest-released"})]
     return [found, _day_finding("latest-released", package, newest, last)]

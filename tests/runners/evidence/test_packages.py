@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 
+from runners.evidence import packages
 from runners.evidence.packages import _recent_python, first_day, installed_version, recent_minor, release_findings
 
 
@@ -53,6 +54,14 @@ def test_the_days_of_the_measured_and_of_the_newest_release() -> None:
     assert (measured.item, measured.value) == ("released", "2025-05-15")
     assert newest.item == "latest-released"
     assert str(newest.value) > "2025-05-15"
+
+
+def test_without_an_answer_the_measured_release_is_not_called_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "first_day", lambda *_: dt.date(2025, 5, 15))
+    monkeypatch.setattr(packages, "_newest_version", lambda *_: None)
+    measured, newest = release_findings("tornado", {"tornado": "6.5.0"})
+    assert (measured.value, newest.value) == ("2025-05-15", None)
+    assert newest.item == "latest-released"
 
 
 @pytest.mark.index
