@@ -21,7 +21,7 @@ _IMPORT_TIMEOUT_S = 60.0
 
 
 def code_findings(framework: Framework, variant: Variant, installed: Environment) -> list[Finding]:
-    """The size and the vocabulary of the application as this variant serves it, and how much of it has known types.
+    """The size and the vocabulary of the application as this variant serves it.
 
     ``installed``: the variant's environment. Raises `RtsiteError` if its packages cannot be inspected.
     """

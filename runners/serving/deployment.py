@@ -249,10 +249,7 @@ class Deployments:
         """
         key = (framework.slug, variant.slug, tuple(cpus), workers)
         deployment = self._idle.pop(key, None)
-        if deployment is not None and fresh:
-            deployment.stop()
-            deployment = None
-        if deployment is not None and not deployment.is_well:  # its server has ended
+        if deployment is not None and (fresh or not deployment.is_well):  # not well: its server has ended
             deployment.stop()
             deployment = None
         if deployment is not None:

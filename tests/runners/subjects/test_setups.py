@@ -11,13 +11,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from runners.evidence.behaviour import processes_findings
+from runners.evidence.rooms import HELPER
 from runners.evidence.source_code import modules_of
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework, Variant
 
 FRAMEWORKS = catalog.discover()
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda one: one.slug)
-HELPER = "redis_rooms.py"
 SHARED = [(one, variant) for one in FRAMEWORKS for variant in one.variants if variant.scales]
 
 
