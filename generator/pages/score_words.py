@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
-from generator.comparison import PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet
+from generator.comparison import LEAST_SEARCHES, PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet
 from generator.pages.markup import listed
 from generator.statistics import MIN_ROUNDS
 
@@ -19,7 +20,7 @@ _REASONS = {
 }
 _WHY = {
     "failed": "It failed in every round, which scores 0.",
-    "few-rounds": f"Fewer than {MIN_ROUNDS} valid rounds, or fewer than two searches.",
+    "few-rounds": f"Fewer than {MIN_ROUNDS} valid rounds, or fewer than {LEAST_SEARCHES} searches.",
     "quick": "Measured with profile quick only, whose results never count.",
     "disturbed": "Other processes disturbed its rounds too much for this percentile.",
     "unsupported": "The framework does not support this workload.",
@@ -54,6 +55,16 @@ def why_nobody_leads(sheet: Sheet | None, titles: Mapping[str, str]) -> str:
         alone = f"; {listed(known)} alone {'is' if len(known) == 1 else 'are'} no verdict" if known else ""
         return f"Not enough data: no framework has enough values in {listed(sheet.lacking_facets)}{alone}."
     return f"Not enough data: no framework has values that count in {listed(list(sheet.facets))}."
+
+
+def ahead_of_leading(sheet: Sheet, titles: Mapping[str, str]) -> str:
+    """Who has a higher total than the leading group and does not lead, as a sentence; empty if nobody has."""
+    best = max((sheet.totals[slug] for slug in sheet.leading), default=math.inf)
+    ahead = [titles[slug] for slug in sheet.order if sheet.totals.get(slug, 0.0) > best]
+    if not ahead:
+        return ""
+    has, it = ("has", "it") if len(ahead) == 1 else ("have", "them")
+    return f"{listed(ahead)} {has} a higher score; a hard flag, or being a bare library, keeps {it} from leading."
 
 
 def left_out(sheet: Sheet) -> str:

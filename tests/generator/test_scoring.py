@@ -21,6 +21,7 @@ from generator.comparison.scoring import (
     label_frameworks,
     score,
 )
+from generator.pages import score_words
 
 amounts = st.floats(0.001, 1e6)
 names = ("a", "b", "c", "d")
@@ -161,6 +162,17 @@ def test_alone_nobody_wins() -> None:
     assert alone.leading == ()
     assert alone.counting == ()
     assert sheet_of({}).leading == ()
+
+
+def test_a_higher_score_that_does_not_lead_is_named() -> None:
+    titles = {slug: slug.upper() for slug in names}
+    columns = {"p": {"a": 1.0, "b": 2.0, "c": 4.0}, "q": {"a": 2.0, "b": 4.0, "c": 3.0}}
+    ahead = sheet_of(columns, barred=frozenset("a"))
+    assert ahead.leading == ("b", "c")
+    assert score_words.ahead_of_leading(ahead, titles).startswith("A has a higher score;")
+    equal = sheet_of({**columns, "q": {"a": 2.0, "b": 2.0, "c": 3.0}}, barred=frozenset("a"))
+    for sheet in (equal, sheet_of(columns), sheet_of({})):
+        assert score_words.ahead_of_leading(sheet, titles) == ""
 
 
 def test_where_nothing_differs_all_lead() -> None:
