@@ -4,6 +4,7 @@ from generator.comparison.absences import Absence, find_absences, follow_absence
 from generator.comparison.application_stacks import STACKS
 from generator.comparison.candidates import Candidate, find_candidates
 from generator.comparison.capacities import (
+    MIN_SEARCHES,
     Bracket,
     CapacityDecision,
     CapacityRow,
@@ -36,7 +37,7 @@ from generator.comparison.run_changes import (
     compare_cells,
     incomparable_reasons,
 )
-from generator.comparison.scored_values import LEAST_SEARCHES, USE_CASES, headline_finding, items_of
+from generator.comparison.scored_values import USE_CASES, headline_finding, items_of
 from generator.comparison.scoring import (
     CHANGES,
     CLOSE_FACTOR,

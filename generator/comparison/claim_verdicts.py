@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from generator.comparison.capacities import CapacityTable
+from generator.comparison.capacities import MIN_SEARCHES, CapacityTable
 from generator.comparison.metrics import METRICS, Metric
-from generator.comparison.scored_values import LEAST_SEARCHES, is_published
+from generator.comparison.scored_values import is_published
 from generator.comparison.tables import Comparison, Row, Table
 from generator.dataset import (
     Article,
@@ -257,7 +257,7 @@ def _sustains(claim: Claim, article: Article, test: Sustains, known: ClaimBasis)
 def _by_bracket(
     claim: Claim, article: Article, test: Sustains, low: float | None, high: float | None, searches: int, page: str
 ) -> JudgedClaim:
-    if searches < LEAST_SEARCHES:
+    if searches < MIN_SEARCHES:
         return JudgedClaim(claim, article, "not decided", f"Too few conclusive searches: {searches}.", page)
     if low is not None and low >= test.users:
         return JudgedClaim(claim, article, "holds", f"One core sustains {low:,.0f} dashboard users.", page)

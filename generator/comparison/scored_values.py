@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from generator.comparison.capacities import CapacityRow, CapacityTable
+from generator.comparison.capacities import MIN_SEARCHES, CapacityRow, CapacityTable
 from generator.comparison.deciding import DECIDING_QUANTILES, needs_quiet
 from generator.comparison.metrics import (
     BROKER_CPU,
@@ -31,8 +31,6 @@ from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
 from runners.record import FACETS, ITEMS, Finding, Item, amount_of, degree_of
 
-LEAST_SEARCHES = 2
-"""A capacity counts only if it was searched in at least two rounds: one search cannot show how much it varies."""
 UNPUBLISHED_PROFILES = frozenset({"quick"})
 """Profiles whose results never count: their windows are too short for a published verdict."""
 IDLE_FLOOR_KB = 5.0
@@ -325,7 +323,7 @@ def _capacity_cell(table: CapacityTable, row: CapacityRow | None, cannot: Mappin
     if table.run.document.profile in UNPUBLISHED_PROFILES:
         return ScoreCell("quick")
     bracket = row.bracket
-    if row.valid_rounds < LEAST_SEARCHES or bracket is None or bracket.low is None or bracket.high is None:
+    if row.valid_rounds < MIN_SEARCHES or bracket is None or bracket.low is None or bracket.high is None:
         return ScoreCell("few-rounds")
     return ScoreCell("counts", float(bracket.typical or math.sqrt(bracket.low * bracket.high)))
 

@@ -7,7 +7,7 @@ from generator.comparison import (
     FLAG_RULES,
     LABEL_RULES,
     LARGEST_CORRELATION,
-    LEAST_SEARCHES,
+    MIN_SEARCHES,
     SCORING_RULES,
     SCORING_VERSION,
     STARTING_POINTS,
@@ -67,7 +67,7 @@ def _flags(view: View, render: Renderer) -> str:
 
 def _criteria(view: View, render: Renderer) -> str:
     return render.html(
-        "scoring_criteria.html", sheets=_sheets(view), rounds=MIN_ROUNDS, searches=LEAST_SEARCHES, words=score_words
+        "scoring_criteria.html", sheets=_sheets(view), rounds=MIN_ROUNDS, searches=MIN_SEARCHES, words=score_words
     )
 
 
