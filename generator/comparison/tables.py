@@ -572,10 +572,11 @@ def _shared_metrics(contenders: Sequence[Row]) -> set[str]:
 def _with_reference(row: Row, reference: Row | None, compared: MetricComparisons) -> Row:
     if reference is None or row.status != "valid" or row.framework.is_reference:
         return row
+    beside = _beside(row)
     values = {
         key: replace(
             value,
-            reference=_beside(row, key, reference.values[key]),
+            reference={**reference.values[key].rounds, **beside.get(key, {})},
             relate=_relation(key, row.key, reference.key, compared),
         )
         if key in reference.values
@@ -604,14 +605,13 @@ def _with_ranks_in(metric: Metric, rows: Sequence[Row], compared: MetricComparis
     return completed
 
 
-def _beside(row: Row, key: str, reference: Value) -> Mapping[int, float]:
-    """The reference's value in each round: in the row's own seconds, if it was measured in them as well."""
-    own = (
+def _beside(row: Row) -> dict[str, dict[int, float]]:
+    """The reference's values in the row's own seconds, by metric and round, where it was measured in them as well."""
+    return read_values(
         Measurement.model_construct(round=one.round, **dict(one.reference))
         for one in row.cell.measurements
         if one.reference is not None
     )
-    return {**reference.rounds, **read_values(own).get(key, {})}
 
 
 def _best_first(row: Row, deciding: tuple[Metric, ...]) -> tuple[object, ...]:
