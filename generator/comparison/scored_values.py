@@ -27,9 +27,9 @@ from generator.comparison.metrics import (
 )
 from generator.comparison.scoring import Criterion, ScoreCell, Sheet
 from generator.comparison.tables import Comparison, Row, Table
-from generator.dataset import Evidence
+from generator.dataset import Evidence, Parameters
 from generator.statistics import MIN_ROUNDS
-from runners.record import FACETS, ITEMS, Finding, Item, amount_of, degree_of
+from runners.record import FACETS, ITEMS, Finding, Item, amount_of, degree_of, parameter_in_words
 
 UNPUBLISHED_PROFILES = frozenset({"quick"})
 """Profiles whose results never count: their windows are too short for a published verdict."""
@@ -48,7 +48,7 @@ class ScoredMetric:
 
     facet: str
     workload: str
-    where: Mapping[str, object]
+    where: Parameters
     what: Metric | Family
     counts_overall: bool = True
 
@@ -63,12 +63,13 @@ class UseCase:
     lacks: str = ""
 
 
-_CLOSED, _OPEN = {"mode": "closed"}, {"mode": "open"}
+_CLOSED: Parameters = {"mode": "closed"}
+_OPEN: Parameters = {"mode": "open"}
 _IDLE = ScoredMetric("memory per connection", "connect", {"clients": 1000}, MEMORY_PER_CONNECTION)
 
 
 def _room(members: int, *, counts_overall: bool) -> tuple[ScoredMetric, ...]:
-    size: dict[str, object] = {"members": members}
+    size: Parameters = {"members": members}
     return (
         ScoredMetric("capacity", "room", _CLOSED | size, THROUGHPUT, counts_overall),
         ScoredMetric("delay", "room", _OPEN | size, LATENCY, counts_overall),
@@ -262,13 +263,8 @@ def _criterion(measured: ScoredMetric, table: Table | CapacityTable | None, what
 
 
 def _in_words(measured: ScoredMetric) -> str:
-    return ", ".join([measured.workload.replace("-", " "), *(_parameter(*item) for item in measured.where.items())])
-
-
-def _parameter(name: str, value: object) -> str:
-    if name == "mode":
-        return "closed loop" if value == "closed" else "fixed rate"
-    return str(value) if isinstance(value, str) else f"{value:,} {name}"
+    parameters = (parameter_in_words(name, value) for name, value in measured.where.items())
+    return ", ".join([measured.workload.replace("-", " "), *parameters])
 
 
 def _cannot(basis: ScoringBasis, framework: str) -> Mapping[str, str]:
