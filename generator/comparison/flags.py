@@ -198,15 +198,18 @@ def _evidence_page(framework: str, dimension: str) -> str:
 
 
 def _unmaintained(evidence: Evidence, framework: str) -> Flag | None:
-    """The age of the newest release known, and the Pythons that it supports."""
+    """The age of the newest release, and the Pythons that it supports.
+
+    Where evidence lacks the newest release, as older evidence does, that of the measured one counts.
+    """
     page = _evidence_page(framework, "development-experience")
-    for item in ("latest-released", "released"):
+    for item, name in (("latest-released", "newest"), ("released", "measured")):
         finding = evidence.finding(item)
         days = amount_of(finding, evidence.document.collected) if finding else None
         if finding is not None and days is not None:
             if days > OLDEST_RELEASE_DAYS:
                 return Flag(
-                    UNMAINTAINED, f"The newest release is of {finding.value}, {days / 30.4:.0f} months old.", page
+                    UNMAINTAINED, f"The {name} release is of {finding.value}, {days / 30.4:.0f} months old.", page
                 )
             break
     newest = max((_minor(one.variant.python) for one in evidence.document.variants), default=None)

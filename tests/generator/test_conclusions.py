@@ -235,6 +235,10 @@ def test_a_framework_without_recent_releases(dataset: Dataset) -> None:
     ((rule, found),) = flags_of(old, "fastapi")
     assert rule is UNMAINTAINED
     assert found.startswith("The newest release is of 2024-10-29, 2")
+    unknown = Finding(item="latest-released", note="not determined")
+    measured = changed(dataset, "fastapi", unknown, Finding(item="released", value="2024-10-29"))
+    ((_, found),) = flags_of(measured, "fastapi")
+    assert found.startswith("The measured release is of 2024-10-29, 2"), "a newer one may be out"
     behind = changed(dataset, "fastapi", Finding(item="pythons", value=["3.8", "3.9", "3.10"]))
     assert flags_of(behind, "fastapi") == [
         (UNMAINTAINED, "Its package does not name Python 3.11, on which it is measured.")
