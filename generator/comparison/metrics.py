@@ -37,7 +37,7 @@ LATENCY_MARGIN = 1.25
 LATENCY_FLOORS_MS: Mapping[Quantile, float] = {"p50": 2, "p90": 2, "p99": 10, "p999": 10}
 """Latencies that nobody notices, far below one frame of a 60 Hz screen; now and then, half a frame is not noticed
 either."""
-PUSH_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 50)
+PUSH_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 50)
 """Pushes come once per second, so a delay of a twentieth of that is not noticed."""
 MEMORY_FLOOR_MB = 5
 MEMORY_BETWEEN_RUNS = 0.01
@@ -46,9 +46,9 @@ rounds of a run differ by 0.2 % only. Which pages processes share changes with e
 rounded up, because few runs of the same code are behind it."""
 START_FLOOR_S = 1.0
 """A start or a reload that takes less is no reason to choose."""
-RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 1000 * START_FLOOR_S)
+RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 1000 * START_FLOOR_S)
 """The time until clients are back contains a start."""
-RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(("p50", "p90", "p99", "p999"), 100)
+RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 100)
 """Clients try again after 100 ms on average, so less is the luck of an attempt."""
 
 _ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "push", "connecting", "recovery"})
