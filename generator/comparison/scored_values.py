@@ -318,6 +318,8 @@ def _capacity_cell(table: CapacityTable, row: CapacityRow | None, cannot: Mappin
         return ScoreCell("unsupported" if table.workload.slug in cannot else "unmeasured")
     if table.run.document.profile in UNPUBLISHED_PROFILES:
         return ScoreCell("quick")
+    if row.status == "failed":
+        return ScoreCell("failed" if row.rounds >= MIN_SEARCHES else "few-rounds")
     bracket = row.bracket
     if row.valid_rounds < MIN_SEARCHES or bracket is None or bracket.low is None or bracket.high is None:
         return ScoreCell("few-rounds")

@@ -15,6 +15,7 @@ from generator.charts import Identities, range_chart
 from generator.charts.wording import bracket, parameters_in_words
 from generator.comparison import Bracket, CapacityTable, capacity_tables, compare_runs, decide_capacity
 from generator.comparison.capacities import _bracket, _brackets
+from generator.comparison.scored_values import _capacity_cell
 from generator.dataset import load_results
 from generator.statistics import Interval, RankRange, bracket_rank_ranges
 from runners.record import estimate_sustained_load, problems_in
@@ -146,6 +147,14 @@ def test_a_place_counts_the_brackets_above_and_below(found: dict[int, Bracket]) 
         above = sum(one.is_above(found[key]) for one in found.values())
         below = sum(found[key].is_above(one) for one in found.values())
         assert place == RankRange(above + 1, len(found) - below)
+
+
+def test_a_search_that_failed_in_every_round_scores_nothing(tables: tuple[CapacityTable, ...]) -> None:
+    rate = tables[0]
+    failed = rate.rows[-1]
+    assert failed.status == "failed"
+    assert _capacity_cell(rate, replace(failed, rounds=2), {}).state == "failed"
+    assert _capacity_cell(rate, replace(failed, rounds=1), {}).state == "few-rounds"
 
 
 def test_one_search_alone_decides_nothing() -> None:
