@@ -117,8 +117,7 @@ class Conclusions:
 
     def _is_unsupported(self, decision: Decision, verdict: PairVerdict) -> bool:
         slug = decision.table.workload.slug
-        facts = {one.slug: one for one in self.basis.comparison.frameworks}
-        return any(slug in facts[one].cannot for one in (verdict.first, verdict.second) if one in facts)
+        return any(slug in self.basis.cannot(one) for one in (verdict.first, verdict.second))
 
     def standing(self, dimension: str, first: str, second: str) -> PairStanding:
         """The outcome for the first of two in a dimension, and why."""

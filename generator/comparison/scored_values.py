@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from generator.comparison.capacities import MIN_SEARCHES, CapacityRow, CapacityTable
 from generator.comparison.deciding import DECIDING_QUANTILES, needs_quiet
@@ -160,6 +161,14 @@ class ScoringBasis:
     def barred(self) -> frozenset[str]:
         return self.flagged | frozenset(self.frameworks).difference(self.competing)
 
+    @cached_property
+    def _unable(self) -> dict[str, Mapping[str, str]]:
+        return {facts.slug: facts.cannot for facts in self.comparison.frameworks}
+
+    def cannot(self, framework: str) -> Mapping[str, str]:
+        """The workloads that a measured framework does not support, with the reasons."""
+        return self._unable.get(framework, {})
+
     def row_of(self, table: Table, framework: str) -> Row | None:
         """The row of a framework's headline variant."""
         key = (framework, self.headline.get(framework, ""))
@@ -227,7 +236,7 @@ def _columns(measured: ScoredMetric, basis: ScoringBasis) -> list[tuple[Criterio
     return [
         (
             _criterion(measured, table, metric),
-            {slug: _cell(table, basis.row_of(table, slug), metric, _cannot(basis, slug)) for slug in basis.frameworks},
+            {slug: _cell(table, basis.row_of(table, slug), metric, basis.cannot(slug)) for slug in basis.frameworks},
         )
         for metric in metrics
     ] or [(_criterion(measured, table, measured.what), {})]
@@ -267,11 +276,6 @@ def _in_words(measured: ScoredMetric) -> str:
     return ", ".join([measured.workload.replace("-", " "), *parameters])
 
 
-def _cannot(basis: ScoringBasis, framework: str) -> Mapping[str, str]:
-    facts = next((one for one in basis.comparison.frameworks if one.slug == framework), None)
-    return facts.cannot if facts else {}
-
-
 def _cell(table: Table, row: Row | None, metric: Metric, cannot: Mapping[str, str]) -> ScoreCell:
     if row is None:
         return ScoreCell("unsupported" if table.workload.slug in cannot else "unmeasured")
@@ -308,7 +312,7 @@ def _capacity_column(measured: ScoredMetric, basis: ScoringBasis) -> tuple[Crite
         return criterion, {}
     rows = {row.key: row for row in table.rows}
     return criterion, {
-        slug: _capacity_cell(table, rows.get((slug, basis.headline.get(slug, ""))), _cannot(basis, slug))
+        slug: _capacity_cell(table, rows.get((slug, basis.headline.get(slug, ""))), basis.cannot(slug))
         for slug in basis.frameworks
     }
 
