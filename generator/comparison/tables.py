@@ -321,7 +321,7 @@ def compare_runs(runs: Sequence[Run], *, ranked: bool = True) -> Comparison:
 def pooled(runs: Sequence[Run], *, ranked: bool = True) -> list[Table]:
     """The tables of `fullest`, each pooled with the tables of all runs that measured the same variants.
 
-    These runs are blocks: each has its own machine or day. The value of a block is the geometric mean of its rounds.
+    These runs are blocks: each has its own machine or day. The value of a block is the mean of its rounds.
     Blocks are the repeats, since rounds of one block share its machine. The model has a level for each block.
     """
     tables = {id(run): list(_tables_of(run, ranked=ranked and len(runs) == 1)) for run in runs}

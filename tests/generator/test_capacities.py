@@ -14,10 +14,11 @@ from benchmarks import synthetic
 from generator.charts import Identities, range_chart
 from generator.charts.wording import bracket, parameters_in_words
 from generator.comparison import Bracket, CapacityTable, capacity_tables, compare_runs, decide_capacity
-from generator.comparison.capacities import _bracket, _brackets
+from generator.comparison.capacities import P99_LIMITS_MS, _bracket, _brackets
 from generator.comparison.scored_values import _capacity_cell
 from generator.dataset import load_results
 from generator.statistics import Interval, RankRange, bracket_rank_ranges
+from runners.judging import thresholds
 from runners.record import estimate_sustained_load, problems_in
 from tests.support import documents
 
@@ -82,6 +83,10 @@ def test_each_row_shows_the_result_of_its_search(tables: tuple[CapacityTable, ..
     assert picows.bracket.low is not None
     assert gevent.bracket is not None
     assert not gevent.bracket.conclusive
+
+
+def test_pages_show_the_limits_that_searches_look_for() -> None:
+    assert (thresholds.TRY_P99.limit, thresholds.STRICT_P99.limit) == P99_LIMITS_MS
 
 
 def test_each_row_has_the_load_at_the_strict_limit_as_well(tables: tuple[CapacityTable, ...]) -> None:
