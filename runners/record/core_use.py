@@ -5,8 +5,8 @@ from __future__ import annotations
 from runners.record.schema import Measurement
 
 TIMER_UNUSED_PERCENT = 30.0
-"""A closed loop that leaves more of the server's core unused is limited by a timer. Something always waits to be done
-in a closed loop, so a server that has time left waits for a clock."""
+"""A closed loop that leaves more of the server's core unused, and of the load generator's, is limited by a timer.
+Something always waits to be done in a closed loop, so if both have time left, they wait for a clock."""
 
 
 def used_percent(measurement: Measurement) -> float:
@@ -26,7 +26,11 @@ def closed_loop_cpu_percent(measurement: Measurement) -> float | None:
 def timer_limited_percent(measurement: Measurement) -> float | None:
     """Percent of the core that was used, if a timer limited the closed loop; otherwise ``None``.
 
-    Such a throughput is that of the timer. It says nothing about how fast the server is.
+    Such a throughput is that of the timer. It says nothing about how fast the server is. A load generator that is busy
+    itself limits the loop without a timer.
     """
     used = closed_loop_cpu_percent(measurement)
-    return used if used is not None and 100 - used > TIMER_UNUSED_PERCENT else None
+    if used is None:
+        return None
+    working = measurement.generator.working_percent if measurement.generator else None
+    return used if 100 - max(used, working or 0.0) > TIMER_UNUSED_PERCENT else None

@@ -336,6 +336,13 @@ def test_a_closed_loop_that_leaves_a_third_of_the_core_unused_names_the_timer() 
     assert reasons_against(in_a_room(server=usage(10.0), offered_per_s=100.0)) == []
 
 
+def test_a_busy_load_generator_is_not_taken_for_a_timer() -> None:
+    """A room of 100, in which the load generator read deliveries for most of the time."""
+    busy = with_health(working_percent=84.0).generator
+    (reason,) = reasons_against(in_a_room(server=usage(57.0), generator=busy))
+    assert reason == "server core left unused in the closed loop of a room 43 %, limit 30 %"
+
+
 def test_a_storm_that_the_listen_queue_did_not_hold_names_the_backlog_it_needs() -> None:
     (reason,) = reasons_against(with_figures(connecting=connecting(listen_drops=37, listen_backlog=100)))
     assert reason == (
