@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -199,10 +200,12 @@ def plan_run(
     found = tuple(_cells(frameworks, workloads))
     if not found:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
-    cells = tuple(cell for cell in found if server_cores is None or cell.scenario.server_cores <= server_cores)
+    available = math.inf if server_cores is None else server_cores
+    cells = tuple(cell for cell in found if cell.scenario.server_cores <= available)
+    too_large = {comparison_key(cell): cell for cell in found if cell.scenario.server_cores > available}
     left_out = tuple(
         LeftOut(cell.workload.slug, cell.scenario.kind, cell.scenario.server_cores, server_cores or 0)
-        for cell in {comparison_key(cell): cell for cell in found if cell not in cells}.values()
+        for cell in too_large.values()
     )
     if not cells:
         raise NothingToDoError("; ".join(map(str, left_out)))
