@@ -152,10 +152,9 @@ def test_compiled_modules_that_a_child_loads_are_seen() -> None:
     loads = f"""
 import subprocess, sys
 for line in sys.stdin:
-    child = subprocess.Popen([sys.executable, "-c", "import uvloop; {SLEEP}"], stdin=subprocess.PIPE)
-    while "/uvloop/" not in open(f"/proc/{{child.pid}}/maps").read():
-        pass
-    print("done", flush=True)
+    loads = [sys.executable, "-c", "import uvloop; print('done', flush=True); {SLEEP}"]
+    child = subprocess.Popen(loads, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    print(child.stdout.readline().strip(), flush=True)
 """
     with told(loads) as process:
         assert not resources.has_loaded(process.pid, "uvloop")
