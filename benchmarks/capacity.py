@@ -23,11 +23,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from runners.judging.capacity import Probe, Search, SearchResult, Settings
+from runners.judging.capacity import Probe, Search, SearchResult
 from runners.judging.thresholds import STRICT_P99
 from runners.record import SustainedLoad, estimate_over_searches, tries_at
+from runners.subjects.workloads import CAPACITY
 
-SETTINGS = Settings(start=8_000, lowest=250, highest=400_000, strict_p99_limit_ms=STRICT_P99.limit)
+(SETTINGS,) = (one.target.settings for one in CAPACITY.scenarios if one.target and one.target.unit == "messages_per_s")
 STRICT_SHARE = 0.6
 _POWER = math.log(SETTINGS.p99_limit_ms / STRICT_P99.limit) / -math.log(STRICT_SHARE)
 WOBBLES = (0.0, 0.1)
