@@ -308,7 +308,7 @@ FOREIGN_CPU = Threshold(
     cause="machine",
     in_search="try is unusable",
     value_of=lambda measurement: measurement.generator.foreign_cpu_percent if measurement.generator else None,
-    detail_of=lambda measurement: _foreign_process(measurement),
+    detail_of=_foreign_process,
 )
 NOT_OFFERED = Threshold(
     "messages not offered",
