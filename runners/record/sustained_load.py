@@ -103,7 +103,7 @@ def estimate_sustained_load(tries: Sequence[tuple[int, bool]]) -> SustainedLoad:
     low, middle, high = sustained_load_quantiles(tries, _QUANTILES)
     low_end = high_end = None
     if any(passed for _, passed in tries):
-        low = min(low, max(load for load, passed in tries if passed))
+        low = min(low, _highest_passed(tries))
         low_end = tidy(low) if low * _REACH >= min(load for load, _ in tries) else None
     if not all(passed for _, passed in tries) and high <= _REACH * max(load for load, _ in tries):
         high_end = max(tidy(high), (low_end or 0) + 1)
@@ -115,7 +115,8 @@ def estimate_over_searches(searches: Sequence[Sequence[tuple[int, bool]]]) -> Su
 
     The load of each search is the server's, times a factor of that time. The factors are log-normal around 1, with a
     standard deviation out of `_BETWEEN`, independent between searches. So one search has a wide interval, and more
-    tries in it do not make that narrower. There is an end where all tries together show one.
+    tries in it do not make that narrower. There is an end where all tries together show one, and no low end above every
+    load that passed.
     """
     searches = [tries for tries in searches if tries]
     everything = [one for tries in searches for one in tries]
@@ -132,7 +133,7 @@ def estimate_over_searches(searches: Sequence[Sequence[tuple[int, bool]]]) -> Su
         posterior += np.prod([np.convolve(one, kernel)[reach : reach + len(grid)] for one in likelihoods], axis=0)
     low, middle, high = _quantiles(grid, posterior, _QUANTILES)
     shown = estimate_sustained_load(everything)
-    low_end = None if shown.low is None else tidy(low)
+    low_end = None if shown.low is None else tidy(min(low, _highest_passed(everything)))
     high_end = None if shown.high is None else max(tidy(high), (low_end or 0) + 1)
     return SustainedLoad(low_end, None if shown.typical is None else tidy(middle), high_end)
 
@@ -141,6 +142,11 @@ def sustained_load_quantiles(tries: Sequence[tuple[int, bool]], wanted: Sequence
     """Quantiles of the posterior of the sustained load, as loads; ``tries`` has at least one."""
     grid = _grid(tries)
     return _quantiles(grid, _posterior(tries, grid), wanted)
+
+
+def _highest_passed(tries: Sequence[tuple[int, bool]]) -> int:
+    """The highest load that passed; at least one did."""
+    return max(load for load, passed in tries if passed)
 
 
 _QUANTILES = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)

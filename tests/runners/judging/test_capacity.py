@@ -352,6 +352,11 @@ def test_the_order_of_searches_and_empty_ones_do_not_matter(searches_made: list[
         assert found.low < found.high
 
 
+def test_searches_in_which_everything_passed_show_no_more_than_they_tried() -> None:
+    made = [(200, True), *[(400, True)] * 3]
+    assert estimate_over_searches([made, made]) == estimate_sustained_load(made) == SustainedLoad(400, None, None)
+
+
 def test_one_search_alone_is_less_sure_than_its_tries_and_others_that_agree_make_it_surer() -> None:
     made = [(one.load, one.passed) for one in search(SETTINGS, monotone(5_000)).probes]
     own = estimate_sustained_load(made)
