@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from generator.comparison import LEAST_SEARCHES, PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet
+from generator.comparison import MIN_SEARCHES, PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet
 from generator.pages.markup import listed
 from generator.statistics import MIN_ROUNDS
 
@@ -20,7 +20,7 @@ _REASONS = {
 }
 _WHY = {
     "failed": "It failed in every round, which scores 0.",
-    "few-rounds": f"Fewer than {MIN_ROUNDS} valid rounds, or fewer than {LEAST_SEARCHES} searches.",
+    "few-rounds": f"Fewer than {MIN_ROUNDS} valid rounds, or fewer than {MIN_SEARCHES} searches.",
     "quick": "Measured with profile quick only, whose results never count.",
     "disturbed": "Other processes disturbed its rounds too much for this percentile.",
     "unsupported": "The framework does not support this workload.",

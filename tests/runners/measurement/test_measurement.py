@@ -88,7 +88,8 @@ def test_the_living_have_values(together: list[MeasurementResult], index: int) -
     assert found.position == index
     assert found.slices is not None
     # 1.2 s in slices of a tenth of a second; a slow machine makes them longer, as many answers take their time.
-    assert 1 <= found.slices <= 12
+    assert found.slices <= 12
+    assert max(one.measurement.slices or 1 for one in together) > 1
     assert found.duration_s is not None
     assert found.duration_s >= BRIEF.duration_s - 1e-6
     assert found.messages is not None
