@@ -17,7 +17,7 @@ from socketio.exceptions import SocketIOError
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.frames import CloseCode
 
-from runners import contract, process, resources
+from runners import contract, resources
 from runners.evidence import client_frames
 from runners.evidence.copies import RAISED, raising, slow
 from runners.evidence.dead_peer import drop_packets
@@ -39,6 +39,11 @@ uWebSockets' ``idleTimeout``, 120 s without a message. Engine.IO sends a ping af
 VANISHED = ("silent-close-s", "silent-end-s", "dead-peer", "dead-peer-s")
 LOOK_S = 1.0
 """Seconds between two looks at the kernel's table of connections."""
+DRAIN_S = 10.0
+"""Seconds that a server has to end after SIGTERM: those after which `docker stop` kills."""
+SHORTENED_ENDS = ("--graceful-timeout", "--timeout-graceful-shutdown")
+"""Options of gunicorn, hypercorn and uvicorn for how long a server waits for its clients when it ends. Commands have
+them so that measurements end soon; where the end itself is tested, the server's default applies."""
 IN_FLIGHT_S = 0.3
 """Seconds that a message takes while the server gets SIGTERM."""
 PROCESSES = ("several-processes", "cross-process")
@@ -344,12 +349,26 @@ async def _watch_dead(clients: Sequence[_DeadClient]) -> None:
 
 
 def drain_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
-    """The effects of SIGTERM while a message is in flight and another client is connected.
+    """The effects of SIGTERM while a message is in flight and another client is connected. The server's own timeouts
+    apply.
 
     Raises `HintError` if the folder does not name the line of the echo handler.
     """
-    with slow(framework, IN_FLIGHT_S) as copy, serve_variant(copy, variant, logs=logs) as deployment:
+    patient = variant.model_copy(update={"command": with_own_end(variant.command)})
+    with slow(framework, IN_FLIGHT_S) as copy, serve_variant(copy, patient, logs=logs, grace_s=DRAIN_S) as deployment:
         return asyncio.run(_terminate(deployment.server))
+
+
+def with_own_end(command: Sequence[str]) -> list[str]:
+    """The command without the options of `SHORTENED_ENDS` and their values."""
+    kept: list[str] = []
+    words = iter(command)
+    for word in words:
+        if word in SHORTENED_ENDS:
+            next(words, None)
+        elif not word.startswith(tuple(f"{option}=" for option in SHORTENED_ENDS)):
+            kept.append(word)
+    return kept
 
 
 async def _terminate(started: server.Server) -> list[Finding]:
@@ -376,17 +395,19 @@ async def _terminate(started: server.Server) -> list[Finding]:
         Finding(item="drain-client", value=seen),
         Finding(item="drain-s", value=round(took_s, 1))
         if ended
-        else Finding(item="drain-s", note=f"not within {process.GRACE_S:g} s; it was killed then"),
+        else Finding(item="drain-s", note=f"not within {DRAIN_S:g} s; it was killed then"),
     ]
 
 
 async def _watch_client(connection: socket.socket, started: server.Server) -> tuple[str, bool]:
-    """Read as a client that answers a close frame: what it sees, and whether the server says goodbye."""
+    """Read as a client that answers a close frame: what it sees, and whether the server says goodbye before it is
+    killed.
+    """
     loop, received = asyncio.get_running_loop(), b""
     has_said_goodbye = False
     with contextlib.closing(connection):
         try:
-            async with asyncio.timeout(ENDING_S):
+            async with asyncio.timeout(DRAIN_S + ENDING_S):
                 while piece := await loop.sock_recv(connection, 4096):
                     received += piece
                     if not has_said_goodbye and client_frames.says_goodbye(received, started.framework.protocol):

@@ -55,14 +55,17 @@ def send_one_message(started: server.Server) -> None:
 
 def reload_findings(framework: Framework, main: Variant, *, logs: Path) -> list[Finding]:
     """Measure the time that the folder's reloader takes to serve a changed application, in the environment of
-    ``main``.
+    ``main``, or in that of the extra that the folder names for it.
     """
     hints = framework.evidence
     if not hints.reload:
-        why = "neither the framework nor its server documents one"
+        why = "neither the framework nor its server has one of its own"
         return [Finding(item="reloader", value=False, note=why), Finding(item="reload-s", note=why)]
     environment = main.environment | hints.reload_environment
-    reloading = main.model_copy(update={"command": hints.reload, "environment": environment, "broker": "none"})
+    extra = hints.reload_extra or main.extra
+    reloading = main.model_copy(
+        update={"command": hints.reload, "environment": environment, "extra": extra, "broker": "none"}
+    )
     with altered(framework) as copy:
         marked = _MarkedApp(copy.folder)
         marked.write("before")

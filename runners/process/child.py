@@ -18,7 +18,7 @@ from typing import Any
 from runners.record import UnavailableError
 
 GRACE_S = 2.0
-"""Seconds between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL, if `start` is not given others."""
 PYTHON = (sys.executable, "-P")
 """The start of a command that runs our own modules. With ``-P``, modules in the current folder cannot replace them, nor
 those of the standard library."""
@@ -42,6 +42,8 @@ class Child:
     pid: int
     log: Path
     _warden: subprocess.Popen[str]
+    grace_s: float = GRACE_S
+    """Seconds between SIGTERM and SIGKILL when it is stopped."""
     _last: dict[str, Any] | None = None
 
     @property
@@ -70,7 +72,7 @@ class Child:
                 assert self._warden.stdin is not None
                 self._warden.stdin.write("stop\n")
                 self._warden.stdin.flush()
-            self.wait(GRACE_S + _KILL_S + _ANSWER_S)
+            self.wait(self.grace_s + _KILL_S + _ANSWER_S)
         self._warden.communicate()
         if left := (self._last or {}).get("left"):
             raise ProcessError(f"{self.name}: processes {left} cannot be ended; end them with `sudo kill -9`")
@@ -149,11 +151,13 @@ def start(
     errors: Path | None = None,
     stdin: Path | None = None,
     traceable: bool = False,
+    grace_s: float = GRACE_S,
 ) -> Child:
     """Start a command on the given CPUs (empty: any), with its output in ``log``; raises `ProcessError`.
 
     ``errors``: a log of its own for stderr. ``stdin``: a file to read from. ``traceable``: allow a profiler that is not
-    an ancestor to read its memory, if the kernel lets a process allow that.
+    an ancestor to read its memory, if the kernel lets a process allow that. ``grace_s``: seconds between SIGTERM and
+    SIGKILL when it is stopped.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     warden = subprocess.Popen(
@@ -174,10 +178,10 @@ def start(
         "errors": None if errors is None else str(errors),
         "stdin": str(stdin or os.devnull),
         "traceable": traceable,
-        "grace_s": GRACE_S,
+        "grace_s": grace_s,
         "kill_s": _KILL_S,
     }
-    child = Child(name, 0, log, warden)
+    child = Child(name, 0, log, warden, grace_s)
     try:
         warden.stdin.write(json.dumps(order) + "\n")
         answer = child._read_line() if child._has_word(_ANSWER_S) else {}

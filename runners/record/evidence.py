@@ -388,7 +388,8 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: the server ends after",
             _ARCHITECTURE,
             "variant",
-            "The same: until the last process has ended. Timeouts of the variant's command apply; we wait 2 s.",
+            "The same: until the last process has ended. The server has its default timeouts, not those of the command;"
+            " we wait 10 s, as long as docker stop waits.",
             unit="s",
             better="lower",
         ),
@@ -429,8 +430,8 @@ ITEMS: dict[str, Item] = {
             "A reloader",
             _DEVELOPMENT,
             "framework",
-            "The folder names a documented reloader, of the framework or of its server; it serves a changed copy of the"
-            " app without being started again.",
+            "The folder names a documented reloader of the framework itself or of its server; it serves a changed copy"
+            " of the app without being started again. A general tool that restarts any program does not count.",
             better="yes",
             facet="feedback",
         ),

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from runners import resources
+from runners import process, resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.record import Failure, RtsiteError, UnavailableError, publishable
 from runners.record.schema import Stage
@@ -40,7 +40,8 @@ class Deployment:
     """A variant and its broker on the given CPUs (default: any). All methods raise `StageError`.
 
     ``logs``: an existing parent for a folder of logs. ``environment``: an installed environment to use instead of the
-    one from the variant's lock file. ``traceable``: allow a profiler to read the server's memory.
+    one from the variant's lock file. ``traceable``: allow a profiler to read the server's memory. ``grace_s``: seconds
+    that the server has between SIGTERM and SIGKILL.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Deployment:
         workers: int = 1,
         environment: Environment | None = None,
         traceable: bool = False,
+        grace_s: float = process.GRACE_S,
     ) -> None:
         self.framework, self.variant = framework, variant
         self.broker: Broker | None = None
@@ -65,6 +67,7 @@ class Deployment:
         self._server: Server | None = None
         self._environment = environment
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
+        self._grace_s = grace_s
         self._has_failed = False
         self._is_paused = False
         self._passed: set[str] = set()
@@ -121,6 +124,7 @@ class Deployment:
                 broker_url=self.broker.url if self.broker else None,
                 logs=self._logs,
                 traceable=self._traceable,
+                grace_s=self._grace_s,
                 port=port,
             )
             self._server.wait_until_listening()
@@ -200,6 +204,7 @@ def serve_variant(
     workers: int = 1,
     environment: Environment | None = None,
     traceable: bool = False,
+    grace_s: float = process.GRACE_S,
     checks: Collection[str] = (),
 ) -> Iterator[Deployment]:
     """Serve a variant while the block runs; yields the deployment after it listens and passes these contract checks.
@@ -208,7 +213,14 @@ def serve_variant(
     The arguments are those of `Deployment`.
     """
     deployment = Deployment(
-        framework, variant, logs=logs, cpus=cpus, workers=workers, environment=environment, traceable=traceable
+        framework,
+        variant,
+        logs=logs,
+        cpus=cpus,
+        workers=workers,
+        environment=environment,
+        traceable=traceable,
+        grace_s=grace_s,
     )
     try:
         deployment.start(checks)

@@ -114,12 +114,13 @@ def start_server(
     broker_url: str | None,
     logs: Path,
     traceable: bool = False,
+    grace_s: float = process.GRACE_S,
     port: int | None = None,
 ) -> Server:
     """Start a variant's server on a port of the loopback interface (default: a free port).
 
-    ``traceable``: allow a profiler to read its memory, see `process.start`. Raises `InstallError` if its
-    command is not installed, and `ProcessError` if it cannot be started.
+    ``traceable``: allow a profiler to read its memory; ``grace_s``: seconds between SIGTERM and SIGKILL, see
+    `process.start`. Raises `InstallError` if its command is not installed, and `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
@@ -141,5 +142,6 @@ def start_server(
         cpus=cpus,
         log=logs / f"{framework.slug}-{variant.slug}.log",
         traceable=traceable,
+        grace_s=grace_s,
     )
     return Server(child, framework, variant, f"http://{HOST}:{port}", port, workers)

@@ -7,10 +7,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
@@ -95,8 +95,14 @@ class Documented(_Described):
     """Whether it has it."""
     how: Text
     """By what, for example ``AuthMiddlewareStack``."""
-    documented: HttpsUrl
-    """The page that describes it; for ``no`` the page on which one would expect it."""
+    documented: HttpsUrl | None = None
+    """The page that describes it. Only ``no`` needs none: no page states that something is missing."""
+
+    @model_validator(mode="after")
+    def _has_page(self) -> Self:
+        if self.documented is None and self.value != "no":
+            raise ValueError(f"{self.value!r} needs documented, the https:// address of the page that describes it")
+        return self
 
 
 class EvidenceHints(_Described):
@@ -112,6 +118,8 @@ class EvidenceHints(_Described):
     """The command that serves the app with the framework's own reloader; empty if it has none."""
     reload_environment: dict[str, str] = {}
     """Environment variables of that command."""
+    reload_extra: Slug | None = None
+    """The group of optional dependencies that command needs, if not that of the headline variant."""
     test_client: Documented | None = None
     """What tests real-time handlers without a server and a network."""
     rooms_across: Literal["built-in", "helper", "no"] | None = None

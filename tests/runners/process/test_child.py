@@ -25,11 +25,15 @@ ROOT = Path(__file__).parents[3]
 
 
 def begin(
-    folder: Path, command: Sequence[str], *, environment: Mapping[str, str] | None = None, cpus: Sequence[int] = ()
+    folder: Path,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    cpus: Sequence[int] = (),
+    grace_s: float = GRACE_S,
 ) -> Child:
-    return start(
-        "tested", command, folder=folder, environment=environment or {}, cpus=cpus, log=folder / "log" / "server.log"
-    )
+    log = folder / "log" / "server.log"
+    return start("tested", command, folder=folder, environment=environment or {}, cpus=cpus, log=log, grace_s=grace_s)
 
 
 def lines(child: Child, count: int) -> list[str]:
@@ -139,6 +143,17 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert not child.stop()
     assert GRACE_S <= time.monotonic() - started < 5
     assert child.status == -signal.SIGKILL
+    gone([child.pid])
+
+
+@pytest.mark.parametrize(("grace_s", "in_time"), [(0.05, False), (GRACE_S, True)])
+def test_a_server_has_the_time_to_end_that_it_was_given(tmp_path: Path, grace_s: float, in_time: bool) -> None:
+    slow = (
+        "import signal, sys, time; signal.signal(15, lambda *_: (time.sleep(0.5), sys.exit())); print(1, flush=True);"
+    )
+    child = begin(tmp_path, python(slow + SLEEPER), grace_s=grace_s)
+    lines(child, 1)
+    assert child.stop() is in_time
     gone([child.pid])
 
 

@@ -82,6 +82,11 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
         ('broker = "redis"', 'loop = "twisted"', "'asyncio', 'uvloop', 'gevent', 'eventlet', 'threads' or 'own'"),
         (
             'exchanges = ["echo"]\n',
+            'exchanges = ["echo"]\nevidence = { test_client = { value = "built in", how = "Client" } }\n',
+            "'built in' needs documented, the https:// address of the page that describes it",
+        ),
+        (
+            'exchanges = ["echo"]\n',
             'exchanges = ["echo"]\ncannot = { scaleot = "no broker" }\n',
             "unknown workload 'scaleot'; did you mean scaleout?",
         ),
