@@ -88,11 +88,17 @@ NOT_FOR_PRODUCTION = FlagRule(
 DEAF = FlagRule(
     "dead-peers",
     "Does not notice dead clients",
-    f"A client whose packets are dropped is not noticed within {LATEST_NOTICE_S:g} s.",
+    "A client whose packets are dropped is not noticed as long as we waited.",
+    is_hard=False,
+)
+LATE = FlagRule(
+    "dead-peers-late",
+    "Notices dead clients late",
+    f"A client whose packets are dropped is noticed, but after more than {LATEST_NOTICE_S:g} s.",
     is_hard=False,
 )
 
-FLAG_RULES: tuple[FlagRule, ...] = (BUSY, UNMAINTAINED, LOSES, SPREADS, NOT_FOR_PRODUCTION, DEAF)
+FLAG_RULES: tuple[FlagRule, ...] = (BUSY, UNMAINTAINED, LOSES, SPREADS, NOT_FOR_PRODUCTION, DEAF, LATE)
 
 
 def find_flags(basis: ScoringBasis) -> dict[str, tuple[Flag, ...]]:
@@ -256,5 +262,5 @@ def _unnoticed(evidence: Evidence, headline: str | None, framework: str) -> Flag
         return Flag(DEAF, "A dead client was not noticed as long as we waited.", page)
     seconds = after.value if after is not None else None
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > LATEST_NOTICE_S:
-        return Flag(DEAF, f"A dead client was noticed after {seconds:.0f} s.", page)
+        return Flag(LATE, f"A dead client was noticed after {seconds:.0f} s.", page)
     return None

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import synthetic
 from benchmarks.synthetic import Made
 from generator.comparison import LABEL_RULES, Conclusions
-from generator.comparison.flags import BUSY, DEAF, LOSES, NOT_FOR_PRODUCTION, SPREADS, UNMAINTAINED
+from generator.comparison.flags import BUSY, DEAF, LATE, LOSES, NOT_FOR_PRODUCTION, SPREADS, UNMAINTAINED
 from generator.dataset import Claims, Dataset, Evidence, FrameworkResult, Run, load_results
 from generator.pages import make_site
 from generator.pages.view import View
@@ -287,9 +287,11 @@ def test_a_framework_without_recent_releases(dataset: Dataset) -> None:
 def test_a_mistake_that_reaches_others_and_dead_clients(dataset: Dataset) -> None:
     spread = changed(dataset, "fastapi", Finding(item="raise-others", value=False))
     assert [rule for rule, _ in flags_of(spread, "fastapi")] == [SPREADS]
-    deaf = changed(dataset, "fastapi", Finding(item="dead-peer-s", value=96))
-    assert flags_of(deaf, "fastapi") == [(DEAF, "A dead client was noticed after 96 s.")]
-    conclusions = conclusions_of(deaf)
+    deaf = changed(dataset, "fastapi", Finding(item="dead-peer", value=False))
+    assert flags_of(deaf, "fastapi") == [(DEAF, "A dead client was not noticed as long as we waited.")]
+    late = changed(dataset, "fastapi", Finding(item="dead-peer-s", value=96))
+    assert flags_of(late, "fastapi") == [(LATE, "A dead client was noticed after 96 s.")]
+    conclusions = conclusions_of(late)
     assert "fastapi" not in conclusions.basis.flagged, "a soft flag only warns"
     assert {conclusions_of(spread).labels["request-reply"]["fastapi"].label} == {"special case"}
     both = changed(spread, "fastapi", Finding(item="latest-released", value="2020-01-01"))
@@ -402,6 +404,6 @@ def test_the_page_of_scoring_states_all_rules(pages: dict[str, str]) -> None:
     for label, rule in LABEL_RULES:
         assert label in text.lower()
         assert rule in text
-    for flag in (BUSY, UNMAINTAINED, LOSES, SPREADS, NOT_FOR_PRODUCTION, DEAF):
+    for flag in (BUSY, UNMAINTAINED, LOSES, SPREADS, NOT_FOR_PRODUCTION, DEAF, LATE):
         assert flag.rule in text
     assert "From scoring 1 to scoring 2" in text
