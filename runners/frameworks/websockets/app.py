@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import time
 from collections import defaultdict
@@ -105,5 +106,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    asyncio.run(main(host=arguments.host, port=arguments.port))
+    for _ in range(arguments.workers - 1):
+        if os.fork() == 0:
+            break
+    asyncio.run(main(host=arguments.host, port=arguments.port, reuse_port=arguments.workers > 1))

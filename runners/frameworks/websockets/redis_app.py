@@ -1,10 +1,13 @@
-"""The same app in several processes: what is said in a room reaches the members on all of them, through Redis."""
+"""The same app in several processes: what is said in a room reaches the members on all of them, through Redis.
+
+Each process listens on the port, and the kernel gives every connection to one of them.
+"""
 
 import argparse
 import asyncio
 import os
-import socket
 from contextlib import suppress
+from typing import Any
 
 import app as one_process
 from redis_rooms import RedisRooms
@@ -16,7 +19,7 @@ async def broadcast(members: set[ServerConnection], text: str) -> None:
     one_process.broadcast(members, text)
 
 
-async def main(listener: socket.socket) -> None:
+async def main(**options: Any) -> None:
     rooms: RedisRooms[ServerConnection] = RedisRooms(broadcast)
 
     async def room(websocket: ServerConnection, name: str) -> None:
@@ -37,7 +40,7 @@ async def main(listener: socket.socket) -> None:
                 await one_process.route(websocket)
 
     await rooms.start()
-    await one_process.main(route, sock=listener)
+    await one_process.main(route, **options)
     await rooms.stop()
 
 
@@ -47,8 +50,7 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    shared = socket.create_server((arguments.host, arguments.port))
     for _ in range(arguments.workers - 1):
         if os.fork() == 0:
             break
-    asyncio.run(main(shared))
+    asyncio.run(main(host=arguments.host, port=arguments.port, reuse_port=arguments.workers > 1))
