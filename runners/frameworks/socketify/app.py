@@ -1,16 +1,15 @@
 """Echo, chat rooms and a live dashboard with socketify: uWebSockets and its topics, from Python."""
 
-import argparse
 import asyncio
 import json
 import time
+from functools import partial
 from typing import Any
 
-from socketify import App, AppListenOptions, OpCode
+from socketify import App, OpCode
 
 LIMIT = 16 * 1024 * 1024  # bytes, for a message and for what waits to be read
 
-app = App()
 streams: set[Any] = set()
 panels: dict[str, dict[str, Any]] = {}
 
@@ -27,10 +26,6 @@ def enter_room(res: Any, req: Any, context: Any) -> None:
 
 def join_room(ws: Any) -> None:
     ws.subscribe(ws.get_user_data())
-
-
-def speak(ws: Any, message: str | bytes, opcode: OpCode) -> None:
-    app.publish(ws.get_user_data(), message, opcode)
 
 
 def watch_dashboard(ws: Any) -> None:
@@ -63,39 +58,43 @@ def events(res: Any, req: Any) -> None:
     streams.add(res)
 
 
-def push(snapshot: str) -> None:
+def push(app: App, snapshot: str) -> None:
     app.publish("dashboard", snapshot, OpCode.TEXT)
     for stream in list(streams):
         stream.cork(lambda res: res.write(f"data: {snapshot}\n\n"))
 
 
-async def push_snapshots() -> None:
+async def push_snapshots(app: App) -> None:
     due, seq = time.monotonic(), 0
     while True:
         due += 1.0
         await asyncio.sleep(due - time.monotonic())
         seq += 1
-        push(json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))
+        push(app, json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))
 
 
-common = {"max_payload_length": LIMIT, "max_backpressure": LIMIT, "send_pings_automatically": True, "close": leave}
-app.get("/healthz", lambda res, req: res.end("ok"))
-app.get("/events", events)
-app.ws("/echo", {**common, "message": echo})
-app.ws("/dashboard", {**common, "open": watch_dashboard, "message": update_panel})
-room = {**common, "upgrade": enter_room, "open": join_room, "message": speak}
+common = {
+    "max_payload_length": LIMIT,
+    "max_backpressure": LIMIT,
+    "idle_timeout": 12,
+    "send_pings_automatically": True,
+    "close": leave,
+}
 
 
-def serve(host: str, port: int, room: dict[str, Any] = room) -> None:
+def serve(app: App, room: dict[str, Any]) -> None:
+    app.get("/healthz", lambda res, req: res.end("ok"))
+    app.get("/events", events)
+    app.ws("/echo", {**common, "message": echo})
     app.ws("/room/:name", room)
-    app.loop.create_background_task(push_snapshots)
-    app.listen(AppListenOptions(port=port, host=host), lambda config: None)
-    app.run()
+    app.ws("/dashboard", {**common, "open": watch_dashboard, "message": update_panel})
+    app.loop.create_background_task(partial(push_snapshots, app))
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
-    arguments = parser.parse_args()
-    serve(arguments.host, arguments.port)
+def run(app: App) -> None:
+    """What the command line calls in each of its processes."""
+
+    def speak(ws: Any, message: str | bytes, opcode: OpCode) -> None:
+        app.publish(ws.get_user_data(), message, opcode)
+
+    serve(app, {**common, "upgrade": enter_room, "open": join_room, "message": speak})

@@ -3,12 +3,11 @@
 Each process listens on the port, and the kernel gives every connection to one of them.
 """
 
-import argparse
-import os
 from typing import Any
 
+import app as one_process
 from redis_rooms import RedisRooms
-from socketify import OpCode
+from socketify import App, OpCode
 
 
 class Member:
@@ -18,11 +17,7 @@ class Member:
         self.room = room
 
 
-def serve(host: str, port: int) -> None:
-    import app as one_process  # only now: its loops belong to one process
-
-    app = one_process.app
-
+def run(app: App) -> None:
     async def broadcast(members: set[Member], text: str) -> None:
         app.publish(next(iter(members)).room, text, OpCode.TEXT)
 
@@ -48,16 +43,4 @@ def serve(host: str, port: int) -> None:
     rooms = RedisRooms(broadcast)
     room = {**one_process.common, "upgrade": enter_room, "open": join_room, "message": speak, "close": leave}
     app.loop.create_background_task(rooms.start)
-    one_process.serve(host, port, room)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--workers", type=int, default=1)
-    arguments = parser.parse_args()
-    for _ in range(arguments.workers - 1):
-        if os.fork() == 0:
-            break
-    serve(arguments.host, arguments.port)
+    one_process.serve(app, room)

@@ -19,8 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 def address() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    app = Path(__file__).with_name("app.py")
-    server = subprocess.Popen([sys.executable, str(app), "--port", str(port)])
+    command = [sys.executable, "-m", "socketify", "app:run", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=Path(__file__).parent)
     deadline = time.monotonic() + 10
     while not is_healthy(f"127.0.0.1:{port}"):
         assert server.poll() is None, f"the app ended with {server.returncode}"
