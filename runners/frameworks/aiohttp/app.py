@@ -3,9 +3,10 @@
 import argparse
 import asyncio
 import json
+import os
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -152,10 +153,19 @@ async def make_app(handlers: Iterable[web.AbstractRouteDef] = routes) -> web.App
     return app
 
 
-if __name__ == "__main__":
+def serve(make_app: Callable[[], Awaitable[web.Application]]) -> None:
+    """Serve from several processes that listen on the same port; the kernel gives every connection to one of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    # Half a second for what is still connected after the goodbyes, instead of a minute.
-    web.run_app(make_app(), host=arguments.host, port=arguments.port, access_log=None, print=None, shutdown_timeout=0.5)
+    for _ in range(arguments.workers - 1):
+        if os.fork() == 0:
+            break
+    is_shared = arguments.workers > 1
+    web.run_app(make_app(), host=arguments.host, port=arguments.port, reuse_port=is_shared, access_log=None, print=None)
+
+
+if __name__ == "__main__":
+    serve(make_app)

@@ -1,4 +1,4 @@
-"""The same app for several workers: what is said in a room reaches the members on all of them, through Redis."""
+"""The same app in several processes: what is said in a room reaches the members on all of them, through Redis."""
 
 from collections.abc import AsyncIterator
 
@@ -35,3 +35,7 @@ async def make_app() -> web.Application:
     app[rooms] = RedisRooms(one_process.broadcast)
     app.cleanup_ctx.append(deliver)
     return app
+
+
+if __name__ == "__main__":
+    one_process.serve(make_app)
