@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -118,7 +119,12 @@ def estimate_over_searches(searches: Sequence[Sequence[tuple[int, bool]]]) -> Su
     tries in it do not make that narrower. There is an end where all tries together show one, and no low end above every
     load that passed.
     """
-    searches = [tries for tries in searches if tries]
+    return _over_searches(tuple(tuple(tries) for tries in searches if tries))
+
+
+@lru_cache(maxsize=1024)
+def _over_searches(searches: tuple[tuple[tuple[int, bool], ...], ...]) -> SustainedLoad:
+    """The same for searches with tries. Several pages ask for the same ones."""
     everything = [one for tries in searches for one in tries]
     if not everything:
         return SustainedLoad(None, None, None)

@@ -18,9 +18,10 @@ from generator.site_build import Paths, build_site
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 ROOT = Path(__file__).parents[2]
+LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 """The browser without a window comes first, because it needs half the CPU time."""
 
@@ -44,7 +45,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", LOOPBACK_ONLY])
         yield started
         started.close()
 
@@ -83,21 +84,31 @@ def address(site: Path, served: tuple[Path, str]) -> str:
     return served[1]
 
 
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
-    visit = Visit(context, address)
-    yield visit
-    context.close()
-    assert not visit.refused
-    assert not visit.complaints
+@pytest.fixture(scope="module")
+def desk(browser: Browser) -> BrowserContext:
+    """One context for a module, because a new one has nothing cached."""
+    return browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+
+
+@pytest.fixture(scope="module")
+def pocket(browser: Browser) -> BrowserContext:
+    """The same on a phone."""
+    return browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
 
 
 @pytest.fixture
-def phone(browser: Browser, address: str) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
+def visit(desk: BrowserContext, address: str) -> Iterator[Visit]:
+    yield from _visit(desk, address)
+
+
+@pytest.fixture
+def phone(pocket: BrowserContext, address: str) -> Iterator[Visit]:
+    yield from _visit(pocket, address)
+
+
+def _visit(context: BrowserContext, address: str) -> Iterator[Visit]:
     visit = Visit(context, address)
     yield visit
-    context.close()
+    visit.end()
     assert not visit.refused
     assert not visit.complaints

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from generator.charts.identity import Identities
-from tests.support.pages import PAGES
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
@@ -26,20 +25,6 @@ _BEYOND = """width => [...document.querySelectorAll(".md-content :is(table, pre,
 _LIGHT = """() => [...document.querySelectorAll(".md-content :is(p, td, th, h1, h2, .rt-plot text, .rt-flame span)")]
     .filter(one => one.checkVisibility())
     .map(one => getComputedStyle(one)[one.closest("svg") ? "fill" : "color"])"""
-
-
-def test_320_pixels_need_no_sideways_scrolling(browser: Browser, address: str) -> None:
-    """WCAG 1.4.10: 1280 pixels at 400 %."""
-    context = browser.new_context(viewport={"width": 320, "height": 256})
-    visit = Visit(context, address)
-    beyond = {}
-    for path in PAGES:
-        page = visit.open(path)
-        visit.lay_out()
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        beyond[path] = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    context.close()
-    assert {path: value for path, value in beyond.items() if value > 0} == {}
 
 
 PRINTED = ["workloads/dashboard.html", "ease-of-use.html"]

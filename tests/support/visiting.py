@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page, Route
+    from playwright.sync_api import BrowserContext, Page, Request
 
 
 _COLLIDING = """() => [...document.querySelectorAll(".rt-plot")].flatMap((plot) => {
@@ -18,23 +18,31 @@ _COLLIDING = """() => [...document.querySelectorAll(".rt-plot")].flatMap((plot) 
 
 
 class Visit:
-    """One context of a browser, and the errors in it."""
+    """The pages of one test in a context of a browser, and the errors in them."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.address = address
+        self._context = context
         self.refused: list[str] = []
         self.complaints: list[str] = []
-        context.route("**/*", self._answer)
+        context.on("request", self._watch)
         self.page: Page = context.new_page()
         self.page.on("console", lambda message: self._hear(message.type, message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _answer(self, route: Route) -> None:
-        if route.request.url.startswith((self.address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.refused.append(route.request.url)
-            route.abort()
+    def _watch(self, request: Request) -> None:
+        # A route would refuse it, but with a route the browser caches nothing.
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.refused.append(request.url)
+
+    def end(self) -> None:
+        """Close the pages, and delete what they stored; what the browser cached stays."""
+        self._context.new_cdp_session(self.page).send(
+            "Storage.clearDataForOrigin", {"origin": self.address, "storageTypes": "local_storage,session_storage"}
+        )
+        self._context.remove_listener("request", self._watch)
+        for page in self._context.pages:
+            page.close()
 
     def _hear(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:
