@@ -68,8 +68,9 @@ BUSY = FlagRule(
 UNMAINTAINED = FlagRule(
     "unmaintained",
     "No recent release",
-    f"Its newest release is older than 18 months ({OLDEST_RELEASE_DAYS} days) at the day of collection, or its package"
-    " does not support the newest Python that it is measured on.",
+    f"The newest release of the framework's own package is older than 18 months ({OLDEST_RELEASE_DAYS} days) at the day"
+    " of collection, or the package does not support the newest Python that it is measured on. Releases of the packages"
+    " below it do not count.",
 )
 LOSES = FlagRule(
     "loses",
@@ -88,13 +89,14 @@ NOT_FOR_PRODUCTION = FlagRule(
 DEAF = FlagRule(
     "dead-peers",
     "Does not notice dead clients",
-    "A client whose packets are dropped is not noticed as long as we waited.",
+    "By default, the session of a client that answers nothing does not end as long as we waited, nor does the connection"
+    " of one whose packets are dropped.",
     is_hard=False,
 )
 LATE = FlagRule(
     "dead-peers-late",
     "Notices dead clients late",
-    f"A client whose packets are dropped is noticed, but after more than {LATEST_NOTICE_S:g} s.",
+    f"By default, a dead client is noticed, but after more than {LATEST_NOTICE_S:g} s.",
     is_hard=False,
 )
 
@@ -215,7 +217,9 @@ def _unmaintained(evidence: Evidence, framework: str) -> Flag | None:
         if finding is not None and days is not None:
             if days > OLDEST_RELEASE_DAYS:
                 return Flag(
-                    UNMAINTAINED, f"The {name} release is of {finding.value}, {days / 30.4:.0f} months old.", page
+                    UNMAINTAINED,
+                    f"The {name} release of its own package is of {finding.value}, {days / 30.4:.0f} months old.",
+                    page,
                 )
             break
     newest = max((_minor(one.variant.python) for one in evidence.document.variants), default=None)
@@ -256,11 +260,21 @@ def _spreading(evidence: Evidence, headline: str | None, framework: str) -> Flag
 
 
 def _unnoticed(evidence: Evidence, headline: str | None, framework: str) -> Flag | None:
-    noticed, after = (headline_finding(evidence, item, headline) for item in ("dead-peer", "dead-peer-s"))
+    """A server notices a dead client when it frees the connection, or before, when it ends the session.
+
+    The session's end is seen by a silent client: it gets a close frame, or its protocol's close packet.
+    """
+    freed = headline_finding(evidence, "dead-peer", headline)
+    seen = [
+        float(found.value)
+        for item in ("dead-peer-s", "silent-close-s")
+        if (found := headline_finding(evidence, item, headline)) is not None
+        and isinstance(found.value, int | float)
+        and not isinstance(found.value, bool)
+    ]
     page = _evidence_page(framework, "architecture")
-    if noticed is not None and noticed.value is False:
-        return Flag(DEAF, "A dead client was not noticed as long as we waited.", page)
-    seconds = after.value if after is not None else None
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > LATEST_NOTICE_S:
-        return Flag(LATE, f"A dead client was noticed after {seconds:.0f} s.", page)
+    if not seen and freed is not None and freed.value is False:
+        return Flag(DEAF, "By default, a dead client was not noticed as long as we waited.", page)
+    if seen and min(seen) > LATEST_NOTICE_S:
+        return Flag(LATE, f"By default, a dead client was noticed after {min(seen):.0f} s.", page)
     return None

@@ -441,7 +441,10 @@ def compare_pair(
 
 
 def _obstacles(sheet: Sheet, first: str, second: str) -> list[Obstacle]:
-    """By the values themselves: two scores of 0 may hide any difference."""
+    """By the values themselves: two scores of 0 may hide any difference.
+
+    A half-step between degrees is none: how much a recipe or a few lines cost is our estimate, not a measured factor.
+    """
     found = []
     for criterion in sheet.counting:
         cells = sheet.cells[criterion.key]
@@ -457,7 +460,7 @@ def _times_worse(criterion: Criterion, mine: ScoreCell, theirs: ScoreCell) -> fl
     if mine.value is None or theirs.value is None:
         return 1.0
     if criterion.better == "yes":
-        return float(WORST_FACTOR ** (theirs.value - mine.value))
+        return float(WORST_FACTOR ** int(theirs.value - mine.value))
     worse, reference = max(mine.value, criterion.floor), max(theirs.value, criterion.floor)
     if criterion.better == "higher":
         worse, reference = reference, worse
@@ -613,7 +616,7 @@ SCORING_RULES: tuple[Rule, ...] = (
     Rule(
         "One setup per framework",
         "A framework is judged by its headline variant, the deployment that its own documentation recommends for"
-        " production. Its other variants are rows of the detailed tables and decide nothing.",
+        " production, or names first. Its other variants are rows of the detailed tables and decide nothing.",
     ),
     Rule(
         "What counts",
@@ -650,9 +653,9 @@ SCORING_RULES: tuple[Rule, ...] = (
         "Two frameworks",
         f"One is better in a dimension if its total is higher by a factor of more than {SIMILAR_FACTOR:g}, also without"
         f" any single facet or criterion, and if in no criterion the other is {FAR_FACTOR:g} times as good or may be,"
-        f" because the difference is not decided. If the totals are within {SIMILAR_FACTOR:g} and nothing differs that"
-        " much, they are practically equal. If only undecided criteria speak against an outcome, it is inconclusive."
-        " Otherwise it depends on what counts.",
+        f" because the difference is not decided. Yes is that much better than no, but not than what has 0.5. If the"
+        f" totals are within {SIMILAR_FACTOR:g} and nothing differs that much, they are practically equal. If only"
+        " undecided criteria speak against an outcome, it is inconclusive. Otherwise it depends on what counts.",
         "pairs",
     ),
 )

@@ -158,8 +158,9 @@ ITEMS: dict[str, Item] = {
             "Authentication of the host application",
             _EASE,
             "framework",
-            "Whether the handshake knows the user as HTTP requests do, and can refuse it before it is accepted: built"
-            " in, with own code, or no. Documented, not tested; the note links the documentation.",
+            "Whether the connect step of the protocol, a handshake or Socket.IO's connect event, knows the user as HTTP"
+            " requests do, and can refuse before any message of the application: built in, with own code, or no."
+            " Documented, not tested; the note links the documentation.",
             better="yes",
             facet="included",
         ),
@@ -281,17 +282,17 @@ ITEMS: dict[str, Item] = {
         ),
         Item(
             "dead-peer",
-            "A dead client is noticed",
+            "A dead client's connection is freed",
             _ARCHITECTURE,
             "variant",
-            "A client's machine is gone: all packets to it are dropped. Does the server give up the connection within"
-            " 150 s?",
+            "A client's machine is gone: all packets to it are dropped. Does the server end the TCP connection within"
+            " 150 s? A session may end before; a silent client's close frame shows when.",
             better="yes",
             facet="robustness",
         ),
         Item(
             "dead-peer-s",
-            "A dead client is noticed after",
+            "A dead client's connection is freed after",
             _ARCHITECTURE,
             "variant",
             "The same: after how long? Whole seconds, of clients that connect one after the other; intervals of the"
@@ -453,7 +454,7 @@ ITEMS: dict[str, Item] = {
             _DEVELOPMENT,
             "framework",
             "Built in, with another package, or no: something that tests handlers without a server and a network."
-            " Documented, not tested; the note links the documentation.",
+            " Documented, not tested; the note links the documentation, except for no.",
             better="yes",
             facet="feedback",
         ),

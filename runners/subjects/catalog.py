@@ -126,8 +126,8 @@ class EvidenceHints(_Described):
     """How a message reaches the members of a room in other processes: by the framework, by the helper
     ``redis_rooms.py`` in the folder, or not at all."""
     authentication: Documented | None = None
-    """Whether the handshake of a WebSocket knows the host application's user, as its HTTP requests do, and can refuse
-    it before it is accepted."""
+    """Whether the connect step of the protocol knows the host application's user, as its HTTP requests do, and can
+    refuse before any message of the application."""
 
 
 class _Description(_Described):

@@ -230,6 +230,17 @@ def test_one_is_better_only_without_a_large_difference_the_other_way() -> None:
     assert [one.title for one in found.for_second] == ["z"]
 
 
+@pytest.mark.parametrize(("mine", "theirs", "titles"), [(0.0, 1.0, ["y"]), (0.5, 1.0, []), (0.0, 0.5, [])])
+def test_half_a_step_between_degrees_is_no_large_difference(mine: float, theirs: float, titles: list[str]) -> None:
+    criteria = (Criterion("x", "x", "x", "lower"), Criterion("y", "y", "y", "yes"))
+    cells = {
+        "x": {"a": ScoreCell("counts", 1.0), "b": ScoreCell("counts", 4.0)},
+        "y": {"a": ScoreCell("counts", mine), "b": ScoreCell("counts", theirs)},
+    }
+    found = compare_pair(Sheet("s", "S", ("a", "b"), criteria, cells), "a", "b")
+    assert [one.title for one in found.for_second] == titles
+
+
 def test_what_is_open_makes_a_pair_inconclusive() -> None:
     sheet = sheet_of({"x": {"a": 1.0, "b": 3.0}, "y": {"a": 1.0, "b": 2.0}})
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
-from starlette.endpoints import WebSocketEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -35,49 +34,43 @@ async def healthz(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-class Echo(WebSocketEndpoint):
-    async def on_receive(self, websocket: WebSocket, data: str | bytes) -> None:
-        if isinstance(data, str):
-            await websocket.send_text(data)
+async def echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    while (message := await websocket.receive())["type"] == "websocket.receive":
+        if message.get("text") is not None:
+            await websocket.send_text(message["text"])
         else:
-            await websocket.send_bytes(data)
+            await websocket.send_bytes(message["bytes"])
 
 
-class Room(WebSocketEndpoint):
-    encoding = "text"
-
-    async def on_connect(self, websocket: WebSocket) -> None:
-        self.name = websocket.path_params["name"]
-        await websocket.accept()
-        rooms[self.name].add(websocket)
-
-    async def on_receive(self, websocket: WebSocket, data: str) -> None:
-        await broadcast(rooms[self.name], data)
-
-    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
-        rooms[self.name].discard(websocket)
-        if not rooms[self.name]:
-            del rooms[self.name]
+async def room(websocket: WebSocket) -> None:
+    name = websocket.path_params["name"]
+    await websocket.accept()
+    members = rooms[name]
+    members.add(websocket)
+    try:
+        async for text in websocket.iter_text():
+            await broadcast(members, text)
+    finally:
+        members.discard(websocket)
+        if not members:
+            rooms.pop(name, None)
 
 
-class Dashboard(WebSocketEndpoint):
-    async def on_connect(self, websocket: WebSocket) -> None:
-        await websocket.accept()
-        viewers.add(websocket)
-
-    async def on_receive(self, websocket: WebSocket, data: str | bytes) -> None:
-        try:
-            update = json.loads(data)
+async def dashboard(websocket: WebSocket) -> None:
+    await websocket.accept()
+    viewers.add(websocket)
+    try:
+        async for text in websocket.iter_text():
+            update = json.loads(text)
             name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
-        except (ValueError, KeyError, TypeError):
-            await websocket.close(WS_1007_INVALID_FRAME_PAYLOAD_DATA, "not a panel update")
-            return
-        panel = panels.setdefault(name, {"value": value, "updates": 0})
-        panel["value"] = value
-        panel["updates"] += 1
-        await websocket.send_json({"type": "panel", "panel": name, **panel, "client": client, "seq": seq})
-
-    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+            panel = panels.setdefault(name, {"value": value, "updates": 0})
+            panel["value"] = value
+            panel["updates"] += 1
+            await websocket.send_json({"type": "panel", "panel": name, **panel, "client": client, "seq": seq})
+    except (ValueError, KeyError, TypeError):  # KeyError: also a binary message, which has no text
+        await websocket.close(WS_1007_INVALID_FRAME_PAYLOAD_DATA, "not a panel update")
+    finally:
         viewers.discard(websocket)
 
 
@@ -119,8 +112,8 @@ app = Starlette(
     routes=[
         Route("/healthz", healthz),
         Route("/events", events),
-        WebSocketRoute("/echo", Echo),
-        WebSocketRoute("/room/{name}", Room),
-        WebSocketRoute("/dashboard", Dashboard),
+        WebSocketRoute("/echo", echo),
+        WebSocketRoute("/room/{name}", room),
+        WebSocketRoute("/dashboard", dashboard),
     ],
 )

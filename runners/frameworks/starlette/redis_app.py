@@ -7,26 +7,21 @@ from app import app as one_process
 from app import broadcast
 from redis_rooms import RedisRooms
 from starlette.applications import Starlette
-from starlette.endpoints import WebSocketEndpoint
 from starlette.routing import Mount, WebSocketRoute
 from starlette.websockets import WebSocket
 
 rooms = RedisRooms(broadcast)
 
 
-class Room(WebSocketEndpoint):
-    encoding = "text"
-
-    async def on_connect(self, websocket: WebSocket) -> None:
-        self.name = websocket.path_params["name"]
-        await websocket.accept()
-        rooms.join(self.name, websocket)
-
-    async def on_receive(self, websocket: WebSocket, data: str) -> None:
-        await rooms.publish(self.name, data)
-
-    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
-        rooms.leave(self.name, websocket)
+async def room(websocket: WebSocket) -> None:
+    name = websocket.path_params["name"]
+    await websocket.accept()
+    rooms.join(name, websocket)
+    try:
+        async for text in websocket.iter_text():
+            await rooms.publish(name, text)
+    finally:
+        rooms.leave(name, websocket)
 
 
 @asynccontextmanager
@@ -37,4 +32,4 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     await rooms.stop()
 
 
-app = Starlette(lifespan=lifespan, routes=[WebSocketRoute("/room/{name}", Room), Mount("/", one_process)])
+app = Starlette(lifespan=lifespan, routes=[WebSocketRoute("/room/{name}", room), Mount("/", one_process)])
