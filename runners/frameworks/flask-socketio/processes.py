@@ -21,6 +21,10 @@ if __name__ == "__main__":
             break
 
     # Only now: gevent's loop and the connection to Redis belong to one process.
+    from gevent import monkey
+
+    monkey.patch_all()
+
     from app import app, push_snapshots, socketio
     from gevent import socket as green
     from gevent.pywsgi import WSGIServer

@@ -1,5 +1,6 @@
 """The app under Flask-SocketIO's own test client."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,3 +72,14 @@ def test_snapshots_are_pushed_to_the_dashboard(monkeypatch: pytest.MonkeyPatch) 
         assert [snapshot["seq"] for snapshot in snapshots] == [1, 2]
         assert snapshots[0]["panels"]["pushed"] == {"value": 1.5, "updates": 1}
     assert not elsewhere.get_received()
+
+
+def test_events_stream_the_snapshots() -> None:
+    """The last test: its snapshots go on."""
+    socketio.start_background_task(application.push_snapshots)
+    response = app.test_client().get("/events")
+    assert response.content_type == "text/event-stream"
+    lines = iter(response.response)
+    first, second = (json.loads(next(lines).removeprefix(b"data: ")) for _ in range(2))
+    assert first["type"] == "snapshot"
+    assert second["seq"] == first["seq"] + 1

@@ -1,8 +1,12 @@
 """The app on gevent's server as uvicorn serves others: with TCP_NODELAY and a backlog of 2,048."""
 
+from gevent import monkey
+
+monkey.patch_all()  # first: it makes the standard library's sockets green
+
 import argparse
 
-from app import app, push_snapshots, socketio  # first, because it makes the standard library's sockets green
+from app import app, push_snapshots, socketio
 from gevent import socket
 from gevent.pywsgi import WSGIServer
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import socketio
 
-REDIS_URL = os.environ.get("REDIS_URL")
 # By default 1,000,000: less than a message of 1 MiB, to which base64 adds a third when it is binary and polled.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 
@@ -14,10 +13,6 @@ sio = socketio.AsyncServer(
     async_mode=os.environ.get("ASYNC_MODE", "asgi"),
     serializer=os.environ.get("SERIALIZER", "default"),
     max_http_buffer_size=MAX_MESSAGE_BYTES,
-    # Each emit under way holds a connection; redis-py alone would admit 100, Redis itself admits 10,000.
-    client_manager=socketio.AsyncRedisManager(REDIS_URL, redis_options={"max_connections": 10_000})
-    if REDIS_URL
-    else None,
 )
 panels: dict[str, dict[str, Any]] = {}
 

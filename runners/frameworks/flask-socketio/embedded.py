@@ -1,0 +1,32 @@
+"""The app on the server that ``socketio.run`` chooses: eventlet's or gevent's where one is installed, else Werkzeug's."""
+
+import os
+
+ASYNC_MODE = os.environ["ASYNC_MODE"]
+
+# Green threads replace the standard library's blocking calls, before anything imports those.
+if ASYNC_MODE == "gevent":
+    from gevent import monkey
+
+    monkey.patch_all()
+elif ASYNC_MODE == "eventlet":
+    import eventlet
+
+    eventlet.monkey_patch()
+
+import argparse
+import logging
+
+from app import app, push_snapshots, socketio
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+
+    assert socketio.async_mode == ASYNC_MODE, f"wanted {ASYNC_MODE}, got {socketio.async_mode}"
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    options = {"allow_unsafe_werkzeug": True} if ASYNC_MODE == "threading" else {}
+    socketio.start_background_task(push_snapshots)
+    socketio.run(app, host=arguments.host, port=arguments.port, **options)
