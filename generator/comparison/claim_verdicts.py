@@ -189,13 +189,13 @@ def _within(claim: Claim, article: Article, test: Within, known: ClaimBasis) -> 
     table, metric = _table(test.workload, test.where, known), METRICS[test.metric]
     if table is None:
         return JudgedClaim(claim, article, "not checked", _not_measured(test.workload, test.where))
-    rows = [row for row in table.valid_rows if row.framework.slug == test.framework and metric.key in row.values]
-    if not rows:
+    row = _row(table, metric, test.framework, known)
+    if row is None:
         return JudgedClaim(claim, article, "not checked", "There is no valid value of it.", _page(table))
-    inside = [row for row in rows if test.low <= row.values[metric.key].estimate.mean <= test.high]
-    found = f"{len(inside)} of {len(rows)} variants lie there on this machine; on another one, times differ."
-    verdict: Verdict = "holds" if len(inside) == len(rows) and not _too_little(metric, *rows) else "not decided"
-    return JudgedClaim(claim, article, verdict, found, _page(table), tuple((row, metric) for row in rows))
+    is_inside = test.low <= row.values[metric.key].estimate.mean <= test.high
+    found = f"On this machine it {'lies' if is_inside else 'does not lie'} there; on another one, times differ."
+    verdict: Verdict = "holds" if is_inside and not _too_little(metric, row) else "not decided"
+    return JudgedClaim(claim, article, verdict, found, _page(table), ((row, metric),))
 
 
 def _evidence(claim: Claim, article: Article, test: EvidenceTest, known: ClaimBasis) -> JudgedClaim:

@@ -117,7 +117,7 @@ USE_CASES: tuple[UseCase, ...] = (
     ),
     UseCase(
         "streaming",
-        "Streaming to viewers",
+        "Server-sent events to viewers",
         (
             ScoredMetric("delay", "sse", {"viewers": 100}, PUSH_LATENESS, counts_overall=False),
             ScoredMetric("CPU cost", "sse", {"viewers": 100}, CPU, counts_overall=False),

@@ -72,13 +72,13 @@ class Extreme(_Strict):
 
 
 class Within(_Strict):
-    """A framework's value is between two limits."""
+    """The value of a variant, or of a framework's headline variant, is between two limits."""
 
     kind: Literal["within"]
     workload: Name
     where: Where
     metric: str
-    framework: Name
+    framework: VariantName
     low: float | int
     high: float | int
 

@@ -268,11 +268,11 @@ def test_a_framework_without_recent_releases(dataset: Dataset) -> None:
     old = changed(dataset, "fastapi", Finding(item="latest-released", value="2024-10-29"))
     ((rule, found),) = flags_of(old, "fastapi")
     assert rule is UNMAINTAINED
-    assert found.startswith("The newest release is of 2024-10-29, 2")
+    assert found.startswith("The newest release of its own package is of 2024-10-29, 2")
     unknown = Finding(item="latest-released", note="not determined")
     measured = changed(dataset, "fastapi", unknown, Finding(item="released", value="2024-10-29"))
     ((_, found),) = flags_of(measured, "fastapi")
-    assert found.startswith("The measured release is of 2024-10-29, 2"), "a newer one may be out"
+    assert found.startswith("The measured release of its own package is of 2024-10-29, 2"), "a newer one may be out"
     behind = changed(dataset, "fastapi", Finding(item="pythons", value=["3.8", "3.9", "3.10"]))
     assert flags_of(behind, "fastapi") == [
         (UNMAINTAINED, "Its package does not name Python 3.11, on which it is measured.")
@@ -287,10 +287,14 @@ def test_a_framework_without_recent_releases(dataset: Dataset) -> None:
 def test_a_mistake_that_reaches_others_and_dead_clients(dataset: Dataset) -> None:
     spread = changed(dataset, "fastapi", Finding(item="raise-others", value=False))
     assert [rule for rule, _ in flags_of(spread, "fastapi")] == [SPREADS]
-    deaf = changed(dataset, "fastapi", Finding(item="dead-peer", value=False))
-    assert flags_of(deaf, "fastapi") == [(DEAF, "A dead client was not noticed as long as we waited.")]
-    late = changed(dataset, "fastapi", Finding(item="dead-peer-s", value=96))
-    assert flags_of(late, "fastapi") == [(LATE, "A dead client was noticed after 96 s.")]
+    silent = Finding(item="silent-close-s", note="not within 150 s")
+    late = changed(dataset, "fastapi", Finding(item="dead-peer-s", value=96), silent)
+    assert flags_of(late, "fastapi") == [(LATE, "By default, a dead client was noticed after 96 s.")]
+    never = Finding(item="dead-peer", value=False), Finding(item="dead-peer-s", note="not within 150 s")
+    deaf = changed(dataset, "fastapi", *never, silent)
+    assert [rule for rule, _ in flags_of(deaf, "fastapi")] == [DEAF]
+    session = changed(dataset, "fastapi", *never, Finding(item="silent-close-s", value=60))
+    assert flags_of(session, "fastapi") == [], "the session ends, though its socket remains"
     conclusions = conclusions_of(late)
     assert "fastapi" not in conclusions.basis.flagged, "a soft flag only warns"
     assert {conclusions_of(spread).labels["request-reply"]["fastapi"].label} == {"special case"}
