@@ -1,4 +1,4 @@
-"""The app on the server that ``socketio.run`` chooses: eventlet's or gevent's where one is installed, else Werkzeug's."""
+"""The app on the server that ``socketio.run`` finds: that of eventlet or gevent where installed, else Werkzeug's."""
 
 import os
 
