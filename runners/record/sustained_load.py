@@ -124,7 +124,7 @@ def estimate_over_searches(searches: Sequence[Sequence[tuple[int, bool]]]) -> Su
 
 @lru_cache(maxsize=1024)
 def _over_searches(searches: tuple[tuple[tuple[int, bool], ...], ...]) -> SustainedLoad:
-    """The same for searches with tries. Several pages ask for the same ones."""
+    """The same for searches with tries. Several pages use the same ones."""
     everything = [one for tries in searches for one in tries]
     if not everything:
         return SustainedLoad(None, None, None)
