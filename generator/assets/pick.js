@@ -30,7 +30,7 @@
     const load = nearest(one.loads, users);
     if (!load) return null;
     const factor = (users * rate) / (load.users * load.updates_per_s * 100);
-    const [low, high] = (load.interval ?? [null, null]).map((end) => (end === null ? null : factor * end));
+    const [low, high] = load.interval.map((end) => factor * end);
     const measured = users === load.users && rate === load.updates_per_s;
     return { load, measured, mean: factor * load.cpu_percent, low, high };
   }
@@ -40,7 +40,7 @@
   /* A share of a core in percent, as in the tables; more than one core in cores. */
   function share({ load, measured, mean, low, high }) {
     const [unit, scale] = mean < 1 ? ["\u00a0% of a core", 100] : ["\u00a0cores", 1];
-    const sure = low === null ? "one round only" : `95\u00a0% interval ${told(scale * low)} to ${told(scale * high)}, ${load.rounds} rounds`;
+    const sure = `95\u00a0% interval ${told(scale * low)} to ${told(scale * high)}, ${load.rounds} rounds`;
     return `${measured ? "" : "about "}${told(scale * mean)}${unit}${load.with_broker ? ", its broker included" : ""} (${load.variant}; ${sure})`;
   }
 
@@ -56,6 +56,8 @@
       unsure: needs.filter((need) => setup?.[need] === null),
       own: needs.filter((need) => setup?.[need] > 0 && setup[need] < 1),
       loads,
+      uncounted: setup?.uncounted ?? [],
+      searchUncounted: setup?.search_uncounted ?? null,
       searched: setup?.searched ? { ...setup.searched, variant: setup.slug } : null,
     };
   }
@@ -100,15 +102,18 @@
       const late = wasLate(one, asked);
       if (estimate.measured && estimate.load.late_ms !== null) found.push(lateness(one, estimate.load));
       else if (late) found.push(`with ${late.users.toLocaleString("en")} users ${lateness(one, late)}`);
-    } else found.push("its cost under the dashboard was not measured");
+    } else if (!one.uncounted.length) found.push("its cost under the dashboard was not measured");
+    for (const load of one.uncounted) found.push(`what was measured with ${load.users.toLocaleString("en")} users does not count (${load.why})`);
     const { searched } = one;
+    const many = (count) => `${count.toLocaleString("en")} users`;
     if (asked.rate === "1" && searched && searched.sustains !== null && searched.sustains >= Number(asked.users)) {
-      found.push(`one core is enough for ${searched.sustains.toLocaleString("en")} users (${searched.variant})`);
+      found.push(`on one core half of all attempts with ${many(searched.sustains)} or more succeed (${searched.variant})`);
     } else if (wasBroken(one, asked)) {
-      const enough = searched.sustains ? `, enough for ${searched.sustains.toLocaleString("en")}` : "";
+      const enough = searched.sustains ? `, and of those with ${searched.sustains.toLocaleString("en")} half or more` : "";
       const slower = asked.rate === "1" ? "" : ", at one update per second";
-      found.push(`one core is too little for ${searched.fails_at.toLocaleString("en")} users${enough}${slower} (${searched.variant})`);
+      found.push(`one core is too little for ${many(searched.fails_at)}: fewer than half of all attempts succeed${enough}${slower} (${searched.variant})`);
     }
+    if (one.searchUncounted) found.push(`its capacity does not count (${one.searchUncounted})`);
     for (const need of one.own) found.push(`${TITLES[need]}: with code of your own`);
     for (const need of one.unsure) found.push(`not determined: ${TITLES[need]}`);
     for (const flag of one.flags) found.push(`flag: ${flag.toLowerCase()}`);
@@ -126,12 +131,14 @@
     return places;
   }
 
-  /* How many of the cheapest have intervals that reach into that of the first. That alone makes no tie. */
-  function overlapping(left) {
-    const best = left[0]?.one.flags.length ? null : left[0]?.estimate;
-    if (!best || best.high === null) return 0;
-    const others = left.filter(({ one, fails }) => fails === left[0].fails && !one.flags.length);
-    return others.filter(({ estimate }) => estimate && estimate.low !== null && estimate.low <= best.high).length;
+  /* Those without a flag that keep up like the first, other than the first. */
+  const rivals = (left) => left.slice(1).filter(({ one, fails }) => fails === left[0].fails && !one.flags.length);
+
+  /* How many of them are not decided against the first: by the outcomes of the table of the first, if they are in it. */
+  function undecided(left) {
+    const { load } = left[0].estimate;
+    const isSame = (other) => other.workload === load.workload && other.users === load.users;
+    return rivals(left).filter(({ one, estimate }) => estimate && !(isSame(estimate.load) && load.cheaper_than.includes(one.slug)));
   }
 
   /* How many cores were seen to be too few: those of the load that was late, or the one of a search. */
@@ -143,7 +150,7 @@
   function verdict(left, count, asked) {
     const said = document.createElement("p");
     said.className = "rt-verdict";
-    const [first, second] = left.map(({ one }) => one);
+    const first = left[0]?.one;
     const these = left.length === 1 ? "it" : "each of them";
     const failing = left.filter(({ fails }) => fails).length;
     const tooLittle = failing ? tooFew(left, asked) : "";
@@ -151,13 +158,18 @@
     else if (failing === left.length) said.append(`${left.length} of ${count} can be used there, but with ${these} ${tooLittle} for a p99 below ${first.limit_ms}\u00a0ms with nothing lost. More cores were not tried.`);
     else said.append(`${left.length} of ${count} ${left.length === 1 ? "fits" : "fit"}.`);
     if (left.length < 2) return said;
-    const equals = overlapping(left);
-    if (!left[0].estimate) said.append(" What they cost under the dashboard was not measured.");
+    const compared = left[0].estimate && !left[0].one.flags.length;
+    const equals = compared ? undecided(left) : [];
+    const known = compared ? rivals(left).filter(({ estimate }) => estimate).length : 0;
+    if (!left[0].estimate) said.append(" What they cost under the dashboard was not measured, or does not count.");
     else if (left[0].one.flags.length) said.append(" Those that keep up all have a flag.");
-    else if (equals > 1) {
-      const pair = [first, second].map(({ slug }) => slug).sort().join("-vs-");
-      said.append(` In CPU the intervals of ${equals === left.length ? "all" : `the first ${equals}`} overlap; round by round: `, anchor(`${first.title} and ${second.title}`, `compare/${pair}.html`), ".");
-    } else said.append(left.some(({ one }) => one.flags.length) ? " The first takes the least CPU of those without a flag; flagged ones come last." : " The first takes the least CPU.");
+    else if (!known) said.append(" The cost of the first can be compared with that of no other without a flag.");
+    else if (equals.length) {
+      const pair = [first, equals[0].one].map(({ slug }) => slug).sort().join("-vs-");
+      said.append(` In CPU ${equals.length === known ? "none of the others differs" : `${equals.length} of the others do not differ`} surely from the first; the nearest: `, anchor(`${first.title} and ${equals[0].one.title}`, `compare/${pair}.html`), ".");
+    } else said.append(` The first surely takes the least CPU${left.some(({ one }) => one.flags.length) ? " of those without a flag; flagged ones come last" : ""}.`);
+    const uncosted = left.filter(({ estimate }) => !estimate).length;
+    if (uncosted && left[0].estimate) said.append(` Of ${uncosted} no cost counts; they come after those that are as good otherwise.`);
     if (failing && failing < left.length) said.append(` With ${failing} of them ${tooLittle}; these come last.`);
     return said;
   }

@@ -9,12 +9,14 @@ from types import MappingProxyType
 from typing import Literal
 
 from generator.comparison.application_stacks import STACKS, variants_of
-from generator.comparison.capacities import CapacityTable
+from generator.comparison.capacities import MIN_SEARCHES, CapacityTable
 from generator.comparison.conclusions import Conclusions
-from generator.comparison.metrics import BROKER_CPU, CPU, LATENCY, QUANTILES, tail_of
-from generator.comparison.scored_values import headline_finding
-from generator.comparison.tables import Row, RowKey, Table
+from generator.comparison.deciding import needs_quiet
+from generator.comparison.metrics import BROKER_CPU, CPU, LATENCY, METRICS, QUANTILES, Metric, tail_of
+from generator.comparison.scored_values import UNPUBLISHED_PROFILES, headline_finding, is_published
+from generator.comparison.tables import Row, RowKey, Table, costs_with_broker
 from generator.dataset import Evidence
+from generator.statistics import MIN_ROUNDS
 from runners.record import degree_of
 
 _DASHBOARD_PARAMETERS = {"users", "updates_per_user_per_s"}
@@ -25,7 +27,7 @@ Need = Literal["polling", "plain", "spans"]
 
 @dataclass(frozen=True)
 class UserLoad:
-    """A measured live dashboard load; the page estimates other loads from it."""
+    """A measured live dashboard load whose values count; the page estimates other loads from it."""
 
     workload: str
     users: int
@@ -37,10 +39,12 @@ class UserLoad:
     """CPU use of server and broker, in percent of one core."""
     with_broker: bool
     interval: tuple[float, float] | None
-    """95 % interval of the server's CPU use, plus the broker's mean."""
+    """95 % interval of ``cpu_percent``."""
+    cheaper_than: tuple[str, ...]
+    """The frameworks that take more by the outcome of the whole table: certain, and by more than the margin."""
     late_ms: float | None
     late_percentile: int | None
-    """The percentile of ``late_ms``, the latency of updates: 99, or the highest that was determined."""
+    """The percentile of ``late_ms``, the latency of updates: 99, or the highest that was determined and can decide."""
     rounds: int
     anchor: str
     """Anchor of the value on the workload's page."""
@@ -49,13 +53,26 @@ class UserLoad:
 
 
 @dataclass(frozen=True)
+class UncountedLoad:
+    """A live dashboard load that was measured and does not count. ``why``: a clause, such as *3 of 5 valid rounds*."""
+
+    workload: str
+    users: int
+    why: str
+    anchor: str
+    raw: str
+
+
+@dataclass(frozen=True)
 class UserCapacity:
-    """How many dashboard users one core sustains."""
+    """The number of dashboard users that one core sustains in half of all attempts: an interval from two searches or
+    more.
+    """
 
     sustains: int | None
-    """The most users that were confirmed."""
+    """The lower end."""
     fails_at: int | None
-    """The fewest users that it did not sustain."""
+    """The upper end."""
     anchor: str
     raw: str
     """Like ``anchor`` and ``raw`` of a `UserLoad`; the anchor is on the page of capacities."""
@@ -77,7 +94,11 @@ class Setup:
     """Whether a room reaches the clients of other processes."""
     loads: tuple[UserLoad, ...]
     """Loads by number of users, ascending."""
+    uncounted: tuple[UncountedLoad, ...]
+    """Measured loads whose values do not count, likewise."""
     searched: UserCapacity | None
+    search_uncounted: str | None
+    """Why the search of a capacity does not count, as a clause; ``None`` if it does, or if there was none."""
     module: str | None
     """The shown source file that its command starts; ``None`` if the command names none of them."""
 
@@ -108,6 +129,11 @@ class Candidate:
         """The measured loads by number of users, ascending."""
         return {load.users: load for load in self.setup.loads} if self.setup else {}
 
+    @property
+    def uncounted(self) -> dict[int, UncountedLoad]:
+        """The loads that were measured and do not count, likewise."""
+        return {load.users: load for load in self.setup.uncounted} if self.setup else {}
+
     def to_json(self) -> dict[str, object]:
         """Data for the page's script."""
         return asdict(self)
@@ -135,11 +161,16 @@ def find_candidates(
         setup = None
         if facts is not None:
             can = _degrees(basis.evidence.get(slug), facts.slug)
+            key = (slug, facts.slug)
+            counted, uncounted = _loads(dashboards, key, set(basis.headline.items()))
+            searched, search_uncounted = _capacity(users, key)
             setup = Setup(
                 slug=facts.slug,
                 stacks=tuple(stacks.get(facts.slug, ())),
-                loads=tuple(_loads(dashboards, (slug, facts.slug))),
-                searched=_capacity(users, (slug, facts.slug)),
+                loads=tuple(counted),
+                uncounted=tuple(uncounted),
+                searched=searched,
+                search_uncounted=search_uncounted,
                 module=module_of(facts.command, code.get(slug, frozenset())),
                 polling=can["polling"],
                 plain=can["plain"],
@@ -184,31 +215,74 @@ def module_of(command: str, code: Set[str]) -> str | None:
     return next((name for name in names if name in code), None)
 
 
-def _loads(dashboards: Sequence[Table], key: RowKey) -> list[UserLoad]:
-    """One load per table in which the variant's CPU use was measured."""
-    rows = [(table, row) for table in dashboards for row in table.valid_rows if row.key == key]
-    return [_load(table, row) for table, row in rows if CPU.key in row.values]
+def _loads(
+    dashboards: Sequence[Table], key: RowKey, headlines: Set[RowKey]
+) -> tuple[list[UserLoad], list[UncountedLoad]]:
+    """The variant's loads that count, and those that do not, by number of users. A load that is measured in several
+    tables counts if it does in one.
+    """
+    counted: dict[int, UserLoad] = {}
+    uncounted: dict[int, UncountedLoad] = {}
+    for table in dashboards:
+        row = next((row for row in table.rows if row.key == key), None)
+        if row is None:
+            continue
+        users = int(table.parameters["users"])
+        why = _why_not(table, row)
+        if why is None:
+            counted[users] = _load(table, row, headlines)
+        else:
+            uncounted[users] = UncountedLoad(table.workload.slug, users, why, table.slug, row.raw)
+    return list(counted.values()), [one for users, one in uncounted.items() if users not in counted]
 
 
-def _load(table: Table, row: Row) -> UserLoad:
-    estimate = row.values[CPU.key].estimate
-    broker = row.values[BROKER_CPU.key].estimate.mean if BROKER_CPU.key in row.values else 0.0
-    interval = estimate.interval
-    tail = tail_of(LATENCY, row.values)
+def _why_not(table: Table, row: Row) -> str | None:
+    """Why a row's CPU use decides nothing, as a clause; ``None`` if it does."""
+    if not is_published(table):
+        return "measured with profile quick only"
+    if row.status == "failed":
+        return "it failed"
+    value = row.values.get(CPU.key)
+    if row.status == "valid" and value is not None and value.is_enough:
+        return None
+    valid = value.valid_rounds if row.status == "valid" and value is not None else 0
+    most = f": {row.reasons[0][0]}" if row.reasons else ""
+    return f"{valid} valid rounds of the {MIN_ROUNDS} that are needed{most}"
+
+
+def _load(table: Table, row: Row, headlines: Set[RowKey]) -> UserLoad:
+    costs = costs_with_broker(table)
+    mine = costs.estimate(row.key)
+    assert mine is not None
+    tail = _tail(row)
+    others = [
+        other
+        for other in table.valid_rows
+        if other.key in headlines and other.key != row.key and CPU.key in other.values
+    ]
     return UserLoad(
         workload=table.workload.slug,
         users=int(table.parameters["users"]),
         updates_per_s=float(table.parameters["updates_per_user_per_s"]),
         cores=_cores(table),
-        cpu_percent=round(estimate.mean + broker, 3),
-        with_broker=broker > 0,
-        interval=(round(interval.low + broker, 3), round(interval.high + broker, 3)) if interval else None,
+        cpu_percent=round(mine.mean, 3),
+        with_broker=BROKER_CPU.key in row.values,
+        interval=(round(mine.interval.low, 3), round(mine.interval.high, 3)) if mine.interval else None,
+        cheaper_than=tuple(
+            other.framework.slug for other in others if costs.judged(row.key, other.key).outcome == "better"
+        ),
         late_ms=round(row.values[tail.key].estimate.mean, 4) if tail else None,
         late_percentile=int(QUANTILES[tail.quantile]) if tail and tail.quantile else None,
-        rounds=estimate.rounds,
+        rounds=mine.rounds,
         anchor=f"chart-{table.slug}-{CPU.slug}" if CPU in table.deciding else table.slug,
         raw=row.raw,
     )
+
+
+def _tail(row: Row) -> Metric | None:
+    """The highest percentile of the updates' latency that has enough rounds, and no p99 of disturbed rounds."""
+    enough = {key for key, value in row.values.items() if value.is_enough}
+    return tail_of(LATENCY, {key for key in enough if row.is_quiet or not needs_quiet(METRICS[key])})
 
 
 def _cores(table: Table) -> int:
@@ -219,12 +293,22 @@ def _cores(table: Table) -> int:
     return min(int(allowed), available)
 
 
-def _capacity(tables: Sequence[CapacityTable], key: RowKey) -> UserCapacity | None:
-    """The result of the search with the highest low end."""
-    found = [
-        UserCapacity(sustains=row.bracket.low, fails_at=row.bracket.high, anchor=table.slug, raw=row.raw)
-        for table in tables
-        for row in table.bracketed_rows
-        if row.key == key and row.bracket is not None
-    ]
-    return max(found, key=lambda one: one.sustains or 0, default=None)
+def _capacity(tables: Sequence[CapacityTable], key: RowKey) -> tuple[UserCapacity | None, str | None]:
+    """The result of the searches with the highest low end that counts; else why the last one does not."""
+    found: list[UserCapacity] = []
+    why = None
+    for table in tables:
+        row = next((row for row in table.rows if row.key == key), None)
+        if row is None:
+            continue
+        if table.run.document.profile in UNPUBLISHED_PROFILES:
+            why = "searched with profile quick only"
+        elif row.bracket is None or row.bracket.searches < MIN_SEARCHES:
+            count = row.bracket.searches if row.bracket else 0
+            why = f"{count} search{'' if count == 1 else 'es'} of the {MIN_SEARCHES} that are needed"
+        elif not row.bracket.has_an_end:
+            why = "its searches show neither end"
+        else:
+            found.append(UserCapacity(row.bracket.low, row.bracket.high, table.slug, row.raw))
+    best = max(found, key=lambda one: one.sustains or 0, default=None)
+    return best, None if best else why

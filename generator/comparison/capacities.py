@@ -6,14 +6,19 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from generator.comparison.metrics import COST_MARGIN
 from generator.comparison.pair_judging import Outcome
 from generator.comparison.tables import Row, fullest, rows_of
 from generator.dataset import Parameters, Run
 from generator.statistics import Interval, RankRange, bracket_rank_ranges
+from generator.statistics.ratio_of_intervals import ratio_interval
 from runners.record import Capacity, CapacityProbe, WorkloadFacts, estimate_over_searches, tries_at
 
 P99_LIMITS_MS = (100.0, 20.0)
 """What people notice, and the strict line. Every attempt of a search shows whether it passes at either."""
+
+EQUAL_FACTOR = COST_MARGIN
+"""Two capacities are practically equal if their ratio is surely nearer to 1: the margin of throughput."""
 
 MIN_SEARCHES = 2
 """Searches below which a capacity decides nothing. If a machine wobbles by 10 % from search to search, the 95 %
@@ -24,7 +29,8 @@ interval of a single one holds the truth in 72 of 100 simulations."""
 class Bracket:
     """The loads between which a capacity lies, from all searches of one cell.
 
-    The attempts of all searches are evaluated together (`estimate_over_searches`). Searches for two ends
+    The attempts of all searches are evaluated together (`estimate_over_searches`), also those of inconclusive searches.
+    It is conclusive if both ends are shown and any search was. Searches for two ends
     (`record.Capacity`) span from the lowest to the highest end that any found. An end of an inconclusive bracket is
     valid too: at least ``low``, below ``high``.
     """
@@ -35,7 +41,10 @@ class Bracket:
     typical: int | None = None
     """The load that is sustained in 50 % of attempts."""
     searches: int = 1
-    """The searches behind it. One alone decides nothing: what slows a machine for minutes is in all of its attempts."""
+    """The searches with attempts that show something.
+
+    One alone decides nothing: what slows a machine for minutes is in all of its attempts.
+    """
 
     @property
     def has_an_end(self) -> bool:
@@ -48,8 +57,9 @@ class Bracket:
     def against(self, other: Bracket) -> Outcome:
         """The outcome for this bracket.
 
-        ``same``: both are conclusive and they overlap. ``unknown``: an end that would decide was not found, or one has
-        fewer than `MIN_SEARCHES` searches.
+        ``same``: the interval of their ratio lies within `EQUAL_FACTOR`. That they overlap shows no equality: two
+        intervals of a factor of 1.5 overlap although one capacity may be 1.4 times the other. ``unknown``: neither is
+        shown, or one has fewer than `MIN_SEARCHES` searches.
         """
         if min(self.searches, other.searches) < MIN_SEARCHES:
             return "unknown"
@@ -57,7 +67,24 @@ class Bracket:
             return "better"
         if other.is_above(self):
             return "worse"
-        return "same" if self.conclusive and other.conclusive else "unknown"
+        ratio = self.times(other)
+        is_same = ratio is not None and ratio.low > 1 / EQUAL_FACTOR and ratio.high < EQUAL_FACTOR
+        return "same" if is_same else "unknown"
+
+    @property
+    def middle(self) -> float | None:
+        """The load that is sustained in 50 % of attempts; of searches for two ends, their geometric mean."""
+        if self.low is None or self.high is None:
+            return None
+        return float(self.typical or math.sqrt(self.low * self.high))
+
+    def times(self, other: Bracket) -> Interval | None:
+        """The interval of this capacity in multiples of the other; ``None`` without both ends of both."""
+        spans = [(one.low, one.middle, one.high) for one in (self, other)]
+        if not (self.conclusive and other.conclusive) or any(not end for span in spans for end in span):
+            return None
+        first, second = ((float(low or 0), middle or 0.0, float(high or 0)) for low, middle, high in spans)
+        return ratio_interval(first, second)
 
     @property
     def interval(self) -> Interval:
@@ -142,6 +169,15 @@ class CapacityDecision:
     second: CapacityRow | None
     outcome: Outcome
 
+    @property
+    def overlap(self) -> bool:
+        """Whether both brackets rest on enough searches and overlap."""
+        brackets = [row.bracket for row in (self.first, self.second) if row is not None and row.bracket is not None]
+        if len(brackets) < 2 or min(one.searches for one in brackets) < MIN_SEARCHES:
+            return False
+        first, second = brackets
+        return first.conclusive and second.conclusive and not (first.is_above(second) or second.is_above(first))
+
 
 def capacity_tables(runs: Sequence[Run]) -> tuple[CapacityTable, ...]:
     """The tables of all searches; tables are chosen from ``runs`` as in `compare_runs`."""
@@ -170,9 +206,10 @@ def _searches(row: Row) -> list[Capacity]:
 
 def _row(row: Row) -> CapacityRow:
     searches = _searches(row)
-    counting = [one for one in searches if one.conclusive] or searches
+    conclusive = [one for one in searches if one.conclusive] or searches
+    counting = conclusive if any(one.confirmations for one in searches) else searches
     bracket = _bracket(counting)
-    attempts = [(probe, one) for one in counting for probe in one.probes if probe.valid]
+    attempts = [(probe, one) for one in conclusive for probe in one.probes if probe.valid]
     # The CPU at the capacity of each search, whose own interval is narrower than that of all.
     cpus = [
         probe.server_cpu_percent
@@ -194,9 +231,10 @@ def _row(row: Row) -> CapacityRow:
 def _bracket(searches: Sequence[Capacity]) -> Bracket | None:
     if not searches:
         return None
-    conclusive = all(one.conclusive for one in searches)
     if not any(one.confirmations for one in searches):
-        return _bracket_at(searches, searches[0].p99_limit_ms, conclusive=conclusive)
+        # Also those that end at the limit of the load generator, or wide: without them the fastest would seem slower.
+        return _bracket_at(searches, searches[0].p99_limit_ms, conclusive=any(one.conclusive for one in searches))
+    conclusive = all(one.conclusive for one in searches)
     if len(searches) == 1:
         (only,) = searches
         return Bracket(only.low, only.high, conclusive, only.typical, searches=1)
@@ -211,9 +249,10 @@ def _bracket(searches: Sequence[Capacity]) -> Bracket | None:
 
 
 def _bracket_at(searches: Sequence[Capacity], p99_limit_ms: float, *, conclusive: bool) -> Bracket:
-    found = estimate_over_searches([tries_at(one.probes, p99_limit_ms) for one in searches])
+    tries = [usable for one in searches if (usable := tries_at(one.probes, p99_limit_ms))]
+    found = estimate_over_searches(tries)
     is_closed = found.low is not None and found.high is not None
-    return Bracket(found.low, found.high, conclusive and is_closed, found.typical, searches=len(searches))
+    return Bracket(found.low, found.high, conclusive and is_closed, found.typical, searches=len(tries))
 
 
 def _brackets(searches: Sequence[Capacity]) -> dict[float, Bracket]:

@@ -41,8 +41,9 @@ Verdict = Literal["holds", "contradicted", "not decided", "not checked"]
 class JudgedClaim:
     """A claim and its verdict.
 
-    ``contradicted``: the whole interval lies on the other side, or a fact excludes the claim. ``not decided``: tested,
-    but with too few rounds, or the interval has both sides. ``not checked``: no test like the article's has results.
+    ``contradicted``: the opposite is certain (`Judged.direction`), or a fact excludes the claim. ``not decided``: it was
+    tested, but with too few rounds, too disturbed, or neither is certain. ``not checked``: no test like the article's has
+    results.
     """
 
     claim: Claim
@@ -109,9 +110,9 @@ def _compared(claim: Claim, article: Article, test: Compared, known: ClaimBasis)
         return JudgedClaim(claim, article, "not checked", f"There is no valid {metric.title} of {missing}.", page)
     judged = table.judged(metric, first, second)
     values, contrast = ((first, metric), (second, metric)), judged.contrast
-    if reason := _too_little(metric, first, second):
+    if reason := _too_little(metric, first, second) or _DISTURBED.get(judged.reason or "", ""):
         return JudgedClaim(claim, article, "not decided", reason, page, values, contrast)
-    side = _sure_side(metric, contrast)
+    side = judged.direction
     if test.kind == "differ":
         verdict: Verdict = "holds" if side and judged.outcome != "same" else "not decided"
         if judged.outcome == "same":
@@ -125,7 +126,8 @@ def _compared(claim: Claim, article: Article, test: Compared, known: ClaimBasis)
     return JudgedClaim(claim, article, verdict, found, page, values, contrast)
 
 
-_UNDECIDED = "The interval does not show which one is better."
+_UNDECIDED = "It is not certain which one is better."
+_DISTURBED = {"disturbed": "Other processes disturbed the rounds too much for this percentile."}
 
 
 def _too_little(metric: Metric, *rows: Row) -> str:
@@ -134,17 +136,6 @@ def _too_little(metric: Metric, *rows: Row) -> str:
     if any(not row.values[metric.key].is_enough for row in rows):
         return f"Too few valid rounds: {rounds}."
     return ""
-
-
-def _sure_side(metric: Metric, contrast: Contrast | None) -> Literal["better", "worse"] | None:
-    """Which side the whole 95 % interval of the first against the second is on; ``None``: both, or no interval."""
-    interval = contrast.interval if contrast else None
-    if contrast is None or interval is None:
-        return None
-    equal = 1.0 if contrast.is_ratio else 0.0
-    if interval.low <= equal <= interval.high:
-        return None
-    return "better" if (interval.low > equal) == (metric.direction == "higher") else "worse"
 
 
 def _claims_better(test: Compared, metric: Metric) -> bool:
@@ -172,16 +163,18 @@ def _extreme(claim: Claim, article: Article, test: Extreme, known: ClaimBasis) -
         return JudgedClaim(claim, article, "not decided", reason, _page(whole), values)
     claimed = "better" if test.kind == "first" else "worse"
     others = [slug for slug in rows if slug not in test.names]
-    sides = [
-        _sure_side(metric, whole.judged(metric, rows[name], rows[other]).contrast)
-        for name, other in product(test.names, others)
-    ]
+    judged = [whole.judged(metric, rows[name], rows[other]) for name, other in product(test.names, others)]
+    sides = [one.direction for one in judged]
     if any(side is not None and side != claimed for side in sides):
         verdict: Verdict = "contradicted"
     else:
         verdict = "holds" if all(side == claimed for side in sides) else "not decided"
+    disturbed = next((_DISTURBED[one.reason] for one in judged if one.reason in _DISTURBED), "")
     order = ", ".join(known.titles.get(slug, slug) for slug in best_first)
-    return JudgedClaim(claim, article, verdict, f"By their means, from the best: {order}.", _page(whole), values)
+    found = f"By their means, from the best: {order}."
+    if verdict == "not decided" and disturbed:
+        found += f" {disturbed}"
+    return JudgedClaim(claim, article, verdict, found, _page(whole), values)
 
 
 def _within(claim: Claim, article: Article, test: Within, known: ClaimBasis) -> JudgedClaim:
@@ -250,7 +243,8 @@ def _sustains(claim: Claim, article: Article, test: Sustains, known: ClaimBasis)
             if table.unit == "users" and "/".join(row.key) == test.framework:
                 page = f"workloads/{table.workload.slug}.md#{table.slug}"
                 low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
-                return _by_bracket(claim, article, test, low, high, row.valid_rounds, page)
+                searches = row.bracket.searches if row.bracket else 0
+                return _by_bracket(claim, article, test, low, high, searches, page)
     return JudgedClaim(claim, article, "not checked", "Its capacity in users was not searched.")
 
 
@@ -258,7 +252,7 @@ def _by_bracket(
     claim: Claim, article: Article, test: Sustains, low: float | None, high: float | None, searches: int, page: str
 ) -> JudgedClaim:
     if searches < MIN_SEARCHES:
-        return JudgedClaim(claim, article, "not decided", f"Too few conclusive searches: {searches}.", page)
+        return JudgedClaim(claim, article, "not decided", f"Too few searches: {searches}.", page)
     if low is not None and low >= test.users:
         return JudgedClaim(claim, article, "holds", f"One core sustains {low:,.0f} dashboard users.", page)
     if high is not None and high <= test.users:

@@ -106,8 +106,10 @@ class Conclusions:
 
     def _performance(self, verdict: PairVerdict) -> PairStanding:
         sheet = self.dimensions.get(PERFORMANCE)
-        if sheet is None:
-            return PairStanding("unknown")
+        return PairStanding("unknown") if sheet is None else self._by_decisions(sheet, verdict)
+
+    def _by_decisions(self, sheet: Sheet, verdict: PairVerdict) -> PairStanding:
+        """The outcome by scores, with what the decisions in tables speak against."""
         decisions = [one for one in verdict.decisions if not self._is_unsupported(one, verdict)]
         against = {
             (verdict.first, verdict.second): obstacles_to(decisions, "first"),
@@ -129,13 +131,25 @@ class Conclusions:
         sheet = self.dimensions.get(dimension)
         return compare_pair(sheet, first, second) if sheet else PairStanding("unknown")
 
+    def _in_sheet(self, sheet: Sheet, first: str, second: str) -> PairStanding:
+        """The outcome for the first of two in the sheet of a dimension or of a use case."""
+        if sheet is self.dimensions.get(sheet.slug):
+            return self.standing(sheet.slug, first, second)
+        if sheet is not self.use_cases.get(sheet.slug):
+            return compare_pair(sheet, first, second)
+        sources = {one.source for one in sheet.criteria}
+        tables = [table for table in (*self.tables, *self.further_tables) if table.slug in sources]
+        return self._by_decisions(sheet, pair_verdict(tables, first, second))
+
     # Labels
 
     @cached_property
     def labels(self) -> dict[str, dict[str, Labelled]]:
         """By use case, the label of each framework that supports it."""
         return {
-            case.slug: label_frameworks(self._with_evidence(self.use_cases[case.slug]), able, self._hard_flags)
+            case.slug: label_frameworks(
+                self._with_evidence(self.use_cases[case.slug]), able, self._hard_flags, self._in_sheet
+            )
             for case in USE_CASES
             if (able := [slug for slug in self.use_cases[case.slug].frameworks if slug in self.basis.competing])
         }
@@ -145,14 +159,14 @@ class Conclusions:
         """By starting point, the label of each framework that can be part of such an application."""
         sheets = self._with_evidence(self.dimensions.get(PERFORMANCE) or performance_sheet(self.basis))
         return {
-            stack: label_frameworks(sheets, able, self._hard_flags)
+            stack: label_frameworks(sheets, able, self._hard_flags, self._in_sheet)
             for stack in STARTING_POINTS
             if (able := [one for one in self.basis.competing if stack == "new" or self._is_in(one, stack)])
         }
 
     def _is_in(self, framework: str, stack: str) -> bool:
-        """Whether any variant of the framework can be part of such an application."""
-        return any(stack in stacks for stacks in self.stacks_by_setup.get(framework, {}).values())
+        """Whether the headline variant can be part of such an application: the one that the label judges."""
+        return stack in self.stacks_by_setup.get(framework, {}).get(self.basis.headline.get(framework, ""), ())
 
     @property
     def _hard_flags(self) -> dict[str, int]:

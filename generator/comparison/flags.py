@@ -1,7 +1,7 @@
 """Flags: facts that end a choice for most readers, whatever the scores are.
 
 A flag has the value that raised it and a link. A hard flag caps the label at *special case* and bars the framework
-from every "best" sentence. Numbers stay as they are.
+from every "best" sentence. It changes no number, neither of this framework nor of others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from generator.comparison.metrics import CPU
 from generator.comparison.scored_values import ScoringBasis, headline_finding, is_published
 from generator.comparison.tables import Row, Table
 from generator.dataset import Evidence
+from generator.statistics import MIN_ROUNDS
 from runners.record import Finding, VariantFacts, amount_of
 
 BUSY_PERCENT = 50.0
@@ -29,6 +30,8 @@ OLDEST_RELEASE_DAYS = 548
 HALF_BUSY_PERCENT = 50.0
 """A server that uses less than this share of its core is below half of its capacity."""
 LEAST_ROUNDS_WITH_LOSS = 2
+LEAST_LOSS_SHARE = 1e-4
+"""One message in 10,000. Who sends one per second loses three in a working day, without an error or a reconnection."""
 LATEST_NOTICE_S = 75.0
 """Three heartbeats of 25 s, the default interval of Socket.IO; proxies usually close idle connections after 60 s."""
 
@@ -63,7 +66,7 @@ BUSY = FlagRule(
     "busy",
     "Busy when nearly idle",
     f"With 100 dashboard users it takes more than {BUSY_PERCENT:g} % of a core, or {BUSY_TIMES_MEDIAN:g} times the"
-    " median of all frameworks; the whole 95 % interval lies above.",
+    f" median of all frameworks; the whole 95 % interval of {MIN_ROUNDS} valid rounds or more lies above.",
 )
 UNMAINTAINED = FlagRule(
     "unmaintained",
@@ -75,8 +78,9 @@ UNMAINTAINED = FlagRule(
 LOSES = FlagRule(
     "loses",
     "Loses messages without load",
-    f"Messages are lost on open connections while the server uses less than {HALF_BUSY_PERCENT:g} % of its core, in"
-    f" {LEAST_ROUNDS_WITH_LOSS} rounds or more.",
+    f"At least one in {1 / LEAST_LOSS_SHARE:,.0f} messages is lost on open connections while the server uses less than"
+    f" {HALF_BUSY_PERCENT:g} % of its core. That is seen in {LEAST_ROUNDS_WITH_LOSS} rounds or more, of {MIN_ROUNDS} or"
+    " more that nothing but the server disturbed.",
 )
 SPREADS = FlagRule(
     "spreads",
@@ -89,8 +93,8 @@ NOT_FOR_PRODUCTION = FlagRule(
 DEAF = FlagRule(
     "dead-peers",
     "Does not notice dead clients",
-    "By default, the session of a client that answers nothing does not end as long as we waited, nor does the connection"
-    " of one whose packets are dropped.",
+    "By default, the session of a client that answers nothing does not end as long as we waited, nor does the"
+    " connection of one whose packets are dropped.",
     is_hard=False,
 )
 LATE = FlagRule(
@@ -138,7 +142,9 @@ def _busy(basis: ScoringBasis) -> Iterator[tuple[str, Flag]]:
     if table is None:
         return
     rows = {slug: row for slug in basis.competing if (row := basis.row_of(table, slug)) and row.status == "valid"}
-    values = {slug: row.values[CPU.key].estimate for slug, row in rows.items() if CPU.key in row.values}
+    values = {
+        slug: value.estimate for slug, row in rows.items() if (value := row.values.get(CPU.key)) and value.is_enough
+    }
     if not values:
         return
     median = statistics.median(one.mean for one in values.values())
@@ -168,17 +174,26 @@ def _losses(basis: ScoringBasis, framework: str) -> list[Flag]:
 
 
 def _loss(table: Table, row: Row) -> tuple[int, Flag] | None:
-    """The number of lost messages and the flag, if messages were lost silently while the server had time."""
-    lost = sent = rounds = 0
+    """The number of lost messages and the flag, if messages were lost silently while the server had time.
+
+    Rounds count that are valid, or that only the server made invalid: a lost echo does so itself.
+    """
+    lost = sent = rounds = losing = 0
     for one in row.cell.decisive:
         if one.failure is not None or one.messages is None or one.server is None or one.connections is None:
             continue
+        if not row.counts(one) and row.own_cause(one) is None:
+            continue
         cpu = one.server.cpu_percent
-        if one.messages.lost and not one.connections.closed_early and cpu is not None and cpu < HALF_BUSY_PERCENT:
-            lost, sent, rounds = lost + one.messages.lost, sent + one.messages.sent, rounds + 1
-    if rounds < LEAST_ROUNDS_WITH_LOSS:
+        if one.connections.closed_early or cpu is None or cpu >= HALF_BUSY_PERCENT:
+            continue
+        rounds, sent, lost = rounds + 1, sent + one.messages.sent, lost + one.messages.lost
+        losing += one.messages.lost > 0
+    if rounds < MIN_ROUNDS or losing < LEAST_ROUNDS_WITH_LOSS or lost < LEAST_LOSS_SHARE * sent:
         return None
-    sentence = f"It lost {lost:,} of {sent:,} messages in {rounds} rounds of {table.workload.title.lower()}."
+    sentence = (
+        f"It lost {lost:,} of {sent:,} messages, in {losing} of {rounds} rounds of {table.workload.title.lower()}."
+    )
     return lost, Flag(LOSES, sentence, f"workloads/{table.workload.slug}.md#{table.slug}")
 
 

@@ -44,6 +44,8 @@ MEMORY_BETWEEN_RUNS = 0.01
 """The same code in another run differs by 0.65 % (95 % interval: 0.53 to 0.84, ``benchmarks/between_runs.json``). The
 rounds of a run differ by 0.2 % only. Which pages processes share changes with each start of the machine. The value is
 rounded up, because few runs of the same code are behind it."""
+IDLE_FLOOR_KB = 5.0
+"""Memory per connection: `MEMORY_FLOOR_MB` at 1,000 clients."""
 START_FLOOR_S = 1.0
 """A start or a reload that takes less is no reason to choose."""
 RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 1000 * START_FLOOR_S)
@@ -291,6 +293,7 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_CONNECTING,
         field="memory_per_connection_kb",
+        floor=IDLE_FLOOR_KB,
         # A slope; one below 0 is noise.
         is_ratio=False,
     ),

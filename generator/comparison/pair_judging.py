@@ -6,14 +6,14 @@ every page, whatever the page leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import Generic, Literal, TypeVar
 
 from generator.comparison.metrics import Metric
-from generator.statistics import Contrast, RankRange, RoundsModel, fit_rounds, judge, rank_ranges
+from generator.statistics import Contrast, Estimate, RankRange, RoundsModel, fit_rounds, judge, rank_ranges
 from generator.statistics import Reason as OpenReason
 
 Direction = Literal["better", "worse"]
@@ -50,13 +50,21 @@ class Judged:
 
 @dataclass(frozen=True)
 class ComparedValues:
-    """Two values of a metric to be judged. ``barred``: why they cannot decide, if so."""
+    """Two values of a metric to be judged. ``barred``: why they cannot decide, if so. ``highest``: the highest end of
+    their 95 % intervals; ``None`` if one has no interval.
+    """
 
     metric: Metric
     contrast: Contrast | None
     first_mean: float
     second_mean: float
     barred: Reason | None = None
+    highest: float | None = None
+
+    @property
+    def is_negligible(self) -> bool:
+        """Whether both are surely below the metric's floor."""
+        return self.highest is not None and self.metric.is_negligible(self.highest, self.highest)
 
     @property
     def width(self) -> float:
@@ -66,7 +74,7 @@ class ComparedValues:
 def judge_all(compared: Mapping[Key, ComparedValues]) -> dict[Key, Judged]:
     """Judge all comparisons together, corrected for their number (`generator.statistics.judge`).
 
-    Two values below the metric's floor are practically equal in any case.
+    Two values whose intervals end below the metric's floor are practically equal in any case.
     """
     known = {key: one.contrast for key, one in compared.items() if one.contrast is not None and one.barred is None}
     judgements = judge(known, lambda key: compared[key].width)
@@ -80,13 +88,20 @@ def judge_all(compared: Mapping[Key, ComparedValues]) -> dict[Key, Judged]:
         direction: Direction | None = None if judgement.side is None else "better" if is_good else "worse"
         if judgement.outcome == "same":
             found[key] = Judged(one.contrast, "same", direction)
-        elif one.metric.is_negligible(one.first_mean, one.second_mean):
+        elif one.is_negligible:
             found[key] = Judged(one.contrast, "same", direction, "floor")
         elif judgement.outcome == "unknown" or direction is None:
             found[key] = Judged(one.contrast, "unknown", direction, judgement.reason)
         else:
             found[key] = Judged(one.contrast, direction, direction)
     return found
+
+
+def highest_end(estimates: Iterable[Estimate | None]) -> float | None:
+    """The highest upper end of these values' intervals; ``None`` if one has none."""
+    ends = [one.interval.high if one and one.interval else None for one in estimates]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
 
 
 class MetricComparison(Generic[Key]):
@@ -109,6 +124,7 @@ class MetricComparison(Generic[Key]):
         self.metric = metric
         self._values = values
         self._barred = barred
+        self._is_pooled = is_pooled
         self._between = 0.0 if is_pooled else metric.between_runs**2
         self.contenders = tuple(key for key in values if key not in barred and key not in aside)
 
@@ -125,6 +141,10 @@ class MetricComparison(Generic[Key]):
         # A row without a rank: the reference, whose comparison is a family of its own, or a barred one.
         pair = (first, second)
         return judge_all({pair: self._compared(pair, self.model.contrast(first, second))})[pair]
+
+    def estimate(self, key: Key) -> Estimate | None:
+        """The mean of a row's own values, with its interval."""
+        return self.metric.estimate(list(self._values[key].values()), is_of_runs=self._is_pooled)
 
     def ranks(self, rows: Collection[Key]) -> dict[Key, RankRange]:
         """The rank ranges of the contenders among these rows; none without a second one."""
@@ -149,4 +169,7 @@ class MetricComparison(Generic[Key]):
         first, second = (self.model.mean(key) for key in pair)
         if first is None or second is None:
             return ComparedValues(self.metric, contrast, 0.0, 0.0, barred or "not enough data")
-        return ComparedValues(self.metric, contrast, first, second, barred)
+        return ComparedValues(self.metric, contrast, first, second, barred, self._highest(pair))
+
+    def _highest(self, pair: tuple[Key, Key]) -> float | None:
+        return highest_end(self.estimate(key) for key in pair)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from generator.comparison.capacities import Bracket, capacity_tables
 from generator.comparison.deciding import needs_quiet
 from generator.comparison.metrics import ALWAYS_COMPARED, Metric
-from generator.comparison.pair_judging import ComparedValues, Direction, Outcome, Reason, judge_all
+from generator.comparison.pair_judging import ComparedValues, Direction, Outcome, Reason, highest_end, judge_all
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.dataset import Parameters, Run
 from generator.statistics import Contrast, unpaired_contrast
@@ -163,13 +163,16 @@ def compare_values(
         _relative(value, reference) if is_relative and reference else list(value.rounds.values())
         for value, reference in zip((later, earlier), references, strict=True)
     ]
-    contrast = unpaired_contrast(*series, is_ratio=metric.is_ratio, between=metric.between_runs**2)
+    # A ratio to the reference has what both differ by from run to run.
+    between = metric.between_runs**2 * (2 if is_relative else 1)
+    contrast = unpaired_contrast(*series, is_ratio=metric.is_ratio, between=between)
     barred: Reason | None = None
     if not (later.is_enough and earlier.is_enough):
         barred = "not enough data"
     elif needs_quiet(metric) and not (before.is_quiet and after.is_quiet):
         barred = "disturbed"
-    return ComparedValues(metric, contrast, later.estimate.mean, earlier.estimate.mean, barred), is_relative
+    highest = highest_end((later.estimate, earlier.estimate))
+    return ComparedValues(metric, contrast, later.estimate.mean, earlier.estimate.mean, barred, highest), is_relative
 
 
 def _relative(value: Value, reference: Value) -> list[float]:

@@ -5,7 +5,7 @@ The tables here are the rules: `USE_CASES` for performance, the facets of `recor
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,8 +25,9 @@ from generator.comparison.metrics import (
     Family,
     Metric,
     percentile,
+    read_values,
 )
-from generator.comparison.scoring import Criterion, ScoreCell, Sheet
+from generator.comparison.scoring import CellState, Criterion, ScoreCell, Sheet
 from generator.comparison.tables import Comparison, Row, Table
 from generator.dataset import Evidence, Parameters
 from generator.statistics import MIN_ROUNDS
@@ -34,8 +35,8 @@ from runners.record import FACETS, ITEMS, Finding, Item, amount_of, degree_of, p
 
 UNPUBLISHED_PROFILES = frozenset({"quick"})
 """Profiles whose results never count: their windows are too short for a published verdict."""
-IDLE_FLOOR_KB = 5.0
-"""Memory per connection below this is equal: 5 MB at 1,000 clients, the floor of memory."""
+_MOST_UNDELIVERED = 0.5
+"""Above this share of rounds whose messages did not arrive as required, a workload scores like a failed one."""
 
 PERFORMANCE_FACETS = ("capacity", "delay", "CPU cost", "memory per connection")
 
@@ -263,7 +264,7 @@ def _criterion(measured: ScoredMetric, table: Table | CapacityTable | None, what
         title=f"{what.title}: {scenario}",
         facet=measured.facet,
         better=what.direction,
-        floor=max(what.floor, IDLE_FLOOR_KB if what is MEMORY_PER_CONNECTION else 0.0),
+        floor=what.floor,
         unit=what.unit,
         group=where,
         source=where,
@@ -285,15 +286,46 @@ def _cell(table: Table, row: Row | None, metric: Metric, cannot: Mapping[str, st
         return ScoreCell("failed" if row.rounds >= MIN_ROUNDS else "few-rounds")
     value = row.values.get(metric.key)
     if row.status != "valid" or value is None or not value.is_enough:
-        return ScoreCell("few-rounds")
+        return _self_limited_cell(row, metric)
     if needs_quiet(metric) and not row.is_quiet:
         return ScoreCell("disturbed")
     broker = row.values.get(BROKER_CPU.key) if metric is CPU else None
-    if broker is None:
-        return ScoreCell("counts", value.estimate.mean, value.rounds)
-    # The setup needs its broker, so the broker's CPU is part of the cost.
-    both = {number: one + broker.rounds.get(number, broker.estimate.mean) for number, one in value.rounds.items()}
-    return ScoreCell("counts", value.estimate.mean + broker.estimate.mean, both)
+    return _counting_cell("counts", metric, value.rounds, value.estimate.mean, broker.rounds if broker else {})
+
+
+def _counting_cell(
+    state: CellState, metric: Metric, rounds: Mapping[int, float], mean: float, broker: Mapping[int, float]
+) -> ScoreCell:
+    """``broker``: its CPU by round, which is part of the cost where the setup needs it."""
+    estimate = metric.estimate(list(broker.values()))
+    if estimate is None:
+        return ScoreCell(state, mean, rounds)
+    both = {number: one + broker.get(number, estimate.mean) for number, one in rounds.items()}
+    return ScoreCell(state, mean + estimate.mean, both)
+
+
+def _self_limited_cell(row: Row, metric: Metric) -> ScoreCell:
+    """The cell of a row without enough valid rounds: the server's own doing, if that is why, else too few rounds.
+
+    It is if there were enough rounds with those that only the server made invalid. Their values are measured, only not
+    what the workload asks for. Leaving them out would raise the total of a framework by its worst workload, as values
+    are then missing because they are bad (missing not at random: Rubin 1976, Biometrika 63(3)).
+    """
+    caused = {one.round: cause for one in row.cell.decisive if (cause := row.own_cause(one)) is not None}
+    valid = [one for one in row.cell.decisive if one.failure is None and row.counts(one)]
+    if not caused or len(valid) + len(caused) < MIN_ROUNDS:
+        return ScoreCell("few-rounds")
+    undelivered = [number for number, cause in caused.items() if cause == "undelivered"]
+    if len(undelivered) > _MOST_UNDELIVERED * row.rounds:
+        return ScoreCell("undelivered")
+    measured = [one for one in row.cell.decisive if caused.get(one.round, "undelivered") != "undelivered"] + valid
+    values = read_values(measured)
+    estimate = metric.estimate(list(values.get(metric.key, {}).values()))
+    if estimate is None or (needs_quiet(metric) and not row.is_quiet):
+        return ScoreCell("few-rounds" if estimate is None else "disturbed")
+    (cause, _), *_ = Counter(caused.values()).most_common(1)
+    broker = values.get(BROKER_CPU.key, {}) if metric is CPU else {}
+    return _counting_cell(cause, metric, values[metric.key], estimate.mean, broker)
 
 
 def _capacity_column(measured: ScoredMetric, basis: ScoringBasis) -> tuple[Criterion, dict[str, ScoreCell]]:
@@ -325,9 +357,11 @@ def _capacity_cell(table: CapacityTable, row: CapacityRow | None, cannot: Mappin
     if row.status == "failed":
         return ScoreCell("failed" if row.rounds >= MIN_SEARCHES else "few-rounds")
     bracket = row.bracket
-    if row.valid_rounds < MIN_SEARCHES or bracket is None or bracket.low is None or bracket.high is None:
+    if bracket is None or bracket.searches < MIN_SEARCHES:
         return ScoreCell("few-rounds")
-    return ScoreCell("counts", float(bracket.typical or math.sqrt(bracket.low * bracket.high)))
+    if bracket.low is None or bracket.high is None or not bracket.conclusive:
+        return ScoreCell("open-ended")
+    return ScoreCell("counts", bracket.middle, ends=(float(bracket.low), float(bracket.high)))
 
 
 # The dimensions that rest on evidence
@@ -359,7 +393,10 @@ def _evidence_criterion(item: Item) -> Criterion:
 def _evidence_cell(item: Item, basis: ScoringBasis, framework: str) -> ScoreCell:
     finding = headline_finding(basis.evidence[framework], item.slug, basis.headline.get(framework))
     value = None if finding is None else _amount(item, finding, basis.evidence[framework])
-    return ScoreCell("unmeasured") if value is None else ScoreCell("counts", value)
+    if finding is None or value is None:
+        return ScoreCell("unmeasured")
+    is_spread = item.repeated and finding.low is not None and finding.high is not None
+    return ScoreCell("counts", value, ends=(finding.low or 0.0, finding.high or 0.0) if is_spread else None)
 
 
 def headline_finding(evidence: Evidence, item: str, headline: str | None) -> Finding | None:

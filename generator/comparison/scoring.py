@@ -16,6 +16,8 @@ from typing import Literal
 
 from scipy.stats import spearmanr
 
+from generator.statistics.ratio_of_intervals import ratio_interval
+
 SCORING_VERSION = 2
 
 WORST_FACTOR = 4.0
@@ -45,7 +47,25 @@ _LEAST_FOR_CORRELATION = 5
 _EQUAL = 1e-9
 
 Better = Literal["lower", "higher", "yes"]
-CellState = Literal["counts", "failed", "few-rounds", "quick", "disturbed", "unsupported", "unmeasured"]
+CellState = Literal[
+    "counts",
+    "failed",
+    "undelivered",
+    "timer",
+    "listen-queue",
+    "trend",
+    "unsettled",
+    "few-rounds",
+    "open-ended",
+    "quick",
+    "disturbed",
+    "unsupported",
+    "unmeasured",
+]
+SCORING_NOTHING: frozenset[CellState] = frozenset({"failed", "undelivered"})
+"""The server did not do the work, so there is no value to compare."""
+SELF_LIMITED: frozenset[CellState] = frozenset({"timer", "listen-queue", "trend", "unsettled"})
+"""The server itself made its rounds invalid. What they measured counts in the scores and decides no pair."""
 Standing = Literal["better", "worse", "same", "mixed", "unknown"]
 Label = Literal["recommended", "good choice", "special case", "not for new projects"]
 
@@ -91,12 +111,14 @@ class Criterion:
 class ScoreCell:
     """The value of one framework under one criterion, or the reason for having none that counts.
 
-    ``rounds``: the values of single rounds, if it is the mean of rounds.
+    ``rounds``: the values of single rounds, if it is the mean of rounds. ``ends``: those of the interval of a
+    value that is not: of a capacity the 95 % interval, of timed evidence the smallest and the largest sample.
     """
 
     state: CellState
     value: float | None = None
     rounds: Mapping[int, float] = field(default_factory=dict)
+    ends: tuple[float, float] | None = None
 
 
 def score(value: float, best: float, better: Better, floor: float = 0.0) -> float:
@@ -123,8 +145,8 @@ class Sheet:
     """All criteria of a dimension or a use case, with the cells of every framework.
 
     ``cells``: by key of the criterion, then by framework; a framework without a cell is not determined.
-    ``barred``: frameworks with a hard flag, and libraries, which are no answer. They set no "best" value and lead
-    nowhere, but have scores like all others.
+    ``barred``: frameworks with a hard flag, and libraries, which are no answer. They lead nowhere. Being barred changes
+    no number, neither of the framework nor of others.
     """
 
     slug: str
@@ -144,14 +166,9 @@ class Sheet:
     def _scores_of(self, criterion: Criterion) -> dict[str, float]:
         cells = {slug: cell for slug, cell in self.cells.get(criterion.key, {}).items() if slug in self.frameworks}
         values = {slug: cell.value for slug, cell in cells.items() if cell.value is not None}
-        best = self._best(criterion, values)
+        best = (min if criterion.better == "lower" else max)(values.values(), default=0.0)
         found = {slug: score(value, best, criterion.better, criterion.floor) for slug, value in values.items()}
-        return found | {slug: 0.0 for slug, cell in cells.items() if cell.state == "failed"}
-
-    def _best(self, criterion: Criterion, values: Mapping[str, float]) -> float:
-        """The best value of all frameworks that are not barred; of all, if each is. Filters never change it."""
-        eligible = [value for slug, value in values.items() if slug not in self.barred] or list(values.values())
-        return (min if criterion.better == "lower" else max)(eligible, default=0.0)
+        return found | {slug: 0.0 for slug, cell in cells.items() if cell.state in SCORING_NOTHING}
 
     @cached_property
     def counting(self) -> tuple[Criterion, ...]:
@@ -244,14 +261,36 @@ class Sheet:
 
     @cached_property
     def leading(self) -> tuple[str, ...]:
-        """The frameworks close to the best total, the best first, without barred ones; empty if there is nothing to
-        compare.
+        """The frameworks close to the best total, the best first, without barred ones; empty if fewer than two are
+        not barred, since nobody leads by default.
         """
-        if len(self.totals) < 2:
-            return ()
         eligible = {slug: self.totals[slug] for slug in self.order if slug in self.totals and slug not in self.barred}
-        best = max(eligible.values(), default=0.0)
+        if len(eligible) < 2:
+            return ()
+        best = max(eligible.values())
         return tuple(slug for slug, total in eligible.items() if best - total <= gap_of(CLOSE_FACTOR) + _EQUAL)
+
+    def gaps(self, framework: str) -> tuple[Criterion, ...]:
+        """The criteria that others are judged by and that this framework's total leaves out."""
+        if framework not in self.totals:
+            return ()
+        criteria = [one for criteria in self.facets.values() for one in criteria]
+        return tuple(one for one in criteria if self.score_of(framework, one) is None)
+
+    @cached_property
+    def _narrowed(self) -> dict[frozenset[str], Sheet]:
+        return {}
+
+    def shared_by(self, first: str, second: str) -> Sheet | None:
+        """The sheet with only the criteria in which both have a score; ``None`` if a facet has none."""
+        dropped = frozenset(
+            one.key for one in self.criteria if None in (self.score_of(first, one), self.score_of(second, one))
+        )
+        gaps = {one.key for slug in (first, second) for one in self.gaps(slug)}
+        if not gaps:
+            return self
+        found = self._narrowed.setdefault(dropped, self.without(dropped))
+        return found if found.facets.keys() == self.facets.keys() else None
 
     def times_behind(self, framework: str, among: Collection[str]) -> float | None:
         """How many times behind the best total of these frameworks, on average over the facets; 1 or more."""
@@ -422,10 +461,15 @@ def compare_pair(
     ``better``: its total is higher by more than `SIMILAR_FACTOR`, also without any single facet or criterion, and there
     is no obstacle. ``same``: the totals are closer than that, and there is no obstacle on either side. ``unknown``: one
     of them has no total, or only what is not decided speaks against an outcome. ``mixed``: everything else.
-    ``obstacles(a, b)``: those against "a is better than b" beyond the ones that the scores show.
+    ``obstacles(a, b)``: those against "a is better than b" beyond the ones that the scores show. Only criteria count in
+    which both have a score: what one of them lacks would move its total alone.
     """
     if first not in sheet.totals or second not in sheet.totals:
         return PairStanding("unknown")
+    shared = sheet.shared_by(first, second)
+    if shared is None or first not in shared.totals or second not in shared.totals:
+        return PairStanding("unknown")
+    sheet = shared
     gap = sheet.totals[first] - sheet.totals[second]
     for_second = (*_obstacles(sheet, first, second), *obstacles(first, second))
     for_first = (*_obstacles(sheet, second, first), *obstacles(second, first))
@@ -448,20 +492,56 @@ def _obstacles(sheet: Sheet, first: str, second: str) -> list[Obstacle]:
     found = []
     for criterion in sheet.counting:
         cells = sheet.cells[criterion.key]
-        if first in cells and second in cells and _times_worse(criterion, cells[first], cells[second]) >= FAR_FACTOR:
-            found.append(Obstacle(criterion.title, is_open=False))
+        if first in cells and second in cells:
+            worse, *ends = _times_worse(criterion, cells[first], cells[second])
+            is_open = _is_open(cells[first], cells[second])
+            if (worse if not is_open else max(worse, *ends)) >= FAR_FACTOR:
+                found.append(Obstacle(criterion.title, is_open))
     return found
 
 
-def _times_worse(criterion: Criterion, mine: ScoreCell, theirs: ScoreCell) -> float:
-    """How many times as bad the first value is; 1 where one of them does not count."""
-    if "failed" in (mine.state, theirs.state):
-        return math.inf if mine.state == "failed" and theirs.state == "counts" else 1.0
+def _is_open(mine: ScoreCell, theirs: ScoreCell) -> bool:
+    """Whether two values do not decide which one is better: the server made one invalid, or their ends overlap."""
+    if not SELF_LIMITED.isdisjoint((mine.state, theirs.state)):
+        return True
+    if mine.ends is None or theirs.ends is None:
+        return False
+    return mine.ends[0] < theirs.ends[1] and theirs.ends[0] < mine.ends[1]
+
+
+def _times_worse(criterion: Criterion, mine: ScoreCell, theirs: ScoreCell) -> tuple[float, ...]:
+    """How many times as bad the first value is, then the same at both ends where the values have them; 1 where one of
+    them does not count.
+    """
+    if mine.state in SCORING_NOTHING or theirs.state in SCORING_NOTHING:
+        return (math.inf if mine.state in SCORING_NOTHING and theirs.value is not None else 1.0,)
     if mine.value is None or theirs.value is None:
-        return 1.0
+        return (1.0,)
     if criterion.better == "yes":
-        return float(WORST_FACTOR ** int(theirs.value - mine.value))
-    worse, reference = max(mine.value, criterion.floor), max(theirs.value, criterion.floor)
+        return (float(WORST_FACTOR ** int(theirs.value - mine.value)),)
+    found = [_ratio(criterion, mine.value, theirs.value)]
+    if mine.ends is not None and theirs.ends is not None:
+        found += _ends_of_ratio(criterion, mine, theirs)
+    return tuple(found)
+
+
+def _ends_of_ratio(criterion: Criterion, mine: ScoreCell, theirs: ScoreCell) -> list[float]:
+    """The ends of how many times as bad the first value is, of two cells with values and ends; none at or below 0."""
+    spans = []
+    for cell in (mine, theirs):
+        assert cell.ends is not None
+        assert cell.value is not None
+        low, middle, high = sorted(max(one, criterion.floor) for one in (cell.ends[0], cell.value, cell.ends[1]))
+        spans.append((low, middle, high))
+    if min(spans[0][0], spans[1][0]) <= 0:
+        return []
+    found = ratio_interval(*(spans[::-1] if criterion.better == "higher" else spans))
+    return [found.low, found.high]
+
+
+def _ratio(criterion: Criterion, mine: float, theirs: float) -> float:
+    """How many times as bad the first value is, both at least the floor."""
+    worse, reference = max(mine, criterion.floor), max(theirs, criterion.floor)
     if criterion.better == "higher":
         worse, reference = reference, worse
     if worse <= 0:
@@ -517,24 +597,29 @@ class Labelled:
     """The label of a framework for a use case or a starting point; ``None`` where there is too little data for one.
 
     ``total``: the mean of the sheets' totals. ``behind``: by sheet, how many times behind its best. ``lacking``: titles
-    of the sheets without a total.
+    of the sheets without a total. ``left_out``: titles of the criteria that others are judged by and it is not.
     """
 
     label: Label | None
     total: float | None = None
     behind: Mapping[str, float] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     by_flags: bool = False
     """Whether flags, not scores, determine the label."""
 
 
 def label_frameworks(
-    sheets: Sequence[Sheet], candidates: Sequence[str], flags: Mapping[str, int]
+    sheets: Sequence[Sheet],
+    candidates: Sequence[str],
+    flags: Mapping[str, int],
+    compare: Callable[[Sheet, str, str], PairStanding] = compare_pair,
 ) -> dict[str, Labelled]:
     """The labels of the candidates, by the rules in `LABEL_RULES`.
 
     ``sheets``: one per dimension, performance in the use case. ``flags``: the number of hard flags of each framework.
-    Frameworks that are practically equal in every sheet to one with a better label, share it.
+    Frameworks that are practically equal in every sheet, by ``compare``, to one with a better label share it. Nobody
+    has a label by default: with scores of fewer than two candidates without a flag, none follows from scores.
     """
     totals = {}
     lacking = {}
@@ -548,17 +633,18 @@ def label_frameworks(
         slug: {sheet.slug: times for sheet in sheets if (times := sheet.times_behind(slug, able)) is not None}
         for slug in candidates
     }
+    eligible = [total for slug, total in totals.items() if slug not in flagged]
     found = {}
     for slug in candidates:
         by_flags = slug in flagged
         label: Label | None = None
         if by_flags:
             label = "special case" if flags[slug] == 1 else "not for new projects"
-        elif len(totals) > 1 and slug in totals:
-            best = max((total for one, total in totals.items() if one not in flagged), default=0.0)
-            label = _label_by_score(best - totals[slug], max(behind[slug].values(), default=math.inf))
-        found[slug] = Labelled(label, totals.get(slug), behind[slug], lacking[slug], by_flags)
-    return {slug: _with_equals(slug, one, found, sheets) for slug, one in found.items()}
+        elif len(eligible) > 1 and slug in totals:
+            label = _label_by_score(max(eligible) - totals[slug], max(behind[slug].values(), default=math.inf))
+        left_out = tuple(dict.fromkeys(one.title for sheet in sheets for one in sheet.gaps(slug)))
+        found[slug] = Labelled(label, totals.get(slug), behind[slug], lacking[slug], left_out, by_flags)
+    return {slug: _with_equals(slug, one, found, sheets, compare) for slug, one in found.items()}
 
 
 def _label_by_score(gap: float, most_behind: float) -> Label:
@@ -569,7 +655,13 @@ def _label_by_score(gap: float, most_behind: float) -> Label:
     return "special case"
 
 
-def _with_equals(slug: str, own: Labelled, every: Mapping[str, Labelled], sheets: Sequence[Sheet]) -> Labelled:
+def _with_equals(
+    slug: str,
+    own: Labelled,
+    every: Mapping[str, Labelled],
+    sheets: Sequence[Sheet],
+    compare: Callable[[Sheet, str, str], PairStanding],
+) -> Labelled:
     if own.label is None or own.by_flags:
         return own
     equal = [
@@ -577,7 +669,8 @@ def _with_equals(slug: str, own: Labelled, every: Mapping[str, Labelled], sheets
         for one, other in every.items()
         if other.label is not None
         and not other.by_flags
-        and all(compare_pair(sheet, slug, one).outcome == "same" for sheet in sheets)
+        and LABELS.index(other.label) < LABELS.index(own.label)
+        and all(compare(sheet, slug, one).outcome == "same" for sheet in sheets)
     ]
     return replace(own, label=min((own.label, *equal), key=LABELS.index))
 
@@ -620,15 +713,22 @@ SCORING_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "What counts",
-        "A value counts with enough valid rounds of a profile above quick. Otherwise its cell says that there is not"
-        " enough data. A workload that failed in every round scores 0. An unsupported workload has no score.",
+        "A value counts with enough valid rounds of a profile above quick. Otherwise its cell says what is missing. A"
+        " workload that failed in every round scores 0, and so does one whose messages mostly did not arrive as"
+        " required. An unsupported workload has no score.",
+    ),
+    Rule(
+        "When the server is the cause",
+        "A server can make a round invalid itself: by waiting for a timer, by a full listen queue, or by becoming"
+        " slower or faster all the time. Its score then rests on what was measured, and the cell says so. Left out, its worst"
+        " workload would raise its total. Such a value decides no pair.",
     ),
     Rule(
         "Score of a value",
         f"1 − ln(max(value, floor) / max(best, floor)) / ln {WORST_FACTOR:g}, between 0 and 1, with the inverse ratio"
         f" where more is better. So the best has 1, twice as much 0.5, and {WORST_FACTOR:g} times as much 0. The best"
-        " is that of all frameworks without a hard flag, whatever a page shows; no score changes when you filter. Yes"
-        " is 1, no is 0, and what takes a documented recipe or lines of your own is 0.5.",
+        " is that of all frameworks, also of those with a flag, whatever a page shows. So no flag and no filter changes"
+        " a score. Yes is 1, no is 0, and what takes a documented recipe or lines of your own is 0.5.",
     ),
     Rule(
         "Facets",
@@ -641,7 +741,7 @@ SCORING_RULES: tuple[Rule, ...] = (
         "The leading group",
         f"It has the best total, and all totals that are at most {CLOSE_FACTOR:g} times behind it: on average over the"
         " facets, the values are worse by that factor. Frameworks with a hard flag and bare protocol libraries are"
-        " never in it.",
+        " never in it. Nobody leads by default: it takes two others with a total.",
         "leading",
     ),
     Rule(
@@ -655,7 +755,9 @@ SCORING_RULES: tuple[Rule, ...] = (
         f" any single facet or criterion, and if in no criterion the other is {FAR_FACTOR:g} times as good or may be,"
         f" because the difference is not decided. Yes is that much better than no, but not than what has 0.5. If the"
         f" totals are within {SIMILAR_FACTOR:g} and nothing differs that much, they are practically equal. If only"
-        " undecided criteria speak against an outcome, it is inconclusive. Otherwise it depends on what counts.",
+        " undecided criteria speak against an outcome, it is inconclusive. Otherwise it depends on what counts. Only"
+        " criteria count in which both have a score. Capacities and timed evidence whose intervals overlap are not"
+        " decided.",
         "pairs",
     ),
 )

@@ -11,8 +11,9 @@ from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload, needs_quiet
 from generator.comparison.enough_cores import with_enough_cores
-from generator.comparison.metrics import METRICS, Family, Metric, TableKind, kind_of_table, read_values
+from generator.comparison.metrics import BROKER_CPU, CPU, METRICS, Family, Metric, TableKind, kind_of_table, read_values
 from generator.comparison.pair_judging import Judged, MetricComparison, Reason
+from generator.comparison.server_causes import ServerCause, server_cause
 from generator.dataset import FrameworkResult, Parameters, Run
 from generator.statistics import (
     MIN_ROUNDS,
@@ -63,8 +64,9 @@ AnyTable = TypeVar("AnyTable", bound=_Tabular)
 class Value:
     """One metric of one row. ``rounds``: the value of each repeat that counts, by its number.
 
-    ``valid_rounds``: the rounds behind them; more than the repeats where these are runs. ``estimate``: the mean. In a
-    ranked table, it is what the mean would be over all rounds of the table.
+    A repeat is a round, or a run where runs are pooled: then its value is the mean of its rounds, and the interval is
+    that of so many runs. ``valid_rounds``: the rounds behind all repeats. ``estimate``: the mean. In a ranked table, it
+    is what the mean would be over all rounds of the table.
     """
 
     rounds: Mapping[int, float]
@@ -79,7 +81,11 @@ class Value:
 
     @property
     def is_enough(self) -> bool:
-        """Whether enough rounds count for a rank, a lead or a decision."""
+        """Whether enough rounds count for a rank, a lead or a decision: `MIN_ROUNDS` over all repeats, and two repeats.
+
+        Two runs of three rounds each are enough. How little two runs show is in the interval, which has one degree of
+        freedom then.
+        """
         return self.valid_rounds >= MIN_ROUNDS and len(self.rounds) > 1
 
     @cached_property
@@ -130,6 +136,10 @@ class Row:
     def counts(self, measurement: Measurement) -> bool:
         """Whether a measurement of this row counts."""
         return _counts(measurement, of_reference=self.framework.is_reference)
+
+    def own_cause(self, measurement: Measurement) -> ServerCause | None:
+        """What the server did to make a measurement of this row invalid; ``None`` if something else took part."""
+        return server_cause(measurement, of_reference=self.framework.is_reference)
 
     @property
     def timer_limited_percent(self) -> float | None:
@@ -253,6 +263,32 @@ class MetricComparisons:
                 is_pooled=self._is_pooled,
             )
         return self._found[metric.key]
+
+
+def costs_with_broker(table: Table) -> MetricComparison[RowKey]:
+    """The comparison of all rows of a table by the CPU that the server and its broker take in each round.
+
+    A setup with a broker needs it, so the broker's CPU is part of the cost. Where there is none, it is the comparison
+    of the server's CPU.
+    """
+    having = [row for row in table.compared.rows if CPU.key in row.values]
+    if not any(BROKER_CPU.key in row.values for row in having):
+        return table.compared.of(CPU)
+    return MetricComparison(
+        CPU,
+        {row.key: cost_by_round(row.values) for row in having},
+        barred={row.key: reason for row in having if (reason := _barred(row, CPU)) is not None},
+        aside=[row.key for row in having if row.framework.is_reference],
+        is_pooled=bool(table.blocks),
+    )
+
+
+def cost_by_round(values: Mapping[str, Value]) -> dict[int, float]:
+    """CPU of the server and its broker by repeat; the broker's mean where its own value of a repeat is missing."""
+    own, broker = values[CPU.key].rounds, values.get(BROKER_CPU.key)
+    if broker is None:
+        return dict(own)
+    return {number: one + broker.rounds.get(number, broker.estimate.mean) for number, one in own.items()}
 
 
 def _barred(row: Row, metric: Metric) -> Reason | None:
@@ -393,12 +429,13 @@ _STATUSES: tuple[Status, ...] = ("valid", "invalid", "failed")
 
 def _pooled_cell(cells: Sequence[CellRecord]) -> CellRecord:
     """A cell with all measurements and the merged distributions."""
-    # Rounds are those of blocks from now on, and the reference is paired by its blocks.
-    measurements = [
-        measurement if measurement.reference is None else measurement.model_copy(update={"reference": None})
-        for cell in cells
-        for measurement in cell.measurements
-    ]
+    # The reference is paired by its blocks. Rounds are numbered through, so that each stays one of its own.
+    measurements: list[Measurement] = []
+    for cell in cells:
+        before = max((one.round for one in measurements), default=0)
+        measurements += [
+            one.model_copy(update={"reference": None, "round": before + one.round}) for one in cell.measurements
+        ]
     merged = {
         name: _merged(
             [found for cell in cells if (found := getattr(cell, name)) is not None], events_in(measurements, name)

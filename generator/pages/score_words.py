@@ -11,7 +11,13 @@ from generator.statistics import MIN_ROUNDS
 
 _REASONS = {
     "failed": "failed",
+    "undelivered": "messages did not arrive",
+    "timer": "limited by a timer",
+    "listen-queue": "listen queue full",
+    "trend": "latency has a trend",
+    "unsettled": "never settled",
     "few-rounds": "not enough data",
+    "open-ended": "an end is missing",
     "quick": "not enough data",
     "disturbed": "too disturbed",
     "unsupported": "unsupported",
@@ -20,7 +26,13 @@ _REASONS = {
 }
 _WHY = {
     "failed": "It failed in every round, which scores 0.",
+    "undelivered": "In most rounds messages or connections did not arrive as required, which scores 0.",
+    "timer": "It waits for a timer. What was measured counts here and decides no pair.",
+    "listen-queue": "Clients found its listen queue full. What was measured counts here and decides no pair.",
+    "trend": "Its latency rose or fell all the time. What was measured counts here and decides no pair.",
+    "unsettled": "Its warm-up never settled. What was measured counts here and decides no pair.",
     "few-rounds": f"Fewer than {MIN_ROUNDS} valid rounds, or fewer than {MIN_SEARCHES} searches.",
+    "open-ended": "Its searches do not show both ends of the capacity.",
     "quick": "Measured with profile quick only, whose results never count.",
     "disturbed": "Other processes disturbed its rounds too much for this percentile.",
     "unsupported": "The framework does not support this workload.",
@@ -44,10 +56,14 @@ def why_nobody_leads(sheet: Sheet | None, titles: Mapping[str, str]) -> str:
     if sheet is None or sheet.leading:
         return ""
     complete = [slug for slug in sheet.order if slug in sheet.totals]
+    eligible = [slug for slug in complete if slug not in sheet.barred]
     if len(sheet.frameworks) == 1:
         return f"Only {titles[sheet.frameworks[0]]} is here, so there is nothing to compare it with."
     if len(complete) == 1:
         return f"Only {titles[complete[0]]} has enough data, so there is nothing to compare it with."
+    if len(eligible) == 1:
+        name = titles[eligible[0]]
+        return f"Of those with enough data only {name} has no flag and is no bare library, so it has no rival."
     if complete:
         return "Every framework with enough data has a flag or is no answer, so none leads."
     if sheet.lacking_facets and not sheet.totals:
@@ -65,6 +81,12 @@ def ahead_of_leading(sheet: Sheet, titles: Mapping[str, str]) -> str:
         return ""
     has, it = ("has", "it") if len(ahead) == 1 else ("have", "them")
     return f"{listed(ahead)} {has} a higher score; a hard flag, or being a bare library, keeps {it} from leading."
+
+
+def gaps(sheet: Sheet, slug: str) -> str:
+    """What a total leaves out, with the reasons, as a sentence; empty if it leaves out nothing."""
+    found = [f"{one.title} ({reason(sheet.cells[one.key].get(slug))})" for one in sheet.gaps(slug)]
+    return f"The total leaves out {listed(found)}." if found else ""
 
 
 def left_out(sheet: Sheet) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from generator.comparison import STACKS, find_candidates
+from generator.comparison import MIN_SEARCHES, STACKS, find_candidates
 from generator.pages.markup import Page, Section, script_json
 from generator.pages.view import MenuEntry, View
+from generator.statistics import MIN_ROUNDS
 
 
 def _pick_page(view: View) -> Page:
@@ -17,7 +18,11 @@ def _pick_page(view: View) -> Page:
         candidates=found,
         data=script_json([one.to_json() for one in found]),
         stacks=STACKS,
-        measured=dict(sorted((users, load.workload) for one in found for users, load in one.loads.items())),
+        measured=dict(
+            sorted((users, load.workload) for one in found for users, load in (one.loads | one.uncounted).items())
+        ),
+        min_rounds=MIN_ROUNDS,
+        min_searches=MIN_SEARCHES,
     )
     words = "A few questions, and which frameworks are left, with measured reasons."
     return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))
