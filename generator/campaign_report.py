@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from generator.charts.wording import between, parameters_in_words, significant, times
 from generator.comparison import Absence, ChangePoint, Comparison, History, compare_runs, leaders
-from generator.dataset import Dataset, Run
+from generator.dataset import Dataset, Run, headline_variants
 from runners.record import NothingToDoError
 
 ISSUE_TITLE = "A campaign found regressions"
@@ -113,15 +113,17 @@ def _of_class(runs: Sequence[Run]) -> Iterator[str]:
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in ("valid", "invalid", "failed"))
     yield f"{counts.total()} measurements: {kinds}."
     yield ""
-    yield from _leaders(comparison)
+    yield from _leaders(comparison, headline_variants(runs, {}))
     yield from _excluded(comparison)
 
 
-def _leaders(comparison: Comparison) -> Iterator[str]:
+def _leaders(comparison: Comparison, headlines: Mapping[str, str]) -> Iterator[str]:
+    """The best of the headline variants, as on the site; runs that recorded none have no leaders."""
+    setups = set(headlines.items())
     competing = [facts.slug for facts in comparison.frameworks]
     yield "| Metric | Best | Value | Not surely better than |"
     yield "|---|---|---|---|"
-    for leader in leaders(comparison.tables, competing):
+    for leader in leaders([table.of_setups(setups) for table in comparison.tables], competing):
         if not leader.rows:
             continue
         best, *tied = leader.rows

@@ -166,7 +166,7 @@
     else if (!known) said.append(" The cost of the first can be compared with that of no other without a flag.");
     else if (equals.length) {
       const pair = [first, equals[0].one].map(({ slug }) => slug).sort().join("-vs-");
-      said.append(` In CPU ${equals.length === known ? "none of the others differs" : `${equals.length} of the others do not differ`} surely from the first; the nearest: `, anchor(`${first.title} and ${equals[0].one.title}`, `compare/${pair}.html`), ".");
+      said.append(` In CPU ${equals.length === known ? "none of the others differs" : `${equals.length} of the others ${equals.length === 1 ? "does" : "do"} not differ`} surely from the first; the nearest: `, anchor(`${first.title} and ${equals[0].one.title}`, `compare/${pair}.html`), ".");
     } else said.append(` The first surely takes the least CPU${left.some(({ one }) => one.flags.length) ? " of those without a flag; flagged ones come last" : ""}.`);
     const uncosted = left.filter(({ estimate }) => !estimate).length;
     if (uncosted && left[0].estimate) said.append(` Of ${uncosted} no cost counts; they come after those that are as good otherwise.`);

@@ -41,9 +41,9 @@ Verdict = Literal["holds", "contradicted", "not decided", "not checked"]
 class JudgedClaim:
     """A claim and its verdict.
 
-    ``contradicted``: the opposite is certain (`Judged.direction`), or a fact excludes the claim. ``not decided``: it was
-    tested, but with too few rounds, too disturbed, or neither is certain. ``not checked``: no test like the article's has
-    results.
+    ``contradicted``: the opposite is certain (`Judged.direction`), or a fact excludes the claim. ``not decided``: it
+    was tested, but with too few rounds, too disturbed, or neither is certain. ``not checked``: no test like the
+    article's has results.
     """
 
     claim: Claim

@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
+from generator.comparison.metrics import MEMORY_BETWEEN_RUNS
 from generator.dataset import Evidence
 from runners.record import ITEMS, Finding
 
 Kind = Literal["same", "within", "apart", "differs"]
+BETWEEN_COLLECTIONS: Mapping[str, float] = {"memory-mb": 2 * MEMORY_BETWEEN_RUNS}
+"""By how much, as a share, a value differs from collection to collection of the same code beyond its own samples: two
+standard deviations."""
 FEWEST_TO_PACE = 8
 """The fewest timings of an item for a machine factor. With fewer, a few frameworks might cause the difference."""
 
@@ -31,7 +35,8 @@ class EvidenceChange:
     def kind(self) -> Kind:
         """The kind of change: facts are ``same`` or ``differs``, repeated items ``within`` or ``apart``.
 
-        ``within``: the ranges overlap after the earlier one is multiplied by the machine factor.
+        ``within``: the ranges overlap after the earlier one is multiplied by the machine factor. Those of memory are
+        wider by what it differs by from run to run.
         """
         mine, theirs = _spread(self.before), _spread(self.after)
         if mine is None or theirs is None:
@@ -85,4 +90,5 @@ def _findings(evidence: Evidence) -> Iterator[tuple[str | None, Finding]]:
 def _spread(finding: Finding) -> tuple[float, float] | None:
     if not ITEMS[finding.item].repeated or finding.low is None or finding.high is None:
         return None
-    return finding.low, finding.high
+    beyond = BETWEEN_COLLECTIONS.get(finding.item, 0.0)
+    return finding.low * (1 - beyond), finding.high * (1 + beyond)

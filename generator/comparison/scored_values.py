@@ -307,9 +307,9 @@ def _counting_cell(
 def _self_limited_cell(row: Row, metric: Metric) -> ScoreCell:
     """The cell of a row without enough valid rounds: the server's own doing, if that is why, else too few rounds.
 
-    It is if there were enough rounds with those that only the server made invalid. Their values are measured, only not
-    what the workload asks for. Leaving them out would raise the total of a framework by its worst workload, as values
-    are then missing because they are bad (missing not at random: Rubin 1976, Biometrika 63(3)).
+    It is if there were enough rounds with those that only the server made invalid. Their values are measured, although
+    not under the conditions that the workload requires. Values would be missing because they are bad (missing not at
+    random: Rubin 1976, Biometrika 63(3)). So leaving them out would raise a framework's total by its worst workload.
     """
     caused = {one.round: cause for one in row.cell.decisive if (cause := row.own_cause(one)) is not None}
     valid = [one for one in row.cell.decisive if one.failure is None and row.counts(one)]

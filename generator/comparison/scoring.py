@@ -493,9 +493,9 @@ def _obstacles(sheet: Sheet, first: str, second: str) -> list[Obstacle]:
     for criterion in sheet.counting:
         cells = sheet.cells[criterion.key]
         if first in cells and second in cells:
-            worse, *ends = _times_worse(criterion, cells[first], cells[second])
+            times = _times_worse(criterion, cells[first], cells[second])
             is_open = _is_open(cells[first], cells[second])
-            if (worse if not is_open else max(worse, *ends)) >= FAR_FACTOR:
+            if (max(times) if is_open else times[0]) >= FAR_FACTOR:
                 found.append(Obstacle(criterion.title, is_open))
     return found
 
@@ -720,8 +720,8 @@ SCORING_RULES: tuple[Rule, ...] = (
     Rule(
         "When the server is the cause",
         "A server can make a round invalid itself: by waiting for a timer, by a full listen queue, or by becoming"
-        " slower or faster all the time. Its score then rests on what was measured, and the cell says so. Left out, its worst"
-        " workload would raise its total. Such a value decides no pair.",
+        " slower or faster all the time. Its score then rests on what was measured, and the cell says so. Left out, its"
+        " worst workload would raise its total. Such a value decides no pair.",
     ),
     Rule(
         "Score of a value",

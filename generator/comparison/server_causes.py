@@ -1,4 +1,4 @@
-"""What a server did itself to make a round invalid, as far as scores tell it apart."""
+"""What a server did itself to make a round invalid, as far as scores distinguish it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 from runners.record import Measurement, timer_limited_percent
 
 ServerCause = Literal["timer", "listen-queue", "trend", "unsettled", "undelivered"]
-"""``timer``: a clock limited it. ``listen-queue``: clients had to ask again. ``trend``, ``unsettled``: its speed kept
-changing. ``undelivered``: clients did not get what the workload asks for."""
+"""``timer``: a clock limited it. ``listen-queue``: clients had to repeat their attempt. ``trend``, ``unsettled``: its
+speed kept changing. ``undelivered``: clients did not get what the workload requires."""
 
 SERVER_CAUSES: Mapping[str, ServerCause] = {
     "server core left unused in the closed loop of a room": "timer",
@@ -31,7 +31,7 @@ SERVER_CAUSES: Mapping[str, ServerCause] = {
 def server_cause(measurement: Measurement, *, of_reference: bool) -> ServerCause | None:
     """Why a measurement is invalid, if only the server is the cause; of several causes ``undelivered``, else the first.
 
-    ``None``: it is valid or failed, or the load generator, the machine or something unknown spoilt it as well.
+    ``None``: it is valid or failed, or the load generator, the machine or something unknown disturbed it as well.
     """
     if measurement.failure is not None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -18,7 +19,9 @@ from generator.comparison import (
     find_candidates,
 )
 from generator.comparison.candidates import Candidate, module_of
-from generator.dataset import Dataset, Evidence, load_results
+from generator.comparison.metrics import CPU
+from generator.comparison.tables import Row, Value, costs_with_broker
+from generator.dataset import Dataset, Evidence, Run, load_results
 from runners.record import Finding
 
 COMPETING = ["django-channels", "fastapi", "flask-socketio"]
@@ -27,7 +30,7 @@ COMPETING = ["django-channels", "fastapi", "flask-socketio"]
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("results")
-    synthetic.write(folder, rounds=3, seconds=1)
+    synthetic.write(folder, rounds=5, seconds=1, search_rounds=2)
     synthetic.write_evidence(folder)
     return load_results(folder)
 
@@ -71,6 +74,79 @@ def test_each_competitor_once_by_its_headline_variant(dataset: Dataset) -> None:
     assert fastapi.searched.raw.endswith("/fastapi.yml")
     assert fastapi.searched.anchor == "capacity-users"
     assert found[1].limit_ms == 100
+
+
+def test_who_takes_less_is_judged_by_the_table(dataset: Dataset) -> None:
+    comparison = compare_runs(dataset.runs)
+    (dashboard,) = comparison.of_workload("dashboard")
+    found = {one.slug: one for one in found_in(comparison)}
+    rows = {row.framework.slug: row for row in dashboard.rows if HEADLINE.get(row.framework.slug) == row.variant.slug}
+    costs = costs_with_broker(dashboard)
+    for slug, one in found.items():
+        cheaper = {
+            other
+            for other in found
+            if other != slug and costs.judged(rows[slug].key, rows[other].key).outcome == "better"
+        }
+        assert set(one.loads[100].cheaper_than) == cheaper
+        assert not any(slug in found[other].loads[100].cheaper_than for other in cheaper)
+    assert any(one.loads[100].cheaper_than for one in found.values())
+    broker = rows["django-channels"]
+    assert costs.estimate(broker.key) != broker.values[CPU.key].estimate, "its broker is part of the cost"
+
+
+def _with_profile(comparison: Comparison, profile: str) -> Comparison:
+    def changed(run: Run) -> Run:
+        return replace(run, document=run.document.model_copy(update={"profile": profile}))
+
+    tables = tuple(replace(table, run=changed(table.run)) for table in comparison.tables)
+    return replace(comparison, tables=tables)
+
+
+def test_what_does_not_count_is_no_answer_and_says_why(dataset: Dataset, tmp_path: Path) -> None:
+    """Values of a profile or of a number of rounds with which nothing is decided elsewhere."""
+    comparison = compare_runs(dataset.runs)
+    for one in found_in(_with_profile(comparison, "quick")):
+        assert one.loads == {}
+        assert one.uncounted[100].why == "measured with profile quick only"
+    synthetic.write(tmp_path, rounds=1, seconds=1, search_rounds=1)
+    few = load_results(tmp_path)
+    for one in found_in(compare_runs(few.runs), capacity_tables(few.runs)):
+        assert one.loads == {}
+        assert one.uncounted[100].why == "1 valid rounds of the 5 that are needed"
+        assert one.setup is not None
+        assert one.setup.searched is None
+        assert one.setup.search_uncounted == "1 search of the 2 that are needed"
+    (dashboard,) = comparison.of_workload("dashboard")
+    failed = replace(
+        dashboard, rows=tuple(replace(row, status="failed", values={}, valid_rounds=0) for row in dashboard.rows)
+    )
+    tables = tuple(failed if one is dashboard else one for one in comparison.tables)
+    assert {one.uncounted[100].why for one in found_in(replace(comparison, tables=tables))} == {"it failed"}
+
+
+def test_a_p99_of_disturbed_rounds_is_no_answer(dataset: Dataset) -> None:
+    """It would make a framework fail by what other processes did."""
+    comparison = compare_runs(dataset.runs)
+
+    def percentiles(disturbance_percent: float | None) -> set[int | None]:
+        tables = tuple(
+            replace(
+                table,
+                rows=tuple(
+                    replace(row, disturbance_percent=disturbance_percent, values=with_p99(row)) for row in table.rows
+                ),
+            )
+            for table in comparison.tables
+        )
+        return {one.loads[100].late_percentile for one in found_in(replace(comparison, tables=tables))}
+
+    def with_p99(row: Row) -> dict[str, Value]:
+        p90 = row.values.get("latency_p90")
+        return {**row.values, "latency_p99": row.values.get("latency_p99", p90)} if p90 else dict(row.values)
+
+    assert percentiles(0.1) == {99}
+    assert percentiles(0.9) == percentiles(None) == {90}
 
 
 def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset) -> None:

@@ -14,12 +14,14 @@ from benchmarks import synthetic
 from generator.charts import Identities, range_chart
 from generator.charts.wording import bracket, parameters_in_words
 from generator.comparison import Bracket, CapacityTable, capacity_tables, compare_runs, decide_capacity
-from generator.comparison.capacities import P99_LIMITS_MS, _bracket, _brackets
+from generator.comparison.capacities import P99_LIMITS_MS, _bracket, _brackets, _row
 from generator.comparison.scored_values import _capacity_cell
+from generator.comparison.tables import rows_of
 from generator.dataset import load_results
 from generator.statistics import Interval, RankRange, bracket_rank_ranges
+from generator.statistics.ratio_of_intervals import ratio_interval
 from runners.judging import thresholds
-from runners.record import estimate_sustained_load, problems_in
+from runners.record import Capacity, estimate_sustained_load, problems_in
 from tests.support import documents
 
 
@@ -119,7 +121,8 @@ def test_one_may_be_called_higher_only_where_brackets_do_not_overlap(tables: tup
     rate = _searched_again(rate)
     assert decide_capacity(rate, "fastapi", "django-channels").outcome == "better"
     assert decide_capacity(rate, "django-channels", "fastapi").outcome == "worse"
-    assert decide_capacity(rate, "fastapi", "fastapi").outcome == "same"
+    itself = decide_capacity(rate, "fastapi", "fastapi")
+    assert (itself.outcome, itself.overlap) == ("unknown", True), "that intervals overlap is no sign of equality"
     assert decide_capacity(rate, "fastapi", "nobody").outcome == "unknown"
     assert decide_capacity(rate, "reference", "fastapi").outcome == "better", "at least so much is enough here"
 
@@ -168,6 +171,58 @@ def test_one_search_alone_decides_nothing() -> None:
     assert low.against(high) == "worse"
     assert replace(high, searches=1).against(low) == "unknown"
     assert high.against(replace(low, searches=1)) == "unknown"
+
+
+def test_capacities_are_equal_only_if_their_ratio_is_surely_near_one() -> None:
+    def found(middle: int, spread: float) -> Bracket:
+        return Bracket(round(middle / spread), round(middle * spread), True, middle, searches=2)
+
+    assert found(10_000, 1.03).against(found(10_100, 1.03)) == "same"
+    assert found(10_000, 1.25).against(found(10_000, 1.25)) == "unknown", "one may be 1.37 times the other"
+    assert found(10_000, 1.03).against(found(10_700, 1.05)) == "unknown"
+    assert replace(found(10_000, 1.03), conclusive=False).against(found(10_000, 1.03)) == "unknown"
+    assert found(10_000, 1.03).times(Bracket(9_000, None, False, searches=2)) is None
+
+
+spans = st.tuples(*3 * [st.floats(1, 1e6)]).map(sorted).map(tuple)
+
+
+@given(spans, spans)
+def test_a_ratio_of_intervals_contains_that_of_the_estimates(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> None:
+    found, swapped = ratio_interval(first, second), ratio_interval(second, first)
+    assert found.low <= first[1] / second[1] * (1 + 1e-9)
+    assert found.high >= first[1] / second[1] * (1 - 1e-9)
+    assert found.low == pytest.approx(1 / swapped.high)
+    assert found.low >= first[0] / second[2] * (1 - 1e-9), "never as wide as that of the ends"
+
+
+def test_every_search_with_usable_attempts_counts(results: Path) -> None:
+    """Also one that the load generator's limit ended. Without it, the fastest servers would seem slower."""
+    tries = [documents.capacity_probe(load, passed=load <= 12_000) for load in (8_000, 16_000, 11_500, 12_500) * 4]
+    faster = [documents.capacity_probe(load, passed=True) for load in (8_000, 16_000) * 4]
+    one = documents.capacity(confirmations=None, probes=tries)
+    limited = documents.capacity(confirmations=None, probes=faster, high=None, conclusive=False, reason="its limit")
+    useless = documents.capacity(confirmations=None, probes=[], low=None, high=None, conclusive=False, reason="lags")
+    (run,) = load_results(results).runs
+    row = next(rows_of(run, searched=True))
+
+    def found(*searches: Capacity) -> Bracket:
+        measurements = [
+            documents.capacity_measurement(search).model_copy(update={"round": number})
+            for number, search in enumerate(searches, start=1)
+        ]
+        bracket = _row(replace(row, cell=row.cell.model_copy(update={"measurements": measurements}))).bracket
+        assert bracket is not None
+        return bracket
+
+    both, alone = found(one, limited), found(one, useless)
+    assert (both.searches, alone.searches) == (2, 1)
+    assert both.middle is not None
+    assert alone.middle is not None
+    assert both.middle > alone.middle
+    assert (both.conclusive, found(limited, limited).conclusive) == (True, False)
 
 
 def test_brackets_that_touch_do_not_overlap() -> None:

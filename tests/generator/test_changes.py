@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import synthetic
-from generator.comparison import Change, compare_capacities, compare_cells, incomparable_reasons
+from generator.comparison import Change, compare_capacities, compare_cells, compare_runs, incomparable_reasons
+from generator.comparison.metrics import MEMORY
+from generator.comparison.run_changes import compare_values
 from generator.dataset import Run, load_single
 from generator.statistics import unpaired_contrast
 from tests.support.commands import Shell
@@ -47,6 +50,22 @@ def test_the_same_measured_twice_is_the_same(runs: dict[str, Run]) -> None:
     assert incomparable_reasons(runs["first"], runs["again"]) == []
     verdicts = {change.verdict for change in compare_cells(runs["first"], runs["again"])}
     assert verdicts <= {"same", "unknown"}
+
+
+def test_a_ratio_to_the_reference_has_what_both_differ_by_between_runs(runs: dict[str, Run]) -> None:
+    metric = replace(MEMORY, between_runs=0.1)
+
+    def error(of_reference: bool) -> float:
+        tables = [compare_runs([runs[name]], ranked=False).of_workload("echo")[0] for name in ("first", "again")]
+        rows = [next(row for row in table.rows if row.framework.slug == "fastapi") for table in tables]
+        references = [next(row for row in table.rows if row.framework.is_reference) for table in tables]
+        found, is_relative = compare_values(metric, *rows, *(references if of_reference else (None, None)))
+        assert is_relative is of_reference
+        assert found.contrast is not None
+        assert found.contrast.error is not None
+        return found.contrast.error
+
+    assert error(True) == pytest.approx(math.sqrt(2) * error(False), rel=0.02)
 
 
 def test_what_got_slower_is_worse_and_the_way_back_better(runs: dict[str, Run]) -> None:
@@ -157,7 +176,7 @@ def test_capacities_are_compared_by_their_brackets(tmp_path: Path) -> None:
     base, again, slower = run("a"), run("b"), run("c", halved)
     same = {change.verdict for change in compare_capacities(base, again)}
     assert same <= {"same", "unknown"}
-    assert "same" in same
+    assert same == {"unknown"}, "two searches show no equality within a tenth"
     worse = {change.framework for change in compare_capacities(base, slower) if change.verdict == "worse"}
     assert worse == {"fastapi"}
     assert {one.framework for one in compare_capacities(slower, base) if one.verdict == "better"} == {"fastapi"}

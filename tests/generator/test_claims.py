@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from pydantic import TypeAdapter
 
 from benchmarks import synthetic
 from generator.comparison import ClaimBasis, JudgedClaim, capacity_tables, compare_runs, try_claim
-from generator.comparison.metrics import METRICS
+from generator.comparison.metrics import METRICS, Metric
+from generator.comparison.pair_judging import Judged
+from generator.comparison.tables import Row, Table
 from generator.dataset import Article, Claim, Evidence, load_claims, load_results
 from generator.dataset.article_claims import Compared, EvidenceTest, Extreme, More, Within
 from generator.dataset.article_claims import Test as AnyTest
+from generator.statistics import Contrast
 from runners.record import ITEMS, Finding
 from runners.subjects import catalog
 from runners.subjects.workloads import WORKLOADS
@@ -82,10 +86,39 @@ def test_a_framework_without_a_named_setup_is_its_headline_variant(known: ClaimB
 def test_only_an_interval_on_one_side_decides(known: ClaimBasis) -> None:
     pair = {"first": "django-channels/uvicorn-memory", "second": "django-channels/uvicorn-redis"}
     same = tried(known, kind="compared", **ECHO, **pair)
-    assert (same.verdict, same.found) == ("not decided", "The interval does not show which one is better.")
+    assert (same.verdict, same.found) == ("not decided", "It is not certain which one is better.")
     assert tried(known, kind="differ", **ECHO, **pair).verdict == "contradicted", "they are practically equal"
     unlike = {"first": "django-channels/uvicorn-memory", "second": "django-channels/daphne-memory"}
     assert tried(known, kind="differ", **ECHO, **unlike).verdict == "holds"
+
+
+def with_judged(known: ClaimBasis, judged: Judged) -> ClaimBasis:
+    """As if every comparison of the closed loop of echo had this outcome."""
+
+    class Same(Table):
+        def judged(self, metric: Metric, first: Row, second: Row) -> Judged:
+            return judged if first.key < second.key else judged.swapped
+
+    tables = tuple(Same(**vars(one)) if one.workload.slug == "echo" else one for one in known.comparison.tables)
+    return replace(known, comparison=replace(known.comparison, tables=tables))
+
+
+def test_a_claim_is_judged_as_the_table_judges_it(known: ClaimBasis) -> None:
+    """By the outcome that is corrected for all pairs, not by an interval that is not."""
+    test = {"kind": "compared", **ECHO, "first": "fastapi", "second": "flask-socketio"}
+    likely = Contrast(math.log(1.2), 0.05, 8, 5)
+    assert likely.interval is not None
+    assert likely.interval.low > 1
+    uncertain = tried(with_judged(known, Judged(likely, "unknown", reason="few rounds")), **test)
+    assert uncertain.verdict == "not decided"
+    disturbed = Judged(likely, "unknown", reason="disturbed")
+    found = tried(with_judged(known, disturbed), **test)
+    assert (found.verdict, found.found[:15]) == ("not decided", "Other processes")
+    first = tried(with_judged(known, disturbed), kind="first", **ECHO, names=["fastapi"])
+    assert first.verdict == "not decided"
+    assert "Other processes disturbed" in first.found
+    sure = tried(with_judged(known, Judged(likely, "unknown", "better", "size")), **test)
+    assert sure.verdict == "holds"
 
 
 def test_two_rounds_contradict_nothing(tmp_path: Path) -> None:
@@ -184,7 +217,11 @@ def test_the_rest(known: ClaimBasis) -> None:
     assert tried(known, kind="measured", framework="fastapi/daphne", workload="echo").verdict == "not checked"
     assert tried(known, kind="none", why="Nobody knows.").found == "Nobody knows."
     twice = tuple(
-        replace(table, rows=tuple(replace(row, valid_rounds=2) for row in table.rows)) for table in known.searched
+        replace(
+            table,
+            rows=tuple(replace(row, bracket=row.bracket and replace(row.bracket, searches=2)) for row in table.rows),
+        )
+        for table in known.searched
     )
     repeated = replace(known, searched=twice)
     users = {"kind": "withstands", "framework": "fastapi/uvicorn"}

@@ -12,11 +12,14 @@ import pytest
 
 from benchmarks import synthetic
 from benchmarks.synthetic import Made
-from generator.comparison import LABEL_RULES, Conclusions
+from generator.comparison import LABEL_RULES, Conclusions, ScoreCell, find_candidates
 from generator.comparison.flags import BUSY, DEAF, LATE, LOSES, NOT_FOR_PRODUCTION, SPREADS, UNMAINTAINED
+from generator.comparison.scoring import SELF_LIMITED
+from generator.comparison.server_causes import SERVER_CAUSES
 from generator.dataset import Claims, Dataset, Evidence, FrameworkResult, Run, load_results
 from generator.pages import make_site
 from generator.pages.view import View
+from runners.judging import thresholds
 from runners.record import Finding, Measurement, NotForProduction
 from tests.support.pages import read
 
@@ -146,7 +149,14 @@ def nobody_is_better_against_a_large_difference(pages: dict[str, str]) -> None:
 def what_lacks_data_says_so(pages: dict[str, str]) -> None:
     for path, html in pages.items():
         for cell in re.findall(r'<td class="[^"]*rt-lacks[^"]*"[^>]*>(.*?)</td>', html, flags=re.DOTALL):
-            assert cell in ("not enough data", "not measured", "unsupported", "too disturbed", "–"), path
+            assert cell in (
+                "not enough data",
+                "an end is missing",
+                "not measured",
+                "unsupported",
+                "too disturbed",
+                "–",
+            ), path
 
 
 INVARIANTS: tuple[Callable[[dict[str, str]], None], ...] = (
@@ -175,7 +185,7 @@ def test_every_score_rests_on_enough_rounds_of_a_published_profile(dataset: Data
     cells = [cell for sheet in sheets for row in sheet.cells.values() for cell in row.values()]
     assert any(cell.state == "counts" for cell in cells)
     for cell in cells:
-        assert (cell.value is None) == (cell.state != "counts")
+        assert (cell.value is None) == (cell.state not in SELF_LIMITED | {"counts"})
         assert cell.state != "counts" or not cell.rounds or len(cell.rounds) >= 5
     quick = conclusions_of(replace(dataset, runs=tuple(_of_profile(run, "quick") for run in dataset.runs)))
     assert "performance" not in quick.dimensions
@@ -325,8 +335,140 @@ def test_messages_lost_without_load_and_setups_that_are_not_for_production(datas
     broken = replace(dataset, runs=(replace(run, frameworks=tuple(map(altered, run.frameworks))),))
     found = dict(flags_of(broken, "fastapi"))
     assert list(found) == [LOSES, NOT_FOR_PRODUCTION]
-    assert re.fullmatch(r"It lost 42 of [\d,]+ messages in 6 rounds of .*\.", found[LOSES])
+    assert re.fullmatch(r"It lost 42 of [\d,]+ messages, in 6 of 6 rounds of .*\.", found[LOSES])
     assert found[NOT_FOR_PRODUCTION] == "It is for tests."
+
+
+def with_measurements(
+    dataset: Dataset, framework: str, change: Callable[[Measurement], Measurement], workload: str = ""
+) -> Dataset:
+    """The data set in which each measurement of a framework, or of one workload of it, is another."""
+    (run,) = dataset.runs
+
+    def changed_in(item: FrameworkResult) -> FrameworkResult:
+        cells = [
+            cell.model_copy(update={"measurements": list(map(change, cell.measurements))})
+            if item.document.framework.slug == framework and workload in ("", cell.workload)
+            else cell
+            for cell in item.document.cells
+        ]
+        return replace(item, document=item.document.model_copy(update={"cells": cells}))
+
+    return replace(dataset, runs=(replace(run, frameworks=tuple(map(changed_in, run.frameworks))),))
+
+
+def invalid(one: Measurement, *reasons: str) -> Measurement:
+    return one.model_copy(update={"valid": False, "invalid_reasons": list(reasons)}) if one.failure is None else one
+
+
+STEAL = "CPU steal 3 %, limit 1 %"
+TREND = "trend of the median latency over the window 40 %, limit 25 %"
+
+
+def test_few_rounds_raise_no_flag_for_cpu_or_losses(dataset: Dataset) -> None:
+    """Neither do rounds that the machine spoilt, nor one lost message in many."""
+
+    def spoilt(one: Measurement) -> Measurement:
+        return invalid(one, STEAL) if one.round > 4 else one
+
+    assert flags_of(with_measurements(dataset, "spinning", spoilt), "spinning") == []
+
+    def losing(lost: int, after: int = 0) -> Callable[[Measurement], Measurement]:
+        def change(one: Measurement) -> Measurement:
+            if one.messages is None:
+                return one
+            messages = one.messages.model_copy(update={"lost": lost, "sent": 50_000, "received": 50_000 - lost})
+            found = one.model_copy(update={"messages": messages})
+            return invalid(found, STEAL) if one.round <= after else found
+
+        return change
+
+    def flags(change: Callable[[Measurement], Measurement]) -> list[object]:
+        return [rule for rule, _ in flags_of(with_measurements(dataset, "fastapi", change), "fastapi")]
+
+    assert flags(losing(50)) == [LOSES]
+    assert flags(losing(1)) == [], "one in 50,000"
+    assert flags(losing(50, after=2)) == [], "four rounds"
+
+    def lost_echo(one: Measurement) -> Measurement:
+        return invalid(losing(50)(one), "messages lost on open connections 50, limit 0")
+
+    assert flags(lost_echo) == [LOSES], "the loss itself made them invalid"
+
+
+def echo_cells(dataset: Dataset, change: Callable[[Measurement], Measurement]) -> dict[str, ScoreCell]:
+    conclusions = conclusions_of(with_measurements(dataset, "fastapi", change, "echo"))
+    sheet = conclusions.use_cases["request-reply"]
+    return {one.key: sheet.cells[one.key]["fastapi"] for one in sheet.criteria if "fastapi" in sheet.cells[one.key]}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "state"),
+    [
+        (("server core left unused in the closed loop of a room 60 %, limit 30 %",), "timer"),
+        ((TREND,), "trend"),
+        (("warm-up that did not settle",), "unsettled"),
+        (("connection attempts that found the listen queue full 12, limit 0",), "listen-queue"),
+        ((TREND, STEAL), "few-rounds"),
+        (("server core left unused in the closed loop 12 %, limit 10 %",), "few-rounds"),
+        (("connections closed by the server 3, limit 0", TREND), "undelivered"),
+    ],
+)
+def test_what_a_server_made_invalid_says_so_and_raises_no_total(
+    dataset: Dataset, reasons: tuple[str, ...], state: str
+) -> None:
+    before = echo_cells(dataset, lambda one: one)
+    after = echo_cells(dataset, lambda one: invalid(one, *reasons))
+    assert after
+    for key, cell in after.items():
+        assert cell.state == state
+        if state in ("few-rounds", "undelivered"):
+            assert cell.value is None
+        else:
+            assert cell.value == pytest.approx(before[key].value, rel=0.05), "as it was measured"
+
+
+def test_a_single_round_of_its_own_doing_is_no_cliff(dataset: Dataset) -> None:
+    """Four valid rounds and two with a trend are six measured ones; two undelivered of six are no failure."""
+
+    def first_two(reason: str) -> Callable[[Measurement], Measurement]:
+        return lambda one: invalid(one, reason) if one.round <= 2 else one
+
+    for reason in (TREND, "messages lost on open connections 5, limit 0"):
+        cells = echo_cells(dataset, first_two(reason))
+        assert all(cell.value is not None for cell in cells.values())
+    machine = echo_cells(dataset, first_two(STEAL))
+    assert {cell.state for cell in machine.values()} == {"few-rounds"}
+
+
+def test_every_limit_that_servers_break_has_a_cause() -> None:
+    limits = [one for one in thresholds.THRESHOLDS if one.applies_to == "measurement" and one.cause == "server"]
+    assert {one.name for one in limits} == set(SERVER_CAUSES)
+
+
+def test_a_stack_is_that_of_the_headline_variant(dataset: Dataset) -> None:
+    """The picker leaves out whom only another variant would let in, and no label names it either."""
+    (run,) = dataset.runs
+
+    def beside_django(slug: str) -> Dataset:
+        def altered(item: FrameworkResult) -> FrameworkResult:
+            variants = [
+                one.model_copy(update={"packages": {**one.packages, "Django": "5.2"}, "title": "beside Django"})
+                if item.document.framework.slug == "flask-socketio" and one.slug == slug
+                else one
+                for one in item.document.variants
+            ]
+            return replace(item, document=item.document.model_copy(update={"variants": variants}))
+
+        return replace(dataset, runs=(replace(run, frameworks=tuple(map(altered, run.frameworks))),))
+
+    for slug, fits in (("eventlet", False), ("gevent", True)):
+        conclusions = conclusions_of(beside_django(slug))
+        assert "django" in conclusions.stacks_by_setup["flask-socketio"][slug]
+        labelled = set(conclusions.starting_points.get("django", {}))
+        assert ("flask-socketio" in labelled) is fits
+        found = find_candidates(conclusions, dict.fromkeys(conclusions.basis.competing, ""))
+        assert {one.slug for one in found if one.setup and "django" in one.setup.stacks} == labelled
 
 
 # Bad luck

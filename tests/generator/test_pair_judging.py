@@ -90,7 +90,23 @@ def test_what_may_be_negative_is_compared_by_differences() -> None:
     assert (judged.outcome, judged.contrast.is_ratio) == ("better", False)
     assert judged.contrast.value == pytest.approx(-30, abs=1.5)
     assert found.judged(1, 2).outcome == "same", "a margin of a tenth of the larger one"
-    assert found.judged(0, 3).outcome == "unknown", "a tenth of nearly nothing"
+    assert found.judged(0, 3).reason == "floor"
+    fine = MetricComparison(replace(PER_CLIENT, floor=0.0), slopes, barred={})
+    assert fine.judged(0, 3).outcome == "unknown", "a tenth of nearly nothing"
+
+
+def test_a_value_whose_interval_reaches_above_the_floor_is_not_negligible() -> None:
+    p50 = METRICS["latency_p50"]
+    quiet = dict(enumerate((0.9, 1.0, 1.1, 1.0, 0.9, 1.1)))
+    loud = dict(enumerate((0.6, 4.0, 0.7, 5.0, 0.6, 0.7)))
+    found = MetricComparison(p50, {"quiet": quiet, "twin": {**quiet, 0: 1.0}, "loud": loud}, barred={})
+    mean, wide = found.model.mean("loud"), found.estimate("loud")
+    assert mean is not None
+    assert wide is not None
+    assert wide.interval is not None
+    assert mean < p50.floor < wide.interval.high
+    assert found.judged("quiet", "loud").outcome == "unknown"
+    assert found.judged("quiet", "twin").outcome == "same"
 
 
 def test_a_contrast_that_is_barred_is_kept_but_decides_nothing() -> None:
@@ -104,8 +120,11 @@ def test_a_contrast_that_is_barred_is_kept_but_decides_nothing() -> None:
     )
     assert found["free"].outcome == "worse"
     assert (found["barred"].outcome, found["barred"].reason, found["barred"].contrast) == ("unknown", "disturbed", sure)
-    low = judge_all({0: ComparedValues(METRICS["latency_p50"], sure, 0.27, 0.1)})[0]
+    p50 = METRICS["latency_p50"]
+    low = judge_all({0: ComparedValues(p50, sure, 0.27, 0.1, highest=0.3)})[0]
     assert (low.outcome, low.direction, low.reason) == ("same", "worse", "floor")
+    assert judge_all({0: ComparedValues(p50, sure, 0.27, 0.1, highest=p50.floor)})[0].outcome == "worse"
+    assert judge_all({0: ComparedValues(p50, sure, 0.27, 0.1)})[0].outcome == "worse", "without an interval"
     assert (found["none"].outcome, found["none"].reason) == ("unknown", "not enough data")
 
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from generator.comparison.scoring import (
     LABELS,
+    CellState,
     Criterion,
     Obstacle,
+    PairStanding,
     ScoreCell,
     Sheet,
     compare_pair,
@@ -106,16 +108,34 @@ def test_what_is_the_same_for_all_counts_nothing(columns: dict[str, dict[str, fl
         assert "same" not in with_same.facets
 
 
-@given(columns_strategy, st.sets(st.sampled_from(names), max_size=3))
-def test_barred_frameworks_set_no_best_value_and_lead_nowhere(
+@given(columns_strategy, st.sets(st.sampled_from(names), max_size=4))
+def test_being_barred_changes_no_number_and_leads_nowhere(
     columns: dict[str, dict[str, float]], barred: set[str]
 ) -> None:
-    sheet = sheet_of(columns, barred=frozenset(barred))
+    sheet, without = sheet_of(columns, barred=frozenset(barred)), sheet_of(columns)
     assert not set(sheet.leading) & barred
-    without = sheet_of({key: {slug: row[slug] for slug in row if slug not in barred} for key, row in columns.items()})
-    for criterion in sheet.criteria:
-        for slug in set(names) - barred:
-            assert sheet.score_of(slug, criterion) == without.score_of(slug, criterion)
+    assert sheet.totals == without.totals
+    for first in names:
+        for second in names:
+            assert compare_pair(sheet, first, second) == compare_pair(without, first, second)
+
+
+def test_a_barred_framework_that_is_far_better_is_seen_to_be() -> None:
+    """Not cut off at the score of the best one that is not barred."""
+    sheet = sheet_of({"x": {"a": 1.0, "b": 3.0, "c": 3.0}, "y": {"a": 1.0, "b": 1.1, "c": 1.1}}, barred=frozenset("a"))
+    assert sheet.totals["a"] - sheet.totals["b"] > 0.4
+    assert compare_pair(sheet, "a", "b").outcome == "better"
+
+
+def test_nobody_leads_because_all_others_are_flagged() -> None:
+    columns = {"x": {"a": 1.0, "b": 1.0, "c": 2.0}, "y": {"a": 5.0, "b": 1.0, "c": 2.0}}
+    assert sheet_of(columns, barred=frozenset("bc")).leading == ()
+    assert sheet_of(columns, barred=frozenset("c")).leading == ("b",)
+    titles = {slug: slug.upper() for slug in names}
+    words = score_words.why_nobody_leads(sheet_of(columns, barred=frozenset("bc")), titles)
+    assert words == "Of those with enough data only A has no flag and is no bare library, so it has no rival."
+    assert labels_of(columns, b=1, c=1)["a"] is None
+    assert labels_of(columns, c=1)["b"] == "recommended"
 
 
 @given(columns_strategy)
@@ -166,11 +186,13 @@ def test_alone_nobody_wins() -> None:
 
 def test_a_higher_score_that_does_not_lead_is_named() -> None:
     titles = {slug: slug.upper() for slug in names}
-    columns = {"p": {"a": 1.0, "b": 2.0, "c": 4.0}, "q": {"a": 2.0, "b": 4.0, "c": 3.0}}
+    columns = {"p": {"a": 1.0, "b": 2.0, "c": 2.2}, "q": {"a": 2.0, "b": 4.0, "c": 4.0}}
     ahead = sheet_of(columns, barred=frozenset("a"))
     assert ahead.leading == ("b", "c")
     assert score_words.ahead_of_leading(ahead, titles).startswith("A has a higher score;")
-    equal = sheet_of({**columns, "q": {"a": 2.0, "b": 2.0, "c": 3.0}}, barred=frozenset("a"))
+    equal = sheet_of(
+        {**columns, "p": {"a": 2.0, "b": 2.0, "c": 2.2}, "q": {"a": 4.0, "b": 4.0, "c": 4.0}}, barred=frozenset("a")
+    )
     for sheet in (equal, sheet_of(columns), sheet_of({})):
         assert score_words.ahead_of_leading(sheet, titles) == ""
 
@@ -281,7 +303,68 @@ def test_a_difference_among_the_worst_is_seen_although_their_scores_are_equal() 
     assert compare_pair(sheet, "a", "b").outcome == "mixed"
 
 
+def test_what_one_of_two_lacks_does_not_decide_between_them() -> None:
+    """Otherwise the worst value, if it is missing, would raise the total of whom it is missing for."""
+    facets = {"x1": "one", "x2": "one", "y": "two"}
+    values: dict[str, dict[str, float | None]] = {
+        "x1": {"a": 1.0, "b": 1.0, "c": 1.3},
+        "x2": {"a": 3.9, "c": 1.0},
+        "y": {"a": 1.0, "b": 1.0, "c": 1.3},
+    }
+    sheet = sheet_of(values, facets)
+    assert sheet.totals["b"] > sheet.totals["a"]
+    assert [one.key for one in sheet.gaps("b")] == ["x2"]
+    assert sheet.gaps("a") == ()
+    assert compare_pair(sheet, "a", "b").outcome == "same"
+    assert score_words.gaps(sheet, "b") == "The total leaves out x2 (not measured)."
+    assert label_frameworks([sheet], ("a", "b", "c"), {})["b"].left_out == ("x2",)
+    disjoint = sheet_of({"x1": {"a": 1.0, "c": 2.0}, "x2": {"b": 1.0, "c": 2.0}, "y": {"a": 1.0, "b": 2.0}}, facets)
+    assert compare_pair(disjoint, "a", "b").outcome == "unknown", "they share no criterion of a facet"
+
+
+@pytest.mark.parametrize("state", ["timer", "listen-queue", "trend", "unsettled"])
+def test_what_a_server_limited_itself_counts_and_decides_no_pair(state: CellState) -> None:
+    criteria = tuple(Criterion(key, key, key, "lower") for key in "xyz")
+    cells = {key: {"a": ScoreCell("counts", 1.0), "b": ScoreCell("counts", 1.5)} for key in "xyz"}
+    cells["z"] = {"a": ScoreCell(state, 3.0), "b": ScoreCell("counts", 1.0)}
+    sheet = Sheet("s", "S", ("a", "b"), criteria, cells)
+    assert sheet.score_of("a", criteria[2]) == pytest.approx(score(3, 1, "lower")), "left out, it would raise the total"
+    (obstacle,) = compare_pair(sheet, "a", "b").for_second
+    assert (obstacle.title, obstacle.is_open) == ("z", True)
+    nothing = replace(sheet, cells={**cells, "z": {**cells["z"], "a": ScoreCell("undelivered")}})
+    assert nothing.score_of("a", criteria[2]) == 0
+    assert [one.is_open for one in compare_pair(nothing, "a", "b").for_second] == [False]
+
+
+def test_intervals_that_overlap_do_not_decide() -> None:
+    """As two capacities of which one may be twice the other, and samples of a start."""
+    criteria = (Criterion("x", "x", "x", "higher"), *(Criterion(key, key, key, "lower") for key in "yz"))
+    other = {"a": ScoreCell("counts", 1.0), "b": ScoreCell("counts", 3.0)}
+
+    def standing(mine: tuple[float, float, float], theirs: tuple[float, float, float]) -> PairStanding:
+        spans = {"a": mine, "b": theirs}
+        row = {slug: ScoreCell("counts", span[1], ends=(span[0], span[2])) for slug, span in spans.items()}
+        return compare_pair(Sheet("s", "S", ("a", "b"), criteria, {"x": row, "y": other, "z": other}), "a", "b")
+
+    wide = standing((100, 150, 400), (200, 250, 500))
+    assert (wide.outcome, wide.open_in) == ("unknown", ("x",))
+    narrow = standing((180, 200, 220), (200, 220, 240))
+    assert narrow.for_second == (), "it is surely less than twice"
+    apart = standing((100, 110, 120), (230, 240, 250))
+    assert [one.is_open for one in apart.for_second] == [False]
+
+
 # Labels
+
+
+def test_a_label_is_shared_only_with_whom_the_whole_verdict_calls_equal() -> None:
+    sheet = sheet_of({"x": {"a": 1.0, "b": 1.0, "c": 1.27, "d": 1.2}})
+    assert label_frameworks([sheet], names, {})["c"].label == "recommended", "it is practically equal to d"
+
+    def open_all(_sheet: Sheet, _first: str, _second: str) -> PairStanding:
+        return PairStanding("unknown")
+
+    assert label_frameworks([sheet], names, {}, open_all)["c"].label == "good choice"
 
 
 def labels_of(columns: Mapping[str, Mapping[str, float | None]], **flags: int) -> dict[str, str | None]:
@@ -290,7 +373,7 @@ def labels_of(columns: Mapping[str, Mapping[str, float | None]], **flags: int) -
 
 
 def test_labels_by_distance_and_by_flags() -> None:
-    values = {"x": {"best": 1.0, "near": 1.2, "good": 1.7, "far": 2.5, "one": 0.5, "two": 1.0}}
+    values = {"x": {"best": 1.0, "near": 1.2, "good": 1.7, "far": 2.5, "one": 1.0, "two": 1.0}}
     assert labels_of(values, one=1, two=2) == {
         "best": "recommended",
         "near": "recommended",
