@@ -190,6 +190,19 @@ def test_two_collections_show_facts_that_differ_and_timings_with_separate_ranges
     assert "fastapi" not in {one.framework for one in compare_evidence(changed, evidence)}
 
 
+def test_memory_differs_from_collection_to_collection_by_more_than_its_samples(evidence: dict[str, Evidence]) -> None:
+    def resting(mb: float) -> dict[str, Evidence]:
+        found = Finding(item="memory-mb", value=mb, low=0.999 * mb, high=1.001 * mb, samples=6)
+        return {"fastapi": holding(evidence["fastapi"], "memory-mb", found)}
+
+    def kinds(mb: float) -> set[str]:
+        changes = compare_evidence(resting(50.0), resting(mb))
+        return {one.kind for one in changes if one.after.item == "memory-mb"}
+
+    assert kinds(51.0) == {"within"}
+    assert kinds(55.0) == {"apart"}
+
+
 def test_an_hour_in_which_the_machine_is_slow_is_no_change_of_any_framework(evidence: dict[str, Evidence]) -> None:
     def timed(value: float) -> Evidence:
         found = Finding(item="start-s", value=value, low=0.9 * value, high=1.1 * value, samples=6)
