@@ -12,6 +12,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
+from tornado.process import fork_processes
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
@@ -148,5 +149,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    asyncio.run(main(make_app(), bind_sockets(arguments.port, arguments.host)))
+    listening = bind_sockets(arguments.port, arguments.host)
+    if arguments.workers > 1:
+        fork_processes(arguments.workers)
+    asyncio.run(main(make_app(), listening))

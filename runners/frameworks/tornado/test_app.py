@@ -2,22 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 
 import pytest
-from app import make_app, push_snapshots
+from app import Connection, make_app, push_snapshots
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
+from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tuned import listen, make_prompt_app
 
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    socket, port = bind_unused_port()
+    listener, port = bind_unused_port()
     server = HTTPServer(make_app())
-    server.add_socket(socket)
+    server.add_socket(listener)
     beat = push_snapshots()
     yield f"127.0.0.1:{port}"
     beat.stop()
@@ -83,3 +86,36 @@ async def test_events_carry_the_dashboards_snapshots(address: str) -> None:
             first, second = [json.loads(event.removeprefix(b"data: ")) for event in events]
             assert second["seq"] == first["seq"] + 1
             assert json.loads(await dashboard.read_message()) in (first, second)
+
+
+def make_watched_app(app: Application, seen: list[int]) -> Application:
+    """The app with connections that note on their first message whether Nagle's algorithm is off."""
+    (rules,) = app.default_router.rules
+    for rule in rules.target.rules:
+        if issubclass(rule.target, Connection):
+
+            class Watched(rule.target):
+                async def on_message(self, message: str | bytes) -> None:
+                    connected = self.ws_connection.stream.socket
+                    seen.append(connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                    self.close()
+
+            rule.target = Watched
+    return app
+
+
+@pytest.mark.parametrize("path", ["/echo", "/room/tea", "/dashboard"])
+@pytest.mark.parametrize(("make", "is_off"), [(make_app, False), (make_prompt_app, True)])
+async def test_nagles_algorithm_is_off_in_the_tuned_app_only(
+    path: str, make: Callable[[], Application], *, is_off: bool
+) -> None:
+    seen: list[int] = []
+    server = HTTPServer(make_watched_app(make(), seen))
+    (listener,) = listen("127.0.0.1", 0)
+    server.add_socket(listener)
+    with closing(await connect(f"127.0.0.1:{listener.getsockname()[1]}", path)) as client:
+        await client.write_message("hello")
+        assert await client.read_message() is None
+    assert [bool(one) for one in seen] == [is_off]
+    server.stop()
+    await server.close_all_connections()
