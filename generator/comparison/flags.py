@@ -11,15 +11,14 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from generator.comparison.metrics import CPU
 from generator.comparison.scored_values import ScoringBasis, headline_finding, is_published
 from generator.comparison.tables import Row, Table
 from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
-from runners.record import Finding, VariantFacts, amount_of
+from runners.record import Finding, VariantFacts, amount_of, supports_python
 
 BUSY_PERCENT = 50.0
 """CPU, in percent of one core, that a dashboard of 100 users with one update per second each must not take. A server
@@ -238,28 +237,14 @@ def _unmaintained(evidence: Evidence, framework: str) -> Flag | None:
                 )
             break
     newest = max((_minor(one.variant.python) for one in evidence.document.variants), default=None)
-    if newest is not None and _supports(evidence.finding("pythons"), newest) is False:
+    pythons = evidence.finding("pythons")
+    if newest is not None and pythons is not None and supports_python(pythons.value, str(newest)) is False:
         return Flag(UNMAINTAINED, f"Its package does not name Python {newest}, on which it is measured.", page)
     return None
 
 
 def _minor(python: str) -> Version:
     return Version(".".join(python.split(".")[:2]))
-
-
-def _supports(finding: Finding | None, python: Version) -> bool | None:
-    """Whether the package names this Python: in its list of versions, or by its bound; ``None`` if not determined.
-
-    A package that only has a bound supports what the bound allows.
-    """
-    if finding is None or finding.value is None:
-        return None
-    try:
-        if isinstance(finding.value, list):
-            return python <= max(Version(one) for one in finding.value)
-        return SpecifierSet(str(finding.value)).contains(python)
-    except (InvalidVersion, InvalidSpecifier, ValueError):
-        return None
 
 
 def _spreading(evidence: Evidence, headline: str | None, framework: str) -> Flag | None:

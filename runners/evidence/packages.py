@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from runners import process
-from runners.record import Finding, RtsiteError
+from runners.record import Finding, RtsiteError, supports_python
 from runners.revision import ROOT, package_day
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework
@@ -45,13 +45,20 @@ print(json.dumps({
 def metadata_findings(framework: Framework, environment: Environment) -> list[Finding]:
     """What the metadata of the framework's installed package declares."""
     declared = json.loads(_output([environment.bin / "python", "-I", "-c", _METADATA, framework.package]))
-    named = _named_versions(declared)
+    pythons = _pythons(_named_versions(declared), declared["requires_python"])
     return [
-        Finding(item="typed", value=bool(declared["typed"])),
-        _pythons(named, declared["requires_python"]),
-        _recent_python(named, dt.datetime.now(dt.UTC).date()),
+        _typed(framework, is_typed=bool(declared["typed"])),
+        pythons,
+        _recent_python(pythons, dt.datetime.now(dt.UTC).date()),
         _licence(declared),
     ]
+
+
+def _typed(framework: Framework, *, is_typed: bool) -> Finding:
+    other = framework.evidence.types
+    if is_typed or other is None:
+        return Finding(item="typed", value=is_typed)
+    return Finding(item="typed", value=other.value, note=other.how, documented=other.documented)
 
 
 def client_library(framework: Framework) -> Finding:
@@ -108,12 +115,17 @@ def _pythons(named: Sequence[int], required: str | None) -> Finding:
     return Finding(item="pythons", note="its metadata names none")
 
 
-def _recent_python(named: Sequence[int], today: dt.date) -> Finding:
+def _recent_python(pythons: Finding, today: dt.date) -> Finding:
+    """``pythons``: the finding on the versions that the package supports."""
     recent = recent_minor(today)
-    newest = f"the newest named is 3.{named[-1]}" if named else "its classifiers name none"
-    return Finding(
-        item="recent-python", value=bool(named) and named[-1] >= recent, note=f"3.{recent} is a year old; {newest}"
-    )
+    if isinstance(pythons.value, list):
+        why = f"the newest named is {pythons.value[-1]}"
+    elif pythons.value is not None:
+        why = f"it names no versions, and requires {pythons.value}"
+    else:
+        why = "its metadata names none"
+    is_supported = supports_python(pythons.value, f"3.{recent}")
+    return Finding(item="recent-python", value=is_supported, note=f"3.{recent} is a year old; {why}")
 
 
 def recent_minor(today: dt.date) -> int:

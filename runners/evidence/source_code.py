@@ -25,7 +25,8 @@ def code_findings(framework: Framework, variant: Variant, installed: Environment
 
     ``installed``: the variant's environment. Raises `RtsiteError` if its packages cannot be inspected.
     """
-    paths = modules_of(framework.folder, variant)
+    supervisor = framework.evidence.supervisor
+    paths = [path for path in modules_of(framework.folder, variant) if path.name != supervisor]
     settings = settings_of(framework.folder, variant)
     modules = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
     vocabulary = CodeVocabulary({path.stem for path in paths}, members_of(modules.values(), paths, installed))

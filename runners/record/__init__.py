@@ -38,6 +38,7 @@ from runners.record.evidence import (
     VariantEvidence,
     amount_of,
     degree_of,
+    supports_python,
 )
 from runners.record.folders import Read, problems_between, result_files
 from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
@@ -203,6 +204,7 @@ __all__ = [
     "result_files",
     "save",
     "supports",
+    "supports_python",
     "sustained_load_quantiles",
     "tidy",
     "timer_limited_percent",

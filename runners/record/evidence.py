@@ -6,6 +6,9 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
+from packaging.version import Version as PythonVersion
 from pydantic import Field, StringConstraints, model_validator
 
 from runners.record.schema import (
@@ -266,12 +269,11 @@ ITEMS: dict[str, Item] = {
         ),
         Item(
             "polling",
-            "Long-polling",
+            "The protocol falls back to long-polling",
             _ARCHITECTURE,
             "variant",
-            "An independent client uses it for the contract's echo.",
-            better="yes",
-            facet="openness",
+            "An independent client of the protocol uses long-polling instead of WebSocket for the contract's echo. Any"
+            " application can answer long polls in code of its own.",
         ),
         Item(
             "transports",
@@ -411,7 +413,8 @@ ITEMS: dict[str, Item] = {
             "The package declares its types",
             _DEVELOPMENT,
             "framework",
-            "The installed package has a py.typed marker.",
+            "The installed package has a py.typed marker. If another package declares its types, the folder names it;"
+            " documented, not tested.",
             better="yes",
             facet="types",
         ),
@@ -453,8 +456,9 @@ ITEMS: dict[str, Item] = {
             "A test client for real-time handlers",
             _DEVELOPMENT,
             "framework",
-            "Built in, with another package, or no: something that tests handlers without a server and a network."
-            " Documented, not tested; the note links the documentation, except for no.",
+            "Built in, with another package, or no: the framework's test support has a client that speaks the handlers'"
+            " protocol, within the process or with a server that it starts. Documented, not tested;"
+            " the note links the documentation, except for no.",
             better="yes",
             facet="feedback",
         ),
@@ -519,8 +523,8 @@ ITEMS: dict[str, Item] = {
             "A recent Python is declared",
             _DEVELOPMENT,
             "framework",
-            "The package's classifiers name the Python that has been out for a year, or a newer one. Python has a"
-            " release each October (PEP 602).",
+            "The package's classifiers name the Python that has been out for a year, or a newer one; where they name no"
+            " version, Requires-Python admits it. Python has a release each October (PEP 602).",
             better="yes",
             facet="upkeep",
         ),
@@ -585,6 +589,22 @@ class Finding(Document):
         if (self.low is None) != (self.high is None) or (self.low is not None and self.samples is None):
             raise ValueError("a spread has a low end, a high end and a number of samples")
         return self
+
+
+def supports_python(pythons: Value | None, python: str) -> bool | None:
+    """Whether a package supports a version of Python such as ``3.13``, by a value of the item ``pythons``.
+
+    A list of versions: it, or a newer one, is among them. A bound, as of packages that name no versions: it is within
+    (PEP 440). ``None`` if there is no value, or none of this form.
+    """
+    try:
+        if isinstance(pythons, list) and pythons:
+            return PythonVersion(python) <= max(map(PythonVersion, pythons))
+        if isinstance(pythons, str):
+            return SpecifierSet(pythons).contains(python)
+    except (InvalidVersion, InvalidSpecifier):
+        pass
+    return None
 
 
 def amount_of(finding: Finding, collected: Timestamp) -> float | None:

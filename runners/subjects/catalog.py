@@ -121,7 +121,12 @@ class EvidenceHints(_Described):
     reload_extra: Slug | None = None
     """The group of optional dependencies that command needs, if not that of the headline variant."""
     test_client: Documented | None = None
-    """What tests real-time handlers without a server and a network."""
+    """The client in the framework's own test support that speaks the handlers' protocol, with or without a server."""
+    types: Documented | None = None
+    """Another package that declares the types of a framework that has none."""
+    supervisor: Text | None = None
+    """A module of the folder that stands for the process supervisor of the documentation. The application does not
+    include it."""
     rooms_across: Literal["built-in", "helper", "no"] | None = None
     """How a message reaches the members of a room in other processes: by the framework, by the helper
     ``redis_rooms.py`` in the folder, or not at all."""

@@ -12,6 +12,7 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("application")
     arguments = parser.parse_args()
 
     listener = socket.create_server((arguments.host, arguments.port), backlog=socket.SOMAXCONN)
@@ -19,4 +20,4 @@ if __name__ == "__main__":
     for _ in range(arguments.workers - 1):
         if os.fork() == 0:
             break
-    os.execvp("daphne", ["daphne", "--fd", str(listener.fileno()), "-v", "0", "app:application"])  # noqa: S606
+    os.execvp("daphne", ["daphne", "--fd", str(listener.fileno()), "-v", "0", arguments.application])  # noqa: S606

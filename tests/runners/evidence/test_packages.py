@@ -8,6 +8,7 @@ import pytest
 
 from runners.evidence import packages
 from runners.evidence.packages import _recent_python, first_day, installed_version, recent_minor, release_findings
+from runners.record import Finding
 
 
 @pytest.mark.parametrize(
@@ -43,9 +44,25 @@ def test_the_python_that_has_been_out_for_a_year(day: str, minor: int) -> None:
     assert recent_minor(dt.date.fromisoformat(day)) == minor
 
 
-@pytest.mark.parametrize(("named", "is_declared"), [([], False), ([8, 13], False), ([14], True), ([13, 15], True)])
-def test_a_recent_python_is_declared_by_name(named: list[int], *, is_declared: bool) -> None:
-    assert _recent_python(named, dt.date(2026, 11, 27)).value is is_declared
+@pytest.mark.parametrize(
+    ("pythons", "is_declared"),
+    [
+        (["3.8", "3.13"], False),
+        (["3.14"], True),
+        (["3.9", "3.13", "3.15"], True),
+        (">=3.11", True),
+        (">=3.11,<3.14", False),
+        ("three", None),
+        (None, None),
+    ],
+)
+def test_a_recent_python_is_declared_by_name_or_by_the_bound(
+    pythons: list[str] | str | None, *, is_declared: bool | None
+) -> None:
+    found = _recent_python(Finding(item="pythons", value=pythons, note="seen"), dt.date(2026, 11, 27))
+    assert found.value is is_declared
+    assert found.note is not None
+    assert found.note.startswith("3.14 is a year old; ")
 
 
 @pytest.mark.index
