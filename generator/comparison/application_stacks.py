@@ -41,13 +41,13 @@ def _stacks(variants: Sequence[VariantFacts], framework: FrameworkFacts | None) 
     environment, so a variant for Django can install Django for others. If titles of variants name the stack, only
     these variants count.
     """
-    interface = framework.interface if framework else ""
+    interfaces = framework.interface.split(", ") if framework else []
     inside: dict[str, set[str]] = {}
     for stack, title in STACKS.items():
         able = [
             variant
             for variant in variants
-            if stack in normalised(variant.packages) or (stack == "asgi" and title in interface)
+            if stack in normalised(variant.packages) or (stack == "asgi" and title in interfaces)
         ]
         named = [variant for variant in able if title in variant.title]
         inside[stack] = {variant.slug for variant in named or able}

@@ -266,7 +266,9 @@ def _interface(claim: Claim, article: Article, test: InterfaceTest, known: Claim
     facts = {slug: known.evidence[slug].document.framework.interface for slug in test.names if slug in known.evidence}
     if len(facts) < len(test.names):
         return JudgedClaim(claim, article, "not checked", "Not all of them have evidence.")
-    others = [known.titles.get(slug, slug) for slug, interface in facts.items() if interface != test.has]
+    others = [
+        known.titles.get(slug, slug) for slug, interface in facts.items() if test.has not in interface.split(", ")
+    ]
     found = f"These do not: {', '.join(others)}." if others else f"All are {test.has}."
     return JudgedClaim(claim, article, "contradicted" if others else "holds", found, "frameworks/index.md#glance")
 

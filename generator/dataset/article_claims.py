@@ -118,7 +118,7 @@ class Sustains(_Strict):
 
 
 class InterfaceTest(_Strict):
-    """All of these have this interface."""
+    """All of these have this interface, alone or among others."""
 
     kind: Literal["interface"]
     names: list[Name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from generator.comparison import MIN_SEARCHES, PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet
+from generator.comparison import MIN_SEARCHES, PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet, Table
 from generator.pages.markup import listed
 from generator.statistics import MIN_ROUNDS
 
@@ -94,6 +94,31 @@ def left_out(sheet: Sheet) -> str:
     if not sheet.lacking_facets:
         return ""
     return f"No framework has enough values in {listed(sheet.lacking_facets)}, so the totals leave that out."
+
+
+def through_broker(tables: Iterable[Table], headlines: Mapping[str, str]) -> str:
+    """Which headline variants pass messages through a broker in chat and dashboards, as a sentence; empty if none does.
+
+    ``headlines``: the slug of each framework's headline variant.
+    """
+    found = {
+        row.framework.title
+        for table in tables
+        if table.workload.slug in _SHARED
+        for row in table.rows
+        if row.variant.broker != "none" and row.variant.slug == headlines.get(row.framework.slug)
+    }
+    if not found:
+        return ""
+    passes, its = ("passes", "its") if len(found) == 1 else ("pass", "their")
+    return (
+        f"In chat rooms and dashboards {listed(sorted(found))} {passes} messages through Redis, as for several"
+        f" processes, and the CPU of Redis counts as {its} cost. All others stay within one process."
+    )
+
+
+_SHARED = ("dashboard", "crowd", "room")
+"""Workloads in which a message goes to several clients."""
 
 
 def changes_of_leading(found: Iterable[Sensitivity], titles: Mapping[str, str]) -> list[str]:

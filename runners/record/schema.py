@@ -778,7 +778,7 @@ class FrameworkFacts(Document):
     protocol: Protocol
     """The protocol that clients use."""
     interface: Text
-    """The interface between server and application, for example ``ASGI``."""
+    """The interface between server and application, for example ``ASGI``; several as ``own, ASGI``."""
     package: PackageName
     """The distribution whose version is the framework's."""
     is_reference: bool = False

@@ -62,6 +62,13 @@ def with_finding(known: ClaimBasis, framework: str, finding: Finding) -> ClaimBa
     return replace(known, evidence={**known.evidence, framework: Evidence(one.path, document)})
 
 
+def with_interface(known: ClaimBasis, framework: str, interface: str) -> ClaimBasis:
+    one = known.evidence[framework]
+    facts = one.document.framework.model_copy(update={"interface": interface})
+    document = one.document.model_copy(update={"framework": facts})
+    return replace(known, evidence={**known.evidence, framework: Evidence(one.path, document)})
+
+
 def test_an_order_of_two(known: ClaimBasis) -> None:
     right = tried(known, kind="compared", **ECHO, first="fastapi", second="flask-socketio", claimed=4)
     assert right.verdict == "holds"
@@ -233,6 +240,9 @@ def test_the_rest(known: ClaimBasis) -> None:
     assert tried(known, kind="interface", names=["fastapi"], has=interface).verdict == "holds"
     assert tried(known, **everybody, has="none such").verdict == "contradicted"
     assert tried(known, kind="interface", names=["nobody"], has="ASGI").verdict == "not checked"
+    both = with_interface(known, "flask-socketio", "own, ASGI")
+    for has, verdict in (("ASGI", "holds"), ("own", "holds"), ("own, ASGI", "contradicted"), ("SGI", "contradicted")):
+        assert tried(both, kind="interface", names=["flask-socketio"], has=has).verdict == verdict, has
     names = with_finding(known, "fastapi", Finding(item="names", value=2, note="fastapi.FastAPI, pydantic.BaseModel"))
     test = {"kind": "vocabulary", "framework": "fastapi"}
     assert tried(names, **test, beyond=["fastapi"]).verdict == "holds"

@@ -23,6 +23,7 @@ from generator.comparison import (
 from generator.comparison.pair_judging import Outcome
 from generator.comparison.tables import fullest
 from generator.dataset import load_results
+from generator.pages import score_words
 from generator.statistics import RankRange
 
 
@@ -60,6 +61,15 @@ def test_a_failed_round_is_left_out_and_reported(comparison: Comparison) -> None
     assert (row.status, row.valid_rounds, row.rounds) == ("valid", 4, 5)
     assert 2 not in row.values["messages_per_s"].rounds
     assert row.reasons[0][0].startswith("failed at load")
+
+
+def test_setups_that_pass_messages_through_a_broker_are_named(comparison: Comparison) -> None:
+    """By their headline variants, and only where a message goes to several clients."""
+    rooms = [table for table in comparison.tables if table.workload.slug in ("dashboard", "room")]
+    said = score_words.through_broker(rooms, {"django-channels": "uvicorn-redis", "fastapi": "uvicorn"})
+    assert said.startswith("In chat rooms and dashboards Django Channels passes messages through Redis")
+    assert score_words.through_broker(rooms, {"django-channels": "uvicorn-memory"}) == ""
+    assert score_words.through_broker(comparison.of_workload("echo"), {"django-channels": "uvicorn-redis"}) == ""
 
 
 def test_ratios_are_to_the_reference(comparison: Comparison) -> None:

@@ -48,6 +48,7 @@ def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
         words=score_words,
         leaders=view.leaders(comparison.headline),
         unjudged=view.conclusions.unjudged,
+        through_broker=score_words.through_broker(comparison.tables, view.headlines),
         aside=view.aside,
         runs=comparison.runs,
         measured=view.measured,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from generator.charts import range_chart
+from generator.pages import score_words
 from generator.pages.markup import Page, Section
 from generator.pages.table_sections import capacity_section, deciding_charts, further_charts, present, table_section
 from generator.pages.view import MenuEntry, View
@@ -35,6 +36,7 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
             if framework.document and (reason := framework.document.framework.cannot.get(slug))
         ],
         leaders=view.leaders(view.comparison.of_workload(slug)),
+        through_broker=score_words.through_broker(view.comparison.of_workload(slug), view.headlines),
         measured=view.measured,
         titles=view.titles,
     )

@@ -8,5 +8,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    app.run(host=arguments.host, port=arguments.port, backlog=2048, access_log=False, motd=False)
+    app.run(
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        backlog=2048,
+        access_log=False,
+        motd=False,
+    )

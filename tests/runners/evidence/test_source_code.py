@@ -219,6 +219,14 @@ def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) 
     assert "answer()" not in str(found["concepts"].note), "a method of our own is no concept of the framework"
 
 
+def test_what_stands_for_a_process_supervisor_is_no_code_of_the_app() -> None:
+    (framework,) = catalog.choose_frameworks(["django-channels"])
+    main = main_variant(framework)
+    found = source_code.code_findings(framework, main, prepare_environment(framework, main))
+    (files,) = (finding for finding in found if finding.item == "files")
+    assert files.note == "app.py, settings.py"
+
+
 def test_handlers_that_are_annotated_as_any_are_counted() -> None:
     (framework,) = catalog.choose_frameworks(["socketify"])
     main = main_variant(framework)

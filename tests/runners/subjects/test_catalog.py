@@ -90,6 +90,11 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
             'exchanges = ["echo"]\ncannot = { scaleot = "no broker" }\n',
             "unknown workload 'scaleot'; did you mean scaleout?",
         ),
+        (
+            'exchanges = ["echo"]\n',
+            'exchanges = ["echo"]\nevidence = { test_client = { value = "built in", how = "TestClient" } }\n',
+            "'built in' needs documented, the https:// address of the page that describes it",
+        ),
     ],
 )
 def test_a_bad_folder_is_one_sentence_that_names_the_file(tmp_path: Path, old: str, new: str, words: str) -> None:

@@ -18,6 +18,12 @@ from runners.subjects.catalog import Framework, Variant
 
 FRAMEWORKS = catalog.discover()
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda one: one.slug)
+SEVERAL = [
+    (one, variant)
+    for one in FRAMEWORKS
+    for variant in one.variants
+    if variant.headline and not variant.scales and any("{workers}" in word for word in variant.command)
+]
 SHARED = [(one, variant) for one in FRAMEWORKS for variant in one.variants if variant.scales]
 
 
@@ -101,3 +107,13 @@ def test_a_room_reaches_the_members_on_all_processes(framework: Framework, varia
     several, spanning = processes_findings(framework, variant, logs=tmp_path)
     assert several.value is True, several.note
     assert spanning.value is True, spanning.note
+
+
+@pytest.mark.parametrize(
+    ("framework", "variant"), SEVERAL, ids=[f"{one.slug}/{variant.slug}" for one, variant in SEVERAL]
+)
+def test_a_command_with_a_number_of_processes_starts_them(
+    framework: Framework, variant: Variant, tmp_path: Path
+) -> None:
+    (several, _) = processes_findings(framework, variant, logs=tmp_path)
+    assert several.value is True, several.note
