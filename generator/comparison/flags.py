@@ -18,7 +18,7 @@ from generator.comparison.scored_values import ScoringBasis, headline_finding, i
 from generator.comparison.tables import Row, Table
 from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
-from runners.record import Finding, VariantFacts, amount_of, supports_python
+from runners.record import VariantFacts, amount_of, supports_python
 
 BUSY_PERCENT = 50.0
 """CPU, in percent of one core, that a dashboard of 100 users with one update per second each must not take. A server
