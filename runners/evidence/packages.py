@@ -178,7 +178,8 @@ def _resolve(requirement: str, day: dt.date) -> process.Finished:
     """Resolve a requirement, without what it depends on, as on a day and for the newest Python."""
     command = [
         find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-deps", "--no-header", "--no-annotate",
-        "--universal", "--python-version", f"3.{recent_minor(dt.datetime.now(dt.UTC).date())}",
+        # It only resolves for that Python, so it must not download it.
+        "--universal", "--python-version", f"3.{recent_minor(dt.datetime.now(dt.UTC).date())}", "--no-python-downloads",
         "--exclude-newer", f"{day + dt.timedelta(days=1)}T00:00:00Z", "-",
     ]  # fmt: skip
     return run_tool(command, folder=ROOT, stdin=f"{requirement}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 
 import pytest
 
@@ -87,3 +88,14 @@ def test_the_day_of_a_release_is_found() -> None:
     assert first_day("tornado", "6.5.0", dt.date(2026, 1, 1)) == dt.date(2025, 5, 15)
     assert first_day("tornado", "6.5.0", dt.date(2024, 1, 1)) is None
     assert first_day("no-such-package-as-this-one", "1.0", dt.date(2026, 1, 1)) is None
+
+
+@pytest.mark.index
+def test_a_release_for_the_newest_python_is_found_without_that_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv would download it for each question, where it may."""
+    with socket.create_server(("127.0.0.1", 0)) as mirror:
+        mirror.setblocking(False)
+        monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", f"http://127.0.0.1:{mirror.getsockname()[1]}")
+        assert packages._newest_version("tornado", dt.date(2025, 5, 16)) == "6.5"
+        with pytest.raises(BlockingIOError):
+            mirror.accept()
