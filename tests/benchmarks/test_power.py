@@ -15,6 +15,7 @@ from benchmarks import synthetic
 from benchmarks.simulation import SETTINGS, simulate
 from generator.dataset import Rates, load_rates
 from generator.statistics import MANY_ROUNDS
+from runners.evidence.behaviour import with_own_end
 from runners.subjects import catalog
 from tests.support.modules import load_module
 
@@ -192,7 +193,7 @@ def test_a_and_b_differ_in_name_only_and_the_others_in_work_only() -> None:
     assert turns["a"] == turns["b"] == 0
     assert turns["plus-3"] / turns["plus-2"] == pytest.approx(1.5, rel=0.03)
     (fastapi,) = (one for one in catalog.read_folder(catalog.FRAMEWORKS / "fastapi").variants if one.headline)
-    assert named["a"].command == fastapi.command
+    assert named["a"].command == with_own_end(fastapi.command)
 
 
 def test_the_committed_rates_are_those_of_the_committed_rounds() -> None:

@@ -112,7 +112,7 @@ def test_the_written_page_types_no_rate_and_states_the_rule_in_force() -> None:
     # The twins' 2 and 3 % are what they were made for, not what was found.
     assert set(re.findall(r"([\d.]+)\s%", section)) <= {"2", "3"}
     rule = " ".join(text.partition("## How a verdict is reached")[2].partition("\n## ")[0].split())
-    assert f"The difference is certain (p-value below {DECISION_LEVEL:g})" in rule
+    assert f"It is certain that they are not equal (p-value below {DECISION_LEVEL:g})" in rule
     assert f"The {100 * (1 - 2 * EQUIVALENCE_LEVEL):g} % interval of the ratio lies within the margin" in rule
     assert MIN_ROUNDS == 5
     assert "fewer than five valid rounds" in rule

@@ -92,7 +92,7 @@ def test_an_unknown_name_is_a_usage_error(framework: str, workload: str, profile
         (
             ["flask-socketio", "fastapi"],
             ["polling"],
-            "fastapi can run none of these workloads: polling (Long-polling is",
+            "fastapi can run none of these workloads: polling (This workload uses",
         ),
         (["fastapi"], ["echo", "polling/closed"], "no variant of fastapi can run polling/closed; remove one of them"),
     ],

@@ -90,7 +90,7 @@ def test_what_is_known_of_fastapi(collected: EvidenceDocument) -> None:
         "types-known": 100.0,
         "reloader": True,
         "reconnecting-client": False,
-        "authentication": "with own code",
+        "authentication": "built in",
         "test-client": "built in",
         "raise-logged": True,
         # After the handshake, uvicorn's websockets-sansio sends nothing when the application raises: it logs the
