@@ -31,8 +31,11 @@ def quickstart_command(
     Example: rtsite quickstart
     """
     home = folder or site_options.ROOT / "build" / "quickstart"
+    plan, left_out = plan_quickstart()
+    if left_out is not None:
+        say(left_out)
     with RunDisplay() as display:
-        summary = start_run(plan_quickstart(), home / "results", None, display)
+        summary = start_run(plan, home / "results", None, display)
     if summary.failed == summary.measurements:
         raise RtsiteError(
             f"every measurement failed; the reasons are in {summary.path}; run `rtsite doctor` to check this machine"

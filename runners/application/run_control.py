@@ -16,6 +16,8 @@ from runners.campaign.planning import Plan
 from runners.campaign.run_files import RunFiles
 from runners.flame import record_missing
 from runners.record import Flame, RtsiteError, UsageError, is_identifier, require_between
+from runners.serving import broker
+from runners.serving.broker import BrokerError
 from runners.subjects import catalog, profiles, workloads
 
 MOST_ROUNDS = 1000
@@ -58,15 +60,24 @@ def plan_measurements(
     return plan
 
 
-def plan_quickstart() -> Plan:
-    """The plan of the quick start: short measurements of three frameworks and the reference."""
+def plan_quickstart() -> tuple[Plan, str | None]:
+    """The plan of the quick start, short measurements of three frameworks and the reference; and what is not part of it
+    and why, if a broker is missing.
+    """
     known = catalog.discover()
-    return planning.plan_run(
-        planning.with_reference(catalog.quickstart_frameworks(known), known),
+    frameworks, left_out = catalog.quickstart_frameworks(known), None
+    try:
+        broker.find_broker()
+    except BrokerError as error:
+        frameworks, names = catalog.without_broker(frameworks)
+        left_out = f"Not measured: {', '.join(names)}, because there is {error}."
+    plan = planning.plan_run(
+        planning.with_reference(frameworks, known),
         workloads.quickstart_workloads(),
         profiles.with_rounds(profiles.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
         random_seed(),
     )
+    return plan, left_out
 
 
 def start_run(plan: Plan, results: Path, campaign: str | None, observer: RunObserver, *, label: str = "") -> RunSummary:

@@ -399,6 +399,21 @@ def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
     return [framework for framework in narrowed if framework.variants]
 
 
+def without_broker(frameworks: Sequence[Framework]) -> tuple[list[Framework], list[str]]:
+    """The frameworks with only the variants that need no broker, and the names of the others."""
+    dropped = [
+        f"{framework.slug}/{variant.slug}"
+        for framework in frameworks
+        for variant in framework.variants
+        if variant.uses_broker
+    ]
+    narrowed = [
+        framework.model_copy(update={"variants": [one for one in framework.variants if not one.uses_broker]})
+        for framework in frameworks
+    ]
+    return [framework for framework in narrowed if framework.variants], dropped
+
+
 def _named(name: str, by_slug: Mapping[str, Framework]) -> tuple[Framework, list[str]]:
     """The framework that this name or path means, and the slugs of the variants that it means; raises `UsageError`."""
     slug, slash, variant = name.partition("/")

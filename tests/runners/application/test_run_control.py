@@ -13,6 +13,8 @@ from runners.campaign import planning
 from runners.campaign.execution import RunExecution
 from runners.campaign.observer import RunSummary
 from runners.record import Failure, Measurement, RtsiteError, UsageError, save
+from runners.serving import broker
+from runners.serving.broker import BrokerError
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support import frameworks
@@ -140,10 +142,24 @@ def test_a_named_framework_without_any_measurement_is_an_error(tmp_path: Path) -
 
 
 def test_a_quickstart_measures_three_frameworks_and_the_reference() -> None:
-    plan = run_control.plan_quickstart()
+    plan, _ = run_control.plan_quickstart()
     assert len({cell.framework.slug for cell in plan.cells if not cell.framework.reference}) == 3
     assert any(cell.framework.reference for cell in plan.cells)
     assert plan.profile.rounds == run_control.QUICKSTART_ROUNDS
+
+
+def test_a_quickstart_without_a_broker_measures_the_same_frameworks_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find_nothing() -> None:
+        raise BrokerError("no redis-server on PATH; install Redis")
+
+    monkeypatch.setattr(broker, "find_broker", find_nothing)
+    plan, left_out = run_control.plan_quickstart()
+    assert len({cell.framework.slug for cell in plan.cells if not cell.framework.reference}) == 3
+    assert not any(cell.variant.uses_broker for cell in plan.cells)
+    assert left_out is not None
+    assert left_out.startswith("Not measured: django-channels/daphne-pubsub, because there is no redis-server on PATH;")
 
 
 def test_a_run_is_started_in_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sessions: list[str]) -> None:
