@@ -24,6 +24,7 @@ from runners.record import (
     cell_key,
     problems_between,
     result_files,
+    scenario_of,
 )
 
 Parameters = dict[str, int | float | str]
@@ -69,6 +70,8 @@ class Run:
     def rounds(self) -> int:
         """The number of measured rounds; a workload with a capacity search has fewer than the profile."""
         document = self.document
+        if document.adaptive is not None:
+            return document.rounds
         rounds = (document.workload_rounds.get(one.slug, document.rounds) for one in document.workloads)
         return max(rounds, default=document.rounds)
 
@@ -86,19 +89,18 @@ class Run:
     @property
     def scenarios(self) -> Counter[str]:
         """The number of variants of each scenario, named by workload and parameters as in a cell key."""
-        return Counter(map(_scenario, self.document.cells))
+        return Counter(map(scenario_of, self.document.cells))
 
     def only(self, scenarios: Set[str]) -> Run:
         """The run with only these scenarios."""
         if scenarios >= self.scenarios.keys():
             return self
-        keys = [key for key in self.document.cells if _scenario(key) in scenarios]
         slugs = {scenario.split(" ", 1)[0] for scenario in scenarios}
         kept = (replace(item, document=_cut(item.document, scenarios)) for item in self.frameworks)
         planned = [workload for workload in self.document.workloads if workload.slug in slugs]
         return replace(
             self,
-            document=self.document.model_copy(update={"cells": keys, "workloads": planned}),
+            document=_with_cells(self.document, scenarios).model_copy(update={"workloads": planned}),
             frameworks=tuple(item for item in kept if item.document.cells),
         )
 
@@ -246,9 +248,21 @@ def load_results(
     return Dataset(tuple(sorted(_runs(read), key=_age)), all_evidence(read))
 
 
-def _scenario(key: str) -> str:
-    """The part of a cell's key (see `cell_key`) that is the same for all variants."""
-    return key.split(" ", 1)[1]
+def _with_cells(document: RunDocument, scenarios: Set[str]) -> RunDocument:
+    """The document with only the cells of these scenarios, and their new indexes wherever cells are named."""
+    kept = [index for index, key in enumerate(document.cells) if scenario_of(key) in scenarios]
+    new = {index: number for number, index in enumerate(kept)}
+    changes: dict[str, object] = {
+        "cells": [document.cells[index] for index in kept],
+        "order": [[new[index] for index in turn if index in new] for turn in document.order],
+    }
+    if (adaptive := document.adaptive) is not None:
+        looks = [
+            look.model_copy(update={"cells": [new[index] for index in look.cells if index in new]})
+            for look in adaptive.looks
+        ]
+        changes["adaptive"] = adaptive.model_copy(update={"looks": looks})
+    return document.model_copy(update=changes)
 
 
 def _cut(document: FrameworkDocument, scenarios: Set[str]) -> FrameworkDocument:
@@ -257,7 +271,7 @@ def _cut(document: FrameworkDocument, scenarios: Set[str]) -> FrameworkDocument:
     cells = [
         cell
         for cell in document.cells
-        if _scenario(cell_key(slug, cell.variant, cell.workload, cell.parameters)) in scenarios
+        if scenario_of(cell_key(slug, cell.variant, cell.workload, cell.parameters)) in scenarios
     ]
     return document.model_copy(update={"cells": cells})
 

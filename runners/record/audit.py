@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runners.record.evidence import EvidenceDocument
 from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
 from runners.record.schema import (
+    Adaptive,
     Capacity,
     CapacityProbe,
     CellRecord,
@@ -16,6 +17,7 @@ from runners.record.schema import (
     FlameDocument,
     FlameGraph,
     FrameworkDocument,
+    Look,
     Measurement,
     Percentiles,
     RunDocument,
@@ -72,14 +74,70 @@ def find_contradictions(
 
 
 def _order(document: RunDocument) -> Iterator[Contradiction]:
-    """Each round measures every cell once, except workloads that only the first rounds measure."""
-    limits = [document.workload_rounds.get(_workload_of(key), document.rounds) for key in document.cells]
+    """Each round measures every cell once, except workloads that only the first rounds measure.
+
+    Later rounds of an adaptive run measure a part of the cells.
+    """
+    whole = document.rounds if document.adaptive is None else document.adaptive.first_rounds
+    limits = [document.workload_rounds.get(_workload_of(key), whole) for key in document.cells]
     for number, turn in enumerate(document.order, start=1):
         due = [index for index, rounds in enumerate(limits) if number <= rounds]
-        if sorted(turn) != due:
+        if number <= whole and sorted(turn) != due:
             yield Contradiction(("order", number - 1), f"round {number} does not name each of {len(due)} cells once")
+        elif number > whole and not _is_choice(turn, len(limits)):
+            message = f"round {number} does not name at least one of {len(limits)} cells, and none twice"
+            yield Contradiction(("order", number - 1), message)
     if len(document.order) != document.rounds:
         yield Contradiction(("rounds",), f"{document.rounds} rounds, but the order has {len(document.order)}")
+    if document.adaptive is not None:
+        for finding in _adaptive(document, document.adaptive):
+            yield Contradiction(("adaptive", *finding.place), finding.message)
+
+
+def _is_choice(chosen: Sequence[int], cells: int) -> bool:
+    """Whether these are the indexes of some of so many cells, each once."""
+    return bool(chosen) and len(set(chosen)) == len(chosen) and max(chosen) < cells
+
+
+def _adaptive(document: RunDocument, adaptive: Adaptive) -> Iterator[Contradiction]:
+    """The looks are in order, chose the rounds that follow them, and the end has a reason."""
+    rounds, looks = len(document.order), adaptive.looks
+    if not adaptive.first_rounds <= rounds <= adaptive.most_rounds:
+        message = f"{adaptive.first_rounds} to {adaptive.most_rounds} rounds are possible, but the order has {rounds}"
+        yield Contradiction(("most_rounds",), message)
+    earlier = adaptive.first_rounds - 1
+    for number, look in enumerate(looks):
+        for finding in _look(document, look, earlier):
+            yield Contradiction(("looks", number, *finding.place), finding.message)
+        if not look.cells and number < len(looks) - 1:
+            yield Contradiction(("looks", number, "cells"), "is empty, but there is a later look")
+        earlier = look.after_round
+    if adaptive.ended is None:
+        if document.finished is not None:
+            yield Contradiction(("ended",), "is absent, but the run is finished")
+    elif not looks or looks[-1].cells:
+        yield Contradiction(("ended",), f"is {adaptive.ended!r}, but the last look chose a further round")
+
+
+def _look(document: RunDocument, look: Look, earlier: int) -> Iterator[Contradiction]:
+    """One look is after the one before it (``earlier``: its round), chose the next round, and its sums are right."""
+    if not earlier < look.after_round <= len(document.order):
+        message = f"after round {look.after_round}, but expected after {earlier + 1} to {len(document.order)}"
+        yield Contradiction(("after_round",), message)
+    chosen = document.order[look.after_round] if look.after_round < len(document.order) else []
+    if look.cells != sorted(chosen):
+        yield Contradiction(("cells",), f"are not the cells of round {look.after_round + 1}, in ascending order")
+    for name in ("decided", "deciding"):
+        given, found = getattr(look, name), sum(getattr(part, name) for part in look.parts.values())
+        if given != found:
+            yield Contradiction((name,), f"{given} is given, but the parts have {found}")
+    listed = {workload.slug for workload in document.workloads}
+    for name, part in look.parts.items():
+        if part.decided > part.deciding or part.wide > part.values:
+            message = f"{part.decided} of {part.deciding} comparisons, {part.wide} of {part.values} values"
+            yield Contradiction(("parts", name), message)
+        if name.split("/")[0] not in listed:
+            yield Contradiction(("parts", name), "is a part of a workload that the run does not list")
 
 
 def _workload_of(key: str) -> str:

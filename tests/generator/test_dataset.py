@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import synthetic
 from generator.comparison import compare_runs
-from generator.dataset import MachineClass, Source, headline_variants, load_results, load_sources
+from generator.dataset import MachineClass, Run, Source, headline_variants, load_results, load_sources
 from generator.dataset.sources import SourceError
 from runners.record import RecordError
 from tests.support import documents
@@ -235,3 +235,17 @@ def test_a_broken_source_is_named(tmp_path: Path) -> None:
     (tmp_path / "quick" / "pyproject.toml").write_text("[tool")
     with pytest.raises(SourceError, match="quick"):
         load_sources(tmp_path)
+
+
+def test_a_part_of_an_adaptive_run_names_its_cells_by_their_new_indexes() -> None:
+    whole = documents.adaptive_run_document()
+    assert whole.adaptive is not None
+    first, *later = [[index + 1 for index in turn] for turn in whole.order]
+    looks = [look.model_copy(update={"cells": [index + 1 for index in look.cells]}) for look in whole.adaptive.looks]
+    changes = {
+        "cells": ["a/one room members=9", *whole.cells],
+        "order": [[*first, 0], *later],
+        "adaptive": whole.adaptive.model_copy(update={"looks": looks}),
+    }
+    part = Run(Path("run.yml"), whole.model_copy(update=changes), ()).only({"echo"}).document
+    assert part == whole

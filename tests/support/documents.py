@@ -7,6 +7,7 @@ import numpy as np
 from runners.loadgen.buckets import counts_of
 from runners.record import (
     SCHEMA_VERSION,
+    Adaptive,
     Capacity,
     CapacityProbe,
     CellRecord,
@@ -21,10 +22,12 @@ from runners.record import (
     FrameworkFacts,
     Histogram,
     LoadgenHealth,
+    Look,
     Machine,
     Measurement,
     Messages,
     Origin,
+    PartLook,
     Pinning,
     RunDocument,
     Timeline,
@@ -191,6 +194,38 @@ def run_document() -> RunDocument:
         workloads=[WorkloadFacts(slug="echo", title="Echo", question="?", description="…", version="1")],
         cells=["fastapi/uvicorn echo"],
         order=[[0], [0]],
+    )
+
+
+def look(after_round: int, cells: list[int], *, decided: int = 1) -> Look:
+    """A look at one part with two comparisons, of which ``decided`` are decided."""
+    part = PartLook(decided=decided, deciding=2, short=0, wide=1, values=3)
+    return Look(
+        after_round=after_round,
+        spent_s=60.0 * after_round,
+        decided=decided,
+        deciding=2,
+        parts={"echo/closed": part},
+        cells=cells,
+    )
+
+
+def adaptive_run_document() -> RunDocument:
+    """Three cells; two rounds of everything, then one of two cells; it reached its target."""
+    adaptive = Adaptive(
+        first_rounds=2,
+        most_rounds=4,
+        target_decided_percent=95.0,
+        looks=[look(2, [0, 2]), look(3, [], decided=2)],
+        ended="target reached",
+    )
+    return run_document().model_copy(
+        update={
+            "cells": [f"{name} echo" for name in ("fastapi/uvicorn", "tornado/own", "reference/picows")],
+            "rounds": 3,
+            "order": [[0, 1, 2], [2, 1, 0], [2, 0]],
+            "adaptive": adaptive,
+        }
     )
 
 

@@ -6,8 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runners.record import CellRecord, Percentiles, estimate_sustained_load, problems_in, save
+from runners.record import (
+    Adaptive,
+    CellRecord,
+    Percentiles,
+    estimate_sustained_load,
+    load_run,
+    problems_in,
+    save,
+)
 from runners.record.audit import find_contradictions
 from tests.support import documents
 
@@ -217,6 +227,96 @@ def test_an_order_that_leaves_a_cell_out(tmp_path: Path) -> None:
         "order[1]: round 2 does not name each of 2 cells once",
     ]
     assert problems[0].line == problems[1].line - 1
+
+
+def adaptive_findings(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    """Of a sound adaptive run of which something is changed: a key of the run, or one of `adaptive`."""
+    run = documents.adaptive_run_document()
+    assert run.adaptive is not None
+    own = {name: changes.pop(name) for name in list(changes) if name in Adaptive.model_fields}
+    changed = run.model_copy(update={"adaptive": run.adaptive.model_copy(update=own), **changes})
+    return [(finding.place, finding.message) for finding in find_contradictions(changed)]
+
+
+def test_a_sound_adaptive_run_is_sound(tmp_path: Path) -> None:
+    assert adaptive_findings() == []
+    running = [documents.look(2, [0, 2])]
+    assert adaptive_findings(ended=None, looks=running) == []
+    assert adaptive_findings(ended=None, looks=[], rounds=2, order=[[0, 1, 2], [2, 1, 0]]) == []
+    save(documents.adaptive_run_document(), tmp_path / "run.yml")
+    assert problems_in(tmp_path / "run.yml") == []
+    assert load_run(tmp_path / "run.yml") == documents.adaptive_run_document()
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "words"),
+    [
+        ({"order": [[0, 1], [2, 1, 0], [2, 0]]}, ("order", 0), "round 1 does not name each of 3 cells once"),
+        ({"order": [[0, 1, 2], [2, 1, 0], [2, 0, 0]]}, ("order", 2), "round 3 does not name at least one of 3 cells"),
+        ({"order": [[0, 1, 2], [2, 1, 0], [2, 3]]}, ("order", 2), "round 3 does not name at least one of 3 cells"),
+        ({"order": [[0, 1, 2], [2, 1, 0], []]}, ("order", 2), "round 3 does not name at least one of 3 cells"),
+        ({"rounds": 10}, ("rounds",), "10 rounds, but the order has 3"),
+        ({"most_rounds": 2}, ("adaptive", "most_rounds"), "2 to 2 rounds are possible, but the order has 3"),
+        ({"first_rounds": 4}, ("adaptive", "most_rounds"), "4 to 4 rounds are possible, but the order has 3"),
+        (
+            {"looks": [documents.look(2, [0, 2]), documents.look(2, [])]},
+            ("adaptive", "looks", 1, "after_round"),
+            "after round 2, but expected after 3 to 3",
+        ),
+        (
+            {"looks": [documents.look(1, [0, 1, 2]), documents.look(3, [])]},
+            ("adaptive", "looks", 0, "after_round"),
+            "after round 1, but expected after 2 to 3",
+        ),
+        (
+            {"looks": [documents.look(2, [0, 2]), documents.look(4, [])]},
+            ("adaptive", "looks", 1, "after_round"),
+            "after round 4, but expected after 3 to 3",
+        ),
+        (
+            {"looks": [documents.look(2, [0, 1]), documents.look(3, [])]},
+            ("adaptive", "looks", 0, "cells"),
+            "are not the cells of round 3, in ascending order",
+        ),
+        (
+            {"looks": [documents.look(2, [0, 2]), documents.look(3, [1])]},
+            ("adaptive", "looks", 1, "cells"),
+            "are not the cells of round 4",
+        ),
+        ({"looks": [documents.look(2, [0, 2])]}, ("adaptive", "ended"), "the last look chose a further round"),
+        ({"ended": None, "finished": "2026-11-02T00:00:00Z"}, ("adaptive", "ended"), "is absent, but the run is finis"),
+        (
+            {"looks": [documents.look(2, [0, 2]).model_copy(update={"decided": 0}), documents.look(3, [])]},
+            ("adaptive", "looks", 0, "decided"),
+            "0 is given, but the parts have 1",
+        ),
+        (
+            {"looks": [documents.look(2, [0, 2], decided=3), documents.look(3, [])]},
+            ("adaptive", "looks", 0, "parts", "echo/closed"),
+            "3 of 2 comparisons",
+        ),
+        ({"workloads": []}, ("adaptive", "looks", 0, "parts", "echo/closed"), "does not list"),
+    ],
+)
+def test_what_contradicts_in_an_adaptive_run(changes: dict[str, Any], place: tuple[str | int, ...], words: str) -> None:
+    assert any(where == place and words in message for where, message in adaptive_findings(**changes))
+
+
+@given(
+    turn=st.lists(st.integers(0, 4), max_size=5),
+    first=st.integers(1, 3),
+)
+def test_a_later_round_is_any_choice_of_cells(turn: list[int], first: int) -> None:
+    """Only the indexes decide it: each cell at most once, none beyond the last, and not none at all."""
+    order = [[0, 1, 2]] * first + [turn]
+    found = adaptive_findings(order=order, rounds=first + 1, first_rounds=first, looks=[], ended=None)
+    is_choice = 0 < len(set(turn)) == len(turn) and max(turn) < 3
+    assert found == [] if is_choice else [place for place, _ in found] == [("order", first)]
+
+
+def test_an_older_run_names_every_cell_in_every_round() -> None:
+    run = documents.adaptive_run_document().model_copy(update={"adaptive": None})
+    assert [finding.place for finding in find_contradictions(run)] == [("order", 2)]
 
 
 @pytest.mark.parametrize(
