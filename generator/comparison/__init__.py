@@ -53,6 +53,7 @@ from generator.comparison.scoring import (
     facet_correlations,
 )
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
+from generator.comparison.undecided import advise
 from generator.comparison.verdicts import (
     DIMENSIONS,
     Decision,

@@ -34,6 +34,11 @@ COST_MARGIN = 1.10
 LATENCY_MARGIN = 1.25
 """Latencies, of which a quarter is hard to notice and is no reason to choose."""
 
+COST_TARGET = 1.05
+LATENCY_TARGET = 1.10
+"""Half of what is relevant, so that a value alone is about as certain as the comparisons that it is in. Memory and p99
+have no target: more rounds of one run do not show how memory differs from run to run, and a p99 varies most."""
+
 LATENCY_FLOORS_MS: Mapping[Quantile, float] = {"p50": 2, "p90": 2, "p99": 10, "p999": 10}
 """Latencies that nobody notices, far below one frame of a 60 Hz screen; now and then, half a frame is not noticed
 either."""
@@ -91,11 +96,12 @@ class Metric:
     ``margin``: two values whose ratio is surely nearer to 1 are practically equal. ``floor``: so are two values below
     it, because nobody notices the difference. ``is_ratio``: values are above zero, so means are geometric and
     differences are ratios. Otherwise means are arithmetic, differences have the unit of the metric, and the margin is
-    the share of the larger value. ``between_runs``: standard deviation, in logarithms, of a value from run to run that
-    the rounds of one run cannot show. ``columns_in``: the kinds of tables that have it as a column. ``chart``: how it
-    is drawn when it decides. ``further_chart_in``: the kinds of tables that draw it when it does not decide. ``marks``:
-    the kind of every table that has this metric. ``is_always_compared``: compared between two runs even if it does not
-    decide.
+    the share of the larger value. ``target``: how narrow an adaptive run makes the 95 % interval of a value: its ends
+    are the mean times and divided by this. ``between_runs``: standard deviation, in logarithms, of a value from run to
+    run that the rounds of one run cannot show. ``columns_in``: the kinds of tables that have it as a column.
+    ``chart``: how it is drawn when it decides. ``further_chart_in``: the kinds of tables that draw it when it does not
+    decide. ``marks``: the kind of every table that has this metric. ``is_always_compared``: compared between two runs
+    even if it does not decide.
     """
 
     key: str
@@ -109,6 +115,7 @@ class Metric:
     quantile: Quantile | None = None
     margin: float = COST_MARGIN
     floor: float = 0.0
+    target: float | None = None
     is_ratio: bool = True
     between_runs: float = 0.0
     columns_in: frozenset[TableKind] = _ALL_KINDS
@@ -233,6 +240,7 @@ def _percentiles(
             quantile=quantile,
             margin=LATENCY_MARGIN,
             floor=floors[quantile],
+            target=LATENCY_TARGET if quantile in ("p50", "p90") else None,
             columns_in=_ALL_KINDS if quantile in columns else _NO_KIND,
             chart=chart,
             marks=marks,
@@ -248,6 +256,7 @@ _ROWS: tuple[Metric, ...] = (
         direction="higher",
         part=_answered,
         field="messages_per_s",
+        target=COST_TARGET,
         # At a fixed rate, all servers that keep up have the same throughput.
         columns_in=frozenset({"loop", "connecting"}),
     ),
@@ -347,6 +356,7 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_SERVER,
         field="cpu_percent",
+        target=COST_TARGET,
     ),
     Metric(
         key="pss_mean_mb",

@@ -29,8 +29,10 @@ from generator.dataset.results import (
     FrameworkResult,
     Parameters,
     Run,
+    load_beside,
     load_collection,
     load_results,
     load_single,
+    make_run,
 )
 from generator.dataset.sources import Module, Source, load_sources

@@ -224,6 +224,26 @@ def load_single(folder: Path) -> Run:
     return _runs(read)[0]
 
 
+def make_run(folder: Path, document: RunDocument, frameworks: Sequence[FrameworkDocument]) -> Run:
+    """The run of documents that need not be on disk yet. ``folder``: where they will be."""
+    ordered = sorted(frameworks, key=lambda one: one.framework.slug)
+    return Run(
+        folder / "run.yml",
+        document,
+        tuple(FrameworkResult(folder / f"{one.framework.slug}.yml", one) for one in ordered),
+    )
+
+
+def load_beside(folder: Path) -> tuple[Run, ...]:
+    """The other runs in the folder of a run's campaign. Those with problems in their files are left out."""
+    found = []
+    for path in sorted(folder.parent.glob("*/run.yml")):
+        if path.parent != folder:
+            read = read_all(sorted(path.parent.glob("*.yml")))
+            found += [] if problems_between(read) else _runs(read)
+    return tuple(sorted(found, key=_age))
+
+
 def load_collection(folder: Path) -> dict[str, Evidence]:
     """Read the evidence in one ``evidence`` folder, by framework. Raises the same errors as `load_single`."""
     read = read_all(sorted(folder.glob("*.yml")))

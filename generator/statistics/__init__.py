@@ -13,6 +13,7 @@ from generator.statistics.outcomes import (
     false_discovery_adjusted,
     judge,
 )
+from generator.statistics.prospects import decision_chances, half_width, rounds_until
 from generator.statistics.ranks import RankRange, bracket_rank_ranges, rank_ranges
 from generator.statistics.rounds_model import RoundsModel, fit_rounds
 
@@ -31,11 +32,14 @@ __all__ = [
     "Reason",
     "RoundsModel",
     "bracket_rank_ranges",
+    "decision_chances",
     "estimate_mean",
     "false_discovery_adjusted",
     "fit_rounds",
+    "half_width",
     "judge",
     "paired_ratio_value",
     "rank_ranges",
+    "rounds_until",
     "unpaired_contrast",
 ]

@@ -4,6 +4,7 @@ This package is the contract between measuring and publishing: the only part of 
 that ``generator`` imports.
 """
 
+from runners.record.advice import Advice, Undecided, compared_variants
 from runners.record.commands import as_argument, as_command
 from runners.record.core_use import (
     TIMER_UNUSED_PERCENT,
@@ -126,6 +127,7 @@ __all__ = [
     "SLUG",
     "TIMER_UNUSED_PERCENT",
     "Adaptive",
+    "Advice",
     "BrokerFacts",
     "Capacity",
     "CapacityProbe",
@@ -174,6 +176,7 @@ __all__ = [
     "SustainedLoad",
     "Timeline",
     "UnavailableError",
+    "Undecided",
     "Usage",
     "UsageError",
     "VariantEvidence",
@@ -185,6 +188,7 @@ __all__ = [
     "as_document",
     "cell_key",
     "closed_loop_cpu_percent",
+    "compared_variants",
     "decisive",
     "degree_of",
     "disturbance_percent",
