@@ -41,9 +41,10 @@ from generator.comparison import METRICS, Judged, MetricComparison, Table, compa
 from generator.dataset import Difference, Rate, Rates, Recorded, Run, load_results, load_single
 from generator.statistics import CONFIDENCE, DECISION_LEVEL, SMALLEST_RELEVANT_RATIO, fit_rounds
 from runners.record import NothingToDoError, RtsiteError
-from runners.subjects.profiles import PROFILES
 
 Expected = Literal["not different", "no order", "equal", "worse"]
+ROUNDS: Mapping[str, int] = {"standard": 10, "full": 15}
+"""Rounds of one comparison, by profile. Adaptive runs have more where a comparison is close."""
 FIRST = "a"
 EXPECTED: Mapping[str, tuple[Expected, ...]] = {
     "b": ("not different", "no order", "equal"),
@@ -125,8 +126,8 @@ def prove(folders: Sequence[Path], plan: Plan) -> Rates:
             for figure in BOTH
             if (difference := _difference(series, twin, figure, profile, rounds)) is not None
         ]
-        if len(rounds) >= PROFILES[profile].rounds:
-            samples = _draw(rounds, PROFILES[profile].rounds, plan.comparisons, chance)
+        if len(rounds) >= ROUNDS[profile]:
+            samples = _draw(rounds, ROUNDS[profile], plan.comparisons, chance)
             for figure in BOTH:
                 rates += _rates(series, profile, figure, samples, len(rounds))
     if not sum(run.rounds for run in recorded):

@@ -1,7 +1,7 @@
-"""``rtsite ci summary`` and ``rtsite ci watch``: report the results of a campaign in a workflow.
+"""The `rtsite ci` commands that compare results: ``bench`` while it measures, ``summary`` and ``watch`` afterwards.
 
-They import what compares results when they are called, because it takes a second, and the other `rtsite ci` commands
-need none of it.
+They import what compares results when they need it, because it takes a second, and the other `rtsite ci` commands need
+none of it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,45 @@ from typing import Annotated
 import typer
 
 from generator.cli import site_options
+from generator.cli.adviser import ComparingAdviser
 from generator.cli.site_options import SiteResultsOption
 from runners import ci
+from runners.application.campaign_jobs import WorkflowInputs, measure_job
 from runners.cli.ci import ci_app
 from runners.cli.console import print_line, say
+from runners.cli.options import (
+    RESULTS,
+    CampaignIdOption,
+    JobFrameworksOption,
+    JobProfileOption,
+    JobRoundsOption,
+    JobWorkloadsOption,
+    ResultsOption,
+)
+from runners.cli.run_display import RunDisplay
+from runners.record import RtsiteError
 
-CampaignIdOption = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Campaign ID.")]
+
+@ci_app.command("bench")
+def ci_bench_command(
+    name: Annotated[str, typer.Option(envvar="JOB_NAME", help="Job name; becomes part of the run ID.")],
+    campaign_id: CampaignIdOption,
+    frameworks: JobFrameworksOption = "",
+    workload: JobWorkloadsOption = "",
+    profile: JobProfileOption = "standard",
+    rounds: JobRoundsOption = "",
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Make the measurements of one matrix job. A framework that fails is a result, not an error.
+
+    Example: rtsite ci bench --name block-1-lot-1 --campaign-id 2026-11-21 --workload echo
+    """
+    inputs = WorkflowInputs(frameworks, workload, profile, rounds)
+    with RunDisplay() as display:
+        summary = measure_job(name, campaign_id, inputs, results, display, ComparingAdviser())
+    ci.append_summary(f"`{name}`: {summary}.")
+    if summary.failed == summary.measurements:
+        raise RtsiteError("every measurement failed; see the reasons in the result files")
 
 
 @ci_app.command("summary")

@@ -1,20 +1,26 @@
-"""``rtsite run``: measures frameworks, or shows what would be measured."""
+"""``rtsite run``: measures frameworks, or shows what would be measured.
+
+It is a command of this half, because an adaptive run compares its results after each round.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from generator.cli.adviser import ComparingAdviser
+from runners import ci
 from runners.application import run_control
 from runners.campaign import planning
 from runners.campaign.observer import RunSummary
 from runners.campaign.planning import Plan, PlanPart
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
-from runners.cli.run_display import RunDisplay
+from runners.cli.run_display import RunDisplay, further_in_words
 from runners.record import Flame, UsageError
 
 
@@ -25,7 +31,17 @@ def run_command(
     profile: Annotated[
         str, typer.Option(help="Profile, which sets the length and number of measurements: quick, standard or full.")
     ] = "standard",
-    rounds: Annotated[int | None, typer.Option(min=1, help="Number of rounds (default: the profile's).")] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Measure exactly this many rounds of everything (default: the profile's)."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time for measuring, such as 3h, 90m or 5400s: no round begins that would end later."),
+    ] = None,
+    headline: Annotated[
+        bool, typer.Option("--headline", help="Measure only the headline variant of each framework.")
+    ] = False,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Seed for the order of cells and for the send times (default: a random seed)."),
@@ -47,6 +63,8 @@ def run_command(
 ) -> None:
     """Measure frameworks and write the results.
 
+    After some rounds of everything, each further round measures only what is still undecided between the frameworks'
+    headline variants. The run ends when enough is decided, or the time is up.
     Example: rtsite run --framework fastapi --framework flask-socketio/gevent --workload echo --profile quick
     """
     if campaign_id is not None:
@@ -54,20 +72,32 @@ def run_command(
     if resume is not None:
         if only_plan:
             raise UsageError("--plan shows the plan of a new run; the plan of an interrupted run is in its run.yml")
-        if workload or rounds is not None or seed is not None or campaign_id is not None:
+        given = (workload, rounds is not None, budget is not None, headline, seed is not None, campaign_id is not None)
+        if any(given):
             raise UsageError(
-                "--resume takes workloads, rounds, seed and campaign from the interrupted run; remove these options"
+                "--resume takes workloads, rounds, budget, variants, seed and campaign from the interrupted run; remove"
+                " these options"
             )
         summary = _resume(resume, framework or [], with_flames=flame)
     else:
-        plan = run_control.plan_measurements(framework or [], workload or [], profile, rounds=rounds, seed=seed)
+        plan = run_control.plan_measurements(
+            framework or [],
+            workload or [],
+            profile,
+            rounds=rounds,
+            budget_s=math.inf if budget is None else run_control.parse_budget(budget),
+            seed=seed,
+            only_headline=headline,
+        )
         if only_plan:
             _print_plan(plan, as_json=as_json)
+            run_control.check_budget(plan)
             return
+        run_control.check_budget(plan)
         for one in plan.left_out:
             say(f"Not measured: {one}.")
         with RunDisplay(_repeated(with_flames=flame)) as display:
-            summary = run_control.start_run(plan, results, campaign_id, display)
+            summary = run_control.start_run(plan, results, campaign_id, display, adviser=ComparingAdviser())
     flames = run_control.record_flames(summary.path, framework or [], say) if flame else None
     if as_json:
         print_json(_to_json(summary, flames))
@@ -79,7 +109,7 @@ def _resume(run: Path, frameworks: Sequence[str], *, with_flames: bool) -> RunSu
     if with_flames and run_control.is_finished(run):
         return run_control.summarise_run(run)
     with RunDisplay(_repeated(with_flames=with_flames)) as display:
-        return run_control.resume_run(run, frameworks, display)
+        return run_control.resume_run(run, frameworks, display, ComparingAdviser())
 
 
 def _repeated(*, with_flames: bool) -> list[str]:
@@ -95,6 +125,10 @@ def _to_json(summary: RunSummary, flames: Sequence[Flame] | None) -> dict[str, A
         "invalid": summary.invalid,
         "again": summary.repeated,
     }
+    if (adaptive := run_control.adaptive_part(summary.path)) is not None:
+        look = adaptive.looks[-1]
+        report |= {"rounds": look.after_round, "decided": look.decided, "deciding": look.deciding}
+        report["ended"] = adaptive.ended
     if flames is not None:
         failed = sum(one.failure is not None for one in flames)
         report["flames"] = {"recorded": len(flames) - failed, "failed": failed}
@@ -103,56 +137,89 @@ def _to_json(summary: RunSummary, flames: Sequence[Flame] | None) -> dict[str, A
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
     parts = plan.parts()
-    lots = planning.split_into_lots(parts)
+    jobs = _jobs(plan)
     if as_json:
-        print_json(_plan_json(plan, parts, lots))
+        print_json(_plan_json(plan, parts, jobs))
         return
-    numbers = {part.name: number for number, lot in enumerate(lots, start=1) for part in lot}
     print_table(
-        ["part", "variants", "measurements", "minutes", "under load", "job"],
+        ["part", "variants", "measurements", "minutes", "expected min", "at most min", "under load", "job"],
         [
             [
                 part.name,
                 str(part.variants),
                 str(part.measurements),
+                f"{part.first_s / 60:.0f}",
                 f"{part.expected_s / 60:.0f}",
+                f"{part.worst_s / 60:.0f}",
                 f"{100 * part.load_s / part.expected_s:.0f} %",
-                str(numbers[part.name]),
+                ", ".join(str(number) for number, names in enumerate(jobs, start=1) if part.name in names),
             ]
             for part in parts
         ],
     )
+    forecast = plan.forecast
     say(
-        f"{plan.measurements} measurements of {len(plan.cells)} cells in {plan.profile.rounds} rounds, about"
-        f" {plan.expected_s() / 60:.0f} min; {len(lots)} job{'s' if len(lots) > 1 else ''} of at most"
-        f" {planning.JOB_S / 3600:g} hours, each started with --workload PART"
+        f"{plan.measurements} measurements of {len(plan.cells)} cells in {plan.profile.rounds} rounds of everything,"
+        f" about {forecast.first_s / 60:.0f} min."
     )
+    if plan.limits is not None:
+        say(further_in_words(plan, plan.limits))
+    if jobs:
+        say(
+            f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} of at most {planning.JOB_S / 3600:g} hours, each started"
+            " with --workload PART; a part in several jobs is measured in as many blocks, each with some of the rounds."
+        )
     for one in plan.left_out:
         say(f"Not measured: {one}.")
     if spare_s := plan.spare_s(plan.profile.rounds):
-        say(f"Disturbed measurements are repeated, for at most {spare_s / 60:.0f} min more.")
+        say(
+            f"Disturbed measurements of the rounds of everything are repeated, for at most {spare_s / 60:.0f} min more."
+        )
 
 
-def _plan_json(plan: Plan, parts: Sequence[PlanPart], lots: Sequence[Sequence[PlanPart]]) -> dict[str, Any]:
-    return {
+def _jobs(plan: Plan) -> list[tuple[str, ...]]:
+    """The names of the parts of each job that a hosted runner can do; none if one round of a part is too long for it.
+
+    A part is in several of them if its rounds are too long for one.
+    """
+    try:
+        return [job.parts for job in ci.plan_jobs(plan, blocks=1)]
+    except UsageError as error:
+        say(f"No jobs of a hosted runner: {error}")
+        return []
+
+
+def _plan_json(plan: Plan, parts: Sequence[PlanPart], jobs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    forecast, limits = plan.forecast, plan.limits
+    report: dict[str, Any] = {
         "profile": plan.profile.slug,
         "rounds": plan.profile.rounds,
         "measurements": plan.measurements,
-        "expected_s": round(plan.expected_s()),
+        "first_s": round(forecast.first_s),
+        "expected_s": round(forecast.expected_s),
+        "worst_s": round(forecast.worst_s),
         "load_s": round(sum(part.load_s for part in parts)),
         "parts": [
             {
                 "workload": part.name,
                 "variants": part.variants,
                 "measurements": part.measurements,
+                "first_s": round(part.first_s),
                 "expected_s": round(part.expected_s),
+                "worst_s": round(part.worst_s),
                 "load_s": round(part.load_s),
             }
             for part in parts
         ],
-        "jobs": [[part.name for part in lot] for lot in lots],
+        "jobs": [list(names) for names in jobs],
         "left_out": [
             {"workload": one.name, "needed_cores": one.needed, "available_cores": one.available}
             for one in plan.left_out
         ],
     }
+    if limits is not None:
+        report["most_rounds"] = limits.most_rounds
+        report["further_round_s"] = round(forecast.further_s)
+        if not math.isinf(limits.budget_s):
+            report["budget_s"] = limits.budget_s
+    return report

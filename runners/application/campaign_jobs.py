@@ -13,8 +13,9 @@ from runners.application.contract_check import VariantReport, check_frameworks
 from runners.application.messages import MessageObserver
 from runners.application.run_control import plan_measurements, random_seed, start_run
 from runners.campaign import planning
+from runners.campaign.execution import Adviser
 from runners.campaign.observer import RunObserver, RunSummary
-from runners.campaign.planning import Plan
+from runners.campaign.planning import JOB_S, Plan
 from runners.record import UsageError, is_identifier
 from runners.subjects import catalog, profiles, workloads
 from runners.subjects.catalog import Framework
@@ -46,11 +47,14 @@ class WorkflowInputs:
 
 @dataclass(frozen=True)
 class CampaignPlan:
-    """The job matrix of a campaign. ``measurements``: their number in all jobs of one block."""
+    """The job matrix of a campaign. ``measurements``: their number in all jobs of one block; if ``is_adaptive``, in the
+    rounds of everything.
+    """
 
     name: str
     jobs: list[ci.MatrixJob]
     measurements: int
+    is_adaptive: bool
 
     @property
     def longest_minutes(self) -> int:
@@ -85,17 +89,21 @@ def plan_campaign(inputs: WorkflowInputs, blocks: int, workflow_run: str) -> Cam
     name = f"{day}-{workflow_run}" if workflow_run else day
     if not is_identifier(name):
         raise UsageError(f"{workflow_run!r} is not a workflow run ID")
-    return CampaignPlan(name, ci.plan_jobs(plan, blocks), plan.measurements)
+    return CampaignPlan(name, ci.plan_jobs(plan, blocks), plan.measurements, plan.limits is not None)
 
 
-def measure_job(name: str, campaign: str, inputs: WorkflowInputs, results: Path, observer: RunObserver) -> RunSummary:
-    """Make the measurements of one matrix job. ``name``: the job's name, part of the run ID. Raises like
-    `start_run`.
+def measure_job(
+    name: str, campaign: str, inputs: WorkflowInputs, results: Path, observer: RunObserver, adviser: Adviser
+) -> RunSummary:
+    """Make the measurements of one matrix job, for as long as a job may take (`JOB_S`).
+
+    ``name``: the job's name, part of the run ID. ``adviser``: of an adaptive job. Raises like `start_run`.
     """
     for given in (name, campaign):
         if not is_identifier(given):
             raise UsageError(f"{given!r} is not a valid name: use only letters, digits, dots, dashes and underscores")
-    return start_run(inputs.plan(is_part=True), results, campaign, observer, label=name)
+    plan = inputs.plan(is_part=True).within(JOB_S)
+    return start_run(plan, results, campaign, observer, label=name, adviser=adviser)
 
 
 def review_pull_request(base: str, show: MessageObserver) -> Review:

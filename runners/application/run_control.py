@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runners import machine
 from runners.application.messages import MessageObserver
 from runners.application.session import measuring_session
 from runners.campaign import planning
-from runners.campaign.execution import RunExecution
+from runners.campaign.execution import Adviser, RunExecution
 from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Plan
 from runners.campaign.run_files import RunFiles
 from runners.flame import record_missing
-from runners.record import Flame, RtsiteError, UsageError, is_identifier, require_between
+from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between
 from runners.serving import broker
 from runners.serving.broker import BrokerError
 from runners.subjects import catalog, profiles, workloads
 
-MOST_ROUNDS = 1000
 MOST_SEED = 2**53
 """Larger integers are not exact in JSON."""
 QUICKSTART_ROUNDS = 4
@@ -33,31 +34,83 @@ def plan_measurements(
     profile: str,
     *,
     rounds: int | None = None,
+    budget_s: float = math.inf,
     seed: int | None = None,
+    only_headline: bool = False,
     is_part: bool = False,
 ) -> Plan:
     """The plan of a run; the reference is always part of it.
 
-    Without names, the plan has all frameworks, or the profile's workloads. ``rounds``: ``None`` means the profile's.
-    ``seed``: ``None`` means a random one. ``is_part``: other jobs measure the rest, so a name may have nothing to
-    measure here. Raises `UsageError` for a name that is unknown or has nothing to measure, and `NothingToDoError` if no
-    framework supports any of the workloads.
+    Without names, the plan has all frameworks, or the profile's workloads. ``rounds``: ``None`` means the profile's,
+    else so many of everything. ``budget_s``: of an adaptive run, seconds of measuring. ``seed``: ``None`` means a
+    random one. ``only_headline``: without the frameworks' other variants. ``is_part``: other jobs measure the rest, so
+    a name may have nothing to measure here. Raises `UsageError` for a name that is unknown or has nothing to measure,
+    and `NothingToDoError` if no framework supports any of the workloads.
     """
     if rounds is not None:
-        require_between("--rounds", rounds, 1, MOST_ROUNDS, "rounds")
+        require_between("--rounds", rounds, 1, profiles.MOST_ROUNDS, "rounds")
     if seed is not None:
         require_between("--seed", seed, 0, MOST_SEED, "as the seed")
     chosen = profiles.with_rounds(profiles.choose_profile(profile), rounds=rounds)
+    if not math.isinf(budget_s) and chosen.most_rounds is None:
+        reason = f"the profile {profile}" if rounds is None else "--rounds"
+        raise UsageError(
+            f"--budget needs rounds that are planned while the run goes on, and {reason} has them planned beforehand;"
+            f" {f'choose --profile {_ADAPTIVE}' if rounds is None else 'remove one of the two'}"
+        )
+    measured = planning.choose_with_reference(frameworks)
     plan = planning.plan_run(
-        planning.choose_with_reference(frameworks),
+        planning.headline_only(measured, frameworks) if only_headline else measured,
         workloads.choose_workloads(workload_names, chosen),
         chosen,
         random_seed() if seed is None else seed,
         server_cores=machine.cores_for_server(machine.physical_cores()),
+        budget_s=budget_s,
     )
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)
     return plan
+
+
+_ADAPTIVE = " or ".join(slug for slug, profile in profiles.PROFILES.items() if profile.most_rounds is not None)
+
+
+def parse_budget(text: str) -> float:
+    """Seconds of a text such as ``3h``, ``90m`` or ``5400s``; raises `UsageError` for anything else."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)(h|m|s)", text, re.ASCII)
+    seconds = float(found[1]) * {"h": 3600, "m": 60, "s": 1}[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise UsageError(
+            f"{text!r:.40} is no time for --budget; write hours, minutes or seconds, such as 3h, 90m, 5400s"
+        )
+    return seconds
+
+
+def check_budget(plan: Plan) -> None:
+    """Raise `UsageError` if the rounds of everything alone take longer than the budget, with what to leave out."""
+    budget_s = plan.limits.budget_s if plan.limits else math.inf
+    forecast = plan.forecast
+    if forecast.first_s <= budget_s:
+        return
+    raise UsageError(
+        f"{plan.profile.rounds} rounds of everything take about {forecast.first_s / 60:.0f} min, but the budget is"
+        f" {budget_s / 60:.0f} min: {'; or '.join(_ways_to_shorten(plan, budget_s))}"
+    )
+
+
+def _ways_to_shorten(plan: Plan, budget_s: float) -> Iterator[str]:
+    """How the rounds of everything take less time, and how much."""
+    headline_s = plan.compared_s
+    if headline_s < plan.forecast.first_s:
+        yield f"--headline leaves out all but the headline variants (about {headline_s / 60:.0f} min)"
+    left_s, left_out = plan.forecast.first_s, []
+    for part in sorted(plan.parts(), key=lambda one: one.first_s, reverse=True):
+        if left_s > budget_s:
+            left_out.append(part.name)
+            left_s -= part.first_s
+    if len(left_out) < len(plan.parts()):
+        yield f"name all workloads but {', '.join(left_out)} with --workload (about {left_s / 60:.0f} min)"
+    yield "choose a larger --budget"
 
 
 def plan_quickstart() -> tuple[Plan, str | None]:
@@ -80,30 +133,44 @@ def plan_quickstart() -> tuple[Plan, str | None]:
     return plan, left_out
 
 
-def start_run(plan: Plan, results: Path, campaign: str | None, observer: RunObserver, *, label: str = "") -> RunSummary:
+def start_run(
+    plan: Plan,
+    results: Path,
+    campaign: str | None,
+    observer: RunObserver,
+    *,
+    label: str = "",
+    adviser: Adviser | None = None,
+) -> RunSummary:
     """Execute a plan as a new run below ``results``; the default campaign is named by the day.
 
-    Raises `UsageError` for an invalid campaign name, `BusyError` if another command measures, and `OpenFilesError`.
+    ``adviser``: needed by an adaptive plan. Raises `UsageError` for an invalid campaign name, `BusyError` if another
+    command measures, and `OpenFilesError`.
     Raises `KeyboardInterrupt` when interrupted or terminated; everything measured so far is then on disk.
     """
     if campaign is not None:
         check_campaign_name(campaign)
     with measuring_session("rtsite run", clients=max(cell.scenario.connections for cell in plan.cells)):
-        return RunExecution.begin(plan, results, campaign, label=label).execute(observer)
+        return RunExecution.begin(plan, results, campaign, label=label, adviser=adviser).execute(observer)
 
 
-def resume_run(run: Path, framework_names: Sequence[str], observer: RunObserver) -> RunSummary:
+def resume_run(run: Path, framework_names: Sequence[str], observer: RunObserver, adviser: Adviser) -> RunSummary:
     """Execute the rest of an interrupted run. ``framework_names``: the folders outside the repository that it needs.
 
     Raises what `start_run` raises, `RecordError` for broken files, and `ResumeError` if it cannot be continued.
     """
     with measuring_session("rtsite run"):
-        return RunExecution.resume(run, _known_frameworks(framework_names)).execute(observer)
+        return RunExecution.resume(run, _known_frameworks(framework_names), adviser=adviser).execute(observer)
 
 
 def is_finished(run: Path) -> bool:
     """Whether every measurement of a run was made; raises `RecordError`."""
     return RunFiles(run).load_run().finished is not None
+
+
+def adaptive_part(run: Path) -> Adaptive | None:
+    """What the document of a run on disk has of its looks; ``None`` if it is not adaptive. Raises `RecordError`."""
+    return RunFiles(run).load_run().adaptive
 
 
 def summarise_run(run: Path) -> RunSummary:

@@ -39,6 +39,10 @@ class CellJournal:
     def is_measured_in(self, round_number: int) -> bool:
         return any(measurement.round == round_number for measurement in self.measurements)
 
+    def is_last_in(self, round_number: int) -> bool:
+        """Whether the last measurement is of this round."""
+        return bool(self.measurements) and self.measurements[-1].round == round_number
+
     def needs_repetition(self, round_number: int) -> bool:
         """Whether the machine disturbed the measurement of this round and another try is allowed."""
         tries = [measurement for measurement in self.measurements if measurement.round == round_number]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from runners import machine, measurement
 from runners.campaign.cell_journal import CellJournal
+from runners.campaign.next_round import further_round, look_at
 from runners.campaign.observer import RunObserver, RunSummary
-from runners.campaign.planning import Plan, comparison_key
-from runners.campaign.run_document import ResumeError, check_unchanged, describe_run, key_of, plan_of
+from runners.campaign.planning import Limits, Plan, comparison_key
+from runners.campaign.run_document import ResumeError, check_unchanged, describe_run, key_of, plan_of, with_look
 from runners.campaign.run_files import RunFiles
 from runners.measurement import Conditions
 from runners.record import (
     SCHEMA_VERSION,
+    Advice,
     BrokerFacts,
     FrameworkDocument,
     RtsiteError,
@@ -26,11 +31,39 @@ from runners.serving.deployment import Deployments
 from runners.subjects.catalog import Framework
 
 
-class RunExecution:
-    """One run on disk. Cells are identified by their index in the plan."""
+class Adviser(Protocol):
+    """Knows what further rounds of a run would decide. It is called after each round, while nothing is measured."""
 
-    def __init__(self, plan: Plan, files: RunFiles, document: RunDocument) -> None:
+    def __call__(self, run: RunDocument, frameworks: Sequence[FrameworkDocument], folder: Path, /) -> Advice:
+        """``run``, ``frameworks``: the documents of the run so far. ``folder``: that of the run. Beside it are other
+        runs of the campaign.
+        """
+
+
+class RunExecution:
+    """One run on disk. Cells are identified by their index in the plan.
+
+    The plan of an adaptive run grows by a round after each look. ``adviser``: of an adaptive run. ``clock``: of seconds
+    that never go back.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        files: RunFiles,
+        document: RunDocument,
+        adviser: Adviser | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if plan.limits is not None and adviser is None:
+            raise ValueError("an adaptive run needs an adviser")
         self.plan = plan
+        self._adviser = adviser
+        self._clock = clock
+        self._began = 0.0
+        """The clock when this invocation began to measure."""
+        self._spent_before_s = 0.0
+        """Seconds of measuring in earlier invocations."""
         self._files = files
         self._document = document
         self._journals = [CellJournal(cell) for cell in plan.cells]
@@ -42,16 +75,32 @@ class RunExecution:
         self._broker: BrokerFacts | None = None
 
     @classmethod
-    def begin(cls, plan: Plan, results: Path, campaign: str | None, *, label: str = "") -> RunExecution:
+    def begin(
+        cls,
+        plan: Plan,
+        results: Path,
+        campaign: str | None,
+        *,
+        label: str = "",
+        adviser: Adviser | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> RunExecution:
         """Start a new run in a new folder, with ``label`` in its ID; raises `SaveError`."""
         started = measurement.now()
         campaign = campaign or f"local-{started[:10]}"
         files = RunFiles.create(results / campaign, started, label)
-        return cls(plan, files, describe_run(plan, files.path.name, campaign, started))
+        return cls(plan, files, describe_run(plan, files.path.name, campaign, started), adviser, clock)
 
     @classmethod
-    def resume(cls, path: Path, frameworks: Sequence[Framework]) -> RunExecution:
-        """Continue an interrupted run with its own plan.
+    def resume(
+        cls,
+        path: Path,
+        frameworks: Sequence[Framework],
+        *,
+        adviser: Adviser | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> RunExecution:
+        """Continue an interrupted run with its own plan. Looks that were written are not repeated.
 
         Raises `RecordError` if its files are broken, and `ResumeError` if it is finished, or if the machine, the
         measuring code or a framework has changed.
@@ -62,8 +111,9 @@ class RunExecution:
             raise ResumeError(f"{path}: this run is finished; there is nothing to resume")
         plan = plan_of(document, frameworks)
         check_unchanged(document, plan, path)
-        run = cls(plan, files, document)
+        run = cls(plan, files, document, adviser, clock)
         run._restore()
+        run._spent_before_s = run._spent_before()
         return run
 
     @property
@@ -88,14 +138,55 @@ class RunExecution:
         self._files.save_run(self._document)
         self._prepare_environments(observer)
         usable_cpus = machine.usable_cpus()
+        self._began = self._clock()
+        number = 0
         try:
-            for number, turn in enumerate(self.plan.order, start=1):
-                self._execute_round(number, turn, observer)
+            while number < len(self.plan.order) or self._adds_round(observer):
+                number += 1
+                self._execute_round(number, self.plan.order[number - 1], observer)
         finally:
             machine.confine(sorted(usable_cpus))
         self._files.save_run(self._document.model_copy(update={"finished": measurement.now()}))
         observer.finished(self.summary, self.plan)
         return self.summary
+
+    def _adds_round(self, observer: RunObserver) -> bool:
+        """Look at the results, and add a round to the plan if it would decide something. Both are on disk afterwards.
+
+        A look that was written before an interruption has its round in the plan, or was the last one.
+        """
+        limits, adaptive = self.plan.limits, self._document.adaptive
+        if limits is None or self._adviser is None or adaptive is None or adaptive.ended is not None:
+            return False
+        documents = [self._framework_document(framework) for framework in self._frameworks()]
+        advice = self._adviser(self._document, documents, self.path)
+        spent_s = self._spent_s
+        turn, ended = further_round(self.plan, limits, advice, self._seconds_left(limits, spent_s))
+        look = look_at(self.plan, advice, turn, spent_s)
+        self._document = with_look(self._document, look, turn, ended)
+        self._files.save_run(self._document)
+        if turn:
+            self.plan = replace(self.plan, order=(*self.plan.order, turn))
+        observer.looked(look, ended, self.plan)
+        return bool(turn)
+
+    @property
+    def _spent_s(self) -> float:
+        """Seconds of measuring so far, without installation and interruptions."""
+        return self._spent_before_s + self._clock() - self._began
+
+    def _spent_before(self) -> float:
+        """Seconds of measuring before an interruption: until the last look as it says, and since then as planned."""
+        looks = self._document.adaptive.looks if self._document.adaptive else []
+        after = looks[-1].after_round if looks else 0
+        since = [
+            index for index, journal in enumerate(self._journals) for one in journal.measurements if one.round > after
+        ]
+        return (looks[-1].spent_s if looks else 0.0) + self._expected_s(since)
+
+    def _seconds_left(self, limits: Limits, spent_s: float) -> float:
+        """Planned seconds for which there is time, at the pace so far. It includes repeated measurements."""
+        return (limits.budget_s - spent_s) * self.plan.expected_s() / max(spent_s, 1e-9)
 
     def _restore(self) -> None:
         """Fill the journals from the framework files; raises `RecordError` or `ResumeError`."""
@@ -199,20 +290,23 @@ class RunExecution:
         closed = [journal for journal in self._journals if journal.cell.scenario.mode == "closed"]
         ceilings: dict[str, float] = {}
         for journal in closed:
-            if not journal.cell.framework.reference:
+            if not journal.cell.framework.reference or not journal.is_last_in(round_number):
                 continue
-            last = journal.measurements[-1]
-            if last.round == round_number and last.messages_per_s:
-                ceilings[comparison_key(journal.cell)] = last.messages_per_s
+            if messages_per_s := journal.measurements[-1].messages_per_s:
+                ceilings[comparison_key(journal.cell)] = messages_per_s
         for journal in closed:
-            if ceiling := ceilings.get(comparison_key(journal.cell)):
+            ceiling = ceilings.get(comparison_key(journal.cell))
+            if ceiling and journal.is_last_in(round_number):
                 journal.relate_to_ceiling(ceiling)
         for framework in self._frameworks():
             self._save_framework(framework)
 
     def _save_framework(self, framework: Framework) -> None:
+        self._files.save_framework(self._framework_document(framework))
+
+    def _framework_document(self, framework: Framework) -> FrameworkDocument:
         uses_broker = any(variant.uses_broker for variant in framework.variants)
-        document = FrameworkDocument(
+        return FrameworkDocument(
             schema_version=SCHEMA_VERSION,
             kind="framework",
             run=self._document.id,
@@ -226,4 +320,3 @@ class RunExecution:
                 if journal.cell.framework.slug == framework.slug and journal.measurements
             ],
         )
-        self._files.save_framework(document)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runners.campaign.planning import Plan
 from runners.measurement import Cell
-from runners.record import Measurement, decisive
+from runners.record import Ending, Look, Measurement, decisive
 from runners.subjects.catalog import Framework
 
 
@@ -72,6 +72,12 @@ class RunObserver(Protocol):
 
     def measured(self, cell: Cell, measurement: Measurement, done: int, plan: Plan) -> None:
         """A measurement is saved."""
+
+    def looked(self, look: Look, ended: Ending | None, plan: Plan) -> None:
+        """A look of an adaptive run is saved, and the round that it chose is in the plan.
+
+        ``ended``: why it chose none.
+        """
 
     def finished(self, summary: RunSummary, plan: Plan) -> None:
         """Every measurement of the plan is saved."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, groupby
 
 from runners.measurement import Cell
-from runners.record import NothingToDoError, UsageError, cell_key
+from runners.record import NothingToDoError, UsageError, cell_key, compared_variants
 from runners.subjects import catalog, matching
-from runners.subjects.catalog import Framework
+from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Workload
 
@@ -23,16 +23,20 @@ need additional time, the latter up to a third (`Profile.spare`)."""
 
 @dataclass(frozen=True)
 class PlanPart:
-    """The cells of a plan that share a scenario, counted. Seconds are sums over all rounds."""
+    """The cells of a plan that share a scenario, counted. Seconds are sums over all rounds, as in `Forecast`."""
 
     workload: str
     kind: str
     variants: int
     measurements: int
+    """Measurements in the rounds of everything."""
     expected_s: float
     load_s: float
+    """Seconds of `expected_s` in which servers are loaded."""
     rounds: int
-    """The number of rounds that measure it."""
+    """The number of rounds of everything that measure it."""
+    first_s: float
+    worst_s: float
 
     @property
     def name(self) -> str:
@@ -62,8 +66,39 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """When an adaptive run ends, whatever is undecided."""
+
+    first_rounds: int
+    """Number of rounds of everything."""
+    most_rounds: int
+    target_decided_percent: float
+    """See `runners.record.Adaptive`."""
+    budget_s: float = math.inf
+    """Seconds of measuring, without installation, after which no round is begun."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How long a run takes, in seconds without installation.
+
+    ``first_s``: the rounds of everything. ``further_s``: one further round of everything that may be undecided; 0 if
+    the run is not adaptive. ``expected_s``: the whole run. ``worst_s``: the whole run, if nothing becomes decided and
+    as many measurements are disturbed as may be repeated.
+    """
+
+    first_s: float
+    further_s: float
+    expected_s: float
+    worst_s: float
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The cells that are measured, and their order in each round (indexes into ``cells``)."""
+    """The cells that are measured, and their order in each round (indexes into ``cells``).
+
+    The plan of an adaptive run has ``limits``, and at first only the rounds of everything.
+    """
 
     cells: tuple[Cell, ...]
     order: tuple[tuple[int, ...], ...]
@@ -71,6 +106,11 @@ class Plan:
     seed: int
     left_out: tuple[LeftOut, ...] = ()
     """What this machine has too few cores for."""
+    limits: Limits | None = None
+
+    def within(self, budget_s: float) -> Plan:
+        """The plan with this budget, if it is adaptive."""
+        return replace(self, limits=replace(self.limits, budget_s=budget_s)) if self.limits else self
 
     @property
     def measurements(self) -> int:
@@ -83,6 +123,67 @@ class Plan:
     def load_s(self, after: int = 0) -> float:
         """Seconds of that time in which servers are loaded."""
         return sum(map(self._load_s, self._steps[after:]))
+
+    def round_s(self, turn: Sequence[int]) -> float:
+        """Expected seconds of one round of these cells."""
+        return replace(self, order=(tuple(turn),)).expected_s()
+
+    @property
+    def comparable(self) -> tuple[int, ...]:
+        """The cells of compared variants and of the reference that further rounds of an adaptive run can measure, by
+        scenario.
+
+        Searches and other variants are measured again only while they have too few valid rounds.
+        """
+        kept: dict[str, list[int]] = {}
+        for index in self._compared:
+            if not self.cells[index].scenario.target:
+                kept.setdefault(comparison_key(self.cells[index]), []).append(index)
+        return tuple(chain.from_iterable(kept.values()))
+
+    @property
+    def _compared(self) -> tuple[int, ...]:
+        """The cells of compared variants and of the reference."""
+        variants: dict[str, dict[str, Variant]] = {}
+        for cell in self.cells:
+            variants.setdefault(cell.framework.slug, {})[cell.variant.slug] = cell.variant
+        compared = {slug: compared_variants(of_framework.values()) for slug, of_framework in variants.items()}
+        return tuple(
+            index
+            for index, cell in enumerate(self.cells)
+            if cell.framework.reference or cell.variant.slug in compared[cell.framework.slug]
+        )
+
+    @property
+    def compared_s(self) -> float:
+        """Expected seconds of the planned rounds, if only compared variants and the reference were measured."""
+        return self._only(self._compared).expected_s()
+
+    def _only(self, indexes: Collection[int]) -> Plan:
+        """The plan with rounds of these cells only."""
+        own = frozenset(indexes)
+        return replace(self, order=tuple(tuple(index for index in turn if index in own) for turn in self.order))
+
+    @property
+    def forecast(self) -> Forecast:
+        """How long a run takes that begins with this plan."""
+        budget_s = self.limits.budget_s if self.limits else math.inf
+        return self._forecast(self.expected_s(), self.round_s(self.comparable), budget_s)
+
+    def _forecast(self, first_s: float, further_s: float, budget_s: float) -> Forecast:
+        """``budget_s``: what remains of it after the rounds of everything is for further rounds."""
+        repeats = 1 + self.profile.spare
+        if self.limits is None:
+            return Forecast(first_s, 0.0, first_s, first_s * repeats)
+        rounds = self.limits.most_rounds - self.limits.first_rounds
+        usual_s = first_s + self.profile.usual_share * rounds * further_s
+        worst_s = (first_s + rounds * further_s) * repeats
+        return Forecast(
+            first_s,
+            further_s,
+            min(usual_s, max(first_s, budget_s)),
+            min(worst_s, max(first_s * repeats, budget_s)),
+        )
 
     def spare_s(self, rounds: int) -> float:
         """Seconds that the first rounds may additionally take to repeat disturbed measurements.
@@ -97,7 +198,7 @@ class Plan:
 
         If a scenario limits how many that are, the reference is in each of its groups, and counts in the first.
         """
-        together = (list(group) for _, group in groupby(turn, key=lambda index: _group_key(self.cells[index], index)))
+        together = (list(group) for _, group in groupby(turn, key=lambda index: group_key(self.cells[index], index)))
         return list(chain.from_iterable(map(self._split, together)))
 
     def _split(self, together: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -137,25 +238,30 @@ class Plan:
 
     def parts(self) -> list[PlanPart]:
         """The plan by workload and scenario, in the order of its cells."""
-        cells: dict[tuple[str, str], list[Cell]] = {}
-        for cell in self.cells:
-            cells.setdefault((cell.workload.slug, cell.scenario.kind), []).append(cell)
-        steps: dict[tuple[str, str], list[tuple[int, ...]]] = {key: [] for key in cells}
-        for step in self._steps:
-            cell = self.cells[step[0]]
-            steps[cell.workload.slug, cell.scenario.kind].append(step)
-        return [
-            PlanPart(
-                workload=slug,
-                kind=kind,
-                variants=len(cells[slug, kind]),
-                measurements=len(found),
-                expected_s=sum(map(self._expected_s, found)),
-                load_s=sum(map(self._load_s, found)),
-                rounds=max(self.profile.rounds_of(cell.scenario) for cell in cells[slug, kind]),
-            )
-            for (slug, kind), found in steps.items()
-        ]
+        cells: dict[tuple[str, str], list[int]] = {}
+        for index, cell in enumerate(self.cells):
+            cells.setdefault((cell.workload.slug, cell.scenario.kind), []).append(index)
+        return [self._part(slug, kind, indexes) for (slug, kind), indexes in cells.items()]
+
+    def _part(self, slug: str, kind: str, indexes: Collection[int]) -> PlanPart:
+        """The part of the plan with these cells, which are all that share a scenario. It knows no budget, which is that
+        of all parts.
+        """
+        planned = self._only(indexes)
+        further = replace(self, order=(self.comparable,))._only(indexes)
+        forecast = self._forecast(planned.expected_s(), further.expected_s(), math.inf)
+        further_rounds = (forecast.expected_s - forecast.first_s) / forecast.further_s if forecast.further_s else 0.0
+        return PlanPart(
+            workload=slug,
+            kind=kind,
+            variants=len(indexes),
+            measurements=planned.measurements,
+            expected_s=forecast.expected_s,
+            load_s=planned.load_s() + further_rounds * further.load_s(),
+            rounds=sum(map(bool, planned.order)),
+            first_s=forecast.first_s,
+            worst_s=forecast.worst_s,
+        )
 
 
 def split_into_lots(parts: Sequence[PlanPart], limit_s: float = JOB_S) -> list[list[PlanPart]]:
@@ -189,13 +295,15 @@ def plan_run(
     seed: int,
     *,
     server_cores: int | None = None,
+    budget_s: float = math.inf,
 ) -> Plan:
     """The plan for all cells of the frameworks under the workloads. Each round has a random order, determined by the
     seed.
 
     The order is random so that a slow drift of the machine does not always affect the same cell. Cells that are
     measured together stay together. ``server_cores``: how many the machine has for a server (default: enough);
-    scenarios that need more are left out. Raises `NothingToDoError` if no framework implements any of the workloads.
+    scenarios that need more are left out. ``budget_s``: of an adaptive run. Raises `NothingToDoError` if no framework
+    implements any of the workloads.
     """
     found = tuple(_cells(frameworks, workloads))
     if not found:
@@ -215,13 +323,16 @@ def plan_run(
         groups: dict[Hashable, list[int]] = {}
         for index, cell in enumerate(cells):
             if number <= profile.rounds_of(cell.scenario):
-                groups.setdefault(_group_key(cell, index), []).append(index)
+                groups.setdefault(group_key(cell, index), []).append(index)
         turn = list(groups.values())
         shuffler.shuffle(turn)
         for group in turn:
             shuffler.shuffle(group)
         order.append(tuple(chain.from_iterable(turn)))
-    return Plan(cells, tuple(order), profile, seed, left_out)
+    limits = None
+    if profile.most_rounds is not None:
+        limits = Limits(profile.rounds, profile.most_rounds, profile.target_decided_percent, budget_s)
+    return Plan(cells, tuple(order), profile, seed, left_out, limits)
 
 
 def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> Iterator[Cell]:
@@ -237,7 +348,7 @@ def comparison_key(cell: Cell) -> str:
     return cell_key("", "", cell.workload.slug, cell.scenario.parameters)
 
 
-def _group_key(cell: Cell, index: int) -> Hashable:
+def group_key(cell: Cell, index: int) -> Hashable:
     """The key that is equal for cells that are measured together."""
     return comparison_key(cell) if cell.scenario.slice_s or cell.scenario.target else index
 
@@ -246,6 +357,23 @@ def choose_with_reference(wanted: Sequence[str]) -> list[Framework]:
     """The frameworks to measure by name or path, and the reference."""
     known = catalog.discover()
     return with_reference(catalog.choose_frameworks(wanted, known), known)
+
+
+def headline_only(frameworks: Sequence[Framework], wanted: Sequence[str]) -> list[Framework]:
+    """The frameworks with their headline variants only; all variants of the reference, which needs none.
+
+    ``wanted``: what the user named. Raises `UsageError` if that is another variant.
+    """
+    for name in wanted:
+        (named,) = catalog.choose_frameworks([name])
+        if named.headline is None and not named.reference:
+            raise UsageError(f"{name} is not a headline variant; remove --headline, or name {named.slug} alone")
+    return [
+        framework.model_copy(
+            update={"variants": [framework.headline] if framework.headline else framework.variants},
+        )
+        for framework in frameworks
+    ]
 
 
 def with_reference(chosen: Sequence[Framework], known: Sequence[Framework]) -> list[Framework]:

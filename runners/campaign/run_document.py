@@ -4,15 +4,17 @@ resumed.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from runners import loadgen, machine, revision
-from runners.campaign.planning import Plan
+from runners.campaign.planning import Limits, Plan
 from runners.measurement import Cell
-from runners.record import SCHEMA_VERSION, Origin, RtsiteError, RunDocument, cell_key
+from runners.record import SCHEMA_VERSION, Adaptive, Ending, Look, Origin, RtsiteError, RunDocument, cell_key
 from runners.subjects import profiles, workloads
 from runners.subjects.catalog import Framework
 
@@ -64,7 +66,25 @@ def describe_run(plan: Plan, run_id: str, campaign: str, started: str) -> RunDoc
         },
         cells=[key_of(cell) for cell in cells],
         order=[list(turn) for turn in plan.order],
+        adaptive=_adaptive(plan.limits) if plan.limits else None,
     )
+
+
+def _adaptive(limits: Limits) -> Adaptive:
+    return Adaptive(
+        first_rounds=limits.first_rounds,
+        most_rounds=limits.most_rounds,
+        budget_s=None if math.isinf(limits.budget_s) else limits.budget_s,
+        target_decided_percent=limits.target_decided_percent,
+    )
+
+
+def with_look(document: RunDocument, look: Look, turn: Sequence[int], ended: Ending | None) -> RunDocument:
+    """The document of an adaptive run with one look more, and the round that it chose, or why there is none."""
+    assert document.adaptive is not None
+    order = [*document.order, list(turn)] if turn else document.order
+    adaptive = document.adaptive.model_copy(update={"looks": [*document.adaptive.looks, look], "ended": ended})
+    return document.model_copy(update={"order": order, "rounds": len(order), "adaptive": adaptive})
 
 
 def key_of(cell: Cell) -> str:
@@ -99,9 +119,15 @@ def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
         raise ResumeError(
             f"the cell {missing[0]!r} no longer exists; name a folder outside the repository with --framework PATH"
         )
-    profile = profiles.with_rounds(profiles.choose_profile(document.profile), rounds=document.rounds)
+    profile = profiles.choose_profile(document.profile)
     order = tuple(tuple(turn) for turn in document.order)
-    return Plan(tuple(known[key] for key in document.cells), order, profile, document.seed)
+    cells = tuple(known[key] for key in document.cells)
+    if (own := document.adaptive) is None:
+        return Plan(cells, order, profiles.with_rounds(profile, rounds=document.rounds), document.seed)
+    profile = replace(profile, rounds=own.first_rounds, most_rounds=own.most_rounds)
+    budget_s = math.inf if own.budget_s is None else own.budget_s
+    limits = Limits(own.first_rounds, own.most_rounds, own.target_decided_percent, budget_s)
+    return Plan(cells, order, profile, document.seed, limits=limits)
 
 
 def _origin() -> Origin:

@@ -1,6 +1,7 @@
 """A campaign as a matrix of jobs: each block measures all frameworks, in one job per lot of workloads.
 
-A scenario that takes longer than a job may is measured by several jobs, each with a part of its rounds.
+A job of an adaptive campaign measures until its time is up. A scenario of which the rounds of everything alone take
+longer is measured by several jobs, each with a part of these rounds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class MatrixJob:
     block: int
     lot: int
     parts: tuple[str, ...]
-    rounds: int
+    rounds: int | None
+    """The number of rounds of everything; ``None``: the job is adaptive."""
     minutes: int
     """The expected duration in minutes, without installation."""
 
@@ -39,7 +41,7 @@ class MatrixJob:
             "block": self.block,
             "lot": self.lot,
             "workloads": " ".join(self.parts),
-            "rounds": self.rounds,
+            "rounds": "" if self.rounds is None else self.rounds,
             "minutes": self.minutes,
         }
 
@@ -49,7 +51,8 @@ def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
 
     Every job measures every framework, because frameworks are compared only on the same machine.
     """
-    lots = [share for lot in planning.split_into_lots(plan.parts()) for share in _shares(lot, plan.profile.rounds)]
+    rounds = None if plan.limits else plan.profile.rounds
+    lots = [share for lot in planning.split_into_lots(plan.parts()) for share in _shares(lot, rounds)]
     jobs = [
         MatrixJob(block, number, names, rounds, round(expected_s / 60))
         for block in range(1, blocks + 1)
@@ -63,23 +66,26 @@ def plan_jobs(plan: Plan, blocks: int) -> list[MatrixJob]:
     return jobs
 
 
-def _shares(lot: Sequence[PlanPart], rounds: int) -> Iterator[tuple[tuple[str, ...], int, float]]:
-    """The jobs of a lot: names of its parts, rounds and expected seconds. Only a single part is longer than a job."""
-    names, expected_s = tuple(part.name for part in lot), sum(part.expected_s for part in lot)
-    if expected_s <= JOB_S:
-        yield names, rounds, expected_s
+def _shares(lot: Sequence[PlanPart], rounds: int | None) -> Iterator[tuple[tuple[str, ...], int | None, float]]:
+    """The jobs of a lot: names of its parts, rounds and expected seconds. Only a single part is longer than a job.
+
+    ``rounds``: of the plan, ``None`` if it is adaptive.
+    """
+    names, first_s = tuple(part.name for part in lot), sum(part.first_s for part in lot)
+    if first_s <= JOB_S:
+        yield names, rounds, min(sum(part.expected_s for part in lot), JOB_S)
         return
     measured = max(part.rounds for part in lot)
-    most = int(JOB_S * measured / expected_s)
+    most = int(JOB_S * measured / first_s)
     if most < 1:
         raise UsageError(
-            f"one round of {' and '.join(names)} takes {expected_s / measured / 60:.0f} min, but a job has at most"
+            f"one round of {' and '.join(names)} takes {first_s / measured / 60:.0f} min, but a job has at most"
             f" {JOB_S / 60:.0f} min of measurements; choose fewer frameworks or a shorter profile"
         )
     jobs = -(-measured // most)
     for number in range(jobs):
         own = measured // jobs + (number < measured % jobs)
-        yield names, own, expected_s * own / measured
+        yield names, own, first_s * own / measured
 
 
 def split_names(text: str) -> Sequence[str]:

@@ -12,12 +12,21 @@ from runners import ci, revision
 from runners.application.campaign_jobs import (
     WorkflowInputs,
     measure_changes,
-    measure_job,
     plan_campaign,
     review_pull_request,
 )
 from runners.cli.console import print_json, print_line, say
-from runners.cli.options import RESULTS, JsonOption, ResultsOption, app
+from runners.cli.options import (
+    RESULTS,
+    CampaignIdOption,
+    JobFrameworksOption,
+    JobProfileOption,
+    JobRoundsOption,
+    JobWorkloadsOption,
+    JsonOption,
+    ResultsOption,
+    app,
+)
 from runners.cli.run_display import RunDisplay
 from runners.record import InvalidError, NothingToDoError, RtsiteError, UnavailableError
 from runners.subjects import catalog
@@ -25,32 +34,13 @@ from runners.subjects import catalog
 ci_app = typer.Typer(help="Commands that the GitHub workflows call.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ci_app, name="ci")
 
-Frameworks = Annotated[
-    str, typer.Option(envvar="FRAMEWORKS", help="Frameworks, separated by spaces (default: all frameworks).")
-]
-Workloads = Annotated[
-    str,
-    typer.Option(
-        envvar="WORKLOADS",
-        help="Workloads, or scenarios such as echo/closed, separated by spaces (default: the profile's workloads).",
-    ),
-]
-ProfileName = Annotated[
-    str,
-    typer.Option(
-        envvar="PROFILE", help="Profile, which sets the length and number of measurements: quick, standard or full."
-    ),
-]
-Rounds = Annotated[str, typer.Option(envvar="ROUNDS", help="Number of rounds (default: the profile's).")]
-Campaign = Annotated[str, typer.Option(envvar="CAMPAIGN", help="Campaign ID.")]
-
 
 @ci_app.command("plan")
 def ci_plan_command(
-    frameworks: Frameworks = "",
-    workload: Workloads = "",
-    profile: ProfileName = "standard",
-    rounds: Rounds = "",
+    frameworks: JobFrameworksOption = "",
+    workload: JobWorkloadsOption = "",
+    profile: JobProfileOption = "standard",
+    rounds: JobRoundsOption = "",
     blocks: Annotated[
         int, typer.Option(envvar="BLOCKS", min=1, max=50, help="Number of blocks; each block measures everything.")
     ] = 1,
@@ -66,36 +56,17 @@ def ci_plan_command(
     matrix = {"include": [job.to_json() for job in plan.jobs]}
     ci.set_outputs({"matrix": json.dumps(matrix, separators=(",", ":")), "campaign": plan.name})
     ci.append_summary(
-        f"Campaign `{plan.name}`: {len(plan.jobs)} jobs in {blocks} block(s), {plan.measurements} measurements per"
-        f" block, the longest job takes about {plan.longest_minutes} min."
+        f"Campaign `{plan.name}`: {len(plan.jobs)} jobs in {blocks} block(s),"
+        f" {'at least ' if plan.is_adaptive else ''}{plan.measurements} measurements per block, the longest job takes"
+        f" about {plan.longest_minutes} min."
     )
     print_json({"campaign": plan.name, "matrix": matrix})
 
 
-@ci_app.command("bench")
-def ci_bench_command(
-    name: Annotated[str, typer.Option(envvar="JOB_NAME", help="Job name; becomes part of the run ID.")],
-    campaign_id: Campaign,
-    frameworks: Frameworks = "",
-    workload: Workloads = "",
-    profile: ProfileName = "standard",
-    rounds: Rounds = "",
-    results: ResultsOption = RESULTS,
-) -> None:
-    """Make the measurements of one matrix job. A framework that fails is a result, not an error.
-
-    Example: rtsite ci bench --name block-1-lot-1 --campaign-id 2026-11-21 --workload echo
-    """
-    inputs = WorkflowInputs(frameworks, workload, profile, rounds)
-    with RunDisplay() as display:
-        summary = measure_job(name, campaign_id, inputs, results, display)
-    ci.append_summary(f"`{name}`: {summary}.")
-    if summary.failed == summary.measurements:
-        raise RtsiteError("every measurement failed; see the reasons in the result files")
-
-
 @ci_app.command("evidence")
-def ci_evidence_command(campaign_id: Campaign, frameworks: Frameworks = "", results: ResultsOption = RESULTS) -> None:
+def ci_evidence_command(
+    campaign_id: CampaignIdOption, frameworks: JobFrameworksOption = "", results: ResultsOption = RESULTS
+) -> None:
     """Collect evidence about frameworks on one machine of the campaign.
 
     Example: rtsite ci evidence --campaign-id 2026-11-21 --frameworks "fastapi tornado"
@@ -111,7 +82,7 @@ def ci_evidence_command(campaign_id: Campaign, frameworks: Frameworks = "", resu
 @ci_app.command("collect")
 def ci_collect_command(
     artifacts: Annotated[Path, typer.Argument(help="Folder that contains one subfolder per artifact.")],
-    campaign_id: Campaign,
+    campaign_id: CampaignIdOption,
     results: ResultsOption = RESULTS,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,7 +108,7 @@ def ci_collect_command(
 
 @ci_app.command("commit")
 def ci_commit_command(
-    campaign_id: Campaign,
+    campaign_id: CampaignIdOption,
     branch: Annotated[str, typer.Option(envvar="BRANCH", help="Branch to push to.")] = "main",
 ) -> None:
     """Commit a campaign's results and push them, retrying when somebody else pushed first.

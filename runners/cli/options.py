@@ -58,3 +58,24 @@ WorkloadOption = Annotated[
     ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of result files.", show_default="results")]
+
+JobFrameworksOption = Annotated[
+    str, typer.Option(envvar="FRAMEWORKS", help="Frameworks, separated by spaces (default: all frameworks).")
+]
+JobWorkloadsOption = Annotated[
+    str,
+    typer.Option(
+        envvar="WORKLOADS",
+        help="Workloads, or scenarios such as echo/closed, separated by spaces (default: the profile's workloads).",
+    ),
+]
+JobProfileOption = Annotated[
+    str,
+    typer.Option(
+        envvar="PROFILE", help="Profile, which sets the length and number of measurements: quick, standard or full."
+    ),
+]
+JobRoundsOption = Annotated[
+    str, typer.Option(envvar="ROUNDS", help="Measure exactly this many rounds of everything (default: the profile's).")
+]
+CampaignIdOption = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Campaign ID.")]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from runners.campaign.observer import RunSummary
-from runners.campaign.planning import Plan
+from runners.campaign.planning import Limits, Plan
 from runners.cli import console
 from runners.cli.console import say
 from runners.judging import capacity
 from runners.measurement import Cell
-from runners.record import Measurement, as_command
+from runners.record import Ending, Look, Measurement, as_command
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 
@@ -52,6 +53,8 @@ class RunDisplay:
         self._named = catalog.naming_options(cell.framework for cell in plan.cells)
         minutes = plan.expected_s(after=done) / 60
         say(f"{plan.measurements - done} measurements of {len(plan.cells)} cells, about {minutes:.0f} min: {path}")
+        if plan.limits is not None and not done:
+            say(further_in_words(plan, plan.limits))
         if console.is_interactive():
             self._bar = Progress(
                 TextColumn("{task.description}", markup=False),
@@ -99,6 +102,18 @@ class RunDisplay:
         else:
             say(f"[{done}/{plan.measurements}] {line}; {self._left(done, plan)}")
 
+    def looked(self, look: Look, ended: Ending | None, plan: Plan) -> None:
+        for line in _look_in_words(look):
+            say(line)
+        if ended is not None:
+            say(f"No further round: {ended}.")
+            return
+        turn = plan.order[-1]
+        seconds = self._pace * plan.round_s(turn)
+        say(f"Round {len(plan.order)} measures {len(turn)} of {len(plan.cells)} cells, about {seconds / 60:.0f} min.")
+        if self._bar is not None:
+            self._bar.update(self._task, total=plan.measurements)
+
     def finished(self, summary: RunSummary, plan: Plan) -> None:
         took_s = time.monotonic() - self._started
         say(f"{summary}: {summary.path}")
@@ -109,7 +124,43 @@ class RunDisplay:
     def _left(self, done: int, plan: Plan) -> str:
         """The expected remaining time, at the pace so far."""
         seconds = self._pace * plan.expected_s(after=done)
-        return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        left = f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        return left if plan.limits is None else f"{left} in the rounds planned so far"
+
+
+def further_in_words(plan: Plan, limits: Limits) -> str:
+    """What an adaptive run does after the rounds of everything, and for how long."""
+    forecast = plan.forecast
+    rounds = limits.most_rounds - limits.first_rounds
+    allowed = ""
+    if not math.isinf(limits.budget_s) and forecast.further_s:
+        left_s = max(0.0, limits.budget_s - forecast.first_s)
+        allowed = (
+            f" The budget of {limits.budget_s / 60:.0f} min leaves {left_s / 60:.0f} min for it: as much as"
+            f" {min(left_s / forecast.further_s, rounds):.1f} rounds of all that is compared."
+        )
+    return (
+        f"After {limits.first_rounds} rounds of everything, at most {rounds} rounds measure what is undecided: in all"
+        f" about {forecast.expected_s / 60:.0f} min, at most {forecast.worst_s / 60:.0f} min.{allowed}"
+    )
+
+
+def _look_in_words(look: Look) -> Iterator[str]:
+    """What is decided, in all and per workload, and what is left."""
+    parts = look.parts.values()
+    wide, values, short = (sum(getattr(part, name) for part in parts) for name in ("wide", "values", "short"))
+    yield (
+        f"After round {look.after_round}: {look.decided} of {look.deciding} comparisons are decided; {wide} of {values}"
+        f" intervals are wider than the target; {short} rows have too few valid rounds."
+    )
+    counts: dict[str, list[int]] = {}
+    for name, part in look.parts.items():
+        of_workload = counts.setdefault(name.partition("/")[0], [0, 0])
+        of_workload[0] += part.decided
+        of_workload[1] += part.deciding
+    decided = [f"{slug} {known} of {whole}" for slug, (known, whole) in counts.items() if whole]
+    if len(decided) > 1:
+        yield f"Decided by workload: {', '.join(decided)}."
 
 
 def _name(cell: Cell) -> str:

@@ -13,9 +13,9 @@ STEP_PAUSE_S = 1.0
 SPARE = 1 / 3
 """Share of the planned time for repeating measurements. A machine that disturbs more than every third one is
 unsuitable."""
-LONG_ROUNDS = 5
-"""Rounds of windows that are six times as long. A table ranks from five on, and a disturbed round is repeated. Ten
-would take half of a run's time, and no job of a hosted runner could measure one of these scenarios."""
+FIRST_ROUNDS = 5
+"""Rounds of everything at the begin of an adaptive run. With fewer a table decides nothing
+(`generator.statistics.MIN_ROUNDS`), so a look would see nothing."""
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
@@ -29,8 +29,17 @@ class Profile:
 
     slug: str
     rounds: int
+    """Number of rounds of everything."""
     warmup_s: float
     duration_s: float
+    most_rounds: int | None = None
+    """Maximum number of rounds of an adaptive run: each round after those of everything measures what is undecided
+    (`runners.campaign.next_round`). ``None``: there are no such rounds."""
+    target_decided_percent: float = 95.0
+    """An adaptive run ends when this share of its comparisons is decided. The rest differ by about the margin or are
+    noisy, and would take as long as all others."""
+    usual_share: float = 0.4
+    """Share of the time of all further rounds that an adaptive run usually takes, for estimates."""
     probe_warmup_s: float = 1.0
     """Warm-up of each probe of a search."""
     probe_s: float = 3.0
@@ -41,8 +50,6 @@ class Profile:
     long_windows: bool = False
     """Whether windows become longer until they hold enough events (`EVENTS`) and enough withheld data
     (`WITHHELD`)."""
-    long_rounds: int | None = None
-    """Number of rounds of the scenarios whose windows become longer; ``None``: all rounds."""
     overhead_s: float = 2.0
     """Expected time of a measurement without the load: start, readiness, drain, checks, stop."""
     start_s: float = 0.0
@@ -55,11 +62,8 @@ class Profile:
     """Time for repeating disturbed measurements, as a share of the planned time."""
 
     def rounds_of(self, scenario: Scenario) -> int:
-        """Number of rounds that measure the scenario, counted from the first."""
-        if scenario.target:
-            return min(self.rounds, self.capacity_rounds)
-        is_longer = self.window_s(scenario) > self.duration_s
-        return min(self.rounds, self.long_rounds) if is_longer and self.long_rounds else self.rounds
+        """Number of rounds of everything that measure the scenario, counted from the first."""
+        return min(self.rounds, self.capacity_rounds) if scenario.target else self.rounds
 
     def window_s(self, scenario: Scenario) -> float:
         """Seconds of the scenario's window: the profile's or, with `long_windows`, as many as its events need.
@@ -114,25 +118,25 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             "standard",
-            rounds=10,
+            rounds=FIRST_ROUNDS,
+            most_rounds=20,
             warmup_s=5.0,
             duration_s=10.0,
             probe_s=4.0,
             capacity_rounds=2,
             long_windows=True,
-            long_rounds=LONG_ROUNDS,
             spare=SPARE,
         ),
         Profile(
             "full",
-            rounds=15,
+            rounds=FIRST_ROUNDS,
+            most_rounds=30,
             warmup_s=5.0,
             duration_s=20.0,
             probe_warmup_s=2.0,
             probe_s=8.0,
             capacity_rounds=3,
             long_windows=True,
-            long_rounds=LONG_ROUNDS,
             spare=SPARE,
         ),
     )
@@ -150,9 +154,9 @@ MOST_ROUNDS = 1000
 
 
 def with_rounds(profile: Profile, *, rounds: int | None = None) -> Profile:
-    """The profile, with this number of rounds of all windows if one is given; raises `UsageError` if it is not 1 to
-    `MOST_ROUNDS`.
+    """The profile, with exactly this number of rounds of everything if one is given; raises `UsageError` if it is not
+    1 to `MOST_ROUNDS`.
     """
     if rounds is not None and not 1 <= rounds <= MOST_ROUNDS:
         raise UsageError(f"{rounds} rounds cannot be measured; choose 1 to {MOST_ROUNDS}")
-    return profile if rounds is None else replace(profile, rounds=rounds, long_rounds=None)
+    return profile if rounds is None else replace(profile, rounds=rounds, most_rounds=None)

@@ -19,11 +19,12 @@ from runners.application.campaign_jobs import (
 )
 from runners.application.contract_check import VariantReport
 from runners.campaign.observer import RunSummary
-from runners.campaign.planning import Plan
+from runners.campaign.planning import JOB_S, Plan
 from runners.contract import Check
 from runners.record import InvalidError, NothingToDoError, RtsiteError, UsageError
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
+from tests.support.advising import advise_nothing
 from tests.support.commands import Shell
 
 ECHO = WorkflowInputs("fastapi, tornado", "echo/closed", "quick", "2")
@@ -54,7 +55,24 @@ def test_a_campaign_is_named_by_the_day_and_the_workflow() -> None:
 @pytest.mark.parametrize(("name", "campaign"), [("../up", "tested"), ("block-1", "a/b")])
 def test_a_job_has_names_that_can_be_folders(tmp_path: Path, name: str, campaign: str) -> None:
     with pytest.raises(UsageError, match="is not a valid name"):
-        measure_job(name, campaign, ECHO, tmp_path, observer())
+        measure_job(name, campaign, ECHO, tmp_path, observer(), advise_nothing)
+
+
+def test_an_adaptive_job_ends_before_a_hosted_runner_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Plan, object]] = []
+
+    def start(plan: Plan, results: Path, campaign: str, observer: object, *, label: str, adviser: object) -> RunSummary:
+        given.append((plan, adviser))
+        return RunSummary(results, plan.measurements, 0, 0, 0)
+
+    monkeypatch.setattr(campaign_jobs, "start_run", start)
+    for inputs in (WorkflowInputs("fastapi", "echo/closed", "standard"), ECHO):
+        measure_job("block-1", "tested", inputs, tmp_path, observer(), advise_nothing)
+    (adaptive, adviser), (fixed, _) = given
+    assert adaptive.limits is not None
+    assert adaptive.limits.budget_s == JOB_S
+    assert adviser is advise_nothing
+    assert fixed.limits is None
 
 
 # Reviews

@@ -12,12 +12,13 @@ from runners.application import run_control
 from runners.campaign import planning
 from runners.campaign.execution import RunExecution
 from runners.campaign.observer import RunSummary
-from runners.record import Failure, Measurement, RtsiteError, UsageError, save
+from runners.record import Ending, Failure, Look, Measurement, RtsiteError, UsageError, save
 from runners.serving import broker
 from runners.serving.broker import BrokerError
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support import frameworks
+from tests.support.advising import advise_nothing
 from tests.support.documents import framework_document, measurement, run_document
 
 
@@ -33,6 +34,8 @@ class Quiet:
     def progress(self, text: str) -> None: ...
 
     def measured(self, cell: object, measurement: Measurement, done: int, plan: planning.Plan) -> None: ...
+
+    def looked(self, look: Look, ended: Ending | None, plan: planning.Plan) -> None: ...
 
     def finished(self, summary: RunSummary, plan: planning.Plan) -> None: ...
 
@@ -141,6 +144,78 @@ def test_a_named_framework_without_any_measurement_is_an_error(tmp_path: Path) -
         run_control.check_fruitful(RunSummary(tmp_path, 8, 8, 0, 0), [])
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("3h", 10_800), ("90m", 5400), ("5400s", 5400), ("1.5h", 5400), ("0.5m", 30), ("1s", 1)]
+)
+def test_a_budget_has_a_unit(text: str, seconds: float) -> None:
+    assert run_control.parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "h", "3 h", "-3h", "0h", "0.0s", "3d", "1h30m", "٣h", "1e3s", "9" * 5000, "nanh"]
+)
+def test_what_is_no_budget_is_one_sentence(text: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"is no time for --budget; write hours, minutes or seconds, such as 3h"
+    ) as found:
+        run_control.parse_budget(text)
+    assert len(str(found.value)) < 160
+
+
+def test_a_budget_needs_an_adaptive_run() -> None:
+    with pytest.raises(UsageError, match="the profile quick has them planned beforehand; choose --profile standard or"):
+        run_control.plan_measurements(["fastapi"], ["echo"], "quick", budget_s=60)
+    with pytest.raises(UsageError, match="--rounds has them planned beforehand; remove one of the two"):
+        run_control.plan_measurements(["fastapi"], ["echo"], "standard", rounds=3, budget_s=60)
+    plan = run_control.plan_measurements(["fastapi"], ["echo"], "standard", budget_s=60)
+    assert plan.limits is not None
+    assert plan.limits.budget_s == 60
+
+
+def test_a_budget_that_the_rounds_of_everything_exceed_names_what_to_leave_out() -> None:
+    names = ["echo/closed", "capacity/rate"]
+    plan = run_control.plan_measurements(["fastapi", "tornado"], names, "standard", seed=1)
+    echo, _ = plan.parts()
+    run_control.check_budget(plan)
+    run_control.check_budget(plan.within(plan.forecast.first_s))
+    with pytest.raises(UsageError) as found:
+        run_control.check_budget(plan.within(echo.first_s + 1))
+    message = str(found.value)
+    assert message.startswith(f"{plan.profile.rounds} rounds of everything take about {plan.forecast.first_s / 60:.0f}")
+    assert f"all workloads but capacity/rate with --workload (about {echo.first_s / 60:.0f} min)" in message
+    assert f"all but the headline variants (about {plan.compared_s / 60:.0f} min)" in message
+    assert message.endswith("choose a larger --budget")
+    with pytest.raises(UsageError) as found:
+        run_control.check_budget(plan.within(1))
+    assert "--workload" not in str(found.value), "nothing that remains is short enough"
+    small = run_control.plan_measurements([], ["echo/closed"], "standard", only_headline=True)
+    with pytest.raises(UsageError) as found:
+        run_control.check_budget(small.within(1))
+    assert "--headline" not in str(found.value)
+
+
+def test_headline_variants_alone() -> None:
+    plan = run_control.plan_measurements([], ["echo/closed"], "standard", only_headline=True)
+    for cell in plan.cells:
+        assert cell.framework.reference or cell.variant.headline
+    everything = run_control.plan_measurements([], ["echo/closed"], "standard")
+    assert {cell.framework.slug for cell in plan.cells} == {cell.framework.slug for cell in everything.cells}
+    assert plan.forecast.first_s == pytest.approx(everything.compared_s)
+    chosen = run_control.plan_measurements(["flask-socketio"], ["echo/closed"], "quick", only_headline=True)
+    assert {cell.framework.slug for cell in chosen.cells} == {"flask-socketio", "reference"}
+
+
+def test_another_variant_cannot_be_named_with_headline() -> None:
+    (flask,) = catalog.choose_frameworks(["flask-socketio"])
+    other = next(variant.slug for variant in flask.variants if not variant.headline)
+    assert flask.headline is not None
+    run_control.plan_measurements(
+        [f"flask-socketio/{flask.headline.slug}"], ["echo/closed"], "quick", only_headline=True
+    )
+    with pytest.raises(UsageError, match=f"flask-socketio/{other} is not a headline variant; remove --headline, or"):
+        run_control.plan_measurements([f"flask-socketio/{other}"], ["echo/closed"], "quick", only_headline=True)
+
+
 def test_a_quickstart_measures_three_frameworks_and_the_reference() -> None:
     plan, _ = run_control.plan_quickstart()
     assert len({cell.framework.slug for cell in plan.cells if not cell.framework.reference}) == 3
@@ -165,16 +240,16 @@ def test_a_quickstart_without_a_broker_measures_the_same_frameworks_without_it(
 def test_a_run_is_started_in_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sessions: list[str]) -> None:
     made: list[dict[str, object]] = []
 
-    def begin(plan: planning.Plan, results: Path, campaign: str | None, *, label: str) -> Execution:
+    def begin(plan: planning.Plan, results: Path, campaign: str | None, *, label: str, adviser: object) -> Execution:
         assert sessions == ["rtsite run"]
-        made.append({"results": results, "campaign": campaign, "label": label})
+        made.append({"results": results, "campaign": campaign, "label": label, "adviser": adviser})
         return Execution(tmp_path / "run")
 
     monkeypatch.setattr(RunExecution, "begin", begin)
     plan = run_control.plan_measurements(["fastapi/uvicorn"], ["echo/closed"], "quick")
-    summary = run_control.start_run(plan, tmp_path, "tested", Quiet(), label="block-1")
+    summary = run_control.start_run(plan, tmp_path, "tested", Quiet(), label="block-1", adviser=advise_nothing)
     assert summary.path == tmp_path / "run"
-    assert made == [{"results": tmp_path, "campaign": "tested", "label": "block-1"}]
+    assert made == [{"results": tmp_path, "campaign": "tested", "label": "block-1", "adviser": advise_nothing}]
 
 
 @pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden"])
@@ -191,13 +266,14 @@ def test_a_run_is_resumed_with_all_known_frameworks_and_those_named(
 ) -> None:
     known: list[str] = []
 
-    def resume(path: Path, frameworks: Sequence[Framework]) -> Execution:
+    def resume(path: Path, frameworks: Sequence[Framework], *, adviser: object) -> Execution:
+        assert adviser is advise_nothing
         known.extend(framework.slug for framework in frameworks)
         return Execution(path)
 
     monkeypatch.setattr(RunExecution, "resume", resume)
     mine = frameworks.make(tmp_path / "mine", ["good"])
-    assert run_control.resume_run(tmp_path / "run", [str(mine)], Quiet()).path == tmp_path / "run"
+    assert run_control.resume_run(tmp_path / "run", [str(mine)], Quiet(), advise_nothing).path == tmp_path / "run"
     assert sorted(known) == sorted([*(framework.slug for framework in catalog.discover()), "mine"])
     assert sessions == ["rtsite run"]
 

@@ -20,7 +20,9 @@ from runners.campaign.run_document import ResumeError
 from runners.judging import thresholds
 from runners.measurement import Cell
 from runners.record import (
+    Ending,
     FrameworkDocument,
+    Look,
     Measurement,
     NothingToDoError,
     RtsiteError,
@@ -61,6 +63,9 @@ class Silent:
         assert done == len(self.outcomes)
 
     def progress(self, text: str) -> None: ...
+
+    def looked(self, look: Look, ended: Ending | None, plan: planning.Plan) -> None:
+        raise AssertionError("only adaptive runs look")
 
     def finished(self, summary: RunSummary, plan: planning.Plan) -> None:
         self.summaries.append(summary)

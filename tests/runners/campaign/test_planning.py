@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from runners.campaign import planning
 from runners.campaign.planning import PlanPart, split_into_lots
 from runners.loadgen.pace import Open
 from runners.record import NothingToDoError, UsageError, parameter_in_words
-from runners.subjects import catalog, versions, workloads
+from runners.subjects import catalog, profiles, versions, workloads
 from runners.subjects.profiles import PROFILES
 from runners.subjects.scenarios import LONG_PROFILES, Scenario, Workload
 from runners.subjects.workloads import WORKLOADS
@@ -27,7 +26,10 @@ durations = st.lists(
 @given(durations)
 def test_lots_hold_every_part_once_and_keep_the_limit(listed: list[tuple[str, float]]) -> None:
     listed.sort(key=lambda one: one[0])
-    parts = [PlanPart(slug, str(index), 1, 1, seconds, seconds, 1) for index, (slug, seconds) in enumerate(listed)]
+    parts = [
+        PlanPart(slug, str(index), 1, 1, seconds, seconds, 1, seconds, seconds)
+        for index, (slug, seconds) in enumerate(listed)
+    ]
     lots = split_into_lots(parts, limit_s=10_000)
     assert sorted((part for lot in lots for part in lot), key=parts.index) == parts
     for lot in lots:
@@ -43,8 +45,12 @@ def test_the_parts_of_the_plan_of_everything_add_up() -> None:
     plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)
     parts = plan.parts()
     assert sum(part.measurements for part in parts) == plan.measurements
-    assert sum(part.expected_s for part in parts) == pytest.approx(plan.expected_s())
-    assert sum(part.load_s for part in parts) == pytest.approx(plan.load_s())
+    assert sum(part.first_s for part in parts) == pytest.approx(plan.expected_s())
+    assert sum(part.expected_s for part in parts) == pytest.approx(plan.forecast.expected_s)
+    assert sum(part.worst_s for part in parts) == pytest.approx(plan.forecast.worst_s)
+    assert all(part.first_s <= part.expected_s <= part.worst_s for part in parts)
+    assert all(0 < part.load_s < part.expected_s for part in parts)
+    assert plan.measurements == sum(profile.rounds_of(cell.scenario) for cell in plan.cells)
     assert {part.workload for part in parts} == set(WORKLOADS)
     for part in parts:
         (chosen,) = workloads.choose_workloads([part.name], profile)
@@ -55,7 +61,8 @@ def test_every_part_of_a_standard_run_fits_into_a_job() -> None:
     profile = PROFILES["standard"]
     plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)
     for lot in split_into_lots(plan.parts()):
-        assert sum(part.expected_s for part in lot) <= planning.JOB_S
+        assert sum(part.expected_s for part in lot) <= planning.JOB_S or len(lot) == 1
+        assert sum(part.first_s for part in lot) <= planning.JOB_S, "further rounds end with the time of the job"
 
 
 def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
@@ -72,6 +79,39 @@ def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
     assert planned == set(WORKLOADS) - {"capacity", "crowd", "slow-consumer"}
 
 
+def test_a_forecast_has_further_rounds_of_the_headline_variants_only() -> None:
+    profile = PROFILES["standard"]
+    names = ["echo/closed", "connect/storm", "capacity/rate"]
+    plan = planning.plan_run(catalog.discover(), workloads.choose_workloads(names, profile), profile, 1)
+    forecast, rounds = plan.forecast, (profile.most_rounds or 0) - profile.rounds
+    for index in plan.comparable:
+        cell = plan.cells[index]
+        assert cell.framework.reference or cell.variant.headline
+        assert cell.scenario.target is None, "a search is repeated only if it found nothing"
+    assert forecast.first_s == plan.expected_s()
+    assert forecast.further_s == pytest.approx(sum(profile.expected_s(plan.cells[i].scenario) for i in plan.comparable))
+    assert forecast.expected_s == pytest.approx(forecast.first_s + profile.usual_share * rounds * forecast.further_s)
+    assert forecast.worst_s == pytest.approx((forecast.first_s + rounds * forecast.further_s) * (1 + profile.spare))
+    limited = plan.within(forecast.first_s + 60).forecast
+    assert (limited.first_s, limited.expected_s) == (forecast.first_s, forecast.first_s + 60)
+    assert plan.within(60).forecast.expected_s == forecast.first_s, "the rounds of everything are always measured"
+    fixed = planning.plan_run(
+        catalog.discover(), workloads.choose_workloads(names, profile), profiles.with_rounds(profile, rounds=5), 1
+    )
+    assert fixed.order == plan.order
+    assert fixed.limits is None
+    assert fixed.within(60) == fixed
+    assert fixed.forecast.expected_s == forecast.first_s
+
+
+def test_without_a_headline_variant_all_variants_of_a_framework_are_compared() -> None:
+    profile = PROFILES["standard"]
+    flask = next(framework for framework in catalog.discover() if len(framework.variants) > 2)
+    others = flask.model_copy(update={"variants": [one for one in flask.variants if not one.headline]})
+    plan = planning.plan_run([others], workloads.choose_workloads(["echo/closed"], profile), profile, 1)
+    assert plan.comparable == tuple(range(len(plan.cells)))
+
+
 def test_what_a_profile_leaves_out_can_be_named() -> None:
     quick = PROFILES["quick"]
     (room,) = workloads.choose_workloads(["room/open-1000"], quick)
@@ -81,7 +121,7 @@ def test_what_a_profile_leaves_out_can_be_named() -> None:
 
 
 def test_parts_of_several_rounds(tmp_path: Path) -> None:
-    profile = replace(PROFILES["standard"], rounds=4)
+    profile = profiles.with_rounds(PROFILES["standard"], rounds=4)
     (reference,) = (framework for framework in catalog.discover() if framework.reference)
     plan = planning.plan_run(
         [reference], workloads.choose_workloads(["echo/closed", "capacity/rate"], profile), profile, 1
@@ -120,7 +160,10 @@ def test_a_scenario_is_left_out_where_its_server_has_too_few_cores() -> None:
     profile = PROFILES["standard"]
     chosen = workloads.choose_workloads(["scaleout", "polling/workers-2", "echo/closed"], profile)
     small = planning.plan_run(catalog.discover(), chosen, profile, 1, server_cores=1)
-    assert {(part.name, part.rounds) for part in small.parts()} == {("echo/closed", 10), ("scaleout/workers-1", 10)}
+    assert {(part.name, part.rounds) for part in small.parts()} == {
+        ("echo/closed", profile.rounds),
+        ("scaleout/workers-1", profile.rounds),
+    }
     assert {str(one) for one in small.left_out} == {
         f"{name} needs a larger machine: {cores} cores for the server, and this one has 1 besides the load generator's"
         for name, cores in {"scaleout/workers-2": 2, "scaleout/workers-4": 4, "polling/workers-2": 2}.items()

@@ -39,14 +39,25 @@ def test_a_text_is_cut_to_whole_lines_that_fit(text: str, most: int) -> None:
 
 @given(seconds=st.floats(1, 1e6), rounds=st.integers(1, 100))
 def test_jobs_share_the_rounds_of_a_long_scenario(seconds: float, rounds: int) -> None:
-    part = PlanPart("echo", "closed", 1, rounds, seconds, seconds, rounds)
+    part = PlanPart("echo", "closed", 1, rounds, seconds, seconds, rounds, seconds, 2 * seconds)
     if seconds / rounds > JOB_S:
         with pytest.raises(UsageError, match="one round of echo/closed takes"):
             list(matrix._shares([part], rounds))
         return
     shares = list(matrix._shares([part], rounds))
-    assert sum(own for _, own, _ in shares) == rounds
-    assert all(own > 0 and expected_s <= JOB_S * 1.001 for _, own, expected_s in shares)
+    assert sum(own or 0 for _, own, _ in shares) == rounds
+    assert all(own and expected_s <= JOB_S * 1.001 for _, own, expected_s in shares)
+
+
+@given(first=st.floats(1, JOB_S), further=st.floats(0, 1e6))
+def test_an_adaptive_job_is_one_job_and_ends_when_its_time_is_up(first: float, further: float) -> None:
+    part = PlanPart("echo", "closed", 1, 5, first + further, first, 5, first, 1e9)
+    assert list(matrix._shares([part], None)) == [(("echo/closed",), None, min(first + further, JOB_S))]
+
+
+def test_a_scenario_that_is_too_long_for_an_adaptive_job_is_several_of_fixed_rounds() -> None:
+    part = PlanPart("echo", "closed", 1, 5, 3 * JOB_S, JOB_S, 5, 2.5 * JOB_S, 9 * JOB_S)
+    assert [own for _, own, _ in matrix._shares([part], None)] == [2, 2, 1]
 
 
 def test_a_job_has_time_for_repeats_and_installation() -> None:
@@ -89,3 +100,5 @@ def test_what_gh_says_otherwise_is_one_sentence(monkeypatch: pytest.MonkeyPatch,
 def test_plans_say_how_many_rounds_a_job_measures() -> None:
     plan: Plan = WorkflowInputs("starlette", "echo/closed", "quick", "2").plan()
     assert [job.to_json()["rounds"] for job in ci.plan_jobs(plan, 1)] == [2]
+    adaptive = WorkflowInputs("starlette", "echo/closed", "standard").plan()
+    assert [job.to_json()["rounds"] for job in ci.plan_jobs(adaptive, 1)] == [""], "the profile's"

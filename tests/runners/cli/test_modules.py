@@ -14,7 +14,7 @@ import typer.main
 from generator.cli import commands_for
 from tests.support.commands import ROOT
 
-SHARED = {"console", "options", "run_display", "site_options"}
+SHARED = {"adviser", "console", "options", "run_display", "site_options"}
 MODULES = [path for half in ("runners", "generator") for path in (ROOT / half / "cli").glob("[!_]*.py")]
 
 

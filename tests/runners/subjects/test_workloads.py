@@ -8,6 +8,8 @@ from typing import get_args
 
 import pytest
 
+from generator.comparison import MIN_SEARCHES
+from generator.statistics import MIN_ROUNDS
 from runners import contract
 from runners.loadgen.job import Exchange
 from runners.loadgen.pace import Closed, Open, PushOnly
@@ -216,14 +218,18 @@ def test_a_window_holds_enough_messages_pushes_and_withheld_data(name: str, prof
     assert job.duration_s == window_s
 
 
-def test_longer_windows_have_fewer_rounds_but_enough_for_a_rank() -> None:
-    standard = PROFILES["standard"]
-    rounds = {name: standard.rounds_of(one) for name, one in BY_NAME.items() if one.procedure == "window"}
-    longer = {name for name, number in rounds.items() if number < standard.rounds}
-    assert longer == {"dashboard/open", "crowd/open", "room/open-1000", "sse/open", "slow-consumer/open"}
-    assert all(number >= 5 for number in rounds.values())
-    chosen = profiles.with_rounds(standard, rounds=8)
-    assert all(chosen.rounds_of(BY_NAME[name]) == 8 for name in rounds), "whoever names a number gets it"
+def test_an_adaptive_profile_measures_everything_often_enough_for_a_rank() -> None:
+    for profile in LONG:
+        assert {profile.rounds_of(one) for one in BY_NAME.values() if one.procedure == "window"} == {profile.rounds}
+        assert profile.rounds >= MIN_ROUNDS
+        assert profile.most_rounds is not None
+        assert profile.most_rounds > profile.rounds
+        assert profile.capacity_rounds >= MIN_SEARCHES
+    assert PROFILES["quick"].most_rounds is None
+    chosen = profiles.with_rounds(PROFILES["standard"], rounds=8)
+    windows = [one for one in BY_NAME.values() if one.procedure == "window"]
+    assert {chosen.rounds_of(one) for one in windows} == {8}, "whoever names a number gets it"
+    assert chosen.most_rounds is None, "and no other round"
 
 
 def test_a_quick_run_and_a_try_of_a_search_have_short_windows() -> None:
