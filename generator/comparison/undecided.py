@@ -20,8 +20,8 @@ from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, decision_chances, h
 from runners.record import Advice, CellRecord, PartLook, Undecided, cell_key, compared_variants, scenario_of
 
 LEAST_CHANCE = 0.5
-"""Chance that all possible further rounds decide a comparison, below which none is made for it: the noise is too large
-for so few rounds, or it is that between runs, which no round of this run reduces."""
+"""Chance that all possible further rounds decide a comparison, below which none is made for it. Then the noise is too
+large for so few rounds, or it is that between runs, which no round of this run reduces."""
 
 MOST_SEARCHES = 2 * MIN_SEARCHES
 """Searches of one cell, after which there is none for it. What was not found in so many is beyond the search."""
@@ -61,6 +61,8 @@ def advise(run: Run, others: Sequence[Run] = (), *, most: int) -> Advice:
     scenarios: dict[str, PartLook] = {}
     undecided: list[Undecided] = []
     for table in tables:
+        if table.slug not in own:  # of a block alone
+            continue
         found = _in_table(table, own[table.slug], setups, most)
         scenarios[_scenario(table.rows)] = found.to_part()
         undecided += found.undecided

@@ -32,7 +32,7 @@ MIN_ROUNDS = 5
 """Valid rounds below which a value has no rank, does not lead, and decides nothing."""
 
 MANY_ROUNDS = 10
-"""Rounds of the profile ``standard``. With fewer, an inconclusive comparison needs more rounds; else it is too
+"""Twice `MIN_ROUNDS`. With fewer, an inconclusive comparison needs more rounds; else it is too
 noisy."""
 
 SMALLEST_RELEVANT_RATIO = 1.01

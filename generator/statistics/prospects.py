@@ -19,7 +19,14 @@ from generator.statistics.variances import Floats
 
 
 def decision_chances(
-    contrast: Contrast, margin: float, most: int, *, level: float, rounds: int | None = None, fixed: float = 0.0
+    contrast: Contrast,
+    margin: float,
+    most: int,
+    *,
+    level: float | Floats,
+    equality_level: float | Floats = EQUIVALENCE_LEVEL,
+    rounds: int | None = None,
+    fixed: float = 0.0,
 ) -> Floats:
     """The chance that a contrast is decided after 1, 2, … ``most`` further rounds of both rows; shape (most,).
 
@@ -27,7 +34,8 @@ def decision_chances(
     then the estimate has moved by a normal deviate with the variance e² − v(n). It is decided by the rules of
     `generator.statistics.judge`: beyond the margin and certain, or practically equal.
 
-    ``margin``: on the scale of the contrast. ``level``: the p-value that makes the difference certain. ``rounds``: R
+    ``margin``: on the scale of the contrast. ``level``: the p-value that makes the difference certain, and
+    ``equality_level``: that of each one-sided test for equality; numbers, or arrays of shape (most,). ``rounds``: R
     (default: those of the contrast). ``fixed``: the part of e² that no further round reduces. Without an error, all
     chances are 0.
     """
@@ -40,8 +48,8 @@ def decision_chances(
     errors = np.sqrt(variance - reduced + reduced * before / after)
     freedoms = contrast.freedom * after / before
     moves = np.sqrt(np.maximum(variance - errors**2, 0.0))
-    far = np.maximum(margin, stdtrit(freedoms, 1 - level / 2) * errors)
-    near = margin - stdtrit(freedoms, 1 - EQUIVALENCE_LEVEL) * errors
+    far = np.maximum(margin, stdtrit(freedoms, 1 - np.asarray(level) / 2) * errors)
+    near = margin - stdtrit(freedoms, 1 - np.asarray(equality_level)) * errors
     return _share_beyond(contrast.difference, moves, far) + np.where(
         near > 0, 1 - _share_beyond(contrast.difference, moves, near), 0.0
     )

@@ -171,14 +171,18 @@ def look_at(plan: Plan, advice: Advice, turn: Collection[int], spent_s: float) -
 
 
 def is_target_reached(limits: Limits, advice: Advice) -> bool:
-    """Whether enough comparisons are decided, enough intervals are narrow, and no row needs more rounds to count."""
+    """Whether enough comparisons are decided, enough intervals are narrow, and no row needs more rounds to count.
+
+    Without any comparison and any value, there is nothing of which that could be enough.
+    """
     decided, deciding, wide, values = (
         sum(getattr(part, name) for part in advice.scenarios.values())
         for name in ("decided", "deciding", "wide", "values")
     )
     share = limits.target_decided_percent / 100
     is_complete = not any(one.reason == "short" for one in advice.undecided)
-    return is_complete and decided >= share * deciding and values - wide >= share * values
+    is_any = deciding + values > 0
+    return is_any and is_complete and decided >= share * deciding and values - wide >= share * values
 
 
 def further_round(plan: Plan, limits: Limits, advice: Advice, seconds: float) -> tuple[tuple[int, ...], Ending | None]:

@@ -133,8 +133,8 @@ def further_in_words(plan: Plan, limits: Limits) -> str:
     forecast = plan.forecast
     rounds = limits.most_rounds - limits.first_rounds
     allowed = ""
-    if not math.isinf(limits.budget_s) and forecast.further_s:
-        left_s = max(0.0, limits.budget_s - forecast.first_s)
+    left_s = limits.budget_s - forecast.first_s
+    if 0 <= left_s < math.inf and forecast.further_s:
         allowed = (
             f" The budget of {limits.budget_s / 60:.0f} min leaves {left_s / 60:.0f} min for it: as much as"
             f" {min(left_s / forecast.further_s, rounds):.1f} rounds of all that is compared."
@@ -151,7 +151,8 @@ def _look_in_words(look: Look) -> Iterator[str]:
     wide, values, short = (sum(getattr(part, name) for part in parts) for name in ("wide", "values", "short"))
     yield (
         f"After round {look.after_round}: {look.decided} of {look.deciding} comparisons are decided; {wide} of {values}"
-        f" intervals are wider than the target; {short} rows have too few valid rounds."
+        f" intervals are wider than the target; {short} {'row has' if short == 1 else 'rows have'} too few valid"
+        " rounds."
     )
     counts: dict[str, list[int]] = {}
     for name, part in look.parts.items():

@@ -223,7 +223,8 @@ def test_a_run_ends_for_the_first_reason_that_applies() -> None:
     assert found(whole, enough, pair, short) is None, "a row that does not count yet is part of the target"
     assert found(whole, counts(decided=9, deciding=10, wide=2, values=10), pair) is None
     assert found(whole, counts(decided=9, deciding=10, wide=1, values=10), pair) == "target reached"
-    assert found(whole, counts(decided=0, deciding=0)) == "target reached", "there is nothing to compare"
+    assert found(whole, counts(decided=0, deciding=0)) == "more rounds would not decide", "every row failed"
+    assert found(whole, counts(decided=0, deciding=0, values=2)) == "target reached", "there is one framework"
     assert found(most, some, pair) == "all rounds measured"
     assert found(whole, some) == "more rounds would not decide"
     assert found(whole, some, pair, seconds=1) == "time is up"

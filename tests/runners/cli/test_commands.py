@@ -27,7 +27,7 @@ from runners.flame import recording
 from runners.judging.thresholds import WORKING_TIME
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
 from runners.serving import environment
-from runners.subjects import catalog
+from runners.subjects import catalog, profiles
 from tests.support import frameworks
 from tests.support.commands import Shell
 from tests.support.documents import framework_document, run_document
@@ -250,6 +250,10 @@ def test_validate(shell: Shell, tmp_path: Path) -> None:
         (["run", "--profile", "fast"], "there are: full, quick, standard"),
         (["run", "--campaign", "../up", "--framework", "websockets"], "is not a valid campaign name"),
         (["run", "--rounds", "0"], "rounds"),
+        (["run", "--budget", "3", "--framework", "websockets"], "'3' is no time for --budget; write hours, minutes or"),
+        (["run", "--budget", "1h", "--profile", "quick"], "choose --profile standard or full"),
+        (["run", "--budget", "1m", "-f", "websockets", "-w", "echo/closed"], "but the budget is 1 min"),
+        (["run", "--headline", "--framework", "flask-socketio/threading"], "is not a headline variant"),
         (["check", "flsk-socketio"], "did you mean flask-socketio"),
         (["measure"], "No such command"),
     ],
@@ -463,6 +467,61 @@ def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: P
     assert "picows" in (site / "frameworks" / "mine.html").read_text()
     assert 'href="../frameworks/mine.html"' in (site / "workloads" / "echo.html").read_text()
     assert state() == before, "nothing else was touched"
+
+
+def test_a_plan_shows_what_an_adaptive_run_takes(shell: Shell, tmp_path: Path) -> None:
+    wanted = ("run", "--plan", "-w", "echo", "-w", "room/closed-10", "--results", tmp_path)
+    plan = shell.answer(*wanted, "--budget", "30h")
+    assert plan["budget_s"] == 30 * 3600
+    assert plan["rounds"] < plan["most_rounds"]
+    assert plan["first_s"] < plan["expected_s"] < plan["worst_s"] <= plan["budget_s"]
+    assert plan["further_round_s"] > 0
+    assert all(part["first_s"] < part["expected_s"] < part["worst_s"] for part in plan["parts"])
+    assert "budget_s" not in shell.answer(*wanted)
+    headline = shell.answer(*wanted, "--headline")
+    assert headline["measurements"] < plan["measurements"]
+    assert headline["further_round_s"] == plan["further_round_s"]
+    told = shell.rtsite(*wanted, "--budget", "30h")
+    assert "at most 15 rounds measure what is undecided" in told.stderr
+    assert "The budget of 1800 min leaves" in told.stderr
+    too_short = shell.rtsite(*wanted, "--budget", "1h")
+    assert too_short.returncode == 2
+    assert "--headline leaves out all but the headline variants" in too_short.stderr
+    assert "room/closed-10" in too_short.stdout, "the plan is shown all the same"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scenario_that_is_longer_than_a_job_is_shown_in_several(shell: Shell, tmp_path: Path) -> None:
+    plan = shell.answer("run", "--plan", "-w", "slow-consumer", "--profile", "standard", "--rounds", "9")
+    assert plan["jobs"] == [["slow-consumer/open"]] * len(plan["jobs"])
+    assert len(plan["jobs"]) > 1
+    told = shell.rtsite("run", "--plan", "-w", "slow-consumer", "--profile", "standard", "--rounds", "9")
+    assert "1, 2" in told.stdout
+
+
+@pytest.mark.measures
+def test_an_adaptive_run_says_what_is_decided_and_why_it_ended(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the adviser of the command, on windows that are too short for its results to be of any use."""
+    brief = replace(profiles.PROFILES["quick"], slug="standard", rounds=5, most_rounds=6, duration_s=0.3)
+    monkeypatch.setitem(profiles.PROFILES, "standard", brief)
+    mine = frameworks.make(tmp_path / "mine", ["good", "stubborn"])
+    done = shell.rtsite(
+        "run", "--framework", mine, "--workload", "echo/closed", "--results", tmp_path / "results", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {"rounds", "decided", "deciding", "ended"} <= set(found)
+    assert "After 5 rounds of everything, at most 1 rounds measure what is undecided" in done.stderr
+    assert "After round 5: 0 of 0 comparisons are decided" in done.stderr, "one framework has one headline variant"
+    assert f"No further round: {found['ended']}." in done.stderr
+    run = load_run(Path(found["run"]) / "run.yml")
+    assert run.adaptive is not None
+    assert (run.adaptive.ended, run.rounds) == (found["ended"], found["rounds"])
+    (part,) = run.adaptive.looks[0].parts
+    assert part == "echo/closed"
+    assert shell.answer("validate", tmp_path / "results")["ok"]
 
 
 def test_a_plan_is_printed_and_nothing_measured(shell: Shell, tmp_path: Path) -> None:

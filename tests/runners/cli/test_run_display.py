@@ -1,0 +1,60 @@
+"""What the display of a run shows of its looks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from runners.campaign import planning
+from runners.cli.run_display import RunDisplay, further_in_words
+from runners.record import Look, PartLook
+from runners.subjects import catalog, workloads
+from runners.subjects.profiles import PROFILES
+
+
+@pytest.fixture(scope="module")
+def plan() -> planning.Plan:
+    standard = PROFILES["standard"]
+    return planning.plan_run(
+        catalog.discover(), workloads.choose_workloads(["echo", "connect/storm"], standard), standard, 1
+    )
+
+
+def look(*, cells: list[int]) -> Look:
+    parts = {
+        "echo/closed": PartLook(decided=5, deciding=6, short=0, wide=2, values=4),
+        "echo/open": PartLook(decided=10, deciding=12, short=1, wide=0, values=8),
+        "connect/storm": PartLook(decided=3, deciding=6, short=0, wide=0, values=0),
+    }
+    return Look(after_round=5, spent_s=60.0, decided=18, deciding=24, parts=parts, cells=cells)
+
+
+def test_a_look_is_told_in_all_and_by_workload(plan: planning.Plan, capfd: pytest.CaptureFixture[str]) -> None:
+    RunDisplay().looked(look(cells=[]), "time is up", plan)
+    assert capfd.readouterr().err.splitlines() == [
+        "After round 5: 18 of 24 comparisons are decided; 2 of 12 intervals are wider than the target; 1 row has too"
+        " few valid rounds.",
+        "Decided by workload: echo 15 of 18, connect 3 of 6.",
+        "No further round: time is up.",
+    ]
+
+
+def test_what_the_next_round_measures_is_told(plan: planning.Plan, capfd: pytest.CaptureFixture[str]) -> None:
+    turn = plan.order[0][:7]
+    RunDisplay().looked(look(cells=sorted(turn)), None, replace(plan, order=(*plan.order, turn)))
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == f"Round 6 measures 7 of {len(plan.cells)} cells, about {plan.round_s(turn) / 60:.0f} min."
+
+
+def test_what_follows_the_rounds_of_everything(plan: planning.Plan) -> None:
+    assert plan.limits is not None
+    words = further_in_words(plan, plan.limits)
+    forecast = plan.forecast
+    assert words == (
+        f"After 5 rounds of everything, at most 15 rounds measure what is undecided: in all about"
+        f" {forecast.expected_s / 60:.0f} min, at most {forecast.worst_s / 60:.0f} min."
+    )
+    limited = plan.within(forecast.first_s + 2 * forecast.further_s)
+    assert limited.limits is not None
+    assert further_in_words(limited, limited.limits).endswith("as much as 2.0 rounds of all that is compared.")
