@@ -13,16 +13,21 @@ from benchmarks import synthetic
 from generator.cli.adviser import ComparingAdviser
 from generator.comparison import MIN_SEARCHES, advise, capacity_tables, compare_runs
 from generator.comparison.undecided import MOST_SEARCHES
-from generator.dataset import Run, load_beside, load_single, make_run
+from generator.dataset import Run, load_beside, load_results, load_single, make_run
+from generator.pages import make_site
 from generator.statistics import MIN_ROUNDS
 from runners.record import (
     Adaptive,
     Advice,
     CellRecord,
     FrameworkDocument,
+    Look,
     Measurement,
+    PartLook,
     cell_key,
     compared_variants,
+    load_run,
+    save,
     scenario_of,
 )
 
@@ -194,6 +199,24 @@ def test_a_search_is_repeated_only_a_few_times(run: Run) -> None:
     assert short(2, 1)
     assert not short(2, 0), "none of two searches found it"
     assert not short(MOST_SEARCHES, 1)
+
+
+def test_the_page_of_an_adaptive_run_says_what_its_rounds_measured_and_why_it_ended(tmp_path: Path) -> None:
+    file = synthetic.write(tmp_path, rounds=3, seconds=1, searches=False) / "run.yml"
+    document = load_run(file)
+    parts = {"echo/closed": PartLook(decided=4, deciding=6, short=0, wide=0, values=0)}
+    looks = [
+        Look(after_round=number, spent_s=60.0, decided=4, deciding=6, parts=parts, cells=cells)
+        for number, cells in ((3, [1, 2]), (4, []))
+    ]
+    adaptive = Adaptive(first_rounds=3, most_rounds=9, target_decided_percent=95.0, looks=looks, ended="time is up")
+    changes = {"order": [*document.order, [2, 1]], "rounds": 4, "adaptive": adaptive}
+    save(document.model_copy(update=changes), file)
+    page = next(one.text() for one in make_site(load_results(tmp_path), {}).pages if one.path.startswith("runs/2026"))
+    assert f"3 rounds of {len(document.cells)} cells, then 1 of what was undecided" in page
+    assert "4 of 6 comparisons of headline variants; the run ended: time is up" in page
+    assert "The first 3 rounds measured all of them" in page
+    assert "Round 4: 2 1" in page
 
 
 # Other runs of the campaign
