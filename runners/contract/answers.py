@@ -28,6 +28,16 @@ class BrokenError(Exception):
     """The application broke a promise. The text is the detail of the check."""
 
 
+class RefusedServerError(BrokenError):
+    """The client refused what the server sent. ``cause``: what the client did and why, for example "the client closed
+    the connection because …".
+    """
+
+    def __init__(self, expected: str, cause: str) -> None:
+        super().__init__(f"expected {expected}, but {cause}")
+        self.cause = cause
+
+
 async def within(timeout_s: float, awaitable: Awaitable[T], expected: str) -> T:
     """The result of the awaitable; raises `BrokenError` if it takes longer."""
     try:

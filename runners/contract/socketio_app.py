@@ -19,6 +19,7 @@ from runners.contract.answers import (
     Inbox,
     Json,
     Payload,
+    RefusedServerError,
     collect_messages,
     http_get,
     refused_by,
@@ -64,7 +65,7 @@ class SocketIoApp:
             except (BrokenError, OSError, SocketIOError, aiohttp.ClientError):
                 if reader.refusal is None:
                     raise
-                raise BrokenError(f"expected a Socket.IO connection, but {reader.refusal}") from None
+                raise RefusedServerError("a Socket.IO connection", reader.refusal) from None
             finally:
                 with suppress(TimeoutError):  # a poll may last until the next ping
                     await asyncio.wait_for(client.disconnect(), GOODBYE_S)

@@ -18,6 +18,7 @@ from runners.contract.answers import (
     Inbox,
     Json,
     Payload,
+    RefusedServerError,
     collect_messages,
     parsed,
     shown,
@@ -41,7 +42,7 @@ class WebSocketApp:
 
     @asynccontextmanager
     async def _connect(self, path: str) -> AsyncIterator[ClientConnection]:
-        """A connection; raises `BrokenError` with the cause if the server is refused."""
+        """A connection; raises `RefusedServerError` if the client refuses what the server sends."""
         opening = StrictConnect(
             "ws" + self.base_url.removeprefix("http") + path,
             proxy=None,
@@ -55,7 +56,7 @@ class WebSocketApp:
                 yield websocket
         except (OSError, WebSocketException):
             if opening.reader is not None and (refusal := opening.reader.refusal):
-                raise BrokenError(f"expected a WebSocket connection to {path}, but {refusal}") from None
+                raise RefusedServerError(f"a WebSocket connection to {path}", refusal) from None
             raise
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.frames import CloseCode
 
 from runners import contract, resources
+from runners.contract.answers import RefusedServerError
 from runners.evidence import client_frames
 from runners.evidence.copies import RAISED, raising, slow
 from runners.evidence.dead_peer import drop_packets
@@ -162,7 +163,7 @@ def exception_findings(framework: Framework, variant: Variant, *, logs: Path) ->
     """
     with raising(framework) as copy, serve_variant(copy, variant, logs=logs) as deployment:
         (seen, is_reported), others = asyncio.run(
-            _beside_a_viewer(deployment.server, _send_to_raising(deployment.server))
+            _beside_a_viewer(deployment.server, send_to_raising(deployment.server.client()))
         )
         logged = _wait_for_text(deployment.server.child.log, RAISED)
     return [
@@ -183,9 +184,8 @@ def _wait_for_text(log: Path, text: str) -> bool:
     return True
 
 
-async def _send_to_raising(started: server.Server) -> tuple[str, bool]:
+async def send_to_raising(app: contract.App) -> tuple[str, bool]:
     """What the client sees, and whether that reports an error: an answer, or a close frame with a code for errors."""
-    app = started.client()
     try:
         async with app.echoer("websocket") as echoer:
             try:
@@ -195,8 +195,10 @@ async def _send_to_raising(started: server.Server) -> tuple[str, bool]:
             return f"the answer {answer!r}"[:200], True
     except ConnectionClosed as closed:
         return _describe_end(closed), closed.rcvd is not None and closed.rcvd.code not in _NO_ERRORS
+    except RefusedServerError as refused:
+        return refused.cause[:200], False
     except Exception as error:  # noqa: BLE001 - any error that the client library raises is the result
-        return f"{type(error).__name__}: {error}"[:200], False
+        return f"the client gave up: {error}"[:200], False
 
 
 def _garbage(started: server.Server) -> list[Finding]:

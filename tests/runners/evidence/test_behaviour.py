@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.evidence.behaviour import SHORTENED_ENDS, with_own_end
+from runners import contract
+from runners.evidence.behaviour import SHORTENED_ENDS, send_to_raising, with_own_end
+from runners.loadgen import frames
 from runners.subjects import catalog
+from tests.support.byte_servers import ByteServer, serving_bytes
 
 WORDS = st.lists(st.sampled_from(["gunicorn", "app:app", "--bind", "{host}:{port}", "1", "--workers", "--reload"]))
 SHORTENED = st.builds(
@@ -32,3 +38,27 @@ def test_no_command_of_ours_shortens_the_end_where_it_is_tested() -> None:
     assert shortened
     for variant in shortened:
         assert "graceful" not in " ".join(with_own_end(variant.command))
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen", "is_reported"),
+    [
+        (
+            b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+            "the client closed the connection because the server sent",
+            False,
+        ),
+        (frames.server_frame(frames.CLOSE, b"\x03\xf3"), "its connection is closed, with code 1011", True),
+        (frames.server_frame(frames.CLOSE, b"\x03\xe8"), "its connection is closed, with code 1000", False),
+        (frames.server_frame(frames.TEXT, b"sorry"), "the answer 'sorry'", True),
+    ],
+    ids=["an answer of HTTP", "an error", "no error", "a message"],
+)
+def test_what_a_client_sees_of_an_exception_is_said_without_names_of_classes(
+    answer: bytes, seen: str, is_reported: bool
+) -> None:
+    with serving_bytes(ByteServer("raising", answer=lambda *_: answer)) as address:
+        said = asyncio.run(send_to_raising(contract.client_of(f"http://{address}", "websocket")))
+    assert said[0].startswith(seen)
+    assert said[1] is is_reported
+    assert "Error:" not in said[0]
