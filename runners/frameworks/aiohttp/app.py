@@ -13,6 +13,8 @@ from weakref import WeakSet
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+
 Members = set[web.WebSocketResponse]
 
 # What the handlers share belongs to the application: aiohttp advises against globals.
@@ -115,7 +117,7 @@ async def push_snapshots(app: web.Application) -> AsyncIterator[None]:
     async def push() -> None:
         due, seq = time.monotonic(), 0
         while True:
-            due += 1.0
+            due += PUSH_PERIOD_S
             await asyncio.sleep(due - time.monotonic())
             seq += 1
             text = json.dumps({"type": "snapshot", "seq": seq, "panels": app[panels]})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -12,6 +13,8 @@ from typing import Any
 from blacksheep import Application, Request, WebSocket, get, ws
 from blacksheep.server.sse import ServerSentEventsResponse, TextServerSentEvent
 from blacksheep.server.websocket import WebSocketError
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 INVALID_DATA = 1007
 # A client that has left: BlackSheep raises its own error when we receive, the server raises the others when we send.
@@ -105,7 +108,7 @@ async def events(request: Request) -> ServerSentEventsResponse:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})

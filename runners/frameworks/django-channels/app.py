@@ -14,6 +14,8 @@ from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 
 # Every process has panels and a beat of its own, so its viewers are a group of their own too.
@@ -77,7 +79,7 @@ def start_pushing() -> None:
 async def push_snapshots() -> None:
     layer, due, seq = get_channel_layer(), time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})

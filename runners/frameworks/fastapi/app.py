@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator
@@ -10,6 +11,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect, WebSocketException, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 
 class Update(BaseModel):
@@ -36,7 +39,7 @@ async def broadcast(members: set[WebSocket], text: str) -> None:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})

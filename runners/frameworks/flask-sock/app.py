@@ -1,6 +1,7 @@
 """Echo, chat rooms and a live dashboard with Flask-Sock: WebSocket in plain, blocking Flask."""
 
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from flask import Flask, Response
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 
 class Member:
@@ -119,7 +122,7 @@ def apply(update: dict[str, Any]) -> dict[str, Any]:
 def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         time.sleep(max(0.0, due - time.monotonic()))
         seq += 1
         with lock:

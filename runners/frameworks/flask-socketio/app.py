@@ -11,6 +11,8 @@ from typing import Any
 from flask import Flask, Response
 from flask_socketio import SocketIO, emit, join_room
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+
 app = Flask(__name__)
 # By default 1,000,000: less than a message of 1 MiB, to which base64 adds a third when it is binary and polled.
 socketio = SocketIO(app, message_queue=os.environ.get("REDIS_URL"), max_http_buffer_size=2 * 1024 * 1024)
@@ -71,7 +73,7 @@ def events() -> Response:
 def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         socketio.sleep(max(0.0, due - time.monotonic()))
         seq += 1
         with lock:

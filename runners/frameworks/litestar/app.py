@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 from litestar.status_codes import WS_1007_INVALID_FRAME_PAYLOAD_DATA
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 REDIS_URL = os.environ.get("REDIS_URL")
 # Every process has panels and a beat of its own, so its viewers have a channel of their own too.
 VIEWERS = f"viewers.{os.getpid()}"
@@ -95,7 +96,7 @@ async def events(channels: NamedDependency[ChannelsPlugin]) -> ServerSentEvent:
 async def push_snapshots(channels: ChannelsPlugin) -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         channels.publish({"type": "snapshot", "seq": seq, "panels": panels}, VIEWERS)

@@ -6,6 +6,8 @@ from typing import Any
 
 import socketio
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+
 # By default 1,000,000: less than a message of 1 MiB, to which base64 adds a third when it is binary and polled.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 
@@ -47,7 +49,7 @@ async def update(sid: str, data: dict[str, Any]) -> dict[str, Any]:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await sio.sleep(due - time.monotonic())
         seq += 1
         # Every process has panels and a beat of its own, and pushes them past Redis to its own clients only.

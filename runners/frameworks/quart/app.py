@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from quart import Quart, Response, websocket
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 
 class Broker:
@@ -114,7 +117,7 @@ def apply(update: dict[str, Any]) -> dict[str, Any]:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         snapshots.publish(json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))

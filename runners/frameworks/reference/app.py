@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import time
 from collections import defaultdict
@@ -20,6 +21,8 @@ from picows import (
     WSUpgradeResponseWithListener,
     ws_create_server,
 )
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 rooms: defaultdict[str, set[WSTransport]] = defaultdict(set)
 viewers: set[WSTransport] = set()
@@ -112,7 +115,7 @@ def broadcast(group: set[WSTransport], payload: bytes) -> None:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         broadcast(viewers, json.dumps({"type": "snapshot", "seq": seq, "panels": panels}).encode())

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import defaultdict
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic, Websocket, text
 from sanic.exceptions import RequestCancelled, SanicException
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 app = Sanic("rtsite", configure_logging=False)  # Python's own logging then: warnings and worse
 # Half a second for a client that does not answer the close frame, instead of fifteen.
@@ -89,7 +92,7 @@ async def events(request: Request) -> None:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         snapshot = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
 import time
 from functools import partial
 from typing import Any
 
 from socketify import App, OpCode
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 LIMIT = 16 * 1024 * 1024  # bytes, for a message and for what waits to be read
 
 streams: set[Any] = set()
@@ -67,7 +69,7 @@ def push(app: App, snapshot: str) -> None:
 async def push_snapshots(app: App) -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         push(app, json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -15,6 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.status import WS_1007_INVALID_FRAME_PAYLOAD_DATA
 from starlette.websockets import WebSocket, WebSocketDisconnect
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
 viewers: set[WebSocket] = set()
@@ -91,7 +94,7 @@ async def snapshots() -> AsyncIterator[dict[str, str]]:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})

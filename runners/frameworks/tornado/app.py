@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 from collections import defaultdict
 from contextlib import suppress
@@ -15,6 +16,8 @@ from tornado.netutil import bind_sockets
 from tornado.process import fork_processes
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 rooms: defaultdict[str, set[WebSocketHandler]] = defaultdict(set)
 viewers: set[WebSocketHandler] = set()
@@ -104,7 +107,7 @@ def broadcast(members: set[WebSocketHandler], text: str) -> None:
 
 
 def push_snapshots() -> PeriodicCallback:
-    """Push every second from now on; Tornado keeps the beat."""
+    """Push once per period from now on; Tornado keeps the beat."""
     numbers = count(1)
 
     def push() -> None:
@@ -114,7 +117,7 @@ def push_snapshots() -> PeriodicCallback:
             stream.write(f"data: {text}\n\n")
             stream.flush()
 
-    beat = PeriodicCallback(push, 1000)
+    beat = PeriodicCallback(push, 1000 * PUSH_PERIOD_S)
     beat.start()
     return beat
 

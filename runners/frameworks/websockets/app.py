@@ -17,6 +17,8 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+
 rooms: defaultdict[str, set[ServerConnection]] = defaultdict(set)
 viewers: set[ServerConnection] = set()
 panels: dict[str, dict[str, Any]] = {}
@@ -62,7 +64,7 @@ def apply(update: dict[str, Any]) -> dict[str, Any]:
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         broadcast(viewers, json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))
