@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,10 @@ class VariantReport:
         return [check for check in self.checks if not check.ok]
 
 
+OTHER_PERIOD_S = 0.25
+"""Seconds between two pushes that are set for a second server, which must not push once per second then."""
+
+
 def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> list[VariantReport]:
     """Check every variant of these frameworks. A server that does not start is a failed check, not an error. If this
     machine lacks something that a variant needs, there is no result for it.
@@ -57,13 +61,14 @@ def check_named(names: Sequence[str], show: MessageObserver) -> list[VariantRepo
 
 
 def check_variant(framework: Framework, variant: Variant) -> VariantReport:
-    """The contract checks of one variant, and a check that its server stops on SIGTERM."""
+    """The contract checks of one variant, and whether its server stops on SIGTERM and pushes by another period."""
     report = partial(VariantReport, framework.slug, variant.slug, folder=framework.folder)
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         try:
             with serve_variant(framework, variant, logs=Path(logs)) as deployment:
                 checks = [*deployment.server.check(), *_loop_check(variant, deployment.server)]
                 stopped = deployment.server.stop()
+            checks += _period_check(framework, variant, checks, logs=Path(logs, "period"))
         except StageError as error:
             detail = " | ".join([str(error), *error.failure.log[-3:]])
             if error.unavailable:
@@ -71,6 +76,19 @@ def check_variant(framework: Framework, variant: Variant) -> VariantReport:
             return report((contract.Check("start", False, detail),))
     detail = "stopped on SIGTERM" if stopped else f"did not stop within {process.GRACE_S:g} s of SIGTERM"
     return report((*checks, contract.Check("stop", stopped, detail)))
+
+
+def _period_check(
+    framework: Framework, variant: Variant, checks: Sequence[contract.Check], *, logs: Path
+) -> list[contract.Check]:
+    """Whether a server for which another period is set pushes by it; no check if the usual pushes failed, or if there
+    are none.
+    """
+    pushing = next((check.name for check in checks if check.name in ("dashboard-push", "events") and check.ok), None)
+    if pushing is None:
+        return []
+    with serve_variant(framework, variant, logs=logs, push_period_s=OTHER_PERIOD_S) as deployment:
+        return [replace(check, name="push-period") for check in deployment.server.check({pushing})]
 
 
 def _loop_check(variant: Variant, started: Server) -> list[contract.Check]:

@@ -45,6 +45,8 @@ class App(Protocol):
 
     base_url: str
     timeout_s: float
+    push_period_s: float
+    """Seconds between two snapshots, as set for the server."""
     transports: Sequence[str]
     answer_frame: ClassVar[Json]
     """The keys and values of an answer to an update besides the update and its count."""

@@ -13,7 +13,7 @@ from runners.contract.answers import BrokenError
 from runners.contract.app import App
 from runners.contract.socketio_app import SocketIoApp
 from runners.contract.websocket_app import WebSocketApp
-from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, Protocol, Serializer, Transport
 
 ALL_EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 
@@ -66,19 +66,29 @@ async def check_contract(
     exchanges: Collection[Exchange] = ALL_EXCHANGES,
     transports: Sequence[Transport] = ("websocket",),
     serializer: Serializer = "json",
+    push_period_s: float = USUAL_PUSH_PERIOD_S,
     timeout_s: float = 5.0,
 ) -> list[Check]:
     """Test each promise of the application at ``base_url`` (``http://127.0.0.1:8001``), in about three seconds.
 
     The checks are those of the application's ``exchanges``, or those in ``only``, which are names in `CHECKS`. The echo
     must work over each of Socket.IO's ``transports``. ``events`` is tested if ``sse`` is one of them. ``serializer``:
-    the serializer of Socket.IO's packets. No single wait is longer than ``timeout_s``. Every error except cancellation
-    is a failed check. Raises `ValueError` for an unknown check.
+    the serializer of Socket.IO's packets. ``push_period_s``: the seconds between two snapshots, as set for the
+    server. No single wait is longer than ``timeout_s``. Every error except cancellation is a failed check. Raises
+    `ValueError` for an unknown check.
     """
     chosen = set(checks_for(exchanges) if only is None else only)
     if unknown := chosen.difference(CHECKS):
         raise ValueError(f"unknown check: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
-    app = client_of(base_url, protocol, serializer, exchanges=exchanges, transports=transports, timeout_s=timeout_s)
+    app = client_of(
+        base_url,
+        protocol,
+        serializer,
+        exchanges=exchanges,
+        transports=transports,
+        push_period_s=push_period_s,
+        timeout_s=timeout_s,
+    )
     if "sse" not in transports:
         chosen.discard("events")
     at_once = {name: promise.test for name, promise in _AT_ONCE.items() if name in chosen}
@@ -98,12 +108,14 @@ def client_of(
     *,
     exchanges: Collection[Exchange] = ALL_EXCHANGES,
     transports: Sequence[Transport] = ("websocket",),
+    push_period_s: float = USUAL_PUSH_PERIOD_S,
     timeout_s: float = 5.0,
 ) -> App:
     """The factory of clients for the application at this address."""
     if protocol == "websocket":
-        return WebSocketApp(base_url, timeout_s, exchanges)
-    return SocketIoApp(base_url, timeout_s, [one for one in transports if one != "sse"], serializer)
+        return WebSocketApp(base_url, timeout_s, exchanges, push_period_s)
+    offered = [one for one in transports if one != "sse"]
+    return SocketIoApp(base_url, timeout_s, offered, serializer, push_period_s)
 
 
 async def _judge(name: str, test: Callable[[], Awaitable[str]]) -> Check:

@@ -28,7 +28,7 @@ from runners.contract.answers import (
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
 from runners.contract.strictness import ServerReader, strict_connector
-from runners.loadgen.job import Serializer
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Serializer
 
 _REDIRECTS = range(300, 400)
 """Statuses that aiohttp may follow."""
@@ -44,9 +44,17 @@ class SocketIoApp:
 
     answer_frame: ClassVar[Json] = {}
 
-    def __init__(self, base_url: str, timeout_s: float, transports: Sequence[str], serializer: Serializer) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        timeout_s: float,
+        transports: Sequence[str],
+        serializer: Serializer,
+        push_period_s: float = USUAL_PUSH_PERIOD_S,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
+        self.push_period_s = push_period_s
         self.transports = transports
         self._serializer = "default" if serializer == "json" else serializer
 

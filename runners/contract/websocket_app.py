@@ -26,7 +26,7 @@ from runners.contract.answers import (
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
 from runners.contract.strictness import StrictConnect
-from runners.loadgen.job import Exchange
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange
 
 
 class WebSocketApp:
@@ -35,9 +35,16 @@ class WebSocketApp:
     answer_frame: ClassVar[Json] = {"type": "panel"}
     transports: Sequence[str] = ("websocket",)
 
-    def __init__(self, base_url: str, timeout_s: float, exchanges: Collection[Exchange]) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        timeout_s: float,
+        exchanges: Collection[Exchange],
+        push_period_s: float = USUAL_PUSH_PERIOD_S,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
+        self.push_period_s = push_period_s
         self._exchanges = exchanges
 
     @asynccontextmanager

@@ -243,6 +243,7 @@ def _sample(
         logs=logs,
         cpus=cpus,
         workers=scenario.workers,
+        push_period_s=scenario.server_push_period_s,
         traceable=True,
         checks=scenario.readiness,
     ) as deployment:

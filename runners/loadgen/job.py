@@ -19,6 +19,9 @@ Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
 Answers = Literal["same", "any"]
 
+USUAL_PUSH_PERIOD_S = 1.0
+"""Seconds between two pushes of a server for which no other period is set."""
+
 REFUSED = b"!"
 """The first byte of the fork server's answer if it is a reason, because no shard can be forked."""
 STOP_EARLY = signal.SIGUSR1

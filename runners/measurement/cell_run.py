@@ -54,6 +54,7 @@ class CellRun:
                 cell.variant,
                 cpus=conditions.cores.server,
                 workers=cell.scenario.workers,
+                push_period_s=cell.scenario.server_push_period_s,
                 fresh=alone,
             )
         )

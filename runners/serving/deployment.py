@@ -16,6 +16,7 @@ from pathlib import Path
 
 from runners import process, resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S
 from runners.record import Failure, RtsiteError, UnavailableError, publishable
 from runners.record.schema import Stage
 from runners.serving.broker import Broker, find_broker, start_broker
@@ -39,9 +40,9 @@ class StageError(RtsiteError):
 class Deployment:
     """A variant and its broker on the given CPUs (default: any). All methods raise `StageError`.
 
-    ``logs``: an existing parent for a folder of logs. ``environment``: an installed environment to use instead of the
-    one from the variant's lock file. ``traceable``: allow a profiler to read the server's memory. ``grace_s``: seconds
-    that the server has between SIGTERM and SIGKILL.
+    ``logs``: an existing parent for a folder of logs. ``push_period_s``: seconds between two pushes of the server.
+    ``environment``: an installed environment to use instead of the one from the variant's lock file. ``traceable``:
+    allow a profiler to read the server's memory. ``grace_s``: seconds that the server has between SIGTERM and SIGKILL.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Deployment:
         logs: Path,
         cpus: Sequence[int] = (),
         workers: int = 1,
+        push_period_s: float = USUAL_PUSH_PERIOD_S,
         environment: Environment | None = None,
         traceable: bool = False,
         grace_s: float = process.GRACE_S,
@@ -67,7 +69,7 @@ class Deployment:
         self._server: Server | None = None
         self._environment = environment
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
-        self._grace_s = grace_s
+        self._push_period_s, self._grace_s = push_period_s, grace_s
         self._has_failed = False
         self._is_paused = False
         self._passed: set[str] = set()
@@ -121,6 +123,7 @@ class Deployment:
                 self._environment,
                 cpus=self._cpus,
                 workers=self._workers,
+                push_period_s=self._push_period_s,
                 broker_url=self.broker.url if self.broker else None,
                 logs=self._logs,
                 traceable=self._traceable,
@@ -202,6 +205,7 @@ def serve_variant(
     logs: Path,
     cpus: Sequence[int] = (),
     workers: int = 1,
+    push_period_s: float = USUAL_PUSH_PERIOD_S,
     environment: Environment | None = None,
     traceable: bool = False,
     grace_s: float = process.GRACE_S,
@@ -218,6 +222,7 @@ def serve_variant(
         logs=logs,
         cpus=cpus,
         workers=workers,
+        push_period_s=push_period_s,
         environment=environment,
         traceable=traceable,
         grace_s=grace_s,
@@ -253,13 +258,20 @@ class Deployments:
 
     @contextlib.contextmanager
     def take(
-        self, framework: Framework, variant: Variant, *, cpus: Sequence[int], workers: int, fresh: bool = False
+        self,
+        framework: Framework,
+        variant: Variant,
+        *,
+        cpus: Sequence[int],
+        workers: int,
+        push_period_s: float = USUAL_PUSH_PERIOD_S,
+        fresh: bool = False,
     ) -> Iterator[Deployment]:
         """A deployment, new or used before. Afterwards it is stopped, or kept for the next user if nothing failed.
 
         ``fresh``: whether it must be new.
         """
-        key = (framework.slug, variant.slug, tuple(cpus), workers)
+        key = (framework.slug, variant.slug, tuple(cpus), workers, push_period_s)
         deployment = self._idle.pop(key, None)
         if deployment is not None and (fresh or not deployment.is_well):  # not well: its server has ended
             deployment.stop()
@@ -269,7 +281,9 @@ class Deployments:
         else:
             self._created += 1
             logs = self._logs / str(self._created)
-            deployment = Deployment(framework, variant, logs=logs, cpus=cpus, workers=workers)
+            deployment = Deployment(
+                framework, variant, logs=logs, cpus=cpus, workers=workers, push_period_s=push_period_s
+            )
         try:
             yield deployment
         except BaseException:

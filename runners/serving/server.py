@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners import contract, process
-from runners.loadgen.job import Transport
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Transport
 from runners.record import RtsiteError
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
@@ -40,6 +40,7 @@ class Server:
     base_url: str
     port: int
     workers: int = 1
+    push_period_s: float = USUAL_PUSH_PERIOD_S
 
     @property
     def websocket_url(self) -> str:
@@ -92,12 +93,15 @@ class Server:
                 exchanges=self.framework.exchanges,
                 transports=transports,
                 serializer=self.variant.serializer,
+                push_period_s=self.push_period_s,
             )
         )
 
     def client(self) -> contract.App:
         """The factory of independent clients for this server."""
-        return contract.client_of(self.base_url, self.framework.protocol, self.variant.serializer)
+        return contract.client_of(
+            self.base_url, self.framework.protocol, self.variant.serializer, push_period_s=self.push_period_s
+        )
 
     def stop(self) -> bool:
         """End the server and all processes that it started; returns true if it ended on SIGTERM or by itself."""
@@ -113,14 +117,16 @@ def start_server(
     workers: int,
     broker_url: str | None,
     logs: Path,
+    push_period_s: float = USUAL_PUSH_PERIOD_S,
     traceable: bool = False,
     grace_s: float = process.GRACE_S,
     port: int | None = None,
 ) -> Server:
     """Start a variant's server on a port of the loopback interface (default: a free port).
 
-    ``traceable``: allow a profiler to read its memory; ``grace_s``: seconds between SIGTERM and SIGKILL, see
-    `process.start`. Raises `InstallError` if its command is not installed, and `ProcessError` if it cannot be started.
+    ``push_period_s``: the seconds between two pushes; the usual ones go without saying. ``traceable``: allow a profiler
+    to read its memory; ``grace_s``: seconds between SIGTERM and SIGKILL, see `process.start`. Raises `InstallError` if
+    its command is not installed, and `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
@@ -134,6 +140,8 @@ def start_server(
     }
     if broker_url is not None:
         variables["REDIS_URL"] = broker_url
+    if push_period_s != USUAL_PUSH_PERIOD_S:
+        variables["PUSH_PERIOD_S"] = f"{push_period_s:g}"
     child = process.start(
         f"{framework.slug}/{variant.slug}",
         command,
@@ -144,4 +152,4 @@ def start_server(
         traceable=traceable,
         grace_s=grace_s,
     )
-    return Server(child, framework, variant, f"http://{HOST}:{port}", port, workers)
+    return Server(child, framework, variant, f"http://{HOST}:{port}", port, workers, push_period_s)

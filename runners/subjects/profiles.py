@@ -70,7 +70,7 @@ class Profile:
 
         A distribution of few events needs more time, not more samples of each event.
         """
-        return max(self.duration_s, scenario.least_window_s) if self.long_windows else self.duration_s
+        return max(self.duration_s, scenario.least_window_s(self.slug)) if self.long_windows else self.duration_s
 
     def of_probe(self, scenario: Scenario) -> Profile:
         """The profile of one probe under this scenario (`Scenario.at`). Its server is neither reused nor checked

@@ -10,7 +10,7 @@ from typing import Literal
 
 from runners.judging import capacity
 from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
-from runners.loadgen.job import Exchange, PayloadKind, Transport
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Transport
 from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts
 from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters
@@ -75,6 +75,9 @@ class Scenario:
     """Transport of the messages. Only variants that offer it run the scenario."""
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0 if it pushes nothing."""
+    push_percentiles_in: frozenset[str] = EVERY_PROFILE
+    """Profiles whose windows hold enough pushes for percentiles of their lateness. In others a window is as long as the
+    messages need. Missed pushes count in all."""
     server_cores: int = 1
     workers: int = 1
     """Number of server processes."""
@@ -127,21 +130,24 @@ class Scenario:
         return self.connections - self.paused_readers if self.exchange == "room" else 1
 
     @property
-    def rarest_events_per_s(self) -> float | None:
-        """Events per second of the distribution that has the fewest: messages, or pushes of the server. ``None`` in a
-        closed loop, whose rate is not known before.
+    def server_push_period_s(self) -> float:
+        """Seconds between two pushes of its server, which pushes also where nobody is there to receive it."""
+        return self.push_period_s or USUAL_PUSH_PERIOD_S
+
+    def rarest_events_per_s(self, profile: str) -> float | None:
+        """Events per second of the distribution that has the fewest, of those that need percentiles in this profile:
+        messages, or pushes of the server. ``None`` in a closed loop, whose rate is not known before.
         """
         rates = [self.pace.rate_per_s] if isinstance(self.pace, Open) else []
-        if self.push_period_s:
+        if self.push_period_s and profile in self.push_percentiles_in:
             rates.append(1 / self.push_period_s)
         return min(rates, default=None)
 
-    @property
-    def least_window_s(self) -> float:
-        """Seconds in which a window holds enough events and, for a paused reader, enough withheld data; 0 if any
-        window does.
+    def least_window_s(self, profile: str) -> float:
+        """Seconds in which a window of this profile holds enough events and, for a paused reader, enough withheld data;
+        0 if any window does.
         """
-        rate = self.rarest_events_per_s
+        rate = self.rarest_events_per_s(profile)
         least = [EVENTS.limit / rate] if rate else []
         if self.paused_readers:
             least += [PAUSED_TIME.limit, WITHHELD.limit * 1e6 / (self.rate_per_s * self.payload_bytes)]

@@ -23,6 +23,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runners.contract import CHECKS, Check, check_contract, checks_for, promises
+from runners.loadgen.job import Transport
+from tests.support import web
 from tests.support.web import serving_web
 
 pytestmark = pytest.mark.measures
@@ -31,7 +33,8 @@ CROWD = 6
 """As many as several servers in one event loop can serve in time."""
 ASKED = [name for name in CHECKS if name != "events"]
 """Where no event stream is offered."""
-FLASK_SOCKETIO = Path(__file__).parents[2] / "runners" / "frameworks" / "flask-socketio"
+ROOT = Path(__file__).parents[2]
+FLASK_SOCKETIO = ROOT / "runners" / "frameworks" / "flask-socketio"
 Message = str | bytes
 
 
@@ -300,9 +303,39 @@ async def test_a_crowd_is_one() -> None:
 async def test_an_event_stream_is_tested_where_it_is_offered() -> None:
     with serving_web() as server:
         url = server.url.replace("ws://", "http://")
-        (check,) = await check_contract(url, "websocket", only={"events"}, transports=["websocket", "sse"])
+        offered: list[Transport] = ["websocket", "sse"]
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=offered, push_period_s=web.BEAT_S)
         assert check.ok, check.detail
+        (check,) = await check_contract(url, "websocket", only={"events"}, transports=offered)
+        assert (check.ok, "expected 0.5 to 1.6 s between two snapshots" in check.detail) == (False, True)
         assert await check_contract(url, "websocket", only={"events"}) == []
+
+
+class PushesAsTold(Honest):
+    beat_s = 0.25
+
+
+async def test_a_server_that_is_told_another_period_pushes_by_it() -> None:
+    async with PushesAsTold().running() as url:
+        (check,) = await check_contract(url, "websocket", only={"dashboard-push"}, push_period_s=0.25)
+    assert check.ok, check.detail
+    assert "expected a snapshot of all panels every 0.25 s, got one every 0." in check.detail
+
+
+async def test_one_that_pushes_as_always_fails_and_its_author_is_told_the_line_to_write() -> None:
+    async with Honest().running() as url:
+        (check,) = await check_contract(url, "websocket", only={"dashboard-push"}, push_period_s=0.25)
+    assert not check.ok
+    assert check.detail.startswith("expected 0.125 to 0.4 s between two snapshots, got 0.")
+    assert f"PUSH_PERIOD_S=0.25 is in its environment: read it once with `{promises.PERIOD_LINE}`" in check.detail
+    assert promises.PERIOD_LINE in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "app", [*(ROOT / "runners").glob("frameworks/*/app.py"), ROOT / "benchmarks/power/twins/app.py"]
+)
+def test_every_application_reads_its_period_by_that_line(app: Path) -> None:
+    assert f"\n{promises.PERIOD_LINE}\n" in app.read_text()
 
 
 async def test_an_event_stream_that_ends_or_is_none_fails() -> None:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect, WebSocketException, status
 from pydantic import BaseModel, ValidationError
 
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 EXTRA_TURNS = int(os.environ.get("TWINS_EXTRA_TURNS", "0"))
 """Turns of an empty loop per message: work, not time, so that it costs about the same share on any machine."""
 
@@ -49,7 +50,7 @@ panels: dict[str, dict[str, float]] = {}
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
-        due += 1.0
+        due += PUSH_PERIOD_S
         await asyncio.sleep(due - time.monotonic())
         seq += 1
         await viewers.broadcast(json.dumps({"type": "snapshot", "seq": seq, "panels": panels}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,6 +87,29 @@ def test_a_server_runs_on_the_loop_that_its_variant_states(
     serve(monkeypatch, Deployment(), on_uvloop=on_uvloop)
     (report,) = check_named([name], lambda _: None)
     assert report.broken == [Check("loop", False, said)]
+
+
+def test_a_second_server_is_told_another_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, other = Check("dashboard-push", True, "every 1 s"), Check("dashboard-push", False, "still every 1 s")
+    told: list[float] = []
+
+    class Pushing(Server):
+        def check(self, only: Collection[str] | None = None) -> list[Check]:
+            return [GOOD, usual] if only is None else [other]
+
+    @contextlib.contextmanager
+    def serve_variant(*_: Any, push_period_s: float = 1.0, **__: Any) -> Iterator[Deployment]:
+        told.append(push_period_s)
+        yield Deployment(Pushing(True))
+
+    serve(monkeypatch, Deployment())
+    monkeypatch.setattr(contract_check, "serve_variant", serve_variant)
+    (report,) = check_named(["fastapi/uvicorn"], lambda _: None)
+    assert told == [1.0, contract_check.OTHER_PERIOD_S]
+    assert report.broken == [Check("push-period", False, "still every 1 s")]
+    usual = Check("dashboard-push", False, "nothing was pushed")
+    (report,) = check_named(["fastapi/uvicorn"], lambda _: None)
+    assert report.broken == [usual], "what is broken anyway is not checked twice"
 
 
 def test_a_server_that_does_not_start_is_a_failed_check_with_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:

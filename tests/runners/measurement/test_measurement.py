@@ -21,7 +21,7 @@ from runners.measurement import Cell, Conditions, MeasurementResult
 from runners.measurement.cell_run import CellRun
 from runners.measurement.window import take_turns
 from runners.serving import environment
-from runners.serving.deployment import Deployments
+from runners.serving.deployment import Deployment, Deployments
 from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
@@ -378,6 +378,12 @@ def test_a_paused_reader_is_felt_by_the_server_or_by_the_others(
     assert not any("withheld" in reason or "trend" in reason for reason in found.invalid_reasons)
 
 
+def period_told(deployment: Deployment) -> str | None:
+    """The seconds between two pushes in the environment of a running server."""
+    variables = Path(f"/proc/{deployment.server.child.pid}/environ").read_text().split("\0")
+    return dict(one.split("=", 1) for one in variables if one).get("PUSH_PERIOD_S")
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_servers_are_shared_only_where_that_is_wanted(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
@@ -401,6 +407,11 @@ def test_servers_are_shared_only_where_that_is_wanted(
         with deployments.take(framework, good, cpus=(), workers=1, fresh=True) as fresh:
             fresh.start(SCENARIO.readiness)
             assert fresh.server.child.pid not in pids, "somebody needs one that nobody used before"
+            assert period_told(fresh) is None, "the usual one goes without saying"
+        with deployments.take(framework, good, cpus=(), workers=1, push_period_s=0.2) as faster:
+            faster.start(SCENARIO.readiness)
+            assert faster.server.child.pid not in [*pids, fresh.server.child.pid], "it was told another period"
+            assert period_told(faster) == "0.2"
     gone([*pids, other.server.child.pid])
 
 

@@ -104,7 +104,7 @@ DIFFERENT: dict[str, Any] = {
     "paused_readers": 1,
     "target": CapacityTarget("users", capacity.Settings(start=2, lowest=1, highest=3)),
 }
-WITHOUT_EFFECT = {"varies_workers", "further_checks", "name", "profiles"}
+WITHOUT_EFFECT = {"varies_workers", "further_checks", "name", "profiles", "push_percentiles_in"}
 
 
 def test_every_field_of_a_scenario_either_defines_it_or_does_not() -> None:
