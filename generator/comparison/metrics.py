@@ -43,7 +43,8 @@ LATENCY_FLOORS_MS: Mapping[Quantile, float] = {"p50": 2, "p90": 2, "p99": 10, "p
 """Latencies that nobody notices, far below one frame of a 60 Hz screen; now and then, half a frame is not noticed
 either."""
 PUSH_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 50)
-"""Pushes come once per second, so a delay of a twentieth of that is not noticed."""
+"""Half of what seems immediate to people (Nielsen 1993, Usability Engineering, chapter 5). It holds for every period:
+no viewer knows when the next snapshot is due."""
 MEMORY_FLOOR_MB = 5
 MEMORY_BETWEEN_RUNS = 0.01
 """The same code in another run differs by 0.65 % (95 % interval: 0.53 to 0.84, ``benchmarks/between_runs.json``). The

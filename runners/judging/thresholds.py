@@ -457,7 +457,8 @@ EVENTS = Threshold(
     "",
     "A median needs 20 events on each side. A message to a room is one event, and so is a push to all viewers, whatever"
     " their number. 60 events leave a third for those that are lost or fall on an edge of the window. The windows of"
-    " *quick* are shorter, so they have no such percentiles.",
+    " *quick* are shorter, so they have no such percentiles. Pushes to 1,000 users come once per second, and only"
+    " *full* waits for 60 of them.",
     cause="unknown",
     applies_to="window",
     breaks="below",

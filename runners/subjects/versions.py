@@ -21,11 +21,11 @@ class PublishedVersion(NamedTuple):
 
 PUBLISHED: dict[str, PublishedVersion] = {
     "echo": PublishedVersion("d86246a66d68", "d86246a66d68"),
-    "dashboard": PublishedVersion("d75163f1164c", "d75163f1164c"),
+    "dashboard": PublishedVersion("3105c58d04f5", "3105c58d04f5"),
     "crowd": PublishedVersion("69989e5b9a26", "69989e5b9a26"),
-    "room": PublishedVersion("f386d2725397", "f386d2725397"),
+    "room": PublishedVersion("185040ddb41d", "185040ddb41d"),
     "polling": PublishedVersion("b5a65890f039", "b5a65890f039"),
-    "sse": PublishedVersion("5976e1ac29a5", "5976e1ac29a5"),
+    "sse": PublishedVersion("05cf6283bcbb", "05cf6283bcbb"),
     "connect": PublishedVersion("7acf553d8ff7", "7acf553d8ff7"),
     "payload": PublishedVersion("181226d95d75", "181226d95d75"),
     "scaleout": PublishedVersion("6cf31ba58edd", "6cf31ba58edd"),

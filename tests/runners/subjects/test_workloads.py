@@ -15,7 +15,7 @@ from runners.loadgen.job import Exchange
 from runners.loadgen.pace import Closed, Open, PushOnly
 from runners.loading.job_building import build_job
 from runners.record import UsageError
-from runners.record.parameters import WORDINGS, parameter_in_words
+from runners.record.parameters import WORDINGS, parameter_in_words, without_rates
 from runners.subjects import profiles, workloads
 from runners.subjects.profiles import PROFILES
 from runners.subjects.scenarios import ENDPOINTS, EVERY_PROFILE, PUBLISHED_PARAMETERS, Scenario
@@ -25,18 +25,18 @@ SCENARIOS = [scenario for workload in WORKLOADS.values() for scenario in workloa
 PUBLISHED = {
     "echo/closed": {"mode": "closed", "connections": 100, "payload_bytes": 64, "server_cores": 1},
     "echo/open": {"mode": "open", "connections": 100, "payload_bytes": 64, "rate_per_s": 1000, "server_cores": 1},
-    "dashboard/open": {"users": 100, "updates_per_user_per_s": 1, "server_cores": 1},
+    "dashboard/open": {"users": 100, "updates_per_user_per_s": 1, "snapshots_per_s": 5, "server_cores": 1},
     "crowd/open": {"users": 1000, "updates_per_user_per_s": 1, "server_cores": 1},
     "room/closed-10": {"mode": "closed", "members": 10, "payload_bytes": 64, "under_way": 10, "server_cores": 1},
     "room/open-1000": {
         "mode": "open",
         "members": 1000,
         "payload_bytes": 64,
-        "deliveries_per_s": 1000,
+        "deliveries_per_s": 3000,
         "server_cores": 1,
     },
     "polling/workers-2": {"mode": "closed", "connections": 100, "payload_bytes": 64, "workers": 2},
-    "sse/open": {"viewers": 100, "snapshots_per_s": 1, "server_cores": 1},
+    "sse/open": {"viewers": 100, "snapshots_per_s": 5, "server_cores": 1},
     "connect/ramp": {"clients": 1000, "at_once": 8, "server_cores": 1},
     "payload/binary-65536": {
         "mode": "closed",
@@ -158,7 +158,7 @@ def test_a_mode_and_a_rate_follow_from_the_pace() -> None:
 
 def test_the_open_loop_of_rooms_makes_the_same_number_of_deliveries() -> None:
     open_ones = [scenario for scenario in ROOM.scenarios if scenario.mode == "open"]
-    assert {scenario.rate_per_s * scenario.connections for scenario in open_ones} == {1_000}
+    assert {scenario.rate_per_s * scenario.connections for scenario in open_ones} == {3_000}
     assert [scenario.connections for scenario in open_ones] == [10, 100, 1000]
 
 
@@ -177,7 +177,7 @@ def test_a_search_applies_its_load_as_the_echo_and_the_dashboard_would() -> None
 
     assert load(rate) == load(replace(fixed, pace=Open(300.0)))
     (dashboard,) = DASHBOARD.scenarios
-    assert load(users) == load(replace(dashboard, pace=Open(300.0), connections=300))
+    assert load(users) == load(replace(dashboard, pace=Open(300.0), connections=300, push_period_s=1.0))
     with pytest.raises(ValueError, match="has a fixed load"):
         fixed.at(300)
 
@@ -210,12 +210,33 @@ def test_a_window_holds_enough_messages_pushes_and_withheld_data(name: str, prof
     assert window_s >= profile.duration_s
     if isinstance(scenario.pace, Open):
         assert window_s * scenario.rate_per_s >= 60
-    assert not scenario.push_period_s or window_s / scenario.push_period_s >= 60
+    if scenario.push_period_s and profile.slug in scenario.push_percentiles_in:
+        assert window_s / scenario.push_period_s >= 60
     if scenario.paused_readers:
         assert window_s >= 60
         assert window_s * scenario.rate_per_s * scenario.payload_bytes >= 50e6, "for each paused reader"
     job = build_job(scenario, url="ws://h:1", protocol="websocket", profile=profile, seed=1)
     assert job.duration_s == window_s
+
+
+def test_only_the_profile_full_waits_for_the_pushes_of_a_crowd() -> None:
+    """Others wait for its updates, of which sixty take a moment."""
+    crowd, dashboard = BY_NAME["crowd/open"], BY_NAME["dashboard/open"]
+    standard, full = PROFILES["standard"], PROFILES["full"]
+    assert (standard.window_s(crowd), full.window_s(crowd)) == (standard.duration_s, 60.0)
+    assert standard.window_s(crowd) / crowd.push_period_s < 40, "no percentile of so few"
+    assert standard.window_s(dashboard) == max(standard.duration_s, 12.0)
+    rare = replace(crowd, pace=Open(2.0))
+    assert standard.window_s(rare) == 30.0, "as long as the messages need"
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_no_two_scenarios_differ_in_rates_alone(name: str) -> None:
+    """By all other parameters pages recognise a scenario whose rate changed from one version to the next."""
+    own = without_rates(BY_NAME[name].parameters)
+    slug, _, kind = name.partition("/")
+    others = [one for one in WORKLOADS[slug].scenarios if one.kind != kind]
+    assert own not in [without_rates(one.parameters) for one in others]
 
 
 def test_an_adaptive_profile_measures_everything_often_enough_for_a_rank() -> None:
