@@ -37,11 +37,13 @@
 
   const told = (value) => String(Number(value.toPrecision(3)));
 
+  const often = ({ snapshots_per_s: count }) => (count === 1 ? "one snapshot per second" : `${told(count)} snapshots per second`);
+
   /* A share of a core in percent, as in the tables; more than one core in cores. */
   function share({ load, measured, mean, low, high }) {
     const [unit, scale] = mean < 1 ? ["\u00a0% of a core", 100] : ["\u00a0cores", 1];
     const sure = `95\u00a0% interval ${told(scale * low)} to ${told(scale * high)}, ${load.rounds} rounds`;
-    return `${measured ? "" : "about "}${told(scale * mean)}${unit}${load.with_broker ? ", its broker included" : ""} (${load.variant}; ${sure})`;
+    return `${measured ? "" : "about "}${told(scale * mean)}${unit}${load.with_broker ? ", its broker included" : ""} (${load.variant}, ${often(load)}; ${sure})`;
   }
 
   /* What is known of a framework for a case such as this, by its headline variant; what speaks against it, and which

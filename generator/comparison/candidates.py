@@ -13,7 +13,7 @@ from generator.comparison.capacities import MIN_SEARCHES, CapacityTable
 from generator.comparison.conclusions import Conclusions
 from generator.comparison.deciding import needs_quiet
 from generator.comparison.metrics import BROKER_CPU, CPU, LATENCY, METRICS, QUANTILES, Metric, tail_of
-from generator.comparison.scored_values import UNPUBLISHED_PROFILES, headline_finding, is_published
+from generator.comparison.scored_values import UNPUBLISHED_PROFILES, headline_finding, is_published, snapshots_per_s
 from generator.comparison.tables import Row, RowKey, Table, costs_with_broker
 from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
@@ -33,6 +33,8 @@ class UserLoad:
     users: int
     updates_per_s: float
     """Updates per second of each user."""
+    snapshots_per_s: float
+    """Snapshots per second to each user."""
     cores: int
     """Logical CPUs that the server could use."""
     cpu_percent: float
@@ -58,6 +60,7 @@ class UncountedLoad:
 
     workload: str
     users: int
+    snapshots_per_s: float
     why: str
     anchor: str
     raw: str
@@ -232,7 +235,9 @@ def _loads(
         if why is None:
             counted[users] = _load(table, row, headlines)
         else:
-            uncounted[users] = UncountedLoad(table.workload.slug, users, why, table.slug, row.raw)
+            uncounted[users] = UncountedLoad(
+                table.workload.slug, users, snapshots_per_s(table), why, table.slug, row.raw
+            )
     return list(counted.values()), [one for users, one in uncounted.items() if users not in counted]
 
 
@@ -264,6 +269,7 @@ def _load(table: Table, row: Row, headlines: Set[RowKey]) -> UserLoad:
         workload=table.workload.slug,
         users=int(table.parameters["users"]),
         updates_per_s=float(table.parameters["updates_per_user_per_s"]),
+        snapshots_per_s=snapshots_per_s(table),
         cores=_cores(table),
         cpu_percent=round(mine.mean, 3),
         with_broker=BROKER_CPU.key in row.values,

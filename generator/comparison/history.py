@@ -10,7 +10,16 @@ from generator.comparison.absences import Absence, follow_absences
 from generator.comparison.metrics import Metric
 from generator.comparison.pair_judging import ComparedValues, Outcome, judge_all
 from generator.comparison.run_changes import compare_values
-from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, is_headline
+from generator.comparison.tables import (
+    Comparison,
+    Row,
+    Scenario,
+    Table,
+    Value,
+    compare_runs,
+    is_headline,
+    scenario_in_versions,
+)
 from generator.dataset import Hardware, Run, normalised
 from generator.statistics import Contrast
 
@@ -118,17 +127,17 @@ def _trends(history: History) -> tuple[Trend, ...]:
     for run in sorted(history.runs, key=lambda run: (run.document.started, run.document.id), reverse=True):
         if run.document.finished is not None:
             campaigns.setdefault((run.machine_class.hardware, run.document.campaign), []).append(run)
-    tables: dict[tuple[Hardware, str, str], list[Table]] = {}
+    tables: dict[tuple[Hardware, Scenario, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
         together = history.alone[members[0].raw] if len(members) == 1 else compare_runs(members, ranked=False)
         for table in together.tables:
             if is_headline(table):
-                tables.setdefault((machine, table.slug, table.workload.version), []).append(table)
-    newest: dict[tuple[Hardware, str], list[Table]] = {}
-    for (machine, slug, _), found in tables.items():
-        known = newest.get((machine, slug))
+                tables.setdefault((machine, scenario_in_versions(table), table.workload.version), []).append(table)
+    newest: dict[tuple[Hardware, Scenario], list[Table]] = {}
+    for (machine, scenario, _), found in tables.items():
+        known = newest.get((machine, scenario))
         if known is None or known[-1].run.document.started < found[-1].run.document.started:
-            newest[machine, slug] = found
+            newest[machine, scenario] = found
     found_trends = (
         Trend(machine, found[-1], metric, _series(found, metric))
         for (machine, _), found in newest.items()

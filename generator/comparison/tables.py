@@ -35,10 +35,13 @@ from runners.record import (
     disturbance_percent,
     events_in,
     timer_limited_percent,
+    without_rates,
 )
 
 Status = Literal["valid", "invalid", "failed"]
 RowKey = tuple[str, str]
+Scenario = tuple[str, frozenset[tuple[str, object]]]
+"""A workload, and all parameters but rates."""
 
 
 class _Tabular(Protocol):
@@ -470,17 +473,26 @@ def planned_workloads(runs: Sequence[Run]) -> tuple[WorkloadFacts, ...]:
 def fullest(runs: Sequence[Run], tables_of: Callable[[Run], Iterable[AnyTable]]) -> list[AnyTable]:
     """For each workload and its parameters the table with the most rows; of several, that of the first run.
 
-    If these parameters were measured under several versions of the workload, only tables of the first one count.
-    ``runs``: the preferred ones first. Ordered by workload, then parameters.
+    If these parameters were measured under several versions of the workload, only tables of the first one count. Rates
+    are left out of that comparison, see `without_rates`. ``runs``: the preferred ones first. Ordered by workload, then
+    parameters.
     """
     chosen: dict[str, AnyTable] = {}
+    versions: dict[Scenario, str] = {}
     for run in runs:
         for table in tables_of(run):
+            if versions.setdefault(scenario_in_versions(table), table.workload.version) != table.workload.version:
+                continue
             best = chosen.get(table.slug)
-            if best is None or (table.workload.version == best.workload.version and len(table.rows) > len(best.rows)):
+            if best is None or len(table.rows) > len(best.rows):
                 chosen[table.slug] = table
     order = [workload.slug for workload in planned_workloads(runs)]
     return sorted(chosen.values(), key=lambda table: (order.index(table.workload.slug), _ascending(table.parameters)))
+
+
+def scenario_in_versions(table: _Tabular) -> Scenario:
+    """What identifies a table's scenario in all versions of its workload."""
+    return table.workload.slug, frozenset(without_rates(table.parameters).items())
 
 
 def _ascending(parameters: Parameters) -> list[tuple[str, bool, float, str]]:

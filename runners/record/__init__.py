@@ -45,7 +45,7 @@ from runners.record.folders import Read, problems_between, result_files
 from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
 from runners.record.listing import files_below
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
-from runners.record.parameters import parameter_in_words
+from runners.record.parameters import parameter_in_words, without_rates
 from runners.record.schema import (
     SCHEMA_VERSION,
     Adaptive,
@@ -225,4 +225,5 @@ __all__ = [
     "tries_at",
     "unknown_name",
     "used_percent",
+    "without_rates",
 ]

@@ -43,6 +43,17 @@ WORDINGS: dict[str, Wording] = {
 }
 
 
+_RATE = "_per_s"
+
+
+def without_rates(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The parameters that a scenario keeps over all versions of its workload: who and how many, not how often.
+
+    A newer version may apply another rate, or publish one that older ones did not.
+    """
+    return {name: value for name, value in parameters.items() if not name.endswith(_RATE)}
+
+
 def parameter_in_words(name: str, value: Parameter) -> str:
     """``100 connections``, ``closed loop``; name and value where there is no wording: ``colour red``."""
     wording = WORDINGS.get(name)

@@ -157,8 +157,12 @@ def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset)
         workload=dashboard.workload.model_copy(update={"slug": "crowd"}),
         parameters={**dashboard.parameters, "users": 1000},
     )
+    faster = replace(dashboard, parameters={**dashboard.parameters, "snapshots_per_s": 5})
     for one in found_in(replace(found, tables=(crowd, *found.tables))):
         assert [(load.workload, users) for users, load in one.loads.items()] == [("dashboard", 100), ("crowd", 1000)]
+        assert {load.snapshots_per_s for load in one.loads.values()} == {1.0}, "as before there was such a parameter"
+    for one in found_in(replace(found, tables=(crowd, faster))):
+        assert [load.snapshots_per_s for load in one.loads.values()] == [5.0, 1.0]
 
 
 def test_a_stack_of_another_variant_is_named_as_such(dataset: Dataset) -> None:

@@ -345,7 +345,7 @@ def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_simi
     fitting = page.locator(".rt-picked li")
     slow, fast = (fitting.filter(has_text=name) for name in ("Flask-SocketIO", "FastAPI"))
     page.locator("select[name=users]").select_option("1000")
-    assert ": 3 cores (uvicorn; 95 % interval 2.9 to 3.1, " in words(fast)
+    assert ": 3 cores (uvicorn, one snapshot per second; 95 % interval 2.9 to 3.1, " in words(fast)
     # What was measured counts for more than what a variant sustained in a search, by which it is the other way round.
     assert "within 101 ms, beyond the 100 ms that count as enough" in words(fast)
     assert "on one core half of all attempts with 1,100 users or more succeed" in fast.inner_text()
@@ -354,7 +354,7 @@ def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_simi
     order = fitting.locator("strong").all_text_contents()
     assert order.index("Flask-SocketIO") < order.index("FastAPI")
     page.locator("select[name=users]").select_option("10000")
-    assert "about 30 cores (uvicorn; 95 % interval 29 to 31, " in words(fast)
+    assert "about 30 cores (uvicorn, one snapshot per second; 95 % interval 29 to 31, " in words(fast)
     # Who was late under less is so under more; of the others nothing is known.
     assert "with 1,000 users 99 of 100 updates were answered within 101 ms, beyond the 100 ms" in words(fast)
     assert "answered within" not in words(slow)

@@ -272,3 +272,25 @@ def test_what_only_an_older_version_measured_stays() -> None:
         ("echo-closed", "2", 2),
         ("echo-open", "1", 9),
     ]
+
+
+def test_a_newer_version_with_another_rate_takes_the_place_of_the_older_one() -> None:
+    """Its parameters say another rate, or one that the older version did not publish."""
+
+    def run_of(version: str, *parameters: dict[str, int]) -> SimpleNamespace:
+        workload = SimpleNamespace(slug="room", version=version)
+        tables = [
+            SimpleNamespace(slug=f"room-{sorted(each.items())}", workload=workload, parameters=each, rows=[0])
+            for each in parameters
+        ]
+        return SimpleNamespace(document=SimpleNamespace(workloads=[workload]), tables=tables)
+
+    older = run_of("1", {"members": 10, "deliveries_per_s": 1}, {"members": 20}, {"members": 30, "deliveries_per_s": 1})
+    newer = run_of("2", {"members": 10, "deliveries_per_s": 3}, {"members": 20, "deliveries_per_s": 3})
+    runs: list[Any] = [newer, older]
+    found: list[Any] = fullest(runs, lambda run: run.tables)  # type: ignore[attr-defined]
+    assert [(table.workload.version, table.parameters["members"]) for table in found] == [
+        ("2", 10),
+        ("2", 20),
+        ("1", 30),
+    ]

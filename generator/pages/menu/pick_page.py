@@ -19,7 +19,13 @@ def _pick_page(view: View) -> Page:
         data=script_json([one.to_json() for one in found]),
         stacks=STACKS,
         measured=dict(
-            sorted((users, load.workload) for one in found for users, load in (one.loads | one.uncounted).items())
+            sorted(
+                (
+                    (users, (load.workload, load.snapshots_per_s))
+                    for one in found
+                    for users, load in (one.loads | one.uncounted).items()
+                )
+            )
         ),
         min_rounds=MIN_ROUNDS,
         min_searches=MIN_SEARCHES,
