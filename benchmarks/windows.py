@@ -79,13 +79,15 @@ class Surroundings:
 
     ``around_s``: seconds besides load: start, readiness, connections, checks, stop; the mean over all.
     ``drift_percent``: by how much the value of a window's first second differs from that of its last half, the median
-    over all.
+    over all. ``fewest_rounds``, ``most_rounds``: valid rounds of a server.
     """
 
     scenario: str
     value: str
     around_s: float
     drift_percent: float
+    fewest_rounds: int
+    most_rounds: int
 
 
 def main() -> int:
@@ -165,7 +167,9 @@ def surroundings(document: Any) -> list[Surroundings]:
             drifts = [drift + math.log(LONGEST_S - LONGEST_S // 2) for drift in drifts]
         spent = document["spent"][scenario]
         around_s = spent["seconds"] / spent["measurements"] - WARMUP_S - LONGEST_S
-        found.append(Surroundings(scenario, value, round(around_s, 2), round(100 * statistics.median(drifts), 2)))
+        drift = round(100 * statistics.median(drifts), 2)
+        counts = [len(rounds) for rounds in servers.values()]
+        found.append(Surroundings(scenario, value, round(around_s, 2), drift, min(counts), max(counts)))
     return found
 
 

@@ -90,6 +90,7 @@ def _part(name: str, page: str) -> str:
         "other thresholds": other_thresholds_table,
         "margins": margins_table,
         "capacity coverage": capacity_coverage,
+        "windows": windows_table,
         "commands": command_reference,
         "decisions": decision_index,
     }
@@ -258,6 +259,30 @@ def capacity_coverage() -> str:
         ),
         lines,
     )
+
+
+# Windows
+
+
+def windows_table() -> str:
+    """A table of window lengths: for each scenario the spread between rounds, the rounds and the minutes."""
+    tables = json.loads((ROOT / "benchmarks" / "windows" / "windows.json").read_text(encoding="utf-8"))
+    rows, valid = tables["lengths"], {row["scenario"]: row for row in tables["surroundings"]}
+    lengths = dict.fromkeys(row["window_s"] for row in rows)
+    found = {(row["scenario"], row["window_s"]): row for row in rows}
+    lines = [
+        (
+            scenario,
+            f"{of['fewest_rounds']} to {of['most_rounds']}",
+            *(_cost(found[scenario, window_s]) for window_s in lengths),
+        )
+        for scenario, of in valid.items()
+    ]
+    return _table(("Scenario", "Valid rounds", *(f"{window_s}{NO_BREAK}s" for window_s in lengths)), lines)
+
+
+def _cost(row: Mapping[str, Any]) -> str:
+    return f"{row['spread_percent']:.1f}{NO_BREAK}%, {row['rounds']} rounds, {row['seconds']:.0f}{NO_BREAK}s"
 
 
 # Commands

@@ -100,6 +100,8 @@ class CellRun:
     def warm_up(self) -> None:
         with self.deployment.stage("load"):
             self._answers_per_s = self._load.warm_up().messages_per_s
+        scenario = self.cell.scenario
+        self._window_s = self._conditions.profile.window_at_s(scenario, self._answers_per_s / scenario.receivers)
 
     def be_idle(self) -> None:
         """Begin a period without load."""

@@ -52,6 +52,10 @@ ENDPOINTS: dict[Exchange, Endpoint] = {
 }
 
 
+LEAST_PUSHES = 12
+"""Pushes in a window that is too short for their percentiles. Of twelve, one more or less changes the load by 8 %."""
+
+
 @dataclass(frozen=True)
 class CapacityTarget:
     """The target of a search for the highest load that a server sustains, and the unit of the load."""
@@ -149,6 +153,7 @@ class Scenario:
         """
         rate = self.rarest_events_per_s(profile)
         least = [EVENTS.limit / rate] if rate else []
+        least += [LEAST_PUSHES * self.push_period_s]
         if self.paused_readers:
             least += [PAUSED_TIME.limit, WITHHELD.limit * 1e6 / (self.rate_per_s * self.payload_bytes)]
         return float(math.ceil(max(least, default=0.0)))

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from generator.comparison import MIN_SEARCHES
 from generator.statistics import MIN_ROUNDS
@@ -210,8 +212,8 @@ def test_a_window_holds_enough_messages_pushes_and_withheld_data(name: str, prof
     assert window_s >= profile.duration_s
     if isinstance(scenario.pace, Open):
         assert window_s * scenario.rate_per_s >= 60
-    if scenario.push_period_s and profile.slug in scenario.push_percentiles_in:
-        assert window_s / scenario.push_period_s >= 60
+    if scenario.push_period_s:
+        assert window_s / scenario.push_period_s >= (60 if profile.slug in scenario.push_percentiles_in else 12)
     if scenario.paused_readers:
         assert window_s >= 60
         assert window_s * scenario.rate_per_s * scenario.payload_bytes >= 50e6, "for each paused reader"
@@ -223,7 +225,7 @@ def test_only_the_profile_full_waits_for_the_pushes_of_a_crowd() -> None:
     """Others wait for its updates, of which sixty take a moment."""
     crowd, dashboard = BY_NAME["crowd/open"], BY_NAME["dashboard/open"]
     standard, full = PROFILES["standard"], PROFILES["full"]
-    assert (standard.window_s(crowd), full.window_s(crowd)) == (standard.duration_s, 60.0)
+    assert (standard.window_s(crowd), full.window_s(crowd)) == (12.0, 60.0)
     assert standard.window_s(crowd) / crowd.push_period_s < 40, "no percentile of so few"
     assert standard.window_s(dashboard) == max(standard.duration_s, 12.0)
     rare = replace(crowd, pace=Open(2.0))
@@ -237,6 +239,18 @@ def test_no_two_scenarios_differ_in_rates_alone(name: str) -> None:
     slug, _, kind = name.partition("/")
     others = [one for one in WORKLOADS[slug].scenarios if one.kind != kind]
     assert own not in [without_rates(one.parameters) for one in others]
+
+
+@given(st.floats(0.0, 1e6))
+def test_the_window_of_a_closed_loop_grows_with_the_time_that_its_messages_take(messages_per_s: float) -> None:
+    standard, quick = PROFILES["standard"], PROFILES["quick"]
+    closed, fixed = ECHO.scenarios
+    window_s = standard.window_at_s(closed, messages_per_s)
+    assert standard.duration_s <= window_s <= profiles.LONGEST_CLOSED_S
+    assert window_s * messages_per_s >= 59.99 or window_s == profiles.LONGEST_CLOSED_S or not messages_per_s
+    assert standard.window_at_s(closed, 2 * messages_per_s) <= window_s or not messages_per_s
+    assert standard.window_at_s(fixed, messages_per_s) == standard.window_s(fixed)
+    assert quick.window_at_s(closed, messages_per_s) == quick.duration_s
 
 
 def test_an_adaptive_profile_measures_everything_often_enough_for_a_rank() -> None:
