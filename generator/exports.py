@@ -135,7 +135,9 @@ def _scenario(table: Table | CapacityTable) -> _ExportedRow:
 def _value(value: Value) -> _ExportedRow:
     estimate = value.estimate
     low, high = (estimate.interval.low, estimate.interval.high) if estimate.interval else (None, None)
-    return estimate.mean, low, high, estimate.rounds, value.times_reference, *_rank(value.rank)
+    relation = value.to_reference
+    ratio = relation.value if relation is not None and relation.is_ratio else None
+    return estimate.mean, low, high, estimate.rounds, ratio, *_rank(value.rank)
 
 
 def _bracket(row: CapacityRow) -> _ExportedRow:

@@ -20,7 +20,6 @@ from generator.statistics import (
     Contrast,
     Estimate,
     RankRange,
-    paired_ratio_value,
 )
 from runners.record import (
     P99_DISTURBANCE_LIMIT,
@@ -75,8 +74,6 @@ class Value:
     rounds: Mapping[int, float]
     estimate: Estimate
     valid_rounds: int
-    reference: Mapping[int, float] | None = None
-    """The reference's value by number of the repeat, if the two can be compared."""
     rank: RankRange | None = None
     """Rank range among the table's variants without the reference; ``None`` if the metric does not decide, or if the
     value has too few rounds."""
@@ -95,11 +92,6 @@ class Value:
     def to_reference(self) -> Contrast | None:
         """The value against the reference's, by the model of the whole table."""
         return self.relate()
-
-    @property
-    def times_reference(self) -> float | None:
-        """The ratio to the reference over the rounds of both, without an interval."""
-        return paired_ratio_value(self.rounds, self.reference) if self.reference is not None else None
 
 
 @dataclass(frozen=True)
@@ -621,13 +613,8 @@ def _shared_metrics(contenders: Sequence[Row]) -> set[str]:
 def _with_reference(row: Row, reference: Row | None, compared: MetricComparisons) -> Row:
     if reference is None or row.status != "valid" or row.framework.is_reference:
         return row
-    beside = _beside(row)
     values = {
-        key: replace(
-            value,
-            reference={**reference.values[key].rounds, **beside.get(key, {})},
-            relate=_relation(key, row.key, reference.key, compared),
-        )
+        key: replace(value, relate=_relation(key, row.key, reference.key, compared))
         if key in reference.values
         else value
         for key, value in row.values.items()
@@ -652,15 +639,6 @@ def _with_ranks_in(metric: Metric, rows: Sequence[Row], compared: MetricComparis
             row = replace(row, values={**row.values, metric.key: value})
         completed.append(row)
     return completed
-
-
-def _beside(row: Row) -> dict[str, dict[int, float]]:
-    """The reference's values in the row's own seconds, by metric and round, where it was measured in them as well."""
-    return read_values(
-        Measurement.model_construct(round=one.round, **dict(one.reference))
-        for one in row.cell.measurements
-        if one.reference is not None
-    )
 
 
 def _best_first(row: Row, deciding: tuple[Metric, ...]) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """The statistics of repeated rounds: pure functions of numbers."""
 
 from generator.statistics.contrasts import CONFIDENCE, Contrast, Interval
-from generator.statistics.estimates import Estimate, estimate_mean, paired_ratio_value, unpaired_contrast
+from generator.statistics.estimates import Estimate, estimate_mean, unpaired_contrast
 from generator.statistics.outcomes import (
     DECISION_LEVEL,
     EQUIVALENCE_LEVEL,
@@ -38,7 +38,6 @@ __all__ = [
     "fit_rounds",
     "half_width",
     "judge",
-    "paired_ratio_value",
     "rank_ranges",
     "rounds_until",
     "unpaired_contrast",

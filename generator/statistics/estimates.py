@@ -8,13 +8,10 @@ unit of repetition is a round, not a message, because messages of one round shar
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from generator.statistics.contrasts import CONFIDENCE, Contrast, Interval, t_quantile
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -58,17 +55,6 @@ def estimate_mean(values: Sequence[float], *, is_ratio: bool = True, between: fl
         ends = mean - half, mean + half
         interval = Interval(*map(math.exp, ends)) if is_ratio else Interval(*ends)
     return Estimate(math.exp(mean) if is_ratio else mean, interval, len(values))
-
-
-def paired_ratio_value(first: Mapping[Key, float], second: Mapping[Key, float]) -> float | None:
-    """The geometric mean of first/second over common rounds, for the exports of all runs.
-
-    ``None`` if no round is common to both or a value is not above zero.
-    """
-    pairs = [(value, second[key]) for key, value in first.items() if key in second]
-    if not pairs or any(a <= 0 or b <= 0 for a, b in pairs):
-        return None
-    return math.exp(math.fsum(math.log(a / b) for a, b in pairs) / len(pairs))
 
 
 def unpaired_contrast(

@@ -14,6 +14,7 @@ import pytest
 from benchmarks import synthetic
 from generator import exports
 from generator.comparison import History, capacity_tables, compare_runs
+from generator.comparison.tables import Value
 from generator.dataset import Dataset, load_results
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -39,11 +40,19 @@ def offered(dataset: Dataset) -> dict[str, str]:
     }
 
 
+def ratio_of(value: Value) -> float | None:
+    relation = value.to_reference
+    return relation.value if relation and relation.is_ratio else None
+
+
 def test_the_newest_values_are_those_of_the_pages(dataset: Dataset, offered: dict[str, str]) -> None:
     latest = json.loads(offered["data/latest.json"])
     assert latest["schema_version"] == 1
     found = {
-        (row["framework"], row["variant"], row["workload"], row["parameters"], row["metric"]): row["value"]
+        (row["framework"], row["variant"], row["workload"], row["parameters"], row["metric"]): (
+            row["value"],
+            row["to_reference"],
+        )
         for row in latest["figures"]
     }
     comparison = compare_runs(dataset.headline)
@@ -53,12 +62,13 @@ def test_the_newest_values_are_those_of_the_pages(dataset: Dataset, offered: dic
             table.workload.slug,
             " ".join(f"{name}={value}" for name, value in table.parameters.items()),
             key,
-        ): figure.estimate.mean
+        ): (figure.estimate.mean, ratio_of(figure))
         for table in comparison.tables
         for row in table.rows
         for key, figure in row.values.items()
     }
-    assert {key: value for key, value in found.items() if value is not None} == expected
+    assert {key: value for key, value in found.items() if value != (None, None)} == expected
+    assert any(ratio is not None for _, ratio in expected.values())
     searched = {
         (row["framework"], row["variant"], row["parameters"].split("search=")[1].split()[0]): (row["low"], row["high"])
         for row in latest["figures"]

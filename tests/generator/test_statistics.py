@@ -19,7 +19,6 @@ from generator.statistics import (
     false_discovery_adjusted,
     fit_rounds,
     judge,
-    paired_ratio_value,
     rank_ranges,
 )
 from generator.statistics.variances import moderate
@@ -102,12 +101,6 @@ def test_a_moved_mean_takes_its_interval_along() -> None:
     low, high = estimate.interval.low, estimate.interval.high
     assert (moved.interval.low, moved.interval.high) == pytest.approx((3 * low, 3 * high))
     assert (shifted.interval.low, shifted.interval.high) == pytest.approx((low + 1, high + 1))
-
-
-def test_only_common_rounds_make_a_ratio() -> None:
-    assert paired_ratio_value({1: 2.0, 2: 4.0, 3: 9.0}, {2: 2.0, 3: 4.5, 4: 1.0}) == pytest.approx(2.0)
-    assert paired_ratio_value({1: 1.0}, {2: 1.0}) is None
-    assert paired_ratio_value({1: 1.0}, {1: 0.0}) is None
 
 
 # The model of a table
