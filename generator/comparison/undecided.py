@@ -115,14 +115,15 @@ def _in_table(table: Table, own: Table, setups: Collection[RowKey], most: int) -
             found.deciding += 1
             if judged.outcome != "unknown":
                 found.decided += 1
-            else:
+            elif judged.reason != "not enough data":  # else its rows are short
                 found.undecided += _chances(metric, judged, (first, second), table, own, level, most)
     pairs = len(narrowed.deciding) * max(len(contenders) - 1, 0)
     compared = {row.key for row in narrowed.rows}
     for row in table.rows:
         if row.valid_rounds < MIN_ROUNDS:
             found.short += 1
-            found.undecided += _short(row, MIN_ROUNDS, most, pairs if row.key in compared else 0)
+            missing = _rounds_until(MIN_ROUNDS, row.valid_rounds, row.rounds)
+            found.undecided += _short(row, missing, most, pairs if row.key in compared else 0)
     for row in contenders:
         for metric in narrowed.deciding:
             value = row.values.get(metric.key)
@@ -151,7 +152,7 @@ def _certain_level(compared: MetricComparison[RowKey]) -> float:
 def _chances(
     metric: Metric, judged: Judged, rows: tuple[Row, Row], table: Table, own: Table, level: float, most: int
 ) -> list[Undecided]:
-    """The further rounds that decide a pair, if they will more likely than not."""
+    """The further rounds that decide a pair soonest, if they will more likely than not."""
     contrast, keys = judged.contrast, (rows[0].key, rows[1].key)
     within = own.compared.of(metric).model.contrast(*keys)
     means = [table.compared.of(metric).model.mean(key) for key in keys]
@@ -168,21 +169,42 @@ def _chances(
         rounds=within.rounds,
         fixed=max(contrast.error**2 - reducible, 0.0),
     )
-    if not len(chances) or chances[-1] < LEAST_CHANCE:
-        return []
-    per_round = [chance / further for further, chance in enumerate(chances, start=1)]
-    best = max(range(len(chances)), key=per_round.__getitem__)
     cells = tuple(_key(row.key, row.cell) for row in rows)
-    return [Undecided(cells, "inconclusive", best + 1, float(chances[best]))]
+    ways = []
+    if len(chances) and chances[-1] >= LEAST_CHANCE:
+        per_round = [chance / further for further, chance in enumerate(chances, start=1)]
+        best = max(range(len(chances)), key=per_round.__getitem__)
+        ways.append(Undecided(cells, "inconclusive", best + 1, float(chances[best])))
+    if not table.blocks and (further := _rounds_to_floor(metric, rows, most)) is not None:
+        ways.append(Undecided(cells, "inconclusive", further, 1.0))
+    return sorted(ways, key=lambda one: one.gain)[-1:]
 
 
-def _short(row: Row, least: int, most: int, pairs: int) -> list[Undecided]:
-    """The further rounds until a row has enough valid ones, if that many are possible.
-
-    Laplace's rule of succession: after v valid ones of n rounds, (v + 1) / (n + 2) of the further ones are valid. So a
-    row without any valid round is left alone. ``pairs``: the comparisons that the row prevents.
+def _rounds_to_floor(metric: Metric, rows: Iterable[Row], most: int) -> int | None:
+    """The further rounds until the intervals of these values end below the floor, where nobody notices a difference;
+    ``None`` if that needs more than ``most``.
     """
-    further = math.ceil((least - row.valid_rounds) * (row.rounds + 2) / (row.valid_rounds + 1))
+    needed = []
+    for row in rows:
+        estimate = row.values[metric.key].estimate
+        if not 0 < estimate.mean < metric.floor:
+            return None
+        needed.append(rounds_until(estimate, math.log(metric.floor / estimate.mean), most))
+    known = [further for further in needed if further is not None]
+    return max(known) if len(known) == len(needed) else None
+
+
+def _rounds_until(least: int, counting: int, measured: int) -> int:
+    """The further rounds until ``least`` of them count, of which ``counting`` of ``measured`` do.
+
+    Laplace's rule of succession: of the further ones (counting + 1) / (measured + 2) count. So it takes many if none
+    did.
+    """
+    return math.ceil((least - counting) * (measured + 2) / (counting + 1))
+
+
+def _short(row: Row, further: int, most: int, pairs: int) -> list[Undecided]:
+    """The further rounds until a row is complete, if so many are possible. ``pairs``: the comparisons it prevents."""
     if further > most:
         return []
     return [Undecided((_key(row.key, row.cell),), "short", further, float(max(pairs, 1)))]
@@ -206,10 +228,12 @@ def _in_searches(table: CapacityTable, setups: Collection[RowKey], most: int) ->
         found.deciding += 1
         found.decided += _outcome_is_known(first, second)
     for row in table.rows:
-        if row.valid_rounds < MIN_SEARCHES:
+        searches = row.bracket.searches if row.bracket is not None else 0
+        if searches < MIN_SEARCHES:
             found.short += 1
             pairs = sum(not _outcome_is_known(row, other) for other in _others(row, contenders))
-            found.undecided += _short(row, MIN_SEARCHES, min(most, MOST_SEARCHES - row.rounds), pairs)
+            further = _rounds_until(MIN_SEARCHES, searches, row.rounds)
+            found.undecided += _short(row, further, min(most, MOST_SEARCHES - row.rounds), pairs)
     return found
 
 

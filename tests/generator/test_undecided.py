@@ -171,34 +171,62 @@ def test_a_row_without_valid_rounds_is_left_alone(run: Run) -> None:
 
 
 def test_a_search_is_repeated_only_a_few_times(run: Run) -> None:
+    """``shown``: searches with attempts. Those of others ended before any."""
     scenario = next(name for name in advise(run, most=12).scenarios if "search=rate" in name)
 
-    def short(rounds: int, valid: int) -> bool:
+    def is_repeated(searches: int, shown: int) -> bool:
         def change(document: FrameworkDocument, cell: CellRecord) -> CellRecord:
             if cell.parameters.get("search") != "rate" or cell.variant != "uvicorn":
                 return cell
             (one, *_) = cell.measurements
             assert one.capacity is not None
-            lost = {"conclusive": False, "reason": "no end", "high": None, "low": None}
-            unclear = one.model_copy(
+            nothing = {"conclusive": False, "reason": "no end", "high": None, "low": None, "typical": None}
+            empty = one.model_copy(
                 update={
                     "valid": False,
                     "invalid_reasons": ["no end"],
-                    "capacity": one.capacity.model_copy(update=lost),
+                    "capacity": one.capacity.model_copy(update={**nothing, "probes": []}),
                 }
             )
-            made = [(one if number <= valid else unclear) for number in range(1, rounds + 1)]
+            made = [one if number <= shown else empty for number in range(1, searches + 1)]
             return cell.model_copy(
                 update={"measurements": [m.model_copy(update={"round": n}) for n, m in enumerate(made, start=1)]}
             )
 
         advice = advise(changed(run, change), most=12)
+        assert advice.scenarios[scenario].short == (shown < MIN_SEARCHES)
         return any(scenario_of(key) == scenario and "/uvicorn" in key for o in advice.undecided for key in o.cells)
 
-    assert not short(MIN_SEARCHES, MIN_SEARCHES)
-    assert short(2, 1)
-    assert not short(2, 0), "none of two searches found it"
-    assert not short(MOST_SEARCHES, 1)
+    assert not is_repeated(MIN_SEARCHES, MIN_SEARCHES)
+    assert is_repeated(2, 1)
+    assert not is_repeated(2, 0), "none of two searches found anything"
+    assert not is_repeated(MOST_SEARCHES, 1)
+
+
+def test_values_below_the_floor_are_worth_the_rounds_that_show_it(run: Run) -> None:
+    """Two latencies that are far below what anybody notices, but vary by so much that they might be above it."""
+
+    def shake(one: Measurement, factor: float) -> Measurement:
+        if one.latency_ms is None or one.latency_ms.p50 is None:
+            return one
+        latency = one.latency_ms.model_copy(update={"p50": 0.5 * factor ** (-1) ** one.round})
+        return one.model_copy(update={"latency_ms": latency})
+
+    def shaken(factor: float) -> Advice:
+        def change(document: FrameworkDocument, cell: CellRecord) -> CellRecord:
+            if cell.workload != "echo" or cell.latency_kind == "service_time":
+                return cell
+            return cell.model_copy(update={"measurements": [shake(one, factor) for one in cell.measurements]})
+
+        return advise(changed(run, change), most=12)
+
+    scenario = scenario_of(cell_key("a", "b", "echo", synthetic.OPEN))
+    for factor, is_open in ((5.0, True), (40.0, False)):
+        advice = shaken(factor)
+        pairs = [
+            one for one in advice.undecided if one.reason == "inconclusive" and scenario_of(one.cells[0]) == scenario
+        ]
+        assert bool(pairs) == is_open
 
 
 def test_the_page_of_an_adaptive_run_says_what_its_rounds_measured_and_why_it_ended(tmp_path: Path) -> None:
