@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from generator.statistics import Estimate, estimate_mean
+from generator.statistics import Estimate, Stage, estimate_mean
 from runners.record import CellRecord, Distribution, Measurement, Percentiles, supports
 
 Direction = Literal["higher", "lower"]
@@ -142,10 +142,15 @@ class Metric:
         """Sort key that puts the best value first."""
         return -value if self.direction == "higher" else value
 
-    def estimate(self, values: Sequence[float], *, is_of_runs: bool = False) -> Estimate | None:
-        """The mean of these values, of rounds or of whole runs. That of rounds includes what runs differ by."""
+    def estimate(
+        self, values: Sequence[float], *, is_of_runs: bool = False, stage: Stage | None = None
+    ) -> Estimate | None:
+        """The mean of these values, of rounds or of whole runs. That of rounds includes what runs differ by.
+
+        ``stage``: of the rounds, if they were looked at repeatedly.
+        """
         between = 0.0 if is_of_runs else self.between_runs**2
-        return estimate_mean(values, is_ratio=self.is_ratio, between=between)
+        return estimate_mean(values, is_ratio=self.is_ratio, between=between, stage=stage)
 
     def width(self, first: float, second: float) -> float:
         """The margin between two values on the scale of their contrast: a logarithm, or a difference in the unit."""

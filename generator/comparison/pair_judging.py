@@ -10,10 +10,11 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
 from generator.comparison.metrics import Metric
-from generator.statistics import Contrast, Estimate, RankRange, RoundsModel, fit_rounds, judge, rank_ranges
+from generator.statistics import Contrast, Estimate, RankRange, RoundsModel, Stage, fit_rounds, judge, rank_ranges
 from generator.statistics import Reason as OpenReason
 
 Direction = Literal["better", "worse"]
@@ -109,7 +110,7 @@ class MetricComparison(Generic[Key]):
 
     ``values``: of each row, by repeat. ``barred``: rows that have no rank and decide nothing, with the reason.
     ``aside``: further rows that have no rank: the reference. ``is_pooled``: whether the repeats are runs, which show
-    themselves how values vary between runs.
+    themselves how values vary between runs. ``stages``: how far each row has come that was looked at repeatedly.
     """
 
     def __init__(
@@ -120,17 +121,19 @@ class MetricComparison(Generic[Key]):
         barred: Mapping[Key, Reason],
         aside: Collection[Key] = (),
         is_pooled: bool = False,
+        stages: Mapping[Key, Stage] = MappingProxyType({}),
     ) -> None:
         self.metric = metric
         self._values = values
         self._barred = barred
         self._is_pooled = is_pooled
+        self._stages = stages
         self._between = 0.0 if is_pooled else metric.between_runs**2
         self.contenders = tuple(key for key in values if key not in barred and key not in aside)
 
     @cached_property
     def model(self) -> RoundsModel[Key]:
-        return fit_rounds(self._values, is_ratio=self.metric.is_ratio, between=self._between)
+        return fit_rounds(self._values, is_ratio=self.metric.is_ratio, between=self._between, stages=self._stages)
 
     def judged(self, first: Key, second: Key) -> Judged:
         """The outcome for the first row."""
@@ -144,7 +147,14 @@ class MetricComparison(Generic[Key]):
 
     def estimate(self, key: Key) -> Estimate | None:
         """The mean of a row's own values, with its interval."""
-        return self.metric.estimate(list(self._values[key].values()), is_of_runs=self._is_pooled)
+        return self._estimates[key]
+
+    @cached_property
+    def _estimates(self) -> dict[Key, Estimate | None]:
+        return {
+            key: self.metric.estimate(list(own.values()), is_of_runs=self._is_pooled, stage=self._stages.get(key))
+            for key, own in self._values.items()
+        }
 
     def ranks(self, rows: Collection[Key]) -> dict[Key, RankRange]:
         """The rank ranges of the contenders among these rows; none without a second one."""

@@ -11,7 +11,7 @@ from generator.comparison.metrics import ALWAYS_COMPARED, Metric
 from generator.comparison.pair_judging import ComparedValues, Direction, Outcome, Reason, highest_end, judge_all
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.dataset import Parameters, Run
-from generator.statistics import Contrast, unpaired_contrast
+from generator.statistics import Contrast, latest, unpaired_contrast
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ def compare_values(
     ]
     # A ratio to the reference has what both differ by from run to run.
     between = metric.between_runs**2 * (2 if is_relative else 1)
-    contrast = unpaired_contrast(*series, is_ratio=metric.is_ratio, between=between)
+    stage = latest([after.stage, before.stage])
+    contrast = unpaired_contrast(*series, is_ratio=metric.is_ratio, between=between, stage=stage)
     barred: Reason | None = None
     if not (later.is_enough and earlier.is_enough):
         barred = "not enough data"

@@ -20,6 +20,8 @@ from generator.statistics import (
     Contrast,
     Estimate,
     RankRange,
+    Stage,
+    latest,
 )
 from runners.record import (
     P99_DISTURBANCE_LIMIT,
@@ -114,6 +116,8 @@ class Row:
     raw: str
     disturbance_percent: float | None = None
     """Mean disturbance of the rounds that count, in percent of a core; ``None`` if it was not measured in each."""
+    stage: Stage | None = None
+    """How far the row has come, if its run looked at its tables repeatedly; of several runs, the latest stage."""
 
     @property
     def is_quiet(self) -> bool:
@@ -249,15 +253,21 @@ class MetricComparisons:
     def of(self, metric: Metric) -> MetricComparison[RowKey]:
         """The comparison in one metric; of no rows, if none has it."""
         if metric.key not in self._found:
-            having = [row for row in self.rows if metric.key in row.values]
-            self._found[metric.key] = MetricComparison(
-                metric,
-                {row.key: row.values[metric.key].rounds for row in having},
-                barred={row.key: reason for row in having if (reason := _barred(row, metric)) is not None},
-                aside=[row.key for row in having if row.framework.is_reference],
-                is_pooled=self._is_pooled,
-            )
+            values = {row.key: row.values[metric.key].rounds for row in self.rows if metric.key in row.values}
+            self._found[metric.key] = self.by(metric, values)
         return self._found[metric.key]
+
+    def by(self, metric: Metric, values: Mapping[RowKey, Mapping[int, float]]) -> MetricComparison[RowKey]:
+        """The comparison in a metric by these values, by row and repeat, instead of the rows' own."""
+        having = [row for row in self.rows if row.key in values]
+        return MetricComparison(
+            metric,
+            values,
+            barred={row.key: reason for row in having if (reason := _barred(row, metric)) is not None},
+            aside=[row.key for row in having if row.framework.is_reference],
+            is_pooled=self._is_pooled,
+            stages={row.key: row.stage for row in having if row.stage is not None},
+        )
 
 
 def costs_with_broker(table: Table) -> MetricComparison[RowKey]:
@@ -269,13 +279,7 @@ def costs_with_broker(table: Table) -> MetricComparison[RowKey]:
     having = [row for row in table.compared.rows if CPU.key in row.values]
     if not any(BROKER_CPU.key in row.values for row in having):
         return table.compared.of(CPU)
-    return MetricComparison(
-        CPU,
-        {row.key: cost_by_round(row.values) for row in having},
-        barred={row.key: reason for row in having if (reason := _barred(row, CPU)) is not None},
-        aside=[row.key for row in having if row.framework.is_reference],
-        is_pooled=bool(table.blocks),
-    )
+    return table.compared.by(CPU, {row.key: cost_by_round(row.values) for row in having})
 
 
 def cost_by_round(values: Mapping[str, Value]) -> dict[int, float]:
@@ -393,6 +397,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
     """One variant over all blocks; blocks without a valid round count only if no block has one."""
     is_valid = any(row.status == "valid" for row in rows)
     counting = [row if row.status == "valid" or not is_valid else None for row in rows]
+    stage = latest([row.stage for row in rows])
     values = {}
     for key, metric in METRICS.items():
         found = {
@@ -401,7 +406,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
             if row is not None and key in row.values
         }
         means = {number: value.estimate.mean for number, value in found.items()}
-        if (estimate := metric.estimate(list(means.values()), is_of_runs=True)) is not None:
+        if (estimate := metric.estimate(list(means.values()), is_of_runs=True, stage=stage)) is not None:
             values[key] = Value(means, estimate, sum(value.valid_rounds for value in found.values()))
     disturbances = [row.disturbance_percent for row in counting if row is not None]
     reasons: Counter[str] = Counter()
@@ -416,6 +421,7 @@ def _pooled_row(rows: Sequence[Row]) -> Row:
         reasons=tuple(reasons.most_common()),
         values=values,
         disturbance_percent=_mean(disturbances),
+        stage=stage,
     )
 
 
@@ -516,18 +522,19 @@ def rows_of(run: Run, *, searched: bool) -> Iterator[Row]:
             if cell.is_search != searched or not cell.measurements:
                 continue
             if variant is not None and versions.get(cell.workload) == cell.workload_version:
-                yield _row(item, variant, with_enough_cores(run, cell), run.document.machine.logical_cpus)
+                yield _row(run, item, variant, with_enough_cores(run, cell))
 
 
-def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord, logical_cpus: int) -> Row:
+def _row(run: Run, item: FrameworkResult, variant: VariantFacts, cell: CellRecord) -> Row:
     of_reference = item.document.framework.is_reference
     valid = [measurement for measurement in cell.measurements if _counts(measurement, of_reference=of_reference)]
     measured = [measurement for measurement in cell.measurements if measurement.failure is None]
     status: Status = "valid" if valid else "invalid" if measured else "failed"
+    machine, stage = run.document.machine, _stage(run, len(cell.decisive))
     values = {
         key: Value(rounds, estimate, len(rounds))
         for key, rounds in read_values(valid or measured).items()
-        if (estimate := METRICS[key].estimate(list(rounds.values()))) is not None
+        if (estimate := METRICS[key].estimate(list(rounds.values()), stage=stage)) is not None
     }
     return Row(
         framework=item.document.framework,
@@ -539,8 +546,18 @@ def _row(item: FrameworkResult, variant: VariantFacts, cell: CellRecord, logical
         reasons=_reasons(cell.decisive, of_reference=of_reference),
         values=values,
         raw=item.raw,
-        disturbance_percent=_mean([disturbance_percent(one, logical_cpus=logical_cpus) for one in valid]),
+        disturbance_percent=_mean([disturbance_percent(one, logical_cpus=machine.logical_cpus) for one in valid]),
+        stage=stage,
     )
+
+
+def _stage(run: Run, rounds: int) -> Stage | None:
+    """The stage of a row with so many measured rounds; ``None`` if the number of rounds was fixed before.
+
+    Below `MIN_ROUNDS` nothing is decided, so no look before it counts.
+    """
+    adaptive = run.document.adaptive
+    return Stage(max(adaptive.first_rounds, MIN_ROUNDS), rounds) if adaptive is not None else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -2,6 +2,7 @@
 
 from generator.statistics.contrasts import CONFIDENCE, Contrast, Interval
 from generator.statistics.estimates import Estimate, estimate_mean, unpaired_contrast
+from generator.statistics.looks import Stage, latest
 from generator.statistics.outcomes import (
     DECISION_LEVEL,
     EQUIVALENCE_LEVEL,
@@ -31,6 +32,7 @@ __all__ = [
     "RankRange",
     "Reason",
     "RoundsModel",
+    "Stage",
     "bracket_rank_ranges",
     "decision_chances",
     "estimate_mean",
@@ -38,6 +40,7 @@ __all__ = [
     "fit_rounds",
     "half_width",
     "judge",
+    "latest",
     "rank_ranges",
     "rounds_until",
     "unpaired_contrast",

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from generator.statistics.contrasts import Contrast
+from generator.statistics.looks import level_at, overall_p_values
 from generator.statistics.variances import Floats
 
 Key = TypeVar("Key", bound=Hashable)
@@ -72,6 +73,11 @@ def judge(contrasts: Mapping[Key, Contrast], margin: Callable[[Key], float]) -> 
     the estimate is beyond the margin. *Practically equal*: the 90 % interval is within the margin; then the side may
     still be certain. Else inconclusive. A contrast without an error is inconclusive.
 
+    A contrast with a `Stage` was looked at repeatedly. Over all looks it may be wrong as rarely as another one at its
+    only look, so it needs more at each (`generator.statistics.looks`). Its p-value is replaced by the level at which it
+    is exactly at its limit. That is a p-value too, so the correction holds. Each of its two one-sided tests for
+    equality has the level that `EQUIVALENCE_LEVEL` has at this stage.
+
     Rejected: to demand that the whole interval is beyond the margin (McCarthy and Smyth 2009, "Testing significance
     relative to a fold-change threshold is a TREAT", Bioinformatics 25(6)). Then a row that is surely slower, by 1.15 to
     1.7 times, would be inconclusive at a margin of 1.25. And to let every significant difference differ: then more
@@ -85,10 +91,13 @@ def judge(contrasts: Mapping[Key, Contrast], margin: Callable[[Key], float]) -> 
     differences, errors, freedoms = np.array(columns, dtype=float).T
     margins = np.array([margin(key) for key in known])
     smallest = np.array([np.log(SMALLEST_RELEVANT_RATIO) if contrasts[key].is_ratio else 0.0 for key in known])
-    certain = (false_discovery_adjusted(p_values(differences, errors, freedoms)) < DECISION_LEVEL) & (
+    stages = [contrasts[key].stage for key in known]
+    overall = overall_p_values(p_values(differences, errors, freedoms), stages)
+    certain = (false_discovery_adjusted(overall) < DECISION_LEVEL) & (
         np.abs(differences) > np.minimum(smallest, margins)
     )
-    half = stdtrit(freedoms, 1 - EQUIVALENCE_LEVEL) * errors
+    levels = np.array([level_at(EQUIVALENCE_LEVEL, stage, sides=1) for stage in stages])
+    half = stdtrit(freedoms, 1 - levels) * errors
     is_same = np.abs(differences) + half < margins
     is_far = np.abs(differences) >= margins
     for place, key in enumerate(known):

@@ -12,8 +12,9 @@ import math
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from generator.statistics.contrasts import CONFIDENCE, Contrast, t_quantile
+from generator.statistics.contrasts import Contrast, errors_to_end
 from generator.statistics.estimates import Estimate
+from generator.statistics.looks import level_at
 from generator.statistics.outcomes import EQUIVALENCE_LEVEL
 from generator.statistics.variances import Floats
 
@@ -23,8 +24,7 @@ def decision_chances(
     margin: float,
     most: int,
     *,
-    level: float | Floats,
-    equality_level: float | Floats = EQUIVALENCE_LEVEL,
+    level: float,
     rounds: int | None = None,
     fixed: float = 0.0,
 ) -> Floats:
@@ -34,10 +34,9 @@ def decision_chances(
     then the estimate has moved by a normal deviate with the variance e² − v(n). It is decided by the rules of
     `generator.statistics.judge`: beyond the margin and certain, or practically equal.
 
-    ``margin``: on the scale of the contrast. ``level``: the p-value that makes the difference certain, and
-    ``equality_level``: that of each one-sided test for equality; numbers, or arrays of shape (most,). ``rounds``: R
-    (default: those of the contrast). ``fixed``: the part of e² that no further round reduces. Without an error, all
-    chances are 0.
+    ``margin``: on the scale of the contrast. ``level``: the p-value that makes the difference certain; if the contrast
+    has a stage, by all looks together, like `EQUIVALENCE_LEVEL`. ``rounds``: R (default: those of the contrast).
+    ``fixed``: the part of e² that no further round reduces. Without an error, all chances are 0.
     """
     if contrast.error is None or most < 1:
         return np.zeros(max(most, 0))
@@ -48,8 +47,11 @@ def decision_chances(
     errors = np.sqrt(variance - reduced + reduced * before / after)
     freedoms = contrast.freedom * after / before
     moves = np.sqrt(np.maximum(variance - errors**2, 0.0))
-    far = np.maximum(margin, stdtrit(freedoms, 1 - np.asarray(level) / 2) * errors)
-    near = margin - stdtrit(freedoms, 1 - np.asarray(equality_level)) * errors
+    stages = [contrast.stage and contrast.stage.after(further) for further in range(1, most + 1)]
+    levels = np.array([level_at(level, stage) for stage in stages])
+    equality_levels = np.array([level_at(EQUIVALENCE_LEVEL, stage, sides=1) for stage in stages])
+    far = np.maximum(margin, stdtrit(freedoms, 1 - levels / 2) * errors)
+    near = margin - stdtrit(freedoms, 1 - equality_levels) * errors
     return _share_beyond(contrast.difference, moves, far) + np.where(
         near > 0, 1 - _share_beyond(contrast.difference, moves, near), 0.0
     )
@@ -78,10 +80,9 @@ def rounds_until(estimate: Estimate, width: float, most: int) -> int | None:
     reach = half_width(estimate)
     if math.isinf(reach):
         return None
-    half = 0.5 + CONFIDENCE / 2
-    noise = reach * math.sqrt(estimate.rounds) / t_quantile(estimate.rounds - 1.0, half)
+    noise = reach * math.sqrt(estimate.rounds) / errors_to_end(estimate.rounds - 1.0, estimate.stage)
     for further in range(1, most + 1):
         count = estimate.rounds + further
-        if t_quantile(count - 1.0, half) * noise / math.sqrt(count) <= width:
+        if errors_to_end(count - 1.0, estimate.stage) * noise / math.sqrt(count) <= width:
             return further
     return None

@@ -14,12 +14,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from generator.statistics.contrasts import Contrast
+from generator.statistics.looks import Stage, latest
 from generator.statistics.variances import Floats, moderate
 
 Key = TypeVar("Key", bound=Hashable)
@@ -47,6 +49,8 @@ class RoundsModel(Generic[Key]):
     """Shape (rows,): the degrees of freedom of these variances."""
     between: float
     is_ratio: bool
+    stages: Mapping[Key, Stage]
+    """How far each row has come that was looked at repeatedly."""
 
     @cached_property
     def index(self) -> dict[Key, int]:
@@ -94,6 +98,7 @@ class RoundsModel(Generic[Key]):
                 float(freedoms[number]),
                 rounds,
                 self.is_ratio,
+                latest([self.stages.get(key) for key in pair]),
             )
         return found
 
@@ -107,13 +112,18 @@ class RoundsModel(Generic[Key]):
 
 
 def fit_rounds(
-    values: Mapping[Key, Mapping[int, float]], *, is_ratio: bool = True, between: float = 0.0
+    values: Mapping[Key, Mapping[int, float]],
+    *,
+    is_ratio: bool = True,
+    between: float = 0.0,
+    stages: Mapping[Key, Stage] = MappingProxyType({}),
 ) -> RoundsModel[Key]:
     """Fit the model by least squares, every value with the same weight.
 
     ``values``: by row, then by round. ``is_ratio``: whether to use logarithms; a row with a value that has none is left
     out. ``between``: variance of a row's mean, on the model's scale, that its rounds cannot show, because they share a
-    run. It is added to each row.
+    run. It is added to each row. ``stages``: of the rows that were looked at repeatedly; a contrast has the later one
+    of its two rows.
     """
     rows = {key: of_row for key, of_row in values.items() if of_row and (not is_ratio or min(of_row.values()) > 0)}
     numbers = sorted({number for of_row in rows.values() for number in of_row})
@@ -140,6 +150,7 @@ def fit_rounds(
         freedoms=moderated.freedoms,
         between=between,
         is_ratio=is_ratio,
+        stages=stages,
     )
 
 

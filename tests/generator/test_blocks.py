@@ -11,7 +11,9 @@ from benchmarks import synthetic
 from generator.comparison import Comparison, compare_runs
 from generator.dataset import Dataset, load_results
 from generator.pages import make_site
+from generator.statistics import Stage
 from runners.record import Histogram
+from tests.support.advising import as_adaptive
 
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent", "threading"})
 
@@ -53,6 +55,16 @@ def test_each_block_is_one_value(dataset: Dataset, together: Comparison) -> None
                         expected.append(geometric_mean(same.values[key].rounds.values()))
                 assert sorted(figure.rounds.values()) == pytest.approx(sorted(expected))
                 assert figure.estimate.rounds == len(expected)
+
+
+def test_a_row_is_as_far_as_in_the_block_that_measured_it_furthest(dataset: Dataset) -> None:
+    """Two blocks looked repeatedly; in one of them a row has more rounds."""
+    first, second, third = dataset.headline
+    table = compare_runs([as_adaptive(first), as_adaptive(second), third]).tables[0]
+    assert {row.stage for row in table.rows} == {Stage(5, 3)}
+    found = table.judged(table.metrics[0], *table.valid_rows[:2]).contrast
+    assert found is not None
+    assert found.stage == Stage(5, 3)
 
 
 def test_ratios_are_of_one_block_each(together: Comparison) -> None:

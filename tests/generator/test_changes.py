@@ -14,7 +14,8 @@ from generator.comparison import Change, compare_capacities, compare_cells, comp
 from generator.comparison.metrics import MEMORY
 from generator.comparison.run_changes import compare_values
 from generator.dataset import Run, load_single
-from generator.statistics import unpaired_contrast
+from generator.statistics import Stage, unpaired_contrast
+from tests.support.advising import as_adaptive
 from tests.support.commands import Shell
 
 SLOWER = tuple(
@@ -76,6 +77,19 @@ def test_what_got_slower_is_worse_and_the_way_back_better(runs: dict[str, Run]) 
     assert slower.ratio is not None
     assert slower.ratio.value == pytest.approx(0.8, rel=0.05)
     assert _find(compare_cells(head, base), "fastapi", "messages_per_s", "closed").verdict == "better"
+
+
+def test_a_run_that_looked_repeatedly_needs_more_to_have_changed(runs: dict[str, Run]) -> None:
+    base, head = runs["first"], as_adaptive(runs["slower"])
+    once, again = (
+        {change.metric.key: change for change in compare_cells(base, one) if change.framework == "fastapi"}
+        for one in (runs["slower"], head)
+    )
+    for key, change in again.items():
+        assert change.ratio is not None
+        assert change.ratio.stage == Stage(5, 7)
+        if change.direction is not None:
+            assert once[key].direction == change.direction
 
 
 def test_one_round_proves_nothing(tmp_path: Path) -> None:

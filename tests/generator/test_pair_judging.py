@@ -13,9 +13,10 @@ from benchmarks import synthetic
 from generator.comparison import METRICS, Comparison, MetricComparison, compare_runs
 from generator.comparison.pair_judging import ComparedValues, judge_all
 from generator.comparison.tables import MetricComparisons
-from generator.dataset import load_results
-from generator.statistics import Contrast, RankRange
+from generator.dataset import Run, load_results
+from generator.statistics import MIN_ROUNDS, Contrast, RankRange, Stage
 from runners.record import P99_DISTURBANCE_LIMIT
+from tests.support.advising import as_adaptive
 
 THROUGHPUT, CPU, MEMORY = METRICS["messages_per_s"], METRICS["cpu_percent"], METRICS["pss_mean_mb"]
 PER_CLIENT = METRICS["memory_per_connection_kb"]
@@ -128,11 +129,50 @@ def test_a_contrast_that_is_barred_is_kept_but_decides_nothing() -> None:
     assert (found["none"].outcome, found["none"].reason) == ("unknown", "not enough data")
 
 
+def test_a_row_that_was_measured_further_needs_more_for_each_of_its_pairs() -> None:
+    values = _values([100, 104, 100], rounds=15, noise=0.02)
+    assert MetricComparison(THROUGHPUT, values, barred={}).judged(0, 1).direction == "worse"
+    stages = {0: Stage(5, 5), 1: Stage(5, 15)}
+    found = MetricComparison(THROUGHPUT, values, barred={}, stages=stages)
+    contrasts = {pair: found.judged(*pair).contrast for pair in ((0, 1), (1, 0), (0, 2), (1, 2))}
+    assert {pair: one and one.stage for pair, one in contrasts.items()} == {
+        (0, 1): Stage(5, 15),
+        (1, 0): Stage(5, 15),
+        (0, 2): Stage(5, 5),
+        (1, 2): Stage(5, 15),
+    }
+    stricter = MetricComparison(THROUGHPUT, values, barred={}, stages=dict.fromkeys(values, Stage(1, 1000)))
+    assert stricter.judged(0, 1).direction is None
+
+
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, ...]:
     folder = tmp_path_factory.mktemp("results")
     synthetic.write(folder, rounds=6, seconds=4, searches=False)
-    return compare_runs(load_results(folder).runs)
+    return load_results(folder).runs
+
+
+@pytest.fixture(scope="module")
+def comparison(runs: tuple[Run, ...]) -> Comparison:
+    return compare_runs(runs)
+
+
+def test_a_run_that_looked_repeatedly_gives_its_rows_a_stage(runs: tuple[Run, ...], comparison: Comparison) -> None:
+    assert all(row.stage is None for table in comparison.tables for row in table.rows)
+    for first, counted in ((3, MIN_ROUNDS), (5, 5), (6, 6)):
+        looked = compare_runs([as_adaptive(run, first) for run in runs])
+        for table, same in zip(looked.tables, comparison.tables, strict=True):
+            assert {row.stage for row in table.rows} == {Stage(counted, 6)}, "below five rounds nothing is decided"
+            fixed = {row.key: row for row in same.valid_rows}
+            for row in table.valid_rows:
+                for key, value in row.values.items():
+                    wide, narrow = value.estimate.interval, fixed[row.key].values[key].estimate.interval
+                    assert wide is not None
+                    assert narrow is not None
+                    assert wide.low <= narrow.low
+                    assert wide.high >= narrow.high
+                    relation = value.to_reference
+                    assert relation is None or relation.stage == Stage(counted, 6)
 
 
 def test_a_p99_decides_only_between_rows_that_were_hardly_disturbed(comparison: Comparison) -> None:

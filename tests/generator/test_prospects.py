@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from generator.statistics import Contrast, decision_chances, estimate_mean, half_width, rounds_until
+from generator.statistics import (
+    CONFIDENCE,
+    Contrast,
+    Stage,
+    decision_chances,
+    estimate_mean,
+    half_width,
+    rounds_until,
+)
+from generator.statistics.contrasts import LOOKED_CONFIDENCE
+from generator.statistics.looks import level_at
 
 MARGIN = math.log(1.10)
+STAGES = (None, Stage(5, 5), Stage(5, 9))
 
 
 @given(
@@ -23,14 +35,24 @@ MARGIN = math.log(1.10)
     most=st.integers(0, 25),
     level=st.floats(1e-6, 0.05),
     fixed=st.floats(0, 0.3),
+    stage=st.sampled_from(STAGES),
 )
 def test_chances_are_probabilities(
-    difference: float, error: float, freedom: float, rounds: int, most: int, level: float, fixed: float
+    difference: float,
+    error: float,
+    freedom: float,
+    rounds: int,
+    most: int,
+    level: float,
+    fixed: float,
+    stage: Stage | None,
 ) -> None:
-    contrast = Contrast(difference, error, freedom, rounds)
+    once = Contrast(difference, error, freedom, rounds)
+    contrast = replace(once, stage=stage)
     chances = decision_chances(contrast, MARGIN, most, level=level, fixed=fixed)
     assert chances.shape == (most,)
     assert np.all((chances >= 0) & (chances <= 1 + 1e-12))
+    assert np.all(chances <= decision_chances(once, MARGIN, most, level=level, fixed=fixed) + 1e-12)
     assert chances == pytest.approx(decision_chances(contrast.swapped, MARGIN, most, level=level, fixed=fixed))
 
 
@@ -40,7 +62,8 @@ def test_without_an_error_nothing_is_known() -> None:
 
 @pytest.mark.parametrize("difference", [0.0, 0.05, MARGIN, 0.12, 0.2])
 @pytest.mark.parametrize("error", [0.01, 0.04])
-def test_chances_are_those_of_simulated_rounds(difference: float, error: float) -> None:
+@pytest.mark.parametrize("stage", STAGES)
+def test_chances_are_those_of_simulated_rounds(difference: float, error: float, stage: Stage | None) -> None:
     """The truth is drawn given what is known, then the further rounds given the truth."""
     rounds, further, level, freedom, draws = 5, 4, 0.002, 40.0, 40_000
     chance = np.random.default_rng(1)
@@ -49,9 +72,11 @@ def test_chances_are_those_of_simulated_rounds(difference: float, error: float) 
     mean = (rounds * difference + further * (truth + spread * chance.standard_normal(draws))) / (rounds + further)
     later = error * math.sqrt(rounds / (rounds + further))
     freedom_later = freedom * (rounds + further) / rounds
-    differs = np.abs(mean) >= max(MARGIN, float(stdtrit(freedom_later, 1 - level / 2)) * later)
-    same = np.abs(mean) + float(stdtrit(freedom_later, 0.95)) * later < MARGIN
-    found = decision_chances(Contrast(difference, error, freedom, rounds), MARGIN, further, level=level)
+    after = stage and stage.after(further)
+    certain, equal = level_at(level, after), level_at(0.05, after, sides=1)
+    differs = np.abs(mean) >= max(MARGIN, float(stdtrit(freedom_later, 1 - certain / 2)) * later)
+    same = np.abs(mean) + float(stdtrit(freedom_later, 1 - equal)) * later < MARGIN
+    found = decision_chances(Contrast(difference, error, freedom, rounds, stage=stage), MARGIN, further, level=level)
     assert found[-1] == pytest.approx(np.mean(differs | same), abs=0.01)
 
 
@@ -67,17 +92,21 @@ def test_a_large_difference_is_decided_sooner_than_a_small_one() -> None:
     assert decision_chances(Contrast(0.0, 0.3, 20.0, 5), MARGIN, 15, level=0.001)[-1] < 0.5, "far too noisy"
 
 
-@given(values=st.lists(st.floats(90, 110), min_size=3, max_size=12), width=st.floats(0.01, 0.2))
-def test_so_many_rounds_make_an_interval_narrow_enough(values: list[float], width: float) -> None:
-    estimate = estimate_mean(values)
+@given(
+    values=st.lists(st.floats(90, 110), min_size=3, max_size=12),
+    width=st.floats(0.01, 0.2),
+    stage=st.sampled_from(STAGES),
+)
+def test_so_many_rounds_make_an_interval_narrow_enough(values: list[float], width: float, stage: Stage | None) -> None:
+    estimate = estimate_mean(values, stage=stage)
     assert estimate is not None
     further = rounds_until(estimate, width, 50)
     if half_width(estimate) <= 1e-9:
         return
-    noise = float(np.std(np.log(values), ddof=1))
+    noise, confidence = float(np.std(np.log(values), ddof=1)), CONFIDENCE if stage is None else LOOKED_CONFIDENCE
 
     def reach(count: int) -> float:
-        return float(stdtrit(count - 1, 0.975)) * noise / math.sqrt(count)
+        return float(stdtrit(count - 1, 0.5 + confidence / 2)) * noise / math.sqrt(count)
 
     assert half_width(estimate) == pytest.approx(reach(len(values)))
     if further is None:

@@ -15,7 +15,7 @@ from generator.comparison import MIN_SEARCHES, advise, capacity_tables, compare_
 from generator.comparison.undecided import MOST_SEARCHES
 from generator.dataset import Run, load_beside, load_results, load_single, make_run
 from generator.pages import make_site
-from generator.statistics import MIN_ROUNDS
+from generator.statistics import MIN_ROUNDS, Stage
 from runners.record import (
     Adaptive,
     Advice,
@@ -30,6 +30,7 @@ from runners.record import (
     save,
     scenario_of,
 )
+from tests.support.advising import as_adaptive
 
 CLOSED = "echo mode=closed connections=100 payload_bytes=64 server_cores=1"
 
@@ -95,7 +96,9 @@ def variants_in(advice: Advice, reason: str) -> set[str]:
     }
 
 
-def test_comparisons_are_counted_as_the_pages_decide_them(run: Run) -> None:
+@pytest.mark.parametrize("is_adaptive", [False, True])
+def test_comparisons_are_counted_as_the_pages_decide_them(run: Run, *, is_adaptive: bool) -> None:
+    run = as_adaptive(run) if is_adaptive else run
     advice = advise(run, most=12)
     for table in compare_runs([run]).tables:
         narrowed = table.of_setups(setups_of(run))
@@ -141,6 +144,17 @@ def test_noise_makes_comparisons_and_values_undecided_until_rounds_decide_them(r
     assert not variants_in(advise(noisy(run, "uvicorn", factor=1.08), most=0), "wide")
 
 
+def test_an_adaptive_run_decides_with_what_all_its_looks_may_spend(run: Run) -> None:
+    """Its rows have the same values, and stages of their own: each is at its own rounds."""
+    shaken = noisy(first_rounds(run, {"uvicorn": 6}), "uvicorn", factor=1.5)
+    once, looked = (advise(one, most=12) for one in (shaken, as_adaptive(shaken)))
+    assert looked.scenarios[CLOSED].decided < once.scenarios[CLOSED].decided
+    assert looked.scenarios[CLOSED].wide >= once.scenarios[CLOSED].wide
+    (table,) = (one for one in compare_runs([as_adaptive(shaken)]).of_workload("echo") if not one.is_open)
+    assert {row.stage for row in table.rows if row.variant.slug == "uvicorn"} == {Stage(MIN_ROUNDS, 6)}
+    assert {row.stage for row in table.rows if row.variant.slug != "uvicorn"} == {Stage(MIN_ROUNDS, 8)}
+
+
 def test_when_no_round_is_possible_nothing_is_worth_one(run: Run) -> None:
     assert advise(first_rounds(run, {"uvicorn": 1}), most=0).undecided == ()
 
@@ -173,6 +187,7 @@ def test_a_row_without_valid_rounds_is_left_alone(run: Run) -> None:
 def test_a_search_is_repeated_only_a_few_times(run: Run) -> None:
     """``shown``: searches with attempts. Those of others ended before any."""
     scenario = next(name for name in advise(run, most=12).scenarios if "search=rate" in name)
+    others = advise(run, most=12).scenarios[scenario].short
 
     def is_repeated(searches: int, shown: int) -> bool:
         def change(document: FrameworkDocument, cell: CellRecord) -> CellRecord:
@@ -194,7 +209,7 @@ def test_a_search_is_repeated_only_a_few_times(run: Run) -> None:
             )
 
         advice = advise(changed(run, change), most=12)
-        assert advice.scenarios[scenario].short == (shown < MIN_SEARCHES)
+        assert advice.scenarios[scenario].short == others + (shown < MIN_SEARCHES)
         return any(scenario_of(key) == scenario and "/uvicorn" in key for o in advice.undecided for key in o.cells)
 
     assert not is_repeated(MIN_SEARCHES, MIN_SEARCHES)
@@ -204,19 +219,23 @@ def test_a_search_is_repeated_only_a_few_times(run: Run) -> None:
 
 
 def test_values_below_the_floor_are_worth_the_rounds_that_show_it(run: Run) -> None:
-    """Two latencies that are far below what anybody notices, but vary by so much that they might be above it."""
+    """Latencies far below what anybody notices, but they vary by so much, each in its own rhythm, that they might be
+    above it.
+    """
+    rhythms = {item.document.framework.slug: 2 ** (number % 3) for number, item in enumerate(run.frameworks)}
 
-    def shake(one: Measurement, factor: float) -> Measurement:
+    def shake(one: Measurement, factor: float, rhythm: int) -> Measurement:
         if one.latency_ms is None or one.latency_ms.p50 is None:
             return one
-        latency = one.latency_ms.model_copy(update={"p50": 0.5 * factor ** (-1) ** one.round})
+        latency = one.latency_ms.model_copy(update={"p50": 0.5 * factor ** (-1) ** (one.round // rhythm)})
         return one.model_copy(update={"latency_ms": latency})
 
     def shaken(factor: float) -> Advice:
         def change(document: FrameworkDocument, cell: CellRecord) -> CellRecord:
             if cell.workload != "echo" or cell.latency_kind == "service_time":
                 return cell
-            return cell.model_copy(update={"measurements": [shake(one, factor) for one in cell.measurements]})
+            rhythm = rhythms[document.framework.slug]
+            return cell.model_copy(update={"measurements": [shake(one, factor, rhythm) for one in cell.measurements]})
 
         return advise(changed(run, change), most=12)
 
@@ -300,6 +319,7 @@ def test_the_adviser_of_commands_reads_the_campaign_once(campaign: Path) -> None
     document = own.document.model_copy(update={"adaptive": adaptive})
     documents = [item.document for item in own.frameworks]
     adviser = ComparingAdviser()
+    own = replace(own, document=document)
     expected = advise(own, load_beside(campaign / "block-1"), most=12)
     assert adviser(document, documents, campaign / "block-1") == expected
     assert adviser(document, documents, campaign / "nowhere") == expected
