@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from generator.comparison.metrics import COST_MARGIN, LATENCY_MARGIN
 from generator.dataset import Simulated
-from generator.statistics import Contrast, Judgement, fit_rounds, judge
+from generator.statistics import Contrast, Interval, Judgement, fit_rounds, judge
+from generator.statistics.variances import Floats
 
 ROUND_SPREAD = 0.05
 """Standard deviation of the shift that a round gives to all rows, in logarithms."""
@@ -61,24 +62,58 @@ SETTINGS = tuple(
 )
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What is true of the rows of a simulated table. ``means``: logarithms, shape (rows,). ``spreads``: of the noise.
+
+    ``pairs``: all pairs; ``equals``: those of twins. ``quiet_equals``, ``steps``: twins, and rows a step apart, none of
+    which is noisy.
+    """
+
+    means: Floats
+    spreads: Floats
+    pairs: tuple[Pair, ...]
+    equals: tuple[Pair, ...]
+    quiet_equals: tuple[Pair, ...]
+    steps: tuple[Pair, ...]
+
+    @classmethod
+    def of(cls, kind: Kind, rows: int, noisy_rows: int) -> Truth:
+        level = np.arange(rows) // 2
+        spreads = np.full(rows, kind.spread)
+        # All over the table, and never both twins of a pair.
+        noisy = set(np.linspace(1, rows - 2, noisy_rows, dtype=int).tolist()) if noisy_rows else set()
+        spreads[list(noisy)] *= NOISY_FACTOR
+        pairs = list(combinations(range(rows), 2))
+        quiet = [pair for pair in pairs if not noisy.intersection(pair)]
+        return cls(
+            means=math.log(kind.step) * level,
+            spreads=spreads,
+            pairs=tuple(pairs),
+            equals=tuple(pair for pair in pairs if level[pair[0]] == level[pair[1]]),
+            quiet_equals=tuple(pair for pair in quiet if level[pair[0]] == level[pair[1]]),
+            steps=tuple(pair for pair in quiet if level[pair[1]] - level[pair[0]] == 1),
+        )
+
+    def draw(self, rounds: int, chance: np.random.Generator) -> Floats:
+        """A table: shape (rows, rounds), logarithms of values."""
+        logs = self.means[:, None] + ROUND_SPREAD * chance.standard_normal(rounds)
+        logs += self.spreads[:, None] * chance.standard_normal(logs.shape)
+        return logs
+
+    def difference(self, pair: Pair) -> float:
+        """The first row of a pair minus the second, in logarithms."""
+        return float(self.means[pair[0]] - self.means[pair[1]])
+
+
 def simulate(setting: Setting, *, tables: int, seed: int) -> Simulated:
     """Simulate and judge ``tables`` tables. The same setting and seed give the same counts."""
     kind, counts = setting.kind, Counter[str]()
     chance = np.random.default_rng([seed, setting.rows, setting.rounds, setting.noisy])
-    level = np.arange(setting.rows) // 2
-    truth = math.log(kind.step) * level
-    spreads = np.full(setting.rows, kind.spread)
-    # All over the table, and never both twins of a pair.
-    noisy = set(np.linspace(1, setting.rows - 2, setting.noisy, dtype=int).tolist()) if setting.noisy else set()
-    spreads[list(noisy)] *= NOISY_FACTOR
-    pairs = list(combinations(range(setting.rows), 2))
-    quiet = [pair for pair in pairs if not noisy.intersection(pair)]
-    equals = [pair for pair in pairs if level[pair[0]] == level[pair[1]]]
-    quiet_equals = [pair for pair in quiet if level[pair[0]] == level[pair[1]]]
-    steps = [pair for pair in quiet if level[pair[1]] - level[pair[0]] == 1]
+    truth = Truth.of(kind, setting.rows, setting.noisy)
+    pairs, equals, quiet_equals, steps = truth.pairs, truth.equals, truth.quiet_equals, truth.steps
     for _ in range(tables):
-        logs = truth[:, None] + ROUND_SPREAD * chance.standard_normal(setting.rounds)
-        logs += spreads[:, None] * chance.standard_normal(logs.shape)
+        logs = truth.draw(setting.rounds, chance)
         values = {row: dict(enumerate(np.exp(of_row).tolist())) for row, of_row in enumerate(logs)}
         contrasts = {pair: one for pair, one in fit_rounds(values).contrasts(pairs).items() if one is not None}
         judged, paired = (judge(one, lambda _: math.log(kind.margin)) for one in (contrasts, _paired(logs, pairs)))
@@ -86,9 +121,9 @@ def simulate(setting: Setting, *, tables: int, seed: int) -> Simulated:
         counts["no_order"] += sum(judged[pair].side is None for pair in equals)
         counts["equal"] += sum(judged[pair].outcome == "same" for pair in quiet_equals)
         counts["found"] += sum(judged[pair].side == "below" for pair in steps)
-        counts["covered"] += sum(_covers(contrasts[a, b], truth[a] - truth[b]) for a, b in pairs)
+        counts["covered"] += sum(covers(contrasts[pair].interval, truth.difference(pair)) for pair in pairs)
         counts["called"] += sum(one.side is not None for one in judged.values())
-        counts["false"] += sum(_is_false(judged[a, b], truth[a] - truth[b]) for a, b in pairs)
+        counts["false"] += sum(_is_false(judged[pair], truth.difference(pair)) for pair in pairs)
         counts["paired_no_order"] += sum(paired[pair].side is None for pair in equals)
         counts["paired_found"] += sum(paired[pair].side == "below" for pair in steps)
 
@@ -114,7 +149,7 @@ def simulate(setting: Setting, *, tables: int, seed: int) -> Simulated:
     )
 
 
-def _paired(logs: NDArray[np.float64], pairs: list[Pair]) -> dict[Pair, Contrast]:
+def _paired(logs: Floats, pairs: Sequence[Pair]) -> dict[Pair, Contrast]:
     """Paired t-tests: the mean log ratio of each pair, with its own standard error."""
     rounds = logs.shape[1]
     one, other = np.array(pairs).T
@@ -124,8 +159,9 @@ def _paired(logs: NDArray[np.float64], pairs: list[Pair]) -> dict[Pair, Contrast
     return {pair: Contrast(mean, error, rounds - 1, rounds) for pair, mean, error in columns}
 
 
-def _covers(contrast: Contrast, truth: float) -> bool:
-    return contrast.interval is not None and math.exp(truth) in contrast.interval
+def covers(interval: Interval | None, truth: float) -> bool:
+    """Whether an interval contains a value of which ``truth`` is the logarithm."""
+    return interval is not None and math.exp(truth) in interval
 
 
 def _is_false(judgement: Judgement, truth: float) -> bool:

@@ -8,6 +8,7 @@ committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->
 - ``other thresholds``: the limits of searches, warm-ups and the calibration;
 - ``margins``: by how much metrics must differ;
 - ``capacity coverage``: how often simulated intervals of a capacity contain it;
+- ``simulated looks``, ``replayed looks``: how often adaptive runs decide rightly;
 - ``commands``: the help text of every command;
 - ``decisions``: the list of `docs/decisions`.
 """
@@ -91,6 +92,8 @@ def _part(name: str, page: str) -> str:
         "margins": margins_table,
         "capacity coverage": capacity_coverage,
         "windows": windows_table,
+        "simulated looks": simulated_looks,
+        "replayed looks": replayed_looks,
         "commands": command_reference,
         "decisions": decision_index,
     }
@@ -283,6 +286,64 @@ def windows_table() -> str:
 
 def _cost(row: Mapping[str, Any]) -> str:
     return f"{row['spread_percent']:.1f}{NO_BREAK}%, {row['rounds']} rounds, {row['seconds']:.0f}{NO_BREAK}s"
+
+
+# Adaptive runs
+
+
+_PLANS = {
+    "fixed": "once, after {fixed_rounds} rounds",
+    "shared": "after each round, {first_rounds} to {most_rounds}",
+    "whole": "the same, each look at the whole level",
+}
+
+
+def simulated_looks() -> str:
+    """A table of simulated runs: by how often their results were looked at, how often the outcomes are right."""
+    shares = {
+        "Equals do not differ": "not_different",
+        "Equals have no order": "no_order",
+        "No false difference in the table": "without_difference",
+        "Unequal ones are not practically equal": "not_equal",
+        "Equals are practically equal": "equal",
+        "Step is found": "found",
+        "Pairs decided": "decided",
+        "Intervals of ratios hold the truth": "covered",
+        "Intervals of values": "covered_values",
+    }
+
+    def sort(row: Mapping[str, Any]) -> str:
+        return (
+            f"{row['rows']} rows, {row['noisy_rows']} noisy; {row['spread_percent']:g} %, {row['step']:g}×,"
+            f" {row['margin']:g}×"
+        )
+
+    return _looks_table("Rows; noise, step, margin", "simulated", sort, shares)
+
+
+def replayed_looks() -> str:
+    """A table of the twins' recorded rounds: how often adaptive runs have the outcome of all rounds together."""
+    shares = {
+        "Same outcome as all rounds": "same",
+        "Order of all rounds is found": "found",
+        "a and b do not differ": "not_different",
+        "a and b have no order": "no_order",
+    }
+    return _looks_table("Twins", "replayed", lambda row: f"{row['profile']}, {row['recorded']} rounds", shares)
+
+
+def _looks_table(title: str, part: str, sort: Callable[[Mapping[str, Any]], str], shares: Mapping[str, str]) -> str:
+    document = json.loads((ROOT / "benchmarks" / "adaptive.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            sort(row),
+            _PLANS[row["plan"]].format_map(document),
+            f"{row['rounds']:.1f}",
+            *("–" if row[name] is None else f"{100 * row[name]:.1f} %" for name in shares.values()),
+        )
+        for row in document[part]
+    ]
+    return _table((title, "Judged", "Rounds of a row", *shares), rows)
 
 
 # Commands
