@@ -37,7 +37,7 @@ def build_job(
     ``connections``: a part of the scenario's connections. Its clients are numbered from ``first_client``.
     """
     return Job(
-        url=url + ("/" if protocol == "socket.io" else scenario.path),
+        url=url + ("/" if protocol == "socket.io" and scenario.transport != "sse" else scenario.path),
         protocol=protocol,
         serializer=serializer,
         exchange=scenario.exchange,

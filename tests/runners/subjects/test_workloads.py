@@ -221,6 +221,13 @@ def test_a_window_holds_enough_messages_pushes_and_withheld_data(name: str, prof
     assert job.duration_s == window_s
 
 
+def test_an_event_stream_has_its_own_address_also_beside_socketio() -> None:
+    def url_of(name: str) -> str:
+        return build_job(BY_NAME[name], url="ws://h:1", protocol="socket.io", profile=STANDARD, seed=1).url
+
+    assert (url_of("sse/open"), url_of("dashboard/open")) == ("ws://h:1/events", "ws://h:1/")
+
+
 def test_only_the_profile_full_waits_for_the_pushes_of_a_crowd() -> None:
     """Others wait for its updates, of which sixty take a moment."""
     crowd, dashboard = BY_NAME["crowd/open"], BY_NAME["dashboard/open"]
