@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +14,7 @@ import pytest
 
 from benchmarks import synthetic
 from generator.site_build import Paths, build_site
+from tests.support import needs
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser() -> Iterator[Browser]:
     """One browser for a module, not for the session: as long as it runs, no other event loop can."""
     if CHROMIUM is None:
-        reason = "no chromium-headless-shell, chromium or google-chrome on PATH (.ci/browser installs one)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        needs.lack("no chromium-headless-shell, chromium or google-chrome on PATH (.ci/browser installs one)")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from runners.serving import broker
+from tests.support import needs
 from tests.support.processes import gone
 
 
@@ -21,7 +22,7 @@ def ask(url: str, command: bytes) -> bytes:
 
 
 def test_it_starts_empty_answers_and_stops(tmp_path: Path) -> None:
-    program = broker.find_broker()
+    program = needs.broker_program()
     assert program.facts().version[0].isdigit()
     redis = broker.start_broker(program, cpus=(), logs=tmp_path)
     try:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from runners.process import Finished
+from tests.support import needs
 from tests.support.suites import run_tests
 
 ROOT = Path(__file__).parents[3]
@@ -85,4 +86,6 @@ def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[Finishe
 @every_folder
 def test_its_own_tests_pass(folder: Path, suites: dict[Path, Future[Finished]]) -> None:
     result = suites[folder].result()
+    if result.returncode:
+        needs.check_libraries(result.stdout + result.stderr)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -15,6 +15,7 @@ from runners.evidence.rooms import HELPER
 from runners.evidence.source_code import modules_of
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework, Variant
+from tests.support import needs
 
 FRAMEWORKS = catalog.discover()
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda one: one.slug)
@@ -104,7 +105,8 @@ def test_the_helper_for_rooms_across_processes_is_the_same_for_everybody() -> No
     ("framework", "variant"), SHARED, ids=[f"{one.slug}/{variant.slug}" for one, variant in SHARED]
 )
 def test_a_room_reaches_the_members_on_all_processes(framework: Framework, variant: Variant, tmp_path: Path) -> None:
-    several, spanning = processes_findings(framework, variant, logs=tmp_path)
+    with needs.serving(variant):
+        several, spanning = processes_findings(framework, variant, logs=tmp_path)
     assert several.value is True, several.note
     assert spanning.value is True, spanning.note
 
@@ -115,5 +117,6 @@ def test_a_room_reaches_the_members_on_all_processes(framework: Framework, varia
 def test_a_command_with_a_number_of_processes_starts_them(
     framework: Framework, variant: Variant, tmp_path: Path
 ) -> None:
-    (several, _) = processes_findings(framework, variant, logs=tmp_path)
+    with needs.serving(variant):
+        (several, _) = processes_findings(framework, variant, logs=tmp_path)
     assert several.value is True, several.note

@@ -1,0 +1,57 @@
+"""What a machine may lack that tests need. The tests are then skipped with the reason.
+
+Where ``CI`` is ``true`` they fail instead: nothing may be missing there, and nobody reads what was skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import pytest
+
+from runners.serving.broker import BrokerError, BrokerProgram, find_broker
+from runners.serving.deployment import StageError
+from runners.subjects.catalog import Variant
+
+_NOT_LOADED = re.compile(r"\b(lib[\w.+-]+)\.so\.(\d+)(?:\.\d+)*: cannot open shared object file")
+"""The message of dlopen(3) about a library of the system that is not there."""
+
+
+def lack(reason: str) -> NoReturn:
+    """End the test, because this machine lacks what it needs; the reason says what, and how to install it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def broker_program() -> BrokerProgram:
+    """The broker of this machine."""
+    try:
+        return find_broker()
+    except BrokerError as error:
+        lack(str(error))
+
+
+def check_libraries(log: str) -> None:
+    """End the test if a program could not load a library of the system, as its output says."""
+    if (found := _NOT_LOADED.search(log)) is not None:
+        name, version = found.groups()
+        # Debian's policy, chapter 8, names packages like this.
+        package = f"{name}-{version}" if name[-1].isdigit() else f"{name}{version}"
+        lack(f"the system has no {name}.so.{version}; install it, for example with `apt-get install {package}`")
+
+
+@contextmanager
+def serving(variant: Variant) -> Iterator[None]:
+    """A block that starts a server of this variant; the test ends if the machine lacks what the server needs."""
+    if variant.uses_broker:
+        broker_program()
+    try:
+        yield
+    except StageError as error:
+        check_libraries("\n".join([str(error), *error.failure.log]))
+        raise
