@@ -29,6 +29,7 @@ from runners.loadgen.upgrade import UpgradeReader, upgrade_request
 NOT_CONNECTED = "not-connected"
 """The key in the table of errors of a connection that could not be opened."""
 _OPEN, _CLOSE, _CONNECT, _REFUSED = b"0", b"1", b"40", b"44"
+_TLS = "finish the TLS handshake"
 _RECEIVE_BYTES = 65536
 _TICK_S = 0.05
 PAUSED_BUFFER_BYTES = 65536
@@ -186,8 +187,9 @@ class Handshake:
             self.wanted = next(self._steps)
             if self.started_ns < overdue_ns:
                 waited = f"{round((clock_ns() - self.started_ns) / 1e9, 1):g} s"
+                tip = "; if it has no TLS, use ws://" if self._missing == _TLS else ""
                 raise self._answer.end(
-                    f"the server did not {self._missing} within {waited}; rtsite load has --connect-timeout"
+                    f"the server did not {self._missing} within {waited}{tip}; rtsite load has --connect-timeout"
                 )
         except StopIteration as done:
             connection = WebSocketConnection(self.socket, self._mask, self._reader, done.value)
@@ -206,7 +208,7 @@ class Handshake:
         if code := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
         if secure:
-            self._missing = "finish the TLS handshake"
+            self._missing = _TLS
             yield from self._secure()
         self._missing = "answer the WebSocket handshake"
         self._outbox += self._request

@@ -186,9 +186,11 @@ def test_whatever_comes_instead_of_a_handshake_is_refused(head: bytes) -> None:
     assert isinstance(reader.end("the server closed the connection"), RefusedError)
 
 
-def why_not(url: str, options: ClientOptions = NO_OPTIONS, protocol: WireProtocol = "websocket") -> str | None:
+def why_not(
+    url: str, options: ClientOptions = NO_OPTIONS, protocol: WireProtocol = "websocket", *, timeout_s: float = 5.0
+) -> str | None:
     """The reason why one connection could not be opened; ``None`` if it was."""
-    (result,) = open_all(url, protocol, masks(1, 1), at_once=1, timeout_s=5.0, options=options)
+    (result,) = open_all(url, protocol, masks(1, 1), at_once=1, timeout_s=timeout_s, options=options)
     if result.connection is None:
         return why(result)
     result.connection.close()
@@ -252,8 +254,28 @@ def test_certificates_of_ones_own() -> None:
         assert "--ca" in reason
         assert "--insecure" in reason
         assert why_not(url.replace("wss", "ws"))
-    with serving() as server:
-        assert "use ws://" in (why_not(server.url.replace("ws", "wss", 1)) or "")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closes", "answers"])
+def test_a_server_without_tls_is_named(answer: bytes) -> None:
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        reason = why_not(f"wss://127.0.0.1:{listening.getsockname()[1]}/") or ""
+        thread.join(10)
+    assert "use ws://" in reason
+
+
+def test_a_server_that_waits_for_more_than_a_client_of_tls_sends_is_given_up() -> None:
+    with silent() as url:
+        reason = why_not(url.replace("ws", "wss", 1), timeout_s=0.3) or ""
+    assert "did not finish the TLS handshake within 0.3 s; if it has no TLS, use ws://" in reason
 
 
 def test_socketio_in_a_namespace_with_auth() -> None:

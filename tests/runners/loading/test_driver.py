@@ -44,7 +44,8 @@ def test_slices_add_up(mode: Mode, shards: int) -> None:
     assert [sample.slices for sample in result.samples] == [len(slices)] * shards
     for index, sample in enumerate(result.samples):
         mine = [brief[index] for brief in briefs]
-        assert sum(brief.answered for brief in mine) == sample.answered
+        # Answers at the ends of slices count in part. Since Python 3.12, `sum` rounds less than the engine does.
+        assert sum(brief.answered for brief in mine) == pytest.approx(sample.answered, rel=1e-12)
         assert sum(brief.window_ns for brief in mine) == sample.window_ns >= sum(slices) * 1e9
         whole, rest = divmod(sample.window_ns / 1e9, 1)
         assert len(sample.seconds) == whole + (rest > 0.5)
