@@ -292,42 +292,37 @@ def _cost(row: Mapping[str, Any]) -> str:
 
 
 _PLANS = {
-    "fixed": "once, after {fixed_rounds} rounds",
-    "shared": "after each round, {first_rounds} to {most_rounds}",
-    "whole": "the same, each look at the whole level",
+    "fixed": "once, after {fixed_rounds}",
+    "shared": "{first_rounds} to {most_rounds}",
+    "whole": "{first_rounds} to {most_rounds}, whole level",
 }
 
 
 def simulated_looks() -> str:
     """A table of simulated runs: by how often their results were looked at, how often the outcomes are right."""
     shares = {
-        "Equals do not differ": "not_different",
-        "Equals have no order": "no_order",
-        "No false difference in the table": "without_difference",
-        "Unequal ones are not practically equal": "not_equal",
-        "Equals are practically equal": "equal",
-        "Step is found": "found",
+        "Equal, and do not differ": "not_different",
+        "Tables without a false difference": "without_difference",
+        "Intervals that hold the truth": "covered",
         "Pairs decided": "decided",
-        "Intervals of ratios hold the truth": "covered",
-        "Intervals of values": "covered_values",
+        "Steps found": "found",
     }
 
     def sort(row: Mapping[str, Any]) -> str:
         return (
-            f"{row['rows']} rows, {row['noisy_rows']} noisy; {row['spread_percent']:g} %, {row['step']:g}×,"
-            f" {row['margin']:g}×"
+            f"{row['rows']} rows, {row['noisy_rows']} noisy, noise {row['spread_percent']:g} %, step {row['step']:g},"
+            f" margin {row['margin']:g}"
         )
 
-    return _looks_table("Rows; noise, step, margin", "simulated", sort, shares)
+    return _looks_table("Simulated", "simulated", sort, shares)
 
 
 def replayed_looks() -> str:
     """A table of the twins' recorded rounds: how often adaptive runs have the outcome of all rounds together."""
     shares = {
-        "Same outcome as all rounds": "same",
-        "Order of all rounds is found": "found",
+        "Outcome of all rounds": "same",
+        "Order of all rounds": "found",
         "a and b do not differ": "not_different",
-        "a and b have no order": "no_order",
     }
     return _looks_table("Twins", "replayed", lambda row: f"{row['profile']}, {row['recorded']} rounds", shares)
 
@@ -343,7 +338,7 @@ def _looks_table(title: str, part: str, sort: Callable[[Mapping[str, Any]], str]
         )
         for row in document[part]
     ]
-    return _table((title, "Judged", "Rounds of a row", *shares), rows)
+    return _table((title, "Rounds judged", "Rounds of a row", *shares), rows)
 
 
 # Commands
