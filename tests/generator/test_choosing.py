@@ -293,7 +293,7 @@ def test_a_case_is_answered_by_the_headline_variant(visit: Visit) -> None:
         lines = page.locator(".rt-picked li, .rt-picked .rt-note").all_inner_texts()
         return next(line for line in lines if "Flask-SocketIO" in line)
 
-    assert "(gevent;" in told(1)
+    assert "(gevent," in told(1)
     assert "rooms across processes: with code of your own" in told(0.5)
     assert "not determined: rooms across processes" in told(None)
     assert "Left out, a room ends at its process" in told(0)
