@@ -625,6 +625,8 @@ def _cell(
         typical_ns = (100 / rate * 1e9) if closed else made.p50_ms * (9 if pushes else 1) * 1e6 * jitter
         count = int(rate * seconds) if not closed else 40_000
         latencies = typical_ns * np.exp(chance.normal(0, 0.25, count)) * (1 + 12 * (chance.random(count) > 0.985))
+        if closed:  # Little's law: throughput times mean latency makes the messages in flight
+            latencies *= typical_ns / latencies.mean()
         histogram = _histogram(latencies)
         valid = not late
         if valid:

@@ -1,4 +1,4 @@
-"""Reads result files, each content once, and caches the parsed values by the digest of the file.
+"""Reads and audits result files, each content once, and caches the parsed values by the digest of the file.
 
 Years of history are thousands of files that never change. A new file is parsed; an old one is read from the cache. The
 cache and the messages between processes contain plain values: making documents of them takes no longer than unpickling
@@ -39,7 +39,8 @@ def read_all(
     """
     contents = {path: digests[path] if path in digests else file_digest(path) for path in paths}
     known = _recall(cache, contents.values()) if cache is not None else {}
-    missing = [path for path in paths if contents[path] not in known]
+    # A link is refused, whatever is known about the file that it leads to.
+    missing = [path for path in paths if contents[path] not in known or path.is_symlink()]
     parsed = dict(zip(missing, _parse_all(missing), strict=True))
     plain = {path: pickle.loads(one) for path, (_, one) in parsed.items()}  # noqa: S301 - our own
     found = {path: _document(path, plain[path] if path in plain else known[contents[path]]) for path in paths}

@@ -176,15 +176,19 @@ def load_evidence(path: Path) -> EvidenceDocument:
 
 
 def read_plain(path: Path) -> tuple[Any, bytes]:
-    """The content of a result file as plain, unchecked values, and its bytes.
+    """The content of a result file as plain values, and its bytes.
 
-    Raises `RecordError` where it cannot be read or is not the YAML that is accepted.
+    Raises `RecordError` with all that `read_checked` finds.
     """
-    return _parse(path)
+    _, plain, raw = _checked(path)
+    return plain, raw
 
 
 def as_document(path: Path, plain: Any) -> AnyDocument:
-    """The document read from a file, of the kind that its name says; raises `RecordError`."""
+    """The document of a content that `read_plain` has read, of the kind that the file's name says.
+
+    Raises `RecordError`, because the content may be of another kind.
+    """
     model = _model_of(path)
     try:
         return model.model_validate(plain)
@@ -201,13 +205,10 @@ def problems_in(path: Path) -> list[Problem]:
 def read_checked(path: Path) -> AnyDocument | tuple[Problem, ...]:
     """The document of a file whose values agree with each other, or every problem of it with its place."""
     try:
-        plain, raw = _parse(path)
-        document = _validated(path, _model_of(path), plain, raw)
+        document, _, _ = _checked(path)
     except RecordError as error:
         return tuple(error.problems)
-    findings = list(find_contradictions(document))
-    root = yaml.compose(raw, Loader=yaml.CSafeLoader) if findings else None
-    return tuple(_located(path, root, one.place, one.message) for one in findings) or document
+    return document
 
 
 def save(document: AnyDocument, path: Path) -> None:
@@ -292,6 +293,16 @@ def _model_of(path: Path) -> type[AnyDocument]:
 def _load(path: Path, model: type[DocumentType]) -> DocumentType:
     plain, raw = _parse(path)
     return _validated(path, model, plain, raw)
+
+
+def _checked(path: Path) -> tuple[AnyDocument, Any, bytes]:
+    """The document of a file whose values agree with each other, its plain values, and its bytes."""
+    plain, raw = _parse(path)
+    document: AnyDocument = _validated(path, _model_of(path), plain, raw)
+    if findings := list(find_contradictions(document)):
+        root = yaml.compose(raw, Loader=yaml.CSafeLoader)
+        raise RecordError([_located(path, root, one.place, one.message) for one in findings])
+    return document, plain, raw
 
 
 def _validated(path: Path, model: type[DocumentType], plain: Any, raw: bytes) -> DocumentType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import threading
@@ -26,6 +27,8 @@ from runners.loadgen.wire import masks
 from tests.support.byte_servers import HEAD, ByteServer, serving_bytes
 from tests.support.servers import CERTIFICATE, Talk, WireProtocol, serving, serving_securely
 
+WAITED = r"within [\d.]+ s"
+"""On a busy machine it is more than the timeout."""
 protocols = pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
 
 
@@ -88,7 +91,7 @@ def test_a_server_that_sends_nothing_is_given_up() -> None:
         found = opened(url, "websocket", 5, at_once=5, timeout_s=0.3)
     assert len(found) == 5
     for result in found:
-        assert "did not answer the WebSocket handshake within 0.3 s" in why(result)
+        assert re.search(rf"did not answer the WebSocket handshake {WAITED}", why(result))
         assert "--connect-timeout" in why(result)
 
 
@@ -100,7 +103,7 @@ def test_a_server_that_upgrades_and_says_no_more_is_told_what_is_missing(early: 
     greeting = frames.server_frame(frames.TEXT, early) if early else b""
     with serving_bytes(ByteServer("", HEAD + greeting, lambda opcode, payload: b"")) as address:
         (result,) = opened(f"ws://{address}/", "socket.io", 1, timeout_s=0.3)
-    assert why(result).startswith(f"the server did not {missing} within 0.3 s; ")
+    assert re.match(rf"the server did not {missing} {WAITED}; ", why(result))
 
 
 def test_where_there_is_no_room_the_rest_is_not_tried() -> None:
@@ -275,7 +278,7 @@ def test_a_server_without_tls_is_named(answer: bytes) -> None:
 def test_a_server_that_waits_for_more_than_a_client_of_tls_sends_is_given_up() -> None:
     with silent() as url:
         reason = why_not(url.replace("ws", "wss", 1), timeout_s=0.3) or ""
-    assert "did not finish the TLS handshake within 0.3 s; if it has no TLS, use ws://" in reason
+    assert re.search(rf"did not finish the TLS handshake {WAITED}; if it has no TLS, use ws://", reason)
 
 
 def test_socketio_in_a_namespace_with_auth() -> None:
