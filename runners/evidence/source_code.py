@@ -340,20 +340,21 @@ for name in sys.argv[1:]:
             importlib.import_module(".".join(parts[:end]))
         except BaseException:
             break
-found = set()
+kinds = {}  # by identity: a class has many names, and may be a base of many
 for name, module in list(sys.modules.items()):
     if name.split(".")[0] not in tops:
         continue
     for one in list(vars(module).values()):
-        if not issubclass(type(one), type):  # isinstance would set up lazy objects, such as Django's settings
-            continue
-        for kind in one.__mro__:
-            if kind.__module__.split(".")[0] in sys.stdlib_module_names:
-                continue
-            found.update(vars(kind), vars(kind).get("__annotations__") or (), vars(kind).get("__slots__") or ())
-            for function in vars(kind).values():
-                if inspect.isfunction(function):
-                    found.update(one.argval for one in dis.get_instructions(function) if one.opname == "STORE_ATTR")
+        if issubclass(type(one), type):  # isinstance would set up lazy objects, such as Django's settings
+            kinds.update((id(kind), kind) for kind in one.__mro__)
+found = set()
+for kind in kinds.values():
+    if kind.__module__.split(".")[0] in sys.stdlib_module_names:
+        continue
+    found.update(vars(kind), vars(kind).get("__annotations__") or (), vars(kind).get("__slots__") or ())
+    for function in vars(kind).values():
+        if inspect.isfunction(function):
+            found.update(one.argval for one in dis.get_instructions(function) if one.opname == "STORE_ATTR")
 print(json.dumps(sorted(name for name in found if isinstance(name, str) and not name.startswith("_"))))
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from runners.evidence import source_code
 from runners.evidence.collection import main_variant
 from runners.evidence.source_code import CodeVocabulary
+from runners.record import Finding
 from runners.serving.environment import prepare_environment
 from runners.subjects import catalog
 from runners.subjects.catalog import Variant
@@ -201,11 +203,18 @@ def test_settings_are_modules_that_only_a_string_names(tmp_path: Path) -> None:
     ]
 
 
+@cache
+def findings_of(slug: str) -> dict[str, Finding]:
+    """The findings of a folder of ours, by item."""
+    (framework,) = catalog.choose_frameworks([slug])
+    main = main_variant(framework)
+    found = source_code.code_findings(framework, main, prepare_environment(framework, main))
+    return {finding.item: finding for finding in found}
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.slug)
 def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) -> None:
-    main = main_variant(framework)
-    installed = prepare_environment(framework, main)
-    found = {finding.item: finding for finding in source_code.code_findings(framework, main, installed)}
+    found = findings_of(framework.slug)
     assert set(found) == {"statements", "files", "names", "concepts", "rooms"}
     for item in ("statements", "names", "concepts"):
         value = found[item].value
@@ -220,17 +229,10 @@ def test_every_folder_has_a_size_and_a_vocabulary(framework: catalog.Framework) 
 
 
 def test_what_stands_for_a_process_supervisor_is_no_code_of_the_app() -> None:
-    (framework,) = catalog.choose_frameworks(["django-channels"])
-    main = main_variant(framework)
-    found = source_code.code_findings(framework, main, prepare_environment(framework, main))
-    (files,) = (finding for finding in found if finding.item == "files")
-    assert files.note == "app.py, settings.py"
+    assert findings_of("django-channels")["files"].note == "app.py, settings.py"
 
 
 def test_handlers_that_are_annotated_as_any_are_counted() -> None:
-    (framework,) = catalog.choose_frameworks(["socketify"])
-    main = main_variant(framework)
-    found = source_code.code_findings(framework, main, prepare_environment(framework, main))
-    (concepts,) = (finding for finding in found if finding.item == "concepts")
+    note = findings_of("socketify")["concepts"].note
     for name in (".get_parameter", ".get_user_data", ".on_aborted", ".subscribe", ".upgrade", ".write_header"):
-        assert name in str(concepts.note), name
+        assert name in str(note), name
