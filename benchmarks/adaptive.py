@@ -310,7 +310,8 @@ def _right(found: Outcome, truth: Truth, kind: Kind) -> dict[str, int]:
         "decided": sum(one.outcome != "unknown" for one in judged.values()),
         "not_equal": sum(judged[pair].outcome != "same" for pair in _apart(truth, kind)),
         "covered": sum(
-            covers(contrast and contrast.interval, truth.difference(pair)) for pair, contrast in contrasts.items()
+            covers(contrast.interval if contrast else None, truth.difference(pair))
+            for pair, contrast in contrasts.items()
         ),
         "covered_values": sum(
             covers(interval, float(mean) + math.log(_BASE))
@@ -397,7 +398,7 @@ def _replay(runs: Sequence[Run], profile: str, *, orders: int, chance: np.random
 
 def _complete_rounds(runs: Sequence[Run]) -> list[Mapping[str, Measurement]]:
     """The measurements by cell, for each round of these runs in which every cell was valid."""
-    found = []
+    found: list[Mapping[str, Measurement]] = []
     for run in runs:
         by_round: dict[int, dict[str, Measurement]] = {}
         for item in run.frameworks:

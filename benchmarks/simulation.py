@@ -79,7 +79,7 @@ class Truth:
 
     @classmethod
     def of(cls, kind: Kind, rows: int, noisy_rows: int) -> Truth:
-        level = np.arange(rows) // 2
+        level = np.arange(rows, dtype=np.float64) // 2
         spreads = np.full(rows, kind.spread)
         # All over the table, and never both twins of a pair.
         noisy = set(np.linspace(1, rows - 2, noisy_rows, dtype=int).tolist()) if noisy_rows else set()

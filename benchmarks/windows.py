@@ -1,8 +1,8 @@
 """Determines how long a window must be: how much the ratio of two servers strays between rounds, by window length.
 
-    uv run python -m benchmarks.windows --record benchmarks/windows/rounds.json     # on a quiet machine, 35 minutes
+    uv run python -m benchmarks.windows --record benchmarks/windows_rounds.json     # on a quiet machine, 35 minutes
     uv run python -m benchmarks.windows                                             # a table
-    uv run python -m benchmarks.windows --json > benchmarks/windows/windows.json
+    uv run python -m benchmarks.windows --json > benchmarks/windows.json
 
 Each round measures all servers of a scenario in a window of `LONGEST_S`, and records each second of it. The first
 seconds of these windows stand for shorter windows: they have the same servers, connections and warm-up. Of each pair of
@@ -30,8 +30,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from generator.statistics import CONFIDENCE, MIN_ROUNDS
-from generator.statistics.contrasts import t_quantile
+from generator.statistics import MIN_ROUNDS
+from generator.statistics.contrasts import errors_to_end
 from runners import machine, measurement, revision
 from runners.campaign import planning
 from runners.measurement import Cell, Conditions
@@ -40,7 +40,7 @@ from runners.serving.deployment import Deployments
 from runners.subjects.profiles import PROFILES, Profile
 from runners.subjects.workloads import choose_workloads
 
-HOME = Path(__file__).with_suffix("")
+RECORDED = Path(__file__).with_name("windows_rounds.json")
 FRAMEWORKS = (
     "fastapi/uvicorn",
     "sanic/sanic",
@@ -96,7 +96,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("rounds", nargs="?", type=Path, default=HOME / "rounds.json", help="the recorded rounds")
+    parser.add_argument("rounds", nargs="?", type=Path, default=RECORDED, help="the recorded rounds")
     parser.add_argument("--record", action="store_true", help="measure rounds, and write them to that file")
     parser.add_argument("--json", action="store_true", help="print a JSON document")
     options = parser.parse_args()
@@ -105,14 +105,13 @@ def main() -> int:
             record(options.rounds)
             return 0
         document = json.loads(options.rounds.read_text(encoding="utf-8"))
+        if options.json:
+            sys.stdout.write(json.dumps(tables(document), indent=2) + "\n")
+            return 0
         found, beside = lengths(document), surroundings(document)
     except (RtsiteError, OSError, ValueError) as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code if isinstance(error, RtsiteError) else 1
-    if options.json:
-        tables = {"lengths": [asdict(one) for one in found], "surroundings": [asdict(one) for one in beside]}
-        sys.stdout.write(json.dumps(tables, indent=2) + "\n")
-        return 0
     for one in found:
         sys.stdout.write(
             f"{one.scenario:16} {one.value:9} {one.window_s:3} s  ± {one.spread_percent:6.2f} %"
@@ -124,6 +123,14 @@ def main() -> int:
             f" drift {other.drift_percent:+.2f} %\n"
         )
     return 0
+
+
+def tables(document: Any) -> dict[str, Any]:
+    """The document that the methodology page shows."""
+    return {
+        "lengths": [asdict(one) for one in lengths(document)],
+        "surroundings": [asdict(one) for one in surroundings(document)],
+    }
 
 
 def lengths(document: Any) -> list[Length]:
@@ -146,7 +153,7 @@ def lengths(document: Any) -> list[Length]:
 
 def _length(scenario: str, value: str, window_s: int, spread: float, around_s: float) -> Length:
     rounds = MIN_ROUNDS
-    while t_quantile(rounds - 1.0, 0.5 + CONFIDENCE / 2) * spread / math.sqrt(rounds) > math.log(TARGETS[value]):
+    while errors_to_end(rounds - 1.0) * spread / math.sqrt(rounds) > math.log(TARGETS[value]):
         rounds += 1
     seconds = rounds * (around_s + WARMUP_S + window_s)
     return Length(scenario, value, window_s, round(100 * spread, 3), rounds, round(seconds, 1))

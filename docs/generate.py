@@ -269,7 +269,7 @@ def capacity_coverage() -> str:
 
 def windows_table() -> str:
     """A table of window lengths: for each scenario the spread between rounds, the rounds and the minutes."""
-    tables = json.loads((ROOT / "benchmarks" / "windows" / "windows.json").read_text(encoding="utf-8"))
+    tables = json.loads((ROOT / "benchmarks" / "windows.json").read_text(encoding="utf-8"))
     rows, valid = tables["lengths"], {row["scenario"]: row for row in tables["surroundings"]}
     lengths = dict.fromkeys(row["window_s"] for row in rows)
     found = {(row["scenario"], row["window_s"]): row for row in rows}
@@ -311,7 +311,7 @@ def simulated_looks() -> str:
     def sort(row: Mapping[str, Any]) -> str:
         return (
             f"{row['rows']} rows, {row['noisy_rows']} noisy, noise {row['spread_percent']:g} %, step {row['step']:g},"
-            f" margin {row['margin']:g}"
+            f" margin {row['margin']:g}; {row['tables']} tables"
         )
 
     return _looks_table("Simulated", "simulated", sort, shares)

@@ -13,7 +13,7 @@ from generator.comparison.capacities import MIN_SEARCHES, CapacityTable
 from generator.comparison.conclusions import Conclusions
 from generator.comparison.deciding import needs_quiet
 from generator.comparison.metrics import BROKER_CPU, CPU, LATENCY, METRICS, QUANTILES, Metric, tail_of
-from generator.comparison.scored_values import UNPUBLISHED_PROFILES, headline_finding, is_published, snapshots_per_s
+from generator.comparison.scored_values import UNPUBLISHED_PROFILES, headline_finding, is_published
 from generator.comparison.tables import Row, RowKey, Table, costs_with_broker
 from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
@@ -236,7 +236,7 @@ def _loads(
             counted[users] = _load(table, row, headlines)
         else:
             uncounted[users] = UncountedLoad(
-                table.workload.slug, users, snapshots_per_s(table), why, table.slug, row.raw
+                table.workload.slug, users, _snapshots_per_s(table), why, table.slug, row.raw
             )
     return list(counted.values()), [one for users, one in uncounted.items() if users not in counted]
 
@@ -255,6 +255,11 @@ def _why_not(table: Table, row: Row) -> str | None:
     return f"{valid} valid rounds of the {MIN_ROUNDS} that are needed{most}"
 
 
+def _snapshots_per_s(table: Table) -> float:
+    """Snapshots that each user of a live dashboard gets per second. Where the parameter is absent, it is one."""
+    return float(table.parameters.get("snapshots_per_s", 1))
+
+
 def _load(table: Table, row: Row, headlines: Set[RowKey]) -> UserLoad:
     costs = costs_with_broker(table)
     mine = costs.estimate(row.key)
@@ -269,7 +274,7 @@ def _load(table: Table, row: Row, headlines: Set[RowKey]) -> UserLoad:
         workload=table.workload.slug,
         users=int(table.parameters["users"]),
         updates_per_s=float(table.parameters["updates_per_user_per_s"]),
-        snapshots_per_s=snapshots_per_s(table),
+        snapshots_per_s=_snapshots_per_s(table),
         cores=_cores(table),
         cpu_percent=round(mine.mean, 3),
         with_broker=BROKER_CPU.key in row.values,

@@ -10,17 +10,20 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from packaging.version import Version
 
 from generator.comparison.metrics import CPU
-from generator.comparison.scored_values import ScoringBasis, headline_finding, is_published, snapshots_per_s
+from generator.comparison.scored_values import ScoringBasis, headline_finding, is_published
 from generator.comparison.tables import Row, Table
 from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
 from runners.record import VariantFacts, amount_of, supports_python
 
+BUSY_PERCENT = 50.0
+"""CPU, in percent of one core, that a dashboard of 100 users with one update per second each must not take. A server
+that needs half a core for a few hundred small messages per second is busy with itself."""
+BUSY_TIMES_MEDIAN = 5.0
 OLDEST_RELEASE_DAYS = 548
 """18 months. A Python release appears every 12 months, so one at least came out since."""
 HALF_BUSY_PERCENT = 50.0
@@ -33,19 +36,6 @@ LATEST_NOTICE_S = 75.0
 
 _USUAL_USERS = {"users": 100}
 _FIXED_RATE = ("echo", "room", "dashboard", "crowd")
-
-
-class BusyLimit(NamedTuple):
-    """CPU of a server, in percent of one core and in times the median of all frameworks."""
-
-    percent: float
-    times_median: float
-
-
-BUSY_LIMITS: Mapping[float, BusyLimit] = {1: BusyLimit(50, 5), 5: BusyLimit(75, 10)}
-"""What a dashboard must not take whose 100 users each send one update per second, by the snapshots per second that each
-gets. A server that needs half a core for 200 small messages per second, or three quarters for 600, is busy with itself.
-The more messages, the more the median is what messages cost, and expensive messages are no reason for a flag."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +64,8 @@ class Flag:
 BUSY = FlagRule(
     "busy",
     "Busy when nearly idle",
-    f"With 100 dashboard users it takes more than {BUSY_LIMITS[5].percent:g} % of a core, or"
-    f" {BUSY_LIMITS[5].times_median:g} times the median of all frameworks; the whole 95 % interval of {MIN_ROUNDS}"
-    " valid rounds or more lies above. Where users got one snapshot per second instead of five, as in older results,"
-    f" the limits are {BUSY_LIMITS[1].percent:g} % and {BUSY_LIMITS[1].times_median:g} times.",
+    f"With 100 dashboard users it takes more than {BUSY_PERCENT:g} % of a core, or {BUSY_TIMES_MEDIAN:g} times the"
+    f" median of all frameworks; the whole 95 % interval of {MIN_ROUNDS} valid rounds or more lies above.",
 )
 UNMAINTAINED = FlagRule(
     "unmaintained",
@@ -146,9 +134,7 @@ def _busy(basis: ScoringBasis) -> Iterator[tuple[str, Flag]]:
         (
             one
             for one in basis.comparison.of_workload("dashboard")
-            if is_published(one)
-            and _USUAL_USERS.items() <= one.parameters.items()
-            and snapshots_per_s(one) in BUSY_LIMITS
+            if is_published(one) and _USUAL_USERS.items() <= one.parameters.items()
         ),
         None,
     )
@@ -161,18 +147,14 @@ def _busy(basis: ScoringBasis) -> Iterator[tuple[str, Flag]]:
     if not values:
         return
     median = statistics.median(one.mean for one in values.values())
-    snapshots = snapshots_per_s(table)
-    often = "one snapshot" if snapshots == 1 else f"{snapshots:g} snapshots"
-    percent, times = BUSY_LIMITS[snapshots]
-    limit = min(percent, times * median if len(values) > 2 else math.inf)
+    limit = min(BUSY_PERCENT, BUSY_TIMES_MEDIAN * median if len(values) > 2 else math.inf)
     for slug, estimate in values.items():
         if estimate.interval is not None and estimate.interval.low > limit:
             yield (
                 slug,
                 Flag(
                     BUSY,
-                    f"With 100 dashboard users and {often} per second it takes {estimate.mean:.0f} % of a core; the"
-                    f" median is {median:.1f} %.",
+                    f"With 100 dashboard users it takes {estimate.mean:.0f} % of a core; the median is {median:.1f} %.",
                     f"workloads/dashboard.md#{table.slug}",
                 ),
             )

@@ -181,11 +181,6 @@ def is_published(table: Table) -> bool:
     return not {run.document.profile for run in table.runs} & UNPUBLISHED_PROFILES
 
 
-def snapshots_per_s(table: Table) -> float:
-    """Snapshots that each user of a live dashboard gets per second. Where the parameter is absent, it is one."""
-    return float(table.parameters.get("snapshots_per_s", 1))
-
-
 # Performance
 
 

@@ -22,10 +22,8 @@ def codec_for(job: Job, client: int) -> Codec:
             )
         case "room", "json":
             return message.room_codec(job.payload_bytes, job.protocol)
-        case "dashboard", "json":
+        case (("dashboard" | "events"), "json"):
             return message.DashboardCodec(client, job.protocol)
-        case "events", "json":  # plain JSON, also where the other clients speak Socket.IO
-            return message.DashboardCodec(client, "websocket")
         case "echo", "msgpack":
             return packed.PackedEchoCodec(client, job.payload_bytes)
         case "dashboard", "msgpack":

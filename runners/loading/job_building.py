@@ -36,8 +36,10 @@ def build_job(
 
     ``connections``: a part of the scenario's connections. Its clients are numbered from ``first_client``.
     """
+    if scenario.transport == "sse":  # plain HTTP with plain JSON, whatever the application's other clients speak
+        protocol, serializer = "websocket", "json"
     return Job(
-        url=url + ("/" if protocol == "socket.io" and scenario.transport != "sse" else scenario.path),
+        url=url + ("/" if protocol == "socket.io" else scenario.path),
         protocol=protocol,
         serializer=serializer,
         exchange=scenario.exchange,

@@ -153,10 +153,10 @@ class Scenario:
         """
         rate = self.rarest_events_per_s(profile)
         least = [EVENTS.limit / rate] if rate else []
-        least += [LEAST_PUSHES * self.push_period_s]
+        least.append(LEAST_PUSHES * self.push_period_s)
         if self.paused_readers:
             least += [PAUSED_TIME.limit, WITHHELD.limit * 1e6 / (self.rate_per_s * self.payload_bytes)]
-        return float(math.ceil(max(least, default=0.0)))
+        return float(math.ceil(max(least)))
 
     @property
     def in_flight(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from generator.statistics.contrasts import LOOKED_CONFIDENCE
 from runners.contract.promises import CROWD
 from runners.record import errors
 from runners.subjects.profiles import PROFILES
@@ -77,6 +78,12 @@ def test_numbers_of_the_code_are_the_same_on_the_pages() -> None:
         (one.slug, str(one.rounds), str(one.most_rounds or "–"), f"{one.duration_s:g}") for one in PROFILES.values()
     ]
     assert f"answers {CROWD} viewers that connect" in _text("CONTRIBUTING.md")
+    standard, method = PROFILES["standard"], " ".join(_text("site/methodology.md").split())
+    assert (
+        f"windows of profile `standard` last {standard.duration_s:g} s, after a warm-up of {standard.warmup_s:g} s"
+        in (method)
+    )
+    assert f"are computed as intervals of {100 * LOOKED_CONFIDENCE:g} %" in method
     classes = (one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.RtsiteError))
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", _text("site/cli.md"), re.MULTILINE)}
     assert listed == {0, 130} | {one.exit_code for one in classes}

@@ -20,11 +20,9 @@ def _pick_page(view: View) -> Page:
         stacks=STACKS,
         measured=dict(
             sorted(
-                (
-                    (users, (load.workload, load.snapshots_per_s))
-                    for one in found
-                    for users, load in (one.loads | one.uncounted).items()
-                )
+                (users, (load.workload, load.snapshots_per_s))
+                for one in found
+                for users, load in (one.loads | one.uncounted).items()
             )
         ),
         min_rounds=MIN_ROUNDS,

@@ -74,10 +74,8 @@ def viewers(url: str, **changes: Any) -> Job:
     return job(url, "open", **asked)
 
 
-@pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
-def test_an_event_stream_is_watched(protocol: str) -> None:
-    """Also one beside Socket.IO, whose clients would join the dashboard first."""
-    with serving_web() as server, connected(viewers(server.events, protocol=protocol)) as (running, _):
+def test_an_event_stream_is_watched() -> None:
+    with serving_web() as server, connected(viewers(server.events)) as (running, _):
         running.load(1.0)
         (sample,) = running.finish().samples
     assert sample.established == CONNECTIONS

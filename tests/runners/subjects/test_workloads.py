@@ -228,6 +228,17 @@ def test_an_event_stream_has_its_own_address_also_beside_socketio() -> None:
     assert (url_of("sse/open"), url_of("dashboard/open")) == ("ws://h:1/events", "ws://h:1/")
 
 
+def test_an_event_stream_is_plain_http_whatever_the_other_clients_speak() -> None:
+    stream, dashboard = (
+        build_job(
+            BY_NAME[name], url="ws://h:1", protocol="socket.io", serializer="msgpack", profile=PROFILES["quick"], seed=1
+        )
+        for name in ("sse/open", "dashboard/open")
+    )
+    assert (stream.url, stream.protocol, stream.serializer) == ("ws://h:1/events", "websocket", "json")
+    assert (dashboard.url, dashboard.protocol, dashboard.serializer) == ("ws://h:1/", "socket.io", "msgpack")
+
+
 def test_only_the_profile_full_waits_for_the_pushes_of_a_crowd() -> None:
     """Others wait for its updates, of which sixty take a moment."""
     crowd, dashboard = BY_NAME["crowd/open"], BY_NAME["dashboard/open"]
