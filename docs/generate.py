@@ -276,7 +276,7 @@ def windows_table() -> str:
     lines = [
         (
             scenario,
-            f"{of['fewest_rounds']} to {of['most_rounds']}",
+            " to ".join(dict.fromkeys((str(of["fewest_rounds"]), str(of["most_rounds"])))),
             *(_cost(found[scenario, window_s]) for window_s in lengths),
         )
         for scenario, of in valid.items()
