@@ -9,8 +9,8 @@ The simulated machine wobbles. The load that a server sustains is its capacity t
 logarithm is an autoregressive process of first order over the tries. ``lasting`` is its autocorrelation from one try to
 the next: with 0 each try has a factor of its own, with 1 all tries of a search have the same. Searches are independent.
 The p99 is a power of the load, so that the strict limit is reached at 60 % of the capacity. The search and the
-intervals are those of a run and of the site. ``own_tries`` is how often the interval of one search by its own tries
-contains the capacity, which was published before; ``covered`` is how often that of `estimate_over_searches` does.
+intervals are those of a run and of the site. ``covered`` is how often the interval of all searches so far contains the
+capacity.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STRICT_SHARE = 0.6
 _POWER = math.log(SETTINGS.p99_limit_ms / STRICT_P99.limit) / -math.log(STRICT_SHARE)
 WOBBLES = (0.0, 0.1)
 LASTING = (0.0, 0.9, 1.0)
-SEARCHES = (1, 2, 3)
+SEARCHES = (2, 5, 10)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ class Coverage:
     lasting: float
     searches: int
     simulated: int
-    own_tries: float
     covered: float
     strict: float
     width: float
@@ -62,14 +61,13 @@ def simulate(wobble: float, lasting: float, *, times: int, seed: int) -> list[Co
     made: list[tuple[float, list[SearchResult]]] = []
     for _ in range(times):
         capacity = math.exp(chance.uniform(math.log(1_000), math.log(200_000)))
-        made.append((capacity, [_search(capacity, wobble, lasting, chance) for _ in range(max(SEARCHES))]))
+        made.append((capacity, _searches(capacity, wobble, lasting, chance)))
     return [_coverage(wobble, lasting, searches, made) for searches in SEARCHES]
 
 
 def _coverage(
     wobble: float, lasting: float, searches: int, made: Sequence[tuple[float, list[SearchResult]]]
 ) -> Coverage:
-    own = [_contains(_own(found[0]), capacity) for capacity, found in made]
     over = [(_over(found[:searches], SETTINGS.p99_limit_ms), capacity) for capacity, found in made]
     strict = [_contains(_over(found[:searches], STRICT_P99.limit), STRICT_SHARE * capacity) for capacity, found in made]
     widths = sorted(found.high / found.low for found, _ in over if found.low and found.high)
@@ -78,19 +76,23 @@ def _coverage(
         lasting=lasting,
         searches=searches,
         simulated=len(made),
-        own_tries=round(sum(own) / len(made), 4),
         covered=round(sum(_contains(found, capacity) for found, capacity in over) / len(made), 4),
         strict=round(sum(strict) / len(made), 4),
         width=round(widths[len(widths) // 2], 3),
     )
 
 
-def _own(found: SearchResult) -> SustainedLoad:
-    return SustainedLoad(found.low, found.typical, found.high)
+def _searches(capacity: float, wobble: float, lasting: float, chance: random.Random) -> list[SearchResult]:
+    made: list[SearchResult] = []
+    for _ in range(max(SEARCHES)):
+        made.append(_search(capacity, wobble, lasting, chance, made))
+    return made
 
 
-def _search(capacity: float, wobble: float, lasting: float, chance: random.Random) -> SearchResult:
-    search = Search(SETTINGS)
+def _search(
+    capacity: float, wobble: float, lasting: float, chance: random.Random, earlier: Sequence[SearchResult]
+) -> SearchResult:
+    search = Search(SETTINGS, [one.probes for one in earlier])
     factor = chance.gauss(0, wobble)
     while (load := search.next_load) is not None:
         p99_ms = SETTINGS.p99_limit_ms * (load / (capacity * math.exp(factor))) ** _POWER

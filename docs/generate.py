@@ -234,34 +234,19 @@ def capacity_coverage() -> str:
     """A table of the simulated rates: per wobble of the machine, how many intervals contain the capacity."""
     rows = json.loads((ROOT / "benchmarks" / "capacity.json").read_text(encoding="utf-8"))["rows"]
     settings = dict.fromkeys((row["wobble"], row["lasting"]) for row in rows)
+    numbers = dict.fromkeys(row["searches"] for row in rows)
     found = {(row["wobble"], row["lasting"], row["searches"]): row for row in rows}
     lines = []
     for wobble, lasting in settings:
-        one, two, three = (found[wobble, lasting, searches] for searches in (1, 2, 3))
+        of_setting = [found[wobble, lasting, number] for number in numbers]
         lasts = "–" if not wobble else f"{lasting:g}"
-        lines.append(
-            (
-                f"{100 * wobble:g} %",
-                lasts,
-                f"{100 * one['own_tries']:.1f} %",
-                *(f"{100 * row['covered']:.1f} %" for row in (one, two, three)),
-                f"{100 * two['strict']:.1f} %",
-                f"{two['width']:.2f}",
-            )
-        )
-    return _table(
-        (
-            "Machine varies by",
-            "Correlation from attempt to attempt",
-            "Own attempts only",
-            "1 search",
-            "2 searches",
-            "3 searches",
-            "2, at 20 ms",
-            "Width, 2 searches",
-        ),
-        lines,
-    )
+        lines.append((f"{100 * wobble:g} %", lasts, *(cell for row in of_setting for cell in _coverage(row))))
+    columns = (title for number in numbers for title in (f"{number} searches", "at 20 ms", "width"))
+    return _table(("Machine varies by", "Correlation from attempt to attempt", *columns), lines)
+
+
+def _coverage(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return (f"{100 * row['covered']:.1f} %", f"{100 * row['strict']:.1f} %", f"{row['width']:.2f}")
 
 
 # Windows

@@ -30,9 +30,9 @@ class Bracket:
     """The loads between which a capacity lies, from all searches of one cell.
 
     The attempts of all searches are evaluated together (`estimate_over_searches`), also those of inconclusive searches.
-    It is conclusive if both ends are shown and any search was. Searches for two ends
-    (`record.Capacity`) span from the lowest to the highest end that any found. An end of an inconclusive bracket is
-    valid too: at least ``low``, below ``high``.
+    It is conclusive if both ends are shown and any search was. Of searches for two ends (`record.Capacity`) it spans
+    from the lowest to the highest end that any found. An end of an inconclusive bracket is valid too: at least ``low``,
+    below ``high``.
     """
 
     low: int | None

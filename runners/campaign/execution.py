@@ -283,7 +283,9 @@ class RunExecution:
         """The conditions of a cell in a round. A repeated measurement has a position after all others."""
         turn = self.plan.order[number - 1]
         position = turn.index(index) + (len(turn) if self._journals[index].is_measured_in(number) else 0)
-        return Conditions(self.plan.profile, cores, number, position, self.plan.seed + 1000 * number + index)
+        seed = self.plan.seed + 1000 * number + index
+        earlier = tuple(one for one in self._journals[index].measurements if one.round < number)
+        return Conditions(self.plan.profile, cores, number, position, seed, earlier)
 
     def _relate_to_ceiling(self, round_number: int) -> None:
         """After a round, relate each closed loop to the reference's closed loop in the same round."""

@@ -6,9 +6,11 @@ users. The search
 1. changes the starting load by a factor, up or down, until one load has passed and a higher one has failed;
 2. then tries loads on both sides of the threshold that all tries so far suggest, until it has made its number of tries.
 
-A try counts only if the load generator and the machine were good enough. The result is an interval for the load that is
-sustained in 50 % of tries, or it is inconclusive, with the reason as one sentence. An inconclusive result can have one
-end of the interval, which is then a valid bound.
+If the server was searched in earlier rounds, the search begins near what they found, so a few tries are enough. A try
+counts only if the load generator and the machine were good enough. The result is an interval for the load that is
+sustained in 50 % of tries, as far as the tries of this search show it. That of all rounds is
+`record.estimate_over_searches`. A search is inconclusive, with the reason as one sentence, if its tries could not be
+made at loads that may be tried. An end of its interval is then still a valid bound.
 
 A search can have a second, stricter limit of the p99. Its tries alternate between the two limits, and each try counts
 for both, since its p99 is known.
@@ -19,12 +21,13 @@ The caller requests one try at a time, so that several searches can take turns.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 from runners import record
 from runners.judging.thresholds import (
-    CAPACITY_WIDTH,
     TRY_P99,
     client_errors,
     disturbances,
@@ -43,6 +46,7 @@ from runners.record import (
     tries_at,
 )
 from runners.record.schema import LoadUnit
+from runners.record.sustained_load import Try
 
 PROBE_SAMPLES = 2_100
 """Minimum number of messages of a try. A p99 needs 20 samples above it, so 2,000 messages. The window's edges need 5 %
@@ -75,12 +79,10 @@ class Settings:
     highest: int
     factor: float = 2.0
     """Ratio between successive loads, until one has passed and another has failed."""
-    tries: int = 10
-    """Number of usable tries for each limit of the p99."""
-    most_probes: int = 32
+    tries: int = 3
+    """Number of usable tries for each limit of the p99, once one has passed and another has failed at it."""
+    most_probes: int = 24
     """Maximum number of tries, including unusable ones."""
-    widest: float = CAPACITY_WIDTH.limit
-    """Maximum ratio of the high end to the low end of a conclusive interval."""
     p99_limit_ms: float = TRY_P99.limit
     strict_p99_limit_ms: float | None = None
     """A lower limit that the search answers as well."""
@@ -91,8 +93,8 @@ class Settings:
                 f"a search starts between its lowest and highest load, but {self.start} is not between"
                 f" {self.lowest} and {self.highest}"
             )
-        if not (self.factor > 1 and self.widest > 1):
-            raise ValueError("factor and widest must be above 1")
+        if self.factor <= 1:
+            raise ValueError("the factor must be above 1")
         if not 1 <= self.usual_probes <= self.most_probes:
             raise ValueError("tries must be at least one for each limit, and no more than most_probes")
         if self.strict_p99_limit_ms is not None and not 0 < self.strict_p99_limit_ms < self.p99_limit_ms:
@@ -105,7 +107,7 @@ class Settings:
 
     @property
     def usual_probes(self) -> int:
-        """Number of tries if all are usable."""
+        """Number of tries if all are usable and the capacity is enclosed already."""
         return self.tries * len(self.limits_ms)
 
     def below(self, ceiling: int) -> Settings:
@@ -147,7 +149,8 @@ class Probe:
 class SearchResult:
     """The result of a search: the ends of the interval and its middle, as in `record.SustainedLoad`.
 
-    It is conclusive if it has both ends and they are close enough. Otherwise ``reason`` explains why not.
+    It is conclusive if all tries were made, in the range that the search may try. Otherwise ``reason`` explains why
+    not.
     """
 
     low: int | None
@@ -245,13 +248,23 @@ def _server_cpu_percent(measurement: Measurement) -> float | None:
 
 
 class Search:
-    """A search in progress. The caller tries `next_load` and enters the result, until `next_load` returns ``None``."""
+    """A search in progress. The caller tries `next_load` and enters the result, until `next_load` returns ``None``.
 
-    def __init__(self, settings: Settings) -> None:
+    ``earlier``: the tries of each earlier search of the same server, which show where to try.
+    """
+
+    def __init__(self, settings: Settings, earlier: Sequence[Sequence[Try]] = ()) -> None:
         self.settings = settings
         self.probes: list[Probe] = []
+        self._earlier = {
+            limit_ms: [found for tries in earlier if (found := tries_at(tries, limit_ms))]
+            for limit_ms in settings.limits_ms
+        }
         self._aims: list[float] = []
         """For each probe, the limit of the p99 that it was made for."""
+        self._counting: list[bool] = []
+        """For each probe, whether it counts as a try for that limit: usable, and made when one was known to pass and
+        another to fail."""
         self._ceiling: int | None = None
         """The lowest load that was too high for the load generator."""
         self._ends: dict[float, str] = {}
@@ -263,17 +276,17 @@ class Search:
         limit_ms = self._aim
         if limit_ms is None or len(self.probes) >= self.settings.most_probes:
             return None
-        if not self.probes:
+        if not self.probes and not self._earlier[limit_ms]:
             return self.settings.start
-        last = self.probes[-1]
-        if last.verdict == "unusable" and last.load != self._ceiling:
-            return last.load
+        if self.probes and self.probes[-1].verdict == "unusable" and self.probes[-1].load != self._ceiling:
+            return self.probes[-1].load
         return self._below_ceiling(self._wanted(limit_ms), limit_ms)
 
     def enter(self, probe: Probe) -> None:
         """Add the result of trying the next load."""
         limit_ms = self._aim
         assert limit_ms is not None
+        self._counting.append(probe.valid and self._is_enclosed(limit_ms))
         self.probes.append(probe)
         self._aims.append(limit_ms)
         last = self.probes[-TRIES_AT_CEILING:]
@@ -287,7 +300,7 @@ class Search:
         """The result of the tries so far."""
         main_ms, *strict_ms = self.settings.limits_ms
         found = estimate_sustained_load(self._tries(main_ms))
-        reason = self._ends.get(main_ms) or self._why_unfinished() or self._why_inconclusive(found)
+        reason = self._ends.get(main_ms) or self._why_unfinished()
         strict = [estimate_sustained_load(self._tries(limit_ms)) for limit_ms in strict_ms]
         return SearchResult(found.low, found.typical, found.high, reason, tuple(self.probes), self.settings, *strict)
 
@@ -299,8 +312,13 @@ class Search:
         return min(left, key=made.__getitem__, default=None)
 
     def _count(self, limit_ms: float) -> int:
-        """The number of usable tries made for this limit."""
-        return sum(aim == limit_ms and one.valid for one, aim in zip(self.probes, self._aims, strict=True))
+        """The number of tries made for this limit that count."""
+        return sum(aim == limit_ms and counts for counts, aim in zip(self._counting, self._aims, strict=True))
+
+    def _is_enclosed(self, limit_ms: float) -> bool:
+        """Whether one try is known to pass at this limit, and another to fail."""
+        outcomes = {passed for tries in (*self._earlier[limit_ms], self._tries(limit_ms)) for _, passed in tries}
+        return len(outcomes) == 2
 
     def _made_for(self, limit_ms: float) -> list[tuple[int, bool]]:
         """The tries made for this limit that show something: each load, and whether it passed."""
@@ -317,15 +335,16 @@ class Search:
 
     def _wanted(self, limit_ms: float) -> int:
         """The load at which a try gives the most information."""
-        settings, tries = self.settings, self._tries(limit_ms)
-        if all(passed for _, passed in tries):
-            highest = max((load for load, _ in tries), default=settings.start)
+        settings, tries, earlier = self.settings, self._tries(limit_ms), self._earlier[limit_ms]
+        known = [*chain.from_iterable(earlier), *tries]
+        if all(passed for _, passed in known):
+            highest = max((load for load, _ in known), default=settings.start)
             return min(settings.highest, max(highest + 1, round(highest * settings.factor)))
-        if not any(passed for _, passed in tries):
-            lowest = min(load for load, _ in tries)
+        if not any(passed for _, passed in known):
+            lowest = min(load for load, _ in known)
             return max(settings.lowest, min(lowest - 1, round(lowest / settings.factor)))
-        turn = self._count(limit_ms) % len(_TRIED_AT)
-        (wanted,) = sustained_load_quantiles(tries, (_TRIED_AT[turn],))
+        turn = (len(earlier) + self._count(limit_ms)) % len(_TRIED_AT)
+        (wanted,) = sustained_load_quantiles(tries, (_TRIED_AT[turn],), earlier)
         return max(settings.lowest, min(settings.highest, tidy(wanted)))
 
     def _below_ceiling(self, load: int, limit_ms: float) -> int:
@@ -366,20 +385,10 @@ class Search:
     def _why_unfinished(self) -> str | None:
         """The reason why not all tries for the main limit could be made, or ``None`` if they were."""
         made = self._count(self.settings.p99_limit_ms)
-        if len(self.probes) < self.settings.most_probes or made >= self.settings.tries:
+        if made >= self.settings.tries:
             return None
         unusable = sum(not one.valid for one in self.probes)
-        return f"{unusable} of {len(self.probes)} tries were unusable"
-
-    def _why_inconclusive(self, found: SustainedLoad) -> str | None:
-        """The reason why the interval is inconclusive, or ``None`` if it is conclusive."""
-        tries = len(self._tries(self.settings.p99_limit_ms))
-        if found.low is None or found.high is None:
-            end = "lower" if found.low is None else "upper"
-            return f"{tries} tries do not show its {end} end"
-        if found.high > max(found.low * self.settings.widest, found.low + 2):
-            return f"{tries} tries leave it between {found.low:,} and {found.high:,}"
-        return None
+        return f"{made} of {self.settings.tries} tries near its limit were made; {unusable} others were unusable"
 
 
 def as_record(result: SearchResult, unit: LoadUnit) -> record.Capacity:

@@ -590,14 +590,6 @@ TRY_ERRORS = Threshold(
     in_search="try fails",
     value_of=client_errors,
 )
-CAPACITY_WIDTH = Threshold(
-    "upper end of a capacity",
-    2.0,
-    "times the lower end",
-    "A wider interval does not show what the server can do, so the search is inconclusive.",
-    cause="unknown",
-    applies_to="search",
-)
 P99_DISTURBANCE = Threshold(
     "disturbance",
     P99_DISTURBANCE_LIMIT,
@@ -681,7 +673,6 @@ THRESHOLDS: tuple[Threshold, ...] = (
     TRY_LOST,
     TRY_ERRORS,
     STRICT_P99,
-    CAPACITY_WIDTH,
     IDLE_SERVER_CPU,
     SHOWN_DELAY_EXCESS,
     SHOWN_STALL,

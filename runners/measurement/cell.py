@@ -36,6 +36,8 @@ class Conditions:
     round: int
     position: int
     seed: int
+    earlier: tuple[Measurement, ...] = ()
+    """What was measured in earlier rounds. It shows where a search begins."""
 
 
 @dataclass(frozen=True)

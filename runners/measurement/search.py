@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
 from runners import machine
@@ -44,7 +45,8 @@ class _Search:
         settings = wanted.settings.below(most) if wanted.unit == "users" else wanted.settings
         self._cell, self._conditions, self._unit = cell, conditions, wanted.unit
         self._blank = blank_measurement(conditions)
-        self._search = capacity.Search(settings)
+        earlier = [one.capacity.probes for one in conditions.earlier if one.capacity is not None]
+        self._search = capacity.Search(settings, earlier)
         self._failure: Failure | None = None
 
     @property
@@ -57,13 +59,7 @@ class _Search:
         assert load is not None
         scenario, conditions = self._cell.scenario.at(load), self._conditions
         one = Cell(self._cell.framework, self._cell.variant, self._cell.workload, scenario)
-        circumstances = Conditions(
-            conditions.profile.of_probe(scenario),
-            conditions.cores,
-            conditions.round,
-            conditions.position,
-            conditions.seed,
-        )
+        circumstances = replace(conditions, profile=conditions.profile.of_probe(scenario))
         with Deployments() as deployments:
             (result,) = window.measure_window([one], [circumstances], deployments)
         try:

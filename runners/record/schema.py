@@ -584,7 +584,8 @@ class Capacity(Document):
     high: Annotated[int, Field(ge=1)] | None = None
     """Upper end; absent where the attempts do not show it."""
     conclusive: bool
-    """Whether both ends are known and close enough."""
+    """Whether all attempts were made, at loads that a search may try. In files from before 29 November 2026 also
+    whether both ends are known and close enough."""
     reason: Text | None = None
     """Why it is not conclusive. A known end is still valid: at least ``low``, below ``high``."""
     p99_limit_ms: Amount
@@ -598,8 +599,6 @@ class Capacity(Document):
 
     @model_validator(mode="after")
     def _bracket_or_reason(self) -> Capacity:
-        if self.conclusive and (self.low is None or self.high is None):
-            raise ValueError("a conclusive capacity has a low and a high end")
         if self.conclusive == (self.reason is not None):
             raise ValueError("a capacity is conclusive, or it has a reason why not")
         return self

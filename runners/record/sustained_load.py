@@ -14,9 +14,10 @@ Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -129,14 +130,7 @@ def _over_searches(searches: tuple[tuple[tuple[int, bool], ...], ...]) -> Sustai
     if not everything:
         return SustainedLoad(None, None, None)
     grid = _grid(everything)
-    likelihoods = [_posterior(tries, grid) for tries in searches]
-    reach = math.ceil(4 * _BETWEEN[-1] / _STEP)
-    steps = np.arange(-reach, reach + 1) * _STEP
-    posterior = np.zeros_like(grid)
-    for deviation in _BETWEEN:
-        kernel = np.exp(-0.5 * (steps / deviation) ** 2)
-        kernel /= kernel.sum()
-        posterior += np.prod([np.convolve(one, kernel)[reach : reach + len(grid)] for one in likelihoods], axis=0)
+    posterior = np.sum([joint for _, joint in _joint_posteriors(searches, grid)], axis=0)
     low, middle, high = _quantiles(grid, posterior, _QUANTILES)
     shown = estimate_sustained_load(everything)
     low_end = None if shown.low is None else tidy(min(low, _highest_passed(everything)))
@@ -144,10 +138,36 @@ def _over_searches(searches: tuple[tuple[tuple[int, bool], ...], ...]) -> Sustai
     return SustainedLoad(low_end, None if shown.typical is None else tidy(middle), high_end)
 
 
-def sustained_load_quantiles(tries: Sequence[tuple[int, bool]], wanted: Sequence[float]) -> list[float]:
-    """Quantiles of the posterior of the sustained load, as loads; ``tries`` has at least one."""
-    grid = _grid(tries)
-    return _quantiles(grid, _posterior(tries, grid), wanted)
+def _joint_posteriors(searches: Sequence[Sequence[tuple[int, bool]]], grid: _Array) -> Iterator[tuple[_Array, _Array]]:
+    """For each deviation between searches: the kernel that it makes, and the posterior of the server's load."""
+    likelihoods = [_posterior(tries, grid) for tries in searches]
+    for deviation in _BETWEEN:
+        kernel = np.exp(-0.5 * (_KERNEL_STEPS / deviation) ** 2)
+        kernel /= kernel.sum()
+        yield kernel, np.prod([_blurred(one, kernel) for one in likelihoods], axis=0)
+
+
+def _blurred(density: _Array, kernel: _Array) -> _Array:
+    """The density of a load of which another one is known, where the kernel is that of their ratio."""
+    return np.convolve(density, kernel)[len(kernel) // 2 :][: len(density)]
+
+
+def sustained_load_quantiles(
+    tries: Sequence[tuple[int, bool]],
+    wanted: Sequence[float],
+    earlier: Sequence[Sequence[tuple[int, bool]]] = (),
+) -> list[float]:
+    """Quantiles of the posterior of the load that the server sustains during this search, as loads.
+
+    ``tries``: those of this search. ``earlier``: those of each search of the same server at other times, which show
+    the load as far as searches agree. There is at least one try.
+    """
+    searches = [one for one in earlier if one]
+    grid = _grid([*tries, *chain.from_iterable(searches)])
+    posterior = _posterior(tries, grid) if tries else np.ones_like(grid)
+    if searches:
+        posterior *= np.sum([_blurred(joint, kernel) for kernel, joint in _joint_posteriors(searches, grid)], axis=0)
+    return _quantiles(grid, posterior, wanted)
 
 
 def _highest_passed(tries: Sequence[tuple[int, bool]]) -> int:
@@ -157,6 +177,8 @@ def _highest_passed(tries: Sequence[tuple[int, bool]]) -> int:
 
 _QUANTILES = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
 _Array = np.ndarray[tuple[int], np.dtype[np.float64]]
+_REACH_STEPS = math.ceil(4 * _BETWEEN[-1] / _STEP)
+_KERNEL_STEPS = np.arange(-_REACH_STEPS, _REACH_STEPS + 1) * _STEP
 
 
 def _grid(tries: Sequence[tuple[int, bool]]) -> _Array:

@@ -289,7 +289,7 @@ class Deployments:
         except BaseException:
             deployment.stop()
             raise
-        if self._shared and deployment.is_well:
+        if self._shared and deployment.is_well and key not in self._idle:
             deployment.rest()
             self._idle[key] = deployment
         else:

@@ -20,6 +20,8 @@ FIRST_ROUNDS = 5
 (`generator.statistics.MIN_ROUNDS`), so a look would see nothing."""
 LONGEST_CLOSED_S = 30.0
 """Maximum window of a closed loop. The slowest of our servers passes three messages per second to 1,000 members."""
+LONG_WINDOW_S = 30.0
+"""Seconds from which a window is long. The same time measures other scenarios five times."""
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
@@ -48,9 +50,9 @@ class Profile:
     """Warm-up of each probe of a search."""
     probe_s: float = 3.0
     """Minimum window of each probe of a search. It is longer if a p99 needs more messages."""
-    capacity_rounds: int = 1
-    """Number of rounds that search for capacities. One search takes minutes and makes many tries. Of one search alone
-    nobody knows how much the machine's speed at that time changed it."""
+    long_rounds: int | None = None
+    """Number of rounds of everything that measure scenarios with a window of at least `LONG_WINDOW_S`; ``None``: all
+    do. An adaptive run measures them again where that decides most."""
     long_windows: bool = False
     """Whether windows become longer until they hold enough events (`EVENTS`) and enough withheld data
     (`WITHHELD`)."""
@@ -61,13 +63,15 @@ class Profile:
     rechecks: bool = True
     """Whether the server is checked again after each load."""
     shares_servers: bool = False
-    """Whether a variant's server is kept for further measurements of the round, except those of memory."""
+    """Whether a variant's server is kept for further measurements of the round, except those of memory. Then it is
+    some percent slower than a new one."""
     spare: float = 0.0
     """Time for repeating disturbed measurements, as a share of the planned time."""
 
     def rounds_of(self, scenario: Scenario) -> int:
         """Number of rounds of everything that measure the scenario, counted from the first."""
-        return min(self.rounds, self.capacity_rounds) if scenario.target else self.rounds
+        is_long = scenario.procedure == "window" and self.window_s(scenario) >= LONG_WINDOW_S
+        return min(self.rounds, self.long_rounds) if is_long and self.long_rounds is not None else self.rounds
 
     def window_s(self, scenario: Scenario) -> float:
         """Seconds of the scenario's window: the profile's or, with `long_windows`, as many as its events need.
@@ -138,8 +142,8 @@ PROFILES: dict[str, Profile] = {
             # Longer ones leave time for fewer rounds, and have hardly less spread.
             warmup_s=2.0,
             duration_s=3.0,
+            long_rounds=2,
             probe_s=4.0,
-            capacity_rounds=2,
             long_windows=True,
             spare=SPARE,
         ),
@@ -151,7 +155,6 @@ PROFILES: dict[str, Profile] = {
             duration_s=20.0,
             probe_warmup_s=2.0,
             probe_s=8.0,
-            capacity_rounds=3,
             long_windows=True,
             spare=SPARE,
         ),
@@ -175,4 +178,4 @@ def with_rounds(profile: Profile, *, rounds: int | None = None) -> Profile:
     """
     if rounds is not None and not 1 <= rounds <= MOST_ROUNDS:
         raise UsageError(f"{rounds} rounds cannot be measured; choose 1 to {MOST_ROUNDS}")
-    return profile if rounds is None else replace(profile, rounds=rounds, most_rounds=None)
+    return profile if rounds is None else replace(profile, rounds=rounds, long_rounds=None, most_rounds=None)

@@ -31,7 +31,7 @@ PUBLISHED: dict[str, PublishedVersion] = {
     "scaleout": PublishedVersion("6cf31ba58edd", "6cf31ba58edd"),
     "slow-consumer": PublishedVersion("47266127fe73", "47266127fe73"),
     "recovery": PublishedVersion("9d02be31230c", "9d02be31230c"),
-    "capacity": PublishedVersion("2f3284931afa", "2f3284931afa"),
+    "capacity": PublishedVersion("da91442351f1", "da91442351f1"),
 }
 
 

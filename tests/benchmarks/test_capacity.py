@@ -12,14 +12,12 @@ from benchmarks.capacity import LASTING, SEARCHES, WOBBLES, simulate
 COMMITTED = Path(__file__).parents[2] / "benchmarks" / "capacity.json"
 
 
-@pytest.mark.parametrize(("lasting", "most"), [(0.9, 0.97), (1.0, 0.85)])
-def test_a_wobble_that_lasts_over_tries_is_covered_by_searches_at_different_times(lasting: float, most: float) -> None:
-    alone, two, _ = simulate(0.1, lasting, times=40, seed=2)
-    assert alone.own_tries <= most, "the interval by the tries of one search is too narrow"
-    assert two.own_tries == alone.own_tries
-    assert two.covered >= 0.88, "95 % are promised; 40 servers show it within 7 %"
-    assert two.strict >= 0.85
-    assert two.width < alone.width
+@pytest.mark.parametrize("lasting", [0.9, 1.0])
+def test_a_wobble_that_lasts_over_tries_is_covered_by_searches_at_different_times(lasting: float) -> None:
+    two, five, ten = simulate(0.1, lasting, times=40, seed=2)
+    assert min(five.covered, ten.covered) >= 0.88, "95 % are promised; 40 servers show it within 7 %"
+    assert min(five.strict, ten.strict) >= 0.85
+    assert ten.width < five.width < two.width
 
 
 def test_the_committed_rates_keep_the_promise() -> None:
@@ -32,5 +30,4 @@ def test_the_committed_rates_keep_the_promise() -> None:
     }
     for row in rows:
         assert row["simulated"] >= 400
-        if row["searches"] > 1:
-            assert min(row["covered"], row["strict"]) >= 0.94, row
+        assert min(row["covered"], row["strict"]) >= 0.94, row

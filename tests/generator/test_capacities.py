@@ -111,7 +111,7 @@ def test_overlapping_brackets_have_the_same_place(tables: tuple[CapacityTable, .
     assert memory is not None
     assert uvicorn is not None
     assert memory == found["uvicorn-redis"]
-    assert uvicorn.last < memory.first
+    assert (uvicorn.first, uvicorn.last) < (memory.first, memory.last)
     assert found["picows"] is found["threading"] is None
 
 

@@ -128,7 +128,7 @@ def test_parts_of_several_rounds(tmp_path: Path) -> None:
     )
     assert [(part.name, part.variants, part.measurements) for part in plan.parts()] == [
         ("echo/closed", 1, 4),
-        ("capacity/rate", 1, 2),
+        ("capacity/rate", 1, 4),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -28,8 +28,10 @@ from runners.record import (
 )
 from tests.support import documents
 
-SETTINGS = Settings(start=1_000, lowest=10, highest=100_000, tries=18, most_probes=30)
-BOTH = replace(SETTINGS, tries=12, most_probes=36, strict_p99_limit_ms=20.0)
+SETTINGS = Settings(start=1_000, lowest=10, highest=100_000, tries=15, most_probes=40)
+BOTH = replace(SETTINGS, tries=10, most_probes=50, strict_p99_limit_ms=20.0)
+FEW = replace(BOTH, tries=3, most_probes=24)
+"""As a run searches, in each round."""
 
 
 def probe(load: int, passed: bool, *, valid: bool = True, quiet_again: bool = False) -> Probe:
@@ -55,9 +57,9 @@ def noisy(centre: float, spread: float, chance: random.Random) -> Callable[[int]
     return lambda load: probe(load, load <= centre * math.exp(chance.gauss(0, spread)))
 
 
-def search(settings: Settings, try_it: Callable[[int], Probe]) -> SearchResult:
+def search(settings: Settings, try_it: Callable[[int], Probe], earlier: Sequence[SearchResult] = ()) -> SearchResult:
     """The whole of a search."""
-    under_way = Search(settings)
+    under_way = Search(settings, [one.probes for one in earlier])
     while (load := under_way.next_load) is not None:
         under_way.enter(try_it(load))
     return under_way.result()
@@ -72,7 +74,9 @@ def check(result: SearchResult) -> None:
     settings = result.settings
     tries = [(one.load, one.passed) for one in result.probes if one.valid]
     assert (result.low, result.typical, result.high) == tuple(vars(estimate_sustained_load(tries)).values())
-    assert len(tries) <= settings.tries
+    outcomes = [passed for _, passed in tries]
+    approach = next((place for place, passed in enumerate(outcomes) if passed != outcomes[0]), len(outcomes)) + 1
+    assert len(tries) <= settings.tries + approach
     assert len(result.probes) <= settings.most_probes
     assert all(settings.lowest <= load <= settings.highest for load in loads(result))
     assert result.conclusive == (result.reason is None)
@@ -114,7 +118,7 @@ def test_the_interval_holds_the_threshold_of_a_noisy_server(spread: float) -> No
         result = search(SETTINGS, noisy(centre, spread, chance))
         check(result)
         hits += result.low is not None and result.high is not None and result.low <= centre <= result.high
-    assert hits >= 54
+    assert hits >= 51
 
 
 @given(settings=searches, answers=st.lists(st.sampled_from(["passed", "failed", "unusable"]), min_size=40, max_size=40))
@@ -144,7 +148,7 @@ def test_the_way_of_a_search() -> None:
     result = search(SETTINGS, monotone(5_000))
     assert loads(result)[:4] == [1_000, 2_000, 4_000, 8_000]
     assert all(4_000 < load < 8_000 for load in loads(result)[4:])
-    assert len(loads(result)) == SETTINGS.tries
+    assert len(loads(result)) == 4 + SETTINGS.tries
     assert loads(search(SETTINGS, monotone(300)))[:3] == [1_000, 500, 250]
 
 
@@ -217,18 +221,49 @@ def test_one_stray_try_does_not_move_it_far() -> None:
     assert result.low > 4_000
 
 
-def test_too_few_tries_are_inconclusive_with_the_reason() -> None:
-    result = search(replace(SETTINGS, tries=5), monotone(5_000))
-    assert result.reason is not None
-    assert result.reason.startswith("5 tries ")
-
-
-def test_searches_that_stop_early_say_what_their_tries_show() -> None:
+def test_a_search_that_stops_early_is_inconclusive_with_the_reason() -> None:
     under_way = Search(SETTINGS)
-    assert under_way.result().reason == "0 tries do not show its lower end"
+    unfinished = "0 of 15 tries near its limit were made; 0 others were unusable"
+    assert under_way.result().reason == unfinished
     under_way.enter(probe(1_000, passed=True))
     found = under_way.result()
-    assert (found.high, found.reason) == (None, "1 tries do not show its upper end")
+    assert (found.high, found.reason) == (None, unfinished)
+    spoilt = search(replace(SETTINGS, most_probes=15), lambda load: probe(load, False, valid=False, quiet_again=True))
+    assert spoilt.reason == "0 of 15 tries near its limit were made; 15 others were unusable"
+
+
+@given(place=st.floats(0.1, 0.9), searches_made=st.integers(2, 6))
+def test_later_searches_begin_near_what_earlier_ones_found(place: float, searches_made: int) -> None:
+    capacity_there = FEW.lowest * (FEW.highest / FEW.lowest) ** place
+    made: list[SearchResult] = []
+    for _ in range(searches_made):
+        made.append(search(FEW, steep(capacity_there), made))
+    for found in made[1:]:
+        assert len(found.probes) == FEW.usual_probes
+        assert found.conclusive
+        assert all(capacity_there / 5 < load < 2.5 * capacity_there for load in loads(found))
+    over = estimate_over_searches([tries_at(one.probes, 100.0) for one in made])
+    assert over.low is not None
+    assert over.high is not None
+    assert over.low <= capacity_there <= over.high
+    assert over.high <= 2.5 * over.low
+
+
+def test_a_server_that_has_become_slower_is_found_again() -> None:
+    before = [search(FEW, steep(8_000))]
+    after = search(FEW, steep(1_000), before)
+    outcomes = {passed for _, passed in tries_at(after.probes, 100.0)}
+    assert False in outcomes
+    assert min(loads(after)) < 0.75 * min(load for load, passed in tries_at(before[0].probes, 20.0) if not passed)
+
+
+def test_a_search_of_few_tries_may_lack_an_end_and_is_a_valid_document() -> None:
+    before = [search(FEW, steep(5_000))]
+    after = search(FEW, steep(50_000), before)
+    assert (after.conclusive, after.high) == (True, None)
+    document = capacity.as_record(after, "messages_per_s")
+    assert Capacity.model_validate(document.model_dump()) == document
+    assert capacity.describe_capacity(document).startswith("at least ")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +273,6 @@ def test_searches_that_stop_early_say_what_their_tries_show() -> None:
         ({"start": 101}, "not between 10 and 100"),
         ({"lowest": 0}, "not between 0 and 100"),
         ({"factor": 1.0}, "above 1"),
-        ({"widest": 1.0}, "above 1"),
         ({"tries": 0}, "at least one"),
         ({"most_probes": 7, "tries": 8}, "no more than most_probes"),
         ({"most_probes": 7, "tries": 4, "strict_p99_limit_ms": 20.0}, "no more than most_probes"),
@@ -275,7 +309,7 @@ def steep(capacity: float, *, strict_share: float = 0.5) -> Callable[[int], Prob
 def test_one_search_answers_both_limits(place: float, strict_share: float) -> None:
     capacity_there = BOTH.lowest * (BOTH.highest / BOTH.lowest) ** place
     result = search(BOTH, steep(capacity_there, strict_share=strict_share))
-    assert len(result.probes) == BOTH.usual_probes == 24
+    assert BOTH.usual_probes == 20 <= len(result.probes)
     assert result.conclusive
     strict = result.strict
     assert strict is not None
@@ -332,7 +366,7 @@ def test_lags_that_always_decide_at_the_strict_limit_spoil_only_that() -> None:
 
     result = search(BOTH, lagging)
     assert result.conclusive
-    assert len(result.probes) == BOTH.usual_probes
+    assert len(result.probes) >= BOTH.usual_probes
     assert result.strict is not None
     assert result.strict.low is None or result.strict.low <= 2_500
 
@@ -502,12 +536,13 @@ def test_the_record_has_reasons_that_values_do_not_show() -> None:
             probe(1_000, passed=False),
             Probe(500, False, None, 0, 1, 0.0, reasons=("the server ended" * 100,)),
             probe(250, passed=True),
+            probe(300, passed=True),
         ]
     )
     document = capacity.as_record(
-        search(Settings(start=1_000, lowest=10, highest=100_000, tries=3), lambda load: next(tries)), "users"
+        search(Settings(start=1_000, lowest=10, highest=100_000, tries=1), lambda load: next(tries)), "users"
     )
-    assert [len(one.reasons) for one in document.probes] == [1, 0, 1, 0]
+    assert [len(one.reasons) for one in document.probes] == [1, 0, 1, 0, 0]
 
 
 @pytest.mark.parametrize(

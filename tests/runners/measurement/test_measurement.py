@@ -7,6 +7,7 @@ import random
 import signal
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -415,6 +416,28 @@ def test_servers_are_shared_only_where_that_is_wanted(
     gone([*pids, other.server.child.pid])
 
 
+def test_two_deployments_of_one_variant_at_once_leave_the_one_that_was_kept_first(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good"]))
+    (good,) = framework.variants
+    with Deployments(shared=True) as deployments:
+
+        def start(stack: ExitStack) -> int:
+            deployment = stack.enter_context(deployments.take(framework, good, cpus=(), workers=1))
+            deployment.start(SCENARIO.readiness)
+            return deployment.server.child.pid
+
+        with ExitStack() as both:
+            pids = {start(both), start(both)}
+        assert len(pids) == 2
+        with ExitStack() as again:
+            (kept,) = pids & {start(again)}
+            gone([*(pids - {kept})])
+    gone([*pids])
+
+
 def test_memory_is_never_that_of_a_server_that_was_loaded_before(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,4 +497,10 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
     assert exits.failure is not None
     assert (exits.failure.stage, exits.capacity) == ("start", None)
     assert dies.capacity is not None
-    assert [probe.passed for probe in dies.capacity.probes] == [False, False]
+    assert not any(probe.passed for probe in dies.capacity.probes)
+    again = [replace(conditions[0], round=2, earlier=(good,))]
+    with Deployments() as deployments:
+        (later,) = measurement.measure_cells(cells[:1], again, deployments)
+    assert later.measurement.capacity is not None
+    enclosed = {probe.passed for probe in good.capacity.probes if probe.valid} == {True, False}
+    assert (later.measurement.capacity.probes[0].load == 2000) <= (not enclosed)

@@ -476,7 +476,9 @@ def test_a_failed_measurement_is_not_valid_and_an_invalid_one_has_reasons() -> N
 def test_a_capacity_is_conclusive_or_has_a_reason() -> None:
     good = capacity().model_dump()
     Capacity.model_validate(good)
-    for wrong in ({"low": None}, {"high": None}, {"reason": "why"}, {"conclusive": False}):
+    for few in ({"low": None}, {"high": None}, {"low": None, "high": None}):
+        Capacity.model_validate({**good, "typical": None, **few})
+    for wrong in ({"reason": "why"}, {"conclusive": False}):
         with pytest.raises(ValidationError, match="capacity"):
             Capacity.model_validate({**good, **wrong})
 

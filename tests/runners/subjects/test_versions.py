@@ -128,7 +128,7 @@ def test_the_version_changes_with_the_list_of_scenarios_and_the_edition() -> Non
 def test_how_a_capacity_is_searched_is_part_of_the_definition() -> None:
     scenario = CAPACITY.scenarios[0]
     assert scenario.target is not None
-    finer = replace(scenario.target, settings=replace(scenario.target.settings, tries=16))
+    finer = replace(scenario.target, settings=replace(scenario.target.settings, tries=6))
     found = {
         replace(CAPACITY, scenarios=(changed,)).version
         for changed in (scenario, replace(scenario, target=None, publishes=()), replace(scenario, target=finer))
