@@ -13,6 +13,7 @@ from itertools import product
 from typing import Literal
 
 from generator.comparison.capacities import MIN_SEARCHES, CapacityTable
+from generator.comparison.deciding import needs_quiet
 from generator.comparison.metrics import METRICS, Metric
 from generator.comparison.scored_values import is_published
 from generator.comparison.tables import Comparison, Row, Table
@@ -21,6 +22,7 @@ from generator.dataset import (
     Claim,
     ClaimVocabulary,
     Compared,
+    Documented,
     EvidenceTest,
     Extreme,
     InterfaceTest,
@@ -55,6 +57,8 @@ class JudgedClaim:
     """Page and anchor of the evidence."""
     values: tuple[tuple[Row, Metric], ...] = ()
     ratio: Contrast | None = None
+    source: str | None = None
+    """Address of the documentation that states it, if that is the evidence."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ def try_claim(claim: Claim, article: Article, known: ClaimBasis) -> JudgedClaim:
             return _interface(claim, article, test, known)
         case ClaimVocabulary():
             return _vocabulary(claim, article, test, known)
+        case Documented():
+            return JudgedClaim(claim, article, "holds", f"{test.how} Not tested here.", source=test.source)
         case NoTest():
             return JudgedClaim(claim, article, "not checked", test.why)
 
@@ -178,16 +184,21 @@ def _extreme(claim: Claim, article: Article, test: Extreme, known: ClaimBasis) -
 
 
 def _within(claim: Claim, article: Article, test: Within, known: ClaimBasis) -> JudgedClaim:
-    """Times of another machine are not comparable: values inside support the claim, others decide nothing."""
+    """Times of another machine are not comparable: an interval wholly inside supports the claim, no other decides."""
     table, metric = _table(test.workload, test.where, known), METRICS[test.metric]
     if table is None:
         return JudgedClaim(claim, article, "not checked", _not_measured(test.workload, test.where))
     row = _row(table, metric, test.framework, known)
     if row is None:
         return JudgedClaim(claim, article, "not checked", "There is no valid value of it.", _page(table))
-    is_inside = test.low <= row.values[metric.key].estimate.mean <= test.high
-    found = f"On this machine it {'lies' if is_inside else 'does not lie'} there; on another one, times differ."
-    verdict: Verdict = "holds" if is_inside and not _too_little(metric, row) else "not decided"
+    is_disturbed = needs_quiet(metric) and not row.is_quiet
+    if reason := _too_little(metric, row) or (_DISTURBED["disturbed"] if is_disturbed else ""):
+        return JudgedClaim(claim, article, "not decided", reason, _page(table), ((row, metric),))
+    interval = row.values[metric.key].estimate.interval
+    is_inside = interval is not None and test.low <= interval.low and interval.high <= test.high
+    lies = "surely lies" if is_inside else "does not surely lie"
+    found = f"On this machine it {lies} there; on another one, times differ."
+    verdict: Verdict = "holds" if is_inside else "not decided"
     return JudgedClaim(claim, article, verdict, found, _page(table), ((row, metric),))
 
 

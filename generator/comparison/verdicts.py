@@ -49,8 +49,9 @@ DIMENSIONS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """One deciding metric of two frameworks, each by its best variant.
+    """One deciding metric of two frameworks, each by its best variant in the table.
 
+    Conclusions narrow tables to headline variants before (`Conclusions.of_headlines`).
     ``outcome``, ``direction``, ``reason``: of the first, see `Judged`. ``ratio``: the first against the second.
     """
 

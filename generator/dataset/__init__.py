@@ -7,6 +7,7 @@ from generator.dataset.article_claims import (
     ClaimsError,
     ClaimVocabulary,
     Compared,
+    Documented,
     EvidenceTest,
     Extreme,
     InterfaceTest,

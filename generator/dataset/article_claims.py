@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from runners.record import SLUG, RtsiteError
+from runners.record import SLUG, HttpsUrl, RtsiteError
 
 
 class ClaimsError(RtsiteError):
@@ -27,11 +27,13 @@ Where = dict[str, int | float | str]
 
 
 class Article(_Strict):
-    """An article: its publisher, the frameworks that it compares, and its method."""
+    """An article: where it is published, the frameworks that it compares, and its method."""
 
     id: Name
     title: str
     publisher: str | None = None
+    address: HttpsUrl | None = None
+    """The page on which it can be read."""
     between: list[Name]
     setup: str | None = None
 
@@ -133,6 +135,15 @@ class ClaimVocabulary(_Strict):
     beyond: list[str]
 
 
+class Documented(_Strict):
+    """The framework's own documentation states it, and nothing here tests it."""
+
+    kind: Literal["documented"]
+    how: str
+    """What it states, as a sentence."""
+    source: HttpsUrl
+
+
 class NoTest(_Strict):
     """Our results cannot decide the claim."""
 
@@ -141,7 +152,17 @@ class NoTest(_Strict):
 
 
 Test = Annotated[
-    Compared | Extreme | Within | EvidenceTest | More | Measured | Sustains | InterfaceTest | ClaimVocabulary | NoTest,
+    Compared
+    | Extreme
+    | Within
+    | EvidenceTest
+    | More
+    | Measured
+    | Sustains
+    | InterfaceTest
+    | ClaimVocabulary
+    | Documented
+    | NoTest,
     Field(discriminator="kind"),
 ]
 
