@@ -375,7 +375,8 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: clients get a close frame",
             _ARCHITECTURE,
             "variant",
-            "The same: is a connected client informed by a close frame, or by its protocol's close packet?",
+            "The same: is a connected client informed by a close frame, or by its protocol's close packet? The server"
+            " sends it, or the app where the framework's documentation shows how.",
             better="yes",
             facet="robustness",
         ),
@@ -391,8 +392,8 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: the server ends after",
             _ARCHITECTURE,
             "variant",
-            "The same: until the last process has ended. The server has its default timeouts, not those of the command;"
-            " we wait 10 s, as long as docker stop waits.",
+            "The same: until the last process has ended. The server has its default timeouts, not those of the command,"
+            " but those that the app sets; we wait 10 s, as long as docker stop waits.",
             unit="s",
             better="lower",
         ),
