@@ -48,6 +48,7 @@ them so that measurements end soon; where the end itself is tested, the server's
 IN_FLIGHT_S = 0.3
 """Seconds that a message takes while the server gets SIGTERM."""
 PROCESSES = ("several-processes", "cross-process")
+_ONE_PROCESS = "its command starts one process"
 CLIENTS = 20
 """Number of clients that stay connected while threads are counted."""
 SPREAD_TRIES = 40
@@ -430,10 +431,18 @@ async def _watch_client(connection: socket.socket, started: server.Server) -> tu
 def processes_findings(framework: Framework, variant: Variant, *, logs: Path) -> list[Finding]:
     """Whether two processes serve one address, and whether a room of such a server reaches the clients of both."""
     if not any("{workers}" in word for word in variant.command):
-        why = "its command starts one process"
-        return [Finding(item=item, value=False, note=why) for item in PROCESSES]
+        return [_documented_processes(framework), Finding(item="cross-process", value=False, note=_ONE_PROCESS)]
     with serve_variant(framework, variant, logs=logs, workers=2) as deployment:
         return asyncio.run(_reaches_all(deployment.server))
+
+
+def _documented_processes(framework: Framework) -> Finding:
+    """Whether a server of one process is one of several by its documentation, where its command starts only one."""
+    said = framework.evidence.several_processes
+    if said is None:
+        return Finding(item="several-processes", value=False, note=_ONE_PROCESS)
+    note = f"{said.how}; {_ONE_PROCESS}"
+    return Finding(item="several-processes", value=said.value, note=note, documented=said.documented)
 
 
 async def _reaches_all(started: server.Server) -> list[Finding]:

@@ -227,7 +227,8 @@ ITEMS: dict[str, Item] = {
             "Several processes at one address",
             _ARCHITECTURE,
             "variant",
-            "Its command is started with two processes: are clients of its address connected to both?",
+            "Its command is started with two processes: are clients of its address connected to both? Where it starts"
+            " one only, the folder may name a documented way to have several; that is not tested.",
             better="yes",
             facet="scale-out",
         ),

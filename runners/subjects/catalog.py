@@ -91,7 +91,7 @@ class Variant(_Described):
 class Documented(_Described):
     """What a framework has according to documentation. It is not tested."""
 
-    value: Literal["built in", "with own code", "with another package", "no"]
+    value: Literal["built in", "with own code", "with another package", "with a load balancer", "no"]
     """Whether it has it."""
     how: Text
     """By what, for example ``AuthMiddlewareStack``."""
@@ -127,6 +127,8 @@ class EvidenceHints(_Described):
     supervisor: Text | None = None
     """A module of the folder that stands for the process supervisor of the documentation. The application does not
     include it."""
+    several_processes: Documented | None = None
+    """How several processes serve one address, if a variant's command starts only one."""
     rooms_across: Literal["built-in", "helper", "no"] | None = None
     """How a message reaches the members of a room in other processes: by the framework, by the helper
     ``redis_rooms.py`` in the folder, or not at all."""

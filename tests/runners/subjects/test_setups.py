@@ -111,6 +111,15 @@ def test_a_room_reaches_the_members_on_all_processes(framework: Framework, varia
     assert spanning.value is True, spanning.note
 
 
+def test_where_a_command_starts_one_process_a_documented_way_counts(tmp_path: Path) -> None:
+    known = {(one.slug, variant.slug): (one, variant) for one in FRAMEWORKS for variant in one.variants}
+    several, spanning = processes_findings(*known["flask-socketio", "gunicorn-threads"], logs=tmp_path)
+    assert (several.value, spanning.value) == ("with a load balancer", False)
+    assert several.documented is not None
+    several, _ = processes_findings(*known["python-socketio", "django"], logs=tmp_path)
+    assert (several.value, several.documented) == (False, None)
+
+
 @pytest.mark.parametrize(
     ("framework", "variant"), SEVERAL, ids=[f"{one.slug}/{variant.slug}" for one, variant in SEVERAL]
 )
