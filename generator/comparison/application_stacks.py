@@ -11,6 +11,10 @@ from runners.record import FrameworkFacts, VariantFacts
 STACKS = {"django": "Django", "flask": "Flask", "asgi": "ASGI"}
 """Stacks of existing applications: title by package or interface. They need not be compared here."""
 
+_SERVED_BY = {"flask": "WSGI"}
+"""The interface that serves the applications of a stack, if it is only one. A framework with another interface may
+install the package for its code, as Quart does Flask. It is no part of such an application."""
+
 
 def stacks_of(
     comparison: Comparison, evidence: Mapping[str, Evidence], frameworks: Iterable[str]
@@ -47,7 +51,8 @@ def _stacks(variants: Sequence[VariantFacts], framework: FrameworkFacts | None) 
         able = [
             variant
             for variant in variants
-            if stack in normalised(variant.packages) or (stack == "asgi" and title in interfaces)
+            if (title in interfaces if stack == "asgi" else stack in normalised(variant.packages))
+            and (stack not in _SERVED_BY or _SERVED_BY[stack] in interfaces)
         ]
         named = [variant for variant in able if title in variant.title]
         inside[stack] = {variant.slug for variant in named or able}

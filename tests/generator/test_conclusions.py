@@ -483,6 +483,22 @@ def test_a_stack_is_that_of_the_headline_variant(dataset: Dataset) -> None:
         assert {one.slug for one in found if one.setup and "django" in one.setup.stacks} == labelled
 
 
+def test_who_only_installs_flask_is_no_part_of_a_flask_application(dataset: Dataset) -> None:
+    """Flask is served by WSGI. Quart installs it for its code, and is served by ASGI."""
+    (run,) = dataset.runs
+
+    def with_flask(item: FrameworkResult) -> FrameworkResult:
+        variants = [
+            one.model_copy(update={"packages": {**one.packages, "Flask": "3.1.2"}}) for one in item.document.variants
+        ]
+        return replace(item, document=item.document.model_copy(update={"variants": variants}))
+
+    runs = (replace(run, frameworks=tuple(map(with_flask, run.frameworks))),)
+    stacks = conclusions_of(replace(dataset, runs=runs)).stacks_by_setup
+    assert all("flask" in found for found in stacks["flask-socketio"].values())
+    assert not any("flask" in found for found in stacks["fastapi"].values())
+
+
 # Bad luck
 
 
