@@ -181,6 +181,11 @@ class Sheet:
         return tuple(one for one in self.criteria if len(_distinct(self._all_scores[one.key].values())) == 1)
 
     @cached_property
+    def with_one_value(self) -> tuple[Criterion, ...]:
+        """Those of them in which only one framework has a score, which says nothing about the others."""
+        return tuple(one for one in self.same_for_all if len(self._all_scores[one.key]) == 1)
+
+    @cached_property
     def unknown(self) -> tuple[Criterion, ...]:
         """The criteria in which nobody has a value that counts."""
         return tuple(one for one in self.criteria if not self._all_scores[one.key])

@@ -181,6 +181,7 @@ def test_alone_nobody_wins() -> None:
     alone = sheet_of({"x": {"a": 1.0}, "y": {"a": 5.0}})
     assert alone.leading == ()
     assert alone.counting == ()
+    assert [one.key for one in alone.with_one_value] == ["x", "y"]
     assert sheet_of({}).leading == ()
 
 
@@ -200,6 +201,7 @@ def test_a_higher_score_that_does_not_lead_is_named() -> None:
 def test_where_nothing_differs_all_lead() -> None:
     sheet = sheet_of({"x": {"a": 1.0, "b": 1.0}})
     assert sheet.leading == ("a", "b")
+    assert sheet.with_one_value == ()
     assert compare_pair(sheet, "a", "b").outcome == "same"
 
 
