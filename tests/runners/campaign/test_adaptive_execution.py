@@ -12,7 +12,7 @@ from runners.campaign import planning
 from runners.campaign.execution import RunExecution
 from runners.campaign.observer import RunSummary
 from runners.campaign.planning import Plan
-from runners.measurement import Cell
+from runners.measurement import Cell, window
 from runners.record import (
     Advice,
     Ending,
@@ -91,6 +91,14 @@ class Noting:
         self._disturb("looked", len(self.looks))
 
     def finished(self, summary: RunSummary, plan: Plan) -> None: ...
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_idle() -> Iterator[None]:
+    """These tests do not read the CPU that servers use without load."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "IDLE_S", 0.1)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ from runners.campaign import execution, planning, run_files
 from runners.campaign.observer import RunSummary
 from runners.campaign.run_document import ResumeError
 from runners.judging import thresholds
-from runners.measurement import Cell
+from runners.measurement import Cell, window
 from runners.record import (
     Ending,
     FrameworkDocument,
@@ -78,6 +78,14 @@ class Silent:
 @pytest.fixture(scope="module")
 def marker() -> str:
     return f"rtsite-test-{uuid.uuid4()}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_idle() -> Iterator[None]:
+    """These tests do not read the CPU that servers use without load."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "IDLE_S", 0.1)
+        yield
 
 
 @pytest.fixture(scope="module")

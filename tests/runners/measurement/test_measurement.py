@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from runners import machine, measurement, resources
 from runners.judging import capacity
 from runners.loadgen.pace import Open
-from runners.measurement import Cell, Conditions, MeasurementResult
+from runners.measurement import Cell, Conditions, MeasurementResult, cell_run
 from runners.measurement.cell_run import CellRun
 from runners.measurement.window import take_turns
 from runners.serving import environment
@@ -352,6 +352,7 @@ def test_a_paused_reader_is_felt_by_the_server_or_by_the_others(
 ) -> None:
     """39 MB are withheld, of which the kernel takes 4 MB. The one server keeps the rest, the other lets all wait."""
     monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setattr(cell_run, "LISTEN_S", 2.0)
     scenario = replace(SLOW_CONSUMER.scenarios[0], connections=4, payload_bytes=1 << 18)
     folder = tmp_path / "mine"
     cores = measurement.cores_for(scenario, machine.physical_cores())
@@ -485,7 +486,8 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
     ]
     told: list[str] = []
     cores = measurement.cores_for(scenario, machine.physical_cores())
-    conditions = [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))]
+    profile = replace(BRIEF, probe_warmup_s=0.3, probe_s=1.0)
+    conditions = [Conditions(profile, cores, 1, index, 7) for index in range(len(cells))]
     with Deployments() as deployments:
         good, exits, dies = (
             outcome.measurement
