@@ -42,6 +42,14 @@ def group_of(item: pytest.Item) -> str | None:
     return "site" if "site" in getattr(item, "fixturenames", ()) else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a path that does not exist. Workers would refuse it too, but their words are lost."""
+    if config.option.numprocesses and not hasattr(config, "workerinput"):
+        for given in config.args:
+            if not (config.invocation_params.dir / given.partition("::")[0]).exists():
+                raise pytest.UsageError(f"file or directory not found: {given}")
+
+
 def pytest_configure_node(node: WorkerController) -> None:
     """Prepare a file for the worker's groups, because a scheduler gets test names from workers, but no marks."""
     folder = tempfile.TemporaryDirectory(prefix="rtsite-groups-")

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from runners import control_groups, machine, signals
 from runners.application.client_options import check_client_options
-from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, Protocol
+from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, Protocol, Serializer
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.address import read_address
 from runners.loading.job_building import build_echo_job
 from runners.loading.load_report import build_report, explain
-from runners.record import require_between, unknown_name
+from runners.record import UsageError, require_between, unknown_name
 
 MOST_SHARDS = 1024
 
@@ -31,6 +31,7 @@ def load_echo_server(
     shards: int,
     connect_timeout_s: float = Job.connect_timeout_s,
     client: ClientOptions = NO_OPTIONS,
+    serializer: str = "json",
     answers: str = "same",
     answer_timeout_s: float = Job.answer_timeout_s,
     drain_s: float = Job.drain_s,
@@ -38,13 +39,17 @@ def load_echo_server(
     """Apply a load and return its report, with the keys of ``rtsite load --json``. A signal in the timed window ends
     it; then the report has what was measured so far, and ``interrupted`` is true.
 
-    Raises `UsageError` for an unknown protocol, unknown answers, an invalid address or load, or options that do not fit
-    them, and `LoadError` if the load cannot be applied.
+    Raises `UsageError` for an unknown protocol, serializer or kind of answers, an invalid address or load, or options
+    that do not fit them, and `LoadError` if the load cannot be applied.
     """
     if protocol not in get_args(Protocol):
         raise unknown_name("protocol", protocol, get_args(Protocol))
     if answers not in get_args(Answers):
         raise unknown_name("kind of answers", answers, get_args(Answers))
+    if serializer not in get_args(Serializer):
+        raise unknown_name("serializer", serializer, get_args(Serializer))
+    if serializer != "json" and protocol != "socket.io":
+        raise UsageError(f"--serializer {serializer} is for Socket.IO; add --protocol socket.io or omit it")
     require_between("--shards", shards, 1, MOST_SHARDS, "processes")
     address = read_address(url)
     parts = urlsplit(address)
@@ -59,6 +64,7 @@ def load_echo_server(
         payload_bytes=payload_bytes,
         connect_timeout_s=connect_timeout_s,
         client=client,
+        serializer="msgpack" if serializer == "msgpack" else "json",
         answers="any" if answers == "any" else "same",
         answer_timeout_s=answer_timeout_s,
         drain_s=drain_s,

@@ -21,6 +21,7 @@ from runners.record import (
     RunDocument,
     is_identifier,
     is_result_file,
+    page_name,
     problems_between,
     read_checked,
     result_files,
@@ -115,18 +116,24 @@ def _objections(folder: Path, results: Path, campaign: str) -> Iterator[str]:
     there = [run.name for run in runs if (results / campaign / run.name).exists()]
     for name in there:
         yield f"{'evidence' if name == EVIDENCE_FOLDER else f'run {name}'} already exists; results are never replaced"
+    pages = {page_name(path.parent.parent.name, path.parent.name): path for path in results.glob("*/*/run.yml")}
+    for run in runs:
+        other = pages.get(page_name(campaign, run.name))
+        if run.name not in there and other is not None:
+            yield f"run {run.name} would have the same page as {other.parent.relative_to(results)}; give it its own id"
+            return
     if not there:
         yield from _problems(folder, campaign)
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
-    """Every entry below a folder; links are not followed."""
+def _walk(folder: Path, levels: int = 2) -> Iterator[tuple[Path, os.DirEntry[str]]]:
+    """Every entry of a folder and of the folders in it. An artifact has nothing deeper. Links are not followed."""
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
             yield path, entry
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(path)
+            if levels > 1 and entry.is_dir(follow_symlinks=False):
+                yield from _walk(path, levels - 1)
 
 
 def _may_be_called(parts: tuple[str, ...], *, is_file: bool) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 from pathlib import Path
 
 from uv import find_uv_bin
 
+from runners import process
 from runners.record import RtsiteError
 from runners.revision import package_day
 from runners.subjects.catalog import Framework
+
+_TIMEOUT_S = 300.0
 
 
 def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Path]:
@@ -28,7 +31,10 @@ def relock(framework: Framework, *, exclude_newer: str | None = None) -> list[Pa
             *(["--extra", extra] if extra else []),
             "pyproject.toml", "--output-file", lock.name,
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=framework.folder, capture_output=True, text=True, check=False, timeout=300)
+        try:
+            done = process.run("uv", command, folder=framework.folder, environment=os.environ, timeout_s=_TIMEOUT_S)
+        except process.ProcessError as error:
+            raise RtsiteError(f"{lock}: cannot be resolved: {error}") from None
         if done.returncode != 0:
             raise RtsiteError(f"{lock}: cannot be resolved: {' '.join(done.stderr.split())[:1000]}")
         if lock.read_bytes() != before:

@@ -73,6 +73,7 @@ def load_command(
         str | None, typer.Option(help="JSON object that Socket.IO's CONNECT packet carries (default: none).")
     ] = None,
     event: Annotated[str | None, typer.Option(help="Socket.IO event that the server answers (default: echo).")] = None,
+    serializer: Annotated[str, typer.Option(help="Serializer of Socket.IO's packets: json or msgpack.")] = "json",
     as_json: JsonOption = False,
 ) -> None:
     """Apply load to any echo server.
@@ -100,6 +101,7 @@ def load_command(
             auth=auth,
             event=event,
         ),
+        serializer=serializer,
         answers=answers,
         answer_timeout_s=answer_timeout,
         drain_s=drain,

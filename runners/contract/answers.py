@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from runners.loadgen.causes import RefusedError
-from runners.loadgen.http_answers import Head, HeadReader, fields_of, quoted, read_body, refusal
+from runners.loadgen.causes import RefusedError, harmless
+from runners.loadgen.http_answers import MOST_HEAD_BYTES, Head, HeadReader, fields_of, quoted, read_body, refusal
 
 Payload = str | bytes
 Json = dict[str, Any]
@@ -102,10 +102,35 @@ class HttpAnswer(NamedTuple):
         return str(refusal(self.head, self.body, wanted))
 
 
+LIMITS: dict[str, Any] = {
+    "max_line_size": MOST_HEAD_BYTES,
+    "max_field_size": MOST_HEAD_BYTES,
+    "max_headers": MOST_HEAD_BYTES // 4,
+}
+"""Options of a session of aiohttp, so that it accepts the heads that the load generator accepts."""
+
+
+def head_of(response: aiohttp.ClientResponse) -> Head:
+    """The head of an answer that aiohttp read."""
+    return Head((1, 1), response.status, response.reason or "", fields_of(response.raw_headers))
+
+
 def refused_by(response: aiohttp.ClientResponse, body: bytes, wanted: str) -> str:
     """A sentence about an answer that aiohttp read and that is not the wanted one."""
-    head = Head((1, 1), response.status, response.reason or "", fields_of(response.raw_headers))
-    return str(refusal(head, body, wanted))
+    return str(refusal(head_of(response), body, wanted))
+
+
+def unreadable(error: Exception) -> str:
+    """A sentence about an answer that aiohttp could not read."""
+    match error:
+        case aiohttp.ClientResponseError():
+            return f"the server's answer is not valid HTTP: {harmless(' '.join(error.message.split()))}"
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection before it answered"
+        case aiohttp.ClientPayloadError():
+            return "the server closed the connection before its answer was complete"
+        case _:
+            return f"{type(error).__name__}: {harmless(str(error)) or 'no message'}"
 
 
 async def http_get(base_url: str, target: str) -> HttpAnswer:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple, get_args
 
 from runners.contract import promises
-from runners.contract.answers import BrokenError
+from runners.contract.answers import BrokenError, unreadable
 from runners.contract.app import App
 from runners.contract.socketio_app import SocketIoApp
 from runners.contract.websocket_app import WebSocketApp
@@ -124,4 +124,4 @@ async def _judge(name: str, test: Callable[[], Awaitable[str]]) -> Check:
     except BrokenError as broken:
         return Check(name, False, str(broken))
     except Exception as error:  # noqa: BLE001 - any client error is a result for the application, not for us
-        return Check(name, False, f"expected an answer, got {type(error).__name__}: {str(error) or 'no message'}")
+        return Check(name, False, f"expected an answer, but {unreadable(error)}")

@@ -19,20 +19,22 @@ import aiohttp
 from websockets.exceptions import ConnectionClosed
 
 from runners.contract.answers import (
+    LIMITS,
     QUIET_S,
     BrokenError,
     Json,
     Payload,
+    head_of,
     http_get,
     parsed,
-    refused_by,
     shown,
     shown_json,
     token,
     within,
 )
 from runners.contract.app import App, Beat, Member, Viewer
-from runners.loadgen.event_stream import EventReader, is_event_stream
+from runners.loadgen.causes import RefusedError
+from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S
 
 ECHO_SIZES = (1, 64, 4096, 200_000)
@@ -46,6 +48,8 @@ PERIOD_LINE = 'PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))'
 _TOLD = f"; PUSH_PERIOD_S={{:g}} is in its environment: read it once with `{PERIOD_LINE}` (CONTRIBUTING.md, contract)"
 CROWD = 120
 """Number of viewers that connect at once. It is above 100, a common size of pools and limits."""
+STREAM_FIELDS = {"Accept": CONTENT_TYPE, "Accept-Encoding": "identity"}
+"""Header fields of the request for an event stream. Browsers send this Accept; the load generator reads no codings."""
 GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "[]", b"\x00\xff\xfe")
 
 
@@ -220,14 +224,15 @@ async def stream_events(app: App) -> str:
     arrived: deque[Beat] = deque()
     events = EventReader()
     address = f"{app.base_url}/events"
-    async with aiohttp.ClientSession() as session, session.get(address, allow_redirects=False) as response:
-        if response.status != HTTPStatus.OK:
-            refused = refused_by(response, await response.read(), "200 OK")
-            raise BrokenError(f"expected an event stream from GET /events, but {refused}")
-        if not is_event_stream(response.headers.get("Content-Type", "")):
-            raise BrokenError(
-                f"expected an event stream from GET /events, got status {response.status}, {response.content_type}"
-            )
+    async with (
+        aiohttp.ClientSession(**LIMITS) as session,
+        session.get(address, headers=STREAM_FIELDS, allow_redirects=False) as response,
+    ):
+        body = b"" if response.status == HTTPStatus.OK else await response.read()
+        try:
+            check_stream(head_of(response), body)
+        except RefusedError as refused:
+            raise BrokenError(f"expected an event stream from GET /events, but {refused}") from None
 
         async def next_beat() -> Beat:
             while not arrived:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -14,24 +14,30 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from runners.contract.answers import (
+    LIMITS,
+    QUIET_S,
     REACTION_S,
     BrokenError,
     Inbox,
     Json,
     Payload,
     RefusedServerError,
+    T,
     collect_messages,
+    head_of,
     http_get,
     refused_by,
     shown_json,
+    unreadable,
     within,
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
-from runners.contract.strictness import ServerReader, strict_connector
+from runners.contract.strictness import ServerReader, SessionReader, strict_connector
+from runners.loadgen.causes import RefusedError
+from runners.loadgen.http_answers import check_coding
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Serializer
+from runners.loadgen.polling import SEPARATOR
 
-_REDIRECTS = range(300, 400)
-"""Statuses that aiohttp may follow."""
 GOODBYE_S = 0.5
 """Seconds that a polling client waits for the end of its last poll. After that, closing its HTTP session ends the
 poll."""
@@ -61,19 +67,27 @@ class SocketIoApp:
     @asynccontextmanager
     async def _connect(self, transport: str | None = None) -> AsyncIterator[_Peer]:
         transport = transport or self.transports[0]
-        reader = ServerReader()
-        connector = strict_connector(reader) if transport == "websocket" else None
-        async with aiohttp.ClientSession(connector=connector, middlewares=(_judge_answer,)) as session:
+        talk = SessionReader(is_packed=self._serializer == "msgpack")
+        connector = strict_connector(ServerReader(talk)) if transport == "websocket" else None
+        async with aiohttp.ClientSession(
+            connector=connector,
+            middlewares=(partial(_judge_answer, talk),),
+            headers={"Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.CookieJar(unsafe=True),  # as in browsers: cookies of IP addresses are kept too
+            **LIMITS,
+        ) as session:
             client = socketio.AsyncClient(reconnection=False, http_session=session, serializer=self._serializer)
-            peer = _Peer(client)
-            opening = client.connect(self.base_url, transports=[transport])
+            peer = _Peer(client, talk)
+            opening = client.connect(self.base_url, transports=[transport], wait_timeout=self.timeout_s)
+            opened = False
             try:
-                await within(self.timeout_s, opening, "a Socket.IO connection")
+                await within(self.timeout_s, _while_there(talk, opening), "a Socket.IO connection")
+                opened = True
                 yield peer
-            except (BrokenError, OSError, SocketIOError, aiohttp.ClientError):
-                if reader.refusal is None:
+            except (BrokenError, OSError, SocketIOError, aiohttp.ClientError) as error:
+                if talk.cause is None or (opened and not isinstance(error, _GoneError)):
                     raise
-                raise RefusedServerError("a Socket.IO connection", reader.refusal) from None
+                raise RefusedServerError("a Socket.IO connection", talk.cause) from None
             finally:
                 with suppress(TimeoutError):  # a poll may last until the next ping
                     await asyncio.wait_for(client.disconnect(), GOODBYE_S)
@@ -113,30 +127,58 @@ async def _until_forgotten(base_url: str, target: str) -> str:
                 return answer.body.decode("utf-8", "replace")
 
 
-async def _judge_answer(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Refuse redirects, which aiohttp would follow, and other statuses for the first request of a session.
+async def _judge_answer(
+    talk: SessionReader, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Refuse the answers to polls that the load generator refuses: redirects, which aiohttp would follow, all statuses
+    but 200, and packets that open no session.
 
     It reads each answer at once, because python-engineio leaves some unread, and aiohttp then shows warnings.
     """
-    response = await handler(request)
-    if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
-        return response
-    body = await response.read()
-    if response.status == HTTPStatus.OK:
-        return response
-    refused = refused_by(response, body, f"200 OK to {request.method} {request.url.path}")
-    if "sid" not in request.url.query:
-        raise BrokenError(f"expected a Socket.IO connection, but {refused}")
-    if response.status in _REDIRECTS:
-        raise aiohttp.ClientError(refused)
+    try:
+        response = await handler(request)
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return response
+        _check_answer(talk, response, await response.read())
+    except (aiohttp.ClientError, RefusedError) as error:
+        talk.end(str(error) if isinstance(error, RefusedError) else unreadable(error))
+        raise aiohttp.ClientError(talk.cause) from None
     return response
+
+
+def _check_answer(talk: SessionReader, response: aiohttp.ClientResponse, body: bytes) -> None:
+    if response.status != HTTPStatus.OK:
+        raise RefusedError(refused_by(response, body, f"200 OK to {response.method}"))
+    check_coding(head_of(response))
+    if response.method == "GET":
+        for packet in body.split(SEPARATOR):
+            talk.feed(packet)
+
+
+class _GoneError(BrokenError):
+    """The session ended."""
+
+
+async def _while_there(talk: SessionReader, awaitable: Awaitable[T]) -> T:
+    """The result of the awaitable; raises `_GoneError` if the session ends before. The library only waits then."""
+    waiting, gone = asyncio.ensure_future(awaitable), asyncio.ensure_future(talk.ended.wait())
+    try:
+        await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting}, timeout=QUIET_S)  # the last answer may have come with the end
+        if waiting.done():
+            return waiting.result()
+        raise _GoneError(f"expected an answer, but {talk.cause}")
+    finally:
+        waiting.cancel()
+        gone.cancel()
 
 
 class _Peer:
     """One client that is an echoer, a member and a viewer."""
 
-    def __init__(self, client: socketio.AsyncClient) -> None:
+    def __init__(self, client: socketio.AsyncClient, talk: SessionReader) -> None:
         self._client = client
+        self._talk = talk
         self._texts: Inbox[Any] = Inbox()
         self._beats: Inbox[Beat] = Inbox()
         client.on("message", self._texts.put)
@@ -160,7 +202,7 @@ class _Peer:
         await self._call("publish", {"room": self._room, "text": text})
 
     async def next_text(self) -> str:
-        text = await self._texts.get()
+        text = await _while_there(self._talk, self._texts.get())
         if not isinstance(text, str):
             raise BrokenError(f"expected text in the room, got {shown_json(text)}")
         return text
@@ -172,17 +214,18 @@ class _Peer:
         return await self._call("update", update)
 
     async def send_garbage(self, garbage: Any) -> None:
-        await collect_messages(partial(self._call, "update", garbage), REACTION_S, most=1)
+        with suppress(_GoneError):
+            await collect_messages(partial(self._call, "update", garbage), REACTION_S, most=1)
 
     async def next_beat(self) -> Beat:
-        return await self._beats.get()
+        return await _while_there(self._talk, self._beats.get())
 
     def forget_beats(self) -> None:
         self._beats.clear()
 
     async def _call(self, event: str, data: Any) -> Any:
         """Emit an event and return its acknowledgement. The caller limits the waiting time."""
-        return await self._client.call(event, data, timeout=None)
+        return await _while_there(self._talk, self._client.call(event, data, timeout=None))
 
     def _note_beat(self, snapshot: Any) -> None:
         self._beats.put(Beat(asyncio.get_running_loop().time(), snapshot if isinstance(snapshot, dict) else {}))

@@ -15,9 +15,10 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from websockets.asyncio.client import ClientConnection, connect
 
+from runners.loadgen import engine_io, packed
 from runners.loadgen.causes import RefusedError
-from runners.loadgen.connection import refused_for
-from runners.loadgen.frames import MessageReader
+from runners.loadgen.connection import DISCONNECTED, NO_CLOSE_FRAME, SESSION_CLOSED, closed_with, refused_for
+from runners.loadgen.frames import BINARY, CLOSE, TEXT, MessageReader
 from runners.loadgen.http_answers import Head
 from runners.loadgen.upgrade import UpgradeReader
 
@@ -26,11 +27,15 @@ _KEPT_FIELDS = ("Upgrade", "Connection", "Sec-WebSocket-Accept")
 
 
 class ServerReader:
-    """Reads what a server sends on one WebSocket connection as the load generator does."""
+    """Reads what a server sends on one WebSocket connection as the load generator does.
 
-    def __init__(self) -> None:
+    ``session``: reads the messages too.
+    """
+
+    def __init__(self, session: SessionReader | None = None) -> None:
         self._upgrade = UpgradeReader(accept=None)  # the library knows the key
         self._frames: MessageReader | None = None
+        self._session = session
         self.refusal: str | None = None
         """Why the server was refused, in one sentence."""
 
@@ -45,20 +50,73 @@ class ServerReader:
             self._frames = MessageReader()
             return _plain_head(head) + self._check_frames(self._frames, self._upgrade.rest)
         except RefusedError as error:
-            self.refusal = str(error)
+            self._refuse(str(error))
             raise
 
     def end(self) -> None:
         """The server closed the connection."""
         if self._frames is None and self.refusal is None:
             why = "the server closed the connection instead of answering the WebSocket handshake"
-            self.refusal = str(self._upgrade.end(why))
+            self._refuse(str(self._upgrade.end(why)))
+        elif self._session is not None:
+            self._session.end(NO_CLOSE_FRAME.text)
+
+    def _refuse(self, refusal: str) -> None:
+        self.refusal = refusal
+        if self._session is not None:
+            self._session.end(refusal)
 
     def _check_frames(self, frames: MessageReader, data: bytes) -> bytes:
-        frames.feed(data)
+        found = frames.feed(data)
+        if self._session is not None:
+            for frame in found:
+                if frame.opcode == CLOSE:
+                    self._session.end(closed_with(frame.payload).text)
+                elif frame.opcode in (TEXT, BINARY):
+                    self._session.feed(frame.payload, binary=frame.opcode == BINARY)
         if frames.error is not None:
             raise RefusedError(refused_for(frames.error).text.replace("rtsite closed", "the client closed", 1))
         return data
+
+
+class SessionReader:
+    """Reads the packets of one session of Socket.IO as far as they open or end it, as the load generator does.
+
+    ``is_packed``: whether its packets are in msgpack.
+    """
+
+    def __init__(self, *, is_packed: bool = False) -> None:
+        self._is_packed = is_packed
+        self._opened = False
+        self.cause: str | None = None
+        """Why the session was refused or ended, in one sentence."""
+        self.ended = asyncio.Event()
+
+    def end(self, cause: str) -> None:
+        """The session was refused or has ended; only the first cause counts."""
+        if self.cause is None:
+            self.cause = cause
+            self.ended.set()
+
+    def feed(self, packet: bytes, *, binary: bool = False) -> None:
+        """Read one packet; raises `RefusedError` if it should open the session and does not."""
+        if not self._opened:
+            engine_io.session_of(packet, binary=binary)
+            self._opened = True
+        elif binary:
+            self._feed_packed(packet)
+        elif engine_io.is_refused(packet):
+            self.end(str(engine_io.refused_namespace(engine_io.DEFAULT_NAMESPACE, packet[2:])))
+        elif packet[:2] == engine_io.DISCONNECT:
+            self.end(DISCONNECTED.text)
+        elif packet == engine_io.CLOSE:
+            self.end(SESSION_CLOSED.text)
+
+    def _feed_packed(self, packet: bytes) -> None:
+        if self._is_packed and packed.refuses(packet):
+            self.end(str(engine_io.refused_namespace(engine_io.DEFAULT_NAMESPACE, packed.reason_of(packet))))
+        elif self._is_packed and packed.disconnects(packet):
+            self.end(DISCONNECTED.text)
 
 
 def _plain_head(head: Head) -> bytes:

@@ -25,7 +25,13 @@ def codec_for(job: Job, client: int) -> Codec:
         case (("dashboard" | "events"), "json"):
             return message.DashboardCodec(client, job.protocol)
         case "echo", "msgpack":
-            return packed.PackedEchoCodec(client, job.payload_bytes)
+            return packed.PackedEchoCodec(
+                client,
+                job.payload_bytes,
+                job.answers,
+                namespace=job.client.namespace,
+                event=job.client.event,
+            )
         case "dashboard", "msgpack":
             return packed.PackedDashboardCodec(client)
         case exchange, serializer:

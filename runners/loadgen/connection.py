@@ -35,6 +35,8 @@ class Received(NamedTuple):
     end: Cause | None = None
 
 
+SESSION_CLOSED = Cause(CLOSED, "session closed", "the server closed the Engine.IO session")
+DISCONNECTED = Cause(CLOSED, "disconnected", "the server disconnected the client from the namespace")
 NO_CLOSE_FRAME = Cause(CLOSED, "no close frame", "the server closed the connection without a close frame")
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import http
+
+from runners.loadgen.causes import RefusedError, harmless
+from runners.loadgen.http_answers import Head, check_coding, refusal
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CONTENT_TYPE = "text/event-stream"
 
@@ -9,6 +14,16 @@ CONTENT_TYPE = "text/event-stream"
 def is_event_stream(content_type: str) -> bool:
     """Whether this Content-Type is that of an event stream, whatever its parameters are."""
     return content_type.partition(";")[0].strip().lower() == CONTENT_TYPE
+
+
+def check_stream(head: Head, body: bytes) -> None:
+    """Raise `RefusedError` if this answer, whose body has begun with these bytes, is no event stream."""
+    if head.status != http.HTTPStatus.OK:
+        raise refusal(head, body, "200 OK")
+    check_coding(head)
+    if not is_event_stream(head.value("content-type")):
+        what = harmless(head.value("content-type")) or "nothing"
+        raise RefusedError(f"the server's answer has the Content-Type {what} instead of {CONTENT_TYPE}", "content type")
 
 
 class EventReader:

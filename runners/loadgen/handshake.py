@@ -18,17 +18,15 @@ from time import perf_counter_ns as clock_ns
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from runners.loadgen import frames, packed
+from runners.loadgen import engine_io, frames, packed
 from runners.loadgen.causes import Cause, RefusedError, describe
 from runners.loadgen.connection import NO_CLOSE_FRAME, WebSocketConnection, closed_with, refused_for
-from runners.loadgen.http_answers import quoted
 from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol, Serializer, Transport
 from runners.loadgen.message import namespace_prefix
 from runners.loadgen.upgrade import UpgradeReader, upgrade_request
 
 NOT_CONNECTED = "not-connected"
 """The key in the table of errors of a connection that could not be opened."""
-_OPEN, _CLOSE, _CONNECT, _REFUSED = b"0", b"1", b"40", b"44"
 _TLS = "finish the TLS handshake"
 _RECEIVE_BYTES = 65536
 _TICK_S = 0.05
@@ -253,37 +251,30 @@ class Handshake:
     def _join(self, early: list[frames.Frame]) -> Generator[int, None, list[frames.Frame]]:
         """Socket.IO: wait for the session, join the namespace, wait until the server accepts."""
         namespace = self._options.namespace
-        prefix = namespace_prefix(namespace)
         self._missing = "open an Engine.IO session"
         waiting = list(early)
         opened = False
         while True:
             while waiting:
                 frame = waiting.pop(0)
+                packet = b"" if frame.opcode == frames.BINARY else frame.payload
                 if frame.opcode == frames.CLOSE:
                     raise _unready(closed_with(frame.payload))
                 if frame.opcode == frames.PING:
                     self._outbox += frames.encode_frame(frames.PONG, frame.payload, self._mask)
                 elif frame.opcode == frames.PONG:
                     pass
-                elif frame.payload == _CLOSE:
+                elif packet == engine_io.CLOSE:
                     raise RefusedError("the server closed the Engine.IO session before it was ready", "session closed")
                 elif not opened:
-                    if frame.payload[:1] != _OPEN:
-                        raise RefusedError(f"the server does not speak Engine.IO; it sent {quoted(frame.payload)}")
+                    engine_io.session_of(frame.payload, binary=frame.opcode == frames.BINARY)
                     opened = True
                     self._missing = f"accept the client in the namespace {namespace}"
-                    self._outbox += (
-                        frames.encode_frame(frames.BINARY, packed.CONNECT, self._mask)
-                        if self._packed
-                        else frames.encode_frame(
-                            frames.TEXT, _CONNECT + prefix + self._options.auth.encode(), self._mask
-                        )
-                    )
-                elif self._is_accepted(frame, prefix):
+                    self._outbox += self._join_request()
+                elif packet[:1] == engine_io.PING:
+                    self._outbox += frames.encode_frame(frames.TEXT, engine_io.PONG + packet[1:], self._mask)
+                elif self._is_accepted(frame):
                     return waiting
-                elif frame.payload[:2] == _REFUSED:
-                    raise refused_namespace(namespace, frame.payload)
                 yield from self._send()
             if self._reader.error is not None:
                 raise _unready(refused_for(self._reader.error))
@@ -292,23 +283,25 @@ class Handshake:
                 raise _unready(NO_CLOSE_FRAME)
             waiting = self._reader.feed(data)
 
-    def _is_accepted(self, frame: frames.Frame, prefix: bytes) -> bool:
+    def _join_request(self) -> bytes:
+        namespace, auth = self._options.namespace, self._options.auth
+        if self._packed:
+            return frames.encode_frame(frames.BINARY, packed.connect(namespace, auth), self._mask)
+        packet = engine_io.CONNECT + namespace_prefix(namespace) + auth.encode()
+        return frames.encode_frame(frames.TEXT, packet, self._mask)
+
+    def _is_accepted(self, frame: frames.Frame) -> bool:
+        """Whether a message accepts the client; raises `RefusedError` if it refuses it."""
+        namespace, packet = self._options.namespace, frame.payload
         if self._packed and frame.opcode == frames.BINARY:
-            return packed.accepts(frame.payload)
-        return is_accepted(frame.payload, prefix)
-
-
-def is_accepted(packet: bytes, prefix: bytes) -> bool:
-    """Whether a Socket.IO packet accepts the client into the namespace with this prefix."""
-    return packet.startswith(_CONNECT + prefix) and packet[2 + len(prefix) :][:1] in (b"", b"{")
-
-
-def refused_namespace(namespace: str, packet: bytes) -> RefusedError:
-    """The error for a packet that refuses the client."""
-    return RefusedError(
-        f"the server refused the namespace {namespace}: {quoted(packet[2:])}; rtsite load has --namespace and --auth",
-        "namespace refused",
-    )
+            if packed.refuses(packet, namespace):
+                raise engine_io.refused_namespace(namespace, packed.reason_of(packet))
+            return packed.accepts(packet, namespace)
+        if frame.opcode == frames.BINARY:
+            return False
+        if engine_io.is_refused(packet):
+            raise engine_io.refused_namespace(namespace, packet[2:])
+        return not self._packed and engine_io.is_accepted(packet, namespace)
 
 
 def _unready(cause: Cause) -> RefusedError:

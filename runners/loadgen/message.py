@@ -11,9 +11,11 @@ import json
 import random
 import re
 import string
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from runners.loadgen.connection import Message
+from runners.loadgen.engine_io import DEFAULT_NAMESPACE
 from runners.loadgen.job import Answers, PayloadKind
 from runners.loadgen.job import Protocol as WireProtocol
 
@@ -30,6 +32,8 @@ _LETTERS = 65536
 
 _EVENT, _ACK = b"42", b"43"
 _SNAPSHOT_SEQUENCE = re.compile(rb'"seq": ?(\d{1,15})\b')
+MOST_PUSHES = 10**15
+"""Highest number of a push that counts as one."""
 
 
 class Answer(NamedTuple):
@@ -180,7 +184,8 @@ class SocketIOCodec(TemplateCodec):
             sequence = int(found["number"])
             self._acknowledges = True
             parts = [header, *attachments]
-            intact = self._any_answer or parts == [bytes(part.template.fill(sequence)) for part in self.answer]
+            expected = [bytes(part.template.fill(sequence)) for part in self.answer]
+            intact = self._any_answer or is_same_packet(parts, expected)
             empty = found["empty"] is not None
             return Answer(sequence, intact=intact or empty, empty=empty and not self._any_answer)
         if self._any_answer:  # where a server acknowledges, only acknowledgements answer
@@ -190,8 +195,49 @@ class SocketIOCodec(TemplateCodec):
         if marked.sequence < 0:
             return FOREIGN
         parts = [header, *attachments] if header else attachments
-        intact = parts == [bytes(part.template.fill(marked.sequence)) for part in self._event[-len(parts) :]]
-        return marked._replace(intact=intact, form=EVENT)
+        expected = [bytes(part.template.fill(marked.sequence)) for part in self._event[-len(parts) :]]
+        return marked._replace(intact=is_same_packet(parts, expected), form=EVENT)
+
+
+class EventCodec(TemplateCodec):
+    """The codec for Socket.IO's events that are compared without their form, such as blanks in JSON."""
+
+    def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        answer = super().parse(data, binary=binary)
+        if answer is None or answer.intact or answer.sequence < 0 or binary:
+            return answer
+        return answer._replace(intact=is_same_packet([data], [self.expected(answer.sequence)]))
+
+
+def is_same_packet(parts: Sequence[bytes], expected: Sequence[bytes]) -> bool:
+    """Whether a packet of Socket.IO, a text and its attachments, means the same as another one.
+
+    Blanks and escapes in its JSON, the order of keys, and the name of the default namespace make no difference.
+    """
+    if list(parts) == list(expected):
+        return True
+    if list(parts[1:]) != list(expected[1:]):
+        return False
+    meaning = _meaning(parts[0])
+    return meaning is not None and meaning == _meaning(expected[0])
+
+
+def _meaning(header: bytes) -> tuple[bytes, bytes, bytes, Any] | None:
+    """Kind, namespace, number and arguments of a packet; ``None`` if it has no arguments."""
+    found = _EVENT_PACKET.fullmatch(header)
+    if found is None:
+        return None
+    try:
+        arguments = json.loads(found["arguments"])
+    except (ValueError, RecursionError):
+        return None
+    namespace = found["namespace"] or b""
+    return found["kind"], b"" if namespace == b"/," else namespace, found["number"], arguments
+
+
+_EVENT_PACKET = re.compile(
+    rb"(?P<kind>4[2356](?:\d{1,3}-)?)(?P<namespace>/[^,]*,)?(?P<number>\d{0,20})(?P<arguments>\[.*)", re.DOTALL
+)
 
 
 _ACKNOWLEDGEMENT = re.compile(rb"(?:43|46\d{1,3}-)(?:/[^,]*,)?(?P<number>\d{%d})(?:(?P<empty>(?:\[\])?\Z)|\[)" % DIGITS)
@@ -206,7 +252,7 @@ def _attachments_of(data: bytes) -> int:
 
 def namespace_prefix(namespace: str) -> bytes:
     """The part of a Socket.IO packet that names its namespace; nothing for the default one."""
-    return b"" if namespace == "/" else f"{namespace},".encode()
+    return b"" if namespace == DEFAULT_NAMESPACE else f"{namespace},".encode()
 
 
 def echo_codec(
@@ -265,7 +311,7 @@ def room_codec(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
         part = TemplatePart(Template(payload))
         return TemplateCodec((part,), (part,), mark=mark)
     quoted = b'"' + payload + b'"'
-    return TemplateCodec(
+    return EventCodec(
         (TemplatePart(Template(_EVENT + b'["publish",{"room":"' + ROOM + b'","text":' + quoted + b"}]")),),
         (TemplatePart(Template(_EVENT + b'["message",' + quoted + b"]")),),
         mark=mark,
@@ -333,21 +379,37 @@ class DashboardCodec:
         return json.dumps(self._update.numbered(sequence), separators=(",", ":")).encode("ascii")
 
     def parse(self, data: bytes, *, binary: bool = False) -> Answer | None:  # noqa: ARG002 - JSON is JSON
-        if b'"snapshot"' in data[:40]:
-            found = _SNAPSHOT_SEQUENCE.search(data)
-            return Answer(push=int(found[1])) if found else FOREIGN
+        if b'"snapshot"' in data[:40] and (found := _SNAPSHOT_SEQUENCE.search(data)):
+            return Answer(push=int(found[1]))  # without parsing, because ten thousand may arrive at once
         acknowledged = _ACKNOWLEDGEMENT.match(data) if self._socketio else None
+        start = 0 if acknowledged is None else acknowledged.end("number")
         if self._socketio and acknowledged is None:
-            return FOREIGN
+            event = _EVENT_PACKET.fullmatch(data)
+            if event is None:
+                return FOREIGN
+            start = event.start("arguments")
         try:
-            answer = json.loads(data if acknowledged is None else data[acknowledged.end("number") :])
+            answer = json.loads(data[start:])
         except (ValueError, RecursionError):
             answer = None
         if acknowledged is None:
-            return self._update.judge(answer)
+            push = _push_of(answer, is_event=self._socketio)
+            return push or (FOREIGN if self._socketio else self._update.judge(answer))
         sequence = int(acknowledged["number"])
         panel = answer[0] if isinstance(answer, list) and answer else None
         return Answer(sequence, intact=self._update.is_answered_by(panel, sequence))
+
+
+def _push_of(message: Any, *, is_event: bool) -> Answer | None:
+    """The snapshot in a parsed message, whatever the order of its keys; ``None`` if there is none."""
+    match message:
+        case ["snapshot", {"seq": int(number)}] if is_event:
+            pass
+        case {"type": "snapshot", "seq": int(number)} if not is_event:
+            pass
+        case _:
+            return None
+    return Answer(push=number) if 0 <= number <= MOST_PUSHES else FOREIGN
 
 
 def _value_of(sequence: int) -> float:

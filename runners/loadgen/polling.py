@@ -6,17 +6,17 @@ import base64
 import binascii
 import contextlib
 import http
-import json
 import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httptools
 
+from runners.loadgen import engine_io
 from runners.loadgen.causes import Cause, RefusedError, harmless
 from runners.loadgen.connection import (
     CLOSED,
@@ -28,9 +28,10 @@ from runners.loadgen.connection import (
     broken_by,
     close_socket,
 )
-from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, is_event_stream
-from runners.loadgen.handshake import Address, is_accepted, refused_namespace, resolve_address, socket_url
-from runners.loadgen.http_answers import Head, fields_of, quoted, refusal
+from runners.loadgen.engine_io import DEFAULT_NAMESPACE
+from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
+from runners.loadgen.handshake import Address, resolve_address, socket_url
+from runners.loadgen.http_answers import Head, check_coding, fields_of, quoted, refusal
 from runners.loadgen.upgrade import request_target
 
 MOST_PACKETS = 16
@@ -39,7 +40,6 @@ SEPARATOR = b"\x1e"
 """Separates the packets of one request or answer of long-polling."""
 _BINARY = b"b"
 """Prefix of a binary packet of a polling client, which is in base64."""
-_OPEN, _CONNECT, _REFUSED = b"0", b"40", b"44"
 _OK = "200 OK"
 STREAM_ENDED = Cause(CLOSED, "stream ended", "the server ended the event stream")
 
@@ -54,17 +54,24 @@ def open_session(url: str, timeout_s: float) -> PollingConnection:
     deadline = time.monotonic() + timeout_s
     client = HttpClient(where, host)
     try:
-        opened, *_ = _ask(client, "GET", path, deadline)
-        if opened[:1] != _OPEN:
-            raise RefusedError(f"the server does not speak Engine.IO; it sent {quoted(opened)}")
-        path = f"{path}&sid={_session_of(opened)}"
-        _ask(client, "POST", path, deadline, _CONNECT)
+        opened, *waiting = _ask(client, "GET", path, deadline)
+        client.keep_cookies()
+        path = f"{path}&sid={quote(engine_io.session_of(opened), safe='~')}"
+        answers = [engine_io.CONNECT]
         while True:
-            for packet in _ask(client, "GET", path, deadline):
-                if is_accepted(packet, b""):
-                    return PollingConnection(where, host, path)
-                if packet[:2] == _REFUSED:
-                    raise refused_namespace("/", packet)
+            for place, packet in enumerate(waiting):
+                if packet[:1] == engine_io.PING:
+                    answers.append(engine_io.PONG + packet[1:])
+                elif packet == engine_io.CLOSE:
+                    raise RefusedError("the server closed the Engine.IO session before it was ready", "session closed")
+                elif engine_io.is_refused(packet):
+                    raise engine_io.refused_namespace(DEFAULT_NAMESPACE, packet[2:])
+                elif engine_io.is_accepted(packet, DEFAULT_NAMESPACE):
+                    return PollingConnection(where, host, path, client.cookie, waiting[place + 1 :])
+            if answers:
+                _ask(client, "POST", path, deadline, SEPARATOR.join(answers))
+                answers = []
+            waiting = _ask(client, "GET", path, deadline)
     except httptools.HttpParserError as error:
         raise RefusedError(client.describe_invalid(error)) from None
     except _EndedError as error:
@@ -76,13 +83,6 @@ def open_session(url: str, timeout_s: float) -> PollingConnection:
 def open_stream(url: str, timeout_s: float) -> EventStreamConnection:
     """An event stream. Its request is sent when it is attached. Raises `OSError`."""
     return EventStreamConnection(resolve_address(url, timeout_s), urlsplit(url).netloc, request_target(url))
-
-
-def _session_of(opened: bytes) -> str:
-    try:
-        return str(json.loads(opened[1:])["sid"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise RefusedError(f"the server opened an Engine.IO session without an ID: {quoted(opened)}") from None
 
 
 def _ask(client: HttpClient, method: str, path: str, deadline: float, body: bytes = b"") -> list[bytes]:
@@ -97,6 +97,7 @@ def _ask(client: HttpClient, method: str, path: str, deadline: float, body: byte
         waiting.poll(1000 * remaining_s)
     if response.status != http.HTTPStatus.OK:
         raise refusal(client.head, response.body, f"{_OK} to {method}")
+    check_coding(client.head)
     return response.body.split(SEPARATOR)
 
 
@@ -118,10 +119,12 @@ class HttpClient:
     `runners.loadgen.http_answers`; this one is compiled.
     """
 
-    def __init__(self, where: Address, host: str) -> None:
-        """``host``: the value of the Host field."""
+    def __init__(self, where: Address, host: str, *, accept: str = "*/*", cookie: str = "") -> None:
+        """``host``, ``accept`` and ``cookie``: values of the request's fields; no cookie if it is empty."""
         self._where = where
         self._host = host
+        self._accept = accept
+        self.cookie = cookie
         self._socket: socket.socket | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._outbox = bytearray()
@@ -142,13 +145,15 @@ class HttpClient:
 
     def request(self, method: str, path: str, body: bytes = b"") -> None:
         """Send a request, one at a time; raises `OSError`."""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", "Accept: */*"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", f"Accept: {self._accept}"]
+        if self.cookie:
+            lines.append(f"Cookie: {self.cookie}")
         if method == "POST":
             lines += ["Content-Type: text/plain;charset=UTF-8", f"Content-Length: {len(body)}"]
         self.busy = True
         if self._socket is None:
             self._open()
-        self._outbox += "\r\n".join([*lines, "", ""]).encode("ascii") + body
+        self._outbox += "\r\n".join([*lines, "", ""]).encode("latin-1") + body
         self._flush()
 
     def _open(self) -> None:
@@ -237,6 +242,13 @@ class HttpClient:
         """The last head that has arrived."""
         return Head((1, 1), self._status, self._reason.decode("latin-1"), fields_of(self._fields))
 
+    def keep_cookies(self) -> None:
+        """Send the cookies of the last answer with the next requests, as browsers do (RFC 6265, section 5.4). The
+        answers of a session come from one place, so their attributes do not matter.
+        """
+        pairs = [value.partition(";")[0].strip() for value in self.head.fields.get("set-cookie", ())]
+        self.cookie = "; ".join(pair for pair in pairs if "=" in pair and pair.isprintable())
+
     def describe_invalid(self, error: httptools.HttpParserError) -> str:
         """The sentence for bytes that are not HTTP."""
         return f"the server's answer is not valid HTTP ({harmless(str(error))}); it sent {quoted(self._last)}"
@@ -272,9 +284,11 @@ class PollingConnection:
     descriptor = -1
     fast = False
 
-    def __init__(self, where: Address, host: str, path: str) -> None:
+    def __init__(self, where: Address, host: str, path: str, cookie: str = "", early: Sequence[bytes] = ()) -> None:
+        """``path``: the target of the session's requests. ``early``: packets that have already arrived."""
         self._path = path
-        self._waiting, self._carrying = HttpClient(where, host), HttpClient(where, host)
+        self._waiting, self._carrying = (HttpClient(where, host, cookie=cookie) for _ in range(2))
+        self._early = list(early)
         self._queue: deque[bytes] = deque()
         self._failure: OSError | None = None
         """Why nothing can be sent any more."""
@@ -301,6 +315,9 @@ class PollingConnection:
         found: list[Message] = []
         for client in (self._waiting, self._carrying):
             try:
+                if self._early:
+                    found += [_message(packet) for packet in self._early]
+                    self._early = []
                 response = client.receive()
                 if response is None:
                     continue
@@ -352,22 +369,11 @@ def _end_of(client: HttpClient, error: Exception) -> Cause:
             )
 
 
-def _refused_stream(head: Head, body: bytes) -> Cause | None:
-    """The cause for an answer that is no event stream."""
-    if head.status != http.HTTPStatus.OK:
-        return _wrong_status(head, body)
-    if not is_event_stream(head.value("content-type")):
-        what = harmless(head.value("content-type")) or "nothing"
-        text = f"the server's answer has the Content-Type {what} instead of {CONTENT_TYPE}"
-        return Cause(PROTOCOL, "content type", text)
-    return None
-
-
 class EventStreamConnection:
     """A connection by server-sent events: each event is one message. It cannot send."""
 
     def __init__(self, where: Address, host: str, path: str) -> None:
-        self._http = HttpClient(where, host)
+        self._http = HttpClient(where, host, accept=CONTENT_TYPE)
         self._path = path
         self._events = EventReader()
         self._accepted = False
@@ -403,8 +409,11 @@ class EventStreamConnection:
             return Received([])
         body = self._http.take_body() if ended is None else ended.body
         if not self._accepted:
-            if refused := _refused_stream(self._http.head, body):
-                return Received([], refused)
+            try:
+                check_stream(self._http.head, body)
+            except RefusedError as error:
+                key = PROTOCOL if self._http.head.status == http.HTTPStatus.OK else f"http-{self._http.head.status}"
+                return Received([], Cause(key, error.kind, str(error)))
             self._accepted = True
         messages = [Message(data) for data in self._events.feed(body)]
         return Received(messages, None if ended is None else STREAM_ENDED)

@@ -12,9 +12,9 @@ from time import perf_counter_ns as clock_ns
 
 import numpy as np
 
-from runners.loadgen import arrays, kernel, wire
+from runners.loadgen import arrays, engine_io, kernel, packed, wire
 from runners.loadgen.causes import Cause, CauseTable, harmless
-from runners.loadgen.connection import CLOSED, Message, Received, WebSocketConnection
+from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Message, Received, WebSocketConnection
 from runners.loadgen.job import CaughtUp, Example, Job
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
@@ -29,10 +29,6 @@ _QUIET_NS = 1_000_000_000
 """Time without a message after which no more queued messages are expected from the server."""
 _EXAMPLE_CHARACTERS = 80
 """Maximum length of a message in an example."""
-_ENGINE_PING, _ENGINE_PONG, _ENGINE_OPEN, _ENGINE_CLOSE, _ENGINE_NOOP = b"2", b"3", b"0", b"1", b"6"
-_SOCKET_CONNECT, _SOCKET_DISCONNECT = b"40", b"41"
-_SESSION_CLOSED = Cause(CLOSED, "session closed", "the server closed the Engine.IO session")
-_DISCONNECTED = Cause(CLOSED, "disconnected", "the server disconnected the client from the namespace")
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,7 @@ class SlowPath:
         self.messages = wire.lay_out(clients)
         self.buffers = arrays.buffers(len(clients))
         self._socketio = job.protocol == "socket.io"
+        self._packed, self._namespace = job.serializer == "msgpack", job.client.namespace
         self._closed_loop = isinstance(job.pace, Closed)
         self._room = job.exchange == "room"
         self._templated = all(isinstance(client.codec, TemplateCodec) for client in clients)
@@ -81,6 +78,8 @@ class SlowPath:
             ledger.connections["descriptor"][k] = client.connection.descriptor
             if isinstance(client.connection, WebSocketConnection):
                 self._take(k, client.connection.feed(b""), clock_ns())
+            elif client.connection.descriptor < 0:
+                self._take(k, client.connection.receive(), clock_ns())
             if client.codec.greeting is not None:
                 self._send_messages(k, [client.codec.greeting])
             self._set_kernel_access(k)
@@ -236,21 +235,23 @@ class SlowPath:
     def _take(self, k: int, received: Received, at_ns: int) -> None:
         self._set_kernel_access(k)  # first, since the next request may follow an answer
         for payload, binary in received.messages:
-            if not (self._socketio and not binary and self._on_engine_packet(k, payload)):
+            if self._packed and binary and packed.disconnects(payload, self._namespace):
+                self._end(k, DISCONNECTED)
+            elif not (self._socketio and not binary and self._on_engine_packet(k, payload)):
                 self._on_message(k, payload, at_ns, binary=binary)
         if received.end is not None:
             self._end(k, received.end)
 
     def _on_engine_packet(self, k: int, data: bytes) -> bool:
         """Handle heartbeat and close of Engine.IO 4 and Socket.IO 5; returns false for an event or acknowledgement."""
-        if data == _ENGINE_PING:
-            self._send_messages(k, [Message(_ENGINE_PONG)])
-        elif data[:2] == _SOCKET_DISCONNECT:
-            self._end(k, _DISCONNECTED)
-        elif data == _ENGINE_CLOSE:
-            self._end(k, _SESSION_CLOSED)
+        if data[:1] == engine_io.PING:
+            self._send_messages(k, [Message(engine_io.PONG + data[1:])])
+        elif data[:2] == engine_io.DISCONNECT:
+            self._end(k, DISCONNECTED)
+        elif data == engine_io.CLOSE:
+            self._end(k, SESSION_CLOSED)
         else:
-            return data == _ENGINE_NOOP or data[:1] == _ENGINE_OPEN or data[:2] == _SOCKET_CONNECT
+            return data[:1] in (engine_io.NOOP, engine_io.OPEN) or data[:2] == engine_io.CONNECT
         return True
 
     def _on_message(self, k: int, data: bytes, at_ns: int, *, binary: bool) -> None:

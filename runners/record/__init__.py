@@ -41,7 +41,7 @@ from runners.record.evidence import (
     degree_of,
     supports_python,
 )
-from runners.record.folders import Read, problems_between, result_files
+from runners.record.folders import Read, page_name, problems_between, result_files
 from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
 from runners.record.listing import files_below
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
@@ -209,6 +209,7 @@ __all__ = [
     "load_framework",
     "load_run",
     "nearest_names",
+    "page_name",
     "parameter_in_words",
     "problems_between",
     "problems_in",

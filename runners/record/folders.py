@@ -41,12 +41,16 @@ def problems_between(read: Mapping[Path, Read]) -> list[Problem]:
         problems += _in_run(folder, files)
         run = files.get(folder / "run.yml")
         if isinstance(run, RunDocument):
-            # Some file systems do not distinguish capitals, and the page of a run has both names.
-            earlier = pages.setdefault(f"{run.campaign}--{run.id}".lower(), folder / "run.yml")
+            earlier = pages.setdefault(page_name(run.campaign, run.id), folder / "run.yml")
             if earlier.parent != folder:
                 message = f"campaign and id are the same as in {earlier}; each run needs its own id"
                 problems.append(Problem(folder / "run.yml", 1, 1, message))
     return problems
+
+
+def page_name(campaign: str, run: str) -> str:
+    """What the page of a run is called, without capitals, since some file systems do not distinguish them."""
+    return f"{campaign}--{run}".lower()
 
 
 def _in_evidence(files: Mapping[Path, Read]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from generator.pages.markup import Renderer, TemplateError, make_environment
 from generator.site_build import Paths, build_site
 from generator.site_folder import BuildError, read_made, write_made
 from runners.record import NothingToDoError, UsageError, files_below
+from tests.support.depth import very_deep
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,3 +176,11 @@ def test_files_are_listed_through_links_and_loops_end(tmp_path: Path) -> None:
     found = [path.relative_to(tmp_path / "a").as_posix() for path in files_below(tmp_path / "a")]
     assert found == ["b/x.md", "itself", "linked/y.md", "pipe"]
     assert list(files_below(tmp_path / "nowhere")) == []
+
+
+def test_a_folder_may_be_deeper_than_python_calls_functions(tmp_path: Path) -> None:
+    with very_deep(tmp_path) as deepest:
+        file = deepest / "run.yml"
+        file.touch()
+        assert list(files_below(tmp_path)) == [file]
+        file.unlink()

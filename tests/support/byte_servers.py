@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -161,6 +162,103 @@ _REFUSED_FRAMES = [
     ByteServer("code of its own", answer=closing((4242).to_bytes(2) + b"mine"), words="4242"),
 ]
 SERVERS = [*_ACCEPTED, *_REFUSED_HEADS, *_REFUSED_FRAMES]
+
+
+OPENING = b'0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
+"""The packet that opens a session of Engine.IO 4."""
+
+
+def socketio(
+    packet: Callable[[bytes], list[bytes]],
+    *,
+    accepting: tuple[bytes, ...] = (b'40{"sid":"s"}',),
+    answers: bytes = b"40",
+) -> Answer:
+    """Accepts a client into the namespace with these packets, and answers each event with those of ``packet``.
+
+    ``answers``: the packet that is answered with the acceptance.
+    """
+
+    def answer(opcode: int, payload: bytes) -> bytes:
+        if payload == answers:
+            return b"".join(whole(TEXT, one) for one in accepting)
+        if payload == b"40":
+            return whole(TEXT, b"2")
+        return b"".join(whole(TEXT, one) for one in packet(payload))
+
+    return answer
+
+
+def acknowledged(packet: bytes) -> list[bytes]:
+    """The acknowledgement of an echo event."""
+    found = re.fullmatch(rb'42(\d+)\["echo",(.*)\]', packet, re.DOTALL)
+    return [b"43" + found[1] + b"[" + found[2] + b"]"] if found else []
+
+
+def on_event(*packets: bytes) -> Callable[[bytes], list[bytes]]:
+    """These packets for every event, and no acknowledgement."""
+    return lambda packet: list(packets) if packet.startswith(b"42") else []
+
+
+def with_blanks(packet: bytes) -> list[bytes]:
+    return [one.replace(b"[", b"[ ", 1) for one in acknowledged(packet)]
+
+
+def changed(packet: bytes) -> list[bytes]:
+    return [one[:-2] + b'!"]' for one in acknowledged(packet)]
+
+
+def by_name(packet: bytes) -> list[bytes]:
+    """With the name of the default namespace."""
+    return [one.replace(b"43", b"43/,", 1) for one in acknowledged(packet)]
+
+
+def opened(opening: bytes = OPENING, opcode: int = TEXT) -> bytes:
+    return HEAD + whole(opcode, opening)
+
+
+_ECHO = socketio(acknowledged)
+SOCKETIO = [
+    ByteServer("plain", opened(), _ECHO),
+    ByteServer("opening in fragments", HEAD + part(TEXT, OPENING[:9]) + part(0x80, OPENING[9:]), _ECHO, piece=11),
+    ByteServer("opening with blanks", opened(b"0 " + OPENING[1:].replace(b",", b" , ")), _ECHO),
+    ByteServer("ping before the acceptance", opened(), socketio(acknowledged, answers=b"3")),
+    ByteServer(
+        "nothing new before the acceptance", opened(), socketio(acknowledged, accepting=(b"6", b'40{"sid":"s"}'))
+    ),
+    ByteServer("acceptance without data", opened(), socketio(acknowledged, accepting=(b"40",))),
+    ByteServer("namespace by name", opened(), socketio(by_name, accepting=(b'40/,{"sid":"s"}',))),
+    ByteServer(
+        "event with the acceptance", opened(), socketio(acknowledged, accepting=(b'40{"sid":"s"}', b'42["hello"]'))
+    ),
+    ByteServer("blanks in JSON", opened(), socketio(with_blanks)),
+    ByteServer("event between", opened(), socketio(lambda packet: [b'42["news",1]', *acknowledged(packet)])),
+    ByteServer("text that is no opening", opened(b"hello"), _ECHO, "does not speak Engine.IO; it sent 'hello'"),
+    ByteServer("binary opening", opened(opcode=BINARY), _ECHO, "does not speak Engine.IO"),
+    ByteServer("opening without ID", opened(OPENING.replace(b"sid", b"id")), _ECHO, "without sid"),
+    ByteServer("opening without JSON", opened(b"0"), _ECHO, "without JSON"),
+    ByteServer("opening of a list", opened(b"0[]"), _ECHO, "without JSON"),
+    ByteServer("closed instead of opened", HEAD + whole(CLOSE, b"\x03\xf0no"), _ECHO, "1008 (policy violation): 'no'"),
+    ByteServer(
+        "namespace refused", opened(), socketio(acknowledged, accepting=(b'44{"message":"not you"}',)), "not you"
+    ),
+    ByteServer(
+        "session closed at once", opened(), socketio(acknowledged, accepting=(b"1",)), "closed the Engine.IO session"
+    ),
+    ByteServer("session closed", opened(), socketio(on_event(b"1")), "closed the Engine.IO session"),
+    ByteServer("disconnected", opened(), socketio(on_event(b"41")), "disconnected the client"),
+    ByteServer(
+        "closed with a code",
+        opened(),
+        lambda opcode, packet: whole(CLOSE, b"\x03\xf3full") if packet[:2] == b"42" else whole(TEXT, b"40"),
+        "1011 (internal error): 'full'",
+    ),
+    ByteServer("masked", opened(), lambda opcode, packet: part(0x80 | opcode, bytes(4) + packet[:9], 0x80), "mask"),
+    ByteServer("another answer", opened(), socketio(changed), "expected"),
+    ByteServer("not found", status(b"404 Not Found", body=b"no such path"), words="no such path"),
+    ByteServer("redirect", status(b"308 Permanent Redirect", b"Location: /io/"), words="/io/"),
+]
+"""Servers of Socket.IO over WebSocket."""
 
 
 @contextmanager

@@ -36,14 +36,33 @@ def serving_web(
     answer: Callable[[Any], Any] = lambda data: data,
     keeps_alive: bool = True,
     ends_after: int = 0,
+    namespace: str = "/",
+    event: str = "echo",
+    token: Any = None,
+    emits: bool = False,
+    disconnects: bool = False,
 ) -> Iterator[WebServer]:
-    """A running server. ``ends_after``: the number of snapshots after which the stream ends."""
+    """A running server.
+
+    ``ends_after``: the number of snapshots after which the stream ends. ``event``: the name of the event that is
+    answered in the ``namespace``. ``token``: what the ``auth`` of a client must have. ``emits``: answer by an event
+    too, and acknowledge without data. ``disconnects``: disconnect a client instead of answering.
+    """
     served = WebServer()
     loop = asyncio.new_event_loop()
     sio = socketio.AsyncServer(async_mode="aiohttp", serializer=serializer, max_http_buffer_size=2**22)
 
+    async def connect(sid: str, environ: Any, auth: Any = None) -> None:
+        if token is not None and (auth or {}).get("token") != token:
+            raise socketio.exceptions.ConnectionRefusedError("no token")
+
     async def echo(sid: str, data: Any) -> Any:
         served.received += 1
+        if disconnects:
+            await sio.disconnect(sid, namespace=namespace)
+        if emits:
+            await sio.emit(event, answer(data), to=sid, namespace=namespace)
+            return None
         return answer(data)
 
     async def join(sid: str, room: str) -> None:
@@ -53,7 +72,8 @@ def serving_web(
         served.received += 1
         return {**data, "updates": served.received}
 
-    sio.on("echo", echo)
+    sio.on("connect", connect, namespace=namespace)
+    sio.on(event, echo, namespace=namespace)
     sio.on("join", join)
     sio.on("update", update)
 

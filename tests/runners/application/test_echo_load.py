@@ -24,6 +24,8 @@ SENSIBLE: dict[str, Any] = {
         ("http://127.0.0.1/", "websocket", {}, "must start with ws://"),
         ("ws://", "websocket", {}, "and name a host"),
         ("ws://127.0.0.1:1/", "websocktes", {}, "did you mean websocket"),
+        ("ws://127.0.0.1:1/", "socket.io", {"serializer": "msgpak"}, "did you mean msgpack"),
+        ("ws://127.0.0.1:1/", "websocket", {"serializer": "msgpack"}, "--serializer msgpack is for Socket.IO"),
     ],
 )
 def test_values_that_do_not_exist_are_usage_errors(

@@ -13,6 +13,7 @@ from benchmarks import synthetic
 from runners import ci
 from runners.ci import artifacts as module
 from runners.record import InvalidError, NothingToDoError, problems_in
+from tests.support.depth import very_deep
 
 CAMPAIGN = "2026-11-21-77"
 
@@ -171,6 +172,16 @@ def test_a_bad_artifact_is_refused_and_the_others_are_taken(
     assert sorted(path.name for path in (tmp_path / "results" / CAMPAIGN).iterdir()) == ["z"]
 
 
+def test_a_very_deep_artifact_is_refused(tmp_path: Path) -> None:
+    artifact(tmp_path, "good", "z")
+    with very_deep(artifact(tmp_path, "bad", "b")):
+        found = ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
+    assert [path.name for path in found.runs] == ["z"]
+    assert [one.reasons for one in found.refusals] == [
+        ("'a/a' is not the name of a result file; expected <run>/<framework>.yml",)
+    ]
+
+
 def test_of_another_campaign(tmp_path: Path) -> None:
     folder = artifact(tmp_path, "bad", "a", campaign="another")
     with pytest.raises(InvalidError, match=r"a/fastapi\.yml belongs to another/a"):
@@ -186,6 +197,19 @@ def test_nothing_is_overwritten_and_no_run_taken_twice(tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match="every artifact was refused: one: run a already exists"):
         ci.collect_artifacts(tmp_path / "artifacts", tmp_path / "results", CAMPAIGN)
     assert (tmp_path / "results" / CAMPAIGN / "a" / "run.yml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("campaign", "run", "mine"), [(CAMPAIGN, "A", "a"), (f"{CAMPAIGN}--b", "a", "b--a")], ids=["capitals", "dashes"]
+)
+def test_a_run_that_would_share_a_page_is_refused(tmp_path: Path, campaign: str, run: str, mine: str) -> None:
+    results = tmp_path / "results"
+    artifact(tmp_path, "one", run, campaign)
+    ci.collect_artifacts(tmp_path / "artifacts", results, campaign)
+    shutil.rmtree(tmp_path / "artifacts" / "one")
+    artifact(tmp_path, "two", mine)
+    with pytest.raises(InvalidError, match=f"run {mine} would have the same page as {campaign}/{run}"):
+        ci.collect_artifacts(tmp_path / "artifacts", results, CAMPAIGN)
 
 
 def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

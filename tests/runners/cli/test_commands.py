@@ -449,6 +449,31 @@ def test_check_reports_what_was_expected_and_what_came(shell: Shell, tmp_path: P
 # A framework of one's own
 
 
+@pytest.mark.parametrize("command", [["check"], ["run", "--plan", "-w", "echo", "-f"], ["evidence"]])
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("transports", '["websockets"]', "did you mean websocket"),
+        ("exchanges", '["ecoh"]', "did you mean echo"),
+        ("exchanges", "[]", "no workload fits its exchanges []"),
+        ("workloads", '["ecoh"]', 'write exchanges = ["echo"] instead of workloads'),
+        ("broker", '"reddis"', "did you mean redis"),
+    ],
+)
+def test_what_its_description_misspells_is_never_left_out_in_silence(
+    shell: Shell, tmp_path: Path, command: list[str], key: str, value: str, words: str
+) -> None:
+    assert shell.rtsite("new", "framework", "mine", "--folder", tmp_path).returncode == 0
+    project = tmp_path / "mine" / "pyproject.toml"
+    text, replaced = re.subn(rf"^{key} = .*$", f"{key} = {value}", project.read_text(), count=1, flags=re.M)
+    project.write_text(text if replaced else text.replace("exchanges =", f"{key} = {value}\nexchanges =", 1))
+    done = shell.rtsite(*command, project.parent)
+    assert done.returncode in (1, 2)
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
 @pytest.mark.measures
 def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: Path) -> None:
     def state() -> dict[Path, int]:

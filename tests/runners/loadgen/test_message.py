@@ -99,6 +99,40 @@ def test_an_event_instead_of_an_acknowledgement_is_an_answer_too() -> None:
     assert codec.parse(b"42" + request[request.index(b"[") :], binary=False) == event
 
 
+@given(sequence=sequences, blanks=st.text(" \n\t", max_size=3), data=st.data())
+@settings(max_examples=50)
+def test_other_json_of_the_same_meaning_is_intact(sequence: int, blanks: str, data: st.DataObject) -> None:
+    codec = echo_codec(7, 40, "socket.io")
+    answer = echoed(codec, sequence, "socket.io")
+    start = answer.index(b"[")
+    (payload,) = json.loads(answer[start:])
+    at = data.draw(st.integers(0, len(payload) - 1))
+    escaped = f'"{payload[:at]}\\u{ord(payload[at]):04x}{payload[at + 1 :]}"'
+    namespace = data.draw(st.sampled_from(["", "/,"]))
+    other = f"43{namespace}{sequence}[{blanks}{escaped}{blanks}]{blanks}".encode()
+    assert codec.parse(other, binary=False) == Answer(sequence)
+    # An argument more is another answer.
+    assert codec.parse(other.rstrip()[:-1] + b",1]", binary=False) == Answer(sequence, intact=False)
+
+
+def test_attachments_are_compared_whatever_the_form_of_their_packet() -> None:
+    codec = echo_codec(7, 40, "socket.io", "binary")
+    *_, (payload, _) = codec.request(FIRST_SEQUENCE)
+    header = b'461-%d[ {"num": 0, "_placeholder": true} ]' % FIRST_SEQUENCE
+    assert codec.parse(header, binary=False) is None
+    assert codec.parse(payload, binary=True) == Answer(FIRST_SEQUENCE)
+    assert codec.parse(header, binary=False) is None
+    assert codec.parse(payload[:-1] + b"!", binary=True) == Answer(FIRST_SEQUENCE, intact=False)
+
+
+def test_a_message_in_a_room_may_have_blanks() -> None:
+    codec = room_codec(40, "socket.io")
+    text = json.loads(codec.request(FIRST_SEQUENCE)[0].payload[2:])[1]["text"]
+    said = f'42["message", "{text}"]'.encode()
+    assert codec.parse(said, binary=False) == Answer(FIRST_SEQUENCE)
+    assert codec.parse(said.replace(b'"]', b'!"]'), binary=False) == Answer(FIRST_SEQUENCE, intact=False)
+
+
 def panel_answer(codec: DashboardCodec, sequence: int, protocol: WireProtocol, **changes: Any) -> bytes:
     ((asked, _),) = codec.request(sequence)
     request = asked.decode()
@@ -141,6 +175,20 @@ def test_a_snapshot_is_a_push(protocol: WireProtocol, separators: tuple[str, str
     )
 
 
+@both
+@pytest.mark.parametrize("spaces", ["", "  "])
+@pytest.mark.parametrize("keys", [("panels", "type", "seq"), ("seq", "panels", "type")])
+def test_a_snapshot_is_known_whatever_the_order_of_its_keys(
+    protocol: WireProtocol, spaces: str, keys: tuple[str, ...]
+) -> None:
+    panels = {f"panel-{number:02d}": {"value": 1.5, "updates": 9} for number in range(20)}
+    values = {"type": "snapshot", "seq": 17, "panels": panels}
+    snapshot = {key: values[key] for key in keys}
+    text = json.dumps(snapshot if protocol == "websocket" else ["snapshot", snapshot], separators=(",", f"{spaces}:"))
+    prefix = "" if protocol == "websocket" else "42"
+    assert DashboardCodec(4, protocol).parse(f"{prefix}{text}".encode()) == Answer(push=17)
+
+
 NASTY = [
     b"",
     b"null",
@@ -152,6 +200,11 @@ NASTY = [
     b'{"type": "snapshot", "seq": ' + b"9" * 5000 + b"}",
     b'{"type": "snapshot", "seq": 99999999999999999999}',
     b'{"type": "snapshot"}',
+    b'{"seq": ' + b"9" * 30 + b', "type": "snapshot"}',
+    b'{"seq": -1, "type": "snapshot"}',
+    b'42["snapshot",{"seq":' + b"9" * 5000 + b"}]",
+    b"4310000000[" + b"[" * 100_000,
+    b"43/x,10000000[1]",
     b"[" * 100_000,
     b"43[",
     b"4310000000[null]",

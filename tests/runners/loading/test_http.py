@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runners.loadgen.job import Job
+from runners.loadgen.job import ClientOptions, Job
 from runners.loadgen.pace import Closed, Open, PushOnly
 from runners.loading import driver
 from runners.loading.shards import LoadError
@@ -112,6 +112,44 @@ def test_a_load_in_msgpack(mode: Any, exchange: Any) -> None:
     ledger = result.ledger
     assert ledger.sent == ledger.received == server.received > 0
     assert (ledger.corrupted, ledger.duplicated, result.errors) == (0, 0, {})
+
+
+def test_a_load_in_msgpack_in_a_namespace_with_its_own_event() -> None:
+    client = ClientOptions(namespace="/chat", auth='{"token": 1}', event="say")
+    asked: dict[str, Any] = {"protocol": "socket.io", "serializer": "msgpack", "client": client}
+    with serving_web(serializer="msgpack", namespace="/chat", event="say", token=1) as server:
+        with connected(job(server.url, **asked)) as (running, _):
+            running.load(0.3)
+            result = running.finish()
+        assert result.ledger.sent == result.ledger.received == server.received > 0
+        assert (result.ledger.corrupted, result.errors) == (0, {})
+        for other, words in (
+            (ClientOptions(namespace="/chat"), "refused the namespace /chat"),
+            (ClientOptions(namespace="/"), "refused the namespace /: "),
+        ):
+            with pytest.raises(LoadError, match=words):
+                driver.apply(job(server.url, **asked | {"client": other}))
+
+
+@pytest.mark.parametrize("answers", ["same", "any"])
+def test_events_in_msgpack_answer_too(answers: Any) -> None:
+    asked: dict[str, Any] = {"protocol": "socket.io", "serializer": "msgpack", "answers": answers}
+    with serving_web(serializer="msgpack", emits=True) as server, connected(job(server.url, **asked)) as (running, _):
+        running.load(0.3)
+        result = running.finish()
+    assert result.ledger.sent == result.ledger.received == server.received > 0
+    assert result.ledger.corrupted == 0
+
+
+def test_a_server_that_disconnects_in_msgpack_is_named() -> None:
+    asked: dict[str, Any] = {"protocol": "socket.io", "serializer": "msgpack"}
+    with (
+        serving_web(serializer="msgpack", disconnects=True) as server,
+        connected(job(server.url, **asked)) as (running, _),
+    ):
+        running.load(0.3)
+        result = running.finish()
+    assert [cause.kind for cause in result.causes] == ["disconnected"]
 
 
 def test_a_changed_answer_in_msgpack_is_seen() -> None:
