@@ -176,13 +176,13 @@ def socketio(
 ) -> Answer:
     """Accepts a client into the namespace with these packets, and answers each event with those of ``packet``.
 
-    ``answers``: the packet that is answered with the acceptance.
+    ``answers``: the beginning of the packet that is answered with the acceptance.
     """
 
     def answer(opcode: int, payload: bytes) -> bytes:
-        if payload == answers:
+        if payload[:2] == answers[:2]:
             return b"".join(whole(TEXT, one) for one in accepting)
-        if payload == b"40":
+        if payload[:2] == b"40":
             return whole(TEXT, b"2")
         return b"".join(whole(TEXT, one) for one in packet(payload))
 

@@ -251,9 +251,9 @@ def serving_polls(server: PollingServer) -> Iterator[str]:
         if request.method == "GET":
             return server.wrap(session.packets())
         for packet in request.body.split(SEPARATOR):
-            if packet == b"40" and server.waits_for_pong:
+            if packet[:2] == b"40" and server.waits_for_pong:
                 session.waiting.put(b"2")
-            elif packet in (b"40", b"3"):
+            elif packet[:2] in (b"40", b"3"):
                 session.waiting.put(server.accepting)
             elif packet in (b"1", b"41"):
                 session.waiting.put(b"6")

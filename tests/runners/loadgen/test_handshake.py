@@ -24,7 +24,7 @@ from runners.loadgen.handshake import HandshakeResult, open_all
 from runners.loadgen.job import NO_OPTIONS, ClientOptions
 from runners.loadgen.upgrade import UpgradeReader, accept_value
 from runners.loadgen.wire import masks
-from tests.support.byte_servers import HEAD, ByteServer, serving_bytes
+from tests.support.byte_servers import HEAD, OPENING, ByteServer, part, serving_bytes
 from tests.support.servers import CERTIFICATE, Talk, WireProtocol, serving, serving_securely
 
 WAITED = r"within [\d.]+ s"
@@ -97,7 +97,7 @@ def test_a_server_that_sends_nothing_is_given_up() -> None:
 
 @pytest.mark.parametrize(
     ("early", "missing"),
-    [(b"", "open an Engine.IO session"), (b'0{"sid":"s"}', "accept the client in the namespace /")],
+    [(b"", "open an Engine.IO session"), (OPENING, "accept the client in the namespace /")],
 )
 def test_a_server_that_upgrades_and_says_no_more_is_told_what_is_missing(early: bytes, missing: str) -> None:
     greeting = frames.server_frame(frames.TEXT, early) if early else b""
@@ -288,7 +288,7 @@ def test_socketio_in_a_namespace_with_auth() -> None:
         return frames.server_frame(frames.TEXT, said)
 
     # Also in fragments, since a whole message counts and not a frame.
-    opening = b"\x01\x020{" + b"\x80\x01}"
+    opening = part(frames.TEXT, OPENING[:2]) + part(0x80, OPENING[2:])
     with serving_bytes(ByteServer("", HEAD + opening, answer)) as address:
         url = f"ws://{address}/"
         assert why_not(url, ClientOptions(namespace="/chat", auth='{"token": 1}'), "socket.io") is None
