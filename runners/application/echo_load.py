@@ -39,8 +39,8 @@ def load_echo_server(
     """Apply a load and return its report, with the keys of ``rtsite load --json``. A signal in the timed window ends
     it; then the report has what was measured so far, and ``interrupted`` is true.
 
-    Raises `UsageError` for an unknown protocol, serializer or kind of answers, an invalid address or load, or options
-    that do not fit them, and `LoadError` if the load cannot be applied.
+    Raises `UsageError` for an unknown protocol, serializer or kind of answers, for an invalid address or load, and for
+    options that do not fit them. Raises `LoadError` if the load cannot be applied.
     """
     if protocol not in get_args(Protocol):
         raise unknown_name("protocol", protocol, get_args(Protocol))

@@ -124,4 +124,4 @@ async def _judge(name: str, test: Callable[[], Awaitable[str]]) -> Check:
     except BrokenError as broken:
         return Check(name, False, str(broken))
     except Exception as error:  # noqa: BLE001 - any client error is a result for the application, not for us
-        return Check(name, False, f"expected an answer, but {unreadable(error)}")
+        return Check(name, False, f"expected an answer, got none: {unreadable(error)}")

@@ -142,7 +142,7 @@ def _packed(packet: dict[str, Any]) -> bytes:
     return data
 
 
-def _kind(data: bytes, namespace: str) -> Any:
+def _kind(data: bytes, namespace: str) -> object:
     """The type of a packet for this namespace; ``None`` if it is none."""
     packet = _packet(data)
     if packet is None or packet.get("nsp", DEFAULT_NAMESPACE) != namespace:

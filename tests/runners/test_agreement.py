@@ -89,7 +89,7 @@ def assert_both(words: str | None, *reasons: str | None) -> None:
             assert len(reason) < 600
 
 
-def named(table: Sequence[Any]) -> Any:
+def named(table: Sequence[Any]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("server", table, ids=lambda server: server.name)
 
 
