@@ -165,6 +165,8 @@ def rebuild_site(paths: Paths, say: Say) -> Path:
 def _system_errors_named(paths: Paths) -> Iterator[None]:
     try:
         yield
+    except MemoryError:
+        raise BuildError("cannot build the site: this machine has too little memory for its sources") from None
     except OSError as error:
         place = error.filename or paths.out
         raise BuildError(

@@ -28,6 +28,8 @@ from runners.record import Read, RecordError, as_document, read_plain
 _WORTH_A_POOL = 200
 """Number of files from which parsing in several processes is faster."""
 _CHUNK = 50
+_MOST_DIGESTED_BYTES = 100_000_000
+"""No source of a site is larger. A file without content may have any size."""
 
 
 def read_all(
@@ -92,9 +94,17 @@ def _parse(path: Path) -> tuple[str, bytes]:
 
 
 def file_digest(path: Path) -> str:
-    """The digest of a file's bytes; empty if the file cannot be read, which parsing will report."""
+    """The digest of a file's bytes; empty if the file cannot be read, which parsing will report.
+
+    A file that is larger than `_MOST_DIGESTED_BYTES` is known by its size and its time.
+    """
     try:
-        return _digest_of(path.read_bytes()) if path.is_file() else ""  # reading a pipe would not end
+        if not path.is_file():  # reading a pipe would not end
+            return ""
+        stat = path.stat()
+        if stat.st_size > _MOST_DIGESTED_BYTES:
+            return f"{stat.st_size} {stat.st_mtime_ns}"
+        return _digest_of(path.read_bytes())
     except OSError:
         return ""
 

@@ -15,6 +15,8 @@ from runners.record import UsageError
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A token of RFC 9110, section 5.6.2: names of header fields and subprotocols."""
+_RESERVED_EVENTS = ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
+"""https://socket.io/docs/v4/emit-cheatsheet/#reserved-events"""
 _ZEROS = "0" * DIGITS
 """The mark of the sequence number in a message."""
 
@@ -106,7 +108,7 @@ def _checked_namespace(namespace: str) -> str:
 
 def _checked_auth(auth: str) -> str:
     try:
-        value = json.loads(auth)
+        value = json.loads(auth, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -114,7 +116,14 @@ def _checked_auth(auth: str) -> str:
     return json.dumps(value)
 
 
+def _refuse_constant(name: str) -> None:
+    """JSON has no NaN and no infinity, but Python reads them."""
+    raise ValueError(name)
+
+
 def _checked_event(event: str) -> str:
+    if event in _RESERVED_EVENTS:
+        raise UsageError(f"--event {event!r} is reserved by Socket.IO, so no server can answer it; name another event")
     if not event or not event.isprintable() or _ZEROS in event:
         raise UsageError(f"--event {event!r} is not a name of an event; expected printable characters such as message")
     return event

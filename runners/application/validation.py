@@ -31,7 +31,12 @@ def validate_files(paths: Sequence[Path]) -> ValidationReport:
 def _problems(files: Sequence[Path]) -> list[Problem]:
     """The problems of these files, also those between them and others in their folders, ordered by file."""
     folders = dict.fromkeys(file.parent for file in files)
-    beside = [path for folder in folders for path in sorted(folder.glob("*.yml")) if not path.name.startswith(".")]
+    beside = [
+        path
+        for folder in folders
+        for path in sorted(folder.glob("*.yml"))
+        if not path.name.startswith(".") and not path.is_dir()
+    ]
     read: dict[Path, Read] = {path: read_checked(path) for path in dict.fromkeys([*files, *beside])}
     wanted = set(files)
     return sorted((one for one in problems_between(read) if one.path in wanted), key=lambda one: (one.path, one.line))

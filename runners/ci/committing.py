@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from runners.record import (
     EVIDENCE_FOLDER,
@@ -75,8 +76,10 @@ def commit(
             )
         made = _make_commit(git, base, added, campaign)
         pushed = git.run(
-            "push", "--quiet", "--no-follow-tags", "--recurse-submodules=no", remote, f"{made}:refs/heads/{branch}"
-        )
+            "push", "--quiet", "--no-signed", "--no-follow-tags", "--recurse-submodules=no",
+            remote, f"{made}:refs/heads/{branch}",
+            settings={f"remote.{remote}.mirror": "false"},
+        )  # fmt: skip
         if pushed.returncode == 0:
             return made
         refusal = _one_line(pushed.stderr)
@@ -87,18 +90,25 @@ def commit(
 
 
 def run_git(
-    root: Path, *words: str, given: str = "", more: Mapping[str, str] | None = None, timeout_s: float = _TIMEOUT_S
+    root: Path,
+    *words: str,
+    given: str = "",
+    more: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    timeout_s: float = _TIMEOUT_S,
 ) -> subprocess.CompletedProcess[str]:
-    """Run git in a folder, without prompts and hooks, and with messages in English. ``given``: its input.
+    """Run git in a folder, without prompts and hooks, and with messages in English. ``given``: its input. ``more``:
+    environment variables. ``settings``: values of git's configuration.
 
     Raises `RtsiteError` if git cannot be started, or does not end in time.
     """
     variables = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
     variables |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(more or {})}
     shown = f"`git {' '.join(words)[:60]}`"
+    configured = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     try:
         return subprocess.run(
-            ["git", "-c", f"core.hooksPath={os.devnull}", *words],
+            ["git", "-c", f"core.hooksPath={os.devnull}", *configured, *words],
             cwd=root, env=variables, input=given, capture_output=True, text=True, errors="replace", check=False,
             timeout=timeout_s,
         )  # fmt: skip
@@ -120,9 +130,13 @@ class _Git:
         self._root = root
 
     def run(
-        self, *words: str, given: str = "", more: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        given: str = "",
+        more: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> subprocess.CompletedProcess[str]:
-        return run_git(self._root, *words, given=given, more=more)
+        return run_git(self._root, *words, given=given, more=more, settings=settings)
 
     def __call__(self, *words: str, given: str = "", more: Mapping[str, str] | None = None) -> str:
         """The output of git; raises `RtsiteError` with its message."""
@@ -199,7 +213,17 @@ def _make_commit(git: _Git, base: str, added: Mapping[str, str], campaign: str) 
         lines = "".join(f"{_REGULAR} {content}\t{path}\n" for path, content in added.items())
         git("update-index", "--add", "--index-info", given=lines, more=index)
         tree = git("write-tree", more=index).strip()
+    _check_only_added(git, base, tree)
     return git("commit-tree", tree, "-p", base, "-F", "-", given=_message(added, campaign), more=author).strip()
+
+
+def _check_only_added(git: _Git, base: str, tree: str) -> None:
+    """Raise `InvalidError` if a tree changes or removes a file of the commit, as a file in the place of a folder."""
+    listed = git("diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=a", base, tree)
+    if changed := [path for path in listed.split("\0") if path]:
+        raise InvalidError(
+            f"{changed[0]} on the branch is in the place of results; results are only added, so remove it there first"
+        )
 
 
 def _message(added: Mapping[str, str], campaign: str) -> str:

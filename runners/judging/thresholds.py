@@ -197,11 +197,11 @@ def _differing(measurement: Measurement) -> float | None:
 
 
 def _foreign_percent(measurement: Measurement) -> float | None:
-    """Foreign messages in percent of the answers."""
+    """Messages that nobody waited for, foreign ones and repeated answers, in percent of the answers."""
     messages = measurement.messages
     if messages is None or messages.foreign is None or not messages.received:
         return None
-    return 100 * messages.foreign / messages.received
+    return 100 * (messages.foreign + messages.duplicated) / messages.received
 
 
 def _lost_by_an_echo(measurement: Measurement) -> float | None:
@@ -405,8 +405,8 @@ FOREIGN = Threshold(
     "messages that are no answers",
     10.0,
     "% of the answers",
-    "A server that sends each message to others as well does more work than the messages per second show. A greeting or"
-    " a push now and then has no effect.",
+    "A server that sends each message to others as well, or twice, does more work than the messages per second show. A"
+    " greeting or a push now and then has no effect.",
     cause="server",
     value_of=_foreign_percent,
 )

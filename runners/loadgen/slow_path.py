@@ -29,6 +29,8 @@ _QUIET_NS = 1_000_000_000
 """Time without a message after which no more queued messages are expected from the server."""
 _EXAMPLE_CHARACTERS = 80
 """Maximum length of a message in an example."""
+_BEFORE_BYTES = 20
+"""Bytes before the first difference that an example shows."""
 
 
 @dataclass(frozen=True)
@@ -268,16 +270,16 @@ class SlowPath:
         sequence = ledger.oldest_waiting(k) if answer.is_next else answer.sequence
         if not ledger.receive(k, sequence, at_ns, intact=answer.intact, empty=answer.empty, form=answer.form):
             if ledger.is_foreign(k, sequence):
-                self._show("foreign", k, data)
+                self._show("foreign", k, Message(data, binary))
             return
         if not answer.intact:
-            self._show("corrupted", k, data, sequence)
+            self._show("corrupted", k, Message(data, binary), sequence)
         if sequence >= self._expected[k]:
             self.expect(k, sequence + 1)
         if self._closed_loop:
             self.go_on(k, ledger.slot_of(sequence), at_ns)
 
-    def _show(self, kind: str, k: int, data: bytes, sequence: int | None = None) -> None:
+    def _show(self, kind: str, k: int, message: Message, sequence: int | None = None) -> None:
         """Keep the first message of a kind that is not an expected answer, beside the answer to the message with this
         number, or to the oldest that is waited for.
         """
@@ -286,7 +288,7 @@ class SlowPath:
         if sequence is None:
             sequence = self.ledger.oldest_waiting(k)
         expected = self.clients[k].codec.expected(sequence) if sequence >= 0 else b""
-        self.examples[kind] = Example(*(harmless(one, _EXAMPLE_CHARACTERS) for one in (expected, data)))
+        self.examples[kind] = example_of(expected, message)
 
     def expect(self, k: int, sequence: int) -> None:
         """Set the number of the next answer."""
@@ -367,6 +369,20 @@ class SlowPath:
             if self._alive[k]:
                 client.connection.close()
         self._epoll.close()
+
+
+def example_of(expected: bytes, message: Message) -> Example:
+    """Both texts from where they begin to differ, if that is far from their beginnings; and the message's kind, if they
+    do not differ.
+    """
+    data = message.payload
+    same = next((place for place, pair in enumerate(zip(expected, data, strict=False)) if pair[0] != pair[1]), None)
+    if same is None:
+        same = min(len(expected), len(data))
+    start = same - _BEFORE_BYTES if same >= _EXAMPLE_CHARACTERS - 20 and expected != data else 0
+    texts = [harmless(one[start:], _EXAMPLE_CHARACTERS - 1) for one in (expected, data)]
+    shown, received = (f"…{text}" if start else text for text in texts)
+    return Example(shown, f"{'binary' if message.binary else 'text'}: {received}" if expected == data else received)
 
 
 class _Watcher:

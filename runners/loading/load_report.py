@@ -71,6 +71,10 @@ def explain(result: LoadResult, job: Job) -> Iterator[str]:
         what = f"{ledger.foreign:,} messages are no answers to the client's own messages"
         expected = f"expected {foreign.expected!r}, " if foreign.expected else ""
         yield f"{what}: {expected}received {foreign.received!r}.{'' if ledger.received else hint}"
+    if ledger.duplicated:
+        yield f"{ledger.duplicated:,} answers came more than once."
+    if foreign and not ledger.foreign and not ledger.received:
+        yield f"In the warm-up a message arrived that is no answer: received {foreign.received!r}.{hint}"
     if ledger.empty:
         yield f"{ledger.empty:,} acknowledgements have no data, so their content was not compared."
     if ledger.lost:

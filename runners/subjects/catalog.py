@@ -206,8 +206,10 @@ def read_folder(folder: Path) -> Framework:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CatalogError(f"{path}: not found; a framework's folder has a pyproject.toml") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise CatalogError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path}: cannot be read: byte {error.start} is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{path}: not valid TOML: {error}") from None
     tools = data.get("tool")
@@ -424,7 +426,7 @@ def _named(name: str, by_slug: Mapping[str, Framework]) -> tuple[Framework, list
         framework = read_folder(Path(name))
         return framework, [one.slug for one in framework.variants]
     if slug not in by_slug:
-        if (Path(name) / "pyproject.toml").is_file():
+        if name and (Path(name) / "pyproject.toml").is_file():
             raise UsageError(f"unknown framework {name!r}; a folder is given by its path: {as_argument(Path(name))}")
         raise unknown_name("framework", slug, by_slug)
     known = [one.slug for one in by_slug[slug].variants]

@@ -39,7 +39,10 @@ def create_folder(name: str, like: Framework, parent: Path) -> Path:
     Raises `UsageError` if the name is not a slug or is in use, and `RtsiteError` if the folder cannot be written.
     """
     if not is_slug(name):
-        raise UsageError(f"{name!r} is not a valid name: use only lowercase letters, digits and single dashes")
+        raise UsageError(
+            f"{name!r} is not a valid name: use only lowercase letters, digits and single dashes; names such as run and"
+            " index are reserved"
+        )
     folder = parent / name
     if folder.exists():
         raise UsageError(f"{folder}: already exists; choose another name, or edit that folder")

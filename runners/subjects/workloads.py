@@ -433,11 +433,11 @@ def choose_workloads(wanted: Sequence[str], profile: Profile) -> list[Workload]:
     ]
     only: dict[str, set[str]] = {}
     for name in wanted:
-        slug, _, kind = name.partition("/")
+        slug, slash, kind = name.partition("/")
         if slug not in WORKLOADS:
             raise unknown_name("workload", slug, WORKLOADS)
         kinds = WORKLOADS[slug].kinds
-        if kind and kind not in kinds:
+        if slash and kind not in kinds:
             raise unknown_name(f"part of {slug}", kind, sorted(kinds))
         only.setdefault(slug, set()).update({kind} if kind else kinds)
     return [

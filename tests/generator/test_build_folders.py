@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from generator import mkdocs_process
+from generator.dataset import file_digest
 from generator.pages.markup import Renderer, TemplateError, make_environment
 from generator.site_build import Paths, build_site
 from generator.site_folder import BuildError, read_made, write_made
@@ -176,6 +177,17 @@ def test_files_are_listed_through_links_and_loops_end(tmp_path: Path) -> None:
     found = [path.relative_to(tmp_path / "a").as_posix() for path in files_below(tmp_path / "a")]
     assert found == ["b/x.md", "itself", "linked/y.md", "pipe"]
     assert list(files_below(tmp_path / "nowhere")) == []
+
+
+def test_a_file_of_any_size_has_a_digest(tmp_path: Path) -> None:
+    file = tmp_path / "core"
+    digests = set()
+    for size in (10, 10**13, 10**13 + 1):
+        with file.open("wb") as opened:
+            opened.truncate(size)
+        digests.add(file_digest(file))
+    assert len(digests) == 3
+    assert "" not in digests
 
 
 def test_a_folder_may_be_deeper_than_python_calls_functions(tmp_path: Path) -> None:

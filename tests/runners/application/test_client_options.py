@@ -39,7 +39,11 @@ def test_what_is_given_is_what_is_sent() -> None:
         ({"ca": str(CERTIFICATE), "insecure": True}, "contradict"),
         ({"namespace": "a,b"}, "--namespace"),
         ({"auth": "[1]"}, "not a JSON object"),
+        ({"auth": '{"a": NaN}'}, "not a JSON object"),
+        ({"auth": '{"a": 1e999, "b": -Infinity}'}, "not a JSON object"),
         ({"event": "00000000"}, "--event"),
+        ({"event": "connect"}, "reserved by Socket.IO"),
+        ({"event": "newListener"}, "reserved by Socket.IO"),
     ],
 )
 def test_what_cannot_be_sent_is_refused(options: dict[str, Any], words: str) -> None:

@@ -22,6 +22,13 @@ def test_files_and_folders(tmp_path: Path) -> None:
     assert problem.path == tmp_path / "a" / "run.yml"
 
 
+def test_a_folder_is_no_description_of_a_run(tmp_path: Path) -> None:
+    save(framework_document(), tmp_path / "a" / "fastapi.yml")
+    (tmp_path / "a" / "run.yml").mkdir()
+    (problem,) = validate_files([tmp_path]).problems
+    assert "run.yml is missing in this folder" in problem.message
+
+
 def test_nothing_to_validate(tmp_path: Path) -> None:
     with pytest.raises(NothingToDoError, match="no result files in"):
         validate_files([tmp_path])

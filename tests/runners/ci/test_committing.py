@@ -258,6 +258,37 @@ def test_a_link_is_no_result(origin: Path) -> None:
         ci.commit(one, "c1")
 
 
+@pytest.mark.parametrize(
+    "setting", [("push.gpgSign", "true"), ("commit.gpgSign", "true"), ("remote.origin.mirror", "true")], ids=" ".join
+)
+def test_no_setting_of_the_checkout_changes_what_is_pushed(origin: Path, setting: tuple[str, str]) -> None:
+    one = measured(clone(origin, "one"), "c1")
+    git(one, "branch", "mine")
+    git(one, "config", *setting)
+    git(one, "config", "gpg.program", "/nowhere")
+    ci.commit(one, "c1")
+    assert files(origin) == ["README.md", "results/c1/run/run.yml"]
+    assert git(origin, "branch", "--format=%(refname:short)") == "main"
+
+
+@pytest.mark.parametrize("place", ["results", "results/c1", "results/c1/run"])
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_file_in_the_place_of_results_is_kept(origin: Path, place: str, is_link: bool) -> None:
+    one = measured(clone(origin, "one"), "c1")
+    other = clone(origin, "other")
+    (other / place).parent.mkdir(parents=True, exist_ok=True)
+    if is_link:
+        (other / place).symlink_to("README.md")
+    else:
+        (other / place).write_text("mine\n")
+    git(other, "add", ".")
+    git(other, "commit", "--quiet", "-m", "A file")
+    git(other, "push", "--quiet", "origin", "HEAD:main")
+    with pytest.raises(InvalidError, match=f"{place} .* in the place of results"):
+        ci.commit(one, "c1")
+    assert files(origin) == ["README.md", place]
+
+
 @pytest.mark.parametrize("campaign", ["", "..", "c1/../..", "--all"])
 def test_a_campaign_is_one_folder(origin: Path, campaign: str) -> None:
     with pytest.raises(UsageError, match="is not a campaign ID"):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from runners.loadgen.connection import Message
+from runners.loadgen.slow_path import example_of
 from runners.loading import driver
 from runners.loading.load_report import build_report, explain
 from runners.loading.load_result import LoadResult
@@ -53,6 +58,21 @@ def shout(talk: Talk, answer: bytes) -> None:
 
 def thank(talk: Talk, answer: bytes) -> None:
     talk.send(b"\x1b[31mthanks")
+
+
+def one_late(talk: Talk, answer: bytes) -> None:
+    """Each message is answered with the one before it."""
+    talk.send(talk.held or b"welcome")
+    talk.held = answer
+
+
+def twice(talk: Talk, answer: bytes) -> None:
+    talk.send(answer)
+    talk.send(answer)
+
+
+def change_the_end(talk: Talk, answer: bytes) -> None:
+    talk.send(answer[:-1] + b"!")
 
 
 def stay_silent(talk: Talk, answer: bytes) -> None:
@@ -126,6 +146,43 @@ def test_where_nothing_of_ours_comes_back_the_waits_time_out_and_the_option_is_n
     assert result.ledger.received == result.ledger.sent > CONNECTIONS
     assert result.ledger.corrupted == result.ledger.foreign == 0
     assert notes == []
+
+
+def test_what_arrived_in_the_warm_up_explains_why_nothing_was_received() -> None:
+    with serving("websocket", one_late) as server:
+        asked = job(server.url, answer_timeout_s=0.3, warmup_s=0.2)
+        result = driver.apply(asked)
+    notes = list(explain(result, asked))
+    assert result.ledger.received == result.ledger.foreign == 0
+    assert any("received 'welcome'" in note and "--answers any" in note for note in notes)
+
+
+def test_a_server_that_answers_twice_is_not_valid() -> None:
+    result, notes = loaded(twice)
+    assert result.ledger.duplicated > 0.9 * result.ledger.received > 0
+    assert "messages that are no answers" in " ".join(build_report(result, job("").pace)["invalid_reasons"])
+    assert notes == [f"{result.ledger.duplicated:,} answers came more than once."]
+
+
+def test_an_example_shows_the_place_of_the_difference() -> None:
+    result, _ = loaded(change_the_end, payload_bytes=300)
+    found = result.examples["corrupted"]
+    assert found.expected != found.received
+    assert found.received.endswith("!")
+    assert found.expected[:-1] == found.received[:-1]
+    assert found.received.startswith("…")
+
+
+messages = st.text(string.ascii_letters + string.digits + '."[]', min_size=18, max_size=300).map(str.encode)
+
+
+@given(expected=messages, place=st.integers(0, 299), tail=st.binary(max_size=30))
+def test_an_example_never_shows_the_same_twice(expected: bytes, place: int, tail: bytes) -> None:
+    other = expected[:place] + bytes([expected[place] ^ 1]) + tail if place < len(expected) else expected + b"x" + tail
+    example = example_of(expected, Message(other))
+    assert example.expected != example.received
+    same = example_of(expected, Message(expected, binary=True))
+    assert same.received.startswith("binary: ")
 
 
 def test_a_server_that_never_answers_is_not_valid() -> None:

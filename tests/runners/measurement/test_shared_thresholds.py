@@ -89,7 +89,7 @@ CASES = [
     ("connections closed by the server", load(), load(closed_early=1)),
     ("messages received", with_ledger(received=1, in_flight=999), with_ledger(received=0, in_flight=1000)),
     ("answers that differ from the expected ones", with_ledger(), with_ledger(corrupted=1)),
-    ("messages that are no answers", with_ledger(foreign=100), with_ledger(foreign=101)),
+    ("messages that are no answers", with_ledger(foreign=100), with_ledger(foreign=1, duplicated=100)),
     ("messages lost on open connections", with_ledger(), with_ledger(received=999, lost=1)),
 ]
 OPEN = ECHO.scenarios[1]

@@ -307,6 +307,10 @@ def test_choosing() -> None:
 def test_unknown_names_offer_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"unknown workload 'ecco': did you mean echo?"):
         workloads.choose_workloads(["echo", "ecco"], STANDARD)
+    with pytest.raises(UsageError, match=r"unknown part of echo '': there are: closed, open"):
+        workloads.choose_workloads(["echo/"], STANDARD)
+    with pytest.raises(UsageError, match=r"unknown workload '': there are"):
+        workloads.choose_workloads(["/closed"], STANDARD)
     with pytest.raises(UsageError, match=r"unknown profile 'quik': did you mean quick?"):
         profiles.choose_profile("quik")
 
