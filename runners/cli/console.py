@@ -39,7 +39,8 @@ def prepare_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            # It gets the lowest free number. Children inherit it: in one without it, Python has no such stream.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -134,7 +135,9 @@ def _print_whole(console: Console, table: Table) -> None:
 def _print(write: Callable[[Console], object]) -> None:
     """Write to stdout. What cannot be written there goes to stderr, so that it is not lost."""
     if sys.stdout is None:
-        raise OutputError("stdout cannot be written: it is closed")
+        with contextlib.suppress(OSError, AttributeError):  # stderr may be closed too
+            write(err)
+        raise OutputError("stdout cannot be written: it is closed; what was meant for it is above")
     try:
         write(out)
         sys.stdout.flush()

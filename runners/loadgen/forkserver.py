@@ -32,8 +32,8 @@ def main() -> None:
     if len(sys.argv) == 1:
         kernel.compile_kernel()
         return
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    with contextlib.suppress(ConnectionError):  # the starter ended before it read the last answer
+    # The starter may have ended before it read the last answer.
+    with socket.socket(fileno=int(sys.argv[1])) as channel, contextlib.suppress(ConnectionError):
         try:
             if kernel.SUPPORTED:
                 kernel.compile_kernel()

@@ -75,12 +75,22 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C must reach only the harness, even while this process starts
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process that forks has one thread
+                env=_environment(),
             )
         self._socket = ours
         return ours
 
 
+def _environment() -> dict[str, str]:
+    """The environment in which the kernel is compiled and loaded.
+
+    Variables of Numba could slow it down without a word, or switch it off. Only the folder of its cache is the user's.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_") or name == _CACHE}
+    return {**kept, "OPENBLAS_NUM_THREADS": "1"}  # a process that forks has one thread
+
+
+_CACHE = "NUMBA_CACHE_DIR"
 _FORK_SERVER = ForkServer()
 
 

@@ -52,10 +52,21 @@ def test_characters_that_a_stream_lacks_are_replaced(kind: str) -> None:
     assert "caf" in done.stdout
 
 
-def test_a_closed_stdout_is_one_sentence() -> None:
-    done = run(CALLS["json"], preexec_fn=lambda: os.close(1))
+@pytest.mark.parametrize("kind", ["json", "table", "line"])
+def test_a_closed_stdout_is_one_sentence_and_the_data_is_on_stderr(kind: str) -> None:
+    done = run(CALLS[kind], preexec_fn=lambda: os.close(1))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("Error: stdout cannot be written: it is closed")
+    *data, sentence = done.stderr.splitlines()
+    assert sentence.startswith("Error: stdout cannot be written: it is closed")
+    assert "caf" in " ".join(data)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_children_have_every_standard_stream(number: int) -> None:
+    child = "import sys; sys.exit(None in (sys.stdin, sys.stdout, sys.stderr))"
+    call = f"__import__('subprocess').run([sys.executable, '-c', '{child}'], check=True)"
+    done = subprocess.run(python(PRINTS.format(call=call)), check=False, cwd=ROOT, preexec_fn=lambda: os.close(number))
+    assert done.returncode == 0
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

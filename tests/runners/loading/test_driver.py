@@ -23,7 +23,7 @@ from runners.loadgen.pace import Closed, Open
 from runners.loading import driver
 from runners.loading.load_report import build_report
 from runners.loading.load_result import WarmUp
-from runners.loading.shards import LoadError
+from runners.loading.shards import ForkServer, LoadError
 from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job, modes
 from tests.support.processes import gone, until
 from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
@@ -403,3 +403,16 @@ def test_a_certificate_that_nobody_vouches_for_is_not_taken(monkeypatch: pytest.
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
     with serving_securely() as url, pytest.raises(LoadError, match=r"certificate is not trusted: .*--ca FILE"):
         driver.apply(job(url))
+
+
+def test_variables_of_numba_neither_stop_nor_slow_the_load_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"DISABLE_JIT": "1", "OPT": "0", "NUM_THREADS": "many"}.items():
+        monkeypatch.setenv(f"NUMBA_{name}", value)
+    fresh = ForkServer()
+    monkeypatch.setattr("runners.loading.shards._FORK_SERVER", fresh)
+    try:
+        with serving() as server:
+            result = driver.apply(job(server.url, "closed"))
+    finally:
+        fresh.close()
+    assert result.ledger.sent == result.ledger.received > 0
