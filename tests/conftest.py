@@ -33,6 +33,9 @@ GROUPS = ("measures", "site", "long")
 ``long``: tests with this mark. They start early, so that none of them runs alone at the end.
 """
 
+BESIDE_MEASURING = 10
+"""Niceness of the workers that do not measure, as setpriority(2) counts it."""
+
 
 def group_of(item: pytest.Item) -> str | None:
     """The group of a test, or ``None``."""
@@ -66,6 +69,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         named = {item.nodeid: group for item, group in groups.items() if group}
         Path(config.workerinput["groups"]).write_text(json.dumps(named))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let tests that measure go first. They mostly wait, and what disturbs them makes the whole suite longer.
+
+    A worker that has them has them first. The priority, which child processes inherit, can only be lowered.
+    """
+    if hasattr(item.config, "workerinput") and group_of(item) != "measures":
+        os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), BESIDE_MEASURING))
 
 
 class GroupsFirst(LoadScopeScheduling):  # type: ignore[misc]

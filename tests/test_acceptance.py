@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +34,17 @@ FILES = {
 }
 
 
-def write(home: Path, kind: str) -> Path:
-    """Write one sound file of each kind; returns the campaign's folder, which is also the artifact of a job."""
-    results = home / "results"
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of results for each kind of run, to be copied."""
+    home = tmp_path_factory.mktemp("sound")
+    for kind in RUNS:
+        write(home / kind, kind)
+    return home
+
+
+def write(results: Path, kind: str) -> None:
+    """Write one sound file of each kind."""
     folder = results / CAMPAIGN
     run = RUNS[kind]()
     searched = run.workloads[0].model_copy(update={"slug": "capacity"})
@@ -54,7 +63,11 @@ def write(home: Path, kind: str) -> Path:
     save(framework.model_copy(update={"cells": [cell, capacity]}), folder / FILES["framework"])
     save(documents.flame_document(), folder / FILES["flames"])
     synthetic.write_evidence(results, variants=synthetic.VARIANTS[:2], campaign=CAMPAIGN)
-    return folder
+
+
+def copied(sound: Path, home: Path, kind: str) -> Path:
+    """Copy sound files; returns the campaign's folder, which is also the artifact of a job."""
+    return Path(shutil.copytree(sound / kind, home / "results")) / CAMPAIGN
 
 
 def accepting(home: Path) -> dict[str, bool]:
@@ -90,8 +103,8 @@ def edit(path: Path, before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize("kind", RUNS)
-def test_sound_files_are_accepted_by_all(tmp_path: Path, kind: str) -> None:
-    write(tmp_path, kind)
+def test_sound_files_are_accepted_by_all(sound: Path, tmp_path: Path, kind: str) -> None:
+    copied(sound, tmp_path, kind)
     assert set(accepting(tmp_path).values()) == {True}
 
 
@@ -112,14 +125,16 @@ def test_sound_files_are_accepted_by_all(tmp_path: Path, kind: str) -> None:
         ("fixed", "evidence", "schema_version: ", "schema_version: 9"),
     ],
 )
-def test_what_contradicts_is_accepted_by_nobody(tmp_path: Path, kind: str, file: str, before: str, after: str) -> None:
-    edit(write(tmp_path, kind) / FILES[file], before, after)
+def test_what_contradicts_is_accepted_by_nobody(
+    sound: Path, tmp_path: Path, kind: str, file: str, before: str, after: str
+) -> None:
+    edit(copied(sound, tmp_path, kind) / FILES[file], before, after)
     assert set(accepting(tmp_path).values()) == {False}
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_link_to_a_file_that_was_read_is_accepted_by_nobody(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path, "fixed") / FILES[name]
+def test_a_link_to_a_file_that_was_read_is_accepted_by_nobody(sound: Path, tmp_path: Path, name: str) -> None:
+    path = copied(sound, tmp_path, "fixed") / FILES[name]
     assert builds(tmp_path, tmp_path / "cache")
     path.rename(tmp_path / "elsewhere.yml")
     path.symlink_to(tmp_path / "elsewhere.yml")
@@ -133,9 +148,11 @@ def test_a_link_to_a_file_that_was_read_is_accepted_by_nobody(tmp_path: Path, na
     number=st.sampled_from(["0", "1", "2", "3", "-1", "0.5", "7.25", "100", "9999999", "1.0e+300"]),
 )
 @settings(max_examples=40)
-def test_files_with_another_number_are_accepted_by_all_or_nobody(kind: str, file: str, place: int, number: str) -> None:
+def test_files_with_another_number_are_accepted_by_all_or_nobody(
+    sound: Path, kind: str, file: str, place: int, number: str
+) -> None:
     with tempfile.TemporaryDirectory() as home:
-        path = write(Path(home), kind) / FILES[file]
+        path = copied(sound, Path(home), kind) / FILES[file]
         text = path.read_text()
         found = list(NUMBER.finditer(text))
         chosen = found[place % len(found)]

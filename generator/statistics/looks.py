@@ -200,9 +200,16 @@ class _Walk:
         return high
 
 
+@lru_cache(maxsize=64)
+def _gauss_legendre(nodes: int) -> tuple[Floats, Floats]:
+    """Points and weights between -1 and 1, each of shape (nodes,); computing them takes longer than a round."""
+    points, weights = np.polynomial.legendre.leggauss(nodes)
+    return points, weights
+
+
 def _nodes(limits: Floats, rounds: int, sides: Sides, nodes: int) -> tuple[Floats, Floats]:
     """Points and weights of Gauss-Legendre quadrature between the limits, each of shape (levels, nodes)."""
-    points, weights = np.polynomial.legendre.leggauss(nodes)
+    points, weights = _gauss_legendre(nodes)
     high = limits * math.sqrt(rounds)
     low = -high if sides == 2 else np.minimum(-_FARTHEST * math.sqrt(rounds), high - 1)
     half = (high - low)[:, None] / 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import socket
-import time
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from runners.loadgen.pace import Closed
 from runners.loadgen.wire import Client
 
 _SECOND_NS = 1_000_000_000
-_POLL_S = 0.05
+_POLL_MS = 50
 _CATCH_UP_BUFFER_BYTES = 1 << 22
 _QUIET_NS = 1_000_000_000
 """Time without a message after which no more queued messages are expected from the server."""
@@ -328,6 +327,8 @@ class SlowPath:
             assert isinstance(client.connection, WebSocketConnection)
             # With the small buffer, which made the server queue messages, this would take seconds.
             client.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CATCH_UP_BUFFER_BYTES)
+            arriving = select.poll()
+            arriving.register(client.connection.socket, select.POLLIN)
             numbers: set[int] = set()
             last_ns = clock_ns()
             while (now_ns := clock_ns()) < min(until_ns, last_ns + _QUIET_NS):
@@ -344,7 +345,7 @@ class SlowPath:
                 elif len(numbers) > last - first:
                     break
                 else:
-                    time.sleep(_POLL_S)
+                    arriving.poll(_POLL_MS)
             received_count += len(numbers)
         return CaughtUp(sent=last - first + 1, received=received_count, closed=closed)
 

@@ -157,14 +157,10 @@ def assert_unchanged(places: Paths, before: dict[str, tuple[str, int]]) -> None:
     assert not [path for path in places.out.parent.iterdir() if path.name.startswith(".site")]
 
 
-def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(
-    results: Path, checkout: Path, tmp_path: Path
-) -> None:
-    places = in_folder(tmp_path, results, checkout)
-    stage_site(places, lambda _: None)
+def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(edited: Paths) -> None:
+    places = edited
     (places.staged / "stale.md").write_text("# Gone\n")
     before = state(places.staged)
-    (checkout / "site" / "data.md").write_text("# Data\n")
     stage_site(places, lambda _: None)
     after = state(places.staged)
     assert before.keys() - after.keys() == {"stale.md"}
@@ -277,15 +273,18 @@ def test_an_installed_package_takes_pages_from_its_bundle_and_results_from_where
         Paths.of_checkout(tmp_path)
 
 
+@pytest.mark.usefixtures("rendered_at_once")
 def test_two_builds_at_once_are_refused(edited: Paths) -> None:
     places = edited
     with (places.staged.parent / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BuildError, match=r"another build or server is running in .*; wait until it ends"):
             build_site(places, lambda _: None)
-    assert "One line more." in build_site(places, lambda _: None).with_name("data.html").read_text()
+    assert build_site(places, lambda _: None).read_text() == "rendered at once"
+    assert "One line more." in (places.staged / "data.md").read_text()
 
 
+@pytest.mark.usefixtures("rendered_at_once")
 def test_nothing_is_built_where_nothing_has_changed(edited: Paths) -> None:
     places = edited
     page = build_site(places, lambda _: None)

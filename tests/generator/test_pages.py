@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from benchmarks import synthetic
 from generator.comparison.tables import rows_of
 from generator.dataset import Article, Claims, Dataset, Module, Run, Source, WinnerClaim, load_results
-from generator.pages import make_site
+from generator.pages import Site, make_site
 from generator.pages.markup import Page
 from runners.judging.thresholds import thresholds_of
 from tests.support.pages import HOSTILE, read
@@ -24,31 +25,55 @@ SOURCES = {
 }
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A data set and its site, which is made once for all tests that only read it."""
+
+    dataset: Dataset
+
+    @cached_property
+    def site(self) -> Site:
+        return make_site(self.dataset, SOURCES)
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        return texts_of(self.site)
+
+    @cached_property
+    def with_claims(self) -> dict[str, str]:
+        """The same beside the claims of an article."""
+        return texts_of(make_site(self.dataset, SOURCES, CLAIMS))
+
+
+def texts_of(site: Site) -> dict[str, str]:
+    return {page.path: page.text() for page in site.pages}
+
+
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """The reference, one variant that is quick, and one that fails under a workload."""
     folder = tmp_path_factory.mktemp("small")
     chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "threading"})
     synthetic.write(folder, rounds=6, seconds=2, variants=chosen, searches=False, flamed=("fastapi",))
-    return load_results(folder)
+    return Shown(load_results(folder))
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """Capacities of every kind: conclusive, overlapping, at the generator's limit, contradictory, failed."""
     folder = tmp_path_factory.mktemp("searched")
     synthetic.write(folder, rounds=2, seconds=1, search_rounds=2)
-    return load_results(folder)
+    return Shown(load_results(folder))
 
 
 @pytest.fixture(scope="module")
-def established(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def established(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """The small one, with evidence of its frameworks."""
     folder = tmp_path_factory.mktemp("established")
     chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "threading", "gevent"})
     synthetic.write(folder, rounds=3, seconds=2, variants=chosen, searches=False)
     synthetic.write_evidence(folder, variants=chosen)
-    return load_results(folder)
+    return Shown(load_results(folder))
 
 
 CLAIMS = Claims(
@@ -63,12 +88,12 @@ CLAIMS = Claims(
 @pytest.mark.parametrize(
     "path", ["ease-of-use.md", "architecture.md", "frameworks/index.md", "frameworks/flask-socketio.md"]
 )
-def test_pages_of_evidence_are_as_they_were(established: Dataset, path: str) -> None:
+def test_pages_of_evidence_are_as_they_were(established: Shown, path: str) -> None:
     agrees_with_golden(established, path)
 
 
-def test_evidence_reaches_home_and_the_pairs(established: Dataset) -> None:
-    pages = {page.path: page.text() for page in make_site(established, SOURCES, CLAIMS).pages}
+def test_evidence_reaches_home_and_the_pairs(established: Shown) -> None:
+    pages = established.with_claims
     assert "not measured yet" not in pages["index.md"]
     pair = pages["compare/fastapi-vs-flask-socketio.md"]
     for title in ("Ease of use", "Architecture", "Development experience"):
@@ -89,19 +114,20 @@ def test_evidence_reaches_home_and_the_pairs(established: Dataset) -> None:
         "runs/2026-11-20--2026-11-20-a1b2c3.md",
     ],
 )
-def test_pages_are_as_they_were(small: Dataset, path: str) -> None:
+def test_pages_are_as_they_were(small: Shown, path: str) -> None:
     """``RTSITE_UPDATE_GOLDEN=1 uv run pytest tests/generator/test_pages.py`` accepts a wanted change."""
     agrees_with_golden(small, path)
 
 
-def test_the_page_of_a_search_is_as_it_was(searched: Dataset) -> None:
+def test_the_page_of_a_search_is_as_it_was(searched: Shown) -> None:
     agrees_with_golden(searched, "workloads/capacity.md")
 
 
-def agrees_with_golden(dataset: Dataset, path: str) -> None:
-    page = next(page for page in make_site(dataset, SOURCES, CLAIMS).pages if page.path == path)
+def agrees_with_golden(shown: Shown, path: str) -> None:
     # Chart data is checked by Plotly itself, and would drown the text.
-    text = re.sub(r'(<script type="application/json">).*?(</script>)', r"\1…\2", page.text(), flags=re.DOTALL)
+    text = re.sub(
+        r'(<script type="application/json">).*?(</script>)', r"\1…\2", shown.with_claims[path], flags=re.DOTALL
+    )
     golden = GOLDEN / path.replace("/", "--")
     if os.environ.get("RTSITE_UPDATE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
@@ -118,9 +144,9 @@ def test_without_results_the_pages_say_so() -> None:
     assert "(the folder" not in pages["frameworks/fastapi.md"]
 
 
-def test_with_too_few_rounds_the_pages_say_so_and_nobody_wins(searched: Dataset) -> None:
+def test_with_too_few_rounds_the_pages_say_so_and_nobody_wins(searched: Shown) -> None:
     """Two rounds everywhere, one row that is invalid in all of them, and one that failed."""
-    pages = {page.path: page.text() for page in make_site(searched, SOURCES).pages}
+    pages = searched.texts
     performance, pair = pages["performance.md"], pages["compare/fastapi-vs-flask-socketio.md"]
     assert "Not enough data: no framework has" in performance
     assert "Not enough data<small>fewer than two frameworks have 5 valid rounds</small>" in performance
@@ -149,15 +175,15 @@ def test_a_pair_says_who_is_surely_better_where_that_does_not_decide(tmp_path: P
     assert "practically equal<small>FastAPI is surely better</small>" in pages["compare/fastapi-vs-websockets.md"]
 
 
-def test_dimensions_without_evidence_have_no_verdict(small: Dataset) -> None:
-    pages = {page.path: page.text() for page in make_site(small, SOURCES).pages}
+def test_dimensions_without_evidence_have_no_verdict(small: Shown) -> None:
+    pages = small.texts
     for path in ("ease-of-use.md", "architecture.md", "development-experience.md"):
         assert "Not measured yet" in pages[path]
         assert "Verdict" not in pages[path]
 
 
-def test_capacities_are_shown_like_other_results(searched: Dataset) -> None:
-    pages = {page.path: page.text() for page in make_site(searched, SOURCES).pages}
+def test_capacities_are_shown_like_other_results(searched: Shown) -> None:
+    pages = searched.texts
     for path in (
         "workloads/capacity.md",
         "frameworks/fastapi.md",
@@ -174,12 +200,12 @@ def test_capacities_are_shown_like_other_results(searched: Dataset) -> None:
     told = pages["runs/2026-11-20--2026-11-20-a1b2c3.md"]
     assert "load generator working time 91 %" in told
     assert " of 3 tries near its limit were made; " in told
-    planned = sum(len(turn) for turn in searched.runs[0].document.order)
+    planned = sum(len(turn) for turn in searched.dataset.runs[0].document.order)
     assert f"Of {planned} planned measurements {planned} were made" in told
 
 
-def test_what_was_repeated_is_one_round_and_reported(small: Dataset) -> None:
-    (run,) = small.runs
+def test_what_was_repeated_is_one_round_and_reported(small: Shown) -> None:
+    (run,) = small.dataset.runs
     item = run.frameworks[0]
     cell, *others = item.document.cells
     disturbed = cell.measurements[0].model_copy(
@@ -201,15 +227,14 @@ def test_what_was_repeated_is_one_round_and_reported(small: Dataset) -> None:
     assert told(again).replace(added, "") == told(run)
 
 
-def test_runs_without_searches_show_none(small: Dataset) -> None:
-    for page in make_site(small, SOURCES).pages:
-        text = page.text()
-        assert "workloads/capacity" not in text, page.path
-        assert "{#capacity-" not in text, page.path
+def test_runs_without_searches_show_none(small: Shown) -> None:
+    for path, text in small.texts.items():
+        assert "workloads/capacity" not in text, path
+        assert "{#capacity-" not in text, path
 
 
-def test_every_page_is_in_the_navigation_once(small: Dataset) -> None:
-    site = make_site(small, SOURCES)
+def test_every_page_is_in_the_navigation_once(small: Shown) -> None:
+    site = small.site
     found: list[str] = []
 
     def walk(entry: object) -> None:
@@ -227,13 +252,13 @@ def test_every_page_is_in_the_navigation_once(small: Dataset) -> None:
     assert sorted(found) == sorted([*(page.path for page in site.pages), *written])
 
 
-def test_code_that_differs_from_what_was_measured_is_marked(small: Dataset) -> None:
+def test_code_that_differs_from_what_was_measured_is_marked(small: Shown) -> None:
     changed = SOURCES | {"fastapi": Source("fastapi", "FastAPI", (Module("app.py", "print()\n", "1" * 64),), None)}
 
     def text(sources: dict[str, Source]) -> str:
-        return next(page.text() for page in make_site(small, sources).pages if page.path == "frameworks/fastapi.md")
+        return texts_of(make_site(small.dataset, sources))["frameworks/fastapi.md"]
 
-    assert "as measured" in text(SOURCES)
+    assert "as measured" in small.texts["frameworks/fastapi.md"]
     assert "measured another version" in text(changed)
     assert "is not in this checkout" in text({})
 
@@ -248,8 +273,8 @@ def test_the_methodology_states_every_threshold() -> None:
         assert re.search(row.lower(), text), threshold.name
 
 
-def test_where_the_time_goes_is_shown_only_where_it_was_recorded(small: Dataset) -> None:
-    pages = {page.path: page for page in make_site(small, SOURCES).pages}
+def test_where_the_time_goes_is_shown_only_where_it_was_recorded(small: Shown) -> None:
+    pages = {page.path: page for page in small.site.pages}
     titles = [section.heading for section in pages["frameworks/fastapi.md"].sections]
     assert titles.index("Where the time goes") == titles.index("The app") - 2
     html = next(part.html for part in pages["frameworks/fastapi.md"].sections if part.anchor == "time")

@@ -25,6 +25,7 @@ from runners import machine
 from runners.cli import load
 from runners.flame import recording
 from runners.judging.thresholds import WORKING_TIME
+from runners.measurement import window
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
 from runners.serving import environment
 from runners.subjects import catalog, profiles
@@ -49,6 +50,7 @@ def command(home: Path, *arguments: str | Path) -> list[str]:
 @pytest.fixture
 def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch, environments: Path) -> Shell:
     monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setattr(window, "IDLE_S", 0.1)  # no test here depends on it
     return shell
 
 
@@ -529,7 +531,7 @@ def test_an_adaptive_run_says_what_is_decided_and_why_it_ended(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the adviser of the command, on windows that are too short for its results to be of any use."""
-    brief = replace(profiles.PROFILES["quick"], slug="standard", rounds=5, most_rounds=6, duration_s=0.3)
+    brief = replace(profiles.PROFILES["quick"], slug="standard", rounds=2, most_rounds=3, duration_s=0.3)
     monkeypatch.setitem(profiles.PROFILES, "standard", brief)
     mine = frameworks.make(tmp_path / "mine", ["good", "stubborn"])
     done = shell.rtsite(
@@ -538,8 +540,8 @@ def test_an_adaptive_run_says_what_is_decided_and_why_it_ended(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {"rounds", "decided", "deciding", "ended"} <= set(found)
-    assert "After 5 rounds of everything, at most 1 rounds measure what is undecided" in done.stderr
-    assert "After round 5: 0 of 0 comparisons are decided" in done.stderr, "one framework has one headline variant"
+    assert "After 2 rounds of everything, at most 1 rounds measure what is undecided" in done.stderr
+    assert "After round 2: 0 of 0 comparisons are decided" in done.stderr, "one framework has one headline variant"
     assert f"No further round: {found['ended']}." in done.stderr
     run = load_run(Path(found["run"]) / "run.yml")
     assert run.adaptive is not None

@@ -96,11 +96,19 @@ def test_a_servers_functions_are_seen_and_nobody_elses(make: Make) -> None:
     assert load_flames(run.file).flames[0] == good
 
 
-def program(folder: Path, script: str) -> sampler.Sampler:
-    path = folder / "spy"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return sampler.Sampler(path, "0.0")
+@pytest.fixture
+def instead(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a script in the place of py-spy. It reads no server, so the load is shorter still."""
+    for name, value in (("WARMUP_S", 0.1), ("DURATION_S", 0), ("STARTING_S", 0.2)):
+        monkeypatch.setattr(recording, name, value)
+
+    def put(script: str) -> None:
+        path = tmp_path / "spy"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setattr(sampler, "find_sampler", lambda: sampler.Sampler(path, "0.0"))
+
+    return put
 
 
 @pytest.mark.parametrize(
@@ -116,10 +124,9 @@ def program(folder: Path, script: str) -> sampler.Sampler:
     ],
 )
 def test_a_failing_sampler_is_recorded_and_leaves_nothing(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
+    make: Make, instead: Callable[[str], None], script: str, words: str
 ) -> None:
-    spy = program(tmp_path, script)
-    monkeypatch.setattr(sampler, "find_sampler", lambda: spy)
+    instead(script)
     run = make("good")
     (flame,) = run.record()
     assert flame.failure is not None
@@ -129,9 +136,10 @@ def test_a_failing_sampler_is_recorded_and_leaves_nothing(
     assert marked(run.marker) == []
 
 
-def test_a_sampler_that_hangs_is_ended(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spy = program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
-    monkeypatch.setattr(sampler, "find_sampler", lambda: spy)
+def test_a_sampler_that_hangs_is_ended(
+    make: Make, instead: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(f"echo $$ > {tmp_path}/pid; exec sleep 600")
     monkeypatch.setattr(recording, "ENDING_S", 0.2)
     run = make("good")
     (flame,) = run.record()
