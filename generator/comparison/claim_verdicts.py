@@ -22,7 +22,7 @@ from generator.dataset import (
     Claim,
     ClaimVocabulary,
     Compared,
-    Documented,
+    DocumentationTest,
     EvidenceTest,
     Extreme,
     InterfaceTest,
@@ -98,7 +98,7 @@ def try_claim(claim: Claim, article: Article, known: ClaimBasis) -> JudgedClaim:
             return _interface(claim, article, test, known)
         case ClaimVocabulary():
             return _vocabulary(claim, article, test, known)
-        case Documented():
+        case DocumentationTest():
             return JudgedClaim(claim, article, "holds", f"{test.how} Not tested here.", source=test.source)
         case NoTest():
             return JudgedClaim(claim, article, "not checked", test.why)

@@ -7,7 +7,7 @@ from generator.dataset.article_claims import (
     ClaimsError,
     ClaimVocabulary,
     Compared,
-    Documented,
+    DocumentationTest,
     EvidenceTest,
     Extreme,
     InterfaceTest,

@@ -135,7 +135,7 @@ class ClaimVocabulary(_Strict):
     beyond: list[str]
 
 
-class Documented(_Strict):
+class DocumentationTest(_Strict):
     """The framework's own documentation states it, and nothing here tests it."""
 
     kind: Literal["documented"]
@@ -161,7 +161,7 @@ Test = Annotated[
     | Sustains
     | InterfaceTest
     | ClaimVocabulary
-    | Documented
+    | DocumentationTest
     | NoTest,
     Field(discriminator="kind"),
 ]

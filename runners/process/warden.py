@@ -136,12 +136,13 @@ def wait(command: subprocess.Popen[bytes], wake: int, logs: list[int]) -> bool:
 
 def cut(log: int) -> bool:
     """Cut a log that is too long to its end, so that a command that prints all the time does not fill the disk; returns
-    whether it was too long.
+    whether it was too long. What is printed in the moment of the cut is lost.
     """
     size = os.fstat(log).st_size
     if size <= LOG_BYTES:
         return False
     kept = os.pread(log, _KEPT_BYTES, size - _KEPT_BYTES)
+    kept += os.pread(log, _KEPT_BYTES, size)  # printed in the meantime
     os.ftruncate(log, 0)
     with contextlib.suppress(OSError):  # the disk is full
         os.write(log, b"[the log was longer than %d MB; what came before was cut]\n" % (LOG_BYTES >> 20) + kept)

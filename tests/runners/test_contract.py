@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -391,7 +392,7 @@ async def test_an_unknown_check_is_refused() -> None:
 async def test_nothing_listening_fails_every_check_and_raises_nothing(protocol: Any) -> None:
     checks = await check_contract(f"http://127.0.0.1:{free_port()}", protocol, timeout_s=2)
     assert [check.ok for check in checks] == [False] * len(ASKED)
-    assert all("expected" in check.detail and "got" in check.detail for check in checks)
+    assert all("expected" in check.detail and re.search(", (got|but) ", check.detail) for check in checks)
 
 
 @pytest.mark.parametrize("protocol", ["websocket", "socket.io"])

@@ -321,9 +321,11 @@ def test_adopted_processes_that_ended_are_no_zombies(tmp_path: Path) -> None:
 
 def test_a_log_is_cut_to_its_end(tmp_path: Path) -> None:
     noisy = (
-        "import os\nfor n in range(1200):\n    os.write(1, b'x' * 9999 + b'\\n')\nprint('the last line', flush=True)\n"
+        "import os, time\nfor n in range(1200):\n    os.write(1, b'x' * 9999 + b'\\n')\n"
+        "while True:  # what is printed in the moment of a cut is lost\n"
+        "    print('the last line', flush=True)\n    time.sleep(0.02)\n"
     )
-    child = begin(tmp_path, python(noisy + SLEEPER))
+    child = begin(tmp_path, python(noisy))
     try:
         until(
             lambda: child.last_lines()[-1:] == ["the last line"] and is_cut(child.log), "a short log with the last line"
