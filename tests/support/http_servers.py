@@ -276,9 +276,9 @@ def serving_stream(server: StreamServer) -> Iterator[str]:
             connection.sendall(plain(b"send what browsers send", status=b"406 Not Acceptable"))
             return False
         connection.sendall(server.head + server.body)
-        for _ in range(server.count):
-            number = 1 + int((time.monotonic() - started_s) / BEAT_S)
-            time.sleep(max(0.0, started_s + number * BEAT_S - time.monotonic()))  # the next beat of all clients
+        first = 1 + int((time.monotonic() - started_s) / BEAT_S)
+        for number in range(first, first + server.count):  # the beats of all clients: after a pause late, none missed
+            time.sleep(max(0.0, started_s + number * BEAT_S - time.monotonic()))
             values = {"type": "snapshot", "seq": number, "panels": {}}
             data = server.event(json.dumps({key: values[key] for key in server.key_order}).encode())
             for start in range(0, len(data), server.piece):
