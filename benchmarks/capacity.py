@@ -52,8 +52,10 @@ class Coverage:
     width: float
 
 
-def simulate(wobble: float, lasting: float, *, times: int, seed: int) -> list[Coverage]:
-    """Simulate ``times`` servers; the result has a row for each number of `SEARCHES`.
+def simulate(
+    wobble: float, lasting: float, *, times: int, seed: int, numbers: Sequence[int] = SEARCHES
+) -> list[Coverage]:
+    """Simulate ``times`` servers; the result has a row for each of these numbers of searches.
 
     The capacities are log-uniform from 1,000 to 200,000. With n searches, the first n of each server count.
     """
@@ -61,8 +63,8 @@ def simulate(wobble: float, lasting: float, *, times: int, seed: int) -> list[Co
     made: list[tuple[float, list[SearchResult]]] = []
     for _ in range(times):
         capacity = math.exp(chance.uniform(math.log(1_000), math.log(200_000)))
-        made.append((capacity, _searches(capacity, wobble, lasting, chance)))
-    return [_coverage(wobble, lasting, searches, made) for searches in SEARCHES]
+        made.append((capacity, _searches(capacity, wobble, lasting, chance, max(numbers))))
+    return [_coverage(wobble, lasting, searches, made) for searches in numbers]
 
 
 def _coverage(
@@ -82,9 +84,9 @@ def _coverage(
     )
 
 
-def _searches(capacity: float, wobble: float, lasting: float, chance: random.Random) -> list[SearchResult]:
+def _searches(capacity: float, wobble: float, lasting: float, chance: random.Random, number: int) -> list[SearchResult]:
     made: list[SearchResult] = []
-    for _ in range(max(SEARCHES)):
+    for _ in range(number):
         made.append(_search(capacity, wobble, lasting, chance, made))
     return made
 

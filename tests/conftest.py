@@ -25,11 +25,13 @@ settings.load_profile("rtsite")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-GROUPS = ("measures", "site", "long")
+MARKS = ("measures", "runs", "long")
+GROUPS = ("measures", "site", "runs", "long")
 """Groups of tests that run in one worker, in order of their start.
 
 ``measures``: tests with this mark, because simultaneous measurements would disturb each other.
 ``site``: tests that use this fixture, because a site takes long to build.
+``runs``: tests with this mark. They measure too, but no value matters.
 ``long``: tests with this mark. They start early, so that none of them runs alone at the end.
 """
 
@@ -39,7 +41,7 @@ BESIDE_MEASURING = 10
 
 def group_of(item: pytest.Item) -> str | None:
     """The group of a test, or ``None``."""
-    for name in ("measures", "long"):
+    for name in MARKS:
         if item.get_closest_marker(name):
             return name
     return "site" if "site" in getattr(item, "fixturenames", ()) else None

@@ -64,7 +64,7 @@ def test_mkdocs_starts(project: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_load_is_applied_behind_a_proxy(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -14,10 +14,10 @@ COMMITTED = Path(__file__).parents[2] / "benchmarks" / "capacity.json"
 
 @pytest.mark.parametrize("lasting", [0.9, 1.0])
 def test_a_wobble_that_lasts_over_tries_is_covered_by_searches_at_different_times(lasting: float) -> None:
-    two, five, ten = simulate(0.1, lasting, times=40, seed=2)
-    assert min(five.covered, ten.covered) >= 0.88, "95 % are promised; 40 servers show it within 7 %"
-    assert min(five.strict, ten.strict) >= 0.85
-    assert ten.width < five.width < two.width
+    two, five = simulate(0.1, lasting, times=40, seed=2, numbers=(2, 5))
+    assert five.covered >= 0.88, "95 % are promised; 40 servers show it within 7 %"
+    assert five.strict >= 0.85
+    assert five.width < two.width
 
 
 def test_the_committed_rates_keep_the_promise() -> None:

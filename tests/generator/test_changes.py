@@ -36,9 +36,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Three runs of seven rounds: the second measures the same as the first, the third a slower framework."""
     folder = tmp_path_factory.mktemp("changes")
     return {
-        "first": synthetic.write(folder, run="a", rounds=7, seed=1),
-        "again": synthetic.write(folder, run="b", rounds=7, seed=2),
-        "slower": synthetic.write(folder, run="c", rounds=7, seed=2, variants=SLOWER),
+        "first": synthetic.write(folder, run="a", rounds=7, seconds=1, seed=1),
+        "again": synthetic.write(folder, run="b", rounds=7, seconds=1, seed=2),
+        "slower": synthetic.write(folder, run="c", rounds=7, seconds=1, seed=2, variants=SLOWER),
     }
 
 
@@ -93,8 +93,8 @@ def test_a_run_that_looked_repeatedly_needs_more_to_have_changed(runs: dict[str,
 
 
 def test_one_round_proves_nothing(tmp_path: Path) -> None:
-    base = load_single(synthetic.write(tmp_path, run="a", rounds=1, seed=1))
-    head = load_single(synthetic.write(tmp_path, run="b", rounds=1, seed=2, variants=SLOWER))
+    base = load_single(synthetic.write(tmp_path, run="a", seed=1, rounds=1, seconds=1, searches=False))
+    head = load_single(synthetic.write(tmp_path, run="b", seed=2, rounds=1, seconds=1, searches=False, variants=SLOWER))
     found = compare_cells(base, head)
     assert {(change.verdict, change.reason) for change in found} == {("unknown", "not enough data")}
 
@@ -117,7 +117,7 @@ def test_a_small_change_is_no_regression_but_is_reported_where_it_is_certain(tmp
 def test_a_faster_machine_is_no_change_of_the_frameworks(runs: dict[str, Run], tmp_path: Path) -> None:
     faster = tuple(replace(made, rate=made.rate * 1.3) for made in synthetic.VARIANTS)
     base = runs["first"]
-    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seed=2, variants=faster))
+    head = load_single(synthetic.write(tmp_path, run="b", rounds=7, seconds=1, seed=2, variants=faster, searches=False))
     assert _find(compare_cells(base, head), "fastapi", "messages_per_s", "closed").verdict == "same"
     assert _find(compare_cells(base, head), "reference", "messages_per_s", "closed").verdict == "better"
 
@@ -140,8 +140,10 @@ def test_the_command(shell: Shell, folders: dict[str, Path]) -> None:
 
 
 def test_unlike_machines_are_refused_with_the_key_that_differs(shell: Shell, tmp_path: Path) -> None:
-    base = synthetic.write(tmp_path, run="a", rounds=2, cpu="AMD EPYC 7B13")
-    head = synthetic.write(tmp_path, run="b", rounds=2, cpu="Intel Xeon", seed=2)
+    base, head = (
+        synthetic.write(tmp_path, run=run, rounds=2, seconds=1, cpu=cpu, seed=seed, searches=False)
+        for run, cpu, seed in (("a", "AMD EPYC 7B13", 1), ("b", "Intel Xeon", 2))
+    )
     refused = shell.rtsite("compare", base, head)
     assert refused.returncode == 2
     assert "machine.cpu_model differs: AMD EPYC 7B13 and Intel Xeon" in refused.stderr
@@ -184,7 +186,16 @@ def test_capacities_are_compared_by_their_brackets(tmp_path: Path) -> None:
 
     def run(name: str, variants: tuple[synthetic.Made, ...] = synthetic.VARIANTS, searches: int = 2) -> Run:
         return load_single(
-            synthetic.write(tmp_path, run=name, rounds=2, seed=1, variants=variants, search_rounds=searches)
+            synthetic.write(
+                tmp_path,
+                run=name,
+                rounds=2,
+                seconds=1,
+                seed=1,
+                variants=variants,
+                search_rounds=searches,
+                only=("capacity",),
+            )
         )
 
     base, again, slower = run("a"), run("b"), run("c", halved)

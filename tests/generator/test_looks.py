@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
@@ -56,6 +56,7 @@ def test_all_looks_together_never_spend_more_than_the_level(first: int, further:
 
 
 @given(stages, levels, levels)
+@settings(max_examples=40)
 def test_the_level_falls_from_look_to_look_and_rises_with_the_level_of_all(
     stage: Stage, level: float, other: float
 ) -> None:

@@ -32,7 +32,7 @@ HOSTILE = (
 )
 
 
-class _Reader(HTMLParser):
+class Reader(HTMLParser):
     """Collects the elements, attributes and text of a page."""
 
     def __init__(self) -> None:
@@ -47,8 +47,8 @@ class _Reader(HTMLParser):
         self.texts.append(data)
 
 
-def read(html: str) -> _Reader:
+def read(html: str) -> Reader:
     """Read the elements and text of a page."""
-    reader = _Reader()
+    reader = Reader()
     reader.feed(html)
     return reader

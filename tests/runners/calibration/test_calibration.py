@@ -21,14 +21,13 @@ COUNTED = (
 )
 """Those that time cannot disturb; the others are for a quiet machine."""
 
-
-WINDOW_S = 1.0
+WINDOW_S = 0.5
 
 
 @pytest.fixture(autouse=True)
 def lies_come_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each connection sends 20 messages in the window, and two of them are lied about."""
-    monkeypatch.setattr(proofs, "LIE_EVERY", 10)
+    """Each connection sends 10 messages in the window, and two of them are lied about."""
+    monkeypatch.setattr(proofs, "LIE_EVERY", 5)
 
 
 @pytest.fixture(scope="module")

@@ -38,8 +38,8 @@ from tests.support import frameworks
 BRIEFEST = Profile(
     "quick",
     rounds=1,
-    warmup_s=0.1,
-    duration_s=0.3,
+    warmup_s=0.05,
+    duration_s=0.2,
     most_rounds=3,
     target_decided_percent=100.0,
     rechecks=False,
@@ -134,7 +134,7 @@ def names(plan: Plan, turn: Sequence[int]) -> set[str]:
 SCRIPT: dict[int, Sequence[str]] = {1: ["good", "good-too"], 2: ["good-too"], 3: ["good"]}
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_each_round_measures_what_the_look_before_it_found_undecided(
     adaptive: Plan, whole: tuple[RunExecution, Scripted, Noting]
 ) -> None:
@@ -163,7 +163,7 @@ def test_each_round_measures_what_the_look_before_it_found_undecided(
         assert problems_in(path) == []
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_share_of_the_reference_is_that_of_the_same_round(whole: tuple[RunExecution, Scripted, Noting]) -> None:
     """A cell that a later round leaves out keeps its share of the round before."""
     throughput: dict[str, dict[int, float]] = {}
@@ -190,7 +190,7 @@ def interrupting(event: str, number: int) -> Callable[[str, int], None]:
     return disturb
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("event", "number"),
     [("measured", 2), ("looked", 1), ("measured", 5), ("looked", 3)],
@@ -223,7 +223,7 @@ def test_an_interrupted_run_has_the_same_rounds_as_one_in_one_piece(
         ]
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_look_that_was_interrupted_is_repeated(adaptive: Plan, tmp_path: Path) -> None:
     class Impatient(Scripted):
         def __call__(self, run: RunDocument, documents: Sequence[FrameworkDocument], folder: Path) -> Advice:
@@ -253,7 +253,7 @@ class Clock:
         return self.now
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_no_round_begins_after_the_budget(adaptive: Plan, tmp_path: Path) -> None:
     """The rounds of everything took all of it; what they are is planned before."""
     planned_s = adaptive.expected_s()
@@ -269,7 +269,7 @@ def test_no_round_begins_after_the_budget(adaptive: Plan, tmp_path: Path) -> Non
     assert len(observer.measured_cells) == 3
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_slow_machine_gets_fewer_rounds_in_its_time(adaptive: Plan, tmp_path: Path) -> None:
     """There is time for five rounds, but each takes twice as long as planned."""
     round_s = adaptive.expected_s()
@@ -282,7 +282,7 @@ def test_a_slow_machine_gets_fewer_rounds_in_its_time(adaptive: Plan, tmp_path: 
     assert [(look.after_round, ended) for look, ended, _ in observer.looks] == [(1, None), (2, "time is up")]
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_time_before_an_interruption_counts(adaptive: Plan, tmp_path: Path) -> None:
     plan = adaptive.within(1000.0)
     run = RunExecution.begin(plan, tmp_path, "tested", adviser=Scripted(SCRIPT), clock=lambda: 0.0)

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners import machine, record, resources
@@ -39,8 +39,8 @@ from tests.support import frameworks
 from tests.support.frameworks import BEHAVIOURS
 from tests.support.processes import marked
 
-BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=0.6)
-BRIEFEST = replace(BRIEF, warmup_s=0.1, duration_s=0.3, rechecks=False, shares_servers=True)
+BRIEF = Profile("quick", rounds=1, warmup_s=0.1, duration_s=0.3)
+BRIEFEST = replace(BRIEF, warmup_s=0.05, duration_s=0.2, rechecks=False, shares_servers=True)
 """For tests of what is measured when."""
 SMALL: Workload = replace(ECHO, scenarios=(replace(ECHO.scenarios[0], connections=10),))
 
@@ -113,7 +113,7 @@ def of(document: FrameworkDocument, variant: str) -> Measurement:
     return measurement
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_everything_was_measured_and_the_files_are_valid(finished: tuple[RunSummary, Silent]) -> None:
     summary, observer = finished
     assert sorted(observer.outcomes) == sorted(BEHAVIOURS)
@@ -128,12 +128,12 @@ def test_everything_was_measured_and_the_files_are_valid(finished: tuple[RunSumm
     assert [len(turn) for turn in run.order] == [len(BEHAVIOURS)]
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_no_process_is_left(finished: tuple[RunSummary, Silent], marker: str) -> None:
     assert marked(marker) == []
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize("variant", ["good", "stubborn"])
 def test_a_good_server_has_values(document: FrameworkDocument, variant: str) -> None:
     measurement = of(document, variant)
@@ -148,7 +148,7 @@ def test_a_good_server_has_values(document: FrameworkDocument, variant: str) -> 
     assert measurement.connections.established == 10
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("variant", "stages", "reason", "log"),
     [
@@ -280,7 +280,7 @@ class Tolerant(Silent):
         self.made.append((measurement.round, measurement.position))
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("stolen", "spare", "made"),
     [
@@ -315,7 +315,7 @@ def test_disturbed_measurements_are_repeated_at_the_end_of_their_round(
             assert any("CPU steal" in reason for reason in one.invalid_reasons) == was_stolen
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize("together", [True])
 def test_cells_measured_together_are_repeated_together(
     disturbable: Callable[..., tuple[execution.RunExecution, Machine]],
@@ -327,7 +327,7 @@ def test_cells_measured_together_are_repeated_together(
     assert [number for number, _ in observer.made] == [1, 1, 2, 2, 2, 2]
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_resumed_run_repeats_what_was_disturbed_before(
     disturbable: Callable[..., tuple[execution.RunExecution, Machine]],
 ) -> None:
@@ -382,7 +382,7 @@ class Watching(Silent):
         self.outcomes.append(cell.variant.slug)
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: execution.RunExecution) -> None:
     framework = interrupted.plan.cells[0].framework
     resumed = execution.RunExecution.resume(interrupted.path, [framework])
@@ -402,7 +402,7 @@ def test_a_resumed_run_measures_what_is_left_by_the_same_plan(interrupted: execu
         execution.RunExecution.resume(interrupted.path, [framework])
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_of_a_group_only_missing_measurements_are_repeated(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,7 +443,7 @@ def test_of_a_group_only_missing_measurements_are_repeated(
         assert [measurement.round for measurement in cell.measurements] == [1, 2, 3]
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_run_is_not_resumed_where_something_has_changed(
     interrupted: execution.RunExecution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,6 +509,7 @@ def as_reference(framework: catalog.Framework) -> catalog.Framework:
 
 
 @given(seed=st.integers(0, 2**31), variants=st.integers(1, 12))
+@settings(max_examples=40)
 def test_in_an_open_loop_each_group_has_the_reference_and_other_neighbours_in_each_round(
     mine: catalog.Framework, seed: int, variants: int
 ) -> None:
@@ -541,7 +542,7 @@ def test_in_an_open_loop_each_group_has_the_reference_and_other_neighbours_in_ea
     assert plan.expected_s(after=plan.measurements) == 0
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_the_reference_of_several_groups_is_recorded_once_and_stands_beside_all(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

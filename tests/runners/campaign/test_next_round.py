@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.campaign import planning
@@ -63,6 +63,7 @@ seconds = st.one_of(st.just(math.inf), st.floats(0, 4000))
 
 
 @given(advice=advices(), seconds=seconds)
+@settings(max_examples=40)
 def test_a_round_fits_has_no_cell_twice_and_always_the_reference(advice: Advice, seconds: float) -> None:
     whole = plan()
     turn = next_round(whole, advice, seconds)
@@ -84,6 +85,7 @@ def test_a_round_fits_has_no_cell_twice_and_always_the_reference(advice: Advice,
 
 
 @given(advice=advices())
+@settings(max_examples=40)
 def test_with_enough_time_everything_undecided_is_measured(advice: Advice) -> None:
     whole = plan()
     keys = {key_of(whole.cells[index]) for index in next_round(whole, advice)}
@@ -91,6 +93,7 @@ def test_with_enough_time_everything_undecided_is_measured(advice: Advice) -> No
 
 
 @given(advice=advices(), seconds=seconds, seed=st.integers(0, 2**31))
+@settings(max_examples=40)
 def test_the_seed_and_the_number_of_the_round_decide_the_order(advice: Advice, seconds: float, seed: int) -> None:
     whole = replace(plan(), seed=seed)
     turn = next_round(whole, advice, seconds)

@@ -126,7 +126,7 @@ LOAD_KEYS = {
 }  # fmt: skip
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "arguments", [[], ["--rate", "200"], ["--protocol", "socket.io"]], ids=["closed", "open", "socket.io"]
 )
@@ -154,7 +154,7 @@ def loading(home: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize("arguments", [["--json"], ["--rate", "300", "--json"], []])
 def test_an_interrupted_load_reports_what_it_measured(environments: Path, arguments: list[str]) -> None:
     how = signal.SIGTERM if "--rate" in arguments else signal.SIGINT
@@ -175,7 +175,7 @@ def test_an_interrupted_load_reports_what_it_measured(environments: Path, argume
         assert "messages per second" in out
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_load_interrupted_before_it_measured_is_one_sentence(environments: Path) -> None:
     words = ["--connections", "3", "--duration", "9", "--warmup", "600"]
     with serving() as server, loading(environments, server.url, *words) as process:
@@ -185,7 +185,7 @@ def test_a_load_interrupted_before_it_measured_is_one_sentence(environments: Pat
     assert (process.returncode, out, told) == (130, "", "Interrupted by SIGHUP.\n")
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize("output", [[], ["--json"]], ids=["table", "json"])
 def test_a_load_generator_at_its_limit_suggests_more_processes(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, output: list[str]
@@ -337,7 +337,7 @@ def running(environments: Path, tmp_path: Path) -> Iterator[Running]:
             run.process.kill()
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("how", "whole_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["ctrl-c", "term"]
 )
@@ -367,7 +367,7 @@ def test_interrupted_it_ends_within_five_seconds_with_everything_on_disk(
     assert sum(len(cell.measurements) for one in measured for cell in one.cells) >= 1
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_killed_it_leaves_no_server_and_no_half_written_file(running: Running) -> None:
     until(running.generating, "a load under way")
     pids = running.tree()
@@ -381,7 +381,7 @@ def test_killed_it_leaves_no_server_and_no_half_written_file(running: Running) -
         assert problems_in(path) == []
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
     mine = frameworks.make(tmp_path / "mine", ["exits"])
     arguments = ["run", "--framework", str(mine), "--workload", "echo", "--profile", "quick", "--rounds", "1"]
@@ -405,7 +405,7 @@ def test_a_run_reports_and_validates(shell: Shell, tmp_path: Path) -> None:
     assert closed.generator.share_of_ceiling_percent == 100
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_flame_graphs_are_added_to_a_finished_run(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,7 +435,7 @@ def test_flame_graphs_are_added_to_a_finished_run(
     assert load_run(run / "run.yml").finished == "2026-11-01T01:00:00Z"
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_check_reports_what_was_expected_and_what_came(shell: Shell, tmp_path: Path) -> None:
     mine = frameworks.make(tmp_path / "mine", ["wrong", "exits"])
     found = shell.answer("check", mine, status=4)
@@ -476,7 +476,7 @@ def test_what_its_description_misspells_is_never_left_out_in_silence(
     assert done.stdout == ""
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: Path) -> None:
     def state() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in catalog.FRAMEWORKS.rglob("*") if path.is_file()}
@@ -526,7 +526,7 @@ def test_a_scenario_that_is_longer_than_a_job_is_shown_in_several(shell: Shell, 
     assert "1, 2" in told.stdout
 
 
-@pytest.mark.measures
+@pytest.mark.runs
 def test_an_adaptive_run_says_what_is_decided_and_why_it_ended(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

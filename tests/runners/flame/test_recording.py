@@ -19,7 +19,7 @@ from tests.support import frameworks
 from tests.support.documents import framework_document, run_document
 from tests.support.processes import gone, marked
 
-pytestmark = pytest.mark.measures
+pytestmark = pytest.mark.runs
 
 
 @dataclass(frozen=True)

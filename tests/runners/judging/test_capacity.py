@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.judging import capacity
@@ -233,6 +233,7 @@ def test_a_search_that_stops_early_is_inconclusive_with_the_reason() -> None:
 
 
 @given(place=st.floats(0.1, 0.9), searches_made=st.integers(2, 6))
+@settings(max_examples=30)
 def test_later_searches_begin_near_what_earlier_ones_found(place: float, searches_made: int) -> None:
     capacity_there = FEW.lowest * (FEW.highest / FEW.lowest) ** place
     made: list[SearchResult] = []
@@ -306,6 +307,7 @@ def steep(capacity: float, *, strict_share: float = 0.5) -> Callable[[int], Prob
 
 
 @given(place=st.floats(0.45, 0.8), strict_share=st.floats(0.1, 0.95))
+@settings(max_examples=30)
 def test_one_search_answers_both_limits(place: float, strict_share: float) -> None:
     capacity_there = BOTH.lowest * (BOTH.highest / BOTH.lowest) ** place
     result = search(BOTH, steep(capacity_there, strict_share=strict_share))
@@ -325,6 +327,7 @@ def test_one_search_answers_both_limits(place: float, strict_share: float) -> No
 
 
 @given(settings=searches, answers=st.lists(st.sampled_from([3.0, 50.0, 500.0, None]), min_size=80, max_size=80))
+@settings(max_examples=30)
 def test_any_sequence_of_answers_ends_with_two_limits_as_well(settings: Settings, answers: list[float | None]) -> None:
     both = replace(settings, strict_p99_limit_ms=20.0, most_probes=60)
     left = iter(answers)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from runners import machine, measurement, resources
 from runners.judging import capacity
 from runners.loadgen.pace import Open
-from runners.measurement import Cell, Conditions, MeasurementResult, cell_run
+from runners.measurement import Cell, Conditions, MeasurementResult, cell_run, connection_setup, window
 from runners.measurement.cell_run import CellRun
 from runners.measurement.window import take_turns
 from runners.serving import environment
@@ -33,6 +33,8 @@ from tests.support.processes import gone, marked, until
 pytestmark = pytest.mark.measures
 
 BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.2)
+BRIEFEST = replace(BRIEF, warmup_s=0.1, duration_s=0.4, rechecks=False)
+"""For tests of which servers are measured, and how."""
 SCENARIO = replace(ECHO.scenarios[0], connections=10)
 VICTIM = "stubborn"
 LAST_SLICE = 3
@@ -43,11 +45,11 @@ def cells_of(folder: Path, behaviours: Sequence[str], marker: str = "", scenario
     return [Cell(framework, variant, ECHO, scenario) for variant in framework.variants]
 
 
-def measured(cells: Sequence[Cell]) -> list[MeasurementResult]:
+def measured(cells: Sequence[Cell], profile: Profile = BRIEF) -> list[MeasurementResult]:
     cores = measurement.cores_for(cells[0].scenario, machine.physical_cores())
     with Deployments() as deployments:
         return measurement.measure_cells(
-            cells, [Conditions(BRIEF, cores, 1, index, 7) for index in range(len(cells))], deployments
+            cells, [Conditions(profile, cores, 1, index, 7) for index in range(len(cells))], deployments
         )
 
 
@@ -159,11 +161,11 @@ def test_in_an_open_loop_of_few_servers_all_that_wait_are_halted_and_the_referen
 
     monkeypatch.setattr(resources, "pause_tree", noting(halted, resources.pause_tree))
     monkeypatch.setattr(resources, "resume_tree", noting(resumed, resources.resume_tree))
-    scenario = replace(ECHO.scenarios[1], connections=5, slice_s=0.3)
+    scenario = replace(ECHO.scenarios[1], connections=5, slice_s=0.1)
     assert scenario.most_together == 4
-    cells = cells_of(tmp_path / "mine", ["good", "stubborn", "good-too"], scenario=scenario)
+    cells = cells_of(tmp_path / "mine", ["good", "good-too", "good-as-well"], scenario=scenario)
     bare = replace(cells[0], framework=cells[0].framework.model_copy(update={"reference": True}))
-    reference, *others = (one.measurement for one in measured([bare, *cells[1:]]))
+    reference, *others = (one.measurement for one in measured([bare, *cells[1:]], BRIEFEST))
     assert reference.failure is None
     assert reference.reference is None
     assert len(set(halted)) == 3
@@ -205,7 +207,7 @@ def test_nobody_is_left(together: list[MeasurementResult], marker: str) -> None:
 
 def test_alone_everything_is_reported(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
-    (outcome,) = measured(cells_of(tmp_path / "mine", ["good"]))
+    (outcome,) = measured(cells_of(tmp_path / "mine", ["good"]), BRIEFEST)
     found = outcome.measurement
     assert found.failure is None
     assert found.slices == 1
@@ -229,7 +231,7 @@ def test_a_clock_that_jumps_meanwhile_makes_it_invalid(
         return replace(clocks, **{which: getattr(clocks, which) - 0.5}) if len(read) > 1 else clocks
 
     monkeypatch.setattr(machine, "read_clocks", jumping)
-    (outcome,) = measured(cells_of(tmp_path / "mine", ["good"]))
+    (outcome,) = measured(cells_of(tmp_path / "mine", ["good"]), BRIEFEST)
     found = outcome.measurement
     assert len(read) == 2
     assert found.failure is None
@@ -279,11 +281,18 @@ def test_whoever_is_behind_is_next_until_all_are_done(servers: list[tuple[float,
 # Beside a window of load
 
 
+@pytest.fixture
+def brief_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of handshakes may still be there when a server's memory is read."""
+    monkeypatch.setattr(connection_setup, "STEP_PAUSE_S", 0.1)
+
+
 def cell_under(folder: Path, scenario: Scenario, workload: Workload, marker: str = "", behaviour: str = "good") -> Cell:
     (cell,) = cells_of(folder, [behaviour], marker, scenario)
     return replace(cell, workload=workload)
 
 
+@pytest.mark.usefixtures("brief_steps")
 def test_connecting_step_by_step(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
     marker = f"rtsite-test-{uuid.uuid4()}"
@@ -305,6 +314,7 @@ def test_connecting_step_by_step(tmp_path: Path, environments: Path, monkeypatch
     assert marked(marker) == []
 
 
+@pytest.mark.usefixtures("brief_steps")
 def test_connecting_ends_with_the_step_in_which_not_all_are_let_in(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,11 +401,11 @@ def test_servers_are_shared_only_where_that_is_wanted(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
 ) -> None:
     monkeypatch.setattr(environment, "HOME", environments)
-    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "stubborn"]))
-    good, stubborn = framework.variants
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "good-too"]))
+    good, other_one = framework.variants
     with Deployments(shared=shared) as deployments:
         pids = []
-        for variant in (good, good, stubborn):
+        for variant in (good, good, other_one):
             with deployments.take(framework, variant, cpus=(), workers=1) as deployment:
                 deployment.start(SCENARIO.readiness)
                 pids.append(deployment.server.child.pid)
@@ -403,7 +413,7 @@ def test_servers_are_shared_only_where_that_is_wanted(
         assert pids[2] not in pids[:2]
         deployment.kill()
         until(lambda: not deployment.server.child.running, "it is dead")
-        with deployments.take(framework, stubborn, cpus=(), workers=1) as other:
+        with deployments.take(framework, other_one, cpus=(), workers=1) as other:
             other.start(SCENARIO.readiness)
             assert other.server.child.pid != pids[2]
         with deployments.take(framework, good, cpus=(), workers=1, fresh=True) as fresh:
@@ -452,9 +462,10 @@ def test_memory_is_never_that_of_a_server_that_was_loaded_before(
             used.append(pid)
 
     monkeypatch.setattr(resources, "Watch", Seen)
+    monkeypatch.setattr(window, "IDLE_S", 0.1)
     cells = cells_of(tmp_path / "mine", ["good", "good-too"])
     cores = measurement.cores_for(SCENARIO, machine.physical_cores())
-    conditions = [Conditions(BRIEF, cores, 1, index, 7) for index in range(2)]
+    conditions = [Conditions(BRIEFEST, cores, 1, index, 7) for index in range(2)]
     with Deployments(shared=True) as deployments:
         turns = [measurement.measure_cells(cells, conditions, deployments) for _ in range(2)]
         in_turns = set(used)
@@ -486,8 +497,8 @@ def test_searches_take_turns_and_one_that_cannot_be_served_ends_alone(
     ]
     told: list[str] = []
     cores = measurement.cores_for(scenario, machine.physical_cores())
-    profile = replace(BRIEF, probe_warmup_s=0.3, probe_s=1.0)
-    conditions = [Conditions(profile, cores, 1, index, 7) for index in range(len(cells))]
+    brief = replace(BRIEFEST, probe_warmup_s=0.2, probe_s=0.5)  # longer where a p99 needs it
+    conditions = [Conditions(brief, cores, 1, index, 7) for index in range(len(cells))]
     with Deployments() as deployments:
         good, exits, dies = (
             outcome.measurement
