@@ -129,7 +129,7 @@ def _over_searches(searches: tuple[tuple[tuple[int, bool], ...], ...]) -> Sustai
     everything = [one for tries in searches for one in tries]
     if not everything:
         return SustainedLoad(None, None, None)
-    grid = _grid(everything)
+    grid = _grid(min(load for load, _ in everything), max(load for load, _ in everything))
     posterior = np.sum([joint for _, joint in _joint_posteriors(searches, grid)], axis=0)
     low, middle, high = _quantiles(grid, posterior, _QUANTILES)
     shown = estimate_sustained_load(everything)
@@ -162,12 +162,21 @@ def sustained_load_quantiles(
     ``tries``: those of this search. ``earlier``: those of each search of the same server at other times, which show
     the load as far as searches agree. There is at least one try.
     """
-    searches = [one for one in earlier if one]
-    grid = _grid([*tries, *chain.from_iterable(searches)])
+    searches = tuple(tuple(one) for one in earlier if one)
+    loads = [load for load, _ in (*tries, *chain.from_iterable(searches))]
+    grid = _grid(min(loads), max(loads))
     posterior = _posterior(tries, grid) if tries else np.ones_like(grid)
     if searches:
-        posterior *= np.sum([_blurred(joint, kernel) for kernel, joint in _joint_posteriors(searches, grid)], axis=0)
+        posterior *= _by_earlier(searches, min(loads), max(loads))
     return _quantiles(grid, posterior, wanted)
+
+
+@lru_cache(maxsize=16)
+def _by_earlier(searches: tuple[tuple[tuple[int, bool], ...], ...], lowest: int, highest: int) -> _Array:
+    """The density of the load during a search, by earlier ones alone. It is the same for most tries of a search."""
+    grid = _grid(lowest, highest)
+    density = np.sum([_blurred(joint, kernel) for kernel, joint in _joint_posteriors(searches, grid)], axis=0)
+    return np.asarray(density)
 
 
 def _highest_passed(tries: Sequence[tuple[int, bool]]) -> int:
@@ -181,20 +190,19 @@ _REACH_STEPS = math.ceil(4 * _BETWEEN[-1] / _STEP)
 _KERNEL_STEPS = np.arange(-_REACH_STEPS, _REACH_STEPS + 1) * _STEP
 
 
-def _grid(tries: Sequence[tuple[int, bool]]) -> _Array:
-    """Values of log(load)."""
-    loads = np.log([load for load, _ in tries])
-    return np.arange(loads.min() - _BEYOND, loads.max() + _BEYOND, _STEP)
+def _grid(lowest: int, highest: int) -> _Array:
+    """Values of log(load) for tries between these loads."""
+    return np.arange(math.log(lowest) - _BEYOND, math.log(highest) + _BEYOND, _STEP)
 
 
 def _posterior(tries: Sequence[tuple[int, bool]], grid: _Array) -> _Array:
     """The posterior on the grid, of which the largest value is about 1."""
     loads = np.log([load for load, _ in tries])
-    passed = np.array([passed for _, passed in tries])[:, None, None]
-    distance = (grid[None, None, :] - loads[:, None, None]) / _SPREADS[None, :, None]
-    # The logistic function in a form that does not overflow.
-    passes = (1 - _LAPSE) * (1 + np.tanh(distance / 2)) / 2 + _LAPSE / 2
-    likelihood = np.log(np.where(passed, passes, 1 - passes)).sum(axis=0)
+    signs = np.array([1.0 if passed else -1.0 for _, passed in tries])
+    distance = (grid[None, None, :] - loads[:, None, None]) * (signs[:, None, None] / (2 * _SPREADS[None, :, None]))
+    # The logistic function in a form that does not overflow. A failure is as likely as a success as far below.
+    outcome = 0.5 + (1 - _LAPSE) / 2 * np.tanh(distance)
+    likelihood = np.log(outcome).sum(axis=0)
     return np.asarray(np.exp(likelihood - likelihood.max()).sum(axis=0))
 
 
