@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,18 +31,30 @@ def sources(*folders: str) -> list[Path]:
     return [path for path in found if not path.is_relative_to(FRAMEWORKS)]
 
 
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class Module:
+    """What a module says. ``imports``: of ``from x import y`` both x and x.y. ``names``: its classes and functions."""
+
+    imports: frozenset[str]
+    texts: frozenset[str]
+    names: frozenset[str]
 
 
-def imported(path: Path) -> Iterator[str]:
-    """The modules that a module imports; of ``from x import y`` both x and x.y."""
-    for node in ast.walk(parsed(path)):
+@cache
+def parsed(path: Path) -> Module:
+    imports: set[str] = set()
+    texts: set[str] = set()
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            imports.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.add(node.value)
+    named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = frozenset(node.name for node in module.body if isinstance(node, named))
+    return Module(frozenset(imports), frozenset(texts), names)
 
 
 def names_in(text: str) -> bool:
@@ -51,28 +64,24 @@ def names_in(text: str) -> bool:
 
 def test_no_test_module_imports_another() -> None:
     for path in sources("tests"):
-        others = {name for name in imported(path) if name.startswith("tests.")}
+        others = {name for name in parsed(path).imports if name.startswith("tests.")}
         assert not {name for name in others if name.split(".")[1] != "support"}, path
-        literals = [node.value for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant)]
-        assert path.name == "test_source.py" or not any(isinstance(one, str) and names_in(one) for one in literals), (
-            path
-        )
+        assert path.name == "test_source.py" or not any(map(names_in, parsed(path).texts)), path
 
 
 def test_nothing_depends_on_the_tests() -> None:
     for path in sources("runners", "generator", "benchmarks", "docs"):
-        assert not {name for name in imported(path) if name.split(".")[0] == "tests"}, path
+        assert not {name for name in parsed(path).imports if name.split(".")[0] == "tests"}, path
 
 
 def test_a_framework_is_named_in_its_folder_alone() -> None:
     """A new framework changes no other module. A name counts alone and with a variant, as in ``slug/variant``."""
     found = defaultdict(set)
     for path in sources("runners", "generator"):
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                name = node.value.partition("/")[0]
-                if name in SLUGS:
-                    found[path.relative_to(ROOT).as_posix()].add(name)
+        for text in parsed(path).texts:
+            name = text.partition("/")[0]
+            if name in SLUGS:
+                found[path.relative_to(ROOT).as_posix()].add(name)
     assert found == NAMED
 
 
@@ -82,11 +91,7 @@ def test_public_names_are_unique() -> None:
     for path in sources("runners", "generator"):
         module = path.parent if path.name == "__init__.py" else path.with_suffix("")
         home = module.relative_to(ROOT).as_posix()
-        names = {
-            node.name
-            for node in parsed(path).body
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        }
+        names = set(parsed(path).names)
         if module.parent.name != "cli":  # a command's module has the command's name
             names.add(module.name)
         for name in names:

@@ -12,9 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
+from statistics import correlation
 from typing import Literal
-
-from scipy.stats import spearmanr
 
 from generator.statistics.ratio_of_intervals import ratio_interval
 
@@ -590,8 +589,13 @@ def facet_correlations(sheet: Sheet) -> tuple[Correlation, ...]:
         known = [(one, other) for one, other in pairs if one is not None and other is not None]
         columns = list(zip(*known, strict=True))
         if len(known) >= _LEAST_FOR_CORRELATION and all(len(_distinct(column)) > 1 for column in columns):
-            found.append(Correlation(first, second, float(spearmanr(*columns).statistic)))
+            found.append(Correlation(first, second, correlation(*map(_mean_ranks, columns))))
     return tuple(found)
+
+
+def _mean_ranks(values: Sequence[float]) -> list[float]:
+    """The rank of each value, from one; equal values share the mean of their ranks."""
+    return [sum(other < one for other in values) + (values.count(one) + 1) / 2 for one in values]
 
 
 # Labels
