@@ -256,7 +256,7 @@ def write(
     chance = np.random.default_rng(seed)
     target = folder / campaign / run
     documents = [
-        _framework(members, run, campaign, rounds, seconds, text, chance) for members in _by_framework(variants)
+        _framework(members, run, campaign, rounds, seconds, text, chance, only) for members in _by_framework(variants)
     ]
     planned = [ECHO, DASHBOARD]
     if rooms:
@@ -276,7 +276,7 @@ def write(
             for document, members in zip(documents, _by_framework(variants), strict=True)
         ]
         planned.append(ROOM)
-    if searches:
+    if searches and (not only or CAPACITY.slug in only):
         documents = [
             _searched(document, members, text, search_rounds)
             for document, members in zip(documents, _by_framework(variants), strict=True)
@@ -478,9 +478,17 @@ def _by_framework(variants: tuple[Made, ...]) -> list[list[Made]]:
 
 
 def _framework(
-    members: list[Made], run: str, campaign: str, rounds: int, seconds: int, text: str, chance: np.random.Generator
+    members: list[Made],
+    run: str,
+    campaign: str,
+    rounds: int,
+    seconds: int,
+    text: str,
+    chance: np.random.Generator,
+    only: tuple[str, ...] = (),
 ) -> FrameworkDocument:
     made = members[0]
+    planned = [(ECHO, CLOSED, seconds), (ECHO, OPEN, seconds), (DASHBOARD, USERS, seconds * 3)]
     return FrameworkDocument(
         schema_version=SCHEMA_VERSION,
         kind="framework",
@@ -512,13 +520,10 @@ def _framework(
             for member in members
         ],
         cells=[
-            cell
+            _cell(member, workload, parameters, rounds, lasting, text, chance)
             for member in members
-            for cell in (
-                _cell(member, ECHO, CLOSED, rounds, seconds, text, chance),
-                _cell(member, ECHO, OPEN, rounds, seconds, text, chance),
-                _cell(member, DASHBOARD, USERS, rounds, seconds * 3, text, chance),
-            )
+            for workload, parameters, lasting in planned
+            if not only or workload.slug in only
         ],
     )
 

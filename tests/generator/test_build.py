@@ -360,12 +360,12 @@ def test_the_raw_files_are_published_unchanged(results: Path, site: Path) -> Non
         assert (site / "data" / path.relative_to(results)).read_bytes() == path.read_bytes()
 
 
-def test_hostile_results_make_a_harmless_site(tmp_path: Path) -> None:
+def test_hostile_results_make_a_harmless_site(checkout: Path, tmp_path: Path) -> None:
     synthetic.write(tmp_path / "results", rounds=2, seconds=1, text=HOSTILE, variants=SOME)
-    out = build_site(in_folder(tmp_path, tmp_path / "results"), lambda _: None).parent
+    out = build_site(in_folder(tmp_path, tmp_path / "results", checkout), lambda _: None).parent
     plain = tmp_path / "plain"
     synthetic.write(plain / "results", rounds=2, seconds=1, variants=SOME)
-    harmless = build_site(in_folder(plain, plain / "results"), lambda _: None).parent
+    harmless = build_site(in_folder(plain, plain / "results", checkout), lambda _: None).parent
     for page in out.rglob("*.html"):
         reader, expected = read(page.read_text()), read((harmless / page.relative_to(out)).read_text())
         # The same page without the hostile text has the same elements: the text made none.
@@ -378,29 +378,30 @@ def test_hostile_results_make_a_harmless_site(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frameworks", [{"reference"}, {"fastapi"}, {"fastapi", "reference"}])
-def test_a_run_with_little_in_it_makes_a_site(tmp_path: Path, frameworks: set[str]) -> None:
+def test_a_run_with_little_in_it_makes_a_site(checkout: Path, tmp_path: Path, frameworks: set[str]) -> None:
     """One round, and too few frameworks to compare: what ``rtsite run --framework fastapi`` leaves."""
     chosen = tuple(made for made in synthetic.VARIANTS if made.framework in frameworks)
     synthetic.write(tmp_path / "results", rounds=1, seconds=1, variants=chosen)
-    page = build_site(in_folder(tmp_path, tmp_path / "results"), lambda _: None)
+    page = build_site(in_folder(tmp_path, tmp_path / "results", checkout), lambda _: None)
     said = "nothing to compare" if "fastapi" in frameworks else "no framework has a value that counts"
     assert said in page.read_text()
 
 
-def test_a_campaign_of_several_runs_makes_one_site(tmp_path: Path) -> None:
+def test_a_campaign_of_several_runs_makes_one_site(checkout: Path, tmp_path: Path) -> None:
     """What one run measured and another searched stands on the same pages, each with the run it is from."""
     results = tmp_path / "results"
-    synthetic.write(results, rounds=2, seconds=1, run="timed", only=("echo", "dashboard"))
+    synthetic.write(results, rounds=2, seconds=1, run="timed", only=("echo", "dashboard"), variants=SOME)
     synthetic.write(
         results,
         rounds=1,
         seconds=1,
         run="searched",
         only=("capacity",),
+        variants=SOME,
         started="2026-11-21T09:00:00Z",
         flamed=("django-channels",),
     )
-    out = build_site(in_folder(tmp_path, results), lambda _: None).parent
+    out = build_site(in_folder(tmp_path, results, checkout), lambda _: None).parent
     home = (out / "index.html").read_text()
     assert "in 2 runs" in home
     assert "Echo and Live dashboard" in home or "echo and dashboard" in home

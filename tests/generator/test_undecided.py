@@ -32,6 +32,7 @@ from runners.record import (
 )
 from tests.support.advising import as_adaptive
 
+FEW = tuple(made for made in synthetic.VARIANTS if made.headline or made.variant == "picows")
 CLOSED = "echo mode=closed connections=100 payload_bytes=64 server_cores=1"
 
 
@@ -249,7 +250,7 @@ def test_values_below_the_floor_are_worth_the_rounds_that_show_it(run: Run) -> N
 
 
 def test_the_page_of_an_adaptive_run_says_what_its_rounds_measured_and_why_it_ended(tmp_path: Path) -> None:
-    file = synthetic.write(tmp_path, rounds=3, seconds=1, searches=False) / "run.yml"
+    file = synthetic.write(tmp_path, rounds=3, seconds=1, searches=False, variants=FEW) / "run.yml"
     document = load_run(file)
     parts = {"echo/closed": PartLook(decided=4, deciding=6, short=0, wide=0, values=0)}
     looks = [
@@ -274,8 +275,10 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three runs alike, one on another machine, one of fewer variants."""
     folder = tmp_path_factory.mktemp("campaign")
     for number in (1, 2, 3):
-        synthetic.write(folder, rounds=6, seconds=1, run=f"block-{number}", seed=number, searches=False)
-    synthetic.write(folder, rounds=6, seconds=1, run="elsewhere", cpu="Another CPU", searches=False)
+        synthetic.write(
+            folder, rounds=6, seconds=1, run=f"block-{number}", seed=number, searches=False, variants=FEW
+        )
+    synthetic.write(folder, rounds=6, seconds=1, run="elsewhere", cpu="Another CPU", searches=False, variants=FEW)
     synthetic.write(folder, rounds=6, seconds=1, run="few", variants=synthetic.VARIANTS[:3], searches=False)
     return folder / "2026-11-20"
 
@@ -283,13 +286,13 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_runs_beside_a_run_are_those_of_its_campaign(campaign: Path, tmp_path: Path) -> None:
     found = load_beside(campaign / "block-1")
     assert {run.document.id for run in found} == {"block-2", "block-3", "elsewhere", "few"}
-    alone = synthetic.write(tmp_path, rounds=1, seconds=1, searches=False)
+    alone = synthetic.write(tmp_path, rounds=1, seconds=1, searches=False, variants=FEW)
     assert load_beside(alone) == ()
 
 
 def test_a_broken_run_beside_is_left_out(tmp_path: Path) -> None:
     for number in (1, 2):
-        synthetic.write(tmp_path, rounds=1, seconds=1, run=f"block-{number}", searches=False)
+        synthetic.write(tmp_path, rounds=1, seconds=1, run=f"block-{number}", searches=False, variants=FEW)
     (tmp_path / "2026-11-20" / "block-2" / "fastapi.yml").write_text("broken: [")
     assert load_beside(tmp_path / "2026-11-20" / "block-1") == ()
 
