@@ -197,18 +197,18 @@ class _Walk:
 
         def excess(limits: Floats) -> Floats:
             beyond = ndtr(self.points - (limits * scale)[:, None])
-            found: Floats = sides * np.sum(self.masses * beyond, axis=1) - probabilities
-            return found
+            rest: Floats = sides * np.sum(self.masses * beyond, axis=1) - probabilities
+            return rest
 
         low, high = np.full(len(probabilities), -_FARTHEST), np.full(len(probabilities), 2 * _FARTHEST)
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
             is_too_low = excess(middle) > 0
             low, high = np.where(is_too_low, middle, low), np.where(is_too_low, high, middle)
-        found = (low + high) / 2
+        found: Floats = (low + high) / 2
         for _ in range(2):
             densities = np.exp(-((self.points - (found * scale)[:, None]) ** 2) / 2) / math.sqrt(2 * math.pi)
-            found = found + excess(found) / (sides * scale * np.sum(self.masses * densities, axis=1))
+            found += excess(found) / (sides * scale * np.sum(self.masses * densities, axis=1))
         return found
 
 

@@ -96,7 +96,7 @@ def test_the_differences_are_those_of_all_rounds(rates: Rates) -> None:
 
 
 def test_the_same_rounds_and_seed_give_the_same_document(recorded: Path, rates: Rates) -> None:
-    first, again = (power.prove([recorded], replace(PLAN, comparisons=20)) for _ in range(2))
+    first, again = (power.prove([recorded], replace(PLAN, comparisons=20, tables=0)) for _ in range(2))
     assert first == again
     assert first.differences == rates.differences
     assert Rates.model_validate_json(rates.model_dump_json(indent=2)) == rates
@@ -118,7 +118,7 @@ def test_the_command(
     status, shown, _ = run(str(recorded), "--comparisons", "20", "--tables", "1")
     assert status == 0
     assert "plus-3" in shown
-    status, written, _ = run(str(recorded), "--comparisons", "20", "--tables", "1", "--json")
+    status, written, _ = run(str(recorded), "--comparisons", "20", "--tables", "0", "--json")
     assert status == 0
     assert json.loads(written)["schema_version"] == 2
     other = synthetic.write(tmp_path, rounds=2, seconds=1, variants=synthetic.VARIANTS[:2], only=("echo",))

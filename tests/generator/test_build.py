@@ -92,7 +92,7 @@ def sources_of(places: Paths) -> dict[str, tuple[str, int]]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     home = tmp_path_factory.mktemp("built")
     write_checkout(home / "checkout")
-    synthetic.write(home / "results", rounds=2, seconds=1, variants=FEW, searches=False, flamed=("fastapi",))
+    synthetic.write(home / "results", rounds=2, seconds=1, variants=FEW, flamed=("fastapi",))
     synthetic.write_evidence(home / "results", variants=FEW)
     places = Built(home, {}).places
     before = sources_of(places)
@@ -329,8 +329,14 @@ def test_pages_stay_light(site: Path) -> None:
     assert sizes["index.html"] <= 150_000
 
 
-def test_zensical_makes_the_same_pages_of_the_same_sources(site: Path) -> None:
-    """It ignores hooks and plugins that it does not know, so all that a page holds must be staged."""
+def test_zensical_makes_the_same_pages_of_the_same_sources(built: Built, tmp_path: Path) -> None:
+    """It ignores hooks and plugins that it does not know, so all that a page holds must be staged.
+
+    The site has pages of every kind.
+    """
+    site = built.copied(tmp_path / "copy").out
+    assert {folder.name for folder in site.iterdir()} >= {"compare", "frameworks", "runs", "workloads"}
+    assert (site / "workloads" / "capacity.html").is_file()
     config = yaml.safe_load((site.parent / "mkdocs.yml").read_text())
     config["site_dir"] = "zensical"
     (site.parent / "zensical.yml").write_text(yaml.safe_dump(config))

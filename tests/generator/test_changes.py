@@ -92,7 +92,9 @@ def test_a_run_that_looked_repeatedly_needs_more_to_have_changed(runs: dict[str,
 
 
 def test_one_round_proves_nothing(tmp_path: Path) -> None:
-    base = load_single(synthetic.write(tmp_path, run="a", seed=1, rounds=1, seconds=1, searches=False, variants=VARIANTS))
+    base = load_single(
+        synthetic.write(tmp_path, run="a", seed=1, rounds=1, seconds=1, searches=False, variants=VARIANTS)
+    )
     head = load_single(synthetic.write(tmp_path, run="b", seed=2, rounds=1, seconds=1, searches=False, variants=SLOWER))
     found = compare_cells(base, head)
     assert {(change.verdict, change.reason) for change in found} == {("unknown", "not enough data")}
@@ -179,9 +181,7 @@ def test_an_unpaired_contrast_is_welchs() -> None:
 
 
 def test_capacities_are_compared_by_their_brackets(tmp_path: Path) -> None:
-    halved = tuple(
-        replace(made, rate=made.rate / 2) if made.framework == "fastapi" else made for made in VARIANTS
-    )
+    halved = tuple(replace(made, rate=made.rate / 2) if made.framework == "fastapi" else made for made in VARIANTS)
 
     def run(name: str, variants: tuple[synthetic.Made, ...] = VARIANTS, searches: int = 2) -> Run:
         return load_single(

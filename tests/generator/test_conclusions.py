@@ -521,7 +521,9 @@ def test_a_framework_without_headline_variant_takes_part_in_nothing(tmp_path: Pa
 
 
 def test_where_nobody_has_a_headline_variant_values_are_shown_and_nobody_wins(tmp_path: Path) -> None:
-    pages = pages_of(written(tmp_path, tuple(replace(made, headline=False) for made in SMALL), searches=False, rooms=False))
+    pages = pages_of(
+        written(tmp_path, tuple(replace(made, headline=False) for made in SMALL), searches=False, rooms=False)
+    )
     home = pages["index.md"]
     assert "no verdict yet" in text_of(home)
     assert 'class="rt-plot"' in home

@@ -275,9 +275,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three runs alike, one on another machine, one of fewer variants."""
     folder = tmp_path_factory.mktemp("campaign")
     for number in (1, 2, 3):
-        synthetic.write(
-            folder, rounds=6, seconds=1, run=f"block-{number}", seed=number, searches=False, variants=FEW
-        )
+        synthetic.write(folder, rounds=6, seconds=1, run=f"block-{number}", seed=number, searches=False, variants=FEW)
     synthetic.write(folder, rounds=6, seconds=1, run="elsewhere", cpu="Another CPU", searches=False, variants=FEW)
     synthetic.write(folder, rounds=6, seconds=1, run="few", variants=synthetic.VARIANTS[:3], searches=False)
     return folder / "2026-11-20"
