@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -44,6 +44,15 @@ async def within(timeout_s: float, awaitable: Awaitable[T], expected: str) -> T:
         return await asyncio.wait_for(awaitable, timeout_s)
     except TimeoutError:
         raise BrokenError(f"expected {expected} within {timeout_s:g} s, got nothing") from None
+
+
+async def together(waits: Iterable[Awaitable[T]]) -> list[T]:
+    """The results of what is waited for at the same time; raises the first error in its order, once all have ended."""
+    results = await asyncio.gather(*waits, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 async def collect_messages(receive: Callable[[], Awaitable[T]], within_s: float, *, most: int = 100) -> list[T]:

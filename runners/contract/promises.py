@@ -29,6 +29,7 @@ from runners.contract.answers import (
     parsed,
     shown,
     shown_json,
+    together,
     token,
     within,
 )
@@ -115,9 +116,15 @@ async def deliver_to_room(app: App) -> str:
         messages = [f"message {turn} of member {number}" for turn in range(2) for number in range(3)]
         for index, text in enumerate(messages):
             await within(app.timeout_s, members[index % 3].publish(text), f"{text!r} to be taken")
-        for number, member in enumerate(members):
-            await _receive_each_once(app, member, messages, who=_called(number, len(members)))
-        if received := [text for text in await outsider.unread(QUIET_S) if not text.startswith("hello")]:
+        names = [_called(number, len(members)) for number in range(len(members))]
+        await together(
+            _receive_each_once(app, member, messages, who=who) for member, who in zip(members, names, strict=True)
+        )
+        *extra, elsewhere_heard = await together(member.unread(QUIET_S) for member in (*members, outsider))
+        for who, texts in zip(names, extra, strict=True):
+            if again := _no_greetings(texts):
+                raise BrokenError(f"expected {who} to get each message once, got {again[0]!r} again")
+        if received := _no_greetings(elsewhere_heard):
             raise BrokenError(f"expected nothing in another room, got {received[0]!r}")
     return f"expected each of 3 members to get {len(messages)} messages once and an outsider none, so it was"
 
@@ -140,8 +147,10 @@ async def _receive_each_once(app: App, member: Member, messages: Sequence[str], 
             wrong = "twice" if text in messages else "which nobody sent"
             raise BrokenError(f"expected {who} to get each message once, got {text!r} {wrong}")
         del left[text]
-    if extra := [text for text in await member.unread(QUIET_S) if not text.startswith("hello")]:
-        raise BrokenError(f"expected {who} to get each message once, got {extra[0]!r} again")
+
+
+def _no_greetings(texts: Sequence[str]) -> list[str]:
+    return [text for text in texts if not text.startswith("hello")]
 
 
 def _called(number: int, members: int) -> str:
@@ -175,7 +184,7 @@ async def push_snapshots(app: App) -> str:
     panel = f"contract-{token()}"
     async with app.viewer() as sender, app.viewer() as onlooker:
         await _update(app, sender, panel, 41.5)
-        periods = [await _watch(app, viewer, panel) for viewer in (sender, onlooker)]
+        periods = await together(_watch(app, viewer, panel) for viewer in (sender, onlooker))
     return f"expected a snapshot of all panels every {app.push_period_s:g} s, got one every {max(periods):.2f} s"
 
 

@@ -246,6 +246,7 @@ def serving_polls(server: PollingServer) -> Iterator[str]:
         if refused is not None:
             return refused
         if "sid" not in request.query:
+            sessions.clear()  # all have one ID: a poll that the client before left open must not take our packets
             return plain(server.opening, *server.first_fields) if server.first_fields else server.wrap(server.opening)
         session = sessions.setdefault(request.query["sid"], _Session())
         if request.method == "GET":
