@@ -17,14 +17,12 @@ from generator.comparison.pair_judging import Judged, MetricComparison
 from generator.comparison.tables import Row, RowKey, Table, Value, compare_runs
 from generator.dataset import Run
 from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, decision_chances, half_width, rounds_until
+from runners.judging.capacity import MOST_SEARCHES
 from runners.record import Advice, CellRecord, PartLook, Undecided, cell_key, compared_variants, scenario_of
 
 LEAST_CHANCE = 0.5
 """Chance that all possible further rounds decide a comparison, below which none is made for it. Then the noise is too
 large for so few rounds, or it is that between runs, which no round of this run reduces."""
-
-MOST_SEARCHES = 2 * MIN_SEARCHES
-"""Searches of one cell, after which there is none for it. What was not found in so many is beyond the search."""
 
 
 @dataclass
@@ -226,7 +224,11 @@ def _in_searches(table: CapacityTable, setups: Collection[RowKey], most: int) ->
     contenders = [row for row in table.bracketed_rows if row.key in setups and not row.framework.is_reference]
     for first, second in combinations(contenders, 2):
         found.deciding += 1
-        found.decided += _outcome_is_known(first, second)
+        if _outcome_is_known(first, second):
+            found.decided += 1
+        elif (further := searches_apart(first, second)) is not None and further <= most:
+            cells = (_key(first.key, first.cell), _key(second.key, second.cell))
+            found.undecided.append(Undecided(cells, "inconclusive", further, 1.0))
     for row in table.rows:
         searches = row.bracket.searches if row.bracket is not None else 0
         if searches < MIN_SEARCHES:
@@ -235,6 +237,26 @@ def _in_searches(table: CapacityTable, setups: Collection[RowKey], most: int) ->
             further = _rounds_until(MIN_SEARCHES, searches, row.rounds)
             found.undecided += _short(row, further, min(most, MOST_SEARCHES - row.rounds), pairs)
     return found
+
+
+def searches_apart(first: CapacityRow, second: CapacityRow) -> int | None:
+    """The further searches of both after which their brackets probably no longer overlap; ``None`` if these would be
+    more than `MOST_SEARCHES` in all.
+
+    A bracket around the same middle narrows like an interval of a mean, with the square root of the searches.
+    """
+    lower, upper = sorted((first, second), key=lambda row: (row.bracket and row.bracket.middle) or 0.0)
+    if lower.bracket is None or upper.bracket is None:
+        return None
+    below, above = lower.bracket, upper.bracket
+    searches = min(below.searches, above.searches)
+    if searches < MIN_SEARCHES or not (below.middle and below.high and above.middle and above.low):
+        return None
+    apart = math.log(above.middle / below.middle)
+    reach = math.log(below.high / below.middle) + math.log(above.middle / above.low)
+    needed = searches * (reach / apart) ** 2 if apart > 0 else math.inf
+    measured = max(first.rounds, second.rounds)
+    return max(1, math.ceil(needed) - searches) if needed <= MOST_SEARCHES - (measured - searches) else None
 
 
 def _others(row: CapacityRow, contenders: Iterable[CapacityRow]) -> Iterator[CapacityRow]:

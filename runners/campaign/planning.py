@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, groupby
 
+from runners.judging.capacity import MOST_SEARCHES
 from runners.measurement import Cell
 from runners.record import NothingToDoError, UsageError, cell_key, compared_variants
 from runners.subjects import catalog, matching
@@ -130,14 +131,19 @@ class Plan:
 
     @property
     def comparable(self) -> tuple[int, ...]:
-        """The cells of compared variants and of the reference that further rounds of an adaptive run can measure, by
-        scenario.
+        """The cells of compared variants and of the reference that each further round of an adaptive run can measure,
+        by scenario.
 
-        Searches and other variants are measured again only while they have too few valid rounds.
+        Other variants are measured again only while they have too few valid rounds, and searches at most
+        `MOST_SEARCHES` times.
         """
+        return self._by_scenario(is_search=False)
+
+    def _by_scenario(self, *, is_search: bool) -> tuple[int, ...]:
+        """The compared cells of windows or searches, by scenario."""
         kept: dict[str, list[int]] = {}
         for index in self._compared:
-            if not self.cells[index].scenario.target:
+            if (self.cells[index].scenario.target is not None) == is_search:
                 kept.setdefault(comparison_key(self.cells[index]), []).append(index)
         return tuple(chain.from_iterable(kept.values()))
 
@@ -168,16 +174,21 @@ class Plan:
     def forecast(self) -> Forecast:
         """How long a run takes that begins with this plan."""
         budget_s = self.limits.budget_s if self.limits else math.inf
-        return self._forecast(self.expected_s(), self.round_s(self.comparable), budget_s)
+        further_s, search_s = (self.round_s(self._by_scenario(is_search=one)) for one in (False, True))
+        return self._forecast(self.expected_s(), further_s, search_s, budget_s)
 
-    def _forecast(self, first_s: float, further_s: float, budget_s: float) -> Forecast:
-        """``budget_s``: what remains of it after the rounds of everything is for further rounds."""
+    def _forecast(self, first_s: float, further_s: float, search_s: float, budget_s: float) -> Forecast:
+        """``search_s``: a round of searches. ``budget_s``: what remains of it after the rounds of everything is for
+        further rounds.
+        """
         repeats = 1 + self.profile.spare
         if self.limits is None:
             return Forecast(first_s, 0.0, first_s, first_s * repeats)
         rounds = self.limits.most_rounds - self.limits.first_rounds
-        usual_s = first_s + self.profile.usual_share * rounds * further_s
-        worst_s = (first_s + rounds * further_s) * repeats
+        searches = min(rounds, MOST_SEARCHES - min(self.limits.first_rounds, self.profile.long_rounds or MOST_SEARCHES))
+        most_s = rounds * further_s + max(searches, 0) * search_s
+        usual_s = first_s + self.profile.usual_share * most_s
+        worst_s = (first_s + most_s) * repeats
         return Forecast(
             first_s,
             further_s,
@@ -248,9 +259,12 @@ class Plan:
         of all parts.
         """
         planned = self._only(indexes)
-        further = replace(self, order=(self.comparable,))._only(indexes)
-        forecast = self._forecast(planned.expected_s(), further.expected_s(), math.inf)
-        further_rounds = (forecast.expected_s - forecast.first_s) / forecast.further_s if forecast.further_s else 0.0
+        windows, searches = (
+            replace(self, order=(self._by_scenario(is_search=one),))._only(indexes) for one in (False, True)
+        )
+        forecast = self._forecast(planned.expected_s(), windows.expected_s(), searches.expected_s(), math.inf)
+        further = windows if windows.expected_s() else searches
+        further_rounds = (forecast.expected_s - forecast.first_s) / (further.expected_s() or 1.0)
         return PlanPart(
             workload=slug,
             kind=kind,

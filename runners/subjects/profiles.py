@@ -20,8 +20,8 @@ FIRST_ROUNDS = 5
 (`generator.statistics.MIN_ROUNDS`), so a look would see nothing."""
 LONGEST_CLOSED_S = 30.0
 """Maximum window of a closed loop. The slowest of our servers passes three messages per second to 1,000 members."""
-LONG_WINDOW_S = 30.0
-"""Seconds from which a window is long. The same time measures other scenarios five times."""
+LONG_LOAD_S = 30.0
+"""Seconds of load from which a measurement is long. The same time measures other scenarios five times."""
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
@@ -51,8 +51,8 @@ class Profile:
     probe_s: float = 3.0
     """Minimum window of each probe of a search. It is longer if a p99 needs more messages."""
     long_rounds: int | None = None
-    """Number of rounds of everything that measure scenarios with a window of at least `LONG_WINDOW_S`; ``None``: all
-    do. An adaptive run measures them again where that decides most."""
+    """Number of rounds of everything that measure scenarios with at least `LONG_LOAD_S` of load; ``None``: all do. An
+    adaptive run measures them again where that decides most."""
     long_windows: bool = False
     """Whether windows become longer until they hold enough events (`EVENTS`) and enough withheld data
     (`WITHHELD`)."""
@@ -70,7 +70,7 @@ class Profile:
 
     def rounds_of(self, scenario: Scenario) -> int:
         """Number of rounds of everything that measure the scenario, counted from the first."""
-        is_long = scenario.procedure == "window" and self.window_s(scenario) >= LONG_WINDOW_S
+        is_long = self.load_s(scenario) >= LONG_LOAD_S
         return min(self.rounds, self.long_rounds) if is_long and self.long_rounds is not None else self.rounds
 
     def window_s(self, scenario: Scenario) -> float:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from benchmarks import synthetic
 from generator.cli.adviser import ComparingAdviser
 from generator.comparison import MIN_SEARCHES, advise, capacity_tables, compare_runs
-from generator.comparison.undecided import MOST_SEARCHES
+from generator.comparison.capacities import Bracket, CapacityRow
+from generator.comparison.undecided import searches_apart
 from generator.dataset import Run, load_beside, load_results, load_single, make_run
 from generator.pages import make_site
 from generator.statistics import MIN_ROUNDS, Stage
+from runners.judging.capacity import MOST_SEARCHES
 from runners.record import (
     Adaptive,
     Advice,
@@ -325,3 +330,41 @@ def test_the_adviser_of_commands_reads_the_campaign_once(campaign: Path) -> None
     assert adviser(document, documents, campaign / "block-1") == expected
     assert adviser(document, documents, campaign / "nowhere") == expected
     assert ComparingAdviser()(document, documents, campaign.parent / "alone" / "run") == advise(own, most=12)
+
+
+@given(
+    middles=st.tuples(st.integers(1_000, 50_000), st.integers(1_000, 50_000)),
+    widths=st.tuples(st.floats(1.05, 2), st.floats(1.05, 2)),
+    searches=st.integers(MIN_SEARCHES, MOST_SEARCHES),
+)
+def test_searches_are_repeated_where_so_many_probably_separate_two_brackets(
+    run: Run, middles: tuple[int, int], widths: tuple[float, float], searches: int
+) -> None:
+    """Brackets that narrow around the same middles with the square root of the searches."""
+    (one, other, *_) = next(table for table in capacity_tables([run]) if table.unit != "users").bracketed_rows
+
+    def after(searches_made: int) -> tuple[CapacityRow, CapacityRow]:
+        narrowed = [width ** math.sqrt(searches / searches_made) for width in widths]
+        ends = [
+            Bracket(math.floor(middle / width), math.ceil(middle * width), True, middle, searches_made)
+            for middle, width in zip(middles, narrowed, strict=True)
+        ]
+        first, second = (
+            replace(row, bracket=bracket, rounds=searches_made) for row, bracket in zip((one, other), ends, strict=True)
+        )
+        return first, second
+
+    def is_known(rows: tuple[CapacityRow, CapacityRow]) -> bool:
+        first, second = (row.bracket for row in rows)
+        assert first is not None
+        assert second is not None
+        return first.is_above(second) or second.is_above(first)
+
+    assume(not is_known(after(searches)))
+    further = searches_apart(*after(searches))
+    if further is None:
+        assert not is_known(after(MOST_SEARCHES))
+    else:
+        assert searches < searches + further <= MOST_SEARCHES + 1
+        assert further == 1 or not is_known(after(searches + further - 1))
+        assert searches_apart(*after(searches)) == searches_apart(*reversed(after(searches)))
