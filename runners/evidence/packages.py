@@ -19,7 +19,7 @@ from uv import find_uv_bin
 from runners import process
 from runners.record import Finding, RtsiteError, supports_python
 from runners.revision import ROOT, package_day
-from runners.serving.environment import Environment
+from runners.serving.environment import HOME, Environment
 from runners.subjects.catalog import Framework
 
 _CLIENT = "socket.io-client@4"
@@ -27,6 +27,8 @@ _TIMEOUT_S = 600
 _INSTALLERS = {"pip", "setuptools", "wheel"}
 """Packages that install other packages. They are not counted. Whether an environment has them depends on the tool that
 created it and on old packages, not on what the application uses."""
+_LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV")
+"""Variables that a tool does not inherit: they are for the Python of this process."""
 _FIRST_DAY = dt.date(2008, 1, 1)
 """A day before the oldest release of any package measured here."""
 _METADATA = """
@@ -216,9 +218,10 @@ def _output(command: Sequence[str | Path]) -> str:
 
 def run_tool(command: list[str], *, folder: Path, stdin: str = "") -> process.Finished:
     # Another thread may remove a variable meanwhile.
-    wanted = ((name, os.environ.get(name)) for name in list(os.environ) if name not in ("VIRTUAL_ENV", "PYTHONPATH"))
+    wanted = ((name, os.environ.get(name)) for name in list(os.environ) if name not in _LEFT_OUT)
     environment = {name: value for name, value in wanted if value is not None}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    # Nothing is written to the folder. uv makes a tool's environment once, so what Python compiles is worth keeping.
+    environment["PYTHONPYCACHEPREFIX"] = str(HOME.resolve() / "bytecode")
     if "--exclude-newer" not in command:
         # Test tools and type checker come from the same day as this tool's own packages.
         environment["UV_EXCLUDE_NEWER"] = package_day()
