@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from benchmarks import synthetic
+from runners.serving import environment
 from tests.support.commands import git
 
 ROOT = Path(__file__).parents[3]
@@ -192,9 +193,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkout(origin: Path, name: str) -> Path:
     folder = origin.parent / name
     git(origin.parent, "clone", "--quiet", "--branch", "main", str(origin), str(folder))
-    environments = origin.parent / "rtsite"
-    environments.mkdir(exist_ok=True)
-    (folder / ".rtsite").symlink_to(environments)
+    (folder / ".rtsite").symlink_to(environment.HOME)  # its locks are ours, so their environments are too
     _keep_compiled(folder)
     return folder
 
