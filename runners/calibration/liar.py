@@ -1,4 +1,4 @@
-"""An echo server that misbehaves on purpose, by a known amount. Run it with ``python -m runners.calibration.liar``.
+"""An echo server that misbehaves on purpose, by a known amount. It is a script, which imports nothing of ours.
 
 It serves raw WebSocket on any path and Socket.IO on ``/socket.io/``. ``GET /truth`` returns the server's own counts as
 JSON. A proof compares them with the counts of the load generator.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import time
 from collections import Counter
 from dataclasses import dataclass, fields
@@ -101,8 +102,7 @@ class Liar:
             for _ in range(copies):
                 loop.call_later(lies.delay_ms / 1000 - _TIMER_EARLY_S, _send_at, due, transport, kind, data)
         else:
-            for _ in range(copies):
-                _send(transport, kind, data)
+            _send(transport, kind, data, copies)
         while connection.held:
             truth["reordered"] += 1
             _send(transport, *connection.held.pop())
@@ -117,9 +117,18 @@ class Liar:
             time.sleep(self.lies.stall_ms / 1000)
 
 
-def _send(transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
-    if not transport.is_disconnected:
+def _send(transport: WSTransport, kind: WSMsgType, data: bytes, copies: int = 1) -> None:
+    """Send copies of an answer in one TCP segment. After the last answer, a load generator does not wait for more."""
+    if transport.is_disconnected:
+        return
+    if copies == 1:
         transport.send(kind, data)
+        return
+    connection = transport.underlying_transport.get_extra_info("socket")
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, True)
+    for _ in range(copies):
+        transport.send(kind, data)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, False)
 
 
 def _send_at(due: float, transport: WSTransport, kind: WSMsgType, data: bytes) -> None:

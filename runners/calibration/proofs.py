@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runners import process
+from runners.calibration import liar
 from runners.calibration.liar import Lies
 from runners.judging.thresholds import HIDDEN_STALL, SEND_LAG, SHOWN_DELAY_EXCESS, SHOWN_STALL
 from runners.loadgen.job import Job, Protocol
@@ -33,6 +34,8 @@ LIE_EVERY = 50
 DELAY_MS = 20.0
 STALL_MS = 500.0
 _READY_S = 10.0
+_LIAR = Path(liar.__file__)
+"""A script that imports nothing of ours: as a module, each server would import all of this package first."""
 
 
 class CalibrationError(RtsiteError):
@@ -108,7 +111,7 @@ def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         child = process.start(
             "calibration server",
-            [*process.PYTHON, "-m", "runners.calibration.liar", "--port", str(port), *options],
+            [*process.PYTHON, str(_LIAR), "--port", str(port), *options],
             folder=Path.cwd(),
             environment=dict(os.environ),
             cpus=cores.server,

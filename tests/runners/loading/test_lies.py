@@ -157,6 +157,25 @@ def test_the_closed_loop_counts_every_lie(protocol: WireProtocol, lie: Lie, seen
 
 
 @protocols
+def test_what_comes_with_the_last_answer_counts(protocol: WireProtocol) -> None:
+    """Both copies of each answer come in one segment, after the window."""
+
+    def twice_at_once(talk: Talk, answer: bytes) -> None:
+        connection = talk.transport.underlying_transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, True)
+        twice(talk, answer)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, False)
+
+    def late(talk: Talk, answer: bytes) -> None:
+        talk.server.loop.call_later(2 * wanted.duration_s, twice_at_once, talk, answer)
+
+    with serving(protocol, late) as server:
+        wanted = replace(job(server.url, protocol), connections=1, pace=Open(100.0), duration_s=0.1)
+        ledger = driver.apply(wanted).ledger
+    assert ledger.sent == ledger.received == ledger.duplicated == server.received > 0
+
+
+@protocols
 @pytest.mark.parametrize("mode", ["open", "closed"])
 def test_a_server_that_answers_everything_twice(protocol: WireProtocol, mode: Literal["open", "closed"]) -> None:
     with serving(protocol, twice) as server:
