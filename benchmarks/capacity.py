@@ -10,7 +10,8 @@ logarithm is an autoregressive process of first order over the tries. ``lasting`
 the next: with 0 each try has a factor of its own, with 1 all tries of a search have the same. Searches are independent.
 The p99 is a power of the load, so that the strict limit is reached at 60 % of the capacity. The search and the
 intervals are those of a run and of the site. ``covered`` is how often the interval of all searches so far contains the
-capacity.
+capacity. An adaptive run compares servers after each search. ``differ`` is how many pairs of equal servers were judged
+different at any look.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from runners.judging.capacity import Probe, Search, SearchResult
+from generator.comparison.capacities import MIN_SEARCHES, Bracket
+from runners.judging.capacity import MOST_SEARCHES, Probe, Search, SearchResult
 from runners.judging.thresholds import STRICT_P99
 from runners.record import SustainedLoad, estimate_over_searches, tries_at
 from runners.subjects.workloads import CAPACITY
@@ -52,6 +54,44 @@ class Coverage:
     width: float
 
 
+@dataclass(frozen=True)
+class Looks:
+    """How many of the pairs of equal servers differ at any look, after `MIN_SEARCHES` to `MOST_SEARCHES` searches."""
+
+    wobble: float
+    lasting: float
+    pairs: int
+    differ: int
+
+
+def look_repeatedly(wobble: float, lasting: float, *, pairs: int, seed: int, ratio: float = 1.0) -> Looks:
+    """Simulate pairs of servers, and compare them after each search as the site does. ``ratio``: that of their
+    capacities.
+    """
+    chance = random.Random(seed)
+    differ = 0
+    for _ in range(pairs):
+        capacity = _any_capacity(chance)
+        made: tuple[list[SearchResult], list[SearchResult]] = ([], [])
+        for number in range(1, MOST_SEARCHES + 1):
+            for searches, own in zip(made, (capacity, ratio * capacity), strict=True):
+                searches.append(_search(own, wobble, lasting, chance, searches))
+            one, other = map(_bracket, made)
+            if number >= MIN_SEARCHES and one.against(other) in ("better", "worse"):
+                differ += 1
+                break
+    return Looks(wobble, lasting, pairs, differ)
+
+
+def _bracket(made: Sequence[SearchResult]) -> Bracket:
+    found = _over(made, SETTINGS.p99_limit_ms)
+    return Bracket(found.low, found.high, None not in (found.low, found.high), found.typical, len(made))
+
+
+def _any_capacity(chance: random.Random) -> float:
+    return math.exp(chance.uniform(math.log(1_000), math.log(200_000)))
+
+
 def simulate(
     wobble: float, lasting: float, *, times: int, seed: int, numbers: Sequence[int] = SEARCHES
 ) -> list[Coverage]:
@@ -62,7 +102,7 @@ def simulate(
     chance = random.Random(seed)
     made: list[tuple[float, list[SearchResult]]] = []
     for _ in range(times):
-        capacity = math.exp(chance.uniform(math.log(1_000), math.log(200_000)))
+        capacity = _any_capacity(chance)
         made.append((capacity, _searches(capacity, wobble, lasting, chance, max(numbers))))
     return [_coverage(wobble, lasting, searches, made) for searches in numbers]
 
@@ -119,6 +159,7 @@ def main() -> int:
         prog="python -m benchmarks.capacity", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--times", type=int, default=400, help="number of servers simulated for each row")
+    parser.add_argument("--pairs", type=int, default=200, help="number of pairs of equal servers looked at repeatedly")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the document that the methodology page shows")
     options = parser.parse_args()
@@ -126,11 +167,17 @@ def main() -> int:
     rows = [
         row for wobble, lasting in settings for row in simulate(wobble, lasting, times=options.times, seed=options.seed)
     ]
+    looks = [look_repeatedly(*setting, pairs=options.pairs, seed=options.seed) for setting in settings]
     if options.json:
-        document = {"seed": options.seed, "tries": SETTINGS.usual_probes, "rows": [asdict(row) for row in rows]}
+        document = {
+            "seed": options.seed,
+            "tries": SETTINGS.usual_probes,
+            "rows": [asdict(row) for row in rows],
+            "looks": [asdict(look) for look in looks],
+        }
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
-        for row in rows:
+        for row in (*rows, *looks):
             sys.stdout.write(f"{row}\n")
     return 0
 

@@ -231,8 +231,11 @@ def _capitalised(text: str) -> str:
 
 
 def capacity_coverage() -> str:
-    """A table of the simulated rates: per wobble of the machine, how many intervals contain the capacity."""
-    rows = json.loads((ROOT / "benchmarks" / "capacity.json").read_text(encoding="utf-8"))["rows"]
+    """A table of the simulated rates: per wobble of the machine, how many intervals contain the capacity, and how many
+    equal pairs differ at any look.
+    """
+    document = json.loads((ROOT / "benchmarks" / "capacity.json").read_text(encoding="utf-8"))
+    rows, looks = document["rows"], {(one["wobble"], one["lasting"]): one for one in document["looks"]}
     settings = dict.fromkeys((row["wobble"], row["lasting"]) for row in rows)
     numbers = dict.fromkeys(row["searches"] for row in rows)
     found = {(row["wobble"], row["lasting"], row["searches"]): row for row in rows}
@@ -240,9 +243,11 @@ def capacity_coverage() -> str:
     for wobble, lasting in settings:
         of_setting = [found[wobble, lasting, number] for number in numbers]
         lasts = "–" if not wobble else f"{lasting:g}"
-        lines.append((f"{100 * wobble:g} %", lasts, *map(_coverage, of_setting)))
+        look = looks[wobble, lasting]
+        equal = f"{look['differ']} of {look['pairs']}"
+        lines.append((f"{100 * wobble:g} %", lasts, *map(_coverage, of_setting), equal))
     columns = (f"{number} searches" for number in numbers)
-    return _table(("Machine varies by", "From attempt to attempt", *columns), lines)
+    return _table(("Machine varies by", "From attempt to attempt", *columns, "Equal pairs that differ"), lines)
 
 
 def _coverage(row: Mapping[str, Any]) -> str:

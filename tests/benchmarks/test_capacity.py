@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.capacity import LASTING, SEARCHES, WOBBLES, simulate
+from benchmarks.capacity import LASTING, SEARCHES, WOBBLES, look_repeatedly, simulate
 
 COMMITTED = Path(__file__).parents[2] / "benchmarks" / "capacity.json"
 
@@ -20,8 +20,17 @@ def test_a_wobble_that_lasts_over_tries_is_covered_by_searches_at_different_time
     assert five.width < two.width
 
 
+def test_equal_servers_hardly_ever_differ_however_often_one_looks() -> None:
+    assert look_repeatedly(0.1, 1.0, pairs=4, seed=3).differ == 0
+    assert look_repeatedly(0.1, 1.0, pairs=4, seed=3, ratio=2.5).differ == 4
+
+
 def test_the_committed_rates_keep_the_promise() -> None:
-    rows = json.loads(COMMITTED.read_text())["rows"]
+    document = json.loads(COMMITTED.read_text())
+    rows = document["rows"]
+    for look in document["looks"]:
+        assert look["pairs"] >= 100
+        assert look["differ"] <= 0.01 * look["pairs"], look
     assert {(row["wobble"], row["lasting"], row["searches"]) for row in rows} == {
         (wobble, lasting, searches)
         for wobble in WOBBLES
