@@ -70,8 +70,11 @@ def test_a_page_shows_its_charts_fits_all_screens_and_is_accessible_in_both_pale
 
 
 def violations_of_colours(page: Page) -> list[tuple[str, list[str]]]:
-    """The rules about colours that one of the looks of its texts breaks. A table has thousands of equal cells."""
-    page.add_style_tag(content=".repeated-look { display: none !important }")
+    """The rules about colours that one of the looks of its texts breaks. A table has thousands of equal cells.
+
+    What fades in or out at this moment, as the button that leads to the top, is there or not.
+    """
+    page.add_style_tag(content=".repeated-look { display: none !important } * { transition: none !important }")
     page.evaluate(HIDE_REPEATED_LOOKS)
     found = violations(page, {"runOnly": DEPENDS_ON_PALETTE})
     page.evaluate("document.querySelectorAll('.repeated-look').forEach(one => one.classList.remove('repeated-look'))")

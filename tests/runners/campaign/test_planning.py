@@ -101,13 +101,21 @@ def test_a_forecast_has_further_rounds_of_the_headline_variants_only() -> None:
     limited = plan.within(forecast.first_s + 60).forecast
     assert (limited.first_s, limited.expected_s) == (forecast.first_s, forecast.first_s + 60)
     assert plan.within(60).forecast.expected_s == forecast.first_s, "the rounds of everything are always measured"
-    fixed = planning.plan_run(
-        catalog.discover(), workloads.choose_workloads(names, profile), profiles.with_rounds(profile, rounds=5), 1
-    )
-    assert fixed.order == plan.order
-    assert fixed.limits is None
-    assert fixed.within(60) == fixed
-    assert fixed.forecast.expected_s == forecast.first_s
+
+
+def test_a_given_number_of_rounds_is_measured_of_everything_and_no_more() -> None:
+    profile = PROFILES["standard"]
+    given = profiles.with_rounds(profile, rounds=profile.rounds)
+    short, search = ["echo/closed", "connect/storm"], ["capacity/rate"]
+    for names in (short, search):
+        asked = workloads.choose_workloads(names, profile)
+        adaptive, fixed = (planning.plan_run(catalog.discover(), asked, one, 1) for one in (profile, given))
+        assert fixed.limits is None
+        assert fixed.within(60) == fixed
+        assert {len(turn) for turn in fixed.order} == {len(fixed.cells)}
+        assert len(fixed.order) == profile.rounds
+        assert (fixed.order == adaptive.order) == (names is short), "an adaptive run has fewer first rounds of searches"
+        assert fixed.forecast.expected_s == fixed.expected_s() >= adaptive.forecast.first_s
 
 
 def test_without_a_headline_variant_all_variants_of_a_framework_are_compared() -> None:
