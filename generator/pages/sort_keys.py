@@ -16,6 +16,8 @@ from generator.statistics import RankRange
 
 _RELEASE_PARTS = 5
 """Parts of a version that take part in an order; shorter ones end in zeros, as 1.0 is 1.0.0 (PEP 440)."""
+_DIGITS = 12
+"""Significant digits of a number in a key. The last bits of a mean differ between versions of Python, as sums do."""
 _BEYOND = 1e300
 """The number of an end that was not found, above all others."""
 
@@ -35,8 +37,10 @@ def key_text(value: Any) -> str:
             return ""
         case bool():
             return str(int(value))
-        case int() | float():
+        case int():
             return repr(value)
+        case float():
+            return f"{value:.{_DIGITS}g}"
         case RankRange():
             return f"{value.first} {value.last}"
         case Bracket():

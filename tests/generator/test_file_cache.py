@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_what_is_gone_is_forgotten(results: Path, tmp_path: Path) -> None:
     load_results(results, cache)
 
     def remembered() -> int:
-        with sqlite3.connect(cache) as database:
+        with closing(sqlite3.connect(cache)) as database:
             return int(database.execute("SELECT count(*) FROM files").fetchone()[0])
 
     before = remembered()
@@ -83,7 +84,7 @@ def test_a_broken_cache_is_none(results: Path, tmp_path: Path, content: bytes | 
     cache = tmp_path / "cache"
     expected = load_results(results, cache)
     if content is None:
-        with sqlite3.connect(cache) as database:
+        with closing(sqlite3.connect(cache)) as database, database:
             database.execute("UPDATE files SET plain = ?", (b"\x80\x05junk",))
     else:
         cache.write_bytes(content)
