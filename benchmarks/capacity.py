@@ -25,9 +25,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from generator.comparison.capacities import MIN_SEARCHES, Bracket
-from runners.judging.capacity import MOST_SEARCHES, Probe, Search, SearchResult
+from runners.judging.capacity import Probe, Search, SearchResult
 from runners.judging.thresholds import STRICT_P99
-from runners.record import SustainedLoad, estimate_over_searches, tries_at
+from runners.record import MOST_SEARCHES, SustainedLoad, estimate_over_searches, tries_at
 from runners.subjects.workloads import CAPACITY
 
 (SETTINGS,) = (one.target.settings for one in CAPACITY.scenarios if one.target and one.target.unit == "messages_per_s")

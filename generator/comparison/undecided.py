@@ -17,8 +17,16 @@ from generator.comparison.pair_judging import Judged, MetricComparison
 from generator.comparison.tables import Row, RowKey, Table, Value, compare_runs
 from generator.dataset import Run
 from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, decision_chances, half_width, rounds_until
-from runners.judging.capacity import MOST_SEARCHES
-from runners.record import Advice, CellRecord, PartLook, Undecided, cell_key, compared_variants, scenario_of
+from runners.record import (
+    MOST_SEARCHES,
+    Advice,
+    CellRecord,
+    PartLook,
+    Undecided,
+    cell_key,
+    compared_variants,
+    scenario_of,
+)
 
 LEAST_CHANCE = 0.5
 """Chance that all possible further rounds decide a comparison, below which none is made for it. Then the noise is too

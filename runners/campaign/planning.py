@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, groupby
 
-from runners.judging.capacity import MOST_SEARCHES
 from runners.measurement import Cell
-from runners.record import NothingToDoError, UsageError, cell_key, compared_variants
+from runners.record import MOST_SEARCHES, NothingToDoError, UsageError, cell_key, compared_variants
 from runners.subjects import catalog, matching
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile

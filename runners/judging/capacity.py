@@ -51,9 +51,6 @@ from runners.record.sustained_load import Try
 PROBE_SAMPLES = 2_100
 """Minimum number of messages of a try. A p99 needs 20 samples above it, so 2,000 messages. The window's edges need 5 %
 more."""
-MOST_SEARCHES = 8
-"""Searches of one server in a run, after which there is none for it. What was not found in so many is beyond the
-search."""
 TRIES_AT_CEILING = 3
 """A try that the machine or the load generator made unusable is repeated, because a machine becomes quiet again. But
 after this many tries in which the load generator was at its limit, no load as high is tried again."""

@@ -4,7 +4,7 @@ This package is the contract between measuring and publishing: the only part of 
 that ``generator`` imports.
 """
 
-from runners.record.advice import Advice, Undecided, compared_variants
+from runners.record.advice import MOST_SEARCHES, Advice, Undecided, compared_variants
 from runners.record.commands import as_argument, as_command
 from runners.record.core_use import (
     TIMER_UNUSED_PERCENT,
@@ -120,6 +120,7 @@ __all__ = [
     "FLAME_SUFFIX",
     "ITEMS",
     "MIN_EVENTS_BEYOND",
+    "MOST_SEARCHES",
     "NOT_POSSIBLE",
     "P99_DISTURBANCE_LIMIT",
     "QUANTILES",

@@ -20,8 +20,8 @@ from generator.comparison.undecided import searches_apart
 from generator.dataset import Run, load_beside, load_results, load_single, make_run
 from generator.pages import make_site
 from generator.statistics import MIN_ROUNDS, Stage
-from runners.judging.capacity import MOST_SEARCHES
 from runners.record import (
+    MOST_SEARCHES,
     Adaptive,
     Advice,
     CellRecord,

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from runners import machine
 from runners.campaign import planning
 from runners.campaign.planning import PlanPart, split_into_lots
-from runners.judging.capacity import MOST_SEARCHES
 from runners.loadgen.pace import Open
-from runners.record import NothingToDoError, UsageError, parameter_in_words
+from runners.record import MOST_SEARCHES, NothingToDoError, UsageError, parameter_in_words
 from runners.subjects import catalog, profiles, versions, workloads
 from runners.subjects.profiles import PROFILES
 from runners.subjects.scenarios import LONG_PROFILES, Scenario, Workload
