@@ -11,7 +11,6 @@ from typing import Literal, Protocol
 
 from runners.record.schema import PartLook
 
-
 MOST_SEARCHES = 8
 """Searches of one cell in a run, after which there is none for it. What was not found in so many is beyond the
 search."""
