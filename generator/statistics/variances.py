@@ -20,7 +20,6 @@ return the intervals hold (``benchmarks/simulation.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -99,44 +98,11 @@ def _fit(variances: Floats, freedom: float) -> tuple[float, float]:
     elif excess(0.05) >= 0:
         prior = 0.05
     else:
-        prior = math.exp(_root(lambda x: excess(math.exp(x)), math.log(0.05), math.log(MOST_FREEDOM), within=1e-3))
+        from scipy.optimize import brentq  # takes half a second, which programs that compare nothing do not need
+
+        prior = float(brentq(lambda x: excess(math.exp(x)), math.log(0.05), math.log(MOST_FREEDOM), xtol=1e-3))
+        prior = math.exp(prior)
     return math.exp(mean - _moments(freedom, min(prior, MOST_FREEDOM))[0]), prior
-
-
-def _root(function: Callable[[float], float], low: float, high: float, *, within: float) -> float:
-    """Where a function is zero, between two places at which its signs differ.
-
-    Brent (1973), "Algorithms for Minimization Without Derivatives", chapter 4. The steps are those of
-    ``scipy.optimize.brentq``; importing that takes every program of ours half a second.
-    """
-    last, here, opposite = low, high, low
-    at_last, at_here = function(last), function(here)
-    at_opposite = at_last
-    step = step_before = here - last
-    while True:
-        if at_last * at_here < 0:
-            opposite, at_opposite = last, at_last
-            step = step_before = here - last
-        if abs(at_opposite) < abs(at_here):
-            last, here, opposite = here, opposite, here
-            at_last, at_here, at_opposite = at_here, at_opposite, at_here
-        half = (opposite - here) / 2
-        if at_here == 0 or abs(half) < within / 2:
-            return here
-        before, step_before = step_before, half
-        step_next = half
-        if abs(before) > within / 2 and abs(at_here) < abs(at_last):
-            slope = (at_here - at_last) / (here - last)
-            if last != opposite:  # by all three points, else by two
-                other = (at_opposite - at_here) / (opposite - here)
-                slope = other * slope * (at_opposite - at_last) / (at_opposite * other - at_last * slope)
-            tried = -at_here / slope
-            if 2 * abs(tried) < min(abs(before), 3 * abs(half) - within / 2):
-                step_before, step_next = step, tried
-        step = step_next
-        last, at_last = here, at_here
-        here += step if abs(step) > within / 2 else math.copysign(within / 2, half)
-        at_here = function(here)
 
 
 @lru_cache(maxsize=1024)

@@ -136,15 +136,21 @@ class Plan:
         Other variants are measured again only while they have too few valid rounds, and searches at most
         `MOST_SEARCHES` times.
         """
-        return self._by_scenario(is_search=False)
-
-    def _by_scenario(self, *, is_search: bool) -> tuple[int, ...]:
-        """The compared cells of windows or searches, by scenario."""
         kept: dict[str, list[int]] = {}
         for index in self._compared:
-            if (self.cells[index].scenario.target is not None) == is_search:
+            if not self.cells[index].scenario.target:
                 kept.setdefault(comparison_key(self.cells[index]), []).append(index)
         return tuple(chain.from_iterable(kept.values()))
+
+    def _searches_s(self, indexes: Collection[int]) -> float:
+        """Expected seconds of all further searches that an adaptive run can make of the compared among these cells."""
+        rounds = self.limits.most_rounds - self.limits.first_rounds if self.limits else 0
+        searched = [self.cells[index].scenario for index in self._compared if index in indexes]
+        return sum(
+            min(rounds, max(0, MOST_SEARCHES - self.profile.rounds_of(one))) * self.profile.expected_s(one)
+            for one in searched
+            if one.target
+        )
 
     @property
     def _compared(self) -> tuple[int, ...]:
@@ -173,19 +179,18 @@ class Plan:
     def forecast(self) -> Forecast:
         """How long a run takes that begins with this plan."""
         budget_s = self.limits.budget_s if self.limits else math.inf
-        further_s, search_s = (self.round_s(self._by_scenario(is_search=one)) for one in (False, True))
-        return self._forecast(self.expected_s(), further_s, search_s, budget_s)
+        searches_s = self._searches_s(range(len(self.cells)))
+        return self._forecast(self.expected_s(), self.round_s(self.comparable), searches_s, budget_s)
 
-    def _forecast(self, first_s: float, further_s: float, search_s: float, budget_s: float) -> Forecast:
-        """``search_s``: a round of searches. ``budget_s``: what remains of it after the rounds of everything is for
+    def _forecast(self, first_s: float, further_s: float, searches_s: float, budget_s: float) -> Forecast:
+        """``searches_s``: all further searches. ``budget_s``: what remains of it after the rounds of everything is for
         further rounds.
         """
         repeats = 1 + self.profile.spare
         if self.limits is None:
             return Forecast(first_s, 0.0, first_s, first_s * repeats)
         rounds = self.limits.most_rounds - self.limits.first_rounds
-        searches = min(rounds, MOST_SEARCHES - min(self.limits.first_rounds, self.profile.long_rounds or MOST_SEARCHES))
-        most_s = rounds * further_s + max(searches, 0) * search_s
+        most_s = rounds * further_s + searches_s
         usual_s = first_s + self.profile.usual_share * most_s
         worst_s = (first_s + most_s) * repeats
         return Forecast(
@@ -258,19 +263,15 @@ class Plan:
         of all parts.
         """
         planned = self._only(indexes)
-        windows, searches = (
-            replace(self, order=(self._by_scenario(is_search=one),))._only(indexes) for one in (False, True)
-        )
-        forecast = self._forecast(planned.expected_s(), windows.expected_s(), searches.expected_s(), math.inf)
-        further = windows if windows.expected_s() else searches
-        further_rounds = (forecast.expected_s - forecast.first_s) / (further.expected_s() or 1.0)
+        further = replace(self, order=(self.comparable,))._only(indexes)
+        forecast = self._forecast(planned.expected_s(), further.expected_s(), self._searches_s(indexes), math.inf)
         return PlanPart(
             workload=slug,
             kind=kind,
             variants=len(indexes),
             measurements=planned.measurements,
             expected_s=forecast.expected_s,
-            load_s=planned.load_s() + further_rounds * further.load_s(),
+            load_s=planned.load_s() * forecast.expected_s / forecast.first_s,  # all rounds have the same scenario
             rounds=sum(map(bool, planned.order)),
             first_s=forecast.first_s,
             worst_s=forecast.worst_s,

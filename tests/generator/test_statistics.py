@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scipy.optimize import brentq
 
 from generator.statistics import (
     CONFIDENCE,
@@ -22,7 +21,7 @@ from generator.statistics import (
     judge,
     rank_ranges,
 )
-from generator.statistics.variances import _root, moderate
+from generator.statistics.variances import moderate
 
 values = st.floats(1e-3, 1e6)
 rounds = st.lists(values, min_size=2, max_size=12)
@@ -245,14 +244,6 @@ def test_what_differs_between_runs_widens_every_interval() -> None:
 
 
 # Moderated variances
-
-
-@given(st.floats(0.01, 0.99), st.floats(0.5, 50), st.floats(0, 2), st.sampled_from([1e-2, 1e-6]))
-def test_a_root_is_that_of_scipy(place: float, steep: float, slope: float, within: float) -> None:
-    def function(x: float) -> float:
-        return math.tanh(steep * (x - place)) + slope * (x - place) ** 3
-
-    assert _root(function, 0, 1, within=within) == pytest.approx(brentq(function, 0, 1, xtol=within), abs=1e-12)
 
 
 def test_alike_rows_share_one_variance() -> None:
