@@ -172,7 +172,7 @@ def record_flame(framework: Framework, variant: Variant) -> Flame:
     command = shown.command(pid="PID", file="FILE", duration_s=DURATION_S, shares_core=bool(cores.server))
     values: dict[str, Any]
     try:
-        if not matching.can_run(framework, variant, scenario):
+        if scenario not in matching.scenarios_for(workload, framework, variant):
             raise FlameError(f"{framework.slug} does not run the workload {workload.slug}, which flame graphs need")
         values = _record(framework, variant, scenario, cores)
     except (RtsiteError, OSError) as error:

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -145,6 +145,8 @@ class _Description(_Described):
     interface: Text
     exchanges: list[Exchange]
     """The exchanges of the contract that the application implements."""
+    workloads: list[Slug] = []
+    """The workloads that it is measured under; empty: all that its exchanges and transports allow."""
     cannot: dict[Slug, Text] = {}
     """Workloads that it does not support, with the reasons."""
     choose: Text | None = None
@@ -216,7 +218,6 @@ def read_folder(folder: Path) -> Framework:
     table = tools.get("rtsite") if isinstance(tools, dict) else None
     if not isinstance(table, dict):
         raise CatalogError(f"{path}: no [tool.rtsite] table; `rtsite list frameworks` shows folders that have one")
-    _refuse_workloads(table, path)
     slug = folder.resolve().name
     if not is_slug(slug):
         raise CatalogError(
@@ -242,23 +243,6 @@ def read_folder(folder: Path) -> Framework:
     return framework
 
 
-_EXCHANGES_OF_OLD: dict[str, Exchange] = {"echo": "echo", "room": "room", "dashboard": "dashboard", "sse": "events"}
-"""Workloads that folders used to list, and the exchange that replaces each of them."""
-
-
-def _refuse_workloads(table: dict[str, Any], path: Path) -> None:
-    """Raise `CatalogError` if a folder lists workloads, as folders used to."""
-    variants = table.get("variants")
-    for place in (table, *(variants if isinstance(variants, list) else ())):
-        if isinstance(place, dict) and isinstance(listed := place.get("workloads"), list):
-            exchanges = [exchange for slug, exchange in _EXCHANGES_OF_OLD.items() if slug in listed] or ["echo"]
-            written = ", ".join(f'"{exchange}"' for exchange in exchanges)
-            raise CatalogError(
-                f"{path}: [tool.rtsite] lists workloads, which now follow from what an application has;"
-                f" write exchanges = [{written}] instead of workloads = […]"
-            )
-
-
 def _first_problem(error: ValidationError) -> str:
     """The first error of the description, with the most similar name if one is unknown."""
     detail = error.errors(include_url=False)[0]
@@ -277,9 +261,10 @@ def _first_problem(error: ValidationError) -> str:
 
 def _unmeasurable(framework: Framework) -> str | None:
     """Why a part of what the folder lists could never be measured; ``None`` if everything can."""
-    for slug in framework.cannot:
-        if slug not in WORKLOADS:
-            return f"[tool.rtsite.cannot] unknown workload {slug!r}; {nearest_names(slug, WORKLOADS)}"
+    for key, slugs in (("workloads", framework.workloads), ("cannot", framework.cannot)):
+        for slug in slugs:
+            if slug not in WORKLOADS:
+                return f"[tool.rtsite] {key}: unknown workload {slug!r}; {nearest_names(slug, WORKLOADS)}"
     measured = set()
     for variant in framework.variants:
         if foreign := set(framework.exchanges_of(variant)) - set(framework.exchanges):
@@ -305,6 +290,13 @@ def _unmeasurable(framework: Framework) -> str | None:
             return (
                 f"[tool.rtsite] exchanges has {exchange!r}, but no variant can be measured under it; it may lack a"
                 " transport (events need 'sse')"
+            )
+    runnable = matching.runnable_workloads(framework)
+    for slug in framework.workloads:
+        if slug not in runnable:
+            return (
+                f"[tool.rtsite] workloads has {slug!r}, which no variant can run; remove it, or add the exchange or the"
+                " transport that it needs"
             )
     return None
 

@@ -23,12 +23,16 @@ def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
 
 
 def scenarios_for(workload: Workload, framework: Framework, variant: Variant) -> list[Scenario]:
-    """The chosen scenarios of the workload that the variant can run."""
+    """The chosen scenarios of the workload that the variant is measured under: if its folder lists workloads, only of
+    these.
+    """
+    if framework.workloads and workload.slug not in framework.workloads:
+        return []
     return [scenario for scenario in workload.chosen if can_run(framework, variant, scenario)]
 
 
 def runnable_scenarios(framework: Framework, variant: Variant) -> list[Scenario]:
-    """The scenarios of all workloads that the variant can run."""
+    """The scenarios of all workloads that the variant can run, whether or not its folder leaves some out."""
     return [
         scenario
         for workload in WORKLOADS.values()
@@ -38,7 +42,7 @@ def runnable_scenarios(framework: Framework, variant: Variant) -> list[Scenario]
 
 
 def runnable_workloads(framework: Framework) -> list[str]:
-    """The slugs of the workloads of which at least one variant can run a scenario."""
+    """The slugs of the workloads of which at least one variant is measured under a scenario."""
     return [
         slug
         for slug, workload in WORKLOADS.items()

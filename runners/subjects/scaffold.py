@@ -17,10 +17,12 @@ _NOTES = """# {name}
 
 What surprised you, with a link to the thread or the line of source that explains it, and how the test covers it.
 """
+_WORKLOADS = "\nworkloads = []  # all that these exchanges allow; or the slugs of some, see `rtsite list workloads`"
 _PLACES = (
     (re.compile(r'^name = ".*"$', re.MULTILINE), 'name = "rtsite-{name}"', 1),
     (re.compile(r'^title = ".*"$', re.MULTILINE), 'title = "{name}"', 1),
     (re.compile(r"^choose = .*\n", re.MULTILINE), "", 1),
+    (re.compile(r"^exchanges = .*$", re.MULTILINE), r"\g<0>" + _WORKLOADS, 1),
     (re.compile(r"^reference = true$", re.MULTILINE), "reference = false", 1),
     (re.compile(r"^quickstart = true$", re.MULTILINE), "quickstart = false", 0),
 )

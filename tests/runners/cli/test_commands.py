@@ -458,7 +458,7 @@ def test_check_reports_what_was_expected_and_what_came(shell: Shell, tmp_path: P
         ("transports", '["websockets"]', "did you mean websocket"),
         ("exchanges", '["ecoh"]', "did you mean echo"),
         ("exchanges", "[]", "no workload fits its exchanges []"),
-        ("workloads", '["ecoh"]', 'write exchanges = ["echo"] instead of workloads'),
+        ("workloads", '["ecoh"]', "did you mean echo"),
         ("broker", '"reddis"', "did you mean redis"),
     ],
 )

@@ -73,6 +73,13 @@ def test_an_exchange_and_a_transport_bring_their_workloads(
     assert found >= some
 
 
+def test_a_folder_may_list_the_workloads_that_it_is_measured_under() -> None:
+    one = framework("echo", "room").model_copy(update={"workloads": ["room"]})
+    assert runnable_workloads(one) == ["room"]
+    assert scenarios_for(ECHO, one, variant()) == []
+    assert scenarios_for(WORKLOADS["room"], one, variant()) == list(WORKLOADS["room"].scenarios)
+
+
 def test_a_variant_may_have_fewer_exchanges_than_its_framework() -> None:
     found = runs(variant(exchanges=["room"]), *EVERY_EXCHANGE)
     assert found == having(lambda scenario: (scenario.transport, scenario.exchange) == ("websocket", "room"))
