@@ -60,7 +60,8 @@ def _typed(framework: Framework, *, is_typed: bool) -> Finding:
     other = framework.evidence.types
     if is_typed or other is None:
         return Finding(item="typed", value=is_typed)
-    return Finding(item="typed", value=other.value, note=other.how, documented=other.documented)
+    value = other.value if other.value != "no" else False
+    return Finding(item="typed", value=value, note=other.how, documented=other.documented)
 
 
 def client_library(framework: Framework) -> Finding:

@@ -35,9 +35,11 @@ def mypy_version() -> str:
 
 
 def types_finding(framework: Framework, variant: Variant, installed: Environment) -> Finding:
-    """The share of imported names whose type is known, in a variant's environment.
+    """The share of imported names whose type is known, in a variant's environment and with the packages that declare
+    the types, if the folder names any.
 
-    The application itself is not checked: its own annotations do not count. Raises `RtsiteError` if mypy fails.
+    The application itself is not checked: its own annotations do not count. Raises `RtsiteError` if mypy fails, or if
+    these packages cannot be installed.
     """
     with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
         named: dict[tuple[str, int], str] = {}
@@ -49,7 +51,8 @@ def types_finding(framework: Framework, variant: Variant, installed: Environment
         done = run_tool(
             [
                 find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--no-error-summary",
-                "--config-file", "", "--cache-dir", os.devnull, "--python-executable", str(installed.bin / "python"),
+                "--config-file", "", "--cache-dir", os.devnull,
+                "--python-executable", str(_python_with_types(framework, installed, Path(home))),
                 *sorted({file for file, _ in named}),
             ],
             folder=Path(home),
@@ -67,11 +70,42 @@ def types_finding(framework: Framework, variant: Variant, installed: Environment
     if not known:
         return Finding(item="types-known", note="the app imports no name from a package")
     unknown = sorted(name for name, is_known in known.items() if not is_known)
+    notes = [f"not known: {', '.join(unknown)}"] if unknown else []
+    if other := framework.evidence.types:
+        notes.insert(0, f"with {' and '.join(other.packages)}")
     return Finding(
         item="types-known",
         value=round(100 * (1 - len(unknown) / len(known)), 1),
-        note=f"not known: {', '.join(unknown)}"[:3900] if unknown else None,
+        note="; ".join(notes)[:3900] or None,
     )
+
+
+def _python_with_types(framework: Framework, installed: Environment, home: Path) -> Path:
+    """The interpreter of an environment with the variant's packages, and with those that declare their types.
+
+    The latter are not installed into the variant's environment, which has what the application needs and no more.
+    """
+    other = framework.evidence.types
+    if other is None:
+        return installed.bin / "python"
+    folder = home / "types"
+    python = folder / "bin" / "python"
+    for arguments in (
+        ["venv", "--python", str(installed.bin / "python"), str(folder)],
+        # What they depend on is in the variant's environment already, or is not about types.
+        ["pip", "install", "--python", str(python), "--no-deps", *other.packages],
+    ):
+        done = run_tool([find_uv_bin(), *arguments, "--quiet", "--no-config"], folder=ROOT)
+        if done.returncode != 0:
+            words = " ".join(done.stderr.split())
+            raise RtsiteError(
+                f"{' and '.join(other.packages)}, which [tool.rtsite.evidence] types of {framework.slug} names, cannot"
+                f" be installed: {words[:500]}; correct the names, or check the network"
+            )
+    (packages,) = installed.folder.glob("lib/python*/site-packages")
+    (place,) = folder.glob("lib/python*/site-packages")
+    (place / "variant.pth").write_text(f"{packages}\n", encoding="utf-8")
+    return python
 
 
 def _revealing(tree: ast.Module, local: set[str]) -> Iterator[tuple[str, str]]:

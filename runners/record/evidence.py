@@ -426,7 +426,7 @@ ITEMS: dict[str, Item] = {
             _DEVELOPMENT,
             "framework",
             "The names that the app imports from packages; mypy determines the type of each. Any, and names that mypy"
-            " cannot find, are not known.",
+            " cannot find, are not known. If another package declares the types, mypy sees it too.",
             unit="%",
             better="higher",
             facet="types",

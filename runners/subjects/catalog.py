@@ -105,6 +105,13 @@ class Documented(_Described):
         return self
 
 
+class DocumentedTypes(Documented):
+    """Other packages that declare the types of a framework that declares none."""
+
+    packages: Annotated[list[PackageName], Field(min_length=1)]
+    """Their distributions. The type checker sees them beside the variant's environment."""
+
+
 class EvidenceHints(_Described):
     """Hints about the application that the collection of evidence cannot determine by itself."""
 
@@ -122,8 +129,8 @@ class EvidenceHints(_Described):
     """The group of optional dependencies that command needs, if not that of the headline variant."""
     test_client: Documented | None = None
     """The client in the framework's own test support that speaks the handlers' protocol, with or without a server."""
-    types: Documented | None = None
-    """Another package that declares the types of a framework that has none."""
+    types: DocumentedTypes | None = None
+    """Other packages that declare the types of a framework that declares none."""
     supervisor: Text | None = None
     """A module of the folder that stands for the process supervisor of the documentation. The application does not
     include it."""
