@@ -42,6 +42,10 @@ def run_command(
     headline: Annotated[
         bool, typer.Option("--headline", help="Measure only the headline variant of each framework.")
     ] = False,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(help="Version of Python for the servers, such as 3.13 (repeatable; default: the running one)."),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Seed for the order of cells and for the send times (default: a random seed)."),
@@ -72,11 +76,19 @@ def run_command(
     if resume is not None:
         if only_plan:
             raise UsageError("--plan shows the plan of a new run; the plan of an interrupted run is in its run.yml")
-        given = (workload, rounds is not None, budget is not None, headline, seed is not None, campaign_id is not None)
+        given = (
+            workload,
+            rounds is not None,
+            budget is not None,
+            headline,
+            python,
+            seed is not None,
+            campaign_id is not None,
+        )
         if any(given):
             raise UsageError(
-                "--resume takes workloads, rounds, budget, variants, seed and campaign from the interrupted run; remove"
-                " these options"
+                "--resume takes workloads, rounds, budget, variants, Python, seed and campaign from the interrupted"
+                " run; remove these options"
             )
         summary = _resume(resume, framework or [], with_flames=flame)
     else:
@@ -88,6 +100,7 @@ def run_command(
             budget_s=math.inf if budget is None else run_control.parse_budget(budget),
             seed=seed,
             only_headline=headline,
+            pythons=python or [],
         )
         if only_plan:
             _print_plan(plan, as_json=as_json)

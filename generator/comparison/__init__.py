@@ -30,6 +30,7 @@ from generator.comparison.metrics import (
     tail_of,
 )
 from generator.comparison.pair_judging import ComparedValues, Judged, MetricComparison, Reason, judge_all
+from generator.comparison.python_changes import PythonChange, compare_pythons
 from generator.comparison.run_changes import (
     CapacityChange,
     Change,

@@ -101,6 +101,15 @@ class History:
         return {run.raw: compare_runs([run], ranked=False) for run in self.runs}
 
     @cached_property
+    def usual(self) -> dict[str, tuple[Run, Comparison]]:
+        """The usual part of each run (`Run.usual`), and its comparison by itself."""
+        found = {}
+        for run in self.runs:
+            part = run.usual
+            found[run.raw] = (part, self.alone[run.raw] if part is run else compare_runs([part], ranked=False))
+        return found
+
+    @cached_property
     def trends(self) -> tuple[Trend, ...]:
         """Trends of the deciding metrics of headline tables; a series never mixes versions of a workload.
 
@@ -119,17 +128,21 @@ class History:
     @cached_property
     def absences(self) -> tuple[Absence, ...]:
         """Cells that worked, and fail or are missing since a campaign, newest first; see `follow_absences`."""
-        return follow_absences(self.runs)
+        return follow_absences(part for part, _ in self.usual.values())
 
 
 def _trends(history: History) -> tuple[Trend, ...]:
     campaigns: dict[tuple[Hardware, str], list[Run]] = {}
-    for run in sorted(history.runs, key=lambda run: (run.document.started, run.document.id), reverse=True):
+    for run in sorted(
+        (part for part, _ in history.usual.values()),
+        key=lambda run: (run.document.started, run.document.id),
+        reverse=True,
+    ):
         if run.document.finished is not None:
             campaigns.setdefault((run.machine_class.hardware, run.document.campaign), []).append(run)
     tables: dict[tuple[Hardware, Scenario, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
-        together = history.alone[members[0].raw] if len(members) == 1 else compare_runs(members, ranked=False)
+        together = history.usual[members[0].raw][1] if len(members) == 1 else compare_runs(members, ranked=False)
         for table in together.tables:
             if is_headline(table):
                 tables.setdefault((machine, scenario_in_versions(table), table.workload.version), []).append(table)
@@ -173,10 +186,11 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
 
 
 def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | None], ...]:
-    """The kernel and the packages, by normalised name, whose version changed: name, version before, version after."""
+    """Kernel, Python and packages, by normalised name, whose version changed: name, version before, version after."""
     old, new = normalised(before.versions), normalised(after.versions)
     kernels = ("kernel", before.run.document.machine.kernel, after.run.document.machine.kernel)
-    pairs = [kernels, *((name, old.get(name), new.get(name)) for name in sorted(old | new))]
+    pythons = ("Python", before.row.variant.python, after.row.variant.python)
+    pairs = [kernels, pythons, *((name, old.get(name), new.get(name)) for name in sorted(old | new))]
     return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)
 
 

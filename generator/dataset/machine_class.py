@@ -1,4 +1,4 @@
-"""Which machines are alike: the same hardware for values over time, and the same kernel as well for one page."""
+"""Which machines are alike: the same hardware for values over time, and for one page the same kernel and Python too."""
 
 from __future__ import annotations
 
@@ -30,14 +30,19 @@ _IN_THE_MODEL = ("vendor", "implementer")
 
 @dataclass(frozen=True)
 class MachineClass:
-    """Hardware and the release of its kernel, as far as results name them. Older ones have no numbers of the CPU."""
+    """Hardware, the release of its kernel, and the version of Python that ran the servers, as far as results name
+    them. Older ones have no numbers of the CPU.
+    """
 
     hardware: Hardware
     kernel: str
+    python: str
+    """Such as ``3.13``, or ``3.14t`` without the GIL."""
 
     @classmethod
-    def of(cls, machine: Machine) -> MachineClass:
-        return cls(Hardware.of(machine), machine.kernel)
+    def of(cls, machine: Machine, python: str = "") -> MachineClass:
+        """``python``: what ran the servers, if it was not what ran the harness."""
+        return cls(Hardware.of(machine), machine.kernel, python or ".".join(machine.python.split(".")[:2]))
 
     def __str__(self) -> str:
         return f"{self.hardware}, {self.kernel}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -61,6 +62,8 @@ class Run:
     path: Path
     document: RunDocument
     frameworks: tuple[FrameworkResult, ...]
+    python: str = ""
+    """Of a part (`by_python`): the version of Python that ran its servers, if it was not the one of the harness."""
 
     @property
     def raw(self) -> str:
@@ -107,7 +110,30 @@ class Run:
     @cached_property
     def machine_class(self) -> MachineClass:
         """Runs are put together only within one class."""
-        return MachineClass.of(self.document.machine)
+        return MachineClass.of(self.document.machine, self.python)
+
+    @property
+    def servers_python(self) -> str:
+        """The version of Python that ran its servers, as exactly as it is known."""
+        return self.python or self.document.machine.python
+
+    @cached_property
+    def by_python(self) -> tuple[Run, ...]:
+        """Its parts, one per version of Python that ran the servers, in the order of the plan.
+
+        The cells of a part do not name the version, so they are compared with those of other runs on it.
+        """
+        asked: dict[str, set[str]] = {}
+        for scenario in self.scenarios:
+            asked.setdefault(_python_of(scenario), set()).add(scenario)
+        if asked.keys() <= {""}:  # none is named
+            return (self,)
+        return tuple(_on_python(self.only(scenarios), python) for python, scenarios in asked.items())
+
+    @property
+    def usual(self) -> Run:
+        """The part that is followed over time: on the harness's version of Python, or else on the first one."""
+        return next((part for part in self.by_python if not part.python), self.by_python[0])
 
     def framework(self, slug: str) -> FrameworkResult | None:
         return next((item for item in self.frameworks if item.document.framework.slug == slug), None)
@@ -119,6 +145,11 @@ class Dataset:
 
     runs: tuple[Run, ...]
     evidence: tuple[Evidence, ...] = ()
+
+    @cached_property
+    def parts(self) -> tuple[Run, ...]:
+        """What pages put together and compare: each run, divided by the version of Python that ran the servers."""
+        return tuple(part for run in self.runs for part in run.by_python)
 
     @property
     def newest_evidence(self) -> dict[str, Evidence]:
@@ -135,14 +166,14 @@ class Dataset:
         campaign measured. So neither a campaign of a few variants nor one on another machine empties
         the site. An interrupted run counts only if no run is finished.
         """
-        taking_part = _taking_part(self.runs)
+        taking_part = _taking_part(self.parts)
         leading = _leading_class(taking_part)
         return _answers(sorted(taking_part, key=lambda run: run.machine_class != leading))
 
     @cached_property
     def published(self) -> tuple[tuple[Run, ...], ...]:
         """Per machine class the runs that pages of that class alone would show, the leading class first."""
-        leading = _leading_class(_taking_part(self.runs))
+        leading = _leading_class(_taking_part(self.parts))
         answers = [_answers(_taking_part(runs)) for runs in self._classes.values()]
         return tuple(sorted(filter(None, answers), key=lambda runs: (runs[0].machine_class != leading, _age(runs[0]))))
 
@@ -154,13 +185,17 @@ class Dataset:
         return tuple(
             run
             for run in self.runs
-            if run.raw in answering or (run.document.finished and (run.machine_class, run.document.campaign) in newest)
+            if run.raw in answering
+            or (
+                run.document.finished
+                and any((part.machine_class, part.document.campaign) in newest for part in run.by_python)
+            )
         )
 
     @property
     def _classes(self) -> dict[MachineClass, list[Run]]:
         classes: dict[MachineClass, list[Run]] = {}
-        for run in self.runs:
+        for run in self.parts:
             classes.setdefault(run.machine_class, []).append(run)
         return classes
 
@@ -171,7 +206,8 @@ def _taking_part(runs: Sequence[Run]) -> Sequence[Run]:
 
 
 def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
-    """The class that measured most cells of the newest campaign; of several, the one that measured last.
+    """The class that measured most cells of the newest campaign; of several, the one with the newest Python, or else
+    the one that measured last.
 
     ``runs``: newest first. ``None`` without runs.
     """
@@ -179,7 +215,12 @@ def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
     for run in runs:
         if run.document.campaign == runs[0].document.campaign:
             cells.setdefault(run.machine_class, set()).update(set(run.document.cells).difference(run.unmeasured))
-    return max(cells, key=lambda machine: len(cells[machine]), default=None)
+    return max(cells, key=lambda machine: (len(cells[machine]), _version(machine.python)), default=None)
+
+
+def _version(python: str) -> tuple[int, ...]:
+    """The numbers of a version; one without the GIL comes before the usual build."""
+    return (*map(int, python.rstrip("t").split(".")), 0 if python.endswith("t") else 1)
 
 
 def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -283,6 +324,38 @@ def _with_cells(document: RunDocument, scenarios: Set[str]) -> RunDocument:
         ]
         changes["adaptive"] = adaptive.model_copy(update={"looks": looks})
     return document.model_copy(update=changes)
+
+
+_PYTHON = re.compile(r" python=(\S+)$")
+"""The end of the key of a cell whose server ran on another version of Python than the harness."""
+
+
+def _python_of(scenario: str) -> str:
+    found = _PYTHON.search(scenario)
+    return found[1] if found else ""
+
+
+def _on_python(run: Run, python: str) -> Run:
+    """The run, whose cells are all on this version of Python, with cells that do not name it."""
+    cells = [_PYTHON.sub("", key) for key in run.document.cells]
+    name = python or run.document.machine.python
+    frameworks = tuple(replace(item, document=_document_on(item.document, name)) for item in run.frameworks)
+    document = run.document.model_copy(update={"cells": cells})
+    return replace(run, document=document, frameworks=frameworks, python=python)
+
+
+def _document_on(document: FrameworkDocument, name: str) -> FrameworkDocument:
+    """``name``: as in `InstalledFacts`."""
+    variants = []
+    for variant in document.variants:
+        facts = next((one for one in variant.further if one.name == name), variant)
+        environment = {"python": facts.python, "packages": facts.packages, "further": []}
+        variants.append(variant.model_copy(update=environment))
+    cells = [
+        cell.model_copy(update={"parameters": {key: one for key, one in cell.parameters.items() if key != "python"}})
+        for cell in document.cells
+    ]
+    return document.model_copy(update={"variants": variants, "cells": cells})
 
 
 def _cut(document: FrameworkDocument, scenarios: Set[str]) -> FrameworkDocument:

@@ -18,9 +18,11 @@ from generator.comparison import (
     History,
     Leader,
     PairVerdict,
+    PythonChange,
     Sheet,
     Table,
     capacity_tables,
+    compare_pythons,
     compare_runs,
     conclude,
     leaders,
@@ -42,6 +44,7 @@ class View:
         runs = dataset.headline
         self.comparison: Comparison = compare_runs(runs)
         self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
+        self.pythons: tuple[PythonChange, ...] = compare_pythons(runs, dataset.parts)
         self.frameworks: dict[str, FrameworkView] = framework_views(
             runs, sources, dataset.newest_evidence, dataset.runs
         )

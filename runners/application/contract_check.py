@@ -12,6 +12,7 @@ from runners import contract, process, resources
 from runners.application.messages import MessageObserver
 from runners.record import InvalidError, UnavailableError
 from runners.serving.deployment import StageError, serve_variant
+from runners.serving.interpreter import check_version, find_interpreter
 from runners.serving.server import Server
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework, Variant
@@ -55,9 +56,18 @@ def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> 
     return reports
 
 
-def check_named(names: Sequence[str], show: MessageObserver) -> list[VariantReport]:
-    """Check frameworks given by slug, slug/variant or path (default: all); raises `UsageError`."""
-    return check_frameworks(catalog.choose_frameworks(names, are_kept=False), show)
+def check_named(names: Sequence[str], show: MessageObserver, *, python: str = "") -> list[VariantReport]:
+    """Check frameworks given by slug, slug/variant or path (default: all); raises `UsageError`.
+
+    ``python``: version that runs the servers; empty: the one that runs this. Raises `InterpreterError` without it.
+    """
+    if python:
+        find_interpreter(check_version(python))
+    chosen = [
+        framework.model_copy(update={"variants": [variant.for_python(python) for variant in framework.variants]})
+        for framework in catalog.choose_frameworks(names, are_kept=False)
+    ]
+    return check_frameworks(chosen, show)
 
 
 def check_variant(framework: Framework, variant: Variant) -> VariantReport:

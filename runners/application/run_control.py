@@ -20,6 +20,7 @@ from runners.flame import record_missing
 from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between
 from runners.serving import broker
 from runners.serving.broker import BrokerError
+from runners.serving.interpreter import RUNNING, check_version, find_interpreter
 from runners.subjects import catalog, profiles, workloads
 
 MOST_SEED = 2**53
@@ -38,13 +39,15 @@ def plan_measurements(
     seed: int | None = None,
     only_headline: bool = False,
     is_part: bool = False,
+    pythons: Sequence[str] = (),
 ) -> Plan:
     """The plan of a run; the reference is always part of it.
 
     Without names, the plan has all frameworks, or the profile's workloads. ``rounds``: ``None`` means the profile's,
     else so many of everything. ``budget_s``: of an adaptive run, seconds of measuring. ``seed``: ``None`` means a
     random one. ``only_headline``: without the frameworks' other variants. ``is_part``: other jobs measure the rest, so
-    a name may have nothing to measure here. Raises `UsageError` for a name that is unknown or has nothing to measure,
+    a name may have nothing to measure here. ``pythons``: versions of Python that run the servers; without any, the one
+    that runs this. Raises `UsageError` for a name that is unknown or has nothing to measure,
     and `NothingToDoError` if no framework supports any of the workloads.
     """
     if rounds is not None:
@@ -66,10 +69,18 @@ def plan_measurements(
         random_seed() if seed is None else seed,
         server_cores=machine.cores_for_server(machine.physical_cores()),
         budget_s=budget_s,
+        pythons=[named_python(version) for version in dict.fromkeys(pythons)] or [""],
     )
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)
     return plan
+
+
+def named_python(version: str) -> str:
+    """The version of Python as a run names it: empty if it is the one that runs this. Raises `UsageError` for what is
+    no version, and `InterpreterError` if this machine has none of it.
+    """
+    return "" if find_interpreter(check_version(version)) == RUNNING else version
 
 
 _ADAPTIVE = " or ".join(slug for slug, profile in profiles.PROFILES.items() if profile.most_rounds is not None)

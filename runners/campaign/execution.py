@@ -210,15 +210,15 @@ class RunExecution:
 
         Raises `ResumeError` if the installed packages differ from those at the start of the run.
         """
-        for cell in {(cell.framework.slug, cell.variant.slug): cell for cell in self.plan.cells}.values():
-            observer.preparing(cell.framework, cell.variant.slug)
-            installed: environment.Environment | None
-            try:
-                installed = environment.prepare_environment(cell.framework, cell.variant)
-            except RtsiteError:
-                installed = None
-            facts = measurement.variant_facts(cell.variant, installed)
-            self._variants.setdefault(cell.framework.slug, []).append(facts)
+        on_pythons: dict[tuple[str, str], dict[str, measurement.Cell]] = {}
+        for cell in self.plan.cells:
+            on_pythons.setdefault((cell.framework.slug, cell.variant.slug), {}).setdefault(cell.variant.python, cell)
+        for (slug, variant), cells in on_pythons.items():
+            first, *_ = cells.values()
+            observer.preparing(first.framework, variant)
+            main, *others = (self._environment_of(cell) for cell in cells.values())
+            further = dict(zip(list(cells)[1:], others, strict=True))
+            self._variants.setdefault(slug, []).append(measurement.variant_facts(first.variant, main, further))
         if any(cell.variant.uses_broker for cell in self.plan.cells):
             try:
                 self._broker = broker.find_broker().facts()
@@ -227,6 +227,12 @@ class RunExecution:
         for slug, variants in self._resumed_variants.items():
             if variants != self._variants[slug]:
                 raise ResumeError(f"{slug}: the installed packages have changed since {self.path} was started")
+
+    def _environment_of(self, cell: measurement.Cell) -> environment.Environment | None:
+        try:
+            return environment.prepare_environment(cell.framework, cell.variant)
+        except RtsiteError:
+            return None
 
     def _execute_round(self, number: int, turn: Sequence[int], observer: RunObserver) -> None:
         """Measure every cell of the round, then repeat the disturbed measurements while there is time."""

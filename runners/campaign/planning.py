@@ -310,16 +310,18 @@ def plan_run(
     *,
     server_cores: int | None = None,
     budget_s: float = math.inf,
+    pythons: Sequence[str] = ("",),
 ) -> Plan:
     """The plan for all cells of the frameworks under the workloads. Each round has a random order, determined by the
     seed.
 
     The order is random so that a slow drift of the machine does not always affect the same cell. Cells that are
     measured together stay together. ``server_cores``: how many the machine has for a server (default: enough);
-    scenarios that need more are left out. ``budget_s``: of an adaptive run. Raises `NothingToDoError` if no framework
+    scenarios that need more are left out. ``budget_s``: of an adaptive run. ``pythons``: versions that run the servers
+    (`Variant.python`). Raises `NothingToDoError` if no framework
     implements any of the workloads.
     """
-    found = tuple(_cells(frameworks, workloads))
+    found = tuple(_cells(frameworks, workloads, pythons))
     if not found:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
     available = math.inf if server_cores is None else server_cores
@@ -349,12 +351,13 @@ def plan_run(
     return Plan(cells, tuple(order), profile, seed, left_out, limits)
 
 
-def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> Iterator[Cell]:
+def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload], pythons: Sequence[str]) -> Iterator[Cell]:
     for framework in frameworks:
         for variant in framework.variants:
             for workload in workloads:
                 for scenario in matching.scenarios_for(workload, framework, variant):
-                    yield Cell(framework, variant, workload, scenario)
+                    for python in pythons:
+                        yield Cell(framework, variant, workload, scenario).on_python(python)
 
 
 def comparison_key(cell: Cell) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from runners.record import SCHEMA_VERSION, Adaptive, Ending, Look, Origin, Rtsit
 from runners.subjects import profiles, workloads
 from runners.subjects.catalog import Framework
 
+_PYTHON = re.compile(r" python=(\S+)")
 _UNCHANGED = (
     "machine",
     "pinning",
@@ -106,12 +108,14 @@ def check_unchanged(document: RunDocument, plan: Plan, path: Path) -> None:
 
 def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     """The plan of a run, read from its document; raises `ResumeError` if one of its cells no longer exists."""
+    pythons = {match[1] for key in document.cells if (match := _PYTHON.search(key))}
     candidates = (
-        Cell(framework, variant, workload, scenario)
+        Cell(framework, variant, workload, scenario).on_python(python)
         for framework in frameworks
         for variant in framework.variants
         for workload in workloads.WORKLOADS.values()
         for scenario in workload.scenarios
+        for python in ("", *pythons)
     )
     known = {key_of(cell): cell for cell in candidates}
     missing = [key for key in document.cells if key not in known]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from runners.application.contract_check import VariantReport, check_named, judge_reports
 from runners.cli.console import print_json, print_table, say
@@ -12,14 +14,20 @@ from runners.cli.options import FrameworkArguments, JsonOption, app
 
 
 @app.command("check")
-def check_command(frameworks: FrameworkArguments = None, as_json: JsonOption = False) -> None:
+def check_command(
+    frameworks: FrameworkArguments = None,
+    python: Annotated[
+        str, typer.Option(help="Version of Python for the servers, such as 3.13 (default: the running one).")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
     """Test with independent clients whether applications keep the contract.
 
     Exits with 4 if one is broken, and with 1 if one cannot be tried on this machine.
 
     Example: rtsite check fastapi ./my-framework
     """
-    reports = check_named(frameworks or [], say)
+    reports = check_named(frameworks or [], say, python=python)
     if as_json:
         print_json(_to_json(reports))
     else:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from runners import machine
 from runners.judging import thresholds
 from runners.loadgen.job import Job
 from runners.loading.job_building import build_job
-from runners.record import FrameworkFacts, Histogram, Measurement, ReferenceBeside, Timeline, VariantFacts
+from runners.record import (
+    FrameworkFacts,
+    Histogram,
+    InstalledFacts,
+    Measurement,
+    ReferenceBeside,
+    Timeline,
+    VariantFacts,
+)
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
@@ -25,6 +34,11 @@ class Cell:
     variant: Variant
     workload: Workload
     scenario: Scenario
+
+    def on_python(self, version: str) -> Cell:
+        """The cell on this version of Python (`Variant.python`)."""
+        scenario = replace(self.scenario, python=version)
+        return replace(self, variant=self.variant.for_python(version), scenario=scenario)
 
 
 @dataclass(frozen=True)
@@ -65,8 +79,13 @@ def framework_facts(framework: Framework) -> FrameworkFacts:
     )
 
 
-def variant_facts(variant: Variant, installed: Environment | None) -> VariantFacts:
-    """The facts about a variant for a result file. Without an environment the list of packages is empty."""
+def variant_facts(
+    variant: Variant, installed: Environment | None, further: Mapping[str, Environment | None] | None = None
+) -> VariantFacts:
+    """The facts about a variant for a result file. Without an environment the list of packages is empty.
+
+    ``further``: its environments for other versions of Python, by version.
+    """
     return VariantFacts(
         slug=variant.slug,
         title=variant.title,
@@ -76,7 +95,15 @@ def variant_facts(variant: Variant, installed: Environment | None) -> VariantFac
         broker=variant.broker,
         transports=list(variant.transports),
         packages=installed.packages if installed else {},
-        python=installed.python_version if installed else platform.python_version(),
+        python=installed.python_version if installed else variant.python or platform.python_version(),
+        further=[
+            InstalledFacts(
+                name=name or platform.python_version(),
+                python=other.python_version if other else name or platform.python_version(),
+                packages=other.packages if other else {},
+            )
+            for name, other in (further or {}).items()
+        ],
         loop=variant.loop,
         headline=variant.headline,
         recommended_by=variant.recommended_by,

@@ -9,14 +9,14 @@ from runners.record.schema import Parameter
 
 
 class Quantity(NamedTuple):
-    """The wording of a number, ``{}`` in its place; ``many`` for all numbers except 1."""
+    """The wording of a value, ``{}`` in its place; ``many`` for all numbers except 1."""
 
     one: str
     many: str
 
 
 Wording = Quantity | Mapping[str, str]
-"""Of a number, or of each word that the parameter may be."""
+"""Of any value, or of each word that the parameter may be."""
 
 WORDINGS: dict[str, Wording] = {
     "at_once": Quantity("{} at a time", "{} at a time"),
@@ -31,6 +31,7 @@ WORDINGS: dict[str, Wording] = {
     "p99_limit_ms": Quantity("p99 below {} ms", "p99 below {} ms"),
     "payload_bytes": Quantity("{} byte", "{} bytes"),
     "payload_kind": {"text": "text", "binary": "binary"},
+    "python": Quantity("Python {}", "Python {}"),
     "rate_per_s": Quantity("{} message/s", "{} messages/s"),
     "search": {"rate": "highest rate", "users": "most users before updates wait behind the push"},
     "server_cores": Quantity("{} server core", "{} server cores"),
@@ -58,7 +59,7 @@ def parameter_in_words(name: str, value: Parameter) -> str:
     """``100 connections``, ``closed loop``; name and value where there is no wording: ``colour red``."""
     wording = WORDINGS.get(name)
     if isinstance(value, str):
-        words = None if isinstance(wording, Quantity) or wording is None else wording.get(value)
+        words = wording.one.format(value) if isinstance(wording, Quantity) else (wording or {}).get(value)
         return words or f"{name.replace('_', ' ')} {value}"
     if isinstance(wording, Quantity):
         return (wording.one if value == 1 else wording.many).format(f"{value:,}")

@@ -780,6 +780,17 @@ class NotForProduction(Document):
     """The page that says it."""
 
 
+class InstalledFacts(Document):
+    """A variant's environment for one version of Python."""
+
+    name: Version
+    """The requested version, such as ``3.13`` or ``3.14t``: the parameter ``python`` of its cells."""
+    python: Version
+    """The Python version of the server."""
+    packages: dict[PackageName, Version]
+    """Version of every installed package; empty if the environment could not be created."""
+
+
 class VariantFacts(Document):
     """One way to serve the framework, as it was measured."""
 
@@ -800,7 +811,9 @@ class VariantFacts(Document):
     packages: dict[PackageName, Version]
     """Version of every installed package; empty if the environment could not be created."""
     python: Version
-    """The Python version of the server."""
+    """The Python version of the server. Of several, the first requested one."""
+    further: list[InstalledFacts] = _NO_ITEMS
+    """The environments of the other requested versions."""
     loop: Loop | None = None
     """What runs the connections: an event loop (``own``: the server's own one), green threads, or threads; absent if
     the folder did not state it."""

@@ -271,7 +271,7 @@ class Deployments:
 
         ``fresh``: whether it must be new.
         """
-        key = (framework.slug, variant.slug, tuple(cpus), workers, push_period_s)
+        key = (framework.slug, variant.slug, variant.python, tuple(cpus), workers, push_period_s)
         deployment = self._idle.pop(key, None)
         if deployment is not None and (fresh or not deployment.is_well):  # not well: its server has ended
             deployment.stop()

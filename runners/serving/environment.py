@@ -7,10 +7,8 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from uv import find_uv_bin
 from runners import process
 from runners.record import RtsiteError, UnavailableError, as_argument
 from runners.revision import ROOT
+from runners.serving.interpreter import RUNNING, find_interpreter
 from runners.subjects.catalog import Framework, Variant
 
 HOME = Path(os.environ.get("RTSITE_HOME") or ROOT / ".rtsite")
@@ -74,11 +73,11 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
     Only one process installs an environment at a time; others wait until it is complete.
     """
     lock = framework.folder / variant.requirements_name()
-    python = platform.python_version()
-    if not SpecifierSet(framework.requires_python).contains(python, prereleases=True):
+    interpreter = find_interpreter(variant.python)
+    if not SpecifierSet(framework.requires_python).contains(interpreter.version, prereleases=True):
         raise CannotInstallError(
-            f"{framework.folder / 'pyproject.toml'}: requires Python {framework.requires_python}, but rtsite runs on"
-            f" {python}; install rtsite with such a Python"
+            f"{framework.folder / 'pyproject.toml'}: requires Python {framework.requires_python}, and this is"
+            f" {interpreter.version}; choose another one with --python"
         )
     try:
         content = lock.read_bytes()
@@ -92,13 +91,13 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
     # Installed scripts contain the full path of their interpreter. So the path must not contain a symbolic link, and an
     # environment that was moved is not used.
     home = HOME.resolve()
-    key = hashlib.sha256(content + sys.version.encode() + os.fsencode(home) + _LAYOUT).hexdigest()[:12]
+    key = hashlib.sha256(content + interpreter.build.encode() + os.fsencode(home) + _LAYOUT).hexdigest()[:12]
     folder = home / "environments" / f"{framework.slug}-{variant.extra or 'base'}-{key}"
     try:
         if (installed := _installed(folder)) is not None:
             return installed
         with _locked(folder):
-            return _installed(folder) or _install(folder, lock)
+            return _installed(folder) or _install(folder, lock, interpreter.path)
     except OSError as error:
         raise CannotInstallError(
             f"{folder}: the environment cannot be created there: {error.strerror or error}; to use another folder, set"
@@ -126,9 +125,9 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _install(folder: Path, lock: Path) -> Environment:
+def _install(folder: Path, lock: Path, python: Path) -> Environment:
     """Install an environment. Its file of facts is written last, so an interrupted installation has none."""
-    create_environment(folder, lock)
+    create_environment(folder, lock, python)
     partial = (folder / _FACTS).with_suffix(".part")
     listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock).stdout
     partial.write_text(listed, encoding="utf-8")
@@ -138,15 +137,15 @@ def _install(folder: Path, lock: Path) -> Environment:
     return installed
 
 
-def create_environment(folder: Path, lock: Path) -> None:
-    """Install the packages of a lock file into a new environment. Raises `InstallError`.
+def create_environment(folder: Path, lock: Path, python: Path = RUNNING.path) -> None:
+    """Install the packages of a lock file into a new environment. Raises `InstallError`. ``python``: its interpreter.
 
     They are compiled to bytecode, so that the first start of a server is like any later one.
     """
     uv = find_uv_bin()
     if folder.exists():
         shutil.rmtree(folder)  # an interrupted installation left it
-    _run([uv, "venv", "--quiet", "--no-project", "--no-config", "--python", sys.executable, str(folder)], lock)
+    _run([uv, "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(folder)], lock)
     _run(
         [
             uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict", "--compile-bytecode",

@@ -59,6 +59,8 @@ class Variant(_Described):
     """Serializer of Socket.IO's packets."""
     extra: Slug | None = None
     """The group of optional dependencies in its environment, in addition to the folder's own dependencies."""
+    python: str = ""
+    """Version of Python that runs it; empty: the one that runs the harness. A run sets it (`for_python`)."""
     quickstart: bool = False
     """Whether `rtsite quickstart` measures it."""
     start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
@@ -72,6 +74,10 @@ class Variant(_Described):
     def scales(self) -> bool:
         """Whether several server processes can serve it and reach each other's clients."""
         return self.uses_broker and any("{workers}" in word for word in self.command)
+
+    def for_python(self, version: str) -> Variant:
+        """The variant on this version of Python."""
+        return self.model_copy(update={"python": version})
 
     def requirements_name(self) -> str:
         """The name of its lock file."""

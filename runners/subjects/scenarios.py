@@ -102,6 +102,8 @@ class Scenario:
     """The target of a search for the load. The other fields then describe a load of one unit, see `at`."""
     further_checks: frozenset[str] = frozenset()
     """Additional contract checks besides those of the exchange, before and after the load."""
+    python: str = ""
+    """Version of Python that runs the server, such as ``3.13``; empty: the one that runs the harness."""
     name: str = ""
     """Name that distinguishes it from the other scenarios of its workload, if `kind` would not."""
     profiles: frozenset[str] = EVERY_PROFILE
@@ -211,8 +213,9 @@ class Scenario:
 
     @property
     def parameters(self) -> Parameters:
-        """The published parameters."""
-        return {name: PUBLISHED_PARAMETERS[name](self) for name in self.publishes}
+        """The published parameters. Those that a run varies for all its workloads are last, if they are not usual."""
+        own: Parameters = {name: PUBLISHED_PARAMETERS[name](self) for name in self.publishes}
+        return {**own, "python": self.python} if self.python else own
 
     def at(self, load: int) -> Scenario:
         """The open-loop scenario that applies this load; raises `ValueError` if the scenario has no target."""

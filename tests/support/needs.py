@@ -15,6 +15,7 @@ import pytest
 
 from runners.serving.broker import BrokerError, BrokerProgram, find_broker
 from runners.serving.deployment import StageError
+from runners.serving.interpreter import RUNNING, InterpreterError, find_interpreter
 from runners.subjects.catalog import Variant
 
 _NOT_LOADED = re.compile(r"\b(lib[\w.+-]+)\.so\.(\d+)(?:\.\d+)*: cannot open shared object file")
@@ -34,6 +35,17 @@ def broker_program() -> BrokerProgram:
         return find_broker()
     except BrokerError as error:
         lack(str(error))
+
+
+def other_python() -> str:
+    """A version of Python that is on this machine, is not the running one, and that our frameworks run on."""
+    for version in ("3.13", "3.12", "3.14"):
+        try:
+            if find_interpreter(version) != RUNNING:
+                return version
+        except InterpreterError:
+            continue
+    lack("there is no other version of Python; install one with `uv python install 3.13`")
 
 
 def check_libraries(log: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,7 @@ from runners.subjects import catalog, profiles, workloads
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import OPEN_LOOP_TOGETHER, Scenario, Workload
 from runners.subjects.workloads import DASHBOARD, ECHO
-from tests.support import frameworks
+from tests.support import frameworks, needs
 from tests.support.frameworks import BEHAVIOURS
 from tests.support.processes import marked
 
@@ -564,6 +565,50 @@ def test_the_reference_of_several_groups_is_recorded_once_and_stands_beside_all(
     assert first != second, "each has the values of its own seconds"
     assert own.measurements[0].latency_ms in (first, second)
     assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "bare.yml") == []
+
+
+@pytest.mark.runs
+def test_servers_on_two_versions_of_python_are_measured_in_the_same_rounds(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted in between, and taken up again."""
+    version = needs.other_python()
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setitem(workloads.WORKLOADS, "echo", SMALL)
+    monkeypatch.setitem(profiles.PROFILES, "quick", BRIEFEST)
+    mine = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good"]))
+    plan = planning.plan_run([mine], [SMALL], replace(BRIEFEST, rounds=2), 5, pythons=["", version])
+
+    class Impatient(Silent):
+        def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
+            super().measured(cell, measurement, done, plan)
+            if done == 2:
+                raise KeyboardInterrupt
+
+    begun = execution.RunExecution.begin(plan, tmp_path, "tested")
+    with pytest.raises(KeyboardInterrupt):
+        begun.execute(Impatient())
+    resumed = execution.RunExecution.resume(begun.path, [mine])
+    assert resumed.plan == plan
+    summary = resumed.execute(Watching())
+    assert (summary.measurements, summary.failed) == (4, 0)
+    document = load_framework(summary.path / "mine.yml")
+    assert [cell.parameters.get("python") for cell in document.cells] == [None, version]
+    assert [[one.round for one in cell.measurements] for cell in document.cells] == [[1, 2], [1, 2]]
+    (facts,) = document.variants
+    (further,) = facts.further
+    assert further.name == version
+    assert further.python.startswith(f"{version}.")
+    assert facts.python == platform.python_version()
+    assert further.packages == facts.packages, "one lock serves all versions"
+    assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "run.yml") == []
+
+
+def test_a_framework_that_needs_a_newer_python_fails_there_alone(mine: catalog.Framework) -> None:
+    """The others of the run go on."""
+    demanding = mine.model_copy(update={"requires_python": ">=3.99"})
+    with pytest.raises(environment.CannotInstallError, match=r"requires Python >=3\.99, and this is 3\."):
+        environment.prepare_environment(demanding, demanding.variants[0].for_python(needs.other_python()))
 
 
 def test_scenarios_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:

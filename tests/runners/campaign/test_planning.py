@@ -57,6 +57,21 @@ def test_the_parts_of_the_plan_of_everything_add_up() -> None:
         assert chosen.only == {part.kind} or len(chosen.scenarios) == 1
 
 
+def test_a_run_on_several_versions_of_python_asks_each_the_same() -> None:
+    profile = PROFILES["quick"]
+    chosen = workloads.choose_workloads(["echo"], profile)
+    usual = planning.plan_run(catalog.discover(), chosen, profile, 1)
+    both = planning.plan_run(catalog.discover(), chosen, profile, 1, pythons=["", "3.13"])
+    assert both.cells[::2] == usual.cells
+    assert both.cells[1::2] == tuple(cell.on_python("3.13") for cell in usual.cells)
+    assert all(cell.variant.python == cell.scenario.parameters.get("python", "") for cell in both.cells)
+    assert [part.name for part in both.parts()] == [part.name for part in usual.parts()]
+    assert both.expected_s() == pytest.approx(2 * usual.expected_s())
+    groups = [{both.cells[index].variant.python for index in group} for group in both.groups(both.order[0])]
+    assert sorted(map(sorted, groups)) == sorted([*[[""]] * (len(groups) // 2), *[["3.13"]] * (len(groups) // 2)])
+    assert parameter_in_words("python", "3.13") == "Python 3.13"
+
+
 def test_every_part_of_a_standard_run_fits_into_a_job() -> None:
     profile = PROFILES["standard"]
     plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)

@@ -29,7 +29,7 @@ from runners.measurement import window
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
 from runners.serving import environment
 from runners.subjects import catalog, profiles
-from tests.support import frameworks
+from tests.support import frameworks, needs
 from tests.support.commands import Shell
 from tests.support.documents import framework_document, run_document
 from tests.support.processes import gone, marked, until
@@ -516,6 +516,33 @@ def test_a_plan_shows_what_an_adaptive_run_takes(shell: Shell, tmp_path: Path) -
     assert "--headline leaves out all but the headline variants" in too_short.stderr
     assert "room/closed-10" in too_short.stdout, "the plan is shown all the same"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "version", "status", "words"),
+    [
+        (["run", "--plan", "-w", "echo"], "2.7", 2, "'2.7' is no version of Python for --python; write 3.13"),
+        (["run", "--plan", "-w", "echo"], "3.99", 1, "no Python 3.99 on this machine; install it with `uv python"),
+        (["check", "sanic"], "py", 2, "'py' is no version of Python"),
+        (["check", "sanic"], "3.99", 1, "or remove --python 3.99"),
+    ],
+)
+def test_a_python_that_is_not_there_is_one_sentence(
+    shell: Shell, command: list[str], version: str, status: int, words: str
+) -> None:
+    done = shell.rtsite(*command, "--python", version)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_plan_names_no_version_for_the_python_that_runs_this(shell: Shell) -> None:
+    running = ".".join(map(str, sys.version_info[:2]))
+    usual = shell.answer("run", "--plan", "-w", "echo", "--seed", "1")
+    assert shell.answer("run", "--plan", "-w", "echo", "--seed", "1", "--python", running, "--python", running) == usual
+    other = needs.other_python()
+    both = shell.answer("run", "--plan", "-w", "echo", "--seed", "1", "--python", running, "--python", other)
+    assert both["measurements"] == 2 * usual["measurements"]
 
 
 def test_a_scenario_that_is_longer_than_a_job_is_shown_in_several(shell: Shell, tmp_path: Path) -> None:

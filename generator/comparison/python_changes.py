@@ -1,0 +1,94 @@
+"""Compares versions of Python: what the same variants do on another one, in the same rounds of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from generator.comparison.deciding import needs_quiet
+from generator.comparison.metrics import ALWAYS_COMPARED, Metric
+from generator.comparison.pair_judging import (
+    ComparedValues,
+    Judged,
+    MetricComparison,
+    Reason,
+    highest_end,
+    judge_all,
+)
+from generator.comparison.tables import Row, RowKey, Table, compare_runs
+from generator.dataset import Run
+
+
+@dataclass(frozen=True)
+class PythonChange:
+    """A table of results on another version of Python, against the version that the pages show.
+
+    ``table``: the shown one. ``rows``: the variants that are valid on both, in the table's order. ``judged``: by
+    variant and key of a metric the outcome of the other version, whose ratio is that of the other to the shown one.
+    """
+
+    table: Table
+    before: str
+    after: str
+    metrics: tuple[Metric, ...]
+    rows: tuple[Row, ...]
+    judged: Mapping[tuple[RowKey, str], Judged]
+
+
+def compare_pythons(shown: Iterable[Run], parts: Sequence[Run]) -> tuple[PythonChange, ...]:
+    """The changes of all tables from what pages show to the other versions of Python of the same runs.
+
+    ``shown``: parts of runs (`Run.by_python`), as pages show them. ``parts``: of all runs.
+    """
+    found = []
+    for run in shown:
+        others = [part for part in parts if part.raw == run.raw and part.python != run.python]
+        tables = compare_runs([run], ranked=False).tables if others else ()
+        for other in others:
+            by_scenario = {_scenario(table): table for table in compare_runs([other], ranked=False).tables}
+            for table in tables:
+                partner = by_scenario.get(_scenario(table))
+                if partner is not None and (change := _change(table, partner, run, other)).rows:
+                    found.append(change)
+    return tuple(found)
+
+
+def _scenario(table: Table) -> tuple[object, ...]:
+    return table.workload.slug, table.workload.version, *table.parameters.items()
+
+
+def _change(table: Table, partner: Table, run: Run, other: Run) -> PythonChange:
+    on_other = {row.key: row for row in partner.valid_rows}
+    rows = tuple(row for row in table.valid_rows if row.key in on_other and not row.framework.is_reference)
+    metrics = (*table.deciding, *(metric for metric in ALWAYS_COMPARED if metric not in table.deciding))
+    compared: dict[tuple[RowKey, str], ComparedValues] = {}
+    for metric in metrics:
+        pairs = [(row, on_other[row.key]) for row in rows]
+        pairs = [pair for pair in pairs if all(metric.key in row.values for row in pair)]
+        # One model, since both are measured in the same rounds: what slowed a round down cancels out.
+        model = MetricComparison(
+            metric,
+            {(row.key, number): row.values[metric.key].rounds for pair in pairs for number, row in enumerate(pair)},
+            barred={},
+        ).model
+        for pair in pairs:
+            key = pair[0].key
+            before, after = (row.values[metric.key].estimate for row in pair)
+            compared[key, metric.key] = ComparedValues(
+                metric,
+                model.contrast((key, 1), (key, 0)),
+                after.mean,
+                before.mean,
+                _bar(metric, pair),
+                highest_end((after, before)),
+            )
+    measured = tuple(metric for metric in metrics if any(key == metric.key for _, key in compared))
+    return PythonChange(
+        table, run.machine_class.python, other.machine_class.python, measured, rows, judge_all(compared)
+    )
+
+
+def _bar(metric: Metric, pair: Sequence[Row]) -> Reason | None:
+    if not all(row.values[metric.key].is_enough for row in pair):
+        return "not enough data"
+    return "disturbed" if needs_quiet(metric) and not all(row.is_quiet for row in pair) else None

@@ -1,0 +1,97 @@
+"""Python interpreters for servers. uv finds them on this machine; none is downloaded."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from runners.record import UnavailableError, UsageError
+
+_TIMEOUT_S = 60
+_VERSION = re.compile(r"3\.\d{1,3}t?")
+_IDENTIFY = "import json, platform, sys; print(json.dumps([sys.executable, platform.python_version(), sys.version]))"
+
+
+class InterpreterError(UnavailableError):
+    """There is no such interpreter on this machine, or it does not start."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """An interpreter: its path, its version such as ``3.13.0``, and all that it says about its build."""
+
+    path: Path
+    version: str
+    build: str
+
+
+RUNNING = Interpreter(Path(sys.executable), platform.python_version(), sys.version)
+"""The interpreter of this process."""
+
+
+def check_version(text: str) -> str:
+    """The text, if it is the name of a version, such as ``3.13``, or ``3.14t`` without the GIL; raises `UsageError`."""
+    if not _VERSION.fullmatch(text):
+        raise UsageError(
+            f"{text!r:.40} is no version of Python for --python; write 3.13, or 3.14t for the build without the GIL"
+        )
+    return text
+
+
+@functools.cache
+def find_interpreter(version: str) -> Interpreter:
+    """The interpreter of this version (`check_version`), or the running one if it is empty; raises `InterpreterError`.
+
+    The running one is preferred if it is of this version.
+    """
+    if not version or version == _short_name(RUNNING):
+        return RUNNING
+    path = _ask([find_uv_bin(), "python", "find", "--no-python-downloads", "--no-project", "--system", version])
+    if not path:
+        raise InterpreterError(
+            f"there is no Python {version} on this machine; install it with `uv python install {version}`, or remove"
+            f" --python {version}"
+        )
+    said = _ask([path, "-I", "-c", _IDENTIFY])
+    try:
+        executable, exact, build = json.loads(said)
+    except ValueError:
+        raise InterpreterError(f"{path}: does not say its version; repair it, or remove --python {version}") from None
+    return Interpreter(Path(executable), exact, build)
+
+
+def _short_name(interpreter: Interpreter) -> str:
+    """``3.13``, or ``3.14t`` without the GIL."""
+    minor = ".".join(interpreter.version.split(".")[:2])
+    return f"{minor}t" if "free-threading" in interpreter.build else minor
+
+
+def _ask(command: list[str]) -> str:
+    """The output of a command; empty if it fails."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, env=_environment()
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _environment() -> dict[str, str]:
+    """The environment for uv, with the interpreters of pyenv on PATH.
+
+    pyenv puts programs on PATH that start an interpreter only if it is chosen, so uv would not find the others.
+    """
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    folders = [str(path) for path in sorted(pyenv.glob("versions/3.*/bin"))]
+    inherited = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    return {**inherited, "PATH": os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])}

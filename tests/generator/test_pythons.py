@@ -1,0 +1,136 @@
+"""A run on two versions of Python: its parts stand apart, pages show one of them and what the other changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import synthetic
+from generator.comparison import History, compare_pythons, compare_runs
+from generator.dataset import Dataset, load_results
+from runners.record import (
+    CellRecord,
+    FrameworkDocument,
+    InstalledFacts,
+    RunDocument,
+    cell_key,
+    load_framework,
+    load_run,
+    problems_in,
+    save,
+)
+
+VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent"})
+FASTER = tuple(made if made.framework == "reference" else replace(made, rate=made.rate * 1.3) for made in VARIANTS)
+OTHER = "3.14"
+
+
+def write(folder: Path, *, only_other: bool = False, rounds: int = 6) -> Path:
+    """Write one run on two versions of Python; on the other one every framework passes 1.3 times the messages."""
+    first, second = (
+        synthetic.write(folder / name, rounds=rounds, seconds=1, variants=variants, seed=seed, searches=False)
+        for name, variants, seed in (("first", VARIANTS, 1), ("second", FASTER, 2))
+    )
+    run = folder / "results" / first.parent.name / first.name
+    for path in sorted(first.glob("*.yml")):
+        if path.name != "run.yml":
+            save(together(load_framework(path), load_framework(second / path.name), only_other), run / path.name)
+    save(planned(load_run(first / "run.yml"), run, only_other), run / "run.yml")
+    return folder / "results"
+
+
+def together(own: FrameworkDocument, other: FrameworkDocument, only_other: bool) -> FrameworkDocument:
+    further = [
+        InstalledFacts(name=OTHER, python=f"{OTHER}.1", packages={**variant.packages, "made-for": OTHER})
+        for variant in own.variants
+    ]
+    variants = [
+        variant.model_copy(
+            update={"python": facts.python, "packages": facts.packages} if only_other else {"further": [facts]}
+        )
+        for variant, facts in zip(own.variants, further, strict=True)
+    ]
+    cells: list[CellRecord] = [
+        cell.model_copy(update={"parameters": {**cell.parameters, "python": OTHER}}) for cell in other.cells
+    ]
+    return own.model_copy(update={"variants": variants, "cells": cells if only_other else [*own.cells, *cells]})
+
+
+def planned(run: RunDocument, folder: Path, only_other: bool) -> RunDocument:
+    documents = [load_framework(path) for path in sorted(folder.glob("*.yml"))]
+    cells = [
+        cell_key(document.framework.slug, cell.variant, cell.workload, cell.parameters)
+        for document in documents
+        for cell in document.cells
+    ]
+    return run.model_copy(update={"cells": cells, "order": [list(range(len(cells))) for _ in run.order]})
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return load_results(write(tmp_path_factory.mktemp("pythons")))
+
+
+def test_the_files_are_valid(tmp_path: Path) -> None:
+    paths = sorted(write(tmp_path).rglob("*.yml"))
+    assert len(paths) > 2
+    assert [problem for path in paths for problem in problems_in(path)] == []
+
+
+def test_a_run_has_one_part_per_version(dataset: Dataset) -> None:
+    (run,) = dataset.runs
+    own, other = run.by_python
+    assert (own.python, other.python) == ("", OTHER)
+    assert (own.machine_class.python, other.machine_class.python) == ("3.11", OTHER)
+    assert own.document.cells == other.document.cells
+    assert len(run.document.cells) == 2 * len(own.document.cells)
+    assert not any("python" in key for key in own.document.cells)
+    assert own.unmeasured == other.unmeasured == ()
+    for before, after in zip(own.frameworks, other.frameworks, strict=True):
+        assert after.document.variants[0].python == f"{OTHER}.1"
+        assert after.document.variants[0].packages["made-for"] == OTHER
+        assert "made-for" not in before.document.variants[0].packages
+    assert run.usual == own
+
+
+def test_pages_show_one_version_alone(dataset: Dataset) -> None:
+    (shown,) = dataset.headline
+    assert shown.python == ""
+    assert not any("python" in table.parameters for table in compare_runs(dataset.headline).tables)
+    assert [run.raw for run in dataset.current] == [run.raw for run in dataset.runs]
+    assert len(dataset.published) == 2
+
+
+def test_all_of_a_run_on_another_version_is_shown_and_followed(tmp_path: Path) -> None:
+    found = load_results(write(tmp_path, only_other=True))
+    (shown,) = found.headline
+    assert (shown.python, shown.machine_class.python) == (OTHER, OTHER)
+    assert shown.usual == shown
+    assert compare_runs(found.headline).tables
+    assert {part.python for part, _ in History(found.runs).usual.values()} == {OTHER}
+    assert compare_pythons(found.headline, found.parts) == ()
+
+
+def test_what_another_version_changes_is_told_without_the_references_own_change(dataset: Dataset) -> None:
+    changes = compare_pythons(dataset.headline, dataset.parts)
+    assert {(change.before, change.after) for change in changes} == {("3.11", OTHER)}
+    (closed,) = (change for change in changes if change.table.parameters.get("mode") == "closed")
+    assert not any(row.framework.is_reference for row in closed.rows)
+    assert {row.key for row in closed.rows} == {("fastapi", "uvicorn"), ("flask-socketio", "gevent")}
+    for row in closed.rows:
+        judged = closed.judged[row.key, "messages_per_s"]
+        assert judged.outcome == "better"
+        assert judged.contrast is not None
+        assert judged.contrast.value == pytest.approx(1.3, rel=0.05)
+
+
+def test_too_few_rounds_decide_nothing(tmp_path: Path) -> None:
+    found = load_results(write(tmp_path, rounds=4))
+    outcomes = {
+        (judged.outcome, judged.reason)
+        for change in compare_pythons(found.headline, found.parts)
+        for judged in change.judged.values()
+    }
+    assert outcomes == {("unknown", "not enough data")}

@@ -1,0 +1,73 @@
+"""Interpreters for servers are found on this machine, or one sentence says what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runners.record import UnavailableError, UsageError
+from runners.serving import interpreter
+from tests.support import needs
+
+RUNNING = ".".join(map(str, sys.version_info[:2]))
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> None:
+    interpreter.find_interpreter.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["3.13", "3.14t", "3.9"])
+def test_versions(text: str) -> None:
+    assert interpreter.check_version(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "3", "2.7", "3.13.1", "3.x", "python3.13", "3.14tt", "/usr/bin/python3", "-3.13"])
+def test_no_versions(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is no version of Python for --python; write 3\.13, or 3\.14t"):
+        interpreter.check_version(text)
+
+
+@pytest.mark.parametrize("version", ["", RUNNING])
+def test_the_running_one_needs_no_search(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert interpreter.find_interpreter(version) == interpreter.RUNNING
+
+
+def test_another_one_is_of_the_version_that_was_asked_for() -> None:
+    version = needs.other_python()
+    found = interpreter.find_interpreter(version)
+    assert found.version.startswith(f"{version}.")
+    assert found.path != interpreter.RUNNING.path
+    said = subprocess.run([found.path, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == f"Python {found.version}"
+
+
+def test_one_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(UnavailableError, match=r"no Python 3\.99 on this machine; install it with `uv python install"):
+        interpreter.find_interpreter("3.99")
+
+
+@pytest.mark.parametrize("pretends", ["exit 1", "echo nonsense"])
+def test_one_that_does_not_start_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pretends: str) -> None:
+    program = tmp_path / "python3.98"
+    program.write_text(f"#!/bin/sh\n{pretends}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(UnavailableError, match=r"no Python 3\.98 on this machine"):
+        interpreter.find_interpreter("3.98")
+
+
+def test_those_of_pyenv_are_found_whichever_it_has_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = interpreter.find_interpreter(needs.other_python())
+    folder = tmp_path / "versions" / found.version / "bin"
+    folder.mkdir(parents=True)
+    (folder / f"python{needs.other_python()}").symlink_to(found.path)
+    interpreter.find_interpreter.cache_clear()
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", os.defpath)
+    assert interpreter.find_interpreter(needs.other_python()).version == found.version
