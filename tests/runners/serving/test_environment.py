@@ -136,7 +136,7 @@ def test_several_that_prepare_one_environment_wait_for_the_first(
     created: list[Path] = []
     really = environment.create_environment
 
-    def create(folder: Path, lock: Path) -> None:
+    def create(folder: Path, lock: Path, _python: Path) -> None:
         assert not folder.exists(), "nothing is deleted that another one makes"
         created.append(folder)
         really(folder, lock)
