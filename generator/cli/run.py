@@ -46,6 +46,12 @@ def run_command(
         list[str] | None,
         typer.Option(help="Version of Python for the servers, such as 3.13 (repeatable; default: the running one)."),
     ] = None,
+    topology: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is between clients and servers: direct, nginx or haproxy (repeatable; default: direct)."
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Seed for the order of cells and for the send times (default: a random seed)."),
@@ -87,8 +93,8 @@ def run_command(
         )
         if any(given):
             raise UsageError(
-                "--resume takes workloads, rounds, budget, variants, Python, seed and campaign from the interrupted"
-                " run; remove these options"
+                "--resume takes workloads, rounds, budget, variants, Python, topology, seed and campaign from the"
+                " interrupted run; remove these options"
             )
         summary = _resume(resume, framework or [], with_flames=flame)
     else:
@@ -101,6 +107,7 @@ def run_command(
             seed=seed,
             only_headline=headline,
             pythons=python or [],
+            topologies=topology or [],
         )
         if only_plan:
             _print_plan(plan, as_json=as_json)

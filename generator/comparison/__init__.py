@@ -30,7 +30,6 @@ from generator.comparison.metrics import (
     tail_of,
 )
 from generator.comparison.pair_judging import ComparedValues, Judged, MetricComparison, Reason, judge_all
-from generator.comparison.python_changes import PythonChange, compare_pythons
 from generator.comparison.run_changes import (
     CapacityChange,
     Change,
@@ -53,6 +52,7 @@ from generator.comparison.scoring import (
     Sheet,
     facet_correlations,
 )
+from generator.comparison.setting_changes import SettingChange, compare_settings
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.comparison.undecided import advise
 from generator.comparison.verdicts import (

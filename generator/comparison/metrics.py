@@ -221,6 +221,7 @@ _CONNECTING = attrgetter("connecting")
 _RECOVERY = attrgetter("recovery")
 _SERVER = attrgetter("server")
 _BROKER = attrgetter("broker")
+_PROXY = attrgetter("proxy")
 
 
 def _percentiles(
@@ -385,6 +386,15 @@ _ROWS: tuple[Metric, ...] = (
         part=_BROKER,
         field="cpu_percent",
     ),
+    Metric(
+        key="proxy_cpu_percent",
+        title="proxy CPU",
+        short="Proxy CPU",
+        unit="% of a core",
+        direction="lower",
+        part=_PROXY,
+        field="cpu_percent",
+    ),
 )
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
@@ -396,6 +406,7 @@ MEMORY_PER_CONNECTION = METRICS["memory_per_connection_kb"]
 CPU = METRICS["cpu_percent"]
 MEMORY = METRICS["pss_mean_mb"]
 BROKER_CPU = METRICS["broker_cpu_percent"]
+PROXY_CPU = METRICS["proxy_cpu_percent"]
 ALWAYS_COMPARED = tuple(metric for metric in _ROWS if metric.is_always_compared)
 
 _PERCENTILES: dict[tuple[Family, Quantile], Metric] = {

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from runners.record import Machine
 
+DIRECT = "direct"
+"""The usual topology: nothing is between clients and servers."""
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -30,19 +33,22 @@ _IN_THE_MODEL = ("vendor", "implementer")
 
 @dataclass(frozen=True)
 class MachineClass:
-    """Hardware, the release of its kernel, and the version of Python that ran the servers, as far as results name
-    them. Older ones have no numbers of the CPU.
+    """Hardware, the release of its kernel, the version of Python that ran the servers, and what was between them and
+    the clients, as far as results name them. Older ones have no numbers of the CPU.
     """
 
     hardware: Hardware
     kernel: str
     python: str
     """Such as ``3.13``, or ``3.14t`` without the GIL."""
+    topology: str = DIRECT
+    """What was between clients and servers."""
 
     @classmethod
-    def of(cls, machine: Machine, python: str = "") -> MachineClass:
+    def of(cls, machine: Machine, python: str = "", topology: str = DIRECT) -> MachineClass:
         """``python``: what ran the servers, if it was not what ran the harness."""
-        return cls(Hardware.of(machine), machine.kernel, python or ".".join(machine.python.split(".")[:2]))
+        own = ".".join(machine.python.split(".")[:2])
+        return cls(Hardware.of(machine), machine.kernel, python or own, topology)
 
     def __str__(self) -> str:
         return f"{self.hardware}, {self.kernel}"

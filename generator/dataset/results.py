@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from generator.dataset.collected_evidence import Evidence, all_evidence
 from generator.dataset.file_cache import read_all
-from generator.dataset.machine_class import MachineClass
+from generator.dataset.machine_class import DIRECT, MachineClass
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
@@ -63,7 +63,9 @@ class Run:
     document: RunDocument
     frameworks: tuple[FrameworkResult, ...]
     python: str = ""
-    """Of a part (`by_python`): the version of Python that ran its servers, if it was not the one of the harness."""
+    """Of a part (`by_setting`): the version of Python that ran its servers, if it was not the one of the harness."""
+    topology: str = DIRECT
+    """Of a part: what was between its servers and the clients."""
 
     @property
     def raw(self) -> str:
@@ -110,7 +112,7 @@ class Run:
     @cached_property
     def machine_class(self) -> MachineClass:
         """Runs are put together only within one class."""
-        return MachineClass.of(self.document.machine, self.python)
+        return MachineClass.of(self.document.machine, self.python, self.topology)
 
     @property
     def servers_python(self) -> str:
@@ -118,22 +120,22 @@ class Run:
         return self.python or self.document.machine.python
 
     @cached_property
-    def by_python(self) -> tuple[Run, ...]:
-        """Its parts, one per version of Python that ran the servers, in the order of the plan.
+    def by_setting(self) -> tuple[Run, ...]:
+        """Its parts, one per version of Python that ran the servers and per topology, in the order of the plan.
 
-        The cells of a part do not name the version, so they are compared with those of other runs on it.
+        The cells of a part do not name these, so they are compared with those of other runs under the same.
         """
-        asked: dict[str, set[str]] = {}
+        settings: dict[tuple[str, str], set[str]] = {}
         for scenario in self.scenarios:
-            asked.setdefault(_python_of(scenario), set()).add(scenario)
-        if asked.keys() <= {""}:  # none is named
+            settings.setdefault(_setting_of(scenario), set()).add(scenario)
+        if settings.keys() <= {("", DIRECT)}:  # none is named
             return (self,)
-        return tuple(_on_python(self.only(scenarios), python) for python, scenarios in asked.items())
+        return tuple(_under(self.only(scenarios), *setting) for setting, scenarios in settings.items())
 
     @property
     def usual(self) -> Run:
-        """The part that is followed over time: on the harness's version of Python, or else on the first one."""
-        return next((part for part in self.by_python if not part.python), self.by_python[0])
+        """The part that is followed over time: directly and on the harness's version of Python, or else the first."""
+        return min(self.by_setting, key=lambda part: (part.topology != DIRECT, bool(part.python)))
 
     def framework(self, slug: str) -> FrameworkResult | None:
         return next((item for item in self.frameworks if item.document.framework.slug == slug), None)
@@ -148,8 +150,10 @@ class Dataset:
 
     @cached_property
     def parts(self) -> tuple[Run, ...]:
-        """What pages put together and compare: each run, divided by the version of Python that ran the servers."""
-        return tuple(part for run in self.runs for part in run.by_python)
+        """What pages put together and compare: each run, divided by what ran the servers and what was between them and
+        the clients.
+        """
+        return tuple(part for run in self.runs for part in run.by_setting)
 
     @property
     def newest_evidence(self) -> dict[str, Evidence]:
@@ -188,7 +192,7 @@ class Dataset:
             if run.raw in answering
             or (
                 run.document.finished
-                and any((part.machine_class, part.document.campaign) in newest for part in run.by_python)
+                and any((part.machine_class, part.document.campaign) in newest for part in run.by_setting)
             )
         )
 
@@ -206,8 +210,8 @@ def _taking_part(runs: Sequence[Run]) -> Sequence[Run]:
 
 
 def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
-    """The class that measured most cells of the newest campaign; of several, the one with the newest Python, or else
-    the one that measured last.
+    """The class that measured most cells of the newest campaign. One without a proxy comes first, then the one with the
+    newest Python, then the one that measured last.
 
     ``runs``: newest first. ``None`` without runs.
     """
@@ -215,7 +219,11 @@ def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
     for run in runs:
         if run.document.campaign == runs[0].document.campaign:
             cells.setdefault(run.machine_class, set()).update(set(run.document.cells).difference(run.unmeasured))
-    return max(cells, key=lambda machine: (len(cells[machine]), _version(machine.python)), default=None)
+    return max(
+        cells,
+        key=lambda machine: (machine.topology == DIRECT, len(cells[machine]), _version(machine.python)),
+        default=None,
+    )
 
 
 def _version(python: str) -> tuple[int, ...]:
@@ -326,22 +334,22 @@ def _with_cells(document: RunDocument, scenarios: Set[str]) -> RunDocument:
     return document.model_copy(update=changes)
 
 
-_PYTHON = re.compile(r" python=(\S+)$")
-"""The end of the key of a cell whose server ran on another version of Python than the harness."""
+_NAMED = re.compile(r" (python|topology)=(\S+)")
+"""Parameters of a cell whose server ran on another version of Python than the harness, or behind a proxy."""
 
 
-def _python_of(scenario: str) -> str:
-    found = _PYTHON.search(scenario)
-    return found[1] if found else ""
+def _setting_of(scenario: str) -> tuple[str, str]:
+    named = {found[1]: found[2] for found in _NAMED.finditer(scenario)}
+    return named.get("python", ""), named.get("topology", DIRECT)
 
 
-def _on_python(run: Run, python: str) -> Run:
-    """The run, whose cells are all on this version of Python, with cells that do not name it."""
-    cells = [_PYTHON.sub("", key) for key in run.document.cells]
+def _under(run: Run, python: str, topology: str) -> Run:
+    """The run, whose cells are all under this setting, with cells that do not name it."""
+    cells = [_NAMED.sub("", key) for key in run.document.cells]
     name = python or run.document.machine.python
     frameworks = tuple(replace(item, document=_document_on(item.document, name)) for item in run.frameworks)
     document = run.document.model_copy(update={"cells": cells})
-    return replace(run, document=document, frameworks=frameworks, python=python)
+    return replace(run, document=document, frameworks=frameworks, python=python, topology=topology)
 
 
 def _document_on(document: FrameworkDocument, name: str) -> FrameworkDocument:
@@ -351,10 +359,10 @@ def _document_on(document: FrameworkDocument, name: str) -> FrameworkDocument:
         facts = next((one for one in variant.further if one.name == name), variant)
         environment = {"python": facts.python, "packages": facts.packages, "further": []}
         variants.append(variant.model_copy(update=environment))
-    cells = [
-        cell.model_copy(update={"parameters": {key: one for key, one in cell.parameters.items() if key != "python"}})
-        for cell in document.cells
-    ]
+    cells = []
+    for cell in document.cells:
+        own = {key: value for key, value in cell.parameters.items() if key not in ("python", "topology")}
+        cells.append(cell.model_copy(update={"parameters": own}))
     return document.model_copy(update={"variants": variants, "cells": cells})
 
 

@@ -18,12 +18,12 @@ from generator.comparison import (
     History,
     Leader,
     PairVerdict,
-    PythonChange,
+    SettingChange,
     Sheet,
     Table,
     capacity_tables,
-    compare_pythons,
     compare_runs,
+    compare_settings,
     conclude,
     leaders,
 )
@@ -44,7 +44,7 @@ class View:
         runs = dataset.headline
         self.comparison: Comparison = compare_runs(runs)
         self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
-        self.pythons: tuple[PythonChange, ...] = compare_pythons(runs, dataset.parts)
+        self.settings: tuple[SettingChange, ...] = compare_settings(runs, dataset.parts)
         self.frameworks: dict[str, FrameworkView] = framework_views(
             runs, sources, dataset.newest_evidence, dataset.runs
         )

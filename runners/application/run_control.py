@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast, get_args
 
 from runners import machine
 from runners.application.messages import MessageObserver
@@ -17,10 +18,12 @@ from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Plan
 from runners.campaign.run_files import RunFiles
 from runners.flame import record_missing
-from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between
+from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between, unknown_name
+from runners.record.schema import Topology
 from runners.serving import broker
 from runners.serving.broker import BrokerError
 from runners.serving.interpreter import RUNNING, check_version, find_interpreter
+from runners.serving.proxy import find_proxy
 from runners.subjects import catalog, profiles, workloads
 
 MOST_SEED = 2**53
@@ -40,6 +43,7 @@ def plan_measurements(
     only_headline: bool = False,
     is_part: bool = False,
     pythons: Sequence[str] = (),
+    topologies: Sequence[str] = (),
 ) -> Plan:
     """The plan of a run; the reference is always part of it.
 
@@ -47,8 +51,9 @@ def plan_measurements(
     else so many of everything. ``budget_s``: of an adaptive run, seconds of measuring. ``seed``: ``None`` means a
     random one. ``only_headline``: without the frameworks' other variants. ``is_part``: other jobs measure the rest, so
     a name may have nothing to measure here. ``pythons``: versions of Python that run the servers; without any, the one
-    that runs this. Raises `UsageError` for a name that is unknown or has nothing to measure,
-    and `NothingToDoError` if no framework supports any of the workloads.
+    that runs this. ``topologies``: what is between servers and clients; without any, nothing. Raises `UsageError` for a
+    name that is unknown or has nothing to measure, `NothingToDoError` if no framework supports any of the workloads,
+    and `UnavailableError` if this machine lacks a Python or a proxy.
     """
     if rounds is not None:
         require_between("--rounds", rounds, 1, profiles.MOST_ROUNDS, "rounds")
@@ -70,6 +75,7 @@ def plan_measurements(
         server_cores=machine.cores_for_server(machine.physical_cores()),
         budget_s=budget_s,
         pythons=[named_python(version) for version in dict.fromkeys(pythons)] or [""],
+        topologies=[named_topology(name) for name in dict.fromkeys(topologies)] or ["direct"],
     )
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)
@@ -81,6 +87,16 @@ def named_python(version: str) -> str:
     no version, and `InterpreterError` if this machine has none of it.
     """
     return "" if find_interpreter(check_version(version)) == RUNNING else version
+
+
+def named_topology(name: str) -> Topology:
+    """The topology of this name. Raises `UsageError` if there is none, and `ProxyError` if this machine lacks it."""
+    found = next((topology for topology in get_args(Topology) if topology == name), None)
+    if found is None:
+        raise unknown_name("topology", name, get_args(Topology))
+    if found != "direct":
+        find_proxy(found)
+    return cast("Topology", found)
 
 
 _ADAPTIVE = " or ".join(slug for slug, profile in profiles.PROFILES.items() if profile.most_rounds is not None)

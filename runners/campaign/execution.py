@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -21,12 +22,13 @@ from runners.record import (
     Advice,
     BrokerFacts,
     FrameworkDocument,
+    ProxyFacts,
     RtsiteError,
     RunDocument,
     VariantFacts,
     cell_key,
 )
-from runners.serving import broker, environment
+from runners.serving import broker, environment, proxy
 from runners.serving.deployment import Deployments
 from runners.subjects.catalog import Framework
 
@@ -69,6 +71,7 @@ class RunExecution:
         self._journals = [CellJournal(cell) for cell in plan.cells]
         self._cores = machine.physical_cores()
         self._variants: dict[str, list[VariantFacts]] = {}
+        self._proxies: dict[str, ProxyFacts] = {}
         """Variants with their installed packages, by framework."""
         self._resumed_variants: dict[str, list[VariantFacts]] = {}
         """The same from the files of an interrupted run."""
@@ -224,6 +227,9 @@ class RunExecution:
                 self._broker = broker.find_broker().facts()
             except RtsiteError:
                 self._broker = None
+        for topology in {cell.variant.topology for cell in self.plan.cells} - {"direct"}:
+            with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
+                self._proxies[topology] = proxy.find_proxy(topology).facts()
         for slug, variants in self._resumed_variants.items():
             if variants != self._variants[slug]:
                 raise ResumeError(f"{slug}: the installed packages have changed since {self.path} was started")
@@ -321,6 +327,7 @@ class RunExecution:
             campaign=self._document.campaign,
             framework=measurement.framework_facts(framework),
             broker=self._broker if uses_broker else None,
+            proxies=self._proxies,
             variants=self._variants[framework.slug],
             cells=[
                 journal.to_record()

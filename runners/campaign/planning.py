@@ -11,6 +11,7 @@ from itertools import chain, groupby
 
 from runners.measurement import Cell
 from runners.record import MOST_SEARCHES, NothingToDoError, UsageError, cell_key, compared_variants
+from runners.record.schema import Topology
 from runners.subjects import catalog, matching
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
@@ -311,6 +312,7 @@ def plan_run(
     server_cores: int | None = None,
     budget_s: float = math.inf,
     pythons: Sequence[str] = ("",),
+    topologies: Sequence[Topology] = ("direct",),
 ) -> Plan:
     """The plan for all cells of the frameworks under the workloads. Each round has a random order, determined by the
     seed.
@@ -318,10 +320,15 @@ def plan_run(
     The order is random so that a slow drift of the machine does not always affect the same cell. Cells that are
     measured together stay together. ``server_cores``: how many the machine has for a server (default: enough);
     scenarios that need more are left out. ``budget_s``: of an adaptive run. ``pythons``: versions that run the servers
-    (`Variant.python`). Raises `NothingToDoError` if no framework
+    (`Variant.python`). ``topologies``: what is between them and the clients. Raises `NothingToDoError` if no framework
     implements any of the workloads.
     """
-    found = tuple(_cells(frameworks, workloads, pythons))
+    found = tuple(
+        cell.under(python, topology)
+        for cell in _cells(frameworks, workloads)
+        for python in pythons
+        for topology in topologies
+    )
     if not found:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
     available = math.inf if server_cores is None else server_cores
@@ -351,13 +358,12 @@ def plan_run(
     return Plan(cells, tuple(order), profile, seed, left_out, limits)
 
 
-def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload], pythons: Sequence[str]) -> Iterator[Cell]:
+def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> Iterator[Cell]:
     for framework in frameworks:
         for variant in framework.variants:
             for workload in workloads:
                 for scenario in matching.scenarios_for(workload, framework, variant):
-                    for python in pythons:
-                        yield Cell(framework, variant, workload, scenario).on_python(python)
+                    yield Cell(framework, variant, workload, scenario)
 
 
 def comparison_key(cell: Cell) -> str:

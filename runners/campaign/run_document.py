@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from runners import loadgen, machine, revision
 from runners.campaign.planning import Limits, Plan
 from runners.measurement import Cell
 from runners.record import SCHEMA_VERSION, Adaptive, Ending, Look, Origin, RtsiteError, RunDocument, cell_key
+from runners.record.schema import Topology
 from runners.subjects import profiles, workloads
 from runners.subjects.catalog import Framework
 
-_PYTHON = re.compile(r" python=(\S+)")
+_PYTHON, _TOPOLOGY = re.compile(r" python=(\S+)"), re.compile(r" topology=(\S+)")
 _UNCHANGED = (
     "machine",
     "pinning",
@@ -108,14 +110,16 @@ def check_unchanged(document: RunDocument, plan: Plan, path: Path) -> None:
 
 def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     """The plan of a run, read from its document; raises `ResumeError` if one of its cells no longer exists."""
-    pythons = {match[1] for key in document.cells if (match := _PYTHON.search(key))}
+    settings = {
+        (_named(_PYTHON, key, ""), cast("Topology", _named(_TOPOLOGY, key, "direct"))) for key in document.cells
+    }
     candidates = (
-        Cell(framework, variant, workload, scenario).on_python(python)
+        Cell(framework, variant, workload, scenario).under(*setting)
         for framework in frameworks
         for variant in framework.variants
         for workload in workloads.WORKLOADS.values()
         for scenario in workload.scenarios
-        for python in ("", *pythons)
+        for setting in settings
     )
     known = {key_of(cell): cell for cell in candidates}
     missing = [key for key in document.cells if key not in known]
@@ -132,6 +136,11 @@ def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     budget_s = math.inf if own.budget_s is None else own.budget_s
     limits = Limits(own.first_rounds, own.most_rounds, own.target_decided_percent, budget_s)
     return Plan(cells, order, profile, document.seed, limits=limits)
+
+
+def _named(pattern: re.Pattern[str], key: str, usual: str) -> str:
+    found = pattern.search(key)
+    return found[1] if found else usual
 
 
 def _origin() -> Origin:

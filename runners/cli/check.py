@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from runners.application.contract_check import VariantReport, check_named, judge_reports
+from runners.application.run_control import named_topology
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import FrameworkArguments, JsonOption, app
 
@@ -19,6 +20,9 @@ def check_command(
     python: Annotated[
         str, typer.Option(help="Version of Python for the servers, such as 3.13 (default: the running one).")
     ] = "",
+    topology: Annotated[
+        str, typer.Option(help="What is between the clients and the servers: direct, nginx or haproxy.")
+    ] = "direct",
     as_json: JsonOption = False,
 ) -> None:
     """Test with independent clients whether applications keep the contract.
@@ -27,7 +31,7 @@ def check_command(
 
     Example: rtsite check fastapi ./my-framework
     """
-    reports = check_named(frameworks or [], say, python=python)
+    reports = check_named(frameworks or [], say, python=python, topology=named_topology(topology))
     if as_json:
         print_json(_to_json(reports))
     else:

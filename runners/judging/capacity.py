@@ -243,8 +243,8 @@ def _p99_without_lags_ms(measurement: Measurement) -> float | None:
 def _server_cpu_percent(measurement: Measurement) -> float | None:
     if measurement.server is None:
         return None
-    beside = measurement.broker.cpu_percent if measurement.broker is not None else 0.0
-    return round(measurement.server.cpu_percent + beside, 2)
+    parties = (measurement.server, measurement.broker, measurement.proxy)
+    return round(sum(party.cpu_percent for party in parties if party is not None), 2)
 
 
 class Search:

@@ -20,6 +20,7 @@ from runners.record import (
     Timeline,
     VariantFacts,
 )
+from runners.record.schema import Topology
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
@@ -35,10 +36,10 @@ class Cell:
     workload: Workload
     scenario: Scenario
 
-    def on_python(self, version: str) -> Cell:
-        """The cell on this version of Python (`Variant.python`)."""
-        scenario = replace(self.scenario, python=version)
-        return replace(self, variant=self.variant.for_python(version), scenario=scenario)
+    def under(self, python: str, topology: Topology) -> Cell:
+        """The cell on this version of Python, and behind this topology."""
+        scenario = replace(self.scenario, python=python, topology=topology)
+        return replace(self, variant=self.variant.under(python, topology), scenario=scenario)
 
 
 @dataclass(frozen=True)

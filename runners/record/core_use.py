@@ -10,8 +10,8 @@ Something always waits to be done in a closed loop, so if both have time left, t
 
 
 def used_percent(measurement: Measurement) -> float:
-    """Percent of a core that the server, its broker and the waiting servers used."""
-    parties = (measurement.server, measurement.broker)
+    """Percent of a core that the server, its broker, its proxy and the waiting servers used."""
+    parties = (measurement.server, measurement.broker, measurement.proxy)
     beside = measurement.generator.neighbours_cpu_percent if measurement.generator else None
     return sum(party.cpu_percent for party in parties if party) + (beside or 0.0)
 

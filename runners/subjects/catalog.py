@@ -15,7 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
 from runners.record.naming import MAX_SLUG_CHARACTERS
-from runners.record.schema import BrokerName, HttpsUrl, Loop, NotForProduction, PackageName, Slug, Text, Tuning
+from runners.record.schema import (
+    BrokerName,
+    HttpsUrl,
+    Loop,
+    NotForProduction,
+    PackageName,
+    Slug,
+    Text,
+    Topology,
+    Tuning,
+)
 from runners.subjects import matching
 from runners.subjects.scenarios import Narrowing
 from runners.subjects.workloads import WORKLOADS
@@ -60,7 +70,9 @@ class Variant(_Described):
     extra: Slug | None = None
     """The group of optional dependencies in its environment, in addition to the folder's own dependencies."""
     python: str = ""
-    """Version of Python that runs it; empty: the one that runs the harness. A run sets it (`for_python`)."""
+    """Version of Python that runs it; empty: the one that runs the harness. A run sets it (`under`)."""
+    topology: Topology = "direct"
+    """What is between the clients and its server. A run sets it."""
     quickstart: bool = False
     """Whether `rtsite quickstart` measures it."""
     start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
@@ -75,9 +87,9 @@ class Variant(_Described):
         """Whether several server processes can serve it and reach each other's clients."""
         return self.uses_broker and any("{workers}" in word for word in self.command)
 
-    def for_python(self, version: str) -> Variant:
-        """The variant on this version of Python."""
-        return self.model_copy(update={"python": version})
+    def under(self, python: str, topology: Topology) -> Variant:
+        """The variant on this version of Python, and behind this topology."""
+        return self.model_copy(update={"python": python, "topology": topology})
 
     def requirements_name(self) -> str:
         """The name of its lock file."""

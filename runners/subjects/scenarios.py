@@ -13,7 +13,7 @@ from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Transport
 from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts
-from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters
+from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters, Topology
 from runners.subjects import versions
 
 Procedure = Literal["window", "search", "connect", "recover"]
@@ -104,6 +104,8 @@ class Scenario:
     """Additional contract checks besides those of the exchange, before and after the load."""
     python: str = ""
     """Version of Python that runs the server, such as ``3.13``; empty: the one that runs the harness."""
+    topology: Topology = "direct"
+    """What is between the clients and the server."""
     name: str = ""
     """Name that distinguishes it from the other scenarios of its workload, if `kind` would not."""
     profiles: frozenset[str] = EVERY_PROFILE
@@ -215,7 +217,11 @@ class Scenario:
     def parameters(self) -> Parameters:
         """The published parameters. Those that a run varies for all its workloads are last, if they are not usual."""
         own: Parameters = {name: PUBLISHED_PARAMETERS[name](self) for name in self.publishes}
-        return {**own, "python": self.python} if self.python else own
+        if self.python:
+            own["python"] = self.python
+        if self.topology != "direct":
+            own["topology"] = self.topology
+        return own
 
     def at(self, load: int) -> Scenario:
         """The open-loop scenario that applies this load; raises `ValueError` if the scenario has no target."""

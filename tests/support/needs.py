@@ -13,9 +13,11 @@ from typing import NoReturn
 
 import pytest
 
+from runners.record.schema import Topology
 from runners.serving.broker import BrokerError, BrokerProgram, find_broker
 from runners.serving.deployment import StageError
 from runners.serving.interpreter import RUNNING, InterpreterError, find_interpreter
+from runners.serving.proxy import ProxyError, ProxyProgram, find_proxy
 from runners.subjects.catalog import Variant
 
 _NOT_LOADED = re.compile(r"\b(lib[\w.+-]+)\.so\.(\d+)(?:\.\d+)*: cannot open shared object file")
@@ -46,6 +48,14 @@ def other_python() -> str:
         except InterpreterError:
             continue
     lack("there is no other version of Python; install one with `uv python install 3.13`")
+
+
+def proxy_program(topology: Topology) -> ProxyProgram:
+    """The proxy of this topology."""
+    try:
+        return find_proxy(topology)
+    except ProxyError as error:
+        lack(str(error))
 
 
 def check_libraries(log: str) -> None:

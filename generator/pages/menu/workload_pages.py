@@ -47,10 +47,8 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
     for table in view.comparison.of_workload(slug):
         charts, more = deciding_charts(table, view.identities), further_charts(table, view.identities)
         sections.append(table_section(render, table, charts=charts, more=more, within_workload=True))
-    if changes := [change for change in view.pythons if change.table.workload.slug == slug]:
-        sections.append(
-            Section("Other versions of Python", "pythons", html=render.html("pythons.html", changes=changes))
-        )
+    if changes := [change for change in view.settings if change.table.workload.slug == slug]:
+        sections.append(Section("Other settings", "settings", html=render.html("settings.html", changes=changes)))
     return Page(path, workload.title, workload.question, tuple(sections))
 
 

@@ -31,6 +31,7 @@ from runners.record import (
     load_run,
     problems_in,
 )
+from runners.record.schema import Topology
 from runners.serving import environment
 from runners.subjects import catalog, profiles, workloads
 from runners.subjects.profiles import Profile
@@ -604,11 +605,34 @@ def test_servers_on_two_versions_of_python_are_measured_in_the_same_rounds(
     assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "run.yml") == []
 
 
+@pytest.mark.runs
+@pytest.mark.parametrize("topology", ["nginx", "haproxy"])
+def test_the_proxy_in_front_of_a_server_is_measured_apart(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, topology: Topology
+) -> None:
+    program = needs.proxy_program(topology)
+    monkeypatch.setattr(environment, "HOME", environments)
+    mine = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good"]))
+    plan = planning.plan_run([mine], [SMALL], BRIEFEST, 5, topologies=["direct", topology])
+    summary = execution.RunExecution.begin(plan, tmp_path, "tested").execute(Silent())
+    assert (summary.measurements, summary.failed) == (2, 0)
+    document = load_framework(summary.path / "mine.yml")
+    assert [cell.parameters.get("topology") for cell in document.cells] == [None, topology]
+    directly, through = (one for cell in document.cells for one in cell.measurements)
+    assert directly.proxy is None
+    assert through.proxy is not None
+    assert through.proxy.cpu_s > 0
+    assert through.messages is not None
+    assert through.messages.received == through.messages.sent
+    assert document.proxies == {topology: program.facts()}
+    assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "run.yml") == []
+
+
 def test_a_framework_that_needs_a_newer_python_fails_there_alone(mine: catalog.Framework) -> None:
     """The others of the run go on."""
     demanding = mine.model_copy(update={"requires_python": ">=3.99"})
     with pytest.raises(environment.CannotInstallError, match=r"requires Python >=3\.99, and this is 3\."):
-        environment.prepare_environment(demanding, demanding.variants[0].for_python(needs.other_python()))
+        environment.prepare_environment(demanding, demanding.variants[0].under(needs.other_python(), "direct"))
 
 
 def test_scenarios_that_differ_are_not_measured_together(mine: catalog.Framework) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from runners import machine
 from runners.campaign import planning
 from runners.campaign.planning import PlanPart, split_into_lots
+from runners.campaign.run_document import key_of
 from runners.loadgen.pace import Open
 from runners.record import MOST_SEARCHES, NothingToDoError, UsageError, parameter_in_words
 from runners.subjects import catalog, profiles, versions, workloads
@@ -63,13 +64,27 @@ def test_a_run_on_several_versions_of_python_asks_each_the_same() -> None:
     usual = planning.plan_run(catalog.discover(), chosen, profile, 1)
     both = planning.plan_run(catalog.discover(), chosen, profile, 1, pythons=["", "3.13"])
     assert both.cells[::2] == usual.cells
-    assert both.cells[1::2] == tuple(cell.on_python("3.13") for cell in usual.cells)
+    assert both.cells[1::2] == tuple(cell.under("3.13", "direct") for cell in usual.cells)
     assert all(cell.variant.python == cell.scenario.parameters.get("python", "") for cell in both.cells)
     assert [part.name for part in both.parts()] == [part.name for part in usual.parts()]
     assert both.expected_s() == pytest.approx(2 * usual.expected_s())
     groups = [{both.cells[index].variant.python for index in group} for group in both.groups(both.order[0])]
     assert sorted(map(sorted, groups)) == sorted([*[[""]] * (len(groups) // 2), *[["3.13"]] * (len(groups) // 2)])
     assert parameter_in_words("python", "3.13") == "Python 3.13"
+
+
+def test_a_run_through_proxies_requests_the_same_through_each() -> None:
+    profile = PROFILES["quick"]
+    chosen = workloads.choose_workloads(["echo"], profile)
+    usual = planning.plan_run(catalog.discover(), chosen, profile, 1)
+    plan = planning.plan_run(
+        catalog.discover(), chosen, profile, 1, pythons=["", "3.13"], topologies=["direct", "nginx", "haproxy"]
+    )
+    assert plan.measurements == 6 * usual.measurements
+    assert len(set(map(key_of, plan.cells))) == len(plan.cells)
+    assert plan.cells[::6] == usual.cells
+    assert all(cell.variant.topology == cell.scenario.parameters.get("topology", "direct") for cell in plan.cells)
+    assert parameter_in_words("topology", "haproxy") == "through HAProxy"
 
 
 def test_every_part_of_a_standard_run_fits_into_a_job() -> None:

@@ -27,7 +27,7 @@ from runners.flame import recording
 from runners.judging.thresholds import WORKING_TIME
 from runners.measurement import window
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
-from runners.serving import environment
+from runners.serving import environment, proxy
 from runners.subjects import catalog, profiles
 from tests.support import frameworks, needs
 from tests.support.commands import Shell
@@ -533,6 +533,22 @@ def test_a_python_that_is_not_there_is_one_sentence(
     done = shell.rtsite(*command, "--python", version)
     assert (done.returncode, done.stdout) == (status, "")
     assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["run", "--plan", "-w", "echo"], ["check", "sanic"]])
+def test_a_topology_that_is_misspelt_or_not_there_is_one_sentence(
+    shell: Shell, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = shell.rtsite(*command, "--topology", "ngnix")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ngnix" in done.stderr
+    assert "did you mean nginx?" in done.stderr
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(proxy, "_PLACES", ())
+    done = shell.rtsite(*command, "--topology", "haproxy")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "install it, for example with `apt-get install haproxy`" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -1,4 +1,6 @@
-"""A run on two versions of Python: its parts stand apart, pages show one of them and what the other changes."""
+"""A run under two settings, versions of Python or topologies: its parts are apart, pages show one of them and what the
+other changes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import History, compare_pythons, compare_runs
+from generator.comparison import History, compare_runs, compare_settings
 from generator.dataset import Dataset, load_results
 from runners.record import (
     CellRecord,
@@ -81,7 +83,7 @@ def test_the_files_are_valid(tmp_path: Path) -> None:
 
 def test_a_run_has_one_part_per_version(dataset: Dataset) -> None:
     (run,) = dataset.runs
-    own, other = run.by_python
+    own, other = run.by_setting
     assert (own.python, other.python) == ("", OTHER)
     assert (own.machine_class.python, other.machine_class.python) == ("3.11", OTHER)
     assert own.document.cells == other.document.cells
@@ -110,12 +112,13 @@ def test_all_of_a_run_on_another_version_is_shown_and_followed(tmp_path: Path) -
     assert shown.usual == shown
     assert compare_runs(found.headline).tables
     assert {part.python for part, _ in History(found.runs).usual.values()} == {OTHER}
-    assert compare_pythons(found.headline, found.parts) == ()
+    assert compare_settings(found.headline, found.parts) == ()
 
 
 def test_what_another_version_changes_is_told_without_the_references_own_change(dataset: Dataset) -> None:
-    changes = compare_pythons(dataset.headline, dataset.parts)
-    assert {(change.before, change.after) for change in changes} == {(OTHER, "3.11")}
+    changes = compare_settings(dataset.headline, dataset.parts)
+    pythons = {(change.shown.machine_class.python, change.other.machine_class.python) for change in changes}
+    assert pythons == {(OTHER, "3.11")}
     (closed,) = (change for change in changes if change.table.parameters.get("mode") == "closed")
     assert not any(row.framework.is_reference for row in closed.rows)
     assert {row.key for row in closed.rows} == {("fastapi", "uvicorn"), ("flask-socketio", "gevent")}
@@ -130,7 +133,46 @@ def test_too_few_rounds_decide_nothing(tmp_path: Path) -> None:
     found = load_results(write(tmp_path, rounds=4))
     outcomes = {
         (judged.outcome, judged.reason)
-        for change in compare_pythons(found.headline, found.parts)
+        for change in compare_settings(found.headline, found.parts)
         for judged in change.judged.values()
     }
     assert outcomes == {("unknown", "not enough data")}
+
+
+def behind_proxy(folder: Path) -> Path:
+    """The run of `write`, with nginx in the place of the other version."""
+    for path in write(folder).rglob("*.yml"):
+        text = path.read_text()
+        path.write_text(
+            text.replace(f"python={OTHER}", "topology=nginx").replace(f"python: '{OTHER}'", "topology: nginx")
+        )
+    return folder / "results"
+
+
+def test_pages_show_direct_connections_and_what_a_proxy_changes(tmp_path: Path) -> None:
+    found = load_results(behind_proxy(tmp_path))
+    (shown,) = found.headline
+    assert (shown.topology, shown.python) == ("direct", "")
+    assert {part.topology for part in found.parts} == {"direct", "nginx"}
+    assert {part.topology for part, _ in History(found.runs).usual.values()} == {"direct"}
+    changes = compare_settings(found.headline, found.parts)
+    assert changes
+    assert {change.other.topology for change in changes} == {"nginx"}
+    for change in changes:
+        for row in change.rows:
+            judged = change.judged.get((row.key, "messages_per_s"))
+            assert judged is None or judged.outcome == "better"
+
+
+def test_no_proxy_is_shown_as_if_it_were_none_however_much_is_measured_through_it(tmp_path: Path) -> None:
+    """Of direct connections there is one framework less."""
+    results = behind_proxy(tmp_path)
+    for path in results.rglob("fastapi.yml"):
+        document = load_framework(path)
+        cells = [cell for cell in document.cells if "topology" in cell.parameters]
+        save(document.model_copy(update={"cells": cells}), path)
+    (path,) = results.rglob("run.yml")
+    run = load_run(path)
+    kept = [key for key in run.cells if not key.startswith("fastapi/") or "topology=" in key]
+    save(run.model_copy(update={"cells": kept, "order": [list(range(len(kept))) for _ in run.order]}), path)
+    assert {part.topology for part in load_results(results).headline} == {"direct"}

@@ -1,4 +1,4 @@
-"""Compares versions of Python: what the same variants do on another one, in the same rounds of one run."""
+"""Compares settings: what the same variants do on another Python or behind a proxy, in the same rounds of one run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from generator.comparison.deciding import needs_quiet
-from generator.comparison.metrics import ALWAYS_COMPARED, Metric
+from generator.comparison.metrics import ALWAYS_COMPARED, PROXY_CPU, Metric
 from generator.comparison.pair_judging import (
     ComparedValues,
     Judged,
@@ -20,29 +20,34 @@ from generator.dataset import Run
 
 
 @dataclass(frozen=True)
-class PythonChange:
-    """A table of results on another version of Python, against the version that the pages show.
+class SettingChange:
+    """A table of results under another setting, against the one that the pages show: another version of Python, or a
+    proxy.
 
     ``table``: the shown one. ``rows``: the variants that are valid on both, in the table's order. ``judged``: by
-    variant and key of a metric the outcome of the other version, whose ratio is that of the other to the shown one.
+    variant and key of a metric the outcome of the other setting, whose ratio is that of the other to the shown one.
     """
 
     table: Table
-    before: str
-    after: str
+    shown: Run
+    other: Run
     metrics: tuple[Metric, ...]
     rows: tuple[Row, ...]
     judged: Mapping[tuple[RowKey, str], Judged]
+    proxy_cpu_percent: Mapping[RowKey, float]
+    """CPU of the proxy in percent of a core, where the other setting has one."""
 
 
-def compare_pythons(shown: Iterable[Run], parts: Sequence[Run]) -> tuple[PythonChange, ...]:
-    """The changes of all tables from what pages show to the other versions of Python of the same runs.
+def compare_settings(shown: Iterable[Run], parts: Sequence[Run]) -> tuple[SettingChange, ...]:
+    """The changes of all tables from what pages show to the other settings of the same runs.
 
-    ``shown``: parts of runs (`Run.by_python`), as pages show them. ``parts``: of all runs.
+    Settings that differ in both, Python and topology, are not compared.
+
+    ``shown``: parts of runs (`Run.by_setting`), as pages show them. ``parts``: of all runs.
     """
     found = []
     for run in shown:
-        others = [part for part in parts if part.raw == run.raw and part.python != run.python]
+        others = [part for part in parts if part.raw == run.raw and _differ_in_one(part, run)]
         tables = compare_runs([run], ranked=False).tables if others else ()
         for other in others:
             by_scenario = {_scenario(table): table for table in compare_runs([other], ranked=False).tables}
@@ -53,11 +58,15 @@ def compare_pythons(shown: Iterable[Run], parts: Sequence[Run]) -> tuple[PythonC
     return tuple(found)
 
 
+def _differ_in_one(one: Run, other: Run) -> bool:
+    return (one.python != other.python) != (one.topology != other.topology)
+
+
 def _scenario(table: Table) -> tuple[object, ...]:
     return table.workload.slug, table.workload.version, *table.parameters.items()
 
 
-def _change(table: Table, partner: Table, run: Run, other: Run) -> PythonChange:
+def _change(table: Table, partner: Table, run: Run, other: Run) -> SettingChange:
     on_other = {row.key: row for row in partner.valid_rows}
     rows = tuple(row for row in table.valid_rows if row.key in on_other and not row.framework.is_reference)
     metrics = (*table.deciding, *(metric for metric in ALWAYS_COMPARED if metric not in table.deciding))
@@ -83,9 +92,12 @@ def _change(table: Table, partner: Table, run: Run, other: Run) -> PythonChange:
                 highest_end((after, before)),
             )
     measured = tuple(metric for metric in metrics if any(key == metric.key for _, key in compared))
-    return PythonChange(
-        table, run.machine_class.python, other.machine_class.python, measured, rows, judge_all(compared)
-    )
+    return SettingChange(table, run, other, measured, rows, judge_all(compared), _proxy_cpu(on_other))
+
+
+def _proxy_cpu(rows: Mapping[RowKey, Row]) -> dict[RowKey, float]:
+    found = {key: row.values.get(PROXY_CPU.key) for key, row in rows.items()}
+    return {key: value.estimate.mean for key, value in found.items() if value is not None}
 
 
 def _bar(metric: Metric, pair: Sequence[Row]) -> Reason | None:

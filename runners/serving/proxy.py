@@ -1,0 +1,210 @@
+"""Reverse proxies between clients and a server. They are located on this machine and started for one deployment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners import process
+from runners.record import ProxyFacts, UnavailableError
+from runners.record.schema import Topology
+
+_READY_S = 5.0
+_PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+"""Folders of servers, which are not on the PATH of every user."""
+_CONNECTIONS = 65_536
+"""Connections that a proxy allows. Each client takes two: its own, and one to the server."""
+
+
+class ProxyError(UnavailableError):
+    """The proxy is not installed, or it does not start."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a proxy is configured and started."""
+
+    title: str
+    package: str
+    """Debian's package."""
+    source: str
+    """The documentation that the configuration follows."""
+    configure: Callable[[object, object, object], str]
+    """From the proxy's port, the server's port and a folder."""
+    command: Callable[[Path, Path, Path], list[str]]
+    """From the program, the configuration and a folder."""
+
+
+def _nginx(port: object, upstream: object, folder: object) -> str:
+    # A worker under another user could not write to our folder.
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    stored = "".join(
+        f"    {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return f"""{user}daemon off;
+worker_processes 1;
+worker_rlimit_nofile {_CONNECTIONS};
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{
+    worker_connections {_CONNECTIONS};
+}}
+http {{
+    access_log off;
+{stored}    map $http_upgrade $connection_upgrade {{
+        default upgrade;
+        ''      close;
+    }}
+    upstream app {{
+        server 127.0.0.1:{upstream};
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+            proxy_redirect off;
+            proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+def _haproxy(port: object, upstream: object, _folder: object) -> str:
+    return f"""global
+    maxconn {_CONNECTIONS // 2}
+    nbthread 1
+defaults
+    mode http
+    option forwardfor
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel 1h
+frontend clients
+    bind 127.0.0.1:{port}
+    default_backend app
+backend app
+    server app 127.0.0.1:{upstream}
+"""
+
+
+_KINDS: dict[Topology, _Kind] = {
+    "nginx": _Kind(
+        "nginx",
+        "nginx-light",
+        "https://nginx.org/en/docs/http/websocket.html",
+        _nginx,
+        lambda program, file, folder: [str(program), "-p", str(folder), "-e", "stderr", "-c", str(file)],
+    ),
+    "haproxy": _Kind(
+        "HAProxy",
+        "haproxy",
+        "https://www.haproxy.com/documentation/haproxy-configuration-tutorials/protocol-support/websocket/",
+        _haproxy,
+        lambda program, file, _: [str(program), "-db", "-f", str(file)],
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ProxyProgram:
+    """A proxy found on this machine."""
+
+    topology: Topology
+    path: Path
+    version: str
+
+    @property
+    def title(self) -> str:
+        return _KINDS[self.topology].title
+
+    def facts(self) -> ProxyFacts:
+        """The facts for a result file. The configuration has placeholders for its ports and its folder."""
+        kind = _KINDS[self.topology]
+        text = kind.configure("PORT", "SERVER", "FOLDER")
+        return ProxyFacts(
+            name=kind.title,
+            version=self.version,
+            configuration=text.splitlines(),
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            source=kind.source,
+        )
+
+
+@dataclass
+class Proxy:
+    """A running proxy in front of a server."""
+
+    child: process.Child
+    port: int
+
+    def stop(self) -> None:
+        self.child.stop()
+
+
+def find_proxy(topology: Topology) -> ProxyProgram:
+    """The proxy of this topology on PATH, or where servers are installed; raises `ProxyError`."""
+    kind = _KINDS[topology]
+    path = shutil.which(topology) or shutil.which(topology, path=os.pathsep.join(_PLACES))
+    if path is None:
+        raise ProxyError(
+            f"there is no {topology} on PATH or in {', '.join(_PLACES)}; install it, for example with"
+            f" `apt-get install {kind.package}`, or remove --topology {topology}"
+        )
+    try:
+        done = subprocess.run([path, "-v"], capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProxyError(f"`{path} -v` failed: {error}; repair it or remove it") from None
+    found = re.search(r"(?:nginx/|version )(\d[\w.+-]*)", done.stdout + done.stderr)
+    return ProxyProgram(topology, Path(path), found[1] if found else "0")
+
+
+def start_proxy(program: ProxyProgram, upstream: int, *, cpus: Sequence[int], logs: Path) -> Proxy:
+    """Start a proxy on a free port of the loopback, in front of the server on the port ``upstream``.
+
+    Raises `ProxyError` or `ProcessError`.
+    """
+    kind = _KINDS[program.topology]
+    port = process.find_free_port()
+    folder = logs / program.topology
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "configuration"
+    file.write_text(kind.configure(port, upstream, folder.resolve()), encoding="utf-8")
+    child = process.start(
+        kind.title,
+        kind.command(program.path, file.resolve(), folder.resolve()),
+        folder=folder,
+        environment=dict(os.environ),
+        cpus=cpus,
+        log=logs / f"{program.topology}.log",
+    )
+    until = time.monotonic() + _READY_S
+    while not _listens(port):
+        if not child.running or time.monotonic() > until:
+            child.stop()
+            raise ProxyError(f"{kind.title} does not listen on port {port}: {' '.join(child.last_lines(3))}")
+        time.sleep(0.01)
+    return Proxy(child, port)
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0):
+            return True
+    except OSError:
+        return False
