@@ -52,8 +52,8 @@ def plan_measurements(
     random one. ``only_headline``: without the frameworks' other variants. ``is_part``: other jobs measure the rest, so
     a name may have nothing to measure here. ``pythons``: versions of Python that run the servers; without any, the one
     that runs this. ``topologies``: what is between servers and clients; without any, nothing. Raises `UsageError` for a
-    name that is unknown or has nothing to measure, `NothingToDoError` if no framework supports any of the workloads,
-    and `UnavailableError` if this machine lacks a Python or a proxy.
+    name that is unknown or has nothing to measure, and `NothingToDoError` if no framework supports any of the
+    workloads. Raises `UnavailableError` if this machine lacks a Python or a proxy.
     """
     if rounds is not None:
         require_between("--rounds", rounds, 1, profiles.MOST_ROUNDS, "rounds")

@@ -13,15 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners import process
+from runners import machine, process
 from runners.record import ProxyFacts, UnavailableError
 from runners.record.schema import Topology
 
 _READY_S = 5.0
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 """Folders of servers, which are not on the PATH of every user."""
-_CONNECTIONS = 65_536
-"""Connections that a proxy allows. Each client takes two: its own, and one to the server."""
+_MOST_FILES = 65_536
+_OTHER_FILES = 100
+"""Files that a proxy needs besides its connections."""
 
 
 class ProxyError(UnavailableError):
@@ -43,6 +44,11 @@ class _Kind:
     """From the program, the configuration and a folder."""
 
 
+def _files() -> int:
+    """How many files a proxy may open. Each client takes two: its own connection, and one to the server."""
+    return min(_MOST_FILES, machine.open_files().hard)
+
+
 def _nginx(port: object, upstream: object, folder: object) -> str:
     # A worker under another user could not write to our folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
@@ -51,11 +57,11 @@ def _nginx(port: object, upstream: object, folder: object) -> str:
     )
     return f"""{user}daemon off;
 worker_processes 1;
-worker_rlimit_nofile {_CONNECTIONS};
+worker_rlimit_nofile {_files()};
 pid {folder}/nginx.pid;
 error_log stderr warn;
 events {{
-    worker_connections {_CONNECTIONS};
+    worker_connections {_files() - _OTHER_FILES};
 }}
 http {{
     access_log off;
@@ -86,7 +92,7 @@ http {{
 
 def _haproxy(port: object, upstream: object, _folder: object) -> str:
     return f"""global
-    maxconn {_CONNECTIONS // 2}
+    maxconn {(_files() - _OTHER_FILES) // 2}
     nbthread 1
 defaults
     mode http
