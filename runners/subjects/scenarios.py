@@ -216,12 +216,16 @@ class Scenario:
     @property
     def parameters(self) -> Parameters:
         """The published parameters. Those that a run varies for all its workloads are last, if they are not usual."""
-        own: Parameters = {name: PUBLISHED_PARAMETERS[name](self) for name in self.publishes}
+        own = self._own_parameters
         if self.python:
             own["python"] = self.python
         if self.topology != "direct":
             own["topology"] = self.topology
         return own
+
+    @property
+    def _own_parameters(self) -> Parameters:
+        return {name: PUBLISHED_PARAMETERS[name](self) for name in self.publishes}
 
     def at(self, load: int) -> Scenario:
         """The open-loop scenario that applies this load; raises `ValueError` if the scenario has no target."""
@@ -241,7 +245,7 @@ class Scenario:
             "path": self.path,
             "connections": self.connections,
             "pace": to_mapping(self.pace),
-            "parameters": self.parameters,
+            "parameters": self._own_parameters,
         }
         sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}
         target = {} if self.target is None else {"target": asdict(self.target)}

@@ -104,7 +104,7 @@ DIFFERENT: dict[str, Any] = {
     "paused_readers": 1,
     "target": CapacityTarget("users", capacity.Settings(start=2, lowest=1, highest=3)),
 }
-WITHOUT_EFFECT = {"varies_workers", "further_checks", "name", "profiles", "push_percentiles_in"}
+WITHOUT_EFFECT = {"varies_workers", "further_checks", "name", "profiles", "push_percentiles_in", "python", "topology"}
 
 
 def test_every_field_of_a_scenario_either_defines_it_or_does_not() -> None:
@@ -116,6 +116,11 @@ def test_the_version_changes_with_what_is_measured(name: str) -> None:
     first, *others = ECHO.scenarios
     changed = replace(ECHO, scenarios=(replace(first, **{name: DIFFERENT[name]}), *others))
     assert changed.version != ECHO.version
+
+
+def test_the_version_does_not_change_with_what_a_run_varies() -> None:
+    scenarios = tuple(replace(one, python="3.13", topology="nginx") for one in ECHO.scenarios)
+    assert replace(ECHO, scenarios=scenarios).version == ECHO.version
 
 
 def test_the_version_changes_with_the_list_of_scenarios_and_the_edition() -> None:
