@@ -22,7 +22,9 @@ from runners.cli.options import (
     CampaignIdOption,
     JobFrameworksOption,
     JobProfileOption,
+    JobPythonsOption,
     JobRoundsOption,
+    JobTopologiesOption,
     JobWorkloadsOption,
     ResultsOption,
 )
@@ -38,13 +40,15 @@ def ci_bench_command(
     workload: JobWorkloadsOption = "",
     profile: JobProfileOption = "standard",
     rounds: JobRoundsOption = "",
+    pythons: JobPythonsOption = "",
+    topologies: JobTopologiesOption = "",
     results: ResultsOption = RESULTS,
 ) -> None:
     """Make the measurements of one matrix job. A framework that fails is a result, not an error.
 
     Example: rtsite ci bench --name block-1-lot-1 --campaign-id 2026-11-21 --workload echo
     """
-    inputs = WorkflowInputs(frameworks, workload, profile, rounds)
+    inputs = WorkflowInputs(frameworks, workload, profile, rounds, pythons, topologies)
     with RunDisplay() as display:
         summary = measure_job(name, campaign_id, inputs, results, display, ComparingAdviser())
     ci.append_summary(f"`{name}`: {summary}.")

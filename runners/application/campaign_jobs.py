@@ -31,6 +31,10 @@ class WorkflowInputs:
     workloads: str = ""
     profile: str = "standard"
     rounds: str = ""
+    pythons: str = ""
+    """Versions of Python for the servers; empty: the running one."""
+    topologies: str = ""
+    """What is between clients and servers; empty: nothing."""
 
     def plan(self, *, is_part: bool = False) -> Plan:
         """The plan for these inputs, or for a job that is a part of it; raises `UsageError` and `NothingToDoError`."""
@@ -42,6 +46,8 @@ class WorkflowInputs:
             self.profile,
             rounds=int(self.rounds) if self.rounds else None,
             is_part=is_part,
+            pythons=ci.split_names(self.pythons),
+            topologies=ci.split_names(self.topologies),
         )
 
 

@@ -21,7 +21,9 @@ from runners.cli.options import (
     CampaignIdOption,
     JobFrameworksOption,
     JobProfileOption,
+    JobPythonsOption,
     JobRoundsOption,
+    JobTopologiesOption,
     JobWorkloadsOption,
     JsonOption,
     ResultsOption,
@@ -41,6 +43,8 @@ def ci_plan_command(
     workload: JobWorkloadsOption = "",
     profile: JobProfileOption = "standard",
     rounds: JobRoundsOption = "",
+    pythons: JobPythonsOption = "",
+    topologies: JobTopologiesOption = "",
     blocks: Annotated[
         int, typer.Option(envvar="BLOCKS", min=1, max=50, help="Number of blocks; each block measures everything.")
     ] = 1,
@@ -52,7 +56,7 @@ def ci_plan_command(
 
     Example: rtsite ci plan --blocks 3 --profile standard
     """
-    plan = plan_campaign(WorkflowInputs(frameworks, workload, profile, rounds), blocks, run_id)
+    plan = plan_campaign(WorkflowInputs(frameworks, workload, profile, rounds, pythons, topologies), blocks, run_id)
     matrix = {"include": [job.to_json() for job in plan.jobs]}
     ci.set_outputs({"matrix": json.dumps(matrix, separators=(",", ":")), "campaign": plan.name})
     ci.append_summary(

@@ -78,4 +78,10 @@ JobProfileOption = Annotated[
 JobRoundsOption = Annotated[
     str, typer.Option(envvar="ROUNDS", help="Measure exactly this many rounds of everything (default: the profile's).")
 ]
+JobPythonsOption = Annotated[
+    str, typer.Option(envvar="PYTHONS", help="Versions of Python for the servers (default: the running one).")
+]
+JobTopologiesOption = Annotated[
+    str, typer.Option(envvar="TOPOLOGIES", help="Topologies: direct, nginx, haproxy (default: direct).")
+]
 CampaignIdOption = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Campaign ID.")]

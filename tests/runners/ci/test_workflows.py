@@ -85,6 +85,20 @@ def test_inputs_reach_commands_through_the_environment_alone(path: Path) -> None
         assert "\n" not in command.strip()
 
 
+def test_what_servers_need_of_the_machine_is_installed_where_it_is_requested() -> None:
+    """Both by the job that plans and by those that measure; a plan refuses what is not there."""
+    campaign = jobs(ROOT / ".github" / "workflows" / "campaign.yml")
+    for name in ("plan", "bench"):
+        conditions = {step["if"]: step["run"] for step in campaign[name]["steps"] if "run" in step and "if" in step}
+        assert "uv python install" in conditions["inputs.pythons != ''"]
+        assert ".ci/servers" in conditions["inputs.topologies != ''"]
+    split = subprocess.run(
+        ["bash", "-c", conditions["inputs.pythons != ''"].replace("uv python install", "echo")],
+        env={**os.environ, "PYTHONS": "3.13, 3.14t 3.14"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert split.stdout == "3.13 3.14t 3.14\n"
+
+
 @every_workflow
 def test_no_event_gives_strangers_our_rights(path: Path) -> None:
     events = read(path)[True]  # YAML 1.1 reads the key "on" as true
@@ -136,8 +150,13 @@ class Runner:
 
     def run(self, job: str) -> None:
         for step in jobs(ROOT / ".github" / "workflows" / "campaign.yml")[job]["steps"]:
-            if "run" in step:
+            if "run" in step and self._applies(step):
                 self._step(step)
+
+    def _applies(self, step: dict[str, Any]) -> bool:
+        """Whether the step's condition holds, if it is one about an input."""
+        condition = re.fullmatch(r"(inputs\.\w+) != ''", step.get("if", ""))
+        return condition is None or self.values[condition[1]] != ""
 
     def _step(self, step: dict[str, Any]) -> None:
         program, *words = step["run"].split()
@@ -216,6 +235,8 @@ def test_plan_bench_collect_commit_build(origin: Path) -> None:
         "inputs.workloads": "echo/closed",
         "inputs.profile": "quick",
         "inputs.rounds": "1",
+        "inputs.pythons": "",
+        "inputs.topologies": "",
         "inputs.blocks": "2",
     }
     plan = Runner(checkout(origin, "plan"), inputs)
