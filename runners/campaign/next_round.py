@@ -155,11 +155,11 @@ def look_at(plan: Plan, advice: Advice, turn: Collection[int], spent_s: float) -
 
     ``spent_s``: seconds of measuring so far.
     """
+    names = {scenario_of(key_of(cell)): f"{cell.workload.slug}/{cell.scenario.kind}" for cell in plan.cells}
     parts: dict[str, PartLook] = {}
-    for cell in plan.cells:
-        found = advice.scenarios.get(scenario_of(key_of(cell)))
-        if found is not None:
-            parts[f"{cell.workload.slug}/{cell.scenario.kind}"] = found
+    for scenario, name in names.items():  # several have one name, if the run varies Python or topology
+        if (found := advice.scenarios.get(scenario)) is not None:
+            parts[name] = _sum(parts[name], found) if name in parts else found
     return Look(
         after_round=len(plan.order),
         spent_s=round(spent_s, 1),
@@ -168,6 +168,10 @@ def look_at(plan: Plan, advice: Advice, turn: Collection[int], spent_s: float) -
         parts=parts,
         cells=sorted(turn),
     )
+
+
+def _sum(one: PartLook, other: PartLook) -> PartLook:
+    return PartLook(**{name: getattr(one, name) + getattr(other, name) for name in PartLook.model_fields})
 
 
 def is_target_reached(limits: Limits, advice: Advice) -> bool:

@@ -15,7 +15,7 @@ from runners.cli import console
 from runners.cli.console import say
 from runners.judging import capacity
 from runners.measurement import Cell
-from runners.record import Ending, Look, Measurement, as_command
+from runners.record import Ending, Look, Measurement, as_command, parameter_in_words
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 
@@ -169,7 +169,9 @@ def _name(cell: Cell) -> str:
 
 
 def _scenario(cell: Cell) -> str:
-    return f"{cell.workload.slug} {cell.scenario.kind}" if len(cell.workload.scenarios) > 1 else cell.workload.slug
+    name = f"{cell.workload.slug} {cell.scenario.kind}" if len(cell.workload.scenarios) > 1 else cell.workload.slug
+    varied = (parameter_in_words(key, value) for key, value in cell.scenario.setting.items())
+    return ", ".join([name, *varied])
 
 
 def _names(cells: Sequence[Cell]) -> str:

@@ -216,12 +216,17 @@ class Scenario:
     @property
     def parameters(self) -> Parameters:
         """The published parameters. Those that a run varies for all its workloads are last, if they are not usual."""
-        own = self._own_parameters
+        return {**self._own_parameters, **self.setting}
+
+    @property
+    def setting(self) -> Parameters:
+        """What a run varies for all its workloads, as parameters: only what is not usual."""
+        found: Parameters = {}
         if self.python:
-            own["python"] = self.python
+            found["python"] = self.python
         if self.topology != "direct":
-            own["topology"] = self.topology
-        return own
+            found["topology"] = self.topology
+        return found
 
     @property
     def _own_parameters(self) -> Parameters:

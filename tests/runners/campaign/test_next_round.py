@@ -238,3 +238,18 @@ def test_no_time_is_no_round(left: float) -> None:
     whole = plan()
     pair = undecided(whole, *scenarios(whole)["echo/closed"][:2])
     assert next_round(whole, Advice(undecided=(pair,)), left) == ()
+
+
+def test_a_look_counts_a_part_over_all_versions_of_python() -> None:
+    standard = PROFILES["standard"]
+    both = planning.plan_run(
+        catalog.discover(), workloads.choose_workloads(["echo"], standard), standard, 1, pythons=["", "3.13"]
+    )
+    counts = PartLook(decided=3, deciding=4, short=1, wide=2, values=5)
+    advice = Advice({scenario_of(key_of(cell)): counts for cell in both.cells})
+    assert len(advice.scenarios) == 4
+    found = look_at(both, advice, [], 60.0)
+    assert found.parts == dict.fromkeys(
+        ("echo/closed", "echo/open"), PartLook(decided=6, deciding=8, short=2, wide=4, values=10)
+    )
+    assert (found.decided, found.deciding) == (12, 16)

@@ -11,6 +11,7 @@ from runners.cli.run_display import RunDisplay, further_in_words
 from runners.record import Look, PartLook
 from runners.subjects import catalog, workloads
 from runners.subjects.profiles import PROFILES
+from tests.support.documents import failed
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,18 @@ def test_what_the_next_round_measures_is_told(plan: planning.Plan, capfd: pytest
     RunDisplay().looked(look(cells=sorted(turn)), None, replace(plan, order=(*plan.order, turn)))
     last = capfd.readouterr().err.splitlines()[-1]
     assert last == f"Round 6 measures 7 of {len(plan.cells)} cells, about {plan.round_s(turn) / 60:.0f} min."
+
+
+def test_the_setting_of_a_cell_is_told_unless_it_is_usual(
+    plan: planning.Plan, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cell = plan.cells[0]
+    display = RunDisplay()
+    for one in (cell, cell.under("3.13", "haproxy")):
+        display.measured(one, failed(), 1, plan)
+    usual, other = (line.partition(": ")[0] for line in capfd.readouterr().err.splitlines())
+    assert usual.endswith(f"/{cell.variant.slug} echo closed")
+    assert other.endswith(f"/{cell.variant.slug} echo closed, Python 3.13, through HAProxy")
 
 
 def test_what_follows_the_rounds_of_everything(plan: planning.Plan) -> None:
