@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from uv import find_uv_bin
 
@@ -15,7 +15,8 @@ from runners.flame import sampler
 from runners.judging.thresholds import FOREIGN_CPU
 from runners.measurement.interference import Interference
 from runners.record import Machine, RtsiteError
-from runners.serving import broker
+from runners.record.schema import Topology
+from runners.serving import broker, interpreter, proxy
 
 Level = Literal["ok", "note", "missing"]
 
@@ -46,6 +47,8 @@ def diagnose_machine() -> list[MachineFinding]:
         _cores(),
         _quota(),
         _broker(),
+        _proxies(),
+        _pythons(),
         _open_files(),
         _disk(),
         _uv(),
@@ -73,6 +76,25 @@ def _broker() -> MachineFinding:
             "note", "redis", f"{found}; install a current one, which is preferred: `apt-get install redis-server`"
         )
     return MachineFinding("ok", "redis", found)
+
+
+def _proxies() -> MachineFinding:
+    found, missing = [], []
+    for topology in get_args(Topology):
+        if topology != "direct":
+            try:
+                program = proxy.find_proxy(topology)
+                found.append(f"{program.title} {program.version}")
+            except RtsiteError:
+                missing.append(topology)
+    without = f"`rtsite run --topology {missing[0]}` will fail: it is not installed" if missing else ""
+    return MachineFinding("note" if missing else "ok", "proxies", "; ".join(filter(None, [", ".join(found), without])))
+
+
+def _pythons() -> MachineFinding:
+    others = interpreter.other_versions()
+    detail = f"{', '.join(others)}, for `rtsite run --python`" if others else "none; `uv python install` adds one"
+    return MachineFinding("ok" if others else "note", "other versions of Python", detail)
 
 
 def _open_files() -> MachineFinding:

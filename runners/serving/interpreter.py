@@ -17,6 +17,8 @@ from uv import find_uv_bin
 from runners.record import UnavailableError, UsageError
 
 _TIMEOUT_S = 60
+_MAJOR, _OLDEST_MINOR = 3, 11
+"""The oldest version is that of rtsite, and of its frameworks."""
 _VERSION = re.compile(r"3\.\d{1,3}t?")
 _IDENTIFY = "import json, platform, sys; print(json.dumps([sys.executable, platform.python_version(), sys.version]))"
 
@@ -67,6 +69,23 @@ def find_interpreter(version: str) -> Interpreter:
     except ValueError:
         raise InterpreterError(f"{path}: does not say its version; repair it, or remove --python {version}") from None
     return Interpreter(Path(executable), exact, build)
+
+
+def other_versions() -> list[str]:
+    """The versions on this machine that `find_interpreter` finds, without the running one and those that are too
+    old, in ascending order.
+    """
+    said = _ask(
+        [find_uv_bin(), "python", "list", "--only-installed", "--no-python-downloads", "--output-format", "json"]
+    )
+    found = {
+        (one["version_parts"]["minor"], "t" if one["variant"] == "freethreaded" else "")
+        for one in json.loads(said or "[]")
+        if one["implementation"] == "cpython"
+        and one["version_parts"]["major"] == _MAJOR
+        and one["version_parts"]["minor"] >= _OLDEST_MINOR
+    }
+    return [name for minor, kind in sorted(found) if (name := f"{_MAJOR}.{minor}{kind}") != _short_name(RUNNING)]
 
 
 def _short_name(interpreter: Interpreter) -> str:

@@ -14,8 +14,8 @@ from runners.application import diagnosis
 from runners.application.diagnosis import MachineFinding, diagnose_machine
 from runners.flame import sampler
 from runners.machine import OpenFiles
-from runners.record.schema import FoundBy
-from runners.serving import broker
+from runners.record.schema import FoundBy, Topology
+from runners.serving import broker, interpreter, proxy
 
 
 class Disk(NamedTuple):
@@ -59,6 +59,31 @@ def test_a_broker_is_named_and_the_old_one_of_the_wheel_is_no_recommendation(
     monkeypatch.setattr(broker, "find_broker", lambda: program)
     assert found("redis").level == level
     assert f"Redis 6.2.14 (found by {found_by})" in found("redis").detail
+
+
+def test_proxies_are_named_and_those_that_are_missing_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(topology: Topology) -> proxy.ProxyProgram:
+        if topology == "haproxy":
+            raise proxy.ProxyError("no")
+        return proxy.ProxyProgram(topology, Path("nginx"), "1.22.1")
+
+    monkeypatch.setattr(proxy, "find_proxy", find)
+    assert found("proxies") == MachineFinding(
+        "note", "proxies", "nginx 1.22.1; `rtsite run --topology haproxy` will fail: it is not installed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("versions", "level", "words"),
+    [(["3.12", "3.14t"], "ok", "3.12, 3.14t, for"), ([], "note", "none; `uv python install` adds one")],
+)
+def test_other_versions_of_python_are_named(
+    monkeypatch: pytest.MonkeyPatch, versions: list[str], level: str, words: str
+) -> None:
+    monkeypatch.setattr(interpreter, "other_versions", lambda: versions)
+    finding = found("other versions of Python")
+    assert finding.level == level
+    assert words in finding.detail
 
 
 def test_without_a_profiler_there_are_no_flame_graphs(monkeypatch: pytest.MonkeyPatch) -> None:

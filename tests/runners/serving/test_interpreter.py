@@ -47,6 +47,14 @@ def test_another_one_is_of_the_version_that_was_asked_for() -> None:
     assert said.strip() == f"Python {found.version}"
 
 
+def test_the_versions_of_this_machine_are_listed_without_the_running_one() -> None:
+    versions = interpreter.other_versions()
+    assert needs.other_python() in versions
+    assert RUNNING not in versions
+    for version in versions:
+        assert interpreter.find_interpreter(interpreter.check_version(version)).version.startswith(version.rstrip("t"))
+
+
 def test_one_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(UnavailableError, match=r"no Python 3\.99 on this machine; install it with `uv python install"):
         interpreter.find_interpreter("3.99")
