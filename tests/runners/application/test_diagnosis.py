@@ -25,6 +25,7 @@ class Disk(NamedTuple):
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "LOOK_S", 0.0)
+    monkeypatch.setattr(interpreter, "other_versions", lambda: ["3.12"])  # uv takes a second to find them
 
 
 def found(name: str) -> MachineFinding:
