@@ -12,6 +12,7 @@ import pytest
 from benchmarks import synthetic
 from generator.comparison import History, compare_runs, compare_settings
 from generator.dataset import Dataset, load_results
+from generator.pages import make_site
 from runners.record import (
     CellRecord,
     FrameworkDocument,
@@ -139,9 +140,9 @@ def test_too_few_rounds_decide_nothing(tmp_path: Path) -> None:
     assert outcomes == {("unknown", "not enough data")}
 
 
-def behind_proxy(folder: Path) -> Path:
+def behind_proxy(folder: Path, rounds: int = 6) -> Path:
     """The run of `write`, with nginx in the place of the other version."""
-    for path in write(folder).rglob("*.yml"):
+    for path in write(folder, rounds=rounds).rglob("*.yml"):
         text = path.read_text()
         path.write_text(
             text.replace(f"python={OTHER}", "topology=nginx").replace(f"python: '{OTHER}'", "topology: nginx")
@@ -176,3 +177,25 @@ def test_no_proxy_is_shown_as_if_it_were_none_however_much_is_measured_through_i
     kept = [key for key in run.cells if not key.startswith("fastapi/") or "topology=" in key]
     save(run.model_copy(update={"cells": kept, "order": [list(range(len(kept))) for _ in run.order]}), path)
     assert {part.topology for part in load_results(results).headline} == {"direct"}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "heading", "outcomes"),
+    [(6, "Through nginx instead of directly", "better"), (4, "Through nginx", "inconclusive: not enough data")],
+)
+def test_the_page_of_a_workload_says_what_a_proxy_changes(
+    tmp_path: Path, rounds: int, heading: str, outcomes: str
+) -> None:
+    site = make_site(load_results(behind_proxy(tmp_path, rounds=rounds)), {})
+    pages = {page.path: page.text() for page in site.pages}
+    section = pages["workloads/echo.md"].partition("Other settings")[2]
+    assert heading in section
+    assert outcomes in section
+    assert "Other settings" not in pages["performance.md"]
+
+
+def test_the_page_of_a_workload_says_what_another_python_changes(dataset: Dataset) -> None:
+    pages = {page.path: page.text() for page in make_site(dataset, {}).pages}
+    assert f"Python 3.11 instead of {OTHER}" in pages["workloads/echo.md"]
+    (run,) = (text for path, text in pages.items() if path.startswith("runs/2026"))
+    assert f"servers also on {OTHER}" in run
