@@ -197,10 +197,11 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     Returns all files, including those that bypass MkDocs. ``digests``: see `generator.dataset.file_cache`.
     """
     say(f"Reading {paths.results} …")
-    dataset = load_results(paths.results, paths.cache, digests)
+    sources = load_sources(paths.frameworks)
+    abilities = {slug: source.cannot for slug, source in sources.items() if source.cannot is not None}
+    dataset = load_results(paths.results, paths.cache, digests).with_abilities(abilities)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
     history = History(dataset.runs)
-    sources = load_sources(paths.frameworks)
     site = make_site(dataset, sources, load_claims(paths.written / "claims.yml"), history)
     files = staging.Files()
     for page in site.pages:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.record import EVIDENCE_FOLDER, EvidenceDocument, Finding, Read, VariantEvidence
+from runners.record import EVIDENCE_FOLDER, ITEMS, EvidenceDocument, Finding, Read, VariantEvidence
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Evidence:
         """The finding on the framework, or on one of its variants (``None``: the main one)."""
         named = (one for one in self.document.variants if one.variant.slug == variant)
         chosen = self.main if variant is None else next(named, None)
-        for finding in (*self.document.findings, *(chosen.findings if chosen else [])):
+        for finding in (*self.document.findings, *(_counting(chosen) if chosen else [])):
             if finding.item == item:
                 return finding
         return None
@@ -44,9 +44,20 @@ class Evidence:
     def findings_of(self, item: str) -> Iterator[tuple[str, Finding]]:
         """The finding on each variant that has one, with the variant's slug."""
         for one in self.document.variants:
-            for finding in one.findings:
+            for finding in _counting(one):
                 if finding.item == item:
                     yield one.variant.slug, finding
+
+
+def _counting(variant: VariantEvidence) -> Iterator[Finding]:
+    """The findings, where a yes that needs another one (`Item.needs`) is a no without it."""
+    known = {finding.item for finding in variant.findings if finding.value is not None}
+    for finding in variant.findings:
+        item = ITEMS.get(finding.item)
+        if finding.value is True and item is not None and item.needs is not None and item.needs not in known:
+            yield finding.model_copy(update={"value": False, "note": item.otherwise})
+        else:
+            yield finding
 
 
 def all_evidence(read: Mapping[Path, Read]) -> tuple[Evidence, ...]:

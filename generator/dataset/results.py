@@ -132,6 +132,10 @@ class Run:
             return (self,)
         return tuple(_under(self.only(scenarios), *setting) for setting, scenarios in settings.items())
 
+    def with_abilities(self, cannot: Mapping[str, Mapping[str, str]]) -> Run:
+        """See `Dataset.with_abilities`."""
+        return replace(self, frameworks=tuple(_with_abilities(one, cannot) for one in self.frameworks))
+
     @property
     def usual(self) -> Run:
         """The part that is followed over time: directly and on the harness's version of Python, or else the first."""
@@ -147,6 +151,13 @@ class Dataset:
 
     runs: tuple[Run, ...]
     evidence: tuple[Evidence, ...] = ()
+
+    def with_abilities(self, cannot: Mapping[str, Mapping[str, str]]) -> Dataset:
+        """The same results, of frameworks that do not support these workloads: by slug, the reasons by workload.
+
+        An application can do more today than when it was measured. What it cannot do is a fact about it, not a result.
+        """
+        return replace(self, runs=tuple(run.with_abilities(cannot) for run in self.runs))
 
     @cached_property
     def parts(self) -> tuple[Run, ...]:
@@ -336,6 +347,15 @@ def _with_cells(document: RunDocument, scenarios: Set[str]) -> RunDocument:
 
 _NAMED = re.compile(r" (python|topology)=(\S+)")
 """Parameters of a cell whose server ran on another version of Python than the harness, or behind a proxy."""
+
+
+def _with_abilities(result: FrameworkResult, cannot: Mapping[str, Mapping[str, str]]) -> FrameworkResult:
+    facts = result.document.framework
+    today = cannot.get(facts.slug, facts.cannot)
+    if today == facts.cannot:
+        return result
+    facts = facts.model_copy(update={"cannot": dict(today)})
+    return replace(result, document=result.document.model_copy(update={"framework": facts}))
 
 
 def _setting_of(scenario: str) -> tuple[str, str]:

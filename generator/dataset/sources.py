@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Source:
     is_reference: bool = False
     headline: str | None = None
     """The slug of the headline variant that the folder declares; ``None`` if it declares none, or several."""
+    cannot: Mapping[str, str] | None = None
+    """The workloads that it does not support, with the reasons; ``None`` if it is not known."""
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
@@ -72,6 +75,7 @@ def _load_source(project: Path) -> Source:
             is_reference=facts.get("reference") is True,
             choose=str(facts["choose"]) if "choose" in facts else None,
             headline=_headline(facts),
+            cannot=_cannot(facts),
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, _NoTableError, OSError) as error:
@@ -101,6 +105,11 @@ def _headline(facts: dict[str, Any]) -> str | None:
         else []
     )
     return slugs[0] if len(slugs) == 1 else None
+
+
+def _cannot(facts: dict[str, Any]) -> dict[str, str]:
+    listed = facts.get("cannot", {})
+    return {str(slug): str(why) for slug, why in listed.items()} if isinstance(listed, dict) else {}
 
 
 def _module(path: Path) -> Module:

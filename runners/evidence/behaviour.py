@@ -217,16 +217,17 @@ def _send_garbage(started: server.Server) -> tuple[str, bool]:
     with contextlib.closing(open_socket(started)) as connection:
         connection.settimeout(ENDING_S)
         connection.sendall(_RESERVED)
-        received = b""
+        received, end = b"", _CUT
         try:
             while piece := connection.recv(4096):
                 received += piece
         except TimeoutError:
-            return "nothing: its connection stays open", False
+            end = "nothing: its connection stays open"
         except ConnectionResetError:
-            return "its connection is reset", False
+            end = "its connection is reset"
+        # The frame counts, whatever becomes of the connection after it.
         code = client_frames.close_code(received)
-        return (_CUT, False) if code is None else (_CLOSED.format(code), code != CloseCode.NO_STATUS_RCVD)
+        return (end, False) if code is None else (_CLOSED.format(code), code != CloseCode.NO_STATUS_RCVD)
 
 
 async def _beside_a_viewer(started: server.Server, fault: Awaitable[tuple[str, bool]]) -> tuple[tuple[str, bool], bool]:

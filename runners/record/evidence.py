@@ -86,6 +86,10 @@ class Item:
     """Amounts below it are equal, in ``unit`` (days for a date): nobody notices the difference."""
     repeated: bool = False
     """It differs from one time to the next, so it is repeated and carries its spread."""
+    needs: str | None = None
+    """Another item of the same variant: a yes counts only if that one has a value."""
+    otherwise: str = ""
+    """Why a yes does not count without it."""
 
 
 _EASE: Dimension = "ease-of-use"
@@ -363,13 +367,16 @@ ITEMS: dict[str, Item] = {
         ),
         Item(
             "drain-answered",
-            "SIGTERM: a message in flight is answered",
+            "SIGTERM: a message in flight is answered, and the server ends",
             _ARCHITECTURE,
             "variant",
             "The echo of a copy of the app takes 0.3 s. The server gets SIGTERM meanwhile: does the client still get"
-            " its answer?",
+            " its answer, and does the server then end by itself within 10 s? One that goes on as if nothing had"
+            " happened does not.",
             better="yes",
             facet="robustness",
+            needs="drain-s",
+            otherwise="it was answered, but the server did not end within 10 s",
         ),
         Item(
             "drain-close-frame",

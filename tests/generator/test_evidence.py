@@ -108,7 +108,36 @@ def test_what_was_not_determined_is_unknown(evidence: dict[str, Evidence]) -> No
     assert sheets_of({}) == {}
 
 
+@pytest.mark.parametrize(("ends_after_s", "counts"), [(0.4, True), (None, False)])
+def test_an_answer_of_a_server_that_does_not_end_is_no_orderly_end(
+    evidence: dict[str, Evidence], ends_after_s: float | None, counts: bool
+) -> None:
+    one = evidence["fastapi"]
+    for finding in (
+        Finding(item="drain-answered", value=True),
+        Finding(item="drain-s", value=ends_after_s, note="not within 10 s"),
+    ):
+        one = holding(one, finding.item, finding)
+    found = one.finding("drain-answered")
+    assert found is not None
+    assert found.value is counts
+    assert found.note == (None if counts else ITEMS["drain-answered"].otherwise)
+    assert {value.value for _, value in one.findings_of("drain-answered")} == {counts}
+    assert one.can("drain-answered") is counts
+
+
 # Reading
+
+
+def test_what_a_framework_cannot_do_is_taken_from_its_folder(tmp_path: Path) -> None:
+    """Its application may be able to do more today than when it was measured."""
+    synthetic.write(tmp_path, rounds=2, seconds=1, searches=False)
+    dataset = load_results(tmp_path)
+    before = {one.document.framework.slug: one.document.framework.cannot for one in dataset.runs[0].frameworks}
+    changed = dataset.with_abilities({"fastapi": {"polling": "No."}, "unmeasured": {}})
+    after = {one.document.framework.slug: one.document.framework.cannot for one in changed.runs[0].frameworks}
+    assert after == {**before, "fastapi": {"polling": "No."}}
+    assert changed.headline[0].frameworks[0].document.cells == dataset.headline[0].frameworks[0].document.cells
 
 
 def test_the_newest_evidence_of_each_framework_is_shown(tmp_path: Path) -> None:
