@@ -231,7 +231,7 @@ def _keep_compiled(folder: Path) -> None:
 @pytest.mark.long
 def test_plan_bench_collect_commit_build(origin: Path) -> None:
     inputs = {
-        "inputs.frameworks": "starlette",
+        "inputs.frameworks": "starlette/uvicorn",
         "inputs.workloads": "echo/closed",
         "inputs.profile": "quick",
         "inputs.rounds": "1",
