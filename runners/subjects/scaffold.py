@@ -6,8 +6,10 @@ one that is judged.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 from runners.record import RtsiteError, UsageError, is_slug
@@ -32,6 +34,8 @@ the framework's; the others belong to its variants."""
 
 _VARIANT = re.compile(r"(?:^#.*\n)*^\[\[tool\.rtsite\.variants\]\]\n(?:(?!#|\[).*\n?)*", re.MULTILINE)
 """A variant's table, with the comments above it."""
+_DEPENDENCIES = re.compile(r"^(dependencies = \[\n(?: .*\n)*)\]\n", re.MULTILINE)
+"""The list of the packages that all variants need."""
 _GROUP = re.compile(r"^\[project\.optional-dependencies\]\n(?:.+\n)*\n?", re.MULTILINE)
 
 
@@ -67,18 +71,24 @@ def create_folder(name: str, like: Framework, parent: Path) -> Path:
 
 
 def _with_one_variant(text: str, kept: Variant) -> str:
-    """The project file without the other variants, and without optional packages if this one has none."""
+    """The project file without the other variants, and with the packages of this one among its dependencies."""
     is_kept = re.compile(rf'^slug = "{kept.slug}"$', re.MULTILINE)
     text = _VARIANT.sub(lambda found: found[0] if is_kept.search(found[0]) else "", text).rstrip() + "\n"
     text = text.replace('rooms_across = "helper"', 'rooms_across = "no"')  # the variant with the helper is gone
-    return text if kept.extra else _GROUP.sub("", text)
+    if kept.extra:
+        own = tomllib.loads(text)["project"]["optional-dependencies"][kept.extra]
+        lines = "".join(f"    {json.dumps(requirement)},\n" for requirement in own)
+        text = _DEPENDENCIES.sub(lambda found: f"{found[1]}{lines}]\n", text, count=1)
+        text = text.replace(f'extra = "{kept.extra}"\n', "")
+    return _GROUP.sub("", text)
 
 
 def _remove_unused(folder: Path, kept: Variant) -> None:
     """Remove the locks of other variants, and the modules that neither this variant nor the tests need."""
+    own = (folder / kept.requirements_name()).read_bytes()
     for lock in folder.glob("requirements*.txt"):
-        if lock.name != kept.requirements_name():
-            lock.unlink()
+        lock.unlink()
+    (folder / "requirements.txt").write_bytes(own)
     modules = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
     words = " ".join([*kept.command, *kept.environment.values()])
     needed = {name for name in modules if name == "app" or name.startswith("test_") or _names(words, name)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,26 @@ def test_an_opinion_about_the_original_is_not_copied(tmp_path: Path) -> None:
     assert made.choose is None
 
 
+def requirements(folder: Path, variant: catalog.Variant | None) -> set[str]:
+    """What a variant needs, by the project file."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert variant is not None
+    extra = project["optional-dependencies"][variant.extra] if variant.extra else []
+    return {*project["dependencies"], *extra}
+
+
 @pytest.mark.parametrize("slug", [one.slug for one in catalog.discover() if not one.reference])
 def test_a_copy_has_the_headline_variant_alone_and_what_it_needs(slug: str, tmp_path: Path) -> None:
     (original,) = catalog.choose_frameworks([slug])
     made = catalog.read_folder(scaffold.create_folder("mine", original, tmp_path))
     assert original.headline is not None
     (variant,) = made.variants
-    assert variant == original.headline.model_copy(update={"quickstart": False})
-    assert [path.name for path in made.folder.glob("requirements*.txt")] == [variant.requirements_name()]
+    assert variant == original.headline.model_copy(update={"quickstart": False, "extra": None})
+    assert [path.name for path in made.folder.glob("requirements*.txt")] == ["requirements.txt"]
+    lock = (original.folder / original.headline.requirements_name()).read_text()
+    assert (made.folder / "requirements.txt").read_text() == lock
+    needed, locked = (requirements(one.folder, one.headline) for one in (made, original))
+    assert needed == locked
     modules = {path.stem for path in made.folder.glob("*.py")}
     for path in made.folder.glob("*.py"):
         imported = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
