@@ -11,6 +11,8 @@ committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->
 - ``simulated looks``, ``replayed looks``: how often adaptive runs decide rightly;
 - ``commands``: the help text of every command;
 - ``decisions``: the list of `docs/decisions`.
+
+The files of `WHOLE` are generated as a whole.
 """
 
 from __future__ import annotations
@@ -34,11 +36,15 @@ from generator.comparison import METRICS
 from runners.judging.thresholds import THRESHOLDS, Threshold, thresholds_of
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 from runners.record.docstrings import docstrings_of, models_below, models_in
+from runners.subjects.workloads import WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
 PAGES = ("site/data.md", "site/methodology.md", "site/cli.md", "docs/decisions/README.md")
 """Every file with generated parts."""
+
+WHOLE: Mapping[str, Callable[[], str]] = {"site/workloads.json": lambda: workload_versions()}
+"""Generated files by path, each with the function that makes its text."""
 
 DOCUMENTS: Mapping[str, type[BaseModel]] = {
     "run.yml": RunDocument,
@@ -70,6 +76,11 @@ def main(arguments: list[str]) -> int:
     return int(checks_only and bool(stale))
 
 
+def workload_versions() -> str:
+    """The version of each workload as it is defined today, so that pages can name results of older definitions."""
+    return json.dumps({slug: workload.version for slug, workload in WORKLOADS.items()}, indent=2) + "\n"
+
+
 def find_stale() -> Iterator[tuple[str, str]]:
     """Files whose generated parts are stale, each with its new text. Raises `StaleError` for a file without one."""
     for page in PAGES:
@@ -78,6 +89,10 @@ def find_stale() -> Iterator[tuple[str, str]]:
             raise StaleError(f"{page} has no generated part; restore its <!-- generated: NAME --> and <!-- end -->")
         if (fresh := fill(text)) != text:
             yield page, fresh
+    for path, make in WHOLE.items():
+        file = ROOT / path
+        if (fresh := make()) != (file.read_text(encoding="utf-8") if file.is_file() else None):
+            yield path, fresh
 
 
 def fill(text: str) -> str:

@@ -16,7 +16,15 @@ from types import MappingProxyType
 
 from generator import exports, mkdocs_process, site_folder, staging
 from generator.comparison import History
-from generator.dataset import file_digest, headline_variants, load_claims, load_rates, load_results, load_sources
+from generator.dataset import (
+    file_digest,
+    headline_variants,
+    load_claims,
+    load_rates,
+    load_results,
+    load_sources,
+    load_workload_versions,
+)
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from generator.pages.markup import TEMPLATES
 from generator.site_folder import BuildError
@@ -202,7 +210,8 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     dataset = load_results(paths.results, paths.cache, digests).with_abilities(abilities)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
     history = History(dataset.runs)
-    site = make_site(dataset, sources, load_claims(paths.written / "claims.yml"), history)
+    claims = load_claims(paths.written / "claims.yml")
+    site = make_site(dataset, sources, claims, history, load_workload_versions(paths.written / "workloads.json"))
     files = staging.Files()
     for page in site.pages:
         files.add_text(page.path, page.text())

@@ -37,3 +37,4 @@ from generator.dataset.results import (
     make_run,
 )
 from generator.dataset.sources import Module, Source, load_sources
+from generator.dataset.workload_versions import load_workload_versions

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import extract_tb
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
@@ -142,8 +143,13 @@ class _CompiledTemplates(BytecodeCache):
 _COMPILED = _CompiledTemplates()
 
 
-def make_environment(identities: Identities | None = None) -> Environment:
-    """An environment that escapes everything and raises an error for unknown names in templates."""
+def make_environment(
+    identities: Identities | None = None, current_versions: Mapping[str, str] = MappingProxyType({})
+) -> Environment:
+    """An environment that escapes everything and raises an error for unknown names in templates.
+
+    ``current_versions``: of workloads, as they are defined today.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -151,6 +157,9 @@ def make_environment(identities: Identities | None = None) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         bytecode_cache=_COMPILED,
+    )
+    environment.tests["of_older_definition"] = lambda workload: (
+        current_versions.get(workload.slug, workload.version) != workload.version
     )
     environment.filters |= {
         "significant": significant,

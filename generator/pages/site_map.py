@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 from generator.charts.wording import plain
@@ -36,13 +37,18 @@ class Site:
 
 
 def make_site(
-    dataset: Dataset, sources: Mapping[str, Source], claims: Claims | None = None, history: History | None = None
+    dataset: Dataset,
+    sources: Mapping[str, Source],
+    claims: Claims | None = None,
+    history: History | None = None,
+    current_versions: Mapping[str, str] = MappingProxyType({}),
 ) -> Site:
     """Make every page of the site; raises `InvalidError` if two pages have the same address.
 
-    ``history``: that of the runs in ``dataset``, if the caller already has it.
+    ``history``: that of the runs in ``dataset``, if the caller already has it. ``current_versions``: of workloads, as
+    they are defined today; results of another version are marked.
     """
-    view = View(dataset, sources, claims or Claims(), history)
+    view = View(dataset, sources, claims or Claims(), history, current_versions)
     built = [(entry.title, entry.pages(view)) for entry in menu_entries()]
     pages = [page for _, found in built for page in ([found] if isinstance(found, Page) else found)]
     _refuse_doubles(pages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 from jinja2 import Environment
 
@@ -36,7 +37,12 @@ class View:
     """The content of the site, computed once. Every page is made from this alone."""
 
     def __init__(
-        self, dataset: Dataset, sources: Mapping[str, Source], claims: Claims, history: History | None = None
+        self,
+        dataset: Dataset,
+        sources: Mapping[str, Source],
+        claims: Claims,
+        history: History | None = None,
+        current_versions: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.dataset = dataset
         self.history = history or History(dataset.runs)
@@ -65,7 +71,7 @@ class View:
             {facts.slug for facts in measured if facts.is_reference}
             | {slug for slug, source in sources.items() if source.is_reference},
         )
-        self._environment: Environment = make_environment(self.identities)
+        self._environment: Environment = make_environment(self.identities, current_versions)
 
     def renderer(self, path: str) -> Renderer:
         """The renderer for the page at this path."""

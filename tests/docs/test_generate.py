@@ -24,10 +24,13 @@ def test_a_stale_file_is_named_and_then_written(
     page.write_text("Before.\n\n<!-- generated: thresholds -->\nold\n<!-- end -->\n\nAfter.\n")
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     monkeypatch.setattr(generate, "PAGES", ("page.md",))
+    monkeypatch.setattr(generate, "WHOLE", {"whole.json": lambda: "{}\n"})
     assert generate.main(["--check"]) == 1
     assert "page.md: stale" in capsys.readouterr().out
     assert "\nold\n" in page.read_text()
+    assert not (tmp_path / "whole.json").exists()
     assert generate.main([]) == 0
+    assert (tmp_path / "whole.json").read_text() == "{}\n"
     text = page.read_text()
     assert "\nold\n" not in text
     assert f"| CPU steal | at most {STEAL.limit:g}&nbsp;% |" in text
@@ -69,6 +72,7 @@ def test_a_page_whose_generated_part_is_gone_is_refused(tmp_path: Path, monkeypa
     (tmp_path / "page.md").write_text("<!-- generated: thresholds -->\nold, and no end\n")
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     monkeypatch.setattr(generate, "PAGES", ("page.md",))
+    monkeypatch.setattr(generate, "WHOLE", {"whole.json": lambda: "{}\n"})
     with pytest.raises(generate.StaleError, match=r"page\.md has no generated part"):
         list(generate.find_stale())
 

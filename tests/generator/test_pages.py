@@ -76,6 +76,17 @@ def established(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     return Shown(load_results(folder))
 
 
+def test_results_of_an_older_definition_are_marked(small: Shown, searched: Shown) -> None:
+    words = "Measured by an older definition of this workload."
+    for shown, slug in ((small, "echo"), (searched, "capacity")):
+        page = f"workloads/{slug}.md"
+        assert words not in shown.texts[page]
+        (version,) = {one.version for run in shown.dataset.runs for one in run.document.workloads if one.slug == slug}
+        for current, is_marked in (({slug: version}, False), ({slug: "000000000000"}, True), ({"other": "0"}, False)):
+            made = texts_of(make_site(shown.dataset, SOURCES, current_versions=current))
+            assert (words in made[page]) is is_marked
+
+
 CLAIMS = Claims(
     articles=[Article(id="two", title="Two of them", between=["fastapi", "flask-socketio"])],
     winners=[
