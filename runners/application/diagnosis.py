@@ -14,7 +14,7 @@ from runners import control_groups, machine, revision
 from runners.flame import sampler
 from runners.judging.thresholds import FOREIGN_CPU
 from runners.measurement.interference import Interference
-from runners.record import Machine, RtsiteError
+from runners.record import Machine, RtsiteError, as_command
 from runners.record.schema import Topology
 from runners.serving import broker, interpreter, proxy
 
@@ -87,7 +87,8 @@ def _proxies() -> MachineFinding:
                 found.append(f"{program.title} {program.version}")
             except RtsiteError:
                 missing.append(topology)
-    without = f"`rtsite run --topology {missing[0]}` will fail: it is not installed" if missing else ""
+    command = as_command("run", "--topology", *missing[:1])
+    without = f"`{command}` will fail: it is not installed" if missing else ""
     return MachineFinding("note" if missing else "ok", "proxies", "; ".join(filter(None, [", ".join(found), without])))
 
 
