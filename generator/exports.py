@@ -129,7 +129,8 @@ def _who(row: Row) -> _ExportedRow:
 
 
 def _scenario(table: Table | CapacityTable) -> _ExportedRow:
-    return table.workload.slug, " ".join(f"{name}={value}" for name, value in table.parameters.items())
+    parameters = {**table.parameters, **table.run.setting}
+    return table.workload.slug, " ".join(f"{name}={value}" for name, value in parameters.items())
 
 
 def _value(value: Value) -> _ExportedRow:

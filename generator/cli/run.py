@@ -19,7 +19,7 @@ from runners.campaign import planning
 from runners.campaign.observer import RunSummary
 from runners.campaign.planning import Plan, PlanPart
 from runners.cli.console import print_json, print_table, say
-from runners.cli.options import RESULTS, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
+from runners.cli.options import RESULTS, TOPOLOGIES, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
 from runners.cli.run_display import RunDisplay, further_in_words
 from runners.record import Flame, UsageError
 
@@ -48,9 +48,7 @@ def run_command(
     ] = None,
     topology: Annotated[
         list[str] | None,
-        typer.Option(
-            help="What is between clients and servers: direct, nginx or haproxy (repeatable; default: direct)."
-        ),
+        typer.Option(help=f"What is between clients and servers: {TOPOLOGIES} (repeatable; default: direct)."),
     ] = None,
     seed: Annotated[
         int | None,
@@ -88,6 +86,7 @@ def run_command(
             budget is not None,
             headline,
             python,
+            topology,
             seed is not None,
             campaign_id is not None,
         )

@@ -60,6 +60,9 @@ def incomparable_reasons(base: Run, head: Run) -> list[str]:
         first, second = (getattr(run.document.machine, name) for run in (base, head))
         if first and second and first != second:  # older results have no cpu_id
             reasons.append(f"machine.{name} differs: {first} and {second}")
+    pythons = [run.usual.machine_class.python for run in (base, head)]
+    if pythons[0] != pythons[1]:
+        reasons.append(f"the servers ran on Python {pythons[0]} and {pythons[1]}")
     versions = [{workload.slug: workload.version for workload in run.document.workloads} for run in (base, head)]
     reasons += [
         f"workload {slug} has another version: {version} and {versions[1][slug]}"

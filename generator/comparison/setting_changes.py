@@ -75,10 +75,12 @@ def _change(table: Table, partner: Table, run: Run, other: Run) -> SettingChange
         pairs = [(row, on_other[row.key]) for row in rows]
         pairs = [pair for pair in pairs if all(metric.key in row.values for row in pair)]
         # One model, since both are measured in the same rounds: what slowed a round down cancels out.
+        measured = {(row.key, number): row for pair in pairs for number, row in enumerate(pair)}
         model = MetricComparison(
             metric,
-            {(row.key, number): row.values[metric.key].rounds for pair in pairs for number, row in enumerate(pair)},
+            {key: row.values[metric.key].rounds for key, row in measured.items()},
             barred={},
+            stages={key: row.stage for key, row in measured.items() if row.stage is not None},
         ).model
         for pair in pairs:
             key = pair[0].key
@@ -91,8 +93,8 @@ def _change(table: Table, partner: Table, run: Run, other: Run) -> SettingChange
                 _bar(metric, pair),
                 highest_end((after, before)),
             )
-    measured = tuple(metric for metric in metrics if any(key == metric.key for _, key in compared))
-    return SettingChange(table, run, other, measured, rows, judge_all(compared), _proxy_cpu(on_other))
+    known = tuple(metric for metric in metrics if any(key == metric.key for _, key in compared))
+    return SettingChange(table, run, other, known, rows, judge_all(compared), _proxy_cpu(on_other))
 
 
 def _proxy_cpu(rows: Mapping[RowKey, Row]) -> dict[RowKey, float]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runners.record import Machine
-
-DIRECT = "direct"
-"""The usual topology: nothing is between clients and servers."""
+from runners.record import USUAL_TOPOLOGY, Machine, Topology, parameter_in_words
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,15 @@ class MachineClass:
     kernel: str
     python: str
     """Such as ``3.13``, or ``3.14t`` without the GIL."""
-    topology: str = DIRECT
+    topology: Topology = USUAL_TOPOLOGY
     """What was between clients and servers."""
 
     @classmethod
-    def of(cls, machine: Machine, python: str = "", topology: str = DIRECT) -> MachineClass:
+    def of(cls, machine: Machine, python: str = "", topology: Topology = USUAL_TOPOLOGY) -> MachineClass:
         """``python``: what ran the servers, if it was not what ran the harness."""
         own = ".".join(machine.python.split(".")[:2])
         return cls(Hardware.of(machine), machine.kernel, python or own, topology)
 
     def __str__(self) -> str:
-        return f"{self.hardware}, {self.kernel}"
+        through = "" if self.topology == USUAL_TOPOLOGY else f", {parameter_in_words('topology', self.topology)}"
+        return f"{self.hardware}, {self.kernel}{through}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -12,20 +11,25 @@ from types import MappingProxyType
 
 from generator.dataset.collected_evidence import Evidence, all_evidence
 from generator.dataset.file_cache import read_all
-from generator.dataset.machine_class import DIRECT, MachineClass
+from generator.dataset.machine_class import MachineClass
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
+    USUAL_TOPOLOGY,
     FlameDocument,
     FrameworkDocument,
     Read,
     RecordError,
     RunDocument,
+    Topology,
     UsageError,
     cell_key,
     problems_between,
     result_files,
     scenario_of,
+    setting_of,
+    setting_parameters,
+    without_setting,
 )
 
 Parameters = dict[str, int | float | str]
@@ -64,7 +68,7 @@ class Run:
     frameworks: tuple[FrameworkResult, ...]
     python: str = ""
     """Of a part (`by_setting`): the version of Python that ran its servers, if it was not the one of the harness."""
-    topology: str = DIRECT
+    topology: Topology = USUAL_TOPOLOGY
     """Of a part: what was between its servers and the clients."""
 
     @property
@@ -125,21 +129,22 @@ class Run:
 
         The cells of a part do not name these, so they are compared with those of other runs under the same.
         """
-        settings: dict[tuple[str, str], set[str]] = {}
+        settings: dict[tuple[str, Topology], set[str]] = {}
         for scenario in self.scenarios:
-            settings.setdefault(_setting_of(scenario), set()).add(scenario)
-        if settings.keys() <= {("", DIRECT)}:  # none is named
+            settings.setdefault(setting_of(scenario), set()).add(scenario)
+        if settings.keys() <= {("", USUAL_TOPOLOGY)}:  # none is named
             return (self,)
         return tuple(_under(self.only(scenarios), *setting) for setting, scenarios in settings.items())
 
-    def with_abilities(self, cannot: Mapping[str, Mapping[str, str]]) -> Run:
-        """See `Dataset.with_abilities`."""
-        return replace(self, frameworks=tuple(_with_abilities(one, cannot) for one in self.frameworks))
+    @property
+    def setting(self) -> Parameters:
+        """Of a part: the parameters that its cells do not name any more."""
+        return setting_parameters(self.python, self.topology)
 
     @property
     def usual(self) -> Run:
         """The part that is followed over time: directly and on the harness's version of Python, or else the first."""
-        return min(self.by_setting, key=lambda part: (part.topology != DIRECT, bool(part.python)))
+        return min(self.by_setting, key=lambda part: (part.topology != USUAL_TOPOLOGY, bool(part.python)))
 
     def framework(self, slug: str) -> FrameworkResult | None:
         return next((item for item in self.frameworks if item.document.framework.slug == slug), None)
@@ -157,7 +162,13 @@ class Dataset:
 
         An application can do more today than when it was measured. What it cannot do is a fact about it, not a result.
         """
-        return replace(self, runs=tuple(run.with_abilities(cannot) for run in self.runs))
+        return replace(
+            self,
+            runs=tuple(
+                replace(run, frameworks=tuple(_with_abilities(one, cannot) for one in run.frameworks))
+                for run in self.runs
+            ),
+        )
 
     @cached_property
     def parts(self) -> tuple[Run, ...]:
@@ -181,14 +192,14 @@ class Dataset:
         campaign measured. So neither a campaign of a few variants nor one on another machine empties
         the site. An interrupted run counts only if no run is finished.
         """
-        taking_part = _taking_part(self.parts)
+        taking_part = _taking_part(_direct(self.parts))
         leading = _leading_class(taking_part)
         return _answers(sorted(taking_part, key=lambda run: run.machine_class != leading))
 
     @cached_property
     def published(self) -> tuple[tuple[Run, ...], ...]:
         """Per machine class the runs that pages of that class alone would show, the leading class first."""
-        leading = _leading_class(_taking_part(self.parts))
+        leading = _leading_class(_taking_part(_direct(self.parts)))
         answers = [_answers(_taking_part(runs)) for runs in self._classes.values()]
         return tuple(sorted(filter(None, answers), key=lambda runs: (runs[0].machine_class != leading, _age(runs[0]))))
 
@@ -215,14 +226,19 @@ class Dataset:
         return classes
 
 
+def _direct(parts: Sequence[Run]) -> Sequence[Run]:
+    """The parts without a proxy, which pages show; all of them if every one has a proxy."""
+    return [part for part in parts if part.topology == USUAL_TOPOLOGY] or parts
+
+
 def _taking_part(runs: Sequence[Run]) -> Sequence[Run]:
     """The finished runs; all of them if none is finished."""
     return [run for run in runs if run.document.finished is not None] or runs
 
 
 def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
-    """The class that measured most cells of the newest campaign. One without a proxy comes first, then the one with the
-    newest Python, then the one that measured last.
+    """The class that measured most cells of the newest campaign; of several, the one with the newest Python, or else
+    the one that measured last.
 
     ``runs``: newest first. ``None`` without runs.
     """
@@ -230,11 +246,7 @@ def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
     for run in runs:
         if run.document.campaign == runs[0].document.campaign:
             cells.setdefault(run.machine_class, set()).update(set(run.document.cells).difference(run.unmeasured))
-    return max(
-        cells,
-        key=lambda machine: (machine.topology == DIRECT, len(cells[machine]), _version(machine.python)),
-        default=None,
-    )
+    return max(cells, key=lambda machine: (len(cells[machine]), _version(machine.python)), default=None)
 
 
 def _version(python: str) -> tuple[int, ...]:
@@ -345,10 +357,6 @@ def _with_cells(document: RunDocument, scenarios: Set[str]) -> RunDocument:
     return document.model_copy(update=changes)
 
 
-_NAMED = re.compile(r" (python|topology)=(\S+)")
-"""Parameters of a cell whose server ran on another version of Python than the harness, or behind a proxy."""
-
-
 def _with_abilities(result: FrameworkResult, cannot: Mapping[str, Mapping[str, str]]) -> FrameworkResult:
     facts = result.document.framework
     today = cannot.get(facts.slug, facts.cannot)
@@ -358,14 +366,9 @@ def _with_abilities(result: FrameworkResult, cannot: Mapping[str, Mapping[str, s
     return replace(result, document=result.document.model_copy(update={"framework": facts}))
 
 
-def _setting_of(scenario: str) -> tuple[str, str]:
-    named = {found[1]: found[2] for found in _NAMED.finditer(scenario)}
-    return named.get("python", ""), named.get("topology", DIRECT)
-
-
-def _under(run: Run, python: str, topology: str) -> Run:
+def _under(run: Run, python: str, topology: Topology) -> Run:
     """The run, whose cells are all under this setting, with cells that do not name it."""
-    cells = [_NAMED.sub("", key) for key in run.document.cells]
+    cells = [without_setting(key) for key in run.document.cells]
     name = python or run.document.machine.python
     frameworks = tuple(replace(item, document=_document_on(item.document, name)) for item in run.frameworks)
     document = run.document.model_copy(update={"cells": cells})
@@ -381,7 +384,8 @@ def _document_on(document: FrameworkDocument, name: str) -> FrameworkDocument:
         variants.append(variant.model_copy(update=environment))
     cells = []
     for cell in document.cells:
-        own = {key: value for key, value in cell.parameters.items() if key not in ("python", "topology")}
+        varied = setting_parameters(*setting_of(cell_key("", "", cell.workload, cell.parameters)))
+        own = {key: value for key, value in cell.parameters.items() if key not in varied}
         cells.append(cell.model_copy(update={"parameters": own}))
     return document.model_copy(update={"variants": variants, "cells": cells})
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from runners import contract, process, resources
 from runners.application.messages import MessageObserver
 from runners.record import InvalidError, UnavailableError
-from runners.record.schema import Topology
+from runners.record.schema import USUAL_TOPOLOGY
 from runners.serving.deployment import StageError, serve_variant
-from runners.serving.interpreter import check_version, find_interpreter
-from runners.serving.proxy import find_proxy
+from runners.serving.interpreter import named_python
+from runners.serving.proxy import named_topology
 from runners.serving.server import Server
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework, Variant
@@ -59,19 +59,16 @@ def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> 
 
 
 def check_named(
-    names: Sequence[str], show: MessageObserver, *, python: str = "", topology: Topology = "direct"
+    names: Sequence[str], show: MessageObserver, *, python: str = "", topology: str = USUAL_TOPOLOGY
 ) -> list[VariantReport]:
     """Check frameworks given by slug, slug/variant or path (default: all); raises `UsageError`.
 
     ``python``: version that runs the servers; empty: the one that runs this. ``topology``: what is between them and
-    the clients. Raises `InterpreterError` or `ProxyError` if this machine lacks it.
+    the clients. Raises `UnavailableError` if this machine lacks it.
     """
-    if python:
-        find_interpreter(check_version(python))
-    if topology != "direct":
-        find_proxy(topology)
+    setting = named_python(python) if python else "", named_topology(topology)
     chosen = [
-        framework.model_copy(update={"variants": [variant.under(python, topology) for variant in framework.variants]})
+        framework.model_copy(update={"variants": [variant.under(*setting) for variant in framework.variants]})
         for framework in catalog.choose_frameworks(names, are_kept=False)
     ]
     return check_frameworks(chosen, show)

@@ -15,7 +15,7 @@ from runners.flame import sampler
 from runners.judging.thresholds import FOREIGN_CPU
 from runners.measurement.interference import Interference
 from runners.record import Machine, RtsiteError, as_command
-from runners.record.schema import Topology
+from runners.record.schema import USUAL_TOPOLOGY, Topology
 from runners.serving import broker, interpreter, proxy
 
 Level = Literal["ok", "note", "missing"]
@@ -81,15 +81,16 @@ def _broker() -> MachineFinding:
 def _proxies() -> MachineFinding:
     found, missing = [], []
     for topology in get_args(Topology):
-        if topology != "direct":
+        if topology != USUAL_TOPOLOGY:
             try:
                 program = proxy.find_proxy(topology)
                 found.append(f"{program.title} {program.version}")
             except RtsiteError:
                 missing.append(topology)
-    command = as_command("run", "--topology", *missing[:1])
-    without = f"`{command}` will fail: it is not installed" if missing else ""
-    return MachineFinding("note" if missing else "ok", "proxies", "; ".join(filter(None, [", ".join(found), without])))
+    if not missing:
+        return MachineFinding("ok", "proxies", ", ".join(found))
+    without = f"`{as_command('run', '--topology', missing[0])}` will fail: it is not installed"
+    return MachineFinding("note", "proxies", "; ".join([*found, without]))
 
 
 def _pythons() -> MachineFinding:

@@ -7,7 +7,6 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast, get_args
 
 from runners import machine
 from runners.application.messages import MessageObserver
@@ -18,12 +17,12 @@ from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Plan
 from runners.campaign.run_files import RunFiles
 from runners.flame import record_missing
-from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between, unknown_name
-from runners.record.schema import Topology
+from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between
+from runners.record.schema import USUAL_TOPOLOGY
 from runners.serving import broker
 from runners.serving.broker import BrokerError
-from runners.serving.interpreter import RUNNING, check_version, find_interpreter
-from runners.serving.proxy import find_proxy
+from runners.serving.interpreter import named_python
+from runners.serving.proxy import named_topology
 from runners.subjects import catalog, profiles, workloads
 
 MOST_SEED = 2**53
@@ -75,28 +74,11 @@ def plan_measurements(
         server_cores=machine.cores_for_server(machine.physical_cores()),
         budget_s=budget_s,
         pythons=[named_python(version) for version in dict.fromkeys(pythons)] or [""],
-        topologies=[named_topology(name) for name in dict.fromkeys(topologies)] or ["direct"],
+        topologies=[named_topology(name) for name in dict.fromkeys(topologies)] or [USUAL_TOPOLOGY],
     )
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)
     return plan
-
-
-def named_python(version: str) -> str:
-    """The version of Python as a run names it: empty if it is the one that runs this. Raises `UsageError` for what is
-    no version, and `InterpreterError` if this machine has none of it.
-    """
-    return "" if find_interpreter(check_version(version)) == RUNNING else version
-
-
-def named_topology(name: str) -> Topology:
-    """The topology of this name. Raises `UsageError` if there is none, and `ProxyError` if this machine lacks it."""
-    found = next((topology for topology in get_args(Topology) if topology == name), None)
-    if found is None:
-        raise unknown_name("topology", name, get_args(Topology))
-    if found != "direct":
-        find_proxy(found)
-    return cast("Topology", found)
 
 
 _ADAPTIVE = " or ".join(slug for slug, profile in profiles.PROFILES.items() if profile.most_rounds is not None)

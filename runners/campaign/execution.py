@@ -28,6 +28,7 @@ from runners.record import (
     VariantFacts,
     cell_key,
 )
+from runners.record.schema import USUAL_TOPOLOGY
 from runners.serving import broker, environment, proxy
 from runners.serving.deployment import Deployments
 from runners.subjects.catalog import Framework
@@ -227,7 +228,7 @@ class RunExecution:
                 self._broker = broker.find_broker().facts()
             except RtsiteError:
                 self._broker = None
-        for topology in {cell.variant.topology for cell in self.plan.cells} - {"direct"}:
+        for topology in {cell.variant.topology for cell in self.plan.cells} - {USUAL_TOPOLOGY}:
             with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
                 self._proxies[topology] = proxy.find_proxy(topology).facts()
         for slug, variants in self._resumed_variants.items():

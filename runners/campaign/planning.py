@@ -11,7 +11,7 @@ from itertools import chain, groupby
 
 from runners.measurement import Cell
 from runners.record import MOST_SEARCHES, NothingToDoError, UsageError, cell_key, compared_variants
-from runners.record.schema import Topology
+from runners.record.schema import USUAL_TOPOLOGY, Topology
 from runners.subjects import catalog, matching
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
@@ -312,7 +312,7 @@ def plan_run(
     server_cores: int | None = None,
     budget_s: float = math.inf,
     pythons: Sequence[str] = ("",),
-    topologies: Sequence[Topology] = ("direct",),
+    topologies: Sequence[Topology] = (USUAL_TOPOLOGY,),
 ) -> Plan:
     """The plan for all cells of the frameworks under the workloads. Each round has a random order, determined by the
     seed.

@@ -6,22 +6,28 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 
 from runners import loadgen, machine, revision
 from runners.campaign.planning import Limits, Plan
 from runners.measurement import Cell
-from runners.record import SCHEMA_VERSION, Adaptive, Ending, Look, Origin, RtsiteError, RunDocument, cell_key
-from runners.record.schema import Topology
+from runners.record import (
+    SCHEMA_VERSION,
+    Adaptive,
+    Ending,
+    Look,
+    Origin,
+    RtsiteError,
+    RunDocument,
+    cell_key,
+    setting_of,
+)
 from runners.subjects import profiles, workloads
 from runners.subjects.catalog import Framework
 
-_PYTHON, _TOPOLOGY = re.compile(r" python=(\S+)"), re.compile(r" topology=(\S+)")
 _UNCHANGED = (
     "machine",
     "pinning",
@@ -110,9 +116,7 @@ def check_unchanged(document: RunDocument, plan: Plan, path: Path) -> None:
 
 def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     """The plan of a run, read from its document; raises `ResumeError` if one of its cells no longer exists."""
-    settings = {
-        (_named(_PYTHON, key, ""), cast("Topology", _named(_TOPOLOGY, key, "direct"))) for key in document.cells
-    }
+    settings = {setting_of(key) for key in document.cells}
     candidates = (
         Cell(framework, variant, workload, scenario).under(*setting)
         for framework in frameworks
@@ -136,11 +140,6 @@ def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     budget_s = math.inf if own.budget_s is None else own.budget_s
     limits = Limits(own.first_rounds, own.most_rounds, own.target_decided_percent, budget_s)
     return Plan(cells, order, profile, document.seed, limits=limits)
-
-
-def _named(pattern: re.Pattern[str], key: str, usual: str) -> str:
-    found = pattern.search(key)
-    return found[1] if found else usual
 
 
 def _origin() -> Origin:

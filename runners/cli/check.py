@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from runners.application.contract_check import VariantReport, check_named, judge_reports
-from runners.application.run_control import named_topology
 from runners.cli.console import print_json, print_table, say
-from runners.cli.options import FrameworkArguments, JsonOption, app
+from runners.cli.options import TOPOLOGIES, FrameworkArguments, JsonOption, app
+from runners.record.schema import USUAL_TOPOLOGY
 
 
 @app.command("check")
@@ -21,8 +21,8 @@ def check_command(
         str, typer.Option(help="Version of Python for the servers, such as 3.13 (default: the running one).")
     ] = "",
     topology: Annotated[
-        str, typer.Option(help="What is between the clients and the servers: direct, nginx or haproxy.")
-    ] = "direct",
+        str, typer.Option(help=f"What is between the clients and the servers: {TOPOLOGIES}.")
+    ] = USUAL_TOPOLOGY,
     as_json: JsonOption = False,
 ) -> None:
     """Test with independent clients whether applications keep the contract.
@@ -31,7 +31,7 @@ def check_command(
 
     Example: rtsite check fastapi ./my-framework
     """
-    reports = check_named(frameworks or [], say, python=python, topology=named_topology(topology))
+    reports = check_named(frameworks or [], say, python=python, topology=topology)
     if as_json:
         print_json(_to_json(reports))
     else:

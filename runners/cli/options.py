@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
 
 from runners import revision
+from runners.record.schema import USUAL_TOPOLOGY, Topology
 
 
 class _Alphabetical(TyperGroup):
@@ -35,6 +36,8 @@ def _group() -> None:
 
 
 RESULTS = revision.ROOT / "results"
+
+TOPOLOGIES = ", ".join(get_args(Topology))
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 FrameworkArguments = Annotated[
@@ -82,6 +85,6 @@ JobPythonsOption = Annotated[
     str, typer.Option(envvar="PYTHONS", help="Versions of Python for the servers (default: the running one).")
 ]
 JobTopologiesOption = Annotated[
-    str, typer.Option(envvar="TOPOLOGIES", help="Topologies: direct, nginx, haproxy (default: direct).")
+    str, typer.Option(envvar="TOPOLOGIES", help=f"Topologies: {TOPOLOGIES} (default: {USUAL_TOPOLOGY}).")
 ]
 CampaignIdOption = Annotated[str, typer.Option("--campaign-id", envvar="CAMPAIGN", help="Campaign ID.")]

@@ -215,19 +215,26 @@ def _garbage(started: server.Server) -> list[Finding]:
 def _send_garbage(started: server.Server) -> tuple[str, bool]:
     """What the server does, and whether it sends a close frame with a code."""
     with contextlib.closing(open_socket(started)) as connection:
-        connection.settimeout(ENDING_S)
         connection.sendall(_RESERVED)
-        received, end = b"", _CUT
-        try:
-            while piece := connection.recv(4096):
-                received += piece
-        except TimeoutError:
-            end = "nothing: its connection stays open"
-        except ConnectionResetError:
-            end = "its connection is reset"
-        # The frame counts, whatever becomes of the connection after it.
-        code = client_frames.close_code(received)
-        return (end, False) if code is None else (_CLOSED.format(code), code != CloseCode.NO_STATUS_RCVD)
+        return see_end(connection)
+
+
+def see_end(connection: socket.socket) -> tuple[str, bool]:
+    """How a server ends a connection, and whether it sends a close frame with a code.
+
+    The frame counts, whatever becomes of the connection after it.
+    """
+    connection.settimeout(ENDING_S)
+    received, end = b"", _CUT
+    try:
+        while piece := connection.recv(4096):
+            received += piece
+    except TimeoutError:
+        end = "nothing: its connection stays open"
+    except ConnectionResetError:
+        end = "its connection is reset"
+    code = client_frames.close_code(received)
+    return (end, False) if code is None else (_CLOSED.format(code), code != CloseCode.NO_STATUS_RCVD)
 
 
 async def _beside_a_viewer(started: server.Server, fault: Awaitable[tuple[str, bool]]) -> tuple[tuple[str, bool], bool]:

@@ -1,5 +1,25 @@
 """Child processes. Only this package starts, observes and ends them."""
 
-from runners.process.child import GRACE_S, PYTHON, Child, Finished, ProcessError, find_free_port, run, start
+from runners.process.child import (
+    GRACE_S,
+    PYTHON,
+    Child,
+    Finished,
+    ProcessError,
+    becomes_ready,
+    find_free_port,
+    run,
+    start,
+)
 
-__all__ = ["GRACE_S", "PYTHON", "Child", "Finished", "ProcessError", "find_free_port", "run", "start"]
+__all__ = [
+    "GRACE_S",
+    "PYTHON",
+    "Child",
+    "Finished",
+    "ProcessError",
+    "becomes_ready",
+    "find_free_port",
+    "run",
+    "start",
+]

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ _ANSWER_S = 10.0
 _KILL_S = 10.0
 """Seconds in which killed processes must end. One that waits for a broken device, or that belongs to another user, can
 stay longer."""
+_LOOK_S = 0.01
+"""Seconds between two looks at whether a child is ready."""
 _WARDEN = Path(__file__).with_name("warden.py")
 _LOG_TAIL_BYTES = 16_384
 
@@ -97,6 +100,17 @@ class Child:
         assert self._warden.stdout is not None
         line = self._warden.stdout.readline()
         return dict(json.loads(line)) if line else {}
+
+
+def becomes_ready(child: Child, is_ready: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait until a child is ready. If it ends before, or takes longer, it is stopped and the result is false."""
+    until = time.monotonic() + timeout_s
+    while not is_ready():
+        if not child.running or time.monotonic() > until:
+            child.stop()
+            return False
+        time.sleep(_LOOK_S)
+    return True
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identi
 from runners.record.parameters import parameter_in_words, without_rates
 from runners.record.schema import (
     SCHEMA_VERSION,
+    USUAL_TOPOLOGY,
     Adaptive,
     BrokerFacts,
     Capacity,
@@ -85,12 +86,16 @@ from runners.record.schema import (
     SlowConsumer,
     SustainedInterval,
     Timeline,
+    Topology,
     Usage,
     VariantFacts,
     WorkloadFacts,
     cell_key,
     decisive,
     scenario_of,
+    setting_of,
+    setting_parameters,
+    without_setting,
 )
 from runners.record.store import (
     Problem,
@@ -130,6 +135,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SLUG",
     "TIMER_UNUSED_PERCENT",
+    "USUAL_TOPOLOGY",
     "Adaptive",
     "Advice",
     "BrokerFacts",
@@ -182,6 +188,7 @@ __all__ = [
     "SustainedInterval",
     "SustainedLoad",
     "Timeline",
+    "Topology",
     "UnavailableError",
     "Undecided",
     "Usage",
@@ -225,6 +232,8 @@ __all__ = [
     "result_files",
     "save",
     "scenario_of",
+    "setting_of",
+    "setting_parameters",
     "supports",
     "supports_python",
     "sustained_load_quantiles",
@@ -234,4 +243,5 @@ __all__ = [
     "unknown_name",
     "used_percent",
     "without_rates",
+    "without_setting",
 ]

@@ -36,7 +36,7 @@ WORDINGS: dict[str, Wording] = {
     "search": {"rate": "highest rate", "users": "most users before updates wait behind the push"},
     "server_cores": Quantity("{} server core", "{} server cores"),
     "snapshots_per_s": Quantity("{} snapshot/s", "{} snapshots/s"),
-    "topology": {"nginx": "through nginx", "haproxy": "through HAProxy"},
+    "topology": {"direct": "directly", "nginx": "through nginx", "haproxy": "through HAProxy"},
     "under_way": Quantity("{} message in flight", "{} messages in flight"),
     "updates_per_user_per_s": Quantity("{} update/s each", "{} updates/s each"),
     "users": Quantity("{} user", "{} users"),

@@ -7,9 +7,10 @@ file; it is never zero and never a sentinel.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -788,7 +789,8 @@ class InstalledFacts(Document):
     """A variant's environment for one version of Python."""
 
     name: Version
-    """The requested version, such as ``3.13`` or ``3.14t``: the parameter ``python`` of its cells."""
+    """The requested version, such as ``3.13`` or ``3.14t``: the parameter ``python`` of its cells. Of the harness's own
+    version, whose cells have no such parameter, all of it."""
     python: Version
     """The Python version of the server."""
     packages: dict[PackageName, Version]
@@ -1020,6 +1022,29 @@ def cell_key(framework: str, variant: str, workload: str, parameters: Parameters
     """One line that names a cell: ``fastapi/uvicorn echo mode=closed connections=100``."""
     pairs = " ".join(f"{name}={value}" for name, value in parameters.items())
     return f"{framework}/{variant} {workload} {pairs}".rstrip()
+
+
+USUAL_TOPOLOGY: Topology = "direct"
+_SETTING = re.compile(r" (python|topology)=(\S+)")
+
+
+def setting_of(key: str) -> tuple[str, Topology]:
+    """What a run varied for a cell, by its key (`cell_key`) or scenario: the version of Python that ran its server, and
+    what was between the server and the clients. The version is empty if it was that of the harness.
+    """
+    named = {found[1]: found[2] for found in _SETTING.finditer(key)}
+    return named.get("python", ""), cast("Topology", named.get("topology", USUAL_TOPOLOGY))
+
+
+def without_setting(key: str) -> str:
+    """The key of the cell, or the scenario, that it would be if the run varied nothing."""
+    return _SETTING.sub("", key)
+
+
+def setting_parameters(python: str, topology: Topology) -> Parameters:
+    """A setting as the parameters of its cells: only what is not usual."""
+    found: Parameters = {"python": python} if python else {}
+    return found if topology == USUAL_TOPOLOGY else {**found, "topology": topology}
 
 
 def scenario_of(key: str) -> str:

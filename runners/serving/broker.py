@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +87,8 @@ def start_broker(program: BrokerProgram, *, cpus: Sequence[int], logs: Path) -> 
     child = process.start(
         program.name, command, folder=logs, environment=dict(os.environ), cpus=cpus, log=logs / "broker.log"
     )
-    until = time.monotonic() + _READY_S
-    while not _answers(port):
-        if not child.running or time.monotonic() > until:
-            child.stop()
-            raise BrokerError(f"{program.name} does not answer on port {port}: {' '.join(child.last_lines(3))}")
-        time.sleep(0.01)
+    if not process.becomes_ready(child, lambda: _answers(port), _READY_S):
+        raise BrokerError(f"{program.name} does not answer on port {port}: {' '.join(child.last_lines(3))}")
     return Broker(child, f"redis://127.0.0.1:{port}/0")
 
 

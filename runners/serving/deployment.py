@@ -19,7 +19,7 @@ from runners import process, resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S
 from runners.record import Failure, RtsiteError, UnavailableError, publishable
-from runners.record.schema import Stage
+from runners.record.schema import USUAL_TOPOLOGY, Stage
 from runners.serving.broker import Broker, find_broker, start_broker
 from runners.serving.environment import Environment, prepare_environment
 from runners.serving.proxy import Proxy, find_proxy, start_proxy
@@ -135,7 +135,7 @@ class Deployment:
             )
             self._server.wait_until_listening()
             self.start_s = time.perf_counter() - self.started_at
-        if self.variant.topology != "direct":
+        if self.variant.topology != USUAL_TOPOLOGY:
             with self.stage("proxy"):
                 if self.proxy is None:  # it stays when the server is restarted
                     program = find_proxy(self.variant.topology)

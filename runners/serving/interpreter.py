@@ -71,6 +71,13 @@ def find_interpreter(version: str) -> Interpreter:
     return Interpreter(Path(executable), exact, build)
 
 
+def named_python(version: str) -> str:
+    """The version as results name it: empty if it is the one that runs this. Raises `UsageError` for what is no
+    version, and `InterpreterError` if this machine has none of it.
+    """
+    return "" if find_interpreter(check_version(version)) == RUNNING else version
+
+
 def other_versions() -> list[str]:
     """The versions on this machine that `find_interpreter` finds, without the running one and those that are too
     old, in ascending order.

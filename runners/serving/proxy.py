@@ -8,14 +8,14 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from runners import machine, process
-from runners.record import ProxyFacts, UnavailableError
-from runners.record.schema import Topology
+from runners.record import ProxyFacts, UnavailableError, unknown_name
+from runners.record.schema import USUAL_TOPOLOGY, Topology
 
 _READY_S = 5.0
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
@@ -180,6 +180,16 @@ def find_proxy(topology: Topology) -> ProxyProgram:
     return ProxyProgram(topology, Path(path), found[1] if found else "0")
 
 
+def named_topology(name: str) -> Topology:
+    """The topology of this name. Raises `UsageError` if there is none, and `ProxyError` if this machine lacks it."""
+    if name == USUAL_TOPOLOGY:
+        return USUAL_TOPOLOGY
+    found = next((topology for topology in _KINDS if topology == name), None)
+    if found is None:
+        raise unknown_name("topology", name, get_args(Topology))
+    return find_proxy(found).topology
+
+
 def start_proxy(program: ProxyProgram, upstream: int, *, cpus: Sequence[int], logs: Path) -> Proxy:
     """Start a proxy on a free port of the loopback, in front of the server on the port ``upstream``.
 
@@ -199,12 +209,8 @@ def start_proxy(program: ProxyProgram, upstream: int, *, cpus: Sequence[int], lo
         cpus=cpus,
         log=logs / f"{program.topology}.log",
     )
-    until = time.monotonic() + _READY_S
-    while not _listens(port):
-        if not child.running or time.monotonic() > until:
-            child.stop()
-            raise ProxyError(f"{kind.title} does not listen on port {port}: {' '.join(child.last_lines(3))}")
-        time.sleep(0.01)
+    if not process.becomes_ready(child, lambda: _listens(port), _READY_S):
+        raise ProxyError(f"{kind.title} does not listen on port {port}: {' '.join(child.last_lines(3))}")
     return Proxy(child, port)
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
 from runners.record.naming import MAX_SLUG_CHARACTERS
 from runners.record.schema import (
+    USUAL_TOPOLOGY,
     BrokerName,
     HttpsUrl,
     Loop,
@@ -69,10 +70,6 @@ class Variant(_Described):
     """Serializer of Socket.IO's packets."""
     extra: Slug | None = None
     """The group of optional dependencies in its environment, in addition to the folder's own dependencies."""
-    python: str = ""
-    """Version of Python that runs it; empty: the one that runs the harness. A run sets it (`under`)."""
-    topology: Topology = "direct"
-    """What is between the clients and its server. A run sets it."""
     quickstart: bool = False
     """Whether `rtsite quickstart` measures it."""
     start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
@@ -87,9 +84,25 @@ class Variant(_Described):
         """Whether several server processes can serve it and reach each other's clients."""
         return self.uses_broker and any("{workers}" in word for word in self.command)
 
+    # A run sets these. A folder cannot, since they are no keys of its description.
+    _python: str = PrivateAttr("")
+    _topology: Topology = PrivateAttr(USUAL_TOPOLOGY)
+
+    @property
+    def python(self) -> str:
+        """Version of Python that runs it; empty: the one that runs the harness."""
+        return self._python
+
+    @property
+    def topology(self) -> Topology:
+        """What is between the clients and its server."""
+        return self._topology
+
     def under(self, python: str, topology: Topology) -> Variant:
         """The variant on this version of Python, and behind this topology."""
-        return self.model_copy(update={"python": python, "topology": topology})
+        other = self.model_copy()
+        other._python, other._topology = python, topology
+        return other
 
     def requirements_name(self) -> str:
         """The name of its lock file."""

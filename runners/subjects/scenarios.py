@@ -12,8 +12,8 @@ from runners.judging import capacity
 from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Transport
 from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
-from runners.record import WorkloadFacts
-from runners.record.schema import LatencyKind, LoadUnit, Parameter, Parameters, Topology
+from runners.record import WorkloadFacts, setting_parameters
+from runners.record.schema import USUAL_TOPOLOGY, LatencyKind, LoadUnit, Parameter, Parameters, Topology
 from runners.subjects import versions
 
 Procedure = Literal["window", "search", "connect", "recover"]
@@ -104,7 +104,7 @@ class Scenario:
     """Additional contract checks besides those of the exchange, before and after the load."""
     python: str = ""
     """Version of Python that runs the server, such as ``3.13``; empty: the one that runs the harness."""
-    topology: Topology = "direct"
+    topology: Topology = USUAL_TOPOLOGY
     """What is between the clients and the server."""
     name: str = ""
     """Name that distinguishes it from the other scenarios of its workload, if `kind` would not."""
@@ -221,12 +221,7 @@ class Scenario:
     @property
     def setting(self) -> Parameters:
         """What a run varies for all its workloads, as parameters: only what is not usual."""
-        found: Parameters = {}
-        if self.python:
-            found["python"] = self.python
-        if self.topology != "direct":
-            found["topology"] = self.topology
-        return found
+        return setting_parameters(self.python, self.topology)
 
     @property
     def _own_parameters(self) -> Parameters:

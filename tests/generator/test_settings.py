@@ -4,14 +4,17 @@ other changes.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import History, compare_runs, compare_settings
+from generator.comparison import History, compare_runs, compare_settings, incomparable_reasons
 from generator.dataset import Dataset, load_results
+from generator.exports import files
 from generator.pages import make_site
 from runners.record import (
     CellRecord,
@@ -130,6 +133,23 @@ def test_what_another_version_changes_is_told_without_the_references_own_change(
         assert judged.contrast.value == pytest.approx(1 / 1.3, rel=0.05)
 
 
+def test_exports_name_the_setting(dataset: Dataset, tmp_path: Path) -> None:
+    latest = json.loads(files(dataset, "https://example.org", {})["data/latest.json"])
+    assert {row["parameters"].rpartition(" ")[2] for row in latest["figures"]} == {f"python={OTHER}"}
+    direct = load_results(behind_proxy(tmp_path))
+    latest = json.loads(files(direct, "https://example.org", {})["data/latest.json"])
+    assert not any("topology" in row["parameters"] for row in latest["figures"])
+
+
+def test_runs_whose_servers_ran_on_different_versions_are_not_compared_unasked(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    (here,) = dataset.runs
+    (there,) = load_results(write(tmp_path, only_other=True)).runs
+    assert f"the servers ran on Python 3.11 and {OTHER}" in incomparable_reasons(here, there)
+    assert incomparable_reasons(here, here) == []
+
+
 def test_too_few_rounds_decide_nothing(tmp_path: Path) -> None:
     found = load_results(write(tmp_path, rounds=4))
     outcomes = {
@@ -165,18 +185,38 @@ def test_pages_show_direct_connections_and_what_a_proxy_changes(tmp_path: Path) 
             assert judged is None or judged.outcome == "better"
 
 
-def test_no_proxy_is_shown_as_if_it_were_none_however_much_is_measured_through_it(tmp_path: Path) -> None:
-    """Of direct connections there is one framework less."""
+def test_nothing_through_a_proxy_takes_the_place_of_a_direct_result(tmp_path: Path) -> None:
+    """Also of a framework that was measured through the proxy alone."""
     results = behind_proxy(tmp_path)
     for path in results.rglob("fastapi.yml"):
         document = load_framework(path)
         cells = [cell for cell in document.cells if "topology" in cell.parameters]
         save(document.model_copy(update={"cells": cells}), path)
     (path,) = results.rglob("run.yml")
+    keep_cells(path, lambda key: not key.startswith("fastapi/") or "topology=" in key)
+    shown = load_results(results).headline
+    assert {part.topology for part in shown} == {"direct"}
+    assert not any(key.startswith("fastapi/") for part in shown for key in part.document.cells)
+
+
+def test_results_through_a_proxy_alone_are_named_so(tmp_path: Path) -> None:
+    results = behind_proxy(tmp_path)
+    for path in results.rglob("*.yml"):
+        if path.name == "run.yml":
+            keep_cells(path, lambda key: "topology=" in key)
+        else:
+            document = load_framework(path)
+            cells = [cell for cell in document.cells if "topology" in cell.parameters]
+            save(document.model_copy(update={"cells": cells}), path)
+    (shown,) = load_results(results).headline
+    assert str(shown.machine_class).endswith(", through nginx")
+
+
+def keep_cells(path: Path, is_kept: Callable[[str], bool]) -> None:
+    """Leave out the other cells of a run."""
     run = load_run(path)
-    kept = [key for key in run.cells if not key.startswith("fastapi/") or "topology=" in key]
+    kept = [key for key in run.cells if is_kept(key)]
     save(run.model_copy(update={"cells": kept, "order": [list(range(len(kept))) for _ in run.order]}), path)
-    assert {part.topology for part in load_results(results).headline} == {"direct"}
 
 
 @pytest.mark.parametrize(

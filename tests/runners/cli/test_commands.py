@@ -552,6 +552,13 @@ def test_a_topology_that_is_misspelt_or_not_there_is_one_sentence(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", [["--python", "3.13"], ["--topology", "nginx"], ["--headline"], ["--seed", "0"]])
+def test_a_resumed_run_refuses_what_would_change_its_plan(shell: Shell, tmp_path: Path, option: list[str]) -> None:
+    done = shell.rtsite("run", "--resume", tmp_path, *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "from the interrupted run; remove these options" in done.stderr
+
+
 def test_a_plan_names_no_version_for_the_python_that_runs_this(shell: Shell) -> None:
     running = ".".join(map(str, sys.version_info[:2]))
     usual = shell.answer("run", "--plan", "-w", "echo", "--seed", "1")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import contract
+from runners.evidence import behaviour
 from runners.evidence.behaviour import SHORTENED_ENDS, send_to_raising, with_own_end
 from runners.loadgen import frames
 from runners.subjects import catalog
@@ -62,3 +64,30 @@ def test_what_a_client_sees_of_an_exception_is_said_without_names_of_classes(
     assert said[0].startswith(seen)
     assert said[1] is is_reported
     assert "Error:" not in said[0]
+
+
+CLOSE = frames.server_frame(frames.CLOSE, b"\x03\xea")
+
+
+@pytest.mark.parametrize(
+    ("sent", "stays", "seen", "is_reported"),
+    [
+        (CLOSE, True, "its connection is closed, with code 1002", True),
+        (CLOSE, False, "its connection is closed, with code 1002", True),
+        (frames.server_frame(frames.TEXT, b"more") + CLOSE, True, "its connection is closed, with code 1002", True),
+        (frames.server_frame(frames.CLOSE, b""), True, "its connection is closed, with code 1005", False),
+        (b"", True, "nothing: its connection stays open", False),
+        (frames.server_frame(frames.TEXT, b"more"), True, "nothing: its connection stays open", False),
+        (b"", False, "its connection is cut without a close frame", False),
+    ],
+)
+def test_a_close_frame_counts_whatever_becomes_of_the_connection(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, stays: bool, seen: str, is_reported: bool
+) -> None:
+    monkeypatch.setattr(behaviour, "ENDING_S", 0.05)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(sent)
+        if not stays:
+            theirs.shutdown(socket.SHUT_WR)
+        assert behaviour.see_end(ours) == (seen, is_reported)

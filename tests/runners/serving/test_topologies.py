@@ -19,6 +19,9 @@ from runners.subjects.catalog import Framework
 from tests.support import needs
 
 HEADLINES = {framework.slug: framework for framework in catalog.discover() if framework.headline}
+TRIES = 8
+"""Flask-Sock loses the close frame by a race (its notes.md), on a busy machine every other time. What never passes is
+broken."""
 AT_ONCE = 4
 """They mostly wait for a beat of their app."""
 
@@ -32,7 +35,10 @@ def broken_behind(framework: Framework, programs: list[ProxyProgram], logs: Path
             proxy = start_proxy(program, serving.server.port, cpus=(), logs=logs)
             try:
                 behind = replace(serving.server, front_url=f"http://127.0.0.1:{proxy.port}")
-                broken += [(program.topology, check) for check in behind.check() if not check.ok]
+                failed = [check for check in behind.check() if not check.ok]
+                for _ in range(TRIES):
+                    failed = [check for one in failed for check in behind.check({one.name}) if not check.ok]
+                broken += [(program.topology, check) for check in failed]
             finally:
                 proxy.stop()
     return broken
