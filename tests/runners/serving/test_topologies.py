@@ -18,6 +18,8 @@ from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support import needs
 
+pytestmark = pytest.mark.matrix
+
 HEADLINES = {framework.slug: framework for framework in catalog.discover() if framework.headline}
 TRIES = 8
 """Flask-Sock loses the close frame by a race (its notes.md), on a busy machine every other time. What never passes is
