@@ -101,6 +101,7 @@ def test_the_helper_for_rooms_across_processes_is_the_same_for_everybody() -> No
     assert [name for name in methods if name != "stop"] == counterparts
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("framework", "variant"), SHARED, ids=[f"{one.slug}/{variant.slug}" for one, variant in SHARED]
 )
@@ -120,6 +121,7 @@ def test_where_a_command_starts_one_process_a_documented_way_counts(tmp_path: Pa
     assert (several.value, several.documented) == (False, None)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("framework", "variant"), SEVERAL, ids=[f"{one.slug}/{variant.slug}" for one, variant in SEVERAL]
 )
