@@ -71,6 +71,15 @@ def count_threads(pid: int) -> int:
     return sum(process.num_threads() for process in _tree(pid))
 
 
+def read_open_files(pid: int) -> list[tuple[int, int]]:
+    """The number of open files of each process in a tree, and how many it may have."""
+    found = []
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            found.append((process.num_fds(), process.rlimit(psutil.RLIMIT_NOFILE)[0]))
+    return found
+
+
 def read_spread(pid: int, port: int) -> list[int]:
     """The number of clients that each process of a tree has on this TCP port, in descending order, without zeros."""
     served = []

@@ -137,6 +137,23 @@ def _memory_steps(measurements: list[Measurement]) -> str | None:
     return ", ".join(f"{step.pss_mb:.0f}" for step in found[-1].steps) + " MB" if found else None
 
 
+def _accepted(measurements: list[Measurement]) -> str | None:
+    """The clients that the server took in the last round, and what ended there."""
+    found = [one for one in measurements if one.connecting and one.connecting.idle and one.connections]
+    if not found:
+        return None
+    connecting, connections = found[-1].connecting, found[-1].connections
+    assert connecting is not None
+    assert connections is not None
+    accepted = f"{connections.established:,} of {connections.planned:,}"
+    return f"{accepted}; {connecting.ceiling}" if connecting.ceiling else accepted
+
+
+def _closed_while_idle(measurements: list[Measurement]) -> str | None:
+    found = [one.connecting.idle for one in measurements if one.connecting and one.connecting.idle]
+    return f"{sum(one.closed for one in found)} of {sum(one.clients for one in found)}" if found else None
+
+
 def _at_a_fixed_rate(table: Table) -> tuple[tuple[str, str, _Text, _Rounds]]:
     """How much others disturbed the rows, where latency rests on it; runs of one table have machines of one class."""
     cpus = table.run.document.machine.logical_cpus
@@ -161,6 +178,8 @@ _COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
     ("Never back", "clients", _never_back, _counting),
     ("Clients per process", "last round", _spread, _counting),
     ("Memory", "at each step, last round", _memory_steps, _counting),
+    ("Clients accepted", "and what ended there, last measured round", _accepted, _measured),
+    ("Closed while idle", "clients, all measured rounds", _closed_while_idle, _measured),
     ("Dropped by the listen queue", "attempts, last measured round", _turned_away, _measured),
 )
 """Title, note, text, and the rounds that the text is about."""

@@ -52,6 +52,8 @@ rounds of a run differ by 0.2 % only. Which pages processes share changes with e
 rounded up, because few runs of the same code are behind it."""
 IDLE_FLOOR_KB = 5.0
 """Memory per connection: `MEMORY_FLOOR_MB` at 1,000 clients."""
+IDLE_CPU_FLOOR_PERCENT = 1.0
+"""A core has room for a hundred times as much."""
 START_FLOOR_S = 1.0
 """A start or a reload that takes less is no reason to choose."""
 RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 1000 * START_FLOOR_S)
@@ -209,6 +211,11 @@ def _connect_times(measurement: Measurement) -> BaseModel | None:
     return measurement.connect_ms if measurement.connecting else None
 
 
+def _idle(measurement: Measurement) -> BaseModel | None:
+    """What idle clients cost, if they were kept."""
+    return measurement.connecting.idle if measurement.connecting else None
+
+
 def _return_times(measurement: Measurement) -> BaseModel | None:
     return measurement.recovery.back_ms if measurement.recovery else None
 
@@ -311,6 +318,18 @@ _ROWS: tuple[Metric, ...] = (
         field="memory_per_connection_kb",
         floor=IDLE_FLOOR_KB,
         # A slope; one below 0 is noise.
+        is_ratio=False,
+    ),
+    Metric(
+        key="idle_cpu_percent",
+        title="server CPU while all clients are idle",
+        short="CPU while idle",
+        unit="% of a core",
+        direction="lower",
+        part=_idle,
+        field="cpu_percent",
+        floor=IDLE_CPU_FLOOR_PERCENT,
+        # A server that sends no pings may use none.
         is_ratio=False,
     ),
     *_percentiles(RETURN_TIME, _return_times, columns=("p50",), floors=RETURN_FLOORS_MS),

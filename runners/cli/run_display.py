@@ -192,7 +192,12 @@ def _result(measurement: Measurement) -> str:
 
 def _values(measurement: Measurement) -> list[str]:
     if (connecting := measurement.connecting) is not None:
-        return [f"{connecting.connections_per_s:,.0f} clients/s, {connecting.memory_per_connection_kb:.0f} kB each"]
+        idle = connecting.idle
+        return [
+            f"{connecting.connections_per_s:,.0f} clients/s, {connecting.memory_per_connection_kb:.0f} kB each",
+            *([f"{idle.cpu_percent:.1f} % CPU for {idle.clients:,} idle clients"] if idle else []),
+            *([f"ceiling: {connecting.ceiling}"] if connecting.ceiling else []),
+        ]
     if (recovery := measurement.recovery) is not None:
         lost = recovery.lost + recovery.unsent
         back_ms = recovery.back_ms.max

@@ -1,4 +1,4 @@
-"""The cost of clients that connect, stay connected and send nothing: time and memory per connection."""
+"""The cost of clients that connect, stay connected and send nothing: time, memory per connection, CPU time of pings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from runners import resources, sockets
+from runners.loadgen.job import Connected
 from runners.loading import driver
 from runners.loading.load_result import merge_counts
 from runners.measurement.cell import (
@@ -21,10 +22,14 @@ from runners.measurement.cell import (
     judged,
 )
 from runners.measurement.interference import Interference
-from runners.record import Connecting, Connections, ConnectStep
+from runners.record import Connecting, Connections, ConnectStep, IdleClients, RtsiteError
 from runners.serving.deployment import Deployment, Deployments, StageError
 from runners.subjects.profiles import STEP_PAUSE_S
 
+_LOOK_EVERY_S = 1.0
+"""Seconds between two checks whether a server with idle clients still runs."""
+_FILES_BESIDE = 8
+"""A process this close to its limit of open files accepts no client."""
 _KB = 1e3
 _MB = 1e6
 
@@ -43,7 +48,10 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             deployment.start(scenario.readiness)
             watches = deployment.watches()
             steps = [_step(deployment, 0)]
-            connected = []
+            connected: list[Connected] = []
+            idle: IdleClients | None = None
+            groups: list[driver.ShardGroup] = []
+            refusal = ""
             listening = sockets.read_listening(deployment.server.port)
             interference.begin()
             for total in scenario.steps:
@@ -57,17 +65,28 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
                 )
                 for watch in watches.values():
                     watch.begin()
-                with deployment.stage("connect"):
-                    connected += running.connect(job)
+                try:
+                    with deployment.stage("connect"):
+                        connected += running.connect(job)
+                    groups.append(running)
+                except StageError as error:
+                    # Where earlier clients are connected, a step without a single client is the server's ceiling.
+                    if not scenario.hold_s or not connected or deployment.has_ended:
+                        raise
+                    refusal = str(error)
                 for watch in watches.values():
                     watch.end()
                 time.sleep(STEP_PAUSE_S)
                 steps.append(_step(deployment, sum(one.established for one in connected)))
                 if steps[-1].connections < total:
                     break
-            interference.end()
             listened = sockets.read_listening(deployment.server.port)
+            drops = listened.drops - listening.drops if listening and listened else None
             is_full = steps[-1].connections < scenario.connections
+            ceiling = _ceiling(deployment, connected, drops or 0, refusal) if is_full and scenario.hold_s else None
+            if scenario.hold_s:
+                idle = _hold(deployment, groups, scenario.hold_s)
+            interference.end()
             if conditions.profile.rechecks and not is_full:
                 deployment.recheck(scenario.recheck)
         except StageError as error:
@@ -90,12 +109,50 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             steps=steps,
             memory_per_connection_kb=_slope(steps),
             listen_backlog=listened.backlog if listened else None,
-            listen_drops=listened.drops - listening.drops if listening and listened else None,
+            listen_drops=drops,
+            idle=idle,
+            ceiling=ceiling,
         ),
         **usages,
         generator=interference.health(shards=1, cpu_percent=busy, working_percent=busy),
     )
     return MeasurementResult(judged(measurement, cell), {})
+
+
+def _hold(deployment: Deployment, groups: Sequence[driver.ShardGroup], seconds: float) -> IdleClients:
+    """Let all connected clients be idle for so many seconds; raises `StageError` if the server ends meanwhile."""
+    watch = resources.Watch(deployment.server.child.pid)
+    watch.begin()
+    until = time.monotonic() + seconds
+    with deployment.stage("connect"):
+        while (rest_s := until - time.monotonic()) > 0:
+            if deployment.has_ended:
+                raise RtsiteError("the server ended while its clients were idle")
+            time.sleep(min(rest_s, _LOOK_EVERY_S))
+        watch.end()
+        results = [group.finish() for group in groups]
+    usage = watch.usage(None, alone=False)
+    return IdleClients(
+        seconds=seconds,
+        clients=sum(sample.established for result in results for sample in result.samples),
+        cpu_percent=usage.cpu_percent if usage else 0.0,
+        closed=sum(sample.closed_early for result in results for sample in result.samples),
+    )
+
+
+def _ceiling(deployment: Deployment, connected: Sequence[Connected], drops: int, refusal: str) -> str:
+    """What ended where the server did not take all clients."""
+    pid = deployment.server.child.pid
+    for used, limit in resources.read_open_files(pid):
+        if used + _FILES_BESIDE >= limit:
+            return f"open files: a process of the server may have {limit:,}"
+    if drops:
+        return f"its listen queue, which {drops:,} attempts found full"
+    if deployment.variant.loop == "threads":
+        return f"its threads: the server has {resources.count_threads(pid):,}"
+    errors = _added([one.errors for one in connected])
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in errors.items())
+    return f"clients that were not accepted: {refusal or kinds}"[:400]
 
 
 def _step(deployment: Deployment, connections: int) -> ConnectStep:

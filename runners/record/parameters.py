@@ -25,6 +25,7 @@ WORDINGS: dict[str, Wording] = {
     "cores_at_most": Quantity("up to {} server core", "up to {} server cores"),
     "deaf": Quantity("{} of them not reading", "{} of them not reading"),
     "deliveries_per_s": Quantity("{} delivery/s", "{} deliveries/s"),
+    "idle_s": Quantity("idle for {} s", "idle for {} s"),
     "members": Quantity("{} member", "{} members"),
     "messages_per_user_per_s": Quantity("{} message/s each", "{} messages/s each"),
     "mode": {"closed": "closed loop", "open": "fixed rate"},

@@ -493,6 +493,19 @@ class ConnectStep(Document):
     """Proportional set size of the server's processes."""
 
 
+class IdleClients(Document):
+    """A time in which all connected clients only answered pings."""
+
+    seconds: Amount
+    """Its length."""
+    clients: Count
+    """Clients connected at its beginning."""
+    cpu_percent: Amount
+    """CPU time of the server in percent of one core."""
+    closed: Count
+    """Clients whose connection the server closed meanwhile."""
+
+
 class Connecting(Document):
     """How fast a server accepts clients, and how much memory they need."""
 
@@ -509,6 +522,10 @@ class Connecting(Document):
     listen_drops: Count | None = None
     """Connection attempts that the kernel dropped because the listen queue was full. The client repeats each after
     1 s."""
+    idle: IdleClients | None = None
+    """What the connected clients cost while they were idle, if the scenario keeps them."""
+    ceiling: Text | None = None
+    """What ended where the server did not take all clients."""
 
 
 class SlowConsumer(Document):

@@ -109,7 +109,7 @@ class Profile:
                 probe = self.of_probe(scenario.at(scenario.target.settings.start))
                 return scenario.target.settings.usual_probes * (probe.warmup_s + probe.duration_s)
             case "connect":
-                return scenario.connections / _USUAL_CONNECTIONS_PER_S
+                return scenario.connections / _USUAL_CONNECTIONS_PER_S + scenario.hold_s
             case "recover":
                 return _USUAL_RECOVERY_S
 

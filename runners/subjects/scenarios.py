@@ -94,6 +94,8 @@ class Scenario:
     """Numbers of clients to connect, step by step. The clients then send nothing."""
     at_once: int = 32
     """Number of connections that are opened at the same time."""
+    hold_s: float = 0.0
+    """Seconds in which all connected clients only answer pings, while the server's CPU time is measured."""
     outage_s: float = 0.0
     """Seconds that clients have to reconnect after the server is killed. 0: it is not killed."""
     paused_readers: int = 0
@@ -264,6 +266,7 @@ _DEFINING = (
     "slice_s",
     "steps",
     "at_once",
+    "hold_s",
     "outage_s",
     "paused_readers",
 )
@@ -292,6 +295,7 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "clients": lambda scenario: scenario.connections,
     "connections": lambda scenario: scenario.connections,
     "deaf": lambda scenario: scenario.paused_readers,
+    "idle_s": lambda scenario: _number(scenario.hold_s),
     "deliveries_per_s": lambda scenario: _number(scenario.rate_per_s * scenario.connections),
     "members": lambda scenario: scenario.connections,
     "messages_per_user_per_s": _rate_per_connection,

@@ -257,6 +257,32 @@ CONNECT = Workload(
     ),
 )
 
+IDLE = Workload(
+    slug="idle",
+    title="Idle connections",
+    question="How many clients can one server keep, and what does it cost to have them while nothing happens?",
+    description=(
+        "10,000 clients connect, 64 at a time, after 1,000 and 3,000 of them a step ends. They send nothing but answers"
+        " to the server's pings. We read the server's memory after each step, and measure its CPU time for a minute in"
+        " which all clients are idle. A server that pings its clients uses CPU time for that, and notices clients that"
+        " vanish. If a server does not take all clients, we report how many it has and what ended there: open files,"
+        " its listen queue, its threads, or time. Such a measurement does not count in comparisons."
+    ),
+    scenarios=(
+        Scenario(
+            "echo",
+            connections=10_000,
+            pace=Closed(),
+            steps=(1000, 3000, 10_000),
+            at_once=64,
+            hold_s=60.0,
+            publishes=("clients", "at_once", "idle_s", "server_cores"),
+            name="idle",
+            profiles=frozenset({"full"}),
+        ),
+    ),
+)
+
 PAYLOAD = Workload(
     slug="payload",
     title="Large messages",
@@ -411,6 +437,7 @@ WORKLOADS: dict[str, Workload] = {
         POLLING,
         SSE,
         CONNECT,
+        IDLE,
         PAYLOAD,
         SCALEOUT,
         SLOW_CONSUMER,

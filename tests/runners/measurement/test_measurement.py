@@ -26,7 +26,7 @@ from runners.serving.deployment import Deployment, Deployments
 from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
-from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, RECOVERY, SLOW_CONSUMER
+from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, IDLE, RECOVERY, SLOW_CONSUMER
 from tests.support import frameworks
 from tests.support.processes import gone, marked, until
 
@@ -330,6 +330,29 @@ def test_connecting_ends_with_the_step_in_which_not_all_are_let_in(
     assert [step.connections for step in found.connecting.steps] == [0, 10, found.connections.established]
     assert f"connections not established {60 - found.connections.established}, limit 0" in found.invalid_reasons
     assert found.errors == {"not-connected": 20 - found.connections.established}
+
+
+@pytest.mark.usefixtures("brief_steps")
+@pytest.mark.parametrize("behaviour", ["good", "small"])
+def test_clients_are_kept_idle_and_a_ceiling_has_its_reason(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    scenario = replace(IDLE.scenarios[0], connections=60, steps=(10, 20, 60), at_once=4, hold_s=0.5)
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, IDLE, behaviour=behaviour)])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.connections is not None
+    assert found.connecting is not None
+    assert found.connecting.idle is not None
+    idle = found.connecting.idle
+    assert (idle.seconds, idle.clients, idle.closed) == (0.5, found.connections.established, 0)
+    assert 0 <= idle.cpu_percent < 50
+    if behaviour == "good":
+        assert (idle.clients, found.connecting.ceiling) == (60, None)
+    else:
+        refused = 20 - idle.clients
+        assert found.connecting.ceiling == f"clients that were not accepted: {refused} not-connected"
 
 
 def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
