@@ -100,6 +100,7 @@ DIFFERENT: dict[str, Any] = {
     "slice_s": 0.5,
     "steps": (1, 2),
     "at_once": 8,
+    "hold_s": 1.0,
     "outage_s": 1.0,
     "paused_readers": 1,
     "target": CapacityTarget("users", capacity.Settings(start=2, lowest=1, highest=3)),

@@ -300,7 +300,11 @@ STANDARD = PROFILES["standard"]
 
 
 def test_choosing() -> None:
-    assert workloads.choose_workloads([], STANDARD) == list(WORKLOADS.values())
+    assert workloads.choose_workloads([], PROFILES["full"]) == list(WORKLOADS.values())
+    ours = {slug for slug, one in WORKLOADS.items() if any("standard" in part.profiles for part in one.scenarios)}
+    assert [workload.slug for workload in workloads.choose_workloads([], STANDARD)] == [
+        slug for slug in WORKLOADS if slug in ours
+    ]
     chosen = workloads.choose_workloads(["dashboard", "echo"], STANDARD)
     assert chosen == [WORKLOADS["echo"], WORKLOADS["dashboard"]]
     assert profiles.with_rounds(PROFILES["quick"], rounds=9).rounds == 9
