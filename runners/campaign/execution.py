@@ -28,7 +28,7 @@ from runners.record import (
     VariantFacts,
     cell_key,
 )
-from runners.record.schema import USUAL_TOPOLOGY
+from runners.record.schema import USUAL_TOPOLOGY, BrokerName
 from runners.serving import broker, environment, proxy
 from runners.serving.deployment import Deployments
 from runners.subjects.catalog import Framework
@@ -76,7 +76,7 @@ class RunExecution:
         """Variants with their installed packages, by framework."""
         self._resumed_variants: dict[str, list[VariantFacts]] = {}
         """The same from the files of an interrupted run."""
-        self._broker: BrokerFacts | None = None
+        self._brokers: dict[BrokerName, BrokerFacts] = {}
 
     @classmethod
     def begin(
@@ -223,11 +223,9 @@ class RunExecution:
             main, *others = (self._environment_of(cell) for cell in cells.values())
             further = dict(zip(list(cells)[1:], others, strict=True))
             self._variants.setdefault(slug, []).append(measurement.variant_facts(first.variant, main, further))
-        if any(cell.variant.uses_broker for cell in self.plan.cells):
-            try:
-                self._broker = broker.find_broker().facts()
-            except RtsiteError:
-                self._broker = None
+        for name in {cell.variant.broker for cell in self.plan.cells if cell.variant.uses_broker}:
+            with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
+                self._brokers[name] = broker.find_broker(name).facts()
         for topology in {cell.variant.topology for cell in self.plan.cells} - {USUAL_TOPOLOGY}:
             with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
                 self._proxies[topology] = proxy.find_proxy(topology).facts()
@@ -320,14 +318,16 @@ class RunExecution:
         self._files.save_framework(self._framework_document(framework))
 
     def _framework_document(self, framework: Framework) -> FrameworkDocument:
-        uses_broker = any(variant.uses_broker for variant in framework.variants)
+        used = {variant.broker for variant in framework.variants}
+        brokers = {name: facts for name, facts in sorted(self._brokers.items()) if name in used}
         return FrameworkDocument(
             schema_version=SCHEMA_VERSION,
             kind="framework",
             run=self._document.id,
             campaign=self._document.campaign,
             framework=measurement.framework_facts(framework),
-            broker=self._broker if uses_broker else None,
+            broker=brokers.pop("redis", None),
+            brokers=dict(brokers.items()),
             proxies=self._proxies,
             variants=self._variants[framework.slug],
             cells=[

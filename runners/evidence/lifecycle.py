@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runners import resources
 from runners.evidence.copies import altered
-from runners.record import Finding, RtsiteError
+from runners.record import BROKER_TITLES, Finding, RtsiteError
 from runners.serving import server
 from runners.serving.deployment import serve_variant
 from runners.subjects.catalog import Framework, Variant
@@ -28,13 +28,12 @@ def start_findings(framework: Framework, variant: Variant, *, logs: Path) -> lis
         first_answer_s = time.perf_counter() - deployment.started_at
         memory_mb = resources.read_memory(deployment.server.child.pid).pss / 1e6
         start_s = deployment.start_s
-    parts = [variant.server, *(["Redis"] if variant.uses_broker else [])]
+    broker = BROKER_TITLES.get(variant.broker)
+    parts = [variant.server, *([broker] if broker else [])]
     return [
         Finding(item="start-s", value=start_s),
         Finding(item="first-answer-s", value=first_answer_s),
-        Finding(
-            item="memory-mb", value=memory_mb, note="of the server, without Redis" if variant.uses_broker else None
-        ),
+        Finding(item="memory-mb", value=memory_mb, note=f"of the server, without {broker}" if broker else None),
         Finding(item="parts", value=len(parts), note=" and ".join(parts)),
     ]
 

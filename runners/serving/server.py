@@ -15,6 +15,7 @@ from pathlib import Path
 from runners import contract, process
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Transport
 from runners.record import RtsiteError
+from runners.serving.broker import KINDS
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
 
@@ -146,7 +147,7 @@ def start_server(
         **variant.environment,
     }
     if broker_url is not None:
-        variables["REDIS_URL"] = broker_url
+        variables[KINDS[variant.broker].variable] = broker_url
     if push_period_s != USUAL_PUSH_PERIOD_S:
         variables["PUSH_PERIOD_S"] = f"{push_period_s:g}"
     child = process.start(

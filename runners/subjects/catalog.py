@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -433,16 +433,18 @@ def quickstart_frameworks(known: Sequence[Framework]) -> list[Framework]:
     return [framework for framework in narrowed if framework.variants]
 
 
-def without_broker(frameworks: Sequence[Framework]) -> tuple[list[Framework], list[str]]:
-    """The frameworks with only the variants that need no broker, and the names of the others."""
+def without_brokers(
+    frameworks: Sequence[Framework], missing: Collection[BrokerName]
+) -> tuple[list[Framework], list[str]]:
+    """The frameworks with only the variants that need none of these brokers, and the names of the others."""
     dropped = [
         f"{framework.slug}/{variant.slug}"
         for framework in frameworks
         for variant in framework.variants
-        if variant.uses_broker
+        if variant.broker in missing
     ]
     narrowed = [
-        framework.model_copy(update={"variants": [one for one in framework.variants if not one.uses_broker]})
+        framework.model_copy(update={"variants": [one for one in framework.variants if one.broker not in missing]})
         for framework in frameworks
     ]
     return [framework for framework in narrowed if framework.variants], dropped

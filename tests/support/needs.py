@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from runners.record.schema import Topology
+from runners.record.schema import BrokerName, Topology
 from runners.serving.broker import BrokerError, BrokerProgram, find_broker
 from runners.serving.deployment import StageError
 from runners.serving.interpreter import RUNNING, InterpreterError, find_interpreter
@@ -31,10 +31,10 @@ def lack(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def broker_program() -> BrokerProgram:
-    """The broker of this machine."""
+def broker_program(name: BrokerName = "redis") -> BrokerProgram:
+    """The broker of this name on this machine."""
     try:
-        return find_broker()
+        return find_broker(name)
     except BrokerError as error:
         lack(str(error))
 
@@ -71,7 +71,7 @@ def check_libraries(log: str) -> None:
 def serving(variant: Variant) -> Iterator[None]:
     """A block that starts a server of this variant; the test ends if the machine lacks what the server needs."""
     if variant.uses_broker:
-        broker_program()
+        broker_program(variant.broker)
     try:
         yield
     except StageError as error:

@@ -15,7 +15,9 @@ PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
 app = Flask(__name__)
 # By default 1,000,000: less than a message of 1 MiB, to which base64 adds a third when it is binary and polled.
-socketio = SocketIO(app, message_queue=os.environ.get("REDIS_URL"), max_http_buffer_size=2 * 1024 * 1024)
+socketio = SocketIO(
+    app, message_queue=os.environ.get("REDIS_URL") or os.environ.get("AMQP_URL"), max_http_buffer_size=2 * 1024 * 1024
+)
 panels: dict[str, dict[str, Any]] = {}
 streams: set[Queue[str]] = set()
 lock = Lock()  # for both

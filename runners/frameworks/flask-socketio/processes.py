@@ -1,4 +1,4 @@
-"""The app in several processes behind one address; what one of them emits reaches the clients of all through Redis.
+"""The app in several processes behind one address; what one of them emits reaches the clients of all through a broker.
 
 Each process listens on the same socket, and the kernel gives every connection to one of them. Clients must stay with
 theirs, as a WebSocket does; for long-polling a proxy in front would have to see to that.
@@ -20,7 +20,7 @@ if __name__ == "__main__":
         if os.fork() == 0:
             break
 
-    # Only now: gevent's loop and the connection to Redis belong to one process.
+    # Only now: gevent's loop and the connection to the broker belong to one process.
     from gevent import monkey
 
     monkey.patch_all()
