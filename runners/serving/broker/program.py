@@ -130,9 +130,9 @@ def own_environment(**more: str) -> dict[str, str]:
     return {**kept, "LC_ALL": "C", **more}
 
 
-def folder_for(kind: BrokerName, left: ExitStack) -> Path:
-    """A new temporary folder, removed when ``left`` is closed."""
-    folder = Path(tempfile.mkdtemp(prefix=f"rtsite-{kind}-"))
+def folder_for(kind: BrokerName, left: ExitStack, *, parent: str | None = None) -> Path:
+    """A new temporary folder, removed when ``left`` is closed. ``parent``: where (default: where they usually are)."""
+    folder = Path(tempfile.mkdtemp(prefix=f"rtsite-{kind}-", dir=parent))
     left.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

