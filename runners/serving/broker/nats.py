@@ -1,4 +1,4 @@
-"""NATS: its core, which keeps nothing. JetStream, which would, is off unless it is asked for."""
+"""NATS: its core, which keeps nothing. JetStream, which would, is off by default."""
 
 from __future__ import annotations
 

@@ -175,8 +175,8 @@ def _open_folder() -> str:
         if all(folder.is_dir() and folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents)):
             return place
     raise BrokerError(
-        f"PostgreSQL refuses to run as root, and another user cannot get to {usual} or {' or '.join(_OPEN_PLACES)}; set"
-        " TMPDIR to a folder that all users can enter, or do not measure as root"
+        f"PostgreSQL does not run as root, and no other user can get to {usual} or {' or '.join(_OPEN_PLACES)}; set"
+        " TMPDIR to a folder that is open to all"
     )
 
 

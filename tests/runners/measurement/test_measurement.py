@@ -148,7 +148,8 @@ def test_a_broker_that_ends_fails_its_own_variant_by_name(
     assert failed.failure.stage == "load"
     expected = f"the broker of this variant, {program.name}, ended with status -9 while it was needed"
     assert failed.failure.reason == expected
-    assert failed.messages is failed.broker is None
+    assert failed.messages is None
+    assert failed.broker is None
     assert other.failure is None
     assert other.messages is not None
     assert other.messages.received > 0

@@ -55,7 +55,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         folders.append(Path(make(suffix, prefix, dir)))
         return str(folders[-1])
 
-    monkeypatch.setattr(program.tempfile, "mkdtemp", note)
+    monkeypatch.setattr(tempfile, "mkdtemp", note)
     return folders
 
 
