@@ -113,7 +113,7 @@ def run_command(
             run_control.check_budget(plan)
             return
         run_control.check_budget(plan)
-        for one in plan.left_out:
+        for one in plan.not_measured:
             say(f"Not measured: {one}.")
         with RunDisplay(_repeated(with_flames=flame)) as display:
             summary = run_control.start_run(plan, results, campaign_id, display, adviser=ComparingAdviser())
@@ -188,7 +188,7 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
             f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} of at most {planning.JOB_S / 3600:g} hours, each started"
             " with --workload PART; a part in several jobs is measured in as many blocks, each with some of the rounds."
         )
-    for one in plan.left_out:
+    for one in plan.not_measured:
         say(f"Not measured: {one}.")
     if spare_s := plan.spare_s(plan.profile.rounds):
         say(
@@ -235,6 +235,7 @@ def _plan_json(plan: Plan, parts: Sequence[PlanPart], jobs: Sequence[Sequence[st
             {"workload": one.name, "needed_cores": one.needed, "available_cores": one.available}
             for one in plan.left_out
         ],
+        "without_tls": list(plan.without_tls),
     }
     if limits is not None:
         report["most_rounds"] = limits.most_rounds

@@ -108,6 +108,14 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     """What this machine has too few cores for."""
     limits: Limits | None = None
+    without_tls: tuple[str, ...] = ()
+    """Variants that the topology ``tls`` leaves out, because their servers have no TLS of their own."""
+
+    @property
+    def not_measured(self) -> tuple[str, ...]:
+        """A sentence, without its end, for what the plan leaves out."""
+        without = (cannot_speak_tls(self.without_tls),) if self.without_tls else ()
+        return *map(str, self.left_out), *without
 
     def within(self, budget_s: float) -> Plan:
         """The plan with this budget, if it is adaptive."""
@@ -323,12 +331,22 @@ def plan_run(
     (`Variant.python`). ``topologies``: what is between them and the clients. Raises `NothingToDoError` if no framework
     implements any of the workloads.
     """
-    found = tuple(
+    planned = [
         cell.under(python, topology)
         for cell in _cells(frameworks, workloads)
         for python in pythons
         for topology in topologies
+    ]
+    found = tuple(cell for cell in planned if cell.variant.stands(cell.variant.topology))
+    without_tls = tuple(
+        dict.fromkeys(
+            f"{cell.framework.slug}/{cell.variant.slug}"
+            for cell in planned
+            if not cell.variant.stands(cell.variant.topology)
+        )
     )
+    if not found and without_tls:
+        raise NothingToDoError(cannot_speak_tls(without_tls))
     if not found:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
     available = math.inf if server_cores is None else server_cores
@@ -355,7 +373,16 @@ def plan_run(
     limits = None
     if profile.most_rounds is not None:
         limits = Limits(profile.rounds, profile.most_rounds, profile.target_decided_percent, budget_s)
-    return Plan(cells, tuple(order), profile, seed, left_out, limits)
+    return Plan(cells, tuple(order), profile, seed, left_out, limits, without_tls)
+
+
+def cannot_speak_tls(variants: Sequence[str]) -> str:
+    """The sentence about variants that the topology ``tls`` leaves out."""
+    many = len(variants) > 1
+    return (
+        f"{', '.join(variants)} over TLS: {'their servers have' if many else 'its server has'} no TLS of"
+        f" {'their' if many else 'its'} own; use --topology nginx-tls"
+    )
 
 
 def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> Iterator[Cell]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -142,14 +143,22 @@ def unreadable(error: Exception) -> str:
             return f"{type(error).__name__}: {harmless(str(error)) or 'no message'}"
 
 
-async def http_get(base_url: str, target: str) -> HttpAnswer:
+def trust_for(base_url: str, ca: str) -> ssl.SSLContext | None:
+    """Whom a client of this address trusts: the certificates in the file ``ca``, or the system's if it is empty."""
+    return ssl.create_default_context(cafile=ca or None) if base_url.startswith("https:") else None
+
+
+async def http_get(base_url: str, target: str, tls: ssl.SSLContext | None = None) -> HttpAnswer:
     """Send an HTTP request without a proxy, a thread or a client library, and read the answer to its end.
+
+    ``tls``: whom it trusts, for an ``https://`` address.
 
     The end is that of the answer, even if the server does not close the connection. Raises `BrokenError` if the answer
     is not HTTP or incomplete.
     """
     address = urlsplit(base_url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port or 80)
+    port = address.port or (80 if tls is None else 443)
+    reader, writer = await asyncio.open_connection(address.hostname, port, ssl=tls)
     heads = HeadReader()
     head: Head | None = None
     try:

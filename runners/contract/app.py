@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -45,6 +46,8 @@ class App(Protocol):
 
     base_url: str
     timeout_s: float
+    tls: ssl.SSLContext | None
+    """Whom its clients trust; ``None`` if the address has no TLS."""
     push_period_s: float
     """Seconds between two snapshots, as set for the server."""
     transports: Sequence[str]

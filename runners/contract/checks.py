@@ -68,14 +68,15 @@ async def check_contract(
     serializer: Serializer = "json",
     push_period_s: float = USUAL_PUSH_PERIOD_S,
     timeout_s: float = 5.0,
+    ca: str = "",
 ) -> list[Check]:
     """Test each promise of the application at ``base_url`` (``http://127.0.0.1:8001``), in about three seconds.
 
     The checks are those of the application's ``exchanges``, or those in ``only``, which are names in `CHECKS`. The echo
     must work over each of Socket.IO's ``transports``. ``events`` is tested if ``sse`` is one of them. ``serializer``:
     the serializer of Socket.IO's packets. ``push_period_s``: the seconds between two snapshots, as set for the
-    server. No single wait is longer than ``timeout_s``. Every error except cancellation is a failed check. Raises
-    `ValueError` for an unknown check.
+    server. No single wait is longer than ``timeout_s``. ``ca``: file of certificates in PEM that the clients trust, for
+    an ``https://`` address. Every error except cancellation is a failed check. Raises `ValueError` for an unknown check.
     """
     chosen = set(checks_for(exchanges) if only is None else only)
     if unknown := chosen.difference(CHECKS):
@@ -88,6 +89,7 @@ async def check_contract(
         transports=transports,
         push_period_s=push_period_s,
         timeout_s=timeout_s,
+        ca=ca,
     )
     if "sse" not in transports:
         chosen.discard("events")
@@ -110,12 +112,13 @@ def client_of(
     transports: Sequence[Transport] = ("websocket",),
     push_period_s: float = USUAL_PUSH_PERIOD_S,
     timeout_s: float = 5.0,
+    ca: str = "",
 ) -> App:
     """The factory of clients for the application at this address."""
     if protocol == "websocket":
-        return WebSocketApp(base_url, timeout_s, exchanges, push_period_s)
+        return WebSocketApp(base_url, timeout_s, exchanges, push_period_s, ca)
     offered = [one for one in transports if one != "sse"]
-    return SocketIoApp(base_url, timeout_s, offered, serializer, push_period_s)
+    return SocketIoApp(base_url, timeout_s, offered, serializer, push_period_s, ca)
 
 
 async def _judge(name: str, test: Callable[[], Awaitable[str]]) -> Check:

@@ -34,6 +34,7 @@ from runners.contract.answers import (
     within,
 )
 from runners.contract.app import App, Beat, Member, Viewer
+from runners.contract.strictness import connector_for
 from runners.loadgen.causes import RefusedError
 from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S
@@ -56,7 +57,7 @@ GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "
 
 async def answer_health(app: App) -> str:
     """The server is up."""
-    answer = await within(app.timeout_s, http_get(app.base_url, "/healthz"), "an answer to GET /healthz")
+    answer = await within(app.timeout_s, http_get(app.base_url, "/healthz", app.tls), "an answer to GET /healthz")
     if answer.status != HTTPStatus.OK:
         raise BrokenError(f"expected status 200 from GET /healthz, got {answer.status}: {answer.instead_of('200 OK')}")
     return "expected status 200 from GET /healthz, got it"
@@ -234,7 +235,7 @@ async def stream_events(app: App) -> str:
     events = EventReader()
     address = f"{app.base_url}/events"
     async with (
-        aiohttp.ClientSession(**LIMITS) as session,
+        aiohttp.ClientSession(connector=connector_for(app.tls), **LIMITS) as session,
         session.get(address, headers=STREAM_FIELDS, allow_redirects=False) as response,
     ):
         body = b"" if response.status == HTTPStatus.OK else await response.read()

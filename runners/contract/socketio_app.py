@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -27,11 +28,12 @@ from runners.contract.answers import (
     http_get,
     refused_by,
     shown_json,
+    trust_for,
     unreadable,
     within,
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
-from runners.contract.strictness import ServerReader, SessionReader, strict_connector
+from runners.contract.strictness import ServerReader, SessionReader, connector_for
 from runners.loadgen.causes import RefusedError
 from runners.loadgen.http_answers import check_coding
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Serializer
@@ -56,8 +58,10 @@ class SocketIoApp:
         transports: Sequence[str],
         serializer: Serializer,
         push_period_s: float = USUAL_PUSH_PERIOD_S,
+        ca: str = "",
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self.tls = trust_for(base_url, ca)
         self.timeout_s = timeout_s
         self.push_period_s = push_period_s
         self.transports = transports
@@ -67,9 +71,9 @@ class SocketIoApp:
     async def _connect(self, transport: str | None = None) -> AsyncIterator[_Peer]:
         transport = transport or self.transports[0]
         talk = SessionReader(is_packed=self._serializer == "msgpack")
-        connector = strict_connector(ServerReader(talk)) if transport == "websocket" else None
+        reader = ServerReader(talk) if transport == "websocket" else None
         async with aiohttp.ClientSession(
-            connector=connector,
+            connector=connector_for(self.tls, reader),
             middlewares=(partial(_judge_answer, talk),),
             headers={"Accept-Encoding": "identity"},
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # as in browsers: cookies of IP addresses are kept too
@@ -110,18 +114,18 @@ class SocketIoApp:
         """Disconnect. The server must then answer 400 for the session, because the session no longer exists."""
         async with self._connect() as peer:
             session = peer.session
-        forgotten = _until_forgotten(self.base_url, f"/socket.io/?EIO=4&transport=polling&sid={session}")
+        forgotten = _until_forgotten(self.base_url, self.tls, f"/socket.io/?EIO=4&transport=polling&sid={session}")
         body = await within(self.timeout_s, forgotten, "status 400 for a session that has disconnected")
         return f"expected status 400 for a session that has disconnected, got it: {body.strip()[:60]}"
 
 
-async def _until_forgotten(base_url: str, target: str) -> str:
+async def _until_forgotten(base_url: str, tls: ssl.SSLContext | None, target: str) -> str:
     """Repeat the request until the answer is 400. While the session exists, the server may hold the request as a
     poll.
     """
     while True:
         with suppress(TimeoutError):
-            answer = await asyncio.wait_for(http_get(base_url, target), GOODBYE_S)
+            answer = await asyncio.wait_for(http_get(base_url, target, tls), GOODBYE_S)
             if answer.status == HTTPStatus.BAD_REQUEST:
                 return answer.body.decode("utf-8", "replace")
 

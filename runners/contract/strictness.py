@@ -8,6 +8,7 @@ library then gets the bytes, with a head that it can read, and remains the judge
 from __future__ import annotations
 
 import asyncio
+import ssl
 from functools import partial
 from typing import Any
 
@@ -185,8 +186,9 @@ class _StrictHandler(ResponseHandler):
         super().eof_received()
 
 
-def strict_connector(reader: ServerReader) -> aiohttp.TCPConnector:
-    """A connector for one WebSocket connection whose bytes pass the reader."""
-    connector = aiohttp.TCPConnector()
-    connector._factory = partial(_StrictHandler, reader, asyncio.get_running_loop())  # type: ignore[assignment]
+def connector_for(tls: ssl.SSLContext | None, reader: ServerReader | None = None) -> aiohttp.TCPConnector:
+    """A connector of aiohttp. ``tls``: whom it trusts. ``reader``: for one WebSocket connection whose bytes pass it."""
+    connector = aiohttp.TCPConnector(ssl=tls or True)
+    if reader is not None:
+        connector._factory = partial(_StrictHandler, reader, asyncio.get_running_loop())  # type: ignore[assignment]
     return connector

@@ -23,6 +23,7 @@ from runners.contract.answers import (
     parsed,
     shown,
     token,
+    trust_for,
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
 from runners.contract.strictness import StrictConnect
@@ -41,8 +42,10 @@ class WebSocketApp:
         timeout_s: float,
         exchanges: Collection[Exchange],
         push_period_s: float = USUAL_PUSH_PERIOD_S,
+        ca: str = "",
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self.tls = trust_for(base_url, ca)
         self.timeout_s = timeout_s
         self.push_period_s = push_period_s
         self._exchanges = exchanges
@@ -53,6 +56,7 @@ class WebSocketApp:
         opening = StrictConnect(
             "ws" + self.base_url.removeprefix("http") + path,
             proxy=None,
+            ssl=self.tls,
             max_size=None,
             compression=None,
             open_timeout=self.timeout_s,

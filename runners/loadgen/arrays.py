@@ -106,6 +106,8 @@ class ConnectionRow:
 
     descriptor: int
     """File descriptor of its socket."""
+    tls: int
+    """Address of OpenSSL's connection; 0 if it is not over TLS."""
     first: int
     """The first sequence number of this ledger."""
     last_sent: int

@@ -20,6 +20,10 @@ OTHER = "other"
 """The kind under which all further kinds are counted."""
 NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 """Reasons of OpenSSL for bytes that are not TLS."""
+_OUT_OF_DATE = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+_OTHER_NAME = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
 
 
 class Cause(NamedTuple):
@@ -117,10 +121,7 @@ def describe(error: Exception) -> tuple[str, str]:
         case RefusedError():
             return error.kind, str(error)
         case ssl.SSLCertVerificationError():
-            return "certificate", (
-                f"the server's certificate is not trusted: {harmless(error.verify_message)};"
-                " rtsite load has --ca FILE for its issuer, and --insecure"
-            )
+            return "certificate", _certificate_problem(error)
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return "tls", "the server closed the connection during the TLS handshake; if it has no TLS, use ws://"
         case ssl.SSLError() if error.reason in NO_TLS:
@@ -134,3 +135,16 @@ def describe(error: Exception) -> tuple[str, str]:
             return name, f"{os.strerror(error.errno).lower()} ({name})"
         case _:
             return type(error).__name__, f"{type(error).__name__}: {harmless(str(error))}"
+
+
+def _certificate_problem(error: ssl.SSLCertVerificationError) -> str:
+    """A sentence about a certificate that the client did not accept, and what helps."""
+    said = harmless(error.verify_message).rstrip(".")
+    if error.verify_code in _OUT_OF_DATE:
+        return f"the server's certificate is not valid today: {said}; renew it, or use --insecure of rtsite load"
+    if error.verify_code in _OTHER_NAME:
+        return (
+            f"the server's certificate is for another host: {said};"
+            " use a host that it names, or --insecure of rtsite load"
+        )
+    return f"the server's certificate is not trusted: {said}; rtsite load has --ca FILE for its issuer, and --insecure"

@@ -11,14 +11,15 @@ import socket
 import ssl
 from typing import NamedTuple, Protocol
 
-from runners.loadgen import frames
+from runners.loadgen import frames, tls
 from runners.loadgen.causes import Cause, describe, harmless
 
 RECEIVE_BYTES = 65536
 NORMAL_CLOSURE = 1000
 CLOSED, PROTOCOL = "closed-by-server", "protocol-error"
 """Keys of the table of errors."""
-_WAITING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+WAITING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket raises that has to wait."""
 
 
 class Message(NamedTuple):
@@ -78,7 +79,11 @@ class Connection(Protocol):
 
     @property
     def fast(self) -> bool:
-        """Whether the compiled kernel may do so now: no TLS, and no message is partly sent or partly received."""
+        """Whether the compiled kernel may do so now: no message is partly sent or partly received."""
+
+    @property
+    def native_tls(self) -> int:
+        """Address of OpenSSL's connection, which the compiled kernel then reads and writes; 0 if there is no TLS."""
 
     def attach(self, watcher: Watcher) -> None:
         """Register the sockets with the watcher. The next `receive` includes the data that has already arrived."""
@@ -110,6 +115,10 @@ class WebSocketConnection:
         self._reader = reader
         self._early = early
         self._secure = isinstance(sock, ssl.SSLSocket)
+        self.native_tls = 0
+        if isinstance(sock, tls.SecureSocket):
+            self.native_tls = sock.native
+            tls.OPENSSL.read_ahead(sock)
         self._outbox = bytearray()
         self._failure: OSError | None = None
         """Why nothing can be sent any more."""
@@ -123,7 +132,7 @@ class WebSocketConnection:
 
     @property
     def fast(self) -> bool:
-        return not (self._secure or self._outbox) and self._reader.empty
+        return not self._outbox and bool(self.native_tls or not self._secure) and self._reader.empty
 
     def attach(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -141,7 +150,7 @@ class WebSocketConnection:
         try:
             while self._outbox:
                 del self._outbox[: self.socket.send(self._outbox)]
-        except _WAITING:
+        except WAITING:
             pass
         except OSError as error:
             self._failure = error
@@ -159,7 +168,7 @@ class WebSocketConnection:
         while True:
             try:
                 data = self.socket.recv(RECEIVE_BYTES)
-            except _WAITING:
+            except WAITING:
                 return Received(found, None if self._failure is None else broken_by(self._failure))
             except OSError as error:
                 return Received(found, broken_by(error))

@@ -13,12 +13,11 @@ import select
 import socket
 import ssl
 from collections.abc import Generator, Iterator, Sequence
-from functools import cache
 from time import perf_counter_ns as clock_ns
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from runners.loadgen import engine_io, frames, packed
+from runners.loadgen import engine_io, frames, packed, tls
 from runners.loadgen.causes import Cause, RefusedError, describe
 from runners.loadgen.connection import NO_CLOSE_FRAME, WebSocketConnection, closed_with, refused_for
 from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol, Serializer, Transport
@@ -220,11 +219,10 @@ class Handshake:
         return (yield from self._join(early)) if self._joins else early
 
     def _secure(self) -> Generator[int, None, None]:
-        context = _trust(self._options.ca, self._options.insecure)
-        self.socket = context.wrap_socket(self.socket, server_hostname=self._host, do_handshake_on_connect=False)
+        secure = self.socket = tls.wrap(self.socket, self._host, self._options)
         while True:
             try:
-                self.socket.do_handshake()
+                secure.do_handshake()
             except ssl.SSLWantReadError:
                 yield select.EPOLLIN
             except ssl.SSLWantWriteError:
@@ -312,19 +310,6 @@ def _begin_to_connect(sock: socket.socket, where: Address) -> None:
     code = sock.connect_ex(where.place)
     if code not in (0, errno.EINPROGRESS):
         raise OSError(code, os.strerror(code))
-
-
-@cache
-def _trust(ca: str, insecure: bool) -> ssl.SSLContext:
-    """The TLS context. It is created once, because loading certificates takes longer than connecting.
-
-    Raises `OSError` if there are no certificates in the file ``ca``.
-    """
-    context = ssl.create_default_context(cafile=ca or None)
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def cause_of(error: Exception) -> Cause:

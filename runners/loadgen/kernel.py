@@ -18,11 +18,12 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, TypeVar
 
+import llvmlite.binding
 import numba
 import numpy as np
 from numba import types
 
-from runners.loadgen import arrays, kernel_cache
+from runners.loadgen import arrays, kernel_cache, tls
 from runners.loadgen.arrays import (
     DATA_WORD,
     EVENT_WORDS,
@@ -77,6 +78,9 @@ _CLOCK_MONOTONIC = 1
 _HALF = 1 << HALF_MAGNITUDE
 _SCALE = (1 << (HALF_MAGNITUDE + 1)) - 1
 _ZERO, _NINE = ord("0"), ord("9")
+_WANT_READ = tls.WANT_READ
+_TLS_BUFFER_BYTES = 1 << 14
+"""What OpenSSL reads at a time. If so much has arrived, there may be more."""
 
 SUPPORTED = hasattr(select, "epoll")
 
@@ -122,8 +126,15 @@ class Native:
         self._call = self.function.compile(tuple(_typeof(argument) for argument in arguments))
 
 
+for _symbol, _address in tls.OPENSSL.addresses.items():  # before compiled code that calls them is loaded
+    llvmlite.binding.add_symbol(_symbol, _address)
+
 _recv: Any = types.ExternalFunction("recv", types.intp(types.int32, types.uintp, types.uintp, types.int32))
 _send: Any = types.ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
+_tls_read: Any = types.ExternalFunction("rtsite_tls_read", types.int32(types.uintp, types.uintp, types.int32))
+_tls_write: Any = types.ExternalFunction("rtsite_tls_write", types.int32(types.uintp, types.uintp, types.int32))
+_tls_pending: Any = types.ExternalFunction("rtsite_tls_pending", types.int32(types.uintp))
+_tls_error: Any = types.ExternalFunction("rtsite_tls_error", types.int32(types.uintp, types.int32))
 _epoll_wait: Any = types.ExternalFunction("epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32))
 _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.uintp))
 
@@ -292,7 +303,10 @@ def _send_next(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables, mess
     increment(messages.requests[row], messages.places[0], messages.masks[row])
     _record_send(k, intended_ns, now_ns, ledger)
     data = messages.requests[row].ctypes.data
-    return int(_send(ledger.connections[k].descriptor, data, state.request_bytes, _NOWAIT_NOSIGNAL))
+    connection: ConnectionRow = ledger.connections[k]
+    if connection.tls:
+        return int(_tls_write(connection.tls, data, state.request_bytes))
+    return int(_send(connection.descriptor, data, state.request_bytes, _NOWAIT_NOSIGNAL))
 
 
 @inlined
@@ -502,27 +516,40 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
         state.not_found_ns, row.not_found_ns = row.not_found_ns, 0
         if not row.kernel_reads:
             return Reason.READ.value, k
-        start = state.shelf_bytes
-        got = _recv(row.descriptor, buffers.data.ctypes.data + start, READ_BYTES, _NOWAIT)
-        if got <= 0:
-            if row.shelved:  # first the data that arrived before the end
-                return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
-            return Reason.READ.value, k
-        state.now_ns = _now_ns(buffers)
-        if got == READ_BYTES:
-            row.not_found_ns = state.not_found_ns
-        end = start + got
-        reason, start = _take_answers(k, start, end, ledger, messages, buffers)
-        if reason == Reason.CONTINUE.value and start < end and state.open_loop:
-            piece: Piece = buffers.shelf[state.shelf_put]
-            piece.connection, piece.start, piece.end = k, start, end
-            piece.arrived_ns, piece.not_found_ns = state.now_ns, state.not_found_ns
-            state.shelf_put += 1
-            state.shelf_bytes = end
-            row.shelved += 1
-        elif reason != Reason.CONTINUE.value or start < end:
-            state.data_start, state.data_end, state.arrived_ns = start, end, state.now_ns
-            return (Reason.UNEXPECTED.value if reason == Reason.CONTINUE.value else reason), k
+        total = 0
+        while True:
+            start = state.shelf_bytes
+            address = buffers.data.ctypes.data + start
+            if row.tls:
+                got = int(_tls_read(row.tls, address, READ_BYTES))
+                if got <= 0 and _tls_error(row.tls, got) == _WANT_READ:
+                    break  # a part of a record, or a record without data
+            else:
+                got = int(_recv(row.descriptor, address, READ_BYTES, _NOWAIT))
+            if got <= 0:
+                if row.shelved and not row.tls:  # first the data that arrived before the end
+                    return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
+                return Reason.READ.value, k
+            state.now_ns = _now_ns(buffers)
+            total += got
+            if total >= (_TLS_BUFFER_BYTES if row.tls else READ_BYTES):
+                row.not_found_ns = state.not_found_ns
+            end = start + got
+            reason, start = _take_answers(k, start, end, ledger, messages, buffers)
+            if reason == Reason.CONTINUE.value and start < end and state.open_loop:
+                piece: Piece = buffers.shelf[state.shelf_put]
+                piece.connection, piece.start, piece.end = k, start, end
+                piece.arrived_ns, piece.not_found_ns = state.now_ns, state.not_found_ns
+                state.shelf_put += 1
+                state.shelf_bytes = end
+                row.shelved += 1
+            elif reason != Reason.CONTINUE.value or start < end:
+                state.data_start, state.data_end, state.arrived_ns = start, end, state.now_ns
+                return (Reason.UNEXPECTED.value if reason == Reason.CONTINUE.value else reason), k
+            if not row.tls or not _tls_pending(row.tls):
+                break
+            if _is_full(state, buffers):
+                return Reason.READ.value, k
     state.reader = -1
     if not ready and state.shelf_put:
         return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
@@ -584,7 +611,7 @@ def compile_kernel() -> None:
 
 
 _IMPORTED = (
-    (EVENT_WORDS, DATA_WORD, READ_BYTES, HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE, DIGITS),
+    (EVENT_WORDS, DATA_WORD, READ_BYTES, HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE, DIGITS, tls.WANT_READ),
     [(row.name, row.value) for row in HistogramRow],
     [tables._fields for tables in (LedgerTables, WireMessages, Chunk, Buffers)],
 )

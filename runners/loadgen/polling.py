@@ -6,8 +6,10 @@ import base64
 import binascii
 import contextlib
 import http
+import os
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import httptools
 
-from runners.loadgen import engine_io
+from runners.loadgen import engine_io, tls
 from runners.loadgen.causes import Cause, RefusedError, harmless
 from runners.loadgen.connection import (
     CLOSED,
@@ -24,6 +26,7 @@ from runners.loadgen.connection import (
     RECEIVE_BYTES,
     Message,
     Received,
+    WAITING,
     Watcher,
     broken_by,
     close_socket,
@@ -32,6 +35,7 @@ from runners.loadgen.engine_io import DEFAULT_NAMESPACE
 from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
 from runners.loadgen.handshake import Address, resolve_address, socket_url
 from runners.loadgen.http_answers import Head, check_coding, fields_of, quoted, refusal
+from runners.loadgen.job import NO_OPTIONS, ClientOptions
 from runners.loadgen.upgrade import request_target
 
 MOST_PACKETS = 16
@@ -44,15 +48,15 @@ _OK = "200 OK"
 STREAM_ENDED = Cause(CLOSED, "stream ended", "the server ended the event stream")
 
 
-def open_session(url: str, timeout_s: float) -> PollingConnection:
+def open_session(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS) -> PollingConnection:
     """Open an Engine.IO 4 session by polling, join the default namespace, and wait until the server accepts.
 
-    Raises `RefusedError` or `OSError`.
+    Of the options, those of TLS are used. Raises `RefusedError` or `OSError`.
     """
     address = socket_url(url, "polling")
-    where, host, path = resolve_address(address, timeout_s), urlsplit(address).netloc, request_target(address)
+    where, path = Origin.of(address, timeout_s, options), request_target(address)
     deadline = time.monotonic() + timeout_s
-    client = HttpClient(where, host)
+    client = HttpClient(where)
     try:
         opened, *waiting = _ask(client, "GET", path, deadline)
         client.keep_cookies()
@@ -67,7 +71,7 @@ def open_session(url: str, timeout_s: float) -> PollingConnection:
                 elif engine_io.is_refused(packet):
                     raise engine_io.refused_namespace(DEFAULT_NAMESPACE, packet[2:])
                 elif engine_io.is_accepted(packet, DEFAULT_NAMESPACE):
-                    return PollingConnection(where, host, path, client.cookie, waiting[place + 1 :])
+                    return PollingConnection(where, path, client.cookie, waiting[place + 1 :])
             if answers:
                 _ask(client, "POST", path, deadline, SEPARATOR.join(answers))
                 answers = []
@@ -80,9 +84,11 @@ def open_session(url: str, timeout_s: float) -> PollingConnection:
         client.drop()
 
 
-def open_stream(url: str, timeout_s: float) -> EventStreamConnection:
-    """An event stream. Its request is sent when it is attached. Raises `OSError`."""
-    return EventStreamConnection(resolve_address(url, timeout_s), urlsplit(url).netloc, request_target(url))
+def open_stream(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS) -> EventStreamConnection:
+    """An event stream. Its request is sent when it is attached. Of the options, those of TLS are used. Raises
+    `OSError`.
+    """
+    return EventStreamConnection(Origin.of(url, timeout_s, options), request_target(url))
 
 
 def _ask(client: HttpClient, method: str, path: str, deadline: float, body: bytes = b"") -> list[bytes]:
@@ -99,6 +105,26 @@ def _ask(client: HttpClient, method: str, path: str, deadline: float, body: byte
         raise refusal(client.head, response.body, f"{_OK} to {method}")
     check_coding(client.head)
     return response.body.split(SEPARATOR)
+
+
+class Origin(NamedTuple):
+    """The server of an HTTP client."""
+
+    where: Address
+    netloc: str
+    """The field ``Host`` of requests."""
+    host: str
+    """The name that its certificate must have."""
+    secure: bool
+    """Whether it speaks TLS."""
+    options: ClientOptions
+
+    @classmethod
+    def of(cls, url: str, timeout_s: float, options: ClientOptions) -> Origin:
+        """The server of this ``ws://`` or ``wss://`` address. Raises `OSError` if it cannot be resolved."""
+        parts = urlsplit(url)
+        where = resolve_address(url, timeout_s)
+        return cls(where, parts.netloc, parts.hostname or "", parts.scheme == "wss", options)
 
 
 class _Response(NamedTuple):
@@ -119,13 +145,16 @@ class HttpClient:
     `runners.loadgen.http_answers`; this one is compiled.
     """
 
-    def __init__(self, where: Address, host: str, *, accept: str = "*/*", cookie: str = "") -> None:
-        """``host``, ``accept`` and ``cookie``: values of the request's fields; no cookie if it is empty."""
-        self._where = where
-        self._host = host
+    def __init__(self, origin: Origin, *, accept: str = "*/*", cookie: str = "") -> None:
+        """``accept`` and ``cookie``: values of the request's fields; no cookie if it is empty."""
+        self._origin = origin
         self._accept = accept
         self.cookie = cookie
         self._socket: socket.socket | None = None
+        self._ready = False
+        """Whether requests can be sent: the connection is open and, over TLS, its handshake is made."""
+        self._writes = False
+        """Whether the handshake waits until the socket is writable."""
         self._parser: httptools.HttpResponseParser | None = None
         self._outbox = bytearray()
         self._body: list[bytes] = []
@@ -145,7 +174,7 @@ class HttpClient:
 
     def request(self, method: str, path: str, body: bytes = b"") -> None:
         """Send a request, one at a time; raises `OSError`."""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", f"Accept: {self._accept}"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._origin.netloc}", f"Accept: {self._accept}"]
         if self.cookie:
             lines.append(f"Cookie: {self.cookie}")
         if method == "POST":
@@ -157,7 +186,8 @@ class HttpClient:
         self._flush()
 
     def _open(self) -> None:
-        self._socket = socket.socket(self._where.family, socket.SOCK_STREAM)
+        self._socket = socket.socket(self._origin.where.family, socket.SOCK_STREAM)
+        self._ready = not self._origin.secure
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._parser = httptools.HttpResponseParser(self)
@@ -165,15 +195,39 @@ class HttpClient:
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
         with contextlib.suppress(BlockingIOError):
-            self._socket.connect(self._where.place)
+            self._socket.connect(self._origin.where.place)
 
     def _flush(self) -> None:
         assert self._socket is not None
-        with contextlib.suppress(BlockingIOError):
-            while self._outbox:
-                del self._outbox[: self._socket.send(self._outbox)]
+        if self._ready or self._becomes_secure():
+            with contextlib.suppress(*WAITING):
+                while self._outbox:
+                    del self._outbox[: self._socket.send(self._outbox)]
         if self.watcher is not None:
-            self.watcher.watch(self._socket, writable=bool(self._outbox))
+            self.watcher.watch(self._socket, writable=not self.sent)
+
+    def _becomes_secure(self) -> bool:
+        """Continue the TLS handshake as far as possible; returns whether it is made. Raises `OSError`."""
+        self._writes = False
+        if not isinstance(self._socket, tls.SecureSocket):
+            assert self._socket is not None
+            if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, os.strerror(code))
+            try:
+                self._socket.getpeername()
+            except OSError:  # it is still connecting
+                self._writes = True
+                return False
+            self._socket = tls.wrap(self._socket, self._origin.host, self._origin.options)
+        try:
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLWantWriteError:
+            self._writes = True
+            return False
+        self._ready = True
+        return True
 
     def receive(self) -> _Response | None:
         """The answer, if it is complete. Raises `OSError`, `httptools.HttpParserError` or `_EndedError` if it cannot
@@ -183,9 +237,11 @@ class HttpClient:
             return None
         if self._outbox:
             self._flush()
+        if not self._ready:
+            return None
         try:
             data = self._socket.recv(RECEIVE_BYTES)
-        except BlockingIOError:
+        except WAITING:
             return None
         if data:
             return self.feed(data)
@@ -225,6 +281,7 @@ class HttpClient:
         if self._socket is not None:
             close_socket(self._socket, self.watcher)
         self._socket = self._parser = None
+        self._ready = self._writes = False
         self._outbox.clear()
 
     @property
@@ -233,9 +290,19 @@ class HttpClient:
         return -1 if self._socket is None else self._socket.fileno()
 
     @property
+    def native_tls(self) -> int:
+        """Address of OpenSSL's connection; 0 if there is none."""
+        return self._socket.native if isinstance(self._socket, tls.SecureSocket) else 0
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether whoever knows the socket may read from it: all is sent, and it is plain or known to OpenSSL."""
+        return self.descriptor >= 0 and not self._outbox and bool(self.native_tls or not self._origin.secure)
+
+    @property
     def sent(self) -> bool:
-        """Whether all data is sent."""
-        return not self._outbox
+        """Whether nothing waits for a writable socket."""
+        return not (self._outbox if self._ready else self._writes)
 
     @property
     def head(self) -> Head:
@@ -282,12 +349,13 @@ class PollingConnection:
     """A connection by Engine.IO 4 long-polling: one request waits for messages, and another one sends them."""
 
     descriptor = -1
+    native_tls = 0
     fast = False
 
-    def __init__(self, where: Address, host: str, path: str, cookie: str = "", early: Sequence[bytes] = ()) -> None:
+    def __init__(self, origin: Origin, path: str, cookie: str = "", early: Sequence[bytes] = ()) -> None:
         """``path``: the target of the session's requests. ``early``: packets that have already arrived."""
         self._path = path
-        self._waiting, self._carrying = (HttpClient(where, host, cookie=cookie) for _ in range(2))
+        self._waiting, self._carrying = (HttpClient(origin, cookie=cookie) for _ in range(2))
         self._early = list(early)
         self._queue: deque[bytes] = deque()
         self._failure: OSError | None = None
@@ -372,8 +440,8 @@ def _end_of(client: HttpClient, error: Exception) -> Cause:
 class EventStreamConnection:
     """A connection by server-sent events: each event is one message. It cannot send."""
 
-    def __init__(self, where: Address, host: str, path: str) -> None:
-        self._http = HttpClient(where, host, accept=CONTENT_TYPE)
+    def __init__(self, origin: Origin, path: str) -> None:
+        self._http = HttpClient(origin, accept=CONTENT_TYPE)
         self._path = path
         self._events = EventReader()
         self._accepted = False
@@ -385,7 +453,11 @@ class EventStreamConnection:
 
     @property
     def fast(self) -> bool:
-        return self._http.sent and self._http.descriptor >= 0
+        return self._http.is_readable
+
+    @property
+    def native_tls(self) -> int:
+        return self._http.native_tls
 
     def attach(self, watcher: Watcher) -> None:
         self._http.watcher = watcher

@@ -235,8 +235,8 @@ class _Shard:
             started = clock_ns()
             try:
                 if job.transport == "sse":
-                    return index, open_stream(job.url, job.connect_timeout_s), clock_ns() - started, None
-                return index, open_session(job.url, job.connect_timeout_s), clock_ns() - started, None
+                    return index, open_stream(job.url, job.connect_timeout_s, job.client), clock_ns() - started, None
+                return index, open_session(job.url, job.connect_timeout_s, job.client), clock_ns() - started, None
             except (OSError, RefusedError) as error:
                 return index, None, 0, cause_of(error)
 

@@ -70,6 +70,7 @@ class SlowPath:
         self._alive, self._reading = ledger.connections["alive"], ledger.connections["reading"]
         self._kernel_sends = ledger.connections["kernel_sends"]
         self._kernel_reads = ledger.connections["kernel_reads"]
+        self._shelved, self._tls = ledger.connections["shelved"], ledger.connections["tls"]
         self._matched, self._expected = ledger.connections["matched"], ledger.connections["expected"]
         self._state["epoll"] = self._epoll.fileno()
         self._state["request_bytes"] = self.messages.requests.shape[1]
@@ -91,6 +92,8 @@ class SlowPath:
         """Do the work that the kernel left for connection ``k``."""
         state = self._state
         if reason == Reason.READ:
+            if self._shelved[k]:  # its older bytes come first
+                self.clear_shelf()
             self._read(k)
         elif reason == Reason.SHORT:
             self._queue_rest(int(state["sender"][0]), int(state["taken"][0]))
@@ -98,6 +101,8 @@ class SlowPath:
             self.send_next(int(state["sender"][0]), clock_ns())
         if state["data_start"][0] < state["data_end"][0]:
             self._on_data(k)
+        if self._closed_loop and reason != Reason.READ and self._tls[k]:
+            self._read(k)  # epoll does not report what OpenSSL has already taken from the socket
 
     # Sending
 
@@ -158,7 +163,9 @@ class SlowPath:
 
     def _set_kernel_access(self, k: int) -> None:
         """Set whether the kernel may read and send for this connection now."""
-        able = bool(self._alive[k] and self._reading[k] and self.clients[k].connection.fast)
+        connection = self.clients[k].connection
+        able = bool(self._alive[k] and self._reading[k] and connection.fast)
+        self._tls[k] = connection.native_tls if able else 0
         self._kernel_sends[k] = able and self._templated
         # Data that the kernel reads ahead of Python is on the shelf. The closed loop continues with each answer and has
         # no shelf.

@@ -6,7 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runners.loadgen.job import MIN_PAYLOAD_BYTES, Answers, ClientOptions, Exchange, Job, Protocol, Serializer
+from runners.loadgen.job import (
+    MIN_PAYLOAD_BYTES,
+    NO_OPTIONS,
+    Answers,
+    ClientOptions,
+    Exchange,
+    Job,
+    Protocol,
+    Serializer,
+)
 from runners.loadgen.pace import Open, Pace, share_of
 from runners.record import UsageError, require_between
 from runners.subjects.profiles import Profile
@@ -31,8 +40,9 @@ def build_job(
     seed: int,
     connections: int | None = None,
     first_client: int = 0,
+    client: ClientOptions = NO_OPTIONS,
 ) -> Job:
-    """The job of one measurement, before it is split over shards. ``url`` is ``ws://host:port``.
+    """The job of one measurement, before it is split over shards. ``url`` is ``ws://host:port`` or ``wss://host:port``.
 
     ``connections``: a part of the scenario's connections. Its clients are numbered from ``first_client``.
     """
@@ -54,6 +64,7 @@ def build_job(
         transport=scenario.transport,
         paused=scenario.paused_readers,
         push_period_s=scenario.push_period_s,
+        client=client,
         seed=seed,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from runners import machine
 from runners.judging import thresholds
-from runners.loadgen.job import Job
+from runners.loadgen.job import ClientOptions, Job
 from runners.loading.job_building import build_job
 from runners.record import (
     FrameworkFacts,
@@ -22,6 +22,7 @@ from runners.record import (
 )
 from runners.record.schema import Topology
 from runners.serving.environment import Environment
+from runners.serving.server import Server
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
@@ -140,12 +141,13 @@ def judged(measurement: Measurement, cell: Cell) -> Measurement:
 
 
 def build_cell_job(
-    cell: Cell, conditions: Conditions, url: str, *, connections: int | None = None, first_client: int = 0
+    cell: Cell, conditions: Conditions, server: Server, *, connections: int | None = None, first_client: int = 0
 ) -> Job:
-    """The load generator's job for a cell with the server at ``url``, or for some of its connections."""
+    """The load generator's job for a cell with this server, or for some of its connections."""
     return build_job(
         cell.scenario,
-        url=url,
+        url=server.websocket_url,
+        client=ClientOptions(ca=server.ca),
         protocol=cell.framework.protocol,
         serializer=cell.variant.serializer,
         profile=conditions.profile,

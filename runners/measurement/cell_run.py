@@ -95,7 +95,7 @@ class CellRun:
         shards = count_shards(cell.scenario.exchange, cell.scenario.connections, len(cores.loadgen))
         with self.deployment.stage("connect"):
             self._load = self._stack.enter_context(driver.ShardGroup(shards, cores.loadgen, hooks))
-            self._load.connect(build_cell_job(cell, self._conditions, self.deployment.server.websocket_url))
+            self._load.connect(build_cell_job(cell, self._conditions, self.deployment.server))
 
     def warm_up(self) -> None:
         with self.deployment.stage("load"):
@@ -227,6 +227,7 @@ class CellRun:
             self._blank,
             **load_values(result, scenario),
             **usages,
+            tls=self.deployment.tls,
             slow_consumer=self._slow_consumer(result),
             trend_percent=trend_of(
                 self.medians, None if self._alone or self.cell.framework.reference else reference_medians

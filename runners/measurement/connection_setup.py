@@ -59,7 +59,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
                 job = build_cell_job(
                     cell,
                     conditions,
-                    deployment.server.websocket_url,
+                    deployment.server,
                     connections=total - steps[-1].connections,
                     first_client=steps[-1].connections,
                 )
@@ -114,6 +114,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             ceiling=ceiling,
         ),
         **usages,
+        tls=deployment.tls,
         generator=interference.health(shards=1, cpu_percent=busy, working_percent=busy),
     )
     return MeasurementResult(judged(measurement, cell), {})

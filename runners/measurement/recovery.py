@@ -36,7 +36,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             deployment.start(scenario.readiness)
             with deployment.stage("connect"):
                 running = stack.enter_context(driver.ShardGroup(1, cores.loadgen))
-                connected = running.connect(build_cell_job(cell, conditions, deployment.server.websocket_url))
+                connected = running.connect(build_cell_job(cell, conditions, deployment.server))
             interference.begin()
             began_at = time.perf_counter_ns()
             running.begin_recovery(LEAD_S + scenario.outage_s)
@@ -69,6 +69,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             never_back=max(0, established - recovered.back.total),
             attempts=recovered.attempts,
         ),
+        tls=deployment.tls,
         generator=interference.health(shards=1, cpu_percent=0.0),
     )
     return MeasurementResult(judged(measurement, cell), {})

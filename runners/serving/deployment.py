@@ -18,11 +18,12 @@ from pathlib import Path
 from runners import process, resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S
-from runners.record import Failure, RtsiteError, UnavailableError, publishable
-from runners.record.schema import USUAL_TOPOLOGY, Stage
+from runners.record import Failure, RtsiteError, TlsFacts, UnavailableError, publishable
+from runners.record.schema import OWN_TLS, PROXY_TLS, Stage
 from runners.serving.broker import Broker, BrokerError, find_broker, start_broker
+from runners.serving.certificate import Certificate, make_certificate, negotiate
 from runners.serving.environment import Environment, prepare_environment
-from runners.serving.proxy import Proxy, find_proxy, start_proxy
+from runners.serving.proxy import Proxy, find_proxy, is_proxied, start_proxy
 from runners.serving.server import HOST, Server, start_server
 from runners.subjects.catalog import Framework, Variant
 
@@ -63,6 +64,10 @@ class Deployment:
         self.framework, self.variant = framework, variant
         self.broker: Broker | None = None
         self.proxy: Proxy | None = None
+        self.certificate: Certificate | None = None
+        """The certificate of the server or the proxy, if it speaks TLS."""
+        self.tls: TlsFacts | None = None
+        """What a client agreed with it."""
         self.start_s = 0.0
         """Seconds from the start of the server's command until the server listens."""
         self.started_at = 0.0
@@ -112,6 +117,8 @@ class Deployment:
 
     def _start_everything(self) -> None:
         self._logs.mkdir(exist_ok=True)
+        if self.variant.topology in (OWN_TLS, *PROXY_TLS):
+            self.certificate = make_certificate(self._logs / "certificate")
         if self._environment is None:
             with self.stage("environment"):
                 self._environment = prepare_environment(self.framework, self.variant)
@@ -136,15 +143,22 @@ class Deployment:
                 traceable=self._traceable,
                 grace_s=self._grace_s,
                 port=port,
+                certificate=self.certificate,
             )
             self._server.wait_until_listening()
             self.start_s = time.perf_counter() - self.started_at
-        if self.variant.topology != USUAL_TOPOLOGY:
+        if is_proxied(self.variant.topology):
             with self.stage("proxy"):
                 if self.proxy is None:  # it stays when the server is restarted
                     program = find_proxy(self.variant.topology)
-                    self.proxy = start_proxy(program, self._server.port, cpus=self._cpus, logs=self._logs)
-            self._server.front_url = f"http://{HOST}:{self.proxy.port}"
+                    self.proxy = start_proxy(
+                        program, self._server.port, cpus=self._cpus, logs=self._logs, certificate=self.certificate
+                    )
+            scheme = "http" if self.certificate is None else "https"
+            self._server.front_url = f"{scheme}://{HOST}:{self.proxy.port}"
+        if self.certificate is not None:
+            with self.stage("ready"):
+                self.tls = negotiate(HOST, self.proxy.port if self.proxy else self._server.port, self.certificate)
 
     def kill(self) -> None:
         """Kill the server's first process, like a crash; `restart` ends the remaining processes."""

@@ -9,13 +9,15 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from runners import machine, process
 from runners.record import ProxyFacts, UnavailableError, unknown_name
 from runners.record.schema import USUAL_TOPOLOGY, Topology
+from runners.serving.certificate import BOTH, CERTIFICATE, KEY, Certificate
 
 _READY_S = 5.0
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
@@ -34,12 +36,13 @@ class _Kind:
     """How a proxy is configured and started."""
 
     title: str
+    program: str
     package: str
     """Debian's package."""
     source: str
     """The documentation that the configuration follows."""
     configure: Callable[[object, object, object], str]
-    """From the proxy's port, the server's port and a folder."""
+    """From the proxy's port, the server's port and a folder, which has the files of a `Certificate`."""
     command: Callable[[Path, Path, Path], list[str]]
     """From the program, the configuration and a folder."""
 
@@ -49,12 +52,15 @@ def _files() -> int:
     return min(_MOST_FILES, machine.open_files().hard)
 
 
-def _nginx(port: object, upstream: object, folder: object) -> str:
+def _nginx(port: object, upstream: object, folder: object, *, secure: bool = False) -> str:
     # A worker under another user could not write to our folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     stored = "".join(
         f"    {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    tls = f"""        ssl_certificate {folder}/{CERTIFICATE};
+        ssl_certificate_key {folder}/{KEY};
+"""
     return f"""{user}daemon off;
 worker_processes 1;
 worker_rlimit_nofile {_files()};
@@ -73,8 +79,8 @@ http {{
         server 127.0.0.1:{upstream};
     }}
     server {{
-        listen 127.0.0.1:{port};
-        location / {{
+        listen 127.0.0.1:{port}{" ssl" if secure else ""};
+{tls if secure else ""}        location / {{
             proxy_pass http://app;
             proxy_http_version 1.1;
             proxy_set_header Host $http_host;
@@ -90,7 +96,7 @@ http {{
 """
 
 
-def _haproxy(port: object, upstream: object, _folder: object) -> str:
+def _haproxy(port: object, upstream: object, folder: object, *, secure: bool = False) -> str:
     return f"""global
     maxconn {(_files() - _OTHER_FILES) // 2}
     nbthread 1
@@ -102,7 +108,7 @@ defaults
     timeout server 60s
     timeout tunnel 1h
 frontend clients
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{f" ssl crt {folder}/{BOTH}" if secure else ""}
     default_backend app
 backend app
     server app 127.0.0.1:{upstream}
@@ -112,6 +118,7 @@ backend app
 _KINDS: dict[Topology, _Kind] = {
     "nginx": _Kind(
         "nginx",
+        "nginx",
         "nginx-light",
         "https://nginx.org/en/docs/http/websocket.html",
         _nginx,
@@ -120,11 +127,22 @@ _KINDS: dict[Topology, _Kind] = {
     "haproxy": _Kind(
         "HAProxy",
         "haproxy",
+        "haproxy",
         "https://www.haproxy.com/documentation/haproxy-configuration-tutorials/protocol-support/websocket/",
         _haproxy,
         lambda program, file, _: [str(program), "-db", "-f", str(file)],
     ),
 }
+_KINDS["nginx-tls"] = replace(
+    _KINDS["nginx"],
+    source="https://nginx.org/en/docs/http/configuring_https_servers.html",
+    configure=partial(_nginx, secure=True),
+)
+_KINDS["haproxy-tls"] = replace(
+    _KINDS["haproxy"],
+    source="https://www.haproxy.com/documentation/haproxy-configuration-tutorials/security/ssl-tls/client-side-encryption/",
+    configure=partial(_haproxy, secure=True),
+)
 
 
 @dataclass(frozen=True)
@@ -166,10 +184,10 @@ class Proxy:
 def find_proxy(topology: Topology) -> ProxyProgram:
     """The proxy of this topology on PATH, or where servers are installed; raises `ProxyError`."""
     kind = _KINDS[topology]
-    path = shutil.which(topology) or shutil.which(topology, path=os.pathsep.join(_PLACES))
+    path = shutil.which(kind.program) or shutil.which(kind.program, path=os.pathsep.join(_PLACES))
     if path is None:
         raise ProxyError(
-            f"there is no {topology} on PATH or in {', '.join(_PLACES)}; install it, for example with"
+            f"there is no {kind.program} on PATH or in {', '.join(_PLACES)}; install it, for example with"
             f" `apt-get install {kind.package}`, or remove --topology {topology}"
         )
     try:
@@ -182,23 +200,30 @@ def find_proxy(topology: Topology) -> ProxyProgram:
 
 def named_topology(name: str) -> Topology:
     """The topology of this name. Raises `UsageError` if there is none, and `ProxyError` if this machine lacks it."""
-    if name == USUAL_TOPOLOGY:
-        return USUAL_TOPOLOGY
-    found = next((topology for topology in _KINDS if topology == name), None)
+    found: Topology | None = next((topology for topology in get_args(Topology) if topology == name), None)
     if found is None:
         raise unknown_name("topology", name, get_args(Topology))
-    return find_proxy(found).topology
+    return find_proxy(found).topology if is_proxied(found) else found
 
 
-def start_proxy(program: ProxyProgram, upstream: int, *, cpus: Sequence[int], logs: Path) -> Proxy:
+def is_proxied(topology: Topology) -> bool:
+    """Whether a proxy is between clients and server."""
+    return topology in _KINDS
+
+
+def start_proxy(
+    program: ProxyProgram, upstream: int, *, cpus: Sequence[int], logs: Path, certificate: Certificate | None = None
+) -> Proxy:
     """Start a proxy on a free port of the loopback, in front of the server on the port ``upstream``.
 
-    Raises `ProxyError` or `ProcessError`.
+    ``certificate``: the one of a proxy that speaks TLS. Raises `ProxyError` or `ProcessError`.
     """
     kind = _KINDS[program.topology]
     port = process.find_free_port()
     folder = logs / program.topology
     folder.mkdir(parents=True, exist_ok=True)
+    if certificate is not None:
+        certificate.copy_to(folder)
     file = folder / "configuration"
     file.write_text(kind.configure(port, upstream, folder.resolve()), encoding="utf-8")
     child = process.start(

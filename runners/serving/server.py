@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners import contract, process
+from runners.loadgen.causes import describe
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Transport
 from runners.record import RtsiteError
 from runners.serving.broker import KINDS
+from runners.record.schema import OWN_TLS
+from runners.serving.certificate import Certificate
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
 
@@ -44,6 +48,8 @@ class Server:
     push_period_s: float = USUAL_PUSH_PERIOD_S
     front_url: str | None = None
     """The HTTP address of the proxy in front of it, if clients use that."""
+    ca: str = ""
+    """File of certificates in PEM that clients trust; empty if there is no TLS."""
 
     @property
     def url(self) -> str:
@@ -57,15 +63,19 @@ class Server:
     def wait_until_listening(self) -> None:
         """Wait until the server sends any answer on /healthz; raises `NotReadyError`."""
         until = time.monotonic() + self.variant.start_timeout_s
+        secure = self.base_url.startswith("https:")
+        opener = _opener(self.ca) if secure else DIRECT
         while True:
             try:
-                with DIRECT.open(f"{self.base_url}/healthz", timeout=2.0):
+                with opener.open(f"{self.base_url}/healthz", timeout=2.0):
                     return
             except urllib.error.HTTPError as error:
                 with error:
                     return  # it listens; the contract checks test whether it is healthy
-            except (OSError, ValueError):
-                pass
+            except (OSError, ValueError) as error:
+                reason = error.reason if isinstance(error, urllib.error.URLError) else error
+                if isinstance(reason, ssl.SSLError) and not isinstance(reason, ssl.SSLEOFError):
+                    raise NotReadyError(describe(reason)[1]) from None
             except http.client.HTTPException:
                 return  # it listens without HTTP; the contract checks report that
             if not self.child.running:
@@ -102,13 +112,14 @@ class Server:
                 transports=transports,
                 serializer=self.variant.serializer,
                 push_period_s=self.push_period_s,
+                ca=self.ca,
             )
         )
 
     def client(self) -> contract.App:
         """The factory of independent clients for this server."""
         return contract.client_of(
-            self.url, self.framework.protocol, self.variant.serializer, push_period_s=self.push_period_s
+            self.url, self.framework.protocol, self.variant.serializer, push_period_s=self.push_period_s, ca=self.ca
         )
 
     def stop(self) -> bool:
@@ -129,15 +140,21 @@ def start_server(
     traceable: bool = False,
     grace_s: float = process.GRACE_S,
     port: int | None = None,
+    certificate: Certificate | None = None,
 ) -> Server:
     """Start a variant's server on a port of the loopback interface (default: a free port).
+
+    ``certificate``: the one that clients see, which the server itself uses if the topology says so.
 
     ``push_period_s``: the seconds between two pushes; the usual ones go without saying. ``traceable``: allow a profiler
     to read its memory; ``grace_s``: seconds between SIGTERM and SIGKILL, see `process.start`. Raises `InstallError` if
     its command is not installed, and `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
-    command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers))
+    own = None
+    if certificate is not None and variant.topology == OWN_TLS:
+        own = (certificate.certificate, certificate.key)
+    command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers, tls=own))
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
     variables |= {
         "PATH": f"{environment.bin}:{os.defpath}",
@@ -160,4 +177,12 @@ def start_server(
         traceable=traceable,
         grace_s=grace_s,
     )
-    return Server(child, framework, variant, f"http://{HOST}:{port}", port, workers, push_period_s)
+    address = f"{'http' if own is None else 'https'}://{HOST}:{port}"
+    ca = "" if certificate is None else str(certificate.authority)
+    return Server(child, framework, variant, address, port, workers, push_period_s, ca=ca)
+
+
+def _opener(ca: str) -> urllib.request.OpenerDirector:
+    """Opens https URLs of servers whose certificate one of these authorities signed."""
+    trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca))
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)

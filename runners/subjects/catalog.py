@@ -16,6 +16,7 @@ from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
 from runners.record.naming import MAX_SLUG_CHARACTERS
 from runners.record.schema import (
+    OWN_TLS,
     USUAL_TOPOLOGY,
     BrokerName,
     HttpsUrl,
@@ -33,6 +34,10 @@ from runners.subjects.workloads import WORKLOADS
 
 FRAMEWORKS = Path(__file__).resolve().parents[1] / "frameworks"
 PLACEHOLDERS = {"host", "port", "workers"}
+TLS_PLACEHOLDERS = {"certificate", "key"}
+
+
+NO_OWN_TLS = "has no tls in its folder, because its server has no TLS of its own; use --topology nginx-tls for it"
 
 
 class CatalogError(RtsiteError):
@@ -50,6 +55,8 @@ class Variant(_Described):
     title: Text
     server: Text
     command: Annotated[list[str], Field(min_length=1)]
+    tls: Annotated[list[str], Field(min_length=1)] | None = None
+    """What is appended to its command so that its server speaks TLS; ``None`` if its server has no TLS of its own."""
     environment: dict[str, str] = {}
     broker: BrokerName = "none"
     transports: list[Transport]
@@ -108,11 +115,23 @@ class Variant(_Described):
         """The name of its lock file."""
         return f"requirements-{self.extra}.txt" if self.extra else "requirements.txt"
 
-    def fill(self, *, host: str, port: int, workers: int) -> list[str]:
-        """The command with its placeholders replaced."""
+    def stands(self, topology: Topology) -> bool:
+        """Whether it can be served in this topology: the server's own TLS needs a server that has it."""
+        return topology != OWN_TLS or self.tls is not None
+
+    def fill(self, *, host: str, port: int, workers: int, tls: tuple[Path, Path] | None = None) -> list[str]:
+        """The command with its placeholders replaced. ``tls``: files of certificate and private key, if the server itself
+        speaks TLS. Raises `UsageError` if it cannot.
+        """
         values = {"{host}": host, "{port}": str(port), "{workers}": str(workers)}
+        command = list(self.command)
+        if tls is not None:
+            if self.tls is None:
+                raise UsageError(f"the variant {self.slug!r} {NO_OWN_TLS}")
+            values |= {"{certificate}": str(tls[0]), "{key}": str(tls[1])}
+            command += self.tls
         filled = []
-        for word in self.command:
+        for word in command:
             for placeholder, value in values.items():
                 word = word.replace(placeholder, value)
             filled.append(word)
@@ -377,6 +396,16 @@ def _check_commands(framework: Framework, path: Path) -> None:
                 f"{path}: variant {variant.slug!r}: unknown placeholder {{{min(unknown)}}} in its command;"
                 f" there are {', '.join(f'{{{name}}}' for name in sorted(PLACEHOLDERS))}"
             )
+        known = PLACEHOLDERS | TLS_PLACEHOLDERS
+        unknown = {name for word in variant.tls or () for name in _placeholders(word) if name not in known}
+        if unknown:
+            raise CatalogError(
+                f"{path}: variant {variant.slug!r}: unknown placeholder {{{min(unknown)}}} in its tls;"
+                f" there are {', '.join(f'{{{name}}}' for name in sorted(known))}"
+            )
+        for name in sorted(TLS_PLACEHOLDERS):
+            if variant.tls is not None and f"{{{name}}}" not in " ".join(variant.tls):
+                raise CatalogError(f"{path}: variant {variant.slug!r}: its tls never names {{{name}}}")
         if "{port}" not in " ".join(variant.command):
             raise CatalogError(f"{path}: variant {variant.slug!r}: its command never names {{port}}")
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import ssl
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -155,18 +156,36 @@ async def make_app(handlers: Iterable[web.AbstractRouteDef] = routes) -> web.App
     return app
 
 
+def tls_of(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(arguments.certificate, arguments.key)
+    return context
+
+
 def serve(make_app: Callable[[], Awaitable[web.Application]]) -> None:
     """Serve from several processes that listen on the same port; the kernel gives every connection to one of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
     for _ in range(arguments.workers - 1):
         if os.fork() == 0:
             break
     is_shared = arguments.workers > 1
-    web.run_app(make_app(), host=arguments.host, port=arguments.port, reuse_port=is_shared, access_log=None, print=None)
+    web.run_app(
+        make_app(),
+        host=arguments.host,
+        port=arguments.port,
+        ssl_context=tls_of(arguments),
+        reuse_port=is_shared,
+        access_log=None,
+        print=None,
+    )
 
 
 if __name__ == "__main__":

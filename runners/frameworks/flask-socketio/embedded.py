@@ -16,6 +16,7 @@ elif ASYNC_MODE == "eventlet":
 
 import argparse
 import logging
+from typing import Any
 
 from app import app, push_snapshots, socketio
 
@@ -23,10 +24,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
 
     assert socketio.async_mode == ASYNC_MODE, f"wanted {ASYNC_MODE}, got {socketio.async_mode}"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    options = {"allow_unsafe_werkzeug": True} if ASYNC_MODE == "threading" else {}
+    options: dict[str, Any] = {"allow_unsafe_werkzeug": True} if ASYNC_MODE == "threading" else {}
+    if arguments.certificate and ASYNC_MODE == "threading":
+        options["ssl_context"] = (arguments.certificate, arguments.key)
+    elif arguments.certificate:
+        options |= {"certfile": arguments.certificate, "keyfile": arguments.key}
     socketio.start_background_task(push_snapshots)
     socketio.run(app, host=arguments.host, port=arguments.port, **options)

@@ -13,6 +13,8 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
 
     listener = socket.create_server((arguments.host, arguments.port), backlog=128)
@@ -30,4 +32,5 @@ if __name__ == "__main__":
     from gevent.pywsgi import WSGIServer
 
     socketio.start_background_task(push_snapshots)
-    WSGIServer(green.socket(fileno=listener.detach()), app, log=None).serve_forever()
+    tls = {"certfile": arguments.certificate, "keyfile": arguments.key} if arguments.certificate else {}
+    WSGIServer(green.socket(fileno=listener.detach()), app, log=None, **tls).serve_forever()

@@ -14,9 +14,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
 
     listener = socket.create_server((arguments.host, arguments.port), backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections inherit it
     socketio.start_background_task(push_snapshots)
-    WSGIServer(listener, app, log=None).serve_forever()
+    tls = {"certfile": arguments.certificate, "keyfile": arguments.key} if arguments.certificate else {}
+    WSGIServer(listener, app, log=None, **tls).serve_forever()

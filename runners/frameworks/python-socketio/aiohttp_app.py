@@ -1,6 +1,7 @@
 """The same events, attached to an aiohttp application; ASYNC_MODE must be "aiohttp"."""
 
 import argparse
+import ssl
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -30,15 +31,26 @@ def make_app() -> web.Application:
     return app
 
 
+def tls_of(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(arguments.certificate, arguments.key)
+    return context
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
     web.run_app(
         make_app(),
         host=arguments.host,
         port=arguments.port,
+        ssl_context=tls_of(arguments),
         access_log=None,
         print=None,
         read_bufsize=MAX_MESSAGE_BYTES,  # beyond it aiohttp stops reading, and `receive_all` would wait for ever

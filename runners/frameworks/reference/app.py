@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import time
 from collections import defaultdict
 from typing import Any
@@ -134,14 +135,22 @@ def route(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListen
     return None
 
 
-async def start(host: str, port: int) -> asyncio.Server:
-    return await ws_create_server(route, host, port, backlog=2048)
+def tls_of(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(arguments.certificate, arguments.key)
+    return context
 
 
-async def main(host: str, port: int) -> None:
+async def start(host: str, port: int, tls: ssl.SSLContext | None = None) -> asyncio.Server:
+    return await ws_create_server(route, host, port, ssl=tls, backlog=2048)
+
+
+async def main(host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = await start(host, port)
+    server = await start(host, port, tls)
     pusher = asyncio.create_task(push_snapshots())
     await stop.wait()
     pusher.cancel()
@@ -152,5 +161,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
-    uvloop.run(main(arguments.host, arguments.port))
+    uvloop.run(main(arguments.host, arguments.port, tls_of(arguments)))

@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 from collections import defaultdict
 from contextlib import suppress
 from itertools import count
@@ -136,10 +137,18 @@ def make_app(*first: tuple[Any, ...]) -> Application:
     )
 
 
-async def main(app: Application, sockets: list[Any]) -> None:
+def tls_of(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(arguments.certificate, arguments.key)
+    return context
+
+
+async def main(app: Application, sockets: list[Any], tls: ssl.SSLContext | None = None) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = HTTPServer(app)
+    server = HTTPServer(app, ssl_options=tls)
     server.add_sockets(sockets)
     beat = push_snapshots()
     await stop.wait()
@@ -153,8 +162,10 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
     listening = bind_sockets(arguments.port, arguments.host)
     if arguments.workers > 1:
         fork_processes(arguments.workers)
-    asyncio.run(main(make_app(), listening))
+    asyncio.run(main(make_app(), listening, tls_of(arguments)))

@@ -5,6 +5,7 @@ The processes share a socket, as Tornado's guide to running has it.
 
 import argparse
 import asyncio
+import ssl
 from typing import Any
 
 import app as one_process
@@ -34,10 +35,10 @@ class Room(one_process.Connection):
         self.rooms.leave(self.name, self)
 
 
-async def main(sockets: list[Any]) -> None:
+async def main(sockets: list[Any], tls: ssl.SSLContext | None) -> None:
     rooms = RedisRooms(broadcast)
     await rooms.start()
-    await one_process.main(one_process.make_app((r"/room/([^/]+)", Room, {"rooms": rooms})), sockets)
+    await one_process.main(one_process.make_app((r"/room/([^/]+)", Room, {"rooms": rooms})), sockets, tls)
     await rooms.stop()
 
 
@@ -46,8 +47,10 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
     listening = bind_sockets(arguments.port, arguments.host)
     if arguments.workers > 1:
         fork_processes(arguments.workers)
-    asyncio.run(main(listening))
+    asyncio.run(main(listening, one_process.tls_of(arguments)))

@@ -3,7 +3,7 @@
 import argparse
 import socket
 
-from app import Dashboard, Echo, Room, main, make_app
+from app import Dashboard, Echo, Room, main, make_app, tls_of
 from tornado.netutil import bind_sockets
 from tornado.process import fork_processes
 from tornado.web import Application
@@ -48,8 +48,10 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
     listening = listen(arguments.host, arguments.port)
     if arguments.workers > 1:
         fork_processes(arguments.workers)
-    uvloop.run(main(make_prompt_app(), listening))
+    uvloop.run(main(make_prompt_app(), listening, tls_of(arguments)))

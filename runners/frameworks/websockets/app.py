@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -95,6 +96,14 @@ def start(handler: Callable[[ServerConnection], Awaitable[None]] = route, **opti
     return serve(handler, process_request=answer_http, close_timeout=1, **options)
 
 
+def tls_of(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(arguments.certificate, arguments.key)
+    return context
+
+
 async def main(handler: Callable[[ServerConnection], Awaitable[None]] = route, **options: Any) -> None:
     server: Server
     async with start(handler, **options) as server:
@@ -109,8 +118,10 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
     for _ in range(arguments.workers - 1):
         if os.fork() == 0:
             break
-    asyncio.run(main(host=arguments.host, port=arguments.port, reuse_port=arguments.workers > 1))
+    asyncio.run(main(host=arguments.host, port=arguments.port, ssl=tls_of(arguments), reuse_port=arguments.workers > 1))

@@ -49,8 +49,17 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     arguments = parser.parse_args()
     for _ in range(arguments.workers - 1):
         if os.fork() == 0:
             break
-    asyncio.run(main(host=arguments.host, port=arguments.port, reuse_port=arguments.workers > 1))
+    asyncio.run(
+        main(
+            host=arguments.host,
+            port=arguments.port,
+            ssl=one_process.tls_of(arguments),
+            reuse_port=arguments.workers > 1,
+        )
+    )
