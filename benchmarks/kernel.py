@@ -111,8 +111,8 @@ def main() -> None:
     checkouts = [options.old.resolve(), options.new.resolve()]
     os.environ.pop("PYTHONPATH", None)  # each checkout imports its own modules
 
-    with lying_server(Lies(), CORES) as port:
-        shards = [Shard(checkout, port, Closed()) for checkout in checkouts]
+    with lying_server(Lies(), CORES) as server:
+        shards = [Shard(checkout, server.port, Closed()) for checkout in checkouts]
         pairs = [_pair(shards, options.seconds) for _ in range(options.pairs)]
         for shard in shards:
             shard.finish()
@@ -120,7 +120,7 @@ def main() -> None:
         _print("messages per CPU second", [new[1] / old[1] for old, new in pairs])
         lags = []
         for _ in range(options.lags):
-            shards = [Shard(checkout, port, Open(options.rate)) for checkout in checkouts]
+            shards = [Shard(checkout, server.port, Open(options.rate)) for checkout in checkouts]
             for _ in range(LAG_SLICES):
                 _pair(shards, options.seconds)
             old_ms, new_ms = (_lag_p99_ms(shard.finish()) for shard in shards)

@@ -45,8 +45,8 @@ def main() -> None:
     if importlib.util.find_spec("locust") and importlib.util.find_spec("websocket"):
         clients.append("locust")
     rates: dict[str, list[float]] = {client: [] for client in clients}
-    with lying_server(Lies(), cores) as port:
-        url = f"ws://127.0.0.1:{port}/"
+    with lying_server(Lies(), cores) as server:
+        url = f"{server.url('ws')}/"
         for _ in range(options.rounds):
             for client in random.sample(clients, len(clients)):
                 rates[client].append(_rate(client, url, options.seconds, cores))

@@ -75,5 +75,5 @@ def test_load_is_applied_behind_a_proxy(project: Path, monkeypatch: pytest.Monke
             connect_timeout_s=10.0, client=ClientOptions(),
         )  # fmt: skip
         assert apply(job).ledger.received > 0
-    with proofs.lying_server(Lies(), CoreShare([], [], [])) as port:
-        assert proofs._truth(port) is not None
+    with proofs.lying_server(Lies(), CoreShare([], [], [])) as server:
+        assert proofs._truth(server) is not None

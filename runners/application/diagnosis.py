@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from uv import find_uv_bin
 
@@ -15,7 +15,6 @@ from runners.flame import sampler
 from runners.judging.thresholds import FOREIGN_CPU
 from runners.measurement.interference import Interference
 from runners.record import Machine, RtsiteError, as_command
-from runners.record.schema import USUAL_TOPOLOGY, Topology
 from runners.serving import broker, interpreter, proxy
 
 Level = Literal["ok", "note", "missing"]
@@ -82,13 +81,12 @@ def _broker(kind: broker.Kind) -> MachineFinding:
 
 def _proxies() -> MachineFinding:
     found, missing = [], []
-    for topology in get_args(Topology):
-        if topology != USUAL_TOPOLOGY:
-            try:
-                program = proxy.find_proxy(topology)
-                found.append(f"{program.title} {program.version}")
-            except RtsiteError:
-                missing.append(topology)
+    for topology in proxy.PROGRAMS:
+        try:
+            program = proxy.find_proxy(topology)
+            found.append(f"{program.title} {program.version}")
+        except RtsiteError:
+            missing.append(topology)
     if not missing:
         return MachineFinding("ok", "proxies", ", ".join(found))
     without = f"`{as_command('run', '--topology', missing[0])}` will fail: it is not installed"

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import socket
+import ssl
 import time
 from collections import Counter
 from dataclasses import dataclass, fields
@@ -183,10 +184,10 @@ class _Listener(WSListener):
             self.liar.answer(self, transport, kind, _ACK + identifier + b"[" + payload)
 
 
-async def serve_lies(port: int, lies: Lies) -> None:
+async def serve_lies(port: int, lies: Lies, tls: ssl.SSLContext | None) -> None:
     """Serve until cancelled."""
     liar = Liar(lies)
-    server = await ws_create_server(liar.listen, "127.0.0.1", port, max_frame_size=64 * 1024 * 1024)
+    server = await ws_create_server(liar.listen, "127.0.0.1", port, max_frame_size=64 * 1024 * 1024, ssl=tls)
     async with asyncio.TaskGroup() as tasks:
         if lies.stall_every_s:
             tasks.create_task(liar.stall())
@@ -197,11 +198,17 @@ def main() -> None:
     """Parse the lies and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
+    parser.add_argument("--key")
     for lie in fields(Lies):
         parser.add_argument(f"--{lie.name.replace('_', '-')}", type=type(lie.default), default=lie.default)
     options = vars(parser.parse_args())
-    port = options.pop("port")
-    uvloop.run(serve_lies(port, Lies(**options)))
+    port, certificate, key = (options.pop(name) for name in ("port", "certificate", "key"))
+    tls = None
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate, key)
+    uvloop.run(serve_lies(port, Lies(**options), tls))
 
 
 if __name__ == "__main__":

@@ -18,16 +18,25 @@ from runners import process
 from runners.calibration import liar
 from runners.calibration.liar import Lies
 from runners.judging.thresholds import HIDDEN_STALL, SEND_LAG, SHOWN_DELAY_EXCESS, SHOWN_STALL
-from runners.loadgen.job import Job, Protocol
+from runners.loadgen.job import ClientOptions, Job, Protocol
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading import driver
 from runners.loading.load_result import LoadResult
 from runners.machine import CoreShare
 from runners.record import Percentiles, RtsiteError
-from runners.serving.server import DIRECT
+from runners.serving.certificate import make_certificate
+from runners.serving.server import opener_for
 
 CONNECTIONS = 100
 SHARES_PERCENT = (25, 50, 75)
+CEILINGS = (
+    ("websocket", 64, False),
+    ("websocket", 4096, False),
+    ("socket.io", 64, False),
+    ("websocket", 64, True),
+    ("websocket", 4096, True),
+)
+"""Protocol, bytes of a message, and whether it is over TLS."""
 PROOF_RATE_PER_S = 2000.0
 LIE_EVERY = 50
 """A lie applies to every n-th message. Each connection sends 20 messages per second, so each gets several lies."""
@@ -43,6 +52,18 @@ class CalibrationError(RtsiteError):
 
 
 @dataclass(frozen=True)
+class CalibrationServer:
+    """A running calibration server. ``ca``: file of certificates that clients trust; empty: it has no TLS."""
+
+    port: int
+    ca: str = ""
+
+    def url(self, scheme: str) -> str:
+        """Its address, with ``scheme`` or its secure form."""
+        return f"{scheme}{'s' if self.ca else ''}://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True)
 class Ceiling:
     """The highest throughput of one shard against a bare echo server, and its send lag at lower rates."""
 
@@ -52,6 +73,11 @@ class Ceiling:
     send_lag_p99_ms: dict[int, float | None]
     """Send lag p99 in milliseconds by rate, in percent of the ceiling, in the open loop."""
     working_percent: dict[int, float]
+    loadgen_cpu_percent: float
+    """CPU time of the load generator at its highest throughput, in percent of a core. If it is well below 100, the
+    server was the limit."""
+    tls: bool = False
+    """Whether the connections were over TLS."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +112,9 @@ Say = Callable[[str], None]
 def run_calibration(cores: CoreShare, say: Say, *, window_s: float = 4.0) -> Calibration:
     """Measure the ceilings, then test every lie over both protocols; raises `RtsiteError`."""
     ceilings = []
-    for protocol, payload_bytes in (("websocket", 64), ("websocket", 4096), ("socket.io", 64)):
-        say(f"ceiling: {protocol}, {payload_bytes} bytes …")
-        ceilings.append(_ceiling(_as_protocol(protocol), payload_bytes, cores, window_s))
+    for protocol, payload_bytes, over_tls in CEILINGS:
+        say(f"ceiling: {protocol}, {payload_bytes} bytes{', TLS' if over_tls else ''} …")
+        ceilings.append(_ceiling(_as_protocol(protocol), payload_bytes, cores, window_s, over_tls=over_tls))
     proofs = []
     for protocol in ("websocket", "socket.io"):
         for name, prove in PROOFS.items():
@@ -102,13 +128,18 @@ def _as_protocol(name: str) -> Protocol:
 
 
 @contextmanager
-def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
-    """Run a server with these lies while the block runs; yields its port."""
+def lying_server(lies: Lies, cores: CoreShare, *, over_tls: bool = False) -> Iterator[CalibrationServer]:
+    """Run a server with these lies while the block runs."""
     port = process.find_free_port()
     options = [
         part for field in fields(Lies) for part in (f"--{field.name.replace('_', '-')}", str(getattr(lies, field.name)))
     ]
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
+        server = CalibrationServer(port)
+        if over_tls:
+            certificate = make_certificate(Path(logs) / "certificate")
+            options += ["--certificate", str(certificate.certificate), "--key", str(certificate.key)]
+            server = CalibrationServer(port, str(certificate.authority))
         child = process.start(
             "calibration server",
             [*process.PYTHON, str(_LIAR), "--port", str(port), *options],
@@ -119,27 +150,28 @@ def lying_server(lies: Lies, cores: CoreShare) -> Iterator[int]:
         )
         try:
             until = time.monotonic() + _READY_S
-            while _truth(port) is None:
+            while _truth(server) is None:
                 if not child.running or time.monotonic() > until:
                     raise CalibrationError(f"the calibration server does not run: {' '.join(child.last_lines(3))}")
                 time.sleep(0.02)
-            yield port
+            yield server
         finally:
             child.stop()
 
 
-def _truth(port: int) -> dict[str, int] | None:
+def _truth(server: CalibrationServer) -> dict[str, int] | None:
     """The server's own counts, or ``None`` if it does not answer."""
     try:
-        with DIRECT.open(f"http://127.0.0.1:{port}/truth", timeout=2.0) as answer:
+        with opener_for(server.ca).open(f"{server.url('http')}/truth", timeout=2.0) as answer:
             return dict(json.load(answer))
     except OSError:
         return None
 
 
-def _job(port: int, protocol: Protocol, window_s: float, pace: Pace, *, payload_bytes: int = 64) -> Job:
+def _job(server: CalibrationServer, protocol: Protocol, window_s: float, pace: Pace, *, payload_bytes: int = 64) -> Job:
     return Job(
-        url=f"ws://127.0.0.1:{port}/",
+        url=f"{server.url('ws')}/",
+        client=ClientOptions(ca=server.ca),
         protocol=protocol,
         exchange="echo",
         pace=pace,
@@ -150,10 +182,12 @@ def _job(port: int, protocol: Protocol, window_s: float, pace: Pace, *, payload_
     )
 
 
-def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s: float) -> Ceiling:
-    with lying_server(Lies(), cores) as port:
-        job = _job(port, protocol, window_s, Closed(), payload_bytes=payload_bytes)
-        most = driver.apply(job, cpus=cores.loadgen).messages_per_s
+def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s: float, *, over_tls: bool) -> Ceiling:
+    with lying_server(Lies(), cores, over_tls=over_tls) as server:
+        job = _job(server, protocol, window_s, Closed(), payload_bytes=payload_bytes)
+        closed = driver.apply(job, cpus=cores.loadgen)
+        most = closed.messages_per_s
+        cpu_percent = round(closed.percent(lambda sample: sample.cpu_ns), 1)
         lag: dict[int, float | None] = {}
         working: dict[int, float] = {}
         for percent in SHARES_PERCENT:
@@ -161,7 +195,7 @@ def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s:
             result = driver.apply(paced, cpus=cores.loadgen)
             lag[percent] = result.histograms["send_lag"].percentiles().p99
             working[percent] = round(result.percent(lambda sample: sample.working_ns), 1)
-    return Ceiling(protocol, payload_bytes, round(most, 1), lag, working)
+    return Ceiling(protocol, payload_bytes, round(most, 1), lag, working, cpu_percent, over_tls)
 
 
 def _applied(
@@ -175,10 +209,10 @@ def _applied(
     """Apply a load; returns its result and the counts of the server. There is no warm-up, so both count every
     message.
     """
-    with lying_server(lies, cores) as port:
-        job = replace(_job(port, protocol, window_s, pace), warmup_s=0.0)
+    with lying_server(lies, cores) as server:
+        job = replace(_job(server, protocol, window_s, pace), warmup_s=0.0)
         result = driver.apply(job, cpus=cores.loadgen, hooks=hooks)
-        return result, _truth(port) or {}
+        return result, _truth(server) or {}
 
 
 def _percentiles(result: LoadResult, name: str = "latency") -> Percentiles:

@@ -28,7 +28,7 @@ from runners.record import (
     VariantFacts,
     cell_key,
 )
-from runners.record.schema import USUAL_TOPOLOGY, BrokerName
+from runners.record.schema import BrokerName
 from runners.serving import broker, environment, proxy
 from runners.serving.deployment import Deployments
 from runners.subjects.catalog import Framework
@@ -226,7 +226,7 @@ class RunExecution:
         for name in {cell.variant.broker for cell in self.plan.cells if cell.variant.uses_broker}:
             with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
                 self._brokers[name] = broker.find_broker(name).facts()
-        for topology in {cell.variant.topology for cell in self.plan.cells} - {USUAL_TOPOLOGY}:
+        for topology in filter(proxy.is_proxied, {cell.variant.topology for cell in self.plan.cells}):
             with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
                 self._proxies[topology] = proxy.find_proxy(topology).facts()
         for slug, variants in self._resumed_variants.items():

@@ -37,12 +37,19 @@ def calibrate_command(
 
 def _print_calibration(result: Calibration) -> None:
     print_table(
-        ["protocol", "bytes", "ceiling, msg/s", *[f"send lag p99 at {share} %, ms" for share in SHARES_PERCENT]],
+        [
+            "protocol",
+            "bytes",
+            "ceiling, msg/s",
+            "load generator CPU, %",
+            *[f"send lag p99 at {share} %, ms" for share in SHARES_PERCENT],
+        ],
         [
             [
-                ceiling.protocol,
+                f"{ceiling.protocol}, TLS" if ceiling.tls else ceiling.protocol,
                 str(ceiling.payload_bytes),
                 f"{ceiling.messages_per_s:,.0f}",
+                f"{ceiling.loadgen_cpu_percent:.0f}",
                 *["–" if (lag := ceiling.send_lag_p99_ms[share]) is None else f"{lag:.4f}" for share in SHARES_PERCENT],
             ]
             for ceiling in result.ceilings

@@ -76,7 +76,8 @@ async def check_contract(
     must work over each of Socket.IO's ``transports``. ``events`` is tested if ``sse`` is one of them. ``serializer``:
     the serializer of Socket.IO's packets. ``push_period_s``: the seconds between two snapshots, as set for the
     server. No single wait is longer than ``timeout_s``. ``ca``: file of certificates in PEM that the clients trust, for
-    an ``https://`` address. Every error except cancellation is a failed check. Raises `ValueError` for an unknown check.
+    an ``https://`` address. Every error except cancellation is a failed check. Raises `ValueError` for an unknown
+    check.
     """
     chosen = set(checks_for(exchanges) if only is None else only)
     if unknown := chosen.difference(CHECKS):

@@ -101,7 +101,7 @@ class SlowPath:
             self.send_next(int(state["sender"][0]), clock_ns())
         if state["data_start"][0] < state["data_end"][0]:
             self._on_data(k)
-        if self._closed_loop and reason != Reason.READ and self._tls[k]:
+        if self._closed_loop and reason != Reason.READ and self.clients[k].connection.native_tls:
             self._read(k)  # epoll does not report what OpenSSL has already taken from the socket
 
     # Sending

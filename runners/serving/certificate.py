@@ -85,7 +85,9 @@ def negotiate(host: str, port: int, certificate: Certificate) -> TlsFacts:
         raise TlsError(f"port {port}: the TLS handshake was not finished within {_TIMEOUT_S:g} s") from None
     except OSError as error:
         raise TlsError(f"port {port}: {describe(error)[1]}") from None
-    assert cipher is not None and der is not None and version is not None
+    assert cipher is not None
+    assert der is not None
+    assert version is not None
     return TlsFacts(version=version, cipher=cipher[0], group=group, certificate=_kind_of(der))
 
 

@@ -16,7 +16,7 @@ from typing import get_args
 
 from runners import machine, process
 from runners.record import ProxyFacts, UnavailableError, unknown_name
-from runners.record.schema import USUAL_TOPOLOGY, Topology
+from runners.record.schema import Topology
 from runners.serving.certificate import BOTH, CERTIFICATE, KEY, Certificate
 
 _READY_S = 5.0
@@ -143,6 +143,8 @@ _KINDS["haproxy-tls"] = replace(
     source="https://www.haproxy.com/documentation/haproxy-configuration-tutorials/security/ssl-tls/client-side-encryption/",
     configure=partial(_haproxy, secure=True),
 )
+PROGRAMS: tuple[Topology, ...] = tuple(topology for topology, kind in _KINDS.items() if kind.program == topology)
+"""One topology of each proxy program."""
 
 
 @dataclass(frozen=True)

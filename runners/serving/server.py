@@ -63,8 +63,8 @@ class Server:
     def wait_until_listening(self) -> None:
         """Wait until the server sends any answer on /healthz; raises `NotReadyError`."""
         until = time.monotonic() + self.variant.start_timeout_s
-        secure = self.base_url.startswith("https:")
-        opener = _opener(self.ca) if secure else DIRECT
+        is_silent = False
+        opener = opener_for(self.ca if self.base_url.startswith("https:") else "")
         while True:
             try:
                 with opener.open(f"{self.base_url}/healthz", timeout=2.0):
@@ -76,10 +76,17 @@ class Server:
                 reason = error.reason if isinstance(error, urllib.error.URLError) else error
                 if isinstance(reason, ssl.SSLError) and not isinstance(reason, ssl.SSLEOFError):
                     raise NotReadyError(describe(reason)[1]) from None
+                is_silent = self.variant.topology == OWN_TLS and isinstance(reason, TimeoutError)
             except http.client.HTTPException:
                 return  # it listens without HTTP; the contract checks report that
             if not self.child.running:
                 raise NotReadyError(f"the server ended at once, with status {self.child.status}")
+            if time.monotonic() > until and is_silent:
+                raise NotReadyError(
+                    f"port {self.port} accepts connections, but did not finish a TLS handshake within"
+                    f" {self.variant.start_timeout_s:g} s; check the key tls of the variant {self.variant.slug!r} in"
+                    " its pyproject.toml"
+                )
             if time.monotonic() > until:
                 raise NotReadyError(
                     f"nothing answered on {self.base_url} within {self.variant.start_timeout_s:g} s; if the server"
@@ -182,7 +189,9 @@ def start_server(
     return Server(child, framework, variant, address, port, workers, push_period_s, ca=ca)
 
 
-def _opener(ca: str) -> urllib.request.OpenerDirector:
-    """Opens https URLs of servers whose certificate one of these authorities signed."""
+def opener_for(ca: str = "") -> urllib.request.OpenerDirector:
+    """Opens URLs like `DIRECT`. ``ca``: file of certificates in PEM to trust for https; empty: the system's."""
+    if not ca:
+        return DIRECT
     trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca))
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)

@@ -120,8 +120,8 @@ class Variant(_Described):
         return topology != OWN_TLS or self.tls is not None
 
     def fill(self, *, host: str, port: int, workers: int, tls: tuple[Path, Path] | None = None) -> list[str]:
-        """The command with its placeholders replaced. ``tls``: files of certificate and private key, if the server itself
-        speaks TLS. Raises `UsageError` if it cannot.
+        """The command with its placeholders replaced. ``tls``: files of certificate and private key, if the server
+        itself speaks TLS. Raises `UsageError` if it cannot.
         """
         values = {"{host}": host, "{port}": str(port), "{workers}": str(workers)}
         command = list(self.command)

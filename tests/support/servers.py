@@ -158,17 +158,22 @@ def serving(
         loop.close()
 
 
+def server_context() -> ssl.SSLContext:
+    """The TLS of a server with `CERTIFICATE`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
+    return context
+
+
 @contextmanager
 def serving_securely() -> Iterator[str]:
     """A correct echo server with TLS; yields its address. A client must trust `CERTIFICATE`."""
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trust.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
 
     def echo(connection: ServerConnection) -> None:
         for message in connection:
             connection.send(message)
 
-    with serve(echo, "127.0.0.1", 0, ssl=trust, compression=None, max_size=None) as server:
+    with serve(echo, "127.0.0.1", 0, ssl=server_context(), compression=None, max_size=None) as server:
         thread = threading.Thread(target=server.serve_forever, name="secure-echo-server")
         thread.start()
         try:

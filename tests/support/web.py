@@ -12,6 +12,8 @@ from typing import Any
 import socketio
 from aiohttp import web
 
+from tests.support.servers import server_context
+
 BEAT_S = 0.1
 """Seconds between two snapshots of the event stream."""
 
@@ -41,12 +43,14 @@ def serving_web(
     token: Any = None,
     emits: bool = False,
     disconnects: bool = False,
+    tls: bool = False,
 ) -> Iterator[WebServer]:
     """A running server.
 
     ``ends_after``: the number of snapshots after which the stream ends. ``event``: the name of the event that is
     answered in the ``namespace``. ``token``: what the ``auth`` of a client must have. ``emits``: answer by an event
-    too, and acknowledge without data. ``disconnects``: disconnect a client instead of answering.
+    too, and acknowledge without data. ``disconnects``: disconnect a client instead of answering. ``tls``: a client
+    must trust `CERTIFICATE`.
     """
     served = WebServer()
     loop = asyncio.new_event_loop()
@@ -107,7 +111,7 @@ def serving_web(
         sio.attach(app)
         runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None, read_bufsize=2**22)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context() if tls else None).start()
         return runner
 
     async def stop(runner: web.AppRunner) -> None:
@@ -123,7 +127,8 @@ def serving_web(
     try:
         runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
         place = f"127.0.0.1:{runner.addresses[0][1]}"
-        served.url, served.events = f"ws://{place}/", f"ws://{place}/events"
+        scheme = "wss" if tls else "ws"
+        served.url, served.events = f"{scheme}://{place}/", f"{scheme}://{place}/events"
         try:
             yield served
         finally:

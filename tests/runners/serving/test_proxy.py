@@ -7,7 +7,6 @@ import http.client
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -19,8 +18,7 @@ from runners.subjects.catalog import Framework
 from tests.support import needs
 from tests.support.processes import gone
 
-TOPOLOGIES: tuple[Topology, ...] = tuple(one for one in get_args(Topology) if one != "direct")
-every_proxy = pytest.mark.parametrize("topology", TOPOLOGIES)
+every_proxy = pytest.mark.parametrize("topology", proxy.PROGRAMS)
 
 
 @pytest.fixture
