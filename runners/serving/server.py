@@ -17,8 +17,8 @@ from runners import contract, process
 from runners.loadgen.causes import describe
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Transport
 from runners.record import RtsiteError
-from runners.serving.broker import KINDS
 from runners.record.schema import OWN_TLS
+from runners.serving.broker import KINDS
 from runners.serving.certificate import Certificate
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
