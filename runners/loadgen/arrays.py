@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runners.loadgen.buckets import COUNTS
+from runners.loadgen.frames import MAX_PAYLOAD_BYTES
+from runners.loadgen.zlib_streams import TAIL
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,6 +28,9 @@ _SHELF_PIECES = 1 << 16
 """Capacity of the shelf: the snapshots of ten thousand viewers. If there are more, some are parsed before the next one
 is read."""
 _PLACES = 4
+MOST_HEADER_BYTES = 14
+"""Space for the header of a frame: two bytes, a length of eight and a mask of four."""
+_LEAST_FRAME_BYTES = 256
 
 
 class State:
@@ -85,10 +90,30 @@ class State:
     taken: int
     """Number of bytes in that part."""
 
+    frame_start: int
+    """Start of the compressed request in ``frame``."""
+    frame_bytes: int
+    """Length of the last request as a frame: ``request_bytes``, or that of its compressed form."""
+    request_header: int
+    """Length of a request's header, before its payload."""
+    answer_header: int
+
+    # Traffic that the kernel handled itself, as in `job.Traffic`
+    sent_messages: int
+    sent_payload_bytes: int
+    sent_wire_bytes: int
+    received_messages: int
+    received_payload_bytes: int
+    received_wire_bytes: int
+
     # Bytes read and not recorded
     data_start: int
     data_end: int
     """End of the bytes in ``data`` that are left for Python."""
+    plain_start: int
+    plain_end: int
+    """End of the bytes in ``inflated`` that are left for Python, before those in ``data``: a frame of a message that is
+    decompressed already."""
     arrived_ns: int
     """Arrival time of these bytes."""
     reader: int
@@ -139,6 +164,15 @@ class ConnectionRow:
     shelved: int
     """Number of its pieces on the shelf."""
     alive: int
+    deflater: int
+    """Address of the stream that compresses its requests; 0 if there is none, or not yet."""
+    deflater_forgets: int
+    """Whether each request is compressed as if it were the first."""
+    inflater: int
+    """Address of the stream that decompresses the server's messages; 0 if there is none, or not yet."""
+    inflater_forgets: int
+    broken: int
+    """Why the next message cannot be decompressed, see `zlib_streams.CORRUPT`; 0: it can."""
 
 
 class RingPlace:
@@ -239,6 +273,16 @@ class Buffers(NamedTuple):
     """`Piece`, in the order of arrival."""
     moment: Array
     """A clock reading: seconds and nanoseconds."""
+    plain: Array
+    """The payload of a request that is being compressed."""
+    frame: Array
+    """The last compressed request; its payload begins after `MOST_HEADER_BYTES`."""
+    inflated: Array
+    """The last decompressed message; it begins after `MOST_HEADER_BYTES`."""
+    tail: Array
+    """`zlib_streams.TAIL`."""
+    words: Array
+    """Fields of a stream while they are read or written: shape (2,)."""
 
 
 def _dtype(record: type) -> np.dtype[Any]:
@@ -257,14 +301,25 @@ def ledger_tables(connections: int, depth: int) -> LedgerTables:
     )
 
 
-def buffers(connections: int) -> Buffers:
-    """Buffers for this number of connections; each connection has at most two sockets."""
+def buffers(connections: int, *, deflated_bytes: int = 0) -> Buffers:
+    """Buffers for this number of connections; each connection has at most two sockets.
+
+    ``deflated_bytes``: length of the requests that are compressed; 0 if none are.
+    """
+    # One byte more than any message shows which are larger. Memory that is never written costs nothing.
+    most = MOST_HEADER_BYTES + MAX_PAYLOAD_BYTES + 1 if deflated_bytes else 0
     return Buffers(
         slots=np.zeros(1024, dtype=np.int64),
         events=np.zeros(2 * connections * EVENT_WORDS, dtype=np.uint32),
         data=np.zeros(_DATA_BYTES, dtype=np.uint8),
         shelf=np.zeros(_SHELF_PIECES, dtype=_dtype(Piece)),
         moment=np.zeros(2, dtype=np.int64),
+        plain=np.zeros(deflated_bytes, dtype=np.uint8),
+        # What cannot be compressed grows by 5 bytes per 16 kB.
+        frame=np.zeros(_LEAST_FRAME_BYTES + deflated_bytes + deflated_bytes // 1000, dtype=np.uint8),
+        inflated=np.zeros(most, dtype=np.uint8),
+        tail=np.frombuffer(bytearray(TAIL), dtype=np.uint8),
+        words=np.zeros(2, dtype=np.int64),
     )
 
 

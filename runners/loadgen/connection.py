@@ -13,6 +13,9 @@ from typing import NamedTuple, Protocol
 
 from runners.loadgen import frames, tls
 from runners.loadgen.causes import Cause, describe, harmless
+from runners.loadgen.deflate import Agreement
+from runners.loadgen.job import Traffic
+from runners.loadgen.zlib_streams import Deflater, Inflater
 
 RECEIVE_BYTES = 65536
 NORMAL_CLOSURE = 1000
@@ -103,14 +106,33 @@ class Connection(Protocol):
         """Close it, with a close handshake if that is possible at once."""
 
 
+class Compression:
+    """The agreed compression of one connection, and its own streams in both directions."""
+
+    def __init__(self, agreement: Agreement) -> None:
+        self.agreement = agreement
+        self.deflater, self.inflater = Deflater(agreement), Inflater(agreement)
+
+
 class WebSocketConnection:
-    """A connection by RFC 6455, plain or over TLS. It answers pings and close frames itself, and joins fragments."""
+    """A connection by RFC 6455, plain or over TLS. It answers pings and close frames itself, and joins fragments.
+
+    With a ``compression`` it compresses its messages, and reads compressed ones.
+    """
 
     def __init__(
-        self, sock: socket.socket, mask: bytes, reader: frames.MessageReader, early: list[frames.Frame]
+        self,
+        sock: socket.socket,
+        mask: bytes,
+        reader: frames.MessageReader,
+        early: list[frames.Frame],
+        compression: Compression | None = None,
     ) -> None:
         """``reader`` may hold part of a message. ``early``: frames that have already arrived."""
         self.socket = sock
+        self.compression = compression
+        self.meter = Traffic()
+        """Counts what it sends and receives."""
         self._mask = mask
         self._reader = reader
         self._early = early
@@ -139,7 +161,13 @@ class WebSocketConnection:
         watcher.watch(self.socket, writable=False)
 
     def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
-        return self.send_frames(frames.encode_frame(frames.BINARY if binary else frames.TEXT, payload, self._mask))
+        self.meter.sent_messages += 1
+        self.meter.sent_payload_bytes += len(payload)
+        opcode = frames.BINARY if binary else frames.TEXT
+        if self.compression is None:
+            return self.send_frames(frames.encode_frame(opcode, payload, self._mask))
+        compressed = self.compression.deflater.deflate(payload)
+        return self.send_frames(frames.encode_frame(opcode, compressed, self._mask, compressed=True))
 
     def send_frames(self, data: bytes) -> bool:
         """Send bytes of encoded frames, or the rest of them."""
@@ -149,7 +177,9 @@ class WebSocketConnection:
     def _flush(self) -> bool:
         try:
             while self._outbox:
-                del self._outbox[: self.socket.send(self._outbox)]
+                taken = self.socket.send(self._outbox)
+                del self._outbox[:taken]
+                self.meter.sent_wire_bytes += taken
         except WAITING:
             pass
         except OSError as error:
@@ -174,6 +204,7 @@ class WebSocketConnection:
                 return Received(found, broken_by(error))
             if not data:
                 return Received(found, NO_CLOSE_FRAME)
+            self.meter.received_wire_bytes += len(data)
             received = self.feed(data)
             found += received.messages
             # epoll does not report data that TLS has already read. After a failure, what the server sent before it is
@@ -191,6 +222,8 @@ class WebSocketConnection:
             if frame.opcode == frames.PING:
                 self.send_frames(frames.encode_frame(frames.PONG, frame.payload, self._mask))
             elif frame.opcode != frames.PONG:
+                self.meter.received_messages += 1
+                self.meter.received_payload_bytes += len(frame.payload)
                 found.append(Message(frame.payload, frame.opcode == frames.BINARY))
         error = self._reader.error
         if error is None:

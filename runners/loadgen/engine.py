@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import cycle, islice
 from time import perf_counter_ns as clock_ns
 
@@ -13,7 +13,7 @@ import numpy as np
 from runners.loadgen import arrays, buckets, kernel, schedule
 from runners.loadgen.arrays import Chunk, HistogramRow
 from runners.loadgen.buckets import SparseCounts
-from runners.loadgen.job import Brief, CaughtUp, Job, LedgerTotals
+from runners.loadgen.job import Brief, CaughtUp, Job, LedgerTotals, Traffic
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
 from runners.loadgen.pace import Closed, Open
@@ -47,6 +47,7 @@ class Totals:
     pushes: int = 0
     rows: list[SparseCounts] = field(default_factory=list)
     """The latency histogram of each second of load."""
+    traffic: Traffic = field(default_factory=Traffic)
     received: list[int] = field(default_factory=list)
     """Answers that arrived in each of these seconds. A latency is counted for lost messages as well."""
 
@@ -64,6 +65,7 @@ class _Slice:
     """Time at which the current second of load ends."""
     cpu_before_ns: int
     pushed_before: int
+    traffic_before: Traffic
     drain_until_ns: int = 0
     sent_all_ns: int = 0
     """Time at which all messages were sent; 0 before that."""
@@ -134,6 +136,7 @@ class Engine:
     def _open_slice(self, duration_s: float) -> _Slice:
         ledger, state = self.ledger, self.ledger.state
         ledger.open()
+        self.slow_path.open_streams()
         self._slice_is_open = True
         for k, last_sent in enumerate(ledger.connections["last_sent"].tolist()):
             self.slow_path.expect(k, last_sent + 1)
@@ -153,6 +156,7 @@ class Engine:
             row_due_ns=start_ns + _SECOND_NS - self._row_ns,
             cpu_before_ns=cpu_before_ns,
             pushed_before=len(self.pushes.number),
+            traffic_before=self._traffic(),
         )
         match self._pace:
             case Open() as pace:
@@ -273,7 +277,13 @@ class Engine:
         totals.censored += censored
         totals.cpu_ns += current.cpu_ns
         totals.working_ns += working_ns
+        totals.traffic += self._traffic() - current.traffic_before
         totals.pushes += sum(at_ns <= current.stop_ns for at_ns in self.pushes.at_ns[current.pushed_before :])
+
+    def _traffic(self) -> Traffic:
+        """What Python and the kernel have sent and received so far."""
+        handled = Traffic(**{one.name: int(self.ledger.state[one.name][0]) for one in fields(Traffic)})
+        return self.slow_path.meter + handled
 
     def _close_row(self) -> None:
         counts = self.ledger.counts(HistogramRow.LATENCY)

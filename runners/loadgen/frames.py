@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 MAX_CONTROL_BYTES = 125
-PROTOCOL_ERROR, NOT_UTF8, TOO_BIG = 1002, 1007, 1009
+PROTOCOL_ERROR, INVALID_DATA, TOO_BIG = 1002, 1007, 1009
 """Close codes of a client for a server's errors (RFC 6455, section 7.4.1)."""
 _CLOSE_CODES = {
     1000: "normal closure",
@@ -24,7 +24,7 @@ _CLOSE_CODES = {
     1014: "bad gateway",
 }
 """Close codes that a server may send, by the registry of RFC 6455, section 11.7."""
-_FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
+_FIN, _COMPRESSED, _RESERVED, _MASKED = 0x80, 0x40, 0x70, 0x80
 _DATA, _CONTROL = (CONTINUATION, TEXT, BINARY), (CLOSE, PING, PONG)
 
 
@@ -39,16 +39,30 @@ class FrameError(Exception):
 
 
 class Frame(NamedTuple):
-    """One frame. ``fin``: whether it is the last one of its message."""
+    """One frame. ``fin``: whether it is the last one of its message. ``compressed``: whether it is the first one of a
+    compressed message.
+    """
 
     opcode: int
     fin: bool
     payload: bytes
+    compressed: bool = False
 
 
-def encode_frame(opcode: int, payload: bytes | bytearray, mask: bytes) -> bytes:
-    """A client's frame with a whole message: header, the four bytes of ``mask``, masked payload."""
-    return bytes([_FIN | opcode]) + _size(len(payload), _MASKED) + mask + masked(payload, mask)
+class Decompressor(Protocol):
+    """Decompresses the messages of one connection, in order."""
+
+    def inflate(self, payload: bytes) -> bytes:
+        """The message with this compressed payload; raises `FrameError`."""
+
+
+def encode_frame(opcode: int, payload: bytes | bytearray, mask: bytes, *, compressed: bool = False) -> bytes:
+    """A client's frame with a whole message: header, the four bytes of ``mask``, masked payload.
+
+    ``compressed``: whether the payload is compressed already.
+    """
+    first = _FIN | opcode | (_COMPRESSED if compressed else 0)
+    return bytes([first]) + _size(len(payload), _MASKED) + mask + masked(payload, mask)
 
 
 def server_frame(opcode: int, payload: bytes | bytearray) -> bytes:
@@ -72,9 +86,10 @@ def _size(size: int, flag: int) -> bytes:
 
 
 class FrameReader:
-    """Splits a server's bytes into frames, and keeps an incomplete frame."""
+    """Splits a server's bytes into frames, and keeps an incomplete frame. ``deflate``: messages may be compressed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, deflate: bool = False) -> None:
+        self._deflate = deflate
         self._rest = bytearray()
         self.error: FrameError | None = None
         """What is invalid after the frames read so far. No more frames are read then."""
@@ -107,8 +122,10 @@ class FrameReader:
         if len(rest) - start < 2:
             return None
         first, second = rest[start], rest[start + 1]
-        if first & _RESERVED:
-            raise FrameError("a frame with reserved bits set, although no extension was negotiated")
+        compressed = bool(first & _COMPRESSED) and self._deflate
+        if first & _RESERVED and not (compressed and first & _RESERVED == _COMPRESSED):
+            why = "that permessage-deflate does not use" if self._deflate else "although no extension was negotiated"
+            raise FrameError(f"a frame with reserved bits set{' ' if self._deflate else ', '}{why}")
         if second & _MASKED:
             raise FrameError("a masked frame, which only clients may send")
         opcode, fin = first & 0x0F, bool(first & _FIN)
@@ -117,6 +134,9 @@ class FrameReader:
             raise FrameError(f"a control frame in fragments, or of more than {MAX_CONTROL_BYTES} bytes")
         if opcode not in _DATA and opcode not in _CONTROL:
             raise FrameError(f"a frame of the unknown kind {opcode:#x}")
+        if compressed and opcode not in (TEXT, BINARY):
+            kind = "continuation" if opcode == CONTINUATION else "control"
+            raise FrameError(f"a {kind} frame with the bit of compression, which only the first frame of a message has")
         if size >= 126:
             wide, least = (2, 126) if size == 126 else (8, 1 << 16)
             if len(rest) - begin < wide:
@@ -131,21 +151,24 @@ class FrameReader:
         if len(rest) < end:
             return None
         with memoryview(rest) as view:
-            return Frame(opcode, fin, bytes(view[begin:end])), end
+            return Frame(opcode, fin, bytes(view[begin:end]), compressed), end
 
 
 class MessageReader:
     """Reads a server's bytes as whole messages and control frames.
 
     It also checks fragments, the UTF-8 of texts, and close frames (RFC 6455, sections 5.4, 5.5.1 and 8.1).
+    ``inflater``: decompresses messages, if compression was agreed.
     """
 
-    def __init__(self) -> None:
-        self._frames = FrameReader()
+    def __init__(self, inflater: Decompressor | None = None) -> None:
+        self._inflater = inflater
+        self._frames = FrameReader(deflate=inflater is not None)
         self._opcode = CONTINUATION
         """Kind of the message of which some fragments have arrived; `CONTINUATION` if there is none."""
         self._fragments: list[bytes] = []
         self._size = 0
+        self._compressed = False
         self.error: FrameError | None = None
         """What is invalid after the frames read so far. No more frames are read then."""
 
@@ -176,7 +199,7 @@ class MessageReader:
 
     def _join(self, frame: Frame) -> Frame | None:
         """The message that this frame completes, if any."""
-        opcode, fin, payload = frame
+        opcode, fin, payload, compressed = frame
         if (opcode == CONTINUATION) == (self._opcode == CONTINUATION):
             raise FrameError(
                 "a continuation frame without a beginning"
@@ -187,16 +210,18 @@ class MessageReader:
             whole = frame
         else:
             if opcode != CONTINUATION:
-                self._opcode = opcode
+                self._opcode, self._compressed = opcode, compressed
             self._fragments.append(payload)
             self._size += len(payload)
             if self._size > MAX_PAYLOAD_BYTES:
                 raise FrameError(f"fragments of more than {MAX_PAYLOAD_BYTES} bytes", TOO_BIG)
             if not fin:
                 return None
-            whole = Frame(self._opcode, True, b"".join(self._fragments))
+            whole = Frame(self._opcode, True, b"".join(self._fragments), self._compressed)
             self._opcode, self._size = CONTINUATION, 0
             self._fragments.clear()
+        if whole.compressed and self._inflater is not None:
+            whole = Frame(whole.opcode, True, self._inflater.inflate(whole.payload))
         if whole.opcode == TEXT and not whole.payload.isascii():
             _decoded(whole.payload, "a text message")
         return whole
@@ -221,4 +246,4 @@ def _decoded(payload: bytes, what: str) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError as error:
-        raise FrameError(f"{what} that is not UTF-8 at byte {error.start}", NOT_UTF8) from None
+        raise FrameError(f"{what} that is not UTF-8 at byte {error.start}", INVALID_DATA) from None

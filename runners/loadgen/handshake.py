@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from runners.loadgen import engine_io, frames, packed, tls
 from runners.loadgen.causes import Cause, RefusedError, describe
-from runners.loadgen.connection import NO_CLOSE_FRAME, WebSocketConnection, closed_with, refused_for
+from runners.loadgen.connection import NO_CLOSE_FRAME, Compression, WebSocketConnection, closed_with, refused_for
 from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol, Serializer, Transport
 from runners.loadgen.message import namespace_prefix
 from runners.loadgen.upgrade import UpgradeReader, upgrade_request
@@ -159,9 +159,12 @@ class Handshake:
         self._packed = serializer == "msgpack"
         self._options = options
         self._host = parts.hostname or ""
-        self._request, accept = upgrade_request(url, options.headers, options.subprotocols)
+        self._request, accept = upgrade_request(
+            url, options.headers, options.subprotocols, offers_deflate=options.deflate
+        )
         self._outbox = bytearray()
-        self._answer = UpgradeReader(accept, options.subprotocols)
+        self._answer = UpgradeReader(accept, options.subprotocols, offers_deflate=options.deflate)
+        self._compression: Compression | None = None
         self._reader = frames.MessageReader()
         self._missing = "accept the TCP connection"
         """What the server has not done yet."""
@@ -189,7 +192,7 @@ class Handshake:
                     f"the server did not {self._missing} within {waited}{tip}; rtsite load has --connect-timeout"
                 )
         except StopIteration as done:
-            connection = WebSocketConnection(self.socket, self._mask, self._reader, done.value)
+            connection = WebSocketConnection(self.socket, self._mask, self._reader, done.value, self._compression)
             return HandshakeResult(self._index, connection, clock_ns() - self.started_ns)
         except (OSError, RefusedError) as error:
             return HandshakeResult(self._index, None, 0, cause_of(error))
@@ -215,6 +218,9 @@ class Handshake:
             data = yield from self._receive()
             if not data:
                 raise self._answer.end("the server closed the connection instead of answering the WebSocket handshake")
+        if self._answer.agreement is not None:
+            self._compression = Compression(self._answer.agreement)
+            self._reader = frames.MessageReader(self._compression.inflater)
         early = self._reader.feed(self._answer.rest)
         return (yield from self._join(early)) if self._joins else early
 
@@ -270,7 +276,7 @@ class Handshake:
                     self._missing = f"accept the client in the namespace {namespace}"
                     self._outbox += self._join_request()
                 elif packet[:1] == engine_io.PING:
-                    self._outbox += frames.encode_frame(frames.TEXT, engine_io.PONG + packet[1:], self._mask)
+                    self._outbox += self._framed(frames.TEXT, engine_io.PONG + packet[1:])
                 elif self._is_accepted(frame):
                     return waiting
                 yield from self._send()
@@ -284,9 +290,16 @@ class Handshake:
     def _join_request(self) -> bytes:
         namespace, auth = self._options.namespace, self._options.auth
         if self._packed:
-            return frames.encode_frame(frames.BINARY, packed.connect(namespace, auth), self._mask)
+            return self._framed(frames.BINARY, packed.connect(namespace, auth))
         packet = engine_io.CONNECT + namespace_prefix(namespace) + auth.encode()
-        return frames.encode_frame(frames.TEXT, packet, self._mask)
+        return self._framed(frames.TEXT, packet)
+
+    def _framed(self, opcode: int, message: bytes) -> bytes:
+        """A message as one frame, compressed if that was agreed."""
+        if self._compression is None:
+            return frames.encode_frame(opcode, message, self._mask)
+        payload = self._compression.deflater.deflate(message)
+        return frames.encode_frame(opcode, payload, self._mask, compressed=True)
 
     def _is_accepted(self, frame: frames.Frame) -> bool:
         """Whether a message accepts the client; raises `RefusedError` if it refuses it."""

@@ -22,6 +22,8 @@ Answers = Literal["same", "any"]
 USUAL_PUSH_PERIOD_S = 1.0
 """Seconds between two pushes of a server for which no other period is set."""
 
+DECLINED = "declined"
+"""Names, among agreements, that a server does not compress although compression was offered."""
 REFUSED = b"!"
 """The first byte of the fork server's answer if it is a reason, because no shard can be forked."""
 STOP_EARLY = signal.SIGUSR1
@@ -48,6 +50,8 @@ class ClientOptions:
     """JSON object that Socket.IO's CONNECT packet carries; empty: none."""
     event: str = "echo"
     """Name of the Socket.IO event that the server answers."""
+    deflate: bool = False
+    """Whether connections over WebSocket offer to compress messages (permessage-deflate, RFC 7692)."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> ClientOptions:
@@ -137,6 +141,28 @@ class LedgerTotals:
         return LedgerTotals(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
+@dataclass(slots=True)
+class Traffic:
+    """Messages over WebSocket and their bytes, in both directions.
+
+    Payload bytes are those of the messages themselves. Wire bytes are those of whole frames as the socket takes and
+    gives them: compressed, with headers and control frames, without TLS, TCP and IP.
+    """
+
+    sent_messages: int = 0
+    sent_payload_bytes: int = 0
+    sent_wire_bytes: int = 0
+    received_messages: int = 0
+    received_payload_bytes: int = 0
+    received_wire_bytes: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    def __sub__(self, other: Traffic) -> Traffic:
+        return Traffic(*(getattr(self, one.name) - getattr(other, one.name) for one in fields(self)))
+
+
 class Example(NamedTuple):
     """A message that was not the expected answer, beside the expected one; both printable and cut."""
 
@@ -156,6 +182,8 @@ class Connected:
     errors: dict[str, int]
     counts: SparseCounts
     """Histogram of the nanoseconds per connection."""
+    compression: dict[str, int] = field(default_factory=dict)
+    """Connections by the compression that the server agreed to, `DECLINED` if to none; empty if none was offered."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Connected:
@@ -247,6 +275,10 @@ class Sample:
     """Open loop: time in the window that was not spent waiting. Closed loop: equal to ``cpu_ns``."""
     causes: list[CountedCause] = field(default_factory=list)
     """The errors of connections by cause, with one example each."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """All bytes of the slices; zeros for transports other than WebSocket."""
+    compression: dict[str, int] = field(default_factory=dict)
+    """As in `Connected`."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Sample:
@@ -256,4 +288,4 @@ class Sample:
         causes = [CountedCause(*one) for one in data["causes"]]
         examples = {kind: Example(*words) for kind, words in data["examples"].items()}
         read = {"causes": causes, "examples": examples, "histograms": histograms, "seconds": seconds}
-        return cls(**{**data, **ledgers, **read})
+        return cls(**{**data, **ledgers, **read, "traffic": Traffic(**data["traffic"])})

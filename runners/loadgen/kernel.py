@@ -7,6 +7,9 @@ connection, a full socket, the end of a second.
 In the open loop such bytes go to a shelf with their arrival time, until nothing is due and nothing else has arrived.
 Examples are a dashboard's snapshots and answers whose bytes are not known in advance. Python takes as long for one of
 them as the kernel for ten, which would have to wait. The kernel runs only on Linux, because it waits with epoll(7).
+
+On compressed connections it calls zlib as well. A message that is not the next answer goes to Python as a frame of its
+decompressed form, because zlib reads each message once.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ import numba
 import numpy as np
 from numba import types
 
-from runners.loadgen import arrays, kernel_cache, tls
+from runners.loadgen import arrays, kernel_cache, tls, zlib_streams
 from runners.loadgen.arrays import (
     DATA_WORD,
     EVENT_WORDS,
+    MOST_HEADER_BYTES,
     READ_BYTES,
     Array,
     Buffers,
@@ -81,6 +85,21 @@ _ZERO, _NINE = ord("0"), ord("9")
 _WANT_READ = tls.WANT_READ
 _TLS_BUFFER_BYTES = 1 << 14
 """What OpenSSL reads at a time. If so much has arrived, there may be more."""
+_COMPRESSED = 0x40
+"""The bit in the first byte of a frame whose message is compressed."""
+_WIDE, _WIDEST = 126, 127
+"""In the second byte: the length is in the next two, or eight, bytes."""
+_MASKED = 0x80
+_UNSIGNED = 0xFFFFFFFF
+_FIELDS_BYTES = 16
+"""A pointer of a stream and the number after it."""
+# Names of this module, which compiled code can read.
+_NEXT_IN, _AVAILABLE_IN = zlib_streams.NEXT_IN, zlib_streams.AVAILABLE_IN
+_NEXT_OUT, _DATA_TYPE = zlib_streams.NEXT_OUT, zlib_streams.DATA_TYPE
+_SYNC_FLUSH, _OK, _STREAM_END = zlib_streams.SYNC_FLUSH, zlib_streams.OK, zlib_streams.STREAM_END
+_BUFFER_ERROR, _AT_BLOCK = zlib_streams.BUFFER_ERROR, zlib_streams.AT_BLOCK
+_CORRUPT, _TOO_LARGE, _CUT = zlib_streams.CORRUPT, zlib_streams.TOO_LARGE, zlib_streams.CUT
+_TAIL_BYTES = len(zlib_streams.TAIL)
 
 SUPPORTED = hasattr(select, "epoll")
 
@@ -136,6 +155,11 @@ _tls_write: Any = types.ExternalFunction("rtsite_tls_write", types.int32(types.u
 _tls_pending: Any = types.ExternalFunction("rtsite_tls_pending", types.int32(types.uintp))
 _tls_error: Any = types.ExternalFunction("rtsite_tls_error", types.int32(types.uintp, types.int32))
 _epoll_wait: Any = types.ExternalFunction("epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32))
+_copy: Any = types.ExternalFunction("memmove", types.uintp(types.uintp, types.uintp, types.uintp))
+_deflate: Any = types.ExternalFunction("deflate", types.int32(types.uintp, types.int32))
+_inflate: Any = types.ExternalFunction("inflate", types.int32(types.uintp, types.int32))
+_deflate_reset: Any = types.ExternalFunction("deflateReset", types.int32(types.uintp))
+_inflate_reset: Any = types.ExternalFunction("inflateReset", types.int32(types.uintp))
 _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.uintp))
 
 
@@ -292,21 +316,123 @@ def _next_sender(k: int, slot: int, ledger: LedgerTables) -> int:
     return -1
 
 
+# Compression
+
+
+@inlined
+def _set_fields(stream: int, offset: int, pointer: int, number: int, buffers: Buffers) -> None:
+    """Write a pointer of a stream, and the number after it."""
+    buffers.words[0], buffers.words[1] = pointer, number
+    _copy(stream + offset, buffers.words.ctypes.data, _FIELDS_BYTES)
+
+
+@inlined
+def _field(stream: int, offset: int, buffers: Buffers) -> int:
+    """Read a number of 32 bits from a stream."""
+    buffers.words[0] = 0
+    _copy(buffers.words.ctypes.data, stream + offset, 4)
+    return int(buffers.words[0])
+
+
+@compiled
+def _compress(k: int, request: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers) -> None:
+    """Put a request into ``frame`` as connection ``k`` sends it compressed."""
+    state: State = ledger.state[0]
+    row: ConnectionRow = ledger.connections[k]
+    data, masks, frame = messages.requests[request], messages.masks[request], buffers.frame
+    header = state.request_header
+    size = state.request_bytes - header
+    for i in range(size):
+        buffers.plain[i] = data[header + i] ^ masks[header + i]
+    space = frame.shape[0] - MOST_HEADER_BYTES
+    _set_fields(row.deflater, _NEXT_IN, buffers.plain.ctypes.data, size, buffers)
+    _set_fields(row.deflater, _NEXT_OUT, frame.ctypes.data + MOST_HEADER_BYTES, space, buffers)
+    _deflate(row.deflater, _SYNC_FLUSH)
+    size = space - _field(row.deflater, _NEXT_OUT + 8, buffers) - _TAIL_BYTES
+    if row.deflater_forgets:
+        _deflate_reset(row.deflater)
+    first = data[0] | _COMPRESSED
+    if size < _WIDE:
+        start = MOST_HEADER_BYTES - 6
+        frame[start + 1] = _MASKED | size
+    elif size < 1 << 16:
+        start = MOST_HEADER_BYTES - 8
+        frame[start + 1] = _MASKED | _WIDE
+    else:
+        start = 0
+        frame[start + 1] = _MASKED | _WIDEST
+    frame[start] = first
+    for i in range(start + 2, MOST_HEADER_BYTES - 4):
+        frame[i] = (size >> (8 * (MOST_HEADER_BYTES - 5 - i))) & 0xFF
+    for i in range(4):
+        frame[MOST_HEADER_BYTES - 4 + i] = data[header - 4 + i]
+    for i in range(size):
+        frame[MOST_HEADER_BYTES + i] ^= data[header - 4 + (i & 3)]
+    state.frame_start = start
+    state.frame_bytes = MOST_HEADER_BYTES - start + size
+
+
+@compiled
+def _decompress(stream: int, start: int, size: int, buffers: Buffers) -> int:
+    """Decompress a message in ``data`` into ``inflated``; returns its length, or below zero why that is not possible.
+
+    Python does the same for the messages that it reads (`zlib_streams.Inflater`).
+    """
+    space = buffers.inflated.shape[0] - MOST_HEADER_BYTES
+    _set_fields(stream, _NEXT_OUT, buffers.inflated.ctypes.data + MOST_HEADER_BYTES, space, buffers)
+    for is_tail in range(2):
+        if is_tail:
+            _set_fields(stream, _NEXT_IN, buffers.tail.ctypes.data, _TAIL_BYTES, buffers)
+        else:
+            _set_fields(stream, _NEXT_IN, buffers.data.ctypes.data + start, size, buffers)
+        while True:
+            code = _inflate(stream, _SYNC_FLUSH)
+            left = _field(stream, _NEXT_OUT + 8, buffers)
+            if not left:
+                return -_TOO_LARGE
+            if code == _STREAM_END:
+                _inflate_reset(stream)
+                if not _field(stream, _AVAILABLE_IN, buffers):
+                    if not is_tail:
+                        return int(space - left)
+                    break
+            elif code not in (_OK, _BUFFER_ERROR):
+                return -_CORRUPT
+            else:
+                break
+    if not _field(stream, _DATA_TYPE, buffers) & _AT_BLOCK:
+        return -_CUT
+    return int(space - left)
+
+
 # Sending
 
 
 @compiled
-def _send_next(k: int, intended_ns: int, now_ns: int, ledger: LedgerTables, messages: WireMessages) -> int:
-    """Send the connection's next message; returns the number of bytes accepted. A room has one request for all."""
+def _send_next(
+    k: int, intended_ns: int, now_ns: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers
+) -> int:
+    """Send the connection's next message, of ``frame_bytes``; returns the number of bytes accepted. A room has one
+    request for all.
+    """
     state: State = ledger.state[0]
     row = 0 if state.room else k
     increment(messages.requests[row], messages.places[0], messages.masks[row])
     _record_send(k, intended_ns, now_ns, ledger)
+    state.frame_bytes = state.request_bytes
     data = messages.requests[row].ctypes.data
     connection: ConnectionRow = ledger.connections[k]
+    if connection.deflater:
+        _compress(k, row, ledger, messages, buffers)
+        data = buffers.frame.ctypes.data + state.frame_start
     if connection.tls:
-        return int(_tls_write(connection.tls, data, state.request_bytes))
-    return int(_send(connection.descriptor, data, state.request_bytes, _NOWAIT_NOSIGNAL))
+        taken = int(_tls_write(connection.tls, data, state.frame_bytes))
+    else:
+        taken = int(_send(connection.descriptor, data, state.frame_bytes, _NOWAIT_NOSIGNAL))
+    state.sent_messages += 1
+    state.sent_payload_bytes += state.request_bytes - state.request_header
+    state.sent_wire_bytes += max(0, taken)
+    return taken
 
 
 @inlined
@@ -331,8 +457,8 @@ def _send_due(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffer
         state.position += 1
         state.now_ns = _now_ns(buffers)
         count(ledger.counts, HistogramRow.SEND_LAG, state.now_ns - intended_ns)
-        taken = _send_next(k, intended_ns, state.now_ns, ledger, messages)
-        if taken != state.request_bytes:
+        taken = _send_next(k, intended_ns, state.now_ns, ledger, messages, buffers)
+        if taken != state.frame_bytes:
             state.sender, state.taken = k, taken
             return Reason.SHORT.value, k
         state.now_ns = _now_ns(buffers)
@@ -460,6 +586,101 @@ def _take_piece(ledger: LedgerTables, shelf: Array) -> int:
 
 
 @inlined
+def _record_next(k: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers) -> int:
+    """Record the expected answer. In the closed loop, also send the next message. Returns the reason why Python is
+    needed.
+    """
+    state: State = ledger.state[0]
+    row: ConnectionRow = ledger.connections[k]
+    now_ns = state.now_ns
+    sequence = row.expected
+    row.highest = sequence
+    row.expected = sequence + 1
+    increment(messages.answers[k], messages.places[1], messages.unmasked)
+    _record_answer(k, sequence, now_ns, ledger)
+    state.received_messages += 1
+    state.received_payload_bytes += state.answer_bytes - state.answer_header
+    if state.open_loop or now_ns >= state.stop_ns:
+        return Reason.CONTINUE.value
+    sender = _next_sender(k, sequence & (ledger.ring.shape[1] - 1), ledger)
+    if sender < 0:
+        return Reason.CONTINUE.value
+    state.sender = sender
+    if not ledger.connections[sender].kernel_sends:
+        return Reason.SEND_NEXT.value
+    taken = _send_next(sender, now_ns, now_ns, ledger, messages, buffers)
+    if taken != state.frame_bytes:
+        state.taken = taken
+        return Reason.SHORT.value
+    return Reason.CONTINUE.value
+
+
+@inlined
+def _put_plain(first: int, size: int, state: State, buffers: Buffers) -> None:
+    """Leave the decompressed message of this length for Python, as a frame that is not compressed."""
+    inflated = buffers.inflated
+    if size < _WIDE:
+        start = MOST_HEADER_BYTES - 2
+        inflated[start + 1] = size
+    elif size < 1 << 16:
+        start = MOST_HEADER_BYTES - 4
+        inflated[start + 1] = _WIDE
+    else:
+        start = MOST_HEADER_BYTES - 10
+        inflated[start + 1] = _WIDEST
+    inflated[start] = first & ~_COMPRESSED
+    for i in range(start + 2, MOST_HEADER_BYTES):
+        inflated[i] = (size >> (8 * (MOST_HEADER_BYTES - 1 - i))) & 0xFF
+    state.plain_start, state.plain_end = start, MOST_HEADER_BYTES + size
+
+
+@inlined
+def _take_compressed(
+    k: int, start: int, end: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers
+) -> tuple[int, int]:
+    """Like `_take_answers`, on a connection whose messages may be compressed. Python gets incomplete frames, and frames
+    that are not whole messages.
+    """
+    state: State = ledger.state[0]
+    row: ConnectionRow = ledger.connections[k]
+    data, inflated, answer = buffers.data, buffers.inflated, messages.answers[k]
+    header = state.answer_header
+    wanted = state.answer_bytes - header
+    while end - start >= 2 and not row.shelved and not row.broken and _is_waited_for(k, ledger):
+        first, size, begin = int(data[start]), int(data[start + 1]), start + 2
+        if first & ~_COMPRESSED != answer[0]:
+            break
+        if size == _WIDE and end - start >= 4:
+            size, begin = int(data[start + 2]) << 8 | int(data[start + 3]), start + 4
+            if size < _WIDE:
+                break
+        elif size >= _WIDE:
+            break
+        if end - begin < size:
+            break
+        if first & _COMPRESSED:
+            got = _decompress(row.inflater, begin, size, buffers)
+            if got < 0:
+                row.broken = -got
+                break
+            if row.inflater_forgets:
+                _inflate_reset(row.inflater)
+            is_next = got == wanted and _matches(
+                inflated[MOST_HEADER_BYTES : MOST_HEADER_BYTES + got], answer[header : header + got]
+            )
+            if not is_next:
+                _put_plain(first, got, state, buffers)
+                return Reason.UNEXPECTED.value, begin + size
+        elif size != wanted or not _matches(data[begin : begin + size], answer[header : header + size]):
+            break
+        start = begin + size
+        reason = _record_next(k, ledger, messages, buffers)
+        if reason != Reason.CONTINUE.value:
+            return reason, start
+    return Reason.CONTINUE.value, start
+
+
+@inlined
 def _take_answers(
     k: int, start: int, end: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers
 ) -> tuple[int, int]:
@@ -469,7 +690,6 @@ def _take_answers(
     state: State = ledger.state[0]
     row: ConnectionRow = ledger.connections[k]
     size = state.answer_bytes
-    now_ns = state.now_ns
     while size and start < end and not row.shelved and _is_waited_for(k, ledger):
         matched = row.matched
         length = min(end - start, size - matched)
@@ -480,23 +700,9 @@ def _take_answers(
             row.matched = matched + length
             break
         row.matched = 0
-        sequence = row.expected
-        row.highest = sequence
-        row.expected = sequence + 1
-        increment(messages.answers[k], messages.places[1], messages.unmasked)
-        _record_answer(k, sequence, now_ns, ledger)
-        if state.open_loop or now_ns >= state.stop_ns:
-            continue
-        sender = _next_sender(k, sequence & (ledger.ring.shape[1] - 1), ledger)
-        if sender < 0:
-            continue
-        state.sender = sender
-        if not ledger.connections[sender].kernel_sends:
-            return Reason.SEND_NEXT.value, start
-        taken = _send_next(sender, now_ns, now_ns, ledger, messages)
-        if taken != state.request_bytes:
-            state.taken = taken
-            return Reason.SHORT.value, start
+        reason = _record_next(k, ledger, messages, buffers)
+        if reason != Reason.CONTINUE.value:
+            return reason, start
     return Reason.CONTINUE.value, start
 
 
@@ -534,8 +740,12 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
             total += got
             if total >= (_TLS_BUFFER_BYTES if row.tls else READ_BYTES):
                 row.not_found_ns = state.not_found_ns
+            state.received_wire_bytes += got
             end = start + got
-            reason, start = _take_answers(k, start, end, ledger, messages, buffers)
+            if row.inflater:
+                reason, start = _take_compressed(k, start, end, ledger, messages, buffers)
+            else:
+                reason, start = _take_answers(k, start, end, ledger, messages, buffers)
             if reason == Reason.CONTINUE.value and start < end and state.open_loop:
                 piece: Piece = buffers.shelf[state.shelf_put]
                 piece.connection, piece.start, piece.end = k, start, end
@@ -561,7 +771,7 @@ def _run(ledger: LedgerTables, messages: WireMessages, chunk: Chunk, buffers: Bu
     """Run until Python is needed; returns the `Reason` and the connection concerned."""
     state: State = ledger.state[0]
     state.now_ns = _now_ns(buffers)
-    state.data_start = state.data_end = state.quiet = 0
+    state.data_start = state.data_end = state.plain_start = state.plain_end = state.quiet = 0
     while True:
         if state.sending:
             reason, k = _send_due(ledger, messages, chunk, buffers)
@@ -598,7 +808,7 @@ def compile_kernel() -> None:
         record_answer.compile_for(0, 0, 0, ledger)
         next_sender.compile_for(0, 0, ledger)
         end_delivery.compile_for(0, ledger)
-        send_next.compile_for(0, 0, 0, ledger, messages)
+        send_next.compile_for(0, 0, 0, ledger, messages, buffers)
         take_piece.compile_for(ledger, buffers.shelf)
         run.compile_for(ledger, messages, chunk, buffers)
         count(ledger.counts, int(HistogramRow.LATENCY), 0)
@@ -611,7 +821,9 @@ def compile_kernel() -> None:
 
 
 _IMPORTED = (
-    (EVENT_WORDS, DATA_WORD, READ_BYTES, HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE, DIGITS, tls.WANT_READ),
+    (EVENT_WORDS, DATA_WORD, READ_BYTES, MOST_HEADER_BYTES, HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE, DIGITS),
+    (_NEXT_IN, _AVAILABLE_IN, _NEXT_OUT, _DATA_TYPE, _SYNC_FLUSH, _OK, _STREAM_END, _BUFFER_ERROR, _AT_BLOCK),
+    (_CORRUPT, _TOO_LARGE, _CUT, _TAIL_BYTES, _WANT_READ),
     [(row.name, row.value) for row in HistogramRow],
     [tables._fields for tables in (LedgerTables, WireMessages, Chunk, Buffers)],
 )

@@ -26,7 +26,8 @@ import signal
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from time import perf_counter_ns as clock_ns
@@ -34,13 +35,13 @@ from typing import Any
 
 import numpy as np
 
-from runners.loadgen import buckets, kernel
+from runners.loadgen import buckets, kernel, zlib_streams
 from runners.loadgen.causes import Cause, CauseTable, RefusedError, merge, summary
 from runners.loadgen.codecs import codec_for
-from runners.loadgen.connection import Connection
+from runners.loadgen.connection import Connection, WebSocketConnection
 from runners.loadgen.engine import Engine
 from runners.loadgen.handshake import cause_of, open_all
-from runners.loadgen.job import STOP_EARLY, Connected, Job, LedgerTotals, Recovered, Sample
+from runners.loadgen.job import DECLINED, STOP_EARLY, Connected, Job, LedgerTotals, Recovered, Sample
 from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
 from runners.loadgen.reconnection import Reconnection
@@ -88,6 +89,9 @@ def _prepare() -> None:
     """Prepare what takes time and does not depend on the job."""
     if not kernel.SUPPORTED:
         raise ShardError("the load generator needs epoll, which only Linux has; measure on Linux")
+    if not zlib_streams.IS_THERE:
+        name = zlib_streams.LIBRARY_NAME
+        raise ShardError(f"the load generator needs {name}; install zlib, for example with `apt-get install zlib1g`")
     kernel.compile_kernel()
 
 
@@ -137,6 +141,7 @@ class _Shard:
             cpu_ns=time.process_time_ns() - cpu_started,
             errors=self.refused.errors(),
             counts=buckets.sparse(buckets.counts_of(self.connect_ns)),
+            compression=compression_of(client.connection for client in self.clients) if job.client.deflate else {},
         )
         self.engine = Engine(job, self.clients)
         self.warmup = LedgerTotals()
@@ -275,6 +280,8 @@ class _Shard:
             pushes_missed=pushes_missed,
             errors=causes.errors(),
             causes=causes.counted(),
+            traffic=totals.traffic,
+            compression=self.connected.compression,
             examples=engine.slow_path.examples,
             histograms=histograms,
             seconds=totals.rows,
@@ -282,6 +289,12 @@ class _Shard:
             cpu_ns=totals.cpu_ns,
             working_ns=totals.working_ns,
         )
+
+
+def compression_of(connections: Iterable[Connection]) -> dict[str, int]:
+    """The number of connections by the agreed compression, or `DECLINED`. Transports without WebSocket have none."""
+    found = [one.compression for one in connections if isinstance(one, WebSocketConnection)]
+    return dict(Counter(DECLINED if one is None else str(one.agreement) for one in found))
 
 
 def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -11,10 +11,10 @@ from time import perf_counter_ns as clock_ns
 
 import numpy as np
 
-from runners.loadgen import arrays, engine_io, kernel, packed, wire
+from runners.loadgen import arrays, engine_io, kernel, packed, wire, zlib_streams
 from runners.loadgen.causes import Cause, CauseTable, harmless
-from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Message, Received, WebSocketConnection
-from runners.loadgen.job import CaughtUp, Example, Job
+from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Compression, Message, Received, WebSocketConnection
+from runners.loadgen.job import CaughtUp, Example, Job, Traffic
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
 from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec
@@ -56,8 +56,12 @@ class SlowPath:
         """Why connections ended."""
         self.pushes = Pushes()
         self.examples: dict[str, Example] = {}
+        self.meter = Traffic()
+        """Counts the traffic that Python handles on connections over WebSocket."""
         self.messages = wire.lay_out(clients)
-        self.buffers = arrays.buffers(len(clients))
+        self._deflates = any(_compression_of(client) is not None for client in clients)
+        deflated_bytes = self.messages.requests.shape[1] if self._deflates else 0
+        self.buffers = arrays.buffers(len(clients), deflated_bytes=deflated_bytes)
         self._socketio = job.protocol == "socket.io"
         self._packed, self._namespace = job.serializer == "msgpack", job.client.namespace
         self._closed_loop = isinstance(job.pace, Closed)
@@ -71,14 +75,20 @@ class SlowPath:
         self._kernel_sends = ledger.connections["kernel_sends"]
         self._kernel_reads = ledger.connections["kernel_reads"]
         self._shelved, self._tls = ledger.connections["shelved"], ledger.connections["tls"]
+        self._deflater = ledger.connections["deflater"]
         self._matched, self._expected = ledger.connections["matched"], ledger.connections["expected"]
         self._state["epoll"] = self._epoll.fileno()
         self._state["request_bytes"] = self.messages.requests.shape[1]
         self._state["answer_bytes"] = self.messages.answers.shape[1]
+        headers = wire.headers_of(clients)
+        self._state["request_header"], self._state["answer_header"] = headers or (0, 0)
+        self._compresses = headers is not None and zlib_streams.KERNEL_KNOWS
+        """Whether the kernel can compress requests and decompress answers, because each is one frame."""
         for k, client in enumerate(clients):
             client.connection.attach(_Watcher(self, k))
             ledger.connections["descriptor"][k] = client.connection.descriptor
             if isinstance(client.connection, WebSocketConnection):
+                client.connection.meter = self.meter
                 self._take(k, client.connection.feed(b""), clock_ns())
             elif client.connection.descriptor < 0:
                 self._take(k, client.connection.receive(), clock_ns())
@@ -87,6 +97,17 @@ class SlowPath:
             self._set_kernel_access(k)
         self._pausing = range(len(clients) - job.paused, len(clients))
         self._first_withheld = FIRST_SEQUENCE
+
+    def open_streams(self) -> None:
+        """Create the streams of all compressed connections, if the kernel uses them. Otherwise the first messages would
+        be Python's, which takes long for many at once.
+        """
+        if self._compresses and self._templated:
+            for k, client in enumerate(self.clients):
+                if self._alive[k] and not self._deflater[k] and (compression := _compression_of(client)) is not None:
+                    compression.deflater.open()
+                    compression.inflater.open()
+                    self._set_kernel_access(k)
 
     def attend(self, reason: int, k: int) -> None:
         """Do the work that the kernel left for connection ``k``."""
@@ -99,7 +120,7 @@ class SlowPath:
             self._queue_rest(int(state["sender"][0]), int(state["taken"][0]))
         elif reason == Reason.SEND_NEXT:
             self.send_next(int(state["sender"][0]), clock_ns())
-        if state["data_start"][0] < state["data_end"][0]:
+        if state["data_start"][0] < state["data_end"][0] or state["plain_start"][0] < state["plain_end"][0]:
             self._on_data(k)
         if self._closed_loop and reason != Reason.READ and self.clients[k].connection.native_tls:
             self._read(k)  # epoll does not report what OpenSSL has already taken from the socket
@@ -118,8 +139,8 @@ class SlowPath:
         if not self._kernel_sends[k]:
             self.send(k, now_ns, now_ns)
             return
-        taken = kernel.send_next(k, now_ns, now_ns, self.ledger.tables, self.messages)
-        if taken != self.messages.requests.shape[1]:
+        taken = kernel.send_next(k, now_ns, now_ns, self.ledger.tables, self.messages, self.buffers)
+        if taken != self._state["frame_bytes"][0]:
             self._queue_rest(k, taken)
 
     def send(self, k: int, intended_ns: int, now_ns: int) -> None:
@@ -152,7 +173,12 @@ class SlowPath:
         """Queue the rest of the last request, of which the socket accepted only a part."""
         connection = self.clients[k].connection
         assert isinstance(connection, WebSocketConnection)
-        if connection.send_frames(self.messages.requests[self._request_row(k), max(0, taken) :].tobytes()):
+        if self._deflater[k]:
+            start, size = int(self._state["frame_start"][0]), int(self._state["frame_bytes"][0])
+            frame = self.buffers.frame[start : start + size]
+        else:
+            frame = self.messages.requests[self._request_row(k)]
+        if connection.send_frames(frame[max(0, taken) :].tobytes()):
             self._set_kernel_access(k)
         else:
             self._take(k, connection.receive(), clock_ns())
@@ -166,10 +192,23 @@ class SlowPath:
         connection = self.clients[k].connection
         able = bool(self._alive[k] and self._reading[k] and connection.fast)
         self._tls[k] = connection.native_tls if able else 0
-        self._kernel_sends[k] = able and self._templated
+        self._kernel_sends[k] = able and self._templated and self._kernel_has_streams(k)
         # Data that the kernel reads ahead of Python is on the shelf. The closed loop continues with each answer and has
         # no shelf.
         self._kernel_reads[k] = able and (self._templated or not self._closed_loop)
+
+    def _kernel_has_streams(self, k: int) -> bool:
+        """Whether the kernel has what it needs to send: on a compressed connection the stream that compresses."""
+        compression = _compression_of(self.clients[k]) if self._deflates else None
+        if compression is None:
+            return True
+        if not self._compresses:
+            return False
+        row = self.ledger.connections[k]
+        deflater, inflater = compression.deflater, compression.inflater
+        row["deflater"], row["deflater_forgets"] = deflater.address, deflater.forgets
+        row["inflater"], row["inflater_forgets"] = inflater.address, inflater.forgets
+        return bool(deflater.address)
 
     # Sockets
 
@@ -222,6 +261,10 @@ class SlowPath:
         if self._alive[k]:
             state = self._state
             data = self.buffers.data[state["data_start"][0] : state["data_end"][0]].tobytes()
+            if self._deflates:
+                data = self.buffers.inflated[state["plain_start"][0] : state["plain_end"][0]].tobytes() + data
+                if self.ledger.connections["broken"][k] and (found := _compression_of(self.clients[k])) is not None:
+                    found.inflater.broken = int(self.ledger.connections["broken"][k])
             at_ns = int(state["arrived_ns"][0])
             self._take_over(k)
             self._take(k, self.clients[k].connection.feed(data), at_ns)
@@ -377,6 +420,11 @@ class SlowPath:
             if self._alive[k]:
                 client.connection.close()
         self._epoll.close()
+
+
+def _compression_of(client: Client) -> Compression | None:
+    connection = client.connection
+    return connection.compression if isinstance(connection, WebSocketConnection) else None
 
 
 def example_of(expected: bytes, message: Message) -> Example:

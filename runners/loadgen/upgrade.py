@@ -8,7 +8,9 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from runners.loadgen import deflate
 from runners.loadgen.causes import RefusedError, harmless
+from runners.loadgen.deflate import Agreement
 from runners.loadgen.http_answers import SWITCHING_PROTOCOLS, Head, HeadReader, quoted, refusal, says_enough
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -31,10 +33,13 @@ def request_target(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def upgrade_request(url: str, headers: Headers = (), subprotocols: Sequence[str] = ()) -> tuple[bytes, bytes]:
-    """The client's opening handshake without extensions, and the accept value that the answer must have.
+def upgrade_request(
+    url: str, headers: Headers = (), subprotocols: Sequence[str] = (), *, offers_deflate: bool = False
+) -> tuple[bytes, bytes]:
+    """The client's opening handshake, and the accept value that the answer must have.
 
-    ``url`` is in ASCII, without a user name. ``headers`` are added; ``Host`` replaces ours.
+    ``url`` is in ASCII, without a user name. ``headers`` are added; ``Host`` replaces ours. ``offers_deflate``: offer
+    to compress messages.
     """
     key = base64.b64encode(secrets.token_bytes(16))
     lines = [f"GET {request_target(url)} HTTP/1.1"]
@@ -48,6 +53,8 @@ def upgrade_request(url: str, headers: Headers = (), subprotocols: Sequence[str]
     ]
     if subprotocols:
         lines.append(f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")
+    if offers_deflate:
+        lines.append(f"Sec-WebSocket-Extensions: {deflate.OFFER}")
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1"), accept_value(key)
 
@@ -55,11 +62,15 @@ def upgrade_request(url: str, headers: Headers = (), subprotocols: Sequence[str]
 class UpgradeReader:
     """Reads a server's answer to the opening handshake.
 
-    ``accept``: the accept value that the answer must have; ``None`` if somebody else checks it.
+    ``accept``: the accept value that the answer must have; ``None`` if somebody else checks it. ``offers_deflate``:
+    whether compression was offered.
     """
 
-    def __init__(self, accept: bytes | None, subprotocols: Sequence[str] = ()) -> None:
+    def __init__(self, accept: bytes | None, subprotocols: Sequence[str] = (), *, offers_deflate: bool = False) -> None:
         self._accept = accept
+        self._offers_deflate = offers_deflate
+        self.agreement: Agreement | None = None
+        """The compression that the server agreed to; ``None`` before its answer, and if it declined."""
         self._subprotocols = subprotocols
         self._reader = HeadReader()
         self._head: Head | None = None
@@ -75,6 +86,7 @@ class UpgradeReader:
                 return None
             if self._head.status == SWITCHING_PROTOCOLS:
                 check_upgrade(self._head, self._accept, self._subprotocols)
+                self.agreement = _agreement(self._head, offered=self._offers_deflate)
                 return self._head
         else:
             self._reader.rest += data
@@ -113,16 +125,23 @@ def check_upgrade(head: Head, accept: bytes | None, subprotocols: Sequence[str] 
             "the server's Sec-WebSocket-Accept does not fit the key that was sent: "
             + _shown(head, "Sec-WebSocket-Accept")
         )
-    if "sec-websocket-extensions" in head.fields:
-        raise RefusedError(
-            f"the server chose an extension that was not offered: {_shown(head, 'Sec-WebSocket-Extensions')}"
-        )
     chosen = head.fields.get("sec-websocket-protocol")
     if chosen is not None and (len(chosen) != 1 or chosen[0] not in subprotocols):
         raise RefusedError(
             f"the server chose a subprotocol that was not requested: {_shown(head, 'Sec-WebSocket-Protocol')};"
             " rtsite load has --subprotocol to request it"
         )
+
+
+def _agreement(head: Head, *, offered: bool) -> Agreement | None:
+    values = head.fields.get("sec-websocket-extensions")
+    if values is None:
+        return None
+    if not offered:
+        raise RefusedError(
+            f"the server chose an extension that was not offered: {_shown(head, 'Sec-WebSocket-Extensions')}"
+        )
+    return deflate.read_agreement(values)
 
 
 def _tokens(value: str) -> list[str]:

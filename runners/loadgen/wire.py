@@ -60,6 +60,16 @@ def lay_out(clients: Sequence[Client]) -> WireMessages:
     )
 
 
+def headers_of(clients: Sequence[Client]) -> tuple[int, int] | None:
+    """The lengths of the headers of a request and of an answer, if each message is a template in one frame."""
+    codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
+    if len(codecs) < len(clients) or not codecs or len(codecs[0].request_parts) > 1 or len(codecs[0].answer) > 1:
+        return None
+    (request,), (answer,) = codecs[0].request_parts, codecs[0].answer
+    sizes = _request_layout((request,), bytes(MASK_BYTES)), _answer_layout((answer,))
+    return len(sizes[0].data) - len(request.template.text), len(sizes[1].data) - len(answer.template.text)
+
+
 def _table(rows: Sequence[bytes]) -> arrays.Array:
     return np.frombuffer(bytearray().join(rows), dtype=np.uint8).reshape(len(rows), -1)
 

@@ -70,8 +70,8 @@ def result(steps: Generator[None, None, Found]) -> Found:
 def conversations(draw: st.DrawFn) -> list[Frame]:
     """What a server may send: any frames, whole or in fragments."""
     opcodes = st.sampled_from([TEXT, BINARY, CONTINUATION])
-    data = st.builds(Frame, opcodes, st.booleans(), PAYLOADS)
-    control = st.builds(Frame, st.sampled_from(CONTROL), st.just(True), st.binary(max_size=125))
+    data = st.builds(Frame, opcodes, st.booleans(), PAYLOADS, st.just(False))
+    control = st.builds(Frame, st.sampled_from(CONTROL), st.just(True), st.binary(max_size=125), st.just(False))
     return draw(st.lists(data | control, max_size=6))
 
 

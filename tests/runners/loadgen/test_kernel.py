@@ -27,6 +27,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -34,7 +35,8 @@ from websockets.server import ServerProtocol
 from runners.loadgen import arrays, buckets, frames, kernel
 from runners.loadgen.arrays import HistogramRow
 from runners.loadgen.codecs import codec_for
-from runners.loadgen.connection import RECEIVE_BYTES, Connection, WebSocketConnection
+from runners.loadgen.connection import RECEIVE_BYTES, Compression, Connection, WebSocketConnection
+from runners.loadgen.deflate import Agreement
 from runners.loadgen.engine import Engine
 from runners.loadgen.job import Brief, Job, LedgerTotals
 from runners.loadgen.kernel import Reason
@@ -93,6 +95,25 @@ def test_numbers_are_turned_like_the_templates_whatever_the_mask(sequence: int, 
 
 
 # Conversations
+
+AGREEMENTS = st.builds(
+    Agreement,
+    server_no_context_takeover=st.booleans(),
+    client_no_context_takeover=st.booleans(),
+    server_max_window_bits=st.integers(9, 15),  # `websockets` cannot compress with a window of 8 bits
+    client_max_window_bits=st.integers(8, 15),
+)
+
+
+def their_end(agreement: Agreement) -> PerMessageDeflate:
+    """The server's end of this agreement."""
+    return PerMessageDeflate(
+        agreement.client_no_context_takeover,
+        agreement.server_no_context_takeover,
+        agreement.client_max_window_bits,
+        agreement.server_max_window_bits,
+    )
+
 
 Act = Literal["answer", "twice", "drop", "hold", "change", "foreign", "fragments", "ping"]
 
@@ -239,10 +260,11 @@ def speak(
     duration_s: float | None = None,
     by_python: bool = False,
     shelf_pieces: int = 1 << 16,
+    agreement: Agreement | None = None,
 ) -> Spoken:
     """Apply the load to a peer that acts like this about each connection's first messages and is honest from then on;
     it writes as many bytes at a time as ``chunks`` says, over and over. ``by_python``: the kernel may neither send nor
-    read, as where there is TLS. ``shelf_pieces``: for so many the kernel's shelf has room.
+    read, as where there is TLS. ``shelf_pieces``: for so many the kernel's shelf has room. ``agreement``: how messages are compressed.
     """
     sizes = cycle(chunks)
     clients, talks, whys = [], [], []
@@ -252,10 +274,13 @@ def speak(
         ours.setblocking(False)
         theirs.setblocking(False)
         codec = codec_for(job, client)
-        connection = (SlowConnection if by_python else WebSocketConnection)(ours, mask, frames.MessageReader(), [])
+        ours_end = None if agreement is None else Compression(agreement)
+        reader = frames.MessageReader(ours_end.inflater if ours_end else None)
+        connection = (SlowConnection if by_python else WebSocketConnection)(ours, mask, reader, [], ours_end)
         clients.append(Client(client, codec, connection, mask))
         all_acts = chain[Act](acts, repeat("answer"))
         talks.append(Talk(theirs, all_acts, job.protocol == "socket.io", held_first))
+        talks[-1].protocol.extensions = [] if agreement is None else [their_end(agreement)]
     engine = Engine(job, clients)
     slow_path = engine.slow_path
     slow_path.buffers = slow_path.buffers._replace(shelf=slow_path.buffers.shelf[:shelf_pieces])
@@ -299,6 +324,8 @@ def speak(
 
 def unread(connection: Connection) -> int:
     """How many bytes have come that nobody has read."""
+    if connection.descriptor < 0:  # it was closed
+        return 0
     return int.from_bytes(fcntl.ioctl(connection.descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
@@ -318,15 +345,23 @@ some_chunks = st.lists(st.integers(1, 300), min_size=1, max_size=8) | st.just([1
     chunks=some_chunks,
     by_python=st.booleans(),
     shelf_pieces=st.sampled_from([1, 2, 1000]),
+    agreement=st.none() | AGREEMENTS,
 )
-@example(acts=[], chunks=[1], by_python=True, shelf_pieces=1000)  # both always have something for Python to read
-@example(acts=["change"] * 30, chunks=[1], by_python=False, shelf_pieces=1)  # or for the shelf
+# Both always have something for Python to read, or for the shelf.
+@example(acts=[], chunks=[1], by_python=True, shelf_pieces=1000, agreement=None)
+@example(acts=["change"] * 30, chunks=[1], by_python=False, shelf_pieces=1, agreement=None)
+@example(acts=["change"] * 30, chunks=[1], by_python=False, shelf_pieces=1, agreement=Agreement())
 @settings(deadline=None, max_examples=60)
 def test_the_open_loop_agrees_with_what_was_sent(
-    protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool, shelf_pieces: int
+    protocol: WireProtocol,
+    acts: list[Act],
+    chunks: list[int],
+    by_python: bool,
+    shelf_pieces: int,
+    agreement: Agreement | None,
 ) -> None:
     job = replace(JOB, protocol=protocol)
-    spoken = speak(job, acts, chunks, by_python=by_python, shelf_pieces=shelf_pieces)
+    spoken = speak(job, acts, chunks, by_python=by_python, shelf_pieces=shelf_pieces, agreement=agreement)
     assert spoken.ledger == spoken.expected
     assert spoken.ledger.sent == sum(talk.asked for talk in spoken.talks) == 80
     counts = spoken.engine.counts
@@ -344,12 +379,14 @@ def test_the_open_loop_agrees_with_what_was_sent(
     acts=st.lists(st.sampled_from(["answer", "twice", "change", "fragments", "ping"]), max_size=30),
     chunks=some_chunks,
     by_python=st.booleans(),
+    agreement=st.none() | AGREEMENTS,
 )
 @settings(deadline=None, max_examples=40)
 def test_the_closed_loop_agrees_with_what_was_sent(
-    protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool
+    protocol: WireProtocol, acts: list[Act], chunks: list[int], by_python: bool, agreement: Agreement | None
 ) -> None:
-    spoken = speak(replace(JOB, protocol=protocol, pace=Closed()), acts, chunks, by_python=by_python)
+    job = replace(JOB, protocol=protocol, pace=Closed())
+    spoken = speak(job, acts, chunks, by_python=by_python, agreement=agreement)
     assert spoken.ledger == spoken.expected
     # What is waited for at the end counts in part.
     assert spoken.ledger.sent == spoken.ledger.received
@@ -360,10 +397,64 @@ def test_the_closed_loop_agrees_with_what_was_sent(
 
 @both
 @each_pace
-def test_an_honest_answer_in_one_piece_never_reaches_python(protocol: WireProtocol, pace: Pace) -> None:
-    spoken = speak(replace(JOB, protocol=protocol, pace=pace))
+@pytest.mark.parametrize("agreement", [None, Agreement()])
+def test_an_honest_answer_in_one_piece_never_reaches_python(
+    protocol: WireProtocol, pace: Pace, agreement: Agreement | None
+) -> None:
+    spoken = speak(replace(JOB, protocol=protocol, pace=pace), agreement=agreement)
     assert spoken.ledger.received == spoken.ledger.sent > 0
     assert set(spoken.whys) <= {Reason.TICK, Reason.REFILL, Reason.SETTLED}
+
+
+@each_pace
+@pytest.mark.parametrize("by_python", [False, True])
+@pytest.mark.parametrize("agreement", [None, Agreement()])
+def test_its_traffic_is_what_the_peer_saw(pace: Pace, by_python: bool, agreement: Agreement | None) -> None:
+    acts: list[Act] = ["answer", "twice", "change", "ping"]
+    spoken = speak(replace(JOB, pace=pace), acts, by_python=by_python, agreement=agreement)
+    traffic = spoken.engine.totals.traffic
+    assert traffic.sent_messages == sum(talk.asked for talk in spoken.talks)
+    assert traffic.sent_payload_bytes == JOB.payload_bytes * traffic.sent_messages
+    assert traffic.received_messages == sum(len(talk.said) for talk in spoken.talks)
+    assert traffic.received_payload_bytes == JOB.payload_bytes * traffic.received_messages
+    assert traffic.received_wire_bytes == sum(talk.written for talk in spoken.talks)
+    if agreement is None:
+        pongs = spoken.talks[0].pongs + spoken.talks[1].pongs
+        assert traffic.sent_wire_bytes == (6 + JOB.payload_bytes) * traffic.sent_messages + (6 + len("alive?")) * pongs
+    else:
+        assert traffic.sent_wire_bytes < traffic.sent_payload_bytes
+
+
+@each_pace
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"\xff\xff", "cannot decompress: invalid block type"),
+        (b"\xaa", "ends within a block"),
+    ],
+)
+def test_what_the_kernel_cannot_decompress_is_named(pace: Pace, payload: bytes, why: str) -> None:
+    """After messages that the kernel has read, so that the stream is its own."""
+
+    class Corrupting(Talk):
+        def reply(self, question: bytes) -> None:
+            if len(self.said) < 20:
+                super().reply(question)
+                if len(self.said) == 20:
+                    self.out += b"\xc1" + bytes([len(payload)]) + payload
+
+        def write(self, most: int) -> None:
+            with contextlib.suppress(BrokenPipeError):
+                super().write(most)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "Talk", Corrupting)
+        spoken = speak(replace(JOB, pace=pace, duration_s=0.05), agreement=Agreement())
+    causes = spoken.engine.slow_path.causes.counted()
+    assert [cause.error for cause in causes] == ["protocol-error"]
+    assert why in causes[0].example
+    assert spoken.engine.closed_early == JOB.connections
+    assert spoken.ledger.received >= 20 * JOB.connections
 
 
 def test_nothing_is_compiled_while_a_load_runs() -> None:
@@ -404,6 +495,7 @@ def calls_of_other_types() -> list[str]:
         closed = replace(JOB, pace=Closed(), duration_s=0.3)  # on a busy machine its first answers take long
         speak(closed, ["answer", "twice", "change"], by_python=True)
         speak(closed, ["answer", "twice", "fragments"])
+        speak(closed, ["answer", "twice", "fragments"], agreement=Agreement())
         speak(replace(JOB, pace=Open(8_000.0, "poisson"), connections=1), ["drop", "hold"])
         speak(replace(closed, exchange="room", connections=1, answer_timeout_s=0.01, duration_s=0.05), ["drop"])
         speak(replace(JOB, exchange="dashboard"))
