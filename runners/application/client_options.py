@@ -31,6 +31,7 @@ def parse_client_options(
     namespace: str | None = None,
     auth: str | None = None,
     event: str | None = None,
+    deflate: bool = False,
 ) -> ClientOptions:
     """The options as values; raises `UsageError` for one that cannot be sent. ``headers``: ``Name: value``."""
     pairs = [_parse_header(text) for text in headers]
@@ -49,6 +50,7 @@ def parse_client_options(
         namespace=NO_OPTIONS.namespace if namespace is None else _checked_namespace(namespace),
         auth="" if auth is None else _checked_auth(auth),
         event=NO_OPTIONS.event if event is None else _checked_event(event),
+        deflate=deflate,
     )
 
 

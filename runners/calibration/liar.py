@@ -28,6 +28,7 @@ from picows import (
 )
 
 _EVENT, _ACK = b"42", b"43"
+_EXTENSIONS, _DEFLATE = "Sec-WebSocket-Extensions", "permessage-deflate"
 _TIMER_EARLY_S = 0.002
 """Seconds by which a timer ends before its message is due, because uvloop's timers count whole milliseconds and are off
 by one."""
@@ -68,7 +69,7 @@ class Liar:
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(body), None)
         socketio = path.startswith("/socket.io")
         if self.lies == Lies() and not socketio:
-            return _Honest()
+            return _honest(request)
         return _Listener(self, socketio=socketio)
 
     def answer(self, connection: _Listener, transport: WSTransport, kind: WSMsgType, data: bytes) -> None:
@@ -140,12 +141,23 @@ def _send_at(due: float, transport: WSTransport, kind: WSMsgType, data: bytes) -
         _send(transport, kind, data)
 
 
+def _honest(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
+    """A connection that only echoes. It agrees to compression if that is offered.
+
+    What it then sends back, unread, is a compressed message again, since both directions have the same parameters and
+    all messages in the same order. So it is as fast as without compression, and only the load generator uses zlib.
+    """
+    if _DEFLATE not in request.headers.get(_EXTENSIONS, ""):
+        return _Honest()
+    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response({_EXTENSIONS: _DEFLATE}), _Honest())
+
+
 class _Honest(WSListener):
     """A connection that only echoes, as fast as picows can. It is used to measure the ceiling."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            transport.send(frame.msg_type, frame.get_payload_as_memoryview(), fin=frame.fin)
+            transport.send(frame.msg_type, frame.get_payload_as_memoryview(), fin=frame.fin, rsv1=frame.rsv1)
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code())
             transport.disconnect()

@@ -18,7 +18,7 @@ from runners import process
 from runners.calibration import liar
 from runners.calibration.liar import Lies
 from runners.judging.thresholds import HIDDEN_STALL, SEND_LAG, SHOWN_DELAY_EXCESS, SHOWN_STALL
-from runners.loadgen.job import ClientOptions, Job, Protocol
+from runners.loadgen.job import DECLINED, ClientOptions, Job, Protocol
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading import driver
 from runners.loading.load_result import LoadResult
@@ -30,13 +30,15 @@ from runners.serving.server import opener_for
 CONNECTIONS = 100
 SHARES_PERCENT = (25, 50, 75)
 CEILINGS = (
-    ("websocket", 64, False),
-    ("websocket", 4096, False),
-    ("socket.io", 64, False),
-    ("websocket", 64, True),
-    ("websocket", 4096, True),
+    ("websocket", 64, False, False),
+    ("websocket", 4096, False, False),
+    ("socket.io", 64, False, False),
+    ("websocket", 64, True, False),
+    ("websocket", 4096, True, False),
+    ("websocket", 64, False, True),
+    ("websocket", 4096, False, True),
 )
-"""Protocol, bytes of a message, and whether it is over TLS."""
+"""Protocol, bytes of a message, whether it is over TLS, and whether it is compressed."""
 PROOF_RATE_PER_S = 2000.0
 LIE_EVERY = 50
 """A lie applies to every n-th message. Each connection sends 20 messages per second, so each gets several lies."""
@@ -69,6 +71,8 @@ class Ceiling:
 
     protocol: Protocol
     payload_bytes: int
+    deflate: bool
+    """Whether messages were compressed."""
     messages_per_s: float
     send_lag_p99_ms: dict[int, float | None]
     """Send lag p99 in milliseconds by rate, in percent of the ceiling, in the open loop."""
@@ -112,9 +116,12 @@ Say = Callable[[str], None]
 def run_calibration(cores: CoreShare, say: Say, *, window_s: float = 4.0) -> Calibration:
     """Measure the ceilings, then test every lie over both protocols; raises `RtsiteError`."""
     ceilings = []
-    for protocol, payload_bytes, over_tls in CEILINGS:
-        say(f"ceiling: {protocol}, {payload_bytes} bytes{', TLS' if over_tls else ''} …")
-        ceilings.append(_ceiling(_as_protocol(protocol), payload_bytes, cores, window_s, over_tls=over_tls))
+    for protocol, payload_bytes, over_tls, deflate in CEILINGS:
+        kind = ", TLS" if over_tls else ", compressed" if deflate else ""
+        say(f"ceiling: {protocol}, {payload_bytes} bytes{kind} …")
+        ceilings.append(
+            _ceiling(_as_protocol(protocol), payload_bytes, cores, window_s, over_tls=over_tls, deflate=deflate)
+        )
     proofs = []
     for protocol in ("websocket", "socket.io"):
         for name, prove in PROOFS.items():
@@ -182,10 +189,15 @@ def _job(server: CalibrationServer, protocol: Protocol, window_s: float, pace: P
     )
 
 
-def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s: float, *, over_tls: bool) -> Ceiling:
+def _ceiling(
+    protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s: float, *, over_tls: bool, deflate: bool
+) -> Ceiling:
     with lying_server(Lies(), cores, over_tls=over_tls) as server:
         job = _job(server, protocol, window_s, Closed(), payload_bytes=payload_bytes)
+        job = replace(job, client=replace(job.client, deflate=deflate))
         closed = driver.apply(job, cpus=cores.loadgen)
+        if deflate and closed.samples[0].compression.get(DECLINED):
+            raise CalibrationError("the calibration server does not compress, although it was offered")
         most = closed.messages_per_s
         cpu_percent = round(closed.percent(lambda sample: sample.cpu_ns), 1)
         lag: dict[int, float | None] = {}
@@ -195,7 +207,7 @@ def _ceiling(protocol: Protocol, payload_bytes: int, cores: CoreShare, window_s:
             result = driver.apply(paced, cpus=cores.loadgen)
             lag[percent] = result.histograms["send_lag"].percentiles().p99
             working[percent] = round(result.percent(lambda sample: sample.working_ns), 1)
-    return Ceiling(protocol, payload_bytes, round(most, 1), lag, working, cpu_percent, over_tls)
+    return Ceiling(protocol, payload_bytes, deflate, round(most, 1), lag, working, cpu_percent, over_tls)
 
 
 def _applied(

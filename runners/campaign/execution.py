@@ -32,6 +32,7 @@ from runners.record.schema import BrokerName
 from runners.serving import broker, environment, proxy
 from runners.serving.deployment import Deployments
 from runners.subjects.catalog import Framework
+from runners.subjects.topologies import TOPOLOGIES
 
 
 class Adviser(Protocol):
@@ -226,7 +227,7 @@ class RunExecution:
         for name in {cell.variant.broker for cell in self.plan.cells if cell.variant.uses_broker}:
             with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
                 self._brokers[name] = broker.find_broker(name).facts()
-        for topology in filter(proxy.is_proxied, {cell.variant.topology for cell in self.plan.cells}):
+        for topology in {one for cell in self.plan.cells if TOPOLOGIES[one := cell.variant.topology].is_proxy}:
             with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
                 self._proxies[topology] = proxy.find_proxy(topology).facts()
         for slug, variants in self._resumed_variants.items():

@@ -16,6 +16,7 @@ from runners.subjects import catalog, matching
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Workload
+from runners.subjects.topologies import TOPOLOGIES
 
 JOB_S = 4 * 3600.0
 """Maximum planned seconds of one job. Hosted runners end a job after six hours. Installation and repeated measurements
@@ -328,7 +329,8 @@ def plan_run(
     The order is random so that a slow drift of the machine does not always affect the same cell. Cells that are
     measured together stay together. ``server_cores``: how many the machine has for a server (default: enough);
     scenarios that need more are left out. ``budget_s``: of an adaptive run. ``pythons``: versions that run the servers
-    (`Variant.python`). ``topologies``: what is between them and the clients. Raises `NothingToDoError` if no framework
+    (`Variant.python`). ``topologies``: what is between them and the clients; without those that do not concern a
+    scenario's transport. Raises `NothingToDoError` if no framework
     implements any of the workloads.
     """
     planned = [
@@ -336,13 +338,18 @@ def plan_run(
         for cell in _cells(frameworks, workloads)
         for python in pythons
         for topology in topologies
+        if TOPOLOGIES[topology].concerns(cell.scenario.transport)
     ]
-    found = tuple(cell for cell in planned if cell.variant.stands(cell.variant.topology))
+    if not planned and _cells(frameworks, workloads):
+        raise NothingToDoError(
+            f"these workloads do not use the transport that {', '.join(topologies)} concerns; nothing was measured"
+        )
+    found = tuple(cell for cell in planned if cell.variant.fits(cell.variant.topology))
     without_tls = tuple(
         dict.fromkeys(
             f"{cell.framework.slug}/{cell.variant.slug}"
             for cell in planned
-            if not cell.variant.stands(cell.variant.topology)
+            if not cell.variant.fits(cell.variant.topology)
         )
     )
     if not found and without_tls:

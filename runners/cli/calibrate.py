@@ -20,7 +20,7 @@ def calibrate_command(
 ) -> None:
     """Find the load generator's limits on this machine, and verify that it detects misbehaving servers.
 
-    This takes about three minutes. Some servers delay, drop or corrupt messages on purpose. The load generator must
+    This takes about four minutes. Some servers delay, drop or corrupt messages on purpose. The load generator must
     measure each of these faults correctly. Example: rtsite calibrate --json
     """
     result = calibrate_loadgen(window, say)
@@ -40,6 +40,7 @@ def _print_calibration(result: Calibration) -> None:
         [
             "protocol",
             "bytes",
+            "compressed",
             "ceiling, msg/s",
             "load generator CPU, %",
             *[f"send lag p99 at {share} %, ms" for share in SHARES_PERCENT],
@@ -48,6 +49,7 @@ def _print_calibration(result: Calibration) -> None:
             [
                 f"{ceiling.protocol}, TLS" if ceiling.tls else ceiling.protocol,
                 str(ceiling.payload_bytes),
+                "yes" if ceiling.deflate else "no",
                 f"{ceiling.messages_per_s:,.0f}",
                 f"{ceiling.loadgen_cpu_percent:.0f}",
                 *["–" if (lag := ceiling.send_lag_p99_ms[share]) is None else f"{lag:.4f}" for share in SHARES_PERCENT],

@@ -73,6 +73,9 @@ def load_command(
         str | None, typer.Option(help="JSON object that Socket.IO's CONNECT packet carries (default: none).")
     ] = None,
     event: Annotated[str | None, typer.Option(help="Socket.IO event that the server answers (default: echo).")] = None,
+    deflate: Annotated[
+        bool, typer.Option("--deflate", help="Offer to compress messages (permessage-deflate), as browsers do.")
+    ] = False,
     serializer: Annotated[str, typer.Option(help="Serializer of Socket.IO's packets: json or msgpack.")] = "json",
     as_json: JsonOption = False,
 ) -> None:
@@ -100,6 +103,7 @@ def load_command(
             namespace=namespace,
             auth=auth,
             event=event,
+            deflate=deflate,
         ),
         serializer=serializer,
         answers=answers,
@@ -146,6 +150,20 @@ def _parse_pace(rate: float | None, arrivals: str) -> Pace:
         raise UsageError(f"--rate: {error}") from None
 
 
+def _traffic_rows(report: dict[str, Any]) -> list[list[str]]:
+    """The agreed compression, if any was offered, and the bytes per message."""
+    compression, traffic = report["compression"], report["traffic"]
+    rows = []
+    if compression is not None:
+        found = {**compression["agreements"], **({"declined": count} if (count := compression["declined"]) else {})}
+        rows += [["compression", f"{answer} ({count} connections)"] for answer, count in found.items()]
+    for way in ("sent", "received"):
+        if traffic is not None and (payload := traffic[f"{way}_payload_bytes"]) is not None:
+            wire = traffic[f"{way}_wire_bytes"]
+            rows.append([f"bytes per message {way}, in frames", f"{payload:,.1f}, {wire:,.1f}"])
+    return rows
+
+
 def _print_report(report: dict[str, Any], latency_kind: str) -> None:
     latencies = [
         [f"{latency_kind}, {name} (ms)", "too few samples" if value is None else f"{value:.3f}"]
@@ -160,6 +178,7 @@ def _print_report(report: dict[str, Any], latency_kind: str) -> None:
             *latencies,
             *counts,
             *errors,
+            *_traffic_rows(report),
             ["load generator CPU (%)", f"{report['generator_cpu_percent']:.0f}"],
             *([["interrupted", f"after {report['duration_s']:.1f} s"]] if report["interrupted"] else []),
             ["valid", "yes" if report["valid"] else "no: " + "; ".join(report["invalid_reasons"])],

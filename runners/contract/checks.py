@@ -34,6 +34,7 @@ _AT_ONCE: dict[str, Promise] = {
     "dashboard-push": Promise(promises.push_snapshots, "dashboard"),
     "events": Promise(promises.stream_events, "events"),
     "close": Promise(promises.close_in_order, None),
+    "compression": Promise(promises.agree_on_compression, None),
 }
 """Promises that are tested at the same time."""
 _EXCHANGES: dict[str, Exchange | None] = {
@@ -67,6 +68,7 @@ async def check_contract(
     transports: Sequence[Transport] = ("websocket",),
     serializer: Serializer = "json",
     push_period_s: float = USUAL_PUSH_PERIOD_S,
+    offers_deflate: bool = False,
     timeout_s: float = 5.0,
     ca: str = "",
 ) -> list[Check]:
@@ -75,9 +77,9 @@ async def check_contract(
     The checks are those of the application's ``exchanges``, or those in ``only``, which are names in `CHECKS`. The echo
     must work over each of Socket.IO's ``transports``. ``events`` is tested if ``sse`` is one of them. ``serializer``:
     the serializer of Socket.IO's packets. ``push_period_s``: the seconds between two snapshots, as set for the
-    server. No single wait is longer than ``timeout_s``. ``ca``: file of certificates in PEM that the clients trust, for
-    an ``https://`` address. Every error except cancellation is a failed check. Raises `ValueError` for an unknown
-    check.
+    server. ``offers_deflate``: clients over WebSocket offer to compress messages, and the answer is tested. No single
+    wait is longer than ``timeout_s``. ``ca``: file of certificates in PEM that the clients trust, for an ``https://``
+    address. Every error except cancellation is a failed check. Raises `ValueError` for an unknown check.
     """
     chosen = set(checks_for(exchanges) if only is None else only)
     if unknown := chosen.difference(CHECKS):
@@ -89,9 +91,12 @@ async def check_contract(
         exchanges=exchanges,
         transports=transports,
         push_period_s=push_period_s,
+        offers_deflate=offers_deflate,
         timeout_s=timeout_s,
         ca=ca,
     )
+    if not offers_deflate or "websocket" not in transports:
+        chosen.discard("compression")
     if "sse" not in transports:
         chosen.discard("events")
     at_once = {name: promise.test for name, promise in _AT_ONCE.items() if name in chosen}
@@ -112,14 +117,15 @@ def client_of(
     exchanges: Collection[Exchange] = ALL_EXCHANGES,
     transports: Sequence[Transport] = ("websocket",),
     push_period_s: float = USUAL_PUSH_PERIOD_S,
+    offers_deflate: bool = False,
     timeout_s: float = 5.0,
     ca: str = "",
 ) -> App:
     """The factory of clients for the application at this address."""
     if protocol == "websocket":
-        return WebSocketApp(base_url, timeout_s, exchanges, push_period_s, ca)
+        return WebSocketApp(base_url, timeout_s, exchanges, push_period_s, ca, offers_deflate=offers_deflate)
     offered = [one for one in transports if one != "sse"]
-    return SocketIoApp(base_url, timeout_s, offered, serializer, push_period_s, ca)
+    return SocketIoApp(base_url, timeout_s, offered, serializer, push_period_s, ca, offers_deflate=offers_deflate)
 
 
 async def _judge(name: str, test: Callable[[], Awaitable[str]]) -> Check:

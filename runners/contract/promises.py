@@ -55,6 +55,12 @@ STREAM_FIELDS = {"Accept": CONTENT_TYPE, "Accept-Encoding": "identity"}
 GARBAGE: tuple[Any, ...] = ("this is not JSON", '{"panel": "half an update"}', "[]", b"\x00\xff\xfe")
 
 
+async def agree_on_compression(app: App) -> str:
+    """The server answers the offer to compress messages as RFC 7692 allows. It may decline."""
+    agreed = await within(app.timeout_s, app.agreed_compression(), "a connection that offers to compress messages")
+    return f"expected a legal answer to permessage-deflate, got {'none: it declines' if agreed is None else agreed}"
+
+
 async def answer_health(app: App) -> str:
     """The server is up."""
     answer = await within(app.timeout_s, http_get(app.base_url, "/healthz", app.tls), "an answer to GET /healthz")

@@ -35,6 +35,7 @@ from runners.contract.answers import (
 from runners.contract.app import Beat, Echoer, Member, Viewer
 from runners.contract.strictness import ServerReader, SessionReader, connector_for
 from runners.loadgen.causes import RefusedError
+from runners.loadgen.deflate import MOST_BITS
 from runners.loadgen.http_answers import check_coding
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Serializer
 from runners.loadgen.polling import SEPARATOR
@@ -59,6 +60,8 @@ class SocketIoApp:
         serializer: Serializer,
         push_period_s: float = USUAL_PUSH_PERIOD_S,
         ca: str = "",
+        *,
+        offers_deflate: bool = False,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.tls = trust_for(base_url, ca)
@@ -66,12 +69,13 @@ class SocketIoApp:
         self.push_period_s = push_period_s
         self.transports = transports
         self._serializer = "default" if serializer == "json" else serializer
+        self._offers_deflate = offers_deflate
 
     @asynccontextmanager
     async def _connect(self, transport: str | None = None) -> AsyncIterator[_Peer]:
         transport = transport or self.transports[0]
         talk = SessionReader(is_packed=self._serializer == "msgpack")
-        reader = ServerReader(talk) if transport == "websocket" else None
+        reader = ServerReader(talk, offers_deflate=self._offers_deflate) if transport == "websocket" else None
         async with aiohttp.ClientSession(
             connector=connector_for(self.tls, reader),
             middlewares=(partial(_judge_answer, talk),),
@@ -79,8 +83,13 @@ class SocketIoApp:
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # as in browsers: cookies of IP addresses are kept too
             **LIMITS,
         ) as session:
-            client = socketio.AsyncClient(reconnection=False, http_session=session, serializer=self._serializer)
-            peer = _Peer(client, talk)
+            client = socketio.AsyncClient(
+                reconnection=False,
+                http_session=session,
+                serializer=self._serializer,
+                websocket_extra_options={"compress": MOST_BITS if self._offers_deflate else 0},
+            )
+            peer = _Peer(client, talk, reader)
             opening = client.connect(self.base_url, transports=[transport], wait_timeout=self.timeout_s)
             opened = False
             try:
@@ -109,6 +118,11 @@ class SocketIoApp:
         async with self._connect() as peer:
             await within(self.timeout_s, peer.join(DASHBOARD), "an acknowledgement of 'join'")
             yield peer
+
+    async def agreed_compression(self) -> str | None:
+        async with self._connect("websocket") as peer:
+            assert peer.reader is not None
+            return str(peer.reader.agreement or "") or None
 
     async def close_cleanly(self) -> str:
         """Disconnect. The server must then answer 400 for the session, because the session no longer exists."""
@@ -179,7 +193,8 @@ async def _while_there(talk: SessionReader, awaitable: Awaitable[T]) -> T:
 class _Peer:
     """One client that is an echoer, a member and a viewer."""
 
-    def __init__(self, client: socketio.AsyncClient, talk: SessionReader) -> None:
+    def __init__(self, client: socketio.AsyncClient, talk: SessionReader, reader: ServerReader | None) -> None:
+        self.reader = reader
         self._client = client
         self._talk = talk
         self._texts: Inbox[Any] = Inbox()

@@ -15,26 +15,29 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from runners.loadgen import engine_io, packed
 from runners.loadgen.causes import RefusedError
 from runners.loadgen.connection import DISCONNECTED, NO_CLOSE_FRAME, SESSION_CLOSED, closed_with, refused_for
+from runners.loadgen.deflate import Agreement
 from runners.loadgen.frames import BINARY, CLOSE, TEXT, MessageReader
 from runners.loadgen.http_answers import Head
 from runners.loadgen.upgrade import UpgradeReader
+from runners.loadgen.zlib_streams import Inflater
 
-_KEPT_FIELDS = ("Upgrade", "Connection", "Sec-WebSocket-Accept")
+_KEPT_FIELDS = ("Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions")
 """The header fields that the library judges; the others do not concern the upgrade."""
 
 
 class ServerReader:
     """Reads what a server sends on one WebSocket connection as the load generator does.
 
-    ``session``: reads the messages too.
+    ``session``: reads the messages too. ``offers_deflate``: whether the library offers to compress messages.
     """
 
-    def __init__(self, session: SessionReader | None = None) -> None:
-        self._upgrade = UpgradeReader(accept=None)  # the library knows the key
+    def __init__(self, session: SessionReader | None = None, *, offers_deflate: bool = False) -> None:
+        self._upgrade = UpgradeReader(accept=None, offers_deflate=offers_deflate)  # the library knows the key
         self._frames: MessageReader | None = None
         self._session = session
         self.refusal: str | None = None
@@ -48,11 +51,16 @@ class ServerReader:
             head = self._upgrade.feed(data)
             if head is None:
                 return b""
-            self._frames = MessageReader()
+            self._frames = MessageReader(Inflater(self.agreement) if self.agreement is not None else None)
             return _plain_head(head) + self._check_frames(self._frames, self._upgrade.rest)
         except RefusedError as error:
             self._refuse(str(error))
             raise
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """The compression that the server agreed to; ``None`` before its answer, and if it declined."""
+        return self._upgrade.agreement
 
     def end(self) -> None:
         """The server closed the connection."""
@@ -122,16 +130,16 @@ class SessionReader:
 
 def _plain_head(head: Head) -> bytes:
     lines = [f"HTTP/1.1 {head.status} {head.reason}"]
-    lines += [f"{name}: {head.value(name.lower())}" for name in _KEPT_FIELDS]
+    lines += [f"{name}: {head.value(name.lower())}" for name in _KEPT_FIELDS if name.lower() in head.fields]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 class StrictConnection(ClientConnection):
-    """A connection of ``websockets`` whose bytes pass a `ServerReader`."""
+    """A connection of ``websockets`` whose bytes pass a `ServerReader`. ``offers_deflate``: as there."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, offers_deflate: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.reader = ServerReader()
+        self.reader = ServerReader(offers_deflate=offers_deflate)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -148,17 +156,19 @@ class StrictConnection(ClientConnection):
 
 
 class StrictConnect(connect):
-    """Opens a `StrictConnection` and follows no redirect."""
+    """Opens a `StrictConnection` and follows no redirect. ``offers_deflate``: offer to compress messages."""
 
-    def __init__(self, uri: str, **options: Any) -> None:
+    def __init__(self, uri: str, *, offers_deflate: bool = False, **options: Any) -> None:
         self.reader: ServerReader | None = None
 
         def create(*args: Any, **kwargs: Any) -> StrictConnection:
-            connection = StrictConnection(*args, **kwargs)
+            connection = StrictConnection(*args, offers_deflate=offers_deflate, **kwargs)
             self.reader = connection.reader
             return connection
 
-        super().__init__(uri, create_connection=create, **options)  # type: ignore[arg-type]
+        # The offer of browsers, see `deflate.OFFER`; the library's usual one also asks for a window.
+        offer = [ClientPerMessageDeflateFactory(client_max_window_bits=True)] if offers_deflate else None
+        super().__init__(uri, create_connection=create, compression=None, extensions=offer, **options)  # type: ignore[arg-type]
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc

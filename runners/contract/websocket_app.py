@@ -26,7 +26,7 @@ from runners.contract.answers import (
     trust_for,
 )
 from runners.contract.app import Beat, Echoer, Member, Viewer
-from runners.contract.strictness import StrictConnect
+from runners.contract.strictness import StrictConnect, StrictConnection
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange
 
 
@@ -43,27 +43,31 @@ class WebSocketApp:
         exchanges: Collection[Exchange],
         push_period_s: float = USUAL_PUSH_PERIOD_S,
         ca: str = "",
+        *,
+        offers_deflate: bool = False,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.tls = trust_for(base_url, ca)
         self.timeout_s = timeout_s
         self.push_period_s = push_period_s
         self._exchanges = exchanges
+        self._offers_deflate = offers_deflate
 
     @asynccontextmanager
-    async def _connect(self, path: str) -> AsyncIterator[ClientConnection]:
+    async def _connect(self, path: str) -> AsyncIterator[StrictConnection]:
         """A connection; raises `RefusedServerError` if the client refuses what the server sends."""
         opening = StrictConnect(
             "ws" + self.base_url.removeprefix("http") + path,
             proxy=None,
             ssl=self.tls,
             max_size=None,
-            compression=None,
+            offers_deflate=self._offers_deflate,
             open_timeout=self.timeout_s,
             close_timeout=self.timeout_s,
         )
         try:
             async with opening as websocket:
+                assert isinstance(websocket, StrictConnection)
                 yield websocket
         except (OSError, WebSocketException):
             if opening.reader is not None and (refusal := opening.reader.refusal):
@@ -90,10 +94,23 @@ class WebSocketApp:
             finally:
                 reader.cancel()
 
+    def _paths(self) -> list[str]:
+        """One path per exchange of the application."""
+        paths: dict[Exchange, str] = {"echo": "/echo", "room": f"/room/contract-{token()}", "dashboard": "/dashboard"}
+        return [path for exchange, path in paths.items() if exchange in self._exchanges]
+
+    async def agreed_compression(self) -> str | None:
+        agreed = []
+        for path in self._paths():
+            async with self._connect(path) as websocket:
+                agreed.append(str(websocket.reader.agreement or "") or None)
+        if len(set(agreed)) > 1:
+            raise BrokenError(f"expected the same answer to permessage-deflate on each path, got {agreed}")
+        return agreed[0] if agreed else None
+
     async def close_cleanly(self) -> str:
         codes = []
-        paths: dict[Exchange, str] = {"echo": "/echo", "room": f"/room/contract-{token()}", "dashboard": "/dashboard"}
-        for path in (path for exchange, path in paths.items() if exchange in self._exchanges):
+        for path in self._paths():
             async with self._connect(path) as websocket:
                 await websocket.close(1000)
             if websocket.close_code in (None, 1006):

@@ -13,8 +13,8 @@ OFFER = f"{NAME}; client_max_window_bits"
 """The offer of a client, with which browsers begin as well: it leaves everything to the server."""
 MOST_BITS = 15
 _LEAST_BITS = 8
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PARAMETER = re.compile(rf"[ \t]*({_TOKEN})(?:=(?:({_TOKEN})|\"({_TOKEN})\"))?[ \t]*")
+_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_PARAMETER = re.compile(rf"[ \t]*({_NAME})(?:=(?:({_NAME})|\"({_NAME})\"))?[ \t]*")
 """A parameter of an extension (RFC 6455, section 9.1). A value in quotes is a token as well."""
 _BITS = re.compile(r"[1-9][0-9]?")
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")

@@ -20,6 +20,7 @@ from runners.loadgen.pace import Open, Pace, share_of
 from runners.record import UsageError, require_between
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario
+from runners.subjects.topologies import TOPOLOGIES
 
 MOST_SECONDS = 86_400.0
 MOST_CONNECTIONS = 65_535
@@ -64,7 +65,7 @@ def build_job(
         transport=scenario.transport,
         paused=scenario.paused_readers,
         push_period_s=scenario.push_period_s,
-        client=client,
+        client=replace(client, deflate=TOPOLOGIES[scenario.topology].offers_deflate),
         seed=seed,
     )
 

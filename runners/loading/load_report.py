@@ -9,7 +9,13 @@ from runners.judging.thresholds import NOT_OFFERED, reasons_against
 from runners.judging.trend import trend_of
 from runners.loadgen.job import Job
 from runners.loadgen.pace import Pace
-from runners.loading.load_result import LoadResult, loadgen_values, measured_values, median_latencies_ms
+from runners.loading.load_result import (
+    LoadResult,
+    compression_record,
+    loadgen_values,
+    measured_values,
+    median_latencies_ms,
+)
 from runners.record import LoadgenHealth, Measurement, Percentiles
 
 
@@ -44,6 +50,8 @@ def build_report(result: LoadResult, pace: Pace, **conditions: Any) -> dict[str,
         "latency_ms": _shown(latency),
         "latency_from_send_ms": _shown(measurement.latency_from_send_ms or latency),
         "send_lag_ms": {"p99": health.send_lag_p99_ms},
+        "traffic": None if measurement.traffic is None else measurement.traffic.model_dump(),
+        "compression": None if measurement.compression is None else measurement.compression.model_dump(),
         "generator_cpu_percent": health.cpu_percent,
         "generator_working_percent": health.working_percent,
         "valid": not reasons,
@@ -59,6 +67,15 @@ def explain(result: LoadResult, job: Job) -> Iterator[str]:
         yield (
             f"The load generator sent {sent_per_s:,.0f} of {due_per_s:,.0f} messages per second."
             " Lower --rate, or use more processes: --shards."
+        )
+    compression = compression_record(result.samples)
+    if compression is not None and compression.declined:
+        whole = (
+            "The server declines to compress" if not compression.agreed else "The server declines on some connections"
+        )
+        yield (
+            f"{whole}: it answered --deflate without permessage-deflate on {compression.declined:,} of"
+            f" {compression.declined + compression.agreed:,} connections. Their messages are as without --deflate."
         )
     differing, foreign = result.examples.get("corrupted"), result.examples.get("foreign")
     hint = " If any message is an answer to this server's clients, use --answers any."

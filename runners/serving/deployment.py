@@ -19,13 +19,14 @@ from runners import process, resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S
 from runners.record import Failure, RtsiteError, TlsFacts, UnavailableError, publishable
-from runners.record.schema import OWN_TLS, PROXY_TLS, Stage
+from runners.record.schema import Stage
 from runners.serving.broker import Broker, BrokerError, find_broker, start_broker
 from runners.serving.certificate import Certificate, make_certificate, negotiate
 from runners.serving.environment import Environment, prepare_environment
-from runners.serving.proxy import Proxy, find_proxy, is_proxied, start_proxy
+from runners.serving.proxy import Proxy, find_proxy, start_proxy
 from runners.serving.server import HOST, Server, start_server
 from runners.subjects.catalog import Framework, Variant
+from runners.subjects.topologies import TOPOLOGIES
 
 
 class StageError(RtsiteError):
@@ -117,7 +118,7 @@ class Deployment:
 
     def _start_everything(self) -> None:
         self._logs.mkdir(exist_ok=True)
-        if self.variant.topology in (OWN_TLS, *PROXY_TLS):
+        if TOPOLOGIES[self.variant.topology].tls is not None:
             self.certificate = make_certificate(self._logs / "certificate")
         if self._environment is None:
             with self.stage("environment"):
@@ -147,7 +148,7 @@ class Deployment:
             )
             self._server.wait_until_listening()
             self.start_s = time.perf_counter() - self.started_at
-        if is_proxied(self.variant.topology):
+        if TOPOLOGIES[self.variant.topology].is_proxy:
             with self.stage("proxy"):
                 if self.proxy is None:  # it stays when the server is restarted
                     program = find_proxy(self.variant.topology)

@@ -18,6 +18,7 @@ from runners import machine, process
 from runners.record import ProxyFacts, UnavailableError, unknown_name
 from runners.record.schema import Topology
 from runners.serving.certificate import BOTH, CERTIFICATE, KEY, Certificate
+from runners.subjects.topologies import TOPOLOGIES
 
 _READY_S = 5.0
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
@@ -202,15 +203,10 @@ def find_proxy(topology: Topology) -> ProxyProgram:
 
 def named_topology(name: str) -> Topology:
     """The topology of this name. Raises `UsageError` if there is none, and `ProxyError` if this machine lacks it."""
-    found: Topology | None = next((topology for topology in get_args(Topology) if topology == name), None)
+    found = next((topology for topology in TOPOLOGIES if topology == name), None)
     if found is None:
         raise unknown_name("topology", name, get_args(Topology))
-    return find_proxy(found).topology if is_proxied(found) else found
-
-
-def is_proxied(topology: Topology) -> bool:
-    """Whether a proxy is between clients and server."""
-    return topology in _KINDS
+    return find_proxy(found).topology if TOPOLOGIES[found].is_proxy else found
 
 
 def start_proxy(

@@ -17,11 +17,11 @@ from runners import contract, process
 from runners.loadgen.causes import describe
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Transport
 from runners.record import RtsiteError
-from runners.record.schema import OWN_TLS
 from runners.serving.broker import KINDS
 from runners.serving.certificate import Certificate
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
+from runners.subjects.topologies import TOPOLOGIES
 
 HOST = "127.0.0.1"
 _POLL_S = 0.02
@@ -76,7 +76,7 @@ class Server:
                 reason = error.reason if isinstance(error, urllib.error.URLError) else error
                 if isinstance(reason, ssl.SSLError) and not isinstance(reason, ssl.SSLEOFError):
                     raise NotReadyError(describe(reason)[1]) from None
-                is_silent = self.variant.topology == OWN_TLS and isinstance(reason, TimeoutError)
+                is_silent = TOPOLOGIES[self.variant.topology].tls == "server" and isinstance(reason, TimeoutError)
             except http.client.HTTPException:
                 return  # it listens without HTTP; the contract checks report that
             if not self.child.running:
@@ -120,6 +120,7 @@ class Server:
                 serializer=self.variant.serializer,
                 push_period_s=self.push_period_s,
                 ca=self.ca,
+                offers_deflate=TOPOLOGIES[self.variant.topology].offers_deflate,
             )
         )
 
@@ -159,7 +160,7 @@ def start_server(
     """
     port = port or process.find_free_port()
     own = None
-    if certificate is not None and variant.topology == OWN_TLS:
+    if certificate is not None and TOPOLOGIES[variant.topology].tls == "server":
         own = (certificate.certificate, certificate.key)
     command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers, tls=own))
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}

@@ -16,7 +16,6 @@ from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
 from runners.record.naming import MAX_SLUG_CHARACTERS
 from runners.record.schema import (
-    OWN_TLS,
     USUAL_TOPOLOGY,
     BrokerName,
     HttpsUrl,
@@ -30,6 +29,7 @@ from runners.record.schema import (
 )
 from runners.subjects import matching
 from runners.subjects.scenarios import Narrowing
+from runners.subjects.topologies import TOPOLOGIES
 from runners.subjects.workloads import WORKLOADS
 
 FRAMEWORKS = Path(__file__).resolve().parents[1] / "frameworks"
@@ -115,9 +115,9 @@ class Variant(_Described):
         """The name of its lock file."""
         return f"requirements-{self.extra}.txt" if self.extra else "requirements.txt"
 
-    def stands(self, topology: Topology) -> bool:
+    def fits(self, topology: Topology) -> bool:
         """Whether it can be served in this topology: the server's own TLS needs a server that has it."""
-        return topology != OWN_TLS or self.tls is not None
+        return TOPOLOGIES[topology].tls != "server" or self.tls is not None
 
     def fill(self, *, host: str, port: int, workers: int, tls: tuple[Path, Path] | None = None) -> list[str]:
         """The command with its placeholders replaced. ``tls``: files of certificate and private key, if the server

@@ -264,7 +264,8 @@ def speak(
 ) -> Spoken:
     """Apply the load to a peer that acts like this about each connection's first messages and is honest from then on;
     it writes as many bytes at a time as ``chunks`` says, over and over. ``by_python``: the kernel may neither send nor
-    read, as where there is TLS. ``shelf_pieces``: for so many the kernel's shelf has room. ``agreement``: how messages are compressed.
+    read, as where there is TLS. ``shelf_pieces``: for so many the kernel's shelf has room. ``agreement``: how messages
+    are compressed.
     """
     sizes = cycle(chunks)
     clients, talks, whys = [], [], []

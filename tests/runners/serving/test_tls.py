@@ -117,8 +117,8 @@ def test_a_server_that_ignores_tls_is_recorded_as_that(reference: Framework, tmp
 
 def test_a_variant_without_tls_of_its_own_is_refused_in_one_sentence(reference: Framework, tmp_path: Path) -> None:
     without = reference.variants[0].model_copy(update={"tls": None}).under("", "tls")
-    assert not without.stands("tls")
-    assert without.stands("nginx-tls")
+    assert not without.fits("tls")
+    assert without.fits("nginx-tls")
     with (
         pytest.raises(StageError, match=r"has no TLS of its own; use --topology nginx-tls"),
         serve_variant(reference, without, logs=tmp_path),

@@ -1,21 +1,20 @@
-"""The headline variants keep the contract through every proxy."""
+"""The headline variants keep the contract in every topology."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from runners.contract import Check
-from runners.record.schema import Topology
+from runners.record.schema import USUAL_TOPOLOGY, Topology
 from runners.serving.deployment import serve_variant
-from runners.serving.proxy import ProxyProgram, start_proxy
+from runners.serving.server import Server
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
+from runners.subjects.topologies import TOPOLOGIES
 from tests.support import needs
 
 pytestmark = pytest.mark.matrix
@@ -28,39 +27,54 @@ AT_ONCE = 4
 """They mostly wait for a beat of their app."""
 
 
-def broken_behind(framework: Framework, programs: list[ProxyProgram], logs: Path) -> list[tuple[Topology, Check]]:
-    """The contract checks that fail through a proxy."""
+def broken_in(framework: Framework, topology: Topology, logs: Path) -> list[Check]:
+    """The contract checks that fail in a topology, however often they are repeated."""
     assert framework.headline is not None
-    broken = []
-    with needs.serving(framework.headline), serve_variant(framework, framework.headline, logs=logs) as serving:
-        for program in programs:
-            proxy = start_proxy(program, serving.server.port, cpus=(), logs=logs)
-            try:
-                behind = replace(serving.server, front_url=f"http://127.0.0.1:{proxy.port}")
-                failed = [check for check in behind.check() if not check.ok]
-                for _ in range(TRIES):
-                    failed = [check for one in failed for check in behind.check({one.name}) if not check.ok]
-                broken += [(program.topology, check) for check in failed]
-            finally:
-                proxy.stop()
-    return broken
+    variant = framework.headline.under("", topology)
+    with needs.serving(variant), serve_variant(framework, variant, logs=logs) as serving:
+        return failing(serving.server)
+
+
+def failing(server: Server) -> list[Check]:
+    """The contract checks that fail, and fail again."""
+    failed = [check for check in server.check() if not check.ok]
+    for _ in range(TRIES):
+        failed = [check for one in failed for check in server.check({one.name}) if not check.ok]
+    return failed
+
+
+CASES: list[tuple[str, Topology]] = [
+    (slug, topology)
+    for slug, framework in HEADLINES.items()
+    for topology in TOPOLOGIES
+    if topology != USUAL_TOPOLOGY and framework.headline is not None and framework.headline.fits(topology)
+]
 
 
 @pytest.fixture(scope="module")
 def checked(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[list[tuple[Topology, Check]]]]]:
-    """The checks of the headline variants that are wanted, several at a time."""
-    programs = [needs.proxy_program(topology) for topology in get_args(Topology) if topology != "direct"]
+) -> Iterator[dict[tuple[str, Topology], Future[list[Check]]]]:
+    """The checks that are wanted, several at a time."""
+    for topology, row in TOPOLOGIES.items():
+        if row.is_proxy:
+            needs.proxy_program(topology)
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = {str(item.callspec.params["slug"]) for item in items if item.originalname == test_it_keeps_it.__name__}
+    wanted = {
+        (item.callspec.params["slug"], item.callspec.params["topology"])
+        for item in items
+        if item.originalname == test_it_keeps_it.__name__
+    }
     with ThreadPoolExecutor(AT_ONCE) as threads:
         yield {
-            slug: threads.submit(broken_behind, HEADLINES[slug], programs, tmp_path_factory.mktemp(slug))
-            for slug in sorted(wanted)
+            (slug, topology): threads.submit(
+                broken_in, HEADLINES[slug], topology, tmp_path_factory.mktemp(f"{slug}-{topology}")
+            )
+            for slug, topology in CASES
+            if (slug, topology) in wanted
         }
 
 
-@pytest.mark.parametrize("slug", HEADLINES)
-def test_it_keeps_it(slug: str, checked: dict[str, Future[list[tuple[Topology, Check]]]]) -> None:
-    assert checked[slug].result() == []
+@pytest.mark.parametrize(("slug", "topology"), CASES)
+def test_it_keeps_it(slug: str, topology: Topology, checked: dict[tuple[str, Topology], Future[list[Check]]]) -> None:
+    assert checked[slug, topology].result() == []
