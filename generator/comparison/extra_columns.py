@@ -154,6 +154,24 @@ def _closed_while_idle(measurements: list[Measurement]) -> str | None:
     return f"{sum(one.closed for one in found)} of {sum(one.clients for one in found)}" if found else None
 
 
+def _compression(measurements: list[Measurement]) -> str | None:
+    """Whether the server agreed to compress messages in the last round."""
+    found = [one.compression for one in measurements if one.compression is not None]
+    if not found:
+        return None
+    agreed, declined = found[-1].agreed, found[-1].declined
+    return f"agreed on {agreed:,} of {agreed + declined:,}" if agreed else "declined"
+
+
+def _wire_bytes(measurements: list[Measurement]) -> str | None:
+    """Bytes on the wire per message in the last round, where compression was offered."""
+    found = [one.traffic for one in measurements if one.compression is not None and one.traffic is not None]
+    if not found:
+        return None
+    received = found[-1].received_wire_bytes
+    return f"{found[-1].sent_wire_bytes:,.0f}, {'–' if received is None else f'{received:,.0f}'}"
+
+
 def _at_a_fixed_rate(table: Table) -> tuple[tuple[str, str, _Text, _Rounds]]:
     """How much others disturbed the rows, where latency rests on it; runs of one table have machines of one class."""
     cpus = table.run.document.machine.logical_cpus
@@ -180,6 +198,8 @@ _COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
     ("Memory", "at each step, last round", _memory_steps, _counting),
     ("Clients accepted", "and what ended there, last measured round", _accepted, _measured),
     ("Closed while idle", "clients, all measured rounds", _closed_while_idle, _measured),
+    ("Compression", "connections, last round", _compression, _counting),
+    ("Bytes on the wire", "per message sent and received, last round", _wire_bytes, _counting),
     ("Dropped by the listen queue", "attempts, last measured round", _turned_away, _measured),
 )
 """Title, note, text, and the rounds that the text is about."""

@@ -1,4 +1,6 @@
-"""Compares settings: what the same variants do on another Python or behind a proxy, in the same rounds of one run."""
+"""Compares settings: what the same variants do on another Python, behind a proxy or with compressed messages, in the
+same rounds of one run.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,17 @@ from generator.comparison.pair_judging import (
 )
 from generator.comparison.tables import Row, RowKey, Table, compare_runs
 from generator.dataset import Run
+from runners.record import Measurement
 
 
 @dataclass(frozen=True)
 class SettingChange:
     """A table of results under another setting, against the one that the pages show: another version of Python, or a
-    proxy.
+    proxy, or clients that offer compression.
 
-    ``table``: the shown one. ``rows``: the variants that are valid on both, in the table's order. ``judged``: by
-    variant and key of a metric the outcome of the other setting, whose ratio is that of the other to the shown one.
+    ``table``: the shown one. ``rows``: the variants that are valid on both, in the table's order, without those that
+    declined to compress, which show no price of compression. ``judged``: by variant and key of a metric the outcome of
+    the other setting, whose ratio is that of the other to the shown one.
     """
 
     table: Table
@@ -36,6 +40,10 @@ class SettingChange:
     judged: Mapping[tuple[RowKey, str], Judged]
     proxy_cpu_percent: Mapping[RowKey, float]
     """CPU of the proxy in percent of a core, where the other setting has one."""
+    wire_bytes: Mapping[RowKey, float]
+    """Bytes on the wire per message that a client receives, where the other setting compresses."""
+    declined: tuple[Row, ...]
+    """Variants whose servers declined to compress, on all or some connections."""
 
 
 def compare_settings(shown: Iterable[Run], parts: Sequence[Run]) -> tuple[SettingChange, ...]:
@@ -53,8 +61,10 @@ def compare_settings(shown: Iterable[Run], parts: Sequence[Run]) -> tuple[Settin
             by_scenario = {_scenario(table): table for table in compare_runs([other], ranked=False).tables}
             for table in tables:
                 partner = by_scenario.get(_scenario(table))
-                if partner is not None and (change := _change(table, partner, run, other)).rows:
-                    found.append(change)
+                if partner is not None:
+                    change = _change(table, partner, run, other)
+                    if change.rows or change.declined:
+                        found.append(change)
     return tuple(found)
 
 
@@ -68,7 +78,9 @@ def _scenario(table: Table) -> tuple[object, ...]:
 
 def _change(table: Table, partner: Table, run: Run, other: Run) -> SettingChange:
     on_other = {row.key: row for row in partner.valid_rows}
-    rows = tuple(row for row in table.valid_rows if row.key in on_other and not row.framework.is_reference)
+    both = tuple(row for row in table.valid_rows if row.key in on_other and not row.framework.is_reference)
+    declined = tuple(row for row in both if _declines(on_other[row.key]))
+    rows = tuple(row for row in both if row not in declined)
     metrics = (*table.deciding, *(metric for metric in ALWAYS_COMPARED if metric not in table.deciding))
     compared: dict[tuple[RowKey, str], ComparedValues] = {}
     for metric in metrics:
@@ -94,7 +106,33 @@ def _change(table: Table, partner: Table, run: Run, other: Run) -> SettingChange
                 highest_end((after, before)),
             )
     known = tuple(metric for metric in metrics if any(key == metric.key for _, key in compared))
-    return SettingChange(table, run, other, known, rows, judge_all(compared), _proxy_cpu(on_other))
+    return SettingChange(
+        table,
+        run,
+        other,
+        known,
+        rows,
+        judge_all(compared),
+        _proxy_cpu(on_other),
+        {row.key: found for row in rows if (found := _wire_bytes(on_other[row.key])) is not None},
+        declined,
+    )
+
+
+def _counting(row: Row) -> list[Measurement]:
+    return [one for one in row.cell.measurements if row.counts(one)]
+
+
+def _declines(row: Row) -> bool:
+    """Whether its server declined to compress messages on any connection."""
+    return any(one.compression is not None and one.compression.declined for one in _counting(row))
+
+
+def _wire_bytes(row: Row) -> float | None:
+    """Bytes on the wire per message received, as mean over the rounds; ``None`` if no compression was offered."""
+    found = [one.traffic.received_wire_bytes for one in _counting(row) if one.compression and one.traffic]
+    known = [one for one in found if one is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _proxy_cpu(rows: Mapping[RowKey, Row]) -> dict[RowKey, float]:

@@ -18,9 +18,11 @@ from generator.exports import files
 from generator.pages import make_site
 from runners.record import (
     CellRecord,
+    Compression,
     FrameworkDocument,
     InstalledFacts,
     RunDocument,
+    Traffic,
     cell_key,
     load_framework,
     load_run,
@@ -210,6 +212,71 @@ def test_results_through_a_proxy_alone_are_named_so(tmp_path: Path) -> None:
             save(document.model_copy(update={"cells": cells}), path)
     (shown,) = load_results(results).headline
     assert str(shown.machine_class).endswith(", through nginx")
+
+
+def compressed(folder: Path, declining: str, rounds: int = 6) -> Path:
+    """The run of `write`, with offered compression in the place of the other version. One framework declines."""
+    results = behind_proxy(folder, rounds=rounds)
+    for path in results.rglob("*.yml"):
+        path.write_text(path.read_text().replace("topology=nginx", "topology=deflate").replace(": nginx", ": deflate"))
+        if path.name == "run.yml":
+            continue
+        document = load_framework(path)
+        declines = document.framework.slug == declining
+        answer = Compression(agreed=0 if declines else 100, declined=100 if declines else 0)
+        traffic = Traffic(
+            sent_payload_bytes=64.0, sent_wire_bytes=13.1, received_payload_bytes=64.0, received_wire_bytes=9.25
+        )
+        cells = [
+            cell.model_copy(
+                update={
+                    "measurements": [
+                        one.model_copy(update={"compression": answer, "traffic": traffic}) for one in cell.measurements
+                    ]
+                }
+            )
+            if "topology" in cell.parameters
+            else cell
+            for cell in document.cells
+        ]
+        save(document.model_copy(update={"cells": cells}), path)
+    return results
+
+
+def test_a_server_that_declines_shows_no_price_of_compression(tmp_path: Path) -> None:
+    found = load_results(compressed(tmp_path, "fastapi"))
+    changes = compare_settings(found.headline, found.parts)
+    assert {change.other.topology for change in changes} == {"deflate"}
+    for change in changes:
+        assert "fastapi" not in {row.framework.slug for row in change.rows}
+        assert not any(row == "fastapi" for (row, _), _ in change.judged)
+        assert {row.framework.slug for row in change.declined} == {"fastapi"}
+        assert set(change.wire_bytes.values()) == {9.25}
+    section = {page.path: page.text() for page in make_site(found, {}).pages}["workloads/echo.md"]
+    section = section.partition("Other settings")[2]
+    assert "With compression offered instead of directly" in section
+    assert (
+        "These servers decline to compress, so their messages are as without the offer: FastAPI (uvicorn)." in section
+    )
+    assert "9.25" in section
+
+
+def test_a_table_of_offered_compression_says_who_agreed(tmp_path: Path) -> None:
+    results = compressed(tmp_path, "fastapi")
+    for path in results.rglob("*.yml"):
+        if path.name == "run.yml":
+            keep_cells(path, lambda key: "topology=" in key)
+        else:
+            document = load_framework(path)
+            cells = [cell for cell in document.cells if "topology" in cell.parameters]
+            save(document.model_copy(update={"cells": cells}), path)
+    found = load_results(results)
+    (shown,) = found.headline
+    assert str(shown.machine_class).endswith(", with compression offered")
+    page = {page.path: page.text() for page in make_site(found, {}).pages}["workloads/echo.md"]
+    assert "agreed on 100 of 100" in page
+    assert "declined" in page
+    assert "13, 9" in page
 
 
 def keep_cells(path: Path, is_kept: Callable[[str], bool]) -> None:
