@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runners.record import RtsiteError
 from runners.serving import broker
 from runners.serving.deployment import StageError
+from runners.serving.interpreter import Interpreter, InterpreterError
 from runners.subjects import catalog
 from runners.subjects.catalog import Variant
 from tests.support import needs
@@ -66,3 +69,23 @@ def test_other_errors_of_a_server_are_the_servers(log: str) -> None:
 def test_errors_of_the_block_pass() -> None:
     with pytest.raises(RtsiteError, match="mine"), needs.serving(UVICORN):
         raise RtsiteError("mine")
+
+
+def test_a_framework_is_tested_on_a_python_that_it_allows(
+    ended: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (framework,) = catalog.choose_frameworks(["fastapi"])
+    versions = {"": "3.11.7", "3.12": "3.12.1"}
+
+    def find(version: str) -> Interpreter:
+        if version not in versions:
+            raise InterpreterError("not there")
+        return Interpreter(Path(), versions[version], "")
+
+    monkeypatch.setattr(needs, "find_interpreter", find)
+    for required, version in (("", ""), (">=3.11", ""), (">=3.12", "3.12")):
+        demanding = framework.model_copy(update={"requires_python": required})
+        assert needs.allowed_python(demanding) == version
+        assert needs.on_allowed_python(demanding, UVICORN).python == version
+    with pytest.raises(ended, match=r"fastapi requires Python >=3\.13; install one"):
+        needs.allowed_python(framework.model_copy(update={"requires_python": ">=3.13"}))

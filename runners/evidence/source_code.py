@@ -114,7 +114,9 @@ class _References:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 self._refer(node.module, is_import=True)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                self._refer(node.value, is_import=False)
+                # "app:api" names an object, so a framework imports its module as code.
+                names_object = re.fullmatch(r"(\w+):\w+", node.value)
+                self._refer(names_object[1] if names_object else node.value, is_import=names_object is not None)
 
 
 Kind = Literal["package", "unknown", "ours"]

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from runners.record.schema import BrokerName, Topology
 from runners.serving.broker import BrokerError, BrokerProgram, find_broker
 from runners.serving.deployment import StageError
 from runners.serving.interpreter import RUNNING, InterpreterError, find_interpreter
 from runners.serving.proxy import ProxyError, ProxyProgram, find_proxy
-from runners.subjects.catalog import Variant
+from runners.subjects.catalog import Framework, Variant
 
 _NOT_LOADED = re.compile(r"\b(lib[\w.+-]+)\.so\.(\d+)(?:\.\d+)*: cannot open shared object file")
 """The message of dlopen(3) about a library of the system that is not there."""
@@ -48,6 +49,23 @@ def other_python() -> str:
         except InterpreterError:
             continue
     lack("there is no other version of Python; install one with `uv python install 3.13`")
+
+
+def allowed_python(framework: Framework) -> str:
+    """A version of Python that the framework allows and that is on this machine; empty: the running one."""
+    allowed = SpecifierSet(framework.requires_python)
+    for version in ("", "3.12", "3.13", "3.14"):
+        try:
+            if allowed.contains(find_interpreter(version).version, prereleases=True):
+                return version
+        except InterpreterError:
+            continue
+    lack(f"{framework.slug} requires Python {framework.requires_python}; install one, as `uv python install 3.14` does")
+
+
+def on_allowed_python(framework: Framework, variant: Variant) -> Variant:
+    """The variant on a version of Python that its framework allows."""
+    return variant.under(allowed_python(framework), variant.topology)
 
 
 def proxy_program(topology: Topology) -> ProxyProgram:

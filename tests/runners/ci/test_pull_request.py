@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners import ci
+from runners import ci, process
 from runners.record import RtsiteError
 from runners.subjects import catalog
 from tests.support.commands import git
@@ -61,6 +61,26 @@ def test_a_lock_is_made_anew_only_where_it_changes(tmp_path: Path) -> None:
     (folder / "requirements.txt").write_text("")
     (changed,) = ci.relock(framework)
     assert changed.read_text() == (source / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("required", "oldest"), [("", None), (">=3.11", "3.11"), (">=3.12.4,<3.14", "3.12"), (">3.12.2", "3.12")]
+)
+def test_a_lock_is_for_the_oldest_python_that_the_folder_allows(
+    required: str, oldest: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(name: str, command: list[str], **options: object) -> process.Finished:
+        asked.append(command)
+        return process.Finished(0, "", "")
+
+    monkeypatch.setattr(process, "run", run)
+    (framework,) = catalog.choose_frameworks(["reference"])
+    assert ci.relock(framework.model_copy(update={"requires_python": required})) == []
+    (command,) = asked
+    stated = command[command.index("--python-version") + 1] if "--python-version" in command else None
+    assert stated == oldest
 
 
 @pytest.mark.index

@@ -15,6 +15,7 @@ from runners.record import Finding
 from runners.serving.environment import prepare_environment
 from runners.subjects import catalog
 from runners.subjects.catalog import Variant
+from tests.support import needs
 
 FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
 
@@ -203,11 +204,20 @@ def test_settings_are_modules_that_only_a_string_names(tmp_path: Path) -> None:
     ]
 
 
+def test_a_setting_that_names_an_object_leads_to_its_module(tmp_path: Path) -> None:
+    sources = {"settings": "API = ['app:api']\nURL = 'helper://app'", "app": "import helper", "helper": "", "api": ""}
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    served = variant(["serve"], SETTINGS="settings")
+    assert [path.stem for path in source_code.modules_of(tmp_path, served)] == ["app", "helper", "settings"]
+    assert [path.stem for path in source_code.settings_of(tmp_path, served)] == ["settings"]
+
+
 @cache
 def findings_of(slug: str) -> dict[str, Finding]:
     """The findings of a folder of ours, by item."""
     (framework,) = catalog.choose_frameworks([slug])
-    main = main_variant(framework)
+    main = needs.on_allowed_python(framework, main_variant(framework))
     found = source_code.code_findings(framework, main, prepare_environment(framework, main))
     return {finding.item: finding for finding in found}
 

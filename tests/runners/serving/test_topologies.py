@@ -30,7 +30,8 @@ AT_ONCE = 4
 def broken_in(framework: Framework, topology: Topology, logs: Path) -> list[Check]:
     """The contract checks that fail in a topology, however often they are repeated."""
     assert framework.headline is not None
-    variant = framework.headline.under("", topology)
+    python = needs.on_allowed_python(framework, framework.headline).python
+    variant = framework.headline.under(python, topology)
     with needs.serving(variant), serve_variant(framework, variant, logs=logs) as serving:
         return failing(serving.server)
 
@@ -76,5 +77,7 @@ def checked(
 
 
 @pytest.mark.parametrize(("slug", "topology"), CASES)
-def test_it_keeps_it(slug: str, topology: Topology, checked: dict[tuple[str, Topology], Future[list[Check]]]) -> None:
+def test_it_keeps_it(
+    slug: str, topology: Topology, checked: dict[tuple[str, Topology], Future[list[Check]]]
+) -> None:
     assert checked[slug, topology].result() == []

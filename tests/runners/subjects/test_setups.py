@@ -119,7 +119,8 @@ def test_the_helper_for_rooms_across_processes_is_the_same_for_everybody() -> No
 @pytest.mark.parametrize(("framework", "variant"), SHARED)
 def test_a_room_reaches_the_members_on_all_processes(framework: Framework, variant: Variant, tmp_path: Path) -> None:
     with needs.serving(variant):
-        several, spanning = processes_findings(framework, variant, logs=tmp_path)
+        served = needs.on_allowed_python(framework, variant)
+        several, spanning = processes_findings(framework, served, logs=tmp_path)
     assert several.value is True, several.note
     assert spanning.value is True, spanning.note
 
@@ -141,5 +142,5 @@ def test_a_command_with_a_number_of_processes_starts_them(
     framework: Framework, variant: Variant, tmp_path: Path
 ) -> None:
     with needs.serving(variant):
-        (several, _) = processes_findings(framework, variant, logs=tmp_path)
+        (several, _) = processes_findings(framework, needs.on_allowed_python(framework, variant), logs=tmp_path)
     assert several.value is True, several.note

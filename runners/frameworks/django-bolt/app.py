@@ -1,0 +1,113 @@
+"""Echo, chat rooms and a live dashboard with django-bolt."""
+
+import asyncio
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+from django_bolt import BoltAPI, CloseCode, EventSourceResponse, ServerSentEvent, WebSocket, WebSocketDisconnect
+
+PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+
+api = BoltAPI()
+rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
+viewers: set[WebSocket] = set()
+streams: set[asyncio.Queue[str]] = set()
+panels: dict[str, dict[str, Any]] = {}
+background_tasks: set[asyncio.Task[None]] = set()
+
+
+async def broadcast(members: set[WebSocket], text: str) -> None:
+    for member in list(members):
+        with suppress(WebSocketDisconnect, RuntimeError):  # it has left: its own handler removes it
+            await member.send_text(text)
+
+
+@api.get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@api.websocket("/echo")
+async def echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    with suppress(WebSocketDisconnect):
+        while True:
+            message = await websocket.receive()
+            if "text" in message:
+                await websocket.send_text(message["text"])
+            else:
+                await websocket.send_bytes(message["bytes"])
+
+
+@api.websocket("/room/{name}")
+async def room(websocket: WebSocket, name: str) -> None:
+    await websocket.accept()
+    members = rooms[name]
+    members.add(websocket)
+    try:
+        with suppress(WebSocketDisconnect):
+            while True:
+                message = await websocket.receive()
+                if "text" in message:  # binary messages are not for rooms
+                    await broadcast(members, message["text"])
+    finally:
+        members.discard(websocket)
+        if not members:
+            rooms.pop(name, None)
+
+
+@api.websocket("/dashboard")
+async def dashboard(websocket: WebSocket) -> None:
+    await websocket.accept()
+    viewers.add(websocket)
+    start_pushing()
+    try:
+        async for update in websocket.iter_json():  # a binary message too: read as text it is empty
+            await websocket.send_json(apply(update))
+    except (ValueError, KeyError, TypeError):
+        await websocket.close(CloseCode.INVALID_FRAME_PAYLOAD_DATA, "not a panel update")
+    finally:
+        viewers.discard(websocket)
+
+
+def apply(update: dict[str, Any]) -> dict[str, Any]:
+    """Store one update; returns the answer to its sender."""
+    name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
+    panel = panels.setdefault(name, {"value": value, "updates": 0})
+    panel["value"] = value
+    panel["updates"] += 1
+    return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
+
+
+@api.get("/events", response_class=EventSourceResponse)
+async def events() -> AsyncIterator[ServerSentEvent]:
+    stream: asyncio.Queue[str] = asyncio.Queue()
+    streams.add(stream)
+    start_pushing()
+    try:
+        while True:
+            yield ServerSentEvent(raw_data=await stream.get())
+    finally:
+        streams.discard(stream)
+
+
+def start_pushing() -> None:
+    if not background_tasks:
+        background_tasks.add(asyncio.create_task(push_snapshots()))
+
+
+async def push_snapshots() -> None:
+    due, seq = time.monotonic(), 0
+    while True:
+        due += PUSH_PERIOD_S
+        await asyncio.sleep(due - time.monotonic())
+        seq += 1
+        text = json.dumps({"type": "snapshot", "seq": seq, "panels": panels})
+        for stream in streams:
+            stream.put_nowait(text)
+        await broadcast(viewers, text)
