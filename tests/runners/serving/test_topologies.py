@@ -77,7 +77,5 @@ def checked(
 
 
 @pytest.mark.parametrize(("slug", "topology"), CASES)
-def test_it_keeps_it(
-    slug: str, topology: Topology, checked: dict[tuple[str, Topology], Future[list[Check]]]
-) -> None:
+def test_it_keeps_it(slug: str, topology: Topology, checked: dict[tuple[str, Topology], Future[list[Check]]]) -> None:
     assert checked[slug, topology].result() == []
