@@ -60,6 +60,7 @@ def _framework_json(framework: Framework) -> dict[str, Any]:
                 "headline": variant.headline,
                 "recommended_by": variant.recommended_by,
                 "production": variant.not_for_production is None,
+                "legacy": variant.legacy is not None,
             }
             for variant in framework.variants
         ],

@@ -110,6 +110,7 @@ def variant_facts(
         headline=variant.headline,
         recommended_by=variant.recommended_by,
         not_for_production=variant.not_for_production,
+        legacy=variant.legacy,
     )
 
 

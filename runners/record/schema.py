@@ -858,6 +858,15 @@ class NotForProduction(Document):
     """The page that says it."""
 
 
+class Legacy(Document):
+    """The statement of a setup's own makers that nobody should begin with it any more."""
+
+    reason: Text
+    """What they say, in one sentence."""
+    source: HttpsUrl
+    """The page that says it."""
+
+
 class InstalledFacts(Document):
     """A variant's environment for one version of Python."""
 
@@ -902,6 +911,8 @@ class VariantFacts(Document):
     """The page of the documentation that recommends this deployment for production."""
     not_for_production: NotForProduction | None = None
     """Why this setup should not be used in production; absent if its makers do not say so."""
+    legacy: Legacy | None = None
+    """Why nobody should begin with this setup any more; absent if its makers do not say so."""
 
 
 class BrokerFacts(Document):

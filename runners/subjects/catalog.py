@@ -19,6 +19,7 @@ from runners.record.schema import (
     USUAL_TOPOLOGY,
     BrokerName,
     HttpsUrl,
+    Legacy,
     Loop,
     NotForProduction,
     PackageName,
@@ -73,6 +74,8 @@ class Variant(_Described):
     """The page of the documentation that recommends this deployment for production. The headline variant has one."""
     not_for_production: NotForProduction | None = None
     """Why its makers say that it is not for production."""
+    legacy: Legacy | None = None
+    """Why its makers say that nobody should begin with it any more."""
     serializer: Serializer = "json"
     """Serializer of Socket.IO's packets."""
     extra: Slug | None = None
@@ -377,10 +380,9 @@ def _wrong_headline(framework: Framework) -> str | None:
             f"variant {headline.slug!r}: headline = true needs recommended_by, the https:// address of the"
             " documentation that recommends this deployment for production"
         )
-    if headline.not_for_production is not None:
-        return (
-            f"variant {headline.slug!r}: it has headline = true and not_for_production; choose another headline variant"
-        )
+    for key in ("not_for_production", "legacy"):
+        if getattr(headline, key) is not None:
+            return f"variant {headline.slug!r}: it has headline = true and {key}; choose another headline variant"
     return None
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from benchmarks import synthetic
 from generator.comparison.tables import rows_of
-from generator.dataset import Article, Claims, Dataset, Module, Run, Source, WinnerClaim, load_results
+from generator.dataset import Article, Claims, Dataset, FrameworkResult, Module, Run, Source, WinnerClaim, load_results
 from generator.pages import Site, make_site
 from generator.pages.markup import Page
 from runners.judging.thresholds import thresholds_of
+from runners.record import Legacy, NotForProduction
 from tests.support.pages import HOSTILE, read
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -272,6 +273,28 @@ def test_code_that_differs_from_what_was_measured_is_marked(small: Shown) -> Non
     assert "as measured" in small.texts["frameworks/fastapi.md"]
     assert "measured another version" in text(changed)
     assert "is not in this checkout" in text({})
+
+
+def test_what_makers_say_against_a_variant_is_shown_with_its_source(small: Shown) -> None:
+    (run,) = small.dataset.runs
+    page = "https://example.org/removed"
+    said = {
+        "legacy": Legacy(reason="Its worker was <removed>.", source=page),
+        "not_for_production": NotForProduction(reason="It is for tests.", source="https://example.org/tests"),
+    }
+
+    def altered(item: FrameworkResult) -> FrameworkResult:
+        if item.document.framework.slug != "fastapi":
+            return item
+        variants = [one.model_copy(update=said) for one in item.document.variants]
+        return replace(item, document=item.document.model_copy(update={"variants": variants}))
+
+    flagged = replace(small.dataset, runs=(replace(run, frameworks=tuple(map(altered, run.frameworks))),))
+    texts = texts_of(make_site(flagged, SOURCES))
+    shown = texts["frameworks/fastapi.md"]
+    assert f'legacy</span> Its worker was &lt;removed&gt;. <a href="{page}"' in shown
+    assert 'not for production</span> It is for tests. <a href="https://example.org/tests"' in shown
+    assert texts["workloads/echo.md"].count(">legacy</span>") > small.texts["workloads/echo.md"].count(">legacy</span>")
 
 
 def test_the_methodology_states_every_threshold() -> None:

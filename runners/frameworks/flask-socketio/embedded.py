@@ -30,7 +30,9 @@ if __name__ == "__main__":
 
     assert socketio.async_mode == ASYNC_MODE, f"wanted {ASYNC_MODE}, got {socketio.async_mode}"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    options: dict[str, Any] = {"allow_unsafe_werkzeug": True} if ASYNC_MODE == "threading" else {}
+    # eventlet's server collects 4 KiB of an answer before it writes them, which holds small events back.
+    known = {"threading": {"allow_unsafe_werkzeug": True}, "eventlet": {"minimum_chunk_size": 1}}
+    options: dict[str, Any] = dict(known.get(ASYNC_MODE, {}))
     if arguments.certificate and ASYNC_MODE == "threading":
         options["ssl_context"] = (arguments.certificate, arguments.key)
     elif arguments.certificate:

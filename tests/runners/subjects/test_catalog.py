@@ -77,6 +77,12 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
             "variant 'one': it has headline = true and not_for_production; choose another headline variant",
         ),
         ('broker = "redis"', 'not_for_production = { reason = "No." }', "variants.1.not_for_production.source"),
+        (
+            "headline = true\n",
+            'headline = true\nlegacy = { reason = "Its end is near.", source = "https://example.org" }\n',
+            "variant 'one': it has headline = true and legacy; choose another headline variant",
+        ),
+        ('broker = "redis"', 'legacy = { reason = "Old." }', "variants.1.legacy.source"),
         ('broker = "redis"', 'only = "several-processes"', "variant 'two': no workload fits"),
         ('broker = "redis"', 'only = "steady"', "expected 'connecting' or 'several-processes'"),
         ('broker = "redis"', 'loop = "twisted"', "'asyncio', 'uvloop', 'gevent', 'eventlet', 'threads' or 'own'"),
