@@ -56,7 +56,10 @@ class Check:
 
 def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
     """The names of the checks that concern an application with these exchanges."""
-    return frozenset(name for name, exchange in _EXCHANGES.items() if exchange is None or exchange in exchanges)
+    found = {name for name, exchange in _EXCHANGES.items() if exchange is None or exchange in exchanges}
+    if set(exchanges) == {"events"}:  # it has nothing that a client could close in order
+        found.discard("close")
+    return frozenset(found)
 
 
 async def check_contract(

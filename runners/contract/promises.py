@@ -250,13 +250,23 @@ async def stream_events(app: App) -> str:
         except RefusedError as refused:
             raise BrokenError(f"expected an event stream from GET /events, but {refused}") from None
 
-        async def next_beat() -> Beat:
+        async def read_beats() -> None:
             while not arrived:
-                data = await within(app.timeout_s, response.content.readany(), "a snapshot in the event stream")
-                if not data:
+                if not (data := await response.content.readany()):
                     raise BrokenError("expected the event stream to go on, but it ended")
                 now_s = asyncio.get_running_loop().time()
                 arrived.extend(Beat(now_s, parsed(event)) for event in events.feed(data))
+
+        async def next_beat() -> Beat:
+            expected = f"a snapshot in the event stream within {app.timeout_s:g} s"
+            try:
+                await asyncio.wait_for(read_beats(), app.timeout_s)
+            except TimeoutError:
+                kind = events.other_type
+                got = (
+                    f"only events of the type {kind!r}; a message has the type 'message' or none" if kind else "nothing"
+                )
+                raise BrokenError(f"expected {expected}, got {got}") from None
             return arrived.popleft()
 
         beats = await _follow(app, await next_beat(), next_beat)

@@ -66,6 +66,12 @@ def server_findings(framework: Framework, variant: Variant, *, logs: Path) -> li
     """The features of one running server and, as the last test, its handling of a client that sends garbage."""
     with serve_variant(framework, variant, logs=logs) as deployment:
         started = deployment.server
+        if not answers_messages(framework):
+            return [
+                *_transports(started),
+                Finding(item="plain-websocket", value=False, note=why_no_messages(framework)),
+                *(Finding(item=item, note=why_no_messages(framework)) for item in _OF_MESSAGES),
+            ]
         return [
             *_transports(started),
             _broadcasts(started),
@@ -73,6 +79,19 @@ def server_findings(framework: Framework, variant: Variant, *, logs: Path) -> li
             _threads(started),
             *_garbage(started),
         ]
+
+
+_OF_MESSAGES = ("broadcast-alone", "thread-per-client", "garbage-sender", "garbage-close-frame", "garbage-others")
+
+
+def answers_messages(framework: Framework) -> bool:
+    """Whether clients can send messages to its application, as most tests here do."""
+    return "echo" in framework.exchanges
+
+
+def why_no_messages(framework: Framework) -> str:
+    """The reason for what cannot be determined of an application that `answers_messages` is not true of."""
+    return framework.cannot.get("echo", "its application answers no messages: its exchanges have no echo")
 
 
 def _transports(started: server.Server) -> list[Finding]:
@@ -441,6 +460,8 @@ def processes_findings(framework: Framework, variant: Variant, *, logs: Path) ->
     if not any("{workers}" in word for word in variant.command):
         return [_documented_processes(framework), Finding(item="cross-process", value=False, note=_ONE_PROCESS)]
     with serve_variant(framework, variant, logs=logs, workers=2) as deployment:
+        if not answers_messages(framework):
+            return _spreads_viewers(deployment.server)
         return asyncio.run(_reaches_all(deployment.server))
 
 
@@ -451,6 +472,20 @@ def _documented_processes(framework: Framework) -> Finding:
         return Finding(item="several-processes", value=False, note=_ONE_PROCESS)
     note = f"{said.how}; {_ONE_PROCESS}"
     return Finding(item="several-processes", value=said.value, note=note, documented=said.documented)
+
+
+def _spreads_viewers(started: server.Server) -> list[Finding]:
+    """Whether two processes serve viewers of the event stream, between which no message could pass."""
+    request = "GET /events HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n"
+    across = Finding(item="cross-process", note=why_no_messages(started.framework))
+    with contextlib.ExitStack() as stack:
+        for _ in range(SPREAD_TRIES):
+            stack.enter_context(contextlib.closing(_open(started, request)))
+            if len(spread := resources.read_spread(started.child.pid, started.port)) > 1:
+                note = f"processes with {' and '.join(map(str, spread))} viewers"
+                return [Finding(item="several-processes", value=True, note=note), across]
+    why = f"all of {SPREAD_TRIES} viewers were connected to the same process"
+    return [Finding(item="several-processes", value=False, note=why), across]
 
 
 async def _reaches_all(started: server.Server) -> list[Finding]:
@@ -497,10 +532,17 @@ def open_client(started: server.Server) -> socket.socket:
 def open_socket(started: server.Server) -> socket.socket:
     """A TCP connection after the WebSocket handshake; raises `OSError`."""
     path = "/dashboard" if started.framework.protocol == "websocket" else _SOCKET_IO
+    key = base64.b64encode(os.urandom(16)).decode()
+    return _open(started, _HANDSHAKE.format(path=path, host="{host}", key=key))
+
+
+def _open(started: server.Server, request: str) -> socket.socket:
+    """A TCP connection after the head of the answer to this request, in which ``{host}`` is filled in; raises
+    `OSError`.
+    """
     address = urlsplit(started.base_url)
     connection = socket.create_connection((address.hostname or "", address.port or 80), timeout=REACTION_S)
-    key = base64.b64encode(os.urandom(16)).decode()
-    connection.sendall(_HANDSHAKE.format(path=path, host=address.netloc, key=key).encode())
+    connection.sendall(request.format(host=address.netloc).encode())
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(1)

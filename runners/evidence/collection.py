@@ -252,6 +252,17 @@ def _variant_probes(
 ) -> list[ItemProbe]:
     """``vanished``: for each pass, the findings on a silent and a dead client."""
     clients = iter(vanished)
+
+    def of_messages(items: tuple[str, ...], determine: Callable[[Path], list[Finding]]) -> ItemProbe:
+        """A probe that sends messages to the application, or has the reason why there is none to send them to."""
+
+        def run(logs: Path) -> list[Finding]:
+            if not behaviour.answers_messages(framework):
+                raise RtsiteError(behaviour.why_no_messages(framework))
+            return determine(logs)
+
+        return ItemProbe(items, run)
+
     return [
         ItemProbe(("packages", "installed-mb"), lambda _: packages.variant_findings(installed)),
         ItemProbe(
@@ -272,11 +283,11 @@ def _variant_probes(
             ),
             lambda logs: behaviour.server_findings(framework, variant, logs=logs),
         ),
-        ItemProbe(
+        of_messages(
             ("raise-sender", "raise-reported", "raise-logged", "raise-others"),
             lambda logs: behaviour.exception_findings(framework, variant, logs=logs),
         ),
-        ItemProbe(
+        of_messages(
             ("drain-answered", "drain-close-frame", "drain-client", "drain-s"),
             lambda logs: behaviour.drain_findings(framework, variant, logs=logs),
         ),

@@ -6,6 +6,7 @@ from runners.record import Finding
 from runners.subjects.catalog import Documented, Framework
 
 _RECONNECTION = "https://socket.io/docs/v4/client-options/#reconnection"
+_EVENT_SOURCE = "https://html.spec.whatwg.org/multipage/server-sent-events.html#reestablish-the-connection"
 
 
 def documented_findings(framework: Framework) -> list[Finding]:
@@ -23,6 +24,8 @@ def _reconnecting(framework: Framework) -> Finding:
     item = "reconnecting-client"
     if framework.protocol == "socket.io":
         return Finding(item=item, value=True, note="Socket.IO's client", documented=_RECONNECTION)
+    if framework.exchanges == ["events"]:
+        return Finding(item=item, value=True, note="a browser's EventSource", documented=_EVENT_SOURCE)
     return Finding(item=item, value=False, note="a browser's WebSocket does not reconnect")
 
 

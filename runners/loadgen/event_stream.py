@@ -26,18 +26,28 @@ def check_stream(head: Head, body: bytes) -> None:
         raise RefusedError(f"the server's answer has the Content-Type {what} instead of {CONTENT_TYPE}", "content type")
 
 
+_MESSAGE = b"message"
+"""The type of events that name none. A page receives them by ``onmessage``."""
+
+
 class EventReader:
     """Splits a stream into events, wherever it is cut. Lines end in CR LF, LF or CR. An unfinished event is kept."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._type = b""
         self._began = False
         self._after_cr = False
         """Whether the last byte was a CR; an LF that follows belongs to it."""
+        self.other_type = ""
+        """The type of the newest event that was skipped for its type; empty if none was."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The data of the events that these bytes complete. Comments and events without data are no events."""
+        """The data of the events of type ``message`` that these bytes complete, as a page's ``onmessage`` gets them.
+
+        Comments and events without data are no events. Events of other types, such as signs of life, are skipped.
+        """
         if not data:
             return []
         if self._after_cr:
@@ -50,11 +60,15 @@ class EventReader:
                 self._began = True
                 line = line.removeprefix(_BYTE_ORDER_MARK)
             if not line:
-                if self._data:
+                if self._data and self._type in (b"", _MESSAGE):
                     events.append(b"\n".join(self._data))
-                    self._data = []
+                elif self._data:
+                    self.other_type = harmless(self._type.decode("utf-8", "replace"))
+                self._data, self._type = [], b""
                 continue
             name, _, value = line.partition(b":")
             if name == b"data":
                 self._data.append(value.removeprefix(b" "))
+            elif name == b"event":
+                self._type = value.removeprefix(b" ")
         return events

@@ -26,6 +26,7 @@ from websockets.http11 import Request, Response
 from runners.contract import CHECKS, Check, check_contract, checks_for, promises
 from runners.loadgen.job import Transport
 from tests.support import web
+from tests.support.http_servers import StreamServer, serving_stream
 from tests.support.web import serving_web
 
 pytestmark = pytest.mark.measures
@@ -349,6 +350,16 @@ async def test_an_event_stream_that_ends_or_is_none_fails() -> None:
         assert (check.ok, "expected an event stream" in check.detail) == (False, True)
 
 
+async def test_events_of_another_type_are_named() -> None:
+    named = StreamServer("named", event=lambda text: b"event: snapshot\ndata: " + text + b"\n\n")
+    with serving_stream(named) as address:
+        (check,) = await check_contract(
+            f"http://{address}", "websocket", only={"events"}, transports=["sse"], timeout_s=0.5
+        )
+    assert not check.ok
+    assert "got only events of the type 'snapshot'; a message has the type 'message' or none" in check.detail
+
+
 @pytest.mark.parametrize("cheat", BREAKS, ids=lambda cheat: cheat.__name__)
 def test_a_cheat_fails_exactly_the_check_it_breaks(verdicts: Verdicts, cheat: type[Honest]) -> None:
     check, says = BREAKS[cheat]
@@ -373,6 +384,7 @@ async def test_what_an_application_does_not_implement_is_not_checked() -> None:
 def test_every_check_concerns_all_applications_or_those_with_an_exchange() -> None:
     assert checks_for(["echo", "room", "dashboard", "events"]) == set(CHECKS)
     assert checks_for([]) == {"health", "close"}
+    assert checks_for(["events"]) == {"health", "events"}
     assert checks_for(["dashboard"]) == {
         "health",
         "close",

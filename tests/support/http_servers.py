@@ -190,6 +190,11 @@ STREAMS = [
         body=b"\xef\xbb\xbf: hello\nretry: 1000\n\n",
         event=lambda text: b"id: 1\nevent: message\ndata: " + text + b"\n\n:\n\nevent: empty\n\n",
     ),
+    StreamServer(
+        "events of other types",
+        body=b":  \n\nevent: stream-open\ndata:\n\n",
+        event=lambda text: b"event: message\ndata: " + text + b"\n\nevent: keep-alive\ndata:\n\n",
+    ),
     StreamServer("other letters", head=head(b"content-type: Text/Event-Stream;charset=utf-8"), body=b"\n\n"),
     StreamServer("103 before", head=b"HTTP/1.1 103 Early Hints\r\n\r\n" + head(STREAM)),
     StreamServer("head ends in LF", head=head(STREAM, end=b"\n")),

@@ -10,8 +10,9 @@ import pytest
 
 from runners import evidence
 from runners.cli.ci import ci_evidence_command
-from runners.evidence import behaviour, collection, packages
+from runners.evidence import behaviour, collection, lifecycle, packages
 from runners.evidence.collection import main_variant
+from runners.evidence.documentation import documented_findings
 from runners.record import ITEMS, EvidenceDocument, Finding, load_evidence, problems_in
 from runners.serving.deployment import serve_variant
 from runners.subjects import catalog
@@ -228,3 +229,27 @@ def unresolvable(home: Path) -> Framework:
     for variant in framework.variants:
         (folder / variant.requirements_name()).write_text("no-such-package-as-this-one==1.0\n")
     return framework.model_copy(update={"folder": folder})
+
+
+def test_of_an_application_that_only_streams_events_no_messages_are_asked(tmp_path: Path) -> None:
+    (streaming,) = (one for one in catalog.discover() if one.exchanges == ["events"])
+    main = main_variant(streaming)
+    found = {
+        finding.item: finding
+        for finding in (
+            *lifecycle.start_findings(streaming, main, logs=tmp_path / "start"),
+            *behaviour.server_findings(streaming, main, logs=tmp_path / "server"),
+            *documented_findings(streaming),
+            packages.client_library(streaming),
+        )
+    }
+    assert found["start-s"].value > 0 < found["memory-mb"].value
+    assert (found["transports"].value, found["sse"].value) == (["sse"], True)
+    assert (found["plain-websocket"].value, found["plain-websocket"].note) == (False, streaming.cannot["echo"])
+    assert (found["reconnecting-client"].value, found["client-library-kb"].note) == (
+        True,
+        "browsers include EventSource",
+    )
+    unasked = {"broadcast-alone", "thread-per-client", "garbage-sender", "garbage-close-frame", "garbage-others"}
+    assert {item for item, finding in found.items() if finding.value is None} == {*unasked, "first-answer-s"}
+    assert {found[item].note for item in unasked} == {streaming.cannot["echo"]}

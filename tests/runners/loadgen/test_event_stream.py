@@ -19,6 +19,8 @@ LINES = st.lists(
             b"data",
             b": comment",
             b"event: x",
+            b"event:message",
+            b"event",
             b"id",
             b"database: no",
         ]
@@ -29,13 +31,15 @@ ENDS = st.sampled_from([b"\r\n", b"\n", b"\r"])
 
 
 def model(lines: list[bytes]) -> list[bytes]:
-    """What the standard's algorithm dispatches."""
-    found, buffer = [], b""
+    """What the standard's algorithm dispatches to listeners of ``message``."""
+    found, buffer, kind = [], b"", b""
     for line in lines:
         if not line:
-            if buffer:
+            if buffer and (kind or b"message") == b"message":
                 found.append(buffer[:-1])
-            buffer = b""
+            buffer, kind = b"", b""
+        elif line == b"event" or line.startswith(b"event:"):
+            kind = line[6:].removeprefix(b" ")
         elif line == b"data" or line.startswith(b"data:"):
             value = line[5:]
             buffer += (value[1:] if value.startswith(b" ") else value) + b"\n"
@@ -59,6 +63,14 @@ def test_an_unfinished_event_is_not_dispatched() -> None:
     reader = EventReader()
     assert reader.feed(b"data: a\ndata: b\n") == []
     assert reader.feed(b"\n") == [b"a\nb"]
+
+
+def test_events_of_other_types_are_no_messages_and_the_reader_knows_the_newest() -> None:
+    reader = EventReader()
+    assert reader.feed(b"event: stream-open\ndata:\n\nevent: empty\n\n") == []
+    assert reader.other_type == "stream-open"
+    assert reader.feed(b"event: message\ndata: a\n\ndata: b\n\nevent: \xff\ndata: c\n\n") == [b"a", b"b"]
+    assert reader.other_type == "\ufffd"
 
 
 @pytest.mark.parametrize(

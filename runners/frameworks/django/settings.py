@@ -1,0 +1,8 @@
+"""Django settings: no database, no templates; other views and apps than the plain ones are in the environment."""
+
+import os
+
+SECRET_KEY = "measured-never-deployed"  # noqa: S105
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = os.environ.get("URLCONF", "app")
+INSTALLED_APPS = os.environ.get("INSTALLED_APPS", "").split()
