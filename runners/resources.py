@@ -18,6 +18,7 @@ _LOOK_UP_EVERY_NS = 1_000_000_000
 _MB = 1e6
 _ESTABLISHED = "01"
 """State of a connection in /proc/net/tcp (include/net/tcp_states.h of Linux)."""
+_EVENTFD = "anon_inode:[eventfd]"
 _CPUCLOCK_SCHED = 2
 
 
@@ -94,13 +95,26 @@ def read_spread(pid: int, port: int) -> list[int]:
     return sorted(filter(None, served), reverse=True)
 
 
-def has_loaded(pid: int, package: str) -> bool:
-    """Whether a process of the tree has loaded a compiled module of this Python package."""
+def runs_uvloop(pid: int) -> bool:
+    """Whether a process of the tree runs uvloop's event loop.
+
+    It has loaded uvloop's compiled module, which a framework may do without using it, and has an eventfd open: libuv,
+    under uvloop, opens one for each loop, and asyncio's own loop opens none.
+    """
     for process in _tree(pid):
-        with contextlib.suppress(psutil.Error):
-            if any(f"/{package}/" in mapped.path for mapped in process.memory_maps()):
+        with contextlib.suppress(psutil.Error, OSError):
+            loaded = any("/uvloop/" in mapped.path for mapped in process.memory_maps())
+            if loaded and any(_target(file) == _EVENTFD for file in Path(f"/proc/{process.pid}/fd").iterdir()):
                 return True
     return False
+
+
+def _target(descriptor: Path) -> str:
+    """What this entry of a process's fd folder (proc(5)) points to; empty if it is closed meanwhile."""
+    try:
+        return os.readlink(descriptor)  # noqa: PTH115 - no path: anon_inode:[eventfd]
+    except FileNotFoundError:
+        return ""
 
 
 def read_established() -> set[tuple[int, int]]:

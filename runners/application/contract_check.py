@@ -112,10 +112,12 @@ def _loop_check(variant: Variant, started: Server) -> list[contract.Check]:
     """
     if variant.loop in (None, "own"):
         return []
-    loads = resources.has_loaded(started.child.pid, "uvloop")
+    runs = resources.runs_uvloop(started.child.pid)
     expected = variant.loop == "uvloop"
-    detail = f"the server {'has' if loads else 'has not'} loaded uvloop, and its variant states loop = {variant.loop!r}"
-    return [contract.Check("loop", loads == expected, detail)]
+    detail = (
+        f"the server {'runs' if runs else 'does not run'} on uvloop, and its variant states loop = {variant.loop!r}"
+    )
+    return [contract.Check("loop", runs == expected, detail)]
 
 
 def judge_reports(reports: Sequence[VariantReport]) -> None:

@@ -30,10 +30,10 @@ def told(code: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def tell(process: subprocess.Popen[str]) -> None:
+def tell(process: subprocess.Popen[str], what: str = "go") -> None:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("go\n")
+    process.stdin.write(f"{what}\n")
     assert process.stdout.readline() == "done\n"
 
 
@@ -148,16 +148,18 @@ def test_a_worker_that_ended_is_counted_from_the_window_on() -> None:
     assert cpu_seconds(reading({1: 10.0}, {1: 0.0}), reading({1: 10.0, 4: 1.5}, {1: 0.0, 4: 0.0})) == 1.5
 
 
-def test_compiled_modules_that_a_child_loads_are_seen() -> None:
+def test_the_loop_of_a_child_is_seen() -> None:
+    """Also where uvloop is loaded, and another loop runs."""
     loads = f"""
 import subprocess, sys
 for line in sys.stdin:
-    loads = [sys.executable, "-c", "import uvloop; print('done', flush=True); {SLEEP}"]
-    child = subprocess.Popen(loads, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    code = f"import asyncio, uvloop; loop = {{line.strip()}}.new_event_loop(); print('done', flush=True); {SLEEP}"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     print(child.stdout.readline().strip(), flush=True)
 """
     with told(loads) as process:
-        assert not resources.has_loaded(process.pid, "uvloop")
-        tell(process)
-        assert resources.has_loaded(process.pid, "uvloop")
-        assert not resources.has_loaded(process.pid, "no_such_package")
+        assert not resources.runs_uvloop(process.pid)
+        tell(process, "asyncio")
+        assert not resources.runs_uvloop(process.pid)
+        tell(process, "uvloop")
+        assert resources.runs_uvloop(process.pid)

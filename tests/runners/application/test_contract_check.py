@@ -44,7 +44,7 @@ class Deployment:
     server: Server = field(default_factory=lambda: Server(True))
 
 
-LOOP = Check("loop", True, "the server has loaded uvloop, and its variant states loop = 'uvloop'")
+LOOP = Check("loop", True, "the server runs on uvloop, and its variant states loop = 'uvloop'")
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError, *, on_uvloop: bool = True) -> None:
@@ -55,7 +55,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError, *, 
         yield outcome
 
     monkeypatch.setattr(contract_check, "serve_variant", serve_variant)
-    monkeypatch.setattr(resources, "has_loaded", lambda pid, package: on_uvloop and package == "uvloop")
+    monkeypatch.setattr(resources, "runs_uvloop", lambda pid: on_uvloop)
 
 
 def checked(monkeypatch: pytest.MonkeyPatch, outcome: Deployment | StageError) -> tuple[Check, ...]:
@@ -77,8 +77,8 @@ def test_the_end_of_the_server_is_a_check_too(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("name", "on_uvloop", "said"),
     [
-        ("fastapi/uvicorn", False, "the server has not loaded uvloop, and its variant states loop = 'uvloop'"),
-        ("fastapi/hypercorn", True, "the server has loaded uvloop, and its variant states loop = 'asyncio'"),
+        ("fastapi/uvicorn", False, "the server does not run on uvloop, and its variant states loop = 'uvloop'"),
+        ("fastapi/hypercorn", True, "the server runs on uvloop, and its variant states loop = 'asyncio'"),
     ],
 )
 def test_a_server_runs_on_the_loop_that_its_variant_states(
