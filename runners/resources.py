@@ -98,8 +98,8 @@ def read_spread(pid: int, port: int) -> list[int]:
 def runs_uvloop(pid: int) -> bool:
     """Whether a process of the tree runs uvloop's event loop.
 
-    It has loaded uvloop's compiled module, which a framework may do without using it, and has an eventfd open: libuv,
-    under uvloop, opens one for each loop, and asyncio's own loop opens none.
+    It has loaded uvloop's compiled module, and has an eventfd open. A framework may load the module without using it.
+    libuv opens an eventfd for each of uvloop's loops. asyncio's own loop opens none.
     """
     for process in _tree(pid):
         with contextlib.suppress(psutil.Error, OSError):
