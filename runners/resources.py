@@ -49,10 +49,10 @@ def read_cpu(processes: Iterable[psutil.Process]) -> CpuTimes:
     return cpu, ended
 
 
-def read_memory(pid: int) -> Memory:
-    """Read the memory of a process tree."""
+def read_memory(*pids: int) -> Memory:
+    """Read the memory of a process tree, or of several together."""
     pss = uss = rss = threads = 0
-    for process in _tree(pid):
+    for process in _trees(pids):
         with contextlib.suppress(psutil.Error):
             memory = process.memory_full_info()
             pss += getattr(memory, "pss", memory.uss)
@@ -170,6 +170,10 @@ def _signal(pid: int, number: signal.Signals) -> None:
             process.send_signal(number)
 
 
+def _trees(pids: Iterable[int]) -> list[psutil.Process]:
+    return [process for pid in pids for process in _tree(pid)]
+
+
 def _tree(pid: int) -> list[psutil.Process]:
     try:
         root = psutil.Process(pid)
@@ -195,15 +199,16 @@ def _cpu_clock_ns(pid: int, seconds: float) -> int:
 
 
 class Watch:
-    """Observes a process tree during the slices of a timed window. It reads CPU time at their start and end, and memory
-    on request.
+    """Observes a process tree, or several together, during the slices of a timed window. It reads CPU time at their
+    start and end, and memory on request.
 
     The list of processes is read at most once per second, because that takes milliseconds. The CPU time of a new
     process counts from that reading on.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *further: int) -> None:
         self.pid = pid
+        self._pids = (pid, *further)
         self.cpu_s = 0.0
         """CPU seconds in the slices so far."""
         self._spent_ns = 0
@@ -228,16 +233,16 @@ class Watch:
 
     def look(self) -> None:
         """Read the memory, which takes milliseconds per process."""
-        self.memory.append(read_memory(self.pid))
+        self.memory.append(read_memory(*self._pids))
 
     def total_cpu_s(self) -> float:
         """CPU seconds of the current processes since each was started."""
-        return sum(read_cpu(_tree(self.pid))[0].values()) / 1e9
+        return sum(read_cpu(_trees(self._pids))[0].values()) / 1e9
 
     def _read(self) -> CpuTimes:
         now = time.perf_counter_ns()
         if now - self._looked_up_ns > _LOOK_UP_EVERY_NS:
-            self._processes = _tree(self.pid)
+            self._processes = _trees(self._pids)
             self._looked_up_ns = now
         return read_cpu(self._processes)
 

@@ -229,7 +229,12 @@ class RunExecution:
                 self._brokers[name] = broker.find_broker(name).facts()
         for topology in {one for cell in self.plan.cells if TOPOLOGIES[one := cell.variant.topology].is_proxy}:
             with contextlib.suppress(RtsiteError):  # it is recorded when a cell is measured
-                self._proxies[topology] = proxy.find_proxy(topology).facts()
+                is_sticky = any(
+                    cell.variant.topology == topology
+                    and proxy.needs_sticky_sessions(cell.framework, cell.variant, cell.scenario.workers)
+                    for cell in self.plan.cells
+                )
+                self._proxies[topology] = proxy.find_proxy(topology).facts(is_sticky=is_sticky)
         for slug, variants in self._resumed_variants.items():
             if variants != self._variants[slug]:
                 raise ResumeError(f"{slug}: the installed packages have changed since {self.path} was started")

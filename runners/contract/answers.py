@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from runners.loadgen import engine_io
 from runners.loadgen.causes import RefusedError, harmless
-from runners.loadgen.http_answers import MOST_HEAD_BYTES, Head, HeadReader, fields_of, quoted, read_body, refusal
+from runners.loadgen.http_answers import MOST_HEAD_BYTES, Head, HeadReader, fields_of, quoted, read_body, refusal_with
 
 Payload = str | bytes
 Json = dict[str, Any]
@@ -109,7 +110,7 @@ class HttpAnswer(NamedTuple):
 
     def instead_of(self, wanted: str) -> str:
         """A sentence about an answer that is not the wanted one."""
-        return str(refusal(self.head, self.body, wanted))
+        return str(refusal_with(self.head, self.body, wanted))
 
 
 LIMITS: dict[str, Any] = {
@@ -127,7 +128,7 @@ def head_of(response: aiohttp.ClientResponse) -> Head:
 
 def refused_by(response: aiohttp.ClientResponse, body: bytes, wanted: str) -> str:
     """A sentence about an answer that aiohttp read and that is not the wanted one."""
-    return str(refusal(head_of(response), body, wanted))
+    return str(refusal_with(head_of(response), body, wanted, engine_io.tip_for(body)))
 
 
 def unreadable(error: Exception) -> str:

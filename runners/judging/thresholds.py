@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from runners.loadgen.engine_io import NOT_STICKY
 from runners.record import (
     P99_DISTURBANCE_LIMIT,
     TIMER_UNUSED_PERCENT,
@@ -224,6 +225,10 @@ def _not_established(measurement: Measurement) -> float | None:
 def _closed_early(measurement: Measurement) -> float | None:
     found = measurement.connections
     return None if found is None or measurement.slow_consumer is not None else found.closed_early
+
+
+def _missing_stickiness(measurement: Measurement) -> str | None:
+    return NOT_STICKY if any(NOT_STICKY in cause.example for cause in measurement.causes) else None
 
 
 def lost_messages(measurement: Measurement) -> int:
@@ -536,6 +541,7 @@ NOT_ESTABLISHED = Threshold(
     cause="server",
     in_search="try fails",
     value_of=_not_established,
+    detail_of=_missing_stickiness,
 )
 CLOSED_EARLY = Threshold(
     "connections closed by the server",
@@ -546,6 +552,7 @@ CLOSED_EARLY = Threshold(
     cause="server",
     in_search="try fails",
     value_of=_closed_early,
+    detail_of=_missing_stickiness,
 )
 TRY_P99 = Threshold(
     "p99",

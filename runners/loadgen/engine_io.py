@@ -17,6 +17,9 @@ OPEN, CLOSE, PING, PONG, NOOP = b"0", b"1", b"2", b"3", b"6"
 CONNECT, DISCONNECT, CONNECT_ERROR = b"40", b"41", b"44"
 """Kinds of Socket.IO packets, with the Engine.IO kind *message* before them."""
 DEFAULT_NAMESPACE = "/"
+_UNKNOWN_SESSION = re.compile(rb"Invalid session|Session ID unknown")
+"""What python-engineio and Engine.IO for Node.js say to a request of a session that the process does not know."""
+NOT_STICKY = "several server processes need sticky sessions: only the process that opened a session knows it"
 _PACKET = re.compile(rb"(4\d)(?:(/[^,]*)(?:,|\Z))?(.*)", re.DOTALL)
 """A Socket.IO packet: its kind, its namespace if it is named, and the rest."""
 _REQUIRED: dict[str, type | tuple[type, ...]] = {
@@ -42,6 +45,11 @@ def session_of(packet: bytes, *, binary: bool = False) -> str:
         if not isinstance(opening.get(name), kind):
             raise RefusedError(f"the server opened an Engine.IO session without {name}: {quoted(packet)}")
     return str(opening["sid"])
+
+
+def tip_for(refusal: bytes) -> str:
+    """What may help against a refusal with this body; empty if the body does not say."""
+    return NOT_STICKY if _UNKNOWN_SESSION.search(refusal) else ""
 
 
 def is_accepted(packet: bytes, namespace: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 
 from runners.loadgen.causes import RefusedError, harmless
-from runners.loadgen.http_answers import Head, check_coding, refusal
+from runners.loadgen.http_answers import Head, check_coding, refusal_with
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CONTENT_TYPE = "text/event-stream"
@@ -19,7 +19,7 @@ def is_event_stream(content_type: str) -> bool:
 def check_stream(head: Head, body: bytes) -> None:
     """Raise `RefusedError` if this answer, whose body has begun with these bytes, is no event stream."""
     if head.status != http.HTTPStatus.OK:
-        raise refusal(head, body, "200 OK")
+        raise refusal_with(head, body, "200 OK")
     check_coding(head)
     if not is_event_stream(head.value("content-type")):
         what = harmless(head.value("content-type")) or "nothing"

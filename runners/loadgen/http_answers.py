@@ -202,9 +202,9 @@ def says_enough(head: Head, data: bytes) -> bool:
     return bool(body.complete) or b"\n" in text or len(text) >= _ENOUGH_BYTES
 
 
-def refusal(head: Head, data: bytes, wanted: str) -> RefusedError:
+def refusal(head: Head, data: bytes, wanted: str, tip: str = "") -> RefusedError:
     """The error for an answer that is not the wanted one: status, target of a redirect, Retry-After, the first line of
-    the body, and the option that may help.
+    the body, and the option that may help. A ``tip`` takes the option's place.
     """
     sentence = f"the server answered {head.status}"
     if head.reason:
@@ -218,9 +218,19 @@ def refusal(head: Head, data: bytes, wanted: str) -> RefusedError:
             notes.append(f"{title}: {harmless(value, 100)}")
     if (line := first_line(_body_of(head, data), 120)) and not location:
         notes.append(f"it says '{line}'")
-    if hint := _HINTS.get(head.status):
+    if hint := tip or _HINTS.get(head.status):
         notes.append(hint)
     return RefusedError("; ".join([sentence, *notes]), f"status {head.status}")
+
+
+def refusal_with(head: Head, body: bytes, wanted: str, tip: str = "") -> RefusedError:
+    """Like `refusal`, for a body that is decoded already: read as sent without chunks."""
+    fields = {name: values for name, values in head.fields.items() if name not in _LENGTH_FIELDS}
+    return refusal(head._replace(fields=fields), body, wanted, tip)
+
+
+_LENGTH_FIELDS = ("content-length", "transfer-encoding")
+"""Header fields that say how a body was sent."""
 
 
 def _body_of(head: Head, data: bytes) -> bytes:

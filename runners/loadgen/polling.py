@@ -34,7 +34,7 @@ from runners.loadgen.connection import (
 from runners.loadgen.engine_io import DEFAULT_NAMESPACE
 from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
 from runners.loadgen.handshake import Address, resolve_address, socket_url
-from runners.loadgen.http_answers import Head, check_coding, fields_of, quoted, refusal
+from runners.loadgen.http_answers import Head, check_coding, fields_of, quoted, refusal_with
 from runners.loadgen.job import NO_OPTIONS, ClientOptions
 from runners.loadgen.upgrade import request_target
 
@@ -102,7 +102,7 @@ def _ask(client: HttpClient, method: str, path: str, deadline: float, body: byte
         waiting.register(client.descriptor, select.POLLIN | (0 if client.sent else select.POLLOUT))
         waiting.poll(1000 * remaining_s)
     if response.status != http.HTTPStatus.OK:
-        raise refusal(client.head, response.body, f"{_OK} to {method}")
+        raise refusal_with(client.head, response.body, f"{_OK} to {method}", engine_io.tip_for(response.body))
     check_coding(client.head)
     return response.body.split(SEPARATOR)
 
@@ -418,7 +418,7 @@ def _message(packet: bytes) -> Message:
 
 
 def _wrong_status(head: Head, body: bytes) -> Cause:
-    error = refusal(head, body, _OK)
+    error = refusal_with(head, body, _OK, engine_io.tip_for(body))
     return Cause(f"http-{head.status}", error.kind, str(error))
 
 

@@ -117,7 +117,7 @@ class CellRun:
     def open_window(self) -> None:
         self._watches = self.deployment.watches()
         if self.cell.scenario.workers > 1:
-            self._spread = resources.read_spread(self.deployment.server.child.pid, self.deployment.server.port)
+            self._spread = self.deployment.server.spread()
         self._cpu_at_start_s = self._total_cpu_s()
         self.look()
         if self.cell.scenario.paused_readers:
@@ -143,7 +143,7 @@ class CellRun:
         with self.deployment.stage("load"):
             briefs = self._load.load(seconds)
             if self.deployment.has_ended:
-                raise LoadError(f"the server ended under load, with status {self.deployment.server.child.status}")
+                raise LoadError(f"the server ended under load, with status {self.deployment.server.status}")
             if not self._alone and not sum(brief.answered for brief in briefs):
                 raise LoadError(f"no message was answered in a slice of {seconds:.3g} s")
         for watch in self._watches.values():
@@ -245,7 +245,7 @@ class CellRun:
 
 def _silence(result: LoadResult) -> str:
     """The reason why a load had no answers, as far as the load generator knows."""
-    seen = ", ".join(f"{kind} {count} times" for kind, count in sorted(result.errors.items()) if count)
+    seen = "; ".join(f"{one.error} {one.times} times, such as: {one.example}" for one in result.causes[:3])
     if result.ledger.sent:
         return (
             f"none of {result.ledger.sent} messages was answered in time, and nothing was pushed;"

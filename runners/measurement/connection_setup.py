@@ -158,7 +158,7 @@ def _ceiling(deployment: Deployment, connected: Sequence[Connected], drops: int,
 
 
 def _step(deployment: Deployment, connections: int) -> ConnectStep:
-    memory = resources.read_memory(deployment.server.child.pid)
+    memory = resources.read_memory(*deployment.server.pids)
     return ConnectStep(connections=connections, pss_mb=round(memory.pss / _MB, 3))
 
 

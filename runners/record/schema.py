@@ -938,6 +938,11 @@ class ProxyFacts(Document):
     its folder."""
     sha256: Sha256
     """SHA-256 of the configuration, with an end of line after each line."""
+    sticky_configuration: list[Text] = _NO_ITEMS
+    """The lines for several servers with sticky sessions, if there were such; shown for two, ``SERVER_1`` and
+    ``SERVER_2``."""
+    sticky_sha256: Sha256 | None = None
+    """SHA-256 of the configuration with sticky sessions."""
     source: HttpsUrl
     """The documentation that the configuration follows."""
 

@@ -23,7 +23,7 @@ from runners.record.schema import Stage
 from runners.serving.broker import Broker, BrokerError, find_broker, start_broker
 from runners.serving.certificate import Certificate, make_certificate, negotiate
 from runners.serving.environment import Environment, prepare_environment
-from runners.serving.proxy import Proxy, find_proxy, start_proxy
+from runners.serving.proxy import Proxy, find_proxy, needs_sticky_sessions, start_proxy
 from runners.serving.server import HOST, Server, start_server
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.topologies import TOPOLOGIES
@@ -93,12 +93,12 @@ class Deployment:
     @property
     def has_ended(self) -> bool:
         """Whether the server was started and no longer runs."""
-        return self._server is not None and not self._server.child.running
+        return self._server is not None and not self._server.running
 
     @property
     def is_well(self) -> bool:
         """Whether the server and its broker run and no stage has failed."""
-        is_served = self._server is not None and self._server.child.running
+        is_served = self._server is not None and self._server.running
         return is_served and self._how_broker_ended() is None and not self._has_failed
 
     def _how_broker_ended(self) -> str | None:
@@ -126,40 +126,50 @@ class Deployment:
         if self.variant.uses_broker:
             with self.stage("broker"):
                 self.broker = start_broker(find_broker(self.variant.broker), cpus=self._cpus, logs=self._logs)
-        self._start_server(None)
+        self._start_server()
 
-    def _start_server(self, port: int | None) -> None:
-        assert self._environment is not None
+    def _start_server(self, ports: Sequence[int] = ()) -> None:
+        """``ports``: of the servers that it replaces; free ones if there are none."""
+        is_sticky = needs_sticky_sessions(self.framework, self.variant, self._workers)
+        workers, servers = (1, self._workers) if is_sticky else (self._workers, 1)
         with self.stage("start"):
             self.started_at = time.perf_counter()
-            self._server = start_server(
-                self.framework,
-                self.variant,
-                self._environment,
-                cpus=self._cpus,
-                workers=self._workers,
-                push_period_s=self._push_period_s,
-                broker_url=self.broker.url if self.broker else None,
-                logs=self._logs,
-                traceable=self._traceable,
-                grace_s=self._grace_s,
-                port=port,
-                certificate=self.certificate,
-            )
-            self._server.wait_until_listening()
+            self._server = self._start_one(1, ports, workers)
+            for number in range(2, servers + 1):
+                self._server.beside += (self._start_one(number, ports, workers),)
+            for server in self._server.all_servers:
+                server.wait_until_listening()
             self.start_s = time.perf_counter() - self.started_at
         if TOPOLOGIES[self.variant.topology].is_proxy:
             with self.stage("proxy"):
                 if self.proxy is None:  # it stays when the server is restarted
                     program = find_proxy(self.variant.topology)
                     self.proxy = start_proxy(
-                        program, self._server.port, cpus=self._cpus, logs=self._logs, certificate=self.certificate
+                        program, *self._server.ports, cpus=self._cpus, logs=self._logs, certificate=self.certificate
                     )
             scheme = "http" if self.certificate is None else "https"
             self._server.front_url = f"{scheme}://{HOST}:{self.proxy.port}"
         if self.certificate is not None:
             with self.stage("ready"):
                 self.tls = negotiate(HOST, self.proxy.port if self.proxy else self._server.port, self.certificate)
+
+    def _start_one(self, number: int, ports: Sequence[int], workers: int) -> Server:
+        assert self._environment is not None
+        return start_server(
+            self.framework,
+            self.variant,
+            self._environment,
+            cpus=self._cpus,
+            workers=workers,
+            push_period_s=self._push_period_s,
+            broker_url=self.broker.url if self.broker else None,
+            logs=self._logs,
+            traceable=self._traceable,
+            grace_s=self._grace_s,
+            port=ports[number - 1] if ports else None,
+            number=number,
+            certificate=self.certificate,
+        )
 
     def kill(self) -> None:
         """Kill the server's first process, like a crash; `restart` ends the remaining processes."""
@@ -168,11 +178,11 @@ class Deployment:
 
     def restart(self) -> None:
         """Replace the server with a new one at the same address, and wait until it listens."""
-        port = self.server.port
+        ports = self.server.ports
         self._passed.clear()
         with self.stage("start"):
             self.server.stop()
-        self._start_server(port)
+        self._start_server(ports)
 
     def recheck(self, checks: Collection[str]) -> None:
         """Repeat these contract checks after a load."""
@@ -181,7 +191,7 @@ class Deployment:
 
     def watches(self) -> dict[str, resources.Watch]:
         """Watches of CPU and memory: ``server``, and ``broker`` and ``proxy`` if there are such."""
-        watches = {"server": resources.Watch(self.server.child.pid)}
+        watches = {"server": resources.Watch(*self.server.pids)}
         if self.broker is not None:
             watches["broker"] = resources.Watch(self.broker.child.pid)
         if self.proxy is not None:
@@ -196,13 +206,15 @@ class Deployment:
         is_restless = is_short or IDLE_SERVER_CPU.is_broken_by(self.idle_cpu_percent)
         if is_restless and not self._is_paused and not self.has_ended:
             self._is_paused = True
-            resources.pause_tree(self.server.child.pid)
+            for pid in self.server.pids:
+                resources.pause_tree(pid)
 
     def wake(self) -> None:
         """Continue the server if it is paused."""
         if self._is_paused:
             self._is_paused = False
-            resources.resume_tree(self.server.child.pid)
+            for pid in self.server.pids:
+                resources.resume_tree(pid)
 
     def stop(self) -> None:
         """End all processes that were started."""

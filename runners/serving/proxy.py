@@ -18,6 +18,7 @@ from runners import machine, process
 from runners.record import ProxyFacts, UnavailableError, unknown_name
 from runners.record.schema import Topology
 from runners.serving.certificate import BOTH, CERTIFICATE, KEY, Certificate
+from runners.subjects.catalog import Framework, Variant
 from runners.subjects.topologies import TOPOLOGIES
 
 _READY_S = 5.0
@@ -42,8 +43,9 @@ class _Kind:
     """Debian's package."""
     source: str
     """The documentation that the configuration follows."""
-    configure: Callable[[object, object, object], str]
-    """From the proxy's port, the server's port and a folder, which has the files of a `Certificate`."""
+    configure: Callable[[object, Sequence[object], object], str]
+    """From the proxy's port, the ports of the servers and a folder, which has the files of a `Certificate`. With several
+    servers it keeps each client with one of them."""
     command: Callable[[Path, Path, Path], list[str]]
     """From the program, the configuration and a folder."""
 
@@ -53,7 +55,7 @@ def _files() -> int:
     return min(_MOST_FILES, machine.open_files().hard)
 
 
-def _nginx(port: object, upstream: object, folder: object, *, secure: bool = False) -> str:
+def _nginx(port: object, servers: Sequence[object], folder: object, *, secure: bool = False) -> str:
     # A worker under another user could not write to our folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     stored = "".join(
@@ -62,6 +64,8 @@ def _nginx(port: object, upstream: object, folder: object, *, secure: bool = Fal
     tls = f"""        ssl_certificate {folder}/{CERTIFICATE};
         ssl_certificate_key {folder}/{KEY};
 """
+    is_sticky = len(servers) > 1
+    upstream = "".join(f"        server 127.0.0.1:{server};\n" for server in servers)
     return f"""{user}daemon off;
 worker_processes 1;
 worker_rlimit_nofile {_files()};
@@ -76,9 +80,8 @@ http {{
         default upgrade;
         ''      close;
     }}
-    upstream app {{
-        server 127.0.0.1:{upstream};
-    }}
+{_NGINX_COOKIE if is_sticky else ""}    upstream app {{
+{_NGINX_HASH if is_sticky else ""}{upstream}    }}
     server {{
         listen 127.0.0.1:{port}{" ssl" if secure else ""};
 {tls if secure else ""}        location / {{
@@ -91,13 +94,36 @@ http {{
             proxy_set_header Connection $connection_upgrade;
             proxy_redirect off;
             proxy_buffering off;
-        }}
+{_NGINX_SET if is_sticky else ""}        }}
     }}
 }}
 """
 
 
-def _haproxy(port: object, upstream: object, folder: object, *, secure: bool = False) -> str:
+_NGINX_COOKIE = """    map $cookie_server $client {
+        default $cookie_server;
+        ''      $request_id;
+    }
+    map $cookie_server $new_client {
+        default '';
+        ''      'server=$request_id; Path=/; HttpOnly';
+    }
+"""
+"""Open source nginx has no sticky cookie in the versions of distributions. The first request of a client gets a random
+cookie, and the hash of a cookie is always the same server. ``ip_hash`` would send all clients of one address, such as
+those of our load, to one server."""
+_NGINX_HASH = "        hash $client;\n"
+_NGINX_SET = "            add_header Set-Cookie $new_client;\n"
+
+
+def _haproxy(port: object, servers: Sequence[object], folder: object, *, secure: bool = False) -> str:
+    is_sticky = len(servers) > 1
+    upstream = "".join(
+        f"    server app{number} 127.0.0.1:{server} cookie app{number}\n"
+        if is_sticky
+        else f"    server app 127.0.0.1:{server}\n"
+        for number, server in enumerate(servers, 1)
+    )
     return f"""global
     maxconn {(_files() - _OTHER_FILES) // 2}
     nbthread 1
@@ -112,8 +138,10 @@ frontend clients
     bind 127.0.0.1:{port}{f" ssl crt {folder}/{BOTH}" if secure else ""}
     default_backend app
 backend app
-    server app 127.0.0.1:{upstream}
-"""
+{_HAPROXY_COOKIE if is_sticky else ""}{upstream}"""
+
+
+_HAPROXY_COOKIE = "    balance roundrobin\n    cookie server insert indirect nocache httponly\n"
 
 
 _KINDS: dict[Topology, _Kind] = {
@@ -160,17 +188,27 @@ class ProxyProgram:
     def title(self) -> str:
         return _KINDS[self.topology].title
 
-    def facts(self) -> ProxyFacts:
-        """The facts for a result file. The configuration has placeholders for its ports and its folder."""
+    def facts(self, *, is_sticky: bool = False) -> ProxyFacts:
+        """The facts for a result file. The configuration has placeholders for its ports and its folder.
+
+        ``is_sticky``: whether it is in front of several servers as well.
+        """
         kind = _KINDS[self.topology]
-        text = kind.configure("PORT", "SERVER", "FOLDER")
+        text = kind.configure("PORT", ["SERVER"], "FOLDER")
+        sticky = kind.configure("PORT", ["SERVER_1", "SERVER_2"], "FOLDER") if is_sticky else ""
         return ProxyFacts(
             name=kind.title,
             version=self.version,
             configuration=text.splitlines(),
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            sha256=_digest(text),
+            sticky_configuration=sticky.splitlines(),
+            sticky_sha256=_digest(sticky) if is_sticky else None,
             source=kind.source,
         )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass
@@ -209,10 +247,20 @@ def named_topology(name: str) -> Topology:
     return find_proxy(found).topology if TOPOLOGIES[found].is_proxy else found
 
 
+def needs_sticky_sessions(framework: Framework, variant: Variant, workers: int) -> bool:
+    """Whether a proxy in front of this variant balances between servers of one process each, with sticky sessions.
+
+    A session of Socket.IO over long-polling is many requests, and only the process that opened it knows it:
+    https://socket.io/docs/v4/using-multiple-nodes/.
+    """
+    return framework.protocol == "socket.io" and TOPOLOGIES[variant.topology].is_proxy and workers > 1
+
+
 def start_proxy(
-    program: ProxyProgram, upstream: int, *, cpus: Sequence[int], logs: Path, certificate: Certificate | None = None
+    program: ProxyProgram, *servers: int, cpus: Sequence[int], logs: Path, certificate: Certificate | None = None
 ) -> Proxy:
-    """Start a proxy on a free port of the loopback, in front of the server on the port ``upstream``.
+    """Start a proxy on a free port of the loopback, in front of the servers on these ports. If these are several, it
+    keeps each client with one of them.
 
     ``certificate``: the one of a proxy that speaks TLS. Raises `ProxyError` or `ProcessError`.
     """
@@ -223,7 +271,7 @@ def start_proxy(
     if certificate is not None:
         certificate.copy_to(folder)
     file = folder / "configuration"
-    file.write_text(kind.configure(port, upstream, folder.resolve()), encoding="utf-8")
+    file.write_text(kind.configure(port, servers, folder.resolve()), encoding="utf-8")
     child = process.start(
         kind.title,
         kind.command(program.path, file.resolve(), folder.resolve()),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import itertools
 import os
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners import contract, process
+from runners import contract, process, resources
 from runners.loadgen.causes import describe
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Transport
 from runners.record import RtsiteError
@@ -50,6 +52,8 @@ class Server:
     """The HTTP address of the proxy in front of it, if clients use that."""
     ca: str = ""
     """File of certificates in PEM that clients trust; empty if there is no TLS."""
+    beside: tuple[Server, ...] = ()
+    """The same server on further ports, if a proxy keeps each client with one of them."""
 
     @property
     def url(self) -> str:
@@ -59,6 +63,36 @@ class Server:
     @property
     def websocket_url(self) -> str:
         return "ws" + self.url.removeprefix("http")
+
+    @property
+    def all_servers(self) -> tuple[Server, ...]:
+        """Itself and those beside it."""
+        return (self, *self.beside)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports that it listens on."""
+        return tuple(one.port for one in self.all_servers)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The first process of each server."""
+        return tuple(one.child.pid for one in self.all_servers)
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs, and those beside it too."""
+        return all(one.child.running for one in self.all_servers)
+
+    @property
+    def status(self) -> int | None:
+        """The exit status of the first that ended; ``None`` if all run."""
+        return next((one.child.status for one in self.all_servers if not one.child.running), None)
+
+    def spread(self) -> list[int]:
+        """The number of connections of each process, in descending order, without zeros."""
+        found = (resources.read_spread(one.child.pid, one.port) for one in self.all_servers)
+        return sorted(itertools.chain.from_iterable(found), reverse=True)
 
     def wait_until_listening(self) -> None:
         """Wait until the server sends any answer on /healthz; raises `NotReadyError`."""
@@ -106,7 +140,7 @@ class Server:
         """Run these contract checks (default: all that apply to the application).
 
         ``transports``: the default is the variant's transports. Servers with several processes are not checked over
-        long-polling, which needs a proxy with sticky sessions.
+        long-polling, which needs a proxy with sticky sessions. With such a proxy each has one process.
         """
         if transports is None:
             transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
@@ -131,8 +165,14 @@ class Server:
         )
 
     def stop(self) -> bool:
-        """End the server and all processes that it started; returns true if it ended on SIGTERM or by itself."""
-        return self.child.stop()
+        """End the server, those beside it and all processes that they started; returns true if each ended on SIGTERM or
+        by itself.
+        """
+        with ExitStack() as stack:  # each ends even if another cannot be ended
+            ended: list[bool] = []
+            for one in self.all_servers:
+                stack.callback(lambda child: ended.append(child.stop()), one.child)
+        return all(ended)
 
 
 def start_server(
@@ -149,14 +189,16 @@ def start_server(
     grace_s: float = process.GRACE_S,
     port: int | None = None,
     certificate: Certificate | None = None,
+    number: int = 1,
 ) -> Server:
     """Start a variant's server on a port of the loopback interface (default: a free port).
 
     ``certificate``: the one that clients see, which the server itself uses if the topology says so.
 
     ``push_period_s``: the seconds between two pushes; the usual ones go without saying. ``traceable``: allow a profiler
-    to read its memory; ``grace_s``: seconds between SIGTERM and SIGKILL, see `process.start`. Raises `InstallError` if
-    its command is not installed, and `ProcessError` if it cannot be started.
+    to read its memory; ``grace_s``: seconds between SIGTERM and SIGKILL, see `process.start`. ``number``: which of
+    several equal servers it is, for the name of its log. Raises `InstallError` if its command is not installed, and
+    `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
     own = None
@@ -181,7 +223,7 @@ def start_server(
         folder=framework.folder,
         environment=variables,
         cpus=cpus,
-        log=logs / f"{framework.slug}-{variant.slug}.log",
+        log=logs / f"{framework.slug}-{variant.slug}{f'-{number}' if number > 1 else ''}.log",
         traceable=traceable,
         grace_s=grace_s,
     )

@@ -164,7 +164,7 @@ POLLING = Workload(
         " messages, in a closed loop and at 200 messages per second. The echo workload shows the same servers over"
         " WebSocket. The last scenario has two server processes, with nothing in front that sends a client's requests"
         " to the same process: most requests reach a process that does not know their session, which is why several"
-        " workers need sticky sessions."
+        " workers need sticky sessions. Behind a proxy it has them."
     ),
     edition=1,
     scenarios=(

@@ -97,6 +97,11 @@ def other_session(request: Request) -> bytes | None:
     return plain(b"unknown session", status=b"400 Bad Request") if wrong else None
 
 
+def refused_in_chunks(request: Request) -> bytes | None:
+    is_poll = request.method == "GET" and "sid" in request.query
+    return chunked(b"unknown session").replace(b"200 OK", b"400 Bad") if is_poll else None
+
+
 POLLING = [
     PollingServer("plain"),
     PollingServer("in chunks", wrap=chunked),
@@ -134,6 +139,12 @@ POLLING = [
     PollingServer("session closed", "closed the Engine.IO session", answer=on_event(b"1")),
     PollingServer("disconnected", "disconnected the client", answer=on_event(b"41")),
     PollingServer("poll refused", "unknown session", refuse=on_poll(b"400 Bad", b"unknown session")),
+    PollingServer("poll refused in chunks", "unknown session", refuse=refused_in_chunks),
+    PollingServer(
+        "session of another process",
+        "need sticky sessions",
+        refuse=on_poll(b"400 Bad", b'"Invalid session abc"'),
+    ),
     PollingServer("post refused", "boom\\x1b", refuse=on_poll(b"500 Oops", b"boom\x1b", method="POST")),
     PollingServer("post without content", "204", refuse=on_poll(b"204 No Content", b"", method="POST")),
     PollingServer(

@@ -19,7 +19,17 @@ from runners.judging.thresholds import (
     reasons_against,
     thresholds_of,
 )
-from runners.record import Connecting, Connections, LoadgenHealth, Measurement, Percentiles, SlowConsumer, Usage
+from runners.loadgen.engine_io import NOT_STICKY
+from runners.record import (
+    Connecting,
+    Connections,
+    ErrorCause,
+    LoadgenHealth,
+    Measurement,
+    Percentiles,
+    SlowConsumer,
+    Usage,
+)
 from tests.support import documents
 from tests.support.documents import failed, measurement, messages
 
@@ -197,6 +207,14 @@ def test_a_measurement_is_valid_at_a_limit_and_invalid_beyond_it(
     said = name if rule.is_fact else f"{name} {value:.3g}{unit}, limit {rule.limit:g}{unit}"
     detail = rule.detail_of(bad)
     assert reason == (f"{said}, {detail}" if detail else said)
+
+
+def test_sessions_that_are_not_sticky_are_named_as_the_cause() -> None:
+    example = f"the server answered 400 instead of 200 OK; it says 'Invalid session x'; {NOT_STICKY}"
+    gone = Connections(planned=10, established=10, closed_early=3)
+    causes = [ErrorCause(error="http-400", count=3, example=example)]
+    (reason,) = reasons_against(with_figures(connections=gone, errors={"http-400": 3}, causes=causes))
+    assert reason == f"connections closed by the server 3, limit 0, {NOT_STICKY}"
 
 
 def test_server_and_load_generator_on_one_core_are_never_valid_and_not_worth_repeating() -> None:

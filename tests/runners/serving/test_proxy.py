@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,9 +113,9 @@ def test_what_it_refuses_is_a_failure_of_the_measurement_with_its_words(
     needs.proxy_program("nginx")
     kind = proxy._KINDS["nginx"]
 
-    def configure(port: object, upstream: object, folder: object) -> str:
-        text = kind.configure(port, upstream, folder)
-        return text.replace(spoilt.format(upstream=upstream), "" if "Upgrade" in spoilt else "127.0.0.1:1")
+    def configure(port: object, servers: Sequence[object], folder: object) -> str:
+        text = kind.configure(port, servers, folder)
+        return text.replace(spoilt.format(upstream=servers[0]), "" if "Upgrade" in spoilt else "127.0.0.1:1")
 
     monkeypatch.setitem(proxy._KINDS, "nginx", replace(kind, configure=configure))
     behind = reference.variants[0].under("", "nginx")
