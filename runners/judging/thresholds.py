@@ -227,8 +227,11 @@ def _closed_early(measurement: Measurement) -> float | None:
     return None if found is None or measurement.slow_consumer is not None else found.closed_early
 
 
-def _missing_stickiness(measurement: Measurement) -> str | None:
-    return NOT_STICKY if any(NOT_STICKY in cause.example for cause in measurement.causes) else None
+def _lost_by(measurement: Measurement) -> str | None:
+    """What else is known about refused and closed connections: missing sticky sessions, or a proxy's own words."""
+    if any(NOT_STICKY in cause.example for cause in measurement.causes):
+        return NOT_STICKY
+    return next((f"by the proxy: {complaint}" for complaint in measurement.proxy_complaints), None)
 
 
 def lost_messages(measurement: Measurement) -> int:
@@ -541,7 +544,7 @@ NOT_ESTABLISHED = Threshold(
     cause="server",
     in_search="try fails",
     value_of=_not_established,
-    detail_of=_missing_stickiness,
+    detail_of=_lost_by,
 )
 CLOSED_EARLY = Threshold(
     "connections closed by the server",
@@ -552,7 +555,7 @@ CLOSED_EARLY = Threshold(
     cause="server",
     in_search="try fails",
     value_of=_closed_early,
-    detail_of=_missing_stickiness,
+    detail_of=_lost_by,
 )
 TRY_P99 = Threshold(
     "p99",

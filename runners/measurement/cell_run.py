@@ -65,6 +65,8 @@ class CellRun:
         self._idle_cpu_s = 0.0
         self._idle_cpu_percent: float | None = None
         self._answers_per_s = 0.0
+        self._proxy_log_bytes = 0
+        self._proxy_complaints: list[str] = []
         self._result: LoadResult | None = None
         self._caught_up: CaughtUp | None = None
         self._receive_buffer_bytes: int | None = None
@@ -87,6 +89,8 @@ class CellRun:
     def serve(self) -> None:
         """Start the server and check its contract."""
         self.deployment.start(self.cell.scenario.readiness)
+        if self.deployment.proxy is not None:
+            self._proxy_log_bytes = self.deployment.proxy.log_bytes
 
     def connect(self) -> None:
         """Start the load generator, and open all connections."""
@@ -183,6 +187,8 @@ class CellRun:
             result = self._load.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
                 raise LoadError(_silence(result))
+            if self.deployment.proxy is not None:
+                self._proxy_complaints = self.deployment.proxy.complaints(self._proxy_log_bytes)
         self._result = result
         self.medians = median_latencies_ms(result)
 
@@ -228,6 +234,7 @@ class CellRun:
             **load_values(result, scenario),
             **usages,
             tls=self.deployment.tls,
+            proxy_complaints=self._proxy_complaints,
             slow_consumer=self._slow_consumer(result),
             trend_percent=trend_of(
                 self.medians, None if self._alone or self.cell.framework.reference else reference_medians

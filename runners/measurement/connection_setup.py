@@ -116,6 +116,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
         ),
         **usages,
         tls=deployment.tls,
+        proxy_complaints=deployment.proxy.complaints() if deployment.proxy else [],
         generator=interference.health(shards=1, cpu_percent=busy, working_percent=busy),
     )
     return MeasurementResult(judged(measurement, cell), {})

@@ -773,6 +773,8 @@ class Measurement(Document):
     """Bytes per message; absent for other transports than WebSocket, and in older results."""
     compression: Compression | None = None
     """What became of the offer to compress; absent where clients offer nothing."""
+    proxy_complaints: list[Text] = _NO_ITEMS
+    """The errors that the proxy logged, at most five."""
     generator: LoadgenHealth | None = None
     """Health of the load generator and of the machine."""
     reference: ReferenceBeside | None = None

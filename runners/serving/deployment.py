@@ -149,6 +149,7 @@ class Deployment:
                     )
             scheme = "http" if self.certificate is None else "https"
             self._server.front_url = f"{scheme}://{HOST}:{self.proxy.port}"
+            self._server.front = self.proxy.title
         if self.certificate is not None:
             with self.stage("ready"):
                 self.tls = negotiate(HOST, self.proxy.port if self.proxy else self._server.port, self.certificate)
@@ -242,8 +243,9 @@ class Deployment:
             reason, ended = str(error), self._how_broker_ended()
             if ended is not None and ended != reason:
                 reason = f"{ended}; then: {reason}"
+            complaints = self.proxy.complaints() if self.proxy is not None else []
             unavailable = ended is not None or isinstance(error, UnavailableError)
-            raise StageError(stage, reason, log, unavailable=unavailable) from error
+            raise StageError(stage, "; ".join([reason, *complaints]), log, unavailable=unavailable) from error
         except OSError as error:
             raise StageError(stage, f"operating system error: {error}", [], unavailable=True) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import get_args
 
 from runners import machine, process
+from runners.loadgen.causes import harmless
 from runners.record import ProxyFacts, UnavailableError, unknown_name
 from runners.record.schema import Topology
 from runners.serving.certificate import BOTH, CERTIFICATE, KEY, Certificate
+from runners.serving.proxy_log import complaints_in
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.topologies import TOPOLOGIES
 
@@ -44,8 +47,8 @@ class _Kind:
     source: str
     """The documentation that the configuration follows."""
     configure: Callable[[object, Sequence[object], object], str]
-    """From the proxy's port, the ports of the servers and a folder, which has the files of a `Certificate`. With several
-    servers it keeps each client with one of them."""
+    """From the proxy's port, the ports of the servers, and a folder, which has the files of a `Certificate`. With
+    several servers it keeps each client with one of them."""
     command: Callable[[Path, Path, Path], list[str]]
     """From the program, the configuration and a folder."""
 
@@ -70,7 +73,7 @@ def _nginx(port: object, servers: Sequence[object], folder: object, *, secure: b
 worker_processes 1;
 worker_rlimit_nofile {_files()};
 pid {folder}/nginx.pid;
-error_log stderr warn;
+error_log stderr info;
 events {{
     worker_connections {_files() - _OTHER_FILES};
 }}
@@ -127,8 +130,12 @@ def _haproxy(port: object, servers: Sequence[object], folder: object, *, secure:
     return f"""global
     maxconn {(_files() - _OTHER_FILES) // 2}
     nbthread 1
+    log stdout format raw local0
 defaults
     mode http
+    log global
+    option httplog
+    option dontlog-normal
     option forwardfor
     timeout connect 5s
     timeout client 60s
@@ -217,6 +224,23 @@ class Proxy:
 
     child: process.Child
     port: int
+    title: str
+
+    @property
+    def log_bytes(self) -> int:
+        """The length of its log so far."""
+        with contextlib.suppress(OSError):
+            return self.child.log.stat().st_size
+        return 0
+
+    def complaints(self, after_bytes: int = 0) -> list[str]:
+        """The errors that it has logged, most frequent first. ``after_bytes``: leave out the beginning of its log."""
+        try:
+            data = self.child.log.read_bytes()[after_bytes:]
+        except OSError:
+            return []
+        found = complaints_in(data.decode("utf-8", "replace").splitlines())
+        return [f"{self.title}: {harmless(text)}" for text in found]
 
     def stop(self) -> None:
         self.child.stop()
@@ -282,7 +306,7 @@ def start_proxy(
     )
     if not process.becomes_ready(child, lambda: _listens(port), _READY_S):
         raise ProxyError(f"{kind.title} does not listen on port {port}: {' '.join(child.last_lines(3))}")
-    return Proxy(child, port)
+    return Proxy(child, port, kind.title)
 
 
 def _listens(port: int) -> bool:

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners import contract, process, resources
@@ -27,6 +27,8 @@ from runners.subjects.topologies import TOPOLOGIES
 
 HOST = "127.0.0.1"
 _POLL_S = 0.02
+PUSHING = ("dashboard-push", "events")
+"""The contract checks of what a server pushes by its own beat."""
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens URLs without the environment's proxies, which cannot reach our loopback interface."""
 _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
@@ -52,6 +54,8 @@ class Server:
     """The HTTP address of the proxy in front of it, if clients use that."""
     ca: str = ""
     """File of certificates in PEM that clients trust; empty if there is no TLS."""
+    front: str = "the proxy"
+    """The name of that proxy."""
     beside: tuple[Server, ...] = ()
     """The same server on further ports, if a proxy keeps each client with one of them."""
 
@@ -139,11 +143,29 @@ class Server:
     ) -> list[contract.Check]:
         """Run these contract checks (default: all that apply to the application).
 
-        ``transports``: the default is the variant's transports. Servers with several processes are not checked over
-        long-polling, which needs a proxy with sticky sessions. With such a proxy each has one process.
+        A check that fails through a proxy and passes at the server itself names the proxy. ``transports``: the default
+        is the variant's transports. Servers with several processes are not checked over long-polling, which needs a
+        proxy with sticky sessions. With such a proxy each has one process.
         """
         if transports is None:
             transports = [one for one in self.variant.transports if self.workers == 1 or one != "polling"]
+        if self.front_url is None:
+            return self._check(checks, transports)
+        found = self._check(checks, transports)
+        broken = {check.name for check in found if not check.ok}
+        if not broken:
+            return found
+        # What fails again, and not at the server itself, is the proxy's doing.
+        again = {check.name for check in self._check(broken, transports) if not check.ok}
+        alone = replace(self, front_url=None, beside=())
+        passing = {check.name for check in alone._check(again, transports) if check.ok} if again else set()
+        return [replace(check, detail=self._blame(check)) if check.name in passing else check for check in found]
+
+    def _blame(self, check: contract.Check) -> str:
+        does = "buffers the stream" if check.name in PUSHING else "breaks the contract"
+        return f"{self.front} {does}: {check.detail}; without it, the server passes this check"
+
+    def _check(self, checks: Collection[str] | None, transports: Sequence[Transport]) -> list[contract.Check]:
         return asyncio.run(
             contract.check_contract(
                 self.url,

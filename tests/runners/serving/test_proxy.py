@@ -102,7 +102,7 @@ def test_a_configuration_that_it_refuses_is_one_sentence(
 @pytest.mark.parametrize(
     ("spoilt", "words"),
     [
-        ("            proxy_set_header Upgrade $http_upgrade;\n", "echo-text: "),
+        ("            proxy_set_header Upgrade $http_upgrade;\n", "echo-text: nginx breaks the contract: "),
         ("127.0.0.1:{upstream}", "502 Bad Gateway"),
     ],
     ids=["no-upgrade", "another-server"],
