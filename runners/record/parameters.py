@@ -26,6 +26,7 @@ WORDINGS: dict[str, Wording] = {
     "deaf": Quantity("{} of them not reading", "{} of them not reading"),
     "deliveries_per_s": Quantity("{} delivery/s", "{} deliveries/s"),
     "idle_s": Quantity("idle for {} s", "idle for {} s"),
+    "load_percent": Quantity("at {} % of its capacity", "at {} % of its capacity"),
     "members": Quantity("{} member", "{} members"),
     "messages_per_user_per_s": Quantity("{} message/s each", "{} messages/s each"),
     "mode": {"closed": "closed loop", "open": "fixed rate"},
@@ -34,7 +35,11 @@ WORDINGS: dict[str, Wording] = {
     "payload_kind": {"text": "text", "binary": "binary"},
     "python": Quantity("Python {}", "Python {}"),
     "rate_per_s": Quantity("{} message/s", "{} messages/s"),
-    "search": {"rate": "highest rate", "users": "most users before updates wait behind the push"},
+    "search": {
+        "rate": "highest rate",
+        "room-rate": "highest rate in a room",
+        "users": "most users before updates wait behind the push",
+    },
     "server_cores": Quantity("{} server core", "{} server cores"),
     "snapshots_per_s": Quantity("{} snapshot/s", "{} snapshots/s"),
     "topology": {

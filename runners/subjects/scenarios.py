@@ -26,6 +26,8 @@ of the server's core, and the p99 of some was 10 to 70 % longer than alone."""
 EVERY_PROFILE = frozenset({"quick", "standard", "full"})
 LONG_PROFILES = frozenset({"standard", "full"})
 """The profiles of scenarios that are too long for a quick run."""
+FULL_PROFILE = frozenset({"full"})
+"""The profile of scenarios that would make a standard run too long."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,21 @@ class CapacityTarget:
 
     unit: LoadUnit
     settings: capacity.Settings
+
+
+@dataclass(frozen=True)
+class Share:
+    """A load in percent of what the same variant sustains, which a search of the same run has found.
+
+    ``of``: the kind of the scenario that searches, in the same workload.
+    """
+
+    percent: int
+    of: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.percent <= 100:
+            raise ValueError(f"a load is 1 to 100 % of a capacity, not {self.percent} %")
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,9 @@ class Scenario:
     """Number of connections that stop reading."""
     target: CapacityTarget | None = None
     """The target of a search for the load. The other fields then describe a load of one unit, see `at`."""
+    share: Share | None = None
+    """The share of a capacity that sets the rate of its open loop, see `at_rate`. The rate of `pace` is then only for
+    estimates of time."""
     further_checks: frozenset[str] = frozenset()
     """Additional contract checks besides those of the exchange, before and after the load."""
     python: str = ""
@@ -236,6 +256,12 @@ class Scenario:
         connections = self.connections * (load if self.target.unit == "users" else 1)
         return replace(self, target=None, connections=connections, pace=Open(self.rate_per_s * load))
 
+    def at_rate(self, rate_per_s: float) -> Scenario:
+        """The scenario with this rate instead of the estimated one; raises `ValueError` if it has no share."""
+        if self.share is None:
+            raise ValueError("this scenario has a fixed rate, so no other rate can be applied")
+        return replace(self, pace=Open(rate_per_s))
+
     def definition(self) -> dict[str, object]:
         """All fields that determine what is measured, for the workload's version.
 
@@ -246,7 +272,7 @@ class Scenario:
             "exchange": self.exchange,
             "path": self.path,
             "connections": self.connections,
-            "pace": to_mapping(self.pace),
+            "pace": to_mapping(self.pace) if self.share is None else asdict(self.share),
             "parameters": self._own_parameters,
         }
         sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}
@@ -273,12 +299,26 @@ _DEFINING = (
 """Fields with a default value that determine what is measured."""
 
 _SEARCHES: dict[LoadUnit, str] = {"messages_per_s": "rate", "users": "users"}
+_ROOM_SEARCH = "room-rate"
+"""Name of a search for a rate in a room."""
+
+
+def _search(scenario: Scenario) -> str:
+    """Name of the search, as it is published; it differs between the searches of a workload."""
+    unit = _target(scenario).unit
+    return _ROOM_SEARCH if scenario.exchange == "room" and unit == "messages_per_s" else _SEARCHES[unit]
 
 
 def _target(scenario: Scenario) -> CapacityTarget:
     if scenario.target is None:
         raise ValueError("only a scenario that searches for a load has such a parameter")
     return scenario.target
+
+
+def _share(scenario: Scenario) -> Share:
+    if scenario.share is None:
+        raise ValueError("only a scenario at a share of a capacity has such a parameter")
+    return scenario.share
 
 
 def _number(value: float) -> float:
@@ -297,6 +337,7 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "deaf": lambda scenario: scenario.paused_readers,
     "idle_s": lambda scenario: _number(scenario.hold_s),
     "deliveries_per_s": lambda scenario: _number(scenario.rate_per_s * scenario.connections),
+    "load_percent": lambda scenario: _share(scenario).percent,
     "members": lambda scenario: scenario.connections,
     "messages_per_user_per_s": _rate_per_connection,
     "mode": lambda scenario: scenario.mode,
@@ -304,7 +345,7 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "payload_bytes": lambda scenario: scenario.payload_bytes,
     "payload_kind": lambda scenario: scenario.payload_kind,
     "rate_per_s": lambda scenario: _number(scenario.rate_per_s),
-    "search": lambda scenario: _SEARCHES[_target(scenario).unit],
+    "search": _search,
     "server_cores": lambda scenario: scenario.server_cores,
     "snapshots_per_s": lambda scenario: _number(1 / scenario.push_period_s),
     "under_way": lambda scenario: scenario.in_flight,
@@ -330,6 +371,20 @@ class Workload:
     """Kinds of the chosen scenarios; empty if all are chosen."""
     edition: int = 0
     """Edition of the definition. It is increased if a bug in the harness made earlier results wrong."""
+
+    def __post_init__(self) -> None:
+        searches = {scenario.kind for scenario in self.scenarios if scenario.target is not None}
+        for scenario in self.scenarios:
+            if scenario.share is not None and scenario.share.of not in searches:
+                raise ValueError(
+                    f"{self.slug}/{scenario.kind} is a share of what {scenario.share.of!r} finds, which is no search of"
+                    f" the workload; there are: {', '.join(sorted(searches)) or 'none'}"
+                )
+
+    def search_of(self, scenario: Scenario) -> Scenario | None:
+        """The scenario that searches for the capacity of which this one is a share; ``None`` if it is no share."""
+        share = scenario.share
+        return None if share is None else next(one for one in self.scenarios if one.kind == share.of)
 
     @property
     def kinds(self) -> set[str]:

@@ -5,7 +5,7 @@ To add a workload on an existing exchange, change only this module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from runners.judging import capacity, thresholds
@@ -13,7 +13,15 @@ from runners.loadgen.job import PayloadKind
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.record import unknown_name
 from runners.subjects.profiles import Profile
-from runners.subjects.scenarios import EVERY_PROFILE, LONG_PROFILES, CapacityTarget, Scenario, Workload
+from runners.subjects.scenarios import (
+    EVERY_PROFILE,
+    FULL_PROFILE,
+    LONG_PROFILES,
+    CapacityTarget,
+    Scenario,
+    Share,
+    Workload,
+)
 
 CLOSED_SLICE_S = 0.1
 OPEN_SLICE_S = 1.0
@@ -33,6 +41,8 @@ PAYLOADS: tuple[tuple[PayloadKind, int], ...] = (
     ("binary", 65536),
 )
 USUAL_PAYLOAD = ("text", 65536)
+SHARES_PERCENT = (20, 50, 80)
+"""Shares of a capacity: hardly loaded, as servers in production often are, and near their limit."""
 WORKERS = (1, 2, 4)
 USUAL_WORKERS = 2
 
@@ -427,6 +437,66 @@ CAPACITY = Workload(
     ),
 )
 
+
+
+def _shares_of(search: Scenario) -> tuple[Scenario, ...]:
+    """A search, and the scenarios at shares of the capacity that it finds. They are its load at another rate."""
+    assert search.target is not None
+    who = "members" if search.exchange == "room" else "connections"
+    start = search.target.settings.start
+    shares = (
+        replace(
+            search.at(max(1, round(start * percent / 100))),
+            share=Share(percent, search.kind),
+            slice_s=OPEN_SLICE_S,
+            publishes=("mode", who, "payload_bytes", "load_percent", "server_cores"),
+            name=f"{search.exchange}-{percent}",
+        )
+        for percent in SHARES_PERCENT
+    )
+    return search, *shares
+
+
+LOAD = Workload(
+    slug="load",
+    title="Share of capacity",
+    question="How long does a message take on a server that is hardly loaded, half loaded, and nearly at its limit?",
+    description=(
+        "The echo of 100 clients, and a room of 100 members, at 20, 50 and 80 % of what the same server sustains. A"
+        " search in the same run finds that capacity: the rate, in half of all attempts, at which 99 % of messages"
+        " arrive within 100 ms of when they were due, with none lost and no error. So each server has a rate of its own,"
+        " and a faster one has to do more in the same time. This shows how a server behaves as it fills up, not which"
+        " one is faster. Latencies are compared, CPU and throughput are not. A server whose capacity is not known is"
+        " not measured at a share of it."
+    ),
+    scenarios=(
+        *_shares_of(
+            Scenario(
+                "echo",
+                connections=100,
+                pace=Open(1.0),
+                # The range of the workload capacity; measured capacities are between 1,900 and 100,000 per second.
+                target=CapacityTarget("messages_per_s", capacity.Settings(start=8_000, lowest=250, highest=400_000)),
+                publishes=("search", "connections", "payload_bytes", "p99_limit_ms", "server_cores"),
+                name="echo-rate",
+                profiles=FULL_PROFILE,
+            )
+        ),
+        *_shares_of(
+            Scenario(
+                "room",
+                connections=USUAL_ROOM_SIZE,
+                pace=Open(1.0),
+                # Closed loops deliver 37 to 7,200 messages per second to 100 members. Below 10 a p99 takes minutes.
+                target=CapacityTarget("messages_per_s", capacity.Settings(start=300, lowest=10, highest=20_000)),
+                publishes=("search", "members", "payload_bytes", "p99_limit_ms", "server_cores"),
+                name="room-rate",
+                profiles=FULL_PROFILE,
+            )
+        ),
+    ),
+)
+
 WORKLOADS: dict[str, Workload] = {
     workload.slug: workload
     for workload in (
@@ -443,6 +513,7 @@ WORKLOADS: dict[str, Workload] = {
         SLOW_CONSUMER,
         RECOVERY,
         CAPACITY,
+        LOAD,
     )
 }
 
@@ -450,7 +521,8 @@ WORKLOADS: dict[str, Workload] = {
 def choose_workloads(wanted: Sequence[str], profile: Profile) -> list[Workload]:
     """The named workloads (default: all of the profile); raises `UsageError` for an unknown name.
 
-    ``echo/closed`` is only the closed loop of echo, which is one scenario of the workload.
+    ``echo/closed`` is only the closed loop of echo, which is one scenario of the workload. A load at a share of a
+    capacity brings its search, because the capacity is that of the same run.
     """
     wanted = wanted or [
         f"{slug}/{scenario.kind}"
@@ -467,11 +539,18 @@ def choose_workloads(wanted: Sequence[str], profile: Profile) -> list[Workload]:
         if slash and kind not in kinds:
             raise unknown_name(f"part of {slug}", kind, sorted(kinds))
         only.setdefault(slug, set()).update({kind} if kind else kinds)
+    for slug, chosen in only.items():
+        chosen |= searches_of(WORKLOADS[slug], chosen)
     return [
         replace(workload, only=frozenset(only[slug] if only[slug] != workload.kinds else ()))
         for slug, workload in WORKLOADS.items()
         if slug in only
     ]
+
+
+def searches_of(workload: Workload, kinds: Set[str]) -> set[str]:
+    """The kinds of the searches that these scenarios of a workload need."""
+    return {one.share.of for one in workload.scenarios if one.share is not None and one.kind in kinds}
 
 
 def quickstart_workloads() -> list[Workload]:
