@@ -30,6 +30,8 @@ DECIDING: Mapping[TableKind, tuple[Metric | Family, ...]] = {
     # In a closed loop, latency is only the service time.
     "loop": (THROUGHPUT,),
     "rate": (LATENCY, LAST_DELIVERY),
+    # Rates differ, so throughput and CPU would only repeat the capacities.
+    "share": (LATENCY, LAST_DELIVERY),
     "push": (LATENCY, LAST_DELIVERY, PUSH_LATENESS, CPU, MEMORY),
     "connecting": (CONNECTION_RATE, MEMORY_PER_CONNECTION),
     "recovery": (RETURN_TIME,),

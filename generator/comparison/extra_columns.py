@@ -24,10 +24,13 @@ class Column:
 
     @cached_property
     def keys(self) -> dict[RowKey, tuple[float, ...]]:
-        return {row: tuple(map(float, _NUMBER.findall(text))) for row, text in self.cells.items()}
+        return {
+            row: tuple(float(number.replace(",", "")) for number in _NUMBER.findall(text))
+            for row, text in self.cells.items()
+        }
 
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 _Text = Callable[[list[Measurement]], str | None]
@@ -37,7 +40,7 @@ _Rounds = Callable[[Row], list[Measurement]]
 
 def columns_of(table: Table) -> tuple[Column, ...]:
     """The columns for which at least one row of the table has a text."""
-    columns = (*_COLUMNS, *(_at_a_fixed_rate(table) if table.kind in ("rate", "push") else ()))
+    columns = (*_COLUMNS, *(_at_a_fixed_rate(table) if table.kind in ("rate", "share", "push") else ()))
     found = (Column(title, note, _cells(table, text_of, rounds)) for title, note, text_of, rounds in columns)
     return tuple(column for column in found if column.cells)
 
@@ -106,6 +109,13 @@ def _growth(measurements: list[Measurement]) -> str | None:
     """Growth of memory from the first to the last reading, as mean over the rounds."""
     grown = [one.memory_mb[-1] - one.memory_mb[0] for one in _consumers(measurements) if len(one.memory_mb) > 1]
     return f"{sum(grown) / len(grown):+.1f} MB" if grown else None
+
+
+def _capacity(measurements: list[Measurement]) -> str | None:
+    """The capacity behind the rate of the last round, which rests on most searches, with its interval."""
+    found = [one.load_share for one in measurements if one.load_share is not None]
+    last = found[-1] if found else None
+    return None if last is None else f"{last.capacity_per_s:,} ({last.low_per_s:,} to {last.high_per_s:,})"
 
 
 def _recoveries(measurements: list[Measurement]) -> list[Recovery]:
@@ -185,6 +195,7 @@ def _at_a_fixed_rate(table: Table) -> tuple[tuple[str, str, _Text, _Rounds]]:
 
 
 _COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
+    ("Its capacity", "messages/s, 95 % interval, last round", _capacity, _counting),
     ("Missed pushes", "of all, all measured rounds", _missed_pushes, _measured),
     ("Others stalled", "seconds without a delivery", _stalled, _counting),
     ("Others disconnected", "members that read", _others_disconnected, _counting),

@@ -19,10 +19,11 @@ from runners.record import CellRecord, Distribution, Measurement, Percentiles, s
 
 Direction = Literal["higher", "lower"]
 Quantile = Literal["p50", "p90", "p99", "p999"]
-TableKind = Literal["loop", "rate", "push", "connecting", "recovery"]
+TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery"]
 """How the servers of a table were loaded.
 
-``loop``: closed loop. ``rate``: fixed rate. ``push``: fixed rate, and the server pushes.
+``loop``: closed loop. ``rate``: fixed rate. ``share``: each at a share of its own capacity. ``push``: fixed rate, and
+the server pushes.
 ``connecting``: clients connect. ``recovery``: the server is killed and started again.
 """
 
@@ -61,7 +62,9 @@ RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 1000 * STA
 RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 100)
 """Clients try again after 100 ms on average, so less is the luck of an attempt."""
 
-_ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "push", "connecting", "recovery"})
+_ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "share", "push", "connecting", "recovery"})
+_SAME_LOAD = _ALL_KINDS - {"share"}
+"""Kinds of tables in which all servers have the same load or as much as they can do, so that their cost compares."""
 _NO_KIND: frozenset[TableKind] = frozenset()
 
 
@@ -226,6 +229,7 @@ def _return_times_after_listening(measurement: Measurement) -> BaseModel | None:
 
 _CONNECTING = attrgetter("connecting")
 _RECOVERY = attrgetter("recovery")
+_LOAD_SHARE = attrgetter("load_share")
 _SERVER = attrgetter("server")
 _BROKER = attrgetter("broker")
 _PROXY = attrgetter("proxy")
@@ -273,6 +277,18 @@ _ROWS: tuple[Metric, ...] = (
         target=COST_TARGET,
         # At a fixed rate, all servers that keep up have the same throughput.
         columns_in=frozenset({"loop", "connecting"}),
+    ),
+    Metric(
+        key="applied_per_s",
+        title="messages applied per second",
+        short="Applied",
+        unit="/s",
+        direction="higher",
+        part=_LOAD_SHARE,
+        field="rate_per_s",
+        # A share of what the server sustains, so it shows what the latencies beside it are of.
+        columns_in=frozenset({"share"}),
+        marks="share",
     ),
     *_percentiles(LATENCY, attrgetter("latency_ms"), columns=("p50", "p99", "p999"), chart="median_and_tail"),
     *_percentiles(LAST_DELIVERY, attrgetter("last_delivery_ms"), columns=("p50", "p99"), chart="median_and_tail"),
@@ -370,7 +386,8 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_SERVER,
         field="cpu_us_per_message",
-        further_chart_in=_ALL_KINDS,
+        columns_in=_SAME_LOAD,
+        further_chart_in=_SAME_LOAD,
         # The metric with the least variation.
         is_always_compared=True,
     ),
@@ -383,6 +400,7 @@ _ROWS: tuple[Metric, ...] = (
         part=_SERVER,
         field="cpu_percent",
         target=COST_TARGET,
+        columns_in=_SAME_LOAD,
     ),
     Metric(
         key="pss_mean_mb",
@@ -455,6 +473,8 @@ def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
         return "recovery"
     if not is_open:
         return "loop"
+    if "share" in marked:
+        return "share"
     return "push" if "push" in marked else "rate"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -16,17 +16,21 @@ from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Limits, Plan, comparison_key
 from runners.campaign.run_document import ResumeError, check_unchanged, describe_run, key_of, plan_of, with_look
 from runners.campaign.run_files import RunFiles
-from runners.measurement import Conditions
+from runners.campaign.shares import load_of, search_key
+from runners.measurement import Conditions, MeasurementResult
 from runners.record import (
     SCHEMA_VERSION,
     Advice,
     BrokerFacts,
+    Failure,
     FrameworkDocument,
+    Measurement,
     ProxyFacts,
     RtsiteError,
     RunDocument,
     VariantFacts,
     cell_key,
+    decisive,
 )
 from runners.record.schema import BrokerName
 from runners.serving import broker, environment, proxy
@@ -285,16 +289,48 @@ class RunExecution:
             return
         plan = self.plan
         observer.measuring([plan.cells[index] for index in wanted], number, self.summary.measurements, plan)
-        cells = [plan.cells[index] for index in together]
-        cores = measurement.cores_for(cells[0].scenario, self._cores)
+        cores = measurement.cores_for(plan.cells[together[0]].scenario, self._cores)
         machine.confine(cores.harness)
-        conditions = [self._conditions(index, cores, number) for index in together]
-        results = measurement.measure_cells(cells, conditions, deployments, on_progress=observer.progress)
-        for index, result in zip(together, results, strict=True):
+        conditions = {index: self._conditions(index, cores, number) for index in together}
+        cells, results = self._with_rates(together, conditions)
+        if cells:
+            measured = measurement.measure_cells(
+                list(cells.values()),
+                [conditions[index] for index in cells],
+                deployments,
+                on_progress=observer.progress,
+            )
+            results |= dict(zip(cells, measured, strict=True))
+        for index in together:
             if index in wanted:
-                self._journals[index].add(result)
+                self._journals[index].add(results[index])
                 self._save_framework(plan.cells[index].framework)
-                observer.measured(plan.cells[index], result.measurement, self.summary.measurements, plan)
+                observer.measured(plan.cells[index], results[index].measurement, self.summary.measurements, plan)
+
+    def _with_rates(
+        self, together: Sequence[int], conditions: Mapping[int, Conditions]
+    ) -> tuple[dict[int, measurement.Cell], dict[int, MeasurementResult]]:
+        """The cells to measure, each with its rate, by index; and the results of those whose rate is not known."""
+        cells: dict[int, measurement.Cell] = {}
+        failed: dict[int, MeasurementResult] = {}
+        for index in together:
+            cell = self.plan.cells[index]
+            if (share := cell.scenario.share) is None:
+                cells[index] = cell
+                continue
+            load = load_of(share.percent, self._searches_of(cell))
+            if isinstance(load, Failure):
+                failed[index] = measurement.unmeasured(conditions[index], load)
+            else:
+                cells[index] = replace(cell, load=load, scenario=cell.scenario.at_rate(load.rate_per_s))
+        return cells, failed
+
+    def _searches_of(self, cell: measurement.Cell) -> list[Measurement]:
+        """What this run has measured so far of the search on which the cell's rate depends."""
+        key = search_key(cell)
+        return [
+            one for journal in self._journals if key_of(journal.cell) == key for one in decisive(journal.measurements)
+        ]
 
     def _conditions(self, index: int, cores: machine.CoreShare, number: int) -> Conditions:
         """The conditions of a cell in a round. A repeated measurement has a position after all others."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from runners.campaign.planning import Limits, Plan, comparison_key, group_key
+from runners.campaign.planning import Limits, Plan, comparison_key, group_key, searches_first
 from runners.campaign.run_document import key_of
 from runners.record import Advice, Ending, Look, PartLook, Undecided, scenario_of
 
@@ -117,7 +117,7 @@ def _shuffled(plan: Plan, chosen: Iterable[_Candidate]) -> tuple[int, ...]:
             shuffler.shuffle(group)
             groups.append(_with_neighbours(plan, group, candidate))
     shuffler.shuffle(groups)
-    return tuple(chain.from_iterable(groups))
+    return tuple(chain.from_iterable(searches_first(groups, plan.cells)))
 
 
 def _with_neighbours(plan: Plan, group: Sequence[int], candidate: _Candidate) -> list[int]:

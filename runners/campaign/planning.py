@@ -39,6 +39,9 @@ class PlanPart:
     """The number of rounds of everything that measure it."""
     first_s: float
     worst_s: float
+    search: str = ""
+    """The kind of the search whose run this part has to be in: its own, or that of the capacity of which it is a
+    share. Empty if it needs none."""
 
     @property
     def name(self) -> str:
@@ -285,18 +288,20 @@ class Plan:
             rounds=sum(map(bool, planned.order)),
             first_s=forecast.first_s,
             worst_s=forecast.worst_s,
+            search=_search_of(self.cells[min(indexes)]),
         )
 
 
 def split_into_lots(parts: Sequence[PlanPart], limit_s: float = JOB_S) -> list[list[PlanPart]]:
     """The parts in as few lots as possible. No lot is longer than the limit, unless it is a single part.
 
-    A workload stays in one lot if it fits, because its cells are compared with each other. The method is first fit,
-    longest first. It needs at most 11/9 of the fewest possible lots, plus one (Johnson 1973).
+    A workload stays in one lot if it fits, because its cells are compared with each other. Loads at a share of a
+    capacity always stay with its search. The method is first fit, longest first. It needs at most 11/9 of the fewest
+    possible lots, plus one (Johnson 1973).
     """
     by_workload = [list(group) for _, group in groupby(parts, key=lambda part: part.workload)]
     pieces = chain.from_iterable(
-        [whole] if _seconds(whole) <= limit_s else [[part] for part in whole] for whole in by_workload
+        [whole] if _seconds(whole) <= limit_s else _inseparable(whole) for whole in by_workload
     )
     lots: list[list[PlanPart]] = []
     for piece in sorted(pieces, key=_seconds, reverse=True):
@@ -306,6 +311,23 @@ def split_into_lots(parts: Sequence[PlanPart], limit_s: float = JOB_S) -> list[l
         else:
             lots.append(list(piece))
     return lots
+
+
+def _inseparable(parts: Sequence[PlanPart]) -> list[list[PlanPart]]:
+    """The parts one by one, except that those of the same search stay together."""
+    found: dict[str, list[PlanPart]] = {}
+    for part in parts:
+        found.setdefault(part.search or part.name, []).append(part)
+    return list(found.values())
+
+
+def _search_of(cell: Cell) -> str:
+    """See `PlanPart.search`."""
+    scenario = cell.scenario
+    if scenario.share is not None:
+        return scenario.share.of
+    is_shared = any(one.share is not None and one.share.of == scenario.kind for one in cell.workload.scenarios)
+    return scenario.kind if is_shared else ""
 
 
 def _seconds(parts: Sequence[PlanPart]) -> float:
@@ -376,7 +398,7 @@ def plan_run(
         shuffler.shuffle(turn)
         for group in turn:
             shuffler.shuffle(group)
-        order.append(tuple(chain.from_iterable(turn)))
+        order.append(tuple(chain.from_iterable(searches_first(turn, cells))))
     limits = None
     if profile.most_rounds is not None:
         limits = Limits(profile.rounds, profile.most_rounds, profile.target_decided_percent, budget_s)
@@ -390,6 +412,13 @@ def cannot_speak_tls(variants: Sequence[str]) -> str:
         f"{', '.join(variants)} over TLS: {'their servers have' if many else 'its server has'} no TLS of"
         f" {'their' if many else 'its'} own; use --topology nginx-tls"
     )
+
+
+def searches_first(groups: Sequence[Sequence[int]], cells: Sequence[Cell]) -> list[Sequence[int]]:
+    """The groups of a round in the same order, but loads at a share of a capacity after all others, so that their
+    searches of this round are made.
+    """
+    return sorted(groups, key=lambda group: cells[group[0]].scenario.share is not None)
 
 
 def _cells(frameworks: Sequence[Framework], workloads: Sequence[Workload]) -> Iterator[Cell]:

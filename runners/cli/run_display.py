@@ -203,10 +203,12 @@ def _values(measurement: Measurement) -> list[str]:
         back_ms = recovery.back_ms.max
         back = "no client reconnected" if back_ms is None else f"all clients back after {back_ms / 1000:.2f} s"
         return [f"restarted in {recovery.restart_s:.2f} s, {back}, {lost} messages lost"]
-    latency = measurement.latency_ms
+    latency, share = measurement.latency_ms, measurement.load_share
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
     if measurement.pushes_per_s:
         parts.append(f"{measurement.pushes_per_s:,.0f} pushes/s")
+    if share is not None:
+        parts.append(f"at {share.rate_per_s:,} of {share.capacity_per_s:,} msg/s")
     if latency is not None and latency.p50 is not None:
         parts.append(f"p50 {latency.p50:.3g} ms")
     if latency is not None and latency.p99 is not None:

@@ -16,6 +16,7 @@ from runners.measurement.cell import (
     MeasurementResult,
     framework_facts,
     now,
+    unmeasured,
     variant_facts,
     with_share_of_ceiling,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "framework_facts",
     "measure_cells",
     "now",
+    "unmeasured",
     "variant_facts",
     "with_share_of_ceiling",
 ]

@@ -12,9 +12,11 @@ from runners.judging import thresholds
 from runners.loadgen.job import ClientOptions, Job
 from runners.loading.job_building import build_job
 from runners.record import (
+    Failure,
     FrameworkFacts,
     Histogram,
     InstalledFacts,
+    LoadShare,
     Measurement,
     ReferenceBeside,
     Timeline,
@@ -36,6 +38,8 @@ class Cell:
     variant: Variant
     workload: Workload
     scenario: Scenario
+    load: LoadShare | None = None
+    """The load, if it is a share of a capacity and about to be applied."""
 
     def under(self, python: str, topology: Topology) -> Cell:
         """The cell on this version of Python, and behind this topology."""
@@ -131,6 +135,11 @@ def completed(blank: Measurement, **values: object) -> Measurement:
     return Measurement(
         **{**{name: getattr(blank, name) for name in ("round", "position", "started", "valid")}, **values}
     )
+
+
+def unmeasured(conditions: Conditions, failure: Failure) -> MeasurementResult:
+    """The result of a cell that cannot be measured, and why."""
+    return MeasurementResult(completed(blank_measurement(conditions), failure=failure), {})
 
 
 def judged(measurement: Measurement, cell: Cell) -> Measurement:

@@ -221,7 +221,7 @@ class CellRun:
         same seconds.
         """
         if self.failure is not None or self._result is None:
-            return MeasurementResult(completed(self._blank, failure=self.failure), {})
+            return MeasurementResult(completed(self._blank, failure=self.failure, load_share=self.cell.load), {})
         result, scenario = self._result, self.cell.scenario
         usages = {name: watch.usage(result.ledger.received, alone=self._alone) for name, watch in self._watches.items()}
         if (server := usages["server"]) is not None and self._spread:
@@ -235,6 +235,7 @@ class CellRun:
             **usages,
             tls=self.deployment.tls,
             proxy_complaints=self._proxy_complaints,
+            load_share=self.cell.load,
             slow_consumer=self._slow_consumer(result),
             trend_percent=trend_of(
                 self.medians, None if self._alone or self.cell.framework.reference else reference_medians

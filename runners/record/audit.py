@@ -17,13 +17,14 @@ from runners.record.schema import (
     FlameDocument,
     FlameGraph,
     FrameworkDocument,
+    LoadShare,
     Look,
     Measurement,
     Percentiles,
     RunDocument,
     SustainedInterval,
 )
-from runners.record.sustained_load import estimate_sustained_load, tries_at
+from runners.record.sustained_load import estimate_sustained_load, share_of_capacity, tries_at
 
 LITTLE_TOLERANCE_PERCENT = 15.0
 """Between the connections of a closed loop, and throughput times mean latency. Neither contains the time from an answer
@@ -68,6 +69,9 @@ def find_contradictions(
             place = ("cells", index, "measurements", number)
             for finding in (*_measurement(cell, measurement), *_events(measurement)):
                 yield Contradiction((*place, *finding.place), finding.message)
+            if measurement.load_share is not None:
+                for finding in _load_share(cell, measurement, measurement.load_share):
+                    yield Contradiction((*place, "load_share", *finding.place), finding.message)
             if measurement.capacity is not None:
                 for finding in _capacity(cell, measurement.capacity):
                     yield Contradiction((*place, "capacity", *finding.place), finding.message)
@@ -258,6 +262,27 @@ def _capacity(cell: CellRecord, capacity: Capacity) -> Iterator[Contradiction]:
             yield Contradiction(("probes", index, "passed"), f"passed, but {against}")
         if not probe.passed and not against and not probe.reasons:
             yield Contradiction(("probes", index, "passed"), "did not pass, but nothing speaks against it")
+
+
+def _load_share(cell: CellRecord, measurement: Measurement, share: LoadShare) -> Iterator[Contradiction]:
+    """The rate follows from the capacity, and it is the rate that was applied."""
+    percent = cell.parameters.get("load_percent")
+    if not isinstance(percent, int):
+        yield Contradiction((), "the load is a share of a capacity, but the scenario has no load_percent")
+        return
+    expected = share_of_capacity(percent, share.capacity_per_s)
+    if share.rate_per_s != expected:
+        yield Contradiction(("rate_per_s",), f"{share.rate_per_s} is given, but {percent} % of it are {expected}")
+    if not share.low_per_s <= share.capacity_per_s <= share.high_per_s:
+        yield Contradiction(("capacity_per_s",), f"{share.capacity_per_s} is not between the ends of its interval")
+    members = cell.parameters.get("members", 1)
+    due = share.rate_per_s * (members if isinstance(members, int) else 1)
+    offered = measurement.offered_per_s
+    if offered is not None and abs(offered - due) > _RATE_TOLERANCE * due:
+        yield Contradiction(("rate_per_s",), f"{due} per second are due, but the load offered {offered:g}")
+
+
+_RATE_TOLERANCE = 0.01
 
 
 def _ends(capacity: Capacity) -> Iterator[Contradiction]:

@@ -107,7 +107,7 @@ Topology = Literal["direct", "nginx", "haproxy", "tls", "nginx-tls", "haproxy-tl
 """What is between the clients and the server: nothing, or a reverse proxy. ``tls``: the server's own TLS. ``-tls``: TLS
 that ends at the proxy. ``deflate``: nothing but compression, which clients offer.
 """
-Stage = Literal["environment", "broker", "start", "proxy", "ready", "connect", "load", "recheck", "stop"]
+Stage = Literal["environment", "capacity", "broker", "start", "proxy", "ready", "connect", "load", "recheck", "stop"]
 Ending = Literal["target reached", "time is up", "all rounds measured", "more rounds would not decide"]
 """Why an adaptive run ended."""
 
@@ -661,6 +661,25 @@ class Capacity(Document):
         return self
 
 
+class LoadShare(Document):
+    """The load at a share of the variant's own capacity (the parameter ``load_percent``), and where it comes from.
+
+    The capacity is the rate that the server sustains in half of all attempts of the searches that the run had made of
+    the variant. The interval is the 95 % interval over these searches. In a room, each message goes to all members.
+    """
+
+    rate_per_s: Annotated[int, Field(ge=1)]
+    """Messages per second that were applied: the percentage of the capacity, with three digits."""
+    capacity_per_s: Annotated[int, Field(ge=1)]
+    """The capacity, in messages per second."""
+    low_per_s: Annotated[int, Field(ge=1)]
+    """Lower end of its interval."""
+    high_per_s: Annotated[int, Field(ge=1)]
+    """Upper end of its interval."""
+    searches: Annotated[int, Field(ge=1)]
+    """Number of searches behind it."""
+
+
 class Timeline(Document):
     """One row per second of the window of the cell's first valid round."""
 
@@ -781,6 +800,9 @@ class Measurement(Document):
     """Open loops in which few servers take turns: the reference among them, if its values are valid."""
     capacity: Capacity | None = None
     """Result of a capacity search."""
+    load_share: LoadShare | None = None
+    """Loads at a share of a capacity: the rate and the capacity. Absent if the capacity was not known, which is then
+    the failure."""
     connecting: Connecting | None = None
     """Result of the workload *connecting*."""
     recovery: Recovery | None = None

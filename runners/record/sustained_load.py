@@ -44,6 +44,16 @@ _BETWEEN = np.geomspace(0.05, 0.25, 8)
 Two or three searches hardly show it, so the prior decides; `benchmarks.capacity` shows what follows from it."""
 
 
+class Searched(Protocol):
+    """What one search found; see `Capacity`."""
+
+    @property
+    def p99_limit_ms(self) -> float: ...
+
+    @property
+    def probes(self) -> Sequence[Try]: ...
+
+
 class Try(Protocol):
     """One load, attempted once; see `CapacityProbe`."""
 
@@ -121,6 +131,16 @@ def estimate_over_searches(searches: Sequence[Sequence[tuple[int, bool]]]) -> Su
     load that passed.
     """
     return _over_searches(tuple(tuple(tries) for tries in searches if tries))
+
+
+def capacity_over_searches(searches: Sequence[Searched]) -> SustainedLoad:
+    """The capacity of one server by several searches with the same limit, each at that limit."""
+    return estimate_over_searches([tries_at(one.probes, one.p99_limit_ms) for one in searches])
+
+
+def share_of_capacity(percent: int, capacity: int) -> int:
+    """So many percent of a capacity, as a load of three digits."""
+    return tidy(capacity * percent / 100)
 
 
 @lru_cache(maxsize=1024)

@@ -438,7 +438,6 @@ CAPACITY = Workload(
 )
 
 
-
 def _shares_of(search: Scenario) -> tuple[Scenario, ...]:
     """A search, and the scenarios at shares of the capacity that it finds. They are its load at another rate."""
     assert search.target is not None
@@ -463,11 +462,11 @@ LOAD = Workload(
     question="How long does a message take on a server that is hardly loaded, half loaded, and nearly at its limit?",
     description=(
         "The echo of 100 clients, and a room of 100 members, at 20, 50 and 80 % of what the same server sustains. A"
-        " search in the same run finds that capacity: the rate, in half of all attempts, at which 99 % of messages"
-        " arrive within 100 ms of when they were due, with none lost and no error. So each server has a rate of its own,"
-        " and a faster one has to do more in the same time. This shows how a server behaves as it fills up, not which"
-        " one is faster. Latencies are compared, CPU and throughput are not. A server whose capacity is not known is"
-        " not measured at a share of it."
+        " search in the same run finds that capacity: the rate at which, in half of all attempts, 99 % of messages"
+        " arrive within 100 ms of when they were due, with none lost and no error. So each server has a rate of its"
+        " own, and a faster one has to do more in the same time. This shows how a server behaves as it fills up, not"
+        " which one is faster. Latencies are compared, CPU and throughput are not. A server whose capacity is not known"
+        " is not measured at a share of it."
     ),
     scenarios=(
         *_shares_of(

@@ -13,7 +13,7 @@ import pytest
 from runners.judging import capacity
 from runners.loadgen.pace import Closed, Open
 from runners.subjects import versions
-from runners.subjects.scenarios import CapacityTarget, Scenario
+from runners.subjects.scenarios import CapacityTarget, Scenario, Share
 from runners.subjects.versions import PUBLISHED, PublishedVersion
 from runners.subjects.workloads import CAPACITY, ECHO, WORKLOADS
 
@@ -109,7 +109,9 @@ WITHOUT_EFFECT = {"varies_workers", "further_checks", "name", "profiles", "push_
 
 
 def test_every_field_of_a_scenario_either_defines_it_or_does_not() -> None:
-    assert {one.name for one in fields(Scenario)} == set(DIFFERENT) | WITHOUT_EFFECT
+    assert {one.name for one in fields(Scenario)} == set(DIFFERENT) | WITHOUT_EFFECT | {"share"}
+    shares = [replace(one, share=Share(percent, "rate")) for one in ECHO.scenarios[1:] for percent in (20, 50)]
+    assert len({versions.digest_of(one.definition()) for one in (ECHO.scenarios[1], *shares)}) == 3
 
 
 @pytest.mark.parametrize("name", DIFFERENT)

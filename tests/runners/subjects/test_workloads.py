@@ -58,6 +58,15 @@ PUBLISHED = {
         "server_cores": 1,
     },
     "capacity/users": {"search": "users", "updates_per_user_per_s": 1, "p99_limit_ms": 100, "server_cores": 1},
+    "load/echo-50": {"mode": "open", "connections": 100, "payload_bytes": 64, "load_percent": 50, "server_cores": 1},
+    "load/room-rate": {
+        "search": "room-rate",
+        "members": 100,
+        "payload_bytes": 64,
+        "p99_limit_ms": 100,
+        "server_cores": 1,
+    },
+    "load/room-80": {"mode": "open", "members": 100, "payload_bytes": 64, "load_percent": 80, "server_cores": 1},
 }
 
 
@@ -98,7 +107,7 @@ def test_every_scenario_publishes_what_sets_it_apart() -> None:
                 "messages_per_user_per_s": rate_per_s / each,
             }
             published = rates.keys() & shown.keys()
-            assert published
+            assert bool(published) == (scenario.share is None), "the rate of a share is not known before"
             assert {name: shown[name] for name in published} == {name: rates[name] for name in published}
 
 
