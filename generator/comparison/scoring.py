@@ -737,7 +737,8 @@ SCORING_RULES: tuple[Rule, ...] = (
         f"1 − ln(max(value, floor) / max(best, floor)) / ln {WORST_FACTOR:g}, between 0 and 1, with the inverse ratio"
         f" where more is better. So the best has 1, twice as much 0.5, and {WORST_FACTOR:g} times as much 0. The best"
         " is that of all frameworks, also of those with a flag, whatever a page shows. So no flag and no filter changes"
-        " a score. Yes is 1, no is 0, and what takes a documented recipe or lines of your own is 0.5.",
+        " a score. Yes is 1, no is 0, and what takes a documented recipe or lines of your own, or is"
+        " not always so, is 0.5.",
     ),
     Rule(
         "Facets",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.record import EVIDENCE_FOLDER, ITEMS, EvidenceDocument, Finding, Read, VariantEvidence
+from runners.record import EVIDENCE_FOLDER, ITEMS, EvidenceDocument, Finding, Read, VariantEvidence, degree_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _counting(variant: VariantEvidence) -> Iterator[Finding]:
     known = {finding.item for finding in variant.findings if finding.value is not None}
     for finding in variant.findings:
         item = ITEMS.get(finding.item)
-        if finding.value is True and item is not None and item.needs is not None and item.needs not in known:
+        if degree_of(finding.value) and item is not None and item.needs is not None and item.needs not in known:
             yield finding.model_copy(update={"value": False, "note": item.otherwise})
         else:
             yield finding

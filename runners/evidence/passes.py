@@ -10,6 +10,7 @@ from pathlib import Path
 from socketio.exceptions import SocketIOError
 from websockets.exceptions import WebSocketException
 
+from runners.evidence.tries import judge_tries
 from runners.record import ITEMS, Finding, RtsiteError, publishable
 from runners.serving.deployment import StageError
 
@@ -69,7 +70,8 @@ def merge_findings(found: Sequence[Finding]) -> Finding:
     """Merge the findings of all passes into one. The value of a repeated item is the median, and its range is minimum
     to maximum.
 
-    The result has no value if one pass has none, or if a fact differs between passes.
+    What is yes in some passes and no in others is not always so (`judge_tries`). The result has no value if one pass
+    has none, or if any other fact differs between passes.
     """
     first = found[0]
     if missing := [one for one in found if one.value is None]:
@@ -85,6 +87,9 @@ def merge_findings(found: Sequence[Finding]) -> Finding:
             note=first.note,
         )
     if any(one.value != first.value for one in found):
+        answers = [one.value for one in found if isinstance(one.value, bool)]
+        if len(answers) == len(found):
+            return judge_tries(first.item, answers, "passes")
         values_seen = ", ".join(str(one.value) for one in found)
         return Finding(item=first.item, note=publishable(f"not the same every time: {values_seen}"[:1000]))
     return first

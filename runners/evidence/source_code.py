@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from runners import process
+from runners.evidence.counted_code import counted_trees
 from runners.record import Finding, RtsiteError
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
@@ -21,20 +22,21 @@ _IMPORT_TIMEOUT_S = 60.0
 
 
 def code_findings(framework: Framework, variant: Variant, installed: Environment) -> list[Finding]:
-    """The size and the vocabulary of the application as this variant serves it.
+    """The size and the vocabulary of the application as this variant serves it, of the code in `counted_trees`.
 
-    ``installed``: the variant's environment. Raises `RtsiteError` if its packages cannot be inspected.
+    ``installed``: the variant's environment. Raises `RtsiteError` if its packages cannot be inspected, and `HintError`
+    if the folder's hints do not fit the application.
     """
-    supervisor = framework.evidence.supervisor
-    paths = [path for path in modules_of(framework.folder, variant) if path.name != supervisor]
-    settings = settings_of(framework.folder, variant)
-    modules = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    used = modules_of(framework.folder, variant)
+    modules = counted_trees(framework, {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in used})
+    paths = [path for path in used if path.name in modules]
+    settings = {path.name for path in settings_of(framework.folder, variant)}
     vocabulary = CodeVocabulary({path.stem for path in paths}, members_of(modules.values(), paths, installed))
-    vocabulary.read(modules[path] for path in paths if path not in settings)
-    vocabulary.read_settings(modules[path] for path in settings)
+    vocabulary.read(tree for name, tree in modules.items() if name not in settings)
+    vocabulary.read_settings(tree for name, tree in modules.items() if name in settings)
     return [
-        Finding(item="statements", value=sum(count_statements(path) for path in paths)),
-        Finding(item="files", value=len(paths), note=", ".join(path.name for path in paths)),
+        Finding(item="statements", value=sum(map(count_statements, modules.values()))),
+        Finding(item="files", value=len(modules), note=", ".join(modules)),
         Finding(item="names", value=len(vocabulary.names), note=_listed(vocabulary.names)),
         Finding(item="concepts", value=len(vocabulary.concepts), note=_listed(vocabulary.concepts)),
         _rooms(framework, vocabulary),
@@ -55,9 +57,8 @@ def _listed(words: set[str]) -> str:
     return text if len(text) <= 3900 else text[:3900] + " …"
 
 
-def count_statements(path: Path) -> int:
+def count_statements(tree: ast.Module) -> int:
     """The number of statements in a module, nested ones included, without docstrings and other bare strings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     return sum(isinstance(node, ast.stmt) and not _is_bare_string(node) for node in ast.walk(tree))
 
 

@@ -53,11 +53,13 @@ BUILT_IN = "built in"
 """Value of an item that can also be done by own code: the framework has it."""
 NOT_POSSIBLE = "no"
 """Value of such an item: it is not possible."""
+NOT_ALWAYS = "not always"
+"""Value of an item that was yes in some tries and no in others; the note has the share."""
 
 
 def degree_of(value: Value | None) -> float | None:
-    """How far a yes is true: 1.0 for yes and ``built in``, 0.0 for no, 0.5 for every other text, such as ``with 24
-    lines``; ``None`` for a value that is neither.
+    """How far a yes is true: 1.0 for yes and ``built in``, 0.0 for no, 0.5 for every other text; ``None`` for a value
+    that is neither. Other texts are, for example, ``with 24 lines`` and ``not always``.
     """
     if isinstance(value, bool):
         return float(value)
@@ -104,7 +106,9 @@ ITEMS: dict[str, Item] = {
             "Statements of the app",
             _EASE,
             "framework",
-            "Counted in the syntax trees of the app's modules, without docstrings; formatting does not count.",
+            "Counted in the syntax trees of the app's modules, without docstrings; formatting does not count. Left out"
+            " is what serves only an exchange that not every framework has, the event stream, and what starts"
+            " processes.",
             better="lower",
             facet="code",
         ),
@@ -113,14 +117,15 @@ ITEMS: dict[str, Item] = {
             "Files of the app",
             _EASE,
             "framework",
-            "The modules that the headline variant's command leads to, by their imports and by the settings it names.",
+            "The modules that the headline variant's command leads to, by their imports and by the settings it names,"
+            " without one that only starts processes.",
         ),
         Item(
             "names",
             "Names imported from packages",
             _EASE,
             "framework",
-            "Distinct names in the syntax trees that come from installed packages, not from Python's own library.",
+            "Distinct names in the same code that come from installed packages, not from Python's own library.",
         ),
         Item(
             "concepts",
@@ -231,8 +236,9 @@ ITEMS: dict[str, Item] = {
             "Several processes at one address",
             _ARCHITECTURE,
             "variant",
-            "Its command is started with two processes: are clients of its address connected to both? Where it starts"
-            " one only, the folder may name a documented way to have several; that is not tested.",
+            "Its command is started with two processes: are clients of its address connected to both, and served by"
+            " each of its transports, long-polling included? If not, the folder may name a documented way to have"
+            " several, such as a load balancer with sticky sessions; that is not tested.",
             better="yes",
             facet="scale-out",
         ),
@@ -335,7 +341,8 @@ ITEMS: dict[str, Item] = {
             _ARCHITECTURE,
             "variant",
             "After the handshake a client sends a frame with reserved bits. Does the server send a close frame with a"
-            " code, as RFC 6455 (7.1.7) advises, before it ends the connection?",
+            " code, as RFC 6455 (7.1.7) advises, before it ends the connection? 20 clients do so, because that can be a"
+            " race.",
             better="yes",
             facet="robustness",
         ),
@@ -370,9 +377,9 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: a message in flight is answered, and the server ends",
             _ARCHITECTURE,
             "variant",
-            "The echo of a copy of the app takes 0.3 s. The server gets SIGTERM meanwhile: does the client still get"
-            " its answer, and does the server then end by itself within 10 s? One that goes on as if nothing had"
-            " happened does not.",
+            "The echo of a copy of the app takes 0.3 s. The server gets SIGTERM meanwhile: do 20 clients still get"
+            " their answers (one, if the server handles one message after the other), and does it then end by itself"
+            " within 10 s? One that goes on as if nothing had happened does not.",
             better="yes",
             facet="robustness",
             needs="drain-s",
@@ -383,7 +390,7 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: clients get a close frame",
             _ARCHITECTURE,
             "variant",
-            "The same: is a connected client informed by a close frame, or by its protocol's close packet? The server"
+            "The same: are 20 other clients informed by a close frame, or by their protocol's close packet? The server"
             " sends it, or the app where the framework's documentation shows how.",
             better="yes",
             facet="robustness",
@@ -393,7 +400,7 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: a connected client",
             _ARCHITECTURE,
             "variant",
-            "The same: what does a connected client see?",
+            "The same: what do these clients see?",
         ),
         Item(
             "drain-s",
@@ -488,7 +495,7 @@ ITEMS: dict[str, Item] = {
             _DEVELOPMENT,
             "variant",
             "A line that raises is put into the echo handler of a copy of the app. Does its client get an error, such"
-            " as a close frame with code 1011?",
+            " as a close frame with code 1011? 20 clients try, because that can be a race.",
             better="yes",
             facet="errors",
         ),

@@ -185,10 +185,13 @@ class EvidenceHints(_Described):
     types: DocumentedTypes | None = None
     """Other packages that declare the types of a framework that declares none."""
     supervisor: Text | None = None
-    """A module of the folder that stands for the process supervisor of the documentation. The application does not
-    include it."""
+    """A module of the folder, or a function of its app, that starts processes: what a server's command line or the
+    process supervisor of the documentation does. It does not count as code of the application."""
+    apart: dict[Exchange, list[Text]] = {}
+    """The names in the app that serve only one of the exchanges which not every framework has. They, what mentions
+    them and what only that uses do not count as code of the application."""
     several_processes: Documented | None = None
-    """How several processes serve one address, if a variant's command starts only one."""
+    """How several processes serve one address by all transports, if a variant's command alone does not do it."""
     rooms_across: Literal["built-in", "helper", "no"] | None = None
     """How a message reaches the members of a room in other processes: by the framework, by the helper
     ``redis_rooms.py`` in the folder, or not at all."""

@@ -11,7 +11,7 @@ from generator.comparison import compare_evidence, compare_runs, count_kinds, ma
 from generator.comparison.scored_values import ScoringBasis, evidence_sheets, headline_finding
 from generator.comparison.scoring import Sheet
 from generator.dataset import ClaimsError, Evidence, load_claims, load_results
-from runners.record import FACETS, ITEMS, Finding, RecordError
+from runners.record import FACETS, ITEMS, NOT_ALWAYS, Finding, RecordError
 
 
 @pytest.fixture(scope="module")
@@ -108,22 +108,24 @@ def test_what_was_not_determined_is_unknown(evidence: dict[str, Evidence]) -> No
     assert sheets_of({}) == {}
 
 
-@pytest.mark.parametrize(("ends_after_s", "counts"), [(0.4, True), (None, False)])
+@pytest.mark.parametrize("value", [True, NOT_ALWAYS])
+@pytest.mark.parametrize(("ends_after_s", "is_enough"), [(0.4, True), (None, False)])
 def test_an_answer_of_a_server_that_does_not_end_is_no_orderly_end(
-    evidence: dict[str, Evidence], ends_after_s: float | None, counts: bool
+    evidence: dict[str, Evidence], ends_after_s: float | None, is_enough: bool, value: bool | str
 ) -> None:
     one = evidence["fastapi"]
+    counts = value if is_enough else False
     for finding in (
-        Finding(item="drain-answered", value=True),
+        Finding(item="drain-answered", value=value),
         Finding(item="drain-s", value=ends_after_s, note="not within 10 s"),
     ):
         one = holding(one, finding.item, finding)
     found = one.finding("drain-answered")
     assert found is not None
-    assert found.value is counts
-    assert found.note == (None if counts else ITEMS["drain-answered"].otherwise)
-    assert {value.value for _, value in one.findings_of("drain-answered")} == {counts}
-    assert one.can("drain-answered") is counts
+    assert found.value == counts
+    assert found.note == (None if is_enough else ITEMS["drain-answered"].otherwise)
+    assert {each.value for _, each in one.findings_of("drain-answered")} == {counts}
+    assert one.can("drain-answered") is (counts is True)
 
 
 # Reading

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,9 +13,12 @@ from hypothesis import strategies as st
 
 from runners import contract
 from runners.evidence import behaviour
-from runners.evidence.behaviour import SHORTENED_ENDS, send_to_raising, with_own_end
+from runners.evidence.behaviour import SHORTENED_ENDS, send_to_raising, try_often, with_own_end
+from runners.evidence.tries import describe_tries, judge_tries
 from runners.loadgen import frames
+from runners.record import NOT_ALWAYS, degree_of
 from runners.subjects import catalog
+from runners.subjects.catalog import EvidenceHints, Variant
 from tests.support.byte_servers import ByteServer, serving_bytes
 
 WORDS = st.lists(st.sampled_from(["gunicorn", "app:app", "--bind", "{host}:{port}", "1", "--workers", "--reload"]))
@@ -64,6 +69,42 @@ def test_what_a_client_sees_of_an_exception_is_said_without_names_of_classes(
     assert said[0].startswith(seen)
     assert said[1] is is_reported
     assert "Error:" not in said[0]
+
+
+def test_a_race_is_asked_about_often_and_has_half_the_credit() -> None:
+    """A single try would say yes or no by chance."""
+    answers = itertools.cycle([frames.server_frame(frames.CLOSE, code) for code in (b"\x03\xf3", b"\x03\xe8")])
+    with serving_bytes(ByteServer("racing", answer=lambda *_: next(answers))) as address:
+        app = contract.client_of(f"http://{address}", "websocket")
+        seen = asyncio.run(try_often(lambda: send_to_raising(app)))
+    found = judge_tries("raise-reported", [is_reported for _, is_reported in seen])
+    assert (found.value, found.note) == (NOT_ALWAYS, "10 of 20 tries")
+    assert degree_of(found.value) == 0.5
+    said = describe_tries([what for what, _ in seen])
+    assert sorted(said.split("; ")) == [
+        f"its connection is closed, with code {code} (10 of 20)" for code in (1000, 1011)
+    ]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30))
+def test_only_what_is_always_so_is_a_yes(answers: list[bool]) -> None:
+    degree = degree_of(judge_tries("raise-reported", answers).value)
+    assert degree == (1.0 if all(answers) else 0.5 if any(answers) else 0.0)
+
+
+def test_several_processes_count_fully_only_with_every_transport(tmp_path: Path) -> None:
+    """Socket.IO's WebSocket clients reach both workers of uvicorn, and its polling clients lose their session."""
+    (framework,) = catalog.choose_frameworks(["python-socketio/uvicorn"])
+    (variant,) = framework.variants
+    (found, _) = behaviour.processes_findings(framework, variant, logs=tmp_path)
+    assert found.value == "with a load balancer"
+    assert "with two processes, long-polling client" in (found.note or "")
+    unsaid = framework.model_copy(update={"evidence": EvidenceHints()})
+    assert behaviour.processes_findings(unsaid, with_one_process(variant), logs=tmp_path)[0].value is False
+
+
+def with_one_process(variant: Variant) -> Variant:
+    return variant.model_copy(update={"command": ["uvicorn", "app:app", "--port", "{port}"]})
 
 
 CLOSE = frames.server_frame(frames.CLOSE, b"\x03\xea")

@@ -47,6 +47,21 @@ def test_a_fact_is_the_same_in_every_pass_or_none() -> None:
     assert merge_findings(facts(2, 3, 2)) == Finding(item="parts", note="not the same every time: 2, 3, 2")
 
 
+@pytest.mark.parametrize(
+    ("answers", "value", "note"),
+    [
+        ([True, True, True], True, None),
+        ([False, False], False, None),
+        ([True, False, True], "not always", "2 of 3 passes"),
+    ],
+)
+def test_what_is_so_in_some_passes_only_is_not_always_so(
+    answers: list[bool], value: bool | str, note: str | None
+) -> None:
+    found = merge_findings([Finding(item="dead-peer", value=one) for one in answers])
+    assert (found.value, found.note) == (value, note)
+
+
 class Asked:
     """A probe's function that counts its calls; each call gives the next of ``answers``, or raises what it raises."""
 
