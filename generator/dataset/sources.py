@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,19 @@ class Module:
     name: str
     text: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a variant is served today.
+
+    ``command``: with its placeholders, its words joined by spaces. ``loop``: what runs the connections, if the folder
+    states it.
+    """
+
+    command: str
+    broker: str
+    loop: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,8 @@ class Source:
     """The slug of the headline variant that the folder declares; ``None`` if it declares none, or several."""
     cannot: Mapping[str, str] | None = None
     """The workloads that it does not support, with the reasons; ``None`` if it is not known."""
+    setups: Mapping[str, Setup] = field(default_factory=dict)
+    """How each variant is served today, by its slug; empty if it is not known."""
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
@@ -76,6 +91,7 @@ def _load_source(project: Path) -> Source:
             choose=str(facts["choose"]) if "choose" in facts else None,
             headline=_headline(facts),
             cannot=_cannot(facts),
+            setups=_setups(facts),
             notes=notes.read_text(encoding="utf-8") if notes.is_file() else None,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, _NoTableError, OSError) as error:
@@ -97,14 +113,26 @@ def _facts(project: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
+def _variants(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    listed = facts.get("variants", [])
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
 def _headline(facts: dict[str, Any]) -> str | None:
-    variants = facts.get("variants", [])
-    slugs = (
-        [str(one.get("slug")) for one in variants if isinstance(one, dict) and one.get("headline") is True]
-        if isinstance(variants, list)
-        else []
-    )
+    slugs = [str(one.get("slug")) for one in _variants(facts) if one.get("headline") is True]
     return slugs[0] if len(slugs) == 1 else None
+
+
+def _setups(facts: dict[str, Any]) -> dict[str, Setup]:
+    return {
+        str(one["slug"]): Setup(
+            " ".join(map(str, one["command"])),
+            str(one.get("broker", "none")),
+            str(one["loop"]) if "loop" in one else None,
+        )
+        for one in _variants(facts)
+        if "slug" in one and isinstance(one.get("command"), list)
+    }
 
 
 def _cannot(facts: dict[str, Any]) -> dict[str, str]:

@@ -35,6 +35,7 @@ from generator.charts.wording import (
     times,
 )
 from generator.comparison import CLOSE_FACTOR, Bracket, with_discarded
+from generator.pages.current_setups import CurrentSetups
 from generator.pages.sort_keys import sort_key
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, Interval, RankRange
@@ -141,14 +142,17 @@ class _CompiledTemplates(BytecodeCache):
 
 
 _COMPILED = _CompiledTemplates()
+_NO_SETUPS = CurrentSetups()
 
 
 def make_environment(
-    identities: Identities | None = None, current_versions: Mapping[str, str] = MappingProxyType({})
+    identities: Identities | None = None,
+    current_versions: Mapping[str, str] = MappingProxyType({}),
+    current_setups: CurrentSetups = _NO_SETUPS,
 ) -> Environment:
     """An environment that escapes everything and raises an error for unknown names in templates.
 
-    ``current_versions``: of workloads, as they are defined today.
+    ``current_versions``: of workloads, as they are defined today. ``current_setups``: of variants, likewise.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -161,7 +165,11 @@ def make_environment(
     environment.tests["of_older_definition"] = lambda workload: (
         current_versions.get(workload.slug, workload.version) != workload.version
     )
+    environment.tests["of_older_setup"] = current_setups.is_older
     environment.filters |= {
+        "todays_command": current_setups.command_of,
+        "loop_of": current_setups.loop_of,
+        "older_headlines": current_setups.older_headlines,
         "significant": significant,
         "between": between,
         "bracket": _bracket,

@@ -29,6 +29,7 @@ from generator.comparison import (
     leaders,
 )
 from generator.dataset import Claims, Dataset, Evidence, Run, Source, headline_variants
+from generator.pages.current_setups import CurrentSetups
 from generator.pages.framework_view import FrameworkView, framework_views
 from generator.pages.markup import Page, Renderer, make_environment
 
@@ -71,7 +72,9 @@ class View:
             {facts.slug for facts in measured if facts.is_reference}
             | {slug for slug, source in sources.items() if source.is_reference},
         )
-        self._environment: Environment = make_environment(self.identities, current_versions)
+        self._environment: Environment = make_environment(
+            self.identities, current_versions, CurrentSetups.of_sources(sources, self.headlines)
+        )
 
     def renderer(self, path: str) -> Renderer:
         """The renderer for the page at this path."""

@@ -23,7 +23,7 @@ from runners.evidence import client_frames
 from runners.evidence.copies import RAISED, raising, slow
 from runners.evidence.dead_peer import drop_packets
 from runners.evidence.tries import TRIES, describe_tries, judge_tries
-from runners.record import Finding, publishable
+from runners.record import Finding, publishable, with_own_end
 from runners.serving import server
 from runners.serving.deployment import serve_variant
 from runners.subjects.catalog import Framework, Variant
@@ -43,9 +43,6 @@ LOOK_S = 1.0
 """Seconds between two looks at the kernel's table of connections."""
 DRAIN_S = 10.0
 """Seconds that a server has to end after SIGTERM: those after which `docker stop` kills."""
-SHORTENED_ENDS = ("--graceful-timeout", "--timeout-graceful-shutdown")
-"""Options of gunicorn, hypercorn and uvicorn for how long a server waits for its clients when it ends. Commands have
-them so that measurements end soon; where the end itself is tested, the server's default applies."""
 IN_FLIGHT_S = 0.3
 """Seconds that a message takes while the server gets SIGTERM."""
 PROCESSES = ("several-processes", "cross-process")
@@ -399,18 +396,6 @@ def drain_findings(framework: Framework, variant: Variant, *, logs: Path) -> lis
     patient = variant.model_copy(update={"command": with_own_end(variant.command)})
     with slow(framework, IN_FLIGHT_S) as copy, serve_variant(copy, patient, logs=logs, grace_s=DRAIN_S) as deployment:
         return asyncio.run(_terminate(deployment.server))
-
-
-def with_own_end(command: Sequence[str]) -> list[str]:
-    """The command without the options of `SHORTENED_ENDS` and their values."""
-    kept: list[str] = []
-    words = iter(command)
-    for word in words:
-        if word in SHORTENED_ENDS:
-            next(words, None)
-        elif not word.startswith(tuple(f"{option}=" for option in SHORTENED_ENDS)):
-            kept.append(word)
-    return kept
 
 
 async def _terminate(started: server.Server) -> list[Finding]:

@@ -47,9 +47,8 @@ def apart_names(framework: Framework, modules: Trees) -> frozenset[str]:
     for exchange in beyond:
         if not named.get(exchange):
             raise HintError(
-                f"pyproject.toml does not say what serves {exchange!r} only, which other frameworks lack:"
-                f' [tool.rtsite.evidence] has no apart; write apart = {{ {exchange} = ["{exchange}"] }}'
-                " with the names of its handlers and of what they keep"
+                f"pyproject.toml does not name what serves only {exchange!r}: [tool.rtsite.evidence] has no apart."
+                f' Write apart = {{ {exchange} = ["{exchange}"] }} with the names of its handlers and of what they keep'
             )
     for exchange in named:
         if exchange not in beyond:

@@ -105,6 +105,7 @@ from runners.record.schema import (
     setting_parameters,
     without_setting,
 )
+from runners.record.setups import SHORTENED_ENDS, is_same_setup, with_own_end
 from runners.record.store import (
     Problem,
     RecordError,
@@ -145,6 +146,7 @@ __all__ = [
     "QUANTILES",
     "RETIRED",
     "SCHEMA_VERSION",
+    "SHORTENED_ENDS",
     "SLUG",
     "TIMER_UNUSED_PERCENT",
     "USUAL_TOPOLOGY",
@@ -232,6 +234,7 @@ __all__ = [
     "files_below",
     "is_identifier",
     "is_result_file",
+    "is_same_setup",
     "is_slug",
     "is_supported",
     "json_schema_of",
@@ -262,6 +265,7 @@ __all__ = [
     "tries_at",
     "unknown_name",
     "used_percent",
+    "with_own_end",
     "without_rates",
     "without_setting",
 ]

@@ -15,7 +15,7 @@ from benchmarks import synthetic
 from benchmarks.simulation import SETTINGS, simulate
 from generator.dataset import Rates, load_rates
 from generator.statistics import MANY_ROUNDS
-from runners.evidence.behaviour import with_own_end
+from runners.record import with_own_end
 from runners.subjects import catalog
 from tests.support.modules import load_module
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from runners import contract
 from runners.evidence import behaviour
-from runners.evidence.behaviour import SHORTENED_ENDS, send_to_raising, try_often, with_own_end
+from runners.evidence.behaviour import send_to_raising, try_often
 from runners.evidence.tries import describe_tries, judge_tries
 from runners.loadgen import frames
-from runners.record import NOT_ALWAYS, degree_of
+from runners.record import NOT_ALWAYS, SHORTENED_ENDS, degree_of, with_own_end
 from runners.subjects import catalog
 from runners.subjects.catalog import EvidenceHints, Variant
 from tests.support.byte_servers import ByteServer, serving_bytes

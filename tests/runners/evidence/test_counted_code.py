@@ -128,8 +128,8 @@ def test_starting_processes_counts_for_nobody(tmp_path: Path, supervisor: str | 
 @pytest.mark.parametrize(
     ("hints", "exchanges", "said"),
     [
-        (EvidenceHints(), ["events"], "does not say what serves 'events' only"),
-        (EvidenceHints(apart={"events": []}), ["events"], r'write apart = \{ events = \["events"\] \}'),
+        (EvidenceHints(), ["events"], "does not name what serves only 'events'"),
+        (EvidenceHints(apart={"events": []}), ["events"], r'Write apart = \{ events = \["events"\] \}'),
         (
             EvidenceHints(apart={"events": ["events"]}),
             [],
