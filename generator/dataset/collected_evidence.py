@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.record import EVIDENCE_FOLDER, ITEMS, EvidenceDocument, Finding, Read, VariantEvidence, degree_of
+from runners.record import EVIDENCE_FOLDER, ITEMS, EvidenceDocument, Finding, Item, Read, VariantEvidence, degree_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,15 @@ class Evidence:
             if finding.item == item:
                 return finding
         return None
+
+    def older_rules(self, items: Iterable[Item]) -> list[str]:
+        """Titles of those items that this evidence determined in another way than today."""
+        return [item.title for item in items if item.is_older_rule(self.document.collected) and self.has(item.slug)]
+
+    def has(self, item: str) -> bool:
+        """Whether it has a value of the item, for the framework or any variant."""
+        every = [*self.document.findings, *(one for _, one in self.findings_of(item))]
+        return any(one.item == item and one.value is not None for one in every)
 
     def can(self, item: str) -> bool | None:
         """Whether any variant has the capability; ``None`` if it was determined for none."""

@@ -48,6 +48,7 @@ def dimension_page(
                 sheet=sheet,
                 evidence=evidence,
                 collected=_days(evidence),
+                older=_older_rules(evidence, dimension),
                 titles=titles,
                 flags=flags,
                 words=score_words,
@@ -64,6 +65,7 @@ def dimension_page(
             titles=titles,
             headline=headline,
             finding_of=headline_finding,
+            older=_older_rules(evidence, dimension),
         )
         sections.append(Section("The evidence", "evidence", html=html))
     sections.append(rule_section(render))
@@ -78,7 +80,8 @@ def rule_section(render: Renderer) -> Section:
 def framework_section(render: Renderer, evidence: Evidence) -> Section:
     """The section with all evidence on one framework."""
     dimensions = [(dimension, items_of(dimension.slug)) for dimension in DIMENSIONS if dimension.slug != PERFORMANCE]
-    html = render.html("evidence_framework.html", evidence=evidence, dimensions=dimensions, note=_note)
+    older = evidence.older_rules(ITEMS.values())
+    html = render.html("evidence_framework.html", evidence=evidence, dimensions=dimensions, note=_note, older=older)
     return Section("Evidence", "evidence", html=html)
 
 
@@ -94,6 +97,12 @@ def _note(finding: Finding | None) -> Markup:
         return Markup("")
     cut = len(finding.note) > 2 * _LONGEST_NOTE
     return Markup("<small>{}</small>").format(finding.note[: 2 * _LONGEST_NOTE] + " …" if cut else finding.note)
+
+
+def _older_rules(evidence: Mapping[str, Evidence], dimension: Dimension) -> list[str]:
+    """Titles of the dimension's items that any of the evidence determined in another way than today."""
+    items = items_of(dimension.slug)
+    return list(dict.fromkeys(title for one in evidence.values() for title in one.older_rules(items)))
 
 
 def _days(evidence: Mapping[str, Evidence]) -> str:

@@ -92,8 +92,17 @@ class Item:
     """Another item of the same variant: a yes counts only if that one has a value."""
     otherwise: str = ""
     """Why a yes does not count without it."""
+    since: str = ""
+    """The day (ISO 8601) since which it is determined as `how` states; empty: always. Values from before it are shown
+    until the evidence is collected anew, and pages mark them."""
+
+    def is_older_rule(self, collected: Timestamp) -> bool:
+        """Whether evidence collected at this time determined it in another way."""
+        return collected[:10] < self.since
 
 
+_ONE_RULE = "2026-11-29"
+"""The day since which races are tried often, and only code counts that serves what every framework offers."""
 _EASE: Dimension = "ease-of-use"
 _ARCHITECTURE: Dimension = "architecture"
 _DEVELOPMENT: Dimension = "development-experience"
@@ -111,6 +120,7 @@ ITEMS: dict[str, Item] = {
             " processes.",
             better="lower",
             facet="code",
+            since=_ONE_RULE,
         ),
         Item(
             "files",
@@ -119,6 +129,7 @@ ITEMS: dict[str, Item] = {
             "framework",
             "The modules that the headline variant's command leads to, by their imports and by the settings it names,"
             " without one that only starts processes.",
+            since=_ONE_RULE,
         ),
         Item(
             "names",
@@ -126,6 +137,7 @@ ITEMS: dict[str, Item] = {
             _EASE,
             "framework",
             "Distinct names in the same code that come from installed packages, not from Python's own library.",
+            since=_ONE_RULE,
         ),
         Item(
             "concepts",
@@ -136,6 +148,7 @@ ITEMS: dict[str, Item] = {
             " each once. Objects count whether or not the app annotates their types.",
             better="lower",
             facet="code",
+            since=_ONE_RULE,
         ),
         Item(
             "rooms",
@@ -241,6 +254,7 @@ ITEMS: dict[str, Item] = {
             " several, such as a load balancer with sticky sessions; that is not tested.",
             better="yes",
             facet="scale-out",
+            since=_ONE_RULE,
         ),
         Item(
             "thread-per-client",
@@ -302,6 +316,7 @@ ITEMS: dict[str, Item] = {
             " 150 s? A session may end before; a silent client's close frame shows when.",
             better="yes",
             facet="robustness",
+            since=_ONE_RULE,
         ),
         Item(
             "dead-peer-s",
@@ -345,6 +360,7 @@ ITEMS: dict[str, Item] = {
             " race.",
             better="yes",
             facet="robustness",
+            since=_ONE_RULE,
         ),
         Item(
             "garbage-sender",
@@ -352,6 +368,7 @@ ITEMS: dict[str, Item] = {
             _ARCHITECTURE,
             "variant",
             "The same: what does the server do?",
+            since=_ONE_RULE,
         ),
         Item(
             "garbage-others",
@@ -384,6 +401,7 @@ ITEMS: dict[str, Item] = {
             facet="robustness",
             needs="drain-s",
             otherwise="it was answered, but the server did not end within 10 s",
+            since=_ONE_RULE,
         ),
         Item(
             "drain-close-frame",
@@ -394,6 +412,7 @@ ITEMS: dict[str, Item] = {
             " sends it, or the app where the framework's documentation shows how.",
             better="yes",
             facet="robustness",
+            since=_ONE_RULE,
         ),
         Item(
             "drain-client",
@@ -401,6 +420,7 @@ ITEMS: dict[str, Item] = {
             _ARCHITECTURE,
             "variant",
             "The same: what do these clients see?",
+            since=_ONE_RULE,
         ),
         Item(
             "drain-s",
@@ -498,6 +518,7 @@ ITEMS: dict[str, Item] = {
             " as a close frame with code 1011? 20 clients try, because that can be a race.",
             better="yes",
             facet="errors",
+            since=_ONE_RULE,
         ),
         Item(
             "raise-logged",
@@ -514,6 +535,7 @@ ITEMS: dict[str, Item] = {
             _DEVELOPMENT,
             "variant",
             "The same: what does the client see?",
+            since=_ONE_RULE,
         ),
         Item(
             "latest-released",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from generator.comparison import compare_evidence, compare_runs, count_kinds, ma
 from generator.comparison.scored_values import ScoringBasis, evidence_sheets, headline_finding
 from generator.comparison.scoring import Sheet
 from generator.dataset import ClaimsError, Evidence, load_claims, load_results
+from generator.pages import make_site
 from runners.record import FACETS, ITEMS, NOT_ALWAYS, Finding, RecordError
 
 
@@ -267,3 +269,17 @@ def test_the_headline_variant_represents_a_framework(evidence: dict[str, Evidenc
     assert recorded.main == chosen
     assert recorded.finding("start-s") == next(one for one in second.findings if one.item == "start-s")
     assert recorded.finding("start-s", first.variant.slug) == channels.finding("start-s")
+
+
+@pytest.mark.parametrize(("collected", "is_marked"), [("2026-11-28T23:59:59Z", True), ("2026-11-29T00:00:00Z", False)])
+def test_evidence_by_an_older_rule_is_marked(tmp_path: Path, collected: str, is_marked: bool) -> None:
+    synthetic.write_evidence(tmp_path, collected=collected)
+    pages = {page.path: page.text() for page in make_site(load_results(tmp_path), {}).pages}
+    for path, title in (
+        ("ease-of-use.md", "Statements of the app"),
+        ("frameworks/fastapi.md", "Bytes that are no frame: a close frame says so"),
+    ):
+        (said,) = re.findall(r"By an older rule.*?</p>", pages[path]) or [""]
+        assert (title in said) is is_marked, path
+        assert "Memory at rest" not in said
+    assert ('by an <a href="#evidence">older rule</a>' in pages["ease-of-use.md"]) is is_marked
