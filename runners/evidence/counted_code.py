@@ -93,6 +93,16 @@ def _without_start(modules: Trees, function: str | None) -> dict[str, ast.Module
     return changed
 
 
+def start_lines(source: str) -> set[int]:
+    """The lines of a module that only start it: those under ``if __name__ == "__main__":``, and imports for them."""
+    tree = ast.parse(source)
+    blocks = [node for node in tree.body if _is_main_block(node)]
+    rest = ast.Module([node for node in tree.body if not _is_main_block(node)], [])
+    unused = _used({"": tree}) - _used({"": rest})
+    imports = [node for node in tree.body if _without_aliases(copy.deepcopy(node), unused) is None]
+    return {line for node in blocks + imports for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+
+
 def _is_main_block(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and any(
         isinstance(one, ast.Name) and one.id == "__name__" for one in ast.walk(node.test)

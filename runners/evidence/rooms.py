@@ -7,6 +7,7 @@ import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 
+from runners.evidence.counted_code import start_lines
 from runners.evidence.source_code import bare_string_lines, modules_of
 from runners.record import BUILT_IN, NOT_POSSIBLE, Finding
 from runners.subjects.catalog import Framework, Variant
@@ -57,10 +58,10 @@ def _finding(value: str | None, note: str) -> Finding:
 
 
 def count_lines(path: Path) -> int:
-    """The lines of a module that have code: no empty lines, comments or docstrings."""
+    """The lines of a module that have code: no empty lines, comments or docstrings, and none that only start it."""
     source = path.read_text(encoding="utf-8")
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
             lines.update(range(token.start[0], token.end[0] + 1))
-    return len(lines - bare_string_lines(source))
+    return len(lines - bare_string_lines(source) - start_lines(source))

@@ -168,6 +168,7 @@ ITEMS: dict[str, Item] = {
             " two processes has to prove it.",
             better="yes",
             facet="included",
+            since=_ONE_RULE,
         ),
         Item(
             "reconnecting-client",

@@ -58,6 +58,7 @@ def test_the_value_is_what_a_variant_proved(
         (HELPING, 4),
         ("x = 1  # one\n\n\n# two\n", 1),
         ('def f():\n    """Words\n    and more."""\n    return 1\n', 2),
+        ('import os\nimport sys\n\nx = sys\n\nif __name__ == "__main__":\n    os.fork()\n    print(x)\n', 2),
     ],
 )
 def test_lines_of_code(tmp_path: Path, source: str, lines: int) -> None:
