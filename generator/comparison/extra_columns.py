@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,6 +131,33 @@ def _per_round(count: Callable[[Recovery], int]) -> _Text:
     return text_of
 
 
+def _old_server(measurements: list[Measurement]) -> str | None:
+    """How long the old server of a deploy took to end, as mean over the rounds, and how often it was killed."""
+    found = [one for one in _recoveries(measurements) if one.ended_s is not None]
+    if not found:
+        return None
+    killed = sum(one.was_killed or False for one in found)
+    mean = f"{sum(one.ended_s or 0.0 for one in found) / len(found):.1f} s"
+    return f"{mean}, killed in {killed} of {len(found)} rounds" if killed else mean
+
+
+def _served_again(measurements: list[Measurement]) -> str | None:
+    found = [one.served_again_s for one in _recoveries(measurements) if one.ended_s is not None]
+    known = [one for one in found if one is not None]
+    if not found:
+        return None
+    return f"{sum(known) / len(known):.1f} s" if len(known) == len(found) else "not in time"
+
+
+def _seen_by_clients(measurements: list[Measurement]) -> str | None:
+    """What clients of a deploy saw, as shares of all connections that ended, the most frequent first."""
+    kinds: Counter[str] = Counter()
+    for one in _recoveries(measurements):
+        kinds.update(one.endings)
+    every = sum(kinds.values())
+    return ", ".join(f"{kind} {100 * times / every:.0f} %" for kind, times in kinds.most_common(3)) or None
+
+
 def _never_back(measurements: list[Measurement]) -> str | None:
     found = _recoveries(measurements)
     return str(sum(one.never_back for one in found)) if found else None
@@ -202,6 +230,9 @@ _COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
     ("Queued for the paused client", "share of messages", _kept, _counting),
     ("Disconnected", "paused clients", _disconnected, _counting),
     ("Memory growth", "while they were paused", _growth, _counting),
+    ("Old server", "seconds until it ended", _old_server, _counting),
+    ("Clients saw", "of connections that ended", _seen_by_clients, _counting),
+    ("Served as before", "after SIGTERM", _served_again, _counting),
     ("Unanswered", "messages per round", _per_round(lambda one: one.lost), _counting),
     ("Not sent", "without a connection, per round", _per_round(lambda one: one.unsent), _counting),
     ("Never back", "clients", _never_back, _counting),

@@ -202,7 +202,12 @@ def _values(measurement: Measurement) -> list[str]:
         lost = recovery.lost + recovery.unsent
         back_ms = recovery.back_ms.max
         back = "no client reconnected" if back_ms is None else f"all clients back after {back_ms / 1000:.2f} s"
-        return [f"restarted in {recovery.restart_s:.2f} s, {back}, {lost} messages lost"]
+        seen = ", ".join(f"{times} × {kind}" for kind, times in recovery.endings.items())
+        return [
+            f"restarted in {recovery.restart_s:.2f} s, {back}, {lost} messages lost",
+            *([f"the old server ended in {recovery.ended_s:.2f} s"] if recovery.ended_s is not None else []),
+            *([f"clients saw {seen}"] if seen else []),
+        ]
     latency, share = measurement.latency_ms, measurement.load_share
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
     if measurement.pushes_per_s:

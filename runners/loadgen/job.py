@@ -18,6 +18,9 @@ PayloadKind = Literal["text", "binary"]
 Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
 Answers = Literal["same", "any"]
+Retries = Literal["quick", "backoff", "fixed"]
+"""When a client that lost its connection tries again. ``quick``: at random after about 100 ms. ``backoff``: at random
+within a time that doubles with each attempt. ``fixed``: after a second, all clients alike."""
 
 USUAL_PUSH_PERIOD_S = 1.0
 """Seconds between two pushes of a server for which no other period is set."""
@@ -104,6 +107,7 @@ class Job:
     """Maximum number of connections being opened at any time."""
     connect_timeout_s: float = 10.0
     """Time in which a connection must be open."""
+    retries: Retries = "quick"
     client: ClientOptions = NO_OPTIONS
     cpus: tuple[int, ...] = ()
     """Logical CPUs to run on; if empty, any."""
@@ -208,6 +212,12 @@ class Recovered:
     """Time at which each client that reconnected was ready again."""
     attempts: int
     """Number of attempts to reconnect."""
+    away: int = 0
+    """Number of clients without a connection at the end."""
+    endings: dict[str, int] = field(default_factory=dict)
+    """Number of connections that ended, by what the client saw."""
+    answers: list[tuple[int, int]] = field(default_factory=list)
+    """Time at which each answered message was due, and its latency in nanoseconds from then."""
 
 
 @dataclass(frozen=True)

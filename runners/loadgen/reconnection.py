@@ -13,20 +13,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns as clock_ns
 
+from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection, Message
 from runners.loadgen.handshake import Handshake, resolve_address, socket_url
-from runners.loadgen.job import Job, Recovered
+from runners.loadgen.job import Job, Recovered, Retries
 from runners.loadgen.message import FIRST_SEQUENCE, Codec
 from runners.loadgen.pace import Open
 from runners.loadgen.wire import Client
 
-AFTERWARDS_S = 0.5
-"""Time that the clients continue after all of them have reconnected."""
+AFTERWARDS_S: dict[Retries, float] = {"quick": 0.5, "backoff": 2.5, "fixed": 2.5}
+"""Seconds that the clients continue after all of them have reconnected. Where all come back to a new process at once,
+they show for how long its answers are late."""
 RETRY_S = (0.05, 0.15)
 """Shortest and longest time until a client's next attempt to reconnect. It is drawn evenly, for each attempt of each
 client, because clients that all knock on the same beat would show that beat as the server's time. There is no back-off,
 so that the result depends on the server and not on the client."""
+BACKOFF_S = (1.0, 5.0)
+"""Time of the first wait and of the longest one, as Socket.IO's JavaScript client has them (reconnectionDelay and
+reconnectionDelayMax). A client waits for a random part of it, which spreads clients best."""
+FIXED_S = 1.0
+"""Wait of a client whose author did not think of the others."""
 _TICK_S = 0.005
 _PING, _PONG = b"2", b"3"
 
@@ -43,7 +50,8 @@ class _Client:
     waits_s: Iterator[float] = field(default_factory=lambda: iter(()))
     """Seconds until each next attempt."""
     sequence: int = FIRST_SEQUENCE - 1
-    pending: set[int] = field(default_factory=set)
+    pending: dict[int, int] = field(default_factory=dict)
+    """The messages without an answer, and when each was due."""
 
 
 class Reconnection:
@@ -65,7 +73,6 @@ class Reconnection:
                 one.mask,
                 now + self._gap_ns * place // len(clients),
                 one.connection,
-                waits_s=waits_between_attempts(job.seed, one.number),
             )
             for place, one in enumerate(clients)
         ]
@@ -74,6 +81,8 @@ class Reconnection:
         self._sent = self._answered = self._lost = self._unsent = self._attempts = 0
         self._gone_at: list[int] = []
         self._back_at: list[int] = []
+        self._answers: list[tuple[int, int]] = []
+        self._endings = CauseTable()
 
     def run(self, seconds: float) -> Recovered:
         """Run for this long, or until all clients have lost their server and then been reconnected for
@@ -89,13 +98,23 @@ class Reconnection:
         for client in self._clients:
             self._lost += len(client.pending)
         return Recovered(
-            self._sent, self._answered, self._lost, self._unsent, self._gone_at, self._back_at, self._attempts
+            self._sent,
+            self._answered,
+            self._lost,
+            self._unsent,
+            self._gone_at,
+            self._back_at,
+            self._attempts,
+            away=sum(client.connection is None for client in self._clients),
+            endings={one.kind: one.times for one in self._endings.counted()},
+            answers=self._answers,
         )
 
     def _is_over(self, now: int) -> bool:
         everybody = len(self._clients)
         over = min(len(self._gone_at), len(self._back_at)) >= everybody
-        return over and now > self._back_at[-1] + int(AFTERWARDS_S * 1e9)
+        all_back = all(client.connection is not None for client in self._clients)
+        return over and all_back and now > self._back_at[-1] + int(AFTERWARDS_S[self._job.retries] * 1e9)
 
     def _tend(self, place: int, client: _Client, now: int) -> None:
         """Do what is due for a client: send a message, or try to reconnect."""
@@ -105,7 +124,7 @@ class Reconnection:
                 self._unsent += 1
             else:
                 client.sequence += 1
-                client.pending.add(client.sequence)
+                client.pending[client.sequence] = client.next_due_ns - self._gap_ns
                 self._sent += 1
                 self._send(client, client.codec.request(client.sequence))
         if client.connection is None and client.handshake is None and now >= client.retry_at_ns:
@@ -135,7 +154,7 @@ class Reconnection:
             for payload, binary in received.messages:
                 self._on_message(client, payload, binary=binary)
             if received.end is not None:
-                self._lose(client)
+                self._lose(client, received.end)
 
     def _open(self, place: int, client: _Client, handshake: Handshake) -> None:
         result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
@@ -157,7 +176,7 @@ class Reconnection:
         assert client.connection is not None
         for payload, binary in messages:
             if not client.connection.send(payload, binary=binary):
-                self._lose(client)
+                self._lose(client, client.connection.receive().end)
                 return
 
     def _on_message(self, client: _Client, payload: bytes, *, binary: bool) -> None:
@@ -165,20 +184,23 @@ class Reconnection:
             self._send(client, [Message(_PONG)])
             return
         answer = client.codec.parse(payload, binary=binary)
-        if answer is not None and answer.sequence in client.pending:
-            client.pending.discard(answer.sequence)
+        if answer is not None and (due_ns := client.pending.pop(answer.sequence, None)) is not None:
             self._answered += 1
+            self._answers.append((due_ns, clock_ns() - due_ns))
 
-    def _lose(self, client: _Client) -> None:
-        """Record the loss of a connection and of its unanswered messages."""
+    def _lose(self, client: _Client, cause: Cause | None) -> None:
+        """Record the loss of a connection, what the client saw, and its unanswered messages."""
         if client.connection is None:
             return
         now = clock_ns()
         self._gone_at.append(now)
+        if cause is not None:
+            self._endings.add(cause)
         self._lost += len(client.pending)
         client.pending.clear()
         client.connection.close()
         client.connection = None
+        client.waits_s = waits_between_attempts(self._job.seed, client.number, self._job.retries)
         _wait(client, now)
 
     def watch(self, place: int, sock: socket.socket, wanted: int) -> None:
@@ -205,11 +227,19 @@ class Reconnection:
         self._epoll.close()
 
 
-def waits_between_attempts(seed: int, client: int) -> Iterator[float]:
+def waits_between_attempts(seed: int, client: int, retries: Retries = "quick") -> Iterator[float]:
     """The endless seconds that a client waits before each attempt to connect, the same for the same seed."""
     chance = random.Random(f"{seed} {client}")
+    longest_s, most_s = BACKOFF_S
     while True:
-        yield chance.uniform(*RETRY_S)
+        match retries:
+            case "quick":
+                yield chance.uniform(*RETRY_S)
+            case "fixed":
+                yield FIXED_S
+            case "backoff":
+                yield chance.uniform(0.0, longest_s)
+                longest_s = min(most_s, 2 * longest_s)
 
 
 def _wait(client: _Client, now: int) -> None:

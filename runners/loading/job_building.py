@@ -64,6 +64,7 @@ def build_job(
         payload_kind=scenario.payload_kind,
         transport=scenario.transport,
         paused=scenario.paused_readers,
+        retries=scenario.retries,
         push_period_s=scenario.push_period_s,
         client=replace(client, deflate=TOPOLOGIES[scenario.topology].offers_deflate),
         seed=seed,

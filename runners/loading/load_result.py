@@ -96,6 +96,12 @@ class RecoveryResult:
     lost: int
     unsent: int
     attempts: int
+    away: int
+    """Clients without a connection at the end."""
+    endings: dict[str, int]
+    """Connections that ended, by what the client saw."""
+    answers: list[tuple[int, int]]
+    """When each answered message was due, since the end of the server, and its latency; both in nanoseconds."""
 
 
 def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:
@@ -132,6 +138,12 @@ def merge_recovered(samples: Sequence[Recovered], since_ns: int, listening_ns: i
         lost=sum(sample.lost for sample in samples),
         unsent=sum(sample.unsent for sample in samples),
         attempts=sum(sample.attempts for sample in samples),
+        away=sum(sample.away for sample in samples),
+        endings={
+            kind: sum(sample.endings.get(kind, 0) for sample in samples)
+            for kind in sorted({kind for sample in samples for kind in sample.endings})
+        },
+        answers=[(due_ns - since_ns, latency_ns) for sample in samples for due_ns, latency_ns in sample.answers],
     )
 
 

@@ -35,6 +35,7 @@ WORDINGS: dict[str, Wording] = {
     "payload_kind": {"text": "text", "binary": "binary"},
     "python": Quantity("Python {}", "Python {}"),
     "rate_per_s": Quantity("{} message/s", "{} messages/s"),
+    "retries": {"quick": "reconnecting quickly", "backoff": "with backoff at random", "fixed": "all after one second"},
     "search": {
         "rate": "highest rate",
         "room-rate": "highest rate in a room",

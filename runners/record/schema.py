@@ -591,7 +591,7 @@ class SlowConsumer(Document):
 
 
 class Recovery(Document):
-    """What clients experienced when their server was killed and restarted. Times count from the kill."""
+    """What clients experienced when their server was ended and restarted. Times count from the kill or SIGTERM."""
 
     restart_s: Amount
     """Until the new server accepted connections."""
@@ -609,6 +609,14 @@ class Recovery(Document):
     """Clients that did not connect again in time."""
     attempts: Count
     """Attempts to connect again, summed over all clients."""
+    ended_s: Amount | None = None
+    """In a deploy: until the old server had ended after SIGTERM."""
+    was_killed: bool | None = None
+    """In a deploy: whether it had not ended in time and was killed."""
+    served_again_s: Amount | None = None
+    """In a deploy: until all clients were served as before."""
+    endings: dict[Text, Count] = {}
+    """In a deploy: connections that ended, by what the client saw, such as a close code."""
 
 
 class SustainedInterval(Document):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from runners import process, resources
 from runners.judging.thresholds import IDLE_SERVER_CPU
@@ -39,6 +40,13 @@ class StageError(RtsiteError):
         super().__init__(reason)
         self.unavailable = unavailable
         self.failure = Failure(stage=stage, reason=publishable(reason), log=[publishable(line) for line in log])
+
+
+class Ending(NamedTuple):
+    """How a server ended after SIGTERM: in how many seconds, and whether without being killed."""
+
+    seconds: float
+    by_itself: bool
 
 
 class Deployment:
@@ -176,6 +184,16 @@ class Deployment:
         """Kill the server's first process, like a crash; `restart` ends the remaining processes."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.server.child.pid, signal.SIGKILL)
+
+    def terminate(self, patience_s: float) -> Ending:
+        """Send SIGTERM to the server's first process, as a deploy does, and wait until it has ended; `restart` ends it
+        after this many seconds.
+        """
+        began = time.perf_counter()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.server.child.pid, signal.SIGTERM)
+        by_itself = self.server.child.wait(patience_s)
+        return Ending(time.perf_counter() - began, by_itself=by_itself)
 
     def restart(self) -> None:
         """Replace the server with a new one at the same address, and wait until it listens."""

@@ -25,6 +25,8 @@ LONG_LOAD_S = 30.0
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
+_USUAL_DEPLOY_S = 9.0
+"""The same, and a second or two until the old process has ended, waits of the clients, and more time afterwards."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Profile:
             case "connect":
                 return scenario.connections / _USUAL_CONNECTIONS_PER_S + scenario.hold_s
             case "recover":
-                return _USUAL_RECOVERY_S
+                return _USUAL_DEPLOY_S if scenario.is_deploy else _USUAL_RECOVERY_S
 
     def expected_s(self, scenario: Scenario) -> float:
         """Expected seconds of one measurement."""

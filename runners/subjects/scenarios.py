@@ -10,7 +10,7 @@ from typing import Literal
 
 from runners.judging import capacity
 from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Transport
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Retries, Transport
 from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts, setting_parameters
 from runners.record.schema import USUAL_TOPOLOGY, LatencyKind, LoadUnit, Parameter, Parameters, Topology
@@ -115,6 +115,10 @@ class Scenario:
     """Seconds in which all connected clients only answer pings, while the server's CPU time is measured."""
     outage_s: float = 0.0
     """Seconds that clients have to reconnect after the server is killed. 0: it is not killed."""
+    is_deploy: bool = False
+    """Whether the server is not killed but ended with SIGTERM, as in a deploy."""
+    retries: Retries = "quick"
+    """When clients that lost their server try again."""
     paused_readers: int = 0
     """Number of connections that stop reading."""
     target: CapacityTarget | None = None
@@ -294,6 +298,8 @@ _DEFINING = (
     "at_once",
     "hold_s",
     "outage_s",
+    "is_deploy",
+    "retries",
     "paused_readers",
 )
 """Fields with a default value that determine what is measured."""
@@ -345,6 +351,7 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "payload_bytes": lambda scenario: scenario.payload_bytes,
     "payload_kind": lambda scenario: scenario.payload_kind,
     "rate_per_s": lambda scenario: _number(scenario.rate_per_s),
+    "retries": lambda scenario: scenario.retries,
     "search": _search,
     "server_cores": lambda scenario: scenario.server_cores,
     "snapshots_per_s": lambda scenario: _number(1 / scenario.push_period_s),

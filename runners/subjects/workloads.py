@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from runners.judging import capacity, thresholds
-from runners.loadgen.job import PayloadKind
+from runners.loadgen.job import PayloadKind, Retries
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.record import unknown_name
 from runners.subjects.profiles import Profile
@@ -43,6 +43,7 @@ PAYLOADS: tuple[tuple[PayloadKind, int], ...] = (
 USUAL_PAYLOAD = ("text", 65536)
 SHARES_PERCENT = (20, 50, 80)
 """Shares of a capacity: hardly loaded, as servers in production often are, and near their limit."""
+DEPLOY_RETRIES: dict[str, Retries] = {"backoff": "backoff", "storm": "fixed"}
 WORKERS = (1, 2, 4)
 USUAL_WORKERS = 2
 
@@ -392,6 +393,34 @@ RECOVERY = Workload(
     ),
 )
 
+DEPLOY = Workload(
+    slug="deploy",
+    title="Deploy",
+    question="What do clients notice of a new version: what do they see, and how long are they without service?",
+    description=(
+        "500 clients send one message per second each. The server gets SIGTERM, as from systemd or Kubernetes, and when"
+        " it has ended, a new one is started on the same port. One that has not ended after 10 s is killed. Clients try"
+        " again as Socket.IO's do, at random within 1 s and then within twice that time for each further attempt, up to"
+        " 5 s; or, in the storm, all after exactly one second. We measure how long the old server takes to end, what"
+        " clients see of it (a close code, or a broken connection), when they are connected again, when all are served"
+        " as before, and the messages lost meanwhile."
+    ),
+    scenarios=tuple(
+        Scenario(
+            "echo",
+            connections=500,
+            pace=Open(500.0),
+            outage_s=30.0,
+            is_deploy=True,
+            retries=retries,
+            publishes=("users", "messages_per_user_per_s", "retries", "server_cores"),
+            name=name,
+            profiles=LONG_PROFILES,
+        )
+        for name, retries in DEPLOY_RETRIES.items()
+    ),
+)
+
 CAPACITY = Workload(
     slug="capacity",
     title="Capacity",
@@ -511,6 +540,7 @@ WORKLOADS: dict[str, Workload] = {
         SCALEOUT,
         SLOW_CONSUMER,
         RECOVERY,
+        DEPLOY,
         CAPACITY,
         LOAD,
     )

@@ -19,6 +19,7 @@ from runners import machine, measurement, resources
 from runners.judging import capacity
 from runners.loadgen.pace import Open
 from runners.measurement import Cell, Conditions, MeasurementResult, cell_run, connection_setup, window
+from runners.measurement import recovery as recovery_module
 from runners.measurement.cell_run import CellRun
 from runners.measurement.window import take_turns
 from runners.serving import environment
@@ -26,7 +27,7 @@ from runners.serving.deployment import Deployment, Deployments
 from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
-from runners.subjects.workloads import CAPACITY, CONNECT, ECHO, IDLE, RECOVERY, SLOW_CONSUMER
+from runners.subjects.workloads import CAPACITY, CONNECT, DEPLOY, ECHO, IDLE, RECOVERY, SLOW_CONSUMER
 from tests.support import frameworks, needs
 from tests.support.processes import gone, marked, until
 
@@ -411,6 +412,54 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, m
     assert found.duration_s is not None
     assert found.duration_s < 20, "it ends when everybody is back"
     assert marked(marker) == []
+
+
+def test_a_deploy_says_what_clients_saw_and_when_they_were_served_again(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    scenario = replace(DEPLOY.scenarios[1], connections=10, pace=Open(100.0))
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, DEPLOY, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    recovery = found.recovery
+    assert recovery is not None
+    assert recovery.ended_s is not None
+    assert recovery.ended_s < recovery.restart_s, "the new server starts when the old one has ended"
+    assert recovery.was_killed is False
+    assert sum(recovery.endings.values()) >= 10
+    assert recovery.never_back == 0
+    assert recovery.back_ms.p50 is not None
+    assert recovery.back_ms.p50 >= 1000, "no client tries again within the first second"
+    assert recovery.served_again_s is None or recovery.served_again_s >= 1.0
+    assert marked(marker) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([(-1.0, 1.0), (-0.5, 1.0)], None),
+        ([(0.1, 1.0), (0.6, 1.0)], None),
+        # Nothing is answered for a second, then all of it.
+        ([*((-0.1 * n, 1.0) for n in range(1, 11)), *((1.0 + 0.1 * n, 1.0) for n in range(21))], 1.0),
+        # Late answers are no service.
+        (
+            [
+                *((-0.1 * n, 1.0) for n in range(1, 11)),
+                *((0.5 + 0.1 * n, 50.0) for n in range(10)),
+                *((1.5 + 0.1 * n, 2.0) for n in range(21)),
+            ],
+            1.5,
+        ),
+        # The end is not good.
+        ([*((-0.1 * n, 1.0) for n in range(1, 11)), *((0.1 * n, 90.0) for n in range(31))], None),
+    ],
+)
+def test_served_again(answers: list[tuple[float, float]], expected: float | None) -> None:
+    """Seconds and milliseconds, at ten messages per second."""
+    in_ns = [(round(due_s * 1e9) + 1, round(latency_ms * 1e6)) for due_s, latency_ms in answers]
+    assert recovery_module.served_again_s(in_ns, 10.0) == expected
 
 
 @pytest.mark.parametrize("behaviour", ["good", "waits"])

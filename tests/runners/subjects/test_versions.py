@@ -101,6 +101,8 @@ DIFFERENT: dict[str, Any] = {
     "steps": (1, 2),
     "at_once": 8,
     "hold_s": 1.0,
+    "is_deploy": True,
+    "retries": "fixed",
     "outage_s": 1.0,
     "paused_readers": 1,
     "target": CapacityTarget("users", capacity.Settings(start=2, lowest=1, highest=3)),

@@ -285,7 +285,7 @@ def test_the_window_of_a_closed_loop_grows_with_the_time_that_its_messages_take(
 def test_an_adaptive_profile_measures_everything_often_enough_for_a_rank() -> None:
     for profile in LONG:
         few = {name for name, one in BY_NAME.items() if profile.rounds_of(one) < profile.rounds}
-        long = {"slow-consumer/open", "room/open-1000", "capacity/rate", "capacity/users"}
+        long = {"slow-consumer/open", "room/open-1000", "capacity/rate", "capacity/users", "idle/idle"}
         assert few == (long if profile.slug == "standard" else set())
         assert profile.rounds >= max(MIN_ROUNDS, MIN_SEARCHES)
         assert profile.most_rounds is not None
