@@ -325,8 +325,8 @@ SCALEOUT = Workload(
     question="What do more server processes bring when every message has to reach the clients of all of them?",
     description=(
         "100 members of one room are spread over 1, 2 and 4 server processes, which pass messages to each other through"
-        " Redis. Ten messages are in flight at any time, and another is sent as soon as one has reached everybody, on"
-        " whichever process. We measure deliveries per second, the CPU of servers and broker, how evenly the clients"
+        " their broker. Ten messages are in flight at any time, and another is sent as soon as one has reached all,"
+        " on whichever process. We measure deliveries per second, the CPU of servers and broker, how evenly the clients"
         " are spread, and whether every message reaches the other processes. Each process has"
         " a core, so this needs a larger machine than other workloads: four processes need five cores."
     ),
