@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from statistics import geometric_mean
 from types import SimpleNamespace
@@ -69,6 +70,22 @@ def test_setups_that_pass_messages_through_a_broker_are_named(comparison: Compar
     said = score_words.through_broker(rooms, {"django-channels": "uvicorn-redis", "fastapi": "uvicorn"})
     assert said.startswith("In chat rooms and dashboards Django Channels passes messages through Redis")
     assert score_words.through_broker(rooms, {"django-channels": "uvicorn-memory"}) == ""
+    through_nats = [
+        replace(
+            table,
+            rows=tuple(
+                replace(row, variant=row.variant.model_copy(update={"broker": "nats"}))
+                if row.framework.slug == "fastapi"
+                else row
+                for row in table.rows
+            ),
+        )
+        for table in rooms
+    ]
+    said = score_words.through_broker(through_nats, {"django-channels": "uvicorn-redis", "fastapi": "uvicorn"})
+    assert said.startswith(
+        "In chat rooms and dashboards Django Channels and FastAPI pass messages through NATS or Redis"
+    )
     assert score_words.through_broker(comparison.of_workload("echo"), {"django-channels": "uvicorn-redis"}) == ""
 
 

@@ -31,8 +31,8 @@ from runners.record import (
     load_run,
     problems_in,
 )
-from runners.record.schema import Topology
-from runners.serving import environment
+from runners.record.schema import BrokerName, Topology
+from runners.serving import broker, environment
 from runners.subjects import catalog, profiles, workloads
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import OPEN_LOOP_TOGETHER, Scenario, Workload
@@ -625,6 +625,42 @@ def test_the_proxy_in_front_of_a_server_is_measured_apart(
     assert through.messages is not None
     assert through.messages.received == through.messages.sent
     assert document.proxies == {topology: program.facts()}
+    assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "run.yml") == []
+
+
+@pytest.mark.runs
+def test_each_variant_has_its_own_broker_and_only_that_of_a_missing_one_fails(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis, nats = needs.broker_program("redis"), needs.broker_program("nats")
+
+    def find_nothing() -> broker.BrokerProgram:
+        raise broker.BrokerError("no rabbitmq-server on PATH; install RabbitMQ")
+
+    monkeypatch.setattr(environment, "HOME", environments)
+    rabbitmq = replace(broker.KINDS["rabbitmq"], find=find_nothing)
+    monkeypatch.setattr(broker, "KINDS", {**broker.KINDS, "rabbitmq": rabbitmq})
+    mine = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "waits", "small"]))
+    names: list[BrokerName] = ["redis", "nats", "rabbitmq"]
+    variants = [one.model_copy(update={"broker": name}) for one, name in zip(mine.variants, names, strict=True)]
+    mine = mine.model_copy(update={"variants": variants})
+    plan = planning.plan_run([mine], [SMALL], BRIEFEST, 5)
+    summary = execution.RunExecution.begin(plan, tmp_path, "tested").execute(Silent())
+    assert (summary.measurements, summary.failed) == (3, 1)
+    document = load_framework(summary.path / "mine.yml")
+    assert (document.broker, document.brokers) == (redis.facts(), {"nats": nats.facts()})
+    assert [document.broker_of(name) for name in names] == [redis.facts(), nats.facts(), None]
+    for cell in document.cells:
+        (found,) = cell.measurements
+        if cell.variant == "small":
+            assert found.failure is not None
+            assert (found.failure.stage, found.failure.reason) == (
+                "broker",
+                "no rabbitmq-server on PATH; install RabbitMQ",
+            )
+        else:
+            assert found.failure is None
+            assert found.broker is not None
     assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "run.yml") == []
 
 
