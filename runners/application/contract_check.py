@@ -10,14 +10,14 @@ from pathlib import Path
 
 from runners import contract, process, resources
 from runners.application.messages import MessageObserver
-from runners.record import InvalidError, UnavailableError
+from runners.record import InvalidError, UnavailableError, UsageError
 from runners.record.schema import USUAL_TOPOLOGY
 from runners.serving.deployment import StageError, serve_variant
 from runners.serving.interpreter import named_python
 from runners.serving.proxy import named_topology
 from runners.serving.server import Server
 from runners.subjects import catalog
-from runners.subjects.catalog import Framework, Variant
+from runners.subjects.catalog import NO_OWN_TLS, Framework, Variant
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> 
     reports = []
     for framework in frameworks:
         for variant in framework.variants:
+            if not variant.stands(variant.topology):
+                show(f"not checked: {framework.slug}/{variant.slug} {NO_OWN_TLS}")
+                continue
             show(f"checking {framework.slug}/{variant.slug} …")
             reports.append(check_variant(framework, variant))
     return reports
@@ -64,14 +67,18 @@ def check_named(
     """Check frameworks given by slug, slug/variant or path (default: all); raises `UsageError`.
 
     ``python``: version that runs the servers; empty: the one that runs this. ``topology``: what is between them and
-    the clients. Raises `UnavailableError` if this machine lacks it.
+    the clients. Variants that have no TLS of their own are left out of the topology ``tls``. Raises `UnavailableError`
+    if this machine lacks something, and `UsageError` if no variant is left.
     """
     setting = named_python(python) if python else "", named_topology(topology)
     chosen = [
         framework.model_copy(update={"variants": [variant.under(*setting) for variant in framework.variants]})
         for framework in catalog.choose_frameworks(names, are_kept=False)
     ]
-    return check_frameworks(chosen, show)
+    reports = check_frameworks(chosen, show)
+    if not reports:
+        raise UsageError(f"nothing was checked; what you named {NO_OWN_TLS}")
+    return reports
 
 
 def check_variant(framework: Framework, variant: Variant) -> VariantReport:

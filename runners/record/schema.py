@@ -722,7 +722,7 @@ class TlsFacts(Document):
     cipher: Text
     """The cipher suite."""
     group: Text | None = None
-    """The group of the key exchange, such as ``X25519``. Absent if Python does not tell."""
+    """The group of the key exchange, such as ``X25519``. Absent if it could not be determined."""
     certificate: Text
     """The kind of key in the server's certificate, such as ``ECDSA secp256r1``."""
 

@@ -87,6 +87,25 @@ def test_a_run_through_proxies_requests_the_same_through_each() -> None:
     assert parameter_in_words("topology", "haproxy") == "through HAProxy"
 
 
+def test_variants_without_tls_of_their_own_are_left_out_and_named() -> None:
+    profile = PROFILES["quick"]
+    chosen = workloads.choose_workloads(["echo"], profile)
+    known = catalog.choose_frameworks(["starlette/uvicorn", "aiohttp/aiohttp"])
+    without = [
+        framework.model_copy(update={"variants": [one.model_copy(update={"tls": None}) for one in framework.variants]})
+        for framework in known[:1]
+    ]
+    plan = planning.plan_run([*without, *known[1:]], chosen, profile, 1, topologies=["tls", "nginx-tls"])
+    left_out = without[0].slug
+    assert {cell.variant.topology for cell in plan.cells if cell.framework.slug == left_out} == {"nginx-tls"}
+    assert {cell.variant.topology for cell in plan.cells if cell.framework.slug != left_out} == {"tls", "nginx-tls"}
+    (sentence,) = plan.not_measured
+    assert sentence.startswith(f"{left_out}/")
+    assert "over TLS: its server has no TLS of its own; use --topology nginx-tls" in sentence
+    with pytest.raises(planning.NothingToDoError, match="no TLS of its own"):
+        planning.plan_run(without, chosen, profile, 1, topologies=["tls"])
+
+
 def test_every_part_of_a_standard_run_fits_into_a_job() -> None:
     profile = PROFILES["standard"]
     plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)

@@ -32,6 +32,25 @@ def test_what_a_server_says_can_be_printed(said: str | bytes) -> None:
         assert first_line(said).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "option"),
+    [
+        (18, "is not trusted: said", "--ca FILE"),
+        (10, "is not valid today: said", "renew it"),
+        (9, "is not valid today: said", "--insecure"),
+        (62, "is for another host: said", "a host that it names"),
+        (64, "is for another host: said", "a host that it names"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_named(code: int, words: str, option: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "x")
+    error.verify_code, error.verify_message = code, "said"
+    kind, text = describe(error)
+    assert kind == "certificate"
+    assert words in text
+    assert option in text
+
+
 def test_a_summary_names_the_most_frequent() -> None:
     table = CauseTable()
     for kind in range(5):

@@ -96,6 +96,13 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
             'exchanges = ["echo"]\ncannot = { scaleot = "no broker" }\n',
             "unknown workload 'scaleot'; did you mean scaleout?",
         ),
+        (
+            'slug = "two"',
+            'slug = "two"\ntls = ["--cert", "{cert}", "--key", "{key}"]',
+            "unknown placeholder {cert} in its tls; there are {certificate}, {host}, {key}, {port}, {workers}",
+        ),
+        ('slug = "two"', 'slug = "two"\ntls = ["--cert", "{certificate}"]', "its tls never names {key}"),
+        ('slug = "two"', 'slug = "two"\ntls = []', "tls"),
         ('slug = "two"', 'slug = "two"\npython = "3.13"', "unknown key 'python'"),
         ('slug = "two"', 'slug = "two"\ntopology = "nginx"', "unknown key 'topology'"),
         ('slug = "two"', 'slug = "two"\n_python = "3.13"', "unknown key '_python'"),
