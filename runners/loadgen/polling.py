@@ -218,6 +218,8 @@ class HttpClient:
             except OSError:  # it is still connecting
                 self._writes = True
                 return False
+            if self.watcher is not None:  # a socket whose TLS fails at once is closed
+                self.watcher.forget(self._socket)
             self._socket = tls.wrap(self._socket, self._origin.host, self._origin.options)
         try:
             self._socket.do_handshake()
@@ -363,7 +365,10 @@ class PollingConnection:
 
     def attach(self, watcher: Watcher) -> None:
         self._waiting.watcher = self._carrying.watcher = watcher
-        self._waiting.request("GET", self._path)
+        try:
+            self._waiting.request("GET", self._path)
+        except OSError as error:
+            self._failure = error
 
     def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:
         self._queue.append(_BINARY + base64.b64encode(payload) if binary else bytes(payload))
@@ -446,6 +451,8 @@ class EventStreamConnection:
         self._events = EventReader()
         self._accepted = False
         """Whether the head of the answer is that of an event stream."""
+        self._failure: OSError | None = None
+        """Why the request could not be sent."""
 
     @property
     def descriptor(self) -> int:
@@ -461,12 +468,18 @@ class EventStreamConnection:
 
     def attach(self, watcher: Watcher) -> None:
         self._http.watcher = watcher
-        self._http.request("GET", self._path)
+        try:
+            self._http.request("GET", self._path)
+        except OSError as error:
+            self._failure = error
+            self._http.drop()
 
     def send(self, payload: bytes | bytearray, *, binary: bool = False) -> bool:  # noqa: ARG002
         raise TypeError("an event stream has no messages to the server")
 
     def receive(self) -> Received:
+        if self._failure is not None:
+            return Received([], broken_by(self._failure))
         return self._parsed(self._http.receive)
 
     def feed(self, data: bytes) -> Received:

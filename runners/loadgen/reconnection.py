@@ -157,11 +157,12 @@ class Reconnection:
                 self._lose(client, received.end)
 
     def _open(self, place: int, client: _Client, handshake: Handshake) -> None:
+        descriptor = handshake.socket.fileno()  # a socket whose TLS fails at once is closed
         result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
         if result is None:
             self.watch(place, handshake.socket, handshake.wanted)
             return
-        self.forget(handshake.socket)
+        self.forget(descriptor)
         client.handshake = None
         if result.connection is None:
             handshake.socket.close()
@@ -212,10 +213,10 @@ class Reconnection:
             self._epoll.register(descriptor, wanted)
         self._watched[descriptor] = place
 
-    def forget(self, sock: socket.socket) -> None:
-        """Stop waiting for events on a socket."""
-        if self._watched.pop(sock.fileno(), None) is not None:
-            self._epoll.unregister(sock.fileno())
+    def forget(self, descriptor: int) -> None:
+        """Stop waiting for events on a socket, which may be closed already."""
+        if self._watched.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
 
     def close(self) -> None:
         """Close all connections."""
@@ -256,4 +257,4 @@ class _Watcher:
         self._reconnection.watch(self._place, sock, select.EPOLLIN | (select.EPOLLOUT if writable else 0))
 
     def forget(self, sock: socket.socket) -> None:
-        self._reconnection.forget(sock)
+        self._reconnection.forget(sock.fileno())

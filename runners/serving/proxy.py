@@ -64,8 +64,10 @@ def _nginx(port: object, servers: Sequence[object], folder: object, *, secure: b
     stored = "".join(
         f"    {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    # nginx has these two by itself since 1.23.4; older ones leave TLS 1.3 out.
     tls = f"""        ssl_certificate {folder}/{CERTIFICATE};
         ssl_certificate_key {folder}/{KEY};
+        ssl_protocols TLSv1.2 TLSv1.3;
 """
     is_sticky = len(servers) > 1
     upstream = "".join(f"        server 127.0.0.1:{server};\n" for server in servers)

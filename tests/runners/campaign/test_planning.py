@@ -102,7 +102,7 @@ def test_variants_without_tls_of_their_own_are_left_out_and_named() -> None:
     (sentence,) = plan.not_measured
     assert sentence.startswith(f"{left_out}/")
     assert "over TLS: its server has no TLS of its own; use --topology nginx-tls" in sentence
-    with pytest.raises(planning.NothingToDoError, match="no TLS of its own"):
+    with pytest.raises(NothingToDoError, match="no TLS of its own"):
         planning.plan_run(without, chosen, profile, 1, topologies=["tls"])
 
 

@@ -52,6 +52,7 @@ def test_tls_that_ends_at_a_proxy(reference: Framework, tmp_path: Path, topology
         assert serving.server.url == f"https://127.0.0.1:{serving.proxy.port}"
         assert serving.server.base_url == f"http://127.0.0.1:{serving.server.port}"
         assert serving.tls is not None
+        assert serving.tls.version == "TLSv1.3"
     facts = program.facts()
     assert any("FOLDER/" in line and ".pem" in line for line in facts.configuration)
     assert not any(str(tmp_path) in line for line in facts.configuration)
