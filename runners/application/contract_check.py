@@ -53,7 +53,7 @@ def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> 
     reports = []
     for framework in frameworks:
         for variant in framework.variants:
-            if not variant.stands(variant.topology):
+            if not variant.fits(variant.topology):
                 show(f"not checked: {framework.slug}/{variant.slug} {NO_OWN_TLS}")
                 continue
             show(f"checking {framework.slug}/{variant.slug} …")

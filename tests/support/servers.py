@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.sync.server import ServerConnection, serve
 
 WireProtocol = Literal["websocket", "socket.io"]
@@ -178,6 +179,27 @@ def serving_securely() -> Iterator[str]:
         thread.start()
         try:
             yield f"wss://127.0.0.1:{server.socket.getsockname()[1]}/"
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+@contextmanager
+def serving_compressed(factory: ServerPerMessageDeflateFactory | None, most: int = 10**9) -> Iterator[str]:
+    """A correct echo server with this compression, which ends each connection after so many messages."""
+
+    def echo(connection: ServerConnection) -> None:
+        for count, message in enumerate(connection, 1):
+            connection.send(message)
+            if count == most:
+                return
+
+    extensions = [] if factory is None else [factory]
+    with serve(echo, "127.0.0.1", 0, compression=None, extensions=extensions, max_size=None) as server:
+        thread = threading.Thread(target=server.serve_forever, name="compressing-echo-server")
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         finally:
             server.shutdown()
             thread.join(10)

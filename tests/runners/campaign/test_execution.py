@@ -664,6 +664,27 @@ def test_each_variant_has_its_own_broker_and_only_that_of_a_missing_one_fails(
     assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "run.yml") == []
 
 
+@pytest.mark.runs
+def test_the_answer_to_offered_compression_is_recorded(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    mine = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good"]))
+    plan = planning.plan_run([mine], [SMALL], BRIEFEST, 5, topologies=["direct", "deflate"])
+    summary = execution.RunExecution.begin(plan, tmp_path, "tested").execute(Silent())
+    assert (summary.measurements, summary.failed) == (2, 0)
+    document = load_framework(summary.path / "mine.yml")
+    assert document.proxies == {}
+    directly, offered = (one for cell in document.cells for one in cell.measurements)
+    assert directly.compression is None
+    assert offered.compression is not None
+    assert offered.compression.agreed + offered.compression.declined == SMALL.scenarios[0].connections
+    for one in (directly, offered):
+        assert one.traffic is not None
+        assert one.traffic.sent_payload_bytes == SMALL.scenarios[0].payload_bytes
+    assert problems_in(summary.path / "mine.yml") == problems_in(summary.path / "run.yml") == []
+
+
 def test_a_framework_that_needs_a_newer_python_fails_there_alone(mine: catalog.Framework) -> None:
     """The others of the run go on."""
     demanding = mine.model_copy(update={"requires_python": ">=3.99"})

@@ -106,6 +106,25 @@ def test_variants_without_tls_of_their_own_are_left_out_and_named() -> None:
         planning.plan_run(without, chosen, profile, 1, topologies=["tls"])
 
 
+def test_compression_is_offered_where_there_are_messages_over_websocket() -> None:
+    profile = PROFILES["quick"]
+    plan = planning.plan_run(
+        catalog.discover(),
+        workloads.choose_workloads(["echo", "polling", "sse"], profile),
+        profile,
+        1,
+        topologies=["direct", "deflate"],
+    )
+    topologies: dict[str, set[str]] = {}
+    for cell in plan.cells:
+        topologies.setdefault(cell.scenario.transport, set()).add(cell.variant.topology)
+    assert topologies == {"websocket": {"direct", "deflate"}, "polling": {"direct"}, "sse": {"direct"}}
+    assert parameter_in_words("topology", "deflate") == "with compression offered"
+    polling = workloads.choose_workloads(["sse"], profile)
+    with pytest.raises(NothingToDoError, match="do not use the transport that deflate concerns"):
+        planning.plan_run(catalog.discover(), polling, profile, 1, topologies=["deflate"])
+
+
 def test_every_part_of_a_standard_run_fits_into_a_job() -> None:
     profile = PROFILES["standard"]
     plan = planning.plan_run(catalog.discover(), workloads.choose_workloads([], profile), profile, 1)

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 import typer.main
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from generator.cli import commands_for
 from runners import machine
@@ -33,7 +34,7 @@ from tests.support import frameworks, needs
 from tests.support.commands import Shell
 from tests.support.documents import framework_document, run_document
 from tests.support.processes import gone, marked, until
-from tests.support.servers import serving
+from tests.support.servers import serving, serving_compressed
 
 ROOT = Path(__file__).parents[3]
 MAIN = (
@@ -140,6 +141,29 @@ def test_load(shell: Shell, arguments: list[str]) -> None:
     assert found["received"] == found["sent"] > 0
     assert found["lost"] == found["duplicated"] == found["reordered"] == found["corrupted"] == 0
     assert (found["send_lag_ms"]["p99"] is not None) == ("--rate" in arguments)
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize("agrees", [True, False])
+def test_load_that_offers_compression(shell: Shell, agrees: bool) -> None:
+    load = ["--connections", "3", "--duration", "0.3", "--warmup", "0.1", "--deflate"]
+    with serving_compressed(ServerPerMessageDeflateFactory(client_max_window_bits=10) if agrees else None) as url:
+        found = shell.answer("load", url, *load)
+        shown = shell.rtsite("load", url, *load)
+    assert found["received"] == found["sent"] > 0
+    traffic = found["traffic"]
+    assert traffic["sent_payload_bytes"] == traffic["received_payload_bytes"] == 64
+    if agrees:
+        agreement = "permessage-deflate; client_max_window_bits=10"
+        assert found["compression"] == {"agreed": 3, "declined": 0, "agreements": {agreement: 3}}
+        assert traffic["received_wire_bytes"] < traffic["sent_wire_bytes"] < 64
+        assert f"{agreement} (3 connections)" in " ".join(shown.stdout.split())
+    else:
+        assert found["compression"] == {"agreed": 0, "declined": 3, "agreements": {}}
+        assert (traffic["sent_wire_bytes"], traffic["received_wire_bytes"]) == (70, 66)
+        assert "The server declines to compress: it answered --deflate without permessage-deflate on 3 of 3" in (
+            " ".join((shown.stdout + shown.stderr).split())
+        )
 
 
 @contextlib.contextmanager
