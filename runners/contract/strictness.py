@@ -166,7 +166,7 @@ class StrictConnect(connect):
             self.reader = connection.reader
             return connection
 
-        # The offer of browsers, see `deflate.OFFER`; the library's usual one also asks for a window.
+        # The offer of browsers, see `deflate.OFFER`; the library's usual one also limits its own window.
         offer = [ClientPerMessageDeflateFactory(client_max_window_bits=True)] if offers_deflate else None
         super().__init__(uri, create_connection=create, compression=None, extensions=offer, **options)  # type: ignore[arg-type]
 

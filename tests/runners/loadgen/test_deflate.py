@@ -33,6 +33,7 @@ from runners.loadgen.deflate import Agreement, read_agreement
 from runners.loadgen.frames import BINARY, PING, TEXT, Frame, FrameError, MessageReader, encode_frame
 from runners.loadgen.handshake import open_all
 from runners.loadgen.job import ClientOptions, Job
+from runners.loadgen.message import FIRST_SEQUENCE, Codec, DashboardCodec, echo_codec, room_codec
 from runners.loadgen.pace import Open
 from runners.loadgen.reconnection import Reconnection
 from runners.loadgen.wire import Client, masks
@@ -260,6 +261,25 @@ def test_a_server_that_looks_back_although_it_agreed_not_to_is_refused() -> None
     error = read(*payloads, agreement=Agreement(server_no_context_takeover=True)).error
     assert error is not None
     assert "invalid distance too far back" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("codec", "size", "with_takeover", "without"),
+    [
+        (echo_codec(3, 64, "websocket"), 64, 7, 60),
+        (room_codec(64, "websocket"), 64, 7, 60),
+        (DashboardCodec(3, "websocket"), 59, 11, 54),
+    ],
+)
+def test_our_messages_compress_as_the_methodology_says(
+    codec: Codec, size: int, with_takeover: int, without: int
+) -> None:
+    messages = [codec.request(FIRST_SEQUENCE + number)[0].payload for number in range(500)]
+    assert round(sum(map(len, messages)) / len(messages)) == size
+    for agreement, expected in ((USUAL, with_takeover), (Agreement(client_no_context_takeover=True), without)):
+        deflater = Deflater(agreement)
+        mean = sum(len(deflater.deflate(message)) for message in messages) / len(messages)
+        assert mean == pytest.approx(expected, abs=1)  # versions of zlib differ
 
 
 # Connections
