@@ -297,6 +297,18 @@ def test_what_makers_say_against_a_variant_is_shown_with_its_source(small: Shown
     assert texts["workloads/echo.md"].count(">legacy</span>") > small.texts["workloads/echo.md"].count(">legacy</span>")
 
 
+def test_what_only_streams_events_is_not_said_to_speak_websocket(established: Shown) -> None:
+    (run,) = established.dataset.runs
+    (one,) = (item for item in run.frameworks if item.document.framework.slug == "fastapi")
+    streaming = [variant.model_copy(update={"transports": ["sse"]}) for variant in one.document.variants]
+    measured = replace(one, document=one.document.model_copy(update={"variants": streaming}))
+    frameworks = tuple(measured if item is one else item for item in run.frameworks)
+    texts = texts_of(make_site(replace(established.dataset, runs=(replace(run, frameworks=frameworks),)), SOURCES))
+    assert "ASGI, speaks HTTP. 1 variant measured" in texts["frameworks/fastapi.md"]
+    assert "<td>HTTP</td><td>ASGI</td>" in texts["frameworks/index.md"]
+    assert "ASGI, speaks WebSocket. 1 variant measured" in established.texts["frameworks/fastapi.md"]
+
+
 def test_the_methodology_states_every_threshold() -> None:
     text = (Path(__file__).parents[2] / "site" / "methodology.md").read_text(encoding="utf-8").lower()
     text = text.replace("&nbsp;", " ")
