@@ -37,9 +37,9 @@ _ATOM = "http://www.w3.org/2005/Atom"
 _COLUMNS = (
     "campaign", "run", "started", "cpu_model", "logical_cpus", "framework", "variant", "version", "workload",
     "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference",
-    "place_first", "place_last",
+    "place_first", "place_last", "loop",
 )  # fmt: skip
-_NO_VALUE = (None,) * (len(_COLUMNS) - _COLUMNS.index("metric"))
+_NO_VALUE = (None,) * (_COLUMNS.index("loop") - _COLUMNS.index("metric"))
 _CPU_MODEL = _COLUMNS.index("cpu_model")
 """The only column of free text: the schema restricts the others."""
 _ExportedRow = tuple[object, ...]
@@ -107,14 +107,17 @@ def _rows(runs: Sequence[Run], comparison: Comparison) -> list[_ExportedRow]:
         for row in table.rows:
             cell = (*origin, *_who(row), *scenario, row.status)
             known = [(metric, row.values[metric.key]) for metric in table.metrics if metric.key in row.values]
-            found += [(*cell, metric.key, metric.unit, metric.direction, *_value(value)) for metric, value in known]
+            loop = row.variant.loop
+            found += [
+                (*cell, metric.key, metric.unit, metric.direction, *_value(value), loop) for metric, value in known
+            ]
             if not known:
-                found.append((*cell, *_NO_VALUE))
+                found.append((*cell, *_NO_VALUE, loop))
     for searched in capacity_tables(runs):
         origin, scenario = _origin(searched), _scenario(searched)
         for row in searched.rows:
             cell = (*origin, *_who(row), *scenario, row.status)
-            found.append((*cell, "capacity", searched.unit, "higher", *_bracket(row)))
+            found.append((*cell, "capacity", searched.unit, "higher", *_bracket(row), row.variant.loop))
     return found
 
 

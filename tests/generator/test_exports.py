@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from benchmarks import synthetic
 from generator import exports
 from generator.comparison import History, capacity_tables, compare_runs
 from generator.comparison.tables import Value
-from generator.dataset import Dataset, load_results
+from generator.dataset import Dataset, FrameworkResult, load_results
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 HEADLINES = {"fastapi": "uvicorn", "django-channels": "not-measured"}
@@ -125,6 +126,29 @@ def test_the_feed_is_atom_with_an_entry_per_campaign(offered: dict[str, str]) ->
     links = [link.get("href") for entry in entries for link in entry.findall(f"{ATOM}link")]
     assert links[0] == "https://example.org/bench/runs/2026-11-20--2026-11-20-a1b2c3.html"
     assert len({entry.findtext(f"{ATOM}id") for entry in entries}) == 2
+
+
+def test_each_row_ends_with_the_loop_of_its_variant(dataset: Dataset) -> None:
+    def on_uvloop(item: FrameworkResult) -> FrameworkResult:
+        document = item.document
+        variants = [one.model_copy(update={"loop": "uvloop"}) for one in document.variants]
+        return replace(item, document=document.model_copy(update={"variants": variants}))
+
+    runs = tuple(
+        replace(
+            run,
+            frameworks=tuple(
+                on_uvloop(item) if item.document.framework.slug == "fastapi" else item for item in run.frameworks
+            ),
+        )
+        for run in dataset.runs
+    )
+    text = exports.files(replace(dataset, runs=runs), "https://example.org", HEADLINES)["data/latest.csv"]
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert list(rows[0])[-1] == "loop"
+    assert {row["loop"] for row in rows if row["framework"] == "fastapi"} == {"uvloop"}
+    assert {row["loop"] for row in rows if row["framework"] != "fastapi"} == {""}
+    assert any(row["metric"] == "capacity" for row in rows if row["loop"])
 
 
 def test_a_badge_per_framework_has_the_value_of_its_headline_variant(offered: dict[str, str]) -> None:
