@@ -6,6 +6,7 @@ It is a command of this half, because an adaptive run compares its results after
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,8 @@ from runners.campaign.planning import Plan, PlanPart
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, TOPOLOGIES, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
 from runners.cli.run_display import RunDisplay, further_in_words
-from runners.record import Flame, UsageError
+from runners.record import USUAL_TOPOLOGY, Flame, UsageError, parameter_in_words
+from runners.record.schema import Parameters
 
 
 @app.command("run")
@@ -183,6 +185,8 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
     )
     if plan.limits is not None:
         say(further_in_words(plan, plan.limits))
+    if len(plan.settings) > 1:
+        say(f"Each variant is measured in {len(plan.settings)} settings: {'; '.join(map(_setting, plan.settings))}.")
     if jobs:
         say(
             f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} of at most {planning.JOB_S / 3600:g} hours, each started"
@@ -194,6 +198,12 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         say(
             f"Disturbed measurements of the rounds of everything are repeated, for at most {spare_s / 60:.0f} min more."
         )
+
+
+def _setting(setting: Parameters) -> str:
+    """One setting in words, with what is usual in it."""
+    named = {"python": ".".join(map(str, sys.version_info[:2])), "topology": USUAL_TOPOLOGY, **setting}
+    return ", ".join(parameter_in_words(name, value) for name, value in named.items())
 
 
 def _jobs(plan: Plan) -> list[tuple[str, ...]]:
@@ -218,6 +228,7 @@ def _plan_json(plan: Plan, parts: Sequence[PlanPart], jobs: Sequence[Sequence[st
         "expected_s": round(forecast.expected_s),
         "worst_s": round(forecast.worst_s),
         "load_s": round(sum(part.load_s for part in parts)),
+        "settings": [dict(setting) for setting in plan.settings],
         "parts": [
             {
                 "workload": part.name,

@@ -11,7 +11,7 @@ from itertools import chain, groupby
 
 from runners.measurement import Cell
 from runners.record import MOST_SEARCHES, NothingToDoError, UsageError, cell_key, compared_variants
-from runners.record.schema import USUAL_TOPOLOGY, Topology
+from runners.record.schema import USUAL_TOPOLOGY, Parameters, Topology
 from runners.subjects import catalog, matching
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.profiles import Profile
@@ -30,6 +30,7 @@ class PlanPart:
     workload: str
     kind: str
     variants: int
+    """The number of variants; each is measured under every setting of the run (`Plan.settings`)."""
     measurements: int
     """Measurements in the rounds of everything."""
     expected_s: float
@@ -264,6 +265,17 @@ class Plan:
     def _load_s(self, step: Sequence[int]) -> float:
         return sum(self.profile.load_s(self.cells[index].scenario) for index in step)
 
+    @property
+    def settings(self) -> tuple[Parameters, ...]:
+        """The settings under which every variant is measured, each with what is not usual: versions of Python and
+        topologies.
+        """
+        found: list[Parameters] = []
+        for cell in self.cells:
+            if cell.scenario.setting not in found:
+                found.append(cell.scenario.setting)
+        return tuple(found)
+
     def parts(self) -> list[PlanPart]:
         """The plan by workload and scenario, in the order of its cells."""
         cells: dict[tuple[str, str], list[int]] = {}
@@ -281,7 +293,7 @@ class Plan:
         return PlanPart(
             workload=slug,
             kind=kind,
-            variants=len(indexes),
+            variants=len({(self.cells[index].framework.slug, self.cells[index].variant.slug) for index in indexes}),
             measurements=planned.measurements,
             expected_s=forecast.expected_s,
             load_s=planned.load_s() * forecast.expected_s / forecast.first_s,  # all rounds have the same scenario

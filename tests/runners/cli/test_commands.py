@@ -590,6 +590,21 @@ def test_a_plan_names_no_version_for_the_python_that_runs_this(shell: Shell) -> 
     other = needs.other_python()
     both = shell.answer("run", "--plan", "-w", "echo", "--seed", "1", "--python", running, "--python", other)
     assert both["measurements"] == 2 * usual["measurements"]
+    assert usual["settings"] == [{}]
+    assert both["settings"] == [{}, {"python": other}]
+    variants = [part["variants"] for part in usual["parts"]]
+    assert [part["variants"] for part in both["parts"]] == variants, "each is one, however often it is measured"
+
+
+def test_a_plan_names_the_settings_of_several_pythons_and_topologies(shell: Shell) -> None:
+    needs.proxy_program("nginx")
+    running, other = ".".join(map(str, sys.version_info[:2])), needs.other_python()
+    wanted = ("--python", running, "--python", other, "--topology", "direct", "--topology", "nginx")
+    told = shell.rtsite("run", "--plan", "-w", "echo/closed", "-f", "fastapi", *wanted).stderr
+    assert (
+        f"Each variant is measured in 4 settings: Python {running}, directly; Python {running}, through nginx;"
+        f" Python {other}, directly; Python {other}, through nginx."
+    ) in " ".join(told.split())
 
 
 def test_a_scenario_that_is_longer_than_a_job_is_shown_in_several(shell: Shell, tmp_path: Path) -> None:
