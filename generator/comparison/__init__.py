@@ -53,6 +53,7 @@ from generator.comparison.scoring import (
     facet_correlations,
 )
 from generator.comparison.setting_changes import SettingChange, compare_settings
+from generator.comparison.setting_tables import SettingTables
 from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
 from generator.comparison.undecided import advise
 from generator.comparison.verdicts import (

@@ -8,6 +8,7 @@ from generator.charts import Chart, Identities, latency_chart, metric_chart, per
 from generator.charts.wording import parameters_in_words
 from generator.comparison import METRICS, CapacityDecision, CapacityTable, Metric, Row, Table, columns_of
 from generator.pages.markup import Renderer, Section
+from generator.pages.setting_filters import in_settings
 from generator.pages.view import run_path
 
 
@@ -19,20 +20,32 @@ def table_section(
     more: Iterable[Chart] = (),
     within_workload: bool = False,
     shows_reasons: bool = True,
+    others: Sequence[Table] = (),
 ) -> Section:
-    """A section on one table of results: heading, charts, the full table, and ``more`` charts."""
+    """A section on one table of results: heading, charts, the full table, and ``more`` charts.
+
+    ``others``: the same table under other settings.
+    """
     words = parameters_in_words(table.parameters)
-    html = render.html(
+    html = _table(render, table, list(charts), list(more), shows_reasons=shows_reasons)
+    made = [(other, _table(render, other, [], [], shows_reasons=shows_reasons)) for other in others]
+    html = in_settings(render, table, html, made)
+    return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
+
+
+def _table(
+    render: Renderer, table: Table, charts: Sequence[Chart], more: Sequence[Chart], *, shows_reasons: bool
+) -> str:
+    return render.html(
         "table.html",
         table=table,
         extras=columns_of(table),
-        charts=list(charts),
-        more=list(more),
+        charts=charts,
+        more=more,
         shows_reasons=shows_reasons,
         run=table.run,
         run_page=run_path(table.run),
     )
-    return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
 
 
 def capacity_section(
@@ -43,17 +56,27 @@ def capacity_section(
     decision: CapacityDecision | None = None,
     within_workload: bool = False,
     shows_reasons: bool = True,
+    others: Sequence[CapacityTable] = (),
 ) -> Section:
-    """A section on one capacity search: heading, the outcome if two are compared, chart, and full table."""
+    """A section on one capacity search: heading, the outcome if two are compared, chart, and full table.
+
+    ``others``: the same search under other settings.
+    """
     words = parameters_in_words({"search": table.parameters["search"]})
-    html = render.html(
-        "capacity.html",
-        table=table,
-        charts=list(charts),
-        decision=decision,
-        shows_reasons=shows_reasons,
-        run=table.run,
-        run_page=run_path(table.run),
+
+    def made(one: CapacityTable, drawn: Sequence[Chart], judged: CapacityDecision | None) -> str:
+        return render.html(
+            "capacity.html",
+            table=one,
+            charts=drawn,
+            decision=judged,
+            shows_reasons=shows_reasons,
+            run=one.run,
+            run_page=run_path(one.run),
+        )
+
+    html = in_settings(
+        render, table, made(table, list(charts), decision), [(other, made(other, [], None)) for other in others]
     )
     return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
 

@@ -20,6 +20,7 @@ from generator.comparison import (
     Leader,
     PairVerdict,
     SettingChange,
+    SettingTables,
     Sheet,
     Table,
     capacity_tables,
@@ -52,6 +53,7 @@ class View:
         self.comparison: Comparison = compare_runs(runs)
         self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
         self.settings: tuple[SettingChange, ...] = compare_settings(runs, dataset.parts)
+        self.other_settings = SettingTables(dataset.published)
         self.frameworks: dict[str, FrameworkView] = framework_views(
             runs, sources, dataset.newest_evidence, dataset.runs
         )

@@ -15,6 +15,7 @@ import pytest
 from benchmarks import synthetic
 from generator.site_build import Paths, build_site
 from tests.support import needs
+from tests.support.settings import measure_again
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     synthetic.write(folder, flamed=("django-channels",))
     synthetic.write_evidence(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site_results(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and the echo through a proxy."""
+    folder = tmp_path_factory.mktemp("site-results") / "results"
+    shutil.copytree(results, folder)
+    measure_again(folder, {"topology": "nginx"}, {"echo"})
     return folder
 
 
@@ -65,13 +75,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 
 
 @pytest.fixture(scope="session")
-def site(results: Path, served: tuple[Path, str]) -> Path:
+def site(site_results: Path, served: tuple[Path, str]) -> Path:
     """The folder of a built site; its staged pages are in ``../docs``."""
     folder, address = served
     with pytest.MonkeyPatch.context() as patch:
         # Instant navigation follows only links that the sitemap lists, port included.
         patch.setenv("RTSITE_SITE_URL", address)
-        build_site(Paths(ROOT, results, folder.with_name("docs"), folder), lambda _: None)
+        build_site(Paths(ROOT, site_results, folder.with_name("docs"), folder), lambda _: None)
     return folder
 
 

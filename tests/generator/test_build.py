@@ -361,9 +361,9 @@ def test_the_site_makes_no_external_requests(pages: dict[Path, Reader]) -> None:
             assert allowed or not re.match(r"(https?:)?//", source), f"{page}: {source}"
 
 
-def test_the_raw_files_are_published_unchanged(results: Path, site: Path) -> None:
-    for path in results.rglob("*.yml"):
-        assert (site / "data" / path.relative_to(results)).read_bytes() == path.read_bytes()
+def test_the_raw_files_are_published_unchanged(site_results: Path, site: Path) -> None:
+    for path in site_results.rglob("*.yml"):
+        assert (site / "data" / path.relative_to(site_results)).read_bytes() == path.read_bytes()
 
 
 def test_hostile_results_make_a_harmless_site(checkout: Path, tmp_path: Path) -> None:

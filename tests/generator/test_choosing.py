@@ -110,6 +110,7 @@ STATES = {
     ),
     "weights": ("ease-of-use.html?weights=5-0-1", ".rt-weights output"),
     "answers": ("pick.html?users=1000&rate=10", ".rt-pick option:checked"),
+    "a setting": ("workloads/echo.html?topology=nginx", ".rt-settings option:checked"),
     "all at once": ("architecture.html?frameworks=fastapi&sort=0.total.ascending&weights=1-0-1-0", ".rt-mean"),
 }
 """Pages with a state in the address, and what shows it."""
@@ -457,3 +458,62 @@ def test_no_score_changes_when_frameworks_are_left_out(visit: Visit) -> None:
             visit.open(f"{path}?frameworks={slug}")
             visit.page.wait_for_function("document.querySelectorAll('tr[data-frameworks][hidden]').length > 0")
             assert scores() == before
+
+
+def tables_of(page: Page, name: str) -> list[str]:
+    """The values of the visible blocks of the first table with settings, by an attribute."""
+    blocks = page.locator(".rt-settings-of").first.locator(f"> [data-{name}]:visible")
+    return [str(blocks.nth(at).get_attribute(f"data-{name}")) for at in range(blocks.count())]
+
+
+def test_a_setting_chosen_with_the_keyboard_shows_its_tables(visit: Visit) -> None:
+    page = visit.open("workloads/echo.html?frameworks=fastapi")
+    assert tables_of(page, "topology") == ["direct"]
+    choice = page.locator("select[name=topology]")
+    choice.focus()
+    choice.press("ArrowDown")
+    page.wait_for_function("location.search.includes('topology=nginx')")
+    assert tables_of(page, "topology") == ["nginx"]
+    rows = page.locator("table.rt-results:visible").first.locator("tbody tr:visible")
+    assert set(rows.evaluate_all("rows => rows.map(r => r.dataset.frameworks)")) == {"fastapi", "reference"}
+    page.reload()
+    page.wait_for_function("document.querySelector('.rt-settings select').value === 'nginx'")
+    assert tables_of(page, "topology") == ["nginx"]
+    choice = page.locator("select[name=topology]")
+    choice.select_option("")
+    page.wait_for_function("!location.search.includes('topology')")
+    assert tables_of(page, "topology") == ["direct"]
+
+
+def test_a_setting_that_no_run_measured_is_the_default(visit: Visit) -> None:
+    page = visit.open("workloads/echo.html?topology=pigeon&python=2.7&broker=paper")
+    assert tables_of(page, "topology") == ["direct"]
+    assert page.locator(".rt-off").count() == 0
+
+
+def test_rows_are_chosen_by_their_broker(visit: Visit) -> None:
+    page = visit.open("performance.html")
+    rows = page.locator("table.rt-results tbody tr")
+    before = {one for one in rows.evaluate_all("rows => rows.map(r => r.dataset.broker)") if one}
+    assert before == {"none", "redis"}
+    page.locator("select[name=broker]").select_option("redis")
+    assert "broker=redis" in page.url
+    seen = rows.evaluate_all(
+        "rows => rows.filter(r => r.checkVisibility() && !r.matches('.rt-reference')).map(r => r.dataset.broker)"
+    )
+    assert set(seen) == {"redis"}
+
+
+def test_without_scripts_the_default_setting_is_shown(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(f"{address}workloads/echo.html")
+        assert not page.locator(".rt-settings").is_visible()
+        blocks = page.locator(".rt-settings-of > [data-topology]")
+        states = [
+            (blocks.nth(at).get_attribute("data-topology"), blocks.nth(at).is_visible()) for at in range(blocks.count())
+        ]
+        assert set(states) == {("direct", True), ("nginx", False)}
+    finally:
+        context.close()

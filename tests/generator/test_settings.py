@@ -5,6 +5,7 @@ other changes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from generator.comparison import History, compare_runs, compare_settings, incomparable_reasons
+from generator.comparison import History, SettingTables, compare_runs, compare_settings, incomparable_reasons
 from generator.dataset import Dataset, load_results
 from generator.exports import files
 from generator.pages import make_site
@@ -299,6 +300,53 @@ def test_the_page_of_a_workload_says_what_a_proxy_changes(
     assert heading in section
     assert outcomes in section
     assert "Other settings" not in pages["performance.md"]
+
+
+BLOCK = re.compile(r'<div data-python="([^"]*)" data-topology="([^"]*)"( hidden data-search-exclude)?>')
+
+
+@pytest.mark.parametrize("path", ["workloads/echo.md", "performance.md", "frameworks/fastapi.md"])
+def test_pages_have_tables_of_every_setting_and_show_the_default(tmp_path: Path, path: str) -> None:
+    (text,) = (page.text() for page in make_site(load_results(behind_proxy(tmp_path)), {}).pages if page.path == path)
+    blocks = BLOCK.findall(text)
+    assert len(blocks) >= 2
+    assert {(python, topology, bool(hidden)) for python, topology, hidden in blocks} == {
+        ("3.11", "direct", False),
+        ("3.11", "nginx", True),
+    }
+    (choice,) = re.findall(r'<select name="topology" autocomplete="off">(.*?)</select>', text)
+    assert choice == '<option value="" selected>directly</option><option value="nginx">through nginx</option>'
+    assert '<select name="python"' not in text, "there is one version"
+    rows = [part.count("<tr class=") for part in BLOCK.split(text)[4::4]]
+    assert rows[::2] == rows[1::2], "each table has the rows of its default"
+    assert min(rows) >= 2
+
+
+def test_versions_of_python_are_a_filter_with_the_shown_one_first(dataset: Dataset) -> None:
+    pages = {page.path: page.text() for page in make_site(dataset, {}).pages}
+    (choice,) = re.findall(r'<select name="python" autocomplete="off">(.*?)</select>', pages["workloads/echo.md"])
+    assert choice == f'<option value="" selected>{OTHER}</option><option value="3.11">3.11</option>'
+
+
+def test_one_setting_needs_no_filter(tmp_path: Path) -> None:
+    (text,) = (
+        page.text()
+        for page in make_site(load_results(write(tmp_path, only_other=True)), {}).pages
+        if page.path == "workloads/echo.md"
+    )
+    assert BLOCK.findall(text) == []
+    assert 'name="topology"' not in text
+    assert 'name="python"' not in text
+
+
+def test_other_machines_and_older_definitions_are_no_setting_of_a_table(dataset: Dataset) -> None:
+    (table, *_) = compare_runs(dataset.headline).tables
+    assert [one.run.machine_class.python for one in SettingTables(dataset.published).of(table)] == ["3.11"]
+    older = replace(table, workload=table.workload.model_copy(update={"version": "0" * 8}))
+    assert SettingTables(dataset.published).of(older) == ()
+    machine = table.run.document.machine.model_copy(update={"kernel": "another"})
+    run = replace(table.run, document=table.run.document.model_copy(update={"machine": machine}))
+    assert SettingTables(dataset.published).of(replace(table, run=run)) == ()
 
 
 def test_the_page_of_a_workload_says_what_another_python_changes(dataset: Dataset) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from generator.comparison import DIMENSIONS, PERFORMANCE, Dimension
 from generator.pages import evidence_sections, score_words
 from generator.pages.markup import Page, Renderer, Section
+from generator.pages.setting_filters import filters_section
 from generator.pages.table_sections import deciding_charts, table_section
 from generator.pages.view import MenuEntry, View
 
@@ -54,9 +55,11 @@ def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
         measured=view.measured,
         titles=view.titles,
     )
-    sections = [Section(None, None, html=verdict)]
+    results = [(table, view.other_settings.of(table)) for table in comparison.headline]
+    sections = [Section(None, None, html=verdict), *filters_section(render, results)]
     sections += [
-        table_section(render, table, charts=deciding_charts(table, view.identities)) for table in comparison.headline
+        table_section(render, table, charts=deciding_charts(table, view.identities), others=others)
+        for table, others in results
     ]
     if view.further:
         html = render.html(

@@ -10,6 +10,7 @@ from generator.pages import evidence_sections
 from generator.pages.flame_drawing import lay_out_flame, shares_by_owner
 from generator.pages.framework_view import FrameworkView
 from generator.pages.markup import Page, Renderer, Section, front_matter_free
+from generator.pages.setting_filters import filters_section
 from generator.pages.table_sections import capacity_section, present, table_section
 from generator.pages.view import MenuEntry, View
 from runners.record import FrameworkDocument
@@ -82,17 +83,33 @@ def _labels(view: View, slug: str) -> list[tuple[str, str | None]]:
 def _measured(view: View, render: Renderer, framework: FrameworkView, document: FrameworkDocument) -> list[Section]:
     """Sections with all measured results of the framework."""
     comparison = view.comparison
-    sections = [Section("Variants", "variants", html=render.html("variants.html", document=document))]
-    for table in comparison.tables:
-        own = table.only({framework.slug})
-        if own.rows:
-            more = present(percentile_chart(own, LATENCY, view.identities))
-            sections.append(table_section(render, _with_reference(own, table), more=more))
-    sections += [
-        capacity_section(render, searched.only({framework.slug, *view.references}))
+    kept = {framework.slug, *view.references}
+    owned = [(own, table) for table in comparison.tables if (own := table.only({framework.slug})).rows]
+    results = [
+        (
+            own,
+            _with_reference(own, table),
+            [
+                _with_reference(one, other)
+                for other in view.other_settings.of(table)
+                if (one := other.only({framework.slug})).rows
+            ],
+        )
+        for own, table in owned
+    ]
+    searches = [
+        (searched.only(kept), [other.only(kept) for other in view.other_settings.of_search(searched)])
         for searched in view.capacities
         if searched.only({framework.slug}).rows
     ]
+    sections = [
+        Section("Variants", "variants", html=render.html("variants.html", document=document)),
+        *filters_section(render, [*((own, others) for own, _, others in results), *searches]),
+    ]
+    for own, table, others in results:
+        more = present(percentile_chart(own, LATENCY, view.identities))
+        sections.append(table_section(render, table, more=more, others=others))
+    sections += [capacity_section(render, searched, others=alike) for searched, alike in searches]
     sections += _flames(render, framework)
     if cannot := document.framework.cannot:
         titles = {workload.slug: workload.title for workload in comparison.workloads}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from generator.charts import range_chart
 from generator.pages import score_words
 from generator.pages.markup import Page, Section
+from generator.pages.setting_filters import filters_section
 from generator.pages.table_sections import capacity_section, deciding_charts, further_charts, present, table_section
 from generator.pages.view import MenuEntry, View
 from runners.record import WorkloadFacts
@@ -40,13 +41,15 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
         measured=view.measured,
         titles=view.titles,
     )
-    sections = [Section(None, None, html=html)]
-    for searched in (table for table in view.capacities if table.workload.slug == slug):
+    searches = [(one, view.other_settings.of_search(one)) for one in view.capacities if one.workload.slug == slug]
+    results = [(table, view.other_settings.of(table)) for table in view.comparison.of_workload(slug)]
+    sections = [Section(None, None, html=html), *filters_section(render, [*searches, *results])]
+    for searched, others in searches:
         charts = present(range_chart(searched, view.identities))
-        sections.append(capacity_section(render, searched, charts=charts, within_workload=True))
-    for table in view.comparison.of_workload(slug):
+        sections.append(capacity_section(render, searched, charts=charts, within_workload=True, others=others))
+    for table, alike in results:
         charts, more = deciding_charts(table, view.identities), further_charts(table, view.identities)
-        sections.append(table_section(render, table, charts=charts, more=more, within_workload=True))
+        sections.append(table_section(render, table, charts=charts, more=more, within_workload=True, others=alike))
     if changes := [change for change in view.settings if change.table.workload.slug == slug]:
         sections.append(Section("Other settings", "settings", html=render.html("settings.html", changes=changes)))
     return Page(path, workload.title, workload.question, tuple(sections))
