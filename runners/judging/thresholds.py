@@ -6,6 +6,7 @@ generated from them. The functions below select rows by the fields of the rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -231,7 +232,14 @@ def _lost_by(measurement: Measurement) -> str | None:
     """What else is known about refused and closed connections: missing sticky sessions, or a proxy's own words."""
     if any(NOT_STICKY in cause.example for cause in measurement.causes):
         return NOT_STICKY
-    return next((f"by the proxy: {complaint}" for complaint in measurement.proxy_complaints), None)
+    complaint = next(iter(measurement.proxy_complaints), None)
+    if complaint is None:
+        return None
+    return f"by the proxy: {complaint}" if _IS_OF_PROXY.search(complaint) else f"the proxy reports: {complaint}"
+
+
+_IS_OF_PROXY = re.compile(r"timed out|timeout|the proxy (?:refused|lacked)")
+"""Words of complaints about what a proxy itself did; in others it reports what the server did."""
 
 
 def lost_messages(measurement: Measurement) -> int:

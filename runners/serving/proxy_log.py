@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 MOST_COMPLAINTS = 5
 _NGINX = re.compile(
-    r"\[(?:(?:warn|error|crit|alert|emerg)\]|info\](?=.* timed out)) [\d#]+: (?:\*\d+ )?(?P<text>.*?)(?:, client: .*)?$"
+    r"\[(?:(?:error|crit|alert|emerg)\]|info\](?=.* timed out)) [\d#]+: (?:\*\d+ )?(?P<text>.*?)(?:, client: .*)?$"
 )
 """A line of nginx's error log: https://nginx.org/en/docs/ngx_core_module.html#error_log. That it closed an idle
-WebSocket is an information for nginx."""
+WebSocket is an information for nginx, and its warnings are about files."""
 _HAPROXY = re.compile(r" (?P<status>-1|\d{3}) \d+ \S+ \S+ (?P<state>[A-Za-z-]{4}) \d+/\d+/\d+/\d+/\d+ ")
 """A line of HAProxy's HTTP log with its termination state: https://docs.haproxy.org/2.6/configuration.html#8.5."""
 _CAUSES = {

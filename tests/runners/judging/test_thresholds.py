@@ -217,6 +217,20 @@ def test_sessions_that_are_not_sticky_are_named_as_the_cause() -> None:
     assert reason == f"connections closed by the server 3, limit 0, {NOT_STICKY}"
 
 
+@pytest.mark.parametrize(
+    ("complaint", "words"),
+    [
+        ("nginx: upstream timed out (110)", "by the proxy: nginx: upstream timed out (110)"),
+        ("HAProxy: the proxy refused the request", "by the proxy: HAProxy: the proxy refused the request"),
+        ("nginx: upstream prematurely closed", "the proxy reports: nginx: upstream prematurely closed"),
+    ],
+)
+def test_what_a_proxy_reports_is_a_part_of_the_reason(complaint: str, words: str) -> None:
+    gone = Connections(planned=10, established=10, closed_early=3)
+    (reason,) = reasons_against(with_figures(connections=gone, proxy_complaints=[complaint, "more"]))
+    assert reason == f"connections closed by the server 3, limit 0, {words}"
+
+
 def test_server_and_load_generator_on_one_core_are_never_valid_and_not_worth_repeating() -> None:
     shared = with_health(shared_core=True)
     assert reasons_against(shared) == ["one core only for server and load generator"]
