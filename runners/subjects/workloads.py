@@ -117,7 +117,7 @@ CROWD = Workload(
             connections=1000,
             pace=Open(1000.0),
             push_period_s=1.0,
-            push_percentiles_in=frozenset({"full"}),
+            push_percentiles_in=FULL_PROFILE,
             publishes=("users", "updates_per_user_per_s", "server_cores"),
             profiles=LONG_PROFILES,
         ),
@@ -289,7 +289,7 @@ IDLE = Workload(
             hold_s=60.0,
             publishes=("clients", "at_once", "idle_s", "server_cores"),
             name="idle",
-            profiles=frozenset({"full"}),
+            profiles=FULL_PROFILE,
         ),
     ),
 )
@@ -415,7 +415,7 @@ DEPLOY = Workload(
             retries=retries,
             publishes=("users", "messages_per_user_per_s", "retries", "server_cores"),
             name=name,
-            profiles=LONG_PROFILES,
+            profiles=FULL_PROFILE,
         )
         for name, retries in DEPLOY_RETRIES.items()
     ),
