@@ -27,13 +27,13 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 def counted_trees(framework: Framework, modules: Trees) -> dict[str, ast.Module]:
     """The modules without what serves only some frameworks' exchanges, and without what starts processes.
 
-    The latter is what runs under ``if __name__ == "__main__":``, and the module or function that the folder names as
-    ``supervisor``. Raises `HintError` if `apart_names` does.
+    The latter is what runs under ``if __name__ == "__main__":``, the module or function that the folder names as
+    ``supervisor``, and the function that it names as ``own_tls``. Raises `HintError` if `apart_names` does.
     """
     supervisor = framework.evidence.supervisor
     kept = {name: tree for name, tree in modules.items() if name != supervisor}
     kept = without_exchanges(kept, apart_names(framework, kept))
-    return _without_start(kept, supervisor)
+    return _without_start(kept, {supervisor, framework.evidence.own_tls})
 
 
 def apart_names(framework: Framework, modules: Trees) -> frozenset[str]:
@@ -78,14 +78,14 @@ def without_exchanges(modules: Trees, names: Set[str]) -> dict[str, ast.Module]:
     return changed
 
 
-def _without_start(modules: Trees, function: str | None) -> dict[str, ast.Module]:
+def _without_start(modules: Trees, functions: Set[str | None]) -> dict[str, ast.Module]:
     changed = {name: copy.deepcopy(tree) for name, tree in modules.items()}
     before = _used(changed)
     for tree in changed.values():
         tree.body = [
             node
             for node in tree.body
-            if not _is_main_block(node) and not (isinstance(node, _DEFINITIONS) and node.name == function)
+            if not _is_main_block(node) and not (isinstance(node, _DEFINITIONS) and node.name in functions)
         ]
     unused = before - _used(changed)
     for tree in changed.values():

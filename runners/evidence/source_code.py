@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from runners import process
-from runners.evidence.counted_code import counted_trees
+from runners.evidence.counted_code import EVERYBODYS, counted_trees
 from runners.record import Finding, RtsiteError
 from runners.serving.environment import Environment
 from runners.subjects.catalog import Framework, Variant
@@ -24,9 +24,14 @@ _IMPORT_TIMEOUT_S = 60.0
 def code_findings(framework: Framework, variant: Variant, installed: Environment) -> list[Finding]:
     """The size and the vocabulary of the application as this variant serves it, of the code in `counted_trees`.
 
+    They have no values if the application has none of the exchanges that every framework has.
+
     ``installed``: the variant's environment. Raises `RtsiteError` if its packages cannot be inspected, and `HintError`
     if the folder's hints do not fit the application.
     """
+    if not set(framework.exchanges) & set(EVERYBODYS):
+        why = "it has no exchange that every framework has, so its code is compared with no other"
+        return [Finding(item=item, note=why) for item in ("statements", "files", "names", "concepts", "rooms")]
     used = modules_of(framework.folder, variant)
     modules = counted_trees(framework, {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in used})
     paths = [path for path in used if path.name in modules]

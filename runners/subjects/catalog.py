@@ -184,6 +184,9 @@ class EvidenceHints(_Described):
     """The client in the framework's own test support that speaks the handlers' protocol, with or without a server."""
     types: DocumentedTypes | None = None
     """Other packages that declare the types of a framework that declares none."""
+    own_tls: Text | None = None
+    """The function of the application that makes TLS settings of the command's options, as other servers do themselves.
+    It does not count as code of the application."""
     supervisor: Text | None = None
     """A module of the folder, or a function of its app, that starts processes: what a server's command line or the
     process supervisor of the documentation does. It does not count as code of the application."""

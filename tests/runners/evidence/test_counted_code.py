@@ -17,7 +17,11 @@ from runners.subjects import catalog
 from runners.subjects.catalog import EvidenceHints, Framework
 from tests.support import frameworks
 
-FRAMEWORKS = [framework for framework in catalog.discover() if not framework.reference]
+FRAMEWORKS = [
+    framework
+    for framework in catalog.discover()
+    if not framework.reference and set(framework.exchanges) & set(EVERYBODYS)
+]
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.slug)
 
 APP = """
