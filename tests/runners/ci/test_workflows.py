@@ -85,13 +85,23 @@ def test_inputs_reach_commands_through_the_environment_alone(path: Path) -> None
         assert "\n" not in command.strip()
 
 
+SERVERS = "sudo .ci/servers"
+"""The step that installs brokers and proxies. This machine has them, or tests are skipped."""
+
+
 def test_what_servers_need_of_the_machine_is_installed_where_it_is_requested() -> None:
-    """Both by the job that plans and by those that measure; a plan refuses what is not there."""
+    """Both by the job that plans and by those that measure; a plan refuses what is not there. Brokers are needed by all
+    jobs that start servers.
+    """
     campaign = jobs(ROOT / ".github" / "workflows" / "campaign.yml")
     for name in ("plan", "bench"):
         conditions = {step["if"]: step["run"] for step in campaign[name]["steps"] if "run" in step and "if" in step}
         assert "uv python install" in conditions["inputs.pythons != ''"]
-        assert ".ci/servers" in conditions["inputs.topologies != ''"]
+    assert {step["run"]: step["if"] for step in campaign["plan"]["steps"] if "if" in step}[SERVERS] == (
+        "inputs.topologies != ''"
+    )
+    for name in ("bench", "evidence"):
+        assert {"name": "Brokers and proxies", "run": SERVERS} in campaign[name]["steps"]
     split = subprocess.run(
         ["bash", "-c", conditions["inputs.pythons != ''"].replace("uv python install", "echo")],
         env={**os.environ, "PYTHONS": "3.13, 3.14t 3.14"}, capture_output=True, text=True, check=True,
@@ -150,7 +160,7 @@ class Runner:
 
     def run(self, job: str) -> None:
         for step in jobs(ROOT / ".github" / "workflows" / "campaign.yml")[job]["steps"]:
-            if "run" in step and self._applies(step):
+            if "run" in step and step["run"] != SERVERS and self._applies(step):
                 self._step(step)
 
     def _applies(self, step: dict[str, Any]) -> bool:
