@@ -57,8 +57,8 @@ class Check:
 def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
     """The names of the checks that concern an application with these exchanges."""
     found = {name for name, exchange in _EXCHANGES.items() if exchange is None or exchange in exchanges}
-    if set(exchanges) == {"events"}:  # it has nothing that a client could close in order
-        found.discard("close")
+    if set(exchanges) == {"events"}:  # it has no messages to compress, and nothing that a client could close in order
+        found -= {"close", "compression"}
     return frozenset(found)
 
 

@@ -26,6 +26,7 @@ from websockets.http11 import Request, Response
 from runners.contract import CHECKS, Check, check_contract, checks_for, promises
 from runners.loadgen.job import Transport
 from tests.support import web
+from tests.support.byte_servers import HEAD, ByteServer, serving_bytes
 from tests.support.http_servers import StreamServer, serving_stream
 from tests.support.web import serving_web
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.measures
 
 CROWD = 6
 """As many as several servers in one event loop can serve in time."""
-ASKED = [name for name in CHECKS if name != "events"]
+ASKED = [name for name in CHECKS if name not in ("events", "compression")]
 """Where no event stream is offered."""
 ROOT = Path(__file__).parents[2]
 FLASK_SOCKETIO = ROOT / "runners" / "frameworks" / "flask-socketio"
@@ -383,10 +384,11 @@ async def test_what_an_application_does_not_implement_is_not_checked() -> None:
 
 def test_every_check_concerns_all_applications_or_those_with_an_exchange() -> None:
     assert checks_for(["echo", "room", "dashboard", "events"]) == set(CHECKS)
-    assert checks_for([]) == {"health", "close"}
+    assert checks_for([]) == {"health", "close", "compression"}
     assert checks_for(["events"]) == {"health", "events"}
     assert checks_for(["dashboard"]) == {
         "health",
+        "compression",
         "close",
         "dashboard-answer",
         "dashboard-push",
@@ -540,3 +542,27 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok", "words"),
+    [
+        (b"permessage-deflate; server_no_context_takeover", True, "got permessage-deflate; server_no_context_takeover"),
+        (b"", True, "got none: it declines"),
+        (b"permessage-deflate; server_max_window_bits=16", False, "needs a number from 8 to 15"),
+        (b"permessage-deflate; client_no_context_takeover=1", False, "gives client_no_context_takeover a value"),
+        (b"x-webkit-deflate-frame", False, "an extension that was not offered"),
+    ],
+)
+def test_the_answer_to_offered_compression_must_be_legal(answer: bytes, ok: bool, words: str) -> None:
+    field = b"\r\nSec-WebSocket-Extensions: " + answer if answer else b""
+    server = ByteServer("", HEAD.replace(b"\r\n\r\n", field + b"\r\n\r\n"))
+    with serving_bytes(server) as place:
+        (check,) = asyncio.run(
+            check_contract(
+                f"http://{place}", "websocket", only={"compression"}, exchanges=["echo"], offers_deflate=True
+            )
+        )
+        assert asyncio.run(check_contract(f"http://{place}", "websocket", only={"compression"})) == []
+    assert (check.name, check.ok) == ("compression", ok), check.detail
+    assert words in check.detail
