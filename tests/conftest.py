@@ -25,6 +25,9 @@ settings.load_profile("rtsite")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Servers of tests run on the Python of the tests, whose environments are there, unless a test says otherwise.
+os.environ["RTSITE_PYTHON"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+
 MARKS = ("measures", "runs", "long")
 GROUPS = ("measures", "site", "runs", "long")
 """Groups of tests that run in one worker, in order of their start.

@@ -24,6 +24,7 @@ from runners.cli.options import RESULTS, TOPOLOGIES, FrameworkOption, JsonOption
 from runners.cli.run_display import RunDisplay, further_in_words
 from runners.record import USUAL_TOPOLOGY, Flame, UsageError, parameter_in_words
 from runners.record.schema import Parameters
+from runners.serving.interpreter import spelled
 
 
 @app.command("run")
@@ -46,7 +47,10 @@ def run_command(
     ] = False,
     python: Annotated[
         list[str] | None,
-        typer.Option(help="Version of Python for the servers, such as 3.13 (repeatable; default: the running one)."),
+        typer.Option(
+            help="Version of Python for the servers, such as 3.13 or 3.14t (repeatable; default: RTSITE_PYTHON, or the"
+            " newest that all headline variants support)."
+        ),
     ] = None,
     topology: Annotated[
         list[str] | None,
@@ -110,6 +114,8 @@ def run_command(
             pythons=python or [],
             topologies=topology or [],
         )
+        if not python and any(plan.pythons):
+            say(f"Servers run on Python {plan.pythons[0]}; to choose another version, use --python.")
         if only_plan:
             _print_plan(plan, as_json=as_json)
             run_control.check_budget(plan)
@@ -222,6 +228,7 @@ def _plan_json(plan: Plan, parts: Sequence[PlanPart], jobs: Sequence[Sequence[st
     forecast, limits = plan.forecast, plan.limits
     report: dict[str, Any] = {
         "profile": plan.profile.slug,
+        "pythons": [spelled(version) for version in plan.pythons],
         "rounds": plan.profile.rounds,
         "measurements": plan.measurements,
         "first_s": round(forecast.first_s),

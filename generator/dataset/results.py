@@ -250,8 +250,8 @@ def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
 
 
 def _version(python: str) -> tuple[int, ...]:
-    """The numbers of a version; one without the GIL comes before the usual build."""
-    return (*map(int, python.rstrip("t").split(".")), 0 if python.endswith("t") else 1)
+    """The numbers of a version, after whether it is the usual build: one without the GIL comes before all others."""
+    return (0 if python.endswith("t") else 1, *map(int, python.rstrip("t").split(".")))
 
 
 def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:

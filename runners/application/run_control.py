@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from runners.campaign.run_files import RunFiles
 from runners.flame import record_missing
 from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between
 from runners.record.schema import USUAL_TOPOLOGY
-from runners.serving import broker
+from runners.serving import broker, interpreter
 from runners.serving.broker import BrokerError
 from runners.serving.interpreter import named_python
 from runners.serving.proxy import named_topology
@@ -49,9 +50,9 @@ def plan_measurements(
     Without names, the plan has all frameworks, or the profile's workloads. ``rounds``: ``None`` means the profile's,
     else so many of everything. ``budget_s``: of an adaptive run, seconds of measuring. ``seed``: ``None`` means a
     random one. ``only_headline``: without the frameworks' other variants. ``is_part``: other jobs measure the rest, so
-    a name may have nothing to measure here. ``pythons``: versions of Python that run the servers; without any, the one
-    that runs this. ``topologies``: what is between servers and clients; without any, nothing. Raises `UsageError` for a
-    name that is unknown or has nothing to measure, and `NothingToDoError` if no framework supports any of the
+    a name may have nothing to measure here. ``pythons``: versions of Python that run the servers; without any,
+    `default_python`. ``topologies``: what is between servers and clients; without any, nothing. Raises `UsageError`
+    for a name that is unknown or has nothing to measure, and `NothingToDoError` if no framework supports any of the
     workloads. Raises `UnavailableError` if this machine lacks a Python or a proxy.
     """
     if rounds is not None:
@@ -73,12 +74,27 @@ def plan_measurements(
         random_seed() if seed is None else seed,
         server_cores=machine.cores_for_server(machine.physical_cores()),
         budget_s=budget_s,
-        pythons=[named_python(version) for version in dict.fromkeys(pythons)] or [""],
+        pythons=[named_python(version) for version in dict.fromkeys(pythons)] or [default_python(measured)],
         topologies=[named_topology(name) for name in dict.fromkeys(topologies)] or [USUAL_TOPOLOGY],
     )
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)
     return plan
+
+
+def default_python(measured: Sequence[catalog.Framework]) -> str:
+    """The version of Python that runs servers if none is named, as results name it.
+
+    The environment variable `interpreter.DEFAULT_VARIABLE` has it. Without that variable, it is the newest one on this
+    machine that all headline variants allow.
+
+    It is the same whichever of our frameworks are measured, so that their results can be compared. ``measured``: may
+    contain folders from elsewhere, which must allow it too. Raises what `named_python` raises.
+    """
+    if named := os.environ.get(interpreter.DEFAULT_VARIABLE):
+        return named_python(named)
+    known = [*catalog.discover(), *measured]
+    return interpreter.newest_allowed({one.requires_python for one in known if one.headline or one.reference})
 
 
 _ADAPTIVE = " or ".join(slug for slug, profile in profiles.PROFILES.items() if profile.most_rounds is not None)

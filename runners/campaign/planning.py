@@ -130,6 +130,11 @@ class Plan:
     def measurements(self) -> int:
         return sum(map(len, self.order))
 
+    @property
+    def pythons(self) -> tuple[str, ...]:
+        """The versions of Python that run the servers, in order, as in `Variant.python`."""
+        return tuple(dict.fromkeys(cell.variant.python for cell in self.cells))
+
     def expected_s(self, after: int = 0) -> float:
         """Expected seconds after this number of measurements, without installation."""
         return sum(map(self._expected_s, self._steps[after:]))

@@ -82,7 +82,7 @@ JobRoundsOption = Annotated[
     str, typer.Option(envvar="ROUNDS", help="Measure exactly this many rounds of everything (default: the profile's).")
 ]
 JobPythonsOption = Annotated[
-    str, typer.Option(envvar="PYTHONS", help="Versions of Python for the servers (default: the running one).")
+    str, typer.Option(envvar="PYTHONS", help="Versions of Python for the servers (default: as of rtsite run).")
 ]
 JobTopologiesOption = Annotated[
     str, typer.Option(envvar="TOPOLOGIES", help=f"Topologies: {TOPOLOGIES} (default: {USUAL_TOPOLOGY}).")

@@ -20,7 +20,7 @@ from uv import find_uv_bin
 from runners import process
 from runners.record import RtsiteError, UnavailableError, as_argument
 from runners.revision import ROOT
-from runners.serving.interpreter import RUNNING, find_interpreter
+from runners.serving.interpreter import RUNNING, Interpreter, find_interpreter
 from runners.subjects.catalog import Framework, Variant
 
 HOME = Path(os.environ.get("RTSITE_HOME") or ROOT / ".rtsite")
@@ -97,7 +97,7 @@ def prepare_environment(framework: Framework, variant: Variant) -> Environment:
         if (installed := _installed(folder)) is not None:
             return installed
         with _locked(folder):
-            return _installed(folder) or _install(folder, lock, interpreter.path)
+            return _installed(folder) or _install(folder, lock, interpreter)
     except OSError as error:
         raise CannotInstallError(
             f"{folder}: the environment cannot be created there: {error.strerror or error}; to use another folder, set"
@@ -125,11 +125,11 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _install(folder: Path, lock: Path, python: Path) -> Environment:
+def _install(folder: Path, lock: Path, interpreter: Interpreter) -> Environment:
     """Install an environment. Its file of facts is written last, so an interrupted installation has none."""
-    create_environment(folder, lock, python)
+    create_environment(folder, lock, interpreter)
     partial = (folder / _FACTS).with_suffix(".part")
-    listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock).stdout
+    listed = _run([str(folder / "bin" / "python"), "-I", "-c", _LIST_PACKAGES], lock, interpreter).stdout
     partial.write_text(listed, encoding="utf-8")
     partial.replace(folder / _FACTS)
     installed = _installed(folder)
@@ -137,25 +137,31 @@ def _install(folder: Path, lock: Path, python: Path) -> Environment:
     return installed
 
 
-def create_environment(folder: Path, lock: Path, python: Path = RUNNING.path) -> None:
-    """Install the packages of a lock file into a new environment. Raises `InstallError`. ``python``: its interpreter.
+def create_environment(folder: Path, lock: Path, interpreter: Interpreter = RUNNING) -> None:
+    """Install the packages of a lock file into a new environment. Raises `InstallError`.
 
     They are compiled to bytecode, so that the first start of a server is like any later one.
     """
     uv = find_uv_bin()
     if folder.exists():
         shutil.rmtree(folder)  # an interrupted installation left it
-    _run([uv, "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(folder)], lock)
+    made = [uv, "venv", "--quiet", "--no-project", "--no-config", "--python", str(interpreter.path), str(folder)]
+    _run(made, lock, interpreter)
     _run(
         [
             uv, "pip", "sync", "--quiet", "--no-config", "--require-hashes", "--strict", "--compile-bytecode",
             "--python", str(folder / "bin" / "python"), str(lock),
         ],
         lock,
+        interpreter,
     )  # fmt: skip
 
 
-def _run(command: list[str], lock: Path) -> process.Finished:
+_NO_WHEEL = re.compile(r"\b([\w.-]+)==\S+ has no (?:usable )?wheels\b|Failed to build `([\w.-]+)==")
+"""What uv says of a package that has no wheel for an interpreter, and no source or one that it cannot build."""
+
+
+def _run(command: list[str], lock: Path, interpreter: Interpreter) -> process.Finished:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     try:
         done = process.run("uv", command, folder=lock.parent, environment=environment, timeout_s=_TIMEOUT_S)
@@ -164,6 +170,11 @@ def _run(command: list[str], lock: Path) -> process.Finished:
     if done.returncode != 0:
         words = " ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
         kind = CannotInstallError if is_complete(lock) else InstallError
+        if (lacking := _NO_WHEEL.search(words)) is not None:
+            raise kind(
+                f"{lock}: {lacking[1] or lacking[2]} has no wheel for Python {interpreter.name}, and cannot be built"
+                " here; choose another version with --python, or lock a release that has one"
+            )
         raise kind(f"{lock}: its packages cannot be installed: {words[:1500]}")
     return done
 

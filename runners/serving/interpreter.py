@@ -9,9 +9,11 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
 from uv import find_uv_bin
 
 from runners.record import UnavailableError, UsageError
@@ -19,6 +21,11 @@ from runners.record import UnavailableError, UsageError
 _TIMEOUT_S = 60
 _MAJOR, _OLDEST_MINOR = 3, 11
 """The oldest version is that of rtsite, and of its frameworks."""
+NEWEST_PROVEN = "3.13"
+"""The newest version on which all headline variants keep the contract, with packages of their locks: tests with the
+mark ``matrix`` show it. It is the newest that servers run on by default. `--python` may name a newer one."""
+DEFAULT_VARIABLE = "RTSITE_PYTHON"
+"""The environment variable with the version for servers where none is named."""
 _VERSION = re.compile(r"3\.\d{1,3}t?")
 _IDENTIFY = "import json, platform, sys; print(json.dumps([sys.executable, platform.python_version(), sys.version]))"
 
@@ -34,6 +41,12 @@ class Interpreter:
     path: Path
     version: str
     build: str
+
+    @property
+    def name(self) -> str:
+        """``3.13``, or ``3.14t`` without the GIL."""
+        minor = ".".join(self.version.split(".")[:2])
+        return f"{minor}t" if "free-threading" in self.build else minor
 
 
 RUNNING = Interpreter(Path(sys.executable), platform.python_version(), sys.version)
@@ -55,7 +68,7 @@ def find_interpreter(version: str) -> Interpreter:
 
     The running one is preferred if it is of this version.
     """
-    if not version or version == _short_name(RUNNING):
+    if not version or version == RUNNING.name:
         return RUNNING
     path = _ask([find_uv_bin(), "python", "find", "--no-python-downloads", "--no-project", "--system", version])
     if not path:
@@ -78,6 +91,29 @@ def named_python(version: str) -> str:
     return "" if find_interpreter(check_version(version)) == RUNNING else version
 
 
+def newest_allowed(required: Iterable[str]) -> str:
+    """The newest version on this machine that all of these allow, of those up to `NEWEST_PROVEN`, as results name it.
+
+    ``required``: as in ``requires-python``. Without the GIL there is none, since packages for it are fewer. If no other
+    version is allowed, it is the running one, and what does not allow that fails later with its reason.
+    """
+    rules = [SpecifierSet(one) for one in required]
+    for minor in range(int(NEWEST_PROVEN.split(".")[1]), _OLDEST_MINOR - 1, -1):
+        version = f"{_MAJOR}.{minor}"
+        try:
+            found = find_interpreter(version)
+        except InterpreterError:
+            continue
+        if all(rule.contains(found.version) for rule in rules):
+            return "" if found == RUNNING else version
+    return ""
+
+
+def spelled(version: str) -> str:
+    """The version as `check_version` takes it, of one as results name it."""
+    return version or RUNNING.name
+
+
 def other_versions() -> list[str]:
     """The versions on this machine that `find_interpreter` finds, without the running one and those that are too
     old, in ascending order.
@@ -92,13 +128,7 @@ def other_versions() -> list[str]:
         and one["version_parts"]["major"] == _MAJOR
         and one["version_parts"]["minor"] >= _OLDEST_MINOR
     }
-    return [name for minor, kind in sorted(found) if (name := f"{_MAJOR}.{minor}{kind}") != _short_name(RUNNING)]
-
-
-def _short_name(interpreter: Interpreter) -> str:
-    """``3.13``, or ``3.14t`` without the GIL."""
-    minor = ".".join(interpreter.version.split(".")[:2])
-    return f"{minor}t" if "free-threading" in interpreter.build else minor
+    return [name for minor, kind in sorted(found) if (name := f"{_MAJOR}.{minor}{kind}") != RUNNING.name]
 
 
 def _ask(command: list[str]) -> str:

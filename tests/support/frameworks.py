@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import ZipFile
 
 from runners.subjects import catalog
 
@@ -179,3 +183,22 @@ def describe(tmp_path: Path, text: str = DESCRIBED, name: str = "mine", *, app: 
     if app:
         (path / "app.py").write_text("print()\n")
     return path
+
+
+def wheel_for_this_python_alone(folder: Path) -> str:
+    """Write a wheel that no other version of Python can install; returns its line of a lock."""
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    folder.mkdir()
+    path = folder / f"only_here-1.0-{tag}-{tag}-linux_{platform.machine()}.whl"
+    said = f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {path.stem.split('-', 2)[2]}\n"
+    names = {
+        "only_here.py": "",
+        "only_here-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: only-here\nVersion: 1.0\n",
+        "only_here-1.0.dist-info/WHEEL": said,
+    }
+    record = "".join(f"{name},,\n" for name in [*names, "only_here-1.0.dist-info/RECORD"])
+    with ZipFile(path, "w") as archive:
+        for name, content in (names | {"only_here-1.0.dist-info/RECORD": record}).items():
+            archive.writestr(name, content)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"only-here @ {path.as_uri()} \\\n    --hash=sha256:{digest}\n"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,8 +126,8 @@ def test_loads_and_their_search_differ_in_the_rate_only() -> None:
         search = LOAD.search_of(scenario)
         if search is not None and scenario.share is not None:
             tried = search.at(500)
-            own: dict[str, Any] = {"share": None, "slice_s": 0.0, "publishes": tried.publishes, "name": tried.name}
-            assert replace(scenario.at_rate(500.0), **own) == tried
+            applied = replace(scenario.at_rate(500.0), share=None, slice_s=0.0)
+            assert replace(applied, publishes=tried.publishes, name=tried.name) == tried
 
 
 def test_a_share_needs_its_search() -> None:

@@ -14,8 +14,10 @@ from uv import find_uv_bin
 
 from runners.record import UnavailableError
 from runners.serving import environment
+from runners.serving.interpreter import Interpreter
 from runners.subjects import catalog
-from tests.support.frameworks import DESCRIBED, describe
+from tests.support import needs
+from tests.support.frameworks import DESCRIBED, describe, wheel_for_this_python_alone
 
 EMPTY_LOCK = "# nothing is needed\n"
 
@@ -136,7 +138,7 @@ def test_several_that_prepare_one_environment_wait_for_the_first(
     created: list[Path] = []
     really = environment.create_environment
 
-    def create(folder: Path, lock: Path, _python: Path) -> None:
+    def create(folder: Path, lock: Path, _interpreter: Interpreter) -> None:
         assert not folder.exists(), "nothing is deleted that another one makes"
         created.append(folder)
         really(folder, lock)
@@ -171,3 +173,16 @@ def test_a_moved_environment_is_not_used(tmp_path: Path, home: Path, monkeypatch
     home.rename(tmp_path / "moved")
     monkeypatch.setattr(environment, "HOME", tmp_path / "moved")
     assert environment.prepare_environment(mine, mine.variants[0]).folder.name != first.folder.name
+
+
+def test_a_python_for_which_a_package_has_no_wheel_is_one_sentence(tmp_path: Path) -> None:
+    other = needs.other_python()
+    mine = framework(tmp_path, wheel_for_this_python_alone(tmp_path / "wheels"))
+    variant = mine.variants[0]
+    assert environment.prepare_environment(mine, variant).packages["only-here"] == "1.0"
+    with pytest.raises(environment.CannotInstallError) as raised:
+        environment.prepare_environment(mine, variant.under(other, "direct"))
+    assert str(raised.value) == (
+        f"{mine.folder / 'requirements.txt'}: only-here has no wheel for Python {other}, and cannot be built here;"
+        " choose another version with --python, or lock a release that has one"
+    )

@@ -60,6 +60,29 @@ def test_one_that_is_not_there_is_one_sentence() -> None:
         interpreter.find_interpreter("3.99")
 
 
+def test_the_newest_that_everything_allows_is_the_default() -> None:
+    there = {"": interpreter.RUNNING.version} | {one: one for one in interpreter.other_versions()}
+    proven = [name for name, version in there.items() if minor_of(version) <= minor_of(interpreter.NEWEST_PROVEN)]
+    newest = max(proven, key=lambda name: minor_of(there[name]))
+    assert interpreter.newest_allowed([">=3.11"]) == newest
+    oldest = min(proven, key=lambda name: minor_of(there[name]))
+    limit = f"<3.{minor_of(there[oldest]) + 1}"
+    assert interpreter.newest_allowed([">=3.11", limit]) == oldest, "every one of them has to allow it"
+    assert interpreter.newest_allowed([">=3.99"]) == "", "the running one, whose failure says why"
+
+
+def minor_of(version: str) -> int:
+    return int(version.rstrip("t").split(".")[1])
+
+
+def test_no_default_is_newer_than_what_was_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter, "NEWEST_PROVEN", RUNNING)
+    newest = interpreter.newest_allowed([])
+    assert newest == ""
+    assert interpreter.spelled(newest) == RUNNING
+    assert interpreter.spelled("3.14t") == "3.14t"
+
+
 @pytest.mark.parametrize("pretends", ["exit 1", "echo nonsense"])
 def test_one_that_does_not_start_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pretends: str) -> None:
     program = tmp_path / "python3.98"
