@@ -1,4 +1,4 @@
 """The load generator: a process of its own that imports nothing else of ``runners``."""
 
-PACKAGES = ("httptools", "msgpack", "numba", "numpy")
+PACKAGES = ("httptools", "llvmlite", "msgpack", "numba", "numpy")
 """Packages that it uses besides Python's standard library. Their versions determine its speed."""
