@@ -98,7 +98,7 @@ class State:
     """Length of a request's header, before its payload."""
     answer_header: int
 
-    # Traffic that the kernel handled itself, as in `job.Traffic`
+    # Traffic that the kernel handled itself, as in `job.TrafficCounts`
     sent_messages: int
     sent_payload_bytes: int
     sent_wire_bytes: int

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from runners.loadgen import frames, tls
 from runners.loadgen.causes import Cause, describe, harmless
 from runners.loadgen.deflate import Agreement
-from runners.loadgen.job import Traffic
+from runners.loadgen.job import TrafficCounts
 from runners.loadgen.zlib_streams import Deflater, Inflater
 
 RECEIVE_BYTES = 65536
@@ -106,7 +106,7 @@ class Connection(Protocol):
         """Close it, with a close handshake if that is possible at once."""
 
 
-class Compression:
+class DeflateStreams:
     """The agreed compression of one connection, and its own streams in both directions."""
 
     def __init__(self, agreement: Agreement) -> None:
@@ -126,12 +126,12 @@ class WebSocketConnection:
         mask: bytes,
         reader: frames.MessageReader,
         early: list[frames.Frame],
-        compression: Compression | None = None,
+        compression: DeflateStreams | None = None,
     ) -> None:
         """``reader`` may hold part of a message. ``early``: frames that have already arrived."""
         self.socket = sock
         self.compression = compression
-        self.meter = Traffic()
+        self.meter = TrafficCounts()
         """Counts what it sends and receives."""
         self._mask = mask
         self._reader = reader

@@ -13,7 +13,7 @@ import numpy as np
 from runners.loadgen import arrays, buckets, kernel, schedule
 from runners.loadgen.arrays import Chunk, HistogramRow
 from runners.loadgen.buckets import SparseCounts
-from runners.loadgen.job import Brief, CaughtUp, Job, LedgerTotals, Traffic
+from runners.loadgen.job import Brief, CaughtUp, Job, LedgerTotals, TrafficCounts
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
 from runners.loadgen.pace import Closed, Open
@@ -47,7 +47,7 @@ class Totals:
     pushes: int = 0
     rows: list[SparseCounts] = field(default_factory=list)
     """The latency histogram of each second of load."""
-    traffic: Traffic = field(default_factory=Traffic)
+    traffic: TrafficCounts = field(default_factory=TrafficCounts)
     received: list[int] = field(default_factory=list)
     """Answers that arrived in each of these seconds. A latency is counted for lost messages as well."""
 
@@ -65,7 +65,7 @@ class _Slice:
     """Time at which the current second of load ends."""
     cpu_before_ns: int
     pushed_before: int
-    traffic_before: Traffic
+    traffic_before: TrafficCounts
     drain_until_ns: int = 0
     sent_all_ns: int = 0
     """Time at which all messages were sent; 0 before that."""
@@ -280,9 +280,9 @@ class Engine:
         totals.traffic += self._traffic() - current.traffic_before
         totals.pushes += sum(at_ns <= current.stop_ns for at_ns in self.pushes.at_ns[current.pushed_before :])
 
-    def _traffic(self) -> Traffic:
+    def _traffic(self) -> TrafficCounts:
         """What Python and the kernel have sent and received so far."""
-        handled = Traffic(**{one.name: int(self.ledger.state[one.name][0]) for one in fields(Traffic)})
+        handled = TrafficCounts(**{one.name: int(self.ledger.state[one.name][0]) for one in fields(TrafficCounts)})
         return self.slow_path.meter + handled
 
     def _close_row(self) -> None:

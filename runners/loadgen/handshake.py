@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from runners.loadgen import engine_io, frames, packed, tls
 from runners.loadgen.causes import Cause, RefusedError, describe
-from runners.loadgen.connection import NO_CLOSE_FRAME, Compression, WebSocketConnection, closed_with, refused_for
+from runners.loadgen.connection import NO_CLOSE_FRAME, DeflateStreams, WebSocketConnection, closed_with, refused_for
 from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol, Serializer, Transport
 from runners.loadgen.message import namespace_prefix
 from runners.loadgen.upgrade import UpgradeReader, upgrade_request
@@ -164,7 +164,7 @@ class Handshake:
         )
         self._outbox = bytearray()
         self._answer = UpgradeReader(accept, options.subprotocols, offers_deflate=options.deflate)
-        self._compression: Compression | None = None
+        self._compression: DeflateStreams | None = None
         self._reader = frames.MessageReader()
         self._missing = "accept the TCP connection"
         """What the server has not done yet."""
@@ -219,7 +219,7 @@ class Handshake:
             if not data:
                 raise self._answer.end("the server closed the connection instead of answering the WebSocket handshake")
         if self._answer.agreement is not None:
-            self._compression = Compression(self._answer.agreement)
+            self._compression = DeflateStreams(self._answer.agreement)
             self._reader = frames.MessageReader(self._compression.inflater)
         early = self._reader.feed(self._answer.rest)
         return (yield from self._join(early)) if self._joins else early

@@ -146,7 +146,7 @@ class LedgerTotals:
 
 
 @dataclass(slots=True)
-class Traffic:
+class TrafficCounts:
     """Messages over WebSocket and their bytes, in both directions.
 
     Payload bytes are those of the messages themselves. Wire bytes are those of whole frames as the socket takes and
@@ -160,11 +160,11 @@ class Traffic:
     received_payload_bytes: int = 0
     received_wire_bytes: int = 0
 
-    def __add__(self, other: Traffic) -> Traffic:
-        return Traffic(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+    def __add__(self, other: TrafficCounts) -> TrafficCounts:
+        return TrafficCounts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
-    def __sub__(self, other: Traffic) -> Traffic:
-        return Traffic(*(getattr(self, one.name) - getattr(other, one.name) for one in fields(self)))
+    def __sub__(self, other: TrafficCounts) -> TrafficCounts:
+        return TrafficCounts(*(getattr(self, one.name) - getattr(other, one.name) for one in fields(self)))
 
 
 class Example(NamedTuple):
@@ -285,7 +285,7 @@ class Sample:
     """Open loop: time in the window that was not spent waiting. Closed loop: equal to ``cpu_ns``."""
     causes: list[CountedCause] = field(default_factory=list)
     """The errors of connections by cause, with one example each."""
-    traffic: Traffic = field(default_factory=Traffic)
+    traffic: TrafficCounts = field(default_factory=TrafficCounts)
     """All bytes of the slices; zeros for transports other than WebSocket."""
     compression: dict[str, int] = field(default_factory=dict)
     """As in `Connected`."""
@@ -298,4 +298,4 @@ class Sample:
         causes = [CountedCause(*one) for one in data["causes"]]
         examples = {kind: Example(*words) for kind, words in data["examples"].items()}
         read = {"causes": causes, "examples": examples, "histograms": histograms, "seconds": seconds}
-        return cls(**{**data, **ledgers, **read, "traffic": Traffic(**data["traffic"])})
+        return cls(**{**data, **ledgers, **read, "traffic": TrafficCounts(**data["traffic"])})

@@ -13,8 +13,15 @@ import numpy as np
 
 from runners.loadgen import arrays, engine_io, kernel, packed, wire, zlib_streams
 from runners.loadgen.causes import Cause, CauseTable, harmless
-from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Compression, Message, Received, WebSocketConnection
-from runners.loadgen.job import CaughtUp, Example, Job, Traffic
+from runners.loadgen.connection import (
+    DISCONNECTED,
+    SESSION_CLOSED,
+    DeflateStreams,
+    Message,
+    Received,
+    WebSocketConnection,
+)
+from runners.loadgen.job import CaughtUp, Example, Job, TrafficCounts
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
 from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec
@@ -56,7 +63,7 @@ class SlowPath:
         """Why connections ended."""
         self.pushes = Pushes()
         self.examples: dict[str, Example] = {}
-        self.meter = Traffic()
+        self.meter = TrafficCounts()
         """Counts the traffic that Python handles on connections over WebSocket."""
         self.messages = wire.lay_out(clients)
         self._deflates = any(_compression_of(client) is not None for client in clients)
@@ -422,7 +429,7 @@ class SlowPath:
         self._epoll.close()
 
 
-def _compression_of(client: Client) -> Compression | None:
+def _compression_of(client: Client) -> DeflateStreams | None:
     connection = client.connection
     return connection.compression if isinstance(connection, WebSocketConnection) else None
 

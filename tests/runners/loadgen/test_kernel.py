@@ -35,7 +35,7 @@ from websockets.server import ServerProtocol
 from runners.loadgen import arrays, buckets, frames, kernel
 from runners.loadgen.arrays import HistogramRow
 from runners.loadgen.codecs import codec_for
-from runners.loadgen.connection import RECEIVE_BYTES, Compression, Connection, WebSocketConnection
+from runners.loadgen.connection import RECEIVE_BYTES, Connection, DeflateStreams, WebSocketConnection
 from runners.loadgen.deflate import Agreement
 from runners.loadgen.engine import Engine
 from runners.loadgen.job import Brief, Job, LedgerTotals
@@ -275,7 +275,7 @@ def speak(
         ours.setblocking(False)
         theirs.setblocking(False)
         codec = codec_for(job, client)
-        ours_end = None if agreement is None else Compression(agreement)
+        ours_end = None if agreement is None else DeflateStreams(agreement)
         reader = frames.MessageReader(ours_end.inflater if ours_end else None)
         connection = (SlowConnection if by_python else WebSocketConnection)(ours, mask, reader, [], ours_end)
         clients.append(Client(client, codec, connection, mask))
