@@ -81,7 +81,13 @@ def find_interpreter(version: str) -> Interpreter:
         executable, exact, build = json.loads(said)
     except ValueError:
         raise InterpreterError(f"{path}: does not say its version; repair it, or remove --python {version}") from None
-    return Interpreter(Path(executable), exact, build)
+    found = Interpreter(Path(executable), exact, build)
+    if found.name != version:  # uv takes a build without the GIL for the usual one, if there is no other
+        raise InterpreterError(
+            f"the only Python like {version} on this machine is {found.name}; install the other with"
+            f" `uv python install {version}`, or use --python {found.name}"
+        )
+    return found
 
 
 def named_python(version: str) -> str:

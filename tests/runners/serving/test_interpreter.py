@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -91,6 +92,23 @@ def test_one_that_does_not_start_is_not_used(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(UnavailableError, match=r"no Python 3\.98 on this machine"):
         interpreter.find_interpreter("3.98")
+
+
+@pytest.mark.parametrize(("wanted", "there"), [("3.97", "3.97t"), ("3.97t", "3.97")])
+def test_a_build_without_the_gil_never_stands_for_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, there: str
+) -> None:
+    """What uv finds says itself what it is. (A program that says so stands in for it: no such build is needed here.)"""
+    build = "3.97.0 free-threading build" if there.endswith("t") else "3.97.0"
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(['/python', '3.97.0', build])}'\n")
+    program.chmod(0o755)
+    ask = interpreter._ask
+    monkeypatch.setattr(interpreter, "_ask", lambda command: str(program) if "find" in command else ask(command))
+    with pytest.raises(UnavailableError, match=f"the only Python like {wanted} on this machine is {there}; install"):
+        interpreter.find_interpreter(wanted)
+    interpreter.find_interpreter.cache_clear()
+    assert interpreter.find_interpreter(there).name == there
 
 
 def test_those_of_pyenv_are_found_whichever_it_has_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
