@@ -14,8 +14,13 @@ FRAMEWORKS = ROOT / "runners" / "frameworks"
 SLUGS = {path.parent.name for path in FRAMEWORKS.glob("*/pyproject.toml")} - {"reference"}
 """The reference is a role too, so its name may occur anywhere."""
 
-NAMED = {"runners/cli/new.py": {"starlette"}}
-"""Frameworks that a module may name: the default of `rtsite new framework --like`."""
+NAMED = {
+    "runners/cli/new.py": {"starlette"},
+    "generator/comparison/application_stacks.py": {"django"},
+    "generator/comparison/conclusions.py": {"django"},
+}
+"""Frameworks that a module may name: the default of `rtsite new framework --like`, and the host applications by which
+readers look for an answer."""
 
 SHARED_NAMES = {
     "cli": "the commands of a package",

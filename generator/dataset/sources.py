@@ -29,7 +29,7 @@ class Module:
 
 
 @dataclass(frozen=True)
-class Setup:
+class VariantSetup:
     """How a variant is served today.
 
     ``command``: with its placeholders, its words joined by spaces. ``loop``: what runs the connections, if the folder
@@ -60,7 +60,7 @@ class Source:
     """The slug of the headline variant that the folder declares; ``None`` if it declares none, or several."""
     cannot: Mapping[str, str] | None = None
     """The workloads that it does not support, with the reasons; ``None`` if it is not known."""
-    setups: Mapping[str, Setup] = field(default_factory=dict)
+    setups: Mapping[str, VariantSetup] = field(default_factory=dict)
     """How each variant is served today, by its slug; empty if it is not known."""
 
 
@@ -123,9 +123,9 @@ def _headline(facts: dict[str, Any]) -> str | None:
     return slugs[0] if len(slugs) == 1 else None
 
 
-def _setups(facts: dict[str, Any]) -> dict[str, Setup]:
+def _setups(facts: dict[str, Any]) -> dict[str, VariantSetup]:
     return {
-        str(one["slug"]): Setup(
+        str(one["slug"]): VariantSetup(
             " ".join(map(str, one["command"])),
             str(one.get("broker", "none")),
             str(one["loop"]) if "loop" in one else None,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from generator.dataset import Run, Source
-from generator.dataset.sources import Setup
+from generator.dataset.sources import VariantSetup
 from runners.record import VariantFacts, is_same_setup
 
 _UVLOOP = "uvloop"
@@ -19,7 +19,7 @@ class CurrentSetups:
     ``headline``: the slug of each framework's headline variant.
     """
 
-    setups: Mapping[str, Mapping[str, Setup]] = field(default_factory=dict)
+    setups: Mapping[str, Mapping[str, VariantSetup]] = field(default_factory=dict)
     headline: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -54,7 +54,7 @@ def open_session(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS
     Of the options, those of TLS are used. Raises `RefusedError` or `OSError`.
     """
     address = socket_url(url, "polling")
-    where, path = Origin.of(address, timeout_s, options), request_target(address)
+    where, path = HttpOrigin.of(address, timeout_s, options), request_target(address)
     deadline = time.monotonic() + timeout_s
     client = HttpClient(where)
     try:
@@ -88,7 +88,7 @@ def open_stream(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS)
     """An event stream. Its request is sent when it is attached. Of the options, those of TLS are used. Raises
     `OSError`.
     """
-    return EventStreamConnection(Origin.of(url, timeout_s, options), request_target(url))
+    return EventStreamConnection(HttpOrigin.of(url, timeout_s, options), request_target(url))
 
 
 def _ask(client: HttpClient, method: str, path: str, deadline: float, body: bytes = b"") -> list[bytes]:
@@ -107,7 +107,7 @@ def _ask(client: HttpClient, method: str, path: str, deadline: float, body: byte
     return response.body.split(SEPARATOR)
 
 
-class Origin(NamedTuple):
+class HttpOrigin(NamedTuple):
     """The server of an HTTP client."""
 
     where: Address
@@ -120,7 +120,7 @@ class Origin(NamedTuple):
     options: ClientOptions
 
     @classmethod
-    def of(cls, url: str, timeout_s: float, options: ClientOptions) -> Origin:
+    def of(cls, url: str, timeout_s: float, options: ClientOptions) -> HttpOrigin:
         """The server of this ``ws://`` or ``wss://`` address. Raises `OSError` if it cannot be resolved."""
         parts = urlsplit(url)
         where = resolve_address(url, timeout_s)
@@ -145,7 +145,7 @@ class HttpClient:
     `runners.loadgen.http_answers`; this one is compiled.
     """
 
-    def __init__(self, origin: Origin, *, accept: str = "*/*", cookie: str = "") -> None:
+    def __init__(self, origin: HttpOrigin, *, accept: str = "*/*", cookie: str = "") -> None:
         """``accept`` and ``cookie``: values of the request's fields; no cookie if it is empty."""
         self._origin = origin
         self._accept = accept
@@ -354,7 +354,7 @@ class PollingConnection:
     native_tls = 0
     fast = False
 
-    def __init__(self, origin: Origin, path: str, cookie: str = "", early: Sequence[bytes] = ()) -> None:
+    def __init__(self, origin: HttpOrigin, path: str, cookie: str = "", early: Sequence[bytes] = ()) -> None:
         """``path``: the target of the session's requests. ``early``: packets that have already arrived."""
         self._path = path
         self._waiting, self._carrying = (HttpClient(origin, cookie=cookie) for _ in range(2))
@@ -445,7 +445,7 @@ def _end_of(client: HttpClient, error: Exception) -> Cause:
 class EventStreamConnection:
     """A connection by server-sent events: each event is one message. It cannot send."""
 
-    def __init__(self, origin: Origin, path: str) -> None:
+    def __init__(self, origin: HttpOrigin, path: str) -> None:
         self._http = HttpClient(origin, accept=CONTENT_TYPE)
         self._path = path
         self._events = EventReader()

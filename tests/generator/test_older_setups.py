@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import synthetic
 from generator.dataset import Dataset, Source, load_results, load_sources
-from generator.dataset.sources import Setup
+from generator.dataset.sources import VariantSetup
 from generator.pages import make_site
 from generator.pages.current_setups import CurrentSetups
 from runners.record import VariantFacts, is_same_setup
@@ -29,7 +29,7 @@ def measured(dataset: Dataset) -> VariantFacts:
     return found.document.variants[0]
 
 
-def site_of(dataset: Dataset, setups: dict[str, Setup]) -> dict[str, str]:
+def site_of(dataset: Dataset, setups: dict[str, VariantSetup]) -> dict[str, str]:
     sources = {"fastapi": Source("fastapi", "FastAPI", (), None, headline="uvicorn", setups=setups)}
     return {page.path: page.text() for page in make_site(dataset, sources).pages}
 
@@ -55,7 +55,7 @@ PAGES = (
 )
 def test_results_of_an_older_setup_are_marked(dataset: Dataset, change: dict[str, str] | None, is_marked: bool) -> None:
     facts = measured(dataset)
-    today = replace(Setup(facts.command, facts.broker), **change or {})
+    today = replace(VariantSetup(facts.command, facts.broker), **change or {})
     pages = site_of(dataset, {"uvicorn" if change is not None else "other": today})
     for path in ("workloads/echo.md", "frameworks/fastapi.md"):
         assert ("older setup</" in pages[path]) is is_marked, path
@@ -119,7 +119,7 @@ def test_the_loop_of_older_results_is_told_as_far_as_known(
     dataset: Dataset, recorded: str | None, today: str | None, packages: list[str], known: str | None
 ) -> None:
     facts = measured(dataset).model_copy(update={"loop": recorded, "packages": dict.fromkeys(packages, "1")})
-    setup = Setup(facts.command, facts.broker, today)
+    setup = VariantSetup(facts.command, facts.broker, today)
     setups = CurrentSetups({"fastapi": {facts.slug: setup}})
     assert setups.loop_of(facts, "fastapi") == known
     other = CurrentSetups({"fastapi": {facts.slug: replace(setup, command="another")}})
@@ -131,5 +131,5 @@ def test_a_loop_that_is_not_known_is_said_to_be_so(dataset: Dataset, tmp_path: P
     assert facts.loop is None
     page = site_of(dataset, {})["workloads/echo.md"]
     assert "loop not recorded" in page
-    page = site_of(dataset, {"uvicorn": Setup(facts.command, facts.broker, "asyncio")})["frameworks/fastapi.md"]
+    page = site_of(dataset, {"uvicorn": VariantSetup(facts.command, facts.broker, "asyncio")})["frameworks/fastapi.md"]
     assert "asyncio<small>not recorded; by today’s folder</small>" in page

@@ -21,9 +21,7 @@ from runners.campaign.run_document import ResumeError
 from runners.judging import thresholds
 from runners.measurement import Cell, window
 from runners.record import (
-    Ending,
     FrameworkDocument,
-    Look,
     Measurement,
     NothingToDoError,
     RtsiteError,
@@ -34,47 +32,12 @@ from runners.record import (
 from runners.record.schema import BrokerName, Topology
 from runners.serving import broker, environment
 from runners.subjects import catalog, profiles, workloads
-from runners.subjects.profiles import Profile
-from runners.subjects.scenarios import OPEN_LOOP_TOGETHER, Scenario, Workload
+from runners.subjects.scenarios import OPEN_LOOP_TOGETHER, Scenario
 from runners.subjects.workloads import DASHBOARD, ECHO
 from tests.support import frameworks, needs
 from tests.support.frameworks import BEHAVIOURS
 from tests.support.processes import marked
-
-BRIEF = Profile("quick", rounds=1, warmup_s=0.1, duration_s=0.3)
-BRIEFEST = replace(BRIEF, warmup_s=0.05, duration_s=0.2, rechecks=False, shares_servers=True)
-"""For tests of what is measured when."""
-SMALL: Workload = replace(ECHO, scenarios=(replace(ECHO.scenarios[0], connections=10),))
-
-
-class Silent:
-    """Observes a run and remembers its events."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[str] = []
-        self.prepared: list[str] = []
-        self.summaries: list[RunSummary] = []
-
-    def started(self, path: Path, done: int, plan: planning.Plan) -> None:
-        assert (path / "run.yml").exists() == (done > 0)
-
-    def preparing(self, framework: catalog.Framework, variant: str) -> None:
-        self.prepared.append(variant)
-
-    def measuring(self, cells: Sequence[Cell], round_number: int, done: int, plan: planning.Plan) -> None:
-        assert done == len(self.outcomes)
-
-    def progress(self, text: str) -> None: ...
-
-    def looked(self, look: Look, ended: Ending | None, plan: planning.Plan) -> None:
-        raise AssertionError("only adaptive runs look")
-
-    def finished(self, summary: RunSummary, plan: planning.Plan) -> None:
-        self.summaries.append(summary)
-
-    def measured(self, cell: Cell, measurement: Measurement, done: int, plan: planning.Plan) -> None:
-        self.outcomes.append(cell.variant.slug)
-        assert done == len(self.outcomes)
+from tests.support.short_runs import BRIEF, BRIEFEST, SMALL, Silent
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from runners.measurement import window
 from runners.record import load_framework, problems_in
 from runners.serving import environment
 from runners.subjects import catalog
-from tests.runners.campaign.test_execution import BRIEFEST, SMALL, Silent
 from tests.support import frameworks, needs
 from tests.support.frameworks import wheel_for_this_python_alone
+from tests.support.short_runs import BRIEFEST, SMALL, Silent
 
 
 @pytest.mark.runs

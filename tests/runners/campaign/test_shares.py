@@ -37,8 +37,8 @@ from runners.subjects import catalog, profiles, workloads
 from runners.subjects.profiles import PROFILES, Profile
 from runners.subjects.scenarios import Share, Workload
 from runners.subjects.workloads import ECHO, LOAD, WORKLOADS
-from tests.runners.campaign.test_execution import Silent
 from tests.support import frameworks
+from tests.support.short_runs import Silent
 
 FULL = PROFILES["full"]
 

@@ -132,7 +132,10 @@ def test_where_a_command_starts_one_process_a_documented_way_counts(tmp_path: Pa
     several, spanning = processes_findings(*known["flask-socketio", "gunicorn-threads"], logs=tmp_path)
     assert (several.value, spanning.value) == ("with a load balancer", False)
     assert several.documented is not None
-    several, _ = processes_findings(*known["python-socketio", "django"], logs=tmp_path)
+    framework, variant = known["python-socketio", "django"]
+    hints = framework.evidence.model_copy(update={"several_processes": None})
+    silent = framework.model_copy(update={"evidence": hints})
+    several, _ = processes_findings(silent, variant, logs=tmp_path)
     assert (several.value, several.documented) == (False, None)
 
 
