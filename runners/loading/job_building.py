@@ -29,6 +29,8 @@ MOST_PER_S = 1e9
 _COPIES = 8
 """Copies of a connection's message in memory: request, mask and answer, twice each while they are laid out, and buffers
 of both directions."""
+_STREAMS_BYTES = 312_000
+"""The two streams of a compressed connection (https://zlib.net/zlib_tech.html)."""
 
 
 def build_job(
@@ -104,11 +106,13 @@ def build_echo_job(
     require_between("--drain", drain_s, 0.0, MOST_SECONDS, "seconds")
     if isinstance(pace, Open):
         require_between("--rate", pace.rate_per_s, 0.001, MOST_PER_S, "messages per second")
-    needed = connections * payload_bytes * _COPIES
+    needed = connections * (payload_bytes * _COPIES + (_STREAMS_BYTES if client.deflate else 0))
     if needed > memory_bytes:
+        hint = ", or omit --deflate" if client.deflate else ""
         raise UsageError(
             f"{connections:,} connections with {payload_bytes:,} bytes each need about {needed / 1e9:,.1f} GB of"
-            f" memory, and this machine has {memory_bytes / 1e9:,.1f} GB available; reduce --connections or --payload"
+            f" memory, and this machine has {memory_bytes / 1e9:,.1f} GB available; reduce --connections or"
+            f" --payload{hint}"
         )
     return Job(
         url=url,
