@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from runners.campaign import planning
 from runners.campaign.execution import RunExecution
 from runners.campaign.observer import RunSummary
 from runners.record import Ending, Failure, Look, Measurement, RtsiteError, UsageError, save
-from runners.serving import broker
+from runners.serving import broker, interpreter
 from runners.serving.broker import BrokerError
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
-from tests.support import frameworks
+from tests.support import frameworks, needs
 from tests.support.advising import advise_nothing
 from tests.support.documents import framework_document, measurement, run_document
 
@@ -70,6 +71,30 @@ def test_a_plan_holds_what_was_named_and_the_reference() -> None:
     assert {cell.workload.slug for cell in plan.cells} == {"echo"}
     assert (plan.profile.rounds, plan.seed, len(plan.order)) == (3, 7, 3)
     assert plan == run_control.plan_measurements(["fastapi/uvicorn"], ["echo/closed"], "quick", rounds=3, seed=7)
+
+
+def test_without_a_named_python_servers_run_on_the_newest_that_all_headline_variants_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned(name: str) -> tuple[str, ...]:
+        return run_control.plan_measurements([name], ["echo/closed"], "quick", rounds=1, seed=7).pythons
+
+    other = needs.other_python()
+    monkeypatch.setenv("RTSITE_PYTHON", other)
+    assert planned("fastapi/uvicorn") == (other,)
+    monkeypatch.setenv("RTSITE_PYTHON", "2.7")
+    with pytest.raises(UsageError, match="is no version of Python"):
+        planned("fastapi/uvicorn")
+    monkeypatch.delenv("RTSITE_PYTHON")
+    assert planned("fastapi/uvicorn") == (interpreter.newest_allowed([">=3.11"]),)
+    # A folder from elsewhere has a say too.
+    mine = frameworks.make(tmp_path / "mine", ["good"])
+    described = mine / "pyproject.toml"
+    required = f'[project]\nname = "mine"\nversion = "0"\nrequires-python = "=={platform.python_version()}"\n'
+    described.write_text(required + described.read_text())
+    assert planned(str(mine)) == ("",)
+    quick, _ = run_control.plan_quickstart()
+    assert quick.pythons == ("",), "a first look needs no second environment"
 
 
 def test_without_a_seed_each_plan_has_its_own() -> None:
