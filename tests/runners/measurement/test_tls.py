@@ -16,7 +16,8 @@ from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
 from runners.subjects.workloads import CONNECT, ECHO, RECOVERY
-from tests.runners.measurement.test_measurement import BRIEF
+
+BRIEF = Profile("quick", rounds=1, warmup_s=0.3, duration_s=1.2)
 
 pytestmark = pytest.mark.measures
 
