@@ -217,7 +217,10 @@ class Handshake:
         while self._answer.feed(data) is None:
             data = yield from self._receive()
             if not data:
-                raise self._answer.end("the server closed the connection instead of answering the WebSocket handshake")
+                tip = "" if secure or self._answer.rest else "; if it expects TLS, use wss://"
+                raise self._answer.end(
+                    f"the server closed the connection instead of answering the WebSocket handshake{tip}"
+                )
         if self._answer.agreement is not None:
             self._compression = DeflateStreams(self._answer.agreement)
             self._reader = frames.MessageReader(self._compression.inflater)

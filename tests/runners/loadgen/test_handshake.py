@@ -259,6 +259,20 @@ def test_certificates_of_ones_own() -> None:
         assert why_not(url.replace("wss", "ws"))
 
 
+def test_a_server_that_hangs_up_may_expect_tls() -> None:
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        reason = why_not(f"ws://127.0.0.1:{listening.getsockname()[1]}/") or ""
+        thread.join(10)
+    assert reason.endswith("if it expects TLS, use wss://")
+
+
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closes", "answers"])
 def test_a_server_without_tls_is_named(answer: bytes) -> None:
     def serve() -> None:

@@ -119,7 +119,7 @@ def test_a_certificate_that_nobody_vouches_for_over_http(transport: Any) -> None
 
 
 def test_the_kernel_may_use_the_connections_of_this_python() -> None:
-    """Where it may not, Python reads and writes, several times slower. Pythons of Debian, pyenv and uv allow it."""
+    """Where it may not, Python reads and writes, several times slower. Pythons of Debian and pyenv allow it."""
     with serving_securely() as url:
         (result,) = open_all(url, "websocket", [b"mask"], at_once=1, timeout_s=5.0, options=TRUSTING)
         assert result.connection is not None
