@@ -62,6 +62,11 @@ def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
     return frozenset(found)
 
 
+TLS_END_S = 0.25
+"""Seconds in which connections over TLS end after their clients have closed them. asyncio closes their sockets later than
+plain ones, and aiohttp's documentation advises this pause (https://docs.aiohttp.org/en/stable/client_advanced.html)."""
+
+
 async def check_contract(
     base_url: str,
     protocol: Protocol,
@@ -109,6 +114,8 @@ async def check_contract(
     if "bad-message" in chosen:  # after the others, because damage that it does would make them fail too
         pushes = all(check.ok for check in checks if check.name == "dashboard-push")
         checks.append(await _judge("bad-message", partial(promises.contain_bad_messages, app, expect_push=pushes)))
+    if app.tls is not None:
+        await asyncio.sleep(TLS_END_S)
     return list(checks)
 
 
