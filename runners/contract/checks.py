@@ -63,8 +63,9 @@ def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
 
 
 TLS_END_S = 0.25
-"""Seconds in which connections over TLS end after their clients have closed them. asyncio closes their sockets later than
-plain ones, and aiohttp's documentation advises this pause (https://docs.aiohttp.org/en/stable/client_advanced.html)."""
+"""Seconds in which connections over TLS end after their clients have closed them. asyncio closes their sockets later
+than plain ones, and aiohttp's documentation advises this pause
+(https://docs.aiohttp.org/en/stable/client_advanced.html)."""
 
 
 async def check_contract(
