@@ -80,7 +80,7 @@ INVENTED = (
     "a-framework",
     "bottle",
     "emmett",
-    "falcon",
+    "gidgethub",
     "hypercorn",
     "microdot",
     "nicegui",
