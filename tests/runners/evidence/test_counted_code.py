@@ -15,7 +15,7 @@ from runners.evidence.source_code import count_statements, modules_of
 from runners.serving.deployment import serve_variant
 from runners.subjects import catalog
 from runners.subjects.catalog import EvidenceHints, Framework
-from tests.support import frameworks
+from tests.support import frameworks, needs
 
 FRAMEWORKS = [
     framework
@@ -172,7 +172,7 @@ def test_nobody_is_charged_for_an_event_stream_or_for_processes(framework: Frame
 
 def serves_the_rest(framework: Framework, logs: Path) -> None:
     """Without what serves its event stream, the app keeps every other promise: no more than that was left out."""
-    main = main_variant(framework)
+    main = needs.on_allowed_python(framework, main_variant(framework))
     with altered(framework) as copy:
         trees = trees_of(copy)
         for name, tree in without_exchanges(trees, apart_names(copy, trees)).items():
