@@ -98,12 +98,10 @@ class State:
     """Length of a request's header, before its payload."""
     answer_header: int
 
-    # Traffic that the kernel handled itself, as in `job.TrafficCounts`
+    # Traffic that the kernel handled itself, as in `job.TrafficCounts`. All its messages are of one size.
     sent_messages: int
-    sent_payload_bytes: int
     sent_wire_bytes: int
     received_messages: int
-    received_payload_bytes: int
     received_wire_bytes: int
 
     # Bytes read and not recorded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from time import perf_counter_ns as clock_ns
 
@@ -282,8 +282,16 @@ class Engine:
 
     def _traffic(self) -> TrafficCounts:
         """What Python and the kernel have sent and received so far."""
-        handled = TrafficCounts(**{one.name: int(self.ledger.state[one.name][0]) for one in fields(TrafficCounts)})
-        return self.slow_path.meter + handled
+        state = self.ledger.state[0]
+        sent, received = int(state["sent_messages"]), int(state["received_messages"])
+        return self.slow_path.meter + TrafficCounts(
+            sent_messages=sent,
+            sent_payload_bytes=sent * int(state["request_bytes"] - state["request_header"]),
+            sent_wire_bytes=int(state["sent_wire_bytes"]),
+            received_messages=received,
+            received_payload_bytes=received * int(state["answer_bytes"] - state["answer_header"]),
+            received_wire_bytes=int(state["received_wire_bytes"]),
+        )
 
     def _close_row(self) -> None:
         counts = self.ledger.counts(HistogramRow.LATENCY)

@@ -430,7 +430,6 @@ def _send_next(
     else:
         taken = int(_send(connection.descriptor, data, state.frame_bytes, _NOWAIT_NOSIGNAL))
     state.sent_messages += 1
-    state.sent_payload_bytes += state.request_bytes - state.request_header
     state.sent_wire_bytes += max(0, taken)
     return taken
 
@@ -599,7 +598,6 @@ def _record_next(k: int, ledger: LedgerTables, messages: WireMessages, buffers: 
     increment(messages.answers[k], messages.places[1], messages.unmasked)
     _record_answer(k, sequence, now_ns, ledger)
     state.received_messages += 1
-    state.received_payload_bytes += state.answer_bytes - state.answer_header
     if state.open_loop or now_ns >= state.stop_ns:
         return Reason.CONTINUE.value
     sender = _next_sender(k, sequence & (ledger.ring.shape[1] - 1), ledger)
