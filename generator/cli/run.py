@@ -6,7 +6,6 @@ It is a command of this half, because an adaptive run compares its results after
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +23,7 @@ from runners.cli.options import RESULTS, TOPOLOGIES, FrameworkOption, JsonOption
 from runners.cli.run_display import RunDisplay, further_in_words
 from runners.record import USUAL_TOPOLOGY, Flame, UsageError, parameter_in_words
 from runners.record.schema import Parameters
-from runners.serving.interpreter import spelled
+from runners.serving.interpreter import NEWEST_PROVEN, spelled
 
 
 @app.command("run")
@@ -49,12 +48,12 @@ def run_command(
         list[str] | None,
         typer.Option(
             help="Version of Python for the servers, such as 3.13 or 3.14t (repeatable; default: RTSITE_PYTHON, or the"
-            " newest that all headline variants support)."
+            f" newest on this machine, up to {NEWEST_PROVEN}, that all headline variants allow)."
         ),
     ] = None,
     topology: Annotated[
         list[str] | None,
-        typer.Option(help=f"What is between clients and servers: {TOPOLOGIES} (repeatable; default: direct)."),
+        typer.Option(help=f"How clients reach servers: {TOPOLOGIES} (repeatable; default: {USUAL_TOPOLOGY})."),
     ] = None,
     seed: Annotated[
         int | None,
@@ -192,7 +191,8 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
     if plan.limits is not None:
         say(further_in_words(plan, plan.limits))
     if len(plan.settings) > 1:
-        say(f"Each variant is measured in {len(plan.settings)} settings: {'; '.join(map(_setting, plan.settings))}.")
+        settings = "; ".join(map(_setting, plan.settings))
+        say(f"Measured in {len(plan.settings)} settings, each variant in those that concern it: {settings}.")
     if jobs:
         say(
             f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} of at most {planning.JOB_S / 3600:g} hours, each started"
@@ -208,7 +208,7 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
 
 def _setting(setting: Parameters) -> str:
     """One setting in words, with what is usual in it."""
-    named = {"python": ".".join(map(str, sys.version_info[:2])), "topology": USUAL_TOPOLOGY, **setting}
+    named = {"python": spelled(""), "topology": USUAL_TOPOLOGY, **setting}
     return ", ".join(parameter_in_words(name, value) for name, value in named.items())
 
 

@@ -1,4 +1,4 @@
-"""Tables of the settings that pages do not show by default: another version of Python, or a proxy."""
+"""Tables of the settings that pages do not show by default: another version of Python, or another topology."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ from generator.dataset import MachineClass, Run
 _Any = TypeVar("_Any", Table, CapacityTable)
 Setting = tuple[str, str]
 """The version of Python that ran the servers, and the topology."""
-
-
-def setting_shown(table: Table | CapacityTable) -> Setting:
-    """The setting that a table is of."""
-    return _setting(table.run.machine_class)
 
 
 class SettingTables:

@@ -35,6 +35,7 @@ from generator.dataset.results import (
     load_results,
     load_single,
     make_run,
+    python_order,
 )
 from generator.dataset.sources import Module, Source, load_sources
 from generator.dataset.workload_versions import load_workload_versions

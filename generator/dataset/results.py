@@ -15,6 +15,7 @@ from generator.dataset.machine_class import MachineClass
 from runners.record import (
     EVIDENCE_FOLDER,
     FLAME_SUFFIX,
+    SETTING_PARAMETERS,
     USUAL_TOPOLOGY,
     FlameDocument,
     FrameworkDocument,
@@ -192,14 +193,14 @@ class Dataset:
         campaign measured. So neither a campaign of a few variants nor one on another machine empties
         the site. An interrupted run counts only if no run is finished.
         """
-        taking_part = _taking_part(_direct(self.parts))
+        taking_part = _taking_part(_usual_topology(self.parts))
         leading = _leading_class(taking_part)
         return _answers(sorted(taking_part, key=lambda run: run.machine_class != leading))
 
     @cached_property
     def published(self) -> tuple[tuple[Run, ...], ...]:
         """Per machine class the runs that pages of that class alone would show, the leading class first."""
-        leading = _leading_class(_taking_part(_direct(self.parts)))
+        leading = _leading_class(_taking_part(_usual_topology(self.parts)))
         answers = [_answers(_taking_part(runs)) for runs in self._classes.values()]
         return tuple(sorted(filter(None, answers), key=lambda runs: (runs[0].machine_class != leading, _age(runs[0]))))
 
@@ -226,8 +227,8 @@ class Dataset:
         return classes
 
 
-def _direct(parts: Sequence[Run]) -> Sequence[Run]:
-    """The parts without a proxy, which pages show; all of them if every one has a proxy."""
+def _usual_topology(parts: Sequence[Run]) -> Sequence[Run]:
+    """The parts in the usual topology, which pages show; all of them if none is."""
     return [part for part in parts if part.topology == USUAL_TOPOLOGY] or parts
 
 
@@ -246,11 +247,13 @@ def _leading_class(runs: Sequence[Run]) -> MachineClass | None:
     for run in runs:
         if run.document.campaign == runs[0].document.campaign:
             cells.setdefault(run.machine_class, set()).update(set(run.document.cells).difference(run.unmeasured))
-    return max(cells, key=lambda machine: (len(cells[machine]), _version(machine.python)), default=None)
+    return max(cells, key=lambda machine: (len(cells[machine]), python_order(machine.python)), default=None)
 
 
-def _version(python: str) -> tuple[int, ...]:
-    """The numbers of a version, after whether it is the usual build: one without the GIL comes before all others."""
+def python_order(python: str) -> tuple[int, ...]:
+    """A key that sorts versions: the numbers, after whether it is the usual build. One without the GIL comes before all
+    others.
+    """
     return (0 if python.endswith("t") else 1, *map(int, python.rstrip("t").split(".")))
 
 
@@ -384,8 +387,7 @@ def _document_on(document: FrameworkDocument, name: str) -> FrameworkDocument:
         variants.append(variant.model_copy(update=environment))
     cells = []
     for cell in document.cells:
-        varied = setting_parameters(*setting_of(cell_key("", "", cell.workload, cell.parameters)))
-        own = {key: value for key, value in cell.parameters.items() if key not in varied}
+        own = {key: value for key, value in cell.parameters.items() if key not in SETTING_PARAMETERS}
         cells.append(cell.model_copy(update={"parameters": own}))
     return document.model_copy(update={"variants": variants, "cells": cells})
 

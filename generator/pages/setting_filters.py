@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from generator.comparison import CapacityTable, Table
+from generator.dataset import python_order
 from generator.pages.markup import Renderer, Section
-from runners.record import parameter_in_words
+from runners.record import BROKER_TITLES, parameter_in_words
 
 AnyTable = Table | CapacityTable
-_BROKERS = {"none": "without", "redis": "Redis", "postgresql": "PostgreSQL", "rabbitmq": "RabbitMQ", "nats": "NATS"}
+_BROKERS = {"none": "without", **BROKER_TITLES}
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,18 @@ def _filters(tables: Sequence[AnyTable], others: Sequence[AnyTable]) -> list[_Fi
     every = [*tables, *others]
     pythons = {one.run.machine_class.python for one in every} - {usual.python}
     topologies = {str(one.run.machine_class.topology) for one in every} - {str(usual.topology)}
-    brokers = {row.variant.broker for one in every for row in one.rows}
+    brokers = {row.variant.broker for one in every for row in one.rows if not row.framework.is_reference}
     return [
         _Filter(
             "topology",
             "Connection",
             (("", _topology(usual.topology)), *((one, _topology(one)) for one in sorted(topologies))),
         ),
-        _Filter("python", "Python", (("", usual.python), *((one, one) for one in sorted(pythons, key=_version)))),
+        _Filter("python", "Python", (("", usual.python), *((one, one) for one in sorted(pythons, key=python_order)))),
         _Filter(
             "broker",
             "Broker",
-            (("", "any"), *((one, _BROKERS.get(one, one)) for one in sorted(brokers))) if len(brokers) > 1 else (),
+            (("", "any"), *((one, _BROKERS[one]) for one in sorted(brokers))) if len(brokers) > 1 else (),
         ),
     ]
 
@@ -79,7 +80,3 @@ def _words(table: AnyTable) -> str:
 
 def _topology(topology: str) -> str:
     return parameter_in_words("topology", topology)
-
-
-def _version(python: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in python.rstrip("t").split("."))

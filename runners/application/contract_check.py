@@ -115,7 +115,7 @@ def _period_check(
 def _loop_check(variant: Variant, started: Server) -> list[contract.Check]:
     """Whether the server runs on uvloop exactly if its variant says so; no check if it states no loop.
 
-    A server with a loop of its own is not checked either: what its process has loaded says nothing of that loop.
+    A server with a loop of its own is not checked either: it may run uvloop for other work.
     """
     if variant.loop in (None, "own"):
         return []

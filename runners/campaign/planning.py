@@ -369,17 +369,17 @@ def plan_run(
     measured together stay together. ``server_cores``: how many the machine has for a server (default: enough);
     scenarios that need more are left out. ``budget_s``: of an adaptive run. ``pythons``: versions that run the servers
     (`Variant.python`). ``topologies``: what is between them and the clients; without those that do not concern a
-    scenario's transport. Raises `NothingToDoError` if no framework
-    implements any of the workloads.
+    scenario's transport. Raises `NothingToDoError` if nothing is left to measure.
     """
+    possible = list(_cells(frameworks, workloads))
     planned = [
         cell.under(python, topology)
-        for cell in _cells(frameworks, workloads)
+        for cell in possible
         for python in pythons
         for topology in topologies
         if TOPOLOGIES[topology].concerns(cell.scenario.transport)
     ]
-    if not planned and _cells(frameworks, workloads):
+    if possible and not planned:
         raise NothingToDoError(
             f"these workloads do not use the transport that {', '.join(topologies)} concerns; nothing was measured"
         )

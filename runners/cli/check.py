@@ -20,9 +20,7 @@ def check_command(
     python: Annotated[
         str, typer.Option(help="Version of Python for the servers, such as 3.13 (default: the running one).")
     ] = "",
-    topology: Annotated[
-        str, typer.Option(help=f"What is between the clients and the servers: {TOPOLOGIES}.")
-    ] = USUAL_TOPOLOGY,
+    topology: Annotated[str, typer.Option(help=f"How clients reach the servers: {TOPOLOGIES}.")] = USUAL_TOPOLOGY,
     as_json: JsonOption = False,
 ) -> None:
     """Test with independent clients whether applications keep the contract.

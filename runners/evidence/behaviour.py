@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import http
 import os
 import socket
 import time
@@ -70,7 +71,7 @@ def server_findings(framework: Framework, variant: Variant, *, logs: Path) -> li
             return [
                 *_transports(started),
                 Finding(item="plain-websocket", value=False, note=why_no_messages(framework)),
-                *(Finding(item=item, note=why_no_messages(framework)) for item in _OF_MESSAGES),
+                *without_messages(framework, _OF_MESSAGES),
             ]
         return [
             *_transports(started),
@@ -92,6 +93,11 @@ def answers_messages(framework: Framework) -> bool:
 def why_no_messages(framework: Framework) -> str:
     """The reason for what cannot be determined of an application that `answers_messages` is not true of."""
     return framework.cannot.get("echo", "its application answers no messages: its exchanges have no echo")
+
+
+def without_messages(framework: Framework, items: Sequence[str]) -> list[Finding]:
+    """The findings, without values, on items for which an application has to answer messages."""
+    return [Finding(item=item, note=why_no_messages(framework)) for item in items]
 
 
 def _transports(started: server.Server) -> list[Finding]:
@@ -507,11 +513,12 @@ async def _poll_processes(started: server.Server) -> int:
 
 def _spreads_viewers(started: server.Server) -> list[Finding]:
     """Whether two processes serve viewers of the event stream, between which no message could pass."""
-    request = "GET /events HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n"
-    across = Finding(item="cross-process", note=why_no_messages(started.framework))
+    host = urlsplit(started.base_url).netloc
+    request = f"GET /events HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n"
+    (across,) = without_messages(started.framework, ("cross-process",))
     with contextlib.ExitStack() as stack:
         for _ in range(SPREAD_TRIES):
-            stack.enter_context(contextlib.closing(_open(started, request)))
+            stack.enter_context(contextlib.closing(_open(started, request, http.HTTPStatus.OK)))
             if len(spread := resources.read_spread(started.child.pid, started.port)) > 1:
                 note = f"processes with {' and '.join(map(str, spread))} viewers"
                 return [Finding(item="several-processes", value=True, note=note), across]
@@ -564,22 +571,27 @@ def open_socket(started: server.Server) -> socket.socket:
     """A TCP connection after the WebSocket handshake; raises `OSError`."""
     path = "/dashboard" if started.framework.protocol == "websocket" else _SOCKET_IO
     key = base64.b64encode(os.urandom(16)).decode()
-    return _open(started, _HANDSHAKE.format(path=path, host="{host}", key=key))
+    request = _HANDSHAKE.format(path=path, host=urlsplit(started.base_url).netloc, key=key)
+    return _open(started, request, http.HTTPStatus.SWITCHING_PROTOCOLS)
 
 
-def _open(started: server.Server, request: str) -> socket.socket:
-    """A TCP connection after the head of the answer to this request, in which ``{host}`` is filled in; raises
-    `OSError`.
+def _open(started: server.Server, request: str, wanted: http.HTTPStatus) -> socket.socket:
+    """A TCP connection after the head of the answer to this request; raises `OSError`, also if the answer has another
+    status than the wanted one.
     """
     address = urlsplit(started.base_url)
     connection = socket.create_connection((address.hostname or "", address.port or 80), timeout=REACTION_S)
-    connection.sendall(request.format(host=address.netloc).encode())
+    connection.sendall(request.encode())
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(1)
         if not piece:
-            raise ConnectionResetError(f"the handshake was refused: {publishable(received.decode('latin-1'))}")
+            break
         received += piece
+    first = received.partition(b"\r\n")[0].decode("latin-1")
+    if first.split(" ")[1:2] != [str(wanted.value)]:
+        connection.close()
+        raise ConnectionResetError(f"the request was refused: {publishable(first)}")
     return connection
 
 

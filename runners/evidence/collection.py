@@ -258,7 +258,7 @@ def _variant_probes(
 
         def run(logs: Path) -> list[Finding]:
             if not behaviour.answers_messages(framework):
-                raise RtsiteError(behaviour.why_no_messages(framework))
+                return behaviour.without_messages(framework, items)
             return determine(logs)
 
         return ItemProbe(items, run)
@@ -304,6 +304,9 @@ def _vanished_clients(frameworks: Sequence[Framework]) -> dict[_Key, list[list[F
         for framework in frameworks:
             for variant in framework.variants:
                 key, logs = (framework.slug, variant.slug), Path(home, f"{framework.slug}.{variant.slug}")
+                if not behaviour.answers_messages(framework):
+                    found[key] = [behaviour.without_messages(framework, behaviour.VANISHED)]
+                    continue
                 try:
                     deployment = stack.enter_context(serve_variant(framework, variant, logs=logs))
                 except EXPECTED_ERRORS as error:

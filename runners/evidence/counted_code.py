@@ -28,12 +28,15 @@ def counted_trees(framework: Framework, modules: Trees) -> dict[str, ast.Module]
     """The modules without what serves only some frameworks' exchanges, and without what starts processes.
 
     The latter is what runs under ``if __name__ == "__main__":``, the module or function that the folder names as
-    ``supervisor``, and the function that it names as ``own_tls``. Raises `HintError` if `apart_names` does.
+    ``supervisor``, and the function that it names as ``own_tls``. Raises `HintError` if `apart_names` does, or if the
+    app has no such function.
     """
-    supervisor = framework.evidence.supervisor
+    supervisor, own_tls = framework.evidence.supervisor, framework.evidence.own_tls
     kept = {name: tree for name, tree in modules.items() if name != supervisor}
+    if own_tls is not None and own_tls not in {one for tree in kept.values() for one in _names_in(tree)}:
+        raise HintError(f"[tool.rtsite.evidence] has own_tls = {own_tls!r}, which the app does not have; take it out")
     kept = without_exchanges(kept, apart_names(framework, kept))
-    return _without_start(kept, {supervisor, framework.evidence.own_tls})
+    return _without_start(kept, {supervisor, own_tls})
 
 
 def apart_names(framework: Framework, modules: Trees) -> frozenset[str]:
@@ -47,8 +50,8 @@ def apart_names(framework: Framework, modules: Trees) -> frozenset[str]:
     for exchange in beyond:
         if not named.get(exchange):
             raise HintError(
-                f"pyproject.toml does not name what serves only {exchange!r}: [tool.rtsite.evidence] has no apart."
-                f' Write apart = {{ {exchange} = ["{exchange}"] }} with the names of its handlers and of what they keep'
+                f"pyproject.toml does not name what serves only {exchange!r}: apart in [tool.rtsite.evidence] has no"
+                f' {exchange}. Write apart = {{ {exchange} = ["{exchange}"] }} with its handlers and what they keep'
             )
     for exchange in named:
         if exchange not in beyond:

@@ -90,12 +90,12 @@ _COMPRESSED = 0x40
 _WIDE, _WIDEST = 126, 127
 """In the second byte: the length is in the next two, or eight, bytes."""
 _MASKED = 0x80
-_UNSIGNED = 0xFFFFFFFF
 _FIELDS_BYTES = 16
 """A pointer of a stream and the number after it."""
 # Names of this module, which compiled code can read.
 _NEXT_IN, _AVAILABLE_IN = zlib_streams.NEXT_IN, zlib_streams.AVAILABLE_IN
-_NEXT_OUT, _DATA_TYPE = zlib_streams.NEXT_OUT, zlib_streams.DATA_TYPE
+_NEXT_OUT, _AVAILABLE_OUT = zlib_streams.NEXT_OUT, zlib_streams.AVAILABLE_OUT
+_DATA_TYPE = zlib_streams.DATA_TYPE
 _SYNC_FLUSH, _OK, _STREAM_END = zlib_streams.SYNC_FLUSH, zlib_streams.OK, zlib_streams.STREAM_END
 _BUFFER_ERROR, _AT_BLOCK = zlib_streams.BUFFER_ERROR, zlib_streams.AT_BLOCK
 _CORRUPT, _TOO_LARGE, _CUT = zlib_streams.CORRUPT, zlib_streams.TOO_LARGE, zlib_streams.CUT
@@ -348,7 +348,7 @@ def _compress(k: int, request: int, ledger: LedgerTables, messages: WireMessages
     _set_fields(row.deflater, _NEXT_IN, buffers.plain.ctypes.data, size, buffers)
     _set_fields(row.deflater, _NEXT_OUT, frame.ctypes.data + MOST_HEADER_BYTES, space, buffers)
     _deflate(row.deflater, _SYNC_FLUSH)
-    size = space - _field(row.deflater, _NEXT_OUT + 8, buffers) - _TAIL_BYTES
+    size = space - _field(row.deflater, _AVAILABLE_OUT, buffers) - _TAIL_BYTES
     if row.deflater_forgets:
         _deflate_reset(row.deflater)
     first = data[0] | _COMPRESSED
@@ -387,7 +387,7 @@ def _decompress(stream: int, start: int, size: int, buffers: Buffers) -> int:
             _set_fields(stream, _NEXT_IN, buffers.data.ctypes.data + start, size, buffers)
         while True:
             code = _inflate(stream, _SYNC_FLUSH)
-            left = _field(stream, _NEXT_OUT + 8, buffers)
+            left = _field(stream, _AVAILABLE_OUT, buffers)
             if not left:
                 return -_TOO_LARGE
             if code == _STREAM_END:
@@ -820,7 +820,8 @@ def compile_kernel() -> None:
 
 _IMPORTED = (
     (EVENT_WORDS, DATA_WORD, READ_BYTES, MOST_HEADER_BYTES, HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE, DIGITS),
-    (_NEXT_IN, _AVAILABLE_IN, _NEXT_OUT, _DATA_TYPE, _SYNC_FLUSH, _OK, _STREAM_END, _BUFFER_ERROR, _AT_BLOCK),
+    (_NEXT_IN, _AVAILABLE_IN, _NEXT_OUT, _AVAILABLE_OUT, _DATA_TYPE),
+    (_SYNC_FLUSH, _OK, _STREAM_END, _BUFFER_ERROR, _AT_BLOCK),
     (_CORRUPT, _TOO_LARGE, _CUT, _TAIL_BYTES, _WANT_READ),
     [(row.name, row.value) for row in HistogramRow],
     [tables._fields for tables in (LedgerTables, WireMessages, Chunk, Buffers)],

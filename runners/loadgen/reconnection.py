@@ -112,9 +112,11 @@ class Reconnection:
 
     def _is_over(self, now: int) -> bool:
         everybody = len(self._clients)
-        over = min(len(self._gone_at), len(self._back_at)) >= everybody
-        all_back = all(client.connection is not None for client in self._clients)
-        return over and all_back and now > self._back_at[-1] + int(AFTERWARDS_S[self._job.retries] * 1e9)
+        if min(len(self._gone_at), len(self._back_at)) < everybody:
+            return False
+        if now <= self._back_at[-1] + int(AFTERWARDS_S[self._job.retries] * 1e9):
+            return False
+        return all(client.connection is not None for client in self._clients)
 
     def _tend(self, place: int, client: _Client, now: int) -> None:
         """Do what is due for a client: send a message, or try to reconnect."""

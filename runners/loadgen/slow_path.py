@@ -87,9 +87,8 @@ class SlowPath:
         self._state["epoll"] = self._epoll.fileno()
         self._state["request_bytes"] = self.messages.requests.shape[1]
         self._state["answer_bytes"] = self.messages.answers.shape[1]
-        headers = wire.headers_of(clients)
-        self._state["request_header"], self._state["answer_header"] = headers or (0, 0)
-        self._compresses = headers is not None and zlib_streams.KERNEL_KNOWS
+        self._state["request_header"], self._state["answer_header"] = wire.headers_of(clients)
+        self._compresses = wire.are_single_frames(clients) and zlib_streams.KERNEL_KNOWS
         """Whether the kernel can compress requests and decompress answers, because each is one frame."""
         for k, client in enumerate(clients):
             client.connection.attach(_Watcher(self, k))

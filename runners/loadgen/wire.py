@@ -60,14 +60,21 @@ def lay_out(clients: Sequence[Client]) -> WireMessages:
     )
 
 
-def headers_of(clients: Sequence[Client]) -> tuple[int, int] | None:
-    """The lengths of the headers of a request and of an answer, if each message is a template in one frame."""
-    codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
-    if len(codecs) < len(clients) or not codecs or len(codecs[0].request_parts) > 1 or len(codecs[0].answer) > 1:
-        return None
-    (request,), (answer,) = codecs[0].request_parts, codecs[0].answer
-    sizes = _request_layout((request,), bytes(MASK_BYTES)), _answer_layout((answer,))
-    return len(sizes[0].data) - len(request.template.text), len(sizes[1].data) - len(answer.template.text)
+def headers_of(clients: Sequence[Client]) -> tuple[int, int]:
+    """The bytes of headers in a request and in an answer, if messages are templates; otherwise zeros."""
+    if not clients or not isinstance(clients[0].codec, TemplateCodec):
+        return 0, 0
+    request, answer = clients[0].codec.request_parts, clients[0].codec.answer
+    return (
+        len(_request_layout(request, bytes(MASK_BYTES)).data) - sum(len(template.text) for template, _ in request),
+        len(_answer_layout(answer).data) - sum(len(template.text) for template, _ in answer),
+    )
+
+
+def are_single_frames(clients: Sequence[Client]) -> bool:
+    """Whether each request and each answer is one frame."""
+    codec = clients[0].codec if clients else None
+    return isinstance(codec, TemplateCodec) and len(codec.request_parts) == len(codec.answer) == 1
 
 
 def _table(rows: Sequence[bytes]) -> arrays.Array:

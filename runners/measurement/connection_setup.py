@@ -124,7 +124,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
 
 def _hold(deployment: Deployment, groups: Sequence[driver.ShardGroup], seconds: float) -> IdleClients:
     """Let all connected clients be idle for so many seconds; raises `StageError` if the server ends meanwhile."""
-    watch = resources.Watch(deployment.server.child.pid)
+    watch = deployment.watches()["server"]
     watch.begin()
     until = time.monotonic() + seconds
     with deployment.stage("connect"):

@@ -84,7 +84,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             back_after_listening_ms=recovered.back_after_listening.percentiles(),
             lost=recovered.lost,
             unsent=recovered.unsent,
-            never_back=recovered.away if ending else max(0, established - recovered.back.total),
+            never_back=recovered.away,
             attempts=recovered.attempts,
             ended_s=round(ending.seconds, 6) if ending else None,
             was_killed=not ending.by_itself if ending else None,

@@ -50,6 +50,7 @@ from runners.record.parameters import parameter_in_words, without_rates
 from runners.record.schema import (
     BROKER_TITLES,
     SCHEMA_VERSION,
+    SETTING_PARAMETERS,
     USUAL_TOPOLOGY,
     Adaptive,
     BrokerFacts,
@@ -146,6 +147,7 @@ __all__ = [
     "QUANTILES",
     "RETIRED",
     "SCHEMA_VERSION",
+    "SETTING_PARAMETERS",
     "SHORTENED_ENDS",
     "SLUG",
     "TIMER_UNUSED_PERCENT",

@@ -272,7 +272,9 @@ def _load_share(cell: CellRecord, measurement: Measurement, share: LoadShare) ->
         return
     expected = share_of_capacity(percent, share.capacity_per_s)
     if share.rate_per_s != expected:
-        yield Contradiction(("rate_per_s",), f"{share.rate_per_s} is given, but {percent} % of it are {expected}")
+        yield Contradiction(
+            ("rate_per_s",), f"{share.rate_per_s} is given, but {percent} % of {share.capacity_per_s} are {expected}"
+        )
     if not share.low_per_s <= share.capacity_per_s <= share.high_per_s:
         yield Contradiction(("capacity_per_s",), f"{share.capacity_per_s} is not between the ends of its interval")
     members = cell.parameters.get("members", 1)

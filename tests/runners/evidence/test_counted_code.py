@@ -117,12 +117,12 @@ def made(home: Path, hints: EvidenceHints, *exchanges: str) -> Framework:
     return framework.model_copy(update={"evidence": hints, "exchanges": ["echo", *exchanges]})
 
 
-@pytest.mark.parametrize("supervisor", ["start", None])
-def test_starting_processes_counts_for_nobody(tmp_path: Path, supervisor: str | None) -> None:
-    """Whether a module, a function or the block at the end of the app does it."""
-    hints = EvidenceHints(apart={"events": ["events", "streams"]}, supervisor=supervisor)
+@pytest.mark.parametrize("key", ["supervisor", "own_tls", None])
+def test_starting_processes_counts_for_nobody(tmp_path: Path, key: str | None) -> None:
+    """Whether a module, a function or the block at the end of the app does it. TLS settings are such a function too."""
+    hints = EvidenceHints(apart={"events": ["events", "streams"]}).model_copy(update={key: "start"} if key else {})
     (tree,) = counted_trees(made(tmp_path, hints, "events"), {"app.py": ast.parse(APP)}).values()
-    wanted = COUNTED if supervisor else WITHOUT_EVENTS[: WITHOUT_EVENTS.index("if __name__")]
+    wanted = COUNTED if key else WITHOUT_EVENTS[: WITHOUT_EVENTS.index("if __name__")]
     assert text_of(tree) == text_of(ast.parse(wanted))
     module = EvidenceHints(apart=hints.apart, supervisor="processes.py")
     modules = {"app.py": ast.parse(COUNTED.replace("viewers =", "streams = events =")), "processes.py": ast.parse(APP)}
@@ -148,6 +148,11 @@ def test_a_wrong_hint_is_reported(tmp_path: Path, hints: EvidenceHints, exchange
         apart_names(made(tmp_path, hints, *exchanges), {"app.py": ast.parse(APP)})
 
 
+def test_a_function_for_tls_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(HintError, match="has own_tls = 'gone', which the app does not have"):
+        counted_trees(made(tmp_path, EvidenceHints(own_tls="gone")), {"app.py": ast.parse(APP)})
+
+
 def test_the_exchanges_that_count_are_those_that_all_have() -> None:
     everybodys = reduce(set[str].intersection, (set[str](one.exchanges) for one in FRAMEWORKS))
     assert everybodys == set(EVERYBODYS)
@@ -158,12 +163,28 @@ def trees_of(framework: Framework) -> dict[str, ast.Module]:
     return {path.name: ast.parse(path.read_text()) for path in modules}
 
 
+WORDS_OF_OTHERS = (
+    *("event-stream", "EventSourceResponse", "ServerSentEvent", "streams"),
+    *("fork", "argparse", "workers", "load_cert_chain"),
+)
+"""Words of code that serves an event stream, starts processes or sets TLS up."""
+
+
 @every_framework
 def test_nobody_is_charged_for_an_event_stream_or_for_processes(framework: Framework) -> None:
     counted = counted_trees(framework, trees_of(framework))
     code = "\n".join(map(text_of, counted.values()))
     compile(code, "app.py", "exec")
-    for word in ("event-stream", "EventSourceResponse", "ServerSentEvent", "streams", "fork", "argparse", "workers"):
+    for word in (
+        "event-stream",
+        "EventSourceResponse",
+        "ServerSentEvent",
+        "streams",
+        "fork",
+        "argparse",
+        "workers",
+        "load_cert_chain",
+    ):
         assert word not in code, word
     before = sum(map(count_statements, trees_of(framework).values()))
     after = sum(map(count_statements, counted.values()))

@@ -23,9 +23,6 @@ from runners.record import BROKER_TITLES
 from runners.record.schema import BrokerName
 from runners.serving import broker
 from runners.serving.broker import nats, postgresql, program, rabbitmq, redis
-from runners.serving.deployment import serve_variant
-from runners.subjects import catalog
-from runners.subjects.catalog import Framework, Variant
 from tests.support import needs
 from tests.support.processes import children, gone, until
 
@@ -314,18 +311,3 @@ def test_what_cannot_be_started_is_said_by_the_process(tmp_path: Path) -> None:
     found = broker.BrokerProgram(tmp_path / "nats-server", "NATS", "1", "path", "nats")
     with pytest.raises(ProcessError, match="cannot be started"):
         broker.start_broker(found, cpus=(), logs=tmp_path)
-
-
-USERS = [
-    pytest.param(framework, variant, id=f"{framework.slug}/{variant.slug}")
-    for framework in catalog.discover()
-    for variant in framework.variants
-    if variant.broker not in ("none", "redis")
-]
-
-
-@pytest.mark.matrix
-@pytest.mark.parametrize(("framework", "variant"), USERS)
-def test_what_uses_it_keeps_the_contract(framework: Framework, variant: Variant, tmp_path: Path) -> None:
-    with needs.serving(variant), serve_variant(framework, variant, logs=tmp_path) as deployment:
-        assert [check for check in deployment.server.check() if not check.ok] == []

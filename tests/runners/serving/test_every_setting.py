@@ -28,8 +28,9 @@ pytestmark = [
 ]
 
 TRIES = 8
+RACES = {"close"}
 """Flask-Sock loses the close frame by a race (its notes.md), on a busy machine every other time. What never passes is
-broken."""
+broken. All other checks have one try."""
 AT_ONCE = 2
 """They mostly wait for a beat of their app."""
 
@@ -70,7 +71,7 @@ def newest() -> str:
 
 
 def broken_in(case: Case, logs: Path) -> list[Check]:
-    """The contract checks that fail, however often they are repeated."""
+    """The contract checks that fail, those with a race however often they are repeated."""
     python = newest() if case.on_newest else needs.allowed_python(case.framework)
     variant = case.variant.under(python, case.topology)
     with needs.serving(variant), serve_variant(case.framework, variant, logs=logs) as serving:
@@ -78,10 +79,12 @@ def broken_in(case: Case, logs: Path) -> list[Check]:
 
 
 def failing(server: Server) -> list[Check]:
-    """The contract checks that fail, and fail again."""
+    """The contract checks that fail, and fail again if they are a race."""
     failed = [check for check in server.check() if not check.ok]
     for _ in range(TRIES):
-        failed = [check for one in failed for check in server.check({one.name}) if not check.ok]
+        again = {one.name for one in failed} & RACES
+        failed = [one for one in failed if one.name not in RACES]
+        failed += [check for check in server.check(again) if not check.ok] if again else []
     return failed
 
 

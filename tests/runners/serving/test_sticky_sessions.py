@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import aiohttp
 import pytest
@@ -27,13 +26,13 @@ from runners.serving import proxy
 from runners.serving.deployment import Deployment, serve_variant
 from runners.serving.proxy import Proxy, needs_sticky_sessions, start_proxy
 from runners.serving.server import Server
-from runners.subjects import catalog
+from runners.subjects import catalog, topologies
 from runners.subjects.catalog import Framework, Variant
 from tests.support import needs
 from tests.support.loading import job
 from tests.support.processes import gone
 
-TOPOLOGIES: tuple[Topology, ...] = tuple(one for one in get_args(Topology) if one in proxy._KINDS)
+TOPOLOGIES: tuple[Topology, ...] = tuple(name for name, row in topologies.TOPOLOGIES.items() if row.is_proxy)
 SCALING = [
     (framework, variant)
     for framework in catalog.discover()
@@ -52,7 +51,7 @@ def behind(server: Server, front: Proxy) -> Server:
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two servers behind HAProxy."""
     needs.proxy_program("haproxy")
-    framework, variant = SCALING[-1]
+    framework, variant = next(one for one in SCALING if one[1].broker == "redis")
     logs = tmp_path_factory.mktemp("sticky")
     with needs.serving(variant), serve_variant(framework, variant.under("", "haproxy"), logs=logs, workers=2) as one:
         yield one
@@ -93,7 +92,7 @@ def test_the_servers_are_one_process_each_and_measured_together(serving: Deploym
     assert [one.workers for one in serving.server.all_servers] == [1, 1]
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES)
+@pytest.mark.parametrize("topology", proxy.PROGRAMS)
 def test_every_session_stays_with_its_server(
     serving: Deployment, topology: Topology, request: pytest.FixtureRequest
 ) -> None:
