@@ -206,9 +206,9 @@ class Watch:
     process counts from that reading on.
     """
 
-    def __init__(self, pid: int, *further: int) -> None:
-        self.pid = pid
-        self._pids = (pid, *further)
+    def __init__(self, *pids: int) -> None:
+        self.pids = pids
+        """The first process of each tree."""
         self.cpu_s = 0.0
         """CPU seconds in the slices so far."""
         self._spent_ns = 0
@@ -233,16 +233,16 @@ class Watch:
 
     def look(self) -> None:
         """Read the memory, which takes milliseconds per process."""
-        self.memory.append(read_memory(*self._pids))
+        self.memory.append(read_memory(*self.pids))
 
     def total_cpu_s(self) -> float:
         """CPU seconds of the current processes since each was started."""
-        return sum(read_cpu(_trees(self._pids))[0].values()) / 1e9
+        return sum(read_cpu(_trees(self.pids))[0].values()) / 1e9
 
     def _read(self) -> CpuTimes:
         now = time.perf_counter_ns()
         if now - self._looked_up_ns > _LOOK_UP_EVERY_NS:
-            self._processes = _trees(self._pids)
+            self._processes = _trees(self.pids)
             self._looked_up_ns = now
         return read_cpu(self._processes)
 

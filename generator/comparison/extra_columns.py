@@ -52,7 +52,7 @@ def _cells(table: Table, text_of: _Text, rounds: _Rounds) -> dict[RowKey, str]:
 
 
 def _counting(row: Row) -> list[Measurement]:
-    return [measurement for measurement in row.cell.measurements if row.counts(measurement)]
+    return row.counting
 
 
 def _measured(row: Row) -> list[Measurement]:

@@ -19,7 +19,6 @@ from generator.comparison.pair_judging import (
 )
 from generator.comparison.tables import Row, RowKey, Table, compare_runs
 from generator.dataset import Run
-from runners.record import Measurement
 
 
 @dataclass(frozen=True)
@@ -119,18 +118,14 @@ def _change(table: Table, partner: Table, run: Run, other: Run) -> SettingChange
     )
 
 
-def _counting(row: Row) -> list[Measurement]:
-    return [one for one in row.cell.measurements if row.counts(one)]
-
-
 def _declines(row: Row) -> bool:
     """Whether its server declined to compress messages on any connection."""
-    return any(one.compression is not None and one.compression.declined for one in _counting(row))
+    return any(one.compression is not None and one.compression.declined for one in row.counting)
 
 
 def _wire_bytes(row: Row) -> float | None:
     """Bytes on the wire per message received, as mean over the rounds; ``None`` if no compression was offered."""
-    found = [one.traffic.received_wire_bytes for one in _counting(row) if one.compression and one.traffic]
+    found = [one.traffic.received_wire_bytes for one in row.counting if one.compression and one.traffic]
     known = [one for one in found if one is not None]
     return sum(known) / len(known) if known else None
 

@@ -136,6 +136,11 @@ class Row:
         """Whether a measurement of this row counts."""
         return _counts(measurement, of_reference=self.framework.is_reference)
 
+    @property
+    def counting(self) -> list[Measurement]:
+        """The measurements that count."""
+        return [one for one in self.cell.measurements if self.counts(one)]
+
     def own_cause(self, measurement: Measurement) -> ServerCause | None:
         """What the server did to make a measurement of this row invalid; ``None`` if something else took part."""
         return server_cause(measurement, of_reference=self.framework.is_reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any
@@ -139,37 +139,37 @@ def merge_recovered(samples: Sequence[Recovered], since_ns: int, listening_ns: i
         unsent=sum(sample.unsent for sample in samples),
         attempts=sum(sample.attempts for sample in samples),
         away=sum(sample.away for sample in samples),
-        endings={
-            kind: sum(sample.endings.get(kind, 0) for sample in samples)
-            for kind in sorted({kind for sample in samples for kind in sample.endings})
-        },
+        endings=_summed(sample.endings for sample in samples),
         answers=[(due_ns - since_ns, latency_ns) for sample in samples for due_ns, latency_ns in sample.answers],
     )
+
+
+def _summed(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sums of several tables of counts, by name."""
+    total: Counter[str] = Counter()
+    for table in tables:
+        total.update(table)
+    return dict(sorted(total.items()))
 
 
 def compression_sum(compressions: Sequence[Compression]) -> Compression | None:
     """The compressions of several loads as one; ``None`` if nothing was offered in any."""
     if not compressions:
         return None
-    agreements: Counter[str] = Counter()
-    for one in compressions:
-        agreements.update(one.agreements)
     return Compression(
-        agreed=agreements.total(),
+        agreed=sum(one.agreed for one in compressions),
         declined=sum(one.declined for one in compressions),
-        agreements=dict(sorted(agreements.items())),
+        agreements=_summed(one.agreements for one in compressions),
     )
 
 
 def compression_record(results: Iterable[Connected | Sample]) -> Compression | None:
     """What servers answered to the offer of compression, over all shards; ``None`` if nothing was offered."""
-    found: Counter[str] = Counter()
-    for one in results:
-        found.update(one.compression)
+    found = _summed(one.compression for one in results)
     declined = found.pop(DECLINED, 0)
     if not found and not declined:
         return None
-    return Compression(agreed=found.total(), declined=declined, agreements=dict(sorted(found.items())))
+    return Compression(agreed=sum(found.values()), declined=declined, agreements=found)
 
 
 def traffic_record(result: LoadResult) -> Traffic | None:

@@ -19,14 +19,13 @@ from runners import machine, process
 from runners.loadgen.causes import harmless
 from runners.record import ProxyFacts, UnavailableError, unknown_name
 from runners.record.schema import Topology
+from runners.serving.broker.program import SYSTEM_PLACES, find_in
 from runners.serving.certificate import BOTH, CERTIFICATE, KEY, Certificate
 from runners.serving.proxy_log import complaints_in
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.topologies import TOPOLOGIES
 
 _READY_S = 5.0
-_PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
-"""Folders of servers, which are not on the PATH of every user."""
 _MOST_FILES = 65_536
 _OTHER_FILES = 100
 """Files that a proxy needs besides its connections."""
@@ -251,10 +250,10 @@ class Proxy:
 def find_proxy(topology: Topology) -> ProxyProgram:
     """The proxy of this topology on PATH, or where servers are installed; raises `ProxyError`."""
     kind = _KINDS[topology]
-    path = shutil.which(kind.program) or shutil.which(kind.program, path=os.pathsep.join(_PLACES))
+    path = shutil.which(kind.program) or find_in(SYSTEM_PLACES, kind.program)
     if path is None:
         raise ProxyError(
-            f"there is no {kind.program} on PATH or in {', '.join(_PLACES)}; install it, for example with"
+            f"there is no {kind.program} on PATH or in {', '.join(SYSTEM_PLACES)}; install it, for example with"
             f" `apt-get install {kind.package}`, or remove --topology {topology}"
         )
     try:

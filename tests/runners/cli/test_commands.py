@@ -569,7 +569,7 @@ def test_a_topology_that_is_misspelt_or_not_there_is_one_sentence(
     assert "ngnix" in done.stderr
     assert "did you mean nginx?" in done.stderr
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(proxy, "_PLACES", ())
+    monkeypatch.setattr(proxy, "SYSTEM_PLACES", ())
     done = shell.rtsite(*command, "--topology", "haproxy")
     assert (done.returncode, done.stdout) == (1, "")
     assert "install it, for example with `apt-get install haproxy`" in done.stderr

@@ -64,9 +64,9 @@ class Fatal(resources.Watch):
         self.begun += 1
         if (
             self.begun == LAST_SLICE
-            and f"BEHAVIOUR={VICTIM}".encode() in Path(f"/proc/{self.pid}/environ").read_bytes()
+            and f"BEHAVIOUR={VICTIM}".encode() in Path(f"/proc/{self.pids[0]}/environ").read_bytes()
         ):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pids[0], signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ class FatalToBrokers(resources.Watch):
     def begin(self) -> None:
         super().begin()
         self.begun += 1
-        if self.begun == LAST_SLICE and resources.name_of(self.pid) in ("redis-server", "valkey-server"):
-            os.kill(self.pid, signal.SIGKILL)
-            until(lambda: resources.name_of(self.pid) is None, "the broker ended")
+        if self.begun == LAST_SLICE and resources.name_of(self.pids[0]) in ("redis-server", "valkey-server"):
+            os.kill(self.pids[0], signal.SIGKILL)
+            until(lambda: resources.name_of(self.pids[0]) is None, "the broker ended")
 
 
 def test_a_broker_that_ends_fails_its_own_variant_by_name(

@@ -29,12 +29,6 @@ from tests.support.processes import until
 Change = Callable[[Topology, str, str], None]
 
 
-@pytest.fixture(scope="module")
-def reference() -> Framework:
-    (found,) = (one for one in catalog.discover() if one.reference)
-    return found
-
-
 @pytest.fixture
 def change(monkeypatch: pytest.MonkeyPatch) -> Change:
     """Replaces a part of the configuration of a proxy, which must be there."""

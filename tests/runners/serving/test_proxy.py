@@ -14,18 +14,11 @@ import pytest
 from runners.record.schema import Topology
 from runners.serving import deployment, proxy
 from runners.serving.deployment import StageError, serve_variant
-from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support import needs
 from tests.support.processes import gone
 
 every_proxy = pytest.mark.parametrize("topology", proxy.PROGRAMS)
-
-
-@pytest.fixture
-def reference() -> Framework:
-    (found,) = (one for one in catalog.discover() if one.reference)
-    return found
 
 
 @every_proxy
@@ -71,7 +64,7 @@ def test_none_is_one_sentence_with_the_cure(
     topology: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(proxy, "_PLACES", (str(tmp_path),))
+    monkeypatch.setattr(proxy, "SYSTEM_PLACES", (str(tmp_path),))
     with pytest.raises(proxy.ProxyError, match=rf"no {topology} on PATH .*`apt-get install .* --topology {topology}"):
         proxy.find_proxy(topology)
 

@@ -55,7 +55,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     logs = tmp_path_factory.mktemp("sticky")
     with needs.serving(variant), serve_variant(framework, variant.under("", "haproxy"), logs=logs, workers=2) as one:
         yield one
-        processes = [*one.server.pids, *(watch.pid for watch in one.watches().values())]
+        processes = [pid for watch in one.watches().values() for pid in watch.pids]
     gone(processes)
 
 

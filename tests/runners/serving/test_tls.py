@@ -13,17 +13,10 @@ from runners.record.schema import Topology
 from runners.serving import certificate, deployment
 from runners.serving.certificate import Certificate
 from runners.serving.deployment import StageError, serve_variant
-from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 from tests.support import needs
 
 PROXIES: tuple[Topology, ...] = ("nginx-tls", "haproxy-tls")
-
-
-@pytest.fixture(scope="module")
-def reference() -> Framework:
-    (found,) = (one for one in catalog.discover() if one.reference)
-    return found
 
 
 def test_a_server_with_its_own_tls(reference: Framework, tmp_path: Path) -> None:
