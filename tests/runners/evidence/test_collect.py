@@ -217,7 +217,8 @@ def broken(home: Path) -> Framework:
     variant = main_variant(framework)
     folder = Path(shutil.copytree(framework.folder, home / "websockets"))
     (folder / "test_app.py").write_text("import app\n\n\ndef test_app():\n    assert app\n")
-    stopping = variant.model_copy(update={"command": ["python", "-c", "raise SystemExit('no licence')", "{port}"]})
+    program = "import app\nraise SystemExit('no licence')"
+    stopping = variant.model_copy(update={"command": ["python", "-c", program, "{port}"]})
     return framework.model_copy(update={"folder": folder, "variants": [stopping]})
 
 
