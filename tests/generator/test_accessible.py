@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.support.marks import few_of
 from tests.support.pages import PAGES
 from tests.support.visiting import Visit
 
@@ -48,7 +49,11 @@ HIDE_REPEATED_LOOKS = """() => {
 each word is a block."""
 
 
-@pytest.mark.parametrize("path", PAGES)
+USUAL_PAGES = ("index.html", "performance.html", "compare/django-channels-vs-flask-socketio.html", "methodology.html")
+"""Pages whose pieces most others have too."""
+
+
+@pytest.mark.parametrize("path", few_of(PAGES, USUAL_PAGES))
 def test_a_page_shows_its_charts_fits_all_screens_and_is_accessible_in_both_palettes(visit: Visit, path: str) -> None:
     page = visit.open(path)
     count = visit.draw_all()

@@ -34,6 +34,7 @@ from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Workload
 from runners.subjects.workloads import ECHO
 from tests.support import frameworks
+from tests.support.marks import few_of
 
 BRIEFEST = Profile(
     "quick",
@@ -182,6 +183,14 @@ def test_a_share_of_the_reference_is_that_of_the_same_round(whole: tuple[RunExec
             assert share == pytest.approx(expected, abs=0.01)
 
 
+INTERRUPTIONS = {
+    "first-round": ("measured", 2),
+    "after-a-look": ("looked", 1),
+    "later-round": ("measured", 5),
+    "after-the-last-look": ("looked", 3),
+}
+
+
 def interrupting(event: str, number: int) -> Callable[[str, int], None]:
     def disturb(happened: str, count: int) -> None:
         if (happened, count) == (event, number):
@@ -191,18 +200,14 @@ def interrupting(event: str, number: int) -> Callable[[str, int], None]:
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize(
-    ("event", "number"),
-    [("measured", 2), ("looked", 1), ("measured", 5), ("looked", 3)],
-    ids=["first-round", "after-a-look", "later-round", "after-the-last-look"],
-)
+@pytest.mark.parametrize("moment", few_of(INTERRUPTIONS, {"later-round"}))
 def test_an_interrupted_run_has_the_same_rounds_as_one_in_one_piece(
-    adaptive: Plan, whole: tuple[RunExecution, Scripted, Noting], tmp_path: Path, event: str, number: int
+    adaptive: Plan, whole: tuple[RunExecution, Scripted, Noting], tmp_path: Path, moment: str
 ) -> None:
     first, second = Scripted(SCRIPT), Scripted(SCRIPT)
     cut = RunExecution.begin(adaptive, tmp_path / "cut", "tested", adviser=first)
     with pytest.raises(KeyboardInterrupt):
-        cut.execute(Noting(interrupting(event, number)))
+        cut.execute(Noting(interrupting(*INTERRUPTIONS[moment])))
     assert load_run(cut.path / "run.yml").finished is None
     assert problems_in(cut.path / "run.yml") == []
     resumed = RunExecution.resume(cut.path, frameworks_of(adaptive), adviser=second)

@@ -36,6 +36,7 @@ from runners.subjects.scenarios import OPEN_LOOP_TOGETHER, Scenario
 from runners.subjects.workloads import DASHBOARD, ECHO
 from tests.support import frameworks, needs
 from tests.support.frameworks import BEHAVIOURS
+from tests.support.marks import few_of
 from tests.support.processes import marked
 from tests.support.short_runs import BRIEF, BRIEFEST, SMALL, Silent
 
@@ -245,25 +246,27 @@ class Tolerant(Silent):
         self.made.append((measurement.round, measurement.position))
 
 
+DISTURBANCES: dict[str, tuple[list[bool], float, list[tuple[int, int]]]] = {
+    "once": ([True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+    "in-each-round": (
+        [False, True, False, True, True],
+        1.0,
+        [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)],
+    ),
+    "not-a-third-time": ([True, False, True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+    "as-long-as-there-is-time": ([True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+    "time-for-each-round": ([True, True, False, True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]),
+    "not-at-all": ([True, True], 0.0, [(1, 0), (1, 1), (2, 0), (2, 1)]),
+}
+"""Which measurements are disturbed, the spare time, and the rounds and places that are measured."""
+
+
 @pytest.mark.runs
-@pytest.mark.parametrize(
-    ("stolen", "spare", "made"),
-    [
-        ([True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
-        ([False, True, False, True, True], 1.0, [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]),
-        ([True, False, True], 1.0, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
-        ([True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
-        ([True, True, False, True, True], 0.6, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]),
-        ([True, True], 0.0, [(1, 0), (1, 1), (2, 0), (2, 1)]),
-    ],
-    ids=["once", "in-each-round", "not-a-third-time", "as-long-as-there-is-time", "time-for-each-round", "not-at-all"],
-)
+@pytest.mark.parametrize("case", few_of(DISTURBANCES, {"in-each-round"}))
 def test_disturbed_measurements_are_repeated_at_the_end_of_their_round(
-    disturbable: Callable[..., tuple[execution.RunExecution, Machine]],
-    stolen: list[bool],
-    spare: float,
-    made: list[tuple[int, int]],
+    disturbable: Callable[..., tuple[execution.RunExecution, Machine]], case: str
 ) -> None:
+    stolen, spare, made = DISTURBANCES[case]
     run, scene = disturbable(stolen, spare)
     observer = Tolerant()
     summary = run.execute(observer)

@@ -363,7 +363,11 @@ def running(environments: Path, tmp_path: Path) -> Iterator[Running]:
 
 @pytest.mark.runs
 @pytest.mark.parametrize(
-    ("how", "whole_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["ctrl-c", "term"]
+    ("how", "whole_group"),
+    [
+        pytest.param(signal.SIGINT, True, id="ctrl-c"),
+        pytest.param(signal.SIGTERM, False, id="term", marks=pytest.mark.matrix),
+    ],
 )
 def test_interrupted_it_ends_within_five_seconds_with_everything_on_disk(
     running: Running, how: signal.Signals, whole_group: bool

@@ -13,6 +13,7 @@ import pytest
 
 from runners.process import Finished
 from tests.support import needs
+from tests.support.marks import few_of
 from tests.support.suites import run_tests
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +22,13 @@ FOLDERS = [
     ROOT / "benchmarks" / "power" / "twins",
 ]
 SUITES_AT_ONCE = 4
-every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def _name(folder: Path) -> str:
+    return folder.name
+
+
+every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=_name)
 
 
 def project(folder: Path) -> dict[str, Any]:
@@ -83,7 +90,7 @@ def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[Finishe
         yield {folder: threads.submit(run_tests, folder) for folder in FOLDERS if folder in wanted}
 
 
-@every_folder
+@pytest.mark.parametrize("folder", few_of(FOLDERS, {"reference", "starlette", "python-socketio"}, _name))
 def test_its_own_tests_pass(folder: Path, suites: dict[Path, Future[Finished]]) -> None:
     result = suites[folder].result()
     if result.returncode:
