@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from generator.comparison.metrics import (
+    CHUNK_LATENESS,
     CONNECTION_RATE,
     CPU,
+    CPU_PER_MESSAGE,
     LAST_DELIVERY,
     LATENCY,
     MEMORY,
@@ -35,6 +37,8 @@ DECIDING: Mapping[TableKind, tuple[Metric | Family, ...]] = {
     "push": (LATENCY, LAST_DELIVERY, PUSH_LATENESS, CPU, MEMORY),
     "connecting": (CONNECTION_RATE, MEMORY_PER_CONNECTION),
     "recovery": (RETURN_TIME,),
+    # Where all keep the pace, what a chunk costs is what an operator pays.
+    "stream": (CHUNK_LATENESS, CPU_PER_MESSAGE),
 }
 """The first one orders the rows. Of a family, `DECIDING_QUANTILES` decide, as far as all contenders have them."""
 

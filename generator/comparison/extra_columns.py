@@ -163,6 +163,18 @@ def _never_back(measurements: list[Measurement]) -> str | None:
     return str(sum(one.never_back for one in found)) if found else None
 
 
+def _cut_streams(measurements: list[Measurement]) -> str | None:
+    found = [one.streams for one in measurements if one.streams is not None]
+    cut = sum(one.broken + one.unfinished for one in found)
+    return f"{cut:,} of {sum(one.begun for one in found):,}" if found else None
+
+
+def _clumped(measurements: list[Measurement]) -> str | None:
+    """Chunks that were held back until the next one, which shows what buffers a stream."""
+    found = [one.streams for one in measurements if one.streams is not None and one.streams.chunks]
+    return f"{100 * sum(one.together for one in found) / sum(one.chunks for one in found):.1f} %" if found else None
+
+
 def _spread(measurements: list[Measurement]) -> str | None:
     """The number of clients of each process in the last round."""
     spreads = [one.server.connections_per_process for one in measurements if one.server is not None]
@@ -236,6 +248,8 @@ _COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
     ("Unanswered", "messages per round", _per_round(lambda one: one.lost), _counting),
     ("Not sent", "without a connection, per round", _per_round(lambda one: one.unsent), _counting),
     ("Never back", "clients", _never_back, _counting),
+    ("Streams cut", "refused, ended early or not in time, all measured rounds", _cut_streams, _measured),
+    ("Clumped", "chunks that came with the one before", _clumped, _counting),
     ("Clients per process", "last round", _spread, _counting),
     ("Memory", "at each step, last round", _memory_steps, _counting),
     ("Clients accepted", "and what ended there, last measured round", _accepted, _measured),

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel
 
@@ -19,12 +19,13 @@ from runners.record import CellRecord, Distribution, Measurement, Percentiles, s
 
 Direction = Literal["higher", "lower"]
 Quantile = Literal["p50", "p90", "p99", "p999"]
-TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery"]
+TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery", "stream"]
 """How the servers of a table were loaded.
 
 ``loop``: closed loop. ``rate``: fixed rate. ``share``: each at a share of its own capacity. ``push``: fixed rate, and
 the server pushes.
-``connecting``: clients connect. ``recovery``: the server is killed and started again.
+``connecting``: clients connect. ``recovery``: the server is killed and started again. ``stream``: clients ask for
+streams of chunks.
 """
 
 QUANTILES: dict[Quantile, float] = {"p50": 50, "p90": 90, "p99": 99, "p999": 99.9}
@@ -57,12 +58,14 @@ IDLE_CPU_FLOOR_PERCENT = 1.0
 """A core has room for a hundred times as much."""
 START_FLOOR_S = 1.0
 """A start or a reload that takes less is no reason to choose."""
+CANCEL_FLOOR_S = 1.0
+"""A server that writes every 20 to 50 ms notices within some writes that nobody reads, which is nothing to save."""
 RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 1000 * START_FLOOR_S)
 """The time until clients are back contains a start."""
 RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 100)
 """Clients try again after 100 ms on average, so less is the luck of an attempt."""
 
-_ALL_KINDS: frozenset[TableKind] = frozenset({"loop", "rate", "share", "push", "connecting", "recovery"})
+_ALL_KINDS: frozenset[TableKind] = frozenset(get_args(TableKind))
 _SAME_LOAD = _ALL_KINDS - {"share"}
 """Kinds of tables in which all servers have the same load or as much as they can do, so that their cost compares."""
 _NO_KIND: frozenset[TableKind] = frozenset()
@@ -191,6 +194,12 @@ PUSH_LATENESS = Family(
 )
 CONNECT_TIME = Family("connect", name="time to connect", short="Connect", chart_name="time to connect")
 RETURN_TIME = Family("back", name="time until clients are back", short="Back", chart_name="time until clients are back")
+FIRST_CHUNK = Family(
+    "first_chunk", name="time to the first chunk", short="First chunk", chart_name="time to the first chunk"
+)
+CHUNK_LATENESS = Family(
+    "chunk_lateness", name="lateness of chunks", short="Chunk lateness", chart_name="lateness of chunks"
+)
 RETURN_AFTER_LISTENING = Family(
     "back_after_listening",
     name="time from listening until clients are back",
@@ -227,8 +236,17 @@ def _return_times_after_listening(measurement: Measurement) -> BaseModel | None:
     return measurement.recovery.back_after_listening_ms if measurement.recovery else None
 
 
+def _first_chunks(measurement: Measurement) -> BaseModel | None:
+    return measurement.streams.first_chunk_ms if measurement.streams else None
+
+
+def _chunks(measurement: Measurement) -> BaseModel | None:
+    return measurement.streams.chunk_lateness_ms if measurement.streams else None
+
+
 _CONNECTING = attrgetter("connecting")
 _RECOVERY = attrgetter("recovery")
+_STREAMS = attrgetter("streams")
 _LOAD_SHARE = attrgetter("load_share")
 _SERVER = attrgetter("server")
 _BROKER = attrgetter("broker")
@@ -378,6 +396,20 @@ _ROWS: tuple[Metric, ...] = (
         floor=START_FLOOR_S,
         marks="recovery",
     ),
+    *_percentiles(CHUNK_LATENESS, _chunks, columns=("p50", "p99"), chart="median_and_tail", marks="stream"),
+    *_percentiles(FIRST_CHUNK, _first_chunks, columns=("p50", "p99")),
+    Metric(
+        key="cancel_cost_s",
+        title="CPU time after streams are cancelled",
+        short="Cost after cancelling",
+        unit="s of streaming",
+        direction="lower",
+        part=_STREAMS,
+        field="cancel_cost_s",
+        floor=CANCEL_FLOOR_S,
+        # A server that stops at once uses none.
+        is_ratio=False,
+    ),
     Metric(
         key="cpu_us_per_message",
         title="server CPU time per message",
@@ -441,6 +473,7 @@ THROUGHPUT = METRICS["messages_per_s"]
 CONNECTION_RATE = METRICS["connections_per_s"]
 MEMORY_PER_CONNECTION = METRICS["memory_per_connection_kb"]
 CPU = METRICS["cpu_percent"]
+CPU_PER_MESSAGE = METRICS["cpu_us_per_message"]
 MEMORY = METRICS["pss_mean_mb"]
 BROKER_CPU = METRICS["broker_cpu_percent"]
 PROXY_CPU = METRICS["proxy_cpu_percent"]
@@ -471,6 +504,8 @@ def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
         return "connecting"
     if "recovery" in marked:
         return "recovery"
+    if "stream" in marked:
+        return "stream"
     if not is_open:
         return "loop"
     if "share" in marked:

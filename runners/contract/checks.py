@@ -13,7 +13,7 @@ from runners.contract.answers import BrokenError, unreadable
 from runners.contract.app import App
 from runners.contract.socketio_app import SocketIoApp
 from runners.contract.websocket_app import WebSocketApp
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, Protocol, Serializer, Transport
+from runners.loadgen.job import OVER_SSE, USUAL_PUSH_PERIOD_S, Exchange, Protocol, Serializer, Transport
 
 ALL_EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 
@@ -33,6 +33,8 @@ _AT_ONCE: dict[str, Promise] = {
     "dashboard-answer": Promise(promises.answer_updates, "dashboard"),
     "dashboard-push": Promise(promises.push_snapshots, "dashboard"),
     "events": Promise(promises.stream_events, "events"),
+    "stream": Promise(promises.stream_chunks, "stream"),
+    "stream-events": Promise(promises.stream_chunks_as_events, "stream-events"),
     "close": Promise(promises.close_in_order, None),
     "compression": Promise(promises.agree_on_compression, None),
 }
@@ -57,7 +59,7 @@ class Check:
 def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
     """The names of the checks that concern an application with these exchanges."""
     found = {name for name, exchange in _EXCHANGES.items() if exchange is None or exchange in exchanges}
-    if set(exchanges) == {"events"}:  # it has no messages to compress, and nothing that a client could close in order
+    if exchanges and set(exchanges) <= OVER_SSE:  # it has no messages to compress, and nothing that a client could close in order
         found -= {"close", "compression"}
     return frozenset(found)
 
@@ -84,7 +86,7 @@ async def check_contract(
     """Test each promise of the application at ``base_url`` (``http://127.0.0.1:8001``), in about three seconds.
 
     The checks are those of the application's ``exchanges``, or those in ``only``, which are names in `CHECKS`. The echo
-    must work over each of Socket.IO's ``transports``. ``events`` is tested if ``sse`` is one of them. ``serializer``:
+    must work over each of Socket.IO's ``transports``. What is over server-sent events is tested if ``sse`` is one of them. ``serializer``:
     the serializer of Socket.IO's packets. ``push_period_s``: the seconds between two snapshots, as set for the
     server. ``offers_deflate``: clients over WebSocket offer to compress messages, and the answer is tested. No single
     wait is longer than ``timeout_s``. ``ca``: file of certificates in PEM that the clients trust, for an ``https://``
@@ -107,7 +109,7 @@ async def check_contract(
     if not offers_deflate or "websocket" not in transports:
         chosen.discard("compression")
     if "sse" not in transports:
-        chosen.discard("events")
+        chosen -= OVER_SSE
     at_once = {name: promise.test for name, promise in _AT_ONCE.items() if name in chosen}
     checks = await asyncio.gather(*(_judge(name, partial(test, app)) for name, test in at_once.items()))
     if "crowd" in chosen:  # separately, because so many clients would delay the other checks

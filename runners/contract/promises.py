@@ -9,8 +9,8 @@ import asyncio
 import json
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
@@ -37,7 +37,7 @@ from runners.contract.app import App, Beat, Member, Viewer
 from runners.contract.strictness import connector_for
 from runners.loadgen.causes import RefusedError
 from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, StreamRequest
 
 ECHO_SIZES = (1, 64, 4096, 200_000)
 """Sizes of echoed messages in bytes or characters. The last is larger than a socket buffer usually accepts at once."""
@@ -50,6 +50,12 @@ SECOND_LOOK = 3
 PERIOD_LINE = 'PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))'
 """How an application reads its period, as in CONTRIBUTING.md."""
 _TOLD = f"; PUSH_PERIOD_S={{:g}} is in its environment: read it once with `{PERIOD_LINE}` (CONTRIBUTING.md, contract)"
+STREAMS = (StreamRequest(20, 20.0), StreamRequest(100, 100.0))
+"""Streams that are asked for at the same time. One that waited for the other would be late."""
+CANCELLED = StreamRequest(1000, 20.0)
+"""A stream that its client leaves after the first chunk."""
+CHUNKS_EARLY_S, CHUNKS_LATE_S = 0.05, 0.8
+"""How much sooner or later than planned the last chunk may arrive on a busy machine."""
 CROWD = 120
 """Number of viewers that connect at once. It is above 100, a common size of pools and limits."""
 STREAM_FIELDS = {"Accept": CONTENT_TYPE, "Accept-Encoding": "identity"}
@@ -251,39 +257,57 @@ def _period_of(app: App, beats: Sequence[Beat]) -> float:
     return apart_s
 
 
-async def stream_events(app: App) -> str:
-    """The event stream contains the snapshots; each is one line of data."""
-    arrived: deque[Beat] = deque()
-    events = EventReader()
-    address = f"{app.base_url}/events"
+class _EventSource:
+    """An event stream that is read as by a page."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.events = EventReader()
+        self._response = response
+        self._arrived: deque[tuple[float, bytes]] = deque()
+
+    async def next_event(self) -> tuple[float, bytes] | None:
+        """When the next event arrived, by the event loop's clock, and its data; ``None`` at the end of the stream."""
+        while not self._arrived:
+            if not (data := await self._response.content.readany()):
+                return None
+            now_s = asyncio.get_running_loop().time()
+            self._arrived.extend((now_s, event) for event in self.events.feed(data))
+        return self._arrived.popleft()
+
+
+@asynccontextmanager
+async def _event_source(app: App, target: str) -> AsyncIterator[_EventSource]:
+    """The event stream at this path; raises `BrokenError` if the answer is none."""
     async with (
         aiohttp.ClientSession(connector=connector_for(app.tls), **LIMITS) as session,
-        session.get(address, headers=STREAM_FIELDS, allow_redirects=False) as response,
+        session.get(f"{app.base_url}{target}", headers=STREAM_FIELDS, allow_redirects=False) as response,
     ):
         body = b"" if response.status == HTTPStatus.OK else await response.read()
         try:
             check_stream(head_of(response), body)
         except RefusedError as refused:
-            raise BrokenError(f"expected an event stream from GET /events, but {refused}") from None
+            raise BrokenError(f"expected an event stream from GET {target}, but {refused}") from None
+        yield _EventSource(response)
 
-        async def read_beats() -> None:
-            while not arrived:
-                if not (data := await response.content.readany()):
-                    raise BrokenError("expected the event stream to go on, but it ended")
-                now_s = asyncio.get_running_loop().time()
-                arrived.extend(Beat(now_s, parsed(event)) for event in events.feed(data))
+
+async def stream_events(app: App) -> str:
+    """The event stream contains the snapshots; each is one line of data."""
+    async with _event_source(app, "/events") as source:
 
         async def next_beat() -> Beat:
             expected = f"a snapshot in the event stream within {app.timeout_s:g} s"
             try:
-                await asyncio.wait_for(read_beats(), app.timeout_s)
+                found = await asyncio.wait_for(source.next_event(), app.timeout_s)
             except TimeoutError:
-                kind = events.other_type
+                kind = source.events.other_type
                 got = (
                     f"only events of the type {kind!r}; a message has the type 'message' or none" if kind else "nothing"
                 )
                 raise BrokenError(f"expected {expected}, got {got}") from None
-            return arrived.popleft()
+            if found is None:
+                raise BrokenError("expected the event stream to go on, but it ended")
+            at_s, data = found
+            return Beat(at_s, parsed(data))
 
         beats = await _follow(app, await next_beat(), next_beat)
     for _, snapshot in beats:
@@ -294,6 +318,83 @@ async def stream_events(app: App) -> str:
             )
     period_s = _period_of(app, beats)
     return f"expected a snapshot in the event stream every {app.push_period_s:g} s, got one every {period_s:.2f} s"
+
+
+async def stream_chunks(app: App) -> str:
+    """Each request is answered by as many chunks as it asks for, at its own pace, whatever the others ask."""
+
+    async def read_one(request: StreamRequest) -> None:
+        async with app.reader() as reader:
+            began_s = asyncio.get_running_loop().time()
+            await reader.ask(request.chunks, request.chunks_per_s)
+            for number in range(request.chunks):
+                what = f"chunk {number} of {request.chunks}"
+                _check_chunk(await within(app.timeout_s, reader.next_chunk(), what), number)
+            _check_pace(request, asyncio.get_running_loop().time() - began_s)
+            if extra := await reader.unread_chunks(QUIET_S):
+                raise BrokenError(f"expected {request.chunks} chunks, got another: {shown_json(extra[0])}")
+
+    async def leave() -> None:
+        async with app.reader() as reader:
+            await reader.ask(CANCELLED.chunks, CANCELLED.chunks_per_s)
+            await within(app.timeout_s, reader.next_chunk(), "the first chunk")
+
+    await leave()
+    await together(map(read_one, STREAMS))
+    return _as_asked()
+
+
+async def stream_chunks_as_events(app: App) -> str:
+    """The same over server-sent events: the response ends with the last chunk."""
+
+    async def read_one(request: StreamRequest) -> None:
+        began_s = asyncio.get_running_loop().time()
+        async with _event_source(app, _target(request)) as source:
+            for number in range(request.chunks):
+                found = await within(app.timeout_s, source.next_event(), f"chunk {number} of {request.chunks}")
+                if found is None:
+                    raise BrokenError(f"expected {request.chunks} chunks, but the stream ended after {number}")
+                _check_chunk(parsed(found[1]), number)
+            _check_pace(request, asyncio.get_running_loop().time() - began_s)
+            if extra := await within(app.timeout_s, source.next_event(), "the stream to end after its last chunk"):
+                raise BrokenError(f"expected {request.chunks} chunks, got another: {shown(extra[1])}")
+
+    async def leave() -> None:
+        async with _event_source(app, _target(CANCELLED)) as source:
+            await within(app.timeout_s, source.next_event(), "the first chunk")
+
+    await leave()
+    await together(map(read_one, STREAMS))
+    return _as_asked()
+
+
+def _target(request: StreamRequest) -> str:
+    return f"/stream/events?chunks={request.chunks}&per_s={request.chunks_per_s:g}"
+
+
+def _check_chunk(chunk: Any, number: int) -> None:
+    text = chunk.get("text") if isinstance(chunk, dict) else None
+    if not isinstance(text, str) or not text or chunk.get("seq") != number:
+        raise BrokenError(f'expected {{"seq": {number}, "text": some text}}, got {shown_json(chunk)}')
+
+
+def _check_pace(request: StreamRequest, took_s: float) -> None:
+    """The first chunk is due at once, and the last one a period before the stream's end."""
+    planned_s = (request.chunks - 1) / request.chunks_per_s
+    if took_s < planned_s - CHUNKS_EARLY_S:
+        raise BrokenError(
+            f"expected {request.chunks} chunks at {request.chunks_per_s:g} per second to take {planned_s:g} s, got them"
+            f" in {took_s:.2f} s; wait before each chunk until it is due (CONTRIBUTING.md, contract)"
+        )
+    if took_s > planned_s + CHUNKS_LATE_S:
+        raise BrokenError(
+            f"expected {request.chunks} chunks at {request.chunks_per_s:g} per second to take {planned_s:g} s, beside"
+            f" another stream, got them in {took_s:.2f} s; streams wait for each other, or chunks for a fixed pause"
+        )
+
+
+def _as_asked() -> str:
+    return f"expected {len(STREAMS)} streams at once, each at its own pace, after one was cancelled, so they were"
 
 
 async def serve_crowd(app: App) -> str:

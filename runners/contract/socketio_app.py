@@ -32,13 +32,14 @@ from runners.contract.answers import (
     unreadable,
     within,
 )
-from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.contract.app import Beat, Echoer, Member, Reader, Viewer
 from runners.contract.strictness import ServerReader, SessionReader, connector_for
 from runners.loadgen.causes import RefusedError
 from runners.loadgen.deflate import MOST_BITS
 from runners.loadgen.http_answers import check_coding
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Serializer
 from runners.loadgen.polling import SEPARATOR
+from runners.loadgen.streaming import CHUNK_EVENT, STREAM_EVENT
 
 GOODBYE_S = 0.5
 """Seconds that a polling client waits for the end of its last poll. After that, closing its HTTP session ends the
@@ -118,6 +119,9 @@ class SocketIoApp:
         async with self._connect() as peer:
             await within(self.timeout_s, peer.join(DASHBOARD), "an acknowledgement of 'join'")
             yield peer
+
+    def reader(self) -> AbstractAsyncContextManager[Reader]:
+        return self._connect()
 
     async def agreed_compression(self) -> str | None:
         async with self._connect("websocket") as peer:
@@ -199,7 +203,9 @@ class _Peer:
         self._talk = talk
         self._texts: Inbox[Any] = Inbox()
         self._beats: Inbox[Beat] = Inbox()
+        self._chunks: Inbox[Any] = Inbox()
         client.on("message", self._texts.put)
+        client.on(CHUNK_EVENT, self._chunks.put)
         client.on("snapshot", self._note_beat)
 
     @property
@@ -208,6 +214,15 @@ class _Peer:
 
     async def echo(self, payload: Payload) -> Any:
         return await self._call("echo", payload)
+
+    async def ask(self, chunks: int, per_s: float) -> None:
+        await self._client.emit(STREAM_EVENT, {"chunks": chunks, "per_s": per_s})
+
+    async def next_chunk(self) -> Any:
+        return await _while_there(self._talk, self._chunks.get())
+
+    async def unread_chunks(self, within_s: float) -> list[Any]:
+        return await collect_messages(self.next_chunk, within_s)
 
     async def surplus(self) -> list[Any]:
         return []  # a client receives an acknowledgement once or not at all

@@ -25,7 +25,7 @@ from runners.contract.answers import (
     token,
     trust_for,
 )
-from runners.contract.app import Beat, Echoer, Member, Viewer
+from runners.contract.app import Beat, Echoer, Member, Reader, Viewer
 from runners.contract.strictness import StrictConnect, StrictConnection
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange
 
@@ -94,9 +94,14 @@ class WebSocketApp:
             finally:
                 reader.cancel()
 
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Reader]:
+        async with self._connect("/stream") as websocket:
+            yield _Peer(websocket)
+
     def _paths(self) -> list[str]:
         """One path per exchange of the application."""
-        paths: dict[Exchange, str] = {"echo": "/echo", "room": f"/room/contract-{token()}", "dashboard": "/dashboard"}
+        paths: dict[Exchange, str] = {"echo": "/echo", "room": f"/room/contract-{token()}", "dashboard": "/dashboard", "stream": "/stream"}
         return [path for exchange, path in paths.items() if exchange in self._exchanges]
 
     async def agreed_compression(self) -> str | None:
@@ -135,6 +140,15 @@ class _Peer:
         if isinstance(message, bytes):
             raise BrokenError(f"expected text in the room, got {shown(message)}")
         return message
+
+    async def ask(self, chunks: int, per_s: float) -> None:
+        await self._websocket.send(json.dumps({"chunks": chunks, "per_s": per_s}))
+
+    async def next_chunk(self) -> Any:
+        return parsed(await self._websocket.recv())
+
+    async def unread_chunks(self, within_s: float) -> list[Any]:
+        return await collect_messages(self.next_chunk, within_s)
 
     async def surplus(self) -> list[Any]:
         return await collect_messages(self._websocket.recv, QUIET_S)

@@ -24,7 +24,7 @@ def _reconnecting(framework: Framework) -> Finding:
     item = "reconnecting-client"
     if framework.protocol == "socket.io":
         return Finding(item=item, value=True, note="Socket.IO's client", documented=_RECONNECTION)
-    if framework.exchanges == ["events"]:
+    if framework.only_streams:
         return Finding(item=item, value=True, note="a browser's EventSource", documented=_EVENT_SOURCE)
     return Finding(item=item, value=False, note="a browser's WebSocket does not reconnect")
 

@@ -67,7 +67,7 @@ def _typed(framework: Framework, *, is_typed: bool) -> Finding:
 def client_library(framework: Framework) -> Finding:
     """The size of the library that a browser must load to speak the framework's protocol."""
     if framework.protocol == "websocket":
-        included = "EventSource" if framework.exchanges == ["events"] else "WebSocket"
+        included = "EventSource" if framework.only_streams else "WebSocket"
         return Finding(item="client-library-kb", value=0.0, note=f"browsers include {included}")
     npm = shutil.which("npm")
     if npm is None:

@@ -446,6 +446,32 @@ MISSED_PUSHES = Threshold(
     in_search="try fails",
     value_of=_pushes_missed,
 )
+MISSING_CHUNKS = Threshold(
+    "chunks of streams that did not arrive",
+    0,
+    "",
+    "A server that refuses or cuts streams has less to do, and how late the other chunks were does not show that.",
+    cause="server",
+    value_of=lambda measurement: measurement.streams.missing if measurement.streams else None,
+    detail_of=_lost_by,
+)
+WRONG_CHUNKS = Threshold(
+    "messages that are not the next chunk",
+    0,
+    "",
+    "A server that sends something else does other work than the workload requests.",
+    cause="server",
+    value_of=lambda measurement: measurement.streams.wrong if measurement.streams else None,
+)
+STREAMS_NOT_BEGUN = Threshold(
+    "streams that could not begin",
+    0,
+    "",
+    "A client asks for the next stream when the one before it has ended. If streams are so late that some never begin,"
+    " the server was asked for less than planned, and the lateness of these is not known.",
+    cause="server",
+    value_of=lambda measurement: measurement.streams.due - measurement.streams.begun if measurement.streams else None,
+)
 LISTEN_DROPS = Threshold(
     "connection attempts that found the listen queue full",
     0,
@@ -678,6 +704,9 @@ THRESHOLDS: tuple[Threshold, ...] = (
     FOREIGN,
     LOST,
     MISSED_PUSHES,
+    MISSING_CHUNKS,
+    WRONG_CHUNKS,
+    STREAMS_NOT_BEGUN,
     LISTEN_DROPS,
     BACK_PRESSURE,
     EVENTS,

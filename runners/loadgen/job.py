@@ -13,10 +13,12 @@ from runners.loadgen.causes import CountedCause
 from runners.loadgen.pace import Pace
 
 Protocol = Literal["websocket", "socket.io"]
-Exchange = Literal["echo", "room", "dashboard", "events"]
+Exchange = Literal["echo", "room", "dashboard", "events", "stream", "stream-events"]
 PayloadKind = Literal["text", "binary"]
 Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
+OVER_SSE: frozenset[Exchange] = frozenset({"events", "stream-events"})
+"""The exchanges over server-sent events. All others are over WebSocket, or over Socket.IO."""
 Answers = Literal["same", "any"]
 Retries = Literal["quick", "backoff", "fixed"]
 """When a client that lost its connection tries again. ``quick``: at random after about 100 ms. ``backoff``: at random
@@ -62,6 +64,25 @@ class ClientOptions:
         return cls(**{**data, "headers": headers, "subprotocols": tuple(data["subprotocols"])})
 
 
+@dataclass(frozen=True)
+class StreamRequest:
+    """What a client asks for in an exchange of streams."""
+
+    chunks: int
+    """Number of chunks."""
+    chunks_per_s: float
+    """The pace of one stream."""
+    together: int = 1
+    """Number of clients whose streams begin at the same moment."""
+    cancel_every: int = 0
+    """One in so many streams is cancelled halfway; 0: none."""
+
+    @property
+    def seconds(self) -> float:
+        """The planned length of a stream."""
+        return self.chunks / self.chunks_per_s
+
+
 NO_OPTIONS = ClientOptions()
 """The options for a server that requires nothing."""
 
@@ -91,6 +112,8 @@ class Job:
     """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry only pushes."""
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0 if it pushes nothing."""
+    stream: StreamRequest | None = None
+    """In an exchange of streams: what clients ask for. The pace is then in streams per second."""
     paused: int = 0
     """In a room: this many members, the last ones, stop reading on command and read nothing until they catch up."""
     first_client: int = 0
@@ -119,7 +142,9 @@ class Job:
     def from_json(cls, text: str) -> Job:
         data = json.loads(text)
         client = ClientOptions.from_mapping(data["client"])
-        return cls(**{**data, "pace": paces.from_mapping(data["pace"]), "cpus": tuple(data["cpus"]), "client": client})
+        stream = StreamRequest(**data["stream"]) if data["stream"] else None
+        pace = paces.from_mapping(data["pace"])
+        return cls(**{**data, "pace": pace, "cpus": tuple(data["cpus"]), "client": client, "stream": stream})
 
 
 @dataclass(frozen=True)
@@ -218,6 +243,45 @@ class Recovered:
     """Number of connections that ended, by what the client saw."""
     answers: list[tuple[int, int]] = field(default_factory=list)
     """Time at which each answered message was due, and its latency in nanoseconds from then."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """The streams of a shard's clients: due ≥ begun = completed + cancelled + broken + unfinished.
+
+    In the streams that were not cancelled, each chunk that was asked for has arrived or is missing.
+    """
+
+    due: int
+    """Number of streams that were due, whether or not their client could ask for them."""
+    begun: int
+    completed: int
+    cancelled: int
+    broken: int
+    """Number of streams that the server refused or ended before their last chunk."""
+    unfinished: int
+    """Number of streams that had not ended when the clients stopped waiting."""
+    chunks: int
+    """Number of chunks that arrived in order."""
+    missing: int
+    """Number of chunks of broken and unfinished streams that did not arrive."""
+    wrong: int
+    """Number of messages that were not the next chunk."""
+    together: int
+    """Number of chunks that were read together with the chunk before them."""
+    took_ns: int
+    cpu_ns: int
+    histograms: dict[str, SparseCounts]
+    """Histograms in nanoseconds by name. ``first_chunk`` and ``chunk_lateness`` count from when chunks were due;
+    ``send_lag`` and ``read_lag`` are the load generator's own."""
+    causes: list[CountedCause] = field(default_factory=list)
+    """What ended connections, by cause."""
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> Streamed:
+        histograms = {name: SparseCounts(*counts) for name, counts in data["histograms"].items()}
+        causes = [CountedCause(*one) for one in data["causes"]]
+        return cls(**{**data, "histograms": histograms, "causes": causes})
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ need the compiled kernel.
 from __future__ import annotations
 
 import random
-import select
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns as clock_ns
 
 from runners.loadgen.causes import Cause, CauseTable
+from runners.loadgen.client_sockets import ClientSockets
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection, Message
 from runners.loadgen.handshake import Handshake, resolve_address, socket_url
@@ -62,8 +61,7 @@ class Reconnection:
         self._job = job
         self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
         self._where = resolve_address(self._url, job.connect_timeout_s)
-        self._epoll = select.epoll()
-        self._watched: dict[int, int] = {}
+        self._sockets = ClientSockets()
         self._gap_ns = int(1e9 * job.connections / job.pace.rate_per_s)
         now = clock_ns()
         self._clients = [
@@ -77,7 +75,7 @@ class Reconnection:
             for place, one in enumerate(clients)
         ]
         for place, one in enumerate(clients):
-            one.connection.attach(_Watcher(self, place))
+            one.connection.attach(self._sockets.of(place))
         self._sent = self._answered = self._lost = self._unsent = self._attempts = 0
         self._gone_at: list[int] = []
         self._back_at: list[int] = []
@@ -92,9 +90,8 @@ class Reconnection:
         while (now := clock_ns()) < until and not self._is_over(now):
             for place, client in enumerate(self._clients):
                 self._tend(place, client, now)
-            for descriptor, _ in self._epoll.poll(_TICK_S):
-                if (touched := self._watched.get(descriptor)) is not None:
-                    self._attend(touched)
+            for touched in self._sockets.ready(_TICK_S):
+                self._attend(touched)
         for client in self._clients:
             self._lost += len(client.pending)
         return Recovered(
@@ -144,7 +141,7 @@ class Reconnection:
             except OSError:
                 _wait(client, now)
             else:
-                self.watch(place, client.handshake.socket, client.handshake.wanted)
+                self._sockets.watch(place, client.handshake.socket, client.handshake.wanted)
 
     def _attend(self, place: int) -> None:
         """Read from a socket that has data, or continue a handshake."""
@@ -162,9 +159,9 @@ class Reconnection:
         descriptor = handshake.socket.fileno()  # a socket whose TLS fails at once is closed
         result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
         if result is None:
-            self.watch(place, handshake.socket, handshake.wanted)
+            self._sockets.watch(place, handshake.socket, handshake.wanted)
             return
-        self.forget(descriptor)
+        self._sockets.forget(descriptor)
         client.handshake = None
         if result.connection is None:
             handshake.socket.close()
@@ -173,7 +170,7 @@ class Reconnection:
         self._back_at.append(clock_ns())
         client.connection = result.connection
         client.codec = codec_for(self._job, client.number)
-        result.connection.attach(_Watcher(self, place))
+        result.connection.attach(self._sockets.of(place))
 
     def _send(self, client: _Client, messages: Sequence[Message]) -> None:
         assert client.connection is not None
@@ -206,20 +203,6 @@ class Reconnection:
         client.waits_s = waits_between_attempts(self._job.seed, client.number, self._job.retries)
         _wait(client, now)
 
-    def watch(self, place: int, sock: socket.socket, wanted: int) -> None:
-        """Wait for these events on a socket of the client at this place."""
-        descriptor = sock.fileno()
-        if descriptor in self._watched:
-            self._epoll.modify(descriptor, wanted)
-        else:
-            self._epoll.register(descriptor, wanted)
-        self._watched[descriptor] = place
-
-    def forget(self, descriptor: int) -> None:
-        """Stop waiting for events on a socket, which may be closed already."""
-        if self._watched.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
-
     def close(self) -> None:
         """Close all connections."""
         for client in self._clients:
@@ -227,7 +210,7 @@ class Reconnection:
                 client.connection.close()
             if client.handshake is not None:
                 client.handshake.socket.close()
-        self._epoll.close()
+        self._sockets.close()
 
 
 def waits_between_attempts(seed: int, client: int, retries: Retries = "quick") -> Iterator[float]:
@@ -248,15 +231,3 @@ def waits_between_attempts(seed: int, client: int, retries: Retries = "quick") -
 def _wait(client: _Client, now: int) -> None:
     """Let a client wait until its next attempt."""
     client.retry_at_ns = now + int(next(client.waits_s) * 1e9)
-
-
-class _Watcher:
-    def __init__(self, reconnection: Reconnection, place: int) -> None:
-        self._reconnection = reconnection
-        self._place = place
-
-    def watch(self, sock: socket.socket, *, writable: bool) -> None:
-        self._reconnection.watch(self._place, sock, select.EPOLLIN | (select.EPOLLOUT if writable else 0))
-
-    def forget(self, sock: socket.socket) -> None:
-        self._reconnection.forget(sock.fileno())

@@ -7,11 +7,13 @@ Input is the `Job` on the first line, and then commands:
 - ``{"do": "pause"}`` lets the paused members stop reading;
 - ``{"do": "catch_up", "seconds": s}`` lets them read again;
 - ``{"do": "recover", "seconds": s}`` continues while the server ends and restarts;
+- ``{"do": "stream", "seconds": s, "then": "read"}`` begins streams for this long, and reads them to their end; with
+  ``"cancel"`` it cancels them instead;
 - ``{"do": "finish"}`` ends the shard.
 
 Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``paused`` with the bytes of a receive
-buffer, ``caught_up`` with a `CaughtUp`, and ``recovered`` with a `Recovered`. The last line is ``sample`` with the
-`Sample`, or ``error`` with a reason.
+buffer, ``caught_up`` with a `CaughtUp`, ``recovered`` with a `Recovered`, and ``streamed`` with a `Streamed`. The last
+line is ``sample`` with the `Sample`, or ``error`` with a reason. A shard of streams has no sample.
 
 The signal `STOP_EARLY` ends the slice in progress as if its time were over.
 """
@@ -46,6 +48,7 @@ from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
 from runners.loadgen.reconnection import Reconnection
 from runners.loadgen.slow_path import Pushes
+from runners.loadgen.streaming import Opened, Streaming
 from runners.loadgen.wire import Client, masks
 
 _PR_SET_PDEATHSIG = 1
@@ -72,7 +75,8 @@ def main() -> int:
         job = Job.from_json(commands.next())
         if job.cpus:
             os.sched_setaffinity(0, job.cpus)
-        emit({"event": "sample", "sample": asdict(_Shard(job).follow(commands, emit))})
+        shard = _LoadShard(job) if job.stream is None else _StreamShard(job)
+        shard.follow(commands, emit)
     except ShardError as error:
         emit({"event": "error", "reason": str(error)})
         return 1
@@ -126,83 +130,40 @@ class _Commands:
 
 
 class _Shard:
-    """One job, from connecting to the sample."""
+    """The connections of one job."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.connect_ns = array("q")
         self.refused = CauseTable()
         started, cpu_started = clock_ns(), time.process_time_ns()
-        self.clients = self._connect()
+        self.opened = self._connect()
         self.connected = Connected(
             planned=job.connections,
-            established=len(self.clients),
+            established=len(self.opened),
             took_ns=clock_ns() - started,
             cpu_ns=time.process_time_ns() - cpu_started,
             errors=self.refused.errors(),
             counts=buckets.sparse(buckets.counts_of(self.connect_ns)),
-            compression=compression_of(client.connection for client in self.clients) if job.client.deflate else {},
+            compression=compression_of(one.connection for one in self.opened) if job.client.deflate else {},
         )
-        self.engine = Engine(job, self.clients)
-        self.warmup = LedgerTotals()
 
-    def follow(self, commands: _Commands, emit: Emit) -> Sample:
-        """Execute commands until ``finish``; raises `ShardError`."""
-        signal.signal(STOP_EARLY, lambda *_: self.engine.stop_early())
+    def _report(self, emit: Emit) -> None:
+        """Say how connecting went, and prepare for load."""
         emit({"event": "connected", "connected": asdict(self.connected)})
         gc.collect()
         gc.freeze()
         gc.disable()
-        for command in self._commands(commands):
-            match command:
-                case {"do": "load", "seconds": float(seconds)}:
-                    emit({"event": "loaded", "brief": asdict(self.engine.load(seconds))})
-                case {"do": "pause"}:
-                    emit({"event": "paused", "receive_buffer_bytes": self.engine.pause()})
-                case {"do": "catch_up", "seconds": float(seconds)}:
-                    emit({"event": "caught_up", "caught_up": asdict(self.engine.catch_up(seconds))})
-                case {"do": "recover", "seconds": float(seconds)}:
-                    emit({"event": "recovered", "recovered": asdict(self._recover(seconds))})
-                case {"do": "forget"}:
-                    self._check_alive()
-                    self.warmup = self.engine.totals.ledger
-                    self.engine.forget()
-                case {"do": "finish"}:
-                    break
-                case _:
-                    raise ShardError(f"unknown command: {command}")
-        sample = self._sample()
-        self.engine.close()
-        return sample
 
-    def _check_alive(self) -> None:
-        """Raise `ShardError` if all connections ended in the warm-up, so that nothing can be measured."""
-        if self.engine.closed_early == len(self.clients):
-            reasons = summary(self.engine.slow_path.causes.counted())
-            raise ShardError(f"all {len(self.clients)} connections to {self.job.url} ended in the warm-up: {reasons}")
-
-    def _commands(self, commands: _Commands) -> Iterator[dict[str, Any]]:
-        while True:
-            if not commands.waiting:
-                self.engine.idle(commands.descriptor)
-            yield json.loads(commands.next())
-
-    def _recover(self, seconds: float) -> Recovered:
-        reconnection = Reconnection(self.job, self.clients)
-        try:
-            return reconnection.run(seconds)
-        finally:
-            reconnection.close()
-
-    def _connect(self) -> list[Client]:
+    def _connect(self) -> list[Opened]:
         """Open all connections; failed ones are counted. Raises `ShardError` if none can be opened."""
         job = self.job
-        if isinstance(job.pace, Closed) and job.exchange in ("dashboard", "events"):
+        if isinstance(job.pace, Closed) and job.exchange not in ("echo", "room"):
             raise ShardError(f"the {job.exchange} exchange has no closed loop")
         # In a room all members send the same bytes.
         keys = masks(job.seed, 1) * job.connections if job.exchange == "room" else masks(job.seed, job.connections)
 
-        clients = []
+        opened = []
         for index, connection, took_ns, cause in self._open(keys):
             if connection is None:
                 assert cause is not None
@@ -210,12 +171,12 @@ class _Shard:
                 continue
             self.connect_ns.append(took_ns)
             number = job.first_client + index
-            clients.append(Client(number, codec_for(job, number), connection, keys[index]))
-        clients.sort(key=lambda client: client.number)
-        if not clients:
+            opened.append(Opened(number, connection, keys[index]))
+        opened.sort(key=lambda one: one.number)
+        if not opened:
             reasons = summary(self.refused.counted())
             raise ShardError(f"none of {job.connections} connections to {job.url} could be opened: {reasons}")
-        return clients
+        return opened
 
     def _open(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Connection | None, int, Cause | None]]:
         """Yields each connection's index with the result of its handshake."""
@@ -247,6 +208,62 @@ class _Shard:
 
         with ThreadPoolExecutor(job.at_once) as threads:
             yield from threads.map(open_one, range(len(keys)))
+
+
+class _LoadShard(_Shard):
+    """One job, from connecting to the sample."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.clients = [
+            Client(one.number, codec_for(job, one.number), one.connection, one.mask) for one in self.opened
+        ]
+        self.engine = Engine(job, self.clients)
+        self.warmup = LedgerTotals()
+
+    def follow(self, commands: _Commands, emit: Emit) -> None:
+        """Execute commands until ``finish``; raises `ShardError`."""
+        signal.signal(STOP_EARLY, lambda *_: self.engine.stop_early())
+        self._report(emit)
+        for command in self._commands(commands):
+            match command:
+                case {"do": "load", "seconds": float(seconds)}:
+                    emit({"event": "loaded", "brief": asdict(self.engine.load(seconds))})
+                case {"do": "pause"}:
+                    emit({"event": "paused", "receive_buffer_bytes": self.engine.pause()})
+                case {"do": "catch_up", "seconds": float(seconds)}:
+                    emit({"event": "caught_up", "caught_up": asdict(self.engine.catch_up(seconds))})
+                case {"do": "recover", "seconds": float(seconds)}:
+                    emit({"event": "recovered", "recovered": asdict(self._recover(seconds))})
+                case {"do": "forget"}:
+                    self._check_alive()
+                    self.warmup = self.engine.totals.ledger
+                    self.engine.forget()
+                case {"do": "finish"}:
+                    break
+                case _:
+                    raise ShardError(f"unknown command: {command}")
+        emit({"event": "sample", "sample": asdict(self._sample())})
+        self.engine.close()
+
+    def _check_alive(self) -> None:
+        """Raise `ShardError` if all connections ended in the warm-up, so that nothing can be measured."""
+        if self.engine.closed_early == len(self.clients):
+            reasons = summary(self.engine.slow_path.causes.counted())
+            raise ShardError(f"all {len(self.clients)} connections to {self.job.url} ended in the warm-up: {reasons}")
+
+    def _commands(self, commands: _Commands) -> Iterator[dict[str, Any]]:
+        while True:
+            if not commands.waiting:
+                self.engine.idle(commands.descriptor)
+            yield json.loads(commands.next())
+
+    def _recover(self, seconds: float) -> Recovered:
+        reconnection = Reconnection(self.job, self.clients)
+        try:
+            return reconnection.run(seconds)
+        finally:
+            reconnection.close()
 
     def _sample(self) -> Sample:
         engine, job = self.engine, self.job
@@ -289,6 +306,27 @@ class _Shard:
             cpu_ns=totals.cpu_ns,
             working_ns=totals.working_ns,
         )
+
+
+class _StreamShard(_Shard):
+    """One job of an exchange of streams."""
+
+    def follow(self, commands: _Commands, emit: Emit) -> None:
+        """Execute commands until ``finish``; raises `ShardError`."""
+        self._report(emit)
+        streaming = Streaming(self.job, self.opened)
+        while True:
+            if not commands.waiting:
+                streaming.idle(commands.descriptor)
+            match json.loads(commands.next()):
+                case {"do": "stream", "seconds": float(seconds), "then": then}:
+                    streamed = streaming.run(seconds, cancels=then == "cancel")
+                    emit({"event": "streamed", "streamed": asdict(streamed)})
+                case {"do": "finish"}:
+                    break
+                case command:
+                    raise ShardError(f"unknown command: {command}")
+        streaming.close()
 
 
 def compression_of(connections: Iterable[Connection]) -> dict[str, int]:

@@ -11,10 +11,18 @@ from typing import Any
 
 from runners import signals
 from runners.judging.thresholds import WARMUP_DIFFERENCE, WARMUP_LENGTH, WARMUP_MESSAGES
-from runners.loadgen.job import Brief, CaughtUp, Connected, Job, Recovered, Sample
+from runners.loadgen.job import Brief, CaughtUp, Connected, Job, Recovered, Sample, Streamed
 from runners.loadgen.pace import Closed
 from runners.loading.job_building import split_job
-from runners.loading.load_result import LoadResult, RecoveryResult, WarmUp, merge_recovered, merge_samples
+from runners.loading.load_result import (
+    LoadResult,
+    RecoveryResult,
+    StreamResult,
+    WarmUp,
+    merge_recovered,
+    merge_samples,
+    merge_streamed,
+)
 from runners.loading.shards import LoadError, Shard
 
 _SLACK_S = 20.0
@@ -155,6 +163,26 @@ class ShardGroup:
         """
         samples = [Recovered(**event["recovered"]) for event in self._gather("recovered", self._recovery_s)]
         return merge_recovered(samples, since_ns, listening_ns)
+
+    def stream(self, seconds: float) -> StreamResult:
+        """Begin streams for so many seconds, and read all of them to their end."""
+        assert self._job.stream is not None
+        self._send({"do": "stream", "seconds": float(seconds), "then": "read"})
+        return self._streamed(seconds + self._job.stream.seconds + self._job.drain_s)
+
+    def begin_cancelled_streams(self, seconds: float) -> None:
+        """Begin streams for so many seconds, and then cancel all that are under way; `end_cancelled_streams` waits for
+        this.
+        """
+        self._send({"do": "stream", "seconds": float(seconds), "then": "cancel"})
+        self._cancelled_s = seconds
+
+    def end_cancelled_streams(self) -> StreamResult:
+        """Wait until all streams are cancelled."""
+        return self._streamed(self._cancelled_s)
+
+    def _streamed(self, seconds: float) -> StreamResult:
+        return merge_streamed([Streamed.from_mapping(one["streamed"]) for one in self._gather("streamed", seconds)])
 
     def finish(self) -> LoadResult:
         """Close the connections and merge the samples of all shards."""

@@ -53,6 +53,7 @@ def build_job(
         protocol, serializer = "websocket", "json"
     return Job(
         url=url + ("/" if protocol == "socket.io" else scenario.path),
+        stream=scenario.stream,
         protocol=protocol,
         serializer=serializer,
         exchange=scenario.exchange,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from runners.loadgen.buckets import SparseCounts, counts_of, dense
-from runners.loadgen.causes import CountedCause, merge
-from runners.loadgen.job import DECLINED, Connected, Example, LedgerTotals, Recovered, Sample
+from runners.loadgen.causes import CauseTable, CountedCause, merge
+from runners.loadgen.job import DECLINED, Connected, Example, LedgerTotals, Recovered, Sample, Streamed
 from runners.loadgen.pace import Closed, Pace
 from runners.record import Compression, Connections, ErrorCause, Histogram, Messages, Traffic
 
@@ -102,6 +102,41 @@ class RecoveryResult:
     """Connections that ended, by what the client saw."""
     answers: list[tuple[int, int]]
     """When each answered message was due, since the end of the server, and its latency; both in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """The streams of all shards, see `Streamed`. Histograms are in nanoseconds, by name."""
+
+    shards: tuple[Streamed, ...]
+    histograms: dict[str, Histogram]
+
+    def total(self, value_of: Callable[[Streamed], int]) -> int:
+        """The sum of a value over all shards."""
+        return sum(map(value_of, self.shards))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until the last stream ended."""
+        return max(one.took_ns for one in self.shards) / 1e9
+
+    @property
+    def cpu_percent(self) -> float:
+        """The CPU time of the busiest shard, in percent of these seconds."""
+        return round(max(100 * one.cpu_ns / one.took_ns for one in self.shards), 2)
+
+    @property
+    def causes(self) -> CauseTable:
+        """What ended connections."""
+        return merge(one.causes for one in self.shards)
+
+
+def merge_streamed(shards: Sequence[Streamed]) -> StreamResult:
+    """Add up the histograms of all shards."""
+    names = shards[0].histograms
+    return StreamResult(
+        tuple(shards), {name: merge_counts([one.histograms[name] for one in shards]) for name in names}
+    )
 
 
 def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:

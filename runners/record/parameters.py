@@ -20,6 +20,8 @@ Wording = Quantity | Mapping[str, str]
 
 WORDINGS: dict[str, Wording] = {
     "at_once": Quantity("{} at a time", "{} at a time"),
+    "chunks": Quantity("{} chunk each", "{} chunks each"),
+    "chunks_per_stream_per_s": Quantity("{} chunk/s each", "{} chunks/s each"),
     "clients": Quantity("{} client", "{} clients"),
     "connections": Quantity("{} connection", "{} connections"),
     "cores_at_most": Quantity("up to {} server core", "up to {} server cores"),
@@ -43,6 +45,8 @@ WORDINGS: dict[str, Wording] = {
     },
     "server_cores": Quantity("{} server core", "{} server cores"),
     "snapshots_per_s": Quantity("{} snapshot/s", "{} snapshots/s"),
+    "streams": Quantity("{} stream at once", "{} streams at once"),
+    "streams_together": Quantity("begun one by one", "{} begun at the same moment"),
     "topology": {
         "direct": "directly",
         "nginx": "through nginx",
@@ -52,6 +56,7 @@ WORDINGS: dict[str, Wording] = {
         "haproxy-tls": "over TLS through HAProxy",
         "deflate": "with compression offered",
     },
+    "transport": {"websocket": "over WebSocket", "sse": "over SSE", "polling": "over long-polling"},
     "under_way": Quantity("{} message in flight", "{} messages in flight"),
     "updates_per_user_per_s": Quantity("{} update/s each", "{} updates/s each"),
     "users": Quantity("{} user", "{} users"),

@@ -621,6 +621,40 @@ class Recovery(Document):
     """In a deploy: connections that ended, by what the client saw, such as a close code."""
 
 
+class Streams(Document):
+    """What became of streams that clients asked for: begun = completed + cancelled + broken + unfinished.
+
+    Chunk k of a stream is due k divided by the pace of the stream after the stream itself was due.
+    """
+
+    due: Count
+    """Streams that were due, whether or not their client could ask for them."""
+    begun: Count
+    """Streams that clients asked for."""
+    completed: Count
+    """Streams of which every chunk arrived."""
+    cancelled: Count
+    """Streams that clients cancelled halfway."""
+    broken: Count
+    """Streams that the server refused or ended too early."""
+    unfinished: Count
+    """Streams that had not ended in time."""
+    chunks: Count
+    """Chunks that arrived in order."""
+    missing: Count
+    """Chunks of broken and unfinished streams that did not arrive."""
+    wrong: Count
+    """Messages that were not the next chunk."""
+    together: Count
+    """Chunks that arrived together with the one before them, so that something had held that one back."""
+    first_chunk_ms: Percentiles
+    """From when a stream was due to its first chunk."""
+    chunk_lateness_ms: Percentiles
+    """How late each chunk was."""
+    cancel_cost_s: Amount | None = None
+    """CPU time that cancelled streams took in the ten seconds afterwards, as seconds of what they had taken before."""
+
+
 class SustainedInterval(Document):
     """The load that is sustained at another latency target, from the same attempts. Missing ends are not shown."""
 
@@ -748,7 +782,8 @@ class Measurement(Document):
     failure: Failure | None = None
     """Why there are no values."""
     duration_s: Amount | None = None
-    """Planned length of the timed window; in a recovery, of the whole load; in connecting, of letting clients in."""
+    """Planned length of the timed window; in a recovery, of the whole load; in connecting, of letting clients in; of
+    streams, until the last one ended."""
     warmup_s: Amount | None = None
     """Length of the warm-up."""
     warmup_settled: bool | None = None
@@ -819,6 +854,8 @@ class Measurement(Document):
     """Result of the workload *recovery*."""
     slow_consumer: SlowConsumer | None = None
     """Result of the workload *slow consumer*."""
+    streams: Streams | None = None
+    """Result of the workload *streaming*."""
 
     @model_validator(mode="after")
     def _values_or_failure(self) -> Measurement:
@@ -831,6 +868,7 @@ class Measurement(Document):
             self.failure is None
             and self.connecting is None
             and self.recovery is None
+            and self.streams is None
             and (self.messages is None or self.messages_per_s is None)
         ):
             raise ValueError("a measurement has a failure, values or a capacity; this one has none of them")

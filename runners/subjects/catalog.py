@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from runners.loadgen.job import Exchange, Protocol, Serializer, Transport
+from runners.loadgen.job import OVER_SSE, Exchange, Protocol, Serializer, Transport
 from runners.record import RtsiteError, UsageError, as_argument, is_slug, nearest_names, unknown_name
 from runners.record.naming import MAX_SLUG_CHARACTERS
 from runners.record.schema import (
@@ -238,6 +238,11 @@ class Framework(_Description):
     def headline(self) -> Variant | None:
         """The variant from which conclusions are drawn; ``None`` for the reference and where it was not chosen."""
         return next((variant for variant in self.variants if variant.headline), None)
+
+    @property
+    def only_streams(self) -> bool:
+        """Whether the application answers no messages, because all its exchanges are over server-sent events."""
+        return set(self.exchanges) <= OVER_SSE
 
     def exchanges_of(self, variant: Variant) -> list[Exchange]:
         """The exchanges that one of its variants is measured under."""

@@ -18,7 +18,7 @@ def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
         and scenario.transport in variant.transports
         and (variant.scales or not scenario.varies_workers)
         and (variant.only is None or scenario.is_among(variant.only))
-        and (scenario.payload_kind == "text" or variant.serializer == "json")
+        and (variant.serializer == "json" or (scenario.payload_kind == "text" and scenario.stream is None))
     )
 
 

@@ -25,6 +25,8 @@ LONG_LOAD_S = 30.0
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
+_CANCELLED_STREAMS_S = 14.0
+"""Seconds in which streams begin, are cancelled, and the server is watched afterwards (`runners.measurement.streams`)."""
 _USUAL_DEPLOY_S = 9.0
 """The same, and a second or two until the old process has ended, waits of the clients, and more time afterwards."""
 
@@ -112,6 +114,10 @@ class Profile:
                 return scenario.target.settings.usual_probes * (probe.warmup_s + probe.duration_s)
             case "connect":
                 return scenario.connections / _USUAL_CONNECTIONS_PER_S + scenario.hold_s
+            case "stream":
+                assert scenario.stream is not None
+                streams_s = self.warmup_s + self.window_s(scenario) + 2 * scenario.stream.seconds
+                return streams_s + _CANCELLED_STREAMS_S
             case "recover":
                 return _USUAL_DEPLOY_S if scenario.is_deploy else _USUAL_RECOVERY_S
 

@@ -10,13 +10,13 @@ from typing import Literal
 
 from runners.judging import capacity
 from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Retries, Transport
+from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Retries, StreamRequest, Transport
 from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts, setting_parameters
 from runners.record.schema import USUAL_TOPOLOGY, LatencyKind, LoadUnit, Parameter, Parameters, Topology
 from runners.subjects import versions
 
-Procedure = Literal["window", "search", "connect", "recover"]
+Procedure = Literal["window", "search", "connect", "recover", "stream"]
 Narrowing = Literal["connecting", "several-processes"]
 """Kinds of scenarios. A variant that differs from another one in a single respect is measured where that matters."""
 
@@ -35,7 +35,7 @@ class Endpoint:
     """The endpoint of an exchange, and the contract checks that apply to it."""
 
     path: str
-    """Path of the raw WebSocket endpoint; Socket.IO has one address for all."""
+    """Path of the endpoint; Socket.IO has one address for all."""
     readiness: frozenset[str]
     """Contract checks that a server must pass before the load. They leave no state in the server."""
     recheck: frozenset[str]
@@ -51,6 +51,12 @@ ENDPOINTS: dict[Exchange, Endpoint] = {
         "/dashboard", readiness=_UP, recheck=frozenset({"health", "dashboard-answer", "dashboard-push"})
     ),
     "events": Endpoint("/events", readiness=frozenset({"health", "events"}), recheck=frozenset({"health", "events"})),
+    "stream": Endpoint("/stream", readiness=frozenset({"health", "stream"}), recheck=frozenset({"health", "stream"})),
+    "stream-events": Endpoint(
+        "/stream/events",
+        readiness=frozenset({"health", "stream-events"}),
+        recheck=frozenset({"health", "stream-events"}),
+    ),
 }
 
 
@@ -119,6 +125,8 @@ class Scenario:
     """Whether the server is not killed but ended with SIGTERM, as in a deploy."""
     retries: Retries = "quick"
     """When clients that lost their server try again."""
+    stream: StreamRequest | None = None
+    """What clients ask for, one stream after the other. The rate of `pace` is then in streams."""
     paused_readers: int = 0
     """Number of connections that stop reading."""
     target: CapacityTarget | None = None
@@ -209,6 +217,8 @@ class Scenario:
             return "search"
         if self.steps:
             return "connect"
+        if self.stream is not None:
+            return "stream"
         return "recover" if self.outage_s else "window"
 
     def is_among(self, narrowing: Narrowing) -> bool:
@@ -226,7 +236,7 @@ class Scenario:
 
     @property
     def path(self) -> str:
-        """Path of the raw WebSocket endpoint."""
+        """Path of the raw endpoint."""
         return ENDPOINTS[self.exchange].path
 
     @property
@@ -281,9 +291,10 @@ class Scenario:
         }
         sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}
         target = {} if self.target is None else {"target": asdict(self.target)}
+        stream = {} if self.stream is None else {"stream": asdict(self.stream)}
         together = {} if self.most_together is None else {"together": self.most_together}
         rate = {"rate": CLOSED_LOOP_RATE} if self.mode == "closed" and self.procedure == "window" else {}
-        return {**always, **sometimes, **target, **together, **rate}
+        return {**always, **sometimes, **target, **stream, **together, **rate}
 
 
 _DEFINING = (
@@ -327,6 +338,12 @@ def _share(scenario: Scenario) -> Share:
     return scenario.share
 
 
+def _stream(scenario: Scenario) -> StreamRequest:
+    if scenario.stream is None:
+        raise ValueError("only a scenario with streams has such a parameter")
+    return scenario.stream
+
+
 def _number(value: float) -> float:
     """Convert a whole number to an integer, so that 100.0 is published as 100."""
     return int(value) if value == int(value) else value
@@ -338,6 +355,8 @@ def _rate_per_connection(scenario: Scenario) -> float:
 
 PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "at_once": lambda scenario: scenario.at_once,
+    "chunks": lambda scenario: _stream(scenario).chunks,
+    "chunks_per_stream_per_s": lambda scenario: _number(_stream(scenario).chunks_per_s),
     "clients": lambda scenario: scenario.connections,
     "connections": lambda scenario: scenario.connections,
     "deaf": lambda scenario: scenario.paused_readers,
@@ -354,7 +373,10 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "retries": lambda scenario: scenario.retries,
     "search": _search,
     "server_cores": lambda scenario: scenario.server_cores,
+    "streams": lambda scenario: scenario.connections,
+    "streams_together": lambda scenario: _stream(scenario).together,
     "snapshots_per_s": lambda scenario: _number(1 / scenario.push_period_s),
+    "transport": lambda scenario: scenario.transport,
     "under_way": lambda scenario: scenario.in_flight,
     "updates_per_user_per_s": _rate_per_connection,
     "users": lambda scenario: scenario.connections,

@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from runners.judging import capacity, thresholds
-from runners.loadgen.job import PayloadKind, Retries
+from runners.loadgen.job import OVER_SSE, Exchange, PayloadKind, Retries, StreamRequest, Transport
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.record import unknown_name
 from runners.subjects.profiles import Profile
@@ -44,6 +44,10 @@ USUAL_PAYLOAD = ("text", 65536)
 SHARES_PERCENT = (20, 50, 80)
 """Shares of a capacity: hardly loaded, as servers in production often are, and near their limit."""
 DEPLOY_RETRIES: dict[str, Retries] = {"backoff": "backoff", "storm": "fixed"}
+STREAM_S = 2.0
+"""Planned length of a stream."""
+STREAM_EXCHANGES: tuple[Exchange, ...] = ("stream-events", "stream")
+STREAMS_PER_CANCEL = 10
 WORKERS = (1, 2, 4)
 USUAL_WORKERS = 2
 
@@ -421,6 +425,48 @@ DEPLOY = Workload(
     ),
 )
 
+
+def _streaming(
+    exchange: Exchange, streams: int, chunks_per_s: float, *, together: int, profiles: frozenset[str]
+) -> Scenario:
+    """The scenario for so many streams at any time."""
+    chunks = round(chunks_per_s * STREAM_S)
+    transport: Transport = "sse" if exchange in OVER_SSE else "websocket"
+    return Scenario(
+        exchange,
+        connections=streams,
+        pace=Open(streams / STREAM_S),
+        stream=StreamRequest(chunks, chunks_per_s, together=together, cancel_every=STREAMS_PER_CANCEL),
+        transport=transport,
+        publishes=("streams", "chunks_per_stream_per_s", "chunks", "streams_together", "transport", "server_cores"),
+        name=f"{transport}-{streams}",
+        profiles=profiles,
+    )
+
+
+STREAM = Workload(
+    slug="stream",
+    title="Streaming",
+    question="What does it cost to stream the answers of a language model, and are the words on time?",
+    description=(
+        "Each client asks for an answer that comes in chunks of a few words, reads it to its end, and asks for the"
+        " next. The request sets the pace, so the application does nothing but wait and send. 100 streams of 50 chunks"
+        " per second go on at any time; then 500 of 20 chunks per second, which all begin at the same moment. One in"
+        " ten is cancelled halfway by closing its connection. Over server-sent events each stream is a request of its"
+        " own. Over WebSocket and Socket.IO it is a message on an open connection. A chunk is late by the time from"
+        " when it was due, counted from when its stream was due, to its arrival. At the end all clients cancel long"
+        " streams at once: we measure the CPU time that the server still uses for them."
+    ),
+    scenarios=tuple(
+        _streaming(exchange, streams, chunks_per_s, together=together, profiles=profiles)
+        for streams, chunks_per_s, together, profiles in (
+            (100, 50.0, 1, LONG_PROFILES),
+            (500, 20.0, 500, FULL_PROFILE),
+        )
+        for exchange in STREAM_EXCHANGES
+    ),
+)
+
 CAPACITY = Workload(
     slug="capacity",
     title="Capacity",
@@ -541,6 +587,7 @@ WORKLOADS: dict[str, Workload] = {
         SLOW_CONSUMER,
         RECOVERY,
         DEPLOY,
+        STREAM,
         CAPACITY,
         LOAD,
     )

@@ -105,6 +105,35 @@ async def events(request: web.Request) -> web.StreamResponse:
     return stream
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+@routes.get("/stream/events")
+async def stream_events(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await response.prepare(request)
+    with suppress(ConnectionError):  # the client cancelled
+        async for chunk in chunks_of(int(request.query["chunks"]), float(request.query["per_s"])):
+            await response.write(f"data: {chunk}\n\n".encode())
+    return response
+
+
+@routes.get("/stream")
+async def stream(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    with suppress(ConnectionError):
+        async for message in websocket:
+            asked = json.loads(message.data)
+            async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+                await websocket.send_str(chunk)
+    return websocket
+
+
 def apply(update: dict[str, Any], board: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Store one update; returns the answer to its sender."""
     name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]

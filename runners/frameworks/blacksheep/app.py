@@ -105,6 +105,36 @@ async def events(request: Request) -> ServerSentEventsResponse:
     return ServerSentEventsResponse(partial(snapshots, request))
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+async def chunk_events(request: Request, chunks: int, per_s: float) -> AsyncIterator[TextServerSentEvent]:
+    async for chunk in chunks_of(chunks, per_s):
+        if await request.is_disconnected():
+            return
+        yield TextServerSentEvent(chunk)
+
+
+@get("/stream/events")
+async def stream_events(request: Request, chunks: int, per_s: float) -> ServerSentEventsResponse:
+    return ServerSentEventsResponse(partial(chunk_events, request, chunks, per_s))
+
+
+@ws("/stream")
+async def stream(websocket: WebSocket) -> None:
+    await websocket.accept()
+    with suppress(*GONE):
+        while True:
+            asked = await websocket.receive_json()
+            async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+                await websocket.send_text(chunk)
+
+
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:

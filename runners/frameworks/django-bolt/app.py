@@ -96,6 +96,29 @@ async def events() -> AsyncIterator[ServerSentEvent]:
         streams.discard(stream)
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+@api.get("/stream/events", response_class=EventSourceResponse)
+async def stream_events(chunks: int, per_s: float) -> AsyncIterator[ServerSentEvent]:
+    async for chunk in chunks_of(chunks, per_s):
+        yield ServerSentEvent(raw_data=chunk)
+
+
+@api.websocket("/stream")
+async def stream(websocket: WebSocket) -> None:
+    await websocket.accept()
+    with suppress(WebSocketDisconnect, RuntimeError):  # the client cancelled
+        async for asked in websocket.iter_json():
+            async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+                await websocket.send_text(chunk)
+
+
 def start_pushing() -> None:
     if not background_tasks:
         background_tasks.add(asyncio.create_task(push_snapshots()))

@@ -108,7 +108,42 @@ async def snapshots() -> AsyncIterator[str]:
         await layer.group_discard(VIEWERS, channel)
 
 
-urlpatterns = [path("healthz", healthz), path("events", events)]
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+async def stream_events(request: HttpRequest) -> StreamingHttpResponse:
+    chunks = chunks_of(int(request.GET["chunks"]), float(request.GET["per_s"]))
+    events = (f"data: {chunk}\n\n" async for chunk in chunks)
+    return StreamingHttpResponse(events, content_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+
+class StreamConsumer(AsyncWebsocketConsumer):
+    """A consumer handles one message at a time, also the one that its client left: so a task streams."""
+
+    async def connect(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        await self.accept()
+
+    async def disconnect(self, code: int) -> None:
+        for task in self.tasks:
+            task.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        task = asyncio.create_task(self.stream(**json.loads(text_data)))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def stream(self, chunks: int, per_s: float) -> None:
+        async for chunk in chunks_of(chunks, per_s):
+            await self.send(text_data=chunk)
+
+
+urlpatterns = [path("healthz", healthz), path("events", events), path("stream/events", stream_events)]
 
 application = ProtocolTypeRouter(
     {
@@ -118,6 +153,7 @@ application = ProtocolTypeRouter(
                 path("echo", EchoConsumer.as_asgi()),
                 path("room/<str:name>", RoomConsumer.as_asgi()),
                 path("dashboard", DashboardConsumer.as_asgi()),
+                path("stream", StreamConsumer.as_asgi()),
             ]
         ),
     }

@@ -57,6 +57,20 @@ async def snapshots() -> AsyncIterator[str]:
         streams.discard(stream)
 
 
-urlpatterns = [path("healthz", healthz), path("events", events)]
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+async def stream_events(request: HttpRequest) -> StreamingHttpResponse:
+    chunks = chunks_of(int(request.GET["chunks"]), float(request.GET["per_s"]))
+    events = (f"data: {chunk}\n\n" async for chunk in chunks)
+    return StreamingHttpResponse(events, content_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+
+urlpatterns = [path("healthz", healthz), path("events", events), path("stream/events", stream_events)]
 
 application = get_asgi_application()

@@ -117,6 +117,31 @@ async def snapshots() -> AsyncIterator[SSEvent]:
         streams.discard(stream)
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+class StreamEvents:
+    async def on_get(self, req: Request, resp: Response) -> None:
+        chunks = chunks_of(req.get_param_as_int("chunks", required=True), req.get_param_as_float("per_s", required=True))
+        resp.sse = (SSEvent(text=chunk) async for chunk in chunks)
+        resp.cache_control = ["no-cache"]
+
+
+class Stream:
+    async def on_websocket(self, req: Request, ws: WebSocket) -> None:
+        await ws.accept()
+        with suppress(*GONE):
+            while True:
+                asked = json.loads(await ws.receive_text())
+                async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+                    await ws.send_text(chunk)
+
+
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -148,6 +173,8 @@ def create(room: Any, *middleware: Any) -> App:
     app.add_route("/echo", Echo())
     app.add_route("/room/{name}", room)
     app.add_route("/dashboard", Dashboard())
+    app.add_route("/stream", Stream())
+    app.add_route("/stream/events", StreamEvents())
     return app
 
 

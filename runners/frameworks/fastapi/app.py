@@ -6,13 +6,18 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect, WebSocketException, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+
+
+class StreamRequest(BaseModel):
+    chunks: int
+    per_s: float
 
 
 class Update(BaseModel):
@@ -47,6 +52,14 @@ async def push_snapshots() -> None:
         for stream in streams:
             stream.put_nowait(event)
         await broadcast(viewers, text)
+
+
+async def chunks_of(request: StreamRequest) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(request.chunks):
+        await asyncio.sleep(begun + seq / request.per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
 
 
 @asynccontextmanager
@@ -114,3 +127,18 @@ async def events() -> AsyncIterable[ServerSentEvent]:
             yield await stream.get()
     finally:
         streams.discard(stream)
+
+
+@app.get("/stream/events", response_class=EventSourceResponse)
+async def stream_events(chunks: int, per_s: float) -> AsyncIterable[ServerSentEvent]:
+    async for chunk in chunks_of(StreamRequest(chunks=chunks, per_s=per_s)):
+        yield ServerSentEvent(raw_data=chunk)
+
+
+@app.websocket("/stream")
+async def stream(websocket: WebSocket) -> None:
+    await websocket.accept()
+    with suppress(WebSocketDisconnect, RuntimeError):  # the client cancelled
+        async for text in websocket.iter_text():
+            async for chunk in chunks_of(StreamRequest.model_validate_json(text)):
+                await websocket.send_text(chunk)

@@ -10,7 +10,7 @@ from queue import Queue
 from threading import Lock, Thread
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
@@ -107,6 +107,28 @@ def events() -> Response:
                 streams.discard(queue)
 
     return Response(stream(), content_type="text/event-stream")
+
+
+def chunks_of(chunks: int, per_s: float) -> Iterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        time.sleep(max(0.0, begun + seq / per_s - time.monotonic()))
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+@app.get("/stream/events")
+def stream_events() -> Response:
+    chunks = chunks_of(int(request.args["chunks"]), float(request.args["per_s"]))
+    return Response((f"data: {chunk}\n\n" for chunk in chunks), content_type="text/event-stream")
+
+
+@sock.route("/stream")
+def stream(ws: Server) -> None:
+    while True:
+        asked = json.loads(ws.receive())
+        for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+            ws.send(chunk)
 
 
 def apply(update: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from queue import Queue
 from threading import Lock
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_socketio import SocketIO, emit, join_room
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
@@ -20,7 +20,8 @@ socketio = SocketIO(
 )
 panels: dict[str, dict[str, Any]] = {}
 streams: set[Queue[str]] = set()
-lock = Lock()  # for both
+asking: set[str] = set()
+lock = Lock()  # for all of these
 
 
 @app.get("/healthz")
@@ -70,6 +71,36 @@ def events() -> Response:
                 streams.discard(queue)
 
     return Response(stream(), content_type="text/event-stream")
+
+
+def chunks_of(chunks: int, per_s: float) -> Iterator[dict[str, Any]]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        socketio.sleep(max(0.0, begun + seq / per_s - time.monotonic()))
+        yield {"seq": seq, "text": "a few words "}
+
+
+@app.get("/stream/events")
+def stream_events() -> Response:
+    chunks = chunks_of(int(request.args["chunks"]), float(request.args["per_s"]))
+    return Response((f"data: {json.dumps(chunk)}\n\n" for chunk in chunks), content_type="text/event-stream")
+
+
+@socketio.on("stream")
+def stream(asked: dict[str, Any]) -> None:
+    with lock:
+        asking.add(request.sid)
+    for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+        if request.sid not in asking:  # the client cancelled
+            return
+        emit("chunk", chunk)
+
+
+@socketio.on("disconnect")
+def leave(reason: str) -> None:
+    with lock:
+        asking.discard(request.sid)
 
 
 def push_snapshots() -> None:

@@ -29,6 +29,11 @@ class Update(msgspec.Struct):
     seq: int
 
 
+class StreamRequest(msgspec.Struct):
+    chunks: int
+    per_s: float
+
+
 panels: dict[str, dict[str, float]] = {}
 
 
@@ -93,6 +98,29 @@ async def events(channels: NamedDependency[ChannelsPlugin]) -> ServerSentEvent:
     return ServerSentEvent(snapshots(channels))
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[bytes]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield msgspec.json.encode({"seq": seq, "text": "a few words "})
+
+
+@get("/stream/events")
+async def stream_events(chunks: int, per_s: float) -> ServerSentEvent:
+    return ServerSentEvent(chunks_of(chunks, per_s))
+
+
+@websocket("/stream")
+async def stream(socket: WebSocket) -> None:
+    await socket.accept()
+    with suppress(OSError, WebSocketDisconnect):  # the client cancelled
+        async for text in socket.iter_data():
+            asked = msgspec.json.decode(text, type=StreamRequest)
+            async for chunk in chunks_of(asked.chunks, asked.per_s):
+                await socket.send_text(chunk)
+
+
 async def push_snapshots(channels: ChannelsPlugin) -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -118,7 +146,7 @@ else:
     backend = MemoryChannelsBackend()
 
 app = Litestar(
-    route_handlers=[healthz, echo, room, dashboard, events],
+    route_handlers=[healthz, echo, room, dashboard, events, stream, stream_events],
     lifespan=[lifespan],
     plugins=[ChannelsPlugin(backend, channels=[VIEWERS], arbitrary_channels_allowed=True)],
 )

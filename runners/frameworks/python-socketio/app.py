@@ -17,6 +17,7 @@ sio = socketio.AsyncServer(
     max_http_buffer_size=MAX_MESSAGE_BYTES,
 )
 panels: dict[str, dict[str, Any]] = {}
+asking: set[str] = set()
 
 
 @sio.event
@@ -44,6 +45,22 @@ async def update(sid: str, data: dict[str, Any]) -> dict[str, Any]:
     panel["value"] = value
     panel["updates"] += 1
     return {"panel": name, **panel, "client": client, "seq": seq}
+
+
+@sio.event
+async def stream(sid: str, asked: dict[str, Any]) -> None:
+    asking.add(sid)
+    begun = time.monotonic()
+    for seq in range(asked["chunks"]):
+        await sio.sleep(begun + seq / asked["per_s"] - time.monotonic())
+        if sid not in asking:  # the client cancelled
+            return
+        await sio.emit("chunk", {"seq": seq, "text": "a few words "}, to=sid)
+
+
+@sio.event
+async def disconnect(sid: str, reason: str) -> None:
+    asking.discard(sid)
 
 
 async def push_snapshots() -> None:

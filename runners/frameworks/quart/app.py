@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from quart import Quart, Response, websocket
+from quart import Quart, Response, request, websocket
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
 
@@ -103,6 +103,34 @@ async def events() -> Response:
     response = Response(stream(), content_type="text/event-stream")
     response.timeout = None  # a response is cut off after a minute otherwise
     return response
+
+
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+@app.get("/stream/events")
+async def stream_events() -> Response:
+    async def events(chunks: int, per_s: float) -> AsyncIterator[bytes]:
+        async for chunk in chunks_of(chunks, per_s):
+            yield f"data: {chunk}\n\n".encode()
+
+    asked = request.args
+    response = Response(events(int(asked["chunks"]), float(asked["per_s"])), content_type="text/event-stream")
+    response.timeout = None
+    return response
+
+
+@app.websocket("/stream")
+async def stream() -> None:
+    while True:
+        asked = await websocket.receive_json()
+        async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+            await websocket.send(chunk)
 
 
 def apply(update: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic, Websocket, text
@@ -87,6 +88,30 @@ async def events(request: Request) -> None:
         await response.eof()
     finally:
         streams.discard(queue)
+
+
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+@app.get("/stream/events")
+async def stream_events(request: Request) -> None:
+    response = await request.respond(content_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    async for chunk in chunks_of(int(request.args.get("chunks")), float(request.args.get("per_s"))):
+        await response.send(f"data: {chunk}\n\n")
+    await response.eof()
+
+
+@app.websocket("/stream")
+async def stream(request: Request, websocket: Websocket) -> None:
+    async for message in websocket:
+        asked = json.loads(message)
+        async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+            await websocket.send(chunk)
 
 
 async def push_snapshots() -> None:

@@ -4,8 +4,11 @@ import asyncio
 import json
 import os
 import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from socketify import App, OpCode
 
@@ -14,6 +17,7 @@ LIMIT = 16 * 1024 * 1024  # bytes, for a message and for what waits to be read
 
 streams: set[Any] = set()
 panels: dict[str, dict[str, Any]] = {}
+tasks: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
 
 def echo(ws: Any, message: str | bytes, opcode: OpCode) -> None:
@@ -60,6 +64,46 @@ def events(res: Any, req: Any) -> None:
     streams.add(res)
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+def stream_events(res: Any, req: Any) -> None:
+    chunks = chunks_of(int(req.get_query("chunks")), float(req.get_query("per_s")))
+    res.write_header("Content-Type", "text/event-stream")
+    res.run_async(write_events(res, chunks))
+
+
+async def write_events(res: Any, chunks: AsyncIterator[str]) -> None:
+    async for chunk in chunks:
+        if res.aborted:  # the client cancelled
+            return
+        event = f"data: {chunk}\n\n"
+        res.cork(lambda res, event=event: res.write(event))
+    res.cork(lambda res: res.end(""))
+
+
+def enter_stream(res: Any, req: Any, context: Any) -> None:
+    """Each connection has a topic of its own. To publish there is safe after the client has left."""
+    key, protocol, extensions = (req.get_header(f"sec-websocket-{name}") for name in ("key", "protocol", "extensions"))
+    res.upgrade(key, protocol, extensions, context, f"stream/{uuid4()}")
+
+
+async def stream(app: App, topic: str, chunks: int, per_s: float) -> None:
+    async for chunk in chunks_of(chunks, per_s):
+        app.publish(topic, chunk, OpCode.TEXT)
+
+
+def leave_stream(ws: Any, code: int, message: bytes | None) -> None:
+    """The client cancelled: what still streams to it ends."""
+    for task in tasks.pop(ws.get_user_data(), ()):
+        task.cancel()
+
+
 def push(app: App, snapshot: str) -> None:
     app.publish("dashboard", snapshot, OpCode.TEXT)
     for stream in list(streams):
@@ -85,11 +129,18 @@ common = {
 
 
 def serve(app: App, room: dict[str, Any]) -> None:
+    def ask(ws: Any, message: str | bytes, opcode: OpCode) -> None:
+        topic = ws.get_user_data()
+        tasks[topic].add(app.loop.ensure_future(stream(app, topic, **json.loads(message))))
+
     app.get("/healthz", lambda res, req: res.end("ok"))
     app.get("/events", events)
+    app.get("/stream/events", stream_events)
     app.ws("/echo", {**common, "message": echo})
     app.ws("/room/:name", room)
     app.ws("/dashboard", {**common, "open": watch_dashboard, "message": update_panel})
+    streaming = {"upgrade": enter_stream, "open": join_room, "message": ask, "close": leave_stream}
+    app.ws("/stream", {**common, **streaming})
     app.loop.create_background_task(partial(push_snapshots, app))
 
 

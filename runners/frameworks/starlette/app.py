@@ -6,7 +6,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sse_starlette import EventSourceResponse
@@ -91,6 +91,29 @@ async def snapshots() -> AsyncIterator[dict[str, str]]:
         streams.discard(queue)
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+async def stream_events(request: Request) -> Response:
+    asked = request.query_params
+    chunks = chunks_of(int(asked["chunks"]), float(asked["per_s"]))
+    return EventSourceResponse(({"data": chunk} async for chunk in chunks), sep="\n")
+
+
+async def stream(websocket: WebSocket) -> None:
+    await websocket.accept()
+    with suppress(WebSocketDisconnect, RuntimeError):  # the client cancelled
+        async for text in websocket.iter_text():
+            asked = json.loads(text)
+            async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+                await websocket.send_text(chunk)
+
+
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -115,8 +138,10 @@ app = Starlette(
     routes=[
         Route("/healthz", healthz),
         Route("/events", events),
+        Route("/stream/events", stream_events),
         WebSocketRoute("/echo", echo),
         WebSocketRoute("/room/{name}", room),
         WebSocketRoute("/dashboard", dashboard),
+        WebSocketRoute("/stream", stream),
     ],
 )

@@ -6,13 +6,16 @@ import json
 import os
 import signal
 import ssl
+import time
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from itertools import count
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
+from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.process import fork_processes
 from tornado.web import Application, RequestHandler
@@ -90,6 +93,32 @@ class Events(RequestHandler):
         self.left.set()
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+class StreamEvents(RequestHandler):
+    async def get(self) -> None:
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-store")
+        with suppress(StreamClosedError):  # the client cancelled
+            async for chunk in chunks_of(int(self.get_argument("chunks")), float(self.get_argument("per_s"))):
+                self.write(f"data: {chunk}\n\n")
+                await self.flush()
+
+
+class Stream(Connection):
+    async def on_message(self, message: str | bytes) -> None:
+        asked = json.loads(message)
+        with suppress(WebSocketClosedError):
+            async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+                await self.write_message(chunk)
+
+
 def apply(update: dict[str, Any]) -> dict[str, Any]:
     """Store one update; returns the answer to its sender."""
     name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
@@ -133,6 +162,8 @@ def make_app(*first: tuple[Any, ...]) -> Application:
             (r"/room/([^/]+)", Room),
             (r"/dashboard", Dashboard),
             (r"/events", Events),
+            (r"/stream", Stream),
+            (r"/stream/events", StreamEvents),
         ]
     )
 

@@ -8,13 +8,13 @@ import signal
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
@@ -62,6 +62,21 @@ def apply(update: dict[str, Any]) -> dict[str, Any]:
     return {"type": "panel", "panel": name, **panel, "client": client, "seq": seq}
 
 
+async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
+    """The chunks of an answer, each when it is due, as a model would generate them."""
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        yield json.dumps({"seq": seq, "text": "a few words "})
+
+
+async def stream(websocket: ServerConnection) -> None:
+    async for message in websocket:
+        asked = json.loads(message)
+        async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
+            await websocket.send(chunk)
+
+
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -72,7 +87,7 @@ async def push_snapshots() -> None:
 
 
 async def route(websocket: ServerConnection) -> None:
-    with suppress(ConnectionClosedError):  # a client that vanishes is no failure of ours
+    with suppress(ConnectionClosed):  # a client that vanishes is no failure of ours
         match websocket.request.path.split("/"):
             case ["", "echo"]:
                 await echo(websocket)
@@ -80,13 +95,15 @@ async def route(websocket: ServerConnection) -> None:
                 await room(websocket, name)
             case ["", "dashboard"]:
                 await dashboard(websocket)
+            case ["", "stream"]:
+                await stream(websocket)
 
 
 def answer_http(connection: ServerConnection, request: Request) -> Response | None:
     """Plain HTTP before the handshake; ``None`` lets the handshake go on."""
     if request.path == "/healthz":
         return connection.respond(HTTPStatus.OK, "ok\n")
-    if request.path in ("/echo", "/dashboard") or request.path.startswith("/room/"):
+    if request.path in ("/echo", "/dashboard", "/stream") or request.path.startswith("/room/"):
         return None
     return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
 

@@ -1,0 +1,67 @@
+"""Waits for the sockets of many clients at once, by the place of each client."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+class ClientSockets:
+    """The sockets of the clients that the compiled kernel does not serve."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._places: dict[int, int] = {}
+
+    def watch(self, place: int, sock: socket.socket, wanted: int) -> None:
+        """Wait for these epoll events on a socket of the client at this place."""
+        descriptor = sock.fileno()
+        if descriptor in self._places:
+            self._epoll.modify(descriptor, wanted)
+        else:
+            self._epoll.register(descriptor, wanted)
+        self._places[descriptor] = place
+
+    def forget(self, descriptor: int) -> None:
+        """Stop waiting for events on a socket, which may be closed already."""
+        if self._places.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def ready(self, timeout_s: float) -> Iterator[int]:
+        """The places of clients whose sockets have events, after at most so many seconds.
+
+        A client whose socket is forgotten meanwhile is left out.
+        """
+        for descriptor, _ in self._epoll.poll(timeout_s):
+            if (place := self._places.get(descriptor)) is not None:
+                yield place
+
+    def wait(self, wake: int) -> bool:
+        """Wait until a client's socket has events or the file descriptor ``wake`` is readable; returns whether that is."""
+        return wake in select.select([self._epoll.fileno(), wake], [], [])[0]
+
+    def of(self, place: int) -> ClientWatcher:
+        """The watcher for connections of the client at this place."""
+        return ClientWatcher(self, place)
+
+    def close(self) -> None:
+        """Stop waiting."""
+        self._epoll.close()
+
+
+@dataclass(frozen=True)
+class ClientWatcher:
+    """Watches the sockets of one client; it is a `runners.loadgen.connection.Watcher`."""
+
+    sockets: ClientSockets
+    place: int
+
+    def watch(self, sock: socket.socket, *, writable: bool) -> None:
+        """Wait until the socket is readable and, if requested, until it is writable."""
+        self.sockets.watch(self.place, sock, select.EPOLLIN | (select.EPOLLOUT if writable else 0))
+
+    def forget(self, sock: socket.socket) -> None:
+        """Stop waiting for the socket."""
+        self.sockets.forget(sock.fileno())

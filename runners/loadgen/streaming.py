@@ -1,0 +1,333 @@
+"""Clients that ask for streams of chunks, as a page asks a language model for its answer, and read them to the end.
+
+A stream is one request that sets the stream's pace: chunk k is due k / `StreamRequest.chunks_per_s` seconds after the
+stream is. Each client asks at fixed times, whatever the server does. Over SSE each stream is an HTTP request of its own,
+over WebSocket and Socket.IO a message on the client's connection. A client cancels a stream by closing its connection.
+
+Ten thousand chunks per second do not need the compiled kernel.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns as clock_ns
+from typing import Any, NamedTuple
+
+from runners.loadgen import buckets, engine_io
+from runners.loadgen.causes import Cause, CauseTable
+from runners.loadgen.client_sockets import ClientSockets
+from runners.loadgen.connection import Connection, Message
+from runners.loadgen.handshake import Handshake, resolve_address, socket_url
+from runners.loadgen.job import Job, Streamed
+from runners.loadgen.pace import Open
+from runners.loadgen.polling import STREAM_ENDED, EventStreamConnection, HttpOrigin
+from runners.loadgen.upgrade import request_target
+
+STREAM_EVENT, CHUNK_EVENT = "stream", "chunk"
+"""Names of Socket.IO's events: a client's request, and a chunk of the answer."""
+_EVENT = b"42"
+"""Begin of an event of Socket.IO in the default namespace."""
+_RETRY_NS = 100_000_000
+"""Nanoseconds until a client tries again to open its connection."""
+_TICK_S = 0.005
+_SPIN_NS = 1_000_000
+"""epoll waits for whole milliseconds, so a stream that is due sooner is waited for without it."""
+_SECOND_NS = 1_000_000_000
+
+
+class Opened(NamedTuple):
+    """A connection that was opened, its number in the load, and the mask of its frames."""
+
+    number: int
+    connection: Connection
+    mask: bytes
+
+
+@dataclass
+class _Stream:
+    due_ns: int
+    is_to_be_cancelled: bool
+    arrived: int = 0
+
+
+@dataclass
+class _Client:
+    number: int
+    mask: bytes
+    connection: Connection | None
+    due_ns: int = 0
+    """When its next stream is due."""
+    handshake: Handshake | None = None
+    retry_at_ns: int = 0
+    stream: _Stream | None = None
+    begun: int = 0
+
+
+class Streaming:
+    """The clients of one job, of which each reads one stream at a time."""
+
+    def __init__(self, job: Job, opened: Sequence[Opened]) -> None:
+        assert isinstance(job.pace, Open), job.pace
+        assert job.stream is not None
+        self._job, self._asked = job, job.stream
+        self._is_http = job.transport == "sse"
+        self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
+        self._where = resolve_address(self._url, job.connect_timeout_s)
+        self._origin = HttpOrigin.of(job.url, job.connect_timeout_s, job.client)
+        self._target = f"{request_target(job.url)}?chunks={self._asked.chunks}&per_s={self._asked.chunks_per_s:g}"
+        self._request = request_message(job)
+        self._gap_ns = int(_SECOND_NS * job.connections / job.pace.rate_per_s)
+        self._chunk_ns = _SECOND_NS / self._asked.chunks_per_s
+        self._sockets = ClientSockets()
+        # Over HTTP each stream has a connection of its own, so those that were made before are not used.
+        self._clients = [_Client(one.number, one.mask, None if self._is_http else one.connection) for one in opened]
+        for place, client in enumerate(self._clients):
+            if client.connection is not None:
+                client.connection.attach(self._sockets.of(place))
+        self._begin_counting()
+
+    def _begin_counting(self) -> None:
+        self._completed = self._cancelled = self._broken = self._chunks = self._missing = 0
+        self._wrong = self._together = self._woken_ns = 0
+        self._first_chunk, self._lateness, self._start_lag, self._read_lag = (array("q") for _ in range(4))
+        self._causes = CauseTable()
+
+    def run(self, seconds: float, *, cancels: bool = False) -> Streamed:
+        """Begin streams for this long, then read them to their end or cancel them; counts are those of this call."""
+        self._begin_counting()
+        began_ns, cpu_ns = clock_ns(), time.process_time_ns()
+        self._until_ns = began_ns + int(seconds * _SECOND_NS)
+        last_ns = self._until_ns + int(self._asked.chunks * self._chunk_ns + self._job.drain_s * _SECOND_NS)
+        for place, client in enumerate(self._clients):
+            together = place - place % self._asked.together
+            client.begun, client.due_ns = 0, began_ns + self._gap_ns * together // len(self._clients)
+        self._due = [(client.due_ns, place) for place, client in enumerate(self._clients)]
+        heapq.heapify(self._due)
+        while (now_ns := clock_ns()) < self._until_ns or (not cancels and now_ns < last_ns and self._are_under_way()):
+            while self._due and self._due[0][0] <= now_ns:
+                _, place = heapq.heappop(self._due)
+                self._tend(place, self._clients[place])
+            self._attend_all()
+        if cancels:
+            self._cancel_all()
+        return self._result(began_ns, cpu_ns)
+
+    def _cancel_all(self) -> None:
+        for client in self._clients:
+            if client.stream is not None and client.connection is not None:
+                self._cancelled += 1
+                client.connection.close()
+                client.connection = client.stream = None
+
+    def idle(self, wake: int) -> None:
+        """Answer pings until the file descriptor ``wake`` is readable."""
+        while not self._sockets.wait(wake):
+            self._attend_all()
+
+    def _are_under_way(self) -> bool:
+        return any(client.stream is not None for client in self._clients)
+
+    def _attend_all(self) -> None:
+        next_ns = self._due[0][0] - clock_ns() if self._due else _SECOND_NS
+        timeout_s = 0.0 if next_ns < _SPIN_NS else min(_TICK_S, next_ns / _SECOND_NS)
+        self._woken_ns = 0
+        for place in self._sockets.ready(timeout_s):
+            self._woken_ns = self._woken_ns or clock_ns()
+            client = self._clients[place]
+            if client.handshake is not None:
+                self._open(place, client, client.handshake)
+            elif client.connection is not None:
+                self._read(place, client, client.connection)
+
+    def _tend(self, place: int, client: _Client) -> None:
+        """Begin the client's next stream if it is due and the client can; open its connection if it has none."""
+        now_ns = clock_ns()
+        if self._is_http or client.connection is not None:
+            if client.stream is None and client.due_ns <= now_ns and client.due_ns < self._until_ns:
+                self._begin(place, client, now_ns)
+        elif client.handshake is None and now_ns >= client.retry_at_ns:
+            self._connect(place, client)
+
+    def _begin(self, place: int, client: _Client, now_ns: int) -> None:
+        every = self._asked.cancel_every
+        client.stream = _Stream(client.due_ns, bool(every) and (client.number + client.begun) % every == 0)
+        self._start_lag.append(now_ns - client.due_ns)
+        client.begun += 1
+        client.due_ns += self._gap_ns
+        heapq.heappush(self._due, (client.due_ns, place))
+        if self._is_http:
+            client.connection = EventStreamConnection(self._origin, self._target)
+            client.connection.attach(self._sockets.of(place))
+            if client.connection.descriptor < 0:  # it could not even ask
+                self._read(place, client, client.connection)
+        else:
+            assert client.connection is not None
+            if not client.connection.send(self._request.payload):
+                self._read(place, client, client.connection)
+
+    def _connect(self, place: int, client: _Client) -> None:
+        try:
+            client.handshake = Handshake(
+                place,
+                self._url,
+                self._where,
+                self._job.protocol,
+                client.mask,
+                serializer=self._job.serializer,
+                options=self._job.client,
+            )
+        except OSError:
+            self._try_again(place, client)
+        else:
+            self._sockets.watch(place, client.handshake.socket, client.handshake.wanted)
+
+    def _open(self, place: int, client: _Client, handshake: Handshake) -> None:
+        descriptor = handshake.socket.fileno()
+        result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * _SECOND_NS))
+        if result is None:
+            self._sockets.watch(place, handshake.socket, handshake.wanted)
+            return
+        self._sockets.forget(descriptor)
+        client.handshake = None
+        if result.connection is None:
+            handshake.release(result)
+            if result.cause is not None:
+                self._causes.add(result.cause)
+            self._try_again(place, client)
+            return
+        client.connection = result.connection
+        result.connection.attach(self._sockets.of(place))
+        self._tend(place, client)
+
+    def _try_again(self, place: int, client: _Client) -> None:
+        client.retry_at_ns = clock_ns() + _RETRY_NS
+        heapq.heappush(self._due, (client.retry_at_ns, place))
+
+    def _read(self, place: int, client: _Client, connection: Connection) -> None:
+        received = connection.receive()
+        now_ns = clock_ns()
+        before = client.stream
+        arrived = before.arrived if before else 0
+        for message in received.messages:
+            if client.connection is not connection:  # it has cancelled the stream; what was under way is not read
+                return
+            self._take(place, client, message, now_ns)
+        if before is not None:
+            self._together += max(0, before.arrived - arrived - 1)
+        if received.end is not None and client.connection is connection:
+            self._end(place, client, received.end)
+
+    def _take(self, place: int, client: _Client, message: Message, now_ns: int) -> None:
+        stream = client.stream
+        if self._job.protocol == "socket.io" and message.payload[:1] == engine_io.PING:
+            assert client.connection is not None
+            client.connection.send(engine_io.PONG + message.payload[1:])
+            return
+        if stream is None or chunk_number(message.payload, self._job) != stream.arrived:
+            self._wrong += 1
+            return
+        lateness_ns = now_ns - stream.due_ns - int(stream.arrived * self._chunk_ns)
+        if not stream.arrived:
+            self._first_chunk.append(lateness_ns)
+        self._lateness.append(lateness_ns)
+        self._read_lag.append(now_ns - (self._woken_ns or now_ns))
+        stream.arrived += 1
+        self._chunks += 1
+        if stream.is_to_be_cancelled and stream.arrived >= self._asked.chunks / 2:
+            self._cancelled += 1
+            self._leave(place, client)
+        elif stream.arrived == self._asked.chunks and not self._is_http:
+            self._completed += 1
+            client.stream = None
+            self._tend(place, client)
+
+    def _end(self, place: int, client: _Client, cause: Cause) -> None:
+        """The server ended a connection: over HTTP this is how a whole stream ends."""
+        stream = client.stream
+        if stream is not None and self._is_http and cause is STREAM_ENDED and stream.arrived == self._asked.chunks:
+            self._completed += 1
+        else:
+            self._causes.add(cause)
+            if stream is not None:
+                self._broken += 1
+                self._missing += self._asked.chunks - stream.arrived
+        self._leave(place, client)
+
+    def _leave(self, place: int, client: _Client) -> None:
+        """Close the client's connection, and open another one if it does not make one for each stream."""
+        assert client.connection is not None
+        client.connection.close()
+        client.connection = client.stream = None
+        self._tend(place, client)
+
+    def _result(self, began_ns: int, cpu_ns: int) -> Streamed:
+        unfinished = [client.stream for client in self._clients if client.stream is not None]
+        for client in self._clients:
+            client.stream = None
+        return Streamed(
+            due=sum(self._due_of(client) for client in self._clients),
+            begun=sum(client.begun for client in self._clients),
+            completed=self._completed,
+            cancelled=self._cancelled,
+            broken=self._broken,
+            unfinished=len(unfinished),
+            chunks=self._chunks,
+            missing=self._missing + sum(self._asked.chunks - one.arrived for one in unfinished),
+            wrong=self._wrong,
+            together=self._together,
+            took_ns=clock_ns() - began_ns,
+            cpu_ns=time.process_time_ns() - cpu_ns,
+            causes=self._causes.counted(),
+            histograms={
+                name: buckets.sparse(buckets.counts_of(values))
+                for name, values in (
+                    ("first_chunk", self._first_chunk),
+                    ("chunk_lateness", self._lateness),
+                    ("send_lag", self._start_lag),
+                    ("read_lag", self._read_lag),
+                )
+            },
+        )
+
+    def _due_of(self, client: _Client) -> int:
+        """The number of streams that were due, begun or not."""
+        return client.begun + max(0, -((client.due_ns - self._until_ns) // self._gap_ns))
+
+    def close(self) -> None:
+        """Close all connections, which cancels the streams on them."""
+        for client in self._clients:
+            if client.connection is not None:
+                client.connection.close()
+            if client.handshake is not None:
+                client.handshake.socket.close()
+        self._sockets.close()
+
+
+def request_message(job: Job) -> Message:
+    """The message that asks for a stream, over WebSocket or Socket.IO."""
+    assert job.stream is not None
+    request = {"chunks": job.stream.chunks, "per_s": job.stream.chunks_per_s}
+    if job.protocol == "socket.io":
+        return Message(_EVENT + json.dumps([STREAM_EVENT, request]).encode())
+    return Message(json.dumps(request).encode())
+
+
+def chunk_number(payload: bytes, job: Job) -> Any:
+    """The number of the chunk in a message; ``None`` if the message is no chunk."""
+    try:
+        if job.protocol == "socket.io":
+            if not payload.startswith(_EVENT):
+                return None
+            name, chunk = json.loads(payload[len(_EVENT) :])
+            if name != CHUNK_EVENT:
+                return None
+        else:
+            chunk = json.loads(payload)
+        return chunk["seq"]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,152 @@
+"""Streams of chunks, as answers of a language model: how late chunks are, what each costs, and what cancelling saves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from runners.loadgen.job import Job, StreamRequest
+from runners.loadgen.pace import Open
+from runners.loading import driver
+from runners.loading.job_building import count_shards
+from runners.loading.load_result import StreamResult, compression_record
+from runners.measurement.cell import (
+    Cell,
+    Conditions,
+    MeasurementResult,
+    blank_measurement,
+    build_cell_job,
+    completed,
+    judged,
+)
+from runners.measurement.interference import Interference
+from runners.record import Connections, ErrorCause, Streams
+from runners.serving.deployment import Deployment, Deployments, StageError
+
+IDLE_S = 1.0
+"""Seconds without streams, in which the CPU of the idle server is measured."""
+CANCELLED_AFTER_S = 3.0
+"""Seconds until all streams are cancelled at once. In the last two their CPU is measured."""
+BEFORE_S = 2.0
+WATCHED_S = 10.0
+"""Seconds for which the CPU of the server is measured afterwards."""
+LONG_STREAM_S = 60.0
+"""Planned length of streams that are cancelled."""
+_LEAST_CORES = 0.02
+"""Streams that take less of a core than this cannot be told from an idle server."""
+
+
+def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
+    """Let clients ask for streams for the length of a window, and then cancel as many long ones at once."""
+    scenario, cores = cell.scenario, conditions.cores
+    assert scenario.stream is not None
+    interference = Interference(cores)
+    blank = blank_measurement(conditions)
+    with ExitStack() as stack:
+        deployment = stack.enter_context(
+            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers, fresh=True)
+        )
+        try:
+            deployment.start(scenario.readiness)
+            job = build_cell_job(cell, conditions, deployment.server)
+            shards = count_shards(scenario.exchange, scenario.connections, len(cores.loadgen))
+            hooks = driver.Hooks(is_hopeless=lambda: deployment.has_ended)
+            with driver.ShardGroup(shards, cores.loadgen, hooks) as running:
+                with deployment.stage("connect"):
+                    connected = running.connect(job)
+                with deployment.stage("load"):
+                    running.stream(conditions.profile.warmup_s)
+                    watches = deployment.watches()
+                    interference.begin()
+                    for watch in watches.values():
+                        watch.begin()
+                    result = running.stream(conditions.profile.window_s(scenario))
+                    for watch in watches.values():
+                        watch.end()
+                        watch.look()
+                    interference.end()
+            cost_s = _cost_of_cancelled(deployment, job, shards, hooks, cores.loadgen)
+            if conditions.profile.rechecks:
+                deployment.recheck(scenario.recheck)
+        except StageError as error:
+            return MeasurementResult(completed(blank, failure=error.failure), {})
+        chunks = result.total(lambda shard: shard.chunks)
+        usages = {name: watch.usage(chunks, alone=True) for name, watch in watches.items()}
+    send_lag, read_lag = result.histograms["send_lag"], result.histograms["read_lag"]
+    measurement = completed(
+        blank,
+        valid=True,
+        duration_s=round(result.seconds, 6),
+        warmup_s=conditions.profile.warmup_s,
+        connections=Connections(
+            planned=scenario.connections,
+            established=sum(one.established for one in connected),
+            closed_early=0,
+        ),
+        compression=compression_record(connected),
+        errors=result.causes.errors(),
+        causes=[
+            ErrorCause(error=one.error, count=one.times, example=one.example) for one in result.causes.counted()
+        ],
+        streams=_record(result, cost_s),
+        **usages,
+        tls=deployment.tls,
+        proxy_complaints=deployment.proxy.complaints() if deployment.proxy else [],
+        generator=interference.health(
+            shards=shards,
+            cpu_percent=result.cpu_percent,
+            send_lag_p50_ms=send_lag.percentile_ms(0.5),
+            send_lag_p99_ms=send_lag.percentile_ms(0.99),
+            send_lag_max_ms=send_lag.percentile_ms(1.0),
+            read_lag_p99_ms=read_lag.percentile_ms(0.99),
+        ),
+    )
+    return MeasurementResult(judged(measurement, cell), {})
+
+
+def _cores_used(total_cpu_s: Callable[[], float], seconds: float) -> float:
+    """Cores that a server uses on average over so many seconds."""
+    before_s, began_s = total_cpu_s(), time.perf_counter()
+    time.sleep(seconds)
+    return (total_cpu_s() - before_s) / (time.perf_counter() - began_s)
+
+
+def _record(result: StreamResult, cost_s: float | None) -> Streams:
+    counts = {
+        name: sum(getattr(shard, name) for shard in result.shards)
+        for name in (
+            *("due", "begun", "completed", "cancelled", "broken", "unfinished"),
+            *("chunks", "missing", "wrong", "together"),
+        )
+    }
+    return Streams(
+        **counts,
+        first_chunk_ms=result.histograms["first_chunk"].percentiles(),
+        chunk_lateness_ms=result.histograms["chunk_lateness"].percentiles(),
+        cancel_cost_s=cost_s,
+    )
+
+
+def _cost_of_cancelled(
+    deployment: Deployment, job: Job, shards: int, hooks: driver.Hooks, cpus: Sequence[int]
+) -> float | None:
+    """Cancel long streams of all clients at once; returns the CPU time that the server used for them afterwards, as
+    seconds of what it had used before. ``None`` if that was too little to tell.
+    """
+    assert job.stream is not None
+    chunks = round(LONG_STREAM_S * job.stream.chunks_per_s)
+    long = StreamRequest(chunks, job.stream.chunks_per_s, together=job.stream.together)
+    job = replace(job, stream=long, pace=Open(job.connections / LONG_STREAM_S))
+    watch = deployment.watches()["server"]
+    with deployment.stage("load"), driver.ShardGroup(shards, cpus, hooks) as running:
+        running.connect(job)
+        idle = _cores_used(watch.total_cpu_s, IDLE_S)
+        running.begin_cancelled_streams(CANCELLED_AFTER_S)
+        time.sleep(CANCELLED_AFTER_S - BEFORE_S)
+        before_s, began_s = watch.total_cpu_s(), time.perf_counter()
+        running.end_cancelled_streams()
+        loaded = (watch.total_cpu_s() - before_s) / (time.perf_counter() - began_s) - idle
+        after = _cores_used(watch.total_cpu_s, WATCHED_S) - idle
+    return round(max(0.0, after) * WATCHED_S / loaded, 3) if loaded >= _LEAST_CORES else None
