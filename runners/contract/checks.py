@@ -59,7 +59,9 @@ class Check:
 def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
     """The names of the checks that concern an application with these exchanges."""
     found = {name for name, exchange in _EXCHANGES.items() if exchange is None or exchange in exchanges}
-    if exchanges and set(exchanges) <= OVER_SSE:  # it has no messages to compress, and nothing that a client could close in order
+    if (
+        exchanges and set(exchanges) <= OVER_SSE
+    ):  # it has no messages to compress, and nothing that a client could close in order
         found -= {"close", "compression"}
     return frozenset(found)
 
@@ -86,11 +88,12 @@ async def check_contract(
     """Test each promise of the application at ``base_url`` (``http://127.0.0.1:8001``), in about three seconds.
 
     The checks are those of the application's ``exchanges``, or those in ``only``, which are names in `CHECKS`. The echo
-    must work over each of Socket.IO's ``transports``. What is over server-sent events is tested if ``sse`` is one of them. ``serializer``:
-    the serializer of Socket.IO's packets. ``push_period_s``: the seconds between two snapshots, as set for the
-    server. ``offers_deflate``: clients over WebSocket offer to compress messages, and the answer is tested. No single
-    wait is longer than ``timeout_s``. ``ca``: file of certificates in PEM that the clients trust, for an ``https://``
-    address. Every error except cancellation is a failed check. Raises `ValueError` for an unknown check.
+    must work over each of Socket.IO's ``transports``. What is over server-sent events is tested if ``sse`` is one of
+    them. ``serializer``: the serializer of Socket.IO's packets. ``push_period_s``: seconds between two snapshots, as
+    set for the server. ``offers_deflate``: clients over WebSocket offer to compress messages, and the answer is
+    tested. No single wait is longer than ``timeout_s``. ``ca``: file of certificates in PEM that the clients trust,
+    for an ``https://`` address. Every error except cancellation is a failed check. Raises `ValueError` for an unknown
+    check.
     """
     chosen = set(checks_for(exchanges) if only is None else only)
     if unknown := chosen.difference(CHECKS):

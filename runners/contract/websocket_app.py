@@ -101,7 +101,12 @@ class WebSocketApp:
 
     def _paths(self) -> list[str]:
         """One path per exchange of the application."""
-        paths: dict[Exchange, str] = {"echo": "/echo", "room": f"/room/contract-{token()}", "dashboard": "/dashboard", "stream": "/stream"}
+        paths: dict[Exchange, str] = {
+            "echo": "/echo",
+            "room": f"/room/contract-{token()}",
+            "dashboard": "/dashboard",
+            "stream": "/stream",
+        }
         return [path for exchange, path in paths.items() if exchange in self._exchanges]
 
     async def agreed_compression(self) -> str | None:

@@ -39,8 +39,11 @@ class ClientSockets:
                 yield place
 
     def wait(self, wake: int) -> bool:
-        """Wait until a client's socket has events or the file descriptor ``wake`` is readable; returns whether that is."""
-        return wake in select.select([self._epoll.fileno(), wake], [], [])[0]
+        """Wait for a client's socket or for the file descriptor ``wake``; returns whether that one is readable."""
+        waiting = select.poll()
+        waiting.register(self._epoll.fileno(), select.POLLIN)
+        waiting.register(wake, select.POLLIN)
+        return any(descriptor == wake for descriptor, _ in waiting.poll())
 
     def of(self, place: int) -> ClientWatcher:
         """The watcher for connections of the client at this place."""

@@ -268,7 +268,7 @@ class Streamed:
     wrong: int
     """Number of messages that were not the next chunk."""
     together: int
-    """Number of chunks that were read together with the chunk before them."""
+    """Number of chunks that came with the one before them: within a tenth of the time that should be between them."""
     took_ns: int
     cpu_ns: int
     histograms: dict[str, SparseCounts]

@@ -215,9 +215,7 @@ class _LoadShard(_Shard):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.clients = [
-            Client(one.number, codec_for(job, one.number), one.connection, one.mask) for one in self.opened
-        ]
+        self.clients = [Client(one.number, codec_for(job, one.number), one.connection, one.mask) for one in self.opened]
         self.engine = Engine(job, self.clients)
         self.warmup = LedgerTotals()
 

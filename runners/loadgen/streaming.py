@@ -1,8 +1,8 @@
 """Clients that ask for streams of chunks, as a page asks a language model for its answer, and read them to the end.
 
 A stream is one request that sets the stream's pace: chunk k is due k / `StreamRequest.chunks_per_s` seconds after the
-stream is. Each client asks at fixed times, whatever the server does. Over SSE each stream is an HTTP request of its own,
-over WebSocket and Socket.IO a message on the client's connection. A client cancels a stream by closing its connection.
+stream is. Each client asks at fixed times, whatever the server does. Over SSE each stream is an HTTP request, over
+WebSocket and Socket.IO a message on the client's connection. A client cancels a stream by closing its connection.
 
 Ten thousand chunks per second do not need the compiled kernel.
 """
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from runners.loadgen import buckets, engine_io
 from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.client_sockets import ClientSockets
-from runners.loadgen.connection import Connection, Message
+from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Connection, Message
 from runners.loadgen.handshake import Handshake, resolve_address, socket_url
 from runners.loadgen.job import Job, Streamed
 from runners.loadgen.pace import Open
@@ -35,6 +35,8 @@ _EVENT = b"42"
 _RETRY_NS = 100_000_000
 """Nanoseconds until a client tries again to open its connection."""
 _TICK_S = 0.005
+_CLUMPED = 0.1
+"""A chunk that follows the one before it within this part of a period has caught up with it."""
 _SPIN_NS = 1_000_000
 """epoll waits for whole milliseconds, so a stream that is due sooner is waited for without it."""
 _SECOND_NS = 1_000_000_000
@@ -53,6 +55,8 @@ class _Stream:
     due_ns: int
     is_to_be_cancelled: bool
     arrived: int = 0
+    last_ns: int = 0
+    """When the last chunk arrived."""
 
 
 @dataclass
@@ -211,24 +215,31 @@ class Streaming:
     def _read(self, place: int, client: _Client, connection: Connection) -> None:
         received = connection.receive()
         now_ns = clock_ns()
-        before = client.stream
-        arrived = before.arrived if before else 0
         for message in received.messages:
-            if client.connection is not connection:  # it has cancelled the stream; what was under way is not read
+            if client.connection is not connection:  # it has left; what was under way is not read
                 return
-            self._take(place, client, message, now_ns)
-        if before is not None:
-            self._together += max(0, before.arrived - arrived - 1)
+            if self._job.protocol != "socket.io" or not self._on_engine_packet(place, client, message.payload):
+                self._take(place, client, message.payload, now_ns)
         if received.end is not None and client.connection is connection:
             self._end(place, client, received.end)
 
-    def _take(self, place: int, client: _Client, message: Message, now_ns: int) -> None:
-        stream = client.stream
-        if self._job.protocol == "socket.io" and message.payload[:1] == engine_io.PING:
+    def _on_engine_packet(self, place: int, client: _Client, packet: bytes) -> bool:
+        """Handle heartbeat and close of Engine.IO 4 and Socket.IO 5; returns false for an event."""
+        if packet[:1] == engine_io.PING:
             assert client.connection is not None
-            client.connection.send(engine_io.PONG + message.payload[1:])
-            return
-        if stream is None or chunk_number(message.payload, self._job) != stream.arrived:
+            client.connection.send(engine_io.PONG + packet[1:])
+        elif packet[:2] == engine_io.DISCONNECT:
+            self._end(place, client, DISCONNECTED)
+        elif packet == engine_io.CLOSE:
+            self._end(place, client, SESSION_CLOSED)
+        else:
+            return packet[:1] in (engine_io.NOOP, engine_io.OPEN) or packet[:2] == engine_io.CONNECT
+        return True
+
+    def _take(self, place: int, client: _Client, payload: bytes, now_ns: int) -> None:
+        stream = client.stream
+        is_more = stream is None or stream.arrived == self._asked.chunks
+        if stream is None or is_more or chunk_number(payload, self._job) != stream.arrived:
             self._wrong += 1
             return
         lateness_ns = now_ns - stream.due_ns - int(stream.arrived * self._chunk_ns)
@@ -236,7 +247,9 @@ class Streaming:
             self._first_chunk.append(lateness_ns)
         self._lateness.append(lateness_ns)
         self._read_lag.append(now_ns - (self._woken_ns or now_ns))
+        self._together += bool(stream.arrived) and now_ns - stream.last_ns < _CLUMPED * self._chunk_ns
         stream.arrived += 1
+        stream.last_ns = now_ns
         self._chunks += 1
         if stream.is_to_be_cancelled and stream.arrived >= self._asked.chunks / 2:
             self._cancelled += 1

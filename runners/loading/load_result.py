@@ -134,9 +134,7 @@ class StreamResult:
 def merge_streamed(shards: Sequence[Streamed]) -> StreamResult:
     """Add up the histograms of all shards."""
     names = shards[0].histograms
-    return StreamResult(
-        tuple(shards), {name: merge_counts([one.histograms[name] for one in shards]) for name in names}
-    )
+    return StreamResult(tuple(shards), {name: merge_counts([one.histograms[name] for one in shards]) for name in names})
 
 
 def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:

@@ -1,4 +1,4 @@
-"""Streams of chunks, as answers of a language model: how late chunks are, what each costs, and what cancelling saves."""
+"""Streams of chunks, as of a language model: how late chunks are, what each costs, and what cancelling saves."""
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments
         ),
         compression=compression_record(connected),
         errors=result.causes.errors(),
-        causes=[
-            ErrorCause(error=one.error, count=one.times, example=one.example) for one in result.causes.counted()
-        ],
+        causes=[ErrorCause(error=one.error, count=one.times, example=one.example) for one in result.causes.counted()],
         streams=_record(result, cost_s),
         **usages,
         tls=deployment.tls,

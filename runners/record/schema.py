@@ -646,7 +646,7 @@ class Streams(Document):
     wrong: Count
     """Messages that were not the next chunk."""
     together: Count
-    """Chunks that arrived together with the one before them, so that something had held that one back."""
+    """Chunks within a tenth of a period after the one before them, so that something had held that one back."""
     first_chunk_ms: Percentiles
     """From when a stream was due to its first chunk."""
     chunk_lateness_ms: Percentiles

@@ -25,10 +25,12 @@ LONG_LOAD_S = 30.0
 _USUAL_CONNECTIONS_PER_S = 1000.0
 _USUAL_RECOVERY_S = 4.0
 """One second before the crash, one or two for the server to start, and one after the last client has reconnected."""
-_CANCELLED_STREAMS_S = 14.0
-"""Seconds in which streams begin, are cancelled, and the server is watched afterwards (`runners.measurement.streams`)."""
 _USUAL_DEPLOY_S = 9.0
 """The same, and a second or two until the old process has ended, waits of the clients, and more time afterwards."""
+
+
+_CANCELLED_STREAMS_S = 14.0
+"""Seconds in which long streams begin and are cancelled, and the server is watched (`runners.measurement.streams`)."""
 
 
 @dataclass(frozen=True)

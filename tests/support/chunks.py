@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,7 +40,7 @@ class _Streams:
         self.served = StreamServer()
         self._turn = asyncio.Lock()
 
-    async def chunks(self, chunks: int, per_s: float) -> AsyncIterator[list[dict[str, Any]]]:
+    async def chunks(self, chunks: int, per_s: float) -> AsyncGenerator[list[dict[str, Any]]]:
         """Groups of chunks that are sent together."""
         self.served.begun += 1
         self.served.running += 1
@@ -126,11 +126,21 @@ def serving_streams(habit: Habit = "honest") -> Iterator[StreamServer]:
     streams = _Streams(habit)
     loop = asyncio.new_event_loop()
 
+    sio = streams.over_socket_io()
+
+    async def stop(runner: web.AppRunner) -> None:
+        await sio.shutdown()
+        await runner.cleanup()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     async def start() -> web.AppRunner:
         app = web.Application()
         app.router.add_get("/stream", streams.over_websocket)
         app.router.add_get("/stream/events", streams.over_sse)
-        streams.over_socket_io().attach(app)
+        sio.attach(app)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
@@ -145,7 +155,7 @@ def serving_streams(habit: Habit = "honest") -> Iterator[StreamServer]:
         try:
             yield streams.served
         finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(stop(runner), loop).result(10)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

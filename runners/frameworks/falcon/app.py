@@ -127,7 +127,9 @@ async def chunks_of(chunks: int, per_s: float) -> AsyncIterator[str]:
 
 class StreamEvents:
     async def on_get(self, req: Request, resp: Response) -> None:
-        chunks = chunks_of(req.get_param_as_int("chunks", required=True), req.get_param_as_float("per_s", required=True))
+        chunks = chunks_of(
+            req.get_param_as_int("chunks", required=True), req.get_param_as_float("per_s", required=True)
+        )
         resp.sse = (SSEvent(text=chunk) async for chunk in chunks)
         resp.cache_control = ["no-cache"]
 

@@ -28,6 +28,7 @@ from runners.record import (
     Measurement,
     Percentiles,
     SlowConsumer,
+    Streams,
     Usage,
 )
 from tests.support import documents
@@ -59,6 +60,14 @@ def slow_consumer(**changes: Any) -> SlowConsumer:
     """One client from which 50 MB were withheld, and which received all of it later."""
     plain = {"said": 100, "heard": 100, "closed": 0, "consumers": 1, "memory_mb": [40.0, 40.0], "withheld_mb": 50.0}
     return SlowConsumer(**{**plain, **changes})
+
+
+def streams(**changes: int) -> Streams:
+    """Two streams of ten chunks, of which all is as it should be."""
+    outcomes = {"due": 2, "begun": 2, "completed": 2, "cancelled": 0, "broken": 0, "unfinished": 0}
+    of_chunks = {"chunks": 20, "missing": 0, "wrong": 0, "together": 0}
+    times = {name: Percentiles(count=20) for name in ("first_chunk_ms", "chunk_lateness_ms")}
+    return Streams.model_validate({**outcomes, **of_chunks, **times, **changes})
 
 
 def with_p99(milliseconds: float) -> Measurement:
@@ -168,6 +177,13 @@ CASES = [
         with_figures(messages=messages(10, 9, 1)),
     ),
     ("pushes that clients missed", with_figures(pushes_missed=0), with_figures(pushes_missed=1)),
+    (
+        "chunks of streams that did not arrive",
+        with_figures(streams=streams()),
+        with_figures(streams=streams(missing=1)),
+    ),
+    ("messages that are not the next chunk", with_figures(streams=streams()), with_figures(streams=streams(wrong=1))),
+    ("streams that could not begin", with_figures(streams=streams()), with_figures(streams=streams(due=3))),
     (
         "connection attempts that found the listen queue full",
         with_figures(connecting=connecting(listen_drops=0, listen_backlog=100)),
@@ -312,6 +328,7 @@ def test_rows_that_apply_to_a_measurement_or_a_try_read_a_value_and_no_others_do
             "pushes_missed": 0,
             "connecting": connecting(listen_drops=0, listen_backlog=100),
             "slow_consumer": slow_consumer(),
+            "streams": streams(),
         }
     )
     closed = whole.model_copy(update={"offered_per_s": None})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,9 +13,9 @@ from runners.loadgen.job import Exchange, Transport
 from runners.subjects import catalog, workloads
 from runners.subjects.matching import can_run, runnable_scenarios, runnable_workloads, scenarios_for
 from runners.subjects.scenarios import Scenario
-from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, WORKLOADS
+from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, STREAM, WORKLOADS
 
-EVERY_EXCHANGE: tuple[Exchange, ...] = ("echo", "room", "dashboard", "events")
+EVERY_EXCHANGE: tuple[Exchange, ...] = get_args(Exchange)
 
 
 def variant(**given: Any) -> catalog.Variant:
@@ -59,6 +59,9 @@ def having(wanted: Callable[[Scenario], bool]) -> set[str]:
         ("websocket", "dashboard", {"dashboard", "crowd", "capacity"}),
         ("websocket", "events", set()),
         ("sse", "events", {"sse"}),
+        ("sse", "stream-events", {"stream"}),
+        ("websocket", "stream", {"stream"}),
+        ("sse", "stream", set()),
         ("sse", "echo", set()),
         ("polling", "echo", {"polling"}),
         ("polling", "dashboard", set()),
@@ -92,6 +95,8 @@ def test_a_transport_is_needed(transport: Transport) -> None:
     found = runs(variant(transports=[transport]), *EVERY_EXCHANGE)
     assert found == having(lambda scenario: scenario.transport == transport)
     assert transport in found, "the workload of the same name"
+    streaming = scenarios_for(STREAM, framework(*EVERY_EXCHANGE), variant(transports=["sse"]))
+    assert {one.exchange for one in streaming} == {"stream-events"}
     assert scenarios_for(SSE, framework("events"), variant(transports=["sse"])) == list(SSE.scenarios)
 
 
@@ -128,7 +133,7 @@ def test_a_variant_like_another_one_may_be_measured_where_it_differs() -> None:
         assert runnable_scenarios(everything, narrow) == expected
 
 
-def test_only_binary_payloads_are_left_out_for_packets_in_msgpack() -> None:
+def test_only_binary_payloads_and_streams_are_left_out_for_packets_in_msgpack() -> None:
     everything = framework(*EVERY_EXCHANGE)
     packed = variant(serializer="msgpack")
     left_out = [
@@ -138,7 +143,7 @@ def test_only_binary_payloads_are_left_out_for_packets_in_msgpack() -> None:
         if can_run(everything, variant(), one) and not can_run(everything, packed, one)
     ]
     assert left_out
-    assert all(one.payload_kind == "binary" for one in left_out)
+    assert all(one.payload_kind == "binary" or one.exchange == "stream" for one in left_out)
 
 
 def test_of_a_capacity_it_runs_the_searches_whose_exchange_it_has() -> None:
@@ -158,7 +163,7 @@ def test_our_own_folders(framework: catalog.Framework) -> None:
     """What a folder says it cannot do exists, and is not run; every variant is measured under something."""
     assert set(framework.cannot) <= set(WORKLOADS)
     assert set(framework.cannot).isdisjoint(runnable_workloads(framework))
-    if framework.exchanges != ["events"]:  # what only streams events is a library beside the frameworks
+    if not framework.only_streams:  # what only streams events is a library beside the frameworks
         assert {"echo", "room", "dashboard"} <= set(framework.exchanges)
     else:
         assert framework.role == "library"

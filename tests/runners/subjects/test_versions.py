@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from runners.judging import capacity
+from runners.loadgen.job import StreamRequest
 from runners.loadgen.pace import Closed, Open
 from runners.subjects import versions
 from runners.subjects.scenarios import CapacityTarget, Scenario, Share
@@ -104,6 +105,7 @@ DIFFERENT: dict[str, Any] = {
     "is_deploy": True,
     "retries": "fixed",
     "outage_s": 1.0,
+    "stream": StreamRequest(chunks=10, chunks_per_s=5.0),
     "paused_readers": 1,
     "target": CapacityTarget("users", capacity.Settings(start=2, lowest=1, highest=3)),
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from generator.comparison import MIN_SEARCHES
 from generator.statistics import MIN_ROUNDS
 from runners import contract
-from runners.loadgen.job import Exchange
+from runners.loadgen.job import OVER_SSE, Exchange
 from runners.loadgen.pace import Closed, Open, PushOnly
 from runners.loading.job_building import build_job
 from runners.record import UsageError
@@ -96,9 +96,14 @@ def test_every_scenario_publishes_what_sets_it_apart() -> None:
         if scenario.target is not None:
             assert shown["p99_limit_ms"] == scenario.target.settings.p99_limit_ms
             continue
-        clients = ("connections", "users", "members", "viewers", "clients")
+        clients = ("connections", "users", "members", "viewers", "clients", "streams")
         assert [shown[name] for name in clients if name in shown] == [scenario.connections]
-        if isinstance(scenario.pace, Open):
+        if scenario.stream is not None:
+            asked = (scenario.stream.chunks, scenario.stream.chunks_per_s, scenario.stream.together)
+            names = ("chunks", "chunks_per_stream_per_s", "streams_together")
+            assert tuple(shown[name] for name in names) == asked
+            assert scenario.rate_per_s * scenario.stream.seconds == scenario.connections, "so many at any time"
+        elif isinstance(scenario.pace, Open):
             rate_per_s, each = scenario.pace.rate_per_s, scenario.connections
             rates = {
                 "rate_per_s": rate_per_s,
@@ -155,7 +160,8 @@ def test_scenarios_are_consistent() -> None:
         assert scenario.server_cores >= scenario.workers
         assert scenario.varies_workers == ("workers" in scenario.publishes)
         assert isinstance(scenario.pace, PushOnly) == (scenario.exchange == "events")
-        assert (scenario.exchange == "events") == (scenario.transport == "sse")
+        assert (scenario.exchange in OVER_SSE) == (scenario.transport == "sse")
+        assert (scenario.stream is not None) == scenario.exchange.startswith("stream")
         assert (scenario.latency_kind == "service_time") == isinstance(scenario.pace, Closed)
 
 
