@@ -24,7 +24,7 @@ TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery", "
 
 ``loop``: closed loop. ``rate``: fixed rate. ``share``: each at a share of its own capacity. ``push``: fixed rate, and
 the server pushes.
-``connecting``: clients connect. ``recovery``: the server is killed and started again. ``stream``: clients ask for
+``connecting``: clients connect. ``recovery``: the server is killed and started again. ``stream``: clients request
 streams of chunks.
 """
 

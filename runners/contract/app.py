@@ -42,7 +42,7 @@ class Viewer(Protocol):
 
 
 class Reader(Protocol):
-    """A client that asks for streams of chunks."""
+    """A client that requests streams of chunks."""
 
     async def ask(self, chunks: int, per_s: float) -> None: ...
     async def next_chunk(self) -> Any: ...
@@ -66,7 +66,7 @@ class App(Protocol):
     def member(self, room: str) -> AbstractAsyncContextManager[Member]: ...
     def viewer(self) -> AbstractAsyncContextManager[Viewer]: ...
     def reader(self) -> AbstractAsyncContextManager[Reader]:
-        """A client that asks over WebSocket or Socket.IO, and cancels when it leaves."""
+        """A client that requests over WebSocket or Socket.IO, and cancels when it leaves."""
 
     async def close_cleanly(self) -> str: ...
     async def agreed_compression(self) -> str | None:

@@ -51,7 +51,7 @@ PERIOD_LINE = 'PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))'
 """How an application reads its period, as in CONTRIBUTING.md."""
 _TOLD = f"; PUSH_PERIOD_S={{:g}} is in its environment: read it once with `{PERIOD_LINE}` (CONTRIBUTING.md, contract)"
 STREAMS = (StreamRequest(20, 20.0), StreamRequest(100, 100.0))
-"""Streams that are asked for at the same time. One that waited for the other would be late."""
+"""Streams that are requested at the same time. One that waited for the other would be late."""
 CANCELLED = StreamRequest(1000, 20.0)
 """A stream that its client leaves after the first chunk."""
 CHUNKS_EARLY_S, CHUNKS_LATE_S = 0.05, 0.8
@@ -321,7 +321,7 @@ async def stream_events(app: App) -> str:
 
 
 async def stream_chunks(app: App) -> str:
-    """Each request is answered by as many chunks as it asks for, at its own pace, whatever the others ask."""
+    """Each request is answered by as many chunks as it requests, at its own pace, whatever the others request."""
 
     async def read_one(request: StreamRequest) -> None:
         async with app.reader() as reader:

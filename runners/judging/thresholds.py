@@ -467,8 +467,8 @@ STREAMS_NOT_BEGUN = Threshold(
     "streams that could not begin",
     0,
     "",
-    "A client asks for the next stream when the one before it has ended. If streams are so late that some never begin,"
-    " the server was asked for less than planned, and the lateness of these is not known.",
+    "A client requests the next stream when the one before it has ended. If streams are so late that some never begin,"
+    " the server had less to do than planned, and the lateness of these is not known.",
     cause="server",
     value_of=lambda measurement: measurement.streams.due - measurement.streams.begun if measurement.streams else None,
 )

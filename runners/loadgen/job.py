@@ -66,7 +66,7 @@ class ClientOptions:
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """What a client asks for in an exchange of streams."""
+    """What a client requests in an exchange of streams."""
 
     chunks: int
     """Number of chunks."""
@@ -113,7 +113,7 @@ class Job:
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0 if it pushes nothing."""
     stream: StreamRequest | None = None
-    """In an exchange of streams: what clients ask for. The pace is then in streams per second."""
+    """In an exchange of streams: what clients request. The pace is then in streams per second."""
     paused: int = 0
     """In a room: this many members, the last ones, stop reading on command and read nothing until they catch up."""
     first_client: int = 0
@@ -249,11 +249,11 @@ class Recovered:
 class Streamed:
     """The streams of a shard's clients: due ≥ begun = completed + cancelled + broken + unfinished.
 
-    In the streams that were not cancelled, each chunk that was asked for has arrived or is missing.
+    In the streams that were not cancelled, each requested chunk has arrived or is missing.
     """
 
     due: int
-    """Number of streams that were due, whether or not their client could ask for them."""
+    """Number of streams that were due, whether or not their client could request them."""
     begun: int
     completed: int
     cancelled: int

@@ -11,9 +11,9 @@ Input is the `Job` on the first line, and then commands:
   ``"cancel"`` it cancels them instead;
 - ``{"do": "finish"}`` ends the shard.
 
-Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, ``paused`` with the bytes of a receive
-buffer, ``caught_up`` with a `CaughtUp`, ``recovered`` with a `Recovered`, and ``streamed`` with a `Streamed`. The last
-line is ``sample`` with the `Sample`, or ``error`` with a reason. A shard of streams has no sample.
+Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, and ``paused`` with the bytes of a
+receive buffer. ``caught_up`` comes with a `CaughtUp`, ``recovered`` with a `Recovered`, and ``streamed`` with a
+`Streamed`. The last line is ``sample`` with the `Sample`, or ``error`` with a reason. A shard of streams has no sample.
 
 The signal `STOP_EARLY` ends the slice in progress as if its time were over.
 """

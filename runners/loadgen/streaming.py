@@ -1,8 +1,8 @@
-"""Clients that ask for streams of chunks, as a page asks a language model for its answer, and read them to the end.
+"""Clients that request streams of chunks, as a page requests the answer of a language model, and read them to the end.
 
 A stream is one request that sets the stream's pace: chunk k is due k / `StreamRequest.chunks_per_s` seconds after the
-stream is. Each client asks at fixed times, whatever the server does. Over SSE each stream is an HTTP request, over
-WebSocket and Socket.IO a message on the client's connection. A client cancels a stream by closing its connection.
+stream is. Each client begins them at fixed times, whatever the server does. Over SSE each stream is an HTTP request,
+over WebSocket and Socket.IO a message on the client's connection. A client cancels by closing its connection.
 
 Ten thousand chunks per second do not need the compiled kernel.
 """
@@ -167,7 +167,7 @@ class Streaming:
         if self._is_http:
             client.connection = EventStreamConnection(self._origin, self._target)
             client.connection.attach(self._sockets.of(place))
-            if client.connection.descriptor < 0:  # it could not even ask
+            if client.connection.descriptor < 0:  # it could not even send its request
                 self._read(place, client, client.connection)
         else:
             assert client.connection is not None
@@ -216,7 +216,7 @@ class Streaming:
         received = connection.receive()
         now_ns = clock_ns()
         for message in received.messages:
-            if client.connection is not connection:  # it has left; what was under way is not read
+            if client.connection is not connection:  # it has left; what was in flight is not read
                 return
             if self._job.protocol != "socket.io" or not self._on_engine_packet(place, client, message.payload):
                 self._take(place, client, message.payload, now_ns)
@@ -322,7 +322,7 @@ class Streaming:
 
 
 def request_message(job: Job) -> Message:
-    """The message that asks for a stream, over WebSocket or Socket.IO."""
+    """The message that requests a stream, over WebSocket or Socket.IO."""
     assert job.stream is not None
     request = {"chunks": job.stream.chunks, "per_s": job.stream.chunks_per_s}
     if job.protocol == "socket.io":

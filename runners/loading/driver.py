@@ -171,7 +171,7 @@ class ShardGroup:
         return self._streamed(seconds + self._job.stream.seconds + self._job.drain_s)
 
     def begin_cancelled_streams(self, seconds: float) -> None:
-        """Begin streams for so many seconds, and then cancel all that are under way; `end_cancelled_streams` waits for
+        """Begin streams for so many seconds, and then cancel all that are running; `end_cancelled_streams` waits for
         this.
         """
         self._send({"do": "stream", "seconds": float(seconds), "then": "cancel"})

@@ -35,11 +35,11 @@ WATCHED_S = 10.0
 LONG_STREAM_S = 60.0
 """Planned length of streams that are cancelled."""
 _LEAST_CORES = 0.02
-"""Streams that take less of a core than this cannot be told from an idle server."""
+"""Streams that take less of a core than this cannot be distinguished from an idle server."""
 
 
 def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
-    """Let clients ask for streams for the length of a window, and then cancel as many long ones at once."""
+    """Let clients request streams for the length of a window, and then cancel as many long ones at once."""
     scenario, cores = cell.scenario, conditions.cores
     assert scenario.stream is not None
     interference = Interference(cores)
@@ -131,7 +131,7 @@ def _cost_of_cancelled(
     deployment: Deployment, job: Job, shards: int, hooks: driver.Hooks, cpus: Sequence[int]
 ) -> float | None:
     """Cancel long streams of all clients at once; returns the CPU time that the server used for them afterwards, as
-    seconds of what it had used before. ``None`` if that was too little to tell.
+    seconds of what it had used before. ``None`` if that was too little to distinguish.
     """
     assert job.stream is not None
     chunks = round(LONG_STREAM_S * job.stream.chunks_per_s)

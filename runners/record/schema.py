@@ -622,15 +622,15 @@ class Recovery(Document):
 
 
 class Streams(Document):
-    """What became of streams that clients asked for: begun = completed + cancelled + broken + unfinished.
+    """What became of the requested streams: begun = completed + cancelled + broken + unfinished.
 
     Chunk k of a stream is due k divided by the pace of the stream after the stream itself was due.
     """
 
     due: Count
-    """Streams that were due, whether or not their client could ask for them."""
+    """Streams that were due, whether or not their client could request them."""
     begun: Count
-    """Streams that clients asked for."""
+    """Streams that clients requested."""
     completed: Count
     """Streams of which every chunk arrived."""
     cancelled: Count

@@ -126,7 +126,7 @@ class Scenario:
     retries: Retries = "quick"
     """When clients that lost their server try again."""
     stream: StreamRequest | None = None
-    """What clients ask for, one stream after the other. The rate of `pace` is then in streams."""
+    """What clients request, one stream after the other. The rate of `pace` is then in streams."""
     paused_readers: int = 0
     """Number of connections that stop reading."""
     target: CapacityTarget | None = None

@@ -449,7 +449,7 @@ STREAM = Workload(
     title="Streaming",
     question="What does it cost to stream the answers of a language model, and are the words on time?",
     description=(
-        "Each client asks for an answer that comes in chunks of a few words, reads it to its end, and asks for the"
+        "Each client requests an answer that comes in chunks of a few words, reads it to its end, and requests the"
         " next. The request sets the pace, so the application does nothing but wait and send. 100 streams of 50 chunks"
         " per second go on at any time; then 500 of 20 chunks per second, which all begin at the same moment. One in"
         " ten is cancelled halfway by closing its connection. Over server-sent events each stream is a request of its"

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import uv
@@ -24,9 +24,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runners.contract import CHECKS, Check, check_contract, checks_for, promises
-from runners.loadgen.job import Transport
+from runners.loadgen.job import Exchange, Transport
 from tests.support import web
 from tests.support.byte_servers import HEAD, ByteServer, serving_bytes
+from tests.support.chunks import Habit, serving_streams
 from tests.support.http_servers import StreamServer, serving_stream
 from tests.support.web import serving_web
 
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.measures
 
 CROWD = 6
 """As many as several servers in one event loop can serve in time."""
-ASKED = [name for name in CHECKS if name not in ("events", "compression")]
+ASKED = [name for name in CHECKS if name not in ("events", "stream-events", "compression")]
 """Where no event stream is offered."""
 ROOT = Path(__file__).parents[2]
 FLASK_SOCKETIO = ROOT / "runners" / "frameworks" / "flask-socketio"
@@ -92,6 +93,17 @@ class Honest:
                             await websocket.send(json.dumps(answer))
                 finally:
                     self.viewers.discard(websocket)
+            case ["", "stream"]:
+                async for message in websocket:
+                    async for chunk in self.chunks(**json.loads(message)):
+                        await websocket.send(json.dumps(chunk))
+
+    async def chunks(self, chunks: int, per_s: float) -> AsyncIterator[dict[str, Any]]:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for seq in range(chunks):
+            await asyncio.sleep(begun + seq / per_s - loop.time())
+            yield {"seq": seq, "text": "a few words "}
 
     async def push(self) -> None:
         while True:
@@ -231,6 +243,42 @@ class DropsWithoutWord(Honest):
         websocket.transport.abort()
 
 
+class StreamsWithoutWaiting(Honest):
+    async def chunks(self, chunks: int, per_s: float) -> AsyncIterator[dict[str, Any]]:
+        async for chunk in super().chunks(chunks, 1e9):
+            yield chunk
+
+
+class StreamsOneByOne(Honest):
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = asyncio.Lock()
+
+    async def chunks(self, chunks: int, per_s: float) -> AsyncIterator[dict[str, Any]]:
+        async with self.turn:
+            async for chunk in super().chunks(min(chunks, 100), per_s):
+                yield chunk
+
+
+class SkipsAChunk(Honest):
+    async def chunks(self, chunks: int, per_s: float) -> AsyncIterator[dict[str, Any]]:
+        async for chunk in super().chunks(chunks, per_s):
+            if chunk["seq"] != 3:
+                yield chunk
+
+
+class StreamsTooMuch(Honest):
+    async def chunks(self, chunks: int, per_s: float) -> AsyncIterator[dict[str, Any]]:
+        async for chunk in super().chunks(chunks + 1, per_s):
+            yield chunk
+
+
+class StreamsWithoutWords(Honest):
+    async def chunks(self, chunks: int, per_s: float) -> AsyncIterator[dict[str, Any]]:
+        async for chunk in super().chunks(chunks, per_s):
+            yield {**chunk, "text": ""}
+
+
 class _Rude(ServerConnection):
     def data_received(self, data: bytes) -> None:
         if data[0] == 0x88 and len(data) < 140:  # a close frame; what is larger is a part of a message
@@ -263,6 +311,11 @@ BREAKS: dict[type[Honest], tuple[str, str]] = {
     DiesOfGarbage: ("bad-message", "after bad messages on other connections"),
     StopsPushingAfterGarbage: ("bad-message", "expected the push to go on after bad messages"),
     DropsWithoutWord: ("bad-message", "got a dropped connection"),
+    StreamsWithoutWaiting: ("stream", "per second to take 0.9"),
+    StreamsOneByOne: ("stream", "s, beside another stream, got them in 1.9"),
+    SkipsAChunk: ("stream", 'expected {"seq": 3, "text": some text}, got {"seq": 4'),
+    StreamsTooMuch: ("stream", 'chunks, got another: {"seq": '),
+    StreamsWithoutWords: ("stream", '"text": ""}'),
     HangsUp: ("close", "expected a close frame with code 1000 back from /echo, got none"),
 }
 
@@ -351,6 +404,25 @@ async def test_an_event_stream_that_ends_or_is_none_fails() -> None:
         assert (check.ok, "expected an event stream" in check.detail) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("habit", "says"),
+    [
+        ("honest", "expected 2 streams at once, each at its own pace, after one was cancelled, so they were"),
+        ("cuts", "but the stream ended after"),
+        ("refuses", "expected an event stream from GET /stream/events?chunks=1000&per_s=20, but "),
+        ("skips", 'expected {"seq": 9, "text": some text}, got {"seq": 10'),
+        ("talks", "got another: "),
+        ("waits", "beside another stream, got them in"),
+    ],
+)
+async def test_a_stream_of_events(habit: Habit, says: str) -> None:
+    with serving_streams(habit) as server:
+        url = f"http://{server.address}"
+        (check,) = await check_contract(url, "websocket", only={"stream-events"}, transports=["sse"])
+    assert says in check.detail
+    assert check.ok == (habit == "honest")
+
+
 async def test_events_of_another_type_are_named() -> None:
     named = StreamServer("named", event=lambda text: b"event: snapshot\ndata: " + text + b"\n\n")
     with serving_stream(named) as address:
@@ -383,9 +455,10 @@ async def test_what_an_application_does_not_implement_is_not_checked() -> None:
 
 
 def test_every_check_concerns_all_applications_or_those_with_an_exchange() -> None:
-    assert checks_for(["echo", "room", "dashboard", "events"]) == set(CHECKS)
+    assert checks_for(get_args(Exchange)) == set(CHECKS)
     assert checks_for([]) == {"health", "close", "compression"}
     assert checks_for(["events"]) == {"health", "events"}
+    assert checks_for(["events", "stream-events"]) == {"health", "events", "stream-events"}
     assert checks_for(["dashboard"]) == {
         "health",
         "compression",

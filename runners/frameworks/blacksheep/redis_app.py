@@ -38,3 +38,4 @@ async def delivering() -> AsyncIterator[None]:
 router.add_get("/healthz", one_process.healthz)
 router.add_ws("/echo", one_process.echo)
 router.add_ws("/dashboard", one_process.dashboard)
+router.add_ws("/stream", one_process.stream)

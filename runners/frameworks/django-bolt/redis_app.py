@@ -37,3 +37,4 @@ async def start() -> None:
 api.get("/healthz")(one_process.healthz)
 api.websocket("/echo")(one_process.echo)
 api.websocket("/dashboard")(one_process.dashboard)
+api.websocket("/stream")(one_process.stream)

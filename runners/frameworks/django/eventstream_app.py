@@ -3,7 +3,7 @@
 import threading
 import time
 
-from app import PUSH_PERIOD_S, application, healthz, panels
+from app import PUSH_PERIOD_S, application, healthz, panels, stream_events
 from django.urls import include, path
 from django_eventstream import send_event
 
@@ -22,6 +22,7 @@ threading.Thread(target=push_snapshots, daemon=True).start()
 
 urlpatterns = [
     path("healthz", healthz),
+    path("stream/events", stream_events),
     path("events", include("django_eventstream.urls"), {"channels": ["dashboard"]}),
 ]
 

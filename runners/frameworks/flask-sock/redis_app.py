@@ -28,4 +28,5 @@ views = one_process.app.view_functions
 app.add_url_rule("/healthz", view_func=views["healthz"])
 app.add_url_rule("/echo", view_func=views["echo"], websocket=True)
 app.add_url_rule("/dashboard", view_func=views["dashboard"], websocket=True)
+app.add_url_rule("/stream", view_func=views["stream"], websocket=True)
 rooms.start()

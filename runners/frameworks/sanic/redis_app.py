@@ -32,5 +32,6 @@ async def stop_delivering(app: Sanic) -> None:
 app.add_route(one_process.healthz, "/healthz")
 app.add_websocket_route(one_process.echo, "/echo")
 app.add_websocket_route(one_process.dashboard, "/dashboard")
+app.add_websocket_route(one_process.stream, "/stream")
 app.register_listener(one_process.start_pushing, "after_server_start")
 app.register_listener(one_process.stop_pushing, "before_server_stop")
