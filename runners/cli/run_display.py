@@ -208,6 +208,18 @@ def _values(measurement: Measurement) -> list[str]:
             *([f"the old server ended in {recovery.ended_s:.2f} s"] if recovery.ended_s is not None else []),
             *([f"clients saw {seen}"] if seen else []),
         ]
+    if (streams := measurement.streams) is not None:
+        late, cpu_us = (
+            streams.chunk_lateness_ms.p50,
+            measurement.server.cpu_us_per_message if measurement.server else None,
+        )
+        cut = streams.broken + streams.unfinished
+        return [
+            f"{streams.completed:,} of {streams.begun - streams.cancelled:,} streams whole",
+            *([f"chunks late by {late:.3g} ms (p50)"] if late is not None else []),
+            *([f"{cpu_us:.0f} µs of CPU per chunk"] if cpu_us is not None else []),
+            *([f"{cut:,} cut"] if cut else []),
+        ]
     latency, share = measurement.latency_ms, measurement.load_share
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
     if measurement.pushes_per_s:

@@ -38,7 +38,7 @@ _TICK_S = 0.005
 _CLUMPED = 0.1
 """A chunk that follows the one before it within this part of a period has caught up with it."""
 _SPIN_NS = 1_000_000
-"""epoll waits for whole milliseconds, so a stream that is due sooner is waited for without it."""
+"""epoll rounds its timeout up to whole milliseconds, so for the last one before a stream is due we poll."""
 _SECOND_NS = 1_000_000_000
 
 
@@ -138,7 +138,7 @@ class Streaming:
 
     def _attend_all(self) -> None:
         next_ns = self._due[0][0] - clock_ns() if self._due else _SECOND_NS
-        timeout_s = 0.0 if next_ns < _SPIN_NS else min(_TICK_S, next_ns / _SECOND_NS)
+        timeout_s = min(_TICK_S, max(0, next_ns - _SPIN_NS) / _SECOND_NS)
         self._woken_ns = 0
         for place in self._sockets.ready(timeout_s):
             self._woken_ns = self._woken_ns or clock_ns()

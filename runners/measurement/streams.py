@@ -135,7 +135,7 @@ def _cost_of_cancelled(
     """
     assert job.stream is not None
     chunks = round(LONG_STREAM_S * job.stream.chunks_per_s)
-    long = StreamRequest(chunks, job.stream.chunks_per_s, together=job.stream.together)
+    long = StreamRequest(chunks, job.stream.chunks_per_s, together=job.connections)
     job = replace(job, stream=long, pace=Open(job.connections / LONG_STREAM_S))
     watch = deployment.watches()["server"]
     with deployment.stage("load"), driver.ShardGroup(shards, cpus, hooks) as running:

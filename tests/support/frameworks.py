@@ -13,7 +13,7 @@ from zipfile import ZipFile
 from runners.subjects import catalog
 
 APP = """
-import asyncio, collections, http, os, signal, sys, time
+import asyncio, collections, http, json, os, signal, sys, time
 from websockets.asyncio.server import broadcast, serve
 
 behaviour, port = os.environ["BEHAVIOUR"], int(sys.argv[1])
@@ -52,8 +52,34 @@ async def room(websocket):
     members.discard(websocket)
 
 
+async def generate(websocket, chunks, per_s):
+    begun = time.monotonic()
+    for seq in range(chunks):
+        await asyncio.sleep(begun + seq / per_s - time.monotonic())
+        if behaviour == "goes-on":  # whether or not the client is there
+            broadcast([websocket], json.dumps({"seq": seq, "text": "word "}))
+        else:
+            await websocket.send(json.dumps({"seq": seq, "text": "word "}))
+        until = time.perf_counter() + 0.0005  # it computes the words
+        while time.perf_counter() < until:
+            pass
+
+
+tasks = set()
+
+
+async def stream(websocket):
+    async for message in websocket:
+        if behaviour == "goes-on":
+            tasks.add(asyncio.create_task(generate(websocket, **json.loads(message))))
+        else:
+            await generate(websocket, **json.loads(message))
+
+
 async def echo(websocket):
     global seen, inside
+    if websocket.request.path == "/stream":
+        return await stream(websocket)
     if websocket.request.path.startswith("/room/"):
         return await room(websocket)
     inside += 1

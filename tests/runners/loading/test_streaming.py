@@ -13,6 +13,7 @@ from runners.loading import driver
 from runners.loading.load_result import StreamResult
 from tests.support.chunks import CLUMP, LATE_S, Habit, StreamServer, serving_streams
 from tests.support.loading import job
+from tests.support.marks import few_of
 
 pytestmark = pytest.mark.measures
 
@@ -44,7 +45,7 @@ def total(result: StreamResult, name: str) -> int:
 
 
 @protocols
-@pytest.mark.parametrize("habit", get_args(Habit))
+@pytest.mark.parametrize("habit", few_of(get_args(Habit), {"honest", "cuts"}))
 def test_every_stream_and_every_chunk_has_one_outcome(protocol: str, habit: Habit) -> None:
     result, _ = asked_of(habit, protocol)
     due, begun = total(result, "due"), total(result, "begun")

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from runners import machine, measurement, resources
 from runners.judging import capacity
+from runners.loadgen.job import StreamRequest
 from runners.loadgen.pace import Open
 from runners.measurement import Cell, Conditions, MeasurementResult, cell_run, connection_setup, window
 from runners.measurement import recovery as recovery_module
+from runners.measurement import streams as streams_module
 from runners.measurement.cell_run import CellRun
 from runners.measurement.window import take_turns
 from runners.serving import environment
@@ -27,7 +29,7 @@ from runners.serving.deployment import Deployment, Deployments
 from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
-from runners.subjects.workloads import CAPACITY, CONNECT, DEPLOY, ECHO, IDLE, RECOVERY, SLOW_CONSUMER
+from runners.subjects.workloads import CAPACITY, CONNECT, DEPLOY, ECHO, IDLE, RECOVERY, SLOW_CONSUMER, STREAM
 from tests.support import frameworks, needs
 from tests.support.processes import gone, marked, until
 
@@ -434,6 +436,38 @@ def test_a_deploy_says_what_clients_saw_and_when_they_were_served_again(
     assert recovery.back_ms.mean >= 1000, "no client tries again within the first second"
     # On a busy machine the answers may stay too late to call it service; `test_served_again` holds the definition.
     assert recovery.served_again_s is None or recovery.served_again_s >= 1.0
+    assert marked(marker) == []
+
+
+@pytest.mark.parametrize("behaviour", ["good", "goes-on"])
+def test_streams_are_whole_and_show_what_cancelled_ones_still_cost(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    """Both servers compute as long as they stream. One of them notices that its client has left."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    monkeypatch.setattr(streams_module, "WATCHED_S", 3.0)
+    asked = StreamRequest(chunks=20, chunks_per_s=40.0, cancel_every=5)
+    original = next(one for one in STREAM.scenarios if one.exchange == "stream")
+    scenario = replace(original, connections=8, pace=Open(8 / asked.seconds), stream=asked)
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, STREAM, marker, behaviour)])
+    found = outcome.measurement
+    assert found.failure is None
+    streams = found.streams
+    assert streams is not None
+    assert streams.due >= streams.begun == streams.completed + streams.cancelled > streams.cancelled > 0
+    assert (streams.broken, streams.unfinished, streams.missing, streams.wrong) == (0, 0, 0, 0)
+    assert streams.chunks == 20 * streams.completed + 10 * streams.cancelled
+    assert streams.first_chunk_ms.count == streams.begun
+    assert streams.chunk_lateness_ms.count == streams.chunks
+    assert found.server is not None
+    assert found.server.cpu_us_per_message is not None
+    assert found.server.cpu_us_per_message >= 500, "what it computes for each chunk"
+    assert streams.cancel_cost_s is not None
+    if behaviour == "good":
+        assert streams.cancel_cost_s < 1
+    else:
+        assert streams.cancel_cost_s > 1.5, "it streamed for all of the three seconds"
     assert marked(marker) == []
 
 
