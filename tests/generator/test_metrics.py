@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+import generator
 from benchmarks import synthetic
 from generator.charts import Identities
 from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, Comparison, compare_runs, metrics, percentile
 from generator.comparison.deciding import DECIDING, deciding_metrics
+from generator.comparison.metrics import TableKind
 from generator.comparison.pair_judging import ComparedValues, judge_all
 from generator.comparison.tables import MetricComparisons
 from generator.comparison.verdicts import pair_verdict
@@ -154,3 +157,9 @@ def test_a_pair_below_the_floor_of_a_metric_is_practically_equal(tmp_path: Path)
     assert outcome(min(means)) == "better"
     assert outcome(2 * max(means)) == "same"
     assert pair_verdict([fixed], *PAIR).outcome == "same", "nobody notices a fifth of a millisecond"
+
+
+def test_every_kind_of_table_says_how_its_servers_were_loaded() -> None:
+    text = (Path(generator.__file__).parent / "templates" / "table.html").read_text()
+    assert {kind for kind in get_args(TableKind) if f'\n"{kind}": ' not in text} == set()
+    assert set(DECIDING) == set(get_args(TableKind))
