@@ -23,6 +23,9 @@ SERVER_CAUSES: Mapping[str, ServerCause] = {
     "messages that are no answers": "undelivered",
     "messages lost on open connections": "undelivered",
     "pushes that clients missed": "undelivered",
+    "chunks of streams that did not arrive": "undelivered",
+    "messages that are not the next chunk": "undelivered",
+    "streams that could not begin": "undelivered",
     "withheld data that the server held": "undelivered",
 }
 """By the start of a reason in result files, which is the name of the limit."""

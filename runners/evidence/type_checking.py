@@ -11,6 +11,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from runners.evidence.counted_code import Trees, counted_trees
 from runners.evidence.packages import run_tool
 from runners.evidence.source_code import chains, imported_names, modules_of, shortened
 from runners.record import Finding, RtsiteError
@@ -38,16 +39,19 @@ def types_finding(framework: Framework, variant: Variant, installed: Environment
     """The share of imported names whose type is known, in a variant's environment and with the packages that declare
     the types, if the folder names any.
 
-    The application itself is not checked: its own annotations do not count. Raises `RtsiteError` if mypy fails, or if
-    these packages cannot be installed.
+    The names are those of the code in `counted_trees`. The application itself is not checked: its own annotations do
+    not count. Raises `RtsiteError` if mypy fails, or if these packages cannot be installed.
     """
     with tempfile.TemporaryDirectory(prefix="rtsite-") as home:
         named: dict[tuple[str, int], str] = {}
         modules = modules_of(framework.folder, variant)
-        for path in modules:
-            lines = list(_revealing(ast.parse(path.read_text(encoding="utf-8")), {one.stem for one in modules}))
-            Path(home, path.name).write_text("".join(f"{line}\n" for line, _ in lines), encoding="utf-8")
-            named |= {(path.name, number): name for number, (_, name) in enumerate(lines, start=1) if name}
+        trees: Trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in modules}
+        if not framework.only_streams:
+            trees = counted_trees(framework, trees)
+        for file, tree in trees.items():
+            lines = list(_revealing(tree, {one.stem for one in modules}))
+            Path(home, file).write_text("".join(f"{line}\n" for line, _ in lines), encoding="utf-8")
+            named |= {(file, number): name for number, (_, name) in enumerate(lines, start=1) if name}
         done = run_tool(
             [
                 find_uv_bin(), "tool", "run", "--quiet", "--from", MYPY, "mypy", "--no-error-summary",

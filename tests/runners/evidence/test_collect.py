@@ -233,7 +233,7 @@ def unresolvable(home: Path) -> Framework:
 
 
 def test_of_an_application_that_only_streams_events_no_messages_are_asked(tmp_path: Path) -> None:
-    (streaming,) = (one for one in catalog.discover() if one.exchanges == ["events"])
+    (streaming,) = (one for one in catalog.discover() if one.only_streams)
     main = main_variant(streaming)
     found = {
         finding.item: finding

@@ -104,6 +104,9 @@ NOT_MEASURED_ALONE = {
     "one core only for server and load generator",
     "periods in which a CPU quota stopped all processes",
     "pushes that clients missed",
+    "chunks of streams that did not arrive",
+    "messages that are not the next chunk",
+    "streams that could not begin",
     "connection attempts that found the listen queue full",
     "withheld data that the server held",
 }
