@@ -68,6 +68,9 @@ RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANT
 _ALL_KINDS: frozenset[TableKind] = frozenset(get_args(TableKind))
 _SAME_LOAD = _ALL_KINDS - {"share"}
 """Kinds of tables in which all servers have the same load or as much as they can do, so that their cost compares."""
+_STEADY = _ALL_KINDS - {"stream"}
+"""Kinds of tables in which servers are loaded alike all the time. The last streams end one after the other, so CPU time
+per chunk is comparable there, and the share of a core is not."""
 _NO_KIND: frozenset[TableKind] = frozenset()
 
 
@@ -432,7 +435,7 @@ _ROWS: tuple[Metric, ...] = (
         part=_SERVER,
         field="cpu_percent",
         target=COST_TARGET,
-        columns_in=_SAME_LOAD,
+        columns_in=_SAME_LOAD & _STEADY,
     ),
     Metric(
         key="pss_mean_mb",
@@ -454,6 +457,7 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_BROKER,
         field="cpu_percent",
+        columns_in=_STEADY,
     ),
     Metric(
         key="proxy_cpu_percent",
@@ -463,6 +467,7 @@ _ROWS: tuple[Metric, ...] = (
         direction="lower",
         part=_PROXY,
         field="cpu_percent",
+        columns_in=_STEADY,
     ),
 )
 

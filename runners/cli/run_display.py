@@ -209,10 +209,8 @@ def _values(measurement: Measurement) -> list[str]:
             *([f"clients saw {seen}"] if seen else []),
         ]
     if (streams := measurement.streams) is not None:
-        late, cpu_us = (
-            streams.chunk_lateness_ms.p50,
-            measurement.server.cpu_us_per_message if measurement.server else None,
-        )
+        late = streams.chunk_lateness_ms.p50
+        cpu_us = measurement.server.cpu_us_per_message if measurement.server else None
         cut = streams.broken + streams.unfinished
         return [
             f"{streams.completed:,} of {streams.begun - streams.cancelled:,} streams whole",

@@ -59,10 +59,8 @@ class Check:
 def checks_for(exchanges: Collection[Exchange]) -> frozenset[str]:
     """The names of the checks that concern an application with these exchanges."""
     found = {name for name, exchange in _EXCHANGES.items() if exchange is None or exchange in exchanges}
-    if (
-        exchanges and set(exchanges) <= OVER_SSE
-    ):  # it has no messages to compress, and nothing that a client could close in order
-        found -= {"close", "compression"}
+    if exchanges and set(exchanges) <= OVER_SSE:
+        found -= {"close", "compression"}  # it has no messages to compress, and no connection to close in order
     return frozenset(found)
 
 

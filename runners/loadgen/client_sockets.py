@@ -1,4 +1,4 @@
-"""Waits for the sockets of many clients at once, by the place of each client."""
+"""The sockets of many clients, by the place of each client: waiting for them, and opening further connections."""
 
 from __future__ import annotations
 
@@ -6,14 +6,48 @@ import select
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import perf_counter_ns as clock_ns
+
+from runners.loadgen.handshake import Handshake, HandshakeResult, resolve_address, socket_url
+from runners.loadgen.job import Job
 
 
 class ClientSockets:
-    """The sockets of the clients that the compiled kernel does not serve."""
+    """The sockets of a job's clients that the compiled kernel does not serve. Raises `OSError` as `resolve_address`."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
+        self._where = resolve_address(self._url, job.connect_timeout_s)
         self._epoll = select.epoll()
         self._places: dict[int, int] = {}
+
+    def begin_to_open(self, place: int, mask: bytes) -> Handshake:
+        """Begin to open a connection for the client at this place; raises `OSError`."""
+        handshake = Handshake(
+            place,
+            self._url,
+            self._where,
+            self._job.protocol,
+            mask,
+            serializer=self._job.serializer,
+            options=self._job.client,
+        )
+        self.watch(place, handshake.socket, handshake.wanted)
+        return handshake
+
+    def proceed(self, place: int, handshake: Handshake) -> HandshakeResult | None:
+        """Continue to open the connection; ``None`` while it waits. One that is open is watched."""
+        descriptor = handshake.socket.fileno()  # a socket whose TLS fails at once is closed
+        result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
+        if result is None:
+            self.watch(place, handshake.socket, handshake.wanted)
+            return None
+        self.forget(descriptor)
+        handshake.release(result)
+        if result.connection is not None:
+            result.connection.attach(self.of(place))
+        return result
 
     def watch(self, place: int, sock: socket.socket, wanted: int) -> None:
         """Wait for these epoll events on a socket of the client at this place."""

@@ -15,7 +15,7 @@ from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.client_sockets import ClientSockets
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection, Message
-from runners.loadgen.handshake import Handshake, resolve_address, socket_url
+from runners.loadgen.handshake import Handshake
 from runners.loadgen.job import Job, Recovered, Retries
 from runners.loadgen.message import FIRST_SEQUENCE, Codec
 from runners.loadgen.pace import Open
@@ -59,9 +59,7 @@ class Reconnection:
     def __init__(self, job: Job, clients: Sequence[Client]) -> None:
         assert isinstance(job.pace, Open), job.pace
         self._job = job
-        self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
-        self._where = resolve_address(self._url, job.connect_timeout_s)
-        self._sockets = ClientSockets()
+        self._sockets = ClientSockets(job)
         self._gap_ns = int(1e9 * job.connections / job.pace.rate_per_s)
         now = clock_ns()
         self._clients = [
@@ -129,19 +127,9 @@ class Reconnection:
         if client.connection is None and client.handshake is None and now >= client.retry_at_ns:
             self._attempts += 1
             try:
-                client.handshake = Handshake(
-                    place,
-                    self._url,
-                    self._where,
-                    self._job.protocol,
-                    client.mask,
-                    serializer=self._job.serializer,
-                    options=self._job.client,
-                )
+                client.handshake = self._sockets.begin_to_open(place, client.mask)
             except OSError:
                 _wait(client, now)
-            else:
-                self._sockets.watch(place, client.handshake.socket, client.handshake.wanted)
 
     def _attend(self, place: int) -> None:
         """Read from a socket that has data, or continue a handshake."""
@@ -156,21 +144,15 @@ class Reconnection:
                 self._lose(client, received.end)
 
     def _open(self, place: int, client: _Client, handshake: Handshake) -> None:
-        descriptor = handshake.socket.fileno()  # a socket whose TLS fails at once is closed
-        result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
+        result = self._sockets.proceed(place, handshake)
         if result is None:
-            self._sockets.watch(place, handshake.socket, handshake.wanted)
             return
-        self._sockets.forget(descriptor)
-        client.handshake = None
+        client.handshake, client.connection = None, result.connection
         if result.connection is None:
-            handshake.socket.close()
             _wait(client, clock_ns())
             return
         self._back_at.append(clock_ns())
-        client.connection = result.connection
         client.codec = codec_for(self._job, client.number)
-        result.connection.attach(self._sockets.of(place))
 
     def _send(self, client: _Client, messages: Sequence[Message]) -> None:
         assert client.connection is not None

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from runners.loadgen import buckets, engine_io
 from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.client_sockets import ClientSockets
-from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Connection, Message
-from runners.loadgen.handshake import Handshake, resolve_address, socket_url
+from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Connection
+from runners.loadgen.handshake import Handshake
 from runners.loadgen.job import Job, Streamed
 from runners.loadgen.pace import Open
 from runners.loadgen.polling import STREAM_ENDED, EventStreamConnection, HttpOrigin
@@ -66,6 +66,8 @@ class _Client:
     connection: Connection | None
     due_ns: int = 0
     """When its next stream is due."""
+    free_ns: int = 0
+    """Since when it could begin one."""
     handshake: Handshake | None = None
     retry_at_ns: int = 0
     stream: _Stream | None = None
@@ -80,14 +82,16 @@ class Streaming:
         assert job.stream is not None
         self._job, self._asked = job, job.stream
         self._is_http = job.transport == "sse"
-        self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
-        self._where = resolve_address(self._url, job.connect_timeout_s)
         self._origin = HttpOrigin.of(job.url, job.connect_timeout_s, job.client)
         self._target = f"{request_target(job.url)}?chunks={self._asked.chunks}&per_s={self._asked.chunks_per_s:g}"
         self._request = request_message(job)
         self._gap_ns = int(_SECOND_NS * job.connections / job.pace.rate_per_s)
         self._chunk_ns = _SECOND_NS / self._asked.chunks_per_s
-        self._sockets = ClientSockets()
+        self._sockets = ClientSockets(job)
+        self._due: list[tuple[int, int]] = []
+        """When something is due, and the place of the client: its next stream, or its next attempt to connect."""
+        self._until_ns = 0
+        """When the last stream may begin."""
         # Over HTTP each stream has a connection of its own, so those that were made before are not used.
         self._clients = [_Client(one.number, one.mask, None if self._is_http else one.connection) for one in opened]
         for place, client in enumerate(self._clients):
@@ -109,7 +113,8 @@ class Streaming:
         last_ns = self._until_ns + int(self._asked.chunks * self._chunk_ns + self._job.drain_s * _SECOND_NS)
         for place, client in enumerate(self._clients):
             together = place - place % self._asked.together
-            client.begun, client.due_ns = 0, began_ns + self._gap_ns * together // len(self._clients)
+            client.begun, client.free_ns = 0, began_ns
+            client.due_ns = began_ns + self._gap_ns * together // len(self._clients)
         self._due = [(client.due_ns, place) for place, client in enumerate(self._clients)]
         heapq.heapify(self._due)
         while (now_ns := clock_ns()) < self._until_ns or (not cancels and now_ns < last_ns and self._are_under_way()):
@@ -117,16 +122,21 @@ class Streaming:
                 _, place = heapq.heappop(self._due)
                 self._tend(place, self._clients[place])
             self._attend_all()
-        if cancels:
-            self._cancel_all()
-        return self._result(began_ns, cpu_ns)
+        return self._result(began_ns, cpu_ns, self._stop_all(cancels=cancels))
 
-    def _cancel_all(self) -> None:
+    def _stop_all(self, *, cancels: bool) -> int:
+        """Leave all streams that still run; returns how many of them did not end in time."""
+        unfinished = 0
         for client in self._clients:
             if client.stream is not None and client.connection is not None:
-                self._cancelled += 1
+                if cancels:
+                    self._cancelled += 1
+                else:
+                    unfinished += 1
+                    self._missing += self._asked.chunks - client.stream.arrived
                 client.connection.close()
                 client.connection = client.stream = None
+        return unfinished
 
     def idle(self, wake: int) -> None:
         """Answer pings until the file descriptor ``wake`` is readable."""
@@ -160,7 +170,8 @@ class Streaming:
     def _begin(self, place: int, client: _Client, now_ns: int) -> None:
         every = self._asked.cancel_every
         client.stream = _Stream(client.due_ns, bool(every) and (client.number + client.begun) % every == 0)
-        self._start_lag.append(now_ns - client.due_ns)
+        # A client that was busy when the stream was due waited for the server, not for the load generator.
+        self._start_lag.append(now_ns - max(client.due_ns, client.free_ns))
         client.begun += 1
         client.due_ns += self._gap_ns
         heapq.heappush(self._due, (client.due_ns, place))
@@ -171,42 +182,26 @@ class Streaming:
                 self._read(place, client, client.connection)
         else:
             assert client.connection is not None
-            if not client.connection.send(self._request.payload):
+            if not client.connection.send(self._request):
                 self._read(place, client, client.connection)
 
     def _connect(self, place: int, client: _Client) -> None:
         try:
-            client.handshake = Handshake(
-                place,
-                self._url,
-                self._where,
-                self._job.protocol,
-                client.mask,
-                serializer=self._job.serializer,
-                options=self._job.client,
-            )
+            client.handshake = self._sockets.begin_to_open(place, client.mask)
         except OSError:
             self._try_again(place, client)
-        else:
-            self._sockets.watch(place, client.handshake.socket, client.handshake.wanted)
 
     def _open(self, place: int, client: _Client, handshake: Handshake) -> None:
-        descriptor = handshake.socket.fileno()
-        result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * _SECOND_NS))
+        result = self._sockets.proceed(place, handshake)
         if result is None:
-            self._sockets.watch(place, handshake.socket, handshake.wanted)
             return
-        self._sockets.forget(descriptor)
-        client.handshake = None
-        if result.connection is None:
-            handshake.release(result)
-            if result.cause is not None:
-                self._causes.add(result.cause)
+        client.handshake, client.connection = None, result.connection
+        client.free_ns = clock_ns()
+        if result.cause is not None:
+            self._causes.add(result.cause)
             self._try_again(place, client)
-            return
-        client.connection = result.connection
-        result.connection.attach(self._sockets.of(place))
-        self._tend(place, client)
+        else:
+            self._tend(place, client)
 
     def _try_again(self, place: int, client: _Client) -> None:
         client.retry_at_ns = clock_ns() + _RETRY_NS
@@ -238,8 +233,8 @@ class Streaming:
 
     def _take(self, place: int, client: _Client, payload: bytes, now_ns: int) -> None:
         stream = client.stream
-        is_more = stream is None or stream.arrived == self._asked.chunks
-        if stream is None or is_more or chunk_number(payload, self._job) != stream.arrived:
+        is_whole = stream is not None and stream.arrived == self._asked.chunks
+        if stream is None or is_whole or chunk_number(payload, self._job) != stream.arrived:
             self._wrong += 1
             return
         lateness_ns = now_ns - stream.due_ns - int(stream.arrived * self._chunk_ns)
@@ -256,7 +251,7 @@ class Streaming:
             self._leave(place, client)
         elif stream.arrived == self._asked.chunks and not self._is_http:
             self._completed += 1
-            client.stream = None
+            client.stream, client.free_ns = None, now_ns
             self._tend(place, client)
 
     def _end(self, place: int, client: _Client, cause: Cause) -> None:
@@ -276,21 +271,19 @@ class Streaming:
         assert client.connection is not None
         client.connection.close()
         client.connection = client.stream = None
+        client.free_ns = clock_ns()
         self._tend(place, client)
 
-    def _result(self, began_ns: int, cpu_ns: int) -> Streamed:
-        unfinished = [client.stream for client in self._clients if client.stream is not None]
-        for client in self._clients:
-            client.stream = None
+    def _result(self, began_ns: int, cpu_ns: int, unfinished: int) -> Streamed:
         return Streamed(
             due=sum(self._due_of(client) for client in self._clients),
             begun=sum(client.begun for client in self._clients),
             completed=self._completed,
             cancelled=self._cancelled,
             broken=self._broken,
-            unfinished=len(unfinished),
+            unfinished=unfinished,
             chunks=self._chunks,
-            missing=self._missing + sum(self._asked.chunks - one.arrived for one in unfinished),
+            missing=self._missing,
             wrong=self._wrong,
             together=self._together,
             took_ns=clock_ns() - began_ns,
@@ -321,13 +314,13 @@ class Streaming:
         self._sockets.close()
 
 
-def request_message(job: Job) -> Message:
+def request_message(job: Job) -> bytes:
     """The message that requests a stream, over WebSocket or Socket.IO."""
     assert job.stream is not None
     request = {"chunks": job.stream.chunks, "per_s": job.stream.chunks_per_s}
     if job.protocol == "socket.io":
-        return Message(_EVENT + json.dumps([STREAM_EVENT, request]).encode())
-    return Message(json.dumps(request).encode())
+        return _EVENT + json.dumps([STREAM_EVENT, request]).encode()
+    return json.dumps(request).encode()
 
 
 def chunk_number(payload: bytes, job: Job) -> Any:

@@ -12,6 +12,7 @@ from runners.loadgen.pace import Open
 from runners.loading import driver
 from runners.loading.job_building import count_shards
 from runners.loading.load_result import StreamResult, compression_record
+from runners.loading.shards import LoadError
 from runners.measurement.cell import (
     Cell,
     Conditions,
@@ -52,21 +53,26 @@ def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments
             deployment.start(scenario.readiness)
             job = build_cell_job(cell, conditions, deployment.server)
             shards = count_shards(scenario.exchange, scenario.connections, len(cores.loadgen))
-            hooks = driver.Hooks(is_hopeless=lambda: deployment.has_ended)
+            watches = deployment.watches()
+
+            def look() -> None:
+                for watch in watches.values():
+                    watch.look()
+
+            hooks = driver.Hooks(each_second=look, is_hopeless=lambda: deployment.has_ended)
             with driver.ShardGroup(shards, cores.loadgen, hooks) as running:
                 with deployment.stage("connect"):
                     connected = running.connect(job)
                 with deployment.stage("load"):
                     running.stream(conditions.profile.warmup_s)
-                    watches = deployment.watches()
                     interference.begin()
                     for watch in watches.values():
                         watch.begin()
                     result = running.stream(conditions.profile.window_s(scenario))
                     for watch in watches.values():
                         watch.end()
-                        watch.look()
                     interference.end()
+                    look()
             cost_s = _cost_of_cancelled(deployment, job, shards, hooks, cores.loadgen)
             if conditions.profile.rechecks:
                 deployment.recheck(scenario.recheck)
@@ -95,6 +101,7 @@ def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments
         generator=interference.health(
             shards=shards,
             cpu_percent=result.cpu_percent,
+            working_percent=result.cpu_percent,  # it polls for at most a millisecond before each stream
             send_lag_p50_ms=send_lag.percentile_ms(0.5),
             send_lag_p99_ms=send_lag.percentile_ms(0.99),
             send_lag_max_ms=send_lag.percentile_ms(1.0),
@@ -112,15 +119,17 @@ def _cores_used(total_cpu_s: Callable[[], float], seconds: float) -> float:
 
 
 def _record(result: StreamResult, cost_s: float | None) -> Streams:
-    counts = {
-        name: sum(getattr(shard, name) for shard in result.shards)
-        for name in (
-            *("due", "begun", "completed", "cancelled", "broken", "unfinished"),
-            *("chunks", "missing", "wrong", "together"),
-        )
-    }
     return Streams(
-        **counts,
+        due=result.total(lambda shard: shard.due),
+        begun=result.total(lambda shard: shard.begun),
+        completed=result.total(lambda shard: shard.completed),
+        cancelled=result.total(lambda shard: shard.cancelled),
+        broken=result.total(lambda shard: shard.broken),
+        unfinished=result.total(lambda shard: shard.unfinished),
+        chunks=result.total(lambda shard: shard.chunks),
+        missing=result.total(lambda shard: shard.missing),
+        wrong=result.total(lambda shard: shard.wrong),
+        together=result.total(lambda shard: shard.together),
         first_chunk_ms=result.histograms["first_chunk"].percentiles(),
         chunk_lateness_ms=result.histograms["chunk_lateness"].percentiles(),
         cancel_cost_s=cost_s,
@@ -147,4 +156,6 @@ def _cost_of_cancelled(
         running.end_cancelled_streams()
         loaded = (watch.total_cpu_s() - before_s) / (time.perf_counter() - began_s) - idle
         after = _cores_used(watch.total_cpu_s, WATCHED_S) - idle
+        if deployment.has_ended:
+            raise LoadError("the server ended after its streams were cancelled")
     return round(max(0.0, after) * WATCHED_S / loaded, 3) if loaded >= _LEAST_CORES else None

@@ -28,7 +28,7 @@ from runners.subjects.topologies import TOPOLOGIES
 HOST = "127.0.0.1"
 _POLL_S = 0.02
 PUSHING = ("dashboard-push", "events", "stream", "stream-events")
-"""The contract checks of what a server pushes by its own beat."""
+"""The contract checks of what a server sends by its own clock. A proxy that collects it breaks them."""
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens URLs without the environment's proxies, which cannot reach our loopback interface."""
 _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")

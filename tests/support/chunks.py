@@ -21,6 +21,7 @@ Habit = Literal["honest", "late", "clumps", "cuts", "refuses", "skips", "waits",
 
 LATE_S = 0.2
 CLUMP = 5
+PING_EVERY_S = 0.2
 
 
 @dataclass
@@ -94,7 +95,7 @@ class _Streams:
         return websocket
 
     def over_socket_io(self) -> socketio.AsyncServer:
-        sio = socketio.AsyncServer(async_mode="aiohttp")
+        sio = socketio.AsyncServer(async_mode="aiohttp", ping_interval=PING_EVERY_S)
         present: set[str] = set()
 
         @sio.event  # type: ignore[untyped-decorator]
