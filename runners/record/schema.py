@@ -654,6 +654,16 @@ class Streams(Document):
     cancel_cost_s: Amount | None = None
     """CPU time that cancelled streams took in the ten seconds afterwards, as seconds of what they had taken before."""
 
+    @model_validator(mode="after")
+    def _balanced(self) -> Streams:
+        ended = self.completed + self.cancelled + self.broken + self.unfinished
+        if self.begun != ended or self.due < self.begun:
+            raise ValueError(
+                f"of {self.due} streams that were due, {self.begun} began and {ended} ended; all that began end in one"
+                " way, and no more begin than are due"
+            )
+        return self
+
 
 class SustainedInterval(Document):
     """The load that is sustained at another latency target, from the same attempts. Missing ends are not shown."""

@@ -20,7 +20,9 @@ from runners.record import (
     CapacityProbe,
     Failure,
     FrameworkDocument,
+    Percentiles,
     RecordError,
+    Streams,
     load_framework,
     load_run,
     problems_in,
@@ -556,3 +558,13 @@ def test_a_folder_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
 def test_others_may_read_what_was_written(tmp_path: Path) -> None:
     written(tmp_path / "new" / "f.yml")
     assert (tmp_path / "new" / "f.yml").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("change", [{"begun": 3}, {"completed": 1}, {"due": 1}])
+def test_streams_that_do_not_balance_are_refused(change: dict[str, int]) -> None:
+    counts = dict.fromkeys(("cancelled", "broken", "unfinished", "missing", "wrong", "together"), 0)
+    times = {name: Percentiles(count=20) for name in ("first_chunk_ms", "chunk_lateness_ms")}
+    balanced = {"due": 2, "begun": 2, "completed": 2, "chunks": 20, **counts, **times}
+    assert Streams.model_validate(balanced).begun == 2
+    with pytest.raises(ValidationError, match="all that began end in one way"):
+        Streams.model_validate({**balanced, **change})
