@@ -56,6 +56,8 @@ CANCELLED = StreamRequest(1000, 20.0)
 """A stream that its client leaves after the first chunk."""
 CHUNKS_EARLY_S, CHUNKS_LATE_S = 0.05, 1.2
 """How much sooner or later than planned the last chunk may arrive on a busy machine."""
+STREAM_LOOKS = 3
+"""How often the streams are requested while one is late. On a busy machine one may be; one that waits always is."""
 CROWD = 120
 """Number of viewers that connect at once. It is above 100, a common size of pools and limits."""
 STREAM_FIELDS = {"Accept": CONTENT_TYPE, "Accept-Encoding": "identity"}
@@ -339,9 +341,7 @@ async def stream_chunks(app: App) -> str:
             await reader.ask(CANCELLED.chunks, CANCELLED.chunks_per_s)
             await within(app.timeout_s, reader.next_chunk(), "the first chunk")
 
-    await leave()
-    await together(map(read_one, STREAMS))
-    return _as_asked()
+    return await _read_after(leave, read_one)
 
 
 async def stream_chunks_as_events(app: App) -> str:
@@ -363,9 +363,7 @@ async def stream_chunks_as_events(app: App) -> str:
         async with _event_source(app, _target(CANCELLED)) as source:
             await within(app.timeout_s, source.next_event(), "the first chunk")
 
-    await leave()
-    await together(map(read_one, STREAMS))
-    return _as_asked()
+    return await _read_after(leave, read_one)
 
 
 def _target(request: StreamRequest) -> str:
@@ -378,6 +376,10 @@ def _check_chunk(chunk: Any, number: int) -> None:
         raise BrokenError(f'expected {{"seq": {number}, "text": some text}}, got {shown_json(chunk)}')
 
 
+class _LateError(BrokenError):
+    """A stream was slower than its request."""
+
+
 def _check_pace(request: StreamRequest, took_s: float) -> None:
     """The first chunk is due at once, and the last one a period before the stream's end."""
     planned_s = (request.chunks - 1) / request.chunks_per_s
@@ -387,13 +389,25 @@ def _check_pace(request: StreamRequest, took_s: float) -> None:
             f" in {took_s:.2f} s; wait before each chunk until it is due (CONTRIBUTING.md, contract)"
         )
     if took_s > planned_s + CHUNKS_LATE_S:
-        raise BrokenError(
+        raise _LateError(
             f"expected {request.chunks} chunks at {request.chunks_per_s:g} per second to take {planned_s:g} s, beside"
             f" another stream, got them in {took_s:.2f} s; streams wait for each other, or chunks for a fixed pause"
         )
 
 
-def _as_asked() -> str:
+async def _read_after(
+    leave: Callable[[], Awaitable[None]], read_one: Callable[[StreamRequest], Awaitable[None]]
+) -> str:
+    """Leave one stream, then read `STREAMS` together, anew while one of them is late, `STREAM_LOOKS` times."""
+    for looks_left in reversed(range(STREAM_LOOKS)):
+        await leave()
+        try:
+            await together(map(read_one, STREAMS))
+        except _LateError:
+            if not looks_left:
+                raise
+        else:
+            break
     return f"expected {len(STREAMS)} streams at once, each at its own pace, after one was cancelled, so they were"
 
 

@@ -14,12 +14,14 @@ from typing import Any, Literal
 import socketio
 from aiohttp import web
 
-Habit = Literal["honest", "late", "clumps", "cuts", "refuses", "skips", "waits", "talks"]
+Habit = Literal["honest", "late", "clumps", "cuts", "refuses", "skips", "stalls", "waits", "talks"]
 """``late``: each chunk by `LATE_S`. ``clumps``: chunks in groups of `CLUMP`. ``cuts``: ends each stream halfway.
-``refuses``: answers 503, or closes. ``skips``: leaves out every tenth chunk's number. ``waits``: one stream at a time.
-``talks``: one chunk more than was asked for."""
+``refuses``: answers 503, or closes. ``skips``: leaves out every tenth chunk's number. ``stalls``: the first `STALLED`
+streams by `STALL_S`. ``waits``: one stream at a time. ``talks``: one chunk more than was asked for."""
 
 LATE_S = 0.2
+STALL_S = 1.5
+STALLED = 3
 CLUMP = 5
 PING_EVERY_S = 0.2
 
@@ -49,7 +51,7 @@ class _Streams:
         try:
             async with self._turn if self.habit == "waits" else contextlib.nullcontext():
                 loop = asyncio.get_running_loop()
-                begun = loop.time() + (LATE_S if self.habit == "late" else 0.0)
+                begun = loop.time() + self._late_s()
                 held: list[dict[str, Any]] = []
                 for seq in range(chunks // 2 if self.habit == "cuts" else chunks):
                     await asyncio.sleep(begun + seq / per_s - loop.time())
@@ -64,6 +66,11 @@ class _Streams:
         finally:
             self.served.running -= 1
             self.served.left += not ended
+
+    def _late_s(self) -> float:
+        if self.habit == "stalls":
+            return STALL_S if self.served.begun <= STALLED else 0.0
+        return LATE_S if self.habit == "late" else 0.0
 
     async def over_sse(self, request: web.Request) -> web.StreamResponse:
         if self.habit == "refuses":
