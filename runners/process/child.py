@@ -154,6 +154,15 @@ def run(
         return Finished(child.status, printed, complained)
 
 
+def copied_environment() -> dict[str, str]:
+    """A copy of this process's environment for a child.
+
+    Without one, execve(2) reads the environment itself while the child starts. If another thread changes it at that
+    moment, it fails with EFAULT.
+    """
+    return {name: value for name in list(os.environ) if (value := os.environ.get(name)) is not None}
+
+
 def start(
     name: str,
     command: Sequence[str],
@@ -181,6 +190,7 @@ def start(
         text=True,
         bufsize=1,
         process_group=0,  # Ctrl-C reaches the whole foreground group, but only the harness ends its children
+        env=copied_environment(),
     )
     assert warden.stdin is not None
     order = {

@@ -257,7 +257,9 @@ def find_proxy(topology: Topology) -> ProxyProgram:
             f" `apt-get install {kind.package}`, or remove --topology {topology}"
         )
     try:
-        done = subprocess.run([path, "-v"], capture_output=True, text=True, check=False, timeout=10)
+        done = subprocess.run(
+            [path, "-v"], capture_output=True, text=True, check=False, timeout=10, env=process.copied_environment()
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProxyError(f"`{path} -v` failed: {error}; repair it or remove it") from None
     found = re.search(r"(?:nginx/|version )(\d[\w.+-]*)", done.stdout + done.stderr)

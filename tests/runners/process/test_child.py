@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from runners.process import GRACE_S, Child, Finished, ProcessError, find_free_port, run, start
+from runners.process import GRACE_S, Child, Finished, ProcessError, copied_environment, find_free_port, run, start
 from runners.process.warden import LOG_BYTES
 from runners.record import RtsiteError
 from tests.support.processes import DEADLINE_S, SLEEPER, alive, gone, marked, python, until
@@ -384,3 +386,25 @@ def test_an_interrupted_harness_leaves_no_command(tmp_path: Path, number: signal
     harness.wait(DEADLINE_S)
     assert marked(str(tmp_path)) == []
     assert [path.name for path in tmp_path.iterdir()] == ["begun"]
+
+
+def test_children_start_while_another_thread_changes_the_environment(tmp_path: Path) -> None:
+    """As pytest does with the name of the current test, beside threads that start servers."""
+    done = threading.Event()
+
+    def change() -> None:
+        for number in itertools.count():
+            if done.is_set():
+                return
+            os.environ["RTSITE_CHANGING"] = "x" * (number % 200)
+            del os.environ["RTSITE_CHANGING"]
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(12):
+            finished = run("true", ["true"], folder=tmp_path, environment=copied_environment(), timeout_s=10.0)
+            assert finished.returncode == 0
+    finally:
+        done.set()
+        thread.join()
