@@ -49,7 +49,7 @@ HIDE_REPEATED_LOOKS = """() => {
 each word is a block."""
 
 
-USUAL_PAGES = ("index.html", "performance.html", "compare/django-channels-vs-flask-socketio.html", "methodology.html")
+USUAL_PAGES = ("index.html", "compare/django-channels-vs-flask-socketio.html", "methodology.html")
 """Pages whose pieces most others have too."""
 
 

@@ -26,6 +26,7 @@ from tests.support.http_servers import (
     serving_stream,
 )
 from tests.support.loading import connected, job
+from tests.support.marks import few_of
 
 TEXT = "é" * 50
 TIMEOUT_S = 10.0
@@ -93,6 +94,10 @@ def named(table: Sequence[Any]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("server", table, ids=lambda server: server.name)
 
 
+def few(table: Sequence[Any], usual: set[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("server", few_of(table, usual, lambda server: server.name))
+
+
 @named(SERVERS)
 def test_both_clients_judge_alike(server: ByteServer) -> None:
     with serving_bytes(server) as address:
@@ -106,14 +111,17 @@ def test_both_clients_judge_servers_of_socketio_alike(server: ByteServer) -> Non
         assert_both(server.words, loaded, by_check(address, "socket.io"))
 
 
-@named(POLLING)
+@few(POLLING, {"plain", "closes each time", "ping before the acceptance", "no ID", "session closed", "post refused"})
 def test_both_clients_judge_polled_servers_alike(server: PollingServer) -> None:
     with serving_polls(server) as address:
         loaded = by_load(job(f"ws://{address}/", protocol="socket.io", transport="polling", **ONE))
         assert_both(server.words, loaded, by_check(address, "socket.io", transports=["polling"]))
 
 
-@named(STREAMS)
+@few(
+    STREAMS,
+    {"plain", "one byte at a time", "accepts browsers only", "HTTP/1.0", "not found", "gzip", "ends", "nothing"},
+)
 def test_both_clients_judge_event_streams_alike(server: StreamServer) -> None:
     with serving_stream(server) as address:
         watching = {"exchange": "events", "transport": "sse", "pace": PushOnly(), "push_period_s": BEAT_S}

@@ -90,7 +90,7 @@ def suites(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[Finishe
         yield {folder: threads.submit(run_tests, folder) for folder in FOLDERS if folder in wanted}
 
 
-@pytest.mark.parametrize("folder", few_of(FOLDERS, {"reference", "starlette", "python-socketio"}, _name))
+@pytest.mark.parametrize("folder", few_of(FOLDERS, {"reference", "starlette"}, _name))
 def test_its_own_tests_pass(folder: Path, suites: dict[Path, Future[Finished]]) -> None:
     result = suites[folder].result()
     if result.returncode:
