@@ -41,6 +41,9 @@ def run_command(
         str | None,
         typer.Option(help="Time for measuring, such as 3h, 90m or 5400s: no round begins that would end later."),
     ] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="Length of the workload soak in hours (default: 2). It is measured once.")
+    ] = None,
     headline: Annotated[
         bool, typer.Option("--headline", help="Measure only the headline variant of each framework.")
     ] = False,
@@ -89,6 +92,7 @@ def run_command(
             workload,
             rounds is not None,
             budget is not None,
+            hours is not None,
             headline,
             python,
             topology,
@@ -97,8 +101,8 @@ def run_command(
         )
         if any(given):
             raise UsageError(
-                "--resume takes workloads, rounds, budget, variants, Python, topology, seed and campaign from the"
-                " interrupted run; remove these options"
+                "--resume takes workloads, rounds, budget, hours, variants, Python, topology, seed and campaign from"
+                " the interrupted run; remove these options"
             )
         summary = _resume(resume, framework or [], with_flames=flame)
     else:
@@ -112,6 +116,7 @@ def run_command(
             only_headline=headline,
             pythons=python or [],
             topologies=topology or [],
+            soak_hours=hours,
         )
         if not python and any(plan.pythons):
             say(f"Servers run on Python {plan.pythons[0]}; to choose another version, use --python.")

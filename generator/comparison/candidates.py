@@ -148,7 +148,7 @@ def find_candidates(
     """The competing frameworks with results or evidence, by slug. ``code``: the shown source files of each."""
     basis = conclusions.basis
     dashboards = sorted(
-        (table for table in basis.comparison.tables if table.parameters.keys() >= _DASHBOARD_PARAMETERS),
+        (table for table in basis.comparison.tables if _is_scalable(table)),
         key=lambda table: int(table.parameters["users"]),
     )
     users = [table for table in basis.searched if table.unit == "users"]
@@ -253,6 +253,14 @@ def _why_not(table: Table, row: Row) -> str | None:
     valid = value.valid_rounds if row.status == "valid" and value is not None else 0
     most = f": {row.reasons[0][0]}" if row.reasons else ""
     return f"{valid} valid rounds of the {MIN_ROUNDS} that are needed{most}"
+
+
+def _is_scalable(table: Table) -> bool:
+    """Whether the table is of a live dashboard whose cost grows with its updates. Where users mostly watch, pushes cost
+    as much, and their number does not grow with that of the updates.
+    """
+    parameters = table.parameters
+    return parameters.keys() >= _DASHBOARD_PARAMETERS and float(parameters["updates_per_user_per_s"]) >= 1
 
 
 def _snapshots_per_s(table: Table) -> float:

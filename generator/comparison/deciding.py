@@ -9,12 +9,14 @@ from generator.comparison.metrics import (
     CONNECTION_RATE,
     CPU,
     CPU_PER_MESSAGE,
+    DELIVERED,
     LAST_DELIVERY,
     LATENCY,
     MEMORY,
     MEMORY_PER_CONNECTION,
     PUSH_LATENESS,
     RETURN_TIME,
+    ROOM_DELIVERY,
     THROUGHPUT,
     Family,
     Metric,
@@ -39,6 +41,8 @@ DECIDING: Mapping[TableKind, tuple[Metric | Family, ...]] = {
     "recovery": (RETURN_TIME,),
     # Where all keep the pace, what a chunk costs is what an operator pays.
     "stream": (CHUNK_LATENESS, CPU_PER_MESSAGE),
+    "outages": (DELIVERED,),
+    "rooms": (ROOM_DELIVERY, CPU_PER_MESSAGE),
 }
 """The first one orders the rows. Of a family, `DECIDING_QUANTILES` decide, as far as all contenders have them."""
 

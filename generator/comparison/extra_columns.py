@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 
 from generator.comparison.tables import Row, RowKey, Table
-from runners.record import Measurement, Recovery, SlowConsumer, disturbance_percent
+from runners.record import Deliveries, Measurement, Recovery, SlowConsumer, Soak, disturbance_percent
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,64 @@ def _clumped(measurements: list[Measurement]) -> str | None:
     return f"{100 * sum(one.together for one in found) / sum(one.chunks for one in found):.1f} %" if found else None
 
 
+def _deliveries(measurements: list[Measurement]) -> list[Deliveries]:
+    found = [one.deliveries or one.rooms for one in measurements]
+    return [one for one in found if one is not None]
+
+
+def _per_delivery(count: Callable[[Deliveries], int], *, most: int = 2) -> _Text:
+    """A share of all deliveries that were due."""
+
+    def text_of(measurements: list[Measurement]) -> str | None:
+        found = _deliveries(measurements)
+        due = sum(one.due for one in found)
+        return f"{100 * sum(map(count, found)) / due:.{most}g} %" if due else None
+
+    return text_of
+
+
+def _ended_by_server(measurements: list[Measurement]) -> str | None:
+    found = _deliveries(measurements)
+    return f"{sum(one.ended for one in found) / len(found):.1f}" if found else None
+
+
+def _stays_away(measurements: list[Measurement]) -> str | None:
+    found = _deliveries(measurements)
+    return str(sum(one.never_back for one in found)) if found else None
+
+
+def _soaks(measurements: list[Measurement]) -> list[Soak]:
+    return [one.soak for one in measurements if one.soak is not None]
+
+
+def _growth_per_hour(measurements: list[Measurement]) -> str | None:
+    """The interval of the growth in the last round."""
+    low, high = next(
+        ((one.memory_low_mb_per_hour, one.memory_high_mb_per_hour) for one in reversed(_soaks(measurements))),
+        (None, None),
+    )
+    return None if low is None or high is None else f"{low:+.2f} to {high:+.2f} MB"
+
+
+def _later_p50(measurements: list[Measurement]) -> str | None:
+    """The median latency of the last sixth of the last round, against the second sixth."""
+    for one in reversed(_soaks(measurements)):
+        piece = len(one.p50_ms) // 6
+        early, late = (
+            [value for value in one.p50_ms[start : start + piece] if value is not None]
+            for start in (piece, len(one.p50_ms) - piece)
+        )
+        if early and late:
+            return f"{100 * (median(late) / median(early) - 1):+.0f} %"
+    return None
+
+
+def _visitors(measurements: list[Measurement]) -> str | None:
+    found = _soaks(measurements)
+    unwell = sum(one.visits.ended + one.visits.refused + one.visits.silent for one in found)
+    return f"{unwell:,} of {sum(one.visits.begun for one in found):,}" if found else None
+
+
 def _spread(measurements: list[Measurement]) -> str | None:
     """The number of clients of each process in the last round."""
     spreads = [one.server.connections_per_process for one in measurements if one.server is not None]
@@ -250,6 +309,14 @@ _COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
     ("Never back", "clients", _never_back, _counting),
     ("Streams cut", "refused, ended early or not in time, all measured rounds", _cut_streams, _measured),
     ("Clumped", "chunks that came with the one before", _clumped, _counting),
+    ("Late", "after more than a second, of all", _per_delivery(lambda one: one.late), _counting),
+    ("Twice", "of all", _per_delivery(lambda one: one.twice), _counting),
+    ("Lost although connected", "of all", _per_delivery(lambda one: one.never_connected), _counting),
+    ("Ended by the server", "connections per round", _ended_by_server, _counting),
+    ("Not back", "members", _stays_away, _counting),
+    ("Growth per hour", "95 % interval, last round", _growth_per_hour, _counting),
+    ("Median latency", "last sixth against the second, last round", _later_p50, _counting),
+    ("Visits that failed", "refused, ended by the server or without a push", _visitors, _counting),
     ("Clients per process", "last round", _spread, _counting),
     ("Memory", "at each step, last round", _memory_steps, _counting),
     ("Clients accepted", "and what ended there, last measured round", _accepted, _measured),

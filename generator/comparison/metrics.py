@@ -19,13 +19,13 @@ from runners.record import CellRecord, Distribution, Measurement, Percentiles, s
 
 Direction = Literal["higher", "lower"]
 Quantile = Literal["p50", "p90", "p99", "p999"]
-TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery", "stream"]
+TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery", "stream", "outages", "rooms"]
 """How the servers of a table were loaded.
 
 ``loop``: closed loop. ``rate``: fixed rate. ``share``: each at a share of its own capacity. ``push``: fixed rate, and
 the server pushes.
 ``connecting``: clients connect. ``recovery``: the server is killed and started again. ``stream``: clients request
-streams of chunks.
+streams of chunks. ``outages``: clients lose their network. ``rooms``: clients move between rooms.
 """
 
 QUANTILES: dict[Quantile, float] = {"p50": 50, "p90": 90, "p99": 99, "p999": 99.9}
@@ -54,6 +54,8 @@ rounds of a run differ by 0.2 % only. Which pages processes share changes with e
 rounded up, because few runs of the same code are behind it."""
 IDLE_FLOOR_KB = 5.0
 """Memory per connection: `MEMORY_FLOOR_MB` at 1,000 clients."""
+GROWTH_FLOOR_MB_PER_H = 1.0
+"""A server that is started anew each week grows by less than 170 MB."""
 IDLE_CPU_FLOOR_PERCENT = 1.0
 """A core has room for a hundred times as much."""
 START_FLOOR_S = 1.0
@@ -62,15 +64,17 @@ CANCEL_FLOOR_S = 1.0
 """A server that writes every 20 to 50 ms notices within some writes that nobody reads, which is nothing to save."""
 RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 1000 * START_FLOOR_S)
 """The time until clients are back contains a start."""
+DELIVERED_MARGIN = 1.02
+"""Two messages of a hundred are a line of a chat."""
 RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 100)
 """Clients try again after 100 ms on average, so less is the luck of an attempt."""
 
 _ALL_KINDS: frozenset[TableKind] = frozenset(get_args(TableKind))
 _SAME_LOAD = _ALL_KINDS - {"share"}
 """Kinds of tables in which all servers have the same load or as much as they can do, so that their cost compares."""
-_STEADY = _ALL_KINDS - {"stream"}
-"""Kinds of tables in which servers are loaded alike all the time. The last streams end one after the other, so CPU time
-per chunk is comparable there, and the share of a core is not."""
+_STEADY = _ALL_KINDS - {"stream", "outages", "rooms"}
+"""Kinds of tables in which servers are loaded alike all the time. The last streams end, and the last members come back,
+one after the other. So CPU time per chunk or delivery is comparable there, and the share of a core is not."""
 _NO_KIND: frozenset[TableKind] = frozenset()
 
 
@@ -200,6 +204,13 @@ RETURN_TIME = Family("back", name="time until clients are back", short="Back", c
 FIRST_CHUNK = Family(
     "first_chunk", name="time to the first chunk", short="First chunk", chart_name="time to the first chunk"
 )
+REJOIN_TIME = Family("rejoin", name="time to join again", short="Join again", chart_name="time to join again")
+ROOM_DELIVERY = Family(
+    "room_delivery",
+    name="time to members of small rooms",
+    short="Delivery",
+    chart_name="time to members of small rooms",
+)
 CHUNK_LATENESS = Family(
     "chunk_lateness", name="lateness of chunks", short="Chunk lateness", chart_name="lateness of chunks"
 )
@@ -247,11 +258,22 @@ def _chunks(measurement: Measurement) -> BaseModel | None:
     return measurement.streams.chunk_lateness_ms if measurement.streams else None
 
 
+def _rejoin_times(measurement: Measurement) -> BaseModel | None:
+    found = measurement.deliveries or measurement.rooms
+    return found.rejoin_ms if found else None
+
+
+def _room_deliveries(measurement: Measurement) -> BaseModel | None:
+    return measurement.rooms.delivery_ms if measurement.rooms else None
+
+
 _CONNECTING = attrgetter("connecting")
 _RECOVERY = attrgetter("recovery")
 _STREAMS = attrgetter("streams")
+_DELIVERIES = attrgetter("deliveries")
 _LOAD_SHARE = attrgetter("load_share")
 _SERVER = attrgetter("server")
+_SOAK = attrgetter("soak")
 _BROKER = attrgetter("broker")
 _PROXY = attrgetter("proxy")
 
@@ -369,6 +391,18 @@ _ROWS: tuple[Metric, ...] = (
         # A server that sends no pings may use none.
         is_ratio=False,
     ),
+    Metric(
+        key="memory_mb_per_hour",
+        title="growth of the server's memory",
+        short="Memory growth",
+        unit="MB per hour",
+        direction="lower",
+        part=_SOAK,
+        field="memory_mb_per_hour",
+        floor=GROWTH_FLOOR_MB_PER_H,
+        # A slope; memory may also shrink.
+        is_ratio=False,
+    ),
     *_percentiles(RETURN_TIME, _return_times, columns=("p50",), floors=RETURN_FLOORS_MS),
     *_percentiles(
         RETURN_AFTER_LISTENING,
@@ -399,6 +433,29 @@ _ROWS: tuple[Metric, ...] = (
         floor=START_FLOOR_S,
         marks="recovery",
     ),
+    Metric(
+        key="delivered_percent",
+        title="messages delivered over a bad network",
+        short="Delivered",
+        unit="% of all",
+        direction="higher",
+        part=_DELIVERIES,
+        field="delivered_percent",
+        margin=DELIVERED_MARGIN,
+        marks="outages",
+    ),
+    Metric(
+        key="in_time_percent",
+        title="messages delivered within a second over a bad network",
+        short="In time",
+        unit="% of all",
+        direction="higher",
+        part=_DELIVERIES,
+        field="in_time_percent",
+        margin=DELIVERED_MARGIN,
+    ),
+    *_percentiles(ROOM_DELIVERY, _room_deliveries, columns=("p50", "p99"), chart="median_and_tail", marks="rooms"),
+    *_percentiles(REJOIN_TIME, _rejoin_times, columns=("p50", "p99"), floors=RETURN_AFTER_LISTENING_FLOORS_MS),
     *_percentiles(CHUNK_LATENESS, _chunks, columns=("p50", "p99"), chart="median_and_tail", marks="stream"),
     *_percentiles(FIRST_CHUNK, _first_chunks, columns=("p50", "p99")),
     Metric(
@@ -475,6 +532,7 @@ METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
 """All metrics by key, in the order of columns and exports."""
 
 THROUGHPUT = METRICS["messages_per_s"]
+DELIVERED = METRICS["delivered_percent"]
 CONNECTION_RATE = METRICS["connections_per_s"]
 MEMORY_PER_CONNECTION = METRICS["memory_per_connection_kb"]
 CPU = METRICS["cpu_percent"]
@@ -511,6 +569,10 @@ def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
         return "recovery"
     if "stream" in marked:
         return "stream"
+    if "outages" in marked:
+        return "outages"
+    if "rooms" in marked:
+        return "rooms"
     if not is_open:
         return "loop"
     if "share" in marked:

@@ -25,9 +25,13 @@ from runners.serving.broker import BrokerError
 from runners.serving.interpreter import named_python
 from runners.serving.proxy import named_topology
 from runners.subjects import catalog, profiles, workloads
+from runners.subjects.profiles import Profile
+from runners.subjects.scenarios import Workload
 
 MOST_SEED = 2**53
 """Larger integers are not exact in JSON."""
+LEAST_SOAK_HOURS, MOST_SOAK_HOURS = 0.1, 168.0
+"""Pieces of less than 15 s would depend on each other. A week is as long as any server should run unwatched."""
 QUICKSTART_ROUNDS = 4
 """The fewest rounds that give useful intervals."""
 
@@ -44,6 +48,7 @@ def plan_measurements(
     is_part: bool = False,
     pythons: Sequence[str] = (),
     topologies: Sequence[str] = (),
+    soak_hours: float | None = None,
 ) -> Plan:
     """The plan of a run; the reference is always part of it.
 
@@ -51,7 +56,9 @@ def plan_measurements(
     else so many of everything. ``budget_s``: of an adaptive run, seconds of measuring. ``seed``: ``None`` means a
     random one. ``only_headline``: without the frameworks' other variants. ``is_part``: other jobs measure the rest, so
     a name may have nothing to measure here. ``pythons``: versions of Python that run the servers; without any,
-    `default_python`. ``topologies``: what is between servers and clients; without any, nothing. Raises `UsageError`
+    `default_python`. ``topologies``: what is between servers and clients; without any, nothing. ``soak_hours``: length
+    of soaks; ``None``: the usual one. A plan with a soak has one round, unless ``rounds`` says otherwise. Raises
+    `UsageError`
     for a name that is unknown or has nothing to measure, and `NothingToDoError` if no framework supports any of the
     workloads. Raises `UnavailableError` if this machine lacks a Python or a proxy.
     """
@@ -66,10 +73,17 @@ def plan_measurements(
             f"--budget needs rounds that are planned while the run goes on, and {reason} has them planned beforehand;"
             f" {f'choose --profile {_ADAPTIVE}' if rounds is None else 'remove one of the two'}"
         )
+    wanted = workloads.choose_workloads(workload_names, chosen)
+    if soak_hours is not None:
+        wanted = _soaking_for(wanted, soak_hours, chosen)
+    if rounds is None and _has_soak(wanted):
+        if not math.isinf(budget_s):
+            raise UsageError("a soak is measured once and for its whole time; remove --budget, or leave the soak out")
+        chosen = profiles.with_rounds(chosen, rounds=1)
     measured = planning.choose_with_reference(frameworks)
     plan = planning.plan_run(
         planning.headline_only(measured, frameworks) if only_headline else measured,
-        workloads.choose_workloads(workload_names, chosen),
+        wanted,
         chosen,
         random_seed() if seed is None else seed,
         server_cores=machine.cores_for_server(machine.physical_cores()),
@@ -80,6 +94,22 @@ def plan_measurements(
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)
     return plan
+
+
+def _has_soak(wanted: Sequence[Workload]) -> bool:
+    return any(scenario.soak_s for workload in wanted for scenario in workload.chosen)
+
+
+def _soaking_for(wanted: list[Workload], hours: float, profile: Profile) -> list[Workload]:
+    """The workloads, with soaks of this length; raises `UsageError`."""
+    require_between("--hours", hours, LEAST_SOAK_HOURS, MOST_SOAK_HOURS, "hours")
+    if not _has_soak(wanted):
+        raise UsageError("--hours is the length of a soak, and none would be measured; add --workload soak")
+    if not profile.long_windows:
+        raise UsageError(
+            f"the profile {profile.slug} only tries a soak for half a minute; remove --hours, or choose another profile"
+        )
+    return workloads.soaking_for(wanted, 3600 * hours)
 
 
 def default_python(measured: Sequence[catalog.Framework]) -> str:

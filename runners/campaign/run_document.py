@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -114,14 +115,20 @@ def check_unchanged(document: RunDocument, plan: Plan, path: Path) -> None:
         )
 
 
+_SOAK = re.compile(r" soak_s=(\S+)")
+
+
 def plan_of(document: RunDocument, frameworks: Sequence[Framework]) -> Plan:
     """The plan of a run, read from its document; raises `ResumeError` if one of its cells no longer exists."""
     settings = {setting_of(key) for key in document.cells}
+    soaks = [float(found[1]) for key in document.cells if (found := _SOAK.search(key))]
+    every = list(workloads.WORKLOADS.values())
+    every += [one for seconds in dict.fromkeys(soaks) for one in workloads.soaking_for(every, seconds)]
     candidates = (
         Cell(framework, variant, workload, scenario).under(*setting)
         for framework in frameworks
         for variant in framework.variants
-        for workload in workloads.WORKLOADS.values()
+        for workload in every
         for scenario in workload.scenarios
         for setting in settings
     )

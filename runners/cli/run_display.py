@@ -218,6 +218,15 @@ def _values(measurement: Measurement) -> list[str]:
             *([f"{cpu_us:.0f} µs of CPU per chunk"] if cpu_us is not None else []),
             *([f"{cut:,} cut"] if cut else []),
         ]
+    if (deliveries := measurement.deliveries or measurement.rooms) is not None:
+        delivered, p50 = deliveries.delivered_percent, deliveries.delivery_ms.p50
+        return [
+            *([f"{delivered:.1f} % delivered"] if delivered is not None else []),
+            *([f"p50 {p50:.3g} ms"] if p50 is not None else []),
+            f"{deliveries.departures:,} times somebody left",
+            *([f"{deliveries.never_connected:,} lost although connected"] if deliveries.never_connected else []),
+            *([f"{deliveries.never_back} members not back"] if deliveries.never_back else []),
+        ]
     latency, share = measurement.latency_ms, measurement.load_share
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
     if measurement.pushes_per_s:

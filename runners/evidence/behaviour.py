@@ -22,8 +22,8 @@ from runners import contract, resources
 from runners.contract.answers import RefusedServerError
 from runners.evidence import client_frames
 from runners.evidence.copies import RAISED, raising, slow
-from runners.evidence.dead_peer import drop_packets
 from runners.evidence.tries import TRIES, describe_tries, judge_tries
+from runners.loadgen.packet_filter import drop_packets
 from runners.record import Finding, publishable, with_own_end
 from runners.serving import server
 from runners.serving.deployment import serve_variant

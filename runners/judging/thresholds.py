@@ -90,11 +90,16 @@ class Threshold:
 
 
 def _send_lag_p99_ms(measurement: Measurement) -> float | None:
-    return measurement.generator.send_lag_p99_ms if measurement.generator else None
+    return measurement.generator.send_lag_p99_ms if _is_about_latency(measurement) and measurement.generator else None
 
 
 def _read_lag_p99_ms(measurement: Measurement) -> float | None:
-    return measurement.generator.read_lag_p99_ms if measurement.generator else None
+    return measurement.generator.read_lag_p99_ms if _is_about_latency(measurement) and measurement.generator else None
+
+
+def _is_about_latency(measurement: Measurement) -> bool:
+    """False for members whose network fails, of whose messages only counts who have them within a second."""
+    return measurement.deliveries is None
 
 
 def _working_percent(measurement: Measurement) -> float | None:
@@ -189,6 +194,8 @@ def _not_offered_percent(measurement: Measurement) -> float | None:
 
 def _received(measurement: Measurement) -> float | None:
     """Messages received; ``None`` if the clients of the load send nothing."""
+    if (deliveries := measurement.deliveries or measurement.rooms) is not None:
+        return deliveries.in_time + deliveries.late
     if measurement.messages is None or measurement.offered_per_s == 0:
         return None
     return measurement.messages.received
@@ -200,6 +207,10 @@ def _differing(measurement: Measurement) -> float | None:
 
 def _foreign_percent(measurement: Measurement) -> float | None:
     """Messages that nobody waited for, foreign ones and repeated answers, in percent of the answers."""
+    if (deliveries := measurement.deliveries or measurement.rooms) is not None:
+        received = deliveries.in_time + deliveries.late
+        # A server may repeat what it sent before a network failed. That is a result.
+        return 100 * deliveries.foreign / received if received else None
     messages = measurement.messages
     if messages is None or messages.foreign is None or not messages.received:
         return None
@@ -264,7 +275,8 @@ SEND_LAG = Threshold(
     "send lag p99",
     1.0,
     "ms",
-    "Above it the load generator's own delay is a visible part of the latency of fast servers.",
+    "Above it the load generator's own delay is a visible part of the latency of fast servers. In a bad network only"
+    " seconds count, so neither this lag nor the next matters there.",
     cause="loadgen",
     in_search="try is unusable if the lag decides",  # an overloaded server causes lag too
     value_of=_send_lag_p99_ms,

@@ -5,12 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from statistics import median
+from statistics import NormalDist, median
+from typing import NamedTuple
 
 MIN_VALUES = 8
 """Minimum number of values. With fewer, chance too often looks like a trend."""
 _Z = 2.576
 """Two-sided 1 % quantile of the normal distribution."""
+
+
+class Slope(NamedTuple):
+    """A slope per value, and its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def slope_of(values: Sequence[float], *, level: float = 0.95) -> Slope | None:
+    """The slope of equally spaced values with its interval at this level: Theil (1950) and Sen (1968), J. Am. Stat.
+    Assoc. 63(324), with the normal approximation. ``None`` if there are fewer than `MIN_VALUES` values.
+    """
+    count = len(values)
+    if count < MIN_VALUES:
+        return None
+    slopes = sorted((values[j] - values[i]) / (j - i) for i, j in combinations(range(count), 2))
+    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    low, high = round((len(slopes) - half) / 2) - 1, round((len(slopes) + half) / 2)
+    return Slope(median(slopes), slopes[max(low, 0)], slopes[min(high, len(slopes) - 1)])
 
 
 def trend_of(medians: Sequence[float | None], reference_medians: Sequence[float | None] | None = None) -> float | None:

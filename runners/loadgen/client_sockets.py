@@ -7,9 +7,19 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns as clock_ns
+from typing import NamedTuple
 
+from runners.loadgen.connection import Connection
 from runners.loadgen.handshake import Handshake, HandshakeResult, resolve_address, socket_url
 from runners.loadgen.job import Job
+
+
+class Opened(NamedTuple):
+    """A connection that was opened, its number in the load, and the mask of its frames."""
+
+    number: int
+    connection: Connection
+    mask: bytes
 
 
 class ClientSockets:
@@ -22,11 +32,13 @@ class ClientSockets:
         self._epoll = select.epoll()
         self._places: dict[int, int] = {}
 
-    def begin_to_open(self, place: int, mask: bytes) -> Handshake:
-        """Begin to open a connection for the client at this place; raises `OSError`."""
+    def begin_to_open(self, place: int, mask: bytes, url: str = "") -> Handshake:
+        """Begin to open a connection for the client at this place; raises `OSError`. ``url``: another one of the same
+        server than that of the job.
+        """
         handshake = Handshake(
             place,
-            self._url,
+            url if url and self._job.protocol == "websocket" else self._url,
             self._where,
             self._job.protocol,
             mask,

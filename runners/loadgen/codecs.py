@@ -20,8 +20,8 @@ def codec_for(job: Job, client: int) -> Codec:
                 namespace=job.client.namespace,
                 event=job.client.event,
             )
-        case "room", "json":
-            return message.room_codec(job.payload_bytes, job.protocol)
+        case "room", _:
+            return room_codec_for(job, 0)
         case (("dashboard" | "events"), "json"):
             return message.DashboardCodec(client, job.protocol)
         case "echo", "msgpack":
@@ -36,3 +36,10 @@ def codec_for(job: Job, client: int) -> Codec:
             return packed.PackedDashboardCodec(client)
         case exchange, serializer:
             raise ValueError(f"the load generator has no {exchange} exchange in {serializer}")
+
+
+def room_codec_for(job: Job, room: int) -> Codec:
+    """The codec of the members of a room of a job, by the room's number."""
+    if job.serializer == "msgpack":
+        return packed.PackedRoomCodec(job.payload_bytes, room)
+    return message.room_codec(job.payload_bytes, job.protocol, room)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
-from runners.loadgen.causes import RefusedError
+from runners.loadgen.causes import Cause, RefusedError
+from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED
 from runners.loadgen.http_answers import quoted
 
 OPEN, CLOSE, PING, PONG, NOOP = b"0", b"1", b"2", b"3", b"6"
 """Kinds of Engine.IO packets: the first byte of a text."""
 CONNECT, DISCONNECT, CONNECT_ERROR = b"40", b"41", b"44"
 """Kinds of Socket.IO packets, with the Engine.IO kind *message* before them."""
+_EVENT = b"42"
 DEFAULT_NAMESPACE = "/"
 _UNKNOWN_SESSION = re.compile(rb"Invalid session|Session ID unknown")
 """What python-engineio and Engine.IO for Node.js say to a request of a session that the process does not know."""
@@ -29,6 +31,26 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
     "pingTimeout": (int, float),
 }
 """What an opening packet has, by key. Clients of JavaScript and Python use all of it."""
+
+
+class Control(NamedTuple):
+    """What a packet that is no message requires of a client: a reply, an end of its connection, or nothing."""
+
+    reply: bytes = b""
+    end: Cause | None = None
+
+
+def control_of(packet: bytes) -> Control | None:
+    """What the packet requires; ``None`` for an event or an acknowledgement."""
+    if packet[:2] == _EVENT:
+        return None
+    if packet[:1] == PING:
+        return Control(reply=PONG + packet[1:])
+    if packet[:2] == DISCONNECT:
+        return Control(end=DISCONNECTED)
+    if packet == CLOSE:
+        return Control(end=SESSION_CLOSED)
+    return Control() if packet[:1] in (NOOP, OPEN) or packet[:2] == CONNECT else None
 
 
 def session_of(packet: bytes, *, binary: bool = False) -> str:

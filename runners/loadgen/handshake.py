@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from time import perf_counter_ns as clock_ns
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -54,11 +54,13 @@ def open_all(
     paused: int = 0,
     serializer: Serializer = "json",
     options: ClientOptions = NO_OPTIONS,
+    url_of: Callable[[int], str] | None = None,
 ) -> Iterator[HandshakeResult]:
     """Open one connection per mask, at most ``at_once`` at any time; yields each when it is ready or has failed.
 
     After ``at_once`` timeouts in a row the server accepts no more. The rest is then not tried, because each would take
-    a timeout. The last ``paused`` connections have a small receive buffer, because they will not read.
+    a timeout. The last ``paused`` connections have a small receive buffer, because they will not read. ``url_of``: the
+    address of each connection by its index, if they differ in their paths.
     Raises `OSError` if the address cannot be resolved or, having several, cannot be reached.
     """
     address = socket_url(url) if protocol == "socket.io" else url
@@ -76,7 +78,7 @@ def open_all(
                 try:
                     handshake = Handshake(
                         index,
-                        address,
+                        address if url_of is None else url_of(index),
                         where,
                         protocol,
                         masks[index],

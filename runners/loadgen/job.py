@@ -23,7 +23,13 @@ Answers = Literal["same", "any"]
 Retries = Literal["quick", "backoff", "fixed"]
 """When a client that lost its connection tries again. ``quick``: at random after about 100 ms. ``backoff``: at random
 within a time that doubles with each attempt. ``fixed``: after a second, all clients alike."""
+DepartureKind = Literal["reset", "silence", "move"]
+"""How a member leaves its room. ``reset``: it loses its network, so its connection ends by a TCP reset, and it cannot
+open another one. ``silence``: no packet of the server arrives, and the connection stays open. ``move``: it closes its
+connection in order, and joins the next room."""
 
+IN_TIME_S = 1.0
+"""Seconds after which a message to a room whose members leave again and again counts as late."""
 USUAL_PUSH_PERIOD_S = 1.0
 """Seconds between two pushes of a server for which no other period is set."""
 
@@ -83,6 +89,26 @@ class StreamRequest:
         return self.chunks / self.chunks_per_s
 
 
+@dataclass(frozen=True)
+class Departures:
+    """How members of rooms leave again and again. All but the first one of each room do."""
+
+    kind: DepartureKind
+    every_s: float
+    """Seconds between two departures of a member."""
+    away_s: float = 0.0
+    """Seconds until its network is back."""
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Clients that come and go beside a load."""
+
+    per_s: float
+    stay_s: float
+    """Seconds that each stays."""
+
+
 NO_OPTIONS = ClientOptions()
 """The options for a server that requires nothing."""
 
@@ -107,13 +133,20 @@ class Job:
     payload_bytes: int = 64
     payload_kind: PayloadKind = "text"
     serializer: Serializer = "json"
-    """Serializer of Socket.IO's packets. msgpack supports only text echo and the dashboard, over WebSocket."""
+    """Serializer of Socket.IO's packets. msgpack supports only text, over WebSocket, and no
+    streams."""
     transport: Transport = "websocket"
     """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry only pushes."""
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0 if it pushes nothing."""
     stream: StreamRequest | None = None
     """In an exchange of streams: what clients request. The pace is then in streams per second."""
+    rooms: int = 1
+    """Number of rooms that the connections are spread over: connection k joins room k modulo this number."""
+    departures: Departures | None = None
+    """In rooms: how their members leave."""
+    visits: Visits | None = None
+    """Visitors instead of a load. They come one after the other, so ``connections`` does not count."""
     paused: int = 0
     """In a room: this many members, the last ones, stop reading on command and read nothing until they catch up."""
     first_client: int = 0
@@ -143,8 +176,10 @@ class Job:
         data = json.loads(text)
         client = ClientOptions.from_mapping(data["client"])
         stream = StreamRequest(**data["stream"]) if data["stream"] else None
-        pace = paces.from_mapping(data["pace"])
-        return cls(**{**data, "pace": pace, "cpus": tuple(data["cpus"]), "client": client, "stream": stream})
+        departures = Departures(**data["departures"]) if data["departures"] else None
+        visits = Visits(**data["visits"]) if data["visits"] else None
+        read = {"client": client, "stream": stream, "departures": departures, "visits": visits}
+        return cls(**{**data, **read, "pace": paces.from_mapping(data["pace"]), "cpus": tuple(data["cpus"])})
 
 
 @dataclass(frozen=True)
@@ -279,9 +314,76 @@ class Streamed:
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Streamed:
-        histograms = {name: SparseCounts(*counts) for name, counts in data["histograms"].items()}
-        causes = [CountedCause(*one) for one in data["causes"]]
-        return cls(**{**data, "histograms": histograms, "causes": causes})
+        return cls(**_with_tables(data))
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What members of rooms received who left again and again: due = in_time + late + never."""
+
+    messages: int
+    """Number of messages sent to rooms."""
+    due: int
+    """Number of deliveries: each message to each member who should have it (`runners.loadgen.room_members`)."""
+    in_time: int
+    """Number of deliveries within `IN_TIME_S`."""
+    late: int
+    never: int
+    never_connected: int
+    """Number of those of ``never`` whose member was surely connected: from a second after it had joined to a second
+    before its connection ended."""
+    received: int
+    """Number of messages that arrived, at senders and at those who need not have had them too."""
+    twice: int
+    """Number of further deliveries of messages that had arrived."""
+    foreign: int
+    """Number of messages that are no messages of the member's room."""
+    departures: int
+    ended: int
+    """Number of connections that the server ended."""
+    refused: int
+    """Number of failed attempts to connect while the network was there."""
+    away: int
+    """Number of members without a connection at the end."""
+    took_ns: int
+    cpu_ns: int
+    histograms: dict[str, SparseCounts]
+    """Histograms in nanoseconds by name. ``delivery``: from when a message was due to its arrival; ``rejoin``: from
+    the attempt that succeeded to an open connection; ``send_lag`` and ``read_lag`` are the load generator's own."""
+    causes: list[CountedCause] = field(default_factory=list)
+    """What ended connections and attempts, by cause."""
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> Delivered:
+        return cls(**_with_tables(data))
+
+
+@dataclass(frozen=True)
+class Visited:
+    """What became of visits: begun = stayed + ended + refused + unfinished."""
+
+    begun: int
+    stayed: int
+    """Number of visits that ended because the visitor left."""
+    ended: int
+    """Number of visits that the server ended."""
+    refused: int
+    unfinished: int
+    """Number of visitors who were not let in before all left."""
+    silent: int
+    """Number of visitors who stayed for the whole time and received nothing."""
+    received: int
+    """Number of messages that visitors received."""
+    took_ns: int
+    cpu_ns: int
+    histograms: dict[str, SparseCounts]
+    """Histograms in nanoseconds by name: ``connect``, and ``send_lag`` of the load generator."""
+    causes: list[CountedCause] = field(default_factory=list)
+    """Why visits ended or were refused, by cause."""
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> Visited:
+        return cls(**_with_tables(data))
 
 
 @dataclass(frozen=True)
@@ -357,9 +459,13 @@ class Sample:
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Sample:
         ledgers = {name: LedgerTotals(**data[name]) for name in ("ledger", "warmup_ledger")}
-        histograms = {name: SparseCounts(*counts) for name, counts in data["histograms"].items()}
         seconds = [SparseCounts(*counts) for counts in data["seconds"]]
-        causes = [CountedCause(*one) for one in data["causes"]]
         examples = {kind: Example(*words) for kind, words in data["examples"].items()}
-        read = {"causes": causes, "examples": examples, "histograms": histograms, "seconds": seconds}
-        return cls(**{**data, **ledgers, **read, "traffic": TrafficCounts(**data["traffic"])})
+        read = {"examples": examples, "seconds": seconds, "traffic": TrafficCounts(**data["traffic"])}
+        return cls(**{**_with_tables(data), **ledgers, **read})
+
+
+def _with_tables(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a result from JSON, with its histograms and causes as they were."""
+    histograms = {name: SparseCounts(*counts) for name, counts in data["histograms"].items()}
+    return {**data, "histograms": histograms, "causes": [CountedCause(*one) for one in data["causes"]]}

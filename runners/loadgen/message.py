@@ -301,21 +301,35 @@ def echo_payload(client: int, size: int) -> Template:
     return Template(_payload(client + 1, client, size))
 
 
-def room_codec(payload_bytes: int, protocol: WireProtocol) -> TemplateCodec:
-    """The codec for a message to all members of the room. All send and expect the same bytes, with one number for the
-    room.
+class RoomMessage(NamedTuple):
+    """What members of a room send and expect: the payload, a pattern that finds its number, and the room's name.
+
+    All send the same bytes, with one number for the room. Those of another room have another mark.
     """
-    payload = _payload(_EVERYBODY, 0, payload_bytes)
-    mark = rb"%08d\.(\d{8})\." % _EVERYBODY
+
+    payload: bytes
+    mark: bytes
+    name: bytes
+
+    @classmethod
+    def of(cls, room: int, size: int) -> RoomMessage:
+        everybody = _EVERYBODY - room
+        name = ROOM if room == 0 else b"%s-%d" % (ROOM, room)
+        return cls(_payload(everybody, 0, size), rb"%08d\.(\d{8})\." % everybody, name)
+
+
+def room_codec(payload_bytes: int, protocol: WireProtocol, room: int = 0) -> TemplateCodec:
+    """The codec for a message to all members of the room with this number."""
+    payload, mark, name = RoomMessage.of(room, payload_bytes)
     if protocol == "websocket":
         part = TemplatePart(Template(payload))
         return TemplateCodec((part,), (part,), mark=mark)
     quoted = b'"' + payload + b'"'
     return EventCodec(
-        (TemplatePart(Template(_EVENT + b'["publish",{"room":"' + ROOM + b'","text":' + quoted + b"}]")),),
+        (TemplatePart(Template(_EVENT + b'["publish",{"room":"' + name + b'","text":' + quoted + b"}]")),),
         (TemplatePart(Template(_EVENT + b'["message",' + quoted + b"]")),),
         mark=mark,
-        greeting=Message(_EVENT + b'["join","' + ROOM + b'"]'),
+        greeting=Message(_EVENT + b'["join","' + name + b'"]'),
     )
 
 

@@ -7,6 +7,7 @@ That is fast enough, because the servers do the same.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgpack
@@ -14,7 +15,16 @@ import msgpack
 from runners.loadgen.connection import Message
 from runners.loadgen.engine_io import DEFAULT_NAMESPACE
 from runners.loadgen.job import Answers
-from runners.loadgen.message import EVENT, FOREIGN, MOST_PUSHES, Answer, Update, echo_payload
+from runners.loadgen.message import (
+    EVENT,
+    FOREIGN,
+    MOST_PUSHES,
+    Answer,
+    RoomMessage,
+    Template,
+    Update,
+    echo_payload,
+)
 
 _CONNECT, _DISCONNECT, _EVENT, _CONNECT_ERROR = 0, 1, 2, 4
 _DISCONNECT_KEY = msgpack.packb({"type": _DISCONNECT})[2:]
@@ -103,6 +113,34 @@ class PackedEchoCodec:
 
     def _text(self, sequence: int) -> str:
         return self._template.fill(sequence).decode("ascii")
+
+
+class PackedRoomCodec:
+    """The codec for the event ``publish``, which reaches all members of a room as the event ``message``."""
+
+    greeting: Message | None
+
+    def __init__(self, payload_bytes: int, room: int = 0) -> None:
+        payload, mark, name = RoomMessage.of(room, payload_bytes)
+        self._template, self._mark = Template(payload), re.compile(mark)
+        self._room = name.decode()
+        self.greeting = _event("join", self._room, None)
+
+    def request(self, sequence: int) -> list[Message]:
+        text = self._template.fill(sequence).decode("ascii")
+        return [_event("publish", {"room": self._room, "text": text}, None)]
+
+    def expected(self, sequence: int) -> bytes:
+        return bytes(self._template.fill(sequence))
+
+    def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        match _packet(data) if binary else None:
+            case {"type": 2, "data": ["message", str(text)]}:
+                payload = text.encode("utf-8", "replace")
+                numbers = self._mark.findall(payload)
+                return Answer(int(numbers[-1]), intact=self._template.read(payload) >= 0) if numbers else FOREIGN
+            case _:
+                return FOREIGN
 
 
 class PackedDashboardCodec:

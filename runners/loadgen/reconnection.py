@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns as clock_ns
 
+from runners.loadgen import engine_io
 from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.client_sockets import ClientSockets
 from runners.loadgen.codecs import codec_for
@@ -34,7 +35,6 @@ reconnectionDelayMax). A client waits for a random part of it, which spreads cli
 FIXED_S = 1.0
 """Wait of a client whose author did not think of the others."""
 _TICK_S = 0.005
-_PING, _PONG = b"2", b"3"
 
 
 @dataclass
@@ -139,7 +139,8 @@ class Reconnection:
         elif client.connection is not None:
             received = client.connection.receive()
             for payload, binary in received.messages:
-                self._on_message(client, payload, binary=binary)
+                if client.connection is not None:
+                    self._on_message(client, payload, binary=binary)
             if received.end is not None:
                 self._lose(client, received.end)
 
@@ -162,8 +163,12 @@ class Reconnection:
                 return
 
     def _on_message(self, client: _Client, payload: bytes, *, binary: bool) -> None:
-        if self._job.protocol == "socket.io" and payload == _PING:
-            self._send(client, [Message(_PONG)])
+        control = engine_io.control_of(payload) if self._job.protocol == "socket.io" and not binary else None
+        if control is not None:
+            if control.end is not None:
+                self._lose(client, control.end)
+            elif control.reply:
+                self._send(client, [Message(control.reply)])
             return
         answer = client.codec.parse(payload, binary=binary)
         if answer is not None and (due_ns := client.pending.pop(answer.sequence, None)) is not None:

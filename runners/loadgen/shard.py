@@ -9,11 +9,14 @@ Input is the `Job` on the first line, and then commands:
 - ``{"do": "recover", "seconds": s}`` continues while the server ends and restarts;
 - ``{"do": "stream", "seconds": s, "then": "read"}`` begins streams for this long, and reads them to their end; with
   ``"cancel"`` it cancels them instead;
+- ``{"do": "depart", "seconds": s}`` sends messages to rooms whose members leave, and waits until they are back;
+- ``{"do": "visit", "seconds": s}`` lets visitors come and go for this long;
 - ``{"do": "finish"}`` ends the shard.
 
 Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, and ``paused`` with the bytes of a
-receive buffer. ``caught_up`` comes with a `CaughtUp`, ``recovered`` with a `Recovered`, and ``streamed`` with a
-`Streamed`. The last line is ``sample`` with the `Sample`, or ``error`` with a reason. A shard of streams has no sample.
+receive buffer. ``caught_up`` comes with a `CaughtUp`, ``recovered`` with a `Recovered`, ``streamed`` with a `Streamed`,
+``delivered`` with a `Delivered`, and ``visited`` with a `Visited`. The last line is ``sample`` with the `Sample`, or
+``error`` with a reason. Only a shard of messages has a sample.
 
 The signal `STOP_EARLY` ends the slice in progress as if its time were over.
 """
@@ -39,6 +42,7 @@ import numpy as np
 
 from runners.loadgen import buckets, kernel, zlib_streams
 from runners.loadgen.causes import Cause, CauseTable, RefusedError, merge, summary
+from runners.loadgen.client_sockets import Opened
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection, WebSocketConnection
 from runners.loadgen.engine import Engine
@@ -47,8 +51,10 @@ from runners.loadgen.job import DECLINED, STOP_EARLY, Connected, Job, LedgerTota
 from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
 from runners.loadgen.reconnection import Reconnection
+from runners.loadgen.room_members import RoomMembers, SenderLostError, room_url
 from runners.loadgen.slow_path import Pushes
-from runners.loadgen.streaming import Opened, Streaming
+from runners.loadgen.streaming import Streaming
+from runners.loadgen.visitors import Visitors
 from runners.loadgen.wire import Client, masks
 
 _PR_SET_PDEATHSIG = 1
@@ -75,8 +81,7 @@ def main() -> int:
         job = Job.from_json(commands.next())
         if job.cpus:
             os.sched_setaffinity(0, job.cpus)
-        shard = _LoadShard(job) if job.stream is None else _StreamShard(job)
-        shard.follow(commands, emit)
+        _shard_for(job).follow(commands, emit)
     except ShardError as error:
         emit({"event": "error", "reason": str(error)})
         return 1
@@ -87,6 +92,14 @@ def main() -> int:
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
     return 0
+
+
+def _shard_for(job: Job) -> _LoadShard | _StreamShard | _RoomShard | _VisitorShard:
+    if job.visits is not None:
+        return _VisitorShard(job)
+    if job.stream is not None:
+        return _StreamShard(job)
+    return _LoadShard(job) if job.departures is None else _RoomShard(job)
 
 
 def _prepare() -> None:
@@ -192,6 +205,9 @@ class _Shard:
                     timeout_s=job.connect_timeout_s,
                     paused=job.paused,
                     options=job.client,
+                    url_of=(lambda index: room_url(job, index % job.rooms))
+                    if job.rooms > 1 and job.protocol == "websocket"
+                    else None,
                 )
             except OSError as error:
                 raise ShardError(f"{job.url} cannot be reached: {cause_of(error).text}") from error
@@ -325,6 +341,56 @@ class _StreamShard(_Shard):
                 case command:
                     raise ShardError(f"unknown command: {command}")
         streaming.close()
+
+
+class _RoomShard(_Shard):
+    """One job whose clients leave their rooms again and again."""
+
+    def follow(self, commands: _Commands, emit: Emit) -> None:
+        """Execute commands until ``finish``; raises `ShardError`."""
+        self._report(emit)
+        members = RoomMembers(self.job, self.opened)
+        while True:
+            try:
+                if not commands.waiting:
+                    members.idle(commands.descriptor)
+                match json.loads(commands.next()):
+                    case {"do": "depart", "seconds": float(seconds)}:
+                        emit({"event": "delivered", "delivered": asdict(members.run(seconds))})
+                    case {"do": "finish"}:
+                        break
+                    case command:
+                        raise ShardError(f"unknown command: {command}")
+            except SenderLostError as error:
+                raise ShardError(str(error)) from error
+        members.close()
+
+
+class _VisitorShard:
+    """Visitors, of whom none is there at the begin."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def follow(self, commands: _Commands, emit: Emit) -> None:
+        """Execute commands until ``finish``; raises `ShardError`."""
+        nobody = buckets.sparse(buckets.no_counts())
+        emit(
+            {"event": "connected", "connected": asdict(Connected(0, 0, took_ns=0, cpu_ns=0, errors={}, counts=nobody))}
+        )
+        while True:
+            match json.loads(commands.next()):
+                case {"do": "visit", "seconds": float(seconds)}:
+                    try:
+                        visitors = Visitors(self.job)
+                    except OSError as error:
+                        raise ShardError(f"{self.job.url} cannot be reached: {cause_of(error).text}") from error
+                    emit({"event": "visited", "visited": asdict(visitors.run(seconds))})
+                    visitors.close()
+                case {"do": "finish"}:
+                    break
+                case command:
+                    raise ShardError(f"unknown command: {command}")
 
 
 def compression_of(connections: Iterable[Connection]) -> dict[str, int]:

@@ -15,7 +15,6 @@ from runners.loadgen import arrays, engine_io, kernel, packed, wire, zlib_stream
 from runners.loadgen.causes import Cause, CauseTable, harmless
 from runners.loadgen.connection import (
     DISCONNECTED,
-    SESSION_CLOSED,
     DeflateStreams,
     Message,
     Received,
@@ -300,15 +299,14 @@ class SlowPath:
             self._end(k, received.end)
 
     def _on_engine_packet(self, k: int, data: bytes) -> bool:
-        """Handle heartbeat and close of Engine.IO 4 and Socket.IO 5; returns false for an event or acknowledgement."""
-        if data[:1] == engine_io.PING:
-            self._send_messages(k, [Message(engine_io.PONG + data[1:])])
-        elif data[:2] == engine_io.DISCONNECT:
-            self._end(k, DISCONNECTED)
-        elif data == engine_io.CLOSE:
-            self._end(k, SESSION_CLOSED)
-        else:
-            return data[:1] in (engine_io.NOOP, engine_io.OPEN) or data[:2] == engine_io.CONNECT
+        """Do what a packet of Engine.IO requires; returns false for an event or an acknowledgement."""
+        control = engine_io.control_of(data)
+        if control is None:
+            return False
+        if control.end is not None:
+            self._end(k, control.end)
+        elif control.reply:
+            self._send_messages(k, [Message(control.reply)])
         return True
 
     def _on_message(self, k: int, data: bytes, at_ns: int, *, binary: bool) -> None:

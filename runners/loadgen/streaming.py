@@ -16,12 +16,12 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns as clock_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from runners.loadgen import buckets, engine_io
 from runners.loadgen.causes import Cause, CauseTable
-from runners.loadgen.client_sockets import ClientSockets
-from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED, Connection
+from runners.loadgen.client_sockets import ClientSockets, Opened
+from runners.loadgen.connection import Connection
 from runners.loadgen.handshake import Handshake
 from runners.loadgen.job import Job, Streamed
 from runners.loadgen.pace import Open
@@ -40,14 +40,6 @@ _CLUMPED = 0.1
 _SPIN_NS = 1_000_000
 """epoll rounds its timeout up to whole milliseconds, so for the last one before a stream is due we poll."""
 _SECOND_NS = 1_000_000_000
-
-
-class Opened(NamedTuple):
-    """A connection that was opened, its number in the load, and the mask of its frames."""
-
-    number: int
-    connection: Connection
-    mask: bytes
 
 
 @dataclass
@@ -213,23 +205,15 @@ class Streaming:
         for message in received.messages:
             if client.connection is not connection:  # it has left; what was in flight is not read
                 return
-            if self._job.protocol != "socket.io" or not self._on_engine_packet(place, client, message.payload):
+            control = engine_io.control_of(message.payload) if self._job.protocol == "socket.io" else None
+            if control is None:
                 self._take(place, client, message.payload, now_ns)
+            elif control.end is not None:
+                self._end(place, client, control.end)
+            elif control.reply:
+                connection.send(control.reply)
         if received.end is not None and client.connection is connection:
             self._end(place, client, received.end)
-
-    def _on_engine_packet(self, place: int, client: _Client, packet: bytes) -> bool:
-        """Handle heartbeat and close of Engine.IO 4 and Socket.IO 5; returns false for an event."""
-        if packet[:1] == engine_io.PING:
-            assert client.connection is not None
-            client.connection.send(engine_io.PONG + packet[1:])
-        elif packet[:2] == engine_io.DISCONNECT:
-            self._end(place, client, DISCONNECTED)
-        elif packet == engine_io.CLOSE:
-            self._end(place, client, SESSION_CLOSED)
-        else:
-            return packet[:1] in (engine_io.NOOP, engine_io.OPEN) or packet[:2] == engine_io.CONNECT
-        return True
 
     def _take(self, place: int, client: _Client, payload: bytes, now_ns: int) -> None:
         stream = client.stream

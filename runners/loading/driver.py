@@ -11,17 +11,20 @@ from typing import Any
 
 from runners import signals
 from runners.judging.thresholds import WARMUP_DIFFERENCE, WARMUP_LENGTH, WARMUP_MESSAGES
-from runners.loadgen.job import Brief, CaughtUp, Connected, Job, Recovered, Sample, Streamed
+from runners.loadgen.job import Brief, CaughtUp, Connected, Delivered, Job, Recovered, Sample, Streamed, Visited
 from runners.loadgen.pace import Closed
+from runners.loadgen.room_members import PATIENCE_S
 from runners.loading.job_building import split_job
 from runners.loading.load_result import (
+    ClientsResult,
+    DeliveryResult,
     LoadResult,
     RecoveryResult,
     StreamResult,
     WarmUp,
+    merge_clients,
     merge_recovered,
     merge_samples,
-    merge_streamed,
 )
 from runners.loading.shards import LoadError, Shard
 
@@ -182,7 +185,23 @@ class ShardGroup:
         return self._streamed(self._cancelled_s)
 
     def _streamed(self, seconds: float) -> StreamResult:
-        return merge_streamed([Streamed.from_mapping(one["streamed"]) for one in self._gather("streamed", seconds)])
+        return merge_clients([Streamed.from_mapping(one["streamed"]) for one in self._gather("streamed", seconds)])
+
+    def depart(self, seconds: float) -> DeliveryResult:
+        """Send messages for so many seconds to rooms whose members leave, and wait until all are back."""
+        self._send({"do": "depart", "seconds": float(seconds)})
+        (event,) = self._gather("delivered", seconds + PATIENCE_S)
+        return merge_clients([Delivered.from_mapping(event["delivered"])])
+
+    def begin_visits(self, seconds: float) -> None:
+        """Let visitors come and go for so many seconds; `end_visits` waits for this."""
+        self._send({"do": "visit", "seconds": float(seconds)})
+        self._visits_s = seconds
+
+    def end_visits(self) -> ClientsResult[Visited]:
+        """Wait until all visitors have left."""
+        found = self._gather("visited", self._visits_s)
+        return merge_clients([Visited.from_mapping(one["visited"]) for one in found])
 
     def finish(self) -> LoadResult:
         """Close the connections and merge the samples of all shards."""

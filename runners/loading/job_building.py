@@ -66,6 +66,8 @@ def build_job(
         payload_bytes=scenario.payload_bytes,
         payload_kind=scenario.payload_kind,
         transport=scenario.transport,
+        rooms=scenario.rooms,
+        departures=scenario.departures,
         paused=scenario.paused_readers,
         retries=scenario.retries,
         push_period_s=scenario.push_period_s,

@@ -7,15 +7,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from runners.loadgen.buckets import SparseCounts, counts_of, dense
 from runners.loadgen.causes import CauseTable, CountedCause, merge
-from runners.loadgen.job import DECLINED, Connected, Example, LedgerTotals, Recovered, Sample, Streamed
+from runners.loadgen.job import (
+    DECLINED,
+    Connected,
+    Delivered,
+    Example,
+    LedgerTotals,
+    Recovered,
+    Sample,
+    Streamed,
+    Visited,
+)
 from runners.loadgen.pace import Closed, Pace
 from runners.record import Compression, Connections, ErrorCause, Histogram, Messages, Traffic
+
+Seen = TypeVar("Seen", Streamed, Delivered, Visited)
 
 
 @dataclass(frozen=True)
@@ -105,24 +117,26 @@ class RecoveryResult:
 
 
 @dataclass(frozen=True)
-class StreamResult:
-    """The streams of all shards, see `Streamed`. Histograms are in nanoseconds, by name."""
+class ClientsResult(Generic[Seen]):
+    """What the clients of all shards saw that the compiled kernel does not serve. Histograms are in nanoseconds, by
+    name.
+    """
 
-    shards: tuple[Streamed, ...]
+    shards: tuple[Seen, ...]
     histograms: dict[str, Histogram]
 
-    def total(self, value_of: Callable[[Streamed], int]) -> int:
+    def total(self, value_of: Callable[[Seen], int]) -> int:
         """The sum of a value over all shards."""
         return sum(map(value_of, self.shards))
 
     @property
     def seconds(self) -> float:
-        """Seconds until the last stream ended."""
+        """Seconds until the last shard had ended."""
         return max(one.took_ns for one in self.shards) / 1e9
 
     @property
     def cpu_percent(self) -> float:
-        """The CPU time of the busiest shard, in percent of these seconds."""
+        """The CPU time of the busiest shard, in percent of its time."""
         return round(max(100 * one.cpu_ns / one.took_ns for one in self.shards), 2)
 
     @property
@@ -131,10 +145,16 @@ class StreamResult:
         return merge(one.causes for one in self.shards)
 
 
-def merge_streamed(shards: Sequence[Streamed]) -> StreamResult:
+StreamResult = ClientsResult[Streamed]
+DeliveryResult = ClientsResult[Delivered]
+
+
+def merge_clients(shards: Sequence[Seen]) -> ClientsResult[Seen]:
     """Add up the histograms of all shards."""
     names = shards[0].histograms
-    return StreamResult(tuple(shards), {name: merge_counts([one.histograms[name] for one in shards]) for name in names})
+    return ClientsResult(
+        tuple(shards), {name: merge_counts([one.histograms[name] for one in shards]) for name in names}
+    )
 
 
 def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:

@@ -1,8 +1,8 @@
 """One measurement: new servers are started, checked, loaded, observed, checked again and stopped.
 
 Most cells have a window of load (`window`), alone or in turns with other cells. A search tries many loads (`search`).
-The other procedures measure connecting clients (`connection_setup`), a killed server (`recovery`) and streams of chunks
-(`streams`).
+The other procedures measure connecting clients (`connection_setup`), a killed server (`recovery`), streams of chunks
+(`streams`) and members who leave their rooms (`departures`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from runners import machine
-from runners.measurement import connection_setup, recovery, search, streams, window
+from runners.measurement import connection_setup, departures, recovery, search, streams, window
 from runners.measurement.cell import (
     Cell,
     Conditions,
@@ -61,6 +61,8 @@ def measure_cells(
             return [recovery.measure_recovery(cells[0], conditions[0], deployments)]
         case "stream":
             return [streams.measure_streams(cells[0], conditions[0], deployments)]
+        case "depart":
+            return [departures.measure_departures(cells[0], conditions[0], deployments)]
 
 
 def cores_for(scenario: Scenario, cores: list[list[int]]) -> machine.CoreShare:

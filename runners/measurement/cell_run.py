@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from runners import resources, sockets
 from runners.judging.trend import trend_of
-from runners.loadgen.job import CaughtUp
+from runners.loadgen.job import CaughtUp, Visited
 from runners.loading import driver
 from runners.loading.job_building import count_shards
-from runners.loading.load_result import LoadResult, median_latencies_ms
+from runners.loading.load_result import ClientsResult, LoadResult, median_latencies_ms
 from runners.loading.shards import LoadError
 from runners.measurement.cell import (
     Cell,
@@ -22,8 +24,9 @@ from runners.measurement.cell import (
     judged,
 )
 from runners.measurement.interference import Interference
+from runners.measurement.soaking import soak_record
 from runners.measurement.values import KEPT, load_values, loadgen_health, timeline_of
-from runners.record import Failure, SlowConsumer
+from runners.record import Failure, SlowConsumer, Soak
 from runners.serving.deployment import Deployments, StageError
 
 LOOK_EVERY_S = 1.0
@@ -72,6 +75,11 @@ class CellRun:
         self._receive_buffer_bytes: int | None = None
         self._sending: sockets.Sending | None = None
         self._spread: list[int] = []
+        self._visitors: driver.ShardGroup | None = None
+        self._visited: ClientsResult[Visited] | None = None
+        self._looked_s: list[float] = []
+        """When memory was read, since the window was opened."""
+        self._opened_s = 0.0
 
     def attempt(self, step: Callable[[CellRun], object]) -> None:
         """Run a step, unless an earlier one failed."""
@@ -99,7 +107,11 @@ class CellRun:
         shards = count_shards(cell.scenario.exchange, cell.scenario.connections, len(cores.loadgen))
         with self.deployment.stage("connect"):
             self._load = self._stack.enter_context(driver.ShardGroup(shards, cores.loadgen, hooks))
-            self._load.connect(build_cell_job(cell, self._conditions, self.deployment.server))
+            job = build_cell_job(cell, self._conditions, self.deployment.server)
+            self._load.connect(job)
+            if cell.scenario.visits is not None:
+                self._visitors = self._stack.enter_context(driver.ShardGroup(1, cores.loadgen, hooks))
+                self._visitors.connect(replace(job, visits=cell.scenario.visits))
 
     def warm_up(self) -> None:
         with self.deployment.stage("load"):
@@ -123,6 +135,7 @@ class CellRun:
         if self.cell.scenario.workers > 1:
             self._spread = self.deployment.server.spread()
         self._cpu_at_start_s = self._total_cpu_s()
+        self._opened_s = time.perf_counter()
         self.look()
         if self.cell.scenario.paused_readers:
             with self.deployment.stage("load"):
@@ -145,7 +158,11 @@ class CellRun:
         for watch in self._watches.values():
             watch.begin()
         with self.deployment.stage("load"):
+            if self._visitors is not None:
+                self._visitors.begin_visits(seconds)
             briefs = self._load.load(seconds)
+            if self._visitors is not None:
+                self._visited = self._visitors.end_visits()
             if self.deployment.has_ended:
                 raise LoadError(f"the server ended under load, with status {self.deployment.server.status}")
             if not self._alone and not sum(brief.answered for brief in briefs):
@@ -167,6 +184,7 @@ class CellRun:
     def look(self) -> None:
         """Read the memory of the server and the broker."""
         self._unwatched_s = 0.0
+        self._looked_s.append(time.perf_counter() - self._opened_s)
         for watch in self._watches.values():
             watch.look()
 
@@ -210,6 +228,18 @@ class CellRun:
             stalled_s=float(result.silent_seconds),
         )
 
+    def _soak(self, result: LoadResult) -> Soak | None:
+        if self._visited is None:
+            return None
+        looks = self._watches["server"].memory
+        return soak_record(
+            result.seconds,
+            [(at_s, look.pss) for at_s, look in zip(self._looked_s[-len(looks) :], looks, strict=False)],
+            self._visited,
+            window_s=self._window_s,
+            is_whole=self._window_s >= self.cell.scenario.soak_s > 0,
+        )
+
     def recheck(self) -> None:
         if self._conditions.profile.rechecks:
             self.deployment.recheck(self.cell.scenario.recheck)
@@ -237,9 +267,9 @@ class CellRun:
             proxy_complaints=self._proxy_complaints,
             load_share=self.cell.load,
             slow_consumer=self._slow_consumer(result),
-            trend_percent=trend_of(
-                self.medians, None if self._alone or self.cell.framework.reference else reference_medians
-            ),
+            soak=self._soak(result),
+            # How a soak changes the server is a result.
+            trend_percent=None if scenario.soak_s else self._trend(reference_medians),
             generator=loadgen_health(
                 result,
                 interference,
@@ -247,8 +277,12 @@ class CellRun:
             ),
         )
         kept = {name: result.histograms[name] for name in KEPT if name in result.histograms}
-        timeline = timeline_of(result, copies=scenario.receivers)
+        timeline = None if scenario.soak_s else timeline_of(result, copies=scenario.receivers)
         return MeasurementResult(judged(measurement, self.cell), kept, timeline)
+
+    def _trend(self, reference_medians: list[float | None] | None) -> float | None:
+        is_own = self._alone or self.cell.framework.reference
+        return trend_of(self.medians, None if is_own else reference_medians)
 
 
 def _silence(result: LoadResult) -> str:

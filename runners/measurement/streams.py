@@ -11,7 +11,7 @@ from runners.loadgen.job import Job, StreamRequest
 from runners.loadgen.pace import Open
 from runners.loading import driver
 from runners.loading.job_building import count_shards
-from runners.loading.load_result import StreamResult, compression_record
+from runners.loading.load_result import StreamResult
 from runners.loading.shards import LoadError
 from runners.measurement.cell import (
     Cell,
@@ -23,7 +23,9 @@ from runners.measurement.cell import (
     judged,
 )
 from runners.measurement.interference import Interference
-from runners.record import Connections, ErrorCause, Streams
+from runners.measurement.values import clients_values
+from runners.measurement.watching import Watching
+from runners.record import Streams
 from runners.serving.deployment import Deployment, Deployments, StageError
 
 IDLE_S = 1.0
@@ -53,60 +55,29 @@ def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments
             deployment.start(scenario.readiness)
             job = build_cell_job(cell, conditions, deployment.server)
             shards = count_shards(scenario.exchange, scenario.connections, len(cores.loadgen))
-            watches = deployment.watches()
-
-            def look() -> None:
-                for watch in watches.values():
-                    watch.look()
-
-            hooks = driver.Hooks(each_second=look, is_hopeless=lambda: deployment.has_ended)
+            watch = Watching(deployment.watches(), interference)
+            hooks = driver.Hooks(each_second=watch.look, is_hopeless=lambda: deployment.has_ended)
             with driver.ShardGroup(shards, cores.loadgen, hooks) as running:
                 with deployment.stage("connect"):
                     connected = running.connect(job)
                 with deployment.stage("load"):
                     running.stream(conditions.profile.warmup_s)
-                    interference.begin()
-                    for watch in watches.values():
-                        watch.begin()
-                    result = running.stream(conditions.profile.window_s(scenario))
-                    for watch in watches.values():
-                        watch.end()
-                    interference.end()
-                    look()
+                    with watch:
+                        result = running.stream(conditions.profile.window_s(scenario))
             cost_s = _cost_of_cancelled(deployment, job, shards, hooks, cores.loadgen)
             if conditions.profile.rechecks:
                 deployment.recheck(scenario.recheck)
         except StageError as error:
             return MeasurementResult(completed(blank, failure=error.failure), {})
-        chunks = result.total(lambda shard: shard.chunks)
-        usages = {name: watch.usage(chunks, alone=True) for name, watch in watches.items()}
-    send_lag, read_lag = result.histograms["send_lag"], result.histograms["read_lag"]
+        usages = watch.usages(result.total(lambda shard: shard.chunks))
     measurement = completed(
         blank,
-        valid=True,
-        duration_s=round(result.seconds, 6),
-        warmup_s=conditions.profile.warmup_s,
-        connections=Connections(
-            planned=scenario.connections,
-            established=sum(one.established for one in connected),
-            closed_early=0,
-        ),
-        compression=compression_record(connected),
-        errors=result.causes.errors(),
-        causes=[ErrorCause(error=one.error, count=one.times, example=one.example) for one in result.causes.counted()],
-        streams=_record(result, cost_s),
+        **clients_values(result, connected, interference),
         **usages,
+        warmup_s=conditions.profile.warmup_s,
+        streams=_record(result, cost_s),
         tls=deployment.tls,
         proxy_complaints=deployment.proxy.complaints() if deployment.proxy else [],
-        generator=interference.health(
-            shards=shards,
-            cpu_percent=result.cpu_percent,
-            working_percent=result.cpu_percent,  # it polls for at most a millisecond before each stream
-            send_lag_p50_ms=send_lag.percentile_ms(0.5),
-            send_lag_p99_ms=send_lag.percentile_ms(0.99),
-            send_lag_max_ms=send_lag.percentile_ms(1.0),
-            read_lag_p99_ms=read_lag.percentile_ms(0.99),
-        ),
     )
     return MeasurementResult(judged(measurement, cell), {})
 

@@ -592,6 +592,53 @@ class SlowConsumer(Document):
     """Seconds of the window in which no other member received anything."""
 
 
+class VisitOutcomes(Document):
+    """What became of visits beside a load: begun = stayed + ended + refused + unfinished."""
+
+    begun: Count
+    """Visitors who came."""
+    stayed: Count
+    """Visits that ended because the visitor left."""
+    ended: Count
+    """Visits that the server ended."""
+    refused: Count
+    """Visitors who were not let in."""
+    unfinished: Count
+    """Visitors who were not yet let in when the load ended."""
+    silent: Count
+    """Visitors who stayed for the whole time and received nothing."""
+    connect_ms: Percentiles
+    """Time per visitor from its first packet until it was let in."""
+
+    @model_validator(mode="after")
+    def _balanced(self) -> VisitOutcomes:
+        ended = self.stayed + self.ended + self.refused + self.unfinished
+        if self.begun != ended:
+            raise ValueError(f"{self.begun} visits began and {ended} ended; each ends in one way")
+        return self
+
+
+class Soak(Document):
+    """How a server changed over a long load. All lists have one value per piece of time."""
+
+    piece_s: Amount
+    """Length of a piece."""
+    pss_mb: list[Amount | None]
+    """Mean proportional set size of the server's processes."""
+    p50_ms: list[Amount | None]
+    """Median latency."""
+    p99_ms: list[Amount | None]
+    """p99 latency."""
+    memory_mb_per_hour: float | None = None
+    """Growth of the memory, without the first sixth of the time. Absent if there are too few pieces."""
+    memory_low_mb_per_hour: float | None = None
+    """Lower end of its 95 % interval."""
+    memory_high_mb_per_hour: float | None = None
+    """Upper end of its 95 % interval."""
+    visits: VisitOutcomes
+    """Clients that came and went."""
+
+
 class Recovery(Document):
     """What clients experienced when their server was ended and restarted. Times count from the kill or SIGTERM."""
 
@@ -661,6 +708,60 @@ class Streams(Document):
             raise ValueError(
                 f"of {self.due} streams that were due, {self.begun} began and {ended} ended; all that began end in one"
                 " way, and no more begin than are due"
+            )
+        return self
+
+
+class Deliveries(Document):
+    """What members of rooms received who left again and again: due = in_time + late + never."""
+
+    messages: Count
+    """Messages sent to rooms."""
+    due: Count
+    """Deliveries: each message to each member who should have it. In a bad network these are all members who lose it.
+    In many rooms these are the members who were surely in the room: from a second after they had joined to a second
+    before they left."""
+    in_time: Count
+    """Deliveries within one second."""
+    late: Count
+    """Deliveries after more than one second, from when the message was due."""
+    never: Count
+    """Deliveries that did not happen, although the members had time to come back."""
+    never_connected: Count
+    """Of these, the deliveries to members who were surely connected, as in ``due``."""
+    twice: Count
+    """Further deliveries of messages that had arrived."""
+    foreign: Count
+    """Received messages that nobody had sent to the member's room."""
+    departures: Count
+    """How often members left or lost their network, summed over all members."""
+    ended: Count
+    """Connections that the server ended."""
+    refused: Count
+    """Failed attempts to connect while the network was there."""
+    never_back: Count
+    """Members without a connection at the end."""
+    delivery_ms: Percentiles
+    """From when a message was due to its arrival, of all deliveries that happened."""
+    rejoin_ms: Percentiles
+    """From the attempt that succeeded to an open connection."""
+
+    @property
+    def delivered_percent(self) -> float | None:
+        """The share of deliveries that happened, in time or late."""
+        return 100 * (self.in_time + self.late) / self.due if self.due else None
+
+    @property
+    def in_time_percent(self) -> float | None:
+        """The share of deliveries that happened in time."""
+        return 100 * self.in_time / self.due if self.due else None
+
+    @model_validator(mode="after")
+    def _balanced(self) -> Deliveries:
+        if self.due != self.in_time + self.late + self.never or self.never < self.never_connected:
+            raise ValueError(
+                f"of {self.due} due deliveries, {self.in_time} were in time, {self.late} late and {self.never} never;"
+                " each is one of these, and those to connected members are a part of the last"
             )
         return self
 
@@ -792,8 +893,8 @@ class Measurement(Document):
     failure: Failure | None = None
     """Why there are no values."""
     duration_s: Amount | None = None
-    """Planned length of the timed window; in a recovery, of the whole load; in connecting, of letting clients in; of
-    streams, until the last one ended."""
+    """Planned length of the timed window; in a recovery, of the whole load; in connecting, of letting clients in. With
+    streams, until the last one ended. Where members leave rooms, until the last one was back."""
     warmup_s: Amount | None = None
     """Length of the warm-up."""
     warmup_settled: bool | None = None
@@ -864,6 +965,12 @@ class Measurement(Document):
     """Result of the workload *recovery*."""
     slow_consumer: SlowConsumer | None = None
     """Result of the workload *slow consumer*."""
+    soak: Soak | None = None
+    """Result of the workload *soak*, besides that of the load."""
+    deliveries: Deliveries | None = None
+    """Result of the workload *bad network*."""
+    rooms: Deliveries | None = None
+    """Result of the workload *many rooms*."""
     streams: Streams | None = None
     """Result of the workload *streaming*."""
 
@@ -879,6 +986,8 @@ class Measurement(Document):
             and self.connecting is None
             and self.recovery is None
             and self.streams is None
+            and self.deliveries is None
+            and self.rooms is None
             and (self.messages is None or self.messages_per_s is None)
         ):
             raise ValueError("a measurement has a failure, values or a capacity; this one has none of them")

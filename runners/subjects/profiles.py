@@ -29,6 +29,8 @@ _USUAL_DEPLOY_S = 9.0
 """The same, and a second or two until the old process has ended, waits of the clients, and more time afterwards."""
 
 
+_USUAL_RETURN_S = 5.0
+"""Seconds until the last members are back in their rooms (`runners.loadgen.room_members`)."""
 _CANCELLED_STREAMS_S = 14.0
 """Seconds in which long streams begin and are cancelled, and the server is watched (`runners.measurement.streams`)."""
 
@@ -84,7 +86,8 @@ class Profile:
 
         A distribution of few events needs more time, not more samples of each event.
         """
-        return max(self.duration_s, scenario.least_window_s(self.slug)) if self.long_windows else self.duration_s
+        least_s = scenario.least_window_s(self.slug) if self.long_windows else scenario.shortest_window_s
+        return max(self.duration_s, least_s)
 
     def window_at_s(self, scenario: Scenario, messages_per_s: float) -> float:
         """Seconds of the window, if the server answered this many messages per second in the warm-up.
@@ -120,6 +123,8 @@ class Profile:
                 assert scenario.stream is not None
                 streams_s = self.warmup_s + self.window_s(scenario) + 2 * scenario.stream.seconds
                 return streams_s + _CANCELLED_STREAMS_S
+            case "depart":
+                return self.window_s(scenario) + _USUAL_RETURN_S
             case "recover":
                 return _USUAL_DEPLOY_S if scenario.is_deploy else _USUAL_RECOVERY_S
 

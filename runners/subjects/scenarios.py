@@ -10,13 +10,22 @@ from typing import Literal
 
 from runners.judging import capacity
 from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange, PayloadKind, Retries, StreamRequest, Transport
+from runners.loadgen.job import (
+    USUAL_PUSH_PERIOD_S,
+    Departures,
+    Exchange,
+    PayloadKind,
+    Retries,
+    StreamRequest,
+    Transport,
+    Visits,
+)
 from runners.loadgen.pace import CLOSED_LOOP_RATE, Closed, Open, Pace, to_mapping
 from runners.record import WorkloadFacts, setting_parameters
 from runners.record.schema import USUAL_TOPOLOGY, LatencyKind, LoadUnit, Parameter, Parameters, Topology
 from runners.subjects import versions
 
-Procedure = Literal["window", "search", "connect", "recover", "stream"]
+Procedure = Literal["window", "search", "connect", "recover", "stream", "depart"]
 Narrowing = Literal["connecting", "several-processes"]
 """Kinds of scenarios. A variant that differs from another one in a single respect is measured where that matters."""
 
@@ -60,6 +69,8 @@ ENDPOINTS: dict[Exchange, Endpoint] = {
 }
 
 
+LEAST_DEPARTURES = 4
+"""Departures of each member in a window that is long enough."""
 LEAST_PUSHES = 12
 """Pushes in a window that is too short for their percentiles. Of twelve, one more or less changes the load by 8 %."""
 
@@ -127,6 +138,14 @@ class Scenario:
     """When clients that lost their server try again."""
     stream: StreamRequest | None = None
     """What clients request, one stream after the other. The rate of `pace` is then in streams."""
+    rooms: int = 1
+    """Number of rooms that the members are spread over evenly."""
+    departures: Departures | None = None
+    """How all members of rooms leave again and again, but the first of each room, which sends."""
+    visits: Visits | None = None
+    """Clients that come and go beside the load."""
+    soak_s: float = 0.0
+    """Length of a long window in which memory and latency are followed; 0: they are not."""
     paused_readers: int = 0
     """Number of connections that stop reading."""
     target: CapacityTarget | None = None
@@ -192,9 +211,20 @@ class Scenario:
         rate = self.rarest_events_per_s(profile)
         least = [EVENTS.limit / rate] if rate else []
         least.append(LEAST_PUSHES * self.push_period_s)
+        least.append(self.soak_s)
+        if self.departures is not None:
+            least.append((LEAST_DEPARTURES if self.departures.away_s else 1) * self.departures.every_s)
         if self.paused_readers:
             least += [PAUSED_TIME.limit, WITHHELD.limit * 1e6 / (self.rate_per_s * self.payload_bytes)]
         return float(math.ceil(max(least)))
+
+    @property
+    def shortest_window_s(self) -> float:
+        """Seconds of the shortest window of any profile, in which a user sees that all works: each member leaves once,
+        and visitors come and go.
+        """
+        visits_s = 3 * self.visits.stay_s if self.visits is not None else 0.0
+        return max(visits_s, self.departures.every_s if self.departures is not None else 0.0)
 
     @property
     def in_flight(self) -> int:
@@ -219,6 +249,8 @@ class Scenario:
             return "connect"
         if self.stream is not None:
             return "stream"
+        if self.departures is not None:
+            return "depart"
         return "recover" if self.outage_s else "window"
 
     def is_among(self, narrowing: Narrowing) -> bool:
@@ -287,14 +319,16 @@ class Scenario:
             "path": self.path,
             "connections": self.connections,
             "pace": to_mapping(self.pace) if self.share is None else asdict(self.share),
-            "parameters": self._own_parameters,
+            "parameters": {name: value for name, value in self._own_parameters.items() if name not in _VARIED},
         }
         sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}
         target = {} if self.target is None else {"target": asdict(self.target)}
         stream = {} if self.stream is None else {"stream": asdict(self.stream)}
+        departures = {} if self.departures is None else {"departures": asdict(self.departures)}
+        visits = {} if self.visits is None else {"visits": asdict(self.visits)}
         together = {} if self.most_together is None else {"together": self.most_together}
         rate = {"rate": CLOSED_LOOP_RATE} if self.mode == "closed" and self.procedure == "window" else {}
-        return {**always, **sometimes, **target, **stream, **together, **rate}
+        return {**always, **sometimes, **target, **stream, **departures, **visits, **together, **rate}
 
 
 _DEFINING = (
@@ -312,8 +346,12 @@ _DEFINING = (
     "is_deploy",
     "retries",
     "paused_readers",
+    "rooms",
 )
 """Fields with a default value that determine what is measured."""
+
+_VARIED = {"soak_s"}
+"""Published parameters that a run may vary. They keep its tables apart, and do not define the workload."""
 
 _SEARCHES: dict[LoadUnit, str] = {"messages_per_s": "rate", "users": "users"}
 _ROOM_SEARCH = "room-rate"
@@ -344,6 +382,18 @@ def _stream(scenario: Scenario) -> StreamRequest:
     return scenario.stream
 
 
+def _departures(scenario: Scenario) -> Departures:
+    if scenario.departures is None:
+        raise ValueError("only a scenario with departures has such a parameter")
+    return scenario.departures
+
+
+def _visits(scenario: Scenario) -> Visits:
+    if scenario.visits is None:
+        raise ValueError("only a scenario with visits has such a parameter")
+    return scenario.visits
+
+
 def _number(value: float) -> float:
     """Convert a whole number to an integer, so that 100.0 is published as 100."""
     return int(value) if value == int(value) else value
@@ -355,10 +405,13 @@ def _rate_per_connection(scenario: Scenario) -> float:
 
 PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "at_once": lambda scenario: scenario.at_once,
+    "away_s": lambda scenario: _number(_departures(scenario).away_s),
     "chunks": lambda scenario: _stream(scenario).chunks,
     "chunks_per_stream_per_s": lambda scenario: _number(_stream(scenario).chunks_per_s),
     "clients": lambda scenario: scenario.connections,
     "connections": lambda scenario: scenario.connections,
+    "cut": lambda scenario: _departures(scenario).kind,
+    "cut_every_s": lambda scenario: _number(_departures(scenario).every_s),
     "deaf": lambda scenario: scenario.paused_readers,
     "deliveries_per_s": lambda scenario: _number(scenario.rate_per_s * scenario.connections),
     "idle_s": lambda scenario: _number(scenario.hold_s),
@@ -370,17 +423,22 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "payload_bytes": lambda scenario: scenario.payload_bytes,
     "payload_kind": lambda scenario: scenario.payload_kind,
     "rate_per_s": lambda scenario: _number(scenario.rate_per_s),
+    "moves_per_s": lambda scenario: _number((scenario.connections - scenario.rooms) / _departures(scenario).every_s),
     "retries": lambda scenario: scenario.retries,
     "search": _search,
+    "rooms": lambda scenario: scenario.rooms,
     "server_cores": lambda scenario: scenario.server_cores,
     "streams": lambda scenario: scenario.connections,
     "streams_together": lambda scenario: _stream(scenario).together,
+    "soak_s": lambda scenario: _number(scenario.soak_s),
     "snapshots_per_s": lambda scenario: _number(1 / scenario.push_period_s),
     "transport": lambda scenario: scenario.transport,
     "under_way": lambda scenario: scenario.in_flight,
     "updates_per_user_per_s": _rate_per_connection,
     "users": lambda scenario: scenario.connections,
     "viewers": lambda scenario: scenario.connections,
+    "visit_s": lambda scenario: _number(_visits(scenario).stay_s),
+    "visits_per_s": lambda scenario: _number(_visits(scenario).per_s),
     "workers": lambda scenario: scenario.workers,
 }
 """Published parameters: a function that returns the value, by name. `runners.record.parameters` has their wording."""

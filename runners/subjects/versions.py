@@ -22,7 +22,7 @@ class PublishedVersion(NamedTuple):
 PUBLISHED: dict[str, PublishedVersion] = {
     "echo": PublishedVersion("d86246a66d68", "d86246a66d68"),
     "dashboard": PublishedVersion("3105c58d04f5", "3105c58d04f5"),
-    "crowd": PublishedVersion("69989e5b9a26", "69989e5b9a26"),
+    "crowd": PublishedVersion("034dedcde312", "034dedcde312"),
     "room": PublishedVersion("8034752a296c", "8034752a296c"),
     "polling": PublishedVersion("b5a65890f039", "b5a65890f039"),
     "sse": PublishedVersion("05cf6283bcbb", "05cf6283bcbb"),

@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from runners.judging import capacity, thresholds
-from runners.loadgen.job import OVER_SSE, Exchange, PayloadKind, Retries, StreamRequest, Transport
+from runners.loadgen.job import OVER_SSE, Departures, Exchange, PayloadKind, Retries, StreamRequest, Transport, Visits
 from runners.loadgen.pace import Closed, Open, Pace, PushOnly
 from runners.record import unknown_name
 from runners.subjects.profiles import Profile
@@ -44,6 +44,11 @@ USUAL_PAYLOAD = ("text", 65536)
 SHARES_PERCENT = (20, 50, 80)
 """Shares of a capacity: hardly loaded, as servers in production often are, and near their limit."""
 DEPLOY_RETRIES: dict[str, Retries] = {"backoff": "backoff", "storm": "fixed"}
+DEPARTURES = {
+    "reset": Departures("reset", every_s=15.0, away_s=2.0),
+    "silence": Departures("silence", every_s=15.0, away_s=5.0),
+}
+"""A reset shows after two seconds what it does. After five, TCP repeats dropped packets only every few seconds."""
 STREAM_S = 2.0
 """Planned length of a stream."""
 STREAM_EXCHANGES: tuple[Exchange, ...] = ("stream-events", "stream")
@@ -90,7 +95,8 @@ DASHBOARD = Workload(
         " minute."
         " We measure the time until an update is answered (from when it was due), how late each snapshot is compared"
         " with the server's own steady beat, and the CPU and memory that all this takes. A push is one event, however"
-        " many users receive it. A measurement in which a user misses a push does not count."
+        " many users receive it. A measurement in which a user misses a push does not count. FastAPI's and Litestar's"
+        " applications validate updates as their documentation teaches (pydantic, msgspec), the others by hand."
     ),
     edition=3,
     scenarios=(
@@ -107,24 +113,31 @@ DASHBOARD = Workload(
 CROWD = Workload(
     slug="crowd",
     title="Crowded dashboard",
-    question="Does the dashboard stay live for 1,000 users, and how much does it take then?",
+    question="Does the dashboard stay live for thousands of users, and how much does it take then?",
     description=(
-        "The live dashboard with ten times as many users: 1,000 users each send one metric update per second, and once"
-        " per second the server pushes a snapshot of all 20 panels to every one of them. The server is one process on"
-        " one core, because the panels are in its memory. To say how late pushes are takes a window of a minute, which"
-        " only the profile full has. A measurement in which a user misses a push does not count in any."
+        "The live dashboard with many more users. 1,000 users each send one metric update per second, and once per"
+        " second the server pushes a snapshot of all 20 panels to every one of them. Then 3,000 and 10,000 users, who"
+        " mostly watch: each sends an update every ten seconds. The server is one process on one core, because the"
+        " panels are in its memory. To say how late pushes are takes a window of a minute, which only the profile full"
+        " has. A measurement in which a user misses a push does not count in any."
     ),
     edition=2,
-    scenarios=(
+    scenarios=tuple(
         Scenario(
             "dashboard",
-            connections=1000,
-            pace=Open(1000.0),
+            connections=users,
+            pace=Open(users * updates_per_user_per_s),
             push_period_s=1.0,
             push_percentiles_in=FULL_PROFILE,
             publishes=("users", "updates_per_user_per_s", "server_cores"),
-            profiles=LONG_PROFILES,
-        ),
+            name=f"users-{users}",
+            profiles=profiles,
+        )
+        for users, updates_per_user_per_s, profiles in (
+            (1000, 1.0, LONG_PROFILES),
+            (3000, 0.1, FULL_PROFILE),
+            (10_000, 0.1, FULL_PROFILE),
+        )
     ),
 )
 
@@ -426,6 +439,58 @@ DEPLOY = Workload(
 )
 
 
+ROOMS = Workload(
+    slug="rooms",
+    title="Many rooms",
+    question="What do many small rooms cost that people join and leave, and is anybody left out?",
+    description=(
+        "1,000 members are in 100 rooms of ten, and 150 messages per second are sent, so that 1,500 deliveries are due,"
+        " as in the one room of the workload chat room. In each room one member sends. All others move: each closes its"
+        " connection every 30 s, which are 30 moves per second, and joins the next room with a new one. We measure how"
+        " long a delivery and a join take, the server's CPU time per delivery, and whether each message reaches those"
+        " who are surely in its room, and nobody else."
+    ),
+    scenarios=(
+        Scenario(
+            "room",
+            connections=1000,
+            rooms=100,
+            pace=Open(150.0),
+            departures=Departures("move", every_s=30.0),
+            publishes=("members", "rooms", "rate_per_s", "moves_per_s", "server_cores"),
+            profiles=FULL_PROFILE,
+        ),
+    ),
+)
+
+JITTER = Workload(
+    slug="jitter",
+    title="Bad network",
+    question="How much of a chat reaches people whose network fails again and again?",
+    description=(
+        "100 members are in a room, and one of them sends ten numbered messages per second. The other 99 lose their"
+        " network every 15 s, at times spread evenly. In the one scenario a TCP reset ends the connection, the network"
+        " is away for two seconds, and the member tries again as Socket.IO's clients do, at random within 1 s and then"
+        " within twice that time. In the other all packets to the member are dropped for five seconds, and its"
+        " connection stays open, so TCP repeats them. At the end all members come back. We count for each"
+        " message and each of the 99 whether it arrived within a second, later, twice or never."
+    ),
+    scenarios=tuple(
+        Scenario(
+            "room",
+            connections=100,
+            pace=Open(10.0),
+            departures=departures,
+            retries="backoff",
+            publishes=("members", "rate_per_s", "cut", "cut_every_s", "away_s", "server_cores"),
+            name=name,
+            profiles=FULL_PROFILE,
+        )
+        for name, departures in DEPARTURES.items()
+    ),
+)
+
+
 def _streaming(
     exchange: Exchange, streams: int, chunks_per_s: float, *, together: int, profiles: frozenset[str]
 ) -> Scenario:
@@ -464,6 +529,38 @@ STREAM = Workload(
             (500, 20.0, 500, FULL_PROFILE),
         )
         for exchange in STREAM_EXCHANGES
+    ),
+)
+
+SOAK = Workload(
+    slug="soak",
+    title="Soak",
+    question="Does the server grow or become slower over hours, while clients come and go?",
+    description=(
+        "The live dashboard of 100 users for two hours, while ten visitors per second come, watch it for ten seconds"
+        " and leave: 72,000 connections in all. We measure the growth of the server's memory with its interval, how the"
+        " latency changes, and what becomes of the visitors. The first sixth of the time does not count for the growth,"
+        " because caches and pools fill up in it. This runs only if it is named."
+    ),
+    scenarios=(
+        Scenario(
+            "dashboard",
+            connections=100,
+            pace=Open(100.0),
+            push_period_s=PUSH_PERIOD_S,
+            visits=Visits(per_s=10.0, stay_s=10.0),
+            soak_s=7200.0,
+            publishes=(
+                "users",
+                "updates_per_user_per_s",
+                "snapshots_per_s",
+                "visits_per_s",
+                "visit_s",
+                "soak_s",
+                "server_cores",
+            ),
+            profiles=frozenset(),
+        ),
     ),
 )
 
@@ -578,6 +675,7 @@ WORKLOADS: dict[str, Workload] = {
         DASHBOARD,
         CROWD,
         ROOM,
+        ROOMS,
         POLLING,
         SSE,
         CONNECT,
@@ -587,7 +685,9 @@ WORKLOADS: dict[str, Workload] = {
         SLOW_CONSUMER,
         RECOVERY,
         DEPLOY,
+        JITTER,
         STREAM,
+        SOAK,
         CAPACITY,
         LOAD,
     )
@@ -621,6 +721,17 @@ def choose_workloads(wanted: Sequence[str], profile: Profile) -> list[Workload]:
         replace(workload, only=frozenset(only[slug] if only[slug] != workload.kinds else ()))
         for slug, workload in WORKLOADS.items()
         if slug in only
+    ]
+
+
+def soaking_for(workloads: Sequence[Workload], seconds: float) -> list[Workload]:
+    """The workloads, with soaks of this length."""
+    return [
+        replace(
+            workload,
+            scenarios=tuple(replace(one, soak_s=seconds) if one.soak_s else one for one in workload.scenarios),
+        )
+        for workload in workloads
     ]
 
 

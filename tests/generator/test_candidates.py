@@ -149,7 +149,7 @@ def test_a_p99_of_disturbed_rounds_is_no_answer(dataset: Dataset) -> None:
     assert percentiles(0.9) == percentiles(None) == {90}
 
 
-def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset) -> None:
+def test_every_dashboard_whose_users_send_as_often_counts_by_its_users(dataset: Dataset) -> None:
     found = compare_runs(dataset.runs)
     (dashboard,) = found.of_workload("dashboard")
     crowd = replace(
@@ -158,7 +158,8 @@ def test_every_dashboard_that_was_measured_counts_by_its_users(dataset: Dataset)
         parameters={**dashboard.parameters, "users": 1000},
     )
     faster = replace(dashboard, parameters={**dashboard.parameters, "snapshots_per_s": 5})
-    for one in found_in(replace(found, tables=(crowd, *found.tables))):
+    watching = replace(crowd, parameters={**crowd.parameters, "users": 3000, "updates_per_user_per_s": 0.1})
+    for one in found_in(replace(found, tables=(crowd, watching, *found.tables))):
         assert [(load.workload, users) for users, load in one.loads.items()] == [("dashboard", 100), ("crowd", 1000)]
         assert {load.snapshots_per_s for load in one.loads.values()} == {1.0}, "as before there was such a parameter"
     for one in found_in(replace(found, tables=(crowd, faster))):

@@ -24,12 +24,15 @@ CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
 
 
 class Talk:
-    """One connection, as passed to a lie. ``count``: messages so far. ``number``: counts connections from 0."""
+    """One connection, as passed to a lie. ``count``: messages so far. ``number``: counts connections from 0.
+    ``path``: that of its address.
+    """
 
-    def __init__(self, server: EchoServer, transport: WSTransport, number: int) -> None:
+    def __init__(self, server: EchoServer, transport: WSTransport, number: int, path: bytes) -> None:
         self.server = server
         self.transport = transport
         self.number = number
+        self.path = path
         self.count = 0
         self.held: bytes | None = None
 
@@ -51,13 +54,14 @@ def honest(talk: Talk, answer: bytes) -> None:
 
 
 class EchoServer:
-    """Counts received messages and lies. ``url``: the address for clients."""
+    """Counts received messages and lies. ``url``: the address for clients. ``refuses``: answers handshakes by 404."""
 
     def __init__(self, protocol: WireProtocol, lie: Lie, greet: Callable[[Talk], bool]) -> None:
         self.protocol = protocol
         self.lie = lie
         self.greet = greet
         self.url = ""
+        self.refuses = False
         self.connections = 0
         self.received = 0
         self.lies = 0
@@ -73,12 +77,13 @@ class EchoServer:
 
 
 class _Session(WSListener):
-    def __init__(self, server: EchoServer) -> None:
+    def __init__(self, server: EchoServer, path: bytes) -> None:
         self.server = server
+        self.path = path
         self.pinging: asyncio.TimerHandle | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self.talk = Talk(self.server, transport, self.server.connections)
+        self.talk = Talk(self.server, transport, self.server.connections, self.path)
         self.server.connections += 1
         self.server.talks.append(self.talk)
         if not self.server.greet(self.talk):
@@ -129,10 +134,11 @@ def serving(
 ) -> Iterator[EchoServer]:
     """A running server. ``greet``: returns false to close at once. ``refuse``: answer the handshake with 404."""
     echo = EchoServer(protocol, lie, greet)
+    echo.refuses = refuse
     loop = echo.loop
 
     def accept(request: WSUpgradeRequest) -> WSListener | None:
-        return None if refuse else _Session(echo)
+        return None if echo.refuses else _Session(echo, request.path)
 
     async def start() -> asyncio.Server:
         return await ws_create_server(accept, "127.0.0.1", 0, backlog=1024)

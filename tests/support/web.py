@@ -72,6 +72,10 @@ def serving_web(
     async def join(sid: str, room: str) -> None:
         await sio.enter_room(sid, room)
 
+    async def publish(sid: str, message: dict[str, str]) -> None:
+        served.received += 1
+        await sio.emit("message", answer(message["text"]), to=message["room"])
+
     async def update(sid: str, data: dict[str, Any]) -> dict[str, Any]:
         served.received += 1
         return {**data, "updates": served.received}
@@ -79,6 +83,7 @@ def serving_web(
     sio.on("connect", connect, namespace=namespace)
     sio.on(event, echo, namespace=namespace)
     sio.on("join", join)
+    sio.on("publish", publish)
     sio.on("update", update)
 
     async def events(request: web.Request) -> web.StreamResponse:

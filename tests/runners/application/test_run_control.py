@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from runners.application import run_control
 from runners.campaign import planning
 from runners.campaign.execution import RunExecution
 from runners.campaign.observer import RunSummary
+from runners.campaign.run_document import describe_run, plan_of
 from runners.record import Ending, Failure, Look, Measurement, RtsiteError, UsageError, save
 from runners.serving import broker, interpreter
 from runners.serving.broker import BrokerError
@@ -134,6 +136,37 @@ def test_what_would_be_left_out_is_a_usage_error_except_in_a_part(
         run_control.plan_measurements(names, wanted, "quick")
     assert words in str(raised.value)
     assert run_control.plan_measurements(names, wanted, "quick", is_part=True).cells
+
+
+def test_a_soak_takes_as_long_as_asked_and_is_measured_once() -> None:
+    plan = run_control.plan_measurements(["fastapi/uvicorn"], ["soak"], "standard", soak_hours=3.0)
+    assert {cell.scenario.parameters["soak_s"] for cell in plan.cells} == {3 * 3600}
+    assert (plan.profile.rounds, plan.limits) == (1, None)
+    assert {plan.profile.window_s(cell.scenario) for cell in plan.cells} == {3 * 3600}
+    usual = run_control.plan_measurements(["fastapi/uvicorn"], ["soak"], "standard", rounds=2)
+    assert {cell.scenario.soak_s for cell in usual.cells} == {2 * 3600}
+    assert usual.profile.rounds == 2
+    assert {cell.workload.version for cell in plan.cells} == {cell.workload.version for cell in usual.cells}
+    document = describe_run(plan, "20261129T000000Z", "test", "2026-11-29T00:00:00Z")
+    measured = {cell.framework.slug: cell.framework for cell in plan.cells}
+    assert plan_of(document, list(measured.values())) == plan, "so it can be resumed"
+
+
+@pytest.mark.parametrize(
+    ("workload", "profile", "given", "words"),
+    [
+        ("echo", "standard", {"soak_hours": 2.0}, "none would be measured; add --workload soak"),
+        ("soak", "quick", {"soak_hours": 2.0}, "the profile quick only tries a soak for half a minute"),
+        ("soak", "standard", {"soak_hours": 0.01}, "--hours"),
+        ("soak", "standard", {"soak_hours": math.nan}, "--hours"),
+        ("soak", "standard", {"budget_s": 3600.0}, "a soak is measured once and for its whole time"),
+    ],
+)
+def test_a_soak_that_cannot_be_planned_is_a_usage_error(
+    workload: str, profile: str, given: dict[str, float], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        run_control.plan_measurements(["fastapi"], [workload], profile, **given)  # type: ignore[arg-type]
 
 
 def test_a_folder_cannot_stand_in_for_the_reference(tmp_path: Path) -> None:

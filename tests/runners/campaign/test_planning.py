@@ -146,7 +146,18 @@ def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
     assert plan.expected_s() < 24 * sum(len(framework.variants) for framework in everything)
     assert plan.load_s() > 0.6 * plan.expected_s()
     planned = {cell.workload.slug for cell in plan.cells}
-    assert planned == set(WORKLOADS) - {"capacity", "crowd", "deploy", "idle", "load", "slow-consumer", "stream"}
+    assert planned == set(WORKLOADS) - {
+        "capacity",
+        "crowd",
+        "deploy",
+        "idle",
+        "jitter",
+        "load",
+        "rooms",
+        "slow-consumer",
+        "soak",
+        "stream",
+    }
 
 
 def test_a_forecast_has_further_rounds_of_the_headline_variants_only() -> None:

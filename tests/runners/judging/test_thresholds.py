@@ -23,6 +23,7 @@ from runners.loadgen.engine_io import NOT_STICKY
 from runners.record import (
     Connecting,
     Connections,
+    Deliveries,
     ErrorCause,
     LoadgenHealth,
     Measurement,
@@ -68,6 +69,17 @@ def streams(**changes: int) -> Streams:
     of_chunks = {"chunks": 20, "missing": 0, "wrong": 0, "together": 0}
     times = {name: Percentiles(count=20) for name in ("first_chunk_ms", "chunk_lateness_ms")}
     return Streams.model_validate({**outcomes, **of_chunks, **times, **changes})
+
+
+def deliveries(**changes: int) -> Deliveries:
+    """Ten deliveries, of which all were in time."""
+    counts = dict.fromkeys(
+        ("late", "never", "never_connected", "twice", "foreign", "ended", "refused", "never_back"), 0
+    )
+    times = {name: Percentiles(count=10) for name in ("delivery_ms", "rejoin_ms")}
+    return Deliveries.model_validate(
+        {"messages": 5, "due": 10, "in_time": 10, "departures": 2, **counts, **times, **changes}
+    )
 
 
 def with_p99(milliseconds: float) -> Measurement:
@@ -245,6 +257,32 @@ def test_what_a_proxy_reports_is_a_part_of_the_reason(complaint: str, words: str
     gone = Connections(planned=10, established=10, closed_early=3)
     (reason,) = reasons_against(with_figures(connections=gone, proxy_complaints=[complaint, "more"]))
     assert reason == f"connections closed by the server 3, limit 0, {words}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, None),
+        ({"in_time": 0, "never": 10}, "messages received 0"),
+        ({"foreign": 2}, "messages that are no answers 20 %"),
+        ({"foreign": 1}, None),
+        ({"twice": 10}, None),
+        ({"in_time": 8, "never": 2, "never_connected": 2}, None),
+    ],
+)
+def test_what_a_bad_network_loses_is_a_result_and_other_messages_are_none(
+    changes: dict[str, int], says: str | None
+) -> None:
+    reasons = reasons_against(with_figures(messages=None, messages_per_s=None, deliveries=deliveries(**changes)))
+    assert [says in reason for reason in reasons if says is not None] == [True] * (says is not None)
+    assert len(reasons) == (says is not None)
+
+
+def test_the_lag_of_the_load_generator_matters_where_latency_does() -> None:
+    late = LoadgenHealth(shards=1, cpu_percent=1.0, working_percent=1.0, send_lag_p99_ms=3.0, read_lag_p99_ms=3.0)
+    changes = {"messages": None, "messages_per_s": None, "generator": late}
+    assert reasons_against(with_figures(**changes, deliveries=deliveries())) == []
+    assert len(reasons_against(with_figures(**changes, rooms=deliveries()))) == 2
 
 
 def test_server_and_load_generator_on_one_core_are_never_valid_and_not_worth_repeating() -> None:

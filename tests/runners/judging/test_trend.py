@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runners.judging import trend
-from runners.judging.trend import MIN_VALUES, trend_of, trend_percent
+from runners.judging.trend import MIN_VALUES, slope_of, trend_of, trend_percent
 
 positive = st.floats(1e-3, 1e6)
 series = st.lists(positive, min_size=MIN_VALUES, max_size=40)
@@ -114,3 +114,17 @@ def test_a_machine_that_slows_down_is_no_trend_of_the_servers() -> None:
 )
 def test_where_seconds_are_missing_there_is_no_trend(medians: list[Any], reference_medians: list[Any] | None) -> None:
     assert trend_of(medians, reference_medians) is None
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=MIN_VALUES, max_size=30, unique=True))
+def test_a_slope_and_its_interval_are_those_of_scipy(values: list[float]) -> None:
+    found = slope_of(values)
+    expected = stats.theilslopes(values, alpha=0.95)
+    assert found is not None
+    assert found.value == pytest.approx(expected.slope)
+    assert (found.low, found.high) == pytest.approx((expected.low_slope, expected.high_slope))
+
+
+@given(st.lists(positive, max_size=MIN_VALUES - 1))
+def test_few_values_have_no_slope(values: list[float]) -> None:
+    assert slope_of(values) is None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from runners.loadgen import engine_io, packed
 from runners.loadgen.causes import RefusedError
+from runners.loadgen.connection import DISCONNECTED, SESSION_CLOSED
 
 OPENING = {"sid": "é", "upgrades": [], "pingInterval": 25000, "pingTimeout": 20000.5, "maxPayload": 10**6}
 
@@ -80,3 +81,26 @@ def test_packets_in_msgpack_are_for_one_namespace() -> None:
     assert packed.accepts(packed.connect("/chat"), "/chat")
     assert not packed.accepts(packed.connect("/chat"), "/")
     assert packed.reason_of(packed.connect("/", '{"token": 1}')) == b'{"token": 1}'
+
+
+@pytest.mark.parametrize(
+    ("packet", "expected"),
+    [
+        (b'42["message","2"]', None),
+        (b'42/chat,["message"]', None),
+        (b"430[1]", None),
+        (b'451-["file",{"_placeholder":true,"num":0}]', None),
+        (b"2", engine_io.Control(reply=b"3")),
+        (b"2probe", engine_io.Control(reply=b"3probe")),
+        (b"41", engine_io.Control(end=DISCONNECTED)),
+        (b"41/chat,", engine_io.Control(end=DISCONNECTED)),
+        (b"1", engine_io.Control(end=SESSION_CLOSED)),
+        (b"6", engine_io.Control()),
+        (b'0{"sid":"s"}', engine_io.Control()),
+        (b'40{"sid":"s"}', engine_io.Control()),
+        (b"\x83\xa4type\x02", None),
+        (b"", None),
+    ],
+)
+def test_what_a_packet_requires_of_a_client(packet: bytes, expected: engine_io.Control | None) -> None:
+    assert engine_io.control_of(packet) == expected

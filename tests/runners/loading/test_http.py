@@ -114,6 +114,25 @@ def test_a_load_in_msgpack(mode: Any, exchange: Any) -> None:
     assert (ledger.corrupted, ledger.duplicated, result.errors) == (0, 0, {})
 
 
+@modes
+@pytest.mark.parametrize("is_honest", [True, False])
+def test_a_room_in_msgpack(mode: Any, is_honest: bool) -> None:
+    asked: dict[str, Any] = {"protocol": "socket.io", "serializer": "msgpack", "exchange": "room", "warmup_s": 0.3}
+    pace = Open(100.0) if mode == "open" else Closed(2)
+    with (
+        serving_web(serializer="msgpack", answer=lambda text: text if is_honest else text[:-1] + "!") as server,
+        connected(job(server.url, mode, pace=pace, **asked)) as (running, _),
+    ):
+        running.warm_up()  # until all have joined
+        before = server.received
+        running.load(0.3)
+        result = running.finish()
+    ledger = result.ledger
+    assert ledger.sent == ledger.received == CONNECTIONS * (server.received - before) > 0
+    assert (ledger.duplicated, ledger.foreign, result.errors) == (0, 0, {})
+    assert ledger.corrupted == (0 if is_honest else ledger.received)
+
+
 def test_a_load_in_msgpack_in_a_namespace_with_its_own_event() -> None:
     client = ClientOptions(namespace="/chat", auth='{"token": 1}', event="say")
     asked: dict[str, Any] = {"protocol": "socket.io", "serializer": "msgpack", "client": client}

@@ -17,20 +17,33 @@ from hypothesis import strategies as st
 
 from runners import machine, measurement, resources
 from runners.judging import capacity
-from runners.loadgen.job import StreamRequest
+from runners.loadgen.job import DepartureKind, Departures, StreamRequest, Visits
 from runners.loadgen.pace import Open
 from runners.measurement import Cell, Conditions, MeasurementResult, cell_run, connection_setup, window
 from runners.measurement import recovery as recovery_module
 from runners.measurement import streams as streams_module
 from runners.measurement.cell_run import CellRun
+from runners.measurement.soaking import PIECES
 from runners.measurement.window import take_turns
 from runners.serving import environment
 from runners.serving.deployment import Deployment, Deployments
 from runners.subjects import catalog
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, Workload
-from runners.subjects.workloads import CAPACITY, CONNECT, DEPLOY, ECHO, IDLE, RECOVERY, SLOW_CONSUMER, STREAM
+from runners.subjects.workloads import (
+    CAPACITY,
+    CONNECT,
+    DEPLOY,
+    ECHO,
+    IDLE,
+    JITTER,
+    RECOVERY,
+    SLOW_CONSUMER,
+    SOAK,
+    STREAM,
+)
 from tests.support import frameworks, needs
+from tests.support.marks import few_of
 from tests.support.processes import gone, marked, until
 
 pytestmark = pytest.mark.measures
@@ -439,7 +452,7 @@ def test_a_deploy_says_what_clients_saw_and_when_they_were_served_again(
     assert marked(marker) == []
 
 
-@pytest.mark.parametrize("behaviour", ["good", "goes-on"])
+@pytest.mark.parametrize("behaviour", few_of(["good", "goes-on"], {"goes-on"}))
 def test_streams_are_whole_and_show_what_cancelled_ones_still_cost(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str
 ) -> None:
@@ -468,6 +481,67 @@ def test_streams_are_whole_and_show_what_cancelled_ones_still_cost(
         assert streams.cancel_cost_s < 1
     else:
         assert streams.cancel_cost_s > 1.5, "it streamed for all of the three seconds"
+    assert marked(marker) == []
+
+
+def test_a_soak_follows_memory_and_latency_while_visitors_come_and_go(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    # The app of these tests has no dashboard. Visitors of a room get its messages.
+    scenario = replace(
+        SOAK.scenarios[0],
+        exchange="room",
+        connections=5,
+        pace=Open(50.0),
+        push_period_s=0.0,
+        visits=Visits(per_s=20.0, stay_s=1.0),
+        soak_s=1.0,
+        publishes=("users",),
+    )
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, SOAK, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.messages is not None
+    assert found.messages.lost == 0
+    assert found.trend_percent is None
+    assert outcome.timeline is None
+    soak = found.soak
+    assert soak is not None
+    assert soak.piece_s * PIECES == pytest.approx(3.0), "three times as long as a visitor stays"
+    assert sum(value is not None for value in soak.p50_ms) == 3, "as many pieces as seconds"
+    assert any(value is not None for value in soak.pss_mb)
+    visits = soak.visits
+    assert visits.begun == visits.stayed + visits.unfinished == 60
+    assert (visits.silent, visits.ended, visits.refused) == (0, 0, 0)
+    assert visits.connect_ms.count == visits.stayed
+    assert marked(marker) == []
+
+
+@pytest.mark.parametrize("kind", ["reset", "silence"])
+def test_each_message_of_a_room_has_an_outcome_for_each_member_whose_network_fails(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, kind: DepartureKind
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    original = next(one for one in JITTER.scenarios if one.kind == kind)
+    scenario = replace(original, connections=6, departures=Departures(kind, every_s=2.0, away_s=0.3), retries="quick")
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, JITTER, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    deliveries = found.deliveries
+    assert deliveries is not None
+    assert deliveries.messages == 2 * 10
+    assert deliveries.due == 5 * deliveries.messages
+    assert deliveries.departures >= 5
+    assert (deliveries.twice, deliveries.foreign, deliveries.ended, deliveries.never_back) == (0, 0, 0, 0)
+    assert deliveries.delivery_ms.count == deliveries.in_time + deliveries.late
+    assert deliveries.rejoin_ms.count == (deliveries.departures if kind == "reset" else 0)
+    assert (deliveries.never > 0) == (kind == "reset"), "what is dropped for a moment comes late"
+    assert deliveries.never_connected == 0
+    assert found.server is not None
+    assert found.server.cpu_us_per_message is not None
     assert marked(marker) == []
 
 

@@ -9,9 +9,13 @@ from typing import Any, get_args
 
 import pytest
 
+from runners.loadgen.codecs import codec_for
 from runners.loadgen.job import Exchange, Transport
+from runners.loadgen.message import FIRST_SEQUENCE
+from runners.loading.job_building import build_job
 from runners.subjects import catalog, workloads
 from runners.subjects.matching import can_run, runnable_scenarios, runnable_workloads, scenarios_for
+from runners.subjects.profiles import PROFILES
 from runners.subjects.scenarios import Scenario
 from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, STREAM, WORKLOADS
 
@@ -144,6 +148,23 @@ def test_only_binary_payloads_and_streams_are_left_out_for_packets_in_msgpack() 
     ]
     assert left_out
     assert all(one.payload_kind == "binary" or one.exchange == "stream" for one in left_out)
+
+
+@pytest.mark.parametrize("framework", catalog.discover(), ids=lambda framework: framework.slug)
+def test_the_load_generator_speaks_what_every_variant_is_asked(framework: catalog.Framework) -> None:
+    for one in framework.variants:
+        for scenario in runnable_scenarios(framework, one):
+            if scenario.target is None and scenario.stream is None:
+                job = build_job(
+                    scenario,
+                    url="ws://host:1",
+                    protocol=framework.protocol,
+                    serializer=one.serializer,
+                    profile=PROFILES["quick"],
+                    seed=1,
+                )
+                if scenario.transport != "sse":
+                    assert codec_for(job, 0).expected(FIRST_SEQUENCE)
 
 
 def test_of_a_capacity_it_runs_the_searches_whose_exchange_it_has() -> None:

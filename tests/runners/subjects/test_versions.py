@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runners.judging import capacity
-from runners.loadgen.job import StreamRequest
+from runners.loadgen.job import Departures, StreamRequest, Visits
 from runners.loadgen.pace import Closed, Open
 from runners.subjects import versions
 from runners.subjects.scenarios import CapacityTarget, Scenario, Share
@@ -106,10 +106,22 @@ DIFFERENT: dict[str, Any] = {
     "retries": "fixed",
     "outage_s": 1.0,
     "stream": StreamRequest(chunks=10, chunks_per_s=5.0),
+    "rooms": 2,
+    "departures": Departures("reset", every_s=10.0, away_s=1.0),
+    "visits": Visits(per_s=1.0, stay_s=1.0),
     "paused_readers": 1,
     "target": CapacityTarget("users", capacity.Settings(start=2, lowest=1, highest=3)),
 }
-WITHOUT_EFFECT = {"varies_workers", "further_checks", "name", "profiles", "push_percentiles_in", "python", "topology"}
+WITHOUT_EFFECT = {
+    "soak_s",
+    "varies_workers",
+    "further_checks",
+    "name",
+    "profiles",
+    "push_percentiles_in",
+    "python",
+    "topology",
+}
 
 
 def test_every_field_of_a_scenario_either_defines_it_or_does_not() -> None:

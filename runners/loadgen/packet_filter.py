@@ -1,4 +1,4 @@
-"""A client whose machine is gone: its kernel drops every packet of one connection and acknowledges nothing.
+"""A client whose network is gone: its kernel drops every packet of one connection and acknowledges nothing.
 
 A socket filter (socket(7), SO_ATTACH_FILTER) needs no privileges and no network namespace. On a TCP socket it sees each
 segment before the protocol does, and a program that keeps 0 bytes drops the segment.
@@ -10,6 +10,7 @@ import ctypes
 import socket
 
 _SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
 _BPF_RET = 0x06
 
 
@@ -26,3 +27,8 @@ def drop_packets(connection: socket.socket) -> None:
     drop_all = _Instruction(_BPF_RET, 0, 0, 0)
     program = _Program(1, ctypes.pointer(drop_all))
     connection.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(program))
+
+
+def admit_packets(connection: socket.socket) -> None:
+    """Let packets arrive again. The peer's kernel repeats those that were dropped, as its timer says (RFC 6298)."""
+    connection.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
