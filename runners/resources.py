@@ -217,6 +217,8 @@ class Watch:
         self._processes: list[psutil.Process] = []
         self._looked_up_ns = 0
         self.memory: list[Memory] = []
+        self.looked_s: list[float] = []
+        """When each of these was read, by `time.perf_counter`."""
 
     def begin(self) -> None:
         """Begin a slice."""
@@ -234,6 +236,7 @@ class Watch:
     def look(self) -> None:
         """Read the memory, which takes milliseconds per process."""
         self.memory.append(read_memory(*self.pids))
+        self.looked_s.append(time.perf_counter())
 
     def total_cpu_s(self) -> float:
         """CPU seconds of the current processes since each was started."""

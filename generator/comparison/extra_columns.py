@@ -177,17 +177,16 @@ def _clumped(measurements: list[Measurement]) -> str | None:
 
 
 def _deliveries(measurements: list[Measurement]) -> list[Deliveries]:
-    found = [one.deliveries or one.rooms for one in measurements]
-    return [one for one in found if one is not None]
+    return [one.room_deliveries for one in measurements if one.room_deliveries is not None]
 
 
-def _per_delivery(count: Callable[[Deliveries], int], *, most: int = 2) -> _Text:
+def _per_delivery(count: Callable[[Deliveries], int]) -> _Text:
     """A share of all deliveries that were due."""
 
     def text_of(measurements: list[Measurement]) -> str | None:
         found = _deliveries(measurements)
         due = sum(one.due for one in found)
-        return f"{100 * sum(map(count, found)) / due:.{most}g} %" if due else None
+        return f"{100 * sum(map(count, found)) / due:.2g} %" if due else None
 
     return text_of
 

@@ -259,8 +259,8 @@ def _chunks(measurement: Measurement) -> BaseModel | None:
 
 
 def _rejoin_times(measurement: Measurement) -> BaseModel | None:
-    found = measurement.deliveries or measurement.rooms
-    return found.rejoin_ms if found else None
+    """Of moves alone: how long a client is away from a bad network is its own doing."""
+    return measurement.rooms.rejoin_ms if measurement.rooms else None
 
 
 def _room_deliveries(measurement: Measurement) -> BaseModel | None:

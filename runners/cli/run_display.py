@@ -218,7 +218,7 @@ def _values(measurement: Measurement) -> list[str]:
             *([f"{cpu_us:.0f} µs of CPU per chunk"] if cpu_us is not None else []),
             *([f"{cut:,} cut"] if cut else []),
         ]
-    if (deliveries := measurement.deliveries or measurement.rooms) is not None:
+    if (deliveries := measurement.room_deliveries) is not None:
         delivered, p50 = deliveries.delivered_percent, deliveries.delivery_ms.p50
         return [
             *([f"{delivered:.1f} % delivered"] if delivered is not None else []),

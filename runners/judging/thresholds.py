@@ -194,7 +194,7 @@ def _not_offered_percent(measurement: Measurement) -> float | None:
 
 def _received(measurement: Measurement) -> float | None:
     """Messages received; ``None`` if the clients of the load send nothing."""
-    if (deliveries := measurement.deliveries or measurement.rooms) is not None:
+    if (deliveries := measurement.room_deliveries) is not None:
         return deliveries.in_time + deliveries.late
     if measurement.messages is None or measurement.offered_per_s == 0:
         return None
@@ -207,7 +207,7 @@ def _differing(measurement: Measurement) -> float | None:
 
 def _foreign_percent(measurement: Measurement) -> float | None:
     """Messages that nobody waited for, foreign ones and repeated answers, in percent of the answers."""
-    if (deliveries := measurement.deliveries or measurement.rooms) is not None:
+    if (deliveries := measurement.room_deliveries) is not None:
         received = deliveries.in_time + deliveries.late
         # A server may repeat what it sent before a network failed. That is a result.
         return 100 * deliveries.foreign / received if received else None

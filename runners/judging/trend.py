@@ -29,8 +29,8 @@ def slope_of(values: Sequence[float], *, level: float = 0.95) -> Slope | None:
     count = len(values)
     if count < MIN_VALUES:
         return None
-    slopes = sorted((values[j] - values[i]) / (j - i) for i, j in combinations(range(count), 2))
-    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    slopes = sorted(_slopes(values))
+    half = NormalDist().inv_cdf((1 + level) / 2) * _deviation(count)
     low, high = round((len(slopes) - half) / 2) - 1, round((len(slopes) + half) / 2)
     return Slope(median(slopes), slopes[max(low, 0)], slopes[min(high, len(slopes) - 1)])
 
@@ -60,8 +60,16 @@ def trend_percent(values: Sequence[float]) -> float | None:
     if count < MIN_VALUES or (middle := median(values)) <= 0:
         return None
     rises = sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
-    deviation = math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    if (abs(rises) - 1) / deviation < _Z:
+    if (abs(rises) - 1) / _deviation(count) < _Z:
         return 0.0
-    slopes = [(values[j] - values[i]) / (j - i) for i, j in combinations(range(count), 2)]
-    return 100 * median(slopes) * (count - 1) / middle
+    return 100 * median(_slopes(values)) * (count - 1) / middle
+
+
+def _slopes(values: Sequence[float]) -> list[float]:
+    """The slope of each pair of values."""
+    return [(values[j] - values[i]) / (j - i) for i, j in combinations(range(len(values)), 2)]
+
+
+def _deviation(count: int) -> float:
+    """The standard deviation of the number of rises less falls in so many values without a trend (Mann 1945)."""
+    return math.sqrt(count * (count - 1) * (2 * count + 5) / 18)

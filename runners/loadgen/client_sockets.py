@@ -33,12 +33,13 @@ class ClientSockets:
         self._places: dict[int, int] = {}
 
     def begin_to_open(self, place: int, mask: bytes, url: str = "") -> Handshake:
-        """Begin to open a connection for the client at this place; raises `OSError`. ``url``: another one of the same
-        server than that of the job.
+        """Begin to open a connection for the client at this place; raises `OSError`.
+
+        ``url``: an address of the same server, if it is not that of the job.
         """
         handshake = Handshake(
             place,
-            url if url and self._job.protocol == "websocket" else self._url,
+            url or self._url,
             self._where,
             self._job.protocol,
             mask,

@@ -133,8 +133,7 @@ class Job:
     payload_bytes: int = 64
     payload_kind: PayloadKind = "text"
     serializer: Serializer = "json"
-    """Serializer of Socket.IO's packets. msgpack supports only text, over WebSocket, and no
-    streams."""
+    """Serializer of Socket.IO's packets. msgpack supports only text over WebSocket, and no streams."""
     transport: Transport = "websocket"
     """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry only pushes."""
     push_period_s: float = 0.0

@@ -29,7 +29,7 @@ from runners.loadgen.causes import Cause, CauseTable
 from runners.loadgen.client_sockets import ClientSockets, Opened
 from runners.loadgen.codecs import room_codec_for
 from runners.loadgen.connection import Connection, Message, Received, WebSocketConnection
-from runners.loadgen.handshake import Handshake
+from runners.loadgen.handshake import Handshake, socket_url
 from runners.loadgen.job import IN_TIME_S, Delivered, Job
 from runners.loadgen.message import FIRST_SEQUENCE, Codec
 from runners.loadgen.pace import Open
@@ -402,7 +402,9 @@ def was_there(
 
 
 def room_url(job: Job, room: int) -> str:
-    """The address at which a member of this room connects over WebSocket. Over Socket.IO it is the same for all."""
+    """The address at which a member of this room connects. Over Socket.IO it is the same for all."""
+    if job.protocol == "socket.io":
+        return socket_url(job.url)
     return job.url if room == 0 else f"{job.url}-{room}"
 
 

@@ -205,9 +205,7 @@ class _Shard:
                     timeout_s=job.connect_timeout_s,
                     paused=job.paused,
                     options=job.client,
-                    url_of=(lambda index: room_url(job, index % job.rooms))
-                    if job.rooms > 1 and job.protocol == "websocket"
-                    else None,
+                    url_of=(lambda index: room_url(job, index % job.rooms)) if job.rooms > 1 else None,
                 )
             except OSError as error:
                 raise ShardError(f"{job.url} cannot be reached: {cause_of(error).text}") from error

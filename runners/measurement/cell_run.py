@@ -77,8 +77,6 @@ class CellRun:
         self._spread: list[int] = []
         self._visitors: driver.ShardGroup | None = None
         self._visited: ClientsResult[Visited] | None = None
-        self._looked_s: list[float] = []
-        """When memory was read, since the window was opened."""
         self._opened_s = 0.0
 
     def attempt(self, step: Callable[[CellRun], object]) -> None:
@@ -184,7 +182,6 @@ class CellRun:
     def look(self) -> None:
         """Read the memory of the server and the broker."""
         self._unwatched_s = 0.0
-        self._looked_s.append(time.perf_counter() - self._opened_s)
         for watch in self._watches.values():
             watch.look()
 
@@ -231,10 +228,10 @@ class CellRun:
     def _soak(self, result: LoadResult) -> Soak | None:
         if self._visited is None:
             return None
-        looks = self._watches["server"].memory
+        server = self._watches["server"]
         return soak_record(
             result.seconds,
-            [(at_s, look.pss) for at_s, look in zip(self._looked_s[-len(looks) :], looks, strict=False)],
+            [(at_s - self._opened_s, look.pss) for at_s, look in zip(server.looked_s, server.memory, strict=True)],
             self._visited,
             window_s=self._window_s,
             is_whole=self._window_s >= self.cell.scenario.soak_s > 0,

@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from typing import Any
 
 from runners.loading import driver
 from runners.loading.load_result import DeliveryResult
-from runners.measurement.cell import (
-    Cell,
-    Conditions,
-    MeasurementResult,
-    blank_measurement,
-    build_cell_job,
-    completed,
-    judged,
-)
-from runners.measurement.interference import Interference
-from runners.measurement.values import clients_values
-from runners.measurement.watching import Watching
+from runners.measurement.cell import Cell, Conditions, MeasurementResult
+from runners.measurement.clients import ServerUnderLoad, Watching, measure_clients
 from runners.record import Deliveries
-from runners.serving.deployment import Deployments, StageError
+from runners.serving.deployment import Deployments
 
 
 def measure_departures(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """Send messages to rooms for the length of a window, while their members leave."""
-    scenario, cores = cell.scenario, conditions.cores
-    interference = Interference(cores)
-    blank = blank_measurement(conditions)
-    with ExitStack() as stack:
-        deployment = stack.enter_context(
-            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers, fresh=True)
-        )
-        try:
-            deployment.start(scenario.readiness)
-            watch = Watching(deployment.watches(), interference)
-            hooks = driver.Hooks(each_second=watch.look, is_hopeless=lambda: deployment.has_ended)
-            # One shard, because one member of each room sends.
-            with driver.ShardGroup(1, cores.loadgen, hooks) as running:
-                with deployment.stage("connect"):
-                    connected = running.connect(build_cell_job(cell, conditions, deployment.server))
-                with deployment.stage("load"), watch:
-                    result = running.depart(conditions.profile.window_s(scenario))
-            if conditions.profile.rechecks:
-                deployment.recheck(scenario.recheck)
-        except StageError as error:
-            return MeasurementResult(completed(blank, failure=error.failure), {})
-        usages = watch.usages(result.total(lambda shard: shard.received))
-    measurement = completed(
-        blank,
-        **clients_values(result, connected, interference),
-        **usages,
-        **{"deliveries" if scenario.rooms == 1 else "rooms": _record(result)},
-        tls=deployment.tls,
-        proxy_complaints=deployment.proxy.complaints() if deployment.proxy else [],
+
+    def load(running: driver.ShardGroup, watching: Watching) -> DeliveryResult:
+        with watching:
+            return running.depart(conditions.profile.window_s(cell.scenario))
+
+    def record(result: DeliveryResult, _: ServerUnderLoad) -> dict[str, Any]:
+        return {"deliveries" if cell.scenario.rooms == 1 else "rooms": _record(result)}
+
+    return measure_clients(
+        cell,
+        conditions,
+        deployments,
+        shards=1,  # because one member of each room sends
+        load=load,
+        messages_of=lambda shard: shard.received,
+        record=record,
     )
-    return MeasurementResult(judged(measurement, cell), {})
 
 
 def _record(result: DeliveryResult) -> Deliveries:

@@ -32,6 +32,7 @@ def soak_record(
     ``seconds``: the latencies of each second. ``memory``: seconds since the begin, and the proportional set size in
     bytes. ``is_whole``: whether the load was long enough to show how the memory grows.
     """
+    (shard,) = visited.shards
     piece_s = window_s / PIECES
     latencies = [_sum_of(seconds[first:last]) for first, last in _bounds(len(seconds))]
     by_piece: list[list[int]] = [[] for _ in range(PIECES)]
@@ -51,13 +52,14 @@ def soak_record(
         memory_low_mb_per_hour=per_hour[1],
         memory_high_mb_per_hour=per_hour[2],
         visits=VisitOutcomes(
-            begun=visited.total(lambda one: one.begun),
-            stayed=visited.total(lambda one: one.stayed),
-            ended=visited.total(lambda one: one.ended),
-            refused=visited.total(lambda one: one.refused),
-            unfinished=visited.total(lambda one: one.unfinished),
-            silent=visited.total(lambda one: one.silent),
+            begun=shard.begun,
+            stayed=shard.stayed,
+            ended=shard.ended,
+            refused=shard.refused,
+            unfinished=shard.unfinished,
+            silent=shard.silent,
             connect_ms=visited.histograms["connect"].percentiles(),
+            lag_ms=visited.histograms["send_lag"].percentiles(),
         ),
     )
 

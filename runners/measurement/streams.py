@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
-from runners.loadgen.job import Job, StreamRequest
+from runners.loadgen.job import StreamRequest
 from runners.loadgen.pace import Open
 from runners.loading import driver
 from runners.loading.job_building import count_shards
 from runners.loading.load_result import StreamResult
 from runners.loading.shards import LoadError
-from runners.measurement.cell import (
-    Cell,
-    Conditions,
-    MeasurementResult,
-    blank_measurement,
-    build_cell_job,
-    completed,
-    judged,
-)
-from runners.measurement.interference import Interference
-from runners.measurement.values import clients_values
-from runners.measurement.watching import Watching
+from runners.measurement.cell import Cell, Conditions, MeasurementResult
+from runners.measurement.clients import ServerUnderLoad, Watching, measure_clients
 from runners.record import Streams
-from runners.serving.deployment import Deployment, Deployments, StageError
+from runners.serving.deployment import Deployments
 
 IDLE_S = 1.0
 """Seconds without streams, in which the CPU of the idle server is measured."""
@@ -43,43 +33,26 @@ _LEAST_CORES = 0.02
 
 def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """Let clients request streams for the length of a window, and then cancel as many long ones at once."""
-    scenario, cores = cell.scenario, conditions.cores
-    assert scenario.stream is not None
-    interference = Interference(cores)
-    blank = blank_measurement(conditions)
-    with ExitStack() as stack:
-        deployment = stack.enter_context(
-            deployments.take(cell.framework, cell.variant, cpus=cores.server, workers=scenario.workers, fresh=True)
-        )
-        try:
-            deployment.start(scenario.readiness)
-            job = build_cell_job(cell, conditions, deployment.server)
-            shards = count_shards(scenario.exchange, scenario.connections, len(cores.loadgen))
-            watch = Watching(deployment.watches(), interference)
-            hooks = driver.Hooks(each_second=watch.look, is_hopeless=lambda: deployment.has_ended)
-            with driver.ShardGroup(shards, cores.loadgen, hooks) as running:
-                with deployment.stage("connect"):
-                    connected = running.connect(job)
-                with deployment.stage("load"):
-                    running.stream(conditions.profile.warmup_s)
-                    with watch:
-                        result = running.stream(conditions.profile.window_s(scenario))
-            cost_s = _cost_of_cancelled(deployment, job, shards, hooks, cores.loadgen)
-            if conditions.profile.rechecks:
-                deployment.recheck(scenario.recheck)
-        except StageError as error:
-            return MeasurementResult(completed(blank, failure=error.failure), {})
-        usages = watch.usages(result.total(lambda shard: shard.chunks))
-    measurement = completed(
-        blank,
-        **clients_values(result, connected, interference),
-        **usages,
-        warmup_s=conditions.profile.warmup_s,
-        streams=_record(result, cost_s),
-        tls=deployment.tls,
-        proxy_complaints=deployment.proxy.complaints() if deployment.proxy else [],
+    scenario, profile, cpus = cell.scenario, conditions.profile, conditions.cores.loadgen
+    shards = count_shards(scenario.exchange, scenario.connections, len(cpus))
+
+    def load(running: driver.ShardGroup, watching: Watching) -> StreamResult:
+        running.stream(profile.warmup_s)
+        with watching:
+            return running.stream(profile.window_s(scenario))
+
+    def record(result: StreamResult, under: ServerUnderLoad) -> dict[str, Any]:
+        return {"warmup_s": profile.warmup_s, "streams": _record(result, _cost_of_cancelled(under, shards, cpus))}
+
+    return measure_clients(
+        cell,
+        conditions,
+        deployments,
+        shards=shards,
+        load=load,
+        messages_of=lambda shard: shard.chunks,
+        record=record,
     )
-    return MeasurementResult(judged(measurement, cell), {})
 
 
 def _cores_used(total_cpu_s: Callable[[], float], seconds: float) -> float:
@@ -107,18 +80,17 @@ def _record(result: StreamResult, cost_s: float | None) -> Streams:
     )
 
 
-def _cost_of_cancelled(
-    deployment: Deployment, job: Job, shards: int, hooks: driver.Hooks, cpus: Sequence[int]
-) -> float | None:
+def _cost_of_cancelled(under: ServerUnderLoad, shards: int, cpus: Sequence[int]) -> float | None:
     """Cancel long streams of all clients at once; returns the CPU time that the server used for them afterwards, as
     seconds of what it had used before. ``None`` if that was too little to distinguish.
     """
+    deployment, job = under.deployment, under.job
     assert job.stream is not None
     chunks = round(LONG_STREAM_S * job.stream.chunks_per_s)
     long = StreamRequest(chunks, job.stream.chunks_per_s, together=job.connections)
     job = replace(job, stream=long, pace=Open(job.connections / LONG_STREAM_S))
     watch = deployment.watches()["server"]
-    with deployment.stage("load"), driver.ShardGroup(shards, cpus, hooks) as running:
+    with deployment.stage("load"), driver.ShardGroup(shards, cpus, under.hooks) as running:
         running.connect(job)
         idle = _cores_used(watch.total_cpu_s, IDLE_S)
         running.begin_cancelled_streams(CANCELLED_AFTER_S)

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from runners.loadgen.job import Connected
-from runners.loading.load_result import (
-    ClientsResult,
-    LoadResult,
-    Seen,
-    compression_record,
-    loadgen_values,
-    measured_values,
-)
+from runners.loading.load_result import LoadResult, loadgen_values, measured_values
 from runners.measurement.interference import Interference
-from runners.record import Connections, ErrorCause, LoadgenHealth, Timeline
+from runners.record import LoadgenHealth, Timeline
 from runners.subjects.scenarios import Scenario
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
@@ -39,36 +30,6 @@ def loadgen_health(
 ) -> LoadgenHealth:
     """The health of the load generator, including the interference."""
     return interference.health(**loadgen_values(result), neighbours_cpu_percent=neighbours_percent)
-
-
-def clients_values(
-    result: ClientsResult[Seen], connected: Sequence[Connected], interference: Interference
-) -> dict[str, Any]:
-    """The values of a load whose clients the compiled kernel does not serve, by key of `Measurement`."""
-    send_lag, read_lag = result.histograms["send_lag"], result.histograms["read_lag"]
-    return {
-        "valid": True,
-        "duration_s": round(result.seconds, 6),
-        "connections": Connections(
-            planned=sum(one.planned for one in connected),
-            established=sum(one.established for one in connected),
-            closed_early=0,
-        ),
-        "compression": compression_record(connected),
-        "errors": result.causes.errors(),
-        "causes": [
-            ErrorCause(error=one.error, count=one.times, example=one.example) for one in result.causes.counted()
-        ],
-        "generator": interference.health(
-            shards=len(result.shards),
-            cpu_percent=result.cpu_percent,
-            working_percent=result.cpu_percent,  # it polls for at most a millisecond before each message
-            send_lag_p50_ms=send_lag.percentile_ms(0.5),
-            send_lag_p99_ms=send_lag.percentile_ms(0.99),
-            send_lag_max_ms=send_lag.percentile_ms(1.0),
-            read_lag_p99_ms=read_lag.percentile_ms(0.99),
-        ),
-    }
 
 
 def timeline_of(result: LoadResult, *, copies: int = 1) -> Timeline:

@@ -609,6 +609,8 @@ class VisitOutcomes(Document):
     """Visitors who stayed for the whole time and received nothing."""
     connect_ms: Percentiles
     """Time per visitor from its first packet until it was let in."""
+    lag_ms: Percentiles
+    """How late visitors came because the load generator was busy."""
 
     @model_validator(mode="after")
     def _balanced(self) -> VisitOutcomes:
@@ -974,6 +976,11 @@ class Measurement(Document):
     streams: Streams | None = None
     """Result of the workload *streaming*."""
 
+    @property
+    def room_deliveries(self) -> Deliveries | None:
+        """What members of rooms received who left again and again, whichever workload it was."""
+        return self.deliveries or self.rooms
+
     @model_validator(mode="after")
     def _values_or_failure(self) -> Measurement:
         if self.capacity is not None:
@@ -986,8 +993,7 @@ class Measurement(Document):
             and self.connecting is None
             and self.recovery is None
             and self.streams is None
-            and self.deliveries is None
-            and self.rooms is None
+            and self.room_deliveries is None
             and (self.messages is None or self.messages_per_s is None)
         ):
             raise ValueError("a measurement has a failure, values or a capacity; this one has none of them")

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from runners.judging import capacity
 from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
@@ -26,6 +26,7 @@ from runners.record.schema import USUAL_TOPOLOGY, LatencyKind, LoadUnit, Paramet
 from runners.subjects import versions
 
 Procedure = Literal["window", "search", "connect", "recover", "stream", "depart"]
+Part = TypeVar("Part")
 Narrowing = Literal["connecting", "several-processes"]
 """Kinds of scenarios. A variant that differs from another one in a single respect is measured where that matters."""
 
@@ -322,13 +323,10 @@ class Scenario:
             "parameters": {name: value for name, value in self._own_parameters.items() if name not in _VARIED},
         }
         sometimes = {name: getattr(self, name) for name in _DEFINING if getattr(self, name) != getattr(Scenario, name)}
-        target = {} if self.target is None else {"target": asdict(self.target)}
-        stream = {} if self.stream is None else {"stream": asdict(self.stream)}
-        departures = {} if self.departures is None else {"departures": asdict(self.departures)}
-        visits = {} if self.visits is None else {"visits": asdict(self.visits)}
+        parts = {name: asdict(part) for name in _PARTS if (part := getattr(self, name)) is not None}
         together = {} if self.most_together is None else {"together": self.most_together}
         rate = {"rate": CLOSED_LOOP_RATE} if self.mode == "closed" and self.procedure == "window" else {}
-        return {**always, **sometimes, **target, **stream, **departures, **visits, **together, **rate}
+        return {**always, **sometimes, **parts, **together, **rate}
 
 
 _DEFINING = (
@@ -350,6 +348,8 @@ _DEFINING = (
 )
 """Fields with a default value that determine what is measured."""
 
+_PARTS = ("target", "stream", "departures", "visits")
+"""Fields with a definition of their own, or ``None``."""
 _VARIED = {"soak_s"}
 """Published parameters that a run may vary. They keep its tables apart, and do not define the workload."""
 
@@ -360,38 +360,19 @@ _ROOM_SEARCH = "room-rate"
 
 def _search(scenario: Scenario) -> str:
     """Name of the search, as it is published; it differs between the searches of a workload."""
-    unit = _target(scenario).unit
+    unit = _part(scenario.target, "a search").unit
     return _ROOM_SEARCH if scenario.exchange == "room" and unit == "messages_per_s" else _SEARCHES[unit]
 
 
-def _target(scenario: Scenario) -> CapacityTarget:
-    if scenario.target is None:
-        raise ValueError("only a scenario that searches for a load has such a parameter")
-    return scenario.target
+def _part(part: Part | None, name: str) -> Part:
+    """A part that not every scenario has; raises `ValueError` with its name if this one has none."""
+    if part is None:
+        raise ValueError(f"only a scenario with {name} has such a parameter")
+    return part
 
 
-def _share(scenario: Scenario) -> Share:
-    if scenario.share is None:
-        raise ValueError("only a scenario at a share of a capacity has such a parameter")
-    return scenario.share
-
-
-def _stream(scenario: Scenario) -> StreamRequest:
-    if scenario.stream is None:
-        raise ValueError("only a scenario with streams has such a parameter")
-    return scenario.stream
-
-
-def _departures(scenario: Scenario) -> Departures:
-    if scenario.departures is None:
-        raise ValueError("only a scenario with departures has such a parameter")
-    return scenario.departures
-
-
-def _visits(scenario: Scenario) -> Visits:
-    if scenario.visits is None:
-        raise ValueError("only a scenario with visits has such a parameter")
-    return scenario.visits
+def _moves_per_s(scenario: Scenario) -> float:
+    return (scenario.connections - scenario.rooms) / _part(scenario.departures, "departures").every_s
 
 
 def _number(value: float) -> float:
@@ -405,31 +386,31 @@ def _rate_per_connection(scenario: Scenario) -> float:
 
 PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "at_once": lambda scenario: scenario.at_once,
-    "away_s": lambda scenario: _number(_departures(scenario).away_s),
-    "chunks": lambda scenario: _stream(scenario).chunks,
-    "chunks_per_stream_per_s": lambda scenario: _number(_stream(scenario).chunks_per_s),
+    "away_s": lambda scenario: _number(_part(scenario.departures, "departures").away_s),
+    "chunks": lambda scenario: _part(scenario.stream, "streams").chunks,
+    "chunks_per_stream_per_s": lambda scenario: _number(_part(scenario.stream, "streams").chunks_per_s),
     "clients": lambda scenario: scenario.connections,
     "connections": lambda scenario: scenario.connections,
-    "cut": lambda scenario: _departures(scenario).kind,
-    "cut_every_s": lambda scenario: _number(_departures(scenario).every_s),
+    "cut": lambda scenario: _part(scenario.departures, "departures").kind,
+    "cut_every_s": lambda scenario: _number(_part(scenario.departures, "departures").every_s),
     "deaf": lambda scenario: scenario.paused_readers,
     "deliveries_per_s": lambda scenario: _number(scenario.rate_per_s * scenario.connections),
     "idle_s": lambda scenario: _number(scenario.hold_s),
-    "load_percent": lambda scenario: _share(scenario).percent,
+    "load_percent": lambda scenario: _part(scenario.share, "a share of a capacity").percent,
     "members": lambda scenario: scenario.connections,
     "messages_per_user_per_s": _rate_per_connection,
     "mode": lambda scenario: scenario.mode,
-    "p99_limit_ms": lambda scenario: _number(_target(scenario).settings.p99_limit_ms),
+    "p99_limit_ms": lambda scenario: _number(_part(scenario.target, "a search").settings.p99_limit_ms),
     "payload_bytes": lambda scenario: scenario.payload_bytes,
     "payload_kind": lambda scenario: scenario.payload_kind,
     "rate_per_s": lambda scenario: _number(scenario.rate_per_s),
-    "moves_per_s": lambda scenario: _number((scenario.connections - scenario.rooms) / _departures(scenario).every_s),
+    "moves_per_s": lambda scenario: _number(_moves_per_s(scenario)),
     "retries": lambda scenario: scenario.retries,
     "search": _search,
     "rooms": lambda scenario: scenario.rooms,
     "server_cores": lambda scenario: scenario.server_cores,
     "streams": lambda scenario: scenario.connections,
-    "streams_together": lambda scenario: _stream(scenario).together,
+    "streams_together": lambda scenario: _part(scenario.stream, "streams").together,
     "soak_s": lambda scenario: _number(scenario.soak_s),
     "snapshots_per_s": lambda scenario: _number(1 / scenario.push_period_s),
     "transport": lambda scenario: scenario.transport,
@@ -437,8 +418,8 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "updates_per_user_per_s": _rate_per_connection,
     "users": lambda scenario: scenario.connections,
     "viewers": lambda scenario: scenario.connections,
-    "visit_s": lambda scenario: _number(_visits(scenario).stay_s),
-    "visits_per_s": lambda scenario: _number(_visits(scenario).per_s),
+    "visit_s": lambda scenario: _number(_part(scenario.visits, "visits").stay_s),
+    "visits_per_s": lambda scenario: _number(_part(scenario.visits, "visits").per_s),
     "workers": lambda scenario: scenario.workers,
 }
 """Published parameters: a function that returns the value, by name. `runners.record.parameters` has their wording."""

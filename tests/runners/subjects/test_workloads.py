@@ -142,7 +142,7 @@ def test_parameters_in_words() -> None:
 
 
 def test_a_parameter_of_a_search_needs_one() -> None:
-    with pytest.raises(ValueError, match="only a scenario that searches"):
+    with pytest.raises(ValueError, match="only a scenario with a search"):
         _ = replace(ECHO.scenarios[0], publishes=("search",)).parameters
 
 
