@@ -50,14 +50,17 @@ class Visitors:
         self._causes = CauseTable()
 
     def run(self, seconds: float) -> Visited:
-        """Let visitors come for this long. Those who are there at the end leave."""
+        """Let visitors come for this long, all who are due in it. Those who are there at the end leave."""
         began_ns, cpu_ns = clock_ns(), time.process_time_ns()
         until_ns = began_ns + int(seconds * _SECOND_NS)
         gap_ns = _SECOND_NS / self._visits.per_s
-        while (now_ns := clock_ns()) < until_ns:
-            while (due_ns := began_ns + int(self._begun * gap_ns)) <= now_ns:
+        while True:
+            now_ns = clock_ns()
+            while (due_ns := began_ns + int(self._begun * gap_ns)) <= now_ns and due_ns < until_ns:
                 self._lag.append(now_ns - due_ns)
                 self._come()
+            if now_ns >= until_ns:
+                break
             while self._leaving and self._leaving[0][0] <= now_ns:
                 self._leave(heapq.heappop(self._leaving)[1])
             for number in self._sockets.ready(_TICK_S):

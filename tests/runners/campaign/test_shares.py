@@ -137,7 +137,7 @@ def test_a_share_needs_its_search() -> None:
         Share(101, "rate")
     with pytest.raises(ValueError, match="no other rate"):
         ECHO.scenarios[1].at_rate(5.0)
-    with pytest.raises(ValueError, match="only a scenario at a share"):
+    with pytest.raises(ValueError, match="only a scenario with a share of a capacity"):
         _ = replace(ECHO.scenarios[1], publishes=("load_percent",)).parameters
 
 
