@@ -180,8 +180,20 @@ class _StrictHandler(ResponseHandler):
     def __init__(self, reader: ServerReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._reader = reader
+        self._is_draining = False
+
+    def _drain_tail(self) -> None:
+        """Give the library's parser what came before it was set, which has passed the reader."""
+        self._is_draining = True
+        try:
+            super()._drain_tail()
+        finally:
+            self._is_draining = False
 
     def data_received(self, data: bytes) -> None:
+        if self._is_draining:
+            super().data_received(data)
+            return
         try:
             data = self._reader.feed(data)
         except RefusedError:
