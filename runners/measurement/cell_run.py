@@ -174,10 +174,8 @@ class CellRun:
             self.look()
 
     def _rest(self) -> None:
-        """Wait for the next turn. Where few servers take turns, none waits for as long as a ping may take, so every one
-        can be paused.
-        """
-        self.deployment.rest(is_short=self.cell.scenario.most_together is not None and not self._alone)
+        """Wait for the next turn."""
+        self.deployment.rest(is_short=self.cell.scenario.pauses_waiting and not self._alone)
 
     def look(self) -> None:
         """Read the memory of the server and the broker."""

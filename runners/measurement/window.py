@@ -22,7 +22,7 @@ def measure_window(
     cells: Sequence[Cell], conditions: Sequence[Conditions], deployments: Deployments
 ) -> list[MeasurementResult]:
     """Load each cell for its window; several cells take turns. While a server waits for its turn, it is paused if it is
-    busy without load, or if few take turns (see `Scenario.most_together`).
+    busy without load, or if few take turns (see `Scenario.pauses_waiting`).
     """
     alone = len(cells) == 1
     interference = Interference(conditions[0].cores)
@@ -48,8 +48,8 @@ def measure_window(
                 run.attempt(step)
         reference_medians = next((s.medians for s in runs if s.cell.framework.reference and s.medians), None)
         results = [run.to_result(interference, runs, reference_medians) for run in runs]
-    limited = cells[0].scenario.most_together is not None
-    reference = next((i for i, cell in enumerate(cells) if cell.framework.reference), None) if limited else None
+    is_few = cells[0].scenario.pauses_waiting
+    reference = next((i for i, cell in enumerate(cells) if cell.framework.reference), None) if is_few else None
     if reference is None:
         return results
     beside = results[reference].measurement

@@ -32,7 +32,7 @@ from runners.record import (
 from runners.record.schema import BrokerName, Topology
 from runners.serving import broker, environment
 from runners.subjects import catalog, profiles, workloads
-from runners.subjects.scenarios import OPEN_LOOP_TOGETHER, Scenario
+from runners.subjects.scenarios import CLOSED_LOOP_TOGETHER, OPEN_LOOP_TOGETHER, Scenario
 from runners.subjects.workloads import DASHBOARD, ECHO
 from tests.support import frameworks, needs
 from tests.support.frameworks import BEHAVIOURS
@@ -476,34 +476,38 @@ def as_reference(framework: catalog.Framework) -> catalog.Framework:
     return framework.model_copy(update={"reference": True, "slug": "bare", "variants": framework.variants[:1]})
 
 
-@given(seed=st.integers(0, 2**31), variants=st.integers(1, 12))
-@settings(max_examples=40)
-def test_in_an_open_loop_each_group_has_the_reference_and_other_neighbours_in_each_round(
-    mine: catalog.Framework, seed: int, variants: int
+@pytest.mark.parametrize(("mode", "most"), [("open", OPEN_LOOP_TOGETHER), ("closed", CLOSED_LOOP_TOGETHER)])
+@given(seed=st.integers(0, 2**31), factor=st.floats(0.3, 3))
+@settings(max_examples=20)
+def test_each_group_has_the_reference_and_other_neighbours_in_each_round(
+    mine: catalog.Framework, mode: str, most: int, seed: int, factor: float
 ) -> None:
+    variants = int(factor * most)
     reference = as_reference(mine)
     made = [mine.variants[0].model_copy(update={"slug": f"v{number}"}) for number in range(variants)]
     measured = mine.model_copy(update={"variants": made})
     rounds = 20
     profile = replace(BRIEF, rounds=rounds)
-    plan = planning.plan_run([reference, measured], [ECHO], profile, seed)
-    alone = planning.plan_run([reference], [ECHO], profile, seed)
-    (bare,) = (i for i, cell in enumerate(plan.cells) if cell.framework.reference and cell.scenario.mode == "open")
+    (scenario,) = (one for one in ECHO.scenarios if one.mode == mode)
+    asked = replace(ECHO, scenarios=(scenario,))
+    plan = planning.plan_run([reference, measured], [asked], profile, seed)
+    alone = planning.plan_run([reference], [asked], profile, seed)
+    (bare,) = (index for index, cell in enumerate(plan.cells) if cell.framework.reference)
     neighbours: dict[int, list[frozenset[int]]] = {}
     repeated = 0
     for turn in plan.order:
-        groups = [group for group in plan.groups(turn) if plan.cells[group[0]].scenario.mode == "open"]
-        assert all(group.count(bare) == 1 and 1 < len(group) <= OPEN_LOOP_TOGETHER for group in groups)
+        groups = plan.groups(turn)
+        assert all(group.count(bare) == 1 and 1 < len(group) <= most for group in groups)
         others = [index for group in groups for index in group if index != bare]
         assert len(others) == len(set(others)) == variants
         repeated += len(groups) - 1
         for group in groups:
             for index in group:
                 neighbours.setdefault(index, []).append(frozenset(group))
-    if variants > OPEN_LOOP_TOGETHER:
+    if variants > most:
         assert all(len(set(found)) > 1 for found in neighbours.values())
-    once_s = profile.expected_s(ECHO.scenarios[1])
-    assert plan.expected_s() == pytest.approx(alone.expected_s() + (2 * rounds * variants + repeated) * once_s)
+    once_s = profile.expected_s(scenario)
+    assert plan.expected_s() == pytest.approx(alone.expected_s() + (rounds * variants + repeated) * once_s)
     assert sum(part.expected_s for part in plan.parts()) == pytest.approx(plan.expected_s())
     assert sum(part.load_s for part in plan.parts()) == pytest.approx(plan.load_s())
     assert sum(part.measurements for part in plan.parts()) == plan.measurements
