@@ -1,4 +1,4 @@
-"""Django settings: no database, no templates; other views and apps than the plain ones are in the environment."""
+"""Django settings: no database, no templates; what differs between variants is in the environment."""
 
 import os
 
@@ -6,3 +6,4 @@ SECRET_KEY = "measured-never-deployed"  # noqa: S105
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = os.environ.get("URLCONF", "app")
 INSTALLED_APPS = os.environ.get("INSTALLED_APPS", "").split()
+MIDDLEWARE = os.environ.get("MIDDLEWARE", "").split()
