@@ -10,6 +10,8 @@ committed Markdown file, between ``<!-- generated: NAME -->`` and ``<!-- end -->
 - ``capacity coverage``: how often simulated intervals of a capacity contain it;
 - ``simulated looks``, ``replayed looks``: how often adaptive runs decide rightly;
 - ``commands``: the help text of every command;
+- ``example PATH``: the text of an example;
+- ``load ceilings``: what messages of a server's own cost the load generator;
 - ``decisions``: the list of `docs/decisions`.
 
 The files of `WHOLE` are generated as a whole.
@@ -40,7 +42,7 @@ from runners.subjects.workloads import WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
-PAGES = ("site/data.md", "site/methodology.md", "site/cli.md", "docs/decisions/README.md")
+PAGES = ("site/data.md", "site/methodology.md", "site/cli.md", "site/load.md", "docs/decisions/README.md")
 """Every file with generated parts."""
 
 WHOLE: Mapping[str, Callable[[], str]] = {"site/workloads.json": lambda: workload_versions()}
@@ -110,12 +112,17 @@ def _part(name: str, page: str) -> str:
         "simulated looks": simulated_looks,
         "replayed looks": replayed_looks,
         "commands": command_reference,
+        "load ceilings": load_ceilings,
         "decisions": decision_index,
     }
     if name.startswith("keys of "):
         return key_table(model_at(name.removeprefix("keys of ")), sections_of(page))
+    if name.startswith("example "):
+        return example(name.removeprefix("example "))
     if name not in generators:
-        raise StaleError(f"no generated part is named {name!r}; known are `keys of …`, {', '.join(generators)}")
+        raise StaleError(
+            f"no generated part is named {name!r}; known are `keys of …`, `example …`, {', '.join(generators)}"
+        )
     return generators[name]()
 
 
@@ -291,6 +298,24 @@ def windows_table() -> str:
 
 def _cost(row: Mapping[str, Any]) -> str:
     return f"{row['spread_percent']:.1f}{NO_BREAK}%, {row['rounds']} rounds, {row['seconds']:.0f}{NO_BREAK}s"
+
+
+# Loads with messages of a server's own
+
+
+def example(path: str) -> str:
+    """The text of an example; raises `StaleError` if there is none at this path."""
+    file = ROOT / path
+    if not file.is_file():
+        raise StaleError(f"there is no example {path}")
+    return f"```{file.suffix[1:]}\n{file.read_text(encoding='utf-8').rstrip()}\n```"
+
+
+def load_ceilings() -> str:
+    """A table of kinds of answers: messages per second of CPU time, and their share of what an echo allows."""
+    rows = json.loads((ROOT / "benchmarks" / "own_messages.json").read_text(encoding="utf-8"))
+    lines = [(row["kind"], f"{row['messages_per_cpu_s']:,}", f"{100 * row['ratio']:.0f}{NO_BREAK}%") for row in rows]
+    return _table(("What is read", "Messages or chunks per second of CPU time", "Relative to an echo"), lines)
 
 
 # Adaptive runs

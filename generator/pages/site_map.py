@@ -22,6 +22,7 @@ _WRITTEN = {
     "Its changes": "method-log.md",
     "Data": "data.md",
     "Commands": "cli.md",
+    "Load-test your own server": "load.md",
     "Add a framework": "add-a-framework.md",
     "A site of your own": "your-own.md",
 }

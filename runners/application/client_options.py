@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
-from runners.loadgen.job import NO_OPTIONS, ClientOptions
+from runners.loadgen.job import CLIENT_PLACE, NO_OPTIONS, ClientOptions
 from runners.loadgen.message import DIGITS
 from runners.loadgen.upgrade import RESERVED_FIELDS, RESERVED_PREFIX
 from runners.record import UsageError
@@ -26,6 +26,7 @@ def parse_client_options(
     headers: Iterable[str] = (),
     origin: str | None = None,
     subprotocols: Iterable[str] = (),
+    subscriptions: Iterable[tuple[str, str]] = (),
     ca: str | None = None,
     insecure: bool = False,
     namespace: str | None = None,
@@ -40,11 +41,12 @@ def parse_client_options(
             raise UsageError("the header Origin is given twice, by --origin and by --header; remove one of them")
         pairs.append(("Origin", _checked_value(origin, "--origin")))
     for name in subprotocols:
-        if not _TOKEN.fullmatch(name):
+        if not _TOKEN.fullmatch(name.replace(CLIENT_PLACE, "0")):
             raise UsageError(f"--subprotocol {name!r} is not a name without spaces and separators; give each its own")
     return ClientOptions(
         headers=tuple(pairs),
         subprotocols=tuple(dict.fromkeys(subprotocols)),
+        subscriptions=tuple(subscriptions),
         ca=_checked_ca(ca, insecure=insecure),
         insecure=insecure,
         namespace=NO_OPTIONS.namespace if namespace is None else _checked_namespace(namespace),

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from runners import control_groups, machine, signals
 from runners.application.client_options import check_client_options
-from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, Protocol, Serializer
+from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, OwnMessages, Protocol, Serializer
+from runners.loadgen.own_messages import is_numbered
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.address import read_address
@@ -33,6 +34,7 @@ def load_echo_server(
     client: ClientOptions = NO_OPTIONS,
     serializer: str = "json",
     answers: str = "same",
+    own: OwnMessages | None = None,
     answer_timeout_s: float = Job.answer_timeout_s,
     drain_s: float = Job.drain_s,
 ) -> dict[str, Any]:
@@ -50,6 +52,12 @@ def load_echo_server(
         raise unknown_name("serializer", serializer, get_args(Serializer))
     if serializer != "json" and protocol != "socket.io":
         raise UsageError(f"--serializer {serializer} is for Socket.IO; add --protocol socket.io or omit it")
+    if own is not None and protocol == "socket.io":
+        raise UsageError("--message and --answer are for raw WebSocket; Socket.IO has --event, and --answers any")
+    if own is not None and answers == "any" and own.answer != OwnMessages.answer:
+        raise UsageError(
+            "--answers any accepts every message as an answer, so --answer has no effect; omit one of them"
+        )
     require_between("--shards", shards, 1, MOST_SHARDS, "processes")
     address = read_address(url)
     parts = urlsplit(address)
@@ -66,6 +74,7 @@ def load_echo_server(
         client=client,
         serializer="msgpack" if serializer == "msgpack" else "json",
         answers="any" if answers == "any" else "same",
+        own=own,
         answer_timeout_s=answer_timeout_s,
         drain_s=drain_s,
         memory_bytes=machine.available_memory_bytes(),
@@ -81,14 +90,19 @@ def load_echo_server(
         result,
         pace,
         throttled_periods=throttled[1] - throttled[0],
-        shared_core=(_is_local(parts.hostname or "") and len(machine.physical_cores(machine.existing_cpus())) < 2)
-        or None,
+        shared_core=(is_local(address) and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
     )
-    return {**report, "notes": list(explain(result, job)), "interrupted": signals.received() is not None}
+    return {
+        **report,
+        "order_assumed": answers == "any" or (own is not None and not is_numbered(own)),
+        "notes": list(explain(result, job)),
+        "interrupted": signals.received() is not None,
+    }
 
 
-def _is_local(host: str) -> bool:
+def is_local(address: str) -> bool:
     """Whether a server with this address runs on this machine."""
+    host = urlsplit(address).hostname or ""
     try:
         return ip_address(host).is_loopback
     except ValueError:

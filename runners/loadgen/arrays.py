@@ -27,7 +27,8 @@ _DATA_BYTES = 1 << 25
 _SHELF_PIECES = 1 << 16
 """Capacity of the shelf: the snapshots of ten thousand viewers. If there are more, some are parsed before the next one
 is read."""
-_PLACES = 4
+MOST_PLACES = 4
+"""Maximum number of places of the number in a message."""
 MOST_HEADER_BYTES = 14
 """Space for the header of a frame: two bytes, a length of eight and a mask of four."""
 _LEAST_FRAME_BYTES = 256
@@ -339,7 +340,7 @@ def wire_messages(connections: int, request_bytes: int, answer_bytes: int) -> Wi
 
 def places_of(request: tuple[int, ...], answer: tuple[int, ...]) -> Array:
     """The array `WireMessages.places` for these offsets in a request and in an answer."""
-    table = np.full((2, _PLACES), -1, dtype=np.int64)
+    table = np.full((2, MOST_PLACES), -1, dtype=np.int64)
     for row, places in zip(table, (request, answer), strict=True):
         row[: len(places)] = places
     return table

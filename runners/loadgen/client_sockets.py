@@ -10,7 +10,7 @@ from time import perf_counter_ns as clock_ns
 from typing import NamedTuple
 
 from runners.loadgen.connection import Connection
-from runners.loadgen.handshake import Handshake, HandshakeResult, resolve_address, socket_url
+from runners.loadgen.handshake import Handshake, HandshakeResult, resolve_address, socket_url, url_of_client
 from runners.loadgen.job import Job
 
 
@@ -32,19 +32,20 @@ class ClientSockets:
         self._epoll = select.epoll()
         self._places: dict[int, int] = {}
 
-    def begin_to_open(self, place: int, mask: bytes, url: str = "") -> Handshake:
-        """Begin to open a connection for the client at this place; raises `OSError`.
+    def begin_to_open(self, place: int, number: int, mask: bytes, url: str = "") -> Handshake:
+        """Begin to open a connection for the client at this place, which has this number in the load; raises
+        `OSError`.
 
         ``url``: an address of the same server, if it is not that of the job.
         """
         handshake = Handshake(
             place,
-            url or self._url,
+            url_of_client(url or self._url, number),
             self._where,
             self._job.protocol,
             mask,
             serializer=self._job.serializer,
-            options=self._job.client,
+            options=self._job.client.of_client(number),
         )
         self.watch(place, handshake.socket, handshake.wanted)
         return handshake

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runners.loadgen import message, packed
+from runners.loadgen import message, own_codec, packed
 from runners.loadgen.job import Job
 from runners.loadgen.message import Codec
 
@@ -10,6 +10,8 @@ from runners.loadgen.message import Codec
 def codec_for(job: Job, client: int) -> Codec:
     """The codec of one connection of a job; raises `ValueError` if there is none."""
     match job.exchange, job.serializer:
+        case "echo", "json" if job.own is not None:
+            return own_codec.OwnCodec(job.own, client, job.payload_bytes, job.answers)
         case "echo", "json":
             return message.echo_codec(
                 client,

@@ -137,6 +137,7 @@ class Engine:
         ledger, state = self.ledger, self.ledger.state
         ledger.open()
         self.slow_path.open_streams()
+        self.slow_path.learn_answers()
         self._slice_is_open = True
         for k, last_sent in enumerate(ledger.connections["last_sent"].tolist()):
             self.slow_path.expect(k, last_sent + 1)

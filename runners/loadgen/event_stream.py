@@ -33,7 +33,9 @@ _MESSAGE = b"message"
 class EventReader:
     """Splits a stream into events, wherever it is cut. Lines end in CR LF, LF or CR. An unfinished event is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every_type: bool = False) -> None:
+        """``every_type``: return the events of all types."""
+        self._every_type = every_type
         self._rest = b""
         self._data: list[bytes] = []
         self._type = b""
@@ -46,7 +48,8 @@ class EventReader:
     def feed(self, data: bytes) -> list[bytes]:
         """The data of the events of type ``message`` that these bytes complete, as a page's ``onmessage`` gets them.
 
-        Comments and events without data are no events. Events of other types, such as signs of life, are skipped.
+        Comments and events without data are no events. Events of other types, such as signs of life, are skipped,
+        unless every type is wanted.
         """
         if not data:
             return []
@@ -60,7 +63,7 @@ class EventReader:
                 self._began = True
                 line = line.removeprefix(_BYTE_ORDER_MARK)
             if not line:
-                if self._data and self._type in (b"", _MESSAGE):
+                if self._data and (self._every_type or self._type in (b"", _MESSAGE)):
                     events.append(b"\n".join(self._data))
                 elif self._data:
                     self.other_type = harmless(self._type.decode("utf-8", "replace"))

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from runners.loadgen import engine_io, frames, packed, tls
-from runners.loadgen.causes import Cause, RefusedError, describe
+from runners.loadgen.causes import Cause, RefusedError, describe, harmless
 from runners.loadgen.connection import NO_CLOSE_FRAME, DeflateStreams, WebSocketConnection, closed_with, refused_for
-from runners.loadgen.job import NO_OPTIONS, ClientOptions, Protocol, Serializer, Transport
+from runners.loadgen.job import CLIENT_IN_URL, NO_OPTIONS, ClientOptions, Protocol, Serializer, Transport
 from runners.loadgen.message import namespace_prefix
+from runners.loadgen.own_messages import AnswerPattern, Place, parts_of
 from runners.loadgen.upgrade import UpgradeReader, upgrade_request
 
 NOT_CONNECTED = "not-connected"
@@ -54,13 +55,15 @@ def open_all(
     paused: int = 0,
     serializer: Serializer = "json",
     options: ClientOptions = NO_OPTIONS,
+    first_client: int = 0,
     url_of: Callable[[int], str] | None = None,
 ) -> Iterator[HandshakeResult]:
     """Open one connection per mask, at most ``at_once`` at any time; yields each when it is ready or has failed.
 
     After ``at_once`` timeouts in a row the server accepts no more. The rest is then not tried, because each would take
-    a timeout. The last ``paused`` connections have a small receive buffer, because they will not read. ``url_of``: the
-    address of each connection by its index, if they differ in their paths.
+    a timeout. The last ``paused`` connections have a small receive buffer, because they will not read. Clients are
+    numbered from ``first_client``, in the address as well. ``url_of``: the address of each connection by its index, if
+    they differ otherwise.
     Raises `OSError` if the address cannot be resolved or, having several, cannot be reached.
     """
     address = socket_url(url) if protocol == "socket.io" else url
@@ -76,15 +79,16 @@ def open_all(
                 yield from (HandshakeResult(index, None, 0, cause) for index in waiting)
             while len(in_progress) < at_once and (index := next(waiting, None)) is not None:
                 try:
+                    own_url = address if url_of is None else url_of(index)
                     handshake = Handshake(
                         index,
-                        address if url_of is None else url_of(index),
+                        url_of_client(own_url, first_client + index),
                         where,
                         protocol,
                         masks[index],
                         paused=index >= len(masks) - paused,
                         serializer=serializer,
-                        options=options,
+                        options=options.of_client(first_client + index),
                     )
                 except OSError as error:
                     yield HandshakeResult(index, None, 0, cause_of(error))
@@ -107,6 +111,11 @@ def open_all(
                     handshake.release(result)
                     timed_out = timed_out + 1 if handshake.started_ns < overdue else 0
                     yield result
+
+
+def url_of_client(url: str, number: int) -> str:
+    """The address for the client with this number in the load."""
+    return url.replace(CLIENT_IN_URL, str(number))
 
 
 def socket_url(url: str, transport: Transport = "websocket") -> str:
@@ -227,7 +236,7 @@ class Handshake:
             self._compression = DeflateStreams(self._answer.agreement)
             self._reader = frames.MessageReader(self._compression.inflater)
         early = self._reader.feed(self._answer.rest)
-        return (yield from self._join(early)) if self._joins else early
+        return (yield from self._join(early)) if self._joins else (yield from self._subscribe(early))
 
     def _secure(self) -> Generator[int, None, None]:
         secure = self.socket = tls.wrap(self.socket, self._host, self._options)
@@ -264,33 +273,54 @@ class Handshake:
         waiting = list(early)
         opened = False
         while True:
+            frame = yield from self._next_message(waiting)
+            packet = b"" if frame.opcode == frames.BINARY else frame.payload
+            if packet == engine_io.CLOSE:
+                raise RefusedError("the server closed the Engine.IO session before it was ready", "session closed")
+            if not opened:
+                engine_io.session_of(frame.payload, binary=frame.opcode == frames.BINARY)
+                opened = True
+                self._missing = f"accept the client in the namespace {namespace}"
+                self._outbox += self._join_request()
+            elif packet[:1] == engine_io.PING:
+                self._outbox += self._framed(frames.TEXT, engine_io.PONG + packet[1:])
+            elif self._is_accepted(frame):
+                return waiting
+            yield from self._send()
+
+    def _subscribe(self, early: list[frames.Frame]) -> Generator[int, None, list[frames.Frame]]:
+        """Send what is sent once, and wait for the answers. Messages before them are welcomes that nobody needs."""
+        waiting = list(early)
+        for message, answer in self._options.subscriptions:
+            self._outbox += self._framed(frames.TEXT, message.encode())
+            yield from self._send()
+            if answer:
+                self._missing = f"answer the subscription {harmless(message.encode())} by {harmless(answer.encode())}"
+                pattern = AnswerPattern(parts_of(answer, (Place.ANYTHING,)))
+                while pattern.read((yield from self._next_message(waiting)).payload) is None:
+                    pass
+        return waiting
+
+    def _next_message(self, waiting: list[frames.Frame]) -> Generator[int, None, frames.Frame]:
+        """Take the next message from those that wait, and read more if none does. Pings are answered. Raises
+        `RefusedError` at the end of the connection.
+        """
+        while True:
             while waiting:
                 frame = waiting.pop(0)
-                packet = b"" if frame.opcode == frames.BINARY else frame.payload
                 if frame.opcode == frames.CLOSE:
                     raise _unready(closed_with(frame.payload))
                 if frame.opcode == frames.PING:
                     self._outbox += frames.encode_frame(frames.PONG, frame.payload, self._mask)
-                elif frame.opcode == frames.PONG:
-                    pass
-                elif packet == engine_io.CLOSE:
-                    raise RefusedError("the server closed the Engine.IO session before it was ready", "session closed")
-                elif not opened:
-                    engine_io.session_of(frame.payload, binary=frame.opcode == frames.BINARY)
-                    opened = True
-                    self._missing = f"accept the client in the namespace {namespace}"
-                    self._outbox += self._join_request()
-                elif packet[:1] == engine_io.PING:
-                    self._outbox += self._framed(frames.TEXT, engine_io.PONG + packet[1:])
-                elif self._is_accepted(frame):
-                    return waiting
-                yield from self._send()
+                    yield from self._send()
+                elif frame.opcode != frames.PONG:
+                    return frame
             if self._reader.error is not None:
                 raise _unready(refused_for(self._reader.error))
             data = yield from self._receive()
             if not data:
                 raise _unready(NO_CLOSE_FRAME)
-            waiting = self._reader.feed(data)
+            waiting += self._reader.feed(data)
 
     def _join_request(self) -> bytes:
         namespace, auth = self._options.namespace, self._options.auth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from runners.loadgen import pace as paces
@@ -41,6 +41,10 @@ STOP_EARLY = signal.SIGUSR1
 """The signal that ends a shard's slice of load as if its time were over."""
 MIN_PAYLOAD_BYTES = 18
 """Minimum payload: client number, sequence number and their separators."""
+CLIENT_PLACE = "{client}"
+"""The place of the client's number in what clients send."""
+CLIENT_IN_URL = "%7Bclient%7D"
+"""The same in the path or the query of an address."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,13 @@ class ClientOptions:
     """What a server requires of its clients besides the protocol."""
 
     headers: tuple[tuple[str, str], ...] = ()
-    """Additional header fields of the opening handshake: name and value."""
+    """Additional header fields of the opening handshake, or of each request over HTTP: name and value. `CLIENT_PLACE`
+    in a value becomes the client's number."""
     subprotocols: tuple[str, ...] = ()
-    """WebSocket subprotocols to request, in order of preference."""
+    """WebSocket subprotocols to request, in order of preference; with `CLIENT_PLACE` as in headers."""
+    subscriptions: tuple[tuple[str, str], ...] = ()
+    """Over WebSocket: messages to send once, as soon as the connection is open, each with the template of the answer
+    that the client waits for; empty: none. `CLIENT_PLACE` as in headers."""
     ca: str = ""
     """File of certificates in PEM that are trusted instead of the system's; empty: the system's."""
     insecure: bool = False
@@ -67,7 +75,31 @@ class ClientOptions:
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> ClientOptions:
         headers = tuple((name, value) for name, value in data["headers"])
-        return cls(**{**data, "headers": headers, "subprotocols": tuple(data["subprotocols"])})
+        subscriptions = tuple((message, answer) for message, answer in data["subscriptions"])
+        read = {"headers": headers, "subscriptions": subscriptions, "subprotocols": tuple(data["subprotocols"])}
+        return cls(**{**data, **read})
+
+    def of_client(self, number: int) -> ClientOptions:
+        """The options of the client with this number in the load."""
+        if not self.names_client:
+            return self
+        own = str(number)
+        return replace(
+            self,
+            headers=tuple((name, value.replace(CLIENT_PLACE, own)) for name, value in self.headers),
+            subprotocols=tuple(name.replace(CLIENT_PLACE, own) for name in self.subprotocols),
+            subscriptions=tuple(
+                (message.replace(CLIENT_PLACE, own), answer.replace(CLIENT_PLACE, own))
+                for message, answer in self.subscriptions
+            ),
+        )
+
+    @property
+    def names_client(self) -> bool:
+        """Whether the number of the client is in what it sends."""
+        said = [*self.subprotocols, *(value for _, value in self.headers)]
+        said += [text for subscription in self.subscriptions for text in subscription]
+        return any(CLIENT_PLACE in text for text in said)
 
 
 @dataclass(frozen=True)
@@ -87,6 +119,25 @@ class StreamRequest:
     def seconds(self) -> float:
         """The planned length of a stream."""
         return self.chunks / self.chunks_per_s
+
+
+@dataclass(frozen=True)
+class OwnMessages:
+    """What clients of a server that is no echo server send, and what answers it: templates of
+    `runners.loadgen.own_messages`.
+    """
+
+    message: str = ""
+    """The template of a message; empty: the payload of an echo. Of event streams: the body of a request."""
+    answer: str = "{message}"
+    """The template of the answer."""
+    method: str = ""
+    """Of event streams: the method of a request; empty: messages over WebSocket."""
+
+    @property
+    def names_client(self) -> bool:
+        """Whether the number of the client is in one of the templates."""
+        return CLIENT_PLACE in self.message or CLIENT_PLACE in self.answer
 
 
 @dataclass(frozen=True)
@@ -138,6 +189,8 @@ class Job:
     """``polling``: HTTP long-polling of Socket.IO; ``sse``: server-sent events, which carry only pushes."""
     push_period_s: float = 0.0
     """Seconds between the server's own pushes; 0 if it pushes nothing."""
+    own: OwnMessages | None = None
+    """In an echo over WebSocket: messages and answers of the server's own, instead of a payload that comes back."""
     stream: StreamRequest | None = None
     """In an exchange of streams: what clients request. The pace is then in streams per second."""
     rooms: int = 1
@@ -177,7 +230,8 @@ class Job:
         stream = StreamRequest(**data["stream"]) if data["stream"] else None
         departures = Departures(**data["departures"]) if data["departures"] else None
         visits = Visits(**data["visits"]) if data["visits"] else None
-        read = {"client": client, "stream": stream, "departures": departures, "visits": visits}
+        own = OwnMessages(**data["own"]) if data["own"] else None
+        read = {"client": client, "own": own, "stream": stream, "departures": departures, "visits": visits}
         return cls(**{**data, **read, "pace": paces.from_mapping(data["pace"]), "cpus": tuple(data["cpus"])})
 
 
@@ -307,9 +361,15 @@ class Streamed:
     cpu_ns: int
     histograms: dict[str, SparseCounts]
     """Histograms in nanoseconds by name. ``first_chunk`` and ``chunk_lateness`` count from when chunks were due;
-    ``send_lag`` and ``read_lag`` are the load generator's own."""
+    ``send_lag`` and ``read_lag`` are the load generator's own. Streams of the server's own pace have ``chunk_gap``
+    and ``stream`` instead of the lateness."""
     causes: list[CountedCause] = field(default_factory=list)
     """What ended connections, by cause."""
+    window_ns: int = 0
+    """Streams of the server's own pace: the time in which they began."""
+    chunks_in_window: int = 0
+    done: int = 0
+    """Streams of the server's own pace: how many ended by an event that says so."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Streamed:

@@ -60,16 +60,11 @@ class Template:
 
     __slots__ = ("_scratch", "places", "text")
 
-    def __init__(self, template: bytes) -> None:
-        marker = b"%08d" % 0
+    def __init__(self, template: bytes, places: tuple[int, ...] | None = None) -> None:
+        """``places``: offsets of the number; if not given, wherever there are eight zeros."""
         self.text = template
         self._scratch = bytearray(template)
-        places = []
-        start = template.find(marker)
-        while start >= 0:
-            places.append(start)
-            start = template.find(marker, start + DIGITS)
-        self.places = tuple(places)
+        self.places = _marked_places(template) if places is None else places
         """Offsets at which the copies of the number start."""
 
     def fill(self, sequence: int) -> bytearray:
@@ -86,6 +81,16 @@ class Template:
         if len(data) == len(self.text) and digits.isdigit() and data == self.fill(int(digits)):
             return int(digits)
         return -1
+
+
+def _marked_places(template: bytes) -> tuple[int, ...]:
+    marker = b"%08d" % 0
+    places = []
+    start = template.find(marker)
+    while start >= 0:
+        places.append(start)
+        start = template.find(marker, start + DIGITS)
+    return tuple(places)
 
 
 class TemplatePart(NamedTuple):
@@ -268,8 +273,7 @@ def echo_codec(
     """The codec for echo over raw WebSocket, or as a Socket.IO event that an acknowledgement or the same event
     answers.
     """
-    payload = echo_payload(client, payload_bytes).text
-    mark = rb"%08d\.(\d{8})\." % (client + 1)
+    payload, mark = echo_payload(client, payload_bytes).text, payload_mark(client)
     binary, any_answer = kind == "binary", answers == "any"
     if protocol == "websocket":
         part = TemplatePart(Template(payload), binary)
@@ -294,6 +298,11 @@ def echo_codec(
         mark=mark,
         any_answer=any_answer,
     )
+
+
+def payload_mark(client: int) -> bytes:
+    """The pattern that finds the number in a payload of this client."""
+    return rb"%08d\.(\d{8})\." % (client + 1)
 
 
 def echo_payload(client: int, size: int) -> Template:

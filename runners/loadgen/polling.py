@@ -51,7 +51,7 @@ STREAM_ENDED = Cause(CLOSED, "stream ended", "the server ended the event stream"
 def open_session(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS) -> PollingConnection:
     """Open an Engine.IO 4 session by polling, join the default namespace, and wait until the server accepts.
 
-    Of the options, those of TLS are used. Raises `RefusedError` or `OSError`.
+    Of the options, headers and those of TLS are used. Raises `RefusedError` or `OSError`.
     """
     address = socket_url(url, "polling")
     where, path = HttpOrigin.of(address, timeout_s, options), request_target(address)
@@ -85,8 +85,8 @@ def open_session(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS
 
 
 def open_stream(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS) -> EventStreamConnection:
-    """An event stream. Its request is sent when it is attached. Of the options, those of TLS are used. Raises
-    `OSError`.
+    """An event stream. Its request is sent when it is attached. Of the options, headers and those of TLS are used.
+    Raises `OSError`.
     """
     return EventStreamConnection(HttpOrigin.of(url, timeout_s, options), request_target(url))
 
@@ -125,6 +125,10 @@ class HttpOrigin(NamedTuple):
         parts = urlsplit(url)
         where = resolve_address(url, timeout_s)
         return cls(where, parts.netloc, parts.hostname or "", parts.scheme == "wss", options)
+
+    def of_client(self, number: int) -> HttpOrigin:
+        """The same server, as the client with this number requests it."""
+        return self._replace(options=self.options.of_client(number))
 
 
 class _Response(NamedTuple):
@@ -174,11 +178,17 @@ class HttpClient:
 
     def request(self, method: str, path: str, body: bytes = b"") -> None:
         """Send a request, one at a time; raises `OSError`."""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._origin.netloc}", f"Accept: {self._accept}"]
-        if self.cookie:
-            lines.append(f"Cookie: {self.cookie}")
+        fields = [("Host", self._origin.netloc), ("Accept", self._accept)]
         if method == "POST":
-            lines += ["Content-Type: text/plain;charset=UTF-8", f"Content-Length: {len(body)}"]
+            fields += [("Content-Type", "text/plain;charset=UTF-8"), ("Content-Length", str(len(body)))]
+        given = self._origin.options.headers
+        names = {name.lower() for name, _ in given}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {v}" for name, v in fields if name.lower() not in names)]
+        # A request has one field of cookies (RFC 6265, section 5.4), whoever set them.
+        cookies = [*filter(None, [self.cookie]), *(value for name, value in given if name.lower() == "cookie")]
+        if cookies:
+            lines.append(f"Cookie: {'; '.join(cookies)}")
+        lines += [f"{name}: {value}" for name, value in given if name.lower() != "cookie"]
         self.busy = True
         if self._socket is None:
             self._open()
@@ -445,10 +455,13 @@ def _end_of(client: HttpClient, error: Exception) -> Cause:
 class EventStreamConnection:
     """A connection by server-sent events: each event is one message. It cannot send."""
 
-    def __init__(self, origin: HttpOrigin, path: str) -> None:
+    def __init__(
+        self, origin: HttpOrigin, path: str, *, method: str = "GET", body: bytes = b"", every_type: bool = False
+    ) -> None:
+        """``every_type``: events of all types are messages."""
         self._http = HttpClient(origin, accept=CONTENT_TYPE)
-        self._path = path
-        self._events = EventReader()
+        self._method, self._path, self._body = method, path, body
+        self._events = EventReader(every_type=every_type)
         self._accepted = False
         """Whether the head of the answer is that of an event stream."""
         self._failure: OSError | None = None
@@ -469,7 +482,7 @@ class EventStreamConnection:
     def attach(self, watcher: Watcher) -> None:
         self._http.watcher = watcher
         try:
-            self._http.request("GET", self._path)
+            self._http.request(self._method, self._path, self._body)
         except OSError as error:
             self._failure = error
             self._http.drop()

@@ -127,7 +127,7 @@ class Reconnection:
         if client.connection is None and client.handshake is None and now >= client.retry_at_ns:
             self._attempts += 1
             try:
-                client.handshake = self._sockets.begin_to_open(place, client.mask)
+                client.handshake = self._sockets.begin_to_open(place, client.number, client.mask)
             except OSError:
                 _wait(client, now)
 

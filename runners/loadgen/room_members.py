@@ -264,7 +264,8 @@ class RoomMembers:
     def _connect(self, place: int, member: _Member, now_ns: int) -> None:
         member.began_ns = now_ns
         try:
-            member.handshake = self._sockets.begin_to_open(place, member.mask, self._rooms[member.room].url)
+            url = self._rooms[member.room].url
+            member.handshake = self._sockets.begin_to_open(place, member.number, member.mask, url)
         except OSError:
             self._refused += 1
             self._wait(member, now_ns)

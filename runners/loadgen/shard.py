@@ -48,6 +48,7 @@ from runners.loadgen.connection import Connection, WebSocketConnection
 from runners.loadgen.engine import Engine
 from runners.loadgen.handshake import cause_of, open_all
 from runners.loadgen.job import DECLINED, STOP_EARLY, Connected, Job, LedgerTotals, Recovered, Sample
+from runners.loadgen.own_streams import OwnStreams
 from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
 from runners.loadgen.reconnection import Reconnection
@@ -94,11 +95,13 @@ def main() -> int:
     return 0
 
 
-def _shard_for(job: Job) -> _LoadShard | _StreamShard | _RoomShard | _VisitorShard:
+def _shard_for(job: Job) -> _LoadShard | _StreamShard | _OwnStreamShard | _RoomShard | _VisitorShard:
     if job.visits is not None:
         return _VisitorShard(job)
     if job.stream is not None:
         return _StreamShard(job)
+    if job.own is not None and job.own.method:
+        return _OwnStreamShard(job)
     return _LoadShard(job) if job.departures is None else _RoomShard(job)
 
 
@@ -171,7 +174,7 @@ class _Shard:
     def _connect(self) -> list[Opened]:
         """Open all connections; failed ones are counted. Raises `ShardError` if none can be opened."""
         job = self.job
-        if isinstance(job.pace, Closed) and job.exchange not in ("echo", "room"):
+        if isinstance(job.pace, Closed) and job.exchange not in ("echo", "room") and job.own is None:
             raise ShardError(f"the {job.exchange} exchange has no closed loop")
         # In a room all members send the same bytes.
         keys = masks(job.seed, 1) * job.connections if job.exchange == "room" else masks(job.seed, job.connections)
@@ -205,6 +208,7 @@ class _Shard:
                     timeout_s=job.connect_timeout_s,
                     paused=job.paused,
                     options=job.client,
+                    first_client=job.first_client,
                     url_of=(lambda index: room_url(job, index % job.rooms)) if job.rooms > 1 else None,
                 )
             except OSError as error:
@@ -213,10 +217,10 @@ class _Shard:
 
         def open_one(index: int) -> tuple[int, Connection | None, int, Cause | None]:
             started = clock_ns()
+            open_http = open_stream if job.transport == "sse" else open_session
+            options = job.client.of_client(job.first_client + index)
             try:
-                if job.transport == "sse":
-                    return index, open_stream(job.url, job.connect_timeout_s, job.client), clock_ns() - started, None
-                return index, open_session(job.url, job.connect_timeout_s, job.client), clock_ns() - started, None
+                return index, open_http(job.url, job.connect_timeout_s, options), clock_ns() - started, None
             except (OSError, RefusedError) as error:
                 return index, None, 0, cause_of(error)
 
@@ -339,6 +343,27 @@ class _StreamShard(_Shard):
                 case command:
                     raise ShardError(f"unknown command: {command}")
         streaming.close()
+
+
+class _OwnStreamShard(_Shard):
+    """One job whose streams end when their server wants."""
+
+    def follow(self, commands: _Commands, emit: Emit) -> None:
+        """Execute commands until ``finish``; raises `ShardError`."""
+        streams = OwnStreams(self.job, self.opened)
+        signal.signal(STOP_EARLY, lambda *_: streams.stop_early())
+        self._report(emit)
+        while True:
+            if not commands.waiting:
+                streams.idle(commands.descriptor)
+            match json.loads(commands.next()):
+                case {"do": "stream", "seconds": float(seconds)}:
+                    emit({"event": "streamed", "streamed": asdict(streams.run(seconds))})
+                case {"do": "finish"}:
+                    break
+                case command:
+                    raise ShardError(f"unknown command: {command}")
+        streams.close()
 
 
 class _RoomShard(_Shard):

@@ -23,7 +23,8 @@ from runners.loadgen.connection import (
 from runners.loadgen.job import CaughtUp, Example, Job, TrafficCounts
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
-from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, TemplateCodec
+from runners.loadgen.message import DIGITS, FIRST_SEQUENCE
+from runners.loadgen.own_codec import OwnCodec
 from runners.loadgen.pace import Closed
 from runners.loadgen.wire import Client
 
@@ -72,7 +73,7 @@ class SlowPath:
         self._packed, self._namespace = job.serializer == "msgpack", job.client.namespace
         self._closed_loop = isinstance(job.pace, Closed)
         self._room = job.exchange == "room"
-        self._templated = all(isinstance(client.codec, TemplateCodec) for client in clients)
+        self._templated = wire.are_alike(clients)
         self._epoll = select.epoll()
         self._watched: dict[int, int] = {}
         """The events that are waited for, by file descriptor."""
@@ -87,6 +88,8 @@ class SlowPath:
         self._state["request_bytes"] = self.messages.requests.shape[1]
         self._state["answer_bytes"] = self.messages.answers.shape[1]
         self._state["request_header"], self._state["answer_header"] = wire.headers_of(clients)
+        self._learned = np.zeros((0, 0), dtype=np.uint8)
+        """The answers that the kernel compares with, before their numbers changed."""
         self._compresses = wire.are_single_frames(clients) and zlib_streams.KERNEL_KNOWS
         """Whether the kernel can compress requests and decompress answers, because each is one frame."""
         for k, client in enumerate(clients):
@@ -113,6 +116,27 @@ class SlowPath:
                     compression.deflater.open()
                     compression.inflater.open()
                     self._set_kernel_access(k)
+
+    def learn_answers(self) -> None:
+        """Let the kernel compare answers with the form that earlier ones had, if that of all clients has one length and
+        its number at the same places. Only between slices, because no answer may be half compared.
+        """
+        codecs = [client.codec for client in self.clients]
+        learned = [codec.learned_answer() for codec in codecs if isinstance(codec, OwnCodec)]
+        if not self._templated or len(learned) < len(codecs):
+            return
+        table = wire.lay_out_answers(learned)
+        if table is None or np.array_equal(table.answers, self._learned):
+            return
+        for k in range(len(codecs)):
+            self._take_over(k)
+        self._learned = table.answers.copy()
+        unmasked = np.zeros(table.answers.shape[1], dtype=np.uint8)
+        places = self.messages.places.copy()
+        places[1] = -1
+        places[1, : len(table.places)] = table.places
+        self.messages = self.messages._replace(answers=table.answers, unmasked=unmasked, places=places)
+        self._state["answer_bytes"], self._state["answer_header"] = table.answers.shape[1], table.header
 
     def attend(self, reason: int, k: int) -> None:
         """Do the work that the kernel left for connection ``k``."""

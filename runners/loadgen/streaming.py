@@ -168,7 +168,7 @@ class Streaming:
         client.due_ns += self._gap_ns
         heapq.heappush(self._due, (client.due_ns, place))
         if self._is_http:
-            client.connection = EventStreamConnection(self._origin, self._target)
+            client.connection = EventStreamConnection(self._origin.of_client(client.number), self._target)
             client.connection.attach(self._sockets.of(place))
             if client.connection.descriptor < 0:  # it could not even send its request
                 self._read(place, client, client.connection)
@@ -179,7 +179,7 @@ class Streaming:
 
     def _connect(self, place: int, client: _Client) -> None:
         try:
-            client.handshake = self._sockets.begin_to_open(place, client.mask)
+            client.handshake = self._sockets.begin_to_open(place, client.number, client.mask)
         except OSError:
             self._try_again(place, client)
 

@@ -89,7 +89,9 @@ class Visitors:
         number = self._begun
         self._begun += 1
         try:
-            handshake = self._sockets.begin_to_open(number, self._masks[number % _MASKS])
+            handshake = self._sockets.begin_to_open(
+                number, self._job.first_client + number, self._masks[number % _MASKS]
+            )
         except OSError:
             self._refused += 1
         else:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runners.loadgen import arrays, frames
-from runners.loadgen.arrays import WireMessages
+from runners.loadgen.arrays import MOST_PLACES, WireMessages
 from runners.loadgen.connection import Connection
 from runners.loadgen.message import FIRST_SEQUENCE, Codec, Template, TemplateCodec, TemplatePart
 
@@ -41,11 +41,11 @@ def lay_out(clients: Sequence[Client]) -> WireMessages:
     """The arrays of messages for the kernel. Requests have the number before the first, and answers have the first
     number.
 
-    They are filled only if all messages are templates. Otherwise the kernel cannot send or compare messages.
+    They are filled only if `are_alike` holds. Otherwise the kernel cannot send or compare messages.
     """
-    codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
-    if len(codecs) < len(clients):
+    if not are_alike(clients):
         return arrays.wire_messages(1, 0, 0)
+    codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
     requests = [
         _request_layout(codec.request_parts, client.mask) for codec, client in zip(codecs, clients, strict=True)
     ]
@@ -60,9 +60,40 @@ def lay_out(clients: Sequence[Client]) -> WireMessages:
     )
 
 
+def are_alike(clients: Sequence[Client]) -> bool:
+    """Whether all messages are templates that differ only in their bytes, so that they fit in tables."""
+    codecs = [client.codec for client in clients if isinstance(client.codec, TemplateCodec)]
+    forms = {(_form(codec.request_parts), _form(codec.answer)) for codec in codecs}
+    if len(codecs) < len(clients) or len(forms) > 1:
+        return False
+    return all(len(places) <= MOST_PLACES for form in forms for part in form for _, places in part)
+
+
+class AnswerTable(NamedTuple):
+    """The expected answers of all connections, and the places of their number."""
+
+    answers: arrays.Array
+    places: tuple[int, ...]
+    header: int
+    """The bytes of their header."""
+
+
+def lay_out_answers(parts: Sequence[TemplatePart]) -> AnswerTable | None:
+    """The answers of one form each; ``None`` if they do not fit in a table."""
+    if len({_form([part]) for part in parts}) != 1 or len(parts[0].template.places) > MOST_PLACES:
+        return None
+    layouts = [_answer_layout([part]) for part in parts]
+    header = len(layouts[0].data) - len(parts[0].template.text)
+    return AnswerTable(_table([one.data for one in layouts]), layouts[0].places, header)
+
+
+def _form(parts: Sequence[TemplatePart]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    return tuple((len(template.text), template.places) for template, _ in parts)
+
+
 def headers_of(clients: Sequence[Client]) -> tuple[int, int]:
     """The bytes of headers in a request and in an answer, if messages are templates; otherwise zeros."""
-    if not clients or not isinstance(clients[0].codec, TemplateCodec):
+    if not clients or not are_alike(clients) or not isinstance(clients[0].codec, TemplateCodec):
         return 0, 0
     request, answer = clients[0].codec.request_parts, clients[0].codec.answer
     return (

@@ -169,9 +169,9 @@ class ShardGroup:
 
     def stream(self, seconds: float) -> StreamResult:
         """Begin streams for so many seconds, and read all of them to their end."""
-        assert self._job.stream is not None
         self._send({"do": "stream", "seconds": float(seconds), "then": "read"})
-        return self._streamed(seconds + self._job.stream.seconds + self._job.drain_s)
+        longest_s = self._job.stream.seconds if self._job.stream is not None else 0.0
+        return self._streamed(seconds + longest_s + self._job.drain_s)
 
     def begin_cancelled_streams(self, seconds: float) -> None:
         """Begin streams for so many seconds, and then cancel all that are running; `end_cancelled_streams` waits for

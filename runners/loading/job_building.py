@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runners.loadgen.job import (
+    CLIENT_IN_URL,
     MIN_PAYLOAD_BYTES,
     NO_OPTIONS,
     Answers,
     ClientOptions,
     Exchange,
     Job,
+    OwnMessages,
     Protocol,
     Serializer,
 )
@@ -89,11 +91,13 @@ def build_echo_job(
     client: ClientOptions,
     serializer: Serializer = "json",
     answers: Answers = "same",
+    own: OwnMessages | None = None,
     answer_timeout_s: float = Job.answer_timeout_s,
     drain_s: float = Job.drain_s,
     memory_bytes: float = math.inf,
 ) -> Job:
-    """The job for any echo server; raises `UsageError` if the values are invalid.
+    """The job for any echo server, or for one with messages of its ``own``; raises `UsageError` if the values are
+    invalid.
 
     ``memory_bytes``: memory that is available on this machine.
     """
@@ -102,13 +106,9 @@ def build_echo_job(
             f"a payload of {payload_bytes} bytes is too small: at least {MIN_PAYLOAD_BYTES} carry the numbers"
             " by which loss is counted"
         )
-    require_between("--duration", duration_s, 0.1, MOST_SECONDS, "seconds")
-    require_between("--warmup", warmup_s, 0.0, MOST_SECONDS, "seconds")
-    require_between("--connections", connections, 1, MOST_CONNECTIONS, "connections, one per port of this machine")
-    require_between("--answer-timeout", answer_timeout_s, 0.1, MOST_SECONDS, "seconds")
-    require_between("--drain", drain_s, 0.0, MOST_SECONDS, "seconds")
-    if isinstance(pace, Open):
-        require_between("--rate", pace.rate_per_s, 0.001, MOST_PER_S, "messages per second")
+    _require_sense(connections, duration_s, warmup_s, pace, answer_timeout_s, drain_s)
+    if own is not None:
+        payload_bytes = max(payload_bytes, len(own.message.encode()), len(own.answer.encode()))
     needed = connections * (payload_bytes * _COPIES + (_STREAMS_BYTES if client.deflate else 0))
     if needed > memory_bytes:
         hint = ", or omit --deflate" if client.deflate else ""
@@ -130,9 +130,80 @@ def build_echo_job(
         client=client,
         serializer=serializer,
         answers=answers,
+        own=own,
+        first_client=_first_client(url, connections, client, own),
         answer_timeout_s=answer_timeout_s,
         drain_s=drain_s,
     )
+
+
+def build_stream_job(
+    url: str,
+    method: str,
+    body: str,
+    *,
+    connections: int,
+    duration_s: float,
+    warmup_s: float,
+    pace: Pace,
+    client: ClientOptions,
+    connect_timeout_s: float,
+    answer_timeout_s: float,
+    drain_s: float,
+) -> Job:
+    """The job for a server whose event streams have a pace and an end of their own; raises `UsageError` if the values
+    are invalid. ``url`` is in the form for WebSocket. ``body``: the template of what a request sends.
+    """
+    _require_sense(connections, duration_s, warmup_s, pace, answer_timeout_s, drain_s)
+    own = OwnMessages(message=body, answer="", method=method)
+    fields = [("Accept-Encoding", "identity")]
+    if body and not any(name.lower() == "content-type" for name, _ in client.headers):
+        fields.append(("Content-Type", "application/json" if body.lstrip()[:1] in ("{", "[") else "text/plain"))
+    return Job(
+        url=url,
+        protocol="websocket",
+        exchange="stream-events",
+        transport="sse",
+        pace=pace,
+        connections=connections,
+        warmup_s=warmup_s,
+        duration_s=duration_s,
+        own=own,
+        first_client=_first_client(url, connections, client, own),
+        client=replace(client, headers=(*client.headers, *fields)),
+        connect_timeout_s=connect_timeout_s,
+        answer_timeout_s=answer_timeout_s,
+        drain_s=drain_s,
+    )
+
+
+def _require_sense(
+    connections: int, duration_s: float, warmup_s: float, pace: Pace, answer_timeout_s: float, drain_s: float
+) -> None:
+    """Raise `UsageError` for numbers beyond reason."""
+    require_between("--duration", duration_s, 0.1, MOST_SECONDS, "seconds")
+    require_between("--warmup", warmup_s, 0.0, MOST_SECONDS, "seconds")
+    require_between("--connections", connections, 1, MOST_CONNECTIONS, "connections, one per port of this machine")
+    require_between("--answer-timeout", answer_timeout_s, 0.1, MOST_SECONDS, "seconds")
+    require_between("--drain", drain_s, 0.0, MOST_SECONDS, "seconds")
+    if isinstance(pace, Open):
+        require_between("--rate", pace.rate_per_s, 0.001, MOST_PER_S, "messages per second")
+
+
+def first_client_of(connections: int) -> int:
+    """The lowest number from which on so many clients have numbers of equally many digits: 1, 10, 100 and so on. The
+    kernel needs messages of one length.
+    """
+    first = 1
+    while 9 * first < connections:
+        first *= 10
+    return first
+
+
+def _first_client(url: str, connections: int, client: ClientOptions, own: OwnMessages | None) -> int:
+    """The number of the first client, which matters where clients send it."""
+    is_sent = CLIENT_IN_URL in url or client.names_client or (own is not None and own.names_client)
+    return first_client_of(connections) if is_sent else 0
 
 
 def count_shards(exchange: Exchange, connections: int, cores: int) -> int:

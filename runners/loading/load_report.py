@@ -8,6 +8,7 @@ from typing import Any
 from runners.judging.thresholds import NOT_OFFERED, reasons_against
 from runners.judging.trend import trend_of
 from runners.loadgen.job import Job
+from runners.loadgen.own_messages import is_numbered
 from runners.loadgen.pace import Pace
 from runners.loading.load_result import (
     LoadResult,
@@ -47,8 +48,8 @@ def build_report(result: LoadResult, pace: Pace, **conditions: Any) -> dict[str,
         "unanswered_at_end": result.total(lambda sample: sample.unanswered_at_end),
         "errors": result.errors,
         "causes": [cause.model_dump() for cause in measurement.causes],
-        "latency_ms": _shown(latency),
-        "latency_from_send_ms": _shown(measurement.latency_from_send_ms or latency),
+        "latency_ms": shown_percentiles(latency),
+        "latency_from_send_ms": shown_percentiles(measurement.latency_from_send_ms or latency),
         "send_lag_ms": {"p99": health.send_lag_p99_ms},
         "traffic": None if measurement.traffic is None else measurement.traffic.model_dump(),
         "compression": None if measurement.compression is None else measurement.compression.model_dump(),
@@ -77,8 +78,15 @@ def explain(result: LoadResult, job: Job) -> Iterator[str]:
             f"{whole}: it answered --deflate without permessage-deflate on {compression.declined:,} of"
             f" {compression.declined + compression.agreed:,} connections. Their messages are as without --deflate."
         )
+    if job.own is not None and job.answers == "same" and not is_numbered(job.own):
+        yield (
+            "The answers have no {seq}, so their order was assumed: each answered the oldest message that its"
+            " connection waited for."
+        )
     differing, foreign = result.examples.get("corrupted"), result.examples.get("foreign")
     hint = " If any message is an answer to this server's clients, use --answers any."
+    if job.own is not None:
+        hint = " In an answer, {any} stands for text that varies."
     if ledger.corrupted and differing:
         yield (
             f"{ledger.corrupted:,} answers differ from what was sent: expected {differing.expected!r}, received"
@@ -112,5 +120,6 @@ def as_measurement(result: LoadResult, pace: Pace, **conditions: Any) -> Measure
     )
 
 
-def _shown(percentiles: Percentiles) -> dict[str, float | None]:
+def shown_percentiles(percentiles: Percentiles) -> dict[str, float | None]:
+    """The percentiles of a report, by name."""
     return {name: getattr(percentiles, name) for name in ("p50", "p90", "p99", "p999", "max")}

@@ -1,4 +1,5 @@
-"""Reading and writing result documents: strict YAML in, atomic YAML out, errors with their place.
+"""Reading and writing result documents: strict YAML in, atomic YAML out, errors with their place. It reads files of
+users too.
 
 Accepted is a narrow YAML: block and flow collections of plain and quoted scalars. Anchors, aliases,
 tags, duplicate keys, NaN and infinity are refused, and size and depth are bounded, because results
@@ -20,7 +21,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from runners.record.audit import find_contradictions
-from runners.record.errors import InvalidError
+from runners.record.docstrings import models_in
+from runners.record.errors import InvalidError, nearest_names
 from runners.record.evidence import EvidenceDocument
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX
 from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument
@@ -34,6 +36,8 @@ MAX_DEPTH = 16
 
 MAX_DIGITS = 40
 """Digits of a number; a timestamp in nanoseconds has 19, a float 17."""
+
+DocumentType = TypeVar("DocumentType", bound=BaseModel)
 
 _NUMBER_TAGS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
@@ -64,7 +68,7 @@ class _UnplainError(yaml.MarkedYAMLError):
     """Valid YAML, but not of the narrow kind that is accepted."""
 
     def __init__(self, found: str, mark: Any) -> None:
-        super().__init__(None, None, f"{found} is not allowed in a result file; write the value out", mark)
+        super().__init__(None, None, f"{found} is not allowed here; write the value out", mark)
 
 
 _is_decimal = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
@@ -175,6 +179,15 @@ def load_evidence(path: Path) -> EvidenceDocument:
     return _load(path, EvidenceDocument)
 
 
+def load_strictly(path: Path, model: type[DocumentType]) -> DocumentType:
+    """Read a file that a user has written, in the same narrow YAML; raises `RecordError`."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RecordError([Problem(path, 1, 1, f"cannot be read: {error.strerror}")]) from None
+    return _validated(path, model, _meant(path, raw), raw)
+
+
 def read_plain(path: Path) -> tuple[Any, bytes]:
     """The content of a result file as plain values, and its bytes.
 
@@ -242,8 +255,6 @@ def save(document: AnyDocument, path: Path) -> None:
         os.close(folder)
 
 
-DocumentType = TypeVar("DocumentType", bound=BaseModel)
-
 _HEADER = "# Measured by rtsite; append-only. The data page describes the keys of this {kind} document.\n"
 
 
@@ -309,15 +320,20 @@ def _validated(path: Path, model: type[DocumentType], plain: Any, raw: bytes) ->
     try:
         return model.model_validate(plain)
     except ValidationError as error:
-        raise RecordError(list(_invalidities(path, raw, error))) from None
+        raise RecordError(list(_invalidities(path, model, raw, error))) from None
 
 
 def _parse(path: Path) -> tuple[Any, bytes]:
     raw = _content(path)
     if len(raw) > MAX_BYTES:
         raise RecordError([Problem(path, 1, 1, f"larger than {MAX_BYTES:,} bytes; a result file never is")])
+    return _meant(path, raw), raw
+
+
+def _meant(path: Path, raw: bytes) -> Any:
+    """The plain value of a file with this content."""
     try:
-        return yaml.load(raw, Loader=_Loader), raw  # noqa: S506 - _Loader is a restricted CSafeLoader
+        return yaml.load(raw, Loader=_Loader)  # noqa: S506 - _Loader is a restricted CSafeLoader
     except _UnplainError as error:
         raise RecordError([_problem_at(path, error.problem_mark, str(error.problem))]) from None
     except yaml.MarkedYAMLError as error:
@@ -341,15 +357,25 @@ def _content(path: Path) -> bytes:
         raise RecordError([Problem(path, 1, 1, f"cannot be read: {error.strerror}")]) from None
 
 
-def _invalidities(path: Path, raw: bytes, error: ValidationError) -> Iterator[Problem]:
+def _invalidities(path: Path, model: type[BaseModel], raw: bytes, error: ValidationError) -> Iterator[Problem]:
     """Each validation error, at the line and column of its value."""
     root = yaml.compose(raw, Loader=yaml.CSafeLoader)
     for detail in error.errors(include_url=False):
         found = detail["input"]
         shown = f", found {found!r:.60}" if isinstance(found, (str, int, float, bool)) else ""
         message = detail["msg"].removeprefix("Value error, ")
-        hint = "; write it in quotes" if detail["type"] == "string_type" and shown else ""
-        yield _located(path, root, detail["loc"], f"{message}{shown}{hint}")
+        is_quotable = detail["type"] == "string_type" and found is not None
+        if detail["type"] == "extra_forbidden":
+            message, shown = f"unknown key: {nearest_names(str(detail['loc'][-1]), _keys_at(model, detail['loc']))}", ""
+        yield _located(path, root, detail["loc"], f"{message}{shown}{'; write it in quotes' if is_quotable else ''}")
+
+
+def _keys_at(model: type[BaseModel], steps: Iterable[str | int]) -> list[str]:
+    """The keys of the innermost model on the way to a value."""
+    for step in steps:
+        field = model.model_fields.get(str(step))
+        model = next(models_in(field.annotation), model) if field is not None else model
+    return list(model.model_fields)
 
 
 def _located(path: Path, root: yaml.Node | None, steps: Iterable[str | int], message: str) -> Problem:

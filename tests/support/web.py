@@ -27,6 +27,8 @@ class WebServer:
     received: int = 0
     requests: list[str] = field(default_factory=list)
     """The methods of all requests to Socket.IO."""
+    cookies: set[str] = field(default_factory=set)
+    """The field Cookie of all requests."""
     ports: set[int] = field(default_factory=set)
     """The clients' ports of all connections that requests to Socket.IO came from."""
 
@@ -101,6 +103,7 @@ def serving_web(
 
     @web.middleware
     async def note(request: web.Request, handler: Any) -> web.StreamResponse:
+        served.cookies.add(request.headers.get("Cookie", ""))
         if request.path.startswith("/socket.io"):
             served.requests.append(request.method)
             served.ports.add(request.get_extra_info("peername")[1])

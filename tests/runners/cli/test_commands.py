@@ -26,6 +26,8 @@ from runners import machine
 from runners.cli import load
 from runners.flame import recording
 from runners.judging.thresholds import WORKING_TIME
+from runners.loadgen.job import Job
+from runners.loading import driver
 from runners.measurement import window
 from runners.record import cell_key, load_flames, load_framework, load_run, problems_in, save
 from runners.serving import environment, proxy
@@ -33,8 +35,9 @@ from runners.subjects import catalog, profiles
 from tests.support import frameworks, needs
 from tests.support.commands import Shell
 from tests.support.documents import framework_document, run_document
+from tests.support.own_streams import serving_pieces
 from tests.support.processes import gone, marked, until
-from tests.support.servers import serving, serving_compressed
+from tests.support.servers import Talk, serving, serving_compressed
 
 ROOT = Path(__file__).parents[3]
 MAIN = (
@@ -166,6 +169,76 @@ def test_load_that_offers_compression(shell: Shell, agrees: bool) -> None:
         )
 
 
+@pytest.mark.runs
+def test_load_of_event_streams(shell: Shell) -> None:
+    words = ["--connections", "3", "--duration", "0.5", "--warmup", "0.1"]
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    with serving_pieces([head, b"data: a\n\n", 0.01, b"data: b\n\ndata: [DONE]\n\n"]) as server:
+        found = shell.answer("load", server.url, "--sse", *words)
+        table = shell.rtsite("load", server.url, "--sse", *words)
+    assert found["begun"] == found["completed"] == found["done"] > 0
+    assert found["chunks"] == 2 * found["begun"]
+    assert set(found["first_chunk_ms"]) == set(found["chunk_gap_ms"]) == {"p50", "p90", "p99", "p999", "max"}
+    assert table.returncode == 0
+    for row in ("time to first chunk, p50 (ms)", "gap between chunks, p90 (ms)", "completed by [DONE]"):
+        assert row in table.stdout
+    with serving_pieces([b"HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\nnope"]) as server:
+        failed = shell.rtsite("load", server.url, "--sse", "--connections", "1", "--duration", "0.2", "--warmup", "0")
+    assert failed.returncode == 1
+    assert "http-500" in failed.stdout
+    assert "it says 'nope'" in failed.stderr
+
+
+@pytest.mark.runs
+def test_interrupted_streams_are_reported(environments: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    words = ["--sse", "--connections", "3", "--duration", "600", "--warmup", "0", "--json"]
+    with serving_pieces([head, b"data: a\n\n", 0.01]) as server, loading(environments, server.url, *words) as process:
+        until(lambda: len(server.requests) > 30, "a load under way")
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=60)
+    assert (process.returncode, told.splitlines()[-1]) == (130, "Interrupted by SIGINT."), told
+    report = json.loads(out)
+    assert report["interrupted"] is True
+    assert report["begun"] == report["completed"] == len(server.requests)
+    assert 0 < report["duration_s"] < 600
+
+
+@pytest.mark.runs
+def test_load_by_a_scenario_and_by_options_is_the_same(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(talk: Talk, message: bytes) -> None:
+        asked = json.loads(message)
+        talk.send(json.dumps({"ok": True, "id": asked["id"], "from": asked["from"]}).encode())
+
+    message, answer = '{"id":{seq},"from":{client}}', '{"id":{seq},"from":{client},"ok":{any}}'
+    jobs: list[Job] = []
+    apply = driver.apply
+
+    def note(job: Job, **options: Any) -> Any:
+        jobs.append(job)
+        return apply(job, **options)
+
+    monkeypatch.setattr(driver, "apply", note)
+    with serving(lie=reply) as server:
+        scenario = tmp_path / "own.yml"
+        scenario.write_text(
+            f"connect:\n  url: {server.url}\n  headers: {{X-Id: 'c{{client}}'}}\nsend:\n  message: '{message}'\n"
+            f"  every_s: 0.01\nexpect: '{answer}'\nclients: 5\nduration_s: 0.5\n"
+        )
+        options = ["--message", message, "--answer", answer, "--connections", "5", "--duration", "0.5"]
+        options += ["--rate", "500", "--header", "X-Id: c{client}"]
+        first = shell.answer("load", "--scenario", scenario, "--warmup", "0.1")
+        second = shell.answer("load", server.url, *options, "--warmup", "0.1")
+        refused = shell.rtsite("load", server.url, "--scenario", scenario, "--rate", "5")
+    assert first["sent"] == first["received"] == second["sent"] == second["received"] == 250
+    assert first["foreign"] == first["lost"] == 0
+    assert jobs[0] == jobs[1]
+    assert refused.returncode == 2
+    assert "leaves no place for the address and --rate; omit one of them" in " ".join(refused.stderr.split())
+
+
 @contextlib.contextmanager
 def loading(home: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """`rtsite load` in a process of its own, which ends in any case."""
@@ -236,6 +309,25 @@ def test_a_load_generator_at_its_limit_suggests_more_processes(
         ),
         (["ws://127.0.0.1:1/", "--payload", "3"], None, "too small: at least 18"),
         (["ws://127.0.0.1:1/", "--connections", "0"], 2, "connections"),
+        ([], 2, "no address is given"),
+        (
+            ["ws://127.0.0.1:1/", "--message", "ping", "--answer", "{seq}"],
+            2,
+            "--answer has {seq}, but --message has none",
+        ),
+        (["ws://127.0.0.1:1/", "--message", "{sqe}"], 2, "unknown placeholder {sqe}: did you mean {seq}?"),
+        (["ws://127.0.0.1:1/", "--message", "a", "--payload", "64"], 2, "omit one of them"),
+        (["ws://127.0.0.1:1/", "--answer", "a", "--answers", "any"], 2, "so --answer has no effect"),
+        (["ws://127.0.0.1:1/", "--answer", "a", "--protocol", "socket.io"], 2, "are for raw WebSocket"),
+        (["ws://127.0.0.1:1/", "--body", "a"], 2, "add --sse, or use --message"),
+        (["--scenario", "none.yml"], 2, "none.yml:1:1: cannot be read: No such file or directory"),
+        (["http://127.0.0.1:1/", "--sse", "--message", "a"], 2, "--sse leaves no place for --message"),
+        (["ws://127.0.0.1:1/", "--sse"], 2, "did you mean http://127.0.0.1:1/?"),
+        (
+            ["http://127.0.0.1:1/", "--sse", "--warmup", "0.1", "--duration", "0.1"],
+            1,
+            "could be read: the connection br",
+        ),
         (["ws://127.0.0.1:1/", "--duration", "0.1"], 1, "none of 100 connections to ws://127.0.0.1:1/ could be opened"),
     ],
 )

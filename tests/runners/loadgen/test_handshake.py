@@ -24,6 +24,7 @@ from runners.loadgen.handshake import HandshakeResult, open_all
 from runners.loadgen.job import NO_OPTIONS, ClientOptions
 from runners.loadgen.upgrade import UpgradeReader, accept_value
 from runners.loadgen.wire import masks
+from runners.loading.address import read_address
 from tests.support.byte_servers import HEAD, OPENING, ByteServer, part, serving_bytes
 from tests.support.servers import CERTIFICATE, Talk, WireProtocol, serving, serving_securely
 
@@ -246,6 +247,50 @@ def test_what_a_server_requires_can_be_sent_and_is_named(
     assert reason is not None
     assert option in reason
     assert "not without it" in reason
+
+
+def test_addresses_headers_and_subprotocols_have_the_number_of_their_client() -> None:
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    def note(_: ServerConnection, request: Request) -> None:
+        headers = request.headers
+        seen.append((request.path, headers.get("Authorization"), headers.get("Sec-WebSocket-Protocol")))
+
+    options = ClientOptions(headers=(("Authorization", "Bearer {client}-{client}"),), subprotocols=("room-{client}",))
+    spoken = [Subprotocol(f"room-{number}") for number in (7, 8)]
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=note, subprotocols=spoken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = read_address(f"ws://127.0.0.1:{server.socket.getsockname()[1]}/ws/{{client}}?x={{}}")
+        found = list(open_all(url, "websocket", masks(1, 2), at_once=2, timeout_s=5.0, options=options, first_client=7))
+        server.shutdown()
+        thread.join(10)
+    for result in found:
+        assert result.connection is not None, why(result)
+        result.connection.close()
+    assert sorted(seen, key=str) == [
+        ("/ws/7?x=%7B%7D", "Bearer 7-7", "room-7"),
+        ("/ws/8?x=%7B%7D", "Bearer 8-8", "room-8"),
+    ]
+
+
+def test_a_client_subscribes_before_it_is_ready() -> None:
+    asked: list[bytes] = []
+
+    def answer(opcode: int, message: bytes) -> bytes:
+        asked.append(message)
+        said = [b"welcome", b'{"at": 1, "type": "joined", "user": 0}'] if b"join" in message else []
+        ping = frames.server_frame(frames.PING, b"")
+        return ping + b"".join(frames.server_frame(frames.TEXT, one) for one in said)
+
+    join = ('{"type":"join","user":{client}}', '{"type":"joined","user":{client}}')
+    with serving_bytes(ByteServer("", HEAD, answer)) as address:
+        url = f"ws://{address}/"
+        assert why_not(url, ClientOptions(subscriptions=(("hello {client}", ""), join))) is None
+        assert asked[0] == b"hello 0"
+        assert b'{"type":"join","user":0}' in asked
+        reason = why_not(url, ClientOptions(subscriptions=(("hello", "{any}!"),)), timeout_s=0.3) or ""
+    assert re.search(rf"did not answer the subscription hello by \{{any\}}! {WAITED}", reason)
 
 
 def test_certificates_of_ones_own() -> None:

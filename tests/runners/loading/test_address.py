@@ -31,6 +31,13 @@ def test_what_is_read(typed: str, read: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "read"), [("http://h:8000/x?y={client}", "ws://h:8000/x?y=%7Bclient%7D"), ("https://h", "wss://h/")]
+)
+def test_the_address_of_an_http_server_is_read_too(typed: str, read: str) -> None:
+    assert read_address(typed, kind="HTTP") == read
+
+
+@pytest.mark.parametrize(
     ("typed", "words"),
     [
         ("", "must start with ws://"),

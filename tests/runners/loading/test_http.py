@@ -56,6 +56,17 @@ def test_a_changed_answer_over_long_polling_is_seen() -> None:
     assert result.ledger.corrupted == result.ledger.received > 0
 
 
+def test_requests_over_http_have_the_headers_of_their_client() -> None:
+    options = ClientOptions(headers=(("cookie", "id={client}"),))
+    for over in (polling, viewers):
+        with serving_web() as server:
+            asked = over(server.events if over is viewers else server.url, client=options, first_client=7)
+            with connected(asked) as (running, _):
+                running.load(0.3)
+                running.finish()
+        assert server.cookies == {f"id={number}" for number in range(7, 7 + CONNECTIONS)}
+
+
 def test_no_session_is_a_load_that_cannot_be_applied() -> None:
     with serving_web() as server:
         elsewhere = polling(server.url.rstrip("/") + "/elsewhere/")
