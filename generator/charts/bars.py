@@ -107,7 +107,7 @@ def latency_chart(
     axis = log_axis("ms", exponents=_exponents([one for found in estimates.values() for one in found]))
     return Chart(
         slug=f"{table.slug}-{family.address}",
-        title=f"{capitalised(family.name_in_charts(is_open=table.is_open))}: p50 and {tail.quantile_title}",
+        title=f"{capitalised(table.name_in_charts(family))}: p50 and {tail.quantile_title}",
         sentence="In milliseconds per variant, on a logarithmic axis: hollow is the median, filled the"
         f" {tail.quantile_title}, each the geometric mean over the valid rounds with its 95 % interval as error bar.",
         direction="Lower is better.",

@@ -93,7 +93,7 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
     }
     return Chart(
         slug=f"{table.slug}-{family.address}-distribution",
-        title=f"{capitalised(family.name_in_charts(is_open=table.is_open))}: the whole distribution",
+        title=f"{capitalised(table.name_in_charts(family))}: the whole distribution",
         sentence=f"In milliseconds over the percentile, both axes logarithmic, all valid rounds together;"
         f" each line ends where fewer than {MIN_EVENTS_BEYOND} messages or pushes lie beyond.",
         direction="Lower and flatter is better.",

@@ -14,6 +14,8 @@ from generator.comparison.metrics import (
     LATENCY,
     MEMORY,
     MEMORY_PER_CONNECTION,
+    OUTSIDE_COMPLETE,
+    OUTSIDE_LAST,
     PUSH_LATENESS,
     RETURN_TIME,
     ROOM_DELIVERY,
@@ -43,6 +45,8 @@ DECIDING: Mapping[TableKind, tuple[Metric | Family, ...]] = {
     "stream": (CHUNK_LATENESS, CPU_PER_MESSAGE),
     "outages": (DELIVERED,),
     "rooms": (ROOM_DELIVERY, CPU_PER_MESSAGE),
+    # A server that loses more than a percentile leaves out has none.
+    "outside": (OUTSIDE_LAST, OUTSIDE_COMPLETE),
 }
 """The first one orders the rows. Of a family, `DECIDING_QUANTILES` decide, as far as all contenders have them."""
 

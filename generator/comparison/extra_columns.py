@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
 from generator.comparison.tables import Row, RowKey, Table
-from runners.record import Deliveries, Measurement, Recovery, SlowConsumer, Soak, disturbance_percent
+from runners.record import Deliveries, Measurement, PublishedMessages, Recovery, SlowConsumer, Soak, disturbance_percent
 
 
 @dataclass(frozen=True)
@@ -176,23 +176,61 @@ def _clumped(measurements: list[Measurement]) -> str | None:
     return f"{100 * sum(one.together for one in found) / sum(one.chunks for one in found):.1f} %" if found else None
 
 
+def _counted(measurements: list[Measurement]) -> list[Deliveries | PublishedMessages]:
+    return [one.counted_deliveries for one in measurements if one.counted_deliveries is not None]
+
+
 def _deliveries(measurements: list[Measurement]) -> list[Deliveries]:
     return [one.room_deliveries for one in measurements if one.room_deliveries is not None]
 
 
-def _per_delivery(count: Callable[[Deliveries], int]) -> _Text:
-    """A share of all deliveries that were due."""
+def _share_of_due(counts: Iterable[int], found: Sequence[Deliveries | PublishedMessages]) -> str | None:
+    """Deliveries in percent of all that were due."""
+    due = sum(one.due for one in found)
+    return f"{100 * sum(counts) / due:.2g} %" if due else None
 
-    def text_of(measurements: list[Measurement]) -> str | None:
-        found = _deliveries(measurements)
-        due = sum(one.due for one in found)
-        return f"{100 * sum(map(count, found)) / due:.2g} %" if due else None
 
-    return text_of
+def _late(measurements: list[Measurement]) -> str | None:
+    found = _counted(measurements)
+    return _share_of_due((one.late for one in found), found)
+
+
+def _twice(measurements: list[Measurement]) -> str | None:
+    found = _counted(measurements)
+    return _share_of_due((one.twice for one in found), found)
+
+
+def _lost_although_connected(measurements: list[Measurement]) -> str | None:
+    found = _deliveries(measurements)
+    return _share_of_due((one.never_connected for one in found), found)
+
+
+def _refused_messages(measurements: list[Measurement]) -> str | None:
+    """Messages from outside that were not taken, of all."""
+    found = [one.published for one in measurements if one.published is not None]
+    return f"{sum(one.refused for one in found):,} of {sum(one.messages for one in found):,}" if found else None
+
+
+def _answer_times(measurements: list[Measurement]) -> str | None:
+    """The median time to the answer of a request that publishes, as mean over the rounds. No metric, because servers
+    answer at different times: after the last delivery, or before the first.
+    """
+    answers = [one.published.answer_ms for one in measurements if one.published is not None]
+    found = [one.p50 for one in answers if one is not None and one.p50 is not None]
+    return f"{sum(found) / len(found):.1f} ms" if found else None
+
+
+def _publishing_connections(measurements: list[Measurement]) -> str | None:
+    """Connections per request: 1 if the server keeps none open."""
+    found = [
+        one.published for one in measurements if one.published is not None and one.published.connections is not None
+    ]
+    messages = sum(one.messages for one in found)
+    return f"{sum(one.connections or 0 for one in found) / messages:.2g}" if messages else None
 
 
 def _ended_by_server(measurements: list[Measurement]) -> str | None:
-    found = _deliveries(measurements)
+    found = _counted(measurements)
     return f"{sum(one.ended for one in found) / len(found):.1f}" if found else None
 
 
@@ -308,9 +346,12 @@ _COLUMNS: tuple[tuple[str, str, _Text, _Rounds], ...] = (
     ("Never back", "clients", _never_back, _counting),
     ("Streams cut", "refused, ended early or not in time, all measured rounds", _cut_streams, _measured),
     ("Clumped", "chunks that came with the one before", _clumped, _counting),
-    ("Late", "after more than a second, of all", _per_delivery(lambda one: one.late), _counting),
-    ("Twice", "of all", _per_delivery(lambda one: one.twice), _counting),
-    ("Lost although connected", "of all", _per_delivery(lambda one: one.never_connected), _counting),
+    ("Late", "after more than a second, of all", _late, _counting),
+    ("Twice", "of all", _twice, _counting),
+    ("Lost although connected", "of all", _lost_although_connected, _counting),
+    ("Not taken", "messages that were refused or not answered, all measured rounds", _refused_messages, _measured),
+    ("Answer", "p50; before or after the deliveries, so not comparable", _answer_times, _counting),
+    ("Connections", "per request", _publishing_connections, _counting),
     ("Ended by the server", "connections per round", _ended_by_server, _counting),
     ("Not back", "members", _stays_away, _counting),
     ("Growth per hour", "95 % interval, last round", _growth_per_hour, _counting),

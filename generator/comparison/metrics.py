@@ -19,13 +19,14 @@ from runners.record import CellRecord, Distribution, Measurement, Percentiles, s
 
 Direction = Literal["higher", "lower"]
 Quantile = Literal["p50", "p90", "p99", "p999"]
-TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery", "stream", "outages", "rooms"]
+TableKind = Literal["loop", "rate", "share", "push", "connecting", "recovery", "stream", "outages", "rooms", "outside"]
 """How the servers of a table were loaded.
 
 ``loop``: closed loop. ``rate``: fixed rate. ``share``: each at a share of its own capacity. ``push``: fixed rate, and
 the server pushes.
 ``connecting``: clients connect. ``recovery``: the server is killed and started again. ``stream``: clients request
 streams of chunks. ``outages``: clients lose their network. ``rooms``: clients move between rooms.
+``outside``: clients get messages that none of them sent.
 """
 
 QUANTILES: dict[Quantile, float] = {"p50": 50, "p90": 90, "p99": 99, "p999": 99.9}
@@ -66,6 +67,8 @@ RETURN_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 1000 * STA
 """The time until clients are back contains a start."""
 DELIVERED_MARGIN = 1.02
 """Two messages of a hundred are a line of a chat."""
+COMPLETE_FLOOR_PERCENT = 1.0
+"""A room in which 99 of 100 messages miss somebody is of no use."""
 RETURN_AFTER_LISTENING_FLOORS_MS: Mapping[Quantile, float] = dict.fromkeys(QUANTILES, 100)
 """Clients try again after 100 ms on average, so less is the luck of an attempt."""
 
@@ -82,7 +85,8 @@ _NO_KIND: frozenset[TableKind] = frozenset()
 class Family:
     """Metrics that are percentiles of one distribution.
 
-    ``closed_loop_name``: name of the distribution in a closed loop.
+    ``closed_loop_name``: name of the distribution in a closed loop. ``beside_work_name``: name where a second load is
+    beside the first, whose distribution it is.
     ``distribution``: returns the whole distribution of a cell, if results contain it and pages draw it.
     """
 
@@ -91,10 +95,15 @@ class Family:
     short: str
     chart_name: str
     closed_loop_name: str | None = None
+    beside_work_name: str | None = None
     distribution: Callable[[CellRecord], Distribution | None] | None = None
 
-    def name_in_charts(self, *, is_open: bool) -> str:
-        return self.chart_name if is_open or self.closed_loop_name is None else self.closed_loop_name
+    def special_name(self, *, is_open: bool, is_beside_work: bool) -> str | None:
+        """Its name in such tables, if it is not the usual one."""
+        return self.beside_work_name if is_beside_work else None if is_open else self.closed_loop_name
+
+    def name_in_charts(self, *, is_open: bool, is_beside_work: bool = False) -> str:
+        return self.special_name(is_open=is_open, is_beside_work=is_beside_work) or self.chart_name
 
     @property
     def address(self) -> str:
@@ -175,10 +184,10 @@ class Metric:
         """Whether both values are below the floor."""
         return first < self.floor and second < self.floor
 
-    def heading(self, *, is_open: bool) -> str:
-        """Column heading in a table of the open or the closed loop."""
-        name = self.family.closed_loop_name if self.family else None
-        return self.short if is_open or name is None else f"{name.capitalize()} {self.quantile_title}"
+    def heading(self, *, is_open: bool, is_beside_work: bool = False) -> str:
+        """Column heading in a table of the open or the closed loop, or of a load beside another one."""
+        name = self.family.special_name(is_open=is_open, is_beside_work=is_beside_work) if self.family else None
+        return self.short if name is None else f"{name.capitalize()} {self.quantile_title}"
 
 
 LATENCY = Family(
@@ -187,7 +196,11 @@ LATENCY = Family(
     short="Latency",
     chart_name="latency from the intended send",
     closed_loop_name="service time",
+    beside_work_name="latency of clients who need no work",
     distribution=attrgetter("latency"),
+)
+WORK_LATENCY = Family(
+    "work_latency", name="time until work is answered", short="Work", chart_name="time until work is answered"
 )
 LAST_DELIVERY = Family(
     "last_delivery", name="time to the last member", short="Last member", chart_name="time to the last member"
@@ -210,6 +223,18 @@ ROOM_DELIVERY = Family(
     name="time to members of small rooms",
     short="Delivery",
     chart_name="time to members of small rooms",
+)
+OUTSIDE_LAST = Family(
+    "outside_last",
+    name="published message to the last member",
+    short="Last member",
+    chart_name="time until the last member has a published message",
+)
+OUTSIDE_DELIVERY = Family(
+    "outside_delivery",
+    name="published message to a member",
+    short="Delivery",
+    chart_name="time until a member has a published message",
 )
 CHUNK_LATENESS = Family(
     "chunk_lateness", name="lateness of chunks", short="Chunk lateness", chart_name="lateness of chunks"
@@ -263,19 +288,35 @@ def _rejoin_times(measurement: Measurement) -> BaseModel | None:
     return measurement.rooms.rejoin_ms if measurement.rooms else None
 
 
+def _work_times(measurement: Measurement) -> BaseModel | None:
+    """The latencies of messages that need work. A second load that only echoes has none."""
+    second = measurement.second_load
+    return None if second is None or second.work_ms is None else second.latency_ms
+
+
 def _room_deliveries(measurement: Measurement) -> BaseModel | None:
     return measurement.rooms.delivery_ms if measurement.rooms else None
+
+
+def _outside_last(measurement: Measurement) -> BaseModel | None:
+    return measurement.published.last_delivery_ms if measurement.published else None
+
+
+def _outside_deliveries(measurement: Measurement) -> BaseModel | None:
+    return measurement.published.delivery_ms if measurement.published else None
 
 
 _CONNECTING = attrgetter("connecting")
 _RECOVERY = attrgetter("recovery")
 _STREAMS = attrgetter("streams")
 _DELIVERIES = attrgetter("deliveries")
+_PUBLISHED = attrgetter("published")
 _LOAD_SHARE = attrgetter("load_share")
 _SERVER = attrgetter("server")
 _SOAK = attrgetter("soak")
 _BROKER = attrgetter("broker")
 _PROXY = attrgetter("proxy")
+_PUBLISHER = attrgetter("publisher")
 
 
 def _percentiles(
@@ -334,6 +375,7 @@ _ROWS: tuple[Metric, ...] = (
         marks="share",
     ),
     *_percentiles(LATENCY, attrgetter("latency_ms"), columns=("p50", "p99", "p999"), chart="median_and_tail"),
+    *_percentiles(WORK_LATENCY, _work_times, columns=("p50", "p90")),
     *_percentiles(LAST_DELIVERY, attrgetter("last_delivery_ms"), columns=("p50", "p99"), chart="median_and_tail"),
     *_percentiles(
         PUSH_LATENESS,
@@ -456,6 +498,33 @@ _ROWS: tuple[Metric, ...] = (
     ),
     *_percentiles(ROOM_DELIVERY, _room_deliveries, columns=("p50", "p99"), chart="median_and_tail", marks="rooms"),
     *_percentiles(REJOIN_TIME, _rejoin_times, columns=("p50", "p99"), floors=RETURN_AFTER_LISTENING_FLOORS_MS),
+    Metric(
+        key="outside_complete_percent",
+        title="published messages that all members got",
+        short="Complete",
+        unit="% of all",
+        direction="higher",
+        part=_PUBLISHED,
+        field="complete_percent",
+        margin=DELIVERED_MARGIN,
+        floor=COMPLETE_FLOOR_PERCENT,
+        # A server that loses a delivery of each message completes none.
+        is_ratio=False,
+        # Short windows have too few messages for a percentile.
+        marks="outside",
+    ),
+    Metric(
+        key="outside_delivered_percent",
+        title="deliveries of published messages",
+        short="Delivered",
+        unit="% of all",
+        direction="higher",
+        part=_PUBLISHED,
+        field="delivered_percent",
+        margin=DELIVERED_MARGIN,
+    ),
+    *_percentiles(OUTSIDE_LAST, _outside_last, columns=("p50", "p90", "p99"), chart="median_and_tail"),
+    *_percentiles(OUTSIDE_DELIVERY, _outside_deliveries, columns=("p50", "p99")),
     *_percentiles(CHUNK_LATENESS, _chunks, columns=("p50", "p99"), chart="median_and_tail", marks="stream"),
     *_percentiles(FIRST_CHUNK, _first_chunks, columns=("p50", "p99")),
     Metric(
@@ -526,6 +595,15 @@ _ROWS: tuple[Metric, ...] = (
         field="cpu_percent",
         columns_in=_STEADY,
     ),
+    Metric(
+        key="publisher_cpu_percent",
+        title="CPU of the process that publishes",
+        short="Publisher CPU",
+        unit="% of a core",
+        direction="lower",
+        part=_PUBLISHER,
+        field="cpu_percent",
+    ),
 )
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
@@ -533,6 +611,7 @@ METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
 
 THROUGHPUT = METRICS["messages_per_s"]
 DELIVERED = METRICS["delivered_percent"]
+OUTSIDE_COMPLETE = METRICS["outside_complete_percent"]
 CONNECTION_RATE = METRICS["connections_per_s"]
 MEMORY_PER_CONNECTION = METRICS["memory_per_connection_kb"]
 CPU = METRICS["cpu_percent"]
@@ -573,6 +652,8 @@ def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
         return "outages"
     if "rooms" in marked:
         return "rooms"
+    if "outside" in marked:
+        return "outside"
     if not is_open:
         return "loop"
     if "share" in marked:
@@ -589,9 +670,11 @@ _FIELDS_BY_PART = {
 
 def read_values(measurements: Iterable[Measurement]) -> dict[str, dict[int, float]]:
     """The values of these measurements by key of the metric, then by round. Percentiles that too few events support
-    have none.
+    have none. A percentile that lies among what never came is beyond any value, and so is a mean over rounds with it:
+    such a metric has no values at all.
     """
     found: dict[str, dict[int, float]] = {}
+    endless: set[str] = set()
     for measurement in measurements:
         for part_of, fields in _FIELDS_BY_PART.items():
             part = part_of(measurement)
@@ -603,4 +686,6 @@ def read_values(measurements: Iterable[Measurement]) -> dict[str, dict[int, floa
                     continue
                 if value is not None:
                     found.setdefault(key, {})[measurement.round] = value
-    return found
+                elif quantile:
+                    endless.add(key)
+    return {key: values for key, values in found.items() if key not in endless}

@@ -214,6 +214,19 @@ class Table:
         """Whether latency is measured from the intended send."""
         return self.latency_kind == "from_intended"
 
+    @property
+    def is_beside_work(self) -> bool:
+        """Whether a second load is beside the one whose latency it has."""
+        return "work" in self.parameters
+
+    def heading(self, metric: Metric) -> str:
+        """The heading of a metric's column."""
+        return metric.heading(is_open=self.is_open, is_beside_work=self.is_beside_work)
+
+    def name_in_charts(self, family: Family) -> str:
+        """The name of a distribution in charts of this table."""
+        return family.name_in_charts(is_open=self.is_open, is_beside_work=self.is_beside_work)
+
     @cached_property
     def columns(self) -> tuple[Metric, ...]:
         """The metrics shown as columns: those of the table's kind, and those that decide."""

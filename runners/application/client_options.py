@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
+from runners.application.message_options import CLIENT_ONLY, check_template
 from runners.loadgen.job import CLIENT_PLACE, NO_OPTIONS, ClientOptions
 from runners.loadgen.message import DIGITS
 from runners.loadgen.upgrade import RESERVED_FIELDS, RESERVED_PREFIX
@@ -41,6 +42,8 @@ def parse_client_options(
             raise UsageError("the header Origin is given twice, by --origin and by --header; remove one of them")
         pairs.append(("Origin", _checked_value(origin, "--origin")))
     for name in subprotocols:
+        if name:
+            check_template(name, CLIENT_ONLY, "--subprotocol")
         if not _TOKEN.fullmatch(name.replace(CLIENT_PLACE, "0")):
             raise UsageError(f"--subprotocol {name!r} is not a name without spaces and separators; give each its own")
     return ClientOptions(
@@ -79,6 +82,7 @@ def _checked_value(value: str, option: str) -> str:
     value = value.strip(" \t")
     if not value or not all(one == "\t" or one.isprintable() for one in value) or not _fits(value):
         raise UsageError(f"{option} has the value {value!r}; expected printable characters of Latin-1 on one line")
+    check_template(value, CLIENT_ONLY, option)
     return value
 
 

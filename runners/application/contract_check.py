@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runners import contract, process, resources
 from runners.application.messages import MessageObserver
+from runners.contract.server_settings import ServerSettings
 from runners.record import InvalidError, UnavailableError, UsageError
 from runners.record.schema import USUAL_TOPOLOGY
 from runners.serving.deployment import StageError, serve_variant
@@ -42,8 +43,10 @@ class VariantReport:
         return [check for check in self.checks if not check.ok]
 
 
-OTHER_PERIOD_S = 0.25
-"""Seconds between two pushes that are set for a second server, which must not push once per second then."""
+OTHER_SETTINGS = ServerSettings(push_period_s=0.25, work_s=0.02)
+"""The settings of a second server, which must not push once per second then, nor work as usual."""
+_BY_ENVIRONMENT = {"dashboard-push": "push-period", "events": "push-period", "work": "work-time"}
+"""The checks of what the environment sets, and how they are called for the second server."""
 
 
 def check_frameworks(frameworks: Sequence[Framework], show: MessageObserver) -> list[VariantReport]:
@@ -82,14 +85,14 @@ def check_named(
 
 
 def check_variant(framework: Framework, variant: Variant) -> VariantReport:
-    """The contract checks of one variant, and whether its server stops on SIGTERM and pushes by another period."""
+    """The contract checks of one variant, and whether its server stops on SIGTERM and follows its environment."""
     report = partial(VariantReport, framework.slug, variant.slug, folder=framework.folder)
     with tempfile.TemporaryDirectory(prefix="rtsite-") as logs:
         try:
             with serve_variant(framework, variant, logs=Path(logs)) as deployment:
                 checks = [*deployment.server.check(), *_loop_check(variant, deployment.server)]
                 stopped = deployment.server.stop()
-            checks += _period_check(framework, variant, checks, logs=Path(logs, "period"))
+            checks += _environment_checks(framework, variant, checks, logs=Path(logs, "environment"))
         except StageError as error:
             detail = " | ".join([str(error), *error.failure.log[-3:]])
             if error.unavailable:
@@ -99,17 +102,22 @@ def check_variant(framework: Framework, variant: Variant) -> VariantReport:
     return report((*checks, contract.Check("stop", stopped, detail)))
 
 
-def _period_check(
+def _environment_checks(
     framework: Framework, variant: Variant, checks: Sequence[contract.Check], *, logs: Path
 ) -> list[contract.Check]:
-    """Whether a server for which another period is set pushes by it; no check if the usual pushes failed, or if there
-    are none.
+    """Whether a server pushes and works by its environment, in which another period and other work are set.
+
+    What failed with the usual ones is not checked again.
     """
-    pushing = next((check.name for check in checks if check.name in ("dashboard-push", "events") and check.ok), None)
-    if pushing is None:
+    kept: dict[str, str] = {}
+    for check in checks:
+        if check.ok and (name := _BY_ENVIRONMENT.get(check.name)) is not None:
+            kept.setdefault(name, check.name)
+    if not kept:
         return []
-    with serve_variant(framework, variant, logs=logs, push_period_s=OTHER_PERIOD_S) as deployment:
-        return [replace(check, name="push-period") for check in deployment.server.check({pushing})]
+    with serve_variant(framework, variant, logs=logs, settings=OTHER_SETTINGS) as deployment:
+        found = {check.name: check for check in deployment.server.check(set(kept.values()))}
+    return [replace(found[usual], name=name) for name, usual in kept.items()]
 
 
 def _loop_check(variant: Variant, started: Server) -> list[contract.Check]:

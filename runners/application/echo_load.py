@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from runners import control_groups, machine, signals
 from runners.application.client_options import check_client_options
+from runners.application.message_options import CLIENT_ONLY, check_template
 from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, OwnMessages, Protocol, Serializer
-from runners.loadgen.own_messages import is_numbered
+from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.address import read_address
 from runners.loading.job_building import build_echo_job
-from runners.loading.load_report import build_report, explain
+from runners.loading.load_report import build_report, doubts_about_order, explain
 from runners.record import UsageError, require_between, unknown_name
 
 MOST_SHARDS = 1024
@@ -53,12 +54,24 @@ def load_echo_server(
     if serializer != "json" and protocol != "socket.io":
         raise UsageError(f"--serializer {serializer} is for Socket.IO; add --protocol socket.io or omit it")
     if own is not None and protocol == "socket.io":
-        raise UsageError("--message and --answer are for raw WebSocket; Socket.IO has --event, and --answers any")
+        raise UsageError(
+            "--message, --answer and --ignore are for raw WebSocket; Socket.IO has --event, and --answers any"
+        )
     if own is not None and answers == "any" and own.answer != OwnMessages.answer:
         raise UsageError(
-            "--answers any accepts every message as an answer, so --answer has no effect; omit one of them"
+            "--answers any accepts every message as an answer, so --answer, or expect in a scenario, has no effect;"
+            " omit one of them"
         )
+    if assumes_order(own, "any" if answers == "any" else "same"):
+        for message, reply in client.subscriptions:
+            if not reply:
+                raise UsageError(
+                    f"the subscription {message!r} has no expect, so its reply could be taken for an answer; give it"
+                    " expect, or put {seq} into both templates"
+                )
     require_between("--shards", shards, 1, MOST_SHARDS, "processes")
+    if url:
+        check_template(url, CLIENT_ONLY, "the address")
     address = read_address(url)
     parts = urlsplit(address)
     check_client_options(client, parts.scheme, protocol)
@@ -89,12 +102,13 @@ def load_echo_server(
     report = build_report(
         result,
         pace,
+        more_reasons=doubts_about_order(result, job),
         throttled_periods=throttled[1] - throttled[0],
         shared_core=(is_local(address) and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
     )
     return {
         **report,
-        "order_assumed": answers == "any" or (own is not None and not is_numbered(own)),
+        "order_assumed": assumes_order(own, job.answers),
         "notes": list(explain(result, job)),
         "interrupted": signals.received() is not None,
     }

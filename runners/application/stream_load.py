@@ -6,7 +6,7 @@ from typing import Any
 
 from runners import machine, signals
 from runners.application.echo_load import MOST_SHARDS, is_local
-from runners.application.message_options import check_template
+from runners.application.message_options import CLIENT_ONLY, check_template
 from runners.loadgen.causes import summary
 from runners.loadgen.job import NO_OPTIONS, ClientOptions, Job
 from runners.loadgen.own_messages import IN_MESSAGE
@@ -53,6 +53,8 @@ def load_event_streams(
     if any(name.lower() == "accept-encoding" for name, _ in client.headers):
         raise UsageError("--header Accept-Encoding cannot be set, because --sse reads streams without compression")
     require_between("--shards", shards, 1, MOST_SHARDS, "processes")
+    if url:
+        check_template(url, CLIENT_ONLY, "the address")
     address = read_address(url, kind="HTTP")
     if (client.ca or client.insecure) and address.startswith("ws://"):
         raise UsageError(

@@ -463,7 +463,7 @@ def choose_with_reference(wanted: Sequence[str]) -> list[Framework]:
 
 
 def headline_only(frameworks: Sequence[Framework], wanted: Sequence[str]) -> list[Framework]:
-    """The frameworks with their headline variants only; all variants of the reference, which needs none.
+    """The frameworks with their headline variants only; all variants of the reference, which share its exchanges.
 
     ``wanted``: what the user named. Raises `UsageError` if that is another variant.
     """
@@ -472,9 +472,9 @@ def headline_only(frameworks: Sequence[Framework], wanted: Sequence[str]) -> lis
         if named.headline is None and not named.reference:
             raise UsageError(f"{name} is not a headline variant; remove --headline, or name {named.slug} alone")
     return [
-        framework.model_copy(
-            update={"variants": [framework.headline] if framework.headline else framework.variants},
-        )
+        framework
+        if framework.reference or framework.headline is None
+        else framework.model_copy(update={"variants": [framework.headline]})
         for framework in frameworks
     ]
 

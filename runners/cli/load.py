@@ -64,6 +64,13 @@ def load_command(
             " varies. JSON may have more keys, in any order (default: {message})."
         ),
     ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Template of a message that is no answer and is not counted, such as a sign of life; repeatable."
+            " It has {client} and {any}."
+        ),
+    ] = None,
     scenario: Annotated[
         Path | None,
         typer.Option(
@@ -149,7 +156,8 @@ def load_command(
         url, message, answer, rate = read.connect.url, read.send.message, read.expect, read.rate_per_s
         header = [f"{name}: {value}" for name, value in read.connect.headers.items()]
         subprotocol, connections, duration = read.connect.subprotocols, read.clients, read.duration_s
-        subscriptions = [(one.message, one.expect) for one in read.subscribe]
+        ignore = read.ignore
+        subscriptions = [(one.message, one.expect or "") for one in read.subscribe]
     if url is None:
         raise UsageError("no address is given; expected one such as ws://127.0.0.1:8000/echo, or --scenario FILE")
     pace = _parse_pace(rate, arrivals)
@@ -182,7 +190,7 @@ def load_command(
         )
         _show(streams, _stream_rows(streams), as_json=as_json, is_empty=not streams["chunks"])
         return
-    own = parse_own_messages(message, answer, names=names)
+    own = parse_own_messages(message, answer, ignore or (), names=names)
     if payload is not None and message is not None:
         raise UsageError("--payload is the size of the usual message, and --message is another one; omit one of them")
     report = load_echo_server(
@@ -241,7 +249,8 @@ _COUNTS = {
 
 _IN_SCENARIO = {
     "url": "the address", "protocol": "--protocol", "connections": "--connections", "duration": "--duration",
-    "rate": "--rate", "payload": "--payload", "message": "--message", "answer": "--answer", "header": "--header",
+    "rate": "--rate", "payload": "--payload", "message": "--message", "answer": "--answer", "ignore": "--ignore",
+    "header": "--header",
     "subprotocol": "--subprotocol", "namespace": "--namespace", "auth": "--auth", "event": "--event",
     "serializer": "--serializer",
 }  # fmt: skip
@@ -250,6 +259,7 @@ _IN_SCENARIO = {
 
 _FOR_MESSAGES = {
     "protocol": "--protocol", "payload": "--payload", "message": "--message", "answer": "--answer",
+    "ignore": "--ignore",
     "scenario": "--scenario", "answers": "--answers", "subprotocol": "--subprotocol", "namespace": "--namespace",
     "auth": "--auth", "event": "--event", "deflate": "--deflate", "serializer": "--serializer",
     "arrivals": "--arrivals",

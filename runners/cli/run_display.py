@@ -237,4 +237,6 @@ def _values(measurement: Measurement) -> list[str]:
         parts.append(f"p50 {latency.p50:.3g} ms")
     if latency is not None and latency.p99 is not None:
         parts.append(f"p99 {latency.p99:.3g} ms")
+    if measurement.second_load is not None and (p50 := measurement.second_load.latency_ms.p50) is not None:
+        parts.append(f"second load: p50 {p50:.3g} ms")
     return parts

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from runners.contract.answers import Json, Payload
+from runners.contract.server_settings import ServerSettings
 
 
 class Beat(NamedTuple):
@@ -49,6 +50,12 @@ class Reader(Protocol):
     async def unread_chunks(self, within_s: float) -> list[Any]: ...
 
 
+class SessionHolder(Protocol):
+    """A client with a session."""
+
+    async def whoami(self) -> Any: ...
+
+
 class App(Protocol):
     """Creates clients of each kind, with one connection each."""
 
@@ -56,8 +63,8 @@ class App(Protocol):
     timeout_s: float
     tls: ssl.SSLContext | None
     """Whom its clients trust; ``None`` if the address has no TLS."""
-    push_period_s: float
-    """Seconds between two snapshots, as set for the server."""
+    settings: ServerSettings
+    """The settings of its server."""
     transports: Sequence[str]
     answer_frame: ClassVar[Json]
     """The keys and values of an answer to an update besides the update and its count."""
@@ -67,6 +74,12 @@ class App(Protocol):
     def viewer(self) -> AbstractAsyncContextManager[Viewer]: ...
     def reader(self) -> AbstractAsyncContextManager[Reader]:
         """A client that requests over WebSocket or Socket.IO, and cancels when it leaves."""
+
+    def worker(self, *, inline: bool) -> AbstractAsyncContextManager[Echoer]:
+        """A client whose messages are answered after work. ``inline``: the work is done in the handler itself."""
+
+    def session_holder(self, token: str | None) -> AbstractAsyncContextManager[SessionHolder]:
+        """A client that shows this token of a session, or none."""
 
     async def close_cleanly(self) -> str: ...
     async def agreed_compression(self) -> str | None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from websockets.exceptions import ConnectionClosed
@@ -24,20 +25,25 @@ from runners.contract.answers import (
     BrokenError,
     Json,
     Payload,
+    RefusedServerError,
     head_of,
     http_get,
     parsed,
+    refused_by,
     shown,
     shown_json,
     together,
     token,
     within,
 )
-from runners.contract.app import App, Beat, Member, Viewer
-from runners.contract.strictness import connector_for
+from runners.contract.app import App, Beat, Echoer, Member, Viewer
+from runners.contract.session_file import SESSIONS, token_of
+from runners.contract.strictness import NO_ANSWER, connector_for
 from runners.loadgen.causes import RefusedError
+from runners.loadgen.connection import NO_CLOSE_FRAME
 from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
 from runners.loadgen.job import USUAL_PUSH_PERIOD_S, StreamRequest
+from runners.record import RtsiteError
 
 ECHO_SIZES = (1, 64, 4096, 200_000)
 """Sizes of echoed messages in bytes or characters. The last is larger than a socket buffer usually accepts at once."""
@@ -58,6 +64,15 @@ CHUNKS_EARLY_S, CHUNKS_LATE_S = 0.05, 1.2
 """How much sooner or later than planned the last chunk may arrive on a busy machine."""
 STREAM_LOOKS = 3
 """How often the streams are requested while one is late. On a busy machine one may be; one that waits always is."""
+WORK_LINE = 'WORK_S = float(os.environ.get("WORK_S", "0.005"))'
+"""How an application reads how long its work takes, as in CONTRIBUTING.md."""
+WORK_TRIES = 20
+"""How often an echo is sent just after a message that needs work."""
+INLINE_TRIES = 5
+WORK_SHARE = 0.9
+"""Least share of its time that work takes by our clock, which need not be the server's."""
+KNOWN_SESSIONS = 2
+"""Number of users whose names are requested. Their names are random, so that nobody can guess them."""
 CROWD = 120
 """Number of viewers that connect at once. It is above 100, a common size of pools and limits."""
 STREAM_FIELDS = {"Accept": CONTENT_TYPE, "Accept-Encoding": "identity"}
@@ -137,13 +152,83 @@ async def deliver_to_room(app: App) -> str:
         await together(
             _receive_each_once(app, member, messages, who=who) for member, who in zip(members, names, strict=True)
         )
-        *extra, elsewhere_heard = await together(member.unread(QUIET_S) for member in (*members, outsider))
-        for who, texts in zip(names, extra, strict=True):
-            if again := _no_greetings(texts):
-                raise BrokenError(f"expected {who} to get each message once, got {again[0]!r} again")
-        if received := _no_greetings(elsewhere_heard):
-            raise BrokenError(f"expected nothing in another room, got {received[0]!r}")
+        await _expect_silence(members, outsider)
     return f"expected each of 3 members to get {len(messages)} messages once and an outsider none, so it was"
+
+
+class Publisher(Protocol):
+    """A program beside the server that publishes to rooms through the broker."""
+
+    def publish(self, room: str, text: str) -> None: ...
+
+
+POSTED = ("message 0 from outside", 'message 1: é 漢 😀 "', "x" * 4096)
+"""Texts that are published from outside of the server."""
+TEXT_FIELDS = {"Content-Type": "text/plain; charset=utf-8", "Accept-Encoding": "identity"}
+"""Header fields of a request that publishes a text."""
+
+
+async def deliver_posted(app: App) -> str:
+    """What an HTTP request publishes reaches the members of its room."""
+    async with aiohttp.ClientSession(connector=connector_for(app.tls), **LIMITS) as session:
+
+        async def post(room: str, text: str) -> None:
+            target = f"/publish/{room}"
+            async with session.post(
+                f"{app.base_url}{target}", data=text.encode(), headers=TEXT_FIELDS, allow_redirects=False
+            ) as response:
+                body = await response.read()
+                if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+                    refusal = refused_by(response, body, f"a status of 200 to 299 to POST {target}")
+                    raise BrokenError(f"expected a text to be taken, but {refusal}")
+
+        return await _deliver_from_outside(app, post, "posted to a room")
+
+
+async def deliver_published(app: App, running: AbstractContextManager[Publisher]) -> str:
+    """What another process publishes through the broker reaches the members of its room.
+
+    ``running``: raises an `RtsiteError` at its end if the program ended before.
+    """
+    try:
+        with running as publisher:
+
+            async def publish(room: str, text: str) -> None:
+                publisher.publish(room, text)
+
+            return await _deliver_from_outside(app, publish, "published by another process")
+    except RtsiteError as error:
+        raise BrokenError(str(error)) from None
+
+
+async def _deliver_from_outside(app: App, publish: Callable[[str, str], Awaitable[None]], how: str) -> str:
+    """Three members and an outsider; each publishes a greeting first, which proves that it has joined."""
+    room, elsewhere = f"contract-{token()}", f"contract-{token()}"
+    async with AsyncExitStack() as stack:
+        members = [await stack.enter_async_context(app.member(room)) for _ in range(3)]
+        outsider = await stack.enter_async_context(app.member(elsewhere))
+        for number, member in enumerate([*members, outsider]):
+            await _greet(app, member, f"hello {number}", of=_called(number, len(members)))
+        for text in POSTED:
+            await within(app.timeout_s, publish(room, text), f"{text[:30]!r} to be taken that was {how}")
+        await together(
+            _receive_each_once(app, member, POSTED, who=_called(number, len(members)))
+            for number, member in enumerate(members)
+        )
+        await _expect_silence(members, outsider)
+    return f"expected 3 members to get each of {len(POSTED)} texts {how} once and an outsider none, so it was"
+
+
+async def _expect_silence(members: Sequence[Member], outsider: Member) -> None:
+    """Nobody gets a message again, and who is in another room gets none."""
+    *extra, elsewhere_heard = await together(member.unread(QUIET_S) for member in (*members, outsider))
+    for number, texts in enumerate(extra):
+        if again := _no_greetings(texts):
+            raise BrokenError(
+                f"expected {_called(number, len(members))} to get each message once, got {again[0][:30]!r} again"
+            )
+    if received := _no_greetings(elsewhere_heard):
+        raise BrokenError(f"expected nothing in another room, got {received[0][:30]!r}")
 
 
 async def _greet(app: App, member: Member, text: str, *, of: str) -> None:
@@ -156,13 +241,13 @@ async def _greet(app: App, member: Member, text: str, *, of: str) -> None:
 async def _receive_each_once(app: App, member: Member, messages: Sequence[str], *, who: str) -> None:
     left = Counter(messages)
     while left:
-        expected = f"{who} to get all of {len(messages)} messages ({min(left)!r} is missing)"
+        expected = f"{who} to get all of {len(messages)} messages ({min(left)[:30]!r} is missing)"
         text = await within(app.timeout_s, member.next_text(), expected)
         if text.startswith("hello"):
             continue
         if text not in left:
             wrong = "twice" if text in messages else "which nobody sent"
-            raise BrokenError(f"expected {who} to get each message once, got {text!r} {wrong}")
+            raise BrokenError(f"expected {who} to get each message once, got {text[:30]!r} {wrong}")
         del left[text]
 
 
@@ -202,7 +287,9 @@ async def push_snapshots(app: App) -> str:
     async with app.viewer() as sender, app.viewer() as onlooker:
         await _update(app, sender, panel, 41.5)
         periods = await together(_watch(app, viewer, panel) for viewer in (sender, onlooker))
-    return f"expected a snapshot of all panels every {app.push_period_s:g} s, got one every {max(periods):.2f} s"
+    return (
+        f"expected a snapshot of all panels every {app.settings.push_period_s:g} s, got one every {max(periods):.2f} s"
+    )
 
 
 async def _watch(app: App, viewer: Viewer, panel: str) -> float:
@@ -227,8 +314,8 @@ async def _follow(app: App, first: Beat, next_beat: Callable[[], Awaitable[Beat]
 
     If their mean interval is wrong, there are `SECOND_LOOK` more, because after a late push the next one comes early.
     """
-    count = max(1, round(WATCHED_S / app.push_period_s))
-    longest_s = PUSH_PERIODS[1] * count * app.push_period_s
+    count = max(1, round(WATCHED_S / app.settings.push_period_s))
+    longest_s = PUSH_PERIODS[1] * count * app.settings.push_period_s
     beats = [first]
     while len(beats) <= count and beats[-1].at_s - first.at_s <= longest_s:
         beats.append(await within(app.timeout_s, next_beat(), "another pushed snapshot"))
@@ -242,7 +329,7 @@ def _interval_s(beats: Sequence[Beat]) -> float:
 
 
 def _is_period(app: App, interval_s: float) -> bool:
-    low_s, high_s = (share * app.push_period_s for share in PUSH_PERIODS)
+    low_s, high_s = (share * app.settings.push_period_s for share in PUSH_PERIODS)
     return low_s <= interval_s <= high_s
 
 
@@ -250,8 +337,8 @@ def _period_of(app: App, beats: Sequence[Beat]) -> float:
     """The mean seconds between consecutive snapshots, of which there are two or more."""
     apart_s = _interval_s(beats)
     if not _is_period(app, apart_s):
-        low_s, high_s = (share * app.push_period_s for share in PUSH_PERIODS)
-        hint = "" if app.push_period_s == USUAL_PUSH_PERIOD_S else _TOLD.format(app.push_period_s)
+        low_s, high_s = (share * app.settings.push_period_s for share in PUSH_PERIODS)
+        hint = "" if app.settings.push_period_s == USUAL_PUSH_PERIOD_S else _TOLD.format(app.settings.push_period_s)
         raise BrokenError(f"expected {low_s:g} to {high_s:g} s between two snapshots, got {apart_s:.2f} s{hint}")
     for before, after in pairwise(beat.snapshot["seq"] for beat in beats):
         if after != before + 1:
@@ -319,7 +406,8 @@ async def stream_events(app: App) -> str:
                 f'expected {{"type": "snapshot", "seq": a number, "panels": {{}}}}, got {shown_json(snapshot)}'
             )
     period_s = _period_of(app, beats)
-    return f"expected a snapshot in the event stream every {app.push_period_s:g} s, got one every {period_s:.2f} s"
+    told_s = app.settings.push_period_s
+    return f"expected a snapshot in the event stream every {told_s:g} s, got one every {period_s:.2f} s"
 
 
 async def stream_chunks(app: App) -> str:
@@ -409,6 +497,105 @@ async def _read_after(
         else:
             break
     return f"expected {len(STREAMS)} streams at once, each at its own pace, after one was cancelled, so they were"
+
+
+async def answer_after_work(app: App) -> str:
+    """Messages that need work return unchanged, not before the work is done. Work in a thread keeps nobody else
+    waiting.
+    """
+    async with app.worker(inline=True) as inline:
+        for number in range(INLINE_TRIES):
+            await _work(app, inline, f"inline {number}")
+    async with app.worker(inline=False) as worker, app.echoer(app.transports[0]) as other:
+        overtaken = [await _overtakes(app, worker, other, number) for number in range(WORK_TRIES)]
+    if sum(overtaken) * 2 <= WORK_TRIES:
+        raise BrokenError(
+            f"expected an echo to come back while another client waits for {app.settings.work_s:g} s of work, got so"
+            f" {sum(overtaken)} of {WORK_TRIES} times; do the work in a thread (CONTRIBUTING.md,"
+            " contract)"
+        )
+    return f"expected an echo to come back before work is done, got it so in {sum(overtaken)} of {WORK_TRIES} tries"
+
+
+async def _overtakes(app: App, worker: Echoer, other: Echoer, number: int) -> bool:
+    """Whether the echo of one client is back before the answer of another one, which needs work and was sent before."""
+    answered: list[str] = []
+
+    async def work() -> None:
+        await _work(app, worker, f"work {number}")
+        answered.append("work")
+
+    async def echo() -> None:
+        text = f"beside work {number}"
+        if difference := _difference(text, await within(app.timeout_s, other.echo(text), f"{shown(text)} back")):
+            raise BrokenError(difference)
+        answered.append("echo")
+
+    await together([work(), echo()])
+    return answered[0] == "echo"
+
+
+async def _work(app: App, worker: Echoer, text: str) -> None:
+    began_s = time.perf_counter()
+    got = await within(app.timeout_s, worker.echo(text), f"{shown(text)} back after work")
+    took_s = time.perf_counter() - began_s
+    if difference := _difference(text, got):
+        raise BrokenError(difference)
+    work_s = app.settings.work_s
+    if took_s < WORK_SHARE * work_s:
+        raise BrokenError(
+            f"expected an answer after {work_s:g} s of work, got it after {took_s:.4f} s; WORK_S={work_s:g} is"
+            f" in its environment: read it once with `{WORK_LINE}` (CONTRIBUTING.md, contract)"
+        )
+
+
+async def know_sessions(app: App) -> str:
+    """The server knows the user of each token, and refuses clients with another token or none."""
+    assert app.settings.sessions is not None
+    for number in random.sample(range(SESSIONS), KNOWN_SESSIONS):
+        expected = await asyncio.to_thread(app.settings.sessions.user_of, token_of(number))
+        async with app.session_holder(token_of(number)) as holder:
+            got = await within(app.timeout_s, holder.whoami(), f"the name of the user with {token_of(number)}")
+        if got != expected:
+            raise BrokenError(
+                f"expected {shown(expected)}, the name of the user with {token_of(number)}, got {shown(got)}"
+            )
+    for wrong in (token_of(SESSIONS), None):
+        how = await _refusal(app, wrong, "with no token" if wrong is None else f"with the unknown {wrong}")
+    return f"expected the names of {KNOWN_SESSIONS} users, and clients without a known token to be refused, got {how}"
+
+
+async def refuse_while_locked(app: App) -> str:
+    """Clients are refused soon while the server cannot read its sessions, and are let in afterwards."""
+    assert app.settings.sessions is not None
+    known = token_of(0)
+    with app.settings.sessions.locked():
+        how = await _refusal(app, known, "while the file of sessions is locked")
+    async with app.session_holder(known) as holder:
+        got = await within(app.timeout_s, holder.whoami(), "a name after the file of sessions was locked")
+    if got != app.settings.sessions.user_of(known):
+        raise BrokenError(f"expected {shown(app.settings.sessions.user_of(known))} after a lock, got {shown(got)}")
+    return f"expected a client to be refused while the file of sessions is locked, got {how}"
+
+
+async def _refusal(app: App, token: str | None, who: str) -> str:
+    """How the server refuses a client before accepting it; raises `BrokenError` if it does not, or does not say so."""
+    expected = f"a client {who} to be refused"
+    is_accepted = False
+    try:
+        async with app.session_holder(token) as holder:
+            is_accepted = True
+            got = await within(app.timeout_s, holder.whoami(), expected)
+    except (RefusedServerError, ConnectionClosed) as refused:
+        if is_accepted:
+            raise BrokenError(f"expected {expected} before it is accepted, got it accepted and then closed") from None
+        if isinstance(refused, RefusedServerError) and not refused.cause.startswith((NO_ANSWER, NO_CLOSE_FRAME.text)):
+            return refused.cause.partition(";")[0]
+    except TimeoutError:
+        raise BrokenError(f"expected {expected} within {app.timeout_s:g} s, got nothing") from None
+    else:
+        raise BrokenError(f"expected {expected}, got the answer {shown(got)}")
+    raise BrokenError(f"expected {expected} with a status, got a dropped connection")
 
 
 async def serve_crowd(app: App) -> str:

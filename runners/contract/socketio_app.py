@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -32,12 +32,15 @@ from runners.contract.answers import (
     unreadable,
     within,
 )
-from runners.contract.app import Beat, Echoer, Member, Reader, Viewer
+from runners.contract.app import Beat, Echoer, Member, Reader, SessionHolder, Viewer
+from runners.contract.server_settings import USUAL_SETTINGS, ServerSettings
+from runners.contract.session_file import cookie_for
 from runners.contract.strictness import ServerReader, SessionReader, connector_for
 from runners.loadgen.causes import RefusedError
 from runners.loadgen.deflate import MOST_BITS
+from runners.loadgen.engine_io import DEFAULT_NAMESPACE
 from runners.loadgen.http_answers import check_coding
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Serializer
+from runners.loadgen.job import SESSION_NAMESPACE, Serializer
 from runners.loadgen.polling import SEPARATOR
 from runners.loadgen.streaming import CHUNK_EVENT, STREAM_EVENT
 
@@ -59,7 +62,7 @@ class SocketIoApp:
         timeout_s: float,
         transports: Sequence[str],
         serializer: Serializer,
-        push_period_s: float = USUAL_PUSH_PERIOD_S,
+        settings: ServerSettings = USUAL_SETTINGS,
         ca: str = "",
         *,
         offers_deflate: bool = False,
@@ -67,15 +70,21 @@ class SocketIoApp:
         self.base_url = base_url.rstrip("/")
         self.tls = trust_for(base_url, ca)
         self.timeout_s = timeout_s
-        self.push_period_s = push_period_s
+        self.settings = settings
         self.transports = transports
         self._serializer = "default" if serializer == "json" else serializer
         self._offers_deflate = offers_deflate
 
     @asynccontextmanager
-    async def _connect(self, transport: str | None = None) -> AsyncIterator[_Peer]:
+    async def _connect(
+        self,
+        transport: str | None = None,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        fields: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[_Peer]:
         transport = transport or self.transports[0]
-        talk = SessionReader(is_packed=self._serializer == "msgpack")
+        talk = SessionReader(is_packed=self._serializer == "msgpack", namespace=namespace)
         reader = ServerReader(talk, offers_deflate=self._offers_deflate) if transport == "websocket" else None
         async with aiohttp.ClientSession(
             connector=connector_for(self.tls, reader),
@@ -90,8 +99,14 @@ class SocketIoApp:
                 serializer=self._serializer,
                 websocket_extra_options={"compress": MOST_BITS if self._offers_deflate else 0},
             )
-            peer = _Peer(client, talk, reader)
-            opening = client.connect(self.base_url, transports=[transport], wait_timeout=self.timeout_s)
+            peer = _Peer(client, talk, reader, namespace)
+            opening = client.connect(
+                self.base_url,
+                headers=dict(fields or {}),
+                transports=[transport],
+                namespaces=[namespace],
+                wait_timeout=self.timeout_s,
+            )
             opened = False
             try:
                 await within(self.timeout_s, _while_there(talk, opening), "a Socket.IO connection")
@@ -122,6 +137,16 @@ class SocketIoApp:
 
     def reader(self) -> AbstractAsyncContextManager[Reader]:
         return self._connect()
+
+    @asynccontextmanager
+    async def worker(self, *, inline: bool) -> AsyncIterator[Echoer]:
+        async with self._connect() as peer:
+            peer.event = "work_inline" if inline else "work"
+            yield peer
+
+    def session_holder(self, token: str | None) -> AbstractAsyncContextManager[SessionHolder]:
+        fields = {} if token is None else {"Cookie": cookie_for(token)}
+        return self._connect(namespace=SESSION_NAMESPACE, fields=fields)
 
     async def agreed_compression(self) -> str | None:
         async with self._connect("websocket") as peer:
@@ -197,8 +222,13 @@ async def _while_there(talk: SessionReader, awaitable: Awaitable[T]) -> T:
 class _Peer:
     """One client that is an echoer, a member and a viewer."""
 
-    def __init__(self, client: socketio.AsyncClient, talk: SessionReader, reader: ServerReader | None) -> None:
+    def __init__(
+        self, client: socketio.AsyncClient, talk: SessionReader, reader: ServerReader | None, namespace: str
+    ) -> None:
         self.reader = reader
+        self.event = "echo"
+        """The event that returns its data."""
+        self._namespace = namespace
         self._client = client
         self._talk = talk
         self._texts: Inbox[Any] = Inbox()
@@ -213,7 +243,10 @@ class _Peer:
         return str(self._client.eio.sid)
 
     async def echo(self, payload: Payload) -> Any:
-        return await self._call("echo", payload)
+        return await self._call(self.event, payload)
+
+    async def whoami(self) -> Any:
+        return await self._call("whoami", None)
 
     async def ask(self, chunks: int, per_s: float) -> None:
         await self._client.emit(STREAM_EVENT, {"chunks": chunks, "per_s": per_s})
@@ -258,7 +291,7 @@ class _Peer:
 
     async def _call(self, event: str, data: Any) -> Any:
         """Emit an event and return its acknowledgement. The caller limits the waiting time."""
-        return await _while_there(self._talk, self._client.call(event, data, timeout=None))
+        return await _while_there(self._talk, self._client.call(event, data, namespace=self._namespace, timeout=None))
 
     def _note_beat(self, snapshot: Any) -> None:
         self._beats.put(Beat(asyncio.get_running_loop().time(), snapshot if isinstance(snapshot, dict) else {}))

@@ -30,6 +30,9 @@ _KEPT_FIELDS = ("Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-
 """The header fields that the library judges; the others do not concern the upgrade."""
 
 
+NO_ANSWER = "the server closed the connection instead of answering the WebSocket handshake"
+
+
 class ServerReader:
     """Reads what a server sends on one WebSocket connection as the load generator does.
 
@@ -65,8 +68,7 @@ class ServerReader:
     def end(self) -> None:
         """The server closed the connection."""
         if self._frames is None and self.refusal is None:
-            why = "the server closed the connection instead of answering the WebSocket handshake"
-            self._refuse(str(self._upgrade.end(why)))
+            self._refuse(str(self._upgrade.end(NO_ANSWER)))
         elif self._session is not None:
             self._session.end(NO_CLOSE_FRAME.text)
 
@@ -91,11 +93,11 @@ class ServerReader:
 class SessionReader:
     """Reads the packets of one session of Socket.IO as far as they open or end it, as the load generator does.
 
-    ``is_packed``: whether its packets are in msgpack.
+    ``is_packed``: whether its packets are in msgpack. ``namespace``: the one that the client enters.
     """
 
-    def __init__(self, *, is_packed: bool = False) -> None:
-        self._is_packed = is_packed
+    def __init__(self, *, is_packed: bool = False, namespace: str = engine_io.DEFAULT_NAMESPACE) -> None:
+        self._is_packed, self._namespace = is_packed, namespace
         self._opened = False
         self.cause: str | None = None
         """Why the session was refused or ended, in one sentence."""
@@ -115,16 +117,16 @@ class SessionReader:
         elif binary:
             self._feed_packed(packet)
         elif engine_io.is_refused(packet):
-            self.end(str(engine_io.refused_namespace(engine_io.DEFAULT_NAMESPACE, packet[2:])))
+            self.end(str(engine_io.refused_namespace(self._namespace, packet[2:])))
         elif packet[:2] == engine_io.DISCONNECT:
             self.end(DISCONNECTED.text)
         elif packet == engine_io.CLOSE:
             self.end(SESSION_CLOSED.text)
 
     def _feed_packed(self, packet: bytes) -> None:
-        if self._is_packed and packed.refuses(packet):
-            self.end(str(engine_io.refused_namespace(engine_io.DEFAULT_NAMESPACE, packed.reason_of(packet))))
-        elif self._is_packed and packed.disconnects(packet):
+        if self._is_packed and packed.refuses(packet, self._namespace):
+            self.end(str(engine_io.refused_namespace(self._namespace, packed.reason_of(packet))))
+        elif self._is_packed and packed.disconnects(packet, self._namespace):
             self.end(DISCONNECTED.text)
 
 

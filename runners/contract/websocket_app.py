@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -25,9 +25,11 @@ from runners.contract.answers import (
     token,
     trust_for,
 )
-from runners.contract.app import Beat, Echoer, Member, Reader, Viewer
+from runners.contract.app import Beat, Echoer, Member, Reader, SessionHolder, Viewer
+from runners.contract.server_settings import USUAL_SETTINGS, ServerSettings
+from runners.contract.session_file import cookie_for
 from runners.contract.strictness import StrictConnect, StrictConnection
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Exchange
+from runners.loadgen.job import Exchange
 
 
 class WebSocketApp:
@@ -41,7 +43,7 @@ class WebSocketApp:
         base_url: str,
         timeout_s: float,
         exchanges: Collection[Exchange],
-        push_period_s: float = USUAL_PUSH_PERIOD_S,
+        settings: ServerSettings = USUAL_SETTINGS,
         ca: str = "",
         *,
         offers_deflate: bool = False,
@@ -49,15 +51,16 @@ class WebSocketApp:
         self.base_url = base_url.rstrip("/")
         self.tls = trust_for(base_url, ca)
         self.timeout_s = timeout_s
-        self.push_period_s = push_period_s
+        self.settings = settings
         self._exchanges = exchanges
         self._offers_deflate = offers_deflate
 
     @asynccontextmanager
-    async def _connect(self, path: str) -> AsyncIterator[StrictConnection]:
+    async def _connect(self, path: str, fields: Mapping[str, str] | None = None) -> AsyncIterator[StrictConnection]:
         """A connection; raises `RefusedServerError` if the client refuses what the server sends."""
         opening = StrictConnect(
             "ws" + self.base_url.removeprefix("http") + path,
+            additional_headers=fields,
             proxy=None,
             ssl=self.tls,
             max_size=None,
@@ -99,15 +102,28 @@ class WebSocketApp:
         async with self._connect("/stream") as websocket:
             yield _Peer(websocket)
 
+    @asynccontextmanager
+    async def worker(self, *, inline: bool) -> AsyncIterator[Echoer]:
+        async with self._connect("/work/inline" if inline else "/work") as websocket:
+            yield _Peer(websocket)
+
+    @asynccontextmanager
+    async def session_holder(self, token: str | None) -> AsyncIterator[SessionHolder]:
+        async with self._connect("/session", {} if token is None else {"Cookie": cookie_for(token)}) as websocket:
+            yield _Peer(websocket)
+
     def _paths(self) -> list[str]:
-        """One path per exchange of the application."""
+        """One path per exchange of the application. What is posted goes to a room."""
+        room = f"/room/contract-{token()}"
         paths: dict[Exchange, str] = {
             "echo": "/echo",
-            "room": f"/room/contract-{token()}",
+            "room": room,
+            "publish": room,
             "dashboard": "/dashboard",
             "stream": "/stream",
+            "work": "/work",
         }
-        return [path for exchange, path in paths.items() if exchange in self._exchanges]
+        return list(dict.fromkeys(path for exchange, path in paths.items() if exchange in self._exchanges))
 
     async def agreed_compression(self) -> str | None:
         agreed = []
@@ -154,6 +170,10 @@ class _Peer:
 
     async def unread_chunks(self, within_s: float) -> list[Any]:
         return await collect_messages(self.next_chunk, within_s)
+
+    async def whoami(self) -> Any:
+        await self._websocket.send("whoami")
+        return await self._websocket.recv()
 
     async def surplus(self) -> list[Any]:
         return await collect_messages(self._websocket.recv, QUIET_S)

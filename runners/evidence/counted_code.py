@@ -107,6 +107,16 @@ def start_lines(source: str) -> set[int]:
     return {line for node in blocks + imports for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
 
 
+def definition_lines(source: str, names: Set[str]) -> set[int]:
+    """The lines of a module's functions and classes with these names, with their decorators."""
+    found = [node for node in ast.parse(source).body if isinstance(node, _DEFINITIONS) and node.name in names]
+    return {
+        line
+        for node in found
+        for line in range(min([node.lineno, *(one.lineno for one in node.decorator_list)]), (node.end_lineno or 0) + 1)
+    }
+
+
 def _is_main_block(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and any(
         isinstance(one, ast.Name) and one.id == "__name__" for one in ast.walk(node.test)

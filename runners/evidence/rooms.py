@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
-from runners.evidence.counted_code import start_lines
+from runners.evidence.counted_code import definition_lines, start_lines
 from runners.evidence.source_code import bare_string_lines, modules_of
 from runners.record import BUILT_IN, NOT_POSSIBLE, Finding
 from runners.subjects.catalog import Framework, Variant
@@ -48,7 +48,8 @@ def rooms_across_finding(framework: Framework, main: Variant, spanning: Mapping[
         return _finding(None, f"not proven: {tried or 'no variant does it'}"[:1000])
     if claimed == "built-in":
         return _finding(BUILT_IN, f"proven by {proof.slug}")
-    lines = {path.name: count_lines(path) for path in own[proof.slug] if path not in mains}
+    apart = frozenset(name for names in framework.evidence.apart.values() for name in names)
+    lines = {path.name: count_lines(path, apart) for path in own[proof.slug] if path not in mains}
     listed = ", ".join(f"{name} {count}" for name, count in lines.items())
     return _finding(f"with {sum(lines.values())} lines", f"{listed}; proven by {proof.slug}")
 
@@ -57,11 +58,15 @@ def _finding(value: str | None, note: str) -> Finding:
     return Finding(item="rooms-across", value=value, note=note)
 
 
-def count_lines(path: Path) -> int:
-    """The lines of a module that have code: no empty lines, comments or docstrings, and none that only start it."""
+def count_lines(path: Path, apart: Set[str] = frozenset()) -> int:
+    """The lines of a module that have code: no empty lines, comments or docstrings, and none that only start it.
+
+    ``apart``: names of functions and classes that serve only exchanges which not every framework has. They are left
+    out, as everywhere.
+    """
     source = path.read_text(encoding="utf-8")
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
             lines.update(range(token.start[0], token.end[0] + 1))
-    return len(lines - bare_string_lines(source) - start_lines(source))
+    return len(lines - bare_string_lines(source) - start_lines(source) - definition_lines(source, apart))

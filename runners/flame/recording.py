@@ -31,7 +31,7 @@ from runners.record import (
     publishable,
     save,
 )
-from runners.serving.deployment import serve_variant
+from runners.serving.deployment import serve_variant, server_settings_for
 from runners.subjects import matching
 from runners.subjects.catalog import Framework, Variant, naming_options
 from runners.subjects.profiles import Profile
@@ -243,7 +243,7 @@ def _sample(
         logs=logs,
         cpus=cpus,
         workers=scenario.workers,
-        push_period_s=scenario.server_push_period_s,
+        settings=server_settings_for(scenario),
         traceable=True,
         checks=scenario.readiness,
     ) as deployment:

@@ -16,6 +16,7 @@ from runners.record import (
     P99_DISTURBANCE_LIMIT,
     TIMER_UNUSED_PERCENT,
     Measurement,
+    SecondLoadRecord,
     closed_loop_cpu_percent,
     timer_limited_percent,
     used_percent,
@@ -89,22 +90,25 @@ class Threshold:
 # How values are read
 
 
-def _send_lag_p99_ms(measurement: Measurement) -> float | None:
-    return measurement.generator.send_lag_p99_ms if _is_about_latency(measurement) and measurement.generator else None
+def _send_lag_p99_ms(load: Measurement | SecondLoadRecord) -> float | None:
+    return load.generator.send_lag_p99_ms if _is_about_latency(load) and load.generator else None
 
 
-def _read_lag_p99_ms(measurement: Measurement) -> float | None:
-    return measurement.generator.read_lag_p99_ms if _is_about_latency(measurement) and measurement.generator else None
+def _read_lag_p99_ms(load: Measurement | SecondLoadRecord) -> float | None:
+    return load.generator.read_lag_p99_ms if _is_about_latency(load) and load.generator else None
 
 
-def _is_about_latency(measurement: Measurement) -> bool:
+def _is_about_latency(load: Measurement | SecondLoadRecord) -> bool:
     """False for members whose network fails, of whose messages only counts who have them within a second."""
-    return measurement.deliveries is None
+    return isinstance(load, SecondLoadRecord) or load.deliveries is None
 
 
 def _working_percent(measurement: Measurement) -> float | None:
-    health = measurement.generator
-    return None if health is None or _used_up_its_core(measurement) else health.working_percent
+    """Of the load generator, and of the process that publishes on its CPUs."""
+    health, publisher = measurement.generator, measurement.publisher
+    if health is None or health.working_percent is None or _used_up_its_core(measurement):
+        return None
+    return health.working_percent + (publisher.cpu_percent if publisher is not None else 0.0)
 
 
 def _used_up_its_core(measurement: Measurement) -> bool:
@@ -194,24 +198,28 @@ def _not_offered_percent(measurement: Measurement) -> float | None:
 
 def _received(measurement: Measurement) -> float | None:
     """Messages received; ``None`` if the clients of the load send nothing."""
-    if (deliveries := measurement.room_deliveries) is not None:
+    if (deliveries := measurement.counted_deliveries) is not None:
         return deliveries.in_time + deliveries.late
     if measurement.messages is None or measurement.offered_per_s == 0:
         return None
     return measurement.messages.received
 
 
-def _differing(measurement: Measurement) -> float | None:
-    return None if measurement.messages is None else measurement.messages.corrupted
+def _differing(load: Measurement | SecondLoadRecord) -> float | None:
+    return None if load.messages is None else load.messages.corrupted
 
 
 def _foreign_percent(measurement: Measurement) -> float | None:
     """Messages that nobody waited for, foreign ones and repeated answers, in percent of the answers."""
-    if (deliveries := measurement.room_deliveries) is not None:
+    if (deliveries := measurement.counted_deliveries) is not None:
         received = deliveries.in_time + deliveries.late
         # A server may repeat what it sent before a network failed. That is a result.
         return 100 * deliveries.foreign / received if received else None
-    messages = measurement.messages
+    return _no_answers_percent(measurement)
+
+
+def _no_answers_percent(load: Measurement | SecondLoadRecord) -> float | None:
+    messages = load.messages
     if messages is None or messages.foreign is None or not messages.received:
         return None
     return 100 * (messages.foreign + messages.duplicated) / messages.received
@@ -253,6 +261,30 @@ _IS_OF_PROXY = re.compile(r"timed out|timeout|the proxy (?:refused|lacked)")
 """Words of complaints about what a proxy itself did; in others it reports what the server did."""
 
 
+def _of_second_load(value_of: Callable[[SecondLoadRecord], float | None]) -> Callable[[Measurement], float | None]:
+    """What reads a value of the second load, if there is one."""
+    return lambda measurement: None if measurement.second_load is None else value_of(measurement.second_load)
+
+
+def _unserved(second: SecondLoadRecord) -> dict[str, int]:
+    """Messages without an answer, and clients that were refused or disconnected, in words."""
+    found, messages = second.connections, second.messages
+    return {
+        "connections not established": found.planned - found.established,
+        "connections closed by the server": found.closed_early,
+        "messages lost": messages.lost,
+        "messages unanswered at the end": messages.in_flight,
+    }
+
+
+def _why_unserved(measurement: Measurement) -> str | None:
+    """What it was that the second load did not get, and what its clients saw."""
+    if (second := measurement.second_load) is None:
+        return None
+    kinds = [f"{count:,} {kind}" for kind, count in _unserved(second).items() if count]
+    return ", ".join([*kinds, *(f"{cause.error}, such as: {cause.example}" for cause in second.causes[:1])]) or None
+
+
 def lost_messages(measurement: Measurement) -> int:
     """Messages and pushes that had not arrived when the load generator stopped waiting for answers."""
     messages = measurement.messages
@@ -291,13 +323,32 @@ READ_LAG = Threshold(
     in_search="try is unusable if the lag decides",
     value_of=_read_lag_p99_ms,
 )
+SECOND_SEND_LAG = Threshold(
+    "send lag p99 of the second load",
+    2.0,
+    "ms",
+    "It sleeps between its messages, so that the first load has the core of the load generator. What its messages need"
+    " takes 5 ms and more, of which this is a small part.",
+    cause="loadgen",
+    in_search="try is unusable",
+    value_of=_of_second_load(_send_lag_p99_ms),
+)
+SECOND_READ_LAG = Threshold(
+    "read lag p99 of the second load",
+    2.0,
+    "ms",
+    "An answer may have waited that long because the first load had the core. The limit is that of sending.",
+    cause="loadgen",
+    in_search="try is unusable",
+    value_of=_of_second_load(_read_lag_p99_ms),
+)
 WORKING_TIME = Threshold(
     "load generator working time",
     85.0,
     "%",
     "A load generator near its own limit limits the server. With 15 % of its time idle, the clients of a closed loop"
     " still wait for the server. A server that used its whole core was its own limit. The reference is exempt, because"
-    " it is there to show the load generator's limit.",
+    " it is there to show the load generator's limit. A process that publishes on the same CPUs is counted too.",
     cause="loadgen",
     in_search="try is unusable",
     exempts_reference=True,
@@ -447,6 +498,31 @@ LOST = Threshold(
     cause="server",
     in_search="try fails",
     value_of=_lost_by_an_echo,
+)
+UNSERVED_WORK = Threshold(
+    "messages and clients of the second load that were not served",
+    0,
+    "",
+    "A server that drops work has time for everybody else.",
+    cause="server",
+    value_of=_of_second_load(lambda second: sum(_unserved(second).values())),
+    detail_of=_why_unserved,
+)
+SECOND_DIFFERING = Threshold(
+    "answers to the second load that differ from the expected ones",
+    DIFFERING.limit,
+    "",
+    "The same holds for it as for the first load.",
+    cause="server",
+    value_of=_of_second_load(_differing),
+)
+SECOND_FOREIGN = Threshold(
+    "messages to the second load that are no answers",
+    FOREIGN.limit,
+    FOREIGN.unit,
+    "The same holds for it as for the first load.",
+    cause="server",
+    value_of=_of_second_load(_no_answers_percent),
 )
 MISSED_PUSHES = Threshold(
     "pushes that clients missed",
@@ -696,6 +772,8 @@ HIDDEN_STALL = Threshold(
 THRESHOLDS: tuple[Threshold, ...] = (
     SEND_LAG,
     READ_LAG,
+    SECOND_SEND_LAG,
+    SECOND_READ_LAG,
     WORKING_TIME,
     UNUSED_CORE,
     UNUSED_IN_A_ROOM,
@@ -715,6 +793,9 @@ THRESHOLDS: tuple[Threshold, ...] = (
     DIFFERING,
     FOREIGN,
     LOST,
+    UNSERVED_WORK,
+    SECOND_DIFFERING,
+    SECOND_FOREIGN,
     MISSED_PUSHES,
     MISSING_CHUNKS,
     WRONG_CHUNKS,

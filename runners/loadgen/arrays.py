@@ -73,6 +73,12 @@ class State:
     is_last_chunk: int
     burst: int
     """Number of messages sent since answers were last read."""
+    yields: int
+    """Whether another load on the same core runs first, see `job.Idling`."""
+    yielded: int
+    """How often it let another load run first."""
+    sleeps: int
+    """Whether the open loop sleeps until shortly before a message is due, see `job.Idling`."""
 
     # Messages
     request_bytes: int

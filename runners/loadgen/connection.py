@@ -39,6 +39,13 @@ class Received(NamedTuple):
     end: Cause | None = None
 
 
+class Taken(NamedTuple):
+    """Bytes of a connection that are not parsed yet and, if it has ended after them, the cause."""
+
+    data: bytes
+    end: Cause | None = None
+
+
 SESSION_CLOSED = Cause(CLOSED, "session closed", "the server closed the Engine.IO session")
 DISCONNECTED = Cause(CLOSED, "disconnected", "the server disconnected the client from the namespace")
 NO_CLOSE_FRAME = Cause(CLOSED, "no close frame", "the server closed the connection without a close frame")
@@ -190,27 +197,36 @@ class WebSocketConnection:
         return True
 
     def receive(self) -> Received:
+        return self.parse(self.take())
+
+    def take(self) -> Taken:
+        """The bytes that have arrived since the last call, which `parse` gets in the same order."""
         if self._end is not None:
-            return Received([], self._end)
+            return Taken(b"", self._end)
         if self._outbox and self._failure is None:
             self._flush()
-        found: list[Message] = []
+        data = b""
         while True:
             try:
-                data = self.socket.recv(RECEIVE_BYTES)
+                more = self.socket.recv(RECEIVE_BYTES)
             except WAITING:
-                return Received(found, None if self._failure is None else broken_by(self._failure))
+                return Taken(data, None if self._failure is None else broken_by(self._failure))
             except OSError as error:
-                return Received(found, broken_by(error))
-            if not data:
-                return Received(found, NO_CLOSE_FRAME)
-            self.meter.received_wire_bytes += len(data)
-            received = self.feed(data)
-            found += received.messages
+                return Taken(data, broken_by(error))
+            if not more:
+                return Taken(data, NO_CLOSE_FRAME)
+            self.meter.received_wire_bytes += len(more)
+            data = data + more if data else more
             # epoll does not report data that TLS has already read. After a failure, what the server sent before it is
             # read to the end. Otherwise the next connection is read.
-            if received.end is not None or not (self._secure or self._failure):
-                return Received(found, received.end)
+            holds_more = isinstance(self.socket, ssl.SSLSocket) and tls.OPENSSL.holds_more(self.socket)
+            if not (holds_more or self._failure):
+                return Taken(data)
+
+    def parse(self, taken: Taken) -> Received:
+        """The messages in bytes that were taken."""
+        received = self.feed(taken.data) if taken.data else Received([])
+        return received if received.end is not None else Received(received.messages, taken.end)
 
     def feed(self, data: bytes) -> Received:
         found: list[Message] = []

@@ -16,6 +16,7 @@ from runners.loadgen.buckets import SparseCounts
 from runners.loadgen.job import Brief, CaughtUp, Job, LedgerTotals, TrafficCounts
 from runners.loadgen.kernel import Reason
 from runners.loadgen.ledger import Ledger
+from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Closed, Open
 from runners.loadgen.slow_path import Pushes, SlowPath
 from runners.loadgen.wire import Client
@@ -28,6 +29,8 @@ _CATCH_UP = 0.1
 """Open loop: for this part of the slice, or for a second, the load generator may still send what was due in it. A pause
 of the load generator so delays messages, but a rate beyond its ability does not delay the end."""
 _LEAST_CATCH_UP_NS = 1_000_000_000
+_LEAST_LINGER_S = 0.1
+"""Seconds to wait for messages that are too many, if the drain time is shorter."""
 
 
 @dataclass
@@ -97,12 +100,15 @@ class Engine:
         self.totals = Totals()
         self._pace = job.pace
         self._room = job.exchange == "room"
+        self._assumes_order = assumes_order(job.own, job.answers)
         self.ledger = Ledger(
             len(clients),
             open_loop=not isinstance(job.pace, Closed),
             depth=_depth_for(job, len(clients)),
             room=self._room,
         )
+        self.ledger.state["yields"] = job.idling != "spin"
+        self.ledger.state["sleeps"] = job.idling == "sleep"
         self.slow_path = SlowPath(job, clients, self.ledger)
         self._chunk = arrays.no_chunk()
         self._schedule: Iterator[Chunk] = iter(())
@@ -122,6 +128,8 @@ class Engine:
         current = self._open_slice(duration_s)
         self._run_slice(current)
         self.slow_path.clear_shelf()
+        if self._assumes_order:
+            self.slow_path.note_unanswered()
         cutoff_ns = clock_ns()
         ledger, censored = self.ledger.settle(cutoff_ns, cutoff_ns - int(self.job.answer_timeout_s * _SECOND_NS))
         self._add_up(current, ledger, censored)
@@ -344,6 +352,14 @@ class Engine:
     def idle(self, wake: int) -> None:
         """Answer pings until the file descriptor ``wake`` is readable."""
         self.slow_path.idle(wake)
+
+    def count_surplus(self) -> int:
+        """After all slices: wait for messages to which no message belongs, for the drain time; returns how many there
+        were. Where answers have numbers, this takes no time.
+        """
+        if self._assumes_order:
+            self.slow_path.linger(max(_LEAST_LINGER_S, self.job.drain_s))
+        return self.slow_path.surplus
 
     def pause(self) -> int:
         """Let the paused members of a room stop reading; returns the size of their receive buffers in bytes."""

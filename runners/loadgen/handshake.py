@@ -179,6 +179,8 @@ class Handshake:
         self._reader = frames.MessageReader()
         self._missing = "accept the TCP connection"
         """What the server has not done yet."""
+        self._instead = ""
+        """The latest message that did not do it, as the end of a sentence."""
         self._steps = iter(self._all_steps(secure=parts.scheme == "wss"))
         self.wanted = select.EPOLLOUT
         try:
@@ -200,7 +202,8 @@ class Handshake:
                 waited = f"{round((clock_ns() - self.started_ns) / 1e9, 1):g} s"
                 tip = "; if it has no TLS, use ws://" if self._missing == _TLS else ""
                 raise self._answer.end(
-                    f"the server did not {self._missing} within {waited}{tip}; rtsite load has --connect-timeout"
+                    f"the server did not {self._missing} within {waited}{self._instead}{tip}; rtsite load has"
+                    " --connect-timeout"
                 )
         except StopIteration as done:
             connection = WebSocketConnection(self.socket, self._mask, self._reader, done.value, self._compression)
@@ -297,8 +300,9 @@ class Handshake:
             if answer:
                 self._missing = f"answer the subscription {harmless(message.encode())} by {harmless(answer.encode())}"
                 pattern = AnswerPattern(parts_of(answer, (Place.ANYTHING,)))
-                while pattern.read((yield from self._next_message(waiting)).payload) is None:
-                    pass
+                while pattern.read(received := (yield from self._next_message(waiting)).payload) is None:
+                    self._instead = f"; the latest message was {harmless(received)}"
+                self._instead = ""
         return waiting
 
     def _next_message(self, waiting: list[frames.Frame]) -> Generator[int, None, frames.Frame]:

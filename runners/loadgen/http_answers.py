@@ -189,7 +189,10 @@ def _trailer_ended(data: bytes, start: int) -> bool:
 def check_coding(head: Head) -> None:
     """Raise `RefusedError` if the body is compressed, which our requests do not offer (RFC 9110, section 12.5.3)."""
     if (coding := head.value("content-encoding")).lower() not in ("", "identity"):
-        raise RefusedError(f"the server's answer has the Content-Encoding {harmless(coding)}, which was not requested")
+        raise RefusedError(
+            f"the server's answer has the Content-Encoding {harmless(coding)}, which was not requested; turn off"
+            " compression in the server, or in the proxy before it"
+        )
 
 
 def says_enough(head: Head, data: bytes) -> bool:

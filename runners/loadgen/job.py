@@ -13,16 +13,23 @@ from runners.loadgen.causes import CountedCause
 from runners.loadgen.pace import Pace
 
 Protocol = Literal["websocket", "socket.io"]
-Exchange = Literal["echo", "room", "dashboard", "events", "stream", "stream-events"]
+Exchange = Literal["echo", "room", "publish", "dashboard", "events", "stream", "stream-events", "work", "session"]
 PayloadKind = Literal["text", "binary"]
 Serializer = Literal["json", "msgpack"]
 Transport = Literal["websocket", "polling", "sse"]
 OVER_SSE: frozenset[Exchange] = frozenset({"events", "stream-events"})
 """The exchanges over server-sent events. All others are over WebSocket, or over Socket.IO."""
+PublisherKind = Literal["http", "process"]
+"""From where messages to a room come that no member sends. ``http``: from requests to the server. ``process``: from
+another process, through the broker."""
 Answers = Literal["same", "any"]
 Retries = Literal["quick", "backoff", "fixed"]
 """When a client that lost its connection tries again. ``quick``: at random after about 100 ms. ``backoff``: at random
 within a time that doubles with each attempt. ``fixed``: after a second, all clients alike."""
+Idling = Literal["spin", "spin-yield", "sleep"]
+"""What the open loop of a shard does until something is due or arrives. ``spin``: it polls. ``spin-yield``: it polls,
+and lets another load on its core run whenever that has something to do. ``sleep``: it sleeps, and polls for less than a
+millisecond before each message, letting others run, so that another load has the core."""
 DepartureKind = Literal["reset", "silence", "move"]
 """How a member leaves its room. ``reset``: it loses its network, so its connection ends by a TCP reset, and it cannot
 open another one. ``silence``: no packet of the server arrives, and the connection stays open. ``move``: it closes its
@@ -32,6 +39,12 @@ IN_TIME_S = 1.0
 """Seconds after which a message to a room whose members leave again and again counts as late."""
 USUAL_PUSH_PERIOD_S = 1.0
 """Seconds between two pushes of a server for which no other period is set."""
+USUAL_WORK_S = 0.005
+"""Seconds that a server's work blocks its thread, if nothing else is set."""
+SESSION_TOKEN = "token-{client}"  # noqa: S105 - of a file that exists for a measurement
+"""The token of the session of a client with this number, which counts from 0."""
+SESSION_NAMESPACE = "/session"
+"""The Socket.IO namespace that only clients with a session may enter."""
 
 DECLINED = "declined"
 """Names, among agreements, that a server does not compress although compression was offered."""
@@ -133,11 +146,13 @@ class OwnMessages:
     """The template of the answer."""
     method: str = ""
     """Of event streams: the method of a request; empty: messages over WebSocket."""
+    ignore: tuple[str, ...] = ()
+    """Templates of messages that are no answers and are not counted, such as signs of life."""
 
     @property
     def names_client(self) -> bool:
         """Whether the number of the client is in one of the templates."""
-        return CLIENT_PLACE in self.message or CLIENT_PLACE in self.answer
+        return any(CLIENT_PLACE in text for text in (self.message, self.answer, *self.ignore))
 
 
 @dataclass(frozen=True)
@@ -197,6 +212,10 @@ class Job:
     """Number of rooms that the connections are spread over: connection k joins room k modulo this number."""
     departures: Departures | None = None
     """In rooms: how their members leave."""
+    publisher: PublisherKind | None = None
+    """In rooms: from where the messages come, if no member sends."""
+    publish_to: str = ""
+    """The named pipe of the process that publishes, if it is one."""
     visits: Visits | None = None
     """Visitors instead of a load. They come one after the other, so ``connections`` does not count."""
     paused: int = 0
@@ -206,6 +225,7 @@ class Job:
     answers: Answers = "same"
     """What answers a message. ``same``: the message itself, or an acknowledgement with its number. ``any``: each
     message answers the oldest one that its connection waits for, and nothing is compared."""
+    idling: Idling = "spin"
     drain_s: float = 2.0
     """Open loop: time that the shard waits for unanswered messages after the window. The closed loop waits until every
     message is answered or lost."""
@@ -230,7 +250,7 @@ class Job:
         stream = StreamRequest(**data["stream"]) if data["stream"] else None
         departures = Departures(**data["departures"]) if data["departures"] else None
         visits = Visits(**data["visits"]) if data["visits"] else None
-        own = OwnMessages(**data["own"]) if data["own"] else None
+        own = OwnMessages(**{**data["own"], "ignore": tuple(data["own"]["ignore"])}) if data["own"] else None
         read = {"client": client, "own": own, "stream": stream, "departures": departures, "visits": visits}
         return cls(**{**data, **read, "pace": paces.from_mapping(data["pace"]), "cpus": tuple(data["cpus"])})
 
@@ -378,7 +398,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What members of rooms received who left again and again: due = in_time + late + never."""
+    """What members of rooms received: due = in_time + late + never."""
 
     messages: int
     """Number of messages sent to rooms."""
@@ -404,13 +424,21 @@ class Delivered:
     """Number of failed attempts to connect while the network was there."""
     away: int
     """Number of members without a connection at the end."""
+    complete: int
+    """Number of messages that every member received who should have it; 0 where members leave."""
+    unpublished: int
+    """Number of messages from outside that were refused, or not answered in time."""
+    publisher_connections: int
+    """Number of connections that the publisher of messages from outside opened."""
     took_ns: int
     cpu_ns: int
     histograms: dict[str, SparseCounts]
     """Histograms in nanoseconds by name. ``delivery``: from when a message was due to its arrival; ``rejoin``: from
-    the attempt that succeeded to an open connection; ``send_lag`` and ``read_lag`` are the load generator's own."""
+    the attempt that succeeded to an open connection; ``send_lag`` and ``read_lag`` are the load generator's own. From
+    outside also ``last_delivery``: to the arrival at the last member of complete messages; and ``answer``: to the
+    answer."""
     causes: list[CountedCause] = field(default_factory=list)
-    """What ended connections and attempts, by cause."""
+    """What ended connections and attempts, and why messages were not taken, by cause."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Delivered:
@@ -514,6 +542,9 @@ class Sample:
     """All bytes of the slices; zeros for transports other than WebSocket."""
     compression: dict[str, int] = field(default_factory=dict)
     """As in `Connected`."""
+    surplus: int = 0
+    """Where answers have no number: messages that arrived while their connection waited for nothing, less those that
+    may be late answers. If there is one, it is not known which message each answer belongs to."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Sample:

@@ -17,6 +17,7 @@ from runners.loadgen.message import (
     payload_mark,
 )
 from runners.loadgen.own_messages import (
+    IN_IGNORED,
     IN_MESSAGE,
     AnswerPattern,
     Part,
@@ -48,10 +49,13 @@ class OwnCodec(TemplateCodec):
             any_answer=answers == "any",
         )
         self._pattern = AnswerPattern(answer)
+        self._ignored = [AnswerPattern(of_client(parts_of(text, IN_IGNORED), client)) for text in own.ignore]
         self._latest: tuple[bytes, int] | None = None
         """The latest answer that was parsed here, and its number."""
 
     def parse(self, data: bytes, *, binary: bool) -> Answer | None:
+        if any(pattern.read(data) is not None for pattern in self._ignored):
+            return None
         if self._any_answer:
             return Answer(is_next=True)
         sequence = self._pattern.read(data)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from runners.loadgen.job import OwnMessages
+from runners.loadgen.job import Answers, OwnMessages
 from runners.loadgen.message import DIGITS, FIRST_SEQUENCE, LAST_SEQUENCE
 
 
@@ -28,6 +28,8 @@ class Place(Enum):
 
 IN_MESSAGE: Final = (Place.SEQUENCE, Place.CLIENT)
 """What stands for something in a message. In an answer, all placeholders do."""
+IN_IGNORED: Final = (Place.CLIENT, Place.ANYTHING)
+"""What stands for something in a message that is ignored, or that answers a subscription."""
 Part = str | Place
 _QUOTE_OR_ESCAPE = re.compile(r'\\.?|"', re.DOTALL)
 _SEQUENCE_TEXT, _ANY_TEXT, _SEQUENCE_VALUE, _ANY_VALUE = _SIGNS = "\ue000\ue001\ue002\ue003"
@@ -52,6 +54,11 @@ def is_numbered(own: OwnMessages) -> bool:
     answer = parts_of(own.answer)
     sent = not own.message or Place.SEQUENCE in parts_of(own.message, IN_MESSAGE)
     return Place.SEQUENCE in answer or (sent and Place.MESSAGE in answer)
+
+
+def assumes_order(own: OwnMessages | None, answers: Answers) -> bool:
+    """Whether each answer belongs to the oldest message that its connection waits for, because it has no number."""
+    return answers == "any" or (own is not None and not is_numbered(own))
 
 
 class Numbered(NamedTuple):

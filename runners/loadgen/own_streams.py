@@ -164,7 +164,7 @@ class OwnStreams:
         now_ns = clock_ns()
         for message in received.messages:
             if message.payload.strip() == END_OF_STREAM:
-                self._done += 1
+                self._done += stream.chunks > 0
                 self._complete(place, reader, stream, now_ns)
                 return
             if stream.chunks:
@@ -211,7 +211,8 @@ class OwnStreams:
             if reader.stream is not None and now_ns - reader.stream.last_ns > self._patience_ns:
                 what = "a stream had no further chunk" if reader.stream.chunks else "a request had no chunk"
                 text = f"{what} for {self._job.answer_timeout_s:g} s; rtsite load has --answer-timeout"
-                self._break(place, reader, Cause("no-chunk", "time", text), now_ns)
+                cause = reader.stream.connection.silence or Cause("no-chunk", "time", text)
+                self._break(place, reader, cause, now_ns)
 
     def _stop_all(self) -> int:
         """Leave all streams that have not ended; returns how many these are."""

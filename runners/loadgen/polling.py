@@ -45,6 +45,8 @@ SEPARATOR = b"\x1e"
 _BINARY = b"b"
 """Prefix of a binary packet of a polling client, which is in base64."""
 _OK = "200 OK"
+_ENOUGH_BYTES = 1000
+"""Bytes of a refusal's body after which we do not wait for its end."""
 STREAM_ENDED = Cause(CLOSED, "stream ended", "the server ended the event stream")
 
 
@@ -78,7 +80,7 @@ def open_session(url: str, timeout_s: float, options: ClientOptions = NO_OPTIONS
             waiting = _ask(client, "GET", path, deadline)
     except httptools.HttpParserError as error:
         raise RefusedError(client.describe_invalid(error)) from None
-    except _EndedError as error:
+    except AnswerEndedError as error:
         raise RefusedError(str(error), "no answer") from None
     finally:
         client.drop()
@@ -138,7 +140,7 @@ class _Response(NamedTuple):
     body: bytes
 
 
-class _EndedError(Exception):
+class AnswerEndedError(Exception):
     """The server closed the connection before its answer was complete; the text says so."""
 
 
@@ -242,8 +244,8 @@ class HttpClient:
         return True
 
     def receive(self) -> _Response | None:
-        """The answer, if it is complete. Raises `OSError`, `httptools.HttpParserError` or `_EndedError` if it cannot
-        become complete.
+        """The answer, if it is complete. Raises `OSError`, `httptools.HttpParserError` or `AnswerEndedError` if it
+        cannot become complete.
         """
         if self._socket is None:
             return None
@@ -263,7 +265,7 @@ class HttpClient:
         if self.headed and not {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in self._fields}:
             return self._finish()
         part = "its answer was complete" if self.headed else "it answered"
-        raise _EndedError(f"the server closed the connection before {part}")
+        raise AnswerEndedError(f"the server closed the connection before {part}")
 
     def feed(self, data: bytes) -> _Response | None:
         """Like `receive`, for bytes that the caller read."""
@@ -411,7 +413,7 @@ class PollingConnection:
                     client.request("GET", self._path)
                 else:
                     self._carry()
-            except (httptools.HttpParserError, binascii.Error, OSError, _EndedError) as error:
+            except (httptools.HttpParserError, binascii.Error, OSError, AnswerEndedError) as error:
                 return Received(found, _end_of(client, error))
         return Received(found, None if self._failure is None else broken_by(self._failure))
 
@@ -442,7 +444,7 @@ def _end_of(client: HttpClient, error: Exception) -> Cause:
     match error:
         case OSError():
             return broken_by(error)
-        case _EndedError():
+        case AnswerEndedError():
             return Cause(CLOSED, "no answer", str(error))
         case httptools.HttpParserError():
             return Cause(PROTOCOL, "no http", client.describe_invalid(error))
@@ -464,6 +466,8 @@ class EventStreamConnection:
         self._events = EventReader(every_type=every_type)
         self._accepted = False
         """Whether the head of the answer is that of an event stream."""
+        self._refusal = b""
+        """The body so far of an answer that is no event stream."""
         self._failure: OSError | None = None
         """Why the request could not be sent."""
 
@@ -501,20 +505,36 @@ class EventStreamConnection:
     def _parsed(self, receive: Callable[[], _Response | None]) -> Received:
         try:
             ended = receive()
-        except (httptools.HttpParserError, OSError, _EndedError) as error:
-            return Received([], _end_of(self._http, error))
+        except (httptools.HttpParserError, OSError, AnswerEndedError) as error:
+            return Received([], self.silence or _end_of(self._http, error))
         if ended is None and not self._http.headed:
             return Received([])
         body = self._http.take_body() if ended is None else ended.body
         if not self._accepted:
-            try:
-                check_stream(self._http.head, body)
-            except RefusedError as error:
-                key = PROTOCOL if self._http.head.status == http.HTTPStatus.OK else f"http-{self._http.head.status}"
-                return Received([], Cause(key, error.kind, str(error)))
-            self._accepted = True
+            self._refusal += body
+            cause = self._refused()
+            if cause is not None:
+                is_waited_for = self._http.head.status != http.HTTPStatus.OK and ended is None
+                return Received([], None if is_waited_for and len(self._refusal) < _ENOUGH_BYTES else cause)
+            self._accepted, self._refusal = True, b""
         messages = [Message(data) for data in self._events.feed(body)]
         return Received(messages, None if ended is None else STREAM_ENDED)
+
+    def _refused(self) -> Cause | None:
+        """Why the answer is no event stream, with its body in one line; ``None`` if it is one."""
+        if self._accepted:
+            return None
+        try:
+            check_stream(self._http.head, b" ".join(self._refusal.split()))
+        except RefusedError as error:
+            key = PROTOCOL if self._http.head.status == http.HTTPStatus.OK else f"http-{self._http.head.status}"
+            return Cause(key, error.kind, str(error))
+        return None
+
+    @property
+    def silence(self) -> Cause | None:
+        """Why an answer whose head has arrived is no event stream, even if its body has not ended."""
+        return self._refused() if self._http.headed else None
 
     def close(self) -> None:
         self._http.drop()

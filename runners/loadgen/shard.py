@@ -9,7 +9,7 @@ Input is the `Job` on the first line, and then commands:
 - ``{"do": "recover", "seconds": s}`` continues while the server ends and restarts;
 - ``{"do": "stream", "seconds": s, "then": "read"}`` begins streams for this long, and reads them to their end; with
   ``"cancel"`` it cancels them instead;
-- ``{"do": "depart", "seconds": s}`` sends messages to rooms whose members leave, and waits until they are back;
+- ``{"do": "deliver", "seconds": s}`` sends messages to rooms, and waits until all members are there and have them;
 - ``{"do": "visit", "seconds": s}`` lets visitors come and go for this long;
 - ``{"do": "finish"}`` ends the shard.
 
@@ -48,6 +48,7 @@ from runners.loadgen.connection import Connection, WebSocketConnection
 from runners.loadgen.engine import Engine
 from runners.loadgen.handshake import cause_of, open_all
 from runners.loadgen.job import DECLINED, STOP_EARLY, Connected, Job, LedgerTotals, Recovered, Sample
+from runners.loadgen.outside import PublisherLostError
 from runners.loadgen.own_streams import OwnStreams
 from runners.loadgen.pace import Closed
 from runners.loadgen.polling import open_session, open_stream
@@ -102,7 +103,7 @@ def _shard_for(job: Job) -> _LoadShard | _StreamShard | _OwnStreamShard | _RoomS
         return _StreamShard(job)
     if job.own is not None and job.own.method:
         return _OwnStreamShard(job)
-    return _LoadShard(job) if job.departures is None else _RoomShard(job)
+    return _LoadShard(job) if job.departures is None and job.publisher is None else _RoomShard(job)
 
 
 def _prepare() -> None:
@@ -284,6 +285,7 @@ class _LoadShard(_Shard):
     def _sample(self) -> Sample:
         engine, job = self.engine, self.job
         engine.finish_rows()
+        surplus = engine.count_surplus()
         totals = engine.totals
         causes = merge([self.refused.counted(), engine.slow_path.causes.counted()])
         histograms = {name: buckets.sparse(counts) for name, counts in engine.counts.items()}
@@ -321,6 +323,7 @@ class _LoadShard(_Shard):
             received_by_second=totals.received,
             cpu_ns=totals.cpu_ns,
             working_ns=totals.working_ns,
+            surplus=surplus,
         )
 
 
@@ -367,24 +370,27 @@ class _OwnStreamShard(_Shard):
 
 
 class _RoomShard(_Shard):
-    """One job whose clients leave their rooms again and again."""
+    """One job whose clients leave their rooms again and again, or get messages from outside."""
 
     def follow(self, commands: _Commands, emit: Emit) -> None:
         """Execute commands until ``finish``; raises `ShardError`."""
         self._report(emit)
-        members = RoomMembers(self.job, self.opened)
+        try:
+            members = RoomMembers(self.job, self.opened)
+        except PublisherLostError as error:
+            raise ShardError(str(error)) from error
         while True:
             try:
                 if not commands.waiting:
                     members.idle(commands.descriptor)
                 match json.loads(commands.next()):
-                    case {"do": "depart", "seconds": float(seconds)}:
+                    case {"do": "deliver", "seconds": float(seconds)}:
                         emit({"event": "delivered", "delivered": asdict(members.run(seconds))})
                     case {"do": "finish"}:
                         break
                     case command:
                         raise ShardError(f"unknown command: {command}")
-            except SenderLostError as error:
+            except (SenderLostError, PublisherLostError) as error:
                 raise ShardError(str(error)) from error
         members.close()
 

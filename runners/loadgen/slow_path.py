@@ -63,6 +63,10 @@ class SlowPath:
         """Why connections ended."""
         self.pushes = Pushes()
         self.examples: dict[str, Example] = {}
+        self._surplus = np.zeros(len(clients), dtype=np.int64)
+        """By connection: answers without a number that came while nothing was waited for, after the first message."""
+        self._owed = np.zeros(len(clients), dtype=np.int64)
+        """By connection: messages that no answer came for in time, so that a late one may still come."""
         self.meter = TrafficCounts()
         """Counts the traffic that Python handles on connections over WebSocket."""
         self.messages = wire.lay_out(clients)
@@ -275,6 +279,13 @@ class SlowPath:
         finally:
             self._epoll.unregister(wake)
 
+    def linger(self, seconds: float) -> None:
+        """Read what still arrives for this many seconds."""
+        until_ns = clock_ns() + int(seconds * _SECOND_NS)
+        while (left_ns := until_ns - clock_ns()) > 0:
+            for descriptor, _ in self._epoll.poll(left_ns / _SECOND_NS):
+                self._read(int(self.buffers.slots[descriptor]))
+
     # Receiving
 
     def _read(self, k: int) -> None:
@@ -347,6 +358,8 @@ class SlowPath:
         sequence = ledger.oldest_waiting(k) if answer.is_next else answer.sequence
         if not ledger.receive(k, sequence, at_ns, intact=answer.intact, empty=answer.empty, form=answer.form):
             if ledger.is_foreign(k, sequence):
+                # Before the first message it is a greeting, which no wait takes for an answer.
+                self._surplus[k] += answer.is_next and ledger.connections["last_sent"][k] >= FIRST_SEQUENCE
                 self._show("foreign", k, Message(data, binary))
             return
         if not answer.intact:
@@ -356,15 +369,25 @@ class SlowPath:
         if self._closed_loop:
             self.go_on(k, ledger.slot_of(sequence), at_ns)
 
+    def note_unanswered(self) -> None:
+        """Before the ledger is settled: remember for how many messages a late answer may still come."""
+        self._owed += self.ledger.connections["lost"] + (self.ledger.ring["sent_ns"] > 0).sum(axis=1)
+
+    @property
+    def surplus(self) -> int:
+        """Answers without a number that cannot belong to a message, see `Sample.surplus`."""
+        return int(np.maximum(self._surplus - self._owed, 0).sum())
+
     def _show(self, kind: str, k: int, message: Message, sequence: int | None = None) -> None:
-        """Keep the first message of a kind that is not an expected answer, beside the answer to the message with this
-        number, or to the oldest that is waited for.
+        """Keep the first message of a kind that is not an expected answer, beside what was expected: the answer to the
+        message with this number. If none is given: to the oldest that is waited for, or else to the latest.
         """
         if kind in self.examples:
             return
         if sequence is None:
-            sequence = self.ledger.oldest_waiting(k)
-        expected = self.clients[k].codec.expected(sequence) if sequence >= 0 else b""
+            latest = max(FIRST_SEQUENCE, int(self.ledger.connections["last_sent"][k]))
+            sequence = waiting if (waiting := self.ledger.oldest_waiting(k)) >= 0 else latest
+        expected = self.clients[k].codec.expected(sequence)
         self.examples[kind] = example_of(expected, message)
 
     def expect(self, k: int, sequence: int) -> None:

@@ -67,6 +67,7 @@ class _OpenSsl:
 
     def _prepare(self, library: ctypes.CDLL) -> None:
         library.SSL_get_fd.argtypes = [ctypes.c_void_p]
+        library.SSL_has_pending.argtypes = [ctypes.c_void_p]
         library.SSL_set_read_ahead.argtypes = [ctypes.c_void_p, ctypes.c_int]
         library.SSL_ctrl.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
         library.SSL_ctrl.restype = ctypes.c_long
@@ -102,6 +103,12 @@ class _OpenSsl:
         """
         if self._library is not None and sock.native:
             self._library.SSL_set_read_ahead(sock.native, 1)
+
+    def holds_more(self, sock: ssl.SSLSocket) -> bool:
+        """Whether OpenSSL has taken more from the socket than was read; true if that is not known."""
+        if self._library is None or not isinstance(sock, SecureSocket) or not sock.native:
+            return True
+        return bool(self._library.SSL_has_pending(sock.native))
 
     def group_of(self, sock: SecureSocket) -> str | None:
         """The name of the group in which the keys were agreed, such as ``X25519``; ``None`` if it is not known."""

@@ -111,9 +111,18 @@ class ShardGroup:
 
     def load(self, seconds: float) -> list[Brief]:
         """Apply one slice of load with all shards at once, and wait for the answers; returns one result per shard."""
+        self.begin_load(seconds)
+        return self.end_load()
+
+    def begin_load(self, seconds: float) -> None:
+        """Begin one slice of load with all shards at once; `end_load` waits for its end."""
         self._send({"do": "load", "seconds": float(seconds)})
+        self._load_s = seconds
+
+    def end_load(self) -> list[Brief]:
+        """Wait for the end of the slice, and for the answers; returns one result per shard."""
         wait_s = 2 * self._job.drain_s + self._job.answer_timeout_s
-        return [Brief(**event["brief"]) for event in self._gather("loaded", 2 * seconds + wait_s)]
+        return [Brief(**event["brief"]) for event in self._gather("loaded", 2 * self._load_s + wait_s)]
 
     def stop_early(self) -> None:
         """End the slice in progress as if its time were over. A signal handler may call it."""
@@ -142,6 +151,11 @@ class ShardGroup:
         self._send({"do": "forget"})
         self._warm_up = WarmUp(round(spent_s, 6), settled, rate)
         return self._warm_up
+
+    def rehearse(self, seconds: float) -> None:
+        """Apply one slice of load, and discard its counts."""
+        self.load(seconds)
+        self._send({"do": "forget"})
 
     def pause(self) -> int:
         """Let the paused members stop reading; returns the size of a receive buffer in bytes."""
@@ -187,9 +201,9 @@ class ShardGroup:
     def _streamed(self, seconds: float) -> StreamResult:
         return merge_clients([Streamed.from_mapping(one["streamed"]) for one in self._gather("streamed", seconds)])
 
-    def depart(self, seconds: float) -> DeliveryResult:
-        """Send messages for so many seconds to rooms whose members leave, and wait until all are back."""
-        self._send({"do": "depart", "seconds": float(seconds)})
+    def deliver(self, seconds: float) -> DeliveryResult:
+        """Send messages to rooms for so many seconds, and wait until all members are there and have them."""
+        self._send({"do": "deliver", "seconds": float(seconds)})
         (event,) = self._gather("delivered", seconds + PATIENCE_S)
         return merge_clients([Delivered.from_mapping(event["delivered"])])
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from runners.loadgen.job import (
     CLIENT_IN_URL,
     MIN_PAYLOAD_BYTES,
-    NO_OPTIONS,
     Answers,
     ClientOptions,
     Exchange,
@@ -21,13 +21,15 @@ from runners.loadgen.job import (
 from runners.loadgen.pace import Open, Pace, share_of
 from runners.record import UsageError, require_between
 from runners.subjects.profiles import Profile
-from runners.subjects.scenarios import Scenario
+from runners.subjects.scenarios import ENDPOINTS, Scenario, SecondLoad
 from runners.subjects.topologies import TOPOLOGIES
 
 MOST_SECONDS = 86_400.0
 MOST_CONNECTIONS = 65_535
 MOST_PER_S = 1e9
 """The clock of the load generator counts nanoseconds."""
+SECOND_SEED = 0
+"""Seed of a second load."""
 _COPIES = 8
 """Copies of a connection's message in memory: request, mask and answer, twice each while they are laid out, and buffers
 of both directions."""
@@ -45,20 +47,22 @@ def build_job(
     seed: int,
     connections: int | None = None,
     first_client: int = 0,
-    client: ClientOptions = NO_OPTIONS,
+    ca: str = "",
 ) -> Job:
     """The job of one measurement, before it is split over shards. ``url`` is ``ws://host:port`` or ``wss://host:port``.
 
-    ``connections``: a part of the scenario's connections. Its clients are numbered from ``first_client``.
+    ``connections``: a part of the scenario's connections. Its clients are numbered from ``first_client``. ``ca``: file
+    of certificates in PEM that clients trust.
     """
     if scenario.transport == "sse":  # plain HTTP with plain JSON, whatever the application's other clients speak
         protocol, serializer = "websocket", "json"
+    endpoint = ENDPOINTS[scenario.exchange]
     return Job(
         url=url + ("/" if protocol == "socket.io" else scenario.path),
         stream=scenario.stream,
         protocol=protocol,
         serializer=serializer,
-        exchange=scenario.exchange,
+        exchange=scenario.spoken,
         pace=scenario.pace,
         connections=scenario.connections if connections is None else connections,
         first_client=first_client,
@@ -70,11 +74,33 @@ def build_job(
         transport=scenario.transport,
         rooms=scenario.rooms,
         departures=scenario.departures,
+        publisher=scenario.publisher,
         paused=scenario.paused_readers,
         retries=scenario.retries,
+        idling="spin" if scenario.second is None else "spin-yield",
         push_period_s=scenario.push_period_s,
-        client=replace(client, deflate=TOPOLOGIES[scenario.topology].offers_deflate),
+        client=replace(endpoint.client, ca=ca, deflate=TOPOLOGIES[scenario.topology].offers_deflate),
         seed=seed,
+    )
+
+
+def second_job(job: Job, second: SecondLoad) -> Job:
+    """The job of a load beside the one of ``job``, which has the same clients otherwise, numbered after its own.
+
+    Its seed is always the same, so that its messages come at the same random times in every measurement.
+    """
+    place = urlsplit(job.url)
+    if job.protocol != "socket.io":
+        place = place._replace(path=second.path)
+    return replace(
+        job,
+        url=place.geturl(),
+        client=replace(job.client, event=second.event),
+        pace=Open(second.rate_per_s, arrivals="poisson"),
+        connections=second.connections,
+        first_client=job.first_client + job.connections,
+        seed=SECOND_SEED,
+        idling="sleep",
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from runners.judging.thresholds import reasons_against
+from runners.judging.thresholds import LOST, NOT_OFFERED, NOTHING_RECEIVED, thresholds_of
 from runners.loadgen.job import Connected, Job
 from runners.loadgen.pace import Closed
 from runners.loading.load_report import shown_percentiles
@@ -52,10 +53,10 @@ def build_stream_report(
         "generator": health,
     }
     measurement = Measurement.model_construct(**values)
-    reasons = reasons_against(measurement)
     chunks = result.total(lambda shard: shard.chunks)
+    reasons = list(_reasons_against(measurement, chunks))
     return {
-        "streams_per_second": round(begun / window_s, 3),
+        "streams_per_second": round(completed / window_s, 3),
         "chunks_per_second": round(result.total(lambda shard: shard.chunks_in_window) / window_s, 3),
         "connections": job.connections,
         "duration_s": round(window_s, 3),
@@ -78,6 +79,21 @@ def build_stream_report(
         "valid": not reasons,
         "invalid_reasons": reasons,
     }
+
+
+def _reasons_against(measurement: Measurement, chunks: int) -> Iterator[str]:
+    """The reasons of the thresholds, in words of streams. Streams without an end count by their chunks."""
+    for rule in thresholds_of("measurement"):
+        if rule is NOTHING_RECEIVED:
+            rule = replace(rule, name="chunks received", value_of=lambda _: chunks)
+        elif rule.name in _OF_STREAMS:
+            rule = replace(rule, name=_OF_STREAMS[rule.name])
+        if reason := rule.reason_against(measurement):
+            yield reason
+
+
+_OF_STREAMS = {NOT_OFFERED.name: "streams that could not begin", LOST.name: "streams that broke"}
+"""What thresholds of messages are called for streams."""
 
 
 def explain_streams(report: dict[str, Any], job: Job) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 Most cells have a window of load (`window`), alone or in turns with other cells. A search tries many loads (`search`).
 The other procedures measure connecting clients (`connection_setup`), a killed server (`recovery`), streams of chunks
-(`streams`) and members who leave their rooms (`departures`).
+(`streams`), and messages to members who leave their rooms, or from outside (`deliveries`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from runners import machine
-from runners.measurement import connection_setup, departures, recovery, search, streams, window
+from runners.measurement import connection_setup, deliveries, recovery, search, streams, window
 from runners.measurement.cell import (
     Cell,
     Conditions,
@@ -61,8 +61,8 @@ def measure_cells(
             return [recovery.measure_recovery(cells[0], conditions[0], deployments)]
         case "stream":
             return [streams.measure_streams(cells[0], conditions[0], deployments)]
-        case "depart":
-            return [departures.measure_departures(cells[0], conditions[0], deployments)]
+        case "depart" | "publish":
+            return [deliveries.measure_deliveries(cells[0], conditions[0], deployments)]
 
 
 def cores_for(scenario: Scenario, cores: list[list[int]]) -> machine.CoreShare:

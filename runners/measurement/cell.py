@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from runners import machine
 from runners.judging import thresholds
-from runners.loadgen.job import ClientOptions, Job
+from runners.loadgen.job import Job
 from runners.loading.job_building import build_job
 from runners.record import (
     Failure,
@@ -157,7 +157,7 @@ def build_cell_job(
     return build_job(
         cell.scenario,
         url=server.websocket_url,
-        client=ClientOptions(ca=server.ca),
+        ca=server.ca,
         protocol=cell.framework.protocol,
         serializer=cell.variant.serializer,
         profile=conditions.profile,

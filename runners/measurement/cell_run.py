@@ -11,7 +11,7 @@ from runners import resources, sockets
 from runners.judging.trend import trend_of
 from runners.loadgen.job import CaughtUp, Visited
 from runners.loading import driver
-from runners.loading.job_building import count_shards
+from runners.loading.job_building import count_shards, second_job
 from runners.loading.load_result import ClientsResult, LoadResult, median_latencies_ms
 from runners.loading.shards import LoadError
 from runners.measurement.cell import (
@@ -25,9 +25,9 @@ from runners.measurement.cell import (
 )
 from runners.measurement.interference import Interference
 from runners.measurement.soaking import soak_record
-from runners.measurement.values import KEPT, load_values, loadgen_health, timeline_of
+from runners.measurement.values import KEPT, load_values, loadgen_health, second_load_record, timeline_of
 from runners.record import Failure, SlowConsumer, Soak
-from runners.serving.deployment import Deployments, StageError
+from runners.serving.deployment import Deployments, StageError, server_settings_for
 
 LOOK_EVERY_S = 1.0
 """Seconds of a server's own load between two readings of its memory."""
@@ -57,7 +57,7 @@ class CellRun:
                 cell.variant,
                 cpus=conditions.cores.server,
                 workers=cell.scenario.workers,
-                push_period_s=cell.scenario.server_push_period_s,
+                settings=server_settings_for(cell.scenario),
                 fresh=alone,
             )
         )
@@ -77,6 +77,8 @@ class CellRun:
         self._spread: list[int] = []
         self._visitors: driver.ShardGroup | None = None
         self._visited: ClientsResult[Visited] | None = None
+        self._second: driver.ShardGroup | None = None
+        self._second_result: LoadResult | None = None
         self._opened_s = 0.0
 
     def attempt(self, step: Callable[[CellRun], object]) -> None:
@@ -102,7 +104,7 @@ class CellRun:
         """Start the load generator, and open all connections."""
         cell, cores = self.cell, self._conditions.cores
         hooks = driver.Hooks(each_second=self.look, is_hopeless=lambda: self.deployment.has_ended)
-        shards = count_shards(cell.scenario.exchange, cell.scenario.connections, len(cores.loadgen))
+        shards = count_shards(cell.scenario.spoken, cell.scenario.connections, len(cores.loadgen))
         with self.deployment.stage("connect"):
             self._load = self._stack.enter_context(driver.ShardGroup(shards, cores.loadgen, hooks))
             job = build_cell_job(cell, self._conditions, self.deployment.server)
@@ -110,9 +112,15 @@ class CellRun:
             if cell.scenario.visits is not None:
                 self._visitors = self._stack.enter_context(driver.ShardGroup(1, cores.loadgen, hooks))
                 self._visitors.connect(replace(job, visits=cell.scenario.visits))
+            if cell.scenario.second is not None:
+                beside = driver.Hooks(is_hopeless=hooks.is_hopeless)
+                self._second = self._stack.enter_context(driver.ShardGroup(1, cores.loadgen, beside))
+                self._second.connect(second_job(job, cell.scenario.second))
 
     def warm_up(self) -> None:
         with self.deployment.stage("load"):
+            if self._second is not None:
+                self._second.rehearse(self._conditions.profile.warmup_s)
             self._answers_per_s = self._load.warm_up().messages_per_s
         scenario = self.cell.scenario
         self._window_s = self._conditions.profile.window_at_s(scenario, self._answers_per_s / scenario.receivers)
@@ -158,7 +166,11 @@ class CellRun:
         with self.deployment.stage("load"):
             if self._visitors is not None:
                 self._visitors.begin_visits(seconds)
+            if self._second is not None:
+                self._second.begin_load(seconds)
             briefs = self._load.load(seconds)
+            if self._second is not None:
+                self._second.end_load()
             if self._visitors is not None:
                 self._visited = self._visitors.end_visits()
             if self.deployment.has_ended:
@@ -198,6 +210,8 @@ class CellRun:
                 self._sending = sockets.read_sending(self.deployment.server.port)
                 (self._caught_up,) = self._load.catch_up(LISTEN_S)
             result = self._load.finish()
+            if self._second is not None:
+                self._second_result = self._second.finish()
             if result.ledger.received == 0 and not result.total(lambda sample: sample.pushes):
                 raise LoadError(_silence(result))
             if self.deployment.proxy is not None:
@@ -248,7 +262,8 @@ class CellRun:
         if self.failure is not None or self._result is None:
             return MeasurementResult(completed(self._blank, failure=self.failure, load_share=self.cell.load), {})
         result, scenario = self._result, self.cell.scenario
-        usages = {name: watch.usage(result.ledger.received, alone=self._alone) for name, watch in self._watches.items()}
+        received = result.ledger.received + (self._second_result.ledger.received if self._second_result else 0)
+        usages = {name: watch.usage(received, alone=self._alone) for name, watch in self._watches.items()}
         if (server := usages["server"]) is not None and self._spread:
             usages["server"] = server.model_copy(update={"connections_per_process": self._spread})
         if (server := usages["server"]) is not None and self._idle_cpu_percent is not None:
@@ -263,6 +278,11 @@ class CellRun:
             load_share=self.cell.load,
             slow_consumer=self._slow_consumer(result),
             soak=self._soak(result),
+            second_load=(
+                second_load_record(self._second_result, scenario.second)
+                if self._second_result and scenario.second
+                else None
+            ),
             # How a soak changes the server is a result.
             trend_percent=None if scenario.soak_s else self._trend(reference_medians),
             generator=loadgen_health(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from runners import resources
 from runners.loadgen.job import Connected, Job
@@ -28,7 +29,7 @@ from runners.serving.deployment import Deployment, Deployments, StageError
 class Watching:
     """A context manager for the time of a load: what processes of a deployment use, and what disturbs it.
 
-    ``watches``: of the server, and of its broker and proxy if there are any.
+    ``watches``: of the server, of its broker and proxy if there are any, and of what was started beside them.
     """
 
     def __init__(self, watches: Mapping[str, resources.Watch], interference: Interference) -> None:
@@ -65,18 +66,32 @@ class ServerUnderLoad:
     hooks: driver.Hooks
 
 
+class Prepared(NamedTuple):
+    """What a load needs beside the server: the job with it, and watches of its processes by key of `Measurement`."""
+
+    job: Job
+    watches: Mapping[str, resources.Watch] = MappingProxyType({})
+
+
+@contextmanager
+def _unchanged(_: Deployment, job: Job) -> Iterator[Prepared]:
+    yield Prepared(job)
+
+
 def measure_clients(
     cell: Cell,
     conditions: Conditions,
     deployments: Deployments,
     *,
     shards: int,
+    prepare: Callable[[Deployment, Job], AbstractContextManager[Prepared]] = _unchanged,
     load: Callable[[driver.ShardGroup, Watching], ClientsResult[Seen]],
     messages_of: Callable[[Seen], int],
     record: Callable[[ClientsResult[Seen], ServerUnderLoad], dict[str, Any]],
 ) -> MeasurementResult:
     """Start a new server, connect clients, load it and make a measurement of the result.
 
+    ``prepare``: starts what the load needs beside the server, and returns the job with it; it may raise `StageError`.
     ``load``: applies the load, and is watched as long as it says. ``messages_of``: the messages of a shard by which
     CPU time is divided. ``record``: what this load alone has, by key of `Measurement`; it may raise `StageError`.
     """
@@ -89,18 +104,15 @@ def measure_clients(
         )
         try:
             deployment.start(scenario.readiness)
-            watching = Watching(deployment.watches(), interference)
-            under = ServerUnderLoad(
-                deployment,
-                build_cell_job(cell, conditions, deployment.server),
-                driver.Hooks(each_second=watching.look, is_hopeless=lambda: deployment.has_ended),
-            )
-            with driver.ShardGroup(shards, cores.loadgen, under.hooks) as running:
-                with deployment.stage("connect"):
-                    connected = running.connect(under.job)
-                with deployment.stage("load"):
-                    result = load(running, watching)
-            recorded = record(result, under)
+            with prepare(deployment, build_cell_job(cell, conditions, deployment.server)) as (job, watches):
+                watching = Watching({**deployment.watches(), **watches}, interference)
+                hooks = driver.Hooks(each_second=watching.look, is_hopeless=lambda: deployment.has_ended)
+                with driver.ShardGroup(shards, cores.loadgen, hooks) as running:
+                    with deployment.stage("connect"):
+                        connected = running.connect(job)
+                    with deployment.stage("load"):
+                        result = load(running, watching)
+                recorded = record(result, ServerUnderLoad(deployment, job, hooks))
             if conditions.profile.rechecks:
                 deployment.recheck(scenario.recheck)
         except StageError as error:

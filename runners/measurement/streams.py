@@ -34,7 +34,7 @@ _LEAST_CORES = 0.02
 def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """Let clients request streams for the length of a window, and then cancel as many long ones at once."""
     scenario, profile, cpus = cell.scenario, conditions.profile, conditions.cores.loadgen
-    shards = count_shards(scenario.exchange, scenario.connections, len(cpus))
+    shards = count_shards(scenario.spoken, scenario.connections, len(cpus))
 
     def load(running: driver.ShardGroup, watching: Watching) -> StreamResult:
         running.stream(profile.warmup_s)

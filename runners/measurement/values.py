@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from runners.loadgen.pace import Open
 from runners.loading.load_result import LoadResult, loadgen_values, measured_values
 from runners.measurement.interference import Interference
-from runners.record import LoadgenHealth, Timeline
-from runners.subjects.scenarios import Scenario
+from runners.record import LoadgenHealth, SecondLoadRecord, Timeline
+from runners.subjects.scenarios import Scenario, SecondLoad
 
 KEPT = ("latency", "latency_from_send", "last_delivery", "push_lateness")
 """Distributions whose histograms are stored in a result file."""
@@ -23,6 +24,17 @@ def load_values(result: LoadResult, scenario: Scenario) -> dict[str, Any]:
         events = max(sample.push_events for sample in result.samples)  # every shard receives the same pushes
         values["push_lateness_ms"] = result.histograms["push_lateness"].percentiles(events)
     return values
+
+
+def second_load_record(result: LoadResult, second: SecondLoad) -> SecondLoadRecord:
+    """What became of a second load."""
+    values = measured_values(result, Open(second.rate_per_s))
+    names = ("offered_per_s", "messages_per_s", "connections", "messages", "errors", "causes", "latency_ms")
+    return SecondLoadRecord(
+        **{name: values[name] for name in names},
+        work_ms=None if second.handler == "echo" else round(1000 * second.work_s, 3),
+        generator=LoadgenHealth(**loadgen_values(result)),
+    )
 
 
 def loadgen_health(

@@ -56,11 +56,12 @@ def main() -> int:
     order = json.loads(line)
     try:
         log, errors = open_log(order["log"]), open_log(order["errors"]) if order["errors"] else None
+        stdin = os.open(order["stdin"], os.O_RDONLY)
         command = subprocess.Popen(
             order["command"],
             cwd=order["folder"],
             env=order["environment"],
-            stdin=os.open(order["stdin"], os.O_RDONLY),
+            stdin=stdin,
             stdout=log,
             stderr=log if errors is None else errors,
             start_new_session=True,
@@ -72,6 +73,7 @@ def main() -> int:
     except (subprocess.SubprocessError, ValueError) as error:
         send({"error": f"{order['command'][0]} cannot be started on CPUs {order['cpus']}: {error}"})
         return 1
+    os.close(stdin)  # only the command reads it, so that who writes to a named pipe sees its end
     send({"pid": command.pid})
 
     stopping = wait(command, wake_read, [one for one in (log, errors) if one is not None])

@@ -88,9 +88,11 @@ from runners.record.schema import (
     Percentiles,
     Pinning,
     ProxyFacts,
+    PublishedMessages,
     Recovery,
     ReferenceBeside,
     RunDocument,
+    SecondLoadRecord,
     SlowConsumer,
     Soak,
     Streams,
@@ -112,6 +114,7 @@ from runners.record.schema import (
 )
 from runners.record.setups import SHORTENED_ENDS, is_same_setup, with_own_end
 from runners.record.store import (
+    Fault,
     Problem,
     RecordError,
     as_document,
@@ -174,6 +177,7 @@ __all__ = [
     "EvidenceDocument",
     "Facet",
     "Failure",
+    "Fault",
     "Finding",
     "Flame",
     "FlameDocument",
@@ -203,6 +207,7 @@ __all__ = [
     "Pinning",
     "Problem",
     "ProxyFacts",
+    "PublishedMessages",
     "Read",
     "RecordError",
     "Recovery",
@@ -210,6 +215,7 @@ __all__ = [
     "RegressionError",
     "RtsiteError",
     "RunDocument",
+    "SecondLoadRecord",
     "SlowConsumer",
     "Soak",
     "Streams",

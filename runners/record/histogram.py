@@ -99,26 +99,32 @@ class Histogram:
     def percentile_ms(self, quantile: float) -> float | None:
         """The value at ``quantile`` (0 to 1), as the top of its bucket; ``None`` where it is empty."""
         total = self.total
-        if total == 0:
-            return None
-        rank = max(1, math.ceil(quantile * total - 1e-9))
+        return None if total == 0 else self._value_ms(_rank(quantile, total))
+
+    def _value_ms(self, rank: int) -> float:
+        """The value with this rank, from 1, as the top of its bucket."""
         return float(self.layout.upper[int(np.searchsorted(self.counts.cumsum(), rank))]) / _NS_PER_MS
 
-    def percentiles(self, events: int | None = None) -> Percentiles:
+    def percentiles(self, events: int | None = None, *, missing: int = 0) -> Percentiles:
         """The published percentiles; those with too few events beyond them are absent.
 
         ``events``: number of independent events behind the samples; ``None`` if each sample is one.
+        ``missing``: number of samples that never came. They count as longer than any, so what lies among them is
+        absent, and so are mean and maximum.
         """
         total = self.total
         if total == 0:
             return Percentiles(count=0, events=events)
+        every = total + missing
         occupied = np.flatnonzero(self.counts)
         middle = (self.layout.lower + self.layout.upper) / 2
         figures = {
-            name: _rounded(self.percentile_ms(quantile))
+            name: _rounded(self._value_ms(rank))
             for name, quantile in QUANTILES.items()
-            if is_supported(quantile, total if events is None else events)
+            if is_supported(quantile, every if events is None else events) and (rank := _rank(quantile, every)) <= total
         }
+        if missing:
+            return Percentiles(count=total, events=events, **figures)
         return Percentiles(
             count=total,
             events=events,
@@ -128,6 +134,10 @@ class Histogram:
         )
 
 
-def _rounded(milliseconds: float | None) -> float | None:
+def _rank(quantile: float, total: int) -> int:
+    return max(1, math.ceil(quantile * total - 1e-9))
+
+
+def _rounded(milliseconds: float) -> float:
     """Nanoseconds are the finest a histogram knows: six decimals of a millisecond."""
-    return None if milliseconds is None else round(milliseconds, 6)
+    return round(milliseconds, 6)

@@ -39,6 +39,7 @@ WORDINGS: dict[str, Wording] = {
     "p99_limit_ms": Quantity("p99 below {} ms", "p99 below {} ms"),
     "payload_bytes": Quantity("{} byte", "{} bytes"),
     "payload_kind": {"text": "text", "binary": "binary"},
+    "publisher": {"http": "published by HTTP requests", "process": "published by another process"},
     "python": Quantity("Python {}", "Python {}"),
     "rate_per_s": Quantity("{} message/s", "{} messages/s"),
     "retries": {"quick": "reconnecting quickly", "backoff": "with backoff at random", "fixed": "all after one second"},
@@ -50,6 +51,7 @@ WORDINGS: dict[str, Wording] = {
     },
     "server_cores": Quantity("{} server core", "{} server cores"),
     "soak_s": Quantity("over {} s", "over {} s"),
+    "session": {"none": "without sessions", "looked-up": "whose sessions are looked up"},
     "snapshots_per_s": Quantity("{} snapshot/s", "{} snapshots/s"),
     "streams": Quantity("{} stream at once", "{} streams at once"),
     "streams_together": Quantity("begun one by one", "{} begun at the same moment"),
@@ -69,6 +71,13 @@ WORDINGS: dict[str, Wording] = {
     "viewers": Quantity("{} viewer", "{} viewers"),
     "visit_s": Quantity("for {} s each", "for {} s each"),
     "visits_per_s": Quantity("{} visitor/s", "{} visitors/s"),
+    "work": {
+        "echo": "beside echoes",
+        "work": "beside work done in a thread",
+        "work-inline": "beside work done in the handler",
+    },
+    "work_ms": Quantity("{} ms each", "{} ms each"),
+    "work_per_s": Quantity("{} of these per second", "{} of these per second"),
     "workers": Quantity("{} worker", "{} workers"),
 }
 

@@ -57,6 +57,8 @@ def _real_time(timestamp: str) -> str:
 
 
 Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$", max_length=MAX_SLUG_CHARACTERS)]
+WorkloadPart = Annotated[str, StringConstraints(pattern=f"^{SLUG}(/{SLUG})?$", max_length=2 * MAX_SLUG_CHARACTERS + 1)]
+"""A workload, or one of its scenarios after a slash."""
 Identifier = Annotated[str, StringConstraints(pattern=f"^{IDENTIFIER}$", max_length=MAX_IDENTIFIER_CHARACTERS)]
 PageName = Annotated[Slug, AfterValidator(_page_name)]
 """A slug that is also the name of a file and of a page: of frameworks and workloads."""
@@ -310,7 +312,8 @@ class RunDocument(Document):
 class Percentiles(Document):
     """Latency percentiles of one distribution, in milliseconds.
 
-    A percentile with fewer than 20 events beyond it is absent. Older files count samples instead.
+    A percentile with fewer than 20 events beyond it is absent. Older files count samples instead. Where some events
+    never came, they count as longer than any: a percentile among them is absent, and so are mean and maximum.
     """
 
     count: Count
@@ -641,6 +644,29 @@ class Soak(Document):
     """Clients that came and went."""
 
 
+class SecondLoadRecord(Document):
+    """What became of the second load beside the first one, whose clients and messages are its own."""
+
+    offered_per_s: Amount
+    """Messages per second that were due."""
+    messages_per_s: Amount
+    """Messages answered per second of the window."""
+    connections: Connections
+    """What became of the connections."""
+    messages: Messages
+    """The ledger of messages."""
+    errors: dict[Slug, Count] = _NO_ENTRIES
+    """Number of errors per kind."""
+    causes: list[ErrorCause] = _NO_ITEMS
+    """The errors of connections by cause, with one example each."""
+    latency_ms: Percentiles
+    """Latency from the intended send."""
+    work_ms: Amount | None = None
+    """Milliseconds of work that each message needs; absent where messages are only echoed."""
+    generator: LoadgenHealth | None = None
+    """What is known about the load generator's part in these values."""
+
+
 class Recovery(Document):
     """What clients experienced when their server was ended and restarted. Times count from the kill or SIGTERM."""
 
@@ -764,6 +790,61 @@ class Deliveries(Document):
             raise ValueError(
                 f"of {self.due} due deliveries, {self.in_time} were in time, {self.late} late and {self.never} never;"
                 " each is one of these, and those to connected members are a part of the last"
+            )
+        return self
+
+
+class PublishedMessages(Document):
+    """What members of a room received that was published from outside: due = in_time + late + never."""
+
+    messages: Count
+    """Messages that were due to be published."""
+    due: Count
+    """Deliveries: each message to each member."""
+    in_time: Count
+    """Deliveries within one second."""
+    late: Count
+    """Deliveries after more than one second, from when the message was due."""
+    never: Count
+    """Deliveries that did not happen, also those of messages that were refused."""
+    twice: Count
+    """Further deliveries of messages that had arrived."""
+    foreign: Count
+    """Received messages that nobody had published to the room."""
+    complete: Count
+    """Messages that every member received, late ones too."""
+    refused: Count
+    """Messages that the server refused or did not answer in time, or that the other process did not read."""
+    ended: Count
+    """Connections of members that the server ended."""
+    connections: Count | None = None
+    """Connections over which requests were sent; 0 if one from before the window stayed open. Absent if another process
+    publishes."""
+    delivery_ms: Percentiles
+    """From when a message was due to its arrival, of all deliveries. Those that did not happen never came."""
+    last_delivery_ms: Percentiles
+    """From when a message was due to its arrival at the last member, of all messages. Those that are not complete never
+    came."""
+    answer_ms: Percentiles | None = None
+    """From when a message was due to the answer of the request. Some servers answer after the last delivery and others
+    before the first, so this does not compare them. Absent if another process publishes."""
+
+    @property
+    def complete_percent(self) -> float | None:
+        """The share of messages that every member received."""
+        return 100 * self.complete / self.messages if self.messages else None
+
+    @property
+    def delivered_percent(self) -> float | None:
+        """The share of deliveries that happened, in time or late."""
+        return 100 * (self.in_time + self.late) / self.due if self.due else None
+
+    @model_validator(mode="after")
+    def _balanced(self) -> PublishedMessages:
+        if self.due != self.in_time + self.late + self.never or self.complete > self.messages:
+            raise ValueError(
+                f"of {self.due} due deliveries, {self.in_time} were in time, {self.late} late and {self.never} never;"
+                " each is one of these, and no more messages are complete than there are"
             )
         return self
 
@@ -944,6 +1025,8 @@ class Measurement(Document):
     """What the broker used, if the variant needs one."""
     proxy: Usage | None = None
     """What the proxy used, if there was one."""
+    publisher: Usage | None = None
+    """What the process used that publishes, if there was one. It shares the load generator's CPUs."""
     tls: TlsFacts | None = None
     """What the clients agreed with the server, or with the proxy, if they speak TLS."""
     traffic: Traffic | None = None
@@ -969,10 +1052,14 @@ class Measurement(Document):
     """Result of the workload *slow consumer*."""
     soak: Soak | None = None
     """Result of the workload *soak*, besides that of the load."""
+    second_load: SecondLoadRecord | None = None
+    """Result of the workload *realistic handler*, besides that of the load."""
     deliveries: Deliveries | None = None
     """Result of the workload *bad network*."""
     rooms: Deliveries | None = None
     """Result of the workload *many rooms*."""
+    published: PublishedMessages | None = None
+    """Result of the workload *messages from outside*."""
     streams: Streams | None = None
     """Result of the workload *streaming*."""
 
@@ -980,6 +1067,11 @@ class Measurement(Document):
     def room_deliveries(self) -> Deliveries | None:
         """What members of rooms received who left again and again, whichever workload it was."""
         return self.deliveries or self.rooms
+
+    @property
+    def counted_deliveries(self) -> Deliveries | PublishedMessages | None:
+        """What members of rooms received, where each message counts for each of them."""
+        return self.room_deliveries or self.published
 
     @model_validator(mode="after")
     def _values_or_failure(self) -> Measurement:
@@ -993,7 +1085,7 @@ class Measurement(Document):
             and self.connecting is None
             and self.recovery is None
             and self.streams is None
-            and self.room_deliveries is None
+            and self.counted_deliveries is None
             and (self.messages is None or self.messages_per_s is None)
         ):
             raise ValueError("a measurement has a failure, values or a capacity; this one has none of them")
@@ -1161,8 +1253,8 @@ class FrameworkFacts(Document):
     """The distribution whose version is the framework's."""
     is_reference: bool = False
     """Whether it is the reference."""
-    cannot: dict[Slug, Text] = _NO_ENTRIES
-    """Workloads that the framework does not support, and why."""
+    cannot: dict[WorkloadPart, Text] = _NO_ENTRIES
+    """Workloads that the framework does not support, or scenarios of them such as ``publish/http``, and why."""
     app_sha256: Sha256
     """SHA-256 of ``app.py`` as it was measured."""
     sources: dict[Identifier, Sha256] = _NO_ENTRIES

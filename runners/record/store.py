@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -179,13 +179,31 @@ def load_evidence(path: Path) -> EvidenceDocument:
     return _load(path, EvidenceDocument)
 
 
-def load_strictly(path: Path, model: type[DocumentType]) -> DocumentType:
-    """Read a file that a user has written, in the same narrow YAML; raises `RecordError`."""
+class Fault(NamedTuple):
+    """What is wrong with a value in a file; ``place`` is its path of keys and indexes."""
+
+    place: tuple[str | int, ...]
+    message: str
+
+
+def load_strictly(
+    path: Path,
+    model: type[DocumentType],
+    faults_of: Callable[[DocumentType], Iterable[Fault]] = lambda _: (),
+) -> DocumentType:
+    """Read a file that a user has written, in the same narrow YAML; raises `RecordError`.
+
+    ``faults_of``: what else is wrong with a document.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise RecordError([Problem(path, 1, 1, f"cannot be read: {error.strerror}")]) from None
-    return _validated(path, model, _meant(path, raw), raw)
+    document = _validated(path, model, _meant(path, raw), raw)
+    if faults := list(faults_of(document)):
+        root = yaml.compose(raw, Loader=yaml.CSafeLoader)
+        raise RecordError([_located(path, root, one.place, one.message) for one in faults])
+    return document
 
 
 def read_plain(path: Path) -> tuple[Any, bytes]:
@@ -339,6 +357,8 @@ def _meant(path: Path, raw: bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(filter(None, [error.context, error.problem]))
+        if mark is not None and _is_tab(raw, mark):
+            said = "a tab, with which nothing can begin here; indent by blanks"
         raise RecordError([_problem_at(path, mark, f"not valid YAML: {said}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecordError([Problem(path, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]) from None
@@ -365,9 +385,24 @@ def _invalidities(path: Path, model: type[BaseModel], raw: bytes, error: Validat
         shown = f", found {found!r:.60}" if isinstance(found, (str, int, float, bool)) else ""
         message = detail["msg"].removeprefix("Value error, ")
         is_quotable = detail["type"] == "string_type" and found is not None
+        if detail["type"] in _PLAIN_WORDS:
+            message = _PLAIN_WORDS[detail["type"]].format("VALUE" if isinstance(found, (dict, list)) else found)
         if detail["type"] == "extra_forbidden":
             message, shown = f"unknown key: {nearest_names(str(detail['loc'][-1]), _keys_at(model, detail['loc']))}", ""
         yield _located(path, root, detail["loc"], f"{message}{shown}{'; write it in quotes' if is_quotable else ''}")
+
+
+_PLAIN_WORDS = {
+    **dict.fromkeys(("model_type", "dict_type"), "expected keys with values, one a line, such as `key: value`"),
+    "list_type": "expected a list, each item after a dash, such as `- {}`",
+}
+"""What was expected instead of another type, by the name that Pydantic has for the error."""
+
+
+def _is_tab(raw: bytes, mark: Any) -> bool:
+    """Whether a tab is at this place of a file."""
+    lines = raw.decode("utf-8", "replace").splitlines()
+    return bool(mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t")
 
 
 def _keys_at(model: type[BaseModel], steps: Iterable[str | int]) -> list[str]:

@@ -13,12 +13,15 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from runners import process, resources
+from runners.contract.server_settings import USUAL_SETTINGS, ServerSettings
+from runners.contract.session_file import SessionFile
 from runners.judging.thresholds import IDLE_SERVER_CPU
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S
 from runners.record import Failure, RtsiteError, TlsFacts, UnavailableError, publishable
 from runners.record.schema import Stage
 from runners.serving.broker import Broker, BrokerError, find_broker, start_broker
@@ -27,6 +30,7 @@ from runners.serving.environment import Environment, prepare_environment
 from runners.serving.proxy import Proxy, find_proxy, needs_sticky_sessions, start_proxy
 from runners.serving.server import HOST, Server, start_server
 from runners.subjects.catalog import Framework, Variant
+from runners.subjects.scenarios import Scenario
 from runners.subjects.topologies import TOPOLOGIES
 
 
@@ -52,9 +56,10 @@ class Ending(NamedTuple):
 class Deployment:
     """A variant, its broker and its proxy on the given CPUs (default: any). All methods raise `StageError`.
 
-    ``logs``: an existing parent for a folder of logs. ``push_period_s``: seconds between two pushes of the server.
-    ``environment``: an installed environment to use instead of the one from the variant's lock file. ``traceable``:
-    allow a profiler to read the server's memory. ``grace_s``: seconds that the server has between SIGTERM and SIGKILL.
+    ``logs``: an existing parent for a folder of logs. ``settings``: those of the server; a file of sessions is
+    written for it if it needs one and is given none. ``environment``: an installed environment to use instead of the
+    one from the variant's lock file. ``traceable``: allow a profiler to read the server's memory. ``grace_s``: seconds
+    that the server has between SIGTERM and SIGKILL.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class Deployment:
         logs: Path,
         cpus: Sequence[int] = (),
         workers: int = 1,
-        push_period_s: float = USUAL_PUSH_PERIOD_S,
+        settings: ServerSettings = USUAL_SETTINGS,
         environment: Environment | None = None,
         traceable: bool = False,
         grace_s: float = process.GRACE_S,
@@ -86,7 +91,7 @@ class Deployment:
         self._server: Server | None = None
         self._environment = environment
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
-        self._push_period_s, self._grace_s = push_period_s, grace_s
+        self._settings, self._grace_s = settings, grace_s
         self._has_failed = False
         self._is_paused = False
         self._passed: set[str] = set()
@@ -134,6 +139,8 @@ class Deployment:
         if self.variant.uses_broker:
             with self.stage("broker"):
                 self.broker = start_broker(find_broker(self.variant.broker), cpus=self._cpus, logs=self._logs)
+        if self._settings.sessions is None and needs_sessions(self.framework):
+            self._settings = replace(self._settings, sessions=written_sessions(self._logs))
         self._start_server()
 
     def _start_server(self, ports: Sequence[int] = ()) -> None:
@@ -170,7 +177,7 @@ class Deployment:
             self._environment,
             cpus=self._cpus,
             workers=workers,
-            push_period_s=self._push_period_s,
+            settings=self._settings,
             broker_url=self.broker.url if self.broker else None,
             logs=self._logs,
             traceable=self._traceable,
@@ -268,6 +275,23 @@ class Deployment:
             raise StageError(stage, f"operating system error: {error}", [], unavailable=True) from error
 
 
+def server_settings_for(scenario: Scenario) -> ServerSettings:
+    """The settings of a server for a scenario."""
+    return ServerSettings(push_period_s=scenario.server_push_period_s, work_s=scenario.server_work_s)
+
+
+def needs_sessions(framework: Framework) -> bool:
+    """Whether its application looks up sessions."""
+    return "session" in framework.exchanges
+
+
+def written_sessions(folder: Path) -> SessionFile:
+    """A new file of sessions in this folder."""
+    file = SessionFile(folder / "sessions.sqlite3")
+    file.write()
+    return file
+
+
 @contextlib.contextmanager
 def serve_variant(
     framework: Framework,
@@ -276,7 +300,7 @@ def serve_variant(
     logs: Path,
     cpus: Sequence[int] = (),
     workers: int = 1,
-    push_period_s: float = USUAL_PUSH_PERIOD_S,
+    settings: ServerSettings = USUAL_SETTINGS,
     environment: Environment | None = None,
     traceable: bool = False,
     grace_s: float = process.GRACE_S,
@@ -293,7 +317,7 @@ def serve_variant(
         logs=logs,
         cpus=cpus,
         workers=workers,
-        push_period_s=push_period_s,
+        settings=settings,
         environment=environment,
         traceable=traceable,
         grace_s=grace_s,
@@ -327,6 +351,11 @@ class Deployments:
                 deployment.stop()
             self._idle.clear()
 
+    @cached_property
+    def _sessions(self) -> SessionFile:
+        """The sessions that all its servers know, which they only read."""
+        return written_sessions(self._logs)
+
     @contextlib.contextmanager
     def take(
         self,
@@ -335,14 +364,22 @@ class Deployments:
         *,
         cpus: Sequence[int],
         workers: int,
-        push_period_s: float = USUAL_PUSH_PERIOD_S,
+        settings: ServerSettings = USUAL_SETTINGS,
         fresh: bool = False,
     ) -> Iterator[Deployment]:
         """A deployment, new or used before. Afterwards it is stopped, or kept for the next user if nothing failed.
 
         ``fresh``: whether it must be new.
         """
-        key = (framework.slug, variant.slug, variant.python, variant.topology, tuple(cpus), workers, push_period_s)
+        key = (
+            framework.slug,
+            variant.slug,
+            variant.python,
+            variant.topology,
+            tuple(cpus),
+            workers,
+            settings,
+        )
         deployment = self._idle.pop(key, None)
         if deployment is not None and (fresh or not deployment.is_well):  # not well: its server has ended
             deployment.stop()
@@ -352,9 +389,9 @@ class Deployments:
         else:
             self._created += 1
             logs = self._logs / str(self._created)
-            deployment = Deployment(
-                framework, variant, logs=logs, cpus=cpus, workers=workers, push_period_s=push_period_s
-            )
+            if needs_sessions(framework):
+                settings = replace(settings, sessions=self._sessions)
+            deployment = Deployment(framework, variant, logs=logs, cpus=cpus, workers=workers, settings=settings)
         try:
             yield deployment
         except BaseException:

@@ -16,12 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners import contract, process, resources
+from runners.contract.server_settings import USUAL_SETTINGS, ServerSettings
 from runners.loadgen.causes import describe
-from runners.loadgen.job import USUAL_PUSH_PERIOD_S, Transport
+from runners.loadgen.job import Transport
 from runners.record import RtsiteError
 from runners.serving.broker import KINDS
 from runners.serving.certificate import Certificate
 from runners.serving.environment import Environment
+from runners.serving.publisher import PublisherProgram
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.topologies import TOPOLOGIES
 
@@ -49,13 +51,15 @@ class Server:
     base_url: str
     port: int
     workers: int = 1
-    push_period_s: float = USUAL_PUSH_PERIOD_S
+    settings: ServerSettings = USUAL_SETTINGS
     front_url: str | None = None
     """The HTTP address of the proxy in front of it, if clients use that."""
     ca: str = ""
     """File of certificates in PEM that clients trust; empty if there is no TLS."""
     front: str = "the proxy"
     """The name of that proxy."""
+    publisher: PublisherProgram | None = None
+    """The program that publishes through its broker, if the variant has one."""
     beside: tuple[Server, ...] = ()
     """The same server on further ports, if a proxy keeps each client with one of them."""
 
@@ -141,7 +145,7 @@ class Server:
     def check(
         self, checks: Collection[str] | None = None, transports: Sequence[Transport] | None = None
     ) -> list[contract.Check]:
-        """Run these contract checks (default: all that apply to the application).
+        """Run these contract checks (default: all that apply to the variant, by its exchanges).
 
         A check that fails through a proxy and passes at the server itself names the proxy. ``transports``: the default
         is the variant's transports. Servers with several processes are not checked over long-polling, which needs a
@@ -171,19 +175,20 @@ class Server:
                 self.url,
                 self.framework.protocol,
                 only=checks,
-                exchanges=self.framework.exchanges,
+                exchanges=self.framework.exchanges_of(self.variant),
                 transports=transports,
                 serializer=self.variant.serializer,
-                push_period_s=self.push_period_s,
+                settings=self.settings,
                 ca=self.ca,
                 offers_deflate=TOPOLOGIES[self.variant.topology].offers_deflate,
+                publisher=None if self.publisher is None else self.publisher.running,
             )
         )
 
     def client(self) -> contract.App:
         """The factory of independent clients for this server."""
         return contract.client_of(
-            self.url, self.framework.protocol, self.variant.serializer, push_period_s=self.push_period_s, ca=self.ca
+            self.url, self.framework.protocol, self.variant.serializer, settings=self.settings, ca=self.ca
         )
 
     def stop(self) -> bool:
@@ -206,7 +211,7 @@ def start_server(
     workers: int,
     broker_url: str | None,
     logs: Path,
-    push_period_s: float = USUAL_PUSH_PERIOD_S,
+    settings: ServerSettings = USUAL_SETTINGS,
     traceable: bool = False,
     grace_s: float = process.GRACE_S,
     port: int | None = None,
@@ -217,10 +222,9 @@ def start_server(
 
     ``certificate``: the one that clients see, which the server itself uses if the topology says so.
 
-    ``push_period_s``: the seconds between two pushes; the usual ones go without saying. ``traceable``: allow a profiler
-    to read its memory; ``grace_s``: seconds between SIGTERM and SIGKILL, see `process.start`. ``number``: which of
-    several equal servers it is, for the name of its log. Raises `InstallError` if its command is not installed, and
-    `ProcessError` if it cannot be started.
+    ``settings``: for its environment. ``traceable``: allow a profiler to read its memory; ``grace_s``: seconds between
+    SIGTERM and SIGKILL, see `process.start`. ``number``: which of several equal servers it is, for the name of its log.
+    Raises `InstallError` if its command is not installed, and `ProcessError` if it cannot be started.
     """
     port = port or process.find_free_port()
     own = None
@@ -237,8 +241,7 @@ def start_server(
     }
     if broker_url is not None:
         variables[KINDS[variant.broker].variable] = broker_url
-    if push_period_s != USUAL_PUSH_PERIOD_S:
-        variables["PUSH_PERIOD_S"] = f"{push_period_s:g}"
+    variables |= settings.variables()
     child = process.start(
         f"{framework.slug}/{variant.slug}",
         command,
@@ -251,7 +254,11 @@ def start_server(
     )
     address = f"{'http' if own is None else 'https'}://{HOST}:{port}"
     ca = "" if certificate is None else str(certificate.authority)
-    return Server(child, framework, variant, address, port, workers, push_period_s, ca=ca)
+    publisher = None
+    if variant.publisher is not None:
+        program = tuple(environment.resolve(variant.publisher))
+        publisher = PublisherProgram(child.name, program, framework.folder, variables)
+    return Server(child, framework, variant, address, port, workers, settings, ca=ca, publisher=publisher)
 
 
 def opener_for(ca: str = "") -> urllib.request.OpenerDirector:

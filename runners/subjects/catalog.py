@@ -27,6 +27,7 @@ from runners.record.schema import (
     Text,
     Topology,
     Tuning,
+    WorkloadPart,
 )
 from runners.subjects import matching
 from runners.subjects.scenarios import Narrowing
@@ -61,6 +62,8 @@ class Variant(_Described):
     environment: dict[str, str] = {}
     broker: BrokerName = "none"
     transports: list[Transport]
+    publisher: Annotated[list[str], Field(min_length=1)] | None = None
+    """The command of a program that publishes to rooms through the broker; ``None`` if it has none."""
     exchanges: list[Exchange] | None = None
     """The exchanges that it is measured under; ``None``: all of the application's."""
     only: Narrowing | None = None
@@ -213,8 +216,8 @@ class _Description(_Described):
     """The exchanges of the contract that the application implements."""
     workloads: list[Slug] = []
     """The workloads that it is measured under; empty: all that its exchanges and transports allow."""
-    cannot: dict[Slug, Text] = {}
-    """Workloads that it does not support, with the reasons."""
+    cannot: dict[WorkloadPart, Text] = {}
+    """Workloads that it does not support, or scenarios of them such as ``publish/http``, with the reasons."""
     choose: Text | None = None
     """When to choose it, in one sentence by the maintainers. It is the only statement here that no measurement
     supports."""
@@ -332,10 +335,13 @@ def _first_problem(error: ValidationError) -> str:
 
 def _unmeasurable(framework: Framework) -> str | None:
     """Why a part of what the folder lists could never be measured; ``None`` if everything can."""
-    for key, slugs in (("workloads", framework.workloads), ("cannot", framework.cannot)):
-        for slug in slugs:
+    for key, names in (("workloads", framework.workloads), ("cannot", framework.cannot)):
+        for name in names:
+            slug, slash, kind = name.partition("/")
             if slug not in WORKLOADS:
                 return f"[tool.rtsite] {key}: unknown workload {slug!r}; {nearest_names(slug, WORKLOADS)}"
+            if slash and kind not in WORKLOADS[slug].kinds:
+                return f"[tool.rtsite] {key}: unknown scenario {name!r}; {nearest_names(kind, WORKLOADS[slug].kinds)}"
     measured = set()
     for variant in framework.variants:
         if foreign := set(framework.exchanges_of(variant)) - set(framework.exchanges):
@@ -419,6 +425,11 @@ def _check_commands(framework: Framework, path: Path) -> None:
         for name in sorted(TLS_PLACEHOLDERS):
             if variant.tls is not None and f"{{{name}}}" not in " ".join(variant.tls):
                 raise CatalogError(f"{path}: variant {variant.slug!r}: its tls never names {{{name}}}")
+        if variant.publisher is not None and not variant.uses_broker:
+            raise CatalogError(
+                f"{path}: variant {variant.slug!r}: it has a publisher, but no broker to publish through; write broker,"
+                " or remove publisher"
+            )
         if "{port}" not in " ".join(variant.command):
             raise CatalogError(f"{path}: variant {variant.slug!r}: its command never names {{port}}")
 

@@ -17,6 +17,7 @@ def can_run(framework: Framework, variant: Variant, scenario: Scenario) -> bool:
         scenario.exchange in framework.exchanges_of(variant)
         and scenario.transport in variant.transports
         and (variant.scales or not scenario.varies_workers)
+        and (variant.publisher is not None or scenario.publisher != "process")
         and (variant.only is None or scenario.is_among(variant.only))
         and (variant.serializer == "json" or (scenario.payload_kind == "text" and scenario.stream is None))
     )

@@ -112,7 +112,7 @@ class Profile:
         """
         match scenario.procedure:
             case "window":
-                return self.warmup_s + self.window_s(scenario)
+                return self.warmup_s * (2 if scenario.second else 1) + self.window_s(scenario)
             case "search":
                 assert scenario.target is not None
                 probe = self.of_probe(scenario.at(scenario.target.settings.start))
@@ -123,6 +123,8 @@ class Profile:
                 assert scenario.stream is not None
                 streams_s = self.warmup_s + self.window_s(scenario) + 2 * scenario.stream.seconds
                 return streams_s + _CANCELLED_STREAMS_S
+            case "publish":
+                return self.warmup_s + self.window_s(scenario)
             case "depart":
                 return self.window_s(scenario) + _USUAL_RETURN_S
             case "recover":

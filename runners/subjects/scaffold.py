@@ -36,6 +36,8 @@ _VARIANT = re.compile(r"(?:^#.*\n)*^\[\[tool\.rtsite\.variants\]\]\n(?:(?!#|\[).
 """A variant's table, with the comments above it."""
 _DEPENDENCIES = re.compile(r"^(dependencies = \[\n(?: .*\n)*)\]\n", re.MULTILINE)
 """The list of the packages that all variants need."""
+_EXCHANGES = re.compile(r"^exchanges = .*\n", re.MULTILINE)
+"""The exchanges of the application, and then those of a variant."""
 _GROUP = re.compile(r"^\[project\.optional-dependencies\]\n(?:.+\n)*\n?", re.MULTILINE)
 
 
@@ -56,11 +58,11 @@ def create_folder(name: str, like: Framework, parent: Path) -> Path:
         shutil.copytree(like.folder, folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "notes.md"))
         described = folder / "pyproject.toml"
         text = described.read_text(encoding="utf-8")
-        for place, line, count in _PLACES:
-            text = place.sub(line.format(name=name), text, count)
         if like.headline is not None:
             text = _with_one_variant(text, like.headline)
             _remove_unused(folder, like.headline)
+        for place, line, count in _PLACES:
+            text = place.sub(line.format(name=name), text, count)
         described.write_text(text, encoding="utf-8")
         (folder / "notes.md").write_text(_NOTES.format(name=name), encoding="utf-8")
     except OSError as error:
@@ -80,6 +82,9 @@ def _with_one_variant(text: str, kept: Variant) -> str:
         lines = "".join(f"    {json.dumps(requirement)},\n" for requirement in own)
         text = _DEPENDENCIES.sub(lambda found: f"{found[1]}{lines}]\n", text, count=1)
         text = text.replace(f'extra = "{kept.extra}"\n', "")
+    if kept.exchanges is not None:  # the application's exchanges are this variant's now
+        first = iter([f"exchanges = {json.dumps(kept.exchanges)}\n"])
+        text = _EXCHANGES.sub(lambda _: next(first, ""), text)
     return _GROUP.sub("", text)
 
 
@@ -90,7 +95,7 @@ def _remove_unused(folder: Path, kept: Variant) -> None:
         lock.unlink()
     (folder / "requirements.txt").write_bytes(own)
     modules = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
-    words = " ".join([*kept.command, *kept.environment.values()])
+    words = " ".join([*kept.command, *(kept.publisher or ()), *kept.environment.values()])
     needed = {name for name in modules if name == "app" or name.startswith("test_") or _names(words, name)}
     while more := {name for name in modules.keys() - needed if any(_imports(modules[one], name) for one in needed)}:
         needed |= more

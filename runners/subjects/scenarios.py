@@ -6,15 +6,21 @@ import difflib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from runners.judging import capacity
 from runners.judging.thresholds import EVENTS, PAUSED_TIME, WITHHELD
 from runners.loadgen.job import (
+    NO_OPTIONS,
+    SESSION_NAMESPACE,
+    SESSION_TOKEN,
     USUAL_PUSH_PERIOD_S,
+    USUAL_WORK_S,
+    ClientOptions,
     Departures,
     Exchange,
     PayloadKind,
+    PublisherKind,
     Retries,
     StreamRequest,
     Transport,
@@ -25,7 +31,8 @@ from runners.record import WorkloadFacts, setting_parameters
 from runners.record.schema import USUAL_TOPOLOGY, LatencyKind, LoadUnit, Parameter, Parameters, Topology
 from runners.subjects import versions
 
-Procedure = Literal["window", "search", "connect", "recover", "stream", "depart"]
+Procedure = Literal["window", "search", "connect", "recover", "stream", "depart", "publish"]
+WorkHandler = Literal["echo", "work", "work-inline"]
 Part = TypeVar("Part")
 Narrowing = Literal["connecting", "several-processes"]
 """Kinds of scenarios. A variant that differs from another one in a single respect is measured where that matters."""
@@ -53,6 +60,10 @@ class Endpoint:
     """Contract checks that a server must pass before the load. They leave no state in the server."""
     recheck: frozenset[str]
     """Contract checks that it must pass after the load."""
+    spoken: Exchange | None = None
+    """The exchange that clients use there, if not that of the application's contract."""
+    client: ClientOptions = NO_OPTIONS
+    """What it requires of clients besides the protocol."""
 
 
 _UP = frozenset({"health", "echo-text"})
@@ -60,6 +71,7 @@ _UP = frozenset({"health", "echo-text"})
 ENDPOINTS: dict[Exchange, Endpoint] = {
     "echo": Endpoint("/echo", readiness=_UP, recheck=_UP),
     "room": Endpoint("/room/load", readiness=_UP | {"room"}, recheck=_UP | {"room"}),
+    "publish": Endpoint("/room/load", readiness=_UP | {"publish"}, recheck=_UP | {"publish"}, spoken="room"),
     "dashboard": Endpoint(
         "/dashboard", readiness=_UP, recheck=frozenset({"health", "dashboard-answer", "dashboard-push"})
     ),
@@ -70,13 +82,63 @@ ENDPOINTS: dict[Exchange, Endpoint] = {
         readiness=frozenset({"health", "stream-events"}),
         recheck=frozenset({"health", "stream-events"}),
     ),
+    # The load echoes beside messages that need work.
+    "work": Endpoint("/echo", readiness=_UP | {"work"}, recheck=_UP | {"work"}, spoken="echo"),
+    # Clients only connect.
+    "session": Endpoint(
+        "/session",
+        readiness=frozenset({"health", "session"}),
+        recheck=frozenset({"health", "session"}),
+        spoken="echo",
+        client=ClientOptions(headers=(("Cookie", f"session={SESSION_TOKEN}"),), namespace=SESSION_NAMESPACE),
+    ),
 }
 
 
 LEAST_DEPARTURES = 4
 """Departures of each member in a window that is long enough."""
+LEAST_SECOND_MESSAGES = 500
+"""Messages of a second load in a window that is long enough for their p90 (`runners.record.events`). The first load
+has five times as many, enough for a p99."""
 LEAST_PUSHES = 12
 """Pushes in a window that is too short for their percentiles. Of twelve, one more or less changes the load by 8 %."""
+
+
+class WorkPlace(NamedTuple):
+    """Where a handler is: the path of its endpoint, and its event of Socket.IO."""
+
+    path: str
+    event: str
+
+
+WORK_PLACES: dict[WorkHandler, WorkPlace] = {
+    "echo": WorkPlace("/echo", "echo"),
+    "work": WorkPlace("/work", "work"),
+    "work-inline": WorkPlace("/work/inline", "work_inline"),
+}
+
+
+@dataclass(frozen=True)
+class SecondLoad:
+    """A small load beside the first one, in an open loop over clients of its own. Its messages come at random times, as
+    from independent users.
+    """
+
+    handler: WorkHandler
+    """What answers its messages: the echo, work in a thread, or work in the handler."""
+    connections: int
+    rate_per_s: float
+    work_s: float = USUAL_WORK_S
+    """Seconds that the work of a message takes."""
+
+    @property
+    def path(self) -> str:
+        return WORK_PLACES[self.handler].path
+
+    @property
+    def event(self) -> str:
+        """The event of Socket.IO."""
+        return WORK_PLACES[self.handler].event
 
 
 @dataclass(frozen=True)
@@ -146,8 +208,12 @@ class Scenario:
     """Number of rooms that the members are spread over evenly."""
     departures: Departures | None = None
     """How all members of rooms leave again and again, but the first of each room, which sends."""
+    publisher: PublisherKind | None = None
+    """From where the messages to a room come, if no member sends."""
     visits: Visits | None = None
     """Clients that come and go beside the load."""
+    second: SecondLoad | None = None
+    """A second load beside the first one."""
     soak_s: float = 0.0
     """Length of a long window in which memory and latency are followed; 0: they are not."""
     paused_readers: int = 0
@@ -190,20 +256,32 @@ class Scenario:
                 raise ValueError("only an open loop has a rate")
 
     @property
+    def spoken(self) -> Exchange:
+        """The exchange that its clients use."""
+        return ENDPOINTS[self.exchange].spoken or self.exchange
+
+    @property
     def receivers(self) -> int:
         """Clients that receive each message: in a room all members that read, otherwise the sender."""
-        return self.connections - self.paused_readers if self.exchange == "room" else 1
+        return self.connections - self.paused_readers if self.spoken == "room" else 1
 
     @property
     def server_push_period_s(self) -> float:
         """Seconds between two pushes of its server, which pushes also where nobody is there to receive it."""
         return self.push_period_s or USUAL_PUSH_PERIOD_S
 
+    @property
+    def server_work_s(self) -> float:
+        """Seconds that its server's work takes, whether or not anybody requests it."""
+        return self.second.work_s if self.second is not None else USUAL_WORK_S
+
     def rarest_events_per_s(self, profile: str) -> float | None:
         """Events per second of the distribution that has the fewest, of those that need percentiles in this profile:
         messages, or pushes of the server. ``None`` in a closed loop, whose rate is not known before.
         """
         rates = [self.pace.rate_per_s] if isinstance(self.pace, Open) else []
+        if self.second is not None:
+            rates.append(self.second.rate_per_s)
         if self.push_period_s and profile in self.push_percentiles_in:
             rates.append(1 / self.push_period_s)
         return min(rates, default=None)
@@ -215,6 +293,8 @@ class Scenario:
         rate = self.rarest_events_per_s(profile)
         least = [EVENTS.limit / rate] if rate else []
         least.append(LEAST_PUSHES * self.push_period_s)
+        if self.second is not None:
+            least.append(LEAST_SECOND_MESSAGES / self.second.rate_per_s)
         least.append(self.soak_s)
         if self.departures is not None:
             least.append((LEAST_DEPARTURES if self.departures.away_s else 1) * self.departures.every_s)
@@ -224,11 +304,12 @@ class Scenario:
 
     @property
     def shortest_window_s(self) -> float:
-        """Seconds of the shortest window of any profile, in which a user sees that all works: each member leaves once,
-        and visitors come and go.
+        """Seconds of the shortest window of any profile. In it a user sees that all works: each member leaves once,
+        visitors come and go, and what is published has a median.
         """
         visits_s = 3 * self.visits.stay_s if self.visits is not None else 0.0
-        return max(visits_s, self.departures.every_s if self.departures is not None else 0.0)
+        publishing_s = EVENTS.limit / self.rate_per_s if self.publisher is not None else 0.0
+        return max(visits_s, publishing_s, self.departures.every_s if self.departures is not None else 0.0)
 
     @property
     def in_flight(self) -> int:
@@ -264,11 +345,17 @@ class Scenario:
             return "stream"
         if self.departures is not None:
             return "depart"
+        if self.publisher is not None:
+            return "publish"
         return "recover" if self.outage_s else "window"
 
     def is_among(self, narrowing: Narrowing) -> bool:
-        """Whether it is of this kind: connecting clients, or a varied number of server processes."""
-        return self.procedure == "connect" if narrowing == "connecting" else self.varies_workers
+        """Whether it is of this kind: connecting clients, or several processes. These are a varied number of servers,
+        or a server and another process that publishes.
+        """
+        if narrowing == "connecting":
+            return self.procedure == "connect"
+        return self.varies_workers or self.publisher == "process"
 
     @property
     def kind(self) -> str:
@@ -357,11 +444,12 @@ _DEFINING = (
     "is_deploy",
     "retries",
     "paused_readers",
+    "publisher",
     "rooms",
 )
 """Fields with a default value that determine what is measured."""
 
-_PARTS = ("target", "stream", "departures", "visits")
+_PARTS = ("target", "stream", "departures", "visits", "second")
 """Fields with a definition of their own, or ``None``."""
 _VARIED = {"soak_s"}
 """Published parameters that a run may vary. They keep its tables apart, and do not define the workload."""
@@ -416,6 +504,7 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "p99_limit_ms": lambda scenario: _number(_part(scenario.target, "a search").settings.p99_limit_ms),
     "payload_bytes": lambda scenario: scenario.payload_bytes,
     "payload_kind": lambda scenario: scenario.payload_kind,
+    "publisher": lambda scenario: _part(scenario.publisher, "a publisher"),
     "rate_per_s": lambda scenario: _number(scenario.rate_per_s),
     "moves_per_s": lambda scenario: _number(_moves_per_s(scenario)),
     "retries": lambda scenario: scenario.retries,
@@ -425,6 +514,7 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "streams": lambda scenario: scenario.connections,
     "streams_together": lambda scenario: _part(scenario.stream, "streams").together,
     "soak_s": lambda scenario: _number(scenario.soak_s),
+    "session": lambda scenario: "looked-up" if scenario.exchange == "session" else "none",
     "snapshots_per_s": lambda scenario: _number(1 / scenario.push_period_s),
     "transport": lambda scenario: scenario.transport,
     "under_way": lambda scenario: scenario.in_flight,
@@ -433,6 +523,9 @@ PUBLISHED_PARAMETERS: dict[str, Callable[[Scenario], Parameter]] = {
     "viewers": lambda scenario: scenario.connections,
     "visit_s": lambda scenario: _number(_part(scenario.visits, "visits").stay_s),
     "visits_per_s": lambda scenario: _number(_part(scenario.visits, "visits").per_s),
+    "work": lambda scenario: _part(scenario.second, "a second load").handler,
+    "work_ms": lambda scenario: _number(1000 * _part(scenario.second, "a second load").work_s),
+    "work_per_s": lambda scenario: _number(_part(scenario.second, "a second load").rate_per_s),
     "workers": lambda scenario: scenario.workers,
 }
 """Published parameters: a function that returns the value, by name. `runners.record.parameters` has their wording."""

@@ -19,7 +19,9 @@ from runners.subjects.scenarios import (
     LONG_PROFILES,
     CapacityTarget,
     Scenario,
+    SecondLoad,
     Share,
+    WorkHandler,
     Workload,
 )
 
@@ -49,6 +51,8 @@ DEPARTURES = {
     "silence": Departures("silence", every_s=15.0, away_s=5.0),
 }
 """A reset shows after two seconds what it does. After five, TCP repeats dropped packets only every few seconds."""
+STALLS: dict[str, WorkHandler] = {"stall-none": "echo", "stall-offloaded": "work", "stall-inline": "work-inline"}
+CHECKS: dict[str, Exchange] = {"no-session": "echo", "session": "session"}
 STREAM_S = 2.0
 """Planned length of a stream."""
 STREAM_EXCHANGES: tuple[Exchange, ...] = ("stream-events", "stream")
@@ -491,6 +495,40 @@ JITTER = Workload(
 )
 
 
+PUBLISH = Workload(
+    slug="publish",
+    title="Messages from outside",
+    question="How long until everybody in a room has a message that no client sent?",
+    description=(
+        "100 members are in a room. They send nothing and stay. Twenty numbered messages of 64 bytes per second are"
+        " published to it from outside. In the one scenario each is an HTTP request to the server, over one connection"
+        " that stays open. In the other another process of the application publishes them through the broker, as a"
+        " worker of a task queue or a scheduled job does. We measure how long a message takes from when it was due to"
+        " each member and to the last one, and count for each member what arrives in time, late, twice or never."
+    ),
+    scenarios=(
+        Scenario(
+            "publish",
+            connections=USUAL_ROOM_SIZE,
+            pace=Open(20.0),
+            publisher="http",
+            publishes=("publisher", "members", "rate_per_s", "server_cores"),
+            name="http",
+        ),
+        Scenario(
+            "room",
+            connections=USUAL_ROOM_SIZE,
+            pace=Open(20.0),
+            publisher="process",
+            publishes=("publisher", "members", "rate_per_s", "server_cores"),
+            further_checks=frozenset({"publisher"}),
+            name="process",
+            profiles=LONG_PROFILES,
+        ),
+    ),
+)
+
+
 def _streaming(
     exchange: Exchange, streams: int, chunks_per_s: float, *, together: int, profiles: frozenset[str]
 ) -> Scenario:
@@ -508,6 +546,56 @@ def _streaming(
         profiles=profiles,
     )
 
+
+HANDLER = Workload(
+    slug="handler",
+    title="Realistic handler",
+    question="What do a session check and blocking work cost, and who waits meanwhile?",
+    description=(
+        "100 clients send 500 echoes per second. Ten others send 100 messages per second at random times, each of which"
+        " needs 5 ms of blocking work, as a query with a driver that knows no asyncio does. That is half of one"
+        " thread's time. First the ten only echo. Then the work is done in a thread, as the documentation recommends"
+        " where it does, and then directly in the handler. Where each client has a thread or greenlet, both are the"
+        " same. We measure how long the 100 wait, who need no work, and how long the ten do. Under gevent and eventlet"
+        " this work lets others run even in the handler, which a driver written in C does not. In the last two"
+        " scenarios 1,000 clients connect: without a session, and then each with a cookie, whose token the server looks"
+        " for in a SQLite file of 20,000 before it lets the client in."
+    ),
+    scenarios=(
+        *(
+            Scenario(
+                "work",
+                connections=100,
+                pace=Open(500.0),
+                second=SecondLoad(handler, connections=10, rate_per_s=100.0),
+                publishes=(
+                    "connections",
+                    "rate_per_s",
+                    "work",
+                    "work_per_s",
+                    *(() if handler == "echo" else ("work_ms",)),
+                    "server_cores",
+                ),
+                name=name,
+                profiles=LONG_PROFILES,
+            )
+            for name, handler in STALLS.items()
+        ),
+        *(
+            Scenario(
+                exchange,
+                connections=1000,
+                pace=Closed(),
+                steps=(250, 500, 1000),
+                at_once=8,
+                publishes=("clients", "session", "at_once", "server_cores"),
+                name=name,
+                profiles=LONG_PROFILES,
+            )
+            for name, exchange in CHECKS.items()
+        ),
+    ),
+)
 
 STREAM = Workload(
     slug="stream",
@@ -686,6 +774,8 @@ WORKLOADS: dict[str, Workload] = {
         RECOVERY,
         DEPLOY,
         JITTER,
+        PUBLISH,
+        HANDLER,
         STREAM,
         SOAK,
         CAPACITY,

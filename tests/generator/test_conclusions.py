@@ -572,6 +572,15 @@ def test_too_few_rounds_name_no_winner(tmp_path: Path) -> None:
             assert "nconclusive: not enough valid rounds of both" in html, path
 
 
+def test_what_a_framework_cannot_do_is_named_with_the_scenario_if_it_is_one(dataset: Dataset) -> None:
+    reasons = {"echo/open": "It has no clock.", "polling": "It does not poll."}
+    pages = pages_of(dataset.with_abilities({"fastapi": reasons}))
+    assert "FastAPI (open): It has no clock." in text_of(pages["workloads/echo.md"])
+    assert "It does not poll." not in text_of(pages["workloads/echo.md"])
+    text = text_of(pages["frameworks/fastapi.md"])
+    assert "Echo (open) It has no clock. polling It does not poll." in text
+
+
 def test_a_criterion_that_nobody_has_is_named(pages: dict[str, str]) -> None:
     text = html_text.unescape(text_of(pages["performance.md"]))
     assert "Nobody has a value that counts: " in text

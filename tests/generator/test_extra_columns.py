@@ -10,7 +10,15 @@ import pytest
 
 from generator.comparison import Table, columns_of, compare_runs
 from generator.dataset import load_results
-from runners.record import Connecting, ConnectStep, LoadgenHealth, Percentiles, Recovery, SlowConsumer
+from runners.record import (
+    Connecting,
+    ConnectStep,
+    LoadgenHealth,
+    Percentiles,
+    PublishedMessages,
+    Recovery,
+    SlowConsumer,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,35 @@ def test_what_an_outage_cost(table: Table) -> None:
         for lost in (1, 2)
     ]
     assert told(table, "recovery", outages) == {"Unanswered": "1.5", "Not sent": "3.0", "Never back": "3"}
+
+
+def test_what_became_of_messages_from_outside(table: Table) -> None:
+    some = Percentiles(count=100, mean=1.0, max=2.0)
+    counts: dict[str, Any] = {"messages": 10, "due": 1000, "in_time": 980, "late": 20, "never": 0, "complete": 10}
+    rounds = [
+        PublishedMessages(
+            **counts,
+            twice=twice,
+            foreign=0,
+            refused=2,
+            ended=1,
+            connections=connections,
+            delivery_ms=some,
+            last_delivery_ms=some,
+            answer_ms=some.model_copy(update={"p50": answer_ms}),
+        )
+        for twice, connections, answer_ms in ((10, 10, 2.0), (0, 0, 4.0))
+    ]
+    assert told(table, "published", rounds) == {
+        "Late": "2 %",
+        "Twice": "0.5 %",
+        "Not taken": "4 of 20",
+        "Answer": "3.0 ms",
+        "Connections": "0.5",
+        "Ended by the server": "1.0",
+    }
+    by_process = [one.model_copy(update={"connections": None, "answer_ms": None}) for one in rounds]
+    assert not {"Connections", "Answer"} & told(table, "published", by_process).keys()
 
 
 def test_memory_as_clients_come(table: Table) -> None:

@@ -14,14 +14,15 @@ from benchmarks import synthetic
 from generator.charts import Identities
 from generator.comparison import LATENCY, METRICS, PUSH_LATENESS, Comparison, compare_runs, metrics, percentile
 from generator.comparison.deciding import DECIDING, deciding_metrics
-from generator.comparison.metrics import TableKind
+from generator.comparison.metrics import TableKind, kind_of_table, read_values
 from generator.comparison.pair_judging import ComparedValues, judge_all
 from generator.comparison.tables import MetricComparisons
 from generator.comparison.verdicts import pair_verdict
 from generator.dataset import load_results
 from generator.pages.table_sections import deciding_charts, further_charts
 from generator.statistics import Contrast
-from runners.record import Failure, Measurement
+from runners.record import Connections, Failure, Measurement, Percentiles, PublishedMessages, SecondLoadRecord
+from tests.support import documents
 
 PAIR = ("fastapi", "flask-socketio")
 
@@ -57,6 +58,7 @@ def test_percentiles_are_found_by_family_and_quantile() -> None:
     assert (metric.key, metric.title, metric.short) == ("latency_p999", "latency p99.9", "Latency p99.9")
     assert metric.heading(is_open=True) == "Latency p99.9"
     assert metric.heading(is_open=False) == "Service time p99.9"
+    assert metric.heading(is_open=True, is_beside_work=True) == "Latency of clients who need no work p99.9"
     assert percentile(PUSH_LATENESS, "p50").heading(is_open=False) == "Push lateness p50"
 
 
@@ -82,6 +84,13 @@ def test_percentiles_are_found_by_family_and_quantile() -> None:
         ),
         ({"connections_per_s", "messages_per_s"}, False, False, "connecting", ["connections_per_s"]),
         ({"restart_s", "back_p50", "latency_p50"}, True, False, "recovery", ["back_p50"]),
+        (
+            {"outside_complete_percent", "outside_delivered_percent", "outside_last_p90", "outside_delivery_p50"},
+            True,
+            False,
+            "outside",
+            ["outside_last_p90", "outside_complete_percent"],
+        ),
         (set(), True, False, "rate", []),
     ],
 )
@@ -90,6 +99,34 @@ def test_what_decides_follows_from_what_was_done(
 ) -> None:
     assert metrics.kind_of_table(shared, is_open=is_open) == kind
     assert [metric.key for metric in deciding_metrics(shared, is_open=is_open, is_quiet=is_quiet)] == deciding
+
+
+def with_last_delivery(number: int, **percentiles: float) -> Measurement:
+    """One of 200 published messages."""
+    counts = dict.fromkeys(("late", "never", "twice", "foreign", "refused", "ended"), 0)
+    times = {name: Percentiles(count=200, events=200, **percentiles) for name in ("delivery_ms", "last_delivery_ms")}
+    published = PublishedMessages.model_validate(
+        {"messages": 200, "due": 200, "in_time": 200, "complete": 200, **counts, **times}
+    )
+    return documents.measurement(number).model_copy(update={"published": published})
+
+
+def test_a_server_that_completes_nothing_has_a_share_to_compare() -> None:
+    metric = METRICS["outside_complete_percent"]
+    estimate = metric.estimate([0.0, 0.0, 0.0])
+    assert estimate is not None
+    assert estimate.mean == 0
+    assert 1 < metric.width(0.0, 100.0) < 2
+    assert not metric.is_negligible(0.0, 100.0)
+
+
+def test_a_percentile_among_what_never_came_in_one_round_has_no_value() -> None:
+    rounds = [with_last_delivery(1, p50=1.0, p90=2.0), with_last_delivery(2, p50=1.5)]
+    found = read_values(rounds)
+    assert found["outside_last_p50"] == {1: 1.0, 2: 1.5}
+    assert not {"outside_last_p90", "outside_delivery_p90"} & found.keys()
+    assert read_values(rounds[:1])["outside_last_p90"] == {1: 2.0}
+    assert not {"outside_last_p99"} & found.keys(), "too few messages for it"
 
 
 def test_every_kind_of_table_has_deciding_metrics() -> None:
@@ -122,6 +159,28 @@ def test_a_row_with_another_margin_decides_by_it() -> None:
     assert outcome(1.25) == "same"
     assert outcome(1.2) == "worse"
     assert outcome(1.205) == "unknown"
+
+
+def test_what_work_takes_is_read_from_the_second_load_and_what_others_wait_from_the_first() -> None:
+    second = SecondLoadRecord(
+        offered_per_s=10.0,
+        messages_per_s=10.0,
+        connections=Connections(planned=1, established=1, closed_early=0),
+        messages=documents.messages(100, 100),
+        latency_ms=Percentiles(count=100, p50=6.0, p90=9.0, p99=30.0),
+    )
+    alone = documents.measurement()
+    echoing = read_values([alone.model_copy(update={"second_load": second})])
+    assert not any(key.startswith("work_") for key in echoing), "it has no work that could be answered"
+    second = second.model_copy(update={"work_ms": 5.0})
+    values = read_values([alone.model_copy(update={"second_load": second})])
+    assert {key: one for key, one in values.items() if key.startswith("work_")} == {
+        "work_latency_p50": {alone.round: 6.0}
+    }
+    others = read_values([alone])
+    assert {key: one for key, one in values.items() if not key.startswith("work_")} == others
+    present = values.keys()
+    assert kind_of_table(present, is_open=True) == kind_of_table(others.keys(), is_open=True)
 
 
 def test_every_metric_has_the_margin_of_its_kind() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runners.contract import check_contract
+from runners.contract.server_settings import ServerSettings
 from runners.loadgen.handshake import open_all
 from runners.loadgen.job import Job, Protocol
 from runners.loadgen.pace import PushOnly
@@ -127,6 +128,10 @@ def test_both_clients_judge_event_streams_alike(server: StreamServer) -> None:
         watching = {"exchange": "events", "transport": "sse", "pace": PushOnly(), "push_period_s": BEAT_S}
         loaded = by_load(job(f"ws://{address}/events", "open", **watching, **ONE))
         checked = by_check(
-            address, only={"events"}, exchanges=["events"], transports=["websocket", "sse"], push_period_s=BEAT_S
+            address,
+            only={"events"},
+            exchanges=["events"],
+            transports=["websocket", "sse"],
+            settings=ServerSettings(BEAT_S),
         )
         assert_both(server.words, loaded, checked)

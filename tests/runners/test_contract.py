@@ -10,9 +10,11 @@ import socket
 import subprocess
 import sys
 import textwrap
+import urllib.request
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_args
@@ -24,20 +26,27 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from runners.contract import CHECKS, Check, check_contract, checks_for, promises
+from runners.contract.server_settings import ServerSettings
 from runners.loadgen.job import Exchange, Transport
+from runners.process import ProcessError
 from tests.support import web
 from tests.support.byte_servers import HEAD, ByteServer, serving_bytes
 from tests.support.chunks import Habit, serving_streams
 from tests.support.http_servers import StreamServer, serving_stream
 from tests.support.marks import few_of
+from tests.support.publishing import PostHabit, serving_posts
 from tests.support.web import serving_web
 
 pytestmark = pytest.mark.measures
 
 CROWD = 6
 """As many as several servers in one event loop can serve in time."""
-ASKED = [name for name in CHECKS if name not in ("events", "stream-events", "compression")]
-"""Where no event stream is offered."""
+KEPT: tuple[Exchange, ...] = tuple(one for one in get_args(Exchange) if one not in ("work", "session"))
+"""The exchanges of an honest server. Those of realistic handlers have tests of their own (`test_contract_handlers`)."""
+ASKED = checks_for(KEPT) - {"events", "stream-events", "compression", "publisher"}
+"""Where no event stream is offered, and there is no program that publishes."""
+READS_NO_BODIES: list[Exchange] = [name for name in KEPT if name != "publish"]
+"""The exchanges of a server of the library ``websockets``."""
 ROOT = Path(__file__).parents[2]
 FLASK_SOCKETIO = ROOT / "runners" / "frameworks" / "flask-socketio"
 Message = str | bytes
@@ -330,7 +339,7 @@ def verdicts() -> Verdicts:
 
     async def ask(server: Honest) -> list[Check]:
         async with few, server.running() as url:
-            return await check_contract(url, "websocket", timeout_s=4)
+            return await check_contract(url, "websocket", exchanges=READS_NO_BODIES, timeout_s=4)
 
     async def ask_all() -> Verdicts:
         kinds: list[type[Honest]] = [Honest, *BREAKS]
@@ -347,7 +356,7 @@ def failed(checks: list[Check]) -> dict[str, str]:
 
 def test_an_honest_server_passes_every_check(verdicts: Verdicts) -> None:
     assert failed(verdicts[Honest]) == {}
-    assert {check.name for check in verdicts[Honest]} == set(ASKED)
+    assert {check.name for check in verdicts[Honest]} == {*ASKED} - {"publish"}
 
 
 async def test_a_crowd_is_one() -> None:
@@ -361,7 +370,9 @@ async def test_an_event_stream_is_tested_where_it_is_offered() -> None:
     with serving_web() as server:
         url = server.url.replace("ws://", "http://")
         offered: list[Transport] = ["websocket", "sse"]
-        (check,) = await check_contract(url, "websocket", only={"events"}, transports=offered, push_period_s=web.BEAT_S)
+        (check,) = await check_contract(
+            url, "websocket", only={"events"}, transports=offered, settings=ServerSettings(web.BEAT_S)
+        )
         assert check.ok, check.detail
         (check,) = await check_contract(url, "websocket", only={"events"}, transports=offered)
         assert (check.ok, "expected 0.5 to 1.6 s between two snapshots" in check.detail) == (False, True)
@@ -374,14 +385,14 @@ class PushesAsTold(Honest):
 
 async def test_a_server_that_is_told_another_period_pushes_by_it() -> None:
     async with PushesAsTold().running() as url:
-        (check,) = await check_contract(url, "websocket", only={"dashboard-push"}, push_period_s=0.25)
+        (check,) = await check_contract(url, "websocket", only={"dashboard-push"}, settings=ServerSettings(0.25))
     assert check.ok, check.detail
     assert "expected a snapshot of all panels every 0.25 s, got one every 0." in check.detail
 
 
 async def test_one_that_pushes_as_always_fails_and_its_author_is_told_the_line_to_write() -> None:
     async with Honest().running() as url:
-        (check,) = await check_contract(url, "websocket", only={"dashboard-push"}, push_period_s=0.25)
+        (check,) = await check_contract(url, "websocket", only={"dashboard-push"}, settings=ServerSettings(0.25))
     assert not check.ok
     assert check.detail.startswith("expected 0.125 to 0.4 s between two snapshots, got 0.")
     assert f"PUSH_PERIOD_S=0.25 is in its environment: read it once with `{promises.PERIOD_LINE}`" in check.detail
@@ -443,6 +454,69 @@ def test_a_cheat_fails_exactly_the_check_it_breaks(verdicts: Verdicts, cheat: ty
     assert says in failures[check]
 
 
+POSTED: dict[PostHabit, str] = {
+    "honest": "",
+    "closes": "",
+    "twice": "expected member 1 of 3 to get each message once, got 'message 0 from outside' twice",
+    "forgets": "expected member 3 of 3 to get all of 3 messages ('message 0 from outside' is missing) within 1 s",
+    "leaks": "expected nothing in another room, got 'message 0 from outside'",
+    "refuses": "but the server answered 503 Service Unavailable instead of a status of 200 to 299 to POST /publish/",
+    "drops": "expected an answer, got none: the server closed the connection before it answered",
+    "hangs": "expected 'message 0 from outside' to be taken that was posted to a room within 1 s, got nothing",
+    "babbles": "got 'something else' which nobody sent",
+}
+
+
+@pytest.mark.parametrize("habit", POSTED)
+async def test_what_is_posted_must_reach_the_members_of_a_room_once(habit: PostHabit) -> None:
+    with serving_posts(habit) as server:
+        (check,) = await check_contract(f"http://{server.address}", "websocket", only={"publish"}, timeout_s=1)
+    assert check.ok == (not POSTED[habit]), check.detail
+    assert POSTED[habit] in check.detail
+
+
+class Program:
+    """A program beside a server, which posts what it publishes; it ``fails`` as its name says."""
+
+    def __init__(self, address: str, fails: str) -> None:
+        self._address, self._fails = address, fails
+
+    def __enter__(self) -> Program:
+        if self._fails == "at once":
+            raise ProcessError("x: its publisher ended with status 1")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self._fails == "later":
+            raise ProcessError(f"{error}; x: its publisher ended with status 3")
+
+    def publish(self, room: str, text: str) -> None:
+        if self._fails != "later":
+            request = urllib.request.Request(f"http://{self._address}/publish/{room}", text.encode(), method="POST")
+            urllib.request.urlopen(request).close()
+
+
+@pytest.mark.parametrize(
+    ("habit", "fails", "says"),
+    [
+        ("honest", "", ""),
+        ("twice", "", "got 'message 0 from outside' twice"),
+        ("honest", "at once", "x: its publisher ended with status 1"),
+        ("honest", "later", "within 1 s, got nothing; x: its publisher ended with status 3"),
+    ],
+)
+async def test_what_another_process_publishes_must_reach_the_members_of_a_room_once(
+    habit: PostHabit, fails: str, says: str
+) -> None:
+    with serving_posts(habit) as server:
+        url = f"http://{server.address}"
+        program = partial(Program, server.address, fails)
+        (check,) = await check_contract(url, "websocket", only={"publisher"}, publisher=program, timeout_s=1)
+        assert await check_contract(url, "websocket", only={"publisher"}) == []
+    assert check.ok == (not says), check.detail
+    assert says in check.detail
+
+
 async def test_only_some_checks_can_be_selected() -> None:
     async with Honest().running() as url:
         checks = await check_contract(url, "websocket", only={"health", "echo-text"})
@@ -480,7 +554,7 @@ async def test_an_unknown_check_is_refused() -> None:
 @pytest.mark.parametrize("protocol", ["websocket", "socket.io"])
 async def test_nothing_listening_fails_every_check_and_raises_nothing(protocol: Any) -> None:
     checks = await check_contract(f"http://127.0.0.1:{free_port()}", protocol, timeout_s=2)
-    assert [check.ok for check in checks] == [False] * len(ASKED)
+    assert [check.ok for check in checks] == [False] * len(ASKED | {"work"})
     assert all("expected" in check.detail and re.search(", (got|but) ", check.detail) for check in checks)
 
 
@@ -500,7 +574,7 @@ async def test_a_server_that_never_answers_fails_every_check_in_time(protocol: A
         async with asyncio.timeout(10):
             checks = await check_contract(url, protocol, timeout_s=0.3)
             await asyncio.gather(*filter(None, served))
-    assert [check.ok for check in checks] == [False] * len(ASKED)
+    assert [check.ok for check in checks] == [False] * len(ASKED | {"work"})
 
 
 async def test_cancelling_is_not_swallowed() -> None:
@@ -530,7 +604,13 @@ SOCKETIO_BREAKS = {
         def publish(message):
             application.emit("message", message["text"], to=message["room"], include_self=False)
         """,
-        {"room": "expected member 1 of 3 to get its own 'hello 0'"},
+        dict.fromkeys(("room", "publish"), "expected member 1 of 3 to get its own 'hello 0'"),
+    ),
+    "posts-to-nobody": (
+        """
+        application.app.view_functions["post_to_room"] = lambda room: ("", 204)
+        """,
+        {"publish": "expected member 1 of 3 to get all of 3 messages"},
     ),
     "never-pushes": ("application.push_snapshots = lambda: None", {"dashboard-push": "expected a pushed snapshot"}),
     "never-acknowledges": (

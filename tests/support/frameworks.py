@@ -13,7 +13,7 @@ from zipfile import ZipFile
 from runners.subjects import catalog
 
 APP = """
-import asyncio, collections, http, json, os, signal, sys, time
+import asyncio, collections, contextlib, http, http.cookies, json, os, signal, sqlite3, sys, time
 from websockets.asyncio.server import broadcast, serve
 
 behaviour, port = os.environ["BEHAVIOUR"], int(sys.argv[1])
@@ -76,8 +76,43 @@ async def stream(websocket):
             await generate(websocket, **json.loads(message))
 
 
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+
+
+async def work(websocket):
+    async for message in websocket:
+        if behaviour == "lazy":
+            pass
+        elif websocket.request.path == "/work/inline" or behaviour == "blocks":
+            time.sleep(WORK_S)
+        else:
+            await asyncio.to_thread(time.sleep, WORK_S)
+        await websocket.send(message)
+
+
+async def session(websocket):
+    if behaviour == "accepts" and websocket.user is None:
+        return await websocket.close(1008, "no session")
+    async for _ in websocket:
+        await websocket.send("guest" if behaviour == "welcomes" else websocket.user)
+
+
+def user_of(request):
+    cookies = http.cookies.SimpleCookie(request.headers.get("Cookie", ""))
+    token = cookies["session"].value if "session" in cookies else ""
+    patience_s = 600 if behaviour == "patient" else 0.2
+    place = f"file:{os.environ['SESSIONS_DB']}?mode=ro"
+    with contextlib.closing(sqlite3.connect(place, uri=True, timeout=patience_s)) as file:
+        found = file.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+    return found and found[0]
+
+
 async def echo(websocket):
     global seen, inside
+    if websocket.request.path.startswith("/work"):
+        return await work(websocket)
+    if websocket.request.path == "/session":
+        return await session(websocket)
     if websocket.request.path == "/stream":
         return await stream(websocket)
     if websocket.request.path.startswith("/room/"):
@@ -100,6 +135,15 @@ async def echo(websocket):
 def health(connection, request):
     if request.path == "/healthz":
         return connection.respond(http.HTTPStatus.OK, "ok")
+    if request.path == "/session" and behaviour != "welcomes":
+        try:
+            connection.user = user_of(request)
+        except sqlite3.OperationalError as error:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        if connection.user is None and behaviour == "drops":
+            connection.transport.abort()
+        elif connection.user is None and behaviour != "accepts":
+            return connection.respond(http.HTTPStatus.UNAUTHORIZED, "no session")
     if behaviour == "small" and inside >= ROOM:
         return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "full")
 

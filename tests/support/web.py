@@ -101,6 +101,10 @@ def serving_web(
             await asyncio.sleep(BEAT_S)
         return response
 
+    async def post_to_room(request: web.Request) -> web.Response:
+        await sio.emit("message", await request.text(), to=request.match_info["room"])
+        return web.Response(status=204)
+
     @web.middleware
     async def note(request: web.Request, handler: Any) -> web.StreamResponse:
         served.cookies.add(request.headers.get("Cookie", ""))
@@ -116,6 +120,7 @@ def serving_web(
     async def start() -> web.AppRunner:
         app = web.Application(middlewares=[note])
         app.router.add_get("/events", events)
+        app.router.add_post("/publish/{room}", post_to_room)
         sio.attach(app)
         runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None, read_bufsize=2**22)
         await runner.setup()

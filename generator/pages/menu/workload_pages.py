@@ -32,9 +32,10 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
         tables=tables,
         runs=[run for run in view.comparison.runs if any(table.run is run for table in tables)],
         cannot=[
-            (framework, reason)
+            (framework, name.partition("/")[2], reason)
             for framework in view.frameworks.values()
-            if framework.document and (reason := framework.document.framework.cannot.get(slug))
+            for name, reason in (framework.document.framework.cannot.items() if framework.document else ())
+            if name.partition("/")[0] == slug
         ],
         leaders=view.leaders(view.comparison.of_workload(slug)),
         through_broker=score_words.through_broker(view.comparison.of_workload(slug), view.headlines),

@@ -4,17 +4,20 @@ import argparse
 import asyncio
 import json
 import os
+import sqlite3
 import ssl
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 from weakref import WeakSet
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 Members = set[web.WebSocketResponse]
 
@@ -75,6 +78,12 @@ async def room(request: web.Request) -> web.WebSocketResponse:
     return websocket
 
 
+@routes.post("/publish/{name}")
+async def post_to_room(request: web.Request) -> web.Response:
+    await broadcast(request.app[rooms].get(request.match_info["name"], set()), await request.text())
+    return web.Response(status=204)
+
+
 @routes.get("/dashboard")
 async def dashboard(request: web.Request) -> web.WebSocketResponse:
     websocket = await accept(request)
@@ -131,6 +140,54 @@ async def stream(request: web.Request) -> web.WebSocketResponse:
             asked = json.loads(message.data)
             async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
                 await websocket.send_str(chunk)
+    return websocket
+
+
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+@routes.get("/work")
+async def work_in_thread(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    with suppress(ConnectionError):
+        async for received in websocket:
+            await asyncio.to_thread(work)
+            await websocket.send_str(received.data)
+    return websocket
+
+
+@routes.get("/work/inline")
+async def work_inline(request: web.Request) -> web.WebSocketResponse:
+    """The mistake: nobody else is served while it works."""
+    websocket = await accept(request)
+    with suppress(ConnectionError):
+        async for received in websocket:
+            work()
+            await websocket.send_str(received.data)
+    return websocket
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+@routes.get("/session")
+async def session(request: web.Request) -> web.WebSocketResponse:
+    user = await asyncio.to_thread(user_of, request.cookies.get("session"))
+    if user is None:
+        raise web.HTTPUnauthorized
+    websocket = await accept(request)
+    with suppress(ConnectionError):
+        async for _ in websocket:
+            await websocket.send_str(user)
     return websocket
 
 

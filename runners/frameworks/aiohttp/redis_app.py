@@ -24,6 +24,12 @@ async def room(request: web.Request) -> web.WebSocketResponse:
     return websocket
 
 
+@routes.post("/publish/{name}")
+async def post_to_room(request: web.Request) -> web.Response:
+    await request.app[rooms].publish(request.match_info["name"], await request.text())
+    return web.Response(status=204)
+
+
 async def deliver(app: web.Application) -> AsyncIterator[None]:
     await app[rooms].start()
     yield

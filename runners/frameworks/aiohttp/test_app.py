@@ -1,20 +1,24 @@
 """The app under aiohttp's own test client."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from threading import get_ident
 from typing import Any
 
+import app
 import pytest
-from aiohttp import ClientResponse, WSCloseCode, WSMsgType, web
+from aiohttp import ClientResponse, WSCloseCode, WSMsgType, WSServerHandshakeError, web
 from aiohttp.test_utils import TestClient, TestServer
-from app import make_app
 
 Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    async with TestClient(TestServer(await make_app())) as client:
+    async with TestClient(TestServer(await app.make_app())) as client:
         yield client
 
 
@@ -47,6 +51,43 @@ async def test_room_reaches_every_member_and_nobody_else(client: Client) -> None
         assert await ada.receive_str() == await bob.receive_str() == "hello"
         await eve.send_str("only coffee")
         assert await eve.receive_str() == "only coffee"
+
+
+async def test_what_is_posted_to_a_room_reaches_its_members(client: Client) -> None:
+    async with client.ws_connect("/room/tea") as ada, client.ws_connect("/room/tea") as bob:
+        await ada.send_str("both are there")
+        assert await ada.receive_str() == await bob.receive_str() == "both are there"
+        for room in ("tea", "empty"):
+            async with client.post(f"/publish/{room}", data="héllo".encode()) as response:
+                assert response.status == 204
+        assert await ada.receive_str() == await bob.receive_str() == "héllo"
+
+
+async def test_work_leaves_the_loop_unless_it_is_inline(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(app, "work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        async with client.ws_connect(path) as worker:
+            await worker.send_str("héllo")
+            assert await worker.receive_str() == "héllo"
+    assert [thread == get_ident() for thread in threads] == [False, True]
+
+
+async def test_a_session_has_a_name_and_nobody_else_gets_in(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "SESSIONS_DB", str(tmp_path / "sessions"))
+    with closing(sqlite3.connect(app.SESSIONS_DB)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-7', 'ada')")
+        sessions.commit()
+    async with client.ws_connect("/session", headers={"Cookie": "session=token-7"}) as session:
+        await session.send_str("whoami")
+        assert await session.receive_str() == "ada"
+    for headers in ({"Cookie": "session=token-8"}, {}):
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await client.ws_connect("/session", headers=headers)
+        assert refused.value.status == 401
 
 
 async def test_dashboard_answers_and_pushes(client: Client) -> None:

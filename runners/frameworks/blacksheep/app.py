@@ -3,18 +3,21 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
-from blacksheep import Application, Request, WebSocket, get, ws
+from blacksheep import Application, Request, Response, WebSocket, get, no_content, post, ws
 from blacksheep.server.sse import ServerSentEventsResponse, TextServerSentEvent
 from blacksheep.server.websocket import WebSocketError
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 INVALID_DATA = 1007
 # A client that has left: BlackSheep raises its own error when we receive, the server raises the others when we send.
@@ -65,6 +68,13 @@ async def room(websocket: WebSocket, name: str) -> None:
         members.discard(websocket)
         if not members:
             rooms.pop(name, None)
+
+
+@post("/publish/{name}")
+async def post_to_room(request: Request, name: str) -> Response:
+    text = await request.text()
+    await broadcast(rooms.get(name, set()), text)
+    return no_content()
 
 
 @ws("/dashboard")
@@ -133,6 +143,55 @@ async def stream(websocket: WebSocket) -> None:
             asked = await websocket.receive_json()
             async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
                 await websocket.send_text(chunk)
+
+
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+@ws("/work")
+async def work_in_thread(websocket: WebSocket) -> None:
+    await websocket.accept()
+    with suppress(*GONE):
+        while True:
+            text = await websocket.receive_text()
+            await asyncio.to_thread(work)
+            await websocket.send_text(text)
+
+
+@ws("/work/inline")
+async def work_inline(websocket: WebSocket) -> None:
+    """The mistake: nobody else is served while it works."""
+    await websocket.accept()
+    with suppress(*GONE):
+        while True:
+            text = await websocket.receive_text()
+            work()
+            await websocket.send_text(text)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+@ws("/session")
+async def session(websocket: WebSocket) -> None:
+    user = await asyncio.to_thread(user_of, websocket.cookies.get("session"))
+    if user is None:
+        await websocket.close()
+        return
+    await websocket.accept()
+    with suppress(*GONE):
+        while True:
+            await websocket.receive_text()
+            await websocket.send_text(user)
 
 
 async def push_snapshots() -> None:

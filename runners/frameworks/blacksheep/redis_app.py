@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import app as one_process
-from blacksheep import Application, WebSocket
+from blacksheep import Application, Request, Response, WebSocket, no_content
 from blacksheep.server.routing import Router
 from redis_rooms import RedisRooms
 
@@ -27,6 +27,12 @@ async def room(websocket: WebSocket, name: str) -> None:
         rooms.leave(name, websocket)
 
 
+@router.post("/publish/{name}")
+async def post_to_room(request: Request, name: str) -> Response:
+    await rooms.publish(name, await request.text())
+    return no_content()
+
+
 @app.lifespan
 async def delivering() -> AsyncIterator[None]:
     await rooms.start()
@@ -39,3 +45,6 @@ router.add_get("/healthz", one_process.healthz)
 router.add_ws("/echo", one_process.echo)
 router.add_ws("/dashboard", one_process.dashboard)
 router.add_ws("/stream", one_process.stream)
+router.add_ws("/work", one_process.work_in_thread)
+router.add_ws("/work/inline", one_process.work_inline)
+router.add_ws("/session", one_process.session)

@@ -2,16 +2,19 @@
 
 import json
 import socket
+import sqlite3
 import urllib.request
 from collections.abc import Iterator
-from http.client import HTTPResponse
-from threading import Thread
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from threading import Thread, get_ident
 from typing import Any
 
 import pytest
 import uvicorn
 from app import app
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 
@@ -25,6 +28,24 @@ def address() -> Iterator[str]:
     yield f"{host}:{port}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def known_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cookie of the only session that the app knows, that of ada."""
+    path = tmp_path / "sessions.sqlite3"
+    with closing(sqlite3.connect(path)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-1', 'ada')")
+        sessions.commit()
+    monkeypatch.setattr("app.SESSIONS_DB", str(path))
+    return "session=token-1"
+
+
+def post(address: str, path: str, text: str) -> int:
+    with closing(HTTPConnection(address, timeout=5)) as connection:
+        connection.request("POST", path, text.encode(), {"Content-Type": "text/plain"})
+        return connection.getresponse().status
 
 
 def receive(client: ClientConnection, kind: str) -> dict[str, Any]:
@@ -73,6 +94,35 @@ def test_a_binary_message_takes_only_its_sender_out_of_the_room(address: str) ->
         assert closed.value.rcvd.code == 1007
         good.send("still here")
         assert good.recv(timeout=3) == "still here"
+
+
+def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> None:
+    with connect(f"ws://{address}/room/tea") as ada, connect(f"ws://{address}/room/tea") as bob:
+        ada.send("both are there")
+        assert ada.recv(timeout=3) == bob.recv(timeout=3) == "both are there"
+        assert post(address, "/publish/tea", "héllo") == 204
+        assert ada.recv(timeout=3) == bob.recv(timeout=3) == "héllo"
+        assert post(address, "/publish/empty", "hello") == 204
+
+
+def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        with connect(f"ws://{address}{path}") as worker:
+            worker.send("héllo")
+            assert worker.recv(timeout=3) == "héllo"
+    assert threads[0] != threads[1]
+
+
+def test_only_who_has_a_session_gets_in(address: str, known_session: str) -> None:
+    with connect(f"ws://{address}/session", additional_headers={"Cookie": known_session}) as ada:
+        ada.send("whoami")
+        assert ada.recv(timeout=3) == "ada"
+    for headers in ({"Cookie": f"{known_session}0"}, {}):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://{address}/session", additional_headers=headers)
+        assert refused.value.response.status_code == 403
 
 
 def test_dashboard_answers_and_pushes(address: str) -> None:

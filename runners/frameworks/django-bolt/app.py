@@ -3,15 +3,27 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
-from django_bolt import BoltAPI, CloseCode, EventSourceResponse, ServerSentEvent, WebSocket, WebSocketDisconnect
+from asgiref.sync import sync_to_async
+from django_bolt import (
+    BoltAPI,
+    CloseCode,
+    EventSourceResponse,
+    Request,
+    ServerSentEvent,
+    WebSocket,
+    WebSocketDisconnect,
+)
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 api = BoltAPI()
 rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
@@ -59,6 +71,11 @@ async def room(websocket: WebSocket, name: str) -> None:
         members.discard(websocket)
         if not members:
             rooms.pop(name, None)
+
+
+@api.post("/publish/{name}", status_code=204)
+async def post_to_room(request: Request, name: str) -> None:
+    await broadcast(rooms.get(name, set()), request.body.decode())
 
 
 @api.websocket("/dashboard")
@@ -117,6 +134,49 @@ async def stream(websocket: WebSocket) -> None:
         async for asked in websocket.iter_json():
             async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
                 await websocket.send_text(chunk)
+
+
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+@api.websocket("/work")
+async def work_in_thread(websocket: WebSocket) -> None:
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await sync_to_async(work, thread_sensitive=False)()
+        await websocket.send_text(text)
+
+
+@api.websocket("/work/inline")
+async def work_inline(websocket: WebSocket) -> None:
+    """The mistake: nobody else is served while it works."""
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        work()
+        await websocket.send_text(text)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+@api.websocket("/session")
+async def session(websocket: WebSocket) -> None:
+    user = await sync_to_async(user_of)(websocket.cookies.get("session"))
+    if user is None:
+        await websocket.close(CloseCode.POLICY_VIOLATION, "no session")
+        return
+    await websocket.accept()
+    async for _ in websocket.iter_text():
+        await websocket.send_text(user)
 
 
 def start_pushing() -> None:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import app as one_process
-from django_bolt import BoltAPI, WebSocket, WebSocketDisconnect
+from django_bolt import BoltAPI, Request, WebSocket, WebSocketDisconnect
 from redis_rooms import RedisRooms
 
 api = BoltAPI()
@@ -27,6 +27,11 @@ async def room(websocket: WebSocket, name: str) -> None:
         rooms.leave(name, websocket)
 
 
+@api.post("/publish/{name}", status_code=204)
+async def post_to_room(request: Request, name: str) -> None:
+    await rooms.publish(name, request.body.decode())
+
+
 async def start() -> None:
     """Subscribe at the first connection: a lifespan runs on another event loop than the handlers."""
     if not starting:
@@ -38,3 +43,6 @@ api.get("/healthz")(one_process.healthz)
 api.websocket("/echo")(one_process.echo)
 api.websocket("/dashboard")(one_process.dashboard)
 api.websocket("/stream")(one_process.stream)
+api.websocket("/work")(one_process.work_in_thread)
+api.websocket("/work/inline")(one_process.work_inline)
+api.websocket("/session")(one_process.session)

@@ -6,12 +6,15 @@ The clients show a response only when all of it is there.
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Barrier, get_ident
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
@@ -22,7 +25,7 @@ import pytest
 django.setup()
 
 from app import api, background_tasks
-from django_bolt.testing import TestClient, WebSocketTestClient
+from django_bolt.testing import AsyncTestClient, HandshakeRejected, TestClient, WebSocketTestClient
 from django_bolt.testing.websocket import ConnectionClosed
 
 
@@ -31,6 +34,18 @@ async def stop_the_push() -> AsyncIterator[None]:
     yield
     while background_tasks:
         background_tasks.pop().cancel()
+
+
+@pytest.fixture
+def known_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cookie of the only session that the app knows, that of ada."""
+    path = tmp_path / "sessions.sqlite3"
+    with closing(sqlite3.connect(path)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-1', 'ada')")
+        sessions.commit()
+    monkeypatch.setattr("app.SESSIONS_DB", str(path))
+    return "session=token-1"
 
 
 async def receive(client: WebSocketTestClient, kind: str) -> dict[str, Any]:
@@ -69,6 +84,48 @@ async def test_room_reaches_every_member_and_nobody_else() -> None:
         assert await ada.receive_text() == await bob.receive_text() == "hello"
         await eve.send_text("only coffee")
         assert await eve.receive_text() == "only coffee"
+
+
+async def test_what_is_posted_to_a_room_reaches_its_members() -> None:
+    async with WebSocketTestClient(api, "/room/tea") as ada, WebSocketTestClient(api, "/room/tea") as bob:
+        await ada.send_text("both are there")
+        assert await ada.receive_text() == await bob.receive_text() == "both are there"
+        async with AsyncTestClient(api) as outside:
+            assert (await outside.post("/publish/tea", content="héllo".encode())).status_code == 204
+            assert (await outside.post("/publish/empty", content=b"hello")).status_code == 204
+        await ada.send_text("after it")
+        for text in ("héllo", "after it"):
+            assert await ada.receive_text() == await bob.receive_text() == text
+
+
+async def test_work_leaves_the_loop_unless_it_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        async with WebSocketTestClient(api, path) as worker:
+            await worker.send_text("héllo")
+            assert await worker.receive_text() == "héllo"
+    assert [thread == get_ident() for thread in threads] == [False, True]
+
+
+async def test_two_clients_work_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Barrier(2)
+    monkeypatch.setattr("app.work", lambda: both.wait(5))
+    async with WebSocketTestClient(api, "/work") as ada, WebSocketTestClient(api, "/work") as bob:
+        await ada.send_text("héllo")
+        await bob.send_text("héllo")
+        assert await ada.receive_text() == await bob.receive_text() == "héllo"
+
+
+async def test_only_who_has_a_session_gets_in(known_session: str) -> None:
+    async with WebSocketTestClient(api, "/session", headers={"Cookie": known_session}) as ada:
+        await ada.send_text("whoami")
+        assert await ada.receive_text() == "ada"
+    for headers in ({"Cookie": f"{known_session}0"}, {}):
+        with pytest.raises(HandshakeRejected) as refused:
+            async with WebSocketTestClient(api, "/session", headers=headers):
+                pass
+        assert refused.value.status_code == 403
 
 
 async def test_dashboard_answers_and_pushes() -> None:

@@ -3,18 +3,26 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
 from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.sessions import CookieMiddleware
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 
@@ -43,6 +51,12 @@ class RoomConsumer(AsyncWebsocketConsumer):
 
     async def room_message(self, event: dict[str, Any]) -> None:
         await self.send(text_data=event["text"])
+
+
+@csrf_exempt  # whoever posts is no page of this site, and has no token
+async def post_to_room(request: HttpRequest, name: str) -> HttpResponse:
+    await get_channel_layer().group_send(f"room.{name}", {"type": "room.message", "text": request.body.decode()})
+    return HttpResponse(status=204)
 
 
 class DashboardConsumer(AsyncWebsocketConsumer):
@@ -143,7 +157,55 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self.send(text_data=chunk)
 
 
-urlpatterns = [path("healthz", healthz), path("events", events), path("stream/events", stream_events)]
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+class WorkConsumer(AsyncWebsocketConsumer):
+    """Not in the one thread for what is thread-sensitive: the messages of all consumers pass through that thread."""
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await sync_to_async(work, thread_sensitive=False)()
+        await self.send(text_data=text_data)
+
+
+class InlineWorkConsumer(AsyncWebsocketConsumer):
+    """The mistake: nobody else is served while it works."""
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        work()
+        await self.send(text_data=text_data)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+class SessionConsumer(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        self.user = await database_sync_to_async(user_of)(self.scope["cookies"].get("session"))
+        if self.user is None:
+            await self.close()
+        else:
+            await self.accept()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.send(text_data=self.user)
+
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("publish/<str:name>", post_to_room),
+    path("events", events),
+    path("stream/events", stream_events),
+]
 
 application = ProtocolTypeRouter(
     {
@@ -154,6 +216,9 @@ application = ProtocolTypeRouter(
                 path("room/<str:name>", RoomConsumer.as_asgi()),
                 path("dashboard", DashboardConsumer.as_asgi()),
                 path("stream", StreamConsumer.as_asgi()),
+                path("work", WorkConsumer.as_asgi()),
+                path("work/inline", InlineWorkConsumer.as_asgi()),
+                path("session", CookieMiddleware(SessionConsumer.as_asgi())),
             ]
         ),
     }

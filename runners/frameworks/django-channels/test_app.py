@@ -1,8 +1,13 @@
 """The app under Channels' own WebsocketCommunicator, on the in-memory layer."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier, get_ident
 
+import app
 import pytest
 from app import application, background_tasks
 from channels.testing import WebsocketCommunicator
@@ -44,6 +49,55 @@ async def test_room_reaches_every_member_and_nobody_else() -> None:
     assert await eve.receive_nothing()
     for client in (ada, bob, eve):
         await client.disconnect()
+
+
+async def test_what_is_posted_to_a_room_reaches_its_members() -> None:
+    ada, eve = await connect("/room/tea"), await connect("/room/coffee")
+    for room in ("tea", "empty"):
+        posted = await AsyncClient().post(f"/publish/{room}", "héllo", content_type="text/plain; charset=utf-8")
+        assert posted.status_code == 204
+    assert await ada.receive_from() == "héllo"
+    assert await eve.receive_nothing()
+    for client in (ada, eve):
+        await client.disconnect()
+
+
+async def test_work_leaves_the_loop_unless_it_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(app, "work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        worker = await connect(path)
+        await worker.send_to(text_data="héllo")
+        assert await worker.receive_from() == "héllo"
+        await worker.disconnect()
+    assert [thread == get_ident() for thread in threads] == [False, True]
+
+
+async def test_two_clients_work_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Barrier(2)
+    monkeypatch.setattr(app, "work", lambda: both.wait(5))
+    workers = [await connect("/work") for _ in range(2)]
+    for worker in workers:
+        await worker.send_to(text_data="héllo")
+    for worker in workers:
+        assert await worker.receive_from(timeout=10) == "héllo"
+        await worker.disconnect()
+
+
+async def test_a_session_has_a_name_and_nobody_else_gets_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "SESSIONS_DB", str(tmp_path / "sessions"))
+    with closing(sqlite3.connect(app.SESSIONS_DB)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-7', 'ada')")
+        sessions.commit()
+    session = WebsocketCommunicator(application, "/session", headers=[(b"cookie", b"session=token-7")])
+    assert (await session.connect())[0]
+    await session.send_to(text_data="whoami")
+    assert await session.receive_from() == "ada"
+    await session.disconnect()
+    for headers in ([(b"cookie", b"session=token-8")], []):
+        refused = WebsocketCommunicator(application, "/session", headers=headers)
+        assert not (await refused.connect())[0]
 
 
 async def test_dashboard_answers_and_pushes() -> None:

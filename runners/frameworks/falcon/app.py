@@ -3,17 +3,27 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
-from falcon import PayloadTypeError, WebSocketDisconnected, WebSocketPayloadType
+from falcon import (
+    HTTP_204,
+    HTTPUnauthorized,
+    PayloadTypeError,
+    WebSocketDisconnected,
+    WebSocketPayloadType,
+    sync_to_async,
+)
 from falcon.asgi import App, Request, Response, SSEvent, WebSocket
 from falcon.media import BinaryBaseHandlerWS, TextBaseHandlerWS
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 INVALID_DATA = 1007
 GONE = (WebSocketDisconnected, RuntimeError)  # RuntimeError: the server gave the connection up before Falcon noticed
@@ -76,6 +86,13 @@ class Room:
             members.discard(ws)
             if not members:
                 rooms.pop(name, None)
+
+
+class PostToRoom:
+    async def on_post(self, req: Request, resp: Response, name: str) -> None:
+        text = (await req.stream.read()).decode()
+        await broadcast(rooms.get(name, set()), text)
+        resp.status = HTTP_204
 
 
 class Dashboard:
@@ -144,6 +161,55 @@ class Stream:
                     await ws.send_text(chunk)
 
 
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+class WorkInThread:
+    async def on_websocket(self, req: Request, ws: WebSocket) -> None:
+        await ws.accept()
+        with suppress(*GONE):
+            while True:
+                text = await ws.receive_text()
+                await sync_to_async(work)
+                await ws.send_text(text)
+
+
+class WorkInline:
+    """The mistake: nobody else is served while it works."""
+
+    async def on_websocket(self, req: Request, ws: WebSocket) -> None:
+        await ws.accept()
+        with suppress(*GONE):
+            while True:
+                text = await ws.receive_text()
+                work()
+                await ws.send_text(text)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+class Session:
+    async def on_websocket(self, req: Request, ws: WebSocket) -> None:
+        user = await sync_to_async(user_of, req.cookies.get("session"))
+        if user is None:
+            raise HTTPUnauthorized(description="no session")
+        await ws.accept()
+        with suppress(*GONE):
+            while True:
+                await ws.receive_text()
+                await ws.send_text(user)
+
+
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -177,7 +243,11 @@ def create(room: Any, *middleware: Any) -> App:
     app.add_route("/dashboard", Dashboard())
     app.add_route("/stream", Stream())
     app.add_route("/stream/events", StreamEvents())
+    app.add_route("/work", WorkInThread())
+    app.add_route("/work/inline", WorkInline())
+    app.add_route("/session", Session())
     return app
 
 
 app = create(Room())
+app.add_route("/publish/{name}", PostToRoom())

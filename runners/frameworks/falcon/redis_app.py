@@ -4,8 +4,8 @@ from contextlib import suppress
 from typing import Any
 
 from app import GONE, INVALID_DATA, broadcast, create
-from falcon import PayloadTypeError
-from falcon.asgi import Request, WebSocket
+from falcon import HTTP_204, PayloadTypeError
+from falcon.asgi import Request, Response, WebSocket
 from redis_rooms import RedisRooms
 
 rooms = RedisRooms(broadcast)
@@ -25,6 +25,12 @@ class Room:
             rooms.leave(name, ws)
 
 
+class PostToRoom:
+    async def on_post(self, req: Request, resp: Response, name: str) -> None:
+        await rooms.publish(name, (await req.stream.read()).decode())
+        resp.status = HTTP_204
+
+
 class Delivering:
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         await rooms.start()
@@ -34,3 +40,4 @@ class Delivering:
 
 
 app = create(Room(), Delivering())
+app.add_route("/publish/{name}", PostToRoom())

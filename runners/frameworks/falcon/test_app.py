@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -16,6 +20,18 @@ from falcon.testing import ASGIConductor, ASGIWebSocketSimulator
 async def conductor() -> AsyncIterator[ASGIConductor]:
     async with ASGIConductor(app) as conductor:
         yield conductor
+
+
+@pytest.fixture
+def known_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cookie of the only session that the app knows, that of ada."""
+    path = tmp_path / "sessions.sqlite3"
+    with closing(sqlite3.connect(path)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-1', 'ada')")
+        sessions.commit()
+    monkeypatch.setattr("app.SESSIONS_DB", str(path))
+    return "session=token-1"
 
 
 async def receive(client: ASGIWebSocketSimulator, kind: str) -> dict[str, Any]:
@@ -53,6 +69,40 @@ async def test_room_reaches_every_member_and_nobody_else(conductor: ASGIConducto
         assert await ada.receive_text() == await bob.receive_text() == "hello"
         await eve.send_text("only coffee")
         assert await eve.receive_text() == "only coffee"
+
+
+async def test_what_is_posted_to_a_room_reaches_its_members(conductor: ASGIConductor) -> None:
+    async with conductor.simulate_ws("/room/tea") as ada, conductor.simulate_ws("/room/tea") as bob:
+        await ada.send_text("both are there")
+        assert await ada.receive_text() == await bob.receive_text() == "both are there"
+        assert (await conductor.simulate_post("/publish/tea", body="héllo")).status_code == 204
+        assert (await conductor.simulate_post("/publish/empty", body="hello")).status_code == 204
+        await ada.send_text("after it")
+        for text in ("héllo", "after it"):
+            assert await ada.receive_text() == await bob.receive_text() == text
+
+
+async def test_work_leaves_the_loop_unless_it_is_inline(
+    conductor: ASGIConductor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        async with conductor.simulate_ws(path) as worker:
+            await worker.send_text("héllo")
+            assert await worker.receive_text() == "héllo"
+    assert [thread == get_ident() for thread in threads] == [False, True]
+
+
+async def test_only_who_has_a_session_gets_in(conductor: ASGIConductor, known_session: str) -> None:
+    async with conductor.simulate_ws("/session", headers={"Cookie": known_session}) as ada:
+        await ada.send_text("whoami")
+        assert await ada.receive_text() == "ada"
+    for headers in ({"Cookie": f"{known_session}0"}, {}):
+        with pytest.raises(WebSocketDisconnected) as refused:
+            async with conductor.simulate_ws("/session", headers=headers):
+                pass
+        assert refused.value.code == 3401
 
 
 async def test_a_binary_message_takes_only_its_sender_out_of_the_room(conductor: ASGIConductor) -> None:

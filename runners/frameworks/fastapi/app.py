@@ -3,16 +3,21 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
+from typing import Annotated
 
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect, WebSocketException, status
+from fastapi import Cookie, Depends, FastAPI, Request, WebSocket, WebSocketDisconnect, WebSocketException, status
+from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 
 class StreamRequest(BaseModel):
@@ -101,6 +106,11 @@ async def room(websocket: WebSocket, name: str) -> None:
             rooms.pop(name, None)
 
 
+@app.post("/publish/{name}", status_code=status.HTTP_204_NO_CONTENT)
+async def post_to_room(name: str, request: Request) -> None:
+    await broadcast(rooms.get(name, set()), (await request.body()).decode())
+
+
 @app.websocket("/dashboard")
 async def dashboard(websocket: WebSocket) -> None:
     await websocket.accept()
@@ -142,3 +152,50 @@ async def stream(websocket: WebSocket) -> None:
         async for text in websocket.iter_text():
             async for chunk in chunks_of(StreamRequest.model_validate_json(text)):
                 await websocket.send_text(chunk)
+
+
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+@app.websocket("/work")
+async def work_in_thread(websocket: WebSocket) -> None:
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await run_in_threadpool(work)
+        await websocket.send_text(text)
+
+
+@app.websocket("/work/inline")
+async def work_inline(websocket: WebSocket) -> None:
+    """The mistake: nobody else is served while it works."""
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        work()
+        await websocket.send_text(text)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+def session_user(session: Annotated[str | None, Cookie()] = None) -> str:
+    """A dependency that FastAPI runs in a thread, because it is no coroutine."""
+    user = user_of(session)
+    if user is None:
+        raise WebSocketException(status.WS_1008_POLICY_VIOLATION, "no session")
+    return user
+
+
+@app.websocket("/session")
+async def session(websocket: WebSocket, user: Annotated[str, Depends(session_user)]) -> None:
+    await websocket.accept()
+    async for _ in websocket.iter_text():
+        await websocket.send_text(user)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from app import app as one_process
 from app import broadcast
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Request, WebSocket, status
 from redis_rooms import RedisRooms
 
 rooms = RedisRooms(broadcast)
@@ -31,6 +31,11 @@ async def room(websocket: WebSocket, name: str) -> None:
             await rooms.publish(name, text)
     finally:
         rooms.leave(name, websocket)
+
+
+@app.post("/publish/{name}", status_code=status.HTTP_204_NO_CONTENT)
+async def post_to_room(name: str, request: Request) -> None:
+    await rooms.publish(name, (await request.body()).decode())
 
 
 app.mount("/", one_process)

@@ -2,20 +2,23 @@
 
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from queue import Queue
 from threading import Lock, Thread
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, abort, g, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 
 class Member:
@@ -78,6 +81,12 @@ def room(ws: Server, name: str) -> None:
                 rooms.pop(name, None)
 
 
+@app.post("/publish/<name>")
+def post_to_room(name: str) -> tuple[str, int]:
+    broadcast(rooms.get(name, set()), request.get_data(as_text=True))
+    return "", 204
+
+
 @sock.route("/dashboard")
 def dashboard(ws: Server) -> None:
     viewer = Member(ws)
@@ -129,6 +138,49 @@ def stream(ws: Server) -> None:
         asked = json.loads(ws.receive())
         for chunk in chunks_of(asked["chunks"], asked["per_s"]):
             ws.send(chunk)
+
+
+def work(ws: Server) -> None:
+    """Work that blocks its thread or greenlet, which no other client shares: there is no other way to do it."""
+    while True:
+        message = ws.receive()
+        time.sleep(WORK_S)
+        ws.send(message)
+
+
+sock.route("/work")(work)
+sock.route("/work/inline", endpoint="work_inline")(work)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+members_only = Blueprint("members_only", __name__)
+
+
+@members_only.before_request
+def check_session() -> None:
+    """Before the handshake, which is answered when the view is called."""
+    g.user = user_of(request.cookies.get("session"))
+    if g.user is None:
+        abort(401)
+
+
+@sock.route("/session", bp=members_only)
+def session_user(ws: Server) -> None:
+    while True:
+        ws.receive()
+        ws.send(g.user)
+
+
+app.register_blueprint(members_only)
 
 
 def apply(update: dict[str, Any]) -> dict[str, Any]:

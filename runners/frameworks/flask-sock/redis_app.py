@@ -1,7 +1,7 @@
 """The same app for several workers: what is said in a room reaches the members on all of them, through Redis."""
 
 import app as one_process
-from flask import Flask
+from flask import Flask, request
 from flask_sock import Sock
 from redis_rooms import RedisRooms
 from simple_websocket import Server
@@ -24,9 +24,18 @@ def room(ws: Server, name: str) -> None:
         rooms.leave(name, member)
 
 
+@app.post("/publish/<name>")
+def post_to_room(name: str) -> tuple[str, int]:
+    rooms.publish(name, request.get_data(as_text=True))
+    return "", 204
+
+
 views = one_process.app.view_functions
 app.add_url_rule("/healthz", view_func=views["healthz"])
 app.add_url_rule("/echo", view_func=views["echo"], websocket=True)
 app.add_url_rule("/dashboard", view_func=views["dashboard"], websocket=True)
 app.add_url_rule("/stream", view_func=views["stream"], websocket=True)
+app.add_url_rule("/work", view_func=views["work"], websocket=True)
+app.add_url_rule("/work/inline", view_func=views["work_inline"], endpoint="work_inline", websocket=True)
+app.register_blueprint(one_process.members_only)
 rooms.start()

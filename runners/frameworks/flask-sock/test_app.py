@@ -1,14 +1,18 @@
 """The app on a free port of Werkzeug's server, under the websockets client."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import app as served
 import pytest
 from app import app
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync import client
 from websockets.sync.client import ClientConnection
 from werkzeug.serving import make_server
@@ -24,9 +28,9 @@ def address() -> Iterator[str]:
     thread.join()
 
 
-def connect(url: str) -> ClientConnection:
+def connect(url: str, **headers: str) -> ClientConnection:
     """Werkzeug may read the goodbye itself, and then neither answers it nor hangs up: it is not waited for long."""
-    return client.connect(url, close_timeout=1, ping_interval=1)
+    return client.connect(url, close_timeout=1, ping_interval=1, additional_headers=headers)
 
 
 def receive(connection: ClientConnection, kind: str) -> dict[str, Any]:
@@ -56,6 +60,41 @@ def test_room_reaches_every_member_and_nobody_else(address: str) -> None:
             assert ada.recv() == bob.recv() == "hello"
             eve.send("only coffee")
             assert eve.recv() == "only coffee"
+
+
+def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> None:
+    with connect(f"ws://{address}/room/tea") as ada:
+        ada.send("first")
+        assert ada.recv() == "first"  # so she is in
+        for room in ("tea", "empty"):
+            http = HTTPConnection(address)
+            http.request("POST", f"/publish/{room}", "héllo".encode(), {"Content-Type": "text/plain"})
+            assert http.getresponse().status == 204
+        assert ada.recv() == "héllo"
+
+
+@pytest.mark.parametrize("path", ["/work", "/work/inline"])
+def test_work_answers_with_the_message(address: str, path: str) -> None:
+    with connect(f"ws://{address}{path}") as worker:
+        worker.send("héllo")
+        assert worker.recv() == "héllo"
+
+
+def test_a_session_has_a_name_and_nobody_else_gets_in(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "SESSIONS_DB", str(tmp_path / "sessions"))
+    with closing(sqlite3.connect(served.SESSIONS_DB)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-7', 'ada')")
+        sessions.commit()
+    with connect(f"ws://{address}/session", Cookie="session=token-7") as session:
+        session.send("whoami")
+        assert session.recv() == "ada"
+    for headers in ({"Cookie": "session=token-8"}, {}):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://{address}/session", **headers)
+        assert refused.value.response.status_code == 401
 
 
 def test_dashboard_answers_and_pushes(address: str) -> None:

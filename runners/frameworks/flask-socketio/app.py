@@ -2,16 +2,20 @@
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from queue import Queue
 from threading import Lock
 from typing import Any
 
-from flask import Flask, Response, request
-from flask_socketio import SocketIO, emit, join_room
+from flask import Flask, Response, request, session
+from flask_socketio import ConnectionRefusedError, SocketIO, emit, join_room  # noqa: A004
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 app = Flask(__name__)
 # By default 1,000,000: less than a message of 1 MiB, to which base64 adds a third when it is binary and polled.
@@ -42,6 +46,12 @@ def join(room: str) -> None:
 @socketio.on("publish")
 def publish(message: dict[str, str]) -> None:
     emit("message", message["text"], to=message["room"])
+
+
+@app.post("/publish/<room>")
+def post_to_room(room: str) -> tuple[str, int]:
+    socketio.emit("message", request.get_data(as_text=True), to=room)
+    return "", 204
 
 
 @socketio.on("update")
@@ -101,6 +111,37 @@ def stream(asked: dict[str, Any]) -> None:
 def leave(reason: str) -> None:
     with lock:
         asking.discard(request.sid)
+
+
+@socketio.on("work_inline")
+@socketio.on("work")
+def work(text: str) -> str:
+    """Work that blocks its thread or greenlet, which no other event shares: there is no other way to do it."""
+    time.sleep(WORK_S)
+    return text
+
+
+def user_of(token: str) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+@socketio.on("connect", namespace="/session")
+def enter() -> None:
+    user = user_of(request.cookies.get("session", ""))
+    if user is None:
+        raise ConnectionRefusedError("no session")
+    session["user"] = user
+
+
+@socketio.on("whoami", namespace="/session")
+def whoami() -> str:
+    return str(session["user"])
 
 
 def push_snapshots() -> None:

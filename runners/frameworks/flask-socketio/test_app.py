@@ -1,6 +1,9 @@
 """The app under Flask-SocketIO's own test client."""
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +35,15 @@ def test_room_reaches_every_member_and_nobody_else() -> None:
         client.emit("join", room, callback=True)
     ada.emit("publish", {"room": "tea", "text": "hello"}, callback=True)
     for client, expected in ((ada, ["hello"]), (bob, ["hello"]), (eve, [])):
+        assert [event["args"] for event in client.get_received() if event["name"] == "message"] == expected
+
+
+def test_what_is_posted_to_a_room_reaches_its_members() -> None:
+    ada, eve = connect(), connect()
+    for client, room in ((ada, "tea"), (eve, "coffee")):
+        client.emit("join", room, callback=True)
+    assert app.test_client().post("/publish/tea", data="héllo".encode(), content_type="text/plain").status_code == 204
+    for client, expected in ((ada, ["héllo"]), (eve, [])):
         assert [event["args"] for event in client.get_received() if event["name"] == "message"] == expected
 
 
@@ -72,6 +84,47 @@ def test_snapshots_are_pushed_to_the_dashboard(monkeypatch: pytest.MonkeyPatch) 
         assert [snapshot["seq"] for snapshot in snapshots] == [1, 2]
         assert snapshots[0]["panels"]["pushed"] == {"value": 1.5, "updates": 1}
     assert not elsewhere.get_received()
+
+
+@pytest.mark.parametrize("event", ["work", "work_inline"])
+def test_work_is_acknowledged_with_the_message(event: str) -> None:
+    assert connect().emit(event, "héllo", callback=True) == "héllo"
+
+
+@pytest.fixture
+def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "sessions.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        database.execute("INSERT INTO sessions VALUES ('token-1', 'ada')")
+        database.commit()
+    monkeypatch.setattr(application, "SESSIONS_DB", str(path))
+    return path
+
+
+def enter(cookies: dict[str, str]) -> Any:
+    """A client in the namespace of sessions, or one that was refused."""
+    browser = app.test_client()
+    for name, value in cookies.items():
+        browser.set_cookie(name, value)
+    return socketio.test_client(app, namespace="/session", flask_test_client=browser)
+
+
+@pytest.mark.usefixtures("sessions")
+def test_a_session_has_the_name_of_its_user() -> None:
+    assert enter({"session": "token-1"}).emit("whoami", namespace="/session", callback=True) == "ada"
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize("cookies", [{}, {"session": "token-2"}])
+def test_others_are_refused(cookies: dict[str, str]) -> None:
+    assert not enter(cookies).is_connected("/session")
+
+
+def test_a_locked_file_refuses_its_users_too(sessions: Path) -> None:
+    with closing(sqlite3.connect(sessions, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        assert not enter({"session": "token-1"}).is_connected("/session")
 
 
 def test_events_stream_the_snapshots() -> None:

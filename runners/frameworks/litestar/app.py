@@ -2,21 +2,29 @@
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 import msgspec
-from litestar import Litestar, WebSocket, get, websocket
+from litestar import Litestar, Request, WebSocket, get, post, websocket
 from litestar.channels import ChannelsBackend, ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
-from litestar.di import NamedDependency
+from litestar.concurrency import sync_to_thread
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import WebSocketDisconnect, WebSocketException
 from litestar.params import FromPath
 from litestar.response import ServerSentEvent
-from litestar.status_codes import WS_1007_INVALID_FRAME_PAYLOAD_DATA
+from litestar.status_codes import (
+    HTTP_204_NO_CONTENT,
+    WS_1007_INVALID_FRAME_PAYLOAD_DATA,
+    WS_1008_POLICY_VIOLATION,
+)
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 REDIS_URL = os.environ.get("REDIS_URL")
 # Every process has panels and a beat of its own, so its viewers have a channel of their own too.
 VIEWERS = f"viewers.{os.getpid()}"
@@ -71,6 +79,11 @@ async def room(socket: WebSocket, name: FromPath[str], channels: NamedDependency
                 channels.publish(message["text"], channel)
 
 
+@post("/publish/{name:str}", status_code=HTTP_204_NO_CONTENT)
+async def post_to_room(request: Request, name: FromPath[str], channels: NamedDependency[ChannelsPlugin]) -> None:
+    channels.publish((await request.body()).decode(), f"room.{name}")
+
+
 @websocket("/dashboard")
 async def dashboard(socket: WebSocket, channels: NamedDependency[ChannelsPlugin]) -> None:
     async with joined(socket, channels, VIEWERS):
@@ -121,6 +134,52 @@ async def stream(socket: WebSocket) -> None:
                 await socket.send_text(chunk)
 
 
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+@websocket("/work")
+async def work_in_thread(socket: WebSocket) -> None:
+    await socket.accept()
+    async for text in socket.iter_data():
+        await sync_to_thread(work)
+        await socket.send_text(text)
+
+
+@websocket("/work/inline")
+async def work_inline(socket: WebSocket) -> None:
+    """The mistake: nobody else is served while it works."""
+    await socket.accept()
+    async for text in socket.iter_data():
+        work()
+        await socket.send_text(text)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+def session_user(socket: WebSocket) -> str:
+    user = user_of(socket.cookies.get("session"))
+    if user is None:
+        raise WebSocketException(detail="no session", code=WS_1008_POLICY_VIOLATION)
+    return user
+
+
+@websocket("/session", dependencies={"user": Provide(session_user, sync_to_thread=True)})
+async def session(socket: WebSocket, user: NamedDependency[str]) -> None:
+    await socket.accept()
+    async for _ in socket.iter_data():
+        await socket.send_text(user)
+
+
 async def push_snapshots(channels: ChannelsPlugin) -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -146,7 +205,19 @@ else:
     backend = MemoryChannelsBackend()
 
 app = Litestar(
-    route_handlers=[healthz, echo, room, dashboard, events, stream, stream_events],
+    route_handlers=[
+        healthz,
+        echo,
+        room,
+        post_to_room,
+        dashboard,
+        events,
+        stream,
+        stream_events,
+        work_in_thread,
+        work_inline,
+        session,
+    ],
     lifespan=[lifespan],
     plugins=[ChannelsPlugin(backend, channels=[VIEWERS], arbitrary_channels_allowed=True)],
 )

@@ -12,6 +12,11 @@ async def healthz(request: web.Request) -> web.Response:
     return web.Response(text="ok")
 
 
+async def post_to_room(request: web.Request) -> web.Response:
+    await sio.emit("message", await request.text(), to=request.match_info["room"])
+    return web.Response(status=204)
+
+
 async def start_push(app: web.Application) -> None:
     await start()
 
@@ -26,6 +31,7 @@ async def receive_all(request: web.Request, handler: Handler) -> web.StreamRespo
 def make_app() -> web.Application:
     app = web.Application(middlewares=[receive_all])
     app.router.add_get("/healthz", healthz)
+    app.router.add_post("/publish/{room}", post_to_room)
     app.on_startup.append(start_push)
     sio.attach(app)
     return app

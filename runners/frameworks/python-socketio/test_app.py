@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+import sqlite3
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import aiohttp
+import app as application
 import django_app
 import pytest
 import socketio
@@ -84,6 +88,19 @@ async def test_room_reaches_every_member_and_nobody_else(address: str) -> None:
             assert await asyncio.wait_for(inbox.get(), 5) == expected
 
 
+@pytest.mark.parametrize("application", [app, django_app.app], ids=["alone", "beside Django"])
+async def test_what_is_posted_to_a_room_reaches_its_members(application: Any) -> None:
+    async with serve(application) as address, connect(address) as (ada, to_ada), connect(address) as (eve, to_eve):
+        for client, room in ((ada, "tea"), (eve, "coffee")):
+            await client.call("join", room, timeout=5)
+        async with aiohttp.ClientSession() as session:
+            for room in ("tea", "coffee"):
+                async with session.post(f"{address}/publish/{room}", data=f"héllo, {room}") as answer:
+                    assert answer.status == 204
+        assert await asyncio.wait_for(to_ada.get(), 5) == "héllo, tea"
+        assert await asyncio.wait_for(to_eve.get(), 5) == "héllo, coffee"
+
+
 async def test_dashboard_answers_and_pushes(address: str) -> None:
     async with connect(address) as (client, inbox):
         sent = {"panel": "test", "value": 41.5, "client": 7, "seq": 12}
@@ -101,6 +118,61 @@ async def test_a_bad_update_is_answered_and_disturbs_nobody(address: str, garbag
         await good.call("join", "dashboard", timeout=5)
         assert await bad.call("update", garbage, timeout=5) == {"error": "not a panel update"}
         assert (await asyncio.wait_for(inbox.get(), 5))["seq"] > 0
+
+
+async def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(application, "work", lambda: threads.append(get_ident()))
+    for event in ("work", "work_inline"):
+        async with connect(address) as (client, _):
+            assert await client.call(event, "héllo", timeout=5) == "héllo"
+    assert [thread == get_ident() for thread in threads] == [False, True]
+
+
+@pytest.fixture
+def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "sessions.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        database.execute("INSERT INTO sessions VALUES ('token-1', 'ada')")
+        database.commit()
+    monkeypatch.setattr(application, "SESSIONS_DB", str(path))
+    return path
+
+
+@asynccontextmanager
+async def enter(address: str, cookie: str) -> AsyncIterator[socketio.AsyncClient]:
+    """A client in the namespace of sessions; raises `ConnectionError` of the library if it is refused."""
+    async with aiohttp.ClientSession() as session:
+        client = socketio.AsyncClient(reconnection=False, http_session=session)
+        fields = {"Cookie": cookie} if cookie else {}
+        await client.connect(address, headers=fields, transports=["websocket"], namespaces=["/session"])
+        try:
+            yield client
+        finally:
+            await client.disconnect()
+
+
+@pytest.mark.usefixtures("sessions")
+async def test_a_session_has_the_name_of_its_user(address: str) -> None:
+    async with enter(address, "session=token-1") as ada:
+        assert await ada.call("whoami", namespace="/session", timeout=5) == "ada"
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize("cookie", ["", "session=token-2", "other=token-1"])
+async def test_others_are_refused(address: str, cookie: str) -> None:
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        async with enter(address, cookie):
+            pass
+
+
+async def test_a_locked_file_refuses_its_users_too(address: str, sessions: Path) -> None:
+    with closing(sqlite3.connect(sessions, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            async with enter(address, "session=token-1"):
+                pass
 
 
 async def test_django_stands_beside_it() -> None:

@@ -3,15 +3,19 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 from quart import Quart, Response, request, websocket
+from quart.utils import run_sync
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 
 class Broker:
@@ -83,6 +87,14 @@ async def room(name: str) -> None:
             rooms.pop(name, None)
 
 
+@app.post("/publish/<name>")
+async def post_to_room(name: str) -> tuple[str, int]:
+    text = await request.get_data(as_text=True)
+    if name in rooms:
+        rooms[name].publish(text)
+    return "", 204
+
+
 @app.websocket("/dashboard")
 async def dashboard() -> None:
     try:
@@ -131,6 +143,49 @@ async def stream() -> None:
         asked = await websocket.receive_json()
         async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
             await websocket.send(chunk)
+
+
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+@app.websocket("/work")
+async def work_in_thread() -> None:
+    while True:
+        text = await websocket.receive()
+        await run_sync(work)()
+        await websocket.send(text)
+
+
+@app.websocket("/work/inline")
+async def work_inline() -> None:
+    """The mistake: nobody else is served while it works."""
+    while True:
+        text = await websocket.receive()
+        work()
+        await websocket.send(text)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+@app.websocket("/session")
+async def session() -> tuple[str, int]:
+    user = await run_sync(user_of)(websocket.cookies.get("session"))
+    if user is None:
+        return "no session", 401
+    await websocket.accept()
+    while True:
+        await websocket.receive()
+        await websocket.send(user)
 
 
 def apply(update: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from app import Broker as Member
 from app import app, subscribed
-from quart import websocket
+from quart import request, websocket
 from redis_rooms import RedisRooms
 
 
@@ -27,6 +27,12 @@ async def room(name: str) -> None:
             rooms.leave(name, member)
 
 
+async def post_to_room(name: str) -> tuple[str, int]:
+    await rooms.publish(name, await request.get_data(as_text=True))
+    return "", 204
+
+
 app.view_functions["room"] = room
+app.view_functions["post_to_room"] = post_to_room
 app.before_serving(rooms.start)
 app.after_serving(rooms.stop)

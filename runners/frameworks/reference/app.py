@@ -7,7 +7,8 @@ import os
 import signal
 import ssl
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvloop
@@ -24,6 +25,9 @@ from picows import (
 )
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+
+Begin = Callable[[str, int, ssl.SSLContext | None], Awaitable[asyncio.Server]]
 
 rooms: defaultdict[str, set[WSTransport]] = defaultdict(set)
 viewers: set[WSTransport] = set()
@@ -40,18 +44,11 @@ class Echo(WSListener):
             transport.send(frame.msg_type, frame.get_payload_as_memoryview(), frame.fin)
 
 
-class Member(WSListener):
-    """Belongs to a group while connected, and puts frames together to messages."""
+class Receiver(WSListener):
+    """Puts frames together to messages."""
 
-    def __init__(self, group: set[WSTransport]) -> None:
-        self.group = group
+    def __init__(self) -> None:
         self.parts: list[bytes] = []
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.group.add(transport)
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.group.discard(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE:
@@ -68,6 +65,20 @@ class Member(WSListener):
 
     def on_message(self, transport: WSTransport, payload: bytes) -> None:
         raise NotImplementedError
+
+
+class Member(Receiver):
+    """Belongs to a group while connected."""
+
+    def __init__(self, group: set[WSTransport]) -> None:
+        super().__init__()
+        self.group = group
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.group.add(transport)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.group.discard(transport)
 
 
 class Room(Member):
@@ -103,6 +114,41 @@ class Dashboard(Member):
         transport.send(WSMsgType.TEXT, json.dumps(answer).encode())
 
 
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+class Work(Receiver):
+    """Works in a thread. What the client sends meanwhile waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: deque[bytes] = deque()
+
+    def on_message(self, transport: WSTransport, payload: bytes) -> None:
+        self.waiting.append(payload)
+        if len(self.waiting) == 1:
+            self.begin(transport)
+
+    def begin(self, transport: WSTransport) -> None:
+        done = asyncio.get_running_loop().run_in_executor(None, work)
+        done.add_done_callback(lambda _: self.answer(transport))
+
+    def answer(self, transport: WSTransport) -> None:
+        transport.send(WSMsgType.TEXT, self.waiting.popleft())
+        if self.waiting:
+            self.begin(transport)
+
+
+class WorkInline(Receiver):
+    """The mistake: nobody else is served while it works."""
+
+    def on_message(self, transport: WSTransport, payload: bytes) -> None:
+        work()
+        transport.send(WSMsgType.TEXT, payload)
+
+
 def answer_close(transport: WSTransport, frame: WSFrame) -> None:
     transport.send_close(frame.get_close_code(), frame.get_close_message())
     transport.disconnect()
@@ -130,6 +176,10 @@ def route(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListen
             return Room(name)
         case ["", "dashboard"]:
             return Dashboard()
+        case ["", "work"]:
+            return Work()
+        case ["", "work", "inline"]:
+            return WorkInline()
         case ["", "healthz"]:
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(b"ok\n"), None)
     return None
@@ -147,21 +197,26 @@ async def start(host: str, port: int, tls: ssl.SSLContext | None = None) -> asyn
     return await ws_create_server(route, host, port, ssl=tls, backlog=2048)
 
 
-async def main(host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+async def main(begin: Begin, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = await start(host, port, tls)
+    server = await begin(host, port, tls)
     pusher = asyncio.create_task(push_snapshots())
     await stop.wait()
     pusher.cancel()
     server.close()
 
 
-if __name__ == "__main__":
+def run(begin: Begin) -> None:
+    """Serve as the command line says, until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--certificate", help="of a server that speaks TLS; then --key too")
     parser.add_argument("--key")
     arguments = parser.parse_args()
-    uvloop.run(main(arguments.host, arguments.port, tls_of(arguments)))
+    uvloop.run(main(begin, arguments.host, arguments.port, tls_of(arguments)))
+
+
+if __name__ == "__main__":
+    run(start)

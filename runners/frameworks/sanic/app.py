@@ -3,15 +3,19 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
-from sanic import HTTPResponse, Request, Sanic, Websocket, text
-from sanic.exceptions import RequestCancelled, SanicException
+from sanic import Blueprint, HTTPResponse, Request, Sanic, Websocket, empty, text
+from sanic.exceptions import RequestCancelled, SanicException, Unauthorized
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 app = Sanic("rtsite", configure_logging=False)  # Python's own logging then: warnings and worse
 # Half a second for a client that does not answer the close frame, instead of fifteen.
@@ -53,6 +57,12 @@ async def room(request: Request, websocket: Websocket, name: str) -> None:
         members.discard(websocket)
         if not members:
             rooms.pop(name, None)
+
+
+@app.post("/publish/<name>")
+async def post_to_room(request: Request, name: str) -> HTTPResponse:
+    await broadcast(rooms.get(name, set()), request.body.decode())
+    return empty()
 
 
 @app.websocket("/dashboard")
@@ -112,6 +122,56 @@ async def stream(request: Request, websocket: Websocket) -> None:
         asked = json.loads(message)
         async for chunk in chunks_of(asked["chunks"], asked["per_s"]):
             await websocket.send(chunk)
+
+
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+@app.websocket("/work")
+async def work_in_thread(request: Request, websocket: Websocket) -> None:
+    async for words in websocket:
+        await asyncio.to_thread(work)
+        await websocket.send(words)
+
+
+@app.websocket("/work/inline")
+async def work_inline(request: Request, websocket: Websocket) -> None:
+    """The mistake: nobody else is served while it works."""
+    async for words in websocket:
+        work()
+        await websocket.send(words)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+private = Blueprint("private")
+
+
+@private.on_request
+async def check_session(request: Request) -> None:
+    """Runs ahead of the handshake; a handler runs after it."""
+    request.ctx.user = await asyncio.to_thread(user_of, request.cookies.get("session"))
+    if request.ctx.user is None:
+        raise Unauthorized("no session")
+
+
+@private.websocket("/session")
+async def session(request: Request, websocket: Websocket) -> None:
+    async for _ in websocket:
+        await websocket.send(request.ctx.user)
+
+
+app.blueprint(private)
 
 
 async def push_snapshots() -> None:

@@ -2,7 +2,7 @@
 
 import app as one_process
 from redis_rooms import RedisRooms
-from sanic import Request, Sanic, Websocket
+from sanic import HTTPResponse, Request, Sanic, Websocket, empty
 
 app = Sanic("rtsite-redis", configure_logging=False)
 app.config.GRACEFUL_SHUTDOWN_TIMEOUT = 0.5
@@ -19,6 +19,12 @@ async def room(request: Request, websocket: Websocket, name: str) -> None:
         rooms.leave(name, websocket)
 
 
+@app.post("/publish/<name>")
+async def post_to_room(request: Request, name: str) -> HTTPResponse:
+    await rooms.publish(name, request.body.decode())
+    return empty()
+
+
 @app.before_server_start
 async def start_delivering(app: Sanic) -> None:
     await rooms.start()
@@ -33,5 +39,8 @@ app.add_route(one_process.healthz, "/healthz")
 app.add_websocket_route(one_process.echo, "/echo")
 app.add_websocket_route(one_process.dashboard, "/dashboard")
 app.add_websocket_route(one_process.stream, "/stream")
+app.add_websocket_route(one_process.work_in_thread, "/work")
+app.add_websocket_route(one_process.work_inline, "/work/inline")
+app.blueprint(one_process.private)
 app.register_listener(one_process.start_pushing, "after_server_start")
 app.register_listener(one_process.stop_pushing, "before_server_stop")

@@ -3,15 +3,18 @@
 import asyncio
 import json
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pytest
 from app import app
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 
 @pytest.fixture(scope="module")  # a Sanic app starts once
@@ -25,10 +28,22 @@ async def address() -> AsyncIterator[str]:
     await server.close()
 
 
-def get_status(address: str, path: str) -> int:
+def get_status(address: str, path: str, method: str = "GET", text: str = "") -> int:
     with closing(HTTPConnection(address, timeout=5)) as connection:
-        connection.request("GET", path)
+        connection.request(method, path, text.encode())
         return connection.getresponse().status
+
+
+@pytest.fixture
+def known_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cookie of the only session that the app knows, that of ada."""
+    path = tmp_path / "sessions.sqlite3"
+    with closing(sqlite3.connect(path)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-1', 'ada')")
+        sessions.commit()
+    monkeypatch.setattr("app.SESSIONS_DB", str(path))
+    return "session=token-1"
 
 
 def read_events(address: str, count: int) -> tuple[str | None, list[Any]]:
@@ -61,6 +76,37 @@ async def test_room_reaches_every_member_and_nobody_else(address: str) -> None:
         assert await ada.recv() == await bob.recv() == "hello"
         await eve.send("only coffee")
         assert await eve.recv() == "only coffee"
+
+
+async def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> None:
+    async with connect(f"ws://{address}/room/tea") as ada, connect(f"ws://{address}/room/tea") as bob:
+        await ada.send("both are there")
+        assert await ada.recv() == await bob.recv() == "both are there"
+        assert await asyncio.to_thread(get_status, address, "/publish/tea", "POST", "héllo") == 204
+        assert await asyncio.to_thread(get_status, address, "/publish/empty", "POST", "hello") == 204
+        await ada.send("after it")
+        for text in ("héllo", "after it"):
+            assert await ada.recv() == await bob.recv() == text
+
+
+async def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        async with connect(f"ws://{address}{path}") as worker:
+            await worker.send("héllo")
+            assert await worker.recv() == "héllo"
+    assert [thread == get_ident() for thread in threads] == [False, True]
+
+
+async def test_only_who_has_a_session_gets_in(address: str, known_session: str) -> None:
+    async with connect(f"ws://{address}/session", additional_headers={"Cookie": known_session}) as ada:
+        await ada.send("whoami")
+        assert await ada.recv() == "ada"
+    for headers in ({"Cookie": f"{known_session}0"}, {}):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://{address}/session", additional_headers=headers)
+        assert refused.value.response.status_code == 401
 
 
 async def test_dashboard_answers_and_pushes(address: str) -> None:

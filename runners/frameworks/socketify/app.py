@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import closing
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -13,9 +15,12 @@ from uuid import uuid4
 from socketify import App, OpCode
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 LIMIT = 16 * 1024 * 1024  # bytes, for a message and for what waits to be read
 
 streams: set[Any] = set()
+posts: set[Any] = set()
 panels: dict[str, dict[str, Any]] = {}
 tasks: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
@@ -36,6 +41,14 @@ def join_room(ws: Any) -> None:
 
 def watch_dashboard(ws: Any) -> None:
     ws.subscribe("dashboard")
+
+
+async def body_of(res: Any) -> str | None:
+    """The text that a request brings; none if its client left. socketify does not keep the response alive meanwhile."""
+    posts.add(res)
+    body = await res.get_data()
+    posts.discard(res)
+    return None if res.aborted else body.getvalue().decode()
 
 
 def update_panel(ws: Any, message: str | bytes, opcode: OpCode) -> None:
@@ -104,6 +117,52 @@ def leave_stream(ws: Any, code: int, message: bytes | None) -> None:
         task.cancel()
 
 
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+def enter_work(res: Any, req: Any, context: Any) -> None:
+    """A topic for each connection, as for streams: the client may leave while a thread works for it."""
+    key, protocol, extensions = (req.get_header(f"sec-websocket-{name}") for name in ("key", "protocol", "extensions"))
+    res.upgrade(key, protocol, extensions, context, f"work/{uuid4()}")
+
+
+async def work_in_thread(app: App, topic: str, message: str | bytes, opcode: OpCode) -> None:
+    await asyncio.to_thread(work)
+    app.publish(topic, message, opcode)
+
+
+def work_inline(ws: Any, text: str | bytes, opcode: OpCode) -> None:
+    """The mistake: nobody else is served while it works."""
+    work()
+    ws.send(text, opcode)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+async def enter_session(res: Any, req: Any, context: Any) -> None:
+    """What is read of the request is read at once: it is gone after the first `await`."""
+    key, protocol, extensions = (req.get_header(f"sec-websocket-{name}") for name in ("key", "protocol", "extensions"))
+    user = await asyncio.to_thread(user_of, req.get_cookie("session"))
+    if user is None:
+        res.cork(lambda res: res.write_status(401).end("no session"))
+    else:
+        res.cork(lambda res: res.upgrade(key, protocol, extensions, context, user))
+
+
+def tell_user(ws: Any, message: str | bytes, opcode: OpCode) -> None:
+    ws.send(ws.get_user_data(), OpCode.TEXT)
+
+
 def push(app: App, snapshot: str) -> None:
     app.publish("dashboard", snapshot, OpCode.TEXT)
     for stream in list(streams):
@@ -133,6 +192,9 @@ def serve(app: App, room: dict[str, Any]) -> None:
         topic = ws.get_user_data()
         tasks[topic].add(app.loop.ensure_future(stream(app, topic, **json.loads(message))))
 
+    def start_work(ws: Any, message: str | bytes, opcode: OpCode) -> None:
+        app.loop.run_async(work_in_thread(app, ws.get_user_data(), message, opcode))
+
     app.get("/healthz", lambda res, req: res.end("ok"))
     app.get("/events", events)
     app.get("/stream/events", stream_events)
@@ -141,6 +203,9 @@ def serve(app: App, room: dict[str, Any]) -> None:
     app.ws("/dashboard", {**common, "open": watch_dashboard, "message": update_panel})
     streaming = {"upgrade": enter_stream, "open": join_room, "message": ask, "close": leave_stream}
     app.ws("/stream", {**common, **streaming})
+    app.ws("/work", {**common, "upgrade": enter_work, "open": join_room, "message": start_work})
+    app.ws("/work/inline", {**common, "message": work_inline})
+    app.ws("/session", {**common, "upgrade": enter_session, "message": tell_user})
     app.loop.create_background_task(partial(push_snapshots, app))
 
 
@@ -150,4 +215,12 @@ def run(app: App) -> None:
     def speak(ws: Any, message: str | bytes, opcode: OpCode) -> None:
         app.publish(ws.get_user_data(), message, opcode)
 
+    async def post_to_room(res: Any, req: Any) -> None:
+        topic = f"room/{req.get_parameter(0)}"
+        text = await body_of(res)
+        if text is not None:
+            app.publish(topic, text, OpCode.TEXT)
+            res.cork(lambda res: res.write_status(204).end_without_body())
+
+    app.post("/publish/:name", post_to_room)
     serve(app, {**common, "upgrade": enter_room, "open": join_room, "message": speak})

@@ -40,7 +40,15 @@ def run(app: App) -> None:
         member = ws.get_user_data()
         rooms.leave(member.room, member)
 
+    async def post_to_room(res: Any, req: Any) -> None:
+        name = req.get_parameter(0)
+        text = await one_process.body_of(res)
+        if text is not None:
+            await rooms.publish(name, text)
+            res.cork(lambda res: res.write_status(204).end_without_body())
+
     rooms = RedisRooms(broadcast)
     room = {**one_process.common, "upgrade": enter_room, "open": join_room, "message": speak, "close": leave}
     app.loop.create_background_task(rooms.start)
+    app.post("/publish/:name", post_to_room)
     one_process.serve(app, room)

@@ -3,21 +3,26 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.status import WS_1007_INVALID_FRAME_PAYLOAD_DATA
+from starlette.status import HTTP_204_NO_CONTENT, HTTP_401_UNAUTHORIZED, WS_1007_INVALID_FRAME_PAYLOAD_DATA
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
 viewers: set[WebSocket] = set()
@@ -58,6 +63,12 @@ async def room(websocket: WebSocket) -> None:
         members.discard(websocket)
         if not members:
             rooms.pop(name, None)
+
+
+async def post_to_room(request: Request) -> Response:
+    text = (await request.body()).decode()
+    await broadcast(rooms.get(request.path_params["name"], set()), text)
+    return Response(status_code=HTTP_204_NO_CONTENT)
 
 
 async def dashboard(websocket: WebSocket) -> None:
@@ -114,6 +125,45 @@ async def stream(websocket: WebSocket) -> None:
                 await websocket.send_text(chunk)
 
 
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+async def work_in_thread(websocket: WebSocket) -> None:
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await run_in_threadpool(work)
+        await websocket.send_text(text)
+
+
+async def work_inline(websocket: WebSocket) -> None:
+    """The mistake: nobody else is served while it works."""
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        work()
+        await websocket.send_text(text)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+async def session(websocket: WebSocket) -> None:
+    user = await run_in_threadpool(user_of, websocket.cookies.get("session"))
+    if user is None:
+        raise HTTPException(HTTP_401_UNAUTHORIZED, "no session")
+    await websocket.accept()
+    async for _ in websocket.iter_text():
+        await websocket.send_text(user)
+
+
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -137,11 +187,15 @@ app = Starlette(
     lifespan=lifespan,
     routes=[
         Route("/healthz", healthz),
+        Route("/publish/{name}", post_to_room, methods=["POST"]),
         Route("/events", events),
         Route("/stream/events", stream_events),
         WebSocketRoute("/echo", echo),
         WebSocketRoute("/room/{name}", room),
         WebSocketRoute("/dashboard", dashboard),
         WebSocketRoute("/stream", stream),
+        WebSocketRoute("/work", work_in_thread),
+        WebSocketRoute("/work/inline", work_inline),
+        WebSocketRoute("/session", session),
     ],
 )

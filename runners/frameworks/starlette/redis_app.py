@@ -7,7 +7,10 @@ from app import app as one_process
 from app import broadcast
 from redis_rooms import RedisRooms
 from starlette.applications import Starlette
-from starlette.routing import Mount, WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.status import HTTP_204_NO_CONTENT
 from starlette.websockets import WebSocket
 
 rooms = RedisRooms(broadcast)
@@ -24,6 +27,11 @@ async def room(websocket: WebSocket) -> None:
         rooms.leave(name, websocket)
 
 
+async def post_to_room(request: Request) -> Response:
+    await rooms.publish(request.path_params["name"], (await request.body()).decode())
+    return Response(status_code=HTTP_204_NO_CONTENT)
+
+
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     await rooms.start()
@@ -32,4 +40,11 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     await rooms.stop()
 
 
-app = Starlette(lifespan=lifespan, routes=[WebSocketRoute("/room/{name}", room), Mount("/", one_process)])
+app = Starlette(
+    lifespan=lifespan,
+    routes=[
+        WebSocketRoute("/room/{name}", room),
+        Route("/publish/{name}", post_to_room, methods=["POST"]),
+        Mount("/", one_process),
+    ],
+)

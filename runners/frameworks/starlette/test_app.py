@@ -1,12 +1,16 @@
 """The app under Starlette's own TestClient."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pytest
 from app import app
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 
@@ -14,6 +18,18 @@ from starlette.websockets import WebSocketDisconnect
 def client() -> Iterator[TestClient]:
     with TestClient(app) as client:
         yield client
+
+
+@pytest.fixture
+def known_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cookie of the only session that the app knows, that of ada."""
+    path = tmp_path / "sessions.sqlite3"
+    with closing(sqlite3.connect(path)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-1', 'ada')")
+        sessions.commit()
+    monkeypatch.setattr("app.SESSIONS_DB", str(path))
+    return "session=token-1"
 
 
 def test_is_healthy(client: TestClient) -> None:
@@ -43,6 +59,37 @@ def test_room_reaches_every_member_and_nobody_else(client: TestClient) -> None:
         assert ada.receive_text() == bob.receive_text() == "hello"
         eve.send_text("only coffee")
         assert eve.receive_text() == "only coffee"
+
+
+def test_what_is_posted_to_a_room_reaches_its_members(client: TestClient) -> None:
+    with client.websocket_connect("/room/tea") as ada, client.websocket_connect("/room/tea") as bob:
+        ada.send_text("both are there")
+        assert ada.receive_text() == bob.receive_text() == "both are there"
+        assert client.post("/publish/tea", content="héllo".encode()).status_code == 204
+        assert client.post("/publish/empty", content=b"hello").status_code == 204
+        ada.send_text("after it")
+        for text in ("héllo", "after it"):
+            assert ada.receive_text() == bob.receive_text() == text
+
+
+def test_work_leaves_the_loop_unless_it_is_inline(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        with client.websocket_connect(path) as worker:
+            worker.send_text("héllo")
+            assert worker.receive_text() == "héllo"
+    assert threads[0] != threads[1]
+
+
+def test_only_who_has_a_session_gets_in(client: TestClient, known_session: str) -> None:
+    with client.websocket_connect("/session", headers={"Cookie": known_session}) as ada:
+        ada.send_text("whoami")
+        assert ada.receive_text() == "ada"
+    for headers in ({"Cookie": f"{known_session}0"}, {}):
+        with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/session", headers=headers):
+            pass
+        assert refused.value.status_code == 401
 
 
 def test_dashboard_answers_and_pushes(client: TestClient) -> None:

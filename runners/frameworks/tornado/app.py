@@ -5,23 +5,26 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import ssl
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.ioloop import PeriodicCallback
+from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.process import fork_processes
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 rooms: defaultdict[str, set[WebSocketHandler]] = defaultdict(set)
 viewers: set[WebSocketHandler] = set()
@@ -59,6 +62,12 @@ class Room(Connection):
         members.discard(self)
         if not members:
             del rooms[self.name]
+
+
+class PostToRoom(RequestHandler):
+    def post(self, name: str) -> None:
+        broadcast(rooms.get(name, set()), self.request.body.decode())
+        self.set_status(204)
 
 
 class Dashboard(Connection):
@@ -119,6 +128,45 @@ class Stream(Connection):
                 await self.write_message(chunk)
 
 
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+class WorkInThread(Connection):
+    async def on_message(self, message: str | bytes) -> None:
+        await IOLoop.current().run_in_executor(None, work)
+        await self.answer(message)
+
+
+class WorkInline(Connection):
+    """The mistake: nobody else is served while it works."""
+
+    async def on_message(self, message: str | bytes) -> None:
+        work()
+        await self.answer(message)
+
+
+def user_of(token: str | None) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+class Session(Connection):
+    async def prepare(self) -> None:
+        self.current_user = await IOLoop.current().run_in_executor(None, user_of, self.get_cookie("session"))
+        if self.current_user is None:
+            raise HTTPError(403)
+
+    async def on_message(self, message: str | bytes) -> None:
+        await self.answer(self.current_user)
+
+
 def apply(update: dict[str, Any]) -> dict[str, Any]:
     """Store one update; returns the answer to its sender."""
     name, value, client, seq = update["panel"], update["value"], update["client"], update["seq"]
@@ -160,10 +208,14 @@ def make_app(*first: tuple[Any, ...]) -> Application:
             (r"/healthz", Health),
             (r"/echo", Echo),
             (r"/room/([^/]+)", Room),
+            (r"/publish/([^/]+)", PostToRoom),
             (r"/dashboard", Dashboard),
             (r"/events", Events),
             (r"/stream", Stream),
             (r"/stream/events", StreamEvents),
+            (r"/work", WorkInThread),
+            (r"/work/inline", WorkInline),
+            (r"/session", Session),
         ]
     )
 

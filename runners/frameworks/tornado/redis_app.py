@@ -12,6 +12,7 @@ import app as one_process
 from redis_rooms import RedisRooms
 from tornado.netutil import bind_sockets
 from tornado.process import fork_processes
+from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
 
@@ -35,10 +36,20 @@ class Room(one_process.Connection):
         self.rooms.leave(self.name, self)
 
 
+class PostToRoom(RequestHandler):
+    def initialize(self, rooms: RedisRooms[WebSocketHandler]) -> None:
+        self.rooms = rooms
+
+    async def post(self, name: str) -> None:
+        await self.rooms.publish(name, self.request.body.decode())
+        self.set_status(204)
+
+
 async def main(sockets: list[Any], tls: ssl.SSLContext | None) -> None:
     rooms = RedisRooms(broadcast)
     await rooms.start()
-    await one_process.main(one_process.make_app((r"/room/([^/]+)", Room, {"rooms": rooms})), sockets, tls)
+    handlers = [(r"/room/([^/]+)", Room, {"rooms": rooms}), (r"/publish/([^/]+)", PostToRoom, {"rooms": rooms})]
+    await one_process.main(one_process.make_app(*handlers), sockets, tls)
     await rooms.stop()
 
 

@@ -3,12 +3,16 @@
 import asyncio
 import json
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from pathlib import Path
+from threading import get_ident
 
+import app
 import pytest
 from app import Connection, make_app, push_snapshots
-from tornado.httpclient import AsyncHTTPClient
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
@@ -54,6 +58,44 @@ async def test_room_reaches_every_member_and_nobody_else(address: str) -> None:
         assert await ada.read_message() == await bob.read_message() == "hello"
         await eve.write_message("only coffee")
         assert await eve.read_message() == "only coffee"
+
+
+async def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> None:
+    with closing(await connect(address, "/room/tea")) as ada, closing(await connect(address, "/room/tea")) as bob:
+        await ada.write_message("both are there")
+        assert await ada.read_message() == await bob.read_message() == "both are there"
+        for room in ("tea", "empty"):
+            posted = HTTPRequest(f"http://{address}/publish/{room}", method="POST", body="héllo")
+            assert (await AsyncHTTPClient().fetch(posted)).code == 204
+        assert await ada.read_message() == await bob.read_message() == "héllo"
+
+
+async def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(app, "work", lambda: threads.append(get_ident()))
+    for path in ("/work", "/work/inline"):
+        with closing(await connect(address, path)) as worker:
+            await worker.write_message("héllo")
+            assert await worker.read_message() == "héllo"
+    assert [thread == get_ident() for thread in threads] == [False, True]
+
+
+async def test_a_session_has_a_name_and_nobody_else_gets_in(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "SESSIONS_DB", str(tmp_path / "sessions"))
+    with closing(sqlite3.connect(app.SESSIONS_DB)) as sessions:
+        sessions.execute("CREATE TABLE sessions(token TEXT PRIMARY KEY, user TEXT NOT NULL)")
+        sessions.execute("INSERT INTO sessions VALUES ('token-7', 'ada')")
+        sessions.commit()
+    url = f"ws://{address}/session"
+    with closing(await websocket_connect(HTTPRequest(url, headers={"Cookie": "session=token-7"}))) as session:
+        await session.write_message("whoami")
+        assert await session.read_message() == "ada"
+    for headers in ({"Cookie": "session=token-8"}, {}):
+        with pytest.raises(HTTPClientError) as refused:
+            await websocket_connect(HTTPRequest(url, headers=headers))
+        assert refused.value.code == 403
 
 
 async def test_dashboard_answers_and_pushes(address: str) -> None:
@@ -104,7 +146,7 @@ def make_watched_app(app: Application, seen: list[int]) -> Application:
     return app
 
 
-@pytest.mark.parametrize("path", ["/echo", "/room/tea", "/dashboard"])
+@pytest.mark.parametrize("path", ["/echo", "/room/tea", "/dashboard", "/work", "/work/inline"])
 @pytest.mark.parametrize(("make", "is_off"), [(make_app, False), (make_prompt_app, True)])
 async def test_nagles_algorithm_is_off_in_the_tuned_app_only(
     path: str, make: Callable[[], Application], *, is_off: bool

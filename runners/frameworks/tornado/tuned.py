@@ -3,7 +3,7 @@
 import argparse
 import socket
 
-from app import Dashboard, Echo, Room, main, make_app, tls_of
+from app import Dashboard, Echo, Room, Session, WorkInline, WorkInThread, main, make_app, tls_of
 from tornado.netutil import bind_sockets
 from tornado.process import fork_processes
 from tornado.web import Application
@@ -30,8 +30,27 @@ class PromptDashboard(Prompt, Dashboard):
     pass
 
 
+class PromptWorkInThread(Prompt, WorkInThread):
+    pass
+
+
+class PromptWorkInline(Prompt, WorkInline):
+    pass
+
+
+class PromptSession(Prompt, Session):
+    pass
+
+
 def make_prompt_app() -> Application:
-    return make_app((r"/echo", PromptEcho), (r"/room/([^/]+)", PromptRoom), (r"/dashboard", PromptDashboard))
+    return make_app(
+        (r"/echo", PromptEcho),
+        (r"/room/([^/]+)", PromptRoom),
+        (r"/dashboard", PromptDashboard),
+        (r"/work", PromptWorkInThread),
+        (r"/work/inline", PromptWorkInline),
+        (r"/session", PromptSession),
+    )
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

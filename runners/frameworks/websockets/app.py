@@ -5,12 +5,14 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import ssl
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
@@ -19,6 +21,8 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))
+WORK_S = float(os.environ.get("WORK_S", "0.005"))
+SESSIONS_DB = os.environ.get("SESSIONS_DB", "sessions.sqlite3")
 
 rooms: defaultdict[str, set[ServerConnection]] = defaultdict(set)
 viewers: set[ServerConnection] = set()
@@ -77,6 +81,49 @@ async def stream(websocket: ServerConnection) -> None:
             await websocket.send(chunk)
 
 
+def work() -> None:
+    """What blocks its thread, such as a query with a driver that knows no asyncio."""
+    time.sleep(WORK_S)
+
+
+async def work_in_thread(websocket: ServerConnection) -> None:
+    async for text in websocket:
+        await asyncio.to_thread(work)
+        await websocket.send(text)
+
+
+async def work_inline(websocket: ServerConnection) -> None:
+    """The mistake: nobody else is served while it works."""
+    async for text in websocket:
+        work()
+        await websocket.send(text)
+
+
+def user_of(token: str) -> str | None:
+    """The user of a session; none if the token is unknown, or if the file stays locked for a second."""
+    with closing(sqlite3.connect(f"file:{SESSIONS_DB}?mode=ro", uri=True, timeout=1)) as sessions:
+        try:
+            row = sessions.execute("SELECT user FROM sessions WHERE token = ?", (token,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return row[0] if row else None
+
+
+async def refuse_strangers(connection: ServerConnection, request: Request) -> Response | None:
+    """Before the handshake of `/session`: a connection with a session keeps the name of its user."""
+    cookies = SimpleCookie(request.headers.get("Cookie", ""))
+    user = await asyncio.to_thread(user_of, cookies["session"].value) if "session" in cookies else None
+    if user is None:
+        return connection.respond(HTTPStatus.UNAUTHORIZED, "no session\n")
+    connection.username = user
+    return None
+
+
+async def session(websocket: ServerConnection) -> None:
+    async for _ in websocket:
+        await websocket.send(websocket.username)
+
+
 async def push_snapshots() -> None:
     due, seq = time.monotonic(), 0
     while True:
@@ -97,13 +144,21 @@ async def route(websocket: ServerConnection) -> None:
                 await dashboard(websocket)
             case ["", "stream"]:
                 await stream(websocket)
+            case ["", "work"]:
+                await work_in_thread(websocket)
+            case ["", "work", "inline"]:
+                await work_inline(websocket)
+            case ["", "session"]:
+                await session(websocket)
 
 
-def answer_http(connection: ServerConnection, request: Request) -> Response | None:
-    """Plain HTTP before the handshake; ``None`` lets the handshake go on."""
+def answer_http(connection: ServerConnection, request: Request) -> Response | Awaitable[Response | None] | None:
+    """Plain HTTP before the handshake; ``None`` lets the handshake go on, and what takes time is awaited."""
     if request.path == "/healthz":
         return connection.respond(HTTPStatus.OK, "ok\n")
-    if request.path in ("/echo", "/dashboard", "/stream") or request.path.startswith("/room/"):
+    if request.path == "/session":
+        return refuse_strangers(connection, request)
+    if request.path in ("/echo", "/dashboard", "/stream", "/work", "/work/inline") or request.path.startswith("/room/"):
         return None
     return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
 

@@ -34,6 +34,16 @@ def test_what_is_given_is_what_is_sent() -> None:
         ({"headers": ["Sec-WebSocket-Protocol: chat"]}, "use --subprotocol"),
         ({"headers": ["origin: a"], "origin": "b"}, "given twice"),
         ({"subprotocols": ["a, b"]}, "--subprotocol"),
+        (
+            {"headers": ["Authorization: Bearer {cleint}"]},
+            r"--header Authorization has the unknown placeholder \{cleint",
+        ),
+        (
+            {"headers": ["X: {seq}"]},
+            r"--header X has \{seq\}, which has no meaning there: only \{client\} can be in it",
+        ),
+        ({"subprotocols": ["room-{clinet}"]}, r"--subprotocol has the unknown placeholder \{clinet\}: did you mean"),
+        ({"origin": "https://{Client}"}, r"--origin has the unknown placeholder \{Client\}"),
         ({"ca": "/nowhere/at/all"}, "No such file"),
         ({"ca": __file__}, "no certificate in PEM"),
         ({"ca": str(CERTIFICATE), "insecure": True}, "contradict"),

@@ -15,6 +15,7 @@ from runners import resources
 from runners.application import contract_check
 from runners.application.contract_check import VariantReport, check_frameworks, check_named, judge_reports
 from runners.contract import Check
+from runners.contract.server_settings import USUAL_SETTINGS, ServerSettings
 from runners.process import ProcessError
 from runners.record import InvalidError, UnavailableError, UsageError
 from runners.serving import deployment as deployed
@@ -91,25 +92,47 @@ def test_a_server_runs_on_the_loop_that_its_variant_states(
 
 def test_a_second_server_is_told_another_period(monkeypatch: pytest.MonkeyPatch) -> None:
     usual, other = Check("dashboard-push", True, "every 1 s"), Check("dashboard-push", False, "still every 1 s")
-    told: list[float] = []
+    told: list[ServerSettings] = []
 
     class Pushing(Server):
         def check(self, only: Collection[str] | None = None) -> list[Check]:
             return [GOOD, usual] if only is None else [other]
 
     @contextlib.contextmanager
-    def serve_variant(*_: Any, push_period_s: float = 1.0, **__: Any) -> Iterator[Deployment]:
-        told.append(push_period_s)
+    def serve_variant(*_: Any, settings: ServerSettings = USUAL_SETTINGS, **__: Any) -> Iterator[Deployment]:
+        told.append(settings)
         yield Deployment(Pushing(True))
 
     serve(monkeypatch, Deployment())
     monkeypatch.setattr(contract_check, "serve_variant", serve_variant)
     (report,) = check_named(["fastapi/uvicorn"], lambda _: None)
-    assert told == [1.0, contract_check.OTHER_PERIOD_S]
+    assert told == [USUAL_SETTINGS, contract_check.OTHER_SETTINGS]
     assert report.broken == [Check("push-period", False, "still every 1 s")]
     usual = Check("dashboard-push", False, "nothing was pushed")
     (report,) = check_named(["fastapi/uvicorn"], lambda _: None)
     assert report.broken == [usual], "what is broken anyway is not checked twice"
+
+
+def test_a_second_server_is_told_other_work_and_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[ServerSettings] = []
+    requested: list[set[str]] = []
+
+    class Working(Server):
+        def check(self, only: Collection[str] | None = None) -> list[Check]:
+            requested.append(set(only or ()))
+            return [Check(name, only is None, "") for name in ("dashboard-push", "work") if not only or name in only]
+
+    @contextlib.contextmanager
+    def serve_variant(*_: Any, settings: ServerSettings = USUAL_SETTINGS, **__: Any) -> Iterator[Deployment]:
+        told.append(settings)
+        yield Deployment(Working(True))
+
+    serve(monkeypatch, Deployment())
+    monkeypatch.setattr(contract_check, "serve_variant", serve_variant)
+    (report,) = check_named(["fastapi/uvicorn"], lambda _: None)
+    assert told == [USUAL_SETTINGS, contract_check.OTHER_SETTINGS]
+    assert requested == [set(), {"dashboard-push", "work"}]
+    assert [one.name for one in report.broken] == ["push-period", "work-time"]
 
 
 def test_a_server_that_does_not_start_is_a_failed_check_with_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from runners.application.calibration_run import calibrate_loadgen
 from runners.application.echo_load import load_echo_server
 from runners.application.run_control import plan_measurements
+from runners.loadgen.job import ClientOptions, OwnMessages
 from runners.loadgen.pace import Closed, Open
 from runners.record import RtsiteError, UsageError
 
@@ -23,6 +24,8 @@ SENSIBLE: dict[str, Any] = {
     [
         ("http://127.0.0.1/", "websocket", {}, "must start with ws://"),
         ("ws://", "websocket", {}, "and name a host"),
+        ("ws://a/{cleint}", "websocket", {}, r"the address has the unknown placeholder \{cleint\}: did you mean"),
+        ("ws://a/?x={seq}", "websocket", {}, r"the address has \{seq\}, which has no meaning there"),
         ("ws://127.0.0.1:1/", "websocktes", {}, "did you mean websocket"),
         ("ws://127.0.0.1:1/", "socket.io", {"serializer": "msgpak"}, "did you mean msgpack"),
         ("ws://127.0.0.1:1/", "websocket", {"serializer": "msgpack"}, "--serializer msgpack is for Socket.IO"),
@@ -73,3 +76,10 @@ def test_a_plan_beyond_reason_is_a_usage_error(given: dict[str, Any]) -> None:
 def test_a_message_has_a_least_size() -> None:
     with pytest.raises(RtsiteError, match="too small"):
         load_echo_server("ws://127.0.0.1:1/", "websocket", **(SENSIBLE | {"payload_bytes": 3}))
+
+
+@pytest.mark.parametrize(("own", "answers"), [(OwnMessages("ping", "pong"), "same"), (None, "any")])
+def test_a_reply_that_nobody_waits_for_would_be_taken_for_an_answer(own: OwnMessages | None, answers: str) -> None:
+    client = ClientOptions(subscriptions=(("hello", "welcome"), ("join", "")))
+    with pytest.raises(UsageError, match="the subscription 'join' has no expect, so its reply could be taken for"):
+        load_echo_server("ws://127.0.0.1:1/", "websocket", own=own, answers=answers, client=client, **SENSIBLE)

@@ -62,9 +62,58 @@ def test_a_scenario_says_all_about_clients(tmp_path: Path) -> None:
         ),
         ("every_s: 0.5", "every_s: 0", ["every_s: Input should be greater than 0"]),
         ("send:", "&s send:", ["the anchor &s is not allowed here"]),
+        ("clients: 20", "clients: 100000", ["chat.yml:13:10: clients: Input should be less than or equal to 65535"]),
+        (
+            "url: ws://",
+            "url: http://",
+            ["chat.yml:2:8: connect.url: 'http://127.0.0.1:8000/chat' is not a WebSocket ad"],
+        ),
+        ("8000/chat", "8000/{cleint}", ["chat.yml:2:8: connect.url: it has the unknown placeholder {cleint}"]),
+        (
+            "Bearer {client}",
+            "Bearer {clinet}",
+            ["chat.yml:4:20: connect.headers.Authorization: the header Authorization has the unknown placeholder"],
+        ),
+        ("Authorization:", "Upgrade:", ["chat.yml:4:14: connect.headers.Upgrade: the header cannot set Upgrade"]),
+        ("[chat.v2]", "[a b]", ["chat.yml:5:18: connect.subprotocols[0]: the subprotocol 'a b' is not a name"]),
+        ("[chat.v2]", "chat", ["chat.yml:5:17: connect.subprotocols: expected a list", "such as `- chat`"]),
+        (
+            "  headers:\n    Authorization: Bearer {client}",
+            "  headers: x",
+            ["connect.headers: expected keys with values"],
+        ),
+        (
+            "  every_s: 0.5",
+            "\tevery_s: 0.5",
+            ["chat.yml:11:1: not valid YAML: a tab, with which nothing can begin here"],
+        ),
+        ("every_s: 0.5", "every_s: 100000", ["chat.yml:11:12: send.every_s: messages over all clients: 0.0002 is not"]),
+        (
+            '"id":{seq}}\'\n  e',
+            '"id":1}\'\n  e',
+            ["chat.yml:12:9: expect: expect has {seq}, but send.message has none"],
+        ),
+        (
+            "expect: '{\"id\":{seq}}'",
+            "ignore: ['{sqe}', '{any}', '{seq}']",
+            ["ignore[2]: it has {seq}, which has no mean"],
+        ),
+        (
+            SCENARIO[SCENARIO.index("  expect:") : SCENARIO.index("clients:")],
+            "send:\n  message: hello\nexpect: welcome\n",
+            ["chat.yml:7:3: subscribe[0]: it has no expect, and answers have no {seq}"],
+        ),
         ("clients: 20", "clients: 20\nclients: 21", ["the key 'clients' appears twice"]),
-        ("{seq}}'\n  every", "{sqe}}'\n  every", ["chat.yml: send.message has the unknown placeholder {sqe}: did you"]),
-        ('"user":{client}', '"user":{seq}', ["subscribe message has {seq}, but it is sent once"]),
+        (
+            "{seq}}'\n  every",
+            "{sqe}}'\n  every",
+            ["chat.yml:10:12: send.message: it has the unknown placeholder {sqe}: did you"],
+        ),
+        (
+            '"user":{client}',
+            '"user":{seq}',
+            ["chat.yml:7:12: subscribe[0].message: it has {seq}, which has no meaning there"],
+        ),
     ],
 )
 def test_each_fault_of_a_scenario_has_its_place(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
@@ -89,6 +138,8 @@ def test_a_scenario_that_is_not_there(tmp_path: Path) -> None:
         ("{ client }", None, r"unknown placeholder \{ client \}: did you mean \{client\}\?"),
         ("{seq}", "{mesage}", r"--answer has the unknown placeholder \{mesage\}: did you mean \{message\}\?"),
         ("", None, "--message is empty"),
+        ("{any}", None, r"--message has \{any\}, which has no meaning there: only \{seq\} and \{client\} can be in it"),
+        ("{seq} {message}", None, r"--message has \{message\}, which has no meaning there"),
         ("{seq}", "", "--answer is empty"),
         ("\udcff", None, "not valid UTF-8"),
     ],
@@ -98,7 +149,7 @@ def test_templates_that_cannot_work(message: str, answer: str | None, words: str
         parse_own_messages(message, answer, names=NAMES)
 
 
-@pytest.mark.parametrize("message", ['{"query":"{user{name}}"}', "{id} {seq}", '{"a":{"b":{}}}', "{any}", '{"id":'])
+@pytest.mark.parametrize("message", ['{"query":"{user{name}}"}', "{id} {seq}", '{"a":{"b":{}}}', "{many}", '{"id":'])
 def test_braces_that_are_no_placeholders_are_literal(message: str) -> None:
     assert parse_own_messages(message, None, names=NAMES) == OwnMessages(message)
 

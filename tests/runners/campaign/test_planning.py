@@ -150,6 +150,7 @@ def test_a_quick_run_of_everything_is_quick_and_mostly_load() -> None:
         "capacity",
         "crowd",
         "deploy",
+        "handler",
         "idle",
         "jitter",
         "load",
@@ -196,6 +197,22 @@ def test_a_given_number_of_rounds_is_measured_of_everything_and_no_more() -> Non
         assert len(fixed.order) == profile.rounds
         assert (fixed.order == adaptive.order) == (names is short), "an adaptive run has fewer first rounds of searches"
         assert fixed.forecast.expected_s == fixed.expected_s() >= adaptive.forecast.first_s
+
+
+@pytest.mark.parametrize("is_narrowed", [False, True])
+def test_the_reference_is_once_in_each_scenario_whichever_of_its_variants_can_run_it(is_narrowed: bool) -> None:
+    profile = PROFILES["full"]
+    known = catalog.discover()
+    chosen = planning.with_reference(planning.headline_only(known, []) if is_narrowed else known, known)
+    plan = planning.plan_run(chosen, workloads.choose_workloads([], profile), profile, 1)
+    found: dict[str, list[str]] = {}
+    for cell in plan.cells:
+        if cell.framework.reference:
+            found.setdefault(f"{cell.workload.slug}/{cell.scenario.kind}", []).append(cell.variant.slug)
+    assert [name for name, slugs in found.items() if len(slugs) > 1] == []
+    outside = {name for name, slugs in found.items() if slugs == ["outside"]}
+    assert outside == {"publish/http", "handler/session"}
+    assert {"echo/closed", "room/closed-10", "connect/storm", "handler/stall-inline"} <= found.keys() - outside
 
 
 def test_without_a_headline_variant_all_variants_of_a_framework_are_compared() -> None:

@@ -317,7 +317,11 @@ def test_a_load_generator_at_its_limit_suggests_more_processes(
         ),
         (["ws://127.0.0.1:1/", "--message", "{sqe}"], 2, "unknown placeholder {sqe}: did you mean {seq}?"),
         (["ws://127.0.0.1:1/", "--message", "a", "--payload", "64"], 2, "omit one of them"),
-        (["ws://127.0.0.1:1/", "--answer", "a", "--answers", "any"], 2, "so --answer has no effect"),
+        (
+            ["ws://127.0.0.1:1/", "--answer", "a", "--answers", "any"],
+            2,
+            "so --answer, or expect in a scenario, has no effect",
+        ),
         (["ws://127.0.0.1:1/", "--answer", "a", "--protocol", "socket.io"], 2, "are for raw WebSocket"),
         (["ws://127.0.0.1:1/", "--body", "a"], 2, "add --sse, or use --message"),
         (["--scenario", "none.yml"], 2, "none.yml:1:1: cannot be read: No such file or directory"),

@@ -8,10 +8,10 @@ import pytest
 
 from runners.campaign import planning
 from runners.cli.run_display import RunDisplay, further_in_words
-from runners.record import Look, PartLook
+from runners.record import Connections, Look, PartLook, Percentiles, SecondLoadRecord
 from runners.subjects import catalog, workloads
 from runners.subjects.profiles import PROFILES
-from tests.support.documents import failed
+from tests.support.documents import failed, measurement, messages
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,23 @@ def test_the_setting_of_a_cell_is_told_unless_it_is_usual(
     usual, other = (line.partition(": ")[0] for line in capfd.readouterr().err.splitlines())
     assert usual.endswith(f"/{cell.variant.slug} echo closed")
     assert other.endswith(f"/{cell.variant.slug} echo closed, Python 3.13, through HAProxy")
+
+
+def test_a_second_load_is_shown_beside_the_first(plan: planning.Plan, capfd: pytest.CaptureFixture[str]) -> None:
+    second = SecondLoadRecord(
+        offered_per_s=10.0,
+        messages_per_s=10.0,
+        connections=Connections(planned=1, established=1, closed_early=0),
+        messages=messages(100, 100),
+        latency_ms=Percentiles(count=100, p50=6.04),
+    )
+    display = RunDisplay()
+    for one in (measurement(), measurement().model_copy(update={"second_load": second})):
+        display.measured(plan.cells[0], one, 1, plan)
+    alone, both = capfd.readouterr().err.splitlines()
+    assert "second load" not in alone
+    assert "p50 6.04 ms" not in alone
+    assert ", second load: p50 6.04 ms" in both
 
 
 def test_what_follows_the_rounds_of_everything(plan: planning.Plan) -> None:

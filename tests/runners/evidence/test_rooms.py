@@ -67,6 +67,15 @@ def test_lines_of_code(tmp_path: Path, source: str, lines: int) -> None:
     assert count_lines(path) == lines
 
 
+def test_what_serves_only_an_exchange_that_not_all_have_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(
+        "import app\n\n\n@app.post\n@app.all\ndef post():\n    return app\n\n\ndef room():\n    return app\n"
+    )
+    assert count_lines(path, {"post", "absent"}) == 3
+    assert count_lines(path) == 7
+
+
 @pytest.mark.parametrize(
     ("value", "degree"),
     [(True, 1.0), ("built in", 1.0), ("with 24 lines", 0.5), ("no", 0.0), (False, 0.0), (3, None), (None, None)],

@@ -28,6 +28,8 @@ from runners.record import (
     LoadgenHealth,
     Measurement,
     Percentiles,
+    PublishedMessages,
+    SecondLoadRecord,
     SlowConsumer,
     Streams,
     Usage,
@@ -82,6 +84,33 @@ def deliveries(**changes: int) -> Deliveries:
     )
 
 
+def beside(lost: int = 0, **changes: Any) -> Measurement:
+    """A measurement beside whose load ten messages of a second one were sent."""
+    plain = {
+        "offered_per_s": 10.0,
+        "messages_per_s": 10.0 - lost,
+        "connections": Connections(planned=1, established=1, closed_early=0),
+        "messages": messages(10, 10 - lost, lost),
+        "latency_ms": Percentiles(count=10),
+    }
+    return with_figures(second_load=SecondLoadRecord.model_validate({**plain, **changes}))
+
+
+def lagging(*, send_lag_p99_ms: float = 0.0, read_lag_p99_ms: float = 0.0, **changes: Any) -> Measurement:
+    """A measurement beside whose load a second one had these lags."""
+    health = LoadgenHealth(shards=1, cpu_percent=10.0, send_lag_p99_ms=send_lag_p99_ms, read_lag_p99_ms=read_lag_p99_ms)
+    return beside(generator=health, **changes)
+
+
+def published(**changes: int) -> PublishedMessages:
+    """Five messages to two members, of which all were in time."""
+    counts = dict.fromkeys(("late", "never", "twice", "foreign", "refused", "ended"), 0)
+    times = {name: Percentiles(count=10) for name in ("delivery_ms", "last_delivery_ms")}
+    return PublishedMessages.model_validate(
+        {"messages": 5, "due": 10, "in_time": 10, "complete": 5, **counts, **times, **changes}
+    )
+
+
 def with_p99(milliseconds: float) -> Measurement:
     return with_figures(latency_ms=Percentiles(count=5000, p99=milliseconds))
 
@@ -105,6 +134,8 @@ def at_a_rate(measurement: Measurement) -> Measurement:
 CASES = [
     ("send lag p99", with_health(send_lag_p99_ms=1.0), with_health(send_lag_p99_ms=1.01)),
     ("read lag p99", with_health(read_lag_p99_ms=1.0), with_health(read_lag_p99_ms=1.01)),
+    ("send lag p99 of the second load", lagging(send_lag_p99_ms=2.0), lagging(send_lag_p99_ms=2.01)),
+    ("read lag p99 of the second load", lagging(read_lag_p99_ms=2.0), lagging(read_lag_p99_ms=2.01)),
     (
         "load generator working time",
         with_health(working_percent=85.0).model_copy(update={"offered_per_s": 1000.0}),
@@ -188,6 +219,17 @@ CASES = [
         with_figures(messages=messages(10, 10)),
         with_figures(messages=messages(10, 9, 1)),
     ),
+    ("messages and clients of the second load that were not served", beside(), beside(lost=1)),
+    (
+        "answers to the second load that differ from the expected ones",
+        beside(),
+        beside(messages=messages(10, 10).model_copy(update={"corrupted": 1})),
+    ),
+    (
+        "messages to the second load that are no answers",
+        beside(messages=messages(10, 10).model_copy(update={"foreign": 1, "duplicated": 0})),
+        beside(messages=messages(10, 10).model_copy(update={"foreign": 1, "duplicated": 1})),
+    ),
     ("pushes that clients missed", with_figures(pushes_missed=0), with_figures(pushes_missed=1)),
     (
         "chunks of streams that did not arrive",
@@ -246,6 +288,29 @@ def test_sessions_that_are_not_sticky_are_named_as_the_cause() -> None:
 
 
 @pytest.mark.parametrize(
+    ("connections", "says"),
+    [
+        ({"established": 9}, "1 connections not established"),
+        ({"closed_early": 1}, "1 connections closed by the server"),
+    ],
+)
+def test_clients_of_a_second_load_that_are_not_served_count_too(connections: dict[str, int], says: str) -> None:
+    gone = Connections(**{"planned": 10, "established": 10, "closed_early": 0, **connections})
+    (reason,) = reasons_against(beside(connections=gone))
+    assert reason == f"messages and clients of the second load that were not served 1, limit 0, {says}"
+
+
+def test_why_a_second_load_was_not_served_is_a_part_of_the_reason() -> None:
+    gone = Connections(planned=1, established=1, closed_early=1)
+    causes = [ErrorCause(error="closed", count=1, example="close code 1011")]
+    (reason,) = reasons_against(beside(lost=2, connections=gone, errors={"closed": 1}, causes=causes))
+    assert reason == (
+        "messages and clients of the second load that were not served 3, limit 0, 1 connections closed by the server,"
+        " 2 messages lost, closed, such as: close code 1011"
+    )
+
+
+@pytest.mark.parametrize(
     ("complaint", "words"),
     [
         ("nginx: upstream timed out (110)", "by the proxy: nginx: upstream timed out (110)"),
@@ -278,11 +343,35 @@ def test_what_a_bad_network_loses_is_a_result_and_other_messages_are_none(
     assert len(reasons) == (says is not None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, None),
+        ({"in_time": 0, "never": 10, "complete": 0, "refused": 5}, "messages received 0"),
+        ({"foreign": 2}, "messages that are no answers 20 %"),
+        ({"twice": 10, "refused": 1}, None),
+        ({"in_time": 8, "never": 2, "complete": 3}, None),
+    ],
+)
+def test_what_a_publisher_could_not_deliver_is_a_result(changes: dict[str, int], says: str | None) -> None:
+    reasons = reasons_against(with_figures(messages=None, messages_per_s=None, published=published(**changes)))
+    assert [says in reason for reason in reasons if says is not None] == [True] * (says is not None)
+    assert len(reasons) == (says is not None)
+
+
+@pytest.mark.parametrize(("cpu_percent", "says"), [(75.0, None), (75.1, "load generator working time 85.1 %")])
+def test_a_process_that_publishes_works_beside_the_load_generator(cpu_percent: float, says: str | None) -> None:
+    changes = {"messages": None, "messages_per_s": None, "server": usage(50.0), "published": published()}
+    reasons = reasons_against(with_figures(**changes, publisher=usage(cpu_percent)))
+    assert [reason.partition(",")[0] for reason in reasons] == ([] if says is None else [says])
+
+
 def test_the_lag_of_the_load_generator_matters_where_latency_does() -> None:
     late = LoadgenHealth(shards=1, cpu_percent=1.0, working_percent=1.0, send_lag_p99_ms=3.0, read_lag_p99_ms=3.0)
     changes = {"messages": None, "messages_per_s": None, "generator": late}
     assert reasons_against(with_figures(**changes, deliveries=deliveries())) == []
     assert len(reasons_against(with_figures(**changes, rooms=deliveries()))) == 2
+    assert len(reasons_against(with_figures(**changes, published=published()))) == 2
 
 
 def test_server_and_load_generator_on_one_core_are_never_valid_and_not_worth_repeating() -> None:
@@ -367,6 +456,11 @@ def test_rows_that_apply_to_a_measurement_or_a_try_read_a_value_and_no_others_do
             "connecting": connecting(listen_drops=0, listen_backlog=100),
             "slow_consumer": slow_consumer(),
             "streams": streams(),
+            "second_load": lagging(
+                send_lag_p99_ms=0.1,
+                read_lag_p99_ms=0.1,
+                messages=messages(10, 10).model_copy(update={"foreign": 0}),
+            ).second_load,
         }
     )
     closed = whole.model_copy(update={"offered_per_s": None})

@@ -290,6 +290,8 @@ def test_a_client_subscribes_before_it_is_ready() -> None:
         assert asked[0] == b"hello 0"
         assert b'{"type":"join","user":0}' in asked
         reason = why_not(url, ClientOptions(subscriptions=(("hello", "{any}!"),)), timeout_s=0.3) or ""
+        other = why_not(url, ClientOptions(subscriptions=(("join", "welcome!"),)), timeout_s=0.3) or ""
+    assert re.search(rf'{WAITED}; the latest message was {{"at": 1, "type": "joined", "user": 0}}; rtsite load', other)
     assert re.search(rf"did not answer the subscription hello by \{{any\}}! {WAITED}", reason)
 
 

@@ -77,7 +77,7 @@ def members(url: str, kind: str, **changes: Any) -> Job:
 def cut_off(kind: str, lie: Lie = tell_all, **changes: Any) -> tuple[Delivered, EchoServer]:
     with serving(lie=lie) as server, driver.ShardGroup(1) as running:
         running.connect(members(server.url, kind, **changes))
-        (found,) = running.depart(SECONDS).shards
+        (found,) = running.deliver(SECONDS).shards
     return found, server
 
 
@@ -129,7 +129,7 @@ def test_members_over_socket_io_join_again(case: str) -> None:
         asked = members(server.url, "reset", protocol="socket.io", serializer=serializer, departures=departures)
         with driver.ShardGroup(1) as running:
             running.connect(replace(asked, connections=8, rooms=rooms))
-            (found,) = running.depart(SECONDS).shards
+            (found,) = running.deliver(SECONDS).shards
     assert found.messages == server.received
     assert found.departures == sum(found.histograms["rejoin"].counts) > 0
     assert (found.never > 0) == (departures is not MOVES)

@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import machine, measurement, resources
+from runners.contract.server_settings import ServerSettings
+from runners.contract.session_file import SessionFile
 from runners.judging import capacity
-from runners.loadgen.job import DepartureKind, Departures, StreamRequest, Visits
+from runners.loadgen.job import Connected, DepartureKind, Departures, Job, StreamRequest, Visits
 from runners.loadgen.pace import Open
+from runners.loading import driver
 from runners.measurement import Cell, Conditions, MeasurementResult, cell_run, connection_setup, window
 from runners.measurement import recovery as recovery_module
 from runners.measurement import streams as streams_module
@@ -29,14 +32,16 @@ from runners.serving import environment
 from runners.serving.deployment import Deployment, Deployments
 from runners.subjects import catalog
 from runners.subjects.profiles import Profile
-from runners.subjects.scenarios import Scenario, Workload
+from runners.subjects.scenarios import Scenario, SecondLoad, Workload
 from runners.subjects.workloads import (
     CAPACITY,
     CONNECT,
     DEPLOY,
     ECHO,
+    HANDLER,
     IDLE,
     JITTER,
+    PUBLISH,
     RECOVERY,
     SLOW_CONSUMER,
     SOAK,
@@ -519,6 +524,87 @@ def test_a_soak_follows_memory_and_latency_while_visitors_come_and_go(
     assert marked(marker) == []
 
 
+def test_a_second_load_that_needs_work_runs_beside_the_first_and_is_counted_apart(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    second = SecondLoad("work-inline", connections=2, rate_per_s=20.0, work_s=0.02)
+    scenario = replace(HANDLER.scenarios[0], connections=5, pace=Open(50.0), second=second)
+    (outcome,) = measured([cell_under(tmp_path / "mine", scenario, HANDLER, marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.messages is not None
+    assert found.messages.sent == found.messages.received == round(50 * BRIEF.duration_s)
+    beside = found.second_load
+    assert beside is not None
+    assert (beside.connections.planned, beside.connections.established) == (2, 2)
+    assert beside.messages.sent == beside.messages.received > 0
+    assert beside.offered_per_s == pytest.approx(beside.messages.sent / BRIEF.duration_s, abs=0.001)
+    assert beside.latency_ms.count == beside.messages.sent
+    assert beside.latency_ms.mean is not None
+    assert beside.latency_ms.mean >= 20, "its server was told how long work takes"
+    assert beside.work_ms == 20
+    assert (beside.errors, beside.causes) == ({}, [])
+    assert beside.generator is not None
+    assert beside.generator.send_lag_p99_ms is not None
+    assert beside.generator.read_lag_p99_ms is not None
+    assert found.server is not None
+    assert found.server.cpu_us_per_message is not None
+    answered = found.messages.received + beside.messages.received
+    assert found.server.cpu_us_per_message == pytest.approx(1e6 * found.server.cpu_s / answered, rel=0.01)
+    assert marked(marker) == []
+
+
+@pytest.mark.usefixtures("brief_steps")
+def test_each_connecting_client_has_a_session_of_its_own(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    (outcome,) = measured([_cell_with_sessions(tmp_path / "mine")])
+    found = outcome.measurement
+    assert found.failure is None
+    assert found.connections is not None
+    assert (found.connections.planned, found.connections.established) == (12, 12)
+
+
+@pytest.mark.usefixtures("brief_steps")
+def test_a_locked_file_of_sessions_is_a_failure_with_its_reason(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clients are refused. None hangs, and the result has what the server said."""
+    monkeypatch.setattr(environment, "HOME", environments)
+
+    class Locking(driver.ShardGroup):
+        def connect(self, job: Job) -> list[Connected]:
+            (file,) = files
+            with file.locked():
+                return super().connect(job)
+
+    files: list[SessionFile] = []
+    write = SessionFile.write
+
+    def note(file: SessionFile) -> None:
+        files.append(file)
+        write(file)
+
+    monkeypatch.setattr(SessionFile, "write", note)
+    monkeypatch.setattr(driver, "ShardGroup", Locking)
+    (outcome,) = measured([_cell_with_sessions(tmp_path / "mine")])
+    failure = outcome.measurement.failure
+    assert failure is not None
+    assert failure.stage == "connect"
+    assert "none of 4 connections to " in failure.reason
+    assert "503 Service Unavailable" in failure.reason
+    assert "database is locked" in failure.reason
+
+
+def _cell_with_sessions(folder: Path) -> Cell:
+    original = next(one for one in HANDLER.scenarios if one.exchange == "session")
+    cell = cell_under(folder, replace(original, connections=12, steps=(4, 12), at_once=2), HANDLER)
+    return replace(cell, framework=cell.framework.model_copy(update={"exchanges": ["echo", "session"]}))
+
+
 @pytest.mark.parametrize("kind", ["reset", "silence"])
 def test_each_message_of_a_room_has_an_outcome_for_each_member_whose_network_fails(
     tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch, kind: DepartureKind
@@ -542,6 +628,94 @@ def test_each_message_of_a_room_has_an_outcome_for_each_member_whose_network_fai
     assert deliveries.never_connected == 0
     assert found.server is not None
     assert found.server.cpu_us_per_message is not None
+    assert marked(marker) == []
+
+
+OUTSIDE = """
+import json, sys
+from pathlib import Path
+from websockets.sync.client import connect
+
+print("ready", flush=True)
+for number, line in enumerate(sys.stdin):
+    message = json.loads(line)
+    with connect(f"ws://127.0.0.1:{Path('port').read_text()}/room/{message['room']}") as member:
+        member.send(message["text"])
+        member.recv()
+    if number + 1 == END:
+        raise SystemExit("no broker any more")
+"""
+"""A program that publishes as a member does, since the app has no broker. It ends after ``END`` messages."""
+
+
+def cell_with_publisher(folder: Path, marker: str, *, ends_after: int = -1) -> Cell:
+    scenario = replace(
+        next(one for one in PUBLISH.scenarios if one.kind == "process"), connections=6, further_checks=frozenset()
+    )
+    cell = cell_under(folder, scenario, PUBLISH, marker)
+    (folder / "publisher.py").write_text(OUTSIDE.replace("END", str(ends_after)))
+    app = folder / "app.py"
+    app.write_text("from pathlib import Path; import sys; Path('port').write_text(sys.argv[1])\n" + app.read_text())
+    return replace(cell, variant=cell.variant.model_copy(update={"publisher": ["python", "publisher.py"]}))
+
+
+def test_what_another_process_publishes_is_measured_to_the_last_member(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    (outcome,) = measured([cell_with_publisher(tmp_path / "mine", marker)])
+    found = outcome.measurement
+    assert found.failure is None
+    published = found.published
+    assert published is not None
+    assert published.messages == published.complete == 3 * 20, "enough for a median"
+    assert published.due == published.in_time + published.late == 6 * published.messages
+    assert (published.twice, published.foreign, published.refused, published.ended) == (0, 0, 0, 0)
+    assert published.last_delivery_ms.p50 is not None
+    assert published.delivery_ms.count == published.due
+    assert (published.connections, published.answer_ms) == (None, None)
+    assert found.publisher is not None
+    assert found.publisher.cpu_s > 0
+    assert found.server is not None
+    assert found.server.cpu_us_per_message is not None
+    assert marked(marker) == []
+
+
+def test_a_publisher_that_ends_is_a_failure_that_names_its_last_words(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    (outcome,) = measured([cell_with_publisher(tmp_path / "mine", marker, ends_after=12)])
+    failure = outcome.measurement.failure
+    assert failure is not None
+    assert failure.stage == "load"
+    assert failure.reason.endswith("/good: its publisher ended with status 1 (no broker any more)")
+    assert marked(marker) == []
+
+
+def test_a_server_that_refuses_what_is_posted_has_a_result_and_the_cause(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The app's library refuses every method but GET."""
+    monkeypatch.setattr(environment, "HOME", environments)
+    marker = f"rtsite-test-{uuid.uuid4()}"
+    posting = next(one for one in PUBLISH.scenarios if one.kind == "http")
+    (outcome,) = measured([cell_under(tmp_path / "mine", replace(posting, exchange="room"), PUBLISH, marker)])
+    found = outcome.measurement
+    assert (found.failure, found.valid) == (None, False)
+    published = found.published
+    assert published is not None
+    assert found.publisher is None, "the load generator posts"
+    assert published.refused == published.messages == 60
+    assert published.never == published.due == 6000
+    assert published.delivered_percent == 0
+    assert published.last_delivery_ms.count == 0
+    assert published.answer_ms is not None
+    assert published.answer_ms.count == 0
+    assert found.errors == {"not-published": 60}
+    assert any(reason.startswith("messages received 0") for reason in found.invalid_reasons)
     assert marked(marker) == []
 
 
@@ -635,7 +809,9 @@ def test_servers_are_shared_only_where_that_is_wanted(
             fresh.start(SCENARIO.readiness)
             assert fresh.server.child.pid not in pids, "somebody needs one that nobody used before"
             assert period_told(fresh) is None, "the usual one goes without saying"
-        with deployments.take(framework, good, cpus=(), workers=1, push_period_s=0.2) as faster:
+        with deployments.take(
+            framework, good, cpus=(), workers=1, settings=ServerSettings(push_period_s=0.2)
+        ) as faster:
             faster.start(SCENARIO.readiness)
             assert faster.server.child.pid not in [*pids, fresh.server.child.pid], "it was told another period"
             assert period_told(faster) == "0.2"

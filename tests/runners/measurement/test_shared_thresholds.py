@@ -109,9 +109,14 @@ NOT_MEASURED_ALONE = {
     "streams that could not begin",
     "connection attempts that found the listen queue full",
     "withheld data that the server held",
+    "send lag p99 of the second load",
+    "read lag p99 of the second load",
+    "messages and clients of the second load that were not served",
+    "messages to the second load that are no answers",
+    "answers to the second load that differ from the expected ones",
 }
-"""What `rtsite load` cannot know: it neither started the server nor has the machine to itself, and it applies an echo
-load only."""
+"""What `rtsite load` cannot know: it neither started the server nor has the machine to itself, and it applies one load,
+an echo."""
 
 
 def measured(result: LoadResult) -> Measurement:

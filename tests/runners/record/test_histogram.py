@@ -122,6 +122,20 @@ def test_a_percentile_needs_twenty_samples_beyond_it() -> None:
         assert short.max is not None
 
 
+@pytest.mark.parametrize(
+    ("missing", "has"),
+    [(0, {"p50", "p90", "mean", "max"}), (20, {"p50", "p90"}), (21, {"p50"}), (101, set()), (200, set())],
+)
+def test_samples_that_never_came_are_longer_than_any(missing: int, has: set[str]) -> None:
+    found = made(list(range(1_000_000, 1_000_000 * (201 - missing), 1_000_000))).percentiles(200, missing=missing)
+    assert (found.count, found.events) == (200 - missing, 200)
+    assert found.model_fields_set - {"count", "events"} == has
+    if "p50" in has:
+        assert found.p50 == pytest.approx(100, rel=1e-2), "the hundredth of all"
+    if "p90" in has:
+        assert found.p90 == pytest.approx(180, rel=1e-2)
+
+
 def test_an_empty_histogram_has_no_percentiles() -> None:
     empty = made([])
     assert empty.total == 0

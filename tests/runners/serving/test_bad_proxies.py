@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from runners import machine, measurement
+from runners.contract.server_settings import ServerSettings
 from runners.loadgen.pace import Open
 from runners.measurement import Cell, Conditions
 from runners.record.schema import Topology
@@ -150,7 +151,9 @@ def test_one_that_buffers_a_stream(tmp_path: Path, change: Change) -> None:
         pytest.raises(
             StageError, match=r"^events: nginx buffers the stream: .*; without it, the server passes"
         ) as raised,
-        serve_variant(framework, behind, logs=tmp_path, push_period_s=0.05, checks={"health", "events"}),
+        serve_variant(
+            framework, behind, logs=tmp_path, settings=ServerSettings(push_period_s=0.05), checks={"health", "events"}
+        ),
     ):
         pass
     assert raised.value.failure.stage == "ready"

@@ -56,6 +56,7 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
         ('broker = "redis"', 'broker = "kafka"', "variants.1.broker"),
         ('extra = "fast"', 'extra = "../up"', "variants.1.extra"),
         ('broker = "redis"', "speed = 11", "variants.1.speed"),
+        ('broker = "redis"', 'publisher = ["x"]', "variant 'two': it has a publisher, but no broker"),
         ('broker = "redis"', "start_timeout_s = inf", "variants.1.start_timeout_s"),
         ('broker = "redis"', "start_timeout_s = 0", "variants.1.start_timeout_s"),
         ('transports = ["websocket"]', 'transports = ["websockets"]', "did you mean websocket?"),
@@ -95,6 +96,11 @@ def test_our_own_folders_are_good_and_the_reference_is_last() -> None:
             'exchanges = ["echo"]\n',
             'exchanges = ["echo"]\ncannot = { scaleot = "no broker" }\n',
             "unknown workload 'scaleot'; did you mean scaleout?",
+        ),
+        (
+            'exchanges = ["echo"]\n',
+            'exchanges = ["echo"]\ncannot = { "publish/htp" = "its server reads no bodies" }\n',
+            "cannot: unknown scenario 'publish/htp'; did you mean http?",
         ),
         (
             'slug = "two"',

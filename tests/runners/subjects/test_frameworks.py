@@ -17,8 +17,9 @@ from tests.support.marks import few_of
 from tests.support.suites import run_tests
 
 ROOT = Path(__file__).parents[3]
+FRAMEWORKS = ROOT / "runners" / "frameworks"
 FOLDERS = [
-    *sorted(path.parent for path in (ROOT / "runners" / "frameworks").glob("*/pyproject.toml")),
+    *sorted(path.parent for path in FRAMEWORKS.glob("*/pyproject.toml")),
     ROOT / "benchmarks" / "power" / "twins",
 ]
 SUITES_AT_ONCE = 4
@@ -68,6 +69,21 @@ def test_the_framework_and_its_servers_are_in_the_lock(folder: Path) -> None:
         lock = (folder / f"requirements{extra}.txt").read_text()
         for package in (table["package"], variant["server"]):
             assert f"\n{package}==" in f"\n{lock}", package
+
+
+def test_helpers_are_the_same_wherever_they_are() -> None:
+    """Rooms through Redis are two files, for asyncio and for threads. For each, the program that publishes is one."""
+    rooms = [path.read_text() for path in FRAMEWORKS.glob("*/redis_rooms.py")]
+    assert len(set(rooms)) == 2
+    for helper in set(rooms):
+        folders = [path.parent for path in FRAMEWORKS.glob("*/redis_rooms.py") if path.read_text() == helper]
+        publishing = [one for one in folders if "publish/process" not in project(one)["tool"]["rtsite"]["cannot"]]
+        lacking = [one.name for one in publishing if not (one / "redis_publisher.py").is_file()]
+        assert lacking == [], "name it as publisher, or say in [tool.rtsite.cannot] why not"
+        assert len({(one / "redis_publisher.py").read_text() for one in publishing}) == 1
+        for one in publishing:
+            variants = project(one)["tool"]["rtsite"]["variants"]
+            assert ["python", "redis_publisher.py"] in [variant.get("publisher") for variant in variants], one.name
 
 
 @every_folder

@@ -17,7 +17,7 @@ from runners.subjects import catalog, workloads
 from runners.subjects.matching import can_run, runnable_scenarios, runnable_workloads, scenarios_for
 from runners.subjects.profiles import PROFILES
 from runners.subjects.scenarios import Scenario
-from runners.subjects.workloads import CAPACITY, ECHO, SCALEOUT, SSE, STREAM, WORKLOADS
+from runners.subjects.workloads import CAPACITY, ECHO, PUBLISH, SCALEOUT, SSE, STREAM, WORKLOADS
 
 EVERY_EXCHANGE: tuple[Exchange, ...] = get_args(Exchange)
 
@@ -47,11 +47,11 @@ def runs(one: catalog.Variant, *exchanges: Exchange) -> set[str]:
 
 
 def having(wanted: Callable[[Scenario], bool]) -> set[str]:
-    """The workloads with such a scenario, for one server process."""
+    """The workloads with such a scenario, for one server process and no other one."""
     return {
         slug
         for slug, workload in WORKLOADS.items()
-        if any(wanted(scenario) for scenario in workload.scenarios if not scenario.varies_workers)
+        if any(wanted(one) for one in workload.scenarios if not one.varies_workers and one.publisher != "process")
     }
 
 
@@ -119,22 +119,40 @@ def test_several_processes_are_measured_only_where_each_reaches_the_clients_of_a
 
 def test_a_variant_that_has_everything_runs_every_scenario() -> None:
     everything = framework(*EVERY_EXCHANGE)
-    one = variant(command=["v", "{port}", "{workers}"], broker="redis", transports=["websocket", "polling", "sse"])
+    one = variant(
+        command=["v", "{port}", "{workers}"],
+        broker="redis",
+        publisher=["v"],
+        transports=["websocket", "polling", "sse"],
+    )
     for workload in WORKLOADS.values():
         assert scenarios_for(workload, everything, one) == list(workload.scenarios)
 
 
 def test_a_variant_like_another_one_may_be_measured_where_it_differs() -> None:
     everything = framework("echo", "room", "dashboard")
-    scales = variant(command=["v", "{port}", "{workers}"], broker="redis", transports=["websocket", "polling"])
+    scales = variant(
+        command=["v", "{port}", "{workers}"],
+        broker="redis",
+        publisher=["v"],
+        transports=["websocket", "polling"],
+    )
     for only, is_wanted in (
         ("connecting", lambda one: bool(one.steps)),
-        ("several-processes", lambda one: one.varies_workers),
+        ("several-processes", lambda one: one.varies_workers or one.publisher == "process"),
     ):
         narrow = scales.model_copy(update={"only": only})
         expected = [one for one in runnable_scenarios(everything, scales) if is_wanted(one)]
         assert expected
         assert runnable_scenarios(everything, narrow) == expected
+
+
+def test_only_variants_with_a_publisher_publish_from_another_process() -> None:
+    everything, broker = framework(*EVERY_EXCHANGE), {"broker": "redis"}
+    without, having_one = variant(**broker), variant(**broker, publisher=["python", "publisher.py"])
+    added = [one for one in runnable_scenarios(everything, having_one) if not can_run(everything, without, one)]
+    assert [(one.kind, one.publisher) for one in added] == [("process", "process")]
+    assert scenarios_for(PUBLISH, framework("room"), having_one) == added, "it needs no request to the server"
 
 
 def test_only_binary_payloads_and_streams_are_left_out_for_packets_in_msgpack() -> None:
@@ -182,8 +200,18 @@ def test_only_chosen_scenarios_are_run() -> None:
 @pytest.mark.parametrize("framework", catalog.discover(), ids=lambda framework: framework.slug)
 def test_our_own_folders(framework: catalog.Framework) -> None:
     """What a folder says it cannot do exists, and is not run; every variant is measured under something."""
-    assert set(framework.cannot) <= set(WORKLOADS)
-    assert set(framework.cannot).isdisjoint(runnable_workloads(framework))
+    runnable = {
+        part
+        for slug, workload in WORKLOADS.items()
+        for one in framework.variants
+        for scenario in scenarios_for(workload, framework, one)
+        for part in (slug, f"{slug}/{scenario.kind}")
+    }
+    assert set(framework.cannot) <= {
+        *WORKLOADS,
+        *(f"{slug}/{kind}" for slug in WORKLOADS for kind in WORKLOADS[slug].kinds),
+    }
+    assert set(framework.cannot).isdisjoint(runnable)
     if not framework.only_streams:  # what only streams events is a library beside the frameworks
         assert {"echo", "room", "dashboard"} <= set(framework.exchanges)
     else:

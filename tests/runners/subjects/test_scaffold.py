@@ -25,7 +25,18 @@ def test_the_folder_is_a_copy_under_its_own_name(reference: catalog.Framework, t
     assert 'name = "rtsite-my-own"' in (made.folder / "pyproject.toml").read_text()
     assert "my-own" in (made.folder / "notes.md").read_text()
     assert not any(variant.quickstart for variant in made.variants)
-    assert [variant.title for variant in made.variants] == [variant.title for variant in reference.variants]
+    assert reference.headline is not None
+    assert [variant.title for variant in made.variants] == [reference.headline.title]
+
+
+def test_a_copy_has_the_exchanges_that_its_variant_is_measured_under(
+    reference: catalog.Framework, tmp_path: Path
+) -> None:
+    assert reference.headline is not None
+    kept = reference.exchanges_of(reference.headline)
+    assert set(kept) < set(reference.exchanges)
+    made = catalog.read_folder(scaffold.create_folder("mine", reference, tmp_path))
+    assert [made.exchanges, *(variant.exchanges for variant in made.variants)] == [kept, None]
 
 
 def test_an_opinion_about_the_original_is_not_copied(tmp_path: Path) -> None:
@@ -60,6 +71,7 @@ def test_a_copy_has_the_headline_variant_alone_and_what_it_needs(slug: str, tmp_
         imported = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
         missing = imported & {other.stem for other in original.folder.glob("*.py")} - modules
         assert not missing, path.name
+    assert all((made.folder / word).is_file() for word in variant.publisher or () if word.endswith(".py"))
     if len(original.variants) == 1:
         assert made.sources.keys() == original.sources.keys()
 

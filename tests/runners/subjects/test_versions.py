@@ -14,7 +14,7 @@ from runners.judging import capacity
 from runners.loadgen.job import Departures, StreamRequest, Visits
 from runners.loadgen.pace import Closed, Open
 from runners.subjects import versions
-from runners.subjects.scenarios import CapacityTarget, Scenario, Share
+from runners.subjects.scenarios import CapacityTarget, Scenario, SecondLoad, Share
 from runners.subjects.versions import PUBLISHED, PublishedVersion
 from runners.subjects.workloads import CAPACITY, ECHO, WORKLOADS
 
@@ -109,7 +109,9 @@ DIFFERENT: dict[str, Any] = {
     "rooms": 2,
     "departures": Departures("reset", every_s=10.0, away_s=1.0),
     "visits": Visits(per_s=1.0, stay_s=1.0),
+    "second": SecondLoad("work", connections=1, rate_per_s=1.0),
     "paused_readers": 1,
+    "publisher": "process",
     "target": CapacityTarget("users", capacity.Settings(start=2, lowest=1, highest=3)),
 }
 WITHOUT_EFFECT = {

@@ -15,13 +15,13 @@ from generator.statistics import MIN_ROUNDS
 from runners import contract
 from runners.loadgen.job import OVER_SSE, Exchange
 from runners.loadgen.pace import Closed, Open, PushOnly
-from runners.loading.job_building import build_job
+from runners.loading.job_building import build_job, count_shards
 from runners.record import UsageError
 from runners.record.parameters import WORDINGS, parameter_in_words, without_rates
 from runners.subjects import profiles, workloads
 from runners.subjects.profiles import PROFILES
 from runners.subjects.scenarios import ENDPOINTS, EVERY_PROFILE, PUBLISHED_PARAMETERS, Scenario
-from runners.subjects.workloads import CAPACITY, DASHBOARD, ECHO, ROOM, WORKLOADS
+from runners.subjects.workloads import CAPACITY, DASHBOARD, ECHO, HANDLER, PUBLISH, ROOM, WORKLOADS
 
 SCENARIOS = [scenario for workload in WORKLOADS.values() for scenario in workload.scenarios]
 PUBLISHED = {
@@ -79,6 +79,15 @@ def test_parameters_are_published_as_they_always_were(name: str) -> None:
     assert repr(scenario.parameters) == repr(PUBLISHED[name])
 
 
+def test_what_a_session_check_costs_is_seen_beside_the_same_clients_without_one() -> None:
+    with_one, without = (
+        next(one for one in HANDLER.scenarios if one.kind == kind) for kind in ("session", "no-session")
+    )
+    assert (with_one.path, without.path) == ("/session", "/echo")
+    assert replace(without, exchange="session", name="session") == with_one
+    assert {**without.parameters, "session": "looked-up"} == with_one.parameters != without.parameters
+
+
 def test_every_scenario_publishes_what_sets_it_apart() -> None:
     """The number of clients and of cores, and whatever is not as usual."""
     for scenario in SCENARIOS:
@@ -105,6 +114,9 @@ def test_every_scenario_publishes_what_sets_it_apart() -> None:
             names = ("chunks", "chunks_per_stream_per_s", "streams_together")
             assert tuple(shown[name] for name in names) == asked
             assert scenario.rate_per_s * scenario.stream.seconds == scenario.connections, "so many at any time"
+        if (second := scenario.second) is not None:
+            assert (shown["work"], shown["work_per_s"]) == (second.handler, second.rate_per_s)
+            assert shown.get("work_ms") == (None if second.handler == "echo" else 1000 * second.work_s)
         if scenario.departures is not None and scenario.departures.away_s:
             assert (shown["cut"], shown["cut_every_s"], shown["away_s"]) == astuple(scenario.departures)
         if scenario.stream is None and isinstance(scenario.pace, Open):
@@ -118,6 +130,13 @@ def test_every_scenario_publishes_what_sets_it_apart() -> None:
             published = rates.keys() & shown.keys()
             assert bool(published) == (scenario.share is None), "the rate of a share is not known before"
             assert {name: shown[name] for name in published} == {name: rates[name] for name in published}
+
+
+@pytest.mark.parametrize("one", PUBLISH.scenarios, ids=lambda one: one.kind)
+def test_to_the_load_generator_publishing_is_a_room(one: Scenario) -> None:
+    job = build_job(one, url="ws://host:1", protocol="websocket", serializer="json", profile=PROFILES["quick"], seed=1)
+    assert (job.exchange, one.receivers) == ("room", one.connections)
+    assert count_shards(one.spoken, one.connections, cores=8) == 1
 
 
 def test_every_published_parameter_has_a_value_and_a_wording() -> None:
@@ -324,6 +343,8 @@ def test_a_quick_run_and_a_try_of_a_search_have_short_windows() -> None:
         "jitter/reset": 15.0,  # each member loses its network once
         "jitter/silence": 15.0,
         "soak/open": 30.0,  # a try
+        "publish/http": 3.0,  # a median
+        "publish/process": 3.0,
     }
     users = BY_NAME["capacity/users"].at(200)
     probe = standard.of_probe(users)
