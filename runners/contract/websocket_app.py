@@ -104,7 +104,7 @@ class WebSocketApp:
 
     @asynccontextmanager
     async def worker(self, *, inline: bool) -> AsyncIterator[Echoer]:
-        async with self._connect("/work/inline" if inline else "/work") as websocket:
+        async with self._connect("/work-inline" if inline else "/work") as websocket:
             yield _Peer(websocket)
 
     @asynccontextmanager

@@ -114,7 +114,7 @@ class WorkPlace(NamedTuple):
 WORK_PLACES: dict[WorkHandler, WorkPlace] = {
     "echo": WorkPlace("/echo", "echo"),
     "work": WorkPlace("/work", "work"),
-    "work-inline": WorkPlace("/work/inline", "work_inline"),
+    "work-inline": WorkPlace("/work-inline", "work_inline"),
 }
 
 

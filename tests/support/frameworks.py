@@ -83,7 +83,7 @@ async def work(websocket):
     async for message in websocket:
         if behaviour == "lazy":
             pass
-        elif websocket.request.path == "/work/inline" or behaviour == "blocks":
+        elif websocket.request.path == "/work-inline" or behaviour == "blocks":
             time.sleep(WORK_S)
         else:
             await asyncio.to_thread(time.sleep, WORK_S)

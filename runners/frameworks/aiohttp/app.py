@@ -158,7 +158,7 @@ async def work_in_thread(request: web.Request) -> web.WebSocketResponse:
     return websocket
 
 
-@routes.get("/work/inline")
+@routes.get("/work-inline")
 async def work_inline(request: web.Request) -> web.WebSocketResponse:
     """The mistake: nobody else is served while it works."""
     websocket = await accept(request)

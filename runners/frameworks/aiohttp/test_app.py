@@ -66,7 +66,7 @@ async def test_what_is_posted_to_a_room_reaches_its_members(client: Client) -> N
 async def test_work_leaves_the_loop_unless_it_is_inline(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr(app, "work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         async with client.ws_connect(path) as worker:
             await worker.send_str("héllo")
             assert await worker.receive_str() == "héllo"

@@ -108,7 +108,7 @@ def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> None:
 def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         with connect(f"ws://{address}{path}") as worker:
             worker.send("héllo")
             assert worker.recv(timeout=3) == "héllo"

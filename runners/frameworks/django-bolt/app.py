@@ -149,7 +149,7 @@ async def work_in_thread(websocket: WebSocket) -> None:
         await websocket.send_text(text)
 
 
-@api.websocket("/work/inline")
+@api.websocket("/work-inline")
 async def work_inline(websocket: WebSocket) -> None:
     """The mistake: nobody else is served while it works."""
     await websocket.accept()

@@ -217,7 +217,7 @@ application = ProtocolTypeRouter(
                 path("dashboard", DashboardConsumer.as_asgi()),
                 path("stream", StreamConsumer.as_asgi()),
                 path("work", WorkConsumer.as_asgi()),
-                path("work/inline", InlineWorkConsumer.as_asgi()),
+                path("work-inline", InlineWorkConsumer.as_asgi()),
                 path("session", CookieMiddleware(SessionConsumer.as_asgi())),
             ]
         ),

@@ -65,7 +65,7 @@ async def test_what_is_posted_to_a_room_reaches_its_members() -> None:
 async def test_work_leaves_the_loop_unless_it_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr(app, "work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         worker = await connect(path)
         await worker.send_to(text_data="héllo")
         assert await worker.receive_from() == "héllo"

@@ -244,7 +244,7 @@ def create(room: Any, *middleware: Any) -> App:
     app.add_route("/stream", Stream())
     app.add_route("/stream/events", StreamEvents())
     app.add_route("/work", WorkInThread())
-    app.add_route("/work/inline", WorkInline())
+    app.add_route("/work-inline", WorkInline())
     app.add_route("/session", Session())
     return app
 

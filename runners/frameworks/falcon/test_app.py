@@ -87,7 +87,7 @@ async def test_work_leaves_the_loop_unless_it_is_inline(
 ) -> None:
     threads: list[int] = []
     monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         async with conductor.simulate_ws(path) as worker:
             await worker.send_text("héllo")
             assert await worker.receive_text() == "héllo"

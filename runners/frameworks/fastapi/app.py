@@ -167,7 +167,7 @@ async def work_in_thread(websocket: WebSocket) -> None:
         await websocket.send_text(text)
 
 
-@app.websocket("/work/inline")
+@app.websocket("/work-inline")
 async def work_inline(websocket: WebSocket) -> None:
     """The mistake: nobody else is served while it works."""
     await websocket.accept()

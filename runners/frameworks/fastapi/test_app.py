@@ -95,7 +95,7 @@ def test_a_snapshot_is_written_once_for_all_streams() -> None:
 def test_work_leaves_the_loop_unless_it_is_inline(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr(application, "work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         with client.websocket_connect(path) as worker:
             worker.send_text("héllo")
             assert worker.receive_text() == "héllo"

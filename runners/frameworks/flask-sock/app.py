@@ -149,7 +149,7 @@ def work(ws: Server) -> None:
 
 
 sock.route("/work")(work)
-sock.route("/work/inline", endpoint="work_inline")(work)
+sock.route("/work-inline", endpoint="work_inline")(work)
 
 
 def user_of(token: str | None) -> str | None:

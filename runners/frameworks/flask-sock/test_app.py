@@ -73,7 +73,7 @@ def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> None:
         assert ada.recv() == "héllo"
 
 
-@pytest.mark.parametrize("path", ["/work", "/work/inline"])
+@pytest.mark.parametrize("path", ["/work", "/work-inline"])
 def test_work_answers_with_the_message(address: str, path: str) -> None:
     with connect(f"ws://{address}{path}") as worker:
         worker.send("héllo")

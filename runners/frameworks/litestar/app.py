@@ -147,7 +147,7 @@ async def work_in_thread(socket: WebSocket) -> None:
         await socket.send_text(text)
 
 
-@websocket("/work/inline")
+@websocket("/work-inline")
 async def work_inline(socket: WebSocket) -> None:
     """The mistake: nobody else is served while it works."""
     await socket.accept()

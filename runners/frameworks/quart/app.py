@@ -158,7 +158,7 @@ async def work_in_thread() -> None:
         await websocket.send(text)
 
 
-@app.websocket("/work/inline")
+@app.websocket("/work-inline")
 async def work_inline() -> None:
     """The mistake: nobody else is served while it works."""
     while True:

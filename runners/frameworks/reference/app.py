@@ -178,7 +178,7 @@ def route(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListen
             return Dashboard()
         case ["", "work"]:
             return Work()
-        case ["", "work", "inline"]:
+        case ["", "work-inline"]:
             return WorkInline()
         case ["", "healthz"]:
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(b"ok\n"), None)

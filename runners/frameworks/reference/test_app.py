@@ -113,7 +113,7 @@ async def test_what_is_posted_to_a_room_reaches_its_members(entrance: str) -> No
 async def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         transport, inbox = await ws_connect(Inbox, f"ws://{address}{path}")
         for text in (b"first", b"second"):
             transport.send(WSMsgType.TEXT, text)

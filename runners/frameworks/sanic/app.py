@@ -136,7 +136,7 @@ async def work_in_thread(request: Request, websocket: Websocket) -> None:
         await websocket.send(words)
 
 
-@app.websocket("/work/inline")
+@app.websocket("/work-inline")
 async def work_inline(request: Request, websocket: Websocket) -> None:
     """The mistake: nobody else is served while it works."""
     async for words in websocket:

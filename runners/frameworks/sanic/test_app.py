@@ -92,7 +92,7 @@ async def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> Non
 async def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         async with connect(f"ws://{address}{path}") as worker:
             await worker.send("héllo")
             assert await worker.recv() == "héllo"

@@ -204,7 +204,7 @@ def serve(app: App, room: dict[str, Any]) -> None:
     streaming = {"upgrade": enter_stream, "open": join_room, "message": ask, "close": leave_stream}
     app.ws("/stream", {**common, **streaming})
     app.ws("/work", {**common, "upgrade": enter_work, "open": join_room, "message": start_work})
-    app.ws("/work/inline", {**common, "message": work_inline})
+    app.ws("/work-inline", {**common, "message": work_inline})
     app.ws("/session", {**common, "upgrade": enter_session, "message": tell_user})
     app.loop.create_background_task(partial(push_snapshots, app))
 

@@ -119,7 +119,7 @@ def test_clients_that_leave_within_a_post_do_no_harm(address: str) -> None:
 
 
 def test_work_leaves_the_loop_unless_it_is_inline(address: str, threads: Path) -> None:
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         with connect(f"ws://{address}{path}") as worker:
             worker.send("héllo")
             assert worker.recv() == "héllo"

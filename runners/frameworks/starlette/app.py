@@ -195,7 +195,7 @@ app = Starlette(
         WebSocketRoute("/dashboard", dashboard),
         WebSocketRoute("/stream", stream),
         WebSocketRoute("/work", work_in_thread),
-        WebSocketRoute("/work/inline", work_inline),
+        WebSocketRoute("/work-inline", work_inline),
         WebSocketRoute("/session", session),
     ],
 )

@@ -75,7 +75,7 @@ def test_what_is_posted_to_a_room_reaches_its_members(client: TestClient) -> Non
 def test_work_leaves_the_loop_unless_it_is_inline(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr("app.work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         with client.websocket_connect(path) as worker:
             worker.send_text("héllo")
             assert worker.receive_text() == "héllo"

@@ -214,7 +214,7 @@ def make_app(*first: tuple[Any, ...]) -> Application:
             (r"/stream", Stream),
             (r"/stream/events", StreamEvents),
             (r"/work", WorkInThread),
-            (r"/work/inline", WorkInline),
+            (r"/work-inline", WorkInline),
             (r"/session", Session),
         ]
     )

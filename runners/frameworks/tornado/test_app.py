@@ -73,7 +73,7 @@ async def test_what_is_posted_to_a_room_reaches_its_members(address: str) -> Non
 async def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr(app, "work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         with closing(await connect(address, path)) as worker:
             await worker.write_message("héllo")
             assert await worker.read_message() == "héllo"
@@ -146,7 +146,7 @@ def make_watched_app(app: Application, seen: list[int]) -> Application:
     return app
 
 
-@pytest.mark.parametrize("path", ["/echo", "/room/tea", "/dashboard", "/work", "/work/inline"])
+@pytest.mark.parametrize("path", ["/echo", "/room/tea", "/dashboard", "/work", "/work-inline"])
 @pytest.mark.parametrize(("make", "is_off"), [(make_app, False), (make_prompt_app, True)])
 async def test_nagles_algorithm_is_off_in_the_tuned_app_only(
     path: str, make: Callable[[], Application], *, is_off: bool

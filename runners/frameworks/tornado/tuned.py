@@ -48,7 +48,7 @@ def make_prompt_app() -> Application:
         (r"/room/([^/]+)", PromptRoom),
         (r"/dashboard", PromptDashboard),
         (r"/work", PromptWorkInThread),
-        (r"/work/inline", PromptWorkInline),
+        (r"/work-inline", PromptWorkInline),
         (r"/session", PromptSession),
     )
 

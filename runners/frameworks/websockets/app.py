@@ -146,7 +146,7 @@ async def route(websocket: ServerConnection) -> None:
                 await stream(websocket)
             case ["", "work"]:
                 await work_in_thread(websocket)
-            case ["", "work", "inline"]:
+            case ["", "work-inline"]:
                 await work_inline(websocket)
             case ["", "session"]:
                 await session(websocket)
@@ -158,7 +158,7 @@ def answer_http(connection: ServerConnection, request: Request) -> Response | Aw
         return connection.respond(HTTPStatus.OK, "ok\n")
     if request.path == "/session":
         return refuse_strangers(connection, request)
-    if request.path in ("/echo", "/dashboard", "/stream", "/work", "/work/inline") or request.path.startswith("/room/"):
+    if request.path in ("/echo", "/dashboard", "/stream", "/work", "/work-inline") or request.path.startswith("/room/"):
         return None
     return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
 

@@ -53,14 +53,14 @@ async def test_room_reaches_every_member_and_nobody_else(address: str) -> None:
 async def test_work_leaves_the_loop_unless_it_is_inline(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
     monkeypatch.setattr(app, "work", lambda: threads.append(get_ident()))
-    for path in ("/work", "/work/inline"):
+    for path in ("/work", "/work-inline"):
         async with connect(f"ws://{address}{path}") as worker:
             await worker.send("héllo")
             assert await worker.recv() == "héllo"
     assert [thread == get_ident() for thread in threads] == [False, True]
 
 
-@pytest.mark.parametrize("path", ["/echo", "/room/tea", "/dashboard", "/stream", "/work", "/work/inline"])
+@pytest.mark.parametrize("path", ["/echo", "/room/tea", "/dashboard", "/stream", "/work", "/work-inline"])
 def test_no_other_handshake_waits_for_sessions(path: str) -> None:
     assert app.answer_http(None, Request(path, Headers())) is None
 

@@ -63,7 +63,7 @@ def test_both_run_at_once_and_each_has_its_own_messages() -> None:
 
 @pytest.mark.parametrize(
     ("handler", "path", "event"),
-    [("echo", "/echo", "echo"), ("work", "/work", "work"), ("work-inline", "/work/inline", "work_inline")],
+    [("echo", "/echo", "echo"), ("work", "/work", "work"), ("work-inline", "/work-inline", "work_inline")],
 )
 def test_a_second_load_has_its_own_address_clients_and_times(handler: str, path: str, event: str) -> None:
     scenario = next(one for one in HANDLER.scenarios if one.second is not None and one.second.handler == handler)
