@@ -29,6 +29,8 @@ streams of chunks. ``outages``: clients lose their network. ``rooms``: clients m
 ``outside``: clients get messages that none of them sent.
 """
 
+WITHOUT_LEDGER: tuple[TableKind, ...] = ("connecting", "recovery", "stream", "outages", "rooms", "outside")
+"""Kinds whose loads have counts of their own instead of a ledger of messages. A metric distinguishes each."""
 QUANTILES: dict[Quantile, float] = {"p50": 50, "p90": 90, "p99": 99, "p999": 99.9}
 """Percentiles in percent, ascending."""
 
@@ -642,18 +644,9 @@ def tail_of(family: Family, present: Collection[str]) -> Metric | None:
 def kind_of_table(present: Collection[str], *, is_open: bool) -> TableKind:
     """The kind of a table that has metrics with these keys."""
     marked = {kind for key, kind in _MARKS.items() if key in present}
-    if "connecting" in marked:
-        return "connecting"
-    if "recovery" in marked:
-        return "recovery"
-    if "stream" in marked:
-        return "stream"
-    if "outages" in marked:
-        return "outages"
-    if "rooms" in marked:
-        return "rooms"
-    if "outside" in marked:
-        return "outside"
+    for kind in WITHOUT_LEDGER:
+        if kind in marked:
+            return kind
     if not is_open:
         return "loop"
     if "share" in marked:

@@ -11,7 +11,17 @@ from typing import Literal, Protocol, TypeVar
 
 from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload, needs_quiet
 from generator.comparison.enough_cores import with_enough_cores
-from generator.comparison.metrics import BROKER_CPU, CPU, METRICS, Family, Metric, TableKind, kind_of_table, read_values
+from generator.comparison.metrics import (
+    BROKER_CPU,
+    CPU,
+    METRICS,
+    WITHOUT_LEDGER,
+    Family,
+    Metric,
+    TableKind,
+    kind_of_table,
+    read_values,
+)
 from generator.comparison.pair_judging import Judged, MetricComparison, Reason
 from generator.comparison.server_causes import ServerCause, server_cause
 from generator.dataset import FrameworkResult, Parameters, Run
@@ -218,6 +228,11 @@ class Table:
     def is_beside_work(self) -> bool:
         """Whether a second load is beside the one whose latency it has."""
         return "work" in self.parameters
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether its messages are counted as sent, received and lost."""
+        return self.kind not in WITHOUT_LEDGER
 
     def heading(self, metric: Metric) -> str:
         """The heading of a metric's column."""

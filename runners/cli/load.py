@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -147,12 +147,10 @@ def load_command(
         _refuse_beside("--sse", context, _FOR_MESSAGES)
     elif method is not None or body is not None:
         raise UsageError("--method and --body are for event streams; add --sse, or use --message")
-    names = ("--message", "--answer")
     subscriptions: list[tuple[str, str]] = []
     if scenario is not None:
         _refuse_beside(f"{scenario}", context, _IN_SCENARIO)
         read = read_load_scenario(scenario)
-        names = (f"{scenario}: send.message", f"{scenario}: expect")
         url, message, answer, rate = read.connect.url, read.send.message, read.expect, read.rate_per_s
         header = [f"{name}: {value}" for name, value in read.connect.headers.items()]
         subprotocol, connections, duration = read.connect.subprotocols, read.clients, read.duration_s
@@ -190,7 +188,7 @@ def load_command(
         )
         _show(streams, _stream_rows(streams), as_json=as_json, is_empty=not streams["chunks"])
         return
-    own = parse_own_messages(message, answer, ignore or (), names=names)
+    own = parse_own_messages(message, answer, ignore or (), names=("--message", "--answer"))
     if payload is not None and message is not None:
         raise UsageError("--payload is the size of the usual message, and --message is another one; omit one of them")
     report = load_echo_server(
@@ -247,31 +245,48 @@ _COUNTS = {
 """Rows of the table: keys of the report and their titles."""
 
 
-_IN_SCENARIO = {
-    "url": "the address", "protocol": "--protocol", "connections": "--connections", "duration": "--duration",
-    "rate": "--rate", "payload": "--payload", "message": "--message", "answer": "--answer", "ignore": "--ignore",
-    "header": "--header",
-    "subprotocol": "--subprotocol", "namespace": "--namespace", "auth": "--auth", "event": "--event",
-    "serializer": "--serializer",
-}  # fmt: skip
-"""What a scenario sets or excludes, by parameter."""
+_IN_SCENARIO = [
+    "url",
+    "protocol",
+    "connections",
+    "duration",
+    "rate",
+    "payload",
+    "message",
+    "answer",
+    "ignore",
+    "header",
+    "subprotocol",
+    "namespace",
+    "auth",
+    "event",
+    "serializer",
+]
+"""The parameters that a scenario sets or excludes."""
+_FOR_MESSAGES = [
+    "protocol",
+    "payload",
+    "message",
+    "answer",
+    "ignore",
+    "scenario",
+    "answers",
+    "subprotocol",
+    "namespace",
+    "auth",
+    "event",
+    "deflate",
+    "serializer",
+    "arrivals",
+]
+"""The parameters that have no meaning for event streams."""
 
 
-_FOR_MESSAGES = {
-    "protocol": "--protocol", "payload": "--payload", "message": "--message", "answer": "--answer",
-    "ignore": "--ignore",
-    "scenario": "--scenario", "answers": "--answers", "subprotocol": "--subprotocol", "namespace": "--namespace",
-    "auth": "--auth", "event": "--event", "deflate": "--deflate", "serializer": "--serializer",
-    "arrivals": "--arrivals",
-}  # fmt: skip
-"""What has no meaning for event streams, by parameter."""
-
-
-def _refuse_beside(what: str, context: typer.Context, excluded: Mapping[str, str]) -> None:
+def _refuse_beside(what: str, context: typer.Context, excluded: Sequence[str]) -> None:
     """Raise `UsageError` if the command line sets what this excludes."""
     given = [
-        option
-        for name, option in excluded.items()
+        "the address" if name == "url" else f"--{name}"
+        for name in excluded
         if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
     ]
     if given:

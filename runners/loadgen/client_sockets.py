@@ -13,6 +13,14 @@ from runners.loadgen.connection import Connection
 from runners.loadgen.handshake import Handshake, HandshakeResult, resolve_address, socket_url, url_of_client
 from runners.loadgen.job import Job
 
+TICK_S = 0.005
+"""Seconds between two looks at what is due besides messages, such as members who leave."""
+NEVER_NS = 1 << 62
+"""A moment that does not come."""
+_SPIN_NS = 1_000_000
+"""epoll rounds its timeout up to whole milliseconds, so for the last one before something is due we poll."""
+_SECOND_NS = 1_000_000_000
+
 
 class Opened(NamedTuple):
     """A connection that was opened, its number in the load, and the mask of its frames."""
@@ -53,7 +61,7 @@ class ClientSockets:
     def proceed(self, place: int, handshake: Handshake) -> HandshakeResult | None:
         """Continue to open the connection; ``None`` while it waits. One that is open is watched."""
         descriptor = handshake.socket.fileno()  # a socket whose TLS fails at once is closed
-        result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * 1e9))
+        result = handshake.proceed(clock_ns() - int(self._job.connect_timeout_s * _SECOND_NS))
         if result is None:
             self.watch(place, handshake.socket, handshake.wanted)
             return None
@@ -85,6 +93,10 @@ class ClientSockets:
         for descriptor, _ in self._epoll.poll(timeout_s):
             if (place := self._places.get(descriptor)) is not None:
                 yield place
+
+    def ready_by(self, due_ns: int) -> Iterator[int]:
+        """The places of clients whose sockets have events, after at most a tick, and before something is due then."""
+        return self.ready(min(TICK_S, max(0, due_ns - clock_ns() - _SPIN_NS) / _SECOND_NS))
 
     def wait(self, wake: int) -> bool:
         """Wait for a client's socket or for the file descriptor ``wake``; returns whether that one is readable."""

@@ -13,7 +13,7 @@ from time import perf_counter_ns as clock_ns
 
 from runners.loadgen import engine_io
 from runners.loadgen.causes import Cause, CauseTable
-from runners.loadgen.client_sockets import ClientSockets
+from runners.loadgen.client_sockets import TICK_S, ClientSockets
 from runners.loadgen.codecs import codec_for
 from runners.loadgen.connection import Connection, Message
 from runners.loadgen.handshake import Handshake
@@ -34,7 +34,6 @@ BACKOFF_S = (1.0, 5.0)
 reconnectionDelayMax). A client waits for a random part of it, which spreads clients best."""
 FIXED_S = 1.0
 """Wait of a client whose author did not think of the others."""
-_TICK_S = 0.005
 
 
 @dataclass
@@ -88,7 +87,7 @@ class Reconnection:
         while (now := clock_ns()) < until and not self._is_over(now):
             for place, client in enumerate(self._clients):
                 self._tend(place, client, now)
-            for touched in self._sockets.ready(_TICK_S):
+            for touched in self._sockets.ready(TICK_S):
                 self._attend(touched)
         for client in self._clients:
             self._lost += len(client.pending)

@@ -28,7 +28,7 @@ import numpy as np
 
 from runners.loadgen import buckets, engine_io
 from runners.loadgen.causes import Cause, CauseTable, merge
-from runners.loadgen.client_sockets import ClientSockets, Opened
+from runners.loadgen.client_sockets import NEVER_NS, TICK_S, ClientSockets, Opened
 from runners.loadgen.codecs import room_codec_for
 from runners.loadgen.connection import Connection, Message, Received, Taken, WebSocketConnection
 from runners.loadgen.handshake import Handshake, socket_url
@@ -42,13 +42,9 @@ from runners.loadgen.reconnection import waits_between_attempts
 PATIENCE_S = 20.0
 """Seconds that members have to come back after the last message. The kernel repeats a dropped packet after 0.2 s, and
 then after twice the time before (RFC 6298): what is dropped for 5 s comes after 6.2 s."""
-_TICK_S = 0.005
-_SPIN_NS = 1_000_000
-"""epoll rounds its timeout up to whole milliseconds, so for the last one before a message is due we poll."""
 _SECOND_NS = 1_000_000_000
 _IN_TIME_NS = int(IN_TIME_S * _SECOND_NS)
 _NOT_ARRIVED = -1
-_NEVER_NS = 1 << 62
 _WAITED_NS = 20_000
 """epoll takes a few microseconds if a socket is ready."""
 _OUTSIDE = -1
@@ -190,7 +186,7 @@ class RoomMembers:
             while self._next < len(self._due) and self._due[self._next][0] <= now_ns:
                 self._publish(now_ns)
             if now_ns >= tend_at_ns:
-                tend_at_ns = now_ns + int(_TICK_S * _SECOND_NS)
+                tend_at_ns = now_ns + int(TICK_S * _SECOND_NS)
                 for place in self._movable:
                     self._tend(place, self._members[place], now_ns, may_leave=now_ns < until_ns)
                 if self._outside is not None:
@@ -208,7 +204,7 @@ class RoomMembers:
         for due_ns, room in self._due:
             self._rooms[room].sent_ns.append(due_ns)
         for place, member in enumerate(self._members):
-            member.departs_at_ns = _NEVER_NS
+            member.departs_at_ns = NEVER_NS
             if self._departures is not None:
                 every_ns = int(self._departures.every_s * _SECOND_NS)
                 member.departs_at_ns = began_ns + every_ns * place // len(self._members)
@@ -263,10 +259,9 @@ class RoomMembers:
         )
 
     def _attend_all(self) -> None:
-        next_ns = self._due[self._next][0] - clock_ns() if self._next < len(self._due) else _SECOND_NS
-        timeout_s = 0.0 if self._unread else min(_TICK_S, max(0, next_ns - _SPIN_NS) / _SECOND_NS)
+        due_ns = self._due[self._next][0] if self._next < len(self._due) else NEVER_NS
         began_ns, looked_ns, since_ns = clock_ns(), 0, 0
-        for place in self._sockets.ready(timeout_s):
+        for place in self._sockets.ready_by(began_ns if self._unread else due_ns):
             if not looked_ns:
                 looked_ns = clock_ns()
                 # If we did not wait for it, it may have arrived just after we looked last.

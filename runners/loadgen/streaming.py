@@ -9,7 +9,6 @@ Ten thousand chunks per second do not need the compiled kernel.
 
 from __future__ import annotations
 
-import heapq
 import json
 import time
 from array import array
@@ -20,25 +19,21 @@ from typing import Any
 
 from runners.loadgen import buckets, engine_io
 from runners.loadgen.causes import Cause, CauseTable
-from runners.loadgen.client_sockets import ClientSockets, Opened
+from runners.loadgen.client_sockets import Opened
 from runners.loadgen.connection import Connection
 from runners.loadgen.handshake import Handshake
 from runners.loadgen.job import Job, Streamed
 from runners.loadgen.pace import Open
 from runners.loadgen.polling import STREAM_ENDED, EventStreamConnection, HttpOrigin
+from runners.loadgen.stream_clients import RETRY_NS, StreamClient, StreamClients
 from runners.loadgen.upgrade import request_target
 
 STREAM_EVENT, CHUNK_EVENT = "stream", "chunk"
 """Names of Socket.IO's events: a client's request, and a chunk of the answer."""
 _EVENT = b"42"
 """Begin of an event of Socket.IO in the default namespace."""
-_RETRY_NS = 100_000_000
-"""Nanoseconds until a client tries again to open its connection."""
-_TICK_S = 0.005
 _CLUMPED = 0.1
 """A chunk that follows the one before it within this part of a period has caught up with it."""
-_SPIN_NS = 1_000_000
-"""epoll rounds its timeout up to whole milliseconds, so for the last one before a stream is due we poll."""
 _SECOND_NS = 1_000_000_000
 
 
@@ -51,41 +46,33 @@ class _Stream:
     """When the last chunk arrived."""
 
 
-@dataclass
-class _Client:
-    number: int
+@dataclass(kw_only=True)
+class _Client(StreamClient):
     mask: bytes
     connection: Connection | None
-    due_ns: int = 0
-    """When its next stream is due."""
-    free_ns: int = 0
-    """Since when it could begin one."""
     handshake: Handshake | None = None
     retry_at_ns: int = 0
     stream: _Stream | None = None
-    begun: int = 0
 
 
-class Streaming:
+class Streaming(StreamClients[_Client]):
     """The clients of one job, of which each reads one stream at a time."""
 
     def __init__(self, job: Job, opened: Sequence[Opened]) -> None:
         assert isinstance(job.pace, Open), job.pace
         assert job.stream is not None
-        self._job, self._asked = job, job.stream
+        self._asked = job.stream
         self._is_http = job.transport == "sse"
+        # Over HTTP each stream has a connection of its own, so those that were made before are not used.
+        clients = [
+            _Client(number=one.number, mask=one.mask, connection=None if self._is_http else one.connection)
+            for one in opened
+        ]
+        super().__init__(job, clients, gap_ns=int(_SECOND_NS * job.connections / job.pace.rate_per_s))
         self._origin = HttpOrigin.of(job.url, job.connect_timeout_s, job.client)
         self._target = f"{request_target(job.url)}?chunks={self._asked.chunks}&per_s={self._asked.chunks_per_s:g}"
         self._request = request_message(job)
-        self._gap_ns = int(_SECOND_NS * job.connections / job.pace.rate_per_s)
         self._chunk_ns = _SECOND_NS / self._asked.chunks_per_s
-        self._sockets = ClientSockets(job)
-        self._due: list[tuple[int, int]] = []
-        """When something is due, and the place of the client: its next stream, or its next attempt to connect."""
-        self._until_ns = 0
-        """When the last stream may begin."""
-        # Over HTTP each stream has a connection of its own, so those that were made before are not used.
-        self._clients = [_Client(one.number, one.mask, None if self._is_http else one.connection) for one in opened]
         for place, client in enumerate(self._clients):
             if client.connection is not None:
                 client.connection.attach(self._sockets.of(place))
@@ -93,27 +80,18 @@ class Streaming:
 
     def _begin_counting(self) -> None:
         self._completed = self._cancelled = self._broken = self._chunks = self._missing = 0
-        self._wrong = self._together = self._woken_ns = 0
-        self._first_chunk, self._lateness, self._start_lag, self._read_lag = (array("q") for _ in range(4))
+        self._wrong = self._together = 0
+        self._first_chunk, self._lateness = array("q"), array("q")
         self._causes = CauseTable()
 
     def run(self, seconds: float, *, cancels: bool = False) -> Streamed:
         """Begin streams for this long, then read them to their end or cancel them; counts are those of this call."""
         self._begin_counting()
-        began_ns, cpu_ns = clock_ns(), time.process_time_ns()
-        self._until_ns = began_ns + int(seconds * _SECOND_NS)
+        cpu_ns = time.process_time_ns()
+        began_ns = self._begin_run(seconds, together=self._asked.together)
         last_ns = self._until_ns + int(self._asked.chunks * self._chunk_ns + self._job.drain_s * _SECOND_NS)
-        for place, client in enumerate(self._clients):
-            together = place - place % self._asked.together
-            client.begun, client.free_ns = 0, began_ns
-            client.due_ns = began_ns + self._gap_ns * together // len(self._clients)
-        self._due = [(client.due_ns, place) for place, client in enumerate(self._clients)]
-        heapq.heapify(self._due)
         while (now_ns := clock_ns()) < self._until_ns or (not cancels and now_ns < last_ns and self._are_under_way()):
-            while self._due and self._due[0][0] <= now_ns:
-                _, place = heapq.heappop(self._due)
-                self._tend(place, self._clients[place])
-            self._attend_all()
+            self._go_on(now_ns)
         return self._result(began_ns, cpu_ns, self._stop_all(cancels=cancels))
 
     def _stop_all(self, *, cancels: bool) -> int:
@@ -130,31 +108,20 @@ class Streaming:
                 client.connection = client.stream = None
         return unfinished
 
-    def idle(self, wake: int) -> None:
-        """Answer pings until the file descriptor ``wake`` is readable."""
-        while not self._sockets.wait(wake):
-            self._attend_all()
-
     def _are_under_way(self) -> bool:
         return any(client.stream is not None for client in self._clients)
 
-    def _attend_all(self) -> None:
-        next_ns = self._due[0][0] - clock_ns() if self._due else _SECOND_NS
-        timeout_s = min(_TICK_S, max(0, next_ns - _SPIN_NS) / _SECOND_NS)
-        self._woken_ns = 0
-        for place in self._sockets.ready(timeout_s):
-            self._woken_ns = self._woken_ns or clock_ns()
-            client = self._clients[place]
-            if client.handshake is not None:
-                self._open(place, client, client.handshake)
-            elif client.connection is not None:
-                self._read(place, client, client.connection)
+    def _attend(self, place: int, client: _Client) -> None:
+        if client.handshake is not None:
+            self._open(place, client, client.handshake)
+        elif client.connection is not None:
+            self._read(place, client, client.connection)
 
     def _tend(self, place: int, client: _Client) -> None:
         """Begin the client's next stream if it is due and the client can; open its connection if it has none."""
         now_ns = clock_ns()
         if self._is_http or client.connection is not None:
-            if client.stream is None and client.due_ns <= now_ns and client.due_ns < self._until_ns:
+            if client.stream is None and self._may_begin(client, now_ns):
                 self._begin(place, client, now_ns)
         elif client.handshake is None and now_ns >= client.retry_at_ns:
             self._connect(place, client)
@@ -162,11 +129,7 @@ class Streaming:
     def _begin(self, place: int, client: _Client, now_ns: int) -> None:
         every = self._asked.cancel_every
         client.stream = _Stream(client.due_ns, bool(every) and (client.number + client.begun) % every == 0)
-        # A client that was busy when the stream was due waited for the server, not for the load generator.
-        self._start_lag.append(now_ns - max(client.due_ns, client.free_ns))
-        client.begun += 1
-        client.due_ns += self._gap_ns
-        heapq.heappush(self._due, (client.due_ns, place))
+        self._begin_one(place, client, now_ns)
         if self._is_http:
             client.connection = EventStreamConnection(self._origin.of_client(client.number), self._target)
             client.connection.attach(self._sockets.of(place))
@@ -196,8 +159,8 @@ class Streaming:
             self._tend(place, client)
 
     def _try_again(self, place: int, client: _Client) -> None:
-        client.retry_at_ns = clock_ns() + _RETRY_NS
-        heapq.heappush(self._due, (client.retry_at_ns, place))
+        client.retry_at_ns = clock_ns() + RETRY_NS
+        self._remind(client.retry_at_ns, place)
 
     def _read(self, place: int, client: _Client, connection: Connection) -> None:
         received = connection.receive()
@@ -225,7 +188,7 @@ class Streaming:
         if not stream.arrived:
             self._first_chunk.append(lateness_ns)
         self._lateness.append(lateness_ns)
-        self._read_lag.append(now_ns - (self._woken_ns or now_ns))
+        self._note_read(now_ns)
         self._together += bool(stream.arrived) and now_ns - stream.last_ns < _CLUMPED * self._chunk_ns
         stream.arrived += 1
         stream.last_ns = now_ns
@@ -260,8 +223,8 @@ class Streaming:
 
     def _result(self, began_ns: int, cpu_ns: int, unfinished: int) -> Streamed:
         return Streamed(
-            due=sum(self._due_of(client) for client in self._clients),
-            begun=sum(client.begun for client in self._clients),
+            due=self._count_due(),
+            begun=self._count_begun(),
             completed=self._completed,
             cancelled=self._cancelled,
             broken=self._broken,
@@ -283,10 +246,6 @@ class Streaming:
                 )
             },
         )
-
-    def _due_of(self, client: _Client) -> int:
-        """The number of streams that were due, begun or not."""
-        return client.begun + max(0, -((client.due_ns - self._until_ns) // self._gap_ns))
 
     def close(self) -> None:
         """Close all connections, which cancels the streams on them."""

@@ -695,7 +695,7 @@ def test_pushes_between_slices_belong_to_none() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     codec = DashboardCodec(0, "websocket")
-    job = replace(JOB, exchange="dashboard", connections=1, pace=Open(100), duration_s=0.02, push_period_s=1.0)
+    job = replace(JOB, exchange="dashboard", connections=1, pace=Open(100), duration_s=0.2, push_period_s=1.0)
     engine = Engine(job, [Client(0, codec, WebSocketConnection(ours, b"mask", frames.MessageReader(), []))])
     wake, waker = os.pipe()
     os.write(waker, b"a command waits\n")
@@ -710,7 +710,7 @@ def test_pushes_between_slices_belong_to_none() -> None:
         engine.load(job.duration_s)
     assert engine.pushes.number.tolist() == [2, 3, 4, 5]
     assert engine.totals.pushes == 2
-    assert engine.totals.ledger == LedgerTotals(sent=4, in_flight=4)
+    assert engine.totals.ledger == LedgerTotals(sent=40, in_flight=40)
     engine.close()
     theirs.close()
     os.close(wake)
