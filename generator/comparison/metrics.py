@@ -198,7 +198,7 @@ LATENCY = Family(
     short="Latency",
     chart_name="latency from the intended send",
     closed_loop_name="service time",
-    beside_work_name="latency of clients who need no work",
+    beside_work_name="latency of the others",
     distribution=attrgetter("latency"),
 )
 WORK_LATENCY = Family(
@@ -500,6 +500,7 @@ _ROWS: tuple[Metric, ...] = (
     ),
     *_percentiles(ROOM_DELIVERY, _room_deliveries, columns=("p50", "p99"), chart="median_and_tail", marks="rooms"),
     *_percentiles(REJOIN_TIME, _rejoin_times, columns=("p50", "p99"), floors=RETURN_AFTER_LISTENING_FLOORS_MS),
+    *_percentiles(OUTSIDE_LAST, _outside_last, columns=("p50", "p90", "p99"), chart="median_and_tail"),
     Metric(
         key="outside_complete_percent",
         title="published messages that all members got",
@@ -525,7 +526,6 @@ _ROWS: tuple[Metric, ...] = (
         field="delivered_percent",
         margin=DELIVERED_MARGIN,
     ),
-    *_percentiles(OUTSIDE_LAST, _outside_last, columns=("p50", "p90", "p99"), chart="median_and_tail"),
     *_percentiles(OUTSIDE_DELIVERY, _outside_deliveries, columns=("p50", "p99")),
     *_percentiles(CHUNK_LATENESS, _chunks, columns=("p50", "p99"), chart="median_and_tail", marks="stream"),
     *_percentiles(FIRST_CHUNK, _first_chunks, columns=("p50", "p99")),

@@ -145,6 +145,16 @@ class _Commands:
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode()
 
+    def until_finish(self, idle: Callable[[int], None] = lambda _: None) -> Iterator[dict[str, Any]]:
+        """The commands before ``finish``. ``idle``: called while none waits, until this descriptor is readable."""
+        while True:
+            if not self.waiting:
+                idle(self.descriptor)
+            command = json.loads(self.next())
+            if command == {"do": "finish"}:
+                return
+            yield command
+
 
 class _Shard:
     """The connections of one job."""
@@ -242,7 +252,7 @@ class _LoadShard(_Shard):
         """Execute commands until ``finish``; raises `ShardError`."""
         signal.signal(STOP_EARLY, lambda *_: self.engine.stop_early())
         self._report(emit)
-        for command in self._commands(commands):
+        for command in commands.until_finish(self.engine.idle):
             match command:
                 case {"do": "load", "seconds": float(seconds)}:
                     emit({"event": "loaded", "brief": asdict(self.engine.load(seconds))})
@@ -256,8 +266,6 @@ class _LoadShard(_Shard):
                     self._check_alive()
                     self.warmup = self.engine.totals.ledger
                     self.engine.forget()
-                case {"do": "finish"}:
-                    break
                 case _:
                     raise ShardError(f"unknown command: {command}")
         emit({"event": "sample", "sample": asdict(self._sample())})
@@ -268,12 +276,6 @@ class _LoadShard(_Shard):
         if self.engine.closed_early == len(self.clients):
             reasons = summary(self.engine.slow_path.causes.counted())
             raise ShardError(f"all {len(self.clients)} connections to {self.job.url} ended in the warm-up: {reasons}")
-
-    def _commands(self, commands: _Commands) -> Iterator[dict[str, Any]]:
-        while True:
-            if not commands.waiting:
-                self.engine.idle(commands.descriptor)
-            yield json.loads(commands.next())
 
     def _recover(self, seconds: float) -> Recovered:
         reconnection = Reconnection(self.job, self.clients)
@@ -334,16 +336,12 @@ class _StreamShard(_Shard):
         """Execute commands until ``finish``; raises `ShardError`."""
         self._report(emit)
         streaming = Streaming(self.job, self.opened)
-        while True:
-            if not commands.waiting:
-                streaming.idle(commands.descriptor)
-            match json.loads(commands.next()):
+        for command in commands.until_finish(streaming.idle):
+            match command:
                 case {"do": "stream", "seconds": float(seconds), "then": then}:
                     streamed = streaming.run(seconds, cancels=then == "cancel")
                     emit({"event": "streamed", "streamed": asdict(streamed)})
-                case {"do": "finish"}:
-                    break
-                case command:
+                case _:
                     raise ShardError(f"unknown command: {command}")
         streaming.close()
 
@@ -356,15 +354,11 @@ class _OwnStreamShard(_Shard):
         streams = OwnStreams(self.job, self.opened)
         signal.signal(STOP_EARLY, lambda *_: streams.stop_early())
         self._report(emit)
-        while True:
-            if not commands.waiting:
-                streams.idle(commands.descriptor)
-            match json.loads(commands.next()):
+        for command in commands.until_finish(streams.idle):
+            match command:
                 case {"do": "stream", "seconds": float(seconds)}:
                     emit({"event": "streamed", "streamed": asdict(streams.run(seconds))})
-                case {"do": "finish"}:
-                    break
-                case command:
+                case _:
                     raise ShardError(f"unknown command: {command}")
         streams.close()
 
@@ -377,21 +371,14 @@ class _RoomShard(_Shard):
         self._report(emit)
         try:
             members = RoomMembers(self.job, self.opened)
-        except PublisherLostError as error:
-            raise ShardError(str(error)) from error
-        while True:
-            try:
-                if not commands.waiting:
-                    members.idle(commands.descriptor)
-                match json.loads(commands.next()):
+            for command in commands.until_finish(members.idle):
+                match command:
                     case {"do": "deliver", "seconds": float(seconds)}:
                         emit({"event": "delivered", "delivered": asdict(members.run(seconds))})
-                    case {"do": "finish"}:
-                        break
-                    case command:
+                    case _:
                         raise ShardError(f"unknown command: {command}")
-            except (SenderLostError, PublisherLostError) as error:
-                raise ShardError(str(error)) from error
+        except (SenderLostError, PublisherLostError) as error:
+            raise ShardError(str(error)) from error
         members.close()
 
 
@@ -407,8 +394,8 @@ class _VisitorShard:
         emit(
             {"event": "connected", "connected": asdict(Connected(0, 0, took_ns=0, cpu_ns=0, errors={}, counts=nobody))}
         )
-        while True:
-            match json.loads(commands.next()):
+        for command in commands.until_finish():
+            match command:
                 case {"do": "visit", "seconds": float(seconds)}:
                     try:
                         visitors = Visitors(self.job)
@@ -416,9 +403,7 @@ class _VisitorShard:
                         raise ShardError(f"{self.job.url} cannot be reached: {cause_of(error).text}") from error
                     emit({"event": "visited", "visited": asdict(visitors.run(seconds))})
                     visitors.close()
-                case {"do": "finish"}:
-                    break
-                case command:
+                case _:
                     raise ShardError(f"unknown command: {command}")
 
 

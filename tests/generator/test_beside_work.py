@@ -32,7 +32,7 @@ def beside(dataset: Dataset, **parameters: Parameter) -> Dataset:
 def test_the_page_says_whose_latency_it_is_and_what_lets_others_run(results: Path, work: str, is_said: bool) -> None:
     found = beside(load_results(results), work=work)
     page = {one.path: one.text() for one in make_site(found, {}).pages}["workloads/echo.md"]
-    assert "Latency of clients who need no work p50" in page
+    assert "Latency of the others p50" in page
     assert "beside those of the second load" in page
     assert ("Where gevent or eventlet replace it" in page) == is_said
 
@@ -46,4 +46,4 @@ def test_other_tables_say_nothing_of_work(results: Path) -> None:
 def test_charts_name_it_too(results: Path) -> None:
     run = beside(load_results(results), work="work").runs[-1]
     (table,) = (one for one in compare_runs([run]).tables if one.is_beside_work and one.workload.slug == "echo")
-    assert table.name_in_charts(LATENCY) == "latency of clients who need no work"
+    assert table.name_in_charts(LATENCY) == "latency of the others"

@@ -58,7 +58,7 @@ def test_percentiles_are_found_by_family_and_quantile() -> None:
     assert (metric.key, metric.title, metric.short) == ("latency_p999", "latency p99.9", "Latency p99.9")
     assert metric.heading(is_open=True) == "Latency p99.9"
     assert metric.heading(is_open=False) == "Service time p99.9"
-    assert metric.heading(is_open=True, is_beside_work=True) == "Latency of clients who need no work p99.9"
+    assert metric.heading(is_open=True, is_beside_work=True) == "Latency of the others p99.9"
     assert percentile(PUSH_LATENESS, "p50").heading(is_open=False) == "Push lateness p50"
 
 
