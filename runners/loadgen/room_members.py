@@ -94,8 +94,12 @@ class _Member:
     began_ns: int = 0
     """When that began."""
     joined_ns: int = 0
+    departed_ns: int = 0
+    """When its network failed last."""
     admitted_ns: int = 0
     """When its packets arrived again, after a silence."""
+    silence_ns: int = 0
+    """How long that silence lasted: longer than planned if this process had to wait for a processor."""
     stays: list[Stay] = field(default_factory=list)
     """Those that have ended."""
     took_ns: dict[int, array[int]] = field(default_factory=dict)
@@ -241,17 +245,14 @@ class RoomMembers:
         """
         if self._outside is not None and not self._outside.is_idle():
             return False
-        # After a silence the server's kernel repeats what was dropped within the time that it lasted.
-        is_silenced = self._departures is not None and self._departures.kind == "silence"
-        away_s = self._departures.away_s if self._departures is not None and is_silenced else 0.0
-        enough_ns = int((IN_TIME_S + away_s) * _SECOND_NS)
 
         def has_all(member: _Member) -> bool:
             sent_ns, took_ns = self._rooms[member.room].sent_ns, member.took_ns[member.room]
             if not took_ns or took_ns[-1] != _NOT_ARRIVED:
                 return True
+            # After a silence the server's kernel repeats what was dropped within the time that the silence lasted.
             latest_ns = max(member.joined_ns, member.admitted_ns, sent_ns[-1], self._arrived_ns)
-            return now_ns - latest_ns > enough_ns
+            return now_ns - latest_ns > _IN_TIME_NS + member.silence_ns
 
         return all(
             member.connection is not None and not member.back_at_ns and has_all(member)
@@ -294,10 +295,12 @@ class RoomMembers:
     def _tend(self, place: int, member: _Member, now_ns: int, *, may_leave: bool) -> None:
         """Do what is due for a member: let it leave, give it its network back, or let it try to connect."""
         if member.back_at_ns and now_ns >= member.back_at_ns:
-            member.back_at_ns, member.admitted_ns = 0, now_ns
+            member.back_at_ns = 0
             if member.connection is not None:
                 with contextlib.suppress(OSError):  # the connection may have ended meanwhile
                     admit_packets(_socket_of(member.connection))
+                member.admitted_ns = clock_ns()
+                member.silence_ns = member.admitted_ns - member.departed_ns
         if self._departures is not None and may_leave and now_ns >= member.departs_at_ns:
             member.departs_at_ns += int(self._departures.every_s * _SECOND_NS)
             if member.connection is not None and not member.back_at_ns:
@@ -317,7 +320,7 @@ class RoomMembers:
             member.retry_at_ns = now_ns
             self._expect(member)
             return
-        member.back_at_ns = now_ns + int(departures.away_s * _SECOND_NS)
+        member.departed_ns, member.back_at_ns = now_ns, now_ns + int(departures.away_s * _SECOND_NS)
         sock = _socket_of(connection)
         if departures.kind == "silence":
             drop_packets(sock)

@@ -15,11 +15,19 @@ from runners import signals
 from tests.support.commands import ROOT
 from tests.support.processes import python
 
-IMPORTING = (
-    "import sys, time; from generator import cli\n"
-    "def slow(name): print('importing', flush=True); time.sleep(60)\n"
-    "cli.import_module = slow; sys.argv = ['rtsite', 'load']; cli.main()"
-)
+IMPORTING = """
+import sys, time
+from generator import cli
+
+def slow(name):
+    print("importing", flush=True)
+    while True:
+        time.sleep(0.1)  # a signal just before a single long sleep would be handled after it
+
+cli.import_module = slow
+sys.argv = ["rtsite", "load"]
+cli.main()
+"""
 """A command whose imports take long."""
 
 

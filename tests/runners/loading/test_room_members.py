@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from dataclasses import replace
 from itertools import product
 from typing import Any, Literal
@@ -16,6 +18,7 @@ from runners.loadgen.client_sockets import Opened
 from runners.loadgen.handshake import open_all
 from runners.loadgen.job import IN_TIME_S, Delivered, Departures, Job, Serializer
 from runners.loadgen.pace import Open
+from runners.loadgen.packet_filter import admit_packets
 from runners.loadgen.room_members import RoomMembers, Stay, was_there
 from runners.loadgen.wire import masks
 from runners.loading import driver
@@ -151,6 +154,24 @@ def opened(asked: Job) -> list[Opened]:
     )
     made = {index: connection for index, connection, _, _ in found if connection is not None}
     return [Opened(index, made[index], keys[index]) for index in sorted(made)]
+
+
+def test_a_silence_that_lasts_longer_than_planned_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's kernel repeats after 0.2, 0.6 and 1.4 s. Who is back after 0.9 s has all half a second later."""
+
+    def admit_late(connection: socket.socket) -> None:
+        time.sleep(0.8)  # as if there was no processor for the load generator
+        admit_packets(connection)
+
+    monkeypatch.setattr(room_members, "admit_packets", admit_late)
+    monkeypatch.setattr(room_members, "_IN_TIME_NS", 50_000_000)
+    with serving(lie=tell_all) as server:
+        departures = Departures("silence", every_s=0.4, away_s=0.1)
+        load = RoomMembers(asked := members(server.url, "silence", connections=2, departures=departures), opened(asked))
+        found = load.run(0.35)
+        load.close()
+    assert (found.departures, found.never) == (1, 0)
+    assert found.late > 0
 
 
 @pytest.mark.parametrize("refuses", ["at once", "after the handshake"])
