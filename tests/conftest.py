@@ -1,4 +1,4 @@
-"""Distributes tests over four workers. The machines that run them have two cores, but many tests mostly wait."""
+"""Distributes tests over five workers. The machines that run them have two cores, but many tests mostly wait."""
 
 from __future__ import annotations
 
