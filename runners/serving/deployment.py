@@ -30,8 +30,11 @@ from runners.serving.environment import Environment, prepare_environment
 from runners.serving.proxy import Proxy, find_proxy, needs_sticky_sessions, start_proxy
 from runners.serving.server import HOST, Server, start_server
 from runners.subjects.catalog import Framework, Variant
-from runners.subjects.scenarios import Scenario
+from runners.subjects.scenarios import CLOSED_LOOP_TOGETHER, Scenario
 from runners.subjects.topologies import TOPOLOGIES
+
+MOST_UP = CLOSED_LOOP_TOGETHER
+"""What waits uses some of the server's core, whether it waits for its turn or for another scenario."""
 
 
 class StageError(RtsiteError):
@@ -332,12 +335,16 @@ def serve_variant(
 class Deployments:
     """Deployments for measurements: a new one each time or, if ``shared``, one for all that need the same.
 
-    It is a context manager that stops the remaining deployments at its end.
+    At most `MOST_UP` are up at a time, unless more are in use: the ones that are kept for others end when new ones need
+    their place. It is a context manager that stops the remaining deployments at its end.
     """
 
     def __init__(self, *, shared: bool = False) -> None:
         self._shared = shared
         self._idle: dict[tuple[object, ...], Deployment] = {}
+        """Those kept for the next user, the one that waits longest first."""
+        self._used = 0
+        """Number of those in use."""
         self._created = 0
         self._stack = ExitStack()
 
@@ -387,18 +394,27 @@ class Deployments:
         if deployment is not None:
             deployment.wake()
         else:
+            self._make_room()
             self._created += 1
             logs = self._logs / str(self._created)
             if needs_sessions(framework):
                 settings = replace(settings, sessions=self._sessions)
             deployment = Deployment(framework, variant, logs=logs, cpus=cpus, workers=workers, settings=settings)
+        self._used += 1
         try:
             yield deployment
         except BaseException:
             deployment.stop()
             raise
+        finally:
+            self._used -= 1
         if self._shared and deployment.is_well and key not in self._idle:
             deployment.rest()
             self._idle[key] = deployment
         else:
             deployment.stop()
+
+    def _make_room(self) -> None:
+        """Stop kept deployments until there is a place for a new one."""
+        while self._idle and len(self._idle) + self._used >= MOST_UP:
+            self._idle.pop(next(iter(self._idle))).stop()

@@ -28,9 +28,11 @@ from runners.measurement import streams as streams_module
 from runners.measurement.cell_run import CellRun
 from runners.measurement.soaking import PIECES
 from runners.measurement.window import take_turns
+from runners.serving import deployment as deployment_module
 from runners.serving import environment
 from runners.serving.deployment import Deployment, Deployments
 from runners.subjects import catalog
+from runners.subjects.catalog import Variant
 from runners.subjects.profiles import Profile
 from runners.subjects.scenarios import Scenario, SecondLoad, Workload
 from runners.subjects.workloads import (
@@ -49,7 +51,7 @@ from runners.subjects.workloads import (
 )
 from tests.support import frameworks, needs
 from tests.support.marks import few_of
-from tests.support.processes import gone, marked, until
+from tests.support.processes import alive, gone, marked, until
 
 pytestmark = pytest.mark.measures
 
@@ -838,6 +840,34 @@ def test_two_deployments_of_one_variant_at_once_leave_the_one_that_was_kept_firs
             (kept,) = pids & {start(again)}
             gone([*(pids - {kept})])
     gone([*pids])
+
+
+def test_kept_deployments_end_where_new_ones_need_their_place(
+    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "HOME", environments)
+    monkeypatch.setattr(deployment_module, "MOST_UP", 2)
+    framework = catalog.read_folder(frameworks.make(tmp_path / "mine", ["good", "good-too"]))
+    good, other = framework.variants
+    with Deployments(shared=True) as deployments:
+
+        def start(stack: ExitStack, variant: Variant, push_period_s: float = 0.2) -> int:
+            settings = ServerSettings(push_period_s=push_period_s)
+            taken = deployments.take(framework, variant, cpus=(), workers=1, settings=settings)
+            deployment = stack.enter_context(taken)
+            deployment.start(SCENARIO.readiness)
+            return deployment.server.child.pid
+
+        with ExitStack() as both:
+            later, sooner = start(both, good), start(both, other)  # a stack ends what came last first
+        with ExitStack() as third:
+            new = start(third, other, 0.3)
+            gone([sooner])
+            assert start(third, good) == later
+            one_more = start(third, other)
+            assert alive(new), "those in use stay, however many they are"
+            assert alive(one_more)
+    gone([later, sooner, new, one_more])
 
 
 def test_memory_is_never_that_of_a_server_that_was_loaded_before(
