@@ -201,7 +201,9 @@ def test_a_and_b_differ_in_name_only_and_the_others_in_work_only() -> None:
     assert named["a"].command == with_own_end(fastapi.command)
 
 
+@pytest.mark.matrix
 def test_the_committed_rates_are_those_of_the_committed_rounds() -> None:
+    """All of them once more, which takes half a minute. What a rate is has a test of its own."""
     committed = load_rates(HOME / "rates.json")
     assert (committed is None) == (not list(HOME.glob("results/*/*/run.yml")))
     if committed is not None:
