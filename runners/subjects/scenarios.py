@@ -43,6 +43,8 @@ of the server's core, and the p99 of some was 10 to 70 % longer than alone."""
 CLOSED_LOOP_TOGETHER = 24
 """Maximum number of servers measured in turns in a closed loop, the reference included. Fifty-four waiting servers used
 11 % of the server's core, and at 10 % a measurement is invalid."""
+POLLING_TOGETHER = 8
+"""The same over long-polling, where a server that waits answers a hundred polls again and again: thirteen used 10 %."""
 EVERY_PROFILE = frozenset({"quick", "standard", "full"})
 LONG_PROFILES = frozenset({"standard", "full"})
 """The profiles of scenarios that are too long for a quick run."""
@@ -325,7 +327,9 @@ class Scenario:
         """
         if not self.slice_s:
             return None
-        return OPEN_LOOP_TOGETHER if self.mode == "open" else CLOSED_LOOP_TOGETHER
+        if self.mode == "open":
+            return OPEN_LOOP_TOGETHER
+        return POLLING_TOGETHER if self.transport == "polling" else CLOSED_LOOP_TOGETHER
 
     @property
     def pauses_waiting(self) -> bool:
