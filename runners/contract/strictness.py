@@ -8,7 +8,9 @@ library then gets the bytes, with a head that it can read, and remains the judge
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -177,23 +179,23 @@ class StrictConnect(connect):
 
 
 class _StrictHandler(ResponseHandler):
-    """A connection of aiohttp whose bytes pass a `ServerReader`."""
+    """A connection of aiohttp whose bytes pass a `ServerReader`.
+
+    The library calls `data_received` itself for bytes that came in one piece with the head of the answer, or before its
+    parser was set. They have passed the reader.
+    """
 
     def __init__(self, reader: ServerReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._reader = reader
-        self._is_draining = False
+        self._is_in_library = False
 
     def _drain_tail(self) -> None:
-        """Give the library's parser what came before it was set, which has passed the reader."""
-        self._is_draining = True
-        try:
+        with self._in_library():
             super()._drain_tail()
-        finally:
-            self._is_draining = False
 
     def data_received(self, data: bytes) -> None:
-        if self._is_draining:
+        if self._is_in_library:
             super().data_received(data)
             return
         try:
@@ -203,7 +205,16 @@ class _StrictHandler(ResponseHandler):
                 self.transport.abort()
         else:
             if data:
-                super().data_received(data)
+                with self._in_library():
+                    super().data_received(data)
+
+    @contextlib.contextmanager
+    def _in_library(self) -> Iterator[None]:
+        before, self._is_in_library = self._is_in_library, True
+        try:
+            yield
+        finally:
+            self._is_in_library = before
 
     def eof_received(self) -> None:
         self._reader.end()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp.client_proto import ResponseHandler
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from runners.contract.strictness import ServerReader, connector_for
 from runners.loadgen.frames import TEXT
-from tests.support.byte_servers import HEAD, part
+from tests.support.byte_servers import HEAD, part, whole
+
+FRAMES = part(TEXT, b"0{") + part(0x80, b"}") + whole(TEXT, "é".encode() * 3)
 
 
 class Parser:
@@ -22,21 +26,28 @@ class Parser:
         return False, b""
 
 
-def test_a_frame_in_pieces_may_come_before_the_parser_of_the_library() -> None:
-    frame = part(0x80 | TEXT, b"0{}")
+async def receive(pieces: list[bytes], before_parser: int) -> tuple[Parser, ServerReader]:
+    """``before_parser``: how many pieces come before the library sets its parser."""
+    reader, parser = ServerReader(), Parser()
+    connector = connector_for(None, reader)
+    handler = connector._factory()
+    assert isinstance(handler, ResponseHandler)
+    handler.set_response_params()
+    for data in pieces[:before_parser]:
+        handler.data_received(data)
+    handler.set_parser(parser, asyncio.Queue())
+    for data in pieces[before_parser:]:
+        handler.data_received(data)
+    await connector.close()
+    return parser, reader
 
-    async def receive() -> tuple[Parser, ServerReader]:
-        reader, parser = ServerReader(), Parser()
-        connector = connector_for(None, reader)
-        handler = connector._factory()
-        assert isinstance(handler, ResponseHandler)
-        handler.set_response_params()
-        for data in (HEAD, frame[:1], frame[1:3]):
-            handler.data_received(data)
-        handler.set_parser(parser, asyncio.Queue())
-        handler.data_received(frame[3:])
-        await connector.close()
-        return parser, reader
 
-    parser, reader = asyncio.run(receive())
-    assert (parser.got, reader.refusal) == (frame, None)
+@given(st.lists(st.integers(1, len(HEAD + FRAMES) - 1), unique=True, max_size=6), st.integers(0, 6))
+@example([len(HEAD), len(HEAD) + 1, len(HEAD) + 3], 2)  # before the library has its parser
+@example([len(HEAD) + 1], 0)  # in one piece with the head
+def test_frames_may_come_in_any_pieces(cuts: list[int], late: int) -> None:
+    ends = [*sorted(cuts), len(HEAD + FRAMES)]
+    pieces = [(HEAD + FRAMES)[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    with_head = next(place for place, end in enumerate(ends) if end >= len(HEAD)) + 1
+    parser, reader = asyncio.run(receive(pieces, min(with_head + late, len(pieces))))
+    assert (parser.got, reader.refusal) == (FRAMES, None)
