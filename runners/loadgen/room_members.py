@@ -98,12 +98,15 @@ class _Member:
     """When its network failed last."""
     admitted_ns: int = 0
     """When its packets arrived again, after a silence."""
-    silence_ns: int = 0
-    """How long that silence lasted: longer than planned if this process had to wait for a processor."""
     stays: list[Stay] = field(default_factory=list)
     """Those that have ended."""
     took_ns: dict[int, array[int]] = field(default_factory=dict)
     """By room: how long each of its messages took, or `_NOT_ARRIVED`."""
+
+    @property
+    def silence_ns(self) -> int:
+        """How long its last silence lasted: longer than planned if this process had to wait for a processor."""
+        return max(0, self.admitted_ns - self.departed_ns)
 
 
 class _Unread(NamedTuple):
@@ -300,7 +303,6 @@ class RoomMembers:
                 with contextlib.suppress(OSError):  # the connection may have ended meanwhile
                     admit_packets(_socket_of(member.connection))
                 member.admitted_ns = clock_ns()
-                member.silence_ns = member.admitted_ns - member.departed_ns
         if self._departures is not None and may_leave and now_ns >= member.departs_at_ns:
             member.departs_at_ns += int(self._departures.every_s * _SECOND_NS)
             if member.connection is not None and not member.back_at_ns:
