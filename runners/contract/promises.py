@@ -51,8 +51,9 @@ PUSH_PERIODS = (0.5, 1.6)
 """Minimum and maximum mean time between two pushes on a busy machine, in periods."""
 WATCHED_S = 1.0
 """Seconds for which pushes are watched, or one longer period. Of a short period a single push may be late."""
-SECOND_LOOK = 3
-"""Further snapshots that are watched where the first ones come at another interval."""
+FURTHER_LOOKS, FURTHER_SNAPSHOTS = 3, 2
+"""How often pushes are watched again where they come at another interval, and the snapshots of each such look. After a
+halt of the machine several come at once; a wrong interval stays wrong."""
 PERIOD_LINE = 'PUSH_PERIOD_S = float(os.environ.get("PUSH_PERIOD_S", "1"))'
 """How an application reads its period, as in CONTRIBUTING.md."""
 _TOLD = f"; PUSH_PERIOD_S={{:g}} is in its environment: read it once with `{PERIOD_LINE}` (CONTRIBUTING.md, contract)"
@@ -68,6 +69,11 @@ WORK_LINE = 'WORK_S = float(os.environ.get("WORK_S", "0.005"))'
 """How an application reads how long its work takes, as in CONTRIBUTING.md."""
 WORK_TRIES = 20
 """How often an echo is sent just after a message that needs work."""
+WORK_LOOKS = 3
+"""How often that many tries are made while too few echoes come first."""
+OVERTAKING_SHARE = 0.2
+"""Least share of echoes that are back before the work is done. Of a server that works in its event loop none is, since
+the message with work comes first; on a busy machine an echo may take longer than work in a thread."""
 INLINE_TRIES = 5
 WORK_SHARE = 0.9
 """Least share of its time that work takes by our clock, which need not be the server's."""
@@ -312,15 +318,20 @@ async def _watch(app: App, viewer: Viewer, panel: str) -> float:
 async def _follow(app: App, first: Beat, next_beat: Callable[[], Awaitable[Beat]]) -> list[Beat]:
     """The first snapshot and those of the next `WATCHED_S`, at least one; fewer if they come too slowly.
 
-    If their mean interval is wrong, there are `SECOND_LOOK` more, because after a late push the next one comes early.
+    If their mean interval is wrong, those of a further look, which begins with the last one seen.
     """
     count = max(1, round(WATCHED_S / app.settings.push_period_s))
     longest_s = PUSH_PERIODS[1] * count * app.settings.push_period_s
     beats = [first]
     while len(beats) <= count and beats[-1].at_s - first.at_s <= longest_s:
         beats.append(await within(app.timeout_s, next_beat(), "another pushed snapshot"))
-    if not _is_period(app, _interval_s(beats)):
-        beats += [await within(app.timeout_s, next_beat(), "another pushed snapshot") for _ in range(SECOND_LOOK)]
+    for _ in range(FURTHER_LOOKS):
+        if _is_period(app, _interval_s(beats)):
+            break
+        further = [
+            await within(app.timeout_s, next_beat(), "another pushed snapshot") for _ in range(FURTHER_SNAPSHOTS)
+        ]
+        beats = [beats[-1], *further]
     return beats
 
 
@@ -507,14 +518,16 @@ async def answer_after_work(app: App) -> str:
         for number in range(INLINE_TRIES):
             await _work(app, inline, f"inline {number}")
     async with app.worker(inline=False) as worker, app.echoer(app.transports[0]) as other:
-        overtaken = [await _overtakes(app, worker, other, number) for number in range(WORK_TRIES)]
-    if sum(overtaken) * 2 <= WORK_TRIES:
-        raise BrokenError(
-            f"expected an echo to come back while another client waits for {app.settings.work_s:g} s of work, got so"
-            f" {sum(overtaken)} of {WORK_TRIES} times; do the work in a thread (CONTRIBUTING.md,"
-            " contract)"
-        )
-    return f"expected an echo to come back before work is done, got it so in {sum(overtaken)} of {WORK_TRIES} tries"
+        for _ in range(WORK_LOOKS):
+            overtaken = sum([await _overtakes(app, worker, other, number) for number in range(WORK_TRIES)])
+            if overtaken >= OVERTAKING_SHARE * WORK_TRIES:
+                return (
+                    f"expected an echo to come back before work is done, got it so in {overtaken} of {WORK_TRIES} tries"
+                )
+    raise BrokenError(
+        f"expected an echo to come back while another client waits for {app.settings.work_s:g} s of work, got so"
+        f" {overtaken} of {WORK_TRIES} times; do the work in a thread (CONTRIBUTING.md, contract)"
+    )
 
 
 async def _overtakes(app: App, worker: Echoer, other: Echoer, number: int) -> bool:

@@ -118,10 +118,13 @@ class Honest:
     async def push(self) -> None:
         while True:
             await asyncio.sleep(self.beat_s)
-            text = json.dumps(self.snapshot())
-            for viewer in tuple(self.viewers):
-                with suppress(ConnectionClosed):  # it left while we were sending
-                    await viewer.send(text)
+            await self.send_snapshot()
+
+    async def send_snapshot(self) -> None:
+        text = json.dumps(self.snapshot())
+        for viewer in tuple(self.viewers):
+            with suppress(ConnectionClosed):  # it left while we were sending
+                await viewer.send(text)
 
     def health(self) -> HTTPStatus:
         return HTTPStatus.OK
@@ -388,6 +391,28 @@ async def test_a_server_that_is_told_another_period_pushes_by_it() -> None:
         (check,) = await check_contract(url, "websocket", only={"dashboard-push"}, settings=ServerSettings(0.25))
     assert check.ok, check.detail
     assert "expected a snapshot of all panels every 0.25 s, got one every 0." in check.detail
+
+
+class HaltsOnce(Honest):
+    """Sends what was due in a halt all at once, as after a halt of the whole machine."""
+
+    halts_for = 4
+
+    async def push(self) -> None:
+        await self.pushed_once_there_are(2)
+        for _ in range(self.halts_for):
+            await self.send_snapshot()
+        await super().push()
+
+    async def pushed_once_there_are(self, viewers: int) -> None:
+        while len(self.viewers) < viewers or not self.panels:
+            await asyncio.sleep(0)
+
+
+async def test_one_whose_machine_halted_is_watched_again() -> None:
+    async with HaltsOnce().running() as url:
+        (check,) = await check_contract(url, "websocket", only={"dashboard-push"})
+    assert check.ok, check.detail
 
 
 async def test_one_that_pushes_as_always_fails_and_its_author_is_told_the_line_to_write() -> None:
