@@ -100,7 +100,9 @@ RULES = (
     Rule(r"deaf", "paused reader, or slow consumer"),
     Rule(r"under way|underway", "in flight, or running"),
     Rule(
-        r"asks?|asked|asking", "request, test, measure or require", r"asks? (the|a) (user|reader|index)|asks? for help"
+        r"asks?|asked|asking",
+        "request, test, measure or require",
+        r"asks? (the|a) (user|reader|index)|asks? for help|(people|they) ask|asked? in public",
     ),
     Rule(r"dearer", "slower, or costs more"),
     Rule(r"machines? of (?:somebody's|one's|your) own", "local machine"),

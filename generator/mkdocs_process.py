@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -22,12 +22,19 @@ _ENVIRONMENT = {
 }
 
 
-_SCRIPTS = ("page", "charts", "choose", "settings", "weights", "tables", "pick")
+_SCRIPTS = ("page", "charts", "share", "pairs", "choose", "settings", "weights", "tables", "pick")
 """In the order in which they run: the others build on the first, and an order of a table comes after the weights."""
 
 
+class Addresses(NamedTuple):
+    """``site``: where the site is published. ``repository``: of the project; empty without."""
+
+    site: str
+    repository: str = ""
+
+
 def write_config(
-    target: Path, base: Path, docs: Path, site: Path, address: str, nav: Sequence[Any], assets: Collection[str]
+    target: Path, base: Path, docs: Path, site: Path, addresses: Addresses, nav: Sequence[Any], assets: Collection[str]
 ) -> None:
     """Write the configuration that MkDocs reads: ``base`` with the address and the navigation of the staged pages.
 
@@ -40,7 +47,8 @@ def write_config(
             "INHERIT": os.path.relpath(base, here),
             "docs_dir": os.path.relpath(docs, here),
             "site_dir": os.path.relpath(site, here),
-            "site_url": address,
+            "site_url": addresses.site,
+            **({"repo_url": addresses.repository} if addresses.repository else {}),
             "nav": list(nav),
             "extra_css": [path for path in assets if path.endswith(".css")],
             "extra_javascript": sorted(filter(_is_own_script, assets), key=lambda path: _SCRIPTS.index(_stem(path))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from generator.dataset import (
     file_digest,
     headline_variants,
     load_claims,
+    load_questions,
     load_rates,
     load_results,
     load_sources,
@@ -211,7 +213,9 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
     history = History(dataset.runs)
     claims = load_claims(paths.written / "claims.yml")
-    site = make_site(dataset, sources, claims, history, load_workload_versions(paths.written / "workloads.json"))
+    asked = load_questions(paths.written / "questions.yml")
+    versions = load_workload_versions(paths.written / "workloads.json")
+    site = make_site(dataset, sources, claims, history, versions, asked, repository_address())
     files = staging.Files()
     for page in site.pages:
         files.add_text(page.path, page.text())
@@ -239,10 +243,33 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
         files.add_beside(f"data/{evidence.raw}", evidence.path)
     written = files.write(paths.staged)
     mkdocs_process.write_config(
-        paths.config, paths.base_config, paths.staged, paths.out, paths.site_url, site.nav, assets.keys()
+        paths.config,
+        paths.base_config,
+        paths.staged,
+        paths.out,
+        mkdocs_process.Addresses(paths.site_url, repository_address()),
+        site.nav,
+        assets.keys(),
     )
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return files
+
+
+def repository_address() -> str:
+    """The address of the project's repository: that of ``RTSITE_REPOSITORY``, or of the workflow that builds the site;
+    empty on other machines.
+
+    Raises `UsageError` if it is not an https address.
+    """
+    found = os.environ.get("RTSITE_REPOSITORY", "")
+    if not found and (name := os.environ.get("GITHUB_REPOSITORY")):
+        found = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{name}"
+    if found and not re.fullmatch(r"https://[\w.:-]+(/[\w.~-]+)+/?", found):
+        raise UsageError(
+            f"RTSITE_REPOSITORY is {found!r}, which is no address of a repository; expected one such as"
+            " https://github.com/owner/name"
+        )
+    return found.rstrip("/")
 
 
 def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
@@ -252,7 +279,7 @@ def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
 
 def _joined(paths: Paths, digests: Mapping[Path, str]) -> str:
     """One digest of all files, of the program, and of the site's address."""
-    joined = hashlib.sha256(f"{_program()} {paths.site_url}".encode())
+    joined = hashlib.sha256(f"{_program()} {paths.site_url} {repository_address()}".encode())
     for file, of_content in digests.items():
         joined.update(f"\0{file}\0{of_content}".encode(errors="surrogateescape"))
     return joined.hexdigest()

@@ -207,13 +207,6 @@
     }
   }
 
-  function download(name, url) {
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = name;
-    link.click();
-  }
-
   /* The chart as it is seen, on a background and with its title, so that the picture stands alone. */
   async function saveImage(chart, format) {
     const plot = chart.querySelector(".rt-plot");
@@ -227,31 +220,14 @@
       margin: { ...layout.margin, t: 48 },
     });
     const size = { width: plot.clientWidth, height: plot.clientHeight + 40, scale: format === "png" ? 2 : 1 };
-    download(`${chart.id}.${format}`, await window.Plotly.toImage({ data, layout }, { format, ...size }));
-  }
-
-  /* One value of a saved table (RFC 4180). A spreadsheet would run a text that begins like a formula. */
-  function field(value) {
-    if (value === null) return "";
-    if (typeof value === "number") return String(value);
-    return `"${value.replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`;
-  }
-
-  /* The chosen rows for programs: plain numbers, one a cell. With the mark by which spreadsheets know UTF-8. */
-  function saveTable(chart) {
-    const table = chart.querySelector("table[data-columns]");
-    const chosen = [...table.querySelectorAll("tr[data-values]:not([hidden])")];
-    const rows = [table.dataset.columns, ...chosen.map((row) => row.dataset.values)].map((row) => JSON.parse(row).map(field).join(","));
-    const url = URL.createObjectURL(new Blob([`\ufeff${rows.join("\r\n")}\r\n`], { type: "text/csv;charset=utf-8" }));
-    download(`${chart.id}.csv`, url);
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
+    rt.download(`${chart.id}.${format}`, await window.Plotly.toImage({ data, layout }, { format, ...size }));
   }
 
   function save(event) {
     const format = event.target.dataset.format;
     if (!format) return;
     const chart = event.target.closest(".rt-chart");
-    if (format === "csv") saveTable(chart);
+    if (format === "csv") rt.saveTable(chart);
     else saveImage(chart, format);
   }
 
@@ -294,7 +270,7 @@
         if (target.dataset.drawn && target.offsetParent !== null) window.Plotly.Plots.resize(target);
     });
     watch();
-    for (const tools of document.querySelectorAll(".rt-save")) tools.addEventListener("click", save);
+    for (const tools of document.querySelectorAll(".rt-chart:not(.rt-drawn) .rt-save")) tools.addEventListener("click", save);
     // There it costs nothing, and scripts cannot read files when something is printed.
     if (location.protocol === "file:" && document.querySelector(".rt-plot")) load().catch(console.error);
   });

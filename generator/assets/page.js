@@ -77,6 +77,30 @@ window.rt = (() => {
     follow();
   }
 
+  function download(name, url) {
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = name;
+    link.click();
+  }
+
+  /* One value of a saved table (RFC 4180). A spreadsheet would run a text that begins like a formula. */
+  function field(value) {
+    if (value === null) return "";
+    if (typeof value === "number") return String(value);
+    return `"${value.replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`;
+  }
+
+  /* The chosen rows for programs: plain numbers, one a cell. With the mark by which spreadsheets know UTF-8. */
+  function saveTable(chart) {
+    const table = chart.querySelector("table[data-columns]");
+    const chosen = [...table.querySelectorAll("tr[data-values]:not([hidden])")];
+    const rows = [table.dataset.columns, ...chosen.map((row) => row.dataset.values)].map((row) => JSON.parse(row).map(field).join(","));
+    const url = URL.createObjectURL(new Blob([`\ufeff${rows.join("\r\n")}\r\n`], { type: "text/csv;charset=utf-8" }));
+    download(`${chart.id}.csv`, url);
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  }
+
   /* What scrolls sideways below its first column. */
   document.addEventListener("scroll", ({ target }) => target.classList?.toggle("rt-scrolled", target.scrollLeft > 0), { capture: true, passive: true });
 
@@ -89,5 +113,7 @@ window.rt = (() => {
     keep,
     onPage: (prepare) => begun.push(prepare),
     onAddress: (render) => followers.push(render),
+    download,
+    saveTable,
   };
 })();

@@ -4,6 +4,6 @@ Charts are plain dictionaries, so building a page does not construct any objects
 """
 
 from generator.charts.bars import latency_chart, metric_chart, range_chart
-from generator.charts.chart import Chart, ChartTable
+from generator.charts.chart import Chart, ChartTable, TableCell, TableHead
 from generator.charts.curves import percentile_chart, timeline_chart, trend_chart
 from generator.charts.identity import Identities, Identity

@@ -4,6 +4,7 @@ from generator.comparison.absences import Absence, find_absences, follow_absence
 from generator.comparison.application_stacks import STACKS
 from generator.comparison.candidates import Candidate, find_candidates
 from generator.comparison.capacities import (
+    EQUAL_FACTOR,
     MIN_SEARCHES,
     Bracket,
     CapacityDecision,
@@ -20,6 +21,7 @@ from generator.comparison.extra_columns import Column, columns_of
 from generator.comparison.flags import FLAG_RULES, Flag
 from generator.comparison.history import ChangePoint, History, Point, Series, Trend
 from generator.comparison.metrics import (
+    CPU,
     LATENCY,
     METRICS,
     PUSH_LATENESS,
@@ -29,7 +31,7 @@ from generator.comparison.metrics import (
     percentile,
     tail_of,
 )
-from generator.comparison.pair_judging import ComparedValues, Judged, MetricComparison, Reason, judge_all
+from generator.comparison.pair_judging import ComparedValues, Judged, MetricComparison, Outcome, Reason, judge_all
 from generator.comparison.run_changes import (
     CapacityChange,
     Change,
@@ -37,24 +39,36 @@ from generator.comparison.run_changes import (
     compare_cells,
     incomparable_reasons,
 )
-from generator.comparison.scored_values import USE_CASES, headline_finding, items_of
+from generator.comparison.scored_values import (
+    USE_CASES,
+    FacetValues,
+    UseCase,
+    facet_values,
+    headline_finding,
+    is_published,
+    items_of,
+)
 from generator.comparison.scoring import (
     CHANGES,
     CLOSE_FACTOR,
     LABEL_RULES,
+    LABELS,
     LARGEST_CORRELATION,
     SCORING_RULES,
     SCORING_VERSION,
     Criterion,
+    Label,
+    Labelled,
     PairStanding,
     ScoreCell,
     Sensitivity,
     Sheet,
     facet_correlations,
+    gap_of,
 )
 from generator.comparison.setting_changes import SettingChange, compare_settings
 from generator.comparison.setting_tables import SettingTables
-from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs
+from generator.comparison.tables import Comparison, Row, Table, Value, compare_runs, costs_with_broker
 from generator.comparison.undecided import advise
 from generator.comparison.verdicts import (
     DIMENSIONS,

@@ -13,7 +13,7 @@ from generator.comparison.capacities import MIN_SEARCHES, CapacityTable
 from generator.comparison.conclusions import Conclusions
 from generator.comparison.deciding import needs_quiet
 from generator.comparison.metrics import BROKER_CPU, CPU, LATENCY, METRICS, QUANTILES, Metric, tail_of
-from generator.comparison.scored_values import UNPUBLISHED_PROFILES, headline_finding, is_published
+from generator.comparison.scored_values import headline_finding, is_published
 from generator.comparison.tables import Row, RowKey, Table, costs_with_broker
 from generator.dataset import Evidence
 from generator.statistics import MIN_ROUNDS
@@ -320,7 +320,7 @@ def _capacity(tables: Sequence[CapacityTable], key: RowKey) -> tuple[UserCapacit
         row = next((row for row in table.rows if row.key == key), None)
         if row is None:
             continue
-        if table.run.document.profile in UNPUBLISHED_PROFILES:
+        if not is_published(table):
             why = "searched with profile quick only"
         elif row.bracket is None or row.bracket.searches < MIN_SEARCHES:
             count = row.bracket.searches if row.bracket else 0

@@ -120,6 +120,11 @@ class CapacityTable:
     rows: tuple[CapacityRow, ...]
 
     @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that the searches are from, as in `Table`."""
+        return (self.run,)
+
+    @property
     def slug(self) -> str:
         """Anchor of the table on a page. The schema restricts the names of searches."""
         return f"{self.workload.slug}-{self.parameters['search']}".lower().replace("_", "-").replace(".", "-")

@@ -137,9 +137,21 @@ class Conclusions:
             return self.standing(sheet.slug, first, second)
         if sheet is not self.use_cases.get(sheet.slug):
             return compare_pair(sheet, first, second)
+        return self._by_decisions(sheet, self._verdict_in(sheet, first, second))
+
+    def _verdict_in(self, sheet: Sheet, first: str, second: str) -> PairVerdict:
+        """The outcomes in the tables that a sheet is made of."""
         sources = {one.source for one in sheet.criteria}
         tables = [table for table in (*self.tables, *self.further_tables) if table.slug in sources]
-        return self._by_decisions(sheet, pair_verdict(tables, first, second))
+        return pair_verdict(tables, first, second)
+
+    def standing_for(self, case: str, first: str, second: str) -> PairStanding:
+        """The outcome for the first of two in a use case, and why."""
+        return self._in_sheet(self.use_cases[case], first, second)
+
+    def decisions_for(self, case: str, first: str, second: str) -> tuple[Decision, ...]:
+        """The outcomes for the first of two in the single metrics of a use case, without capacity searches."""
+        return self._verdict_in(self.use_cases[case], first, second).decisions
 
     # Labels
 

@@ -19,6 +19,7 @@ from generator.comparison.metrics import (
     LAST_DELIVERY,
     LATENCY,
     MEMORY_PER_CONNECTION,
+    METRICS,
     PUSH_LATENESS,
     RETURN_TIME,
     THROUGHPUT,
@@ -53,6 +54,22 @@ class ScoredMetric:
     where: Parameters
     what: Metric | Family
     counts_overall: bool = True
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is the result of a capacity search."""
+        return "search" in self.where
+
+    def table_in(self, comparison: Comparison) -> Table | None:
+        """The first table that it selects; ``None`` without one."""
+        return next(
+            (
+                table
+                for table in comparison.of_workload(self.workload)
+                if self.where.items() <= table.parameters.items()
+            ),
+            None,
+        )
 
 
 @dataclass(frozen=True)
@@ -176,7 +193,7 @@ class ScoringBasis:
         return next((row for row in table.rows if row.key == key), None)
 
 
-def is_published(table: Table) -> bool:
+def is_published(table: Table | CapacityTable) -> bool:
     """Whether all runs behind the table have a profile whose results count."""
     return not {run.document.profile for run in table.runs} & UNPUBLISHED_PROFILES
 
@@ -213,6 +230,52 @@ def _measured_sheet(
     return Sheet(slug, title, able, tuple(ordered), cells, basis.barred)
 
 
+@dataclass(frozen=True)
+class FacetValues:
+    """The values that show a facet of a use case: those of its first measurement that has any which count."""
+
+    facet: str
+    table: Table | CapacityTable
+    metric: Metric | None
+    """``None``: the capacity that was searched for."""
+    cells: Mapping[str, ScoreCell]
+    """By framework that takes part in verdicts, only those with values; at least one."""
+
+    @property
+    def unit(self) -> str:
+        return self.metric.unit if self.metric else self.table.unit if isinstance(self.table, CapacityTable) else ""
+
+    @property
+    def is_higher_better(self) -> bool:
+        return self.metric is None or self.metric.direction == "higher"
+
+
+def facet_values(case: UseCase, basis: ScoringBasis) -> tuple[FacetValues, ...]:
+    """One per facet that has values, in the order of `PERFORMANCE_FACETS`; what counts overall is preferred."""
+    found: dict[str, FacetValues] = {}
+    for one in sorted(case.measured, key=lambda measured: not measured.counts_overall):
+        if one.facet not in found and (values := _facet_values(one, basis)) is not None:
+            found[one.facet] = values
+    return tuple(found[facet] for facet in PERFORMANCE_FACETS if facet in found)
+
+
+def _facet_values(measured: ScoredMetric, basis: ScoringBasis) -> FacetValues | None:
+    """The p90 where the measurement is a family of percentiles."""
+    columns = [(criterion, cells) for criterion, cells in _columns(measured, basis) if criterion.source]
+    for criterion, cells in sorted(columns, key=lambda column: not column[0].key.endswith("_p90")):
+        known = {slug: cell for slug, cell in cells.items() if cell.value is not None and slug in basis.competing}
+        if not known:
+            continue
+        if measured.is_search:
+            table = next((one for one in basis.searched if one.slug == criterion.source), None)
+            return FacetValues(measured.facet, table, None, known) if table else None
+        table_of_rounds = measured.table_in(basis.comparison)
+        metric = METRICS.get(criterion.key.rpartition("/")[2])
+        if table_of_rounds is not None and metric is not None:
+            return FacetValues(measured.facet, table_of_rounds, metric, known)
+    return None
+
+
 def _is_able(framework: str, cells: Mapping[str, Mapping[str, ScoreCell]]) -> bool:
     """Whether the framework supports any of the workloads."""
     states = [row[framework].state for row in cells.values() if framework in row]
@@ -221,16 +284,9 @@ def _is_able(framework: str, cells: Mapping[str, Mapping[str, ScoreCell]]) -> bo
 
 def _columns(measured: ScoredMetric, basis: ScoringBasis) -> list[tuple[Criterion, dict[str, ScoreCell]]]:
     """The criteria of one declared measurement, each with the cell of every framework."""
-    if "search" in measured.where:
+    if measured.is_search:
         return [_capacity_column(measured, basis)]
-    table = next(
-        (
-            table
-            for table in basis.comparison.of_workload(measured.workload)
-            if measured.where.items() <= table.parameters.items()
-        ),
-        None,
-    )
+    table = measured.table_in(basis.comparison)
     if table is None:
         return [(_criterion(measured, None, measured.what), {})]
     metrics = _metrics(measured.what, table)
@@ -352,7 +408,7 @@ def _capacity_column(measured: ScoredMetric, basis: ScoringBasis) -> tuple[Crite
 def _capacity_cell(table: CapacityTable, row: CapacityRow | None, cannot: Mapping[str, str]) -> ScoreCell:
     if row is None:
         return ScoreCell("unsupported" if table.workload.slug in cannot else "unmeasured")
-    if table.run.document.profile in UNPUBLISHED_PROFILES:
+    if not is_published(table):
         return ScoreCell("quick")
     if row.status == "failed":
         return ScoreCell("failed" if row.rounds >= MIN_SEARCHES else "few-rounds")

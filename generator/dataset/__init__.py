@@ -24,6 +24,20 @@ from generator.dataset.file_cache import file_digest
 from generator.dataset.headlines import headline_variants
 from generator.dataset.installed_packages import normalised, version_installed
 from generator.dataset.machine_class import Hardware, MachineClass
+from generator.dataset.public_questions import (
+    AmongVariants,
+    OfEvidence,
+    OnPage,
+    PublicQuestion,
+    PublicQuestions,
+    QuestionsError,
+    SearchedCapacity,
+    Spread,
+    TwoFrameworks,
+    TwoTables,
+    UnderSetting,
+    load_questions,
+)
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, Simulated, load_rates
 from generator.dataset.results import (
     Dataset,

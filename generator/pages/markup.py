@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 from jinja2.bccache import Bucket
@@ -149,10 +151,12 @@ def make_environment(
     identities: Identities | None = None,
     current_versions: Mapping[str, str] = MappingProxyType({}),
     current_setups: CurrentSetups = _NO_SETUPS,
+    repository: str = "",
 ) -> Environment:
     """An environment that escapes everything and raises an error for unknown names in templates.
 
     ``current_versions``: of workloads, as they are defined today. ``current_setups``: of variants, likewise.
+    ``repository``: its address on a web service that takes issues; empty without.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -186,6 +190,8 @@ def make_environment(
         "share": _share,
         "title_of": lambda key, titles: titles[key],
         "exact": _exact,
+        "host_and_number": _host_and_number,
+        "workload_option": lambda slug: f" --workload {slug}",
         "json": json.dumps,
         "sort_key": sort_key,
         "with_discarded": with_discarded,
@@ -195,8 +201,23 @@ def make_environment(
         "decision_level": DECISION_LEVEL,
         "min_rounds": MIN_ROUNDS,
         "close_factor": f"{CLOSE_FACTOR:g}",
+        "contest": partial(_contest, repository),
     }
     return environment
+
+
+def _contest(repository: str, subject: str) -> str:
+    """The address that opens a new issue on a subject; empty without a repository."""
+    if not repository:
+        return ""
+    body = "What is shown:\n\nWhat you expected, and why (a link, a setting, a measurement of your own):\n"
+    return f"{repository}/issues/new?{urlencode({'title': f'Contest: {subject}', 'body': body}, quote_via=quote)}"
+
+
+def _host_and_number(address: str) -> str:
+    """A short name of a public thread: ``owner/name#12`` for one of an issue tracker, else its host."""
+    found = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/(?:issues|pull|discussions)/(\d+)", address)
+    return f"{found[1]}#{found[2]}" if found else urlsplit(address).hostname or address
 
 
 def _bracket(found: Bracket) -> str:

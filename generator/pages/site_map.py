@@ -11,7 +11,7 @@ from typing import Any
 
 from generator.charts.wording import plain
 from generator.comparison import History
-from generator.dataset import Claims, Dataset, Source
+from generator.dataset import Claims, Dataset, PublicQuestions, Source
 from generator.pages import menu
 from generator.pages.markup import Page
 from generator.pages.view import MenuEntry, View
@@ -26,7 +26,8 @@ _WRITTEN = {
     "Add a framework": "add-a-framework.md",
     "A site of your own": "your-own.md",
 }
-"""The pages in ``site/``, which are the last entry of the menu: title and file."""
+"""The pages in ``site/``, which are in the last entry of the menu: title and file."""
+_DETAILS = "Method & data"
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,23 @@ def make_site(
     claims: Claims | None = None,
     history: History | None = None,
     current_versions: Mapping[str, str] = MappingProxyType({}),
+    asked: PublicQuestions | None = None,
+    repository: str = "",
 ) -> Site:
     """Make every page of the site; raises `InvalidError` if two pages have the same address.
 
     ``history``: that of the runs in ``dataset``, if the caller already has it. ``current_versions``: of workloads, as
-    they are defined today; results of another version are marked.
+    they are defined today; results of another version are marked. ``asked``: what people ask in public.
+    ``repository``: the address of the project's repository, where readers contest values; empty without.
     """
-    view = View(dataset, sources, claims or Claims(), history, current_versions)
-    built = [(entry.title, entry.pages(view)) for entry in menu_entries()]
+    view = View(dataset, sources, claims or Claims(), history, current_versions, asked or PublicQuestions(), repository)
+    built = [(entry, entry.pages(view)) for entry in menu_entries()]
     pages = [page for _, found in built for page in ([found] if isinstance(found, Page) else found)]
     _refuse_doubles(pages)
-    nav = [{title: _addresses(found)} for title, found in built]
-    return Site(tuple(pages), (*nav, {"Method": [{title: path} for title, path in _WRITTEN.items()]}))
+    nav = [{entry.title: _addresses(found)} for entry, found in built if not entry.is_detail]
+    details = [{entry.title: _addresses(found)} for entry, found in built if entry.is_detail]
+    written = [{title: path} for title, path in _WRITTEN.items()]
+    return Site(tuple(pages), (*nav, {_DETAILS: [*details, *written]}))
 
 
 def menu_entries() -> list[MenuEntry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from generator.charts import Chart, Identities, latency_chart, metric_chart, percentile_chart, timeline_chart
 from generator.charts.wording import parameters_in_words
-from generator.comparison import METRICS, CapacityDecision, CapacityTable, Metric, Row, Table, columns_of
+from generator.comparison import METRICS, CapacityTable, Metric, Table, columns_of
 from generator.pages.markup import Renderer, Section
 from generator.pages.setting_filters import in_settings
 from generator.pages.view import run_path
@@ -53,31 +53,27 @@ def capacity_section(
     table: CapacityTable,
     *,
     charts: Iterable[Chart] = (),
-    decision: CapacityDecision | None = None,
     within_workload: bool = False,
     shows_reasons: bool = True,
     others: Sequence[CapacityTable] = (),
 ) -> Section:
-    """A section on one capacity search: heading, the outcome if two are compared, chart, and full table.
+    """A section on one capacity search: heading, chart, and full table.
 
     ``others``: the same search under other settings.
     """
     words = parameters_in_words({"search": table.parameters["search"]})
 
-    def made(one: CapacityTable, drawn: Sequence[Chart], judged: CapacityDecision | None) -> str:
+    def made(one: CapacityTable, drawn: Sequence[Chart]) -> str:
         return render.html(
             "capacity.html",
             table=one,
             charts=drawn,
-            decision=judged,
             shows_reasons=shows_reasons,
             run=one.run,
             run_page=run_path(one.run),
         )
 
-    html = in_settings(
-        render, table, made(table, list(charts), decision), [(other, made(other, [], None)) for other in others]
-    )
+    html = in_settings(render, table, made(table, list(charts)), [(other, made(other, [])) for other in others])
     return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
 
 
@@ -100,14 +96,6 @@ def deciding_charts(table: Table, identities: Identities) -> list[Chart]:
     return present(*(_chart_of(table, metric, identities) for metric in reversed(drawn.values())))
 
 
-def best_rows_chart(table: Table, identities: Identities) -> Chart | None:
-    """A chart of the first row of each framework and of the reference."""
-    best: dict[str, Row] = {}
-    for row in table.valid_rows:
-        best.setdefault(row.framework.slug, row)
-    return _chart_of(table, table.deciding[0], identities, list(best.values()))
-
-
 def further_charts(table: Table, identities: Identities) -> list[Chart]:
     """Charts of cost and memory, of whole distributions, and of values by second."""
     bars = (
@@ -119,7 +107,7 @@ def further_charts(table: Table, identities: Identities) -> list[Chart]:
     return present(*bars, *curves, timeline_chart(table, identities))
 
 
-def _chart_of(table: Table, metric: Metric, identities: Identities, rows: Sequence[Row] | None = None) -> Chart | None:
+def _chart_of(table: Table, metric: Metric, identities: Identities) -> Chart | None:
     if metric.chart == "median_and_tail" and metric.family is not None and metric.quantile != "p50":
-        return latency_chart(table, metric.family, identities, rows=rows)
-    return metric_chart(table, metric, identities, rows=rows)
+        return latency_chart(table, metric.family, identities)
+    return metric_chart(table, metric, identities)

@@ -29,10 +29,12 @@ from generator.comparison import (
     conclude,
     leaders,
 )
-from generator.dataset import Claims, Dataset, Evidence, Run, Source, headline_variants
+from generator.dataset import Claims, Dataset, Evidence, PublicQuestions, Run, Source, headline_variants
 from generator.pages.current_setups import CurrentSetups
 from generator.pages.framework_view import FrameworkView, framework_views
 from generator.pages.markup import Page, Renderer, make_environment
+
+_NOTHING_ASKED = PublicQuestions()
 
 
 class View:
@@ -45,10 +47,13 @@ class View:
         claims: Claims,
         history: History | None = None,
         current_versions: Mapping[str, str] = MappingProxyType({}),
+        asked: PublicQuestions = _NOTHING_ASKED,
+        repository: str = "",
     ) -> None:
         self.dataset = dataset
         self.history = history or History(dataset.runs)
         self.claims = claims
+        self.asked = asked
         runs = dataset.headline
         self.comparison: Comparison = compare_runs(runs)
         self.capacities: tuple[CapacityTable, ...] = capacity_tables(runs)
@@ -75,7 +80,7 @@ class View:
             | {slug for slug, source in sources.items() if source.is_reference},
         )
         self._environment: Environment = make_environment(
-            self.identities, current_versions, CurrentSetups.of_sources(sources, self.headlines)
+            self.identities, current_versions, CurrentSetups.of_sources(sources, self.headlines), repository
         )
 
     def renderer(self, path: str) -> Renderer:
@@ -173,6 +178,8 @@ class MenuEntry:
     position: int
     """Entries are sorted by position, ascending."""
     pages: Callable[[View], Page | Sequence[Page]]
+    is_detail: bool = False
+    """Whether it is within the last entry of the menu, for readers who check or use the data."""
 
 
 def pair_path(first: str, second: str) -> str:

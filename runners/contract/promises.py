@@ -73,7 +73,7 @@ WORK_LOOKS = 3
 """How often that many tries are made while too few echoes come first."""
 OVERTAKING_SHARE = 0.2
 """Least share of echoes that are back before the work is done. Of a server that works in its event loop none is, since
-the message with work comes first; on a busy machine an echo may take longer than work in a thread."""
+the message with work comes first. On a busy machine an echo may take longer than work in a thread."""
 INLINE_TRIES = 5
 WORK_SHARE = 0.9
 """Least share of its time that work takes by our clock, which need not be the server's."""

@@ -37,7 +37,7 @@ def test_a_site_opened_from_a_folder_draws_its_charts(browser: Browser, site: Pa
 
 @pytest.mark.parametrize(("pattern", "painted"), [("", ".bars path"), ("/", "pattern *")], ids=["plain", "hatched"])
 def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit, pattern: str, painted: str) -> None:
-    page = visit.open("index.html")
+    page = visit.open("performance.html")
     page.evaluate(
         """pattern => document.querySelectorAll(".rt-chart template").forEach(({ content }) => {
             const script = content.querySelector("script"), figure = JSON.parse(script.textContent);
@@ -62,10 +62,10 @@ def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit, pattern: s
 def test_charts_come_and_go_with_instant_navigation(visit: Visit) -> None:
     asked: list[str] = []
     visit.page.on("request", lambda request: asked.append(request.url))
-    page = visit.open("index.html")
+    page = visit.open("workloads/echo.html")
     visit.draw_all()
     page.evaluate("window.stillTheSame = true")
-    page.locator(".md-tabs__link", has_text="Dimensions").click()
+    page.locator(".md-tabs__link", has_text="Method").click()
     page.wait_for_url("**/ease-of-use.html")
     page.locator(".md-nav--primary a", has_text="Performance").first.click()
     page.wait_for_url("**/performance.html")
@@ -132,7 +132,7 @@ def test_tables_sort_from_the_keyboard(visit: Visit) -> None:
 
 
 def test_a_hover_shows_value_and_interval(visit: Visit) -> None:
-    page = visit.open("index.html")
+    page = visit.open("performance.html")
     visit.draw_all()
     page.locator(".rt-plot").first.scroll_into_view_if_needed()
     box = page.locator(".rt-plot .bars path").nth(1).bounding_box()

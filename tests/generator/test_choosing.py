@@ -139,8 +139,8 @@ def test_a_state_survives_links_in_the_page_back_forward_and_reload(visit: Visit
     assert seen() == before
     page.reload()
     assert seen() == before
-    page.locator(".md-tabs__link", has_text="Trends").click()
-    page.wait_for_url("**/trends.html")
+    page.locator(".md-tabs__link", has_text="Scoreboard").click()
+    page.wait_for_url("**/scoreboard.html")
     page.wait_for_function("document.querySelector('h1').textContent.startsWith('Trends')")
     page.go_back()
     page.wait_for_function("!document.querySelector('h1').textContent.startsWith('Trends')")
@@ -172,12 +172,12 @@ def test_a_page_of_a_newer_site_is_loaded_with_its_own_scripts(visit: Visit) -> 
         (name,) = (path for path in ASSETS if route.request.url.startswith(f"{visit.address}assets/{path.stem}."))
         route.fulfill(path=name)
 
-    page.route("**/trends.html", published_again)
+    page.route("**/scoreboard.html", published_again)
     page.route(re.compile(r"assets/\w+\.0123456789\."), renamed)
-    page.locator(".md-tabs__link", has_text="Trends").click()
-    page.wait_for_url("**/trends.html")
+    page.locator(".md-tabs__link", has_text="Scoreboard").click()
+    page.wait_for_url("**/scoreboard.html")
     page.wait_for_function("window.stillTheSame === undefined && window.rt !== undefined")
-    assert page.locator("h1").inner_text().startswith("Trends")
+    assert page.locator("h1").inner_text().startswith("Scoreboard")
 
 
 def test_every_column_of_a_sortable_table_has_a_name_and_keys(browser: Browser, address: str) -> None:

@@ -18,5 +18,7 @@ def test_every_module_of_the_menu_is_an_entry_of_it() -> None:
 def test_the_menu_is_in_the_order_of_positions() -> None:
     site = make_site(Dataset(()), {}, Claims())
     titles = [title for entry in site.nav for title in entry]
-    assert titles == [*(entry.title for entry in menu_entries()), "Method"]
+    assert titles == [*(entry.title for entry in menu_entries() if not entry.is_detail), "Method & data"]
+    details = [title for entry in site.nav[-1]["Method & data"] for title in entry]
+    assert details[: len(details) - 7] == [entry.title for entry in menu_entries() if entry.is_detail]
     assert titles[0] == "Home"

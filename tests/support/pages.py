@@ -6,6 +6,10 @@ from html.parser import HTMLParser
 
 PAGES = [
     "index.html",
+    "scoreboard.html",
+    "for/index.html",
+    "for/chat.html",
+    "questions.html",
     "pick.html",
     "performance.html",
     "ease-of-use.html",

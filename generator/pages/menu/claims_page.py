@@ -32,4 +32,4 @@ def _claims_page(view: View) -> Page:
     return Page(path, "Claims", words, tuple(sections), hide=("navigation",))
 
 
-ENTRY = MenuEntry("Claims", position=80, pages=_claims_page)
+ENTRY = MenuEntry("Claims", position=80, pages=_claims_page, is_detail=True)

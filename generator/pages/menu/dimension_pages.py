@@ -90,4 +90,4 @@ def _articles(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
     return [Section("What articles say", "articles", html=html)]
 
 
-ENTRY = MenuEntry("Dimensions", position=30, pages=_dimension_pages)
+ENTRY = MenuEntry("Dimensions", position=30, pages=_dimension_pages, is_detail=True)

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from generator.comparison import DIMENSIONS, PERFORMANCE
+from generator.answers import start_answers
+from generator.comparison import PERFORMANCE
 from generator.pages import score_words
+from generator.pages.heat import heat_table
 from generator.pages.markup import Page, Section
-from generator.pages.table_sections import best_rows_chart
 from generator.pages.view import MenuEntry, View
+
+_PREVIEWED = 4
+"""Rows of the heat table that the page shows."""
+_CHANGES = 3
+"""Changes over time that the page lists."""
 
 
 def _home_page(view: View) -> Page:
-    """The home page: who leads in each dimension, how certain that is, and the next steps."""
+    """The home page: what to use by where a reader starts, how sure that is, what changed, and the next steps."""
     path = "index.md"
-    comparison = view.comparison
-    judged = next((table for table in view.conclusions.tables if table.deciding), None)
-    charted = judged or next((table for table in comparison.headline if table.deciding), None)
+    heat = heat_table(view)
     html = view.renderer(path).html(
         "home.html",
-        dimensions=[(dimension, view.sheet(dimension), view.winners(dimension)) for dimension in DIMENSIONS],
-        performance=view.conclusions.dimensions.get(PERFORMANCE),
-        words=score_words,
-        has_evidence=bool(view.evidence),
-        unmeasured=[one.title.lower() for one in DIMENSIONS if one.slug != PERFORMANCE and not view.sheet(one)],
-        runs=comparison.runs,
-        rounds=max((table.run.rounds for table in comparison.tables), default=0),
-        leaders=view.leaders(comparison.headline),
-        chart=best_rows_chart(charted, view.identities) if charted else None,
-        is_of_headlines=judged is not None,
-        workloads=comparison.workloads,
-        frameworks=[framework for framework in view.frameworks.values() if not framework.is_reference],
-        verdicts=view.verdicts,
+        answers=start_answers(view.conclusions),
+        why=_why_nobody_leads(view),
+        heat=heat,
+        previewed=heat.rows[:_PREVIEWED],
+        changes=sorted(view.history.changes, key=lambda one: one.after.started, reverse=True)[:_CHANGES],
+        measured=[slug for slug in view.measured if slug in view.competing],
+        runs=view.comparison.runs,
+        rounds=max((table.run.rounds for table in view.comparison.tables), default=0),
         titles=view.titles,
-        aside=view.aside,
     )
     return Page(
         path,
@@ -41,6 +39,14 @@ def _home_page(view: View) -> Page:
         hide=("navigation", "toc"),
         has_own_title=True,
     )
+
+
+def _why_nobody_leads(view: View) -> str:
+    """Why there is no verdict on performance, as a sentence; empty if there is one."""
+    sheet = view.conclusions.dimensions.get(PERFORMANCE)
+    if sheet is None:
+        return "Not enough data: no framework has a value that counts."
+    return score_words.why_nobody_leads(sheet, view.titles)
 
 
 ENTRY = MenuEntry("Home", position=10, pages=_home_page)

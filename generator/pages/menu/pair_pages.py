@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from generator.charts import percentile_chart, range_chart
-from generator.comparison import DIMENSIONS, LATENCY, PERFORMANCE, Dimension, PairVerdict, pair_verdict
+from generator.answers import answer_pair
+from generator.comparison import DIMENSIONS, PERFORMANCE, Dimension, PairVerdict, headline_finding
 from generator.pages import score_words
 from generator.pages.code_excerpts import EXCHANGES
 from generator.pages.markup import Page, Section
-from generator.pages.table_sections import capacity_section, deciding_charts, present, table_section
+from generator.pages.pair_chart import pair_chart
 from generator.pages.view import MenuEntry, View, pair_path
+from runners.record import ITEMS, WorkloadFacts, degree_of
 
 
 def _index(view: View) -> Page:
@@ -29,7 +30,6 @@ def _pair_pages(view: View) -> list[Page]:
 
 
 def _page(view: View, verdict: PairVerdict) -> Page:
-    comparison = view.comparison
     slugs = (verdict.first, verdict.second)
     path = pair_path(*slugs)
     render = view.renderer(path)
@@ -37,39 +37,23 @@ def _page(view: View, verdict: PairVerdict) -> Page:
     title = f"{both[0].title} vs {both[1].title}"
     html = render.html(
         "pair.html",
-        verdict=verdict,
         both=both,
+        answers=answer_pair(view.conclusions, view.titles, *slugs),
+        chart=pair_chart(view, verdict),
+        tests=_tests(view, slugs),
+        only_one=_only_one(view, slugs),
         standings=_standings(view, verdict),
         flags=view.flags,
-        runs=comparison.runs,
+        measured=view.measured,
+        runs=view.comparison.runs,
         titles=view.titles,
     )
-    sections = [Section(None, None, html=html)]
-    further = pair_verdict(view.conclusions.further_tables, *slugs)
-    if further.decisions:
-        html = render.html("pair_further.html", verdict=further, both=both)
-        sections.append(Section("Further questions", "further", html=html))
-    for table in (whole.only(set(slugs)) for whole in comparison.headline):
-        if table.rows:
-            charts, more = (
-                deciding_charts(table, view.identities),
-                present(percentile_chart(table, LATENCY, view.identities)),
-            )
-            sections.append(table_section(render, table, charts=charts, more=more))
-    for searched in (whole.only(set(slugs)) for whole in view.capacities):
-        if searched.rows:
-            charts = present(range_chart(searched, view.identities))
-            sections.append(
-                capacity_section(
-                    render, searched, charts=charts, decision=view.conclusions.decide_capacity(searched, *slugs)
-                )
-            )
     parts = [(one.title, [framework.excerpt(one) for framework in both]) for one in EXCHANGES]
-    html = render.html("code_pair.html", both=both, parts_of=[one for one in parts if any(one[1])])
-    sections.append(Section("The same app in both", "code", html=html))
+    code = render.html("code_pair.html", both=both, parts_of=[one for one in parts if any(one[1])])
+    sections = (Section(None, None, html=html), Section("The same app in both", "code", html=code))
     words = f"{title}: measured on one machine in the same rounds."
     # With dozens of pairs, the navigation would be longer than the page.
-    return Page(path, title, words, tuple(sections), hide=("navigation",), is_searched=False)
+    return Page(path, title, words, sections, hide=("navigation",), is_searched=False)
 
 
 def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, str, str]]:
@@ -84,6 +68,41 @@ def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, str, s
         for dimension in DIMENSIONS
         if dimension.slug == PERFORMANCE or view.sheet(dimension) is not None
     ]
+
+
+def _tests(view: View, slugs: tuple[str, str]) -> list[WorkloadFacts]:
+    """The workloads with values of both."""
+    return [
+        workload
+        for workload in view.comparison.workloads
+        if any(
+            set(slugs) <= {row.framework.slug for row in table.rows} for table in view.tables_of.get(workload.slug, [])
+        )
+    ]
+
+
+def _only_one(view: View, slugs: tuple[str, str]) -> list[tuple[str, list[str]]]:
+    """By title of a framework, what only it does: titles of evidence items with yes for it and no for the other."""
+    degrees = [_degrees(view, slug) for slug in slugs]
+    found = []
+    for slug, mine, theirs in zip(slugs, degrees, degrees[::-1], strict=True):
+        items = [ITEMS[key].title for key, degree in mine.items() if degree == 1 and theirs.get(key) == 0]
+        if items:
+            found.append((view.titles[slug], items))
+    return found
+
+
+def _degrees(view: View, slug: str) -> dict[str, float | None]:
+    """To which degree the headline variant has each item of which a reader can only want more."""
+    evidence = view.evidence.get(slug)
+    if evidence is None:
+        return {}
+    found = {}
+    for key, item in ITEMS.items():
+        finding = headline_finding(evidence, key, view.headlines.get(slug)) if item.better == "yes" else None
+        if finding is not None:
+            found[key] = degree_of(finding.value)
+    return found
 
 
 ENTRY = MenuEntry("Compare", position=50, pages=_pair_pages)

@@ -69,4 +69,4 @@ def _counts(run: Run) -> dict[str, int]:
     }
 
 
-ENTRY = MenuEntry("Runs", position=90, pages=_run_pages)
+ENTRY = MenuEntry("Runs", position=90, pages=_run_pages, is_detail=True)

@@ -28,6 +28,7 @@ def _scoring_page(view: View) -> Page:
     sections = (
         Section(None, None, html=render.html("scoring.html", version=SCORING_VERSION, rules=SCORING_RULES)),
         Section("Labels", "labels", html=_labels(view, render)),
+        Section("How sure an answer is", "sure", html=render.html("scoring_sure.html")),
         Section("Flags", "flags", html=_flags(view, render)),
         Section("Facets and criteria", "criteria", html=_criteria(view, render)),
         Section("Facets that count the same", "correlations", html=_correlations(view, render)),
@@ -81,4 +82,4 @@ def _sheets(view: View) -> list[Sheet]:
     return [*view.conclusions.dimensions.values(), *view.conclusions.use_cases.values()]
 
 
-ENTRY = MenuEntry("Scoring", position=75, pages=_scoring_page)
+ENTRY = MenuEntry("Scoring", position=75, pages=_scoring_page, is_detail=True)

@@ -44,4 +44,4 @@ def _is_line(trend: Trend) -> bool:
     return any(len(series.points) > 1 for series in trend.series)
 
 
-ENTRY = MenuEntry("Trends", position=70, pages=_trends_page)
+ENTRY = MenuEntry("Trends", position=70, pages=_trends_page, is_detail=True)

@@ -1,0 +1,267 @@
+"""Answers what people ask in public, from values that count; without them it says what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Literal
+
+from generator.answers.pairs import answer_pair
+from generator.charts.wording import significant
+from generator.comparison import (
+    METRICS,
+    MIN_SEARCHES,
+    Conclusions,
+    Metric,
+    Outcome,
+    Row,
+    SettingChange,
+    Table,
+    headline_finding,
+    is_published,
+)
+from generator.dataset import (
+    AmongVariants,
+    OfEvidence,
+    OnPage,
+    PublicQuestion,
+    PublicQuestions,
+    SearchedCapacity,
+    Spread,
+    TwoFrameworks,
+    TwoTables,
+    UnderSetting,
+)
+from runners.record import degree_of
+
+AnswerState = Literal["answered", "few rounds", "not measured"]
+
+_SHOWN_NAMES = 6
+_FEW = "Measured, but with too few valid rounds for an answer."
+_ALONE = "Only one has a value that counts, so there is nothing to compare it with."
+_DOUBTS: Mapping[Outcome, str] = {
+    "same": " They are practically equal.",
+    "unknown": " Whether they differ is not decided.",
+}
+_NOT_YET = "Not measured yet."
+
+
+@dataclass(frozen=True)
+class AnsweredQuestion:
+    """``sentence``: the answer, or why there is none. ``page``: path and anchor of its evidence; ``None`` without."""
+
+    asked: PublicQuestion
+    sentence: str
+    state: AnswerState
+    page: str | None = None
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    value: float
+
+
+def answer_questions(
+    asked: PublicQuestions, conclusions: Conclusions, settings: Sequence[SettingChange], titles: Mapping[str, str]
+) -> tuple[AnsweredQuestion, ...]:
+    """One answer each, by the first of its sources that has values that count."""
+    known = _Known(conclusions, settings, titles)
+    return tuple(known.answer(one) for one in asked.questions)
+
+
+@dataclass(frozen=True)
+class _Known:
+    conclusions: Conclusions
+    settings: Sequence[SettingChange]
+    titles: Mapping[str, str]
+
+    def answer(self, asked: PublicQuestion) -> AnsweredQuestion:
+        found = [self._by(asked, source) for source in asked.answers]
+        order: tuple[AnswerState, ...] = ("answered", "few rounds", "not measured")
+        return min(found, key=lambda one: order.index(one.state))
+
+    def _by(self, asked: PublicQuestion, source: object) -> AnsweredQuestion:
+        match source:
+            case Spread():
+                table = self._table(source.workload, source.where)
+                return self._of_rows(asked, source.says, table, self._headlines(table), METRICS.get(source.metric))
+            case AmongVariants():
+                table = self._table(source.workload, source.where)
+                rows = [row for row in table.rows if row.framework.slug == source.framework] if table else []
+                return self._of_rows(asked, source.says, table, rows, METRICS.get(source.metric), names_variants=True)
+            case TwoTables():
+                return self._of_two(asked, source)
+            case UnderSetting():
+                return self._of_setting(asked, source)
+            case SearchedCapacity():
+                return self._of_search(asked, source)
+            case OfEvidence():
+                return self._of_evidence(asked, source)
+            case TwoFrameworks():
+                return self._of_pair(asked, source)
+            case OnPage():
+                return AnsweredQuestion(asked, source.says, "answered", source.page)
+            case _:
+                return AnsweredQuestion(asked, f"Not measured. {getattr(source, 'why', '')}", "not measured")
+
+    # Where values are
+
+    def _table(self, workload: str, where: Mapping[str, object]) -> Table | None:
+        return next(
+            (
+                one
+                for one in self.conclusions.basis.comparison.of_workload(workload)
+                if where.items() <= one.parameters.items()
+            ),
+            None,
+        )
+
+    def _headlines(self, table: Table | None) -> list[Row]:
+        """The rows of the headline variants of all that take part in verdicts and have no hard flag."""
+        basis = self.conclusions.basis
+        able = [slug for slug in basis.competing if slug not in basis.barred]
+        rows = [basis.row_of(table, slug) for slug in able] if table else []
+        return [row for row in rows if row is not None]
+
+    # Kinds
+
+    def _of_rows(
+        self,
+        asked: PublicQuestion,
+        says: str,
+        table: Table | None,
+        rows: Iterable[Row],
+        metric: Metric | None,
+        *,
+        names_variants: bool = False,
+    ) -> AnsweredQuestion:
+        if table is None or metric is None:
+            return AnsweredQuestion(asked, _NOT_YET, "not measured")
+        page = f"workloads/{table.workload.slug}.md#{table.slug}"
+        counting = [(row, value) for row in rows if (value := _counting(table, row, metric)) is not None]
+        values = [
+            _Named(row.variant.slug if names_variants else self.titles[row.framework.slug], value)
+            for row, value in counting
+        ]
+        found = _stated(asked, says, values, metric.unit, page)
+        if found.state != "answered":
+            return found
+        ends = [pick(counting, key=lambda pair: pair[1])[0] for pick in (min, max)]
+        doubt = _DOUBTS.get(table.judged(metric, *ends).outcome, "")
+        return replace(found, sentence=f"{found.sentence}{doubt}")
+
+    def _of_two(self, asked: PublicQuestion, source: TwoTables) -> AnsweredQuestion:
+        table, other = self._table(source.workload, source.where), self._table(source.workload, source.over)
+        metric = METRICS.get(source.metric)
+        if table is None or other is None or metric is None:
+            return AnsweredQuestion(asked, _NOT_YET, "not measured")
+        values = []
+        for row in self._headlines(table):
+            base = self.conclusions.basis.row_of(other, row.framework.slug)
+            mine = _counting(table, row, metric)
+            theirs = _counting(other, base, metric) if base else None
+            if mine is not None and theirs:
+                values.append(_Named(self.titles[row.framework.slug], mine / theirs))
+        return _stated(asked, source.says, values, "×", f"workloads/{source.workload}.md#{table.slug}")
+
+    def _of_setting(self, asked: PublicQuestion, source: UnderSetting) -> AnsweredQuestion:
+        values, page = [], None
+        for change in self.settings:
+            table = change.table
+            fits = table.workload.slug == source.workload and source.where.items() <= table.parameters.items()
+            if not fits or change.other.topology != source.topology:
+                continue
+            page = f"workloads/{source.workload}.md#settings"
+            for row in change.rows:
+                judged = change.judged.get((row.key, source.metric))
+                if judged is not None and judged.contrast is not None and is_published(table):
+                    enough = row.values[source.metric].is_enough
+                    if enough:
+                        values.append(_Named(row.name, judged.contrast.value))
+        if page is None:
+            return AnsweredQuestion(asked, _NOT_YET, "not measured")
+        return _stated(asked, source.says, values, "×", page)
+
+    def _of_search(self, asked: PublicQuestion, source: SearchedCapacity) -> AnsweredQuestion:
+        basis = self.conclusions.basis
+        tables = [one for one in basis.searched if one.parameters["search"] == source.search]
+        if not tables:
+            return AnsweredQuestion(asked, _NOT_YET, "not measured")
+        table = max(tables, key=lambda one: float(one.parameters.get("p99_limit_ms", 0)))
+        able = [slug for slug in basis.competing if slug not in basis.barred]
+        values = [
+            _Named(self.titles[row.framework.slug], float(row.bracket.low))
+            for row in table.rows
+            if row.framework.slug in able
+            and row.variant.slug == basis.headline.get(row.framework.slug)
+            and row.bracket is not None
+            and row.bracket.low is not None
+            and row.bracket.searches >= MIN_SEARCHES
+            and is_published(table)
+        ]
+        return _stated(asked, source.says, values, table.unit, f"workloads/{table.workload.slug}.md#{table.slug}")
+
+    def _of_evidence(self, asked: PublicQuestion, source: OfEvidence) -> AnsweredQuestion:
+        basis = self.conclusions.basis
+        degrees = {
+            slug: degree_of(finding.value)
+            for slug in basis.competing
+            if slug in basis.evidence
+            and (finding := headline_finding(basis.evidence[slug], source.item, basis.headline.get(slug))) is not None
+        }
+        known = {slug: degree for slug, degree in degrees.items() if degree is not None}
+        if not known:
+            return AnsweredQuestion(asked, _NOT_YET, "not measured")
+        able = [self.titles[slug] for slug, degree in known.items() if degree == 1]
+        shown = ", ".join(able[:_SHOWN_NAMES]) + (
+            f" and {len(able) - _SHOWN_NAMES} more" if len(able) > _SHOWN_NAMES else ""
+        )
+        sentence = source.says.format(yes=len(able), count=len(known), names=shown or "none")
+        return AnsweredQuestion(asked, sentence, "answered", "frameworks/index.md#glance")
+
+    def _of_pair(self, asked: PublicQuestion, source: TwoFrameworks) -> AnsweredQuestion:
+        first, second = sorted((source.first, source.second))
+        if (first, second) not in self.conclusions.pairs:
+            return AnsweredQuestion(asked, _NOT_YET, "not measured")
+        page = f"compare/{first}-vs-{second}.md"
+        found = answer_pair(self.conclusions, self.titles, first, second)
+        decided = [one for one in found if one.sureness == "clearly"]
+        if not decided:
+            return AnsweredQuestion(asked, _FEW, "few rounds", page)
+        sentence = " ".join(f"{one.title}: {one.sentence}" for one in decided[:2])
+        return AnsweredQuestion(asked, sentence, "answered", page)
+
+
+def _counting(table: Table, row: Row, metric: Metric) -> float | None:
+    """The mean of a value that counts in verdicts."""
+    value = row.values.get(metric.key)
+    if not is_published(table) or row.status != "valid" or value is None or not value.is_enough:
+        return None
+    return value.estimate.mean
+
+
+def _stated(asked: PublicQuestion, says: str, values: Sequence[_Named], unit: str, page: str) -> AnsweredQuestion:
+    if not values:
+        return AnsweredQuestion(asked, _FEW, "few rounds", page)
+    if len(values) == 1:
+        return AnsweredQuestion(asked, _ALONE, "few rounds", page)
+    least, most = min(values, key=lambda one: one.value), max(values, key=lambda one: one.value)
+    sentence = says.format(
+        low=_amount(least.value, unit),
+        high=_amount(most.value, unit),
+        median=_amount(median(one.value for one in values), unit),
+        count=len(values),
+        lowest=least.name,
+        highest=most.name,
+    )
+    return AnsweredQuestion(asked, sentence, "answered", page)
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "×":
+        return f"{significant(value, 2)}×"
+    if unit.startswith("%"):
+        return f"{significant(value, 2)}\u00a0{unit}"
+    return f"{significant(value)}\u00a0{'messages/s' if unit == '/s' else unit}"

@@ -1,0 +1,24 @@
+"""Drawings made at build time as SVG: plain values in, a picture out.
+
+A drawing needs no script, prints, follows the palette of the page, and is read as text. Charts that gain from
+interaction are those of `generator.charts`.
+"""
+
+from generator.drawing.dots import DotRow, draw_dots
+from generator.drawing.ratios import RatioGroup, RatioOutcome, RatioRow, draw_ratios
+from generator.drawing.scatter import ScatterPoint, draw_scatter
+from generator.drawing.shapes import NARROW_PX, WIDE_PX, Picture
+
+__all__ = [
+    "NARROW_PX",
+    "WIDE_PX",
+    "DotRow",
+    "Picture",
+    "RatioGroup",
+    "RatioOutcome",
+    "RatioRow",
+    "ScatterPoint",
+    "draw_dots",
+    "draw_ratios",
+    "draw_scatter",
+]
