@@ -26,6 +26,10 @@ _SCRIPTS = ("page", "charts", "share", "pairs", "choose", "settings", "weights",
 """In the order in which they run: the others build on the first, and an order of a table comes after the weights."""
 
 
+OVERRIDES = Path(__file__).parent / "overrides"
+"""What we change of the theme's templates."""
+
+
 class Addresses(NamedTuple):
     """``site``: where the site is published. ``repository``: of the project; empty without."""
 
@@ -49,6 +53,7 @@ def write_config(
             "site_dir": os.path.relpath(site, here),
             "site_url": addresses.site,
             **({"repo_url": addresses.repository} if addresses.repository else {}),
+            "theme": {"custom_dir": os.path.relpath(OVERRIDES, here)},
             "nav": list(nav),
             "extra_css": [path for path in assets if path.endswith(".css")],
             "extra_javascript": sorted(filter(_is_own_script, assets), key=lambda path: _SCRIPTS.index(_stem(path))),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import distributions
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from types import MappingProxyType
 from generator import exports, mkdocs_process, site_folder, staging
 from generator.comparison import History
 from generator.dataset import (
+    Dataset,
     file_digest,
     headline_variants,
     load_claims,
@@ -29,6 +30,7 @@ from generator.dataset import (
 )
 from generator.pages import PROOF_MARKER, make_proof, make_site
 from generator.pages.markup import TEMPLATES
+from generator.share_cards import Card, CardCache
 from generator.site_folder import BuildError
 from runners.record import NothingToDoError, UsageError, files_below
 
@@ -126,7 +128,15 @@ class Paths:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders of all files that a site is made of, except `base_config`."""
-        return self.results, self.written, self.frameworks, self.rates.parent, self.assets, TEMPLATES
+        return (
+            self.results,
+            self.written,
+            self.frameworks,
+            self.rates.parent,
+            self.assets,
+            TEMPLATES,
+            mkdocs_process.OVERRIDES,
+        )
 
     def inputs(self) -> Iterator[Path]:
         """All files that a site is made of, except our code. Raises `OSError` for a folder that cannot be read."""
@@ -217,8 +227,14 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     versions = load_workload_versions(paths.written / "workloads.json")
     site = make_site(dataset, sources, claims, history, versions, asked, repository_address())
     files = staging.Files()
+    measured = _when_and_where(dataset)
+    cards = {page.card: Card(page.title, page.answer or page.description, measured) for page in site.pages}
+    drawn = CardCache(paths.staged.parent / "cards")
+    drawn.keep_only(cards.values())
     for page in site.pages:
         files.add_text(page.path, page.text())
+    for path, card in cards.items():
+        files.add_beside(path, partial(drawn.get, card))
     files.add_tree(paths.written, "")
     rates = load_rates(paths.rates)
     files.fill("methodology.md", PROOF_MARKER, make_proof(rates))
@@ -253,6 +269,14 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     )
     say(f"{len(site.pages)} pages, {written} of {len(files)} staged files changed.")
     return files
+
+
+def _when_and_where(dataset: Dataset) -> str:
+    """When and on what the newest results were measured, for pictures; empty without results."""
+    if not dataset.headline:
+        return ""
+    newest = max((run.document for run in dataset.headline), key=lambda document: document.started)
+    return f"rtsite · measured {newest.started[:10]} on {newest.machine.cpu_model}"
 
 
 def repository_address() -> str:

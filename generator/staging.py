@@ -18,12 +18,16 @@ class StagingError(RtsiteError):
     """The staged files cannot be collected or written."""
 
 
+Made = Callable[[], str | bytes]
+"""Makes the content of a file."""
+
+
 class Files:
     """The files of the site by relative path: content for MkDocs, and files that bypass it."""
 
     def __init__(self) -> None:
         self._contents: dict[str, str | Path] = {}
-        self._beside: dict[str, Path | Callable[[], str]] = {}
+        self._beside: dict[str, Path | Made] = {}
 
     def __len__(self) -> int:
         return len(self._contents)
@@ -31,7 +35,7 @@ class Files:
     def add_text(self, path: str, text: str) -> None:
         self._add(path, text)
 
-    def add_beside(self, path: str, source: Path | Callable[[], str]) -> None:
+    def add_beside(self, path: str, source: Path | Made) -> None:
         """Add a file that bypasses MkDocs: an existing file, or a function that makes it in `put_beside`."""
         self._check_free(path)
         self._beside[path] = source.absolute() if isinstance(source, Path) else source
@@ -119,8 +123,9 @@ def _named_errors(folder: Path) -> Iterator[None]:
         raise StagingError(f"cannot stage the site in {folder}: {error.strerror} ({error.filename})") from None
 
 
-def _put(target: Path, source: Path | Callable[[], str]) -> None:
-    data = source.read_bytes() if isinstance(source, Path) else source().encode("utf-8")
+def _put(target: Path, source: Path | Made) -> None:
+    made = source.read_bytes() if isinstance(source, Path) else source()
+    data = made if isinstance(made, bytes) else made.encode("utf-8")
     try:
         target.write_bytes(data)
     except FileNotFoundError:  # its folder is missing; checking for it each time would take twice as long

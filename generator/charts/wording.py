@@ -11,22 +11,22 @@ from generator.dataset import Parameters
 from generator.statistics import Contrast, Interval
 from runners.record import parameter_in_words
 
-_UNPLAIN = re.compile(r"[^\w .,:+()/·%-]")
+_UNPLAIN = re.compile(r"[^\w .,:;+()/·×’%-]")
 
 
 _LONGEST = 110
 """The most characters that a heading or label has room for."""
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = _LONGEST) -> str:
     """Keep only letters, digits and harmless punctuation, for output that interprets markup.
 
     Plotly interprets HTML in labels, and MkDocs and Material put titles into pages unescaped. The tables always have
     the full text, escaped.
     """
-    words = " ".join(_UNPLAIN.sub(" ", text).split())
-    if len(words) > _LONGEST:
-        words = words[:_LONGEST].rsplit(" ", 1)[0]
+    words = " ".join(_UNPLAIN.sub(" ", text.replace("'", "’")).split())
+    if len(words) > longest:
+        words = words[:longest].rsplit(" ", 1)[0]
     return words or "unnamed"
 
 

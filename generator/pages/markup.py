@@ -46,6 +46,10 @@ from runners.record import RtsiteError
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
+_LONGEST_ANSWER = 200
+"""Characters of an answer that sites which show links have room for."""
+
+
 class TemplateError(RtsiteError):
     """A template cannot be rendered."""
 
@@ -74,11 +78,21 @@ class Page:
     """Whether its HTML contains the h1."""
     is_searched: bool = True
     """Whether the search index of the site contains the page."""
+    answer: str = ""
+    """What a shared link says, if that is more than the description."""
+
+    @property
+    def card(self) -> str:
+        """Path of the picture that a shared link shows."""
+        return f"cards/{self.path.removesuffix('.md').replace('/', '--')}.png"
 
     def text(self) -> str:
         """The staged text: Markdown with blocks of HTML."""
         front = {"title": plain(self.title), "description": plain(self.description)[:160]}
         lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items())]
+        if self.answer:
+            lines.append(f"answer: {json.dumps(plain(self.answer, _LONGEST_ANSWER))}")
+        lines.append(f"card: {json.dumps(self.card)}")
         if self.hide:
             lines.append(f"hide: {json.dumps(self.hide)}")
         if not self.is_searched:

@@ -139,4 +139,4 @@ def test_a_hover_shows_value_and_interval(visit: Visit) -> None:
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_selector(".hoverlayer .hovertext")
-    assert "rounds" in (page.locator(".hoverlayer").text_content() or "")
+    assert "rounds" in (page.locator(".hoverlayer").first.text_content() or "")

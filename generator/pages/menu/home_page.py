@@ -6,7 +6,7 @@ from generator.answers import start_answers
 from generator.comparison import PERFORMANCE
 from generator.pages import score_words
 from generator.pages.heat import heat_table
-from generator.pages.markup import Page, Section
+from generator.pages.markup import Page, Section, listed
 from generator.pages.view import MenuEntry, View
 
 _PREVIEWED = 4
@@ -19,9 +19,10 @@ def _home_page(view: View) -> Page:
     """The home page: what to use by where a reader starts, how sure that is, what changed, and the next steps."""
     path = "index.md"
     heat = heat_table(view)
+    answers = start_answers(view.conclusions)
     html = view.renderer(path).html(
         "home.html",
-        answers=start_answers(view.conclusions),
+        answers=answers,
         why=_why_nobody_leads(view),
         heat=heat,
         previewed=heat.rows[:_PREVIEWED],
@@ -38,6 +39,9 @@ def _home_page(view: View) -> Page:
         (Section(None, None, html=html),),
         hide=("navigation", "toc"),
         has_own_title=True,
+        answer=" ".join(
+            f"{one.title}: {listed(view.titles[slug] for slug in one.frameworks)}." for one in answers if one.frameworks
+        ),
     )
 
 

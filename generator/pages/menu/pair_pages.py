@@ -35,11 +35,13 @@ def _page(view: View, verdict: PairVerdict) -> Page:
     render = view.renderer(path)
     both = [view.frameworks[slug] for slug in slugs]
     title = f"{both[0].title} vs {both[1].title}"
+    answers = answer_pair(view.conclusions, view.titles, *slugs)
+    chart = pair_chart(view, verdict)
     html = render.html(
         "pair.html",
         both=both,
-        answers=answer_pair(view.conclusions, view.titles, *slugs),
-        chart=pair_chart(view, verdict),
+        answers=answers,
+        chart=chart,
         tests=_tests(view, slugs),
         only_one=_only_one(view, slugs),
         standings=_standings(view, verdict),
@@ -53,7 +55,9 @@ def _page(view: View, verdict: PairVerdict) -> Page:
     sections = (Section(None, None, html=html), Section("The same app in both", "code", html=code))
     words = f"{title}: measured on one machine in the same rounds."
     # With dozens of pairs, the navigation would be longer than the page.
-    return Page(path, title, words, sections, hide=("navigation",), is_searched=False)
+    clear = [f"{one.title}: {one.sentence}" for one in answers if one.sureness == "clearly"]
+    answer = " ".join(clear[:2]) or (f"{chart.title}." if chart else "")
+    return Page(path, title, words, sections, hide=("navigation",), is_searched=False, answer=answer)
 
 
 def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from generator.answers import case_answer
 from generator.comparison import USE_CASES, UseCase, facet_values
 from generator.pages import score_words
-from generator.pages.markup import Page, Section
+from generator.pages.markup import Page, Section, listed
 from generator.pages.value_chart import value_chart
 from generator.pages.view import MenuEntry, View
 from runners.record import WorkloadFacts
@@ -26,10 +26,11 @@ def _index(view: View) -> Page:
 def _page(view: View, case: UseCase) -> Page:
     path = f"for/{case.slug}.md"
     sheet = view.conclusions.use_cases[case.slug]
+    answer = case_answer(view.conclusions, case)
     html = view.renderer(path).html(
         "use_case.html",
         case=case,
-        answer=case_answer(view.conclusions, case),
+        answer=answer,
         sheet=sheet,
         charts=[value_chart(view, case.slug, found) for found in facet_values(case, view.conclusions.basis)],
         flagged=[(slug, flags) for slug, flags in view.flags.items() if slug in sheet.frameworks],
@@ -39,7 +40,15 @@ def _page(view: View, case: UseCase) -> Page:
         titles=view.titles,
     )
     words = f"Which Python framework for {case.title.lower()}: what it costs, how sure that is, what to watch out for."
-    return Page(path, case.title, words, (Section(None, None, html=html),), hide=("navigation", "toc"))
+    names = listed(view.titles[slug] for slug in answer.frameworks)
+    return Page(
+        path,
+        case.title,
+        words,
+        (Section(None, None, html=html),),
+        hide=("navigation", "toc"),
+        answer=f"{names}: {answer.sentence}" if names else answer.sentence,
+    )
 
 
 def _tests(view: View, case: UseCase) -> list[WorkloadFacts]:
