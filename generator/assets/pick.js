@@ -129,7 +129,7 @@
     if (one.searched) found.push(anchor("capacity", `workloads/capacity.html#${one.searched.anchor}`), anchor("raw file of the search", `data/${one.searched.raw}`));
     const places = document.createElement("small");
     const file = load?.module ? `code-${load.module}` : "code";
-    [...found, anchor("code", `frameworks/${one.slug}.html#${file}`)].forEach((place, index) => places.append(index ? " · " : "", place));
+    [...found, anchor("code", `frameworks/${one.slug}/code.html#${file}`)].forEach((place, index) => places.append(index ? " · " : "", place));
     return places;
   }
 

@@ -216,7 +216,7 @@ def _evidence(claim: Claim, article: Article, test: EvidenceTest, known: ClaimBa
         able = any(value is True for value in values)
         true = able is test.has
         found = f"{item.title}: {'yes' if able else 'no'}."
-    page = f"frameworks/{test.framework}.md#evidence"
+    page = f"frameworks/{test.framework}/results.md#evidence"
     return JudgedClaim(claim, article, "holds" if true else "contradicted", found, page)
 
 
@@ -292,7 +292,7 @@ def _vocabulary(claim: Claim, article: Article, test: ClaimVocabulary, known: Cl
         return JudgedClaim(claim, article, "not checked", "Its app's names were not determined.")
     beyond = [name for name in finding.note.split(", ") if name.split(".")[0] not in test.beyond]
     found = f"Its app takes from elsewhere: {', '.join(beyond)}." if beyond else "Its app takes nothing from elsewhere."
-    page = f"frameworks/{test.framework}.md#evidence"
+    page = f"frameworks/{test.framework}/results.md#evidence"
     return JudgedClaim(claim, article, "holds" if beyond else "contradicted", found, page)
 
 

@@ -216,7 +216,7 @@ def _headline_facts(basis: ScoringBasis, framework: str) -> VariantFacts | None:
 
 
 def _evidence_page(framework: str, dimension: str) -> str:
-    return f"frameworks/{framework}.md#evidence-{dimension}"
+    return f"frameworks/{framework}/results.md#evidence-{dimension}"
 
 
 def _unmaintained(evidence: Evidence, framework: str) -> Flag | None:

@@ -52,6 +52,14 @@ class FrameworkView:
         return f"frameworks/{self.slug}.md"
 
     @property
+    def results_path(self) -> str:
+        return f"frameworks/{self.slug}/results.md"
+
+    @property
+    def code_path(self) -> str:
+        return f"frameworks/{self.slug}/code.md"
+
+    @property
     def measured_version(self) -> str | None:
         """The version of its package in the first variant."""
         document = self.document

@@ -80,6 +80,10 @@ class Page:
     """Whether the search index of the site contains the page."""
     answer: str = ""
     """What a shared link says, if that is more than the description."""
+    group: str = ""
+    """Title of the group of the menu that the page is in, with the pages before and after it of the same group."""
+    in_group: str = ""
+    """Its title there."""
 
     @property
     def card(self) -> str:

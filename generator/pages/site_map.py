@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -69,11 +70,21 @@ def menu_entries() -> list[MenuEntry]:
     return sorted((module.ENTRY for module in modules), key=lambda entry: (entry.position, entry.title))
 
 
-def _addresses(found: Page | Sequence[Page]) -> str | list[str | dict[str, str]]:
-    """Navigation in the form of MkDocs: a page by its address, a section's pages by title, its index without title."""
+def _addresses(found: Page | Sequence[Page]) -> str | list[Any]:
+    """Navigation in the form of MkDocs: a page by its address, a section's pages by title, its index without title, and
+    pages of one group below the title of the group.
+    """
     if isinstance(found, Page):
         return found.path
-    return [page.path if page.path.endswith("/index.md") else {plain(page.title): page.path} for page in found]
+    entries: list[Any] = []
+    for group, pages in groupby(found, key=lambda page: page.group):
+        if group:
+            entries.append({plain(group): [{page.in_group: page.path} for page in pages]})
+        else:
+            entries += [
+                page.path if page.path.endswith("/index.md") else {plain(page.title): page.path} for page in pages
+            ]
+    return entries
 
 
 def _refuse_doubles(pages: Iterable[Page]) -> None:

@@ -158,17 +158,6 @@ class View:
         able = [slug for slug in self.competing if slug not in self.conclusions.basis.barred]
         return leaders(self.conclusions.of_headlines(tables), able)
 
-    def record(self, slug: str) -> tuple[list[str], list[str], int]:
-        """Titles of the frameworks that it beats in performance and that beat it, and the number of pairs."""
-        verdicts = [one for pair, one in self.verdicts.items() if slug in pair and set(pair) <= set(self.competing)]
-        beaten: list[str] = []
-        better: list[str] = []
-        for verdict in verdicts:
-            other = verdict.second if verdict.first == slug else verdict.first
-            if verdict.winner is not None:
-                (beaten if verdict.winner == slug else better).append(self.frameworks[other].title)
-        return beaten, better, len(verdicts)
-
 
 @dataclass(frozen=True)
 class MenuEntry:

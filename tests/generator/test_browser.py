@@ -94,7 +94,7 @@ def test_charts_do_not_move_the_page(visit: Visit) -> None:
 
 
 def test_a_link_into_a_page_leads_to_its_place_though_tables_above_are_not_laid_out_yet(visit: Visit) -> None:
-    page = visit.open("frameworks/django-channels.html#code")
+    page = visit.open("frameworks/django-channels/code.html#code")
     page.wait_for_function("document.getElementById('code').getBoundingClientRect().top < innerHeight")
     assert page.evaluate("document.getElementById('code').getBoundingClientRect().top") > 0
 

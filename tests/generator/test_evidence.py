@@ -277,7 +277,7 @@ def test_evidence_by_an_older_rule_is_marked(tmp_path: Path, collected: str, is_
     pages = {page.path: page.text() for page in make_site(load_results(tmp_path), {}).pages}
     for path, title in (
         ("ease-of-use.md", "Statements of the app"),
-        ("frameworks/fastapi.md", "Bytes that are no frame: a close frame says so"),
+        ("frameworks/fastapi/results.md", "Bytes that are no frame: a close frame says so"),
     ):
         (said,) = re.findall(r"By an older rule.*?</p>", pages[path]) or [""]
         assert (title in said) is is_marked, path

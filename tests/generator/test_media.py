@@ -43,7 +43,7 @@ def test_a_page_fits_on_paper(visit: Visit, path: str) -> None:
 def test_a_dark_page_prints_dark_on_white_and_is_dark_again(browser: Browser, address: str) -> None:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
     visit = Visit(context, address)
-    page = visit.open("frameworks/django-channels.html")
+    page = visit.open("frameworks/django-channels/results.html")
     visit.draw_all()
     page.emulate_media(media="print", color_scheme="dark")
     page.wait_for_selector(".rt-plot[data-drawn=light]")
@@ -60,7 +60,7 @@ def test_a_dark_page_prints_dark_on_white_and_is_dark_again(browser: Browser, ad
 def test_without_colours_boxes_have_edges_and_marks_keep_theirs(browser: Browser, address: str) -> None:
     context = browser.new_context(forced_colors="active")
     visit = Visit(context, address)
-    page = visit.open("frameworks/django-channels.html")
+    page = visit.open("frameworks/django-channels/code.html")
     edges = page.locator(".rt-flame span, .rt-flame-key li").evaluate_all(
         "all => all.map(one => getComputedStyle(one)).map(one => [one.borderLeftWidth, one.borderRightWidth])"
     )

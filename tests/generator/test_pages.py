@@ -121,6 +121,7 @@ def test_evidence_reaches_home_and_the_pairs(established: Shown) -> None:
         "index.md",
         "performance.md",
         "frameworks/fastapi.md",
+        "frameworks/fastapi/results.md",
         "frameworks/sanic.md",
         "compare/fastapi-vs-flask-socketio.md",
         "runs/2026-11-20--2026-11-20-a1b2c3.md",
@@ -153,7 +154,7 @@ def test_without_results_the_pages_say_so() -> None:
         assert "Nothing measured yet" in pages[path]
     for path in ("performance.md", "ease-of-use.md", "frameworks/fastapi.md"):
         assert "Not measured yet" in pages[path]
-    assert "(the folder" not in pages["frameworks/fastapi.md"]
+    assert "(the folder" not in pages["frameworks/fastapi/code.md"]
 
 
 def test_with_too_few_rounds_the_pages_say_so_and_nobody_wins(searched: Shown) -> None:
@@ -198,7 +199,7 @@ def test_capacities_are_shown_like_other_results(searched: Shown) -> None:
     pages = searched.texts
     for path in (
         "workloads/capacity.md",
-        "frameworks/fastapi.md",
+        "frameworks/fastapi/results.md",
         "runs/2026-11-20--2026-11-20-a1b2c3.md",
     ):
         assert "{#capacity-rate}" in pages[path], path
@@ -211,7 +212,7 @@ def test_capacities_are_shown_like_other_results(searched: Shown) -> None:
     assert 'id="chart-capacity-rate-range"' in pages["workloads/capacity.md"]
     assert 'href="workloads/capacity.html"' in pages["performance.md"]
     assert "highest rate, 100 connections" in pages["workloads/index.md"]
-    assert "the reference" in pages["frameworks/fastapi.md"].partition("{#capacity-rate}")[2]
+    assert "the reference" in pages["frameworks/fastapi/results.md"].partition("{#capacity-rate}")[2]
     told = pages["runs/2026-11-20--2026-11-20-a1b2c3.md"]
     assert "load generator working time 91 %" in told
     assert " of 3 tries near its limit were made; " in told
@@ -271,9 +272,9 @@ def test_code_that_differs_from_what_was_measured_is_marked(small: Shown) -> Non
     changed = SOURCES | {"fastapi": Source("fastapi", "FastAPI", (Module("app.py", "print()\n", "1" * 64),), None)}
 
     def text(sources: dict[str, Source]) -> str:
-        return texts_of(make_site(small.dataset, sources))["frameworks/fastapi.md"]
+        return texts_of(make_site(small.dataset, sources))["frameworks/fastapi/code.md"]
 
-    assert "as measured" in small.texts["frameworks/fastapi.md"]
+    assert "as measured" in small.texts["frameworks/fastapi/code.md"]
     assert "measured another version" in text(changed)
     assert "is not in this checkout" in text({})
 
@@ -324,9 +325,9 @@ def test_the_methodology_states_every_threshold() -> None:
 
 def test_where_the_time_goes_is_shown_only_where_it_was_recorded(small: Shown) -> None:
     pages = {page.path: page for page in small.site.pages}
-    titles = [section.heading for section in pages["frameworks/fastapi.md"].sections]
-    assert titles.index("Where the time goes") == titles.index("The app") - 2
-    html = next(part.html for part in pages["frameworks/fastapi.md"].sections if part.anchor == "time")
+    titles = [section.heading for section in pages["frameworks/fastapi/code.md"].sections]
+    assert titles.index("Where the time goes") == titles.index("The app") - 1
+    html = next(part.html for part in pages["frameworks/fastapi/code.md"].sections if part.anchor == "time")
     reader = read(html)
     boxes = [attributes for tag, attributes in reader.found if tag == "span"]
     assert all(box["title"] and box["style"] for box in boxes)
@@ -339,7 +340,7 @@ def test_where_the_time_goes_is_shown_only_where_it_was_recorded(small: Shown) -
     assert "2 more could not be read" in text
     assert "No flame graph: the kernel does not let py-spy read" in text
     assert "py-spy record --pid PID" in text
-    for path in ("frameworks/reference.md", "frameworks/sanic.md"):
+    for path in ("frameworks/reference/code.md", "frameworks/sanic/code.md"):
         assert "Where the time goes" not in pages[path].text()
 
 

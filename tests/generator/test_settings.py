@@ -303,7 +303,7 @@ def test_the_page_of_a_workload_says_what_a_proxy_changes(
 BLOCK = re.compile(r'<div data-python="([^"]*)" data-topology="([^"]*)"( hidden data-search-exclude)?>')
 
 
-@pytest.mark.parametrize("path", ["workloads/echo.md", "performance.md", "frameworks/fastapi.md"])
+@pytest.mark.parametrize("path", ["workloads/echo.md", "performance.md", "frameworks/fastapi/results.md"])
 def test_pages_have_tables_of_every_setting_and_show_the_default(tmp_path: Path, path: str) -> None:
     (text,) = (page.text() for page in make_site(load_results(behind_proxy(tmp_path)), {}).pages if page.path == path)
     blocks = BLOCK.findall(text)

@@ -16,6 +16,8 @@ PAGES = [
     "architecture.html",
     "frameworks/index.html",
     "frameworks/django-channels.html",
+    "frameworks/django-channels/results.html",
+    "frameworks/django-channels/code.html",
     "workloads/dashboard.html",
     "workloads/capacity.html",
     "compare/index.html",

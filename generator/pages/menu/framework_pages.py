@@ -1,19 +1,21 @@
-"""The page of all frameworks, and one page per framework."""
+"""The page of all frameworks, and of each framework its answer, its results and its code."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from generator.charts import percentile_chart
-from generator.comparison import DIMENSIONS, LATENCY, STARTING_POINTS, USE_CASES, Table
+from generator.comparison import LATENCY, STARTING_POINTS, USE_CASES, Table
 from generator.pages import evidence_sections
 from generator.pages.flame_drawing import lay_out_flame, shares_by_owner
 from generator.pages.framework_view import FrameworkView
+from generator.pages.heat import HeatTable, heat_table
 from generator.pages.markup import Page, Renderer, Section, front_matter_free
 from generator.pages.setting_filters import filters_section
+from generator.pages.standing_chart import standing_chart
 from generator.pages.table_sections import capacity_section, present, table_section
 from generator.pages.view import MenuEntry, View
-from runners.record import FrameworkDocument
+from runners.record import VariantFacts
 
 
 def _index(view: View) -> Page:
@@ -30,39 +32,77 @@ def _index(view: View) -> Page:
 
 
 def _framework_pages(view: View) -> list[Page]:
-    return [_index(view), *(_page(view, framework) for framework in view.frameworks.values())]
+    heat = heat_table(view)
+    found = [_index(view)]
+    for framework in view.frameworks.values():
+        found += [_answer(view, heat, framework), _results(view, framework), _code(view, framework)]
+    return found
 
 
-def _page(view: View, framework: FrameworkView) -> Page:
+def _answer(view: View, heat: HeatTable, framework: FrameworkView) -> Page:
+    """What to know of a framework before choosing it."""
     render = view.renderer(framework.path)
-    sections = [Section(None, None, html=_standing(view, render, framework))]
-    if framework.source and framework.source.notes:
-        sections.append(Section("What it is", "about", markdown=front_matter_free(framework.source.notes)))
-    if framework.document:
-        sections += _measured(view, render, framework, framework.document)
-    if framework.evidence is not None:
-        sections.append(evidence_sections.framework_section(render, framework.evidence))
-    sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
-    words = f"{framework.title}: variants, results and code."
-    return Page(framework.path, framework.title, words, tuple(sections))
-
-
-def _standing(view: View, render: Renderer, framework: FrameworkView) -> str:
-    """The framework's result in each dimension, as HTML."""
-    return render.html(
+    html = render.html(
         "framework.html",
         framework=framework,
+        chart=standing_chart(view, heat, framework.slug),
+        headline=_headline(view, framework),
         runs=view.runs_of(framework),
-        record=view.record(framework.slug),
         flags=view.flags.get(framework.slug, ()),
         unjudged=view.conclusions.unjudged.get(framework.slug),
         labels=_labels(view, framework.slug),
-        standings=[
-            (dimension, sheet.totals.get(framework.slug), framework.slug in sheet.leading)
-            for dimension in DIMENSIONS
-            if (sheet := view.sheet(dimension)) and framework.slug in sheet.frameworks
-        ],
+        measured=view.measured,
+        titles=view.titles,
     )
+    sections = [Section(None, None, html=html)]
+    if document := framework.document:
+        sections.append(Section("Variants", "variants", html=render.html("variants.html", document=document)))
+        if cannot := document.framework.cannot:
+            titles = {workload.slug: workload.title for workload in view.comparison.workloads}
+            html = render.html("cannot.html", cannot=cannot, titles=titles)
+            sections.append(Section("What it does not support", "cannot", html=html))
+    words = f"{framework.title}: where it is among all, in which setup, what to watch out for."
+    return _of_framework(framework, framework.path, framework.title, "Answer", words, sections)
+
+
+def _results(view: View, framework: FrameworkView) -> Page:
+    """Every value of a framework, and all evidence on it."""
+    render = view.renderer(framework.results_path)
+    intro = render.html("framework_results.html", framework=framework, runs=view.runs_of(framework))
+    sections = [Section(None, None, html=intro)]
+    if framework.document:
+        sections += _measured(view, render, framework)
+    if framework.evidence is not None:
+        sections.append(evidence_sections.framework_section(render, framework.evidence))
+    if pairs := {pair: verdict for pair, verdict in view.verdicts.items() if framework.slug in pair}:
+        html = render.html("pairs.html", verdicts=pairs, titles=view.titles)
+        sections.append(Section("Against the others", "pairs", html=html))
+    title, words = f"{framework.title}: results", f"{framework.title}: all results and all evidence."
+    return _of_framework(framework, framework.results_path, title, "Results", words, sections)
+
+
+def _code(view: View, framework: FrameworkView) -> Page:
+    """The application, what we noticed about the framework, and where the time goes."""
+    render = view.renderer(framework.code_path)
+    sections = [Section(None, None, html=render.html("framework_code.html", framework=framework))]
+    if framework.source and framework.source.notes:
+        sections.append(Section("Notes", "about", markdown=front_matter_free(framework.source.notes)))
+    sections += _flames(render, framework)
+    sections.append(Section("The app", "code", html=render.html("code.html", framework=framework)))
+    title, words = f"{framework.title}: code", f"{framework.title}: the application, notes, and where the time goes."
+    return _of_framework(framework, framework.code_path, title, "Code", words, sections)
+
+
+def _of_framework(
+    framework: FrameworkView, path: str, title: str, in_group: str, words: str, sections: list[Section]
+) -> Page:
+    return Page(path, title, words, tuple(sections), group=framework.title, in_group=in_group)
+
+
+def _headline(view: View, framework: FrameworkView) -> VariantFacts | None:
+    """The measured facts of the headline variant; ``None`` without."""
+    variants = framework.document.variants if framework.document else []
+    return next((one for one in variants if one.slug == view.headlines.get(framework.slug)), None)
 
 
 def _labels(view: View, slug: str) -> list[tuple[str, str | None]]:
@@ -80,7 +120,7 @@ def _labels(view: View, slug: str) -> list[tuple[str, str | None]]:
     ]
 
 
-def _measured(view: View, render: Renderer, framework: FrameworkView, document: FrameworkDocument) -> list[Section]:
+def _measured(view: View, render: Renderer, framework: FrameworkView) -> list[Section]:
     """Sections with all measured results of the framework."""
     comparison = view.comparison
     kept = {framework.slug, *view.references}
@@ -102,22 +142,11 @@ def _measured(view: View, render: Renderer, framework: FrameworkView, document: 
         for searched in view.capacities
         if searched.only({framework.slug}).rows
     ]
-    sections = [
-        Section("Variants", "variants", html=render.html("variants.html", document=document)),
-        *filters_section(render, [*((own, others) for own, _, others in results), *searches]),
-    ]
+    sections = filters_section(render, [*((own, others) for own, _, others in results), *searches])
     for own, table, others in results:
         more = present(percentile_chart(own, LATENCY, view.identities))
         sections.append(table_section(render, table, more=more, others=others))
     sections += [capacity_section(render, searched, others=alike) for searched, alike in searches]
-    sections += _flames(render, framework)
-    if cannot := document.framework.cannot:
-        titles = {workload.slug: workload.title for workload in comparison.workloads}
-        html = render.html("cannot.html", cannot=cannot, titles=titles)
-        sections.append(Section("What it does not support", "cannot", html=html))
-    if pairs := {pair: verdict for pair, verdict in view.verdicts.items() if framework.slug in pair}:
-        html = render.html("pairs.html", verdicts=pairs, titles=view.titles)
-        sections.append(Section("Against the others", "pairs", html=html))
     return sections
 
 
