@@ -233,6 +233,8 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     drawn.keep_only(cards.values())
     for page in site.pages:
         files.add_text(page.path, page.text())
+    for path, make in site.files.items():
+        files.add_beside(path, make)
     for path, card in cards.items():
         files.add_beside(path, partial(drawn.get, card))
     files.add_tree(paths.written, "")

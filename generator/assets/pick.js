@@ -6,9 +6,10 @@
     polling: "no long-polling",
     plain: "only Socket.IO clients can connect",
     spans: "a room ends at its process",
+    sse: "no server-sent events",
   };
 
-  const TITLES = { polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes" };
+  const TITLES = { polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes", sse: "server-sent events" };
 
   function anchor(text, href) {
     const made = document.createElement("a");
@@ -92,6 +93,9 @@
     return wasLate(one, asked) !== null || wasBroken(one, asked);
   }
 
+  /* Whether the estimate is above the cores that the reader has. */
+  const isOver = (estimate, asked) => Boolean(asked.cores && estimate && estimate.mean > Number(asked.cores));
+
   /* How late the answers were under a load. */
   function lateness(one, load) {
     return `${load.late_percentile} of 100 updates were answered within ${told(load.late_ms)}\u00a0ms${isLate(one, load) ? `, beyond the ${one.limit_ms}\u00a0ms that count as enough` : ""}`;
@@ -116,6 +120,7 @@
       found.push(`one core is too little for ${many(searched.fails_at)}: fewer than half of all attempts succeed${enough}${slower} (${searched.variant})`);
     }
     if (one.searchUncounted) found.push(`its capacity does not count (${one.searchUncounted})`);
+    if (isOver(estimate, asked)) found.push(`by this estimate it needs more than your ${asked.cores === "1" ? "one core" : `${asked.cores} cores`}`);
     for (const need of one.own) found.push(`${TITLES[need]}: with code of your own`);
     for (const need of one.unsure) found.push(`not determined: ${TITLES[need]}`);
     for (const flag of one.flags) found.push(`flag: ${flag.toLowerCase()}`);
@@ -176,6 +181,19 @@
     return said;
   }
 
+  /* How sure the order of the first is, in the words of the other pages. */
+  function sureness(left) {
+    if (left.length < 2 || !left[0].estimate || left[0].fails || left[0].one.flags.length) return "can't say yet";
+    if (!rivals(left).some(({ estimate }) => estimate)) return "can't say yet";
+    return undecided(left).length ? "likely" : "clearly";
+  }
+
+  function chip(words) {
+    const made = anchor(words, "scoring.html#sure");
+    made.className = `rt-sure rt-sure-${{ clearly: "yes", likely: "likely" }[words] ?? "open"}`;
+    return made;
+  }
+
   /* Who is left out, by what speaks against them. */
   function leftOut(out) {
     const byReason = new Map();
@@ -193,7 +211,16 @@
     });
   }
 
-  const defaultOf = (field) => [...field.options].find((option) => option.defaultSelected)?.value ?? field.options[0].value;
+  function defaultOf(field) {
+    if (!field.options) return field.defaultValue;
+    return [...field.options].find((option) => option.defaultSelected)?.value ?? field.options[0].value;
+  }
+
+  /* Whether an answer is one of a field: an option, or a number in its range. */
+  function isAnswer(field, value) {
+    if (field.options) return [...field.options].some((option) => option.value === value);
+    return /^\d+$/.test(value ?? "") && Number(value) >= Number(field.min) && Number(value) <= Number(field.max);
+  }
 
   function show(form, target, known) {
     const asked = Object.fromEntries(new FormData(form));
@@ -208,11 +235,13 @@
       }
     }
     const flagged = ({ one }) => one.flags.length > 0;
-    left.sort((a, b) => a.fails - b.fails || flagged(a) - flagged(b) || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
+    const over = ({ estimate }) => isOver(estimate, asked);
+    left.sort((a, b) => a.fails - b.fails || over(a) - over(b) || flagged(a) - flagged(b) || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();
     const head = verdict(left, known.length, asked);
+    if (left.length) head.append(" ", chip(sureness(left)));
     const list = document.createElement("ol");
-    list.className = "rt-plain";
+    list.className = "rt-answer-cards";
     for (const { one, estimate } of left) {
       const item = document.createElement("li");
       const name = document.createElement("strong");
@@ -225,8 +254,10 @@
   }
 
   rt.onPage(() => {
-    for (const field of document.querySelectorAll("form.rt-pick select"))
-      field.addEventListener("change", () => rt.keep({ [field.name]: field.value === defaultOf(field) ? null : field.value }));
+    for (const field of document.querySelectorAll("form.rt-pick :is(select, input)"))
+      field.addEventListener("input", () => {
+        if (isAnswer(field, field.value)) rt.keep({ [field.name]: field.value === defaultOf(field) ? null : field.value });
+      });
   });
 
   rt.onAddress(() => {
@@ -234,7 +265,8 @@
     if (!form) return;
     for (const field of form.elements) {
       const asked = rt.asked(field.name);
-      field.value = [...field.options].some((option) => option.value === asked) ? asked : defaultOf(field);
+      const value = isAnswer(field, asked) ? asked : defaultOf(field);
+      if (field.value !== value) field.value = value; // else the cursor would move while a number is typed
     }
     const script = document.querySelector("template.rt-pick-data").content.querySelector("script");
     form.hidden = false;

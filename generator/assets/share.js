@@ -34,6 +34,12 @@
     return address.href;
   }
 
+  /* What another site writes to show the chart. */
+  function frameOf(button) {
+    const { href } = new URL(button.dataset.address, location.href);
+    return `<iframe src="${href}" width="100%" height="${button.dataset.height}" loading="lazy" style="border:0"></iframe>`;
+  }
+
   /* Words in lines of at most so many characters. */
   function wrapped(text, most) {
     const lines = [""];
@@ -115,6 +121,7 @@
     if (!format) return;
     const chart = target.closest(".rt-chart");
     if (format === "link") copied(target, linkTo(chart));
+    else if (format === "embed") copied(target, frameOf(target));
     else if (format === "csv") rt.saveTable(chart);
     else saveImage(chart, format);
   }

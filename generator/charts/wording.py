@@ -11,7 +11,7 @@ from generator.dataset import Parameters
 from generator.statistics import Contrast, Interval
 from runners.record import parameter_in_words
 
-_UNPLAIN = re.compile(r"[^\w .,:;+()/·×’%-]")
+_UNPLAIN = re.compile(r"[^\w .,:+()/·×’%-]")
 
 
 _LONGEST = 110

@@ -22,7 +22,7 @@ from runners.record import degree_of
 _DASHBOARD_PARAMETERS = {"users", "updates_per_user_per_s"}
 """Parameters that only tables of a live dashboard have."""
 
-Need = Literal["polling", "plain", "spans"]
+Need = Literal["polling", "plain", "spans", "sse"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ class Setup:
     """Why the search of a capacity does not count, as a clause; ``None`` if it does, or if there was none."""
     module: str | None
     """The shown source file that its command starts; ``None`` if the command names none of them."""
+    sse: float | None = None
+    """Whether it sends server-sent events."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def find_candidates(
                 polling=can["polling"],
                 plain=can["plain"],
                 spans=can["spans"],
+                sse=can["sse"],
             )
         own = set(setup.stacks) if setup else set()
         others = {stack for of_variant in stacks.values() for stack in of_variant} - own
@@ -198,10 +201,10 @@ def find_candidates(
 def _degrees(evidence: Evidence | None, headline: str) -> dict[Need, float | None]:
     """To which degree the headline variant fulfils each need."""
     if evidence is None:
-        return {"polling": None, "plain": None, "spans": None}
+        return {"polling": None, "plain": None, "spans": None, "sse": None}
     found = {
         item: finding.value if (finding := headline_finding(evidence, item, headline)) else None
-        for item in ("transports", "plain-websocket", "rooms-across", "cross-process")
+        for item in ("transports", "plain-websocket", "rooms-across", "cross-process", "sse")
     }
     transports = found["transports"]
     across = degree_of(found["rooms-across"])
@@ -209,6 +212,7 @@ def _degrees(evidence: Evidence | None, headline: str) -> dict[Need, float | Non
         "polling": float("polling" in transports) if isinstance(transports, list) else None,
         "plain": degree_of(found["plain-websocket"]),
         "spans": degree_of(found["cross-process"]) if across is None else across,
+        "sse": degree_of(found["sse"]),
     }
 
 

@@ -14,12 +14,16 @@ from generator.comparison.capacities import MIN_SEARCHES, CapacityRow, CapacityT
 from generator.comparison.deciding import DECIDING_QUANTILES, needs_quiet
 from generator.comparison.metrics import (
     BROKER_CPU,
+    CHUNK_LATENESS,
     CONNECTION_RATE,
     CPU,
+    CPU_PER_MESSAGE,
+    FIRST_CHUNK,
     LAST_DELIVERY,
     LATENCY,
     MEMORY_PER_CONNECTION,
     METRICS,
+    OUTSIDE_LAST,
     PUSH_LATENESS,
     RETURN_TIME,
     THROUGHPUT,
@@ -84,6 +88,7 @@ class UseCase:
 
 _CLOSED: Parameters = {"mode": "closed"}
 _OPEN: Parameters = {"mode": "open"}
+_STREAMS: Parameters = {"transport": "sse", "streams": 100}
 _IDLE = ScoredMetric("memory per connection", "connect", {"clients": 1000}, MEMORY_PER_CONNECTION)
 
 
@@ -135,12 +140,15 @@ USE_CASES: tuple[UseCase, ...] = (
     ),
     UseCase(
         "streaming",
-        "Server-sent events to viewers",
+        "Streaming",
         (
+            ScoredMetric("delay", "stream", _STREAMS, FIRST_CHUNK, counts_overall=False),
+            ScoredMetric("delay", "stream", _STREAMS, CHUNK_LATENESS, counts_overall=False),
             ScoredMetric("delay", "sse", {"viewers": 100}, PUSH_LATENESS, counts_overall=False),
+            ScoredMetric("CPU cost", "stream", _STREAMS, CPU_PER_MESSAGE, counts_overall=False),
             ScoredMetric("CPU cost", "sse", {"viewers": 100}, CPU, counts_overall=False),
         ),
-        lacks="A stream per viewer, such as tokens of a language model, is not measured, nor is capacity.",
+        lacks="Capacity of streams, HTTP/2 and the model behind them are not measured.",
     ),
     UseCase(
         "notifications",
@@ -148,6 +156,7 @@ USE_CASES: tuple[UseCase, ...] = (
         (
             ScoredMetric("capacity", "connect", {"clients": 500}, CONNECTION_RATE, counts_overall=False),
             ScoredMetric("delay", "room", _OPEN | {"members": 1000}, LAST_DELIVERY, counts_overall=False),
+            ScoredMetric("delay", "publish", {"publisher": "http"}, OUTSIDE_LAST, counts_overall=False),
             ScoredMetric("delay", "recovery", {"users": 100}, RETURN_TIME, counts_overall=False),
             ScoredMetric("CPU cost", "room", _OPEN | {"members": 1000}, CPU, counts_overall=False),
             _IDLE,

@@ -800,6 +800,11 @@ CHANGES: tuple[tuple[str, str], ...] = (
         "Scoring 1 compared two rounds like ten.",
     ),
     (
+        "Streaming is judged by streams that each have their own pace and by events to all viewers, and notifications"
+        " also by messages that come from outside of the server.",
+        "Before those were measured, streaming was judged by events to all viewers alone.",
+    ),
+    (
         "One is better than another only without an opposite difference of twice or more, decided or open.",
         "Scoring 1 called one better that was better in one metric and undecided in all others.",
     ),

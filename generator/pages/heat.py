@@ -67,7 +67,7 @@ _SHORT = {
     "request-reply": "Echo",
     "dashboard": "Dashboard",
     "chat": "Chat",
-    "streaming": "Events",
+    "streaming": "Stream",
     "notifications": "Notify",
     "ease-of-use": "Ease",
     "architecture": "Arch",

@@ -38,6 +38,7 @@ from generator.charts.wording import (
 )
 from generator.comparison import CLOSE_FACTOR, Bracket, with_discarded
 from generator.pages.current_setups import CurrentSetups
+from generator.pages.drawn_chart import DrawnChart
 from generator.pages.sort_keys import sort_key
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, Interval, RankRange
@@ -84,6 +85,8 @@ class Page:
     """Title of the group of the menu that the page is in, with the pages before and after it of the same group."""
     in_group: str = ""
     """Its title there."""
+    charts: tuple[DrawnChart, ...] = ()
+    """Its drawn charts, which other sites can embed."""
 
     @property
     def card(self) -> str:
@@ -125,7 +128,9 @@ class Renderer:
     def html(self, template: str, **values: Any) -> str:
         """The rendered template. Raises `TemplateError` for a template that cannot be rendered."""
         try:
-            return self._environment.get_template(template).render(link=self.link, **values)
+            return self._environment.get_template(template).render(
+                link=self.link, embedded=partial(embed_path, self._path), **values
+            )
         except Exception as error:  # a template can raise anything
             raise TemplateError(
                 f"{_place(error, TEMPLATES / template)}: {type(error).__name__}: {error}; fix the template"
@@ -137,6 +142,11 @@ class Renderer:
         if name.endswith(".md"):
             name = f"{name[:-3]}.html"
         return posixpath.relpath(name, posixpath.dirname(self._path) or ".") + hash_sign + anchor
+
+
+def embed_path(page: str, chart: str) -> str:
+    """The path of the file that has a drawn chart alone. ``page``: path of its page, ``chart``: its slug."""
+    return f"embed/{page.removesuffix('.md').replace('/', '--')}--{chart}.html"
 
 
 def _place(error: Exception, template: Path) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import groupby
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup
+
 from generator.charts.wording import plain
-from generator.comparison import History
+from generator.comparison import USE_CASES, History
 from generator.dataset import Claims, Dataset, PublicQuestions, Source
 from generator.pages import menu
-from generator.pages.markup import Page
+from generator.pages.markup import Page, embed_path
 from generator.pages.view import MenuEntry, View
 from runners.record import InvalidError
 
@@ -29,14 +34,24 @@ _WRITTEN = {
 }
 """The pages in ``site/``, which are in the last entry of the menu: title and file."""
 _DETAILS = "Method & data"
+_BADGE_COLOURS = {
+    "recommended": "0b6bb8",
+    "good choice": "2389b8",
+    "special case": "b4480a",
+    "not for new projects": "8a4b00",
+}
+_STYLE = Path(__file__).parents[1] / "assets" / "drawn.css"
 
 
 @dataclass(frozen=True)
 class Site:
-    """All generated pages, and the navigation, which also has the pages in ``site/``."""
+    """All generated pages, and the navigation, which also has the pages in ``site/``. ``files``: by path, what makes
+    the files for other sites: single charts, and badges of the labels.
+    """
 
     pages: tuple[Page, ...]
     nav: tuple[dict[str, Any], ...]
+    files: Mapping[str, Callable[[], str]]
 
 
 def make_site(
@@ -61,7 +76,34 @@ def make_site(
     nav = [{entry.title: _addresses(found)} for entry, found in built if not entry.is_detail]
     details = [{entry.title: _addresses(found)} for entry, found in built if entry.is_detail]
     written = [{title: path} for title, path in _WRITTEN.items()]
-    return Site(tuple(pages), (*nav, {_DETAILS: [*details, *written]}))
+    return Site(tuple(pages), (*nav, {_DETAILS: [*details, *written]}), _embeds(view, pages) | _badges(view))
+
+
+def _embeds(view: View, pages: Iterable[Page]) -> dict[str, Callable[[], str]]:
+    style = Markup(_STYLE.read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    found: dict[str, Callable[[], str]] = {}
+    for page in pages:
+        for chart in page.charts:
+            path = embed_path(page.path, chart.slug)
+            found[path] = partial(view.renderer(path).html, "embed.html", chart=chart, page=page, style=style)
+    return found
+
+
+def _badges(view: View) -> dict[str, Callable[[], str]]:
+    """A badge with the label of each framework per use case, in the endpoint format of shields.io."""
+    found: dict[str, Callable[[], str]] = {}
+    for case in USE_CASES:
+        labelled = view.conclusions.labels.get(case.slug, {})
+        for slug in view.competing:
+            label = labelled[slug].label if slug in labelled else None
+            badge = {
+                "schemaVersion": 1,
+                "label": case.title.lower(),
+                "message": label or "not enough data",
+                "color": _BADGE_COLOURS.get(label or "", "lightgrey"),
+            }
+            found[f"badges/{case.slug}/{slug}.json"] = partial("{}\n".format, json.dumps(badge))
+    return found
 
 
 def menu_entries() -> list[MenuEntry]:
@@ -71,8 +113,8 @@ def menu_entries() -> list[MenuEntry]:
 
 
 def _addresses(found: Page | Sequence[Page]) -> str | list[Any]:
-    """Navigation in the form of MkDocs: a page by its address, a section's pages by title, its index without title, and
-    pages of one group below the title of the group.
+    """Navigation in the form of MkDocs. A page has its address, a section's pages their titles, its index none; pages of
+    one group are below the title of the group.
     """
     if isinstance(found, Page):
         return found.path

@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from generator.answers import answer_pair, answer_questions, case_answer, start_answers
-from generator.answers.amounts import less, more, shorter
-from generator.answers.labels import best_labelled
 from generator.comparison import (
     METRICS,
     USE_CASES,
@@ -23,6 +20,9 @@ from generator.comparison import (
     facet_values,
 )
 from generator.dataset import PublicQuestions, QuestionsError, load_questions, load_results
+from generator.sentences import answer_pair, answer_questions, case_answer, start_answers
+from generator.sentences.amounts import less, more, shorter
+from generator.sentences.labels import best_labelled
 from runners.record import ITEMS
 from runners.subjects.workloads import WORKLOADS
 

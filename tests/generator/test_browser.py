@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.marks import few_of
 from tests.support.pages import PAGES
 from tests.support.visiting import Visit
 
@@ -14,7 +15,18 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.mark.parametrize("path", PAGES)
+SMALL_SCREEN_PAGES = {
+    "index.html",
+    "scoreboard.html",
+    "for/chat.html",
+    "frameworks/django-channels.html",
+    "workloads/dashboard.html",
+    "compare/django-channels-vs-flask-socketio.html",
+}
+"""Pages whose layout differs most."""
+
+
+@pytest.mark.parametrize("path", few_of(PAGES, SMALL_SCREEN_PAGES))
 def test_a_phone_shows_the_same_without_scrolling_sideways(phone: Visit, path: str) -> None:
     page = phone.open(path)
     phone.draw_all()

@@ -141,9 +141,9 @@ def test_a_state_survives_links_in_the_page_back_forward_and_reload(visit: Visit
     assert seen() == before
     page.locator(".md-tabs__link", has_text="Scoreboard").click()
     page.wait_for_url("**/scoreboard.html")
-    page.wait_for_function("document.querySelector('h1').textContent.startsWith('Trends')")
+    page.wait_for_function("document.querySelector('h1').textContent.startsWith('Scoreboard')")
     page.go_back()
-    page.wait_for_function("!document.querySelector('h1').textContent.startsWith('Trends')")
+    page.wait_for_function("!document.querySelector('h1').textContent.startsWith('Scoreboard')")
     assert seen() == before
 
 
@@ -236,7 +236,7 @@ def test_a_chart_is_saved_as_table_and_as_picture(visit: Visit, tmp_path: Path) 
 
 def test_the_picker_answers_from_its_address(visit: Visit) -> None:
     page = visit.open("pick.html?stack=asgi&users=1000")
-    assert page.locator("select[name=users]").input_value() == "1000"
+    assert page.locator("input[name=users]").input_value() == "1000"
     fitting = page.locator(".rt-picked li strong")
     assert set(fitting.all_text_contents()) == {"FastAPI", "Django Channels"}
     page.locator("select[name=stack]").select_option("")
@@ -345,7 +345,7 @@ def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_simi
     assert re.search(r"9[09] of 100 updates were answered within", first.inner_text())
     fitting = page.locator(".rt-picked li")
     slow, fast = (fitting.filter(has_text=name) for name in ("Flask-SocketIO", "FastAPI"))
-    page.locator("select[name=users]").select_option("1000")
+    page.locator("input[name=users]").fill("1000")
     assert ": 3 cores (uvicorn, one snapshot per second; 95 % interval 2.9 to 3.1, " in words(fast)
     # What was measured counts for more than what a variant sustained in a search, by which it is the other way round.
     assert "within 101 ms, beyond the 100 ms that count as enough" in words(fast)
@@ -354,11 +354,42 @@ def test_a_case_that_was_measured_is_answered_by_it_and_another_by_the_most_simi
     assert "one core is too little" in slow.inner_text()
     order = fitting.locator("strong").all_text_contents()
     assert order.index("Flask-SocketIO") < order.index("FastAPI")
-    page.locator("select[name=users]").select_option("10000")
+    page.locator("input[name=users]").fill("10000")
     assert "about 30 cores (uvicorn, one snapshot per second; 95 % interval 29 to 31, " in words(fast)
     # Who was late under less is so under more; of the others nothing is known.
     assert "with 1,000 users 99 of 100 updates were answered within 101 ms, beyond the 100 ms" in words(fast)
     assert "answered within" not in words(slow)
+
+
+def test_any_number_of_users_is_answered_and_compared_with_the_cores_that_are_there(visit: Visit) -> None:
+    def known(one: dict[str, Any]) -> None:
+        one["flags"] = []
+        for load in one["setup"]["loads"]:
+            load.update(cpu_percent={"fastapi": 1}.get(one["slug"], 30), interval=[1, 30])
+
+    page = open_picker(visit, "pick.html", known)
+    page.locator(".rt-picked li").first.wait_for()
+    page.locator("input[name=users]").fill("2500")
+    page.wait_for_url("**users=2500**")
+    assert "about 25 % of a core" in words(page.locator(".rt-picked li").filter(has_text="FastAPI"))
+    page.locator("select[name=cores]").select_option("4")
+    over = page.locator(".rt-picked li").filter(has_text="needs more than your 4 cores")
+    assert set(over.locator("strong").all_inner_texts()) == {"Django Channels", "Flask-SocketIO"}
+    assert page.locator(".rt-picked li strong").first.inner_text() == "FastAPI"
+    for wrong in ("0", "-5", "1.5", ""):
+        page.locator("input[name=users]").fill(wrong)
+        assert "users=2500" in page.url
+    assert page.locator(".rt-picked .rt-sure").inner_text() in ("clearly", "likely", "can't say yet")
+
+
+def test_who_sends_no_events_is_left_out_where_they_are_required(visit: Visit) -> None:
+    def known(one: dict[str, Any]) -> None:
+        one["setup"]["sse"] = float(one["slug"] == "fastapi")
+
+    page = open_picker(visit, "pick.html?sse=yes", known)
+    page.locator(".rt-picked li").first.wait_for()
+    assert page.locator(".rt-picked li strong").all_inner_texts() == ["FastAPI"]
+    assert "Left out, no server-sent events: " in " ".join(page.locator(".rt-picked .rt-note").all_inner_texts())
 
 
 def test_whom_one_core_fails_under_that_load_comes_last(visit: Visit) -> None:

@@ -52,6 +52,21 @@ def test_a_link_to_a_chart_is_copied(visit: Visit) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == f"{visit.address}{PAIR}#chart-ratios"
 
 
+def test_a_chart_is_embedded_by_a_line_that_works(visit: Visit) -> None:
+    page = visit.open(PAIR)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#chart-ratios").get_by_role("button", name="Copy embed").click()
+    page.locator("#chart-ratios").get_by_role("button", name="Copied").wait_for()
+    line = page.evaluate("navigator.clipboard.readText()")
+    title = page.locator("#chart-ratios figcaption strong").inner_text()
+    elsewhere = page.context.new_page()
+    elsewhere.set_content(line)
+    frame = elsewhere.frame_locator("iframe")
+    assert frame.locator("strong").inner_text() == title
+    assert frame.locator("svg").first.is_visible()
+    assert (frame.get_by_role("link").get_attribute("href") or "").endswith(f"{PAIR}#chart-ratios")
+
+
 def test_the_command_that_measures_a_pair_again_is_copied(visit: Visit) -> None:
     page = visit.open(PAIR)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -42,10 +42,11 @@ def _framework_pages(view: View) -> list[Page]:
 def _answer(view: View, heat: HeatTable, framework: FrameworkView) -> Page:
     """What to know of a framework before choosing it."""
     render = view.renderer(framework.path)
+    chart = standing_chart(view, heat, framework.slug)
     html = render.html(
         "framework.html",
         framework=framework,
-        chart=standing_chart(view, heat, framework.slug),
+        chart=chart,
         headline=_headline(view, framework),
         runs=view.runs_of(framework),
         flags=view.flags.get(framework.slug, ()),
@@ -62,7 +63,8 @@ def _answer(view: View, heat: HeatTable, framework: FrameworkView) -> Page:
             html = render.html("cannot.html", cannot=cannot, titles=titles)
             sections.append(Section("What it does not support", "cannot", html=html))
     words = f"{framework.title}: where it is among all, in which setup, what to watch out for."
-    return _of_framework(framework, framework.path, framework.title, "Answer", words, sections)
+    page = _of_framework(framework, framework.path, framework.title, "Answer", words, sections)
+    return replace(page, charts=(chart,) if chart else ())
 
 
 def _results(view: View, framework: FrameworkView) -> Page:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from generator.answers import start_answers
 from generator.comparison import PERFORMANCE
 from generator.pages import score_words
 from generator.pages.heat import heat_table
 from generator.pages.markup import Page, Section, listed
 from generator.pages.view import MenuEntry, View
+from generator.sentences import start_answers
 
 _PREVIEWED = 4
 """Rows of the heat table that the page shows."""
@@ -48,6 +48,8 @@ def _home_page(view: View) -> Page:
 def _why_nobody_leads(view: View) -> str:
     """Why there is no verdict on performance, as a sentence; empty if there is one."""
     sheet = view.conclusions.dimensions.get(PERFORMANCE)
+    if len([slug for slug in view.measured if slug in view.competing]) == 1:
+        return "Only one framework is measured so far, so there is nothing to compare it with."
     if sheet is None:
         return "Not enough data: no framework has a value that counts."
     return score_words.why_nobody_leads(sheet, view.titles)

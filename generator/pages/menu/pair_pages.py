@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from generator.answers import answer_pair
 from generator.comparison import DIMENSIONS, PERFORMANCE, Dimension, PairVerdict, headline_finding
 from generator.pages import score_words
 from generator.pages.code_excerpts import EXCHANGES
 from generator.pages.markup import Page, Section
 from generator.pages.pair_chart import pair_chart
 from generator.pages.view import MenuEntry, View, pair_path
+from generator.sentences import answer_pair
 from runners.record import ITEMS, WorkloadFacts, degree_of
 
 
@@ -57,7 +57,16 @@ def _page(view: View, verdict: PairVerdict) -> Page:
     # With dozens of pairs, the navigation would be longer than the page.
     clear = [f"{one.title}: {one.sentence}" for one in answers if one.sureness == "clearly"]
     answer = " ".join(clear[:2]) or (f"{chart.title}." if chart else "")
-    return Page(path, title, words, sections, hide=("navigation",), is_searched=False, answer=answer)
+    return Page(
+        path,
+        title,
+        words,
+        sections,
+        hide=("navigation",),
+        is_searched=False,
+        answer=answer,
+        charts=(chart,) if chart else (),
+    )
 
 
 def _standings(view: View, verdict: PairVerdict) -> list[tuple[Dimension, str, str]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from generator.answers import AnsweredQuestion, answer_questions
 from generator.pages.markup import Page, Section
 from generator.pages.view import MenuEntry, View
+from generator.sentences import AnsweredQuestion, answer_questions
 
 
 def _questions_page(view: View) -> Page:

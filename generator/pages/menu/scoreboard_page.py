@@ -12,11 +12,19 @@ def _scoreboard_page(view: View) -> Page:
     """The whole heat table, then cost and delay of one load."""
     path = "scoreboard.md"
     render = view.renderer(path)
+    chart = cost_chart(view)
     html = render.html(
-        "scoreboard.html", heat=heat_table(view), aside=view.aside, runs=view.comparison.runs, chart=cost_chart(view)
+        "scoreboard.html", heat=heat_table(view), aside=view.aside, runs=view.comparison.runs, chart=chart
     )
     words = "Every framework by what you build, on one scale, with what is not certain."
-    return Page(path, "Scoreboard", words, (Section(None, None, html=html),), hide=("navigation", "toc"))
+    return Page(
+        path,
+        "Scoreboard",
+        words,
+        (Section(None, None, html=html),),
+        hide=("navigation", "toc"),
+        charts=(chart,) if chart else (),
+    )
 
 
 ENTRY = MenuEntry("Scoreboard", position=15, pages=_scoreboard_page)

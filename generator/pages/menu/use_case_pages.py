@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from generator.answers import case_answer
 from generator.comparison import USE_CASES, UseCase, facet_values
 from generator.pages import score_words
 from generator.pages.markup import Page, Section, listed
 from generator.pages.value_chart import value_chart
 from generator.pages.view import MenuEntry, View
+from generator.sentences import case_answer
 from runners.record import WorkloadFacts
 
 
@@ -27,12 +27,13 @@ def _page(view: View, case: UseCase) -> Page:
     path = f"for/{case.slug}.md"
     sheet = view.conclusions.use_cases[case.slug]
     answer = case_answer(view.conclusions, case)
+    charts = [value_chart(view, case.slug, found) for found in facet_values(case, view.conclusions.basis)]
     html = view.renderer(path).html(
         "use_case.html",
         case=case,
         answer=answer,
         sheet=sheet,
-        charts=[value_chart(view, case.slug, found) for found in facet_values(case, view.conclusions.basis)],
+        charts=charts,
         flagged=[(slug, flags) for slug, flags in view.flags.items() if slug in sheet.frameworks],
         words=score_words,
         tests=_tests(view, case),
@@ -48,6 +49,7 @@ def _page(view: View, case: UseCase) -> Page:
         (Section(None, None, html=html),),
         hide=("navigation", "toc"),
         answer=f"{names}: {answer.sentence}" if names else answer.sentence,
+        charts=tuple(charts),
     )
 
 

@@ -3,11 +3,11 @@
 A sentence never has more certainty than the outcome behind it, and none recommends a framework with a hard flag.
 """
 
-from generator.answers.pairs import PairAnswer, answer_pair
-from generator.answers.public_questions import AnsweredQuestion, answer_questions
-from generator.answers.starting_points import StartAnswer, start_answers
-from generator.answers.sureness import Sureness
-from generator.answers.use_cases import CaseAnswer, case_answer
+from generator.sentences.pairs import PairAnswer, answer_pair
+from generator.sentences.question_answers import AnsweredQuestion, answer_questions
+from generator.sentences.starting_points import StartAnswer, start_answers
+from generator.sentences.sureness import Sureness
+from generator.sentences.use_cases import CaseAnswer, case_answer
 
 __all__ = [
     "AnsweredQuestion",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from generator.answers.labels import best_labelled
-from generator.answers.sureness import Sureness
 from generator.comparison import Conclusions, UseCase
+from generator.sentences.labels import best_labelled
+from generator.sentences.sureness import Sureness
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from generator.answers.amounts import less, more, shorter
-from generator.answers.sureness import Sureness
 from generator.charts.wording import plain
 from generator.comparison import USE_CASES, Conclusions, Decision, PairStanding
+from generator.sentences.amounts import less, more, shorter
+from generator.sentences.sureness import Sureness
 
 PairSide = Literal["first", "second"]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
-from generator.answers.pairs import answer_pair
 from generator.charts.wording import significant
 from generator.comparison import (
     METRICS,
@@ -33,6 +32,7 @@ from generator.dataset import (
     TwoTables,
     UnderSetting,
 )
+from generator.sentences.pairs import answer_pair
 from runners.record import degree_of
 
 AnswerState = Literal["answered", "few rounds", "not measured"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from generator.answers.sureness import Sureness
 from generator.comparison import LABELS, Label, Labelled
+from generator.sentences.sureness import Sureness
 
 _WORDS: Mapping[Label, str] = {
     "recommended": "recommended",

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from generator.answers.labels import best_labelled
-from generator.answers.sureness import Sureness
 from generator.charts.wording import significant
 from generator.comparison import (
     CLOSE_FACTOR,
     PERFORMANCE,
+    STACKS,
     STARTING_POINTS,
     Conclusions,
     Labelled,
     gap_of,
     headline_finding,
 )
+from generator.sentences.labels import best_labelled
+from generator.sentences.sureness import Sureness
 from runners.record import degree_of
 
 _ROOMS = ("rooms", "rooms-across", "reconnecting-client")
@@ -25,7 +26,6 @@ _CPU = "CPU cost"
 """The facet of performance that is the bill."""
 _BEST_BELOW = 1.005
 """A total this close to the best is the best, as numbers are rounded."""
-_BY_ITSELF = {"django": "run inside a Django application", "flask": "run inside a Flask application"}
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def _unlabelled(
 ) -> tuple[tuple[str, ...], str, Sureness]:
     """Who can do it at all, where no label follows from scores."""
     able = tuple(slug for slug, one in labelled.items() if not one.by_flags)
-    if not labelled and stack in _BY_ITSELF:
-        return (), f"None of the measured frameworks can {_BY_ITSELF[stack]}.", "likely"
-    if len(able) == 1 and stack in _BY_ITSELF:
+    if not labelled and stack in STACKS:
+        return (), f"None of the measured frameworks can run inside a {STACKS[stack]} application.", "likely"
+    if len(able) == 1 and stack in STACKS:
         cost = _cost(conclusions, able)
-        return able, f"the only one without a flag that can {_BY_ITSELF[stack]}{cost}.", "likely"
+        return able, f"the only one without a flag that can run inside a {STACKS[stack]} application{cost}.", "likely"
     return (), "No verdict yet: there are not enough valid rounds.", "can't say yet"
 
 

@@ -1,0 +1,84 @@
+"""What a reader must find at once: short pages, short headings, and the answer on the first screen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.visiting import Visit
+
+PAIR = "compare/django-channels-vs-flask-socketio.html"
+HEIGHTS_PX = {
+    "index.html": 2700,
+    "scoreboard.html": 1800,
+    "for/index.html": 1800,
+    "for/dashboard.html": 4500,
+    "frameworks/django-channels.html": 5400,
+    PAIR: 3600,
+}
+"""The most that a page may be high on a screen of 1440 pixels; on a phone twice that."""
+ANSWERS = {
+    "index.html": (".rt-answers dd", ".rt-sure", ".rt-actions"),
+    "for/dashboard.html": (".rt-answer", ".rt-sure", ".rt-actions"),
+    "frameworks/django-channels.html": (".rt-answers dd", ".rt-actions"),
+    PAIR: (".rt-verdict", ".rt-sure", ".rt-pair-chooser"),
+    "scoreboard.html": (".rt-heat td", ".rt-heat-key"),
+}
+"""What the first screen of a page has: its answer, how sure it is, and the next step."""
+LONGEST_HEADING = 45
+MOST_CONTENTS = 12
+CHOOSING = ("index", "scoreboard", "pick", "questions", "for/*", "frameworks/*", "compare/*")
+"""The pages that readers choose by; headings of others may be parameters."""
+
+
+@pytest.mark.parametrize("path", HEIGHTS_PX)
+def test_a_page_is_short(visit: Visit, phone: Visit, path: str) -> None:
+    for visitor, most in ((visit, HEIGHTS_PX[path]), (phone, 2 * HEIGHTS_PX[path])):
+        page = visitor.open(path)
+        height = page.evaluate("document.querySelector('.md-content').getBoundingClientRect().height")
+        assert height <= most, path
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+def test_the_first_screen_has_the_answer(visit: Visit, phone: Visit, path: str) -> None:
+    for visitor in (visit, phone):
+        page = visitor.open(path)
+        for selector in ANSWERS[path]:
+            box = page.locator(selector).first.bounding_box()
+            assert box is not None, (path, selector)
+            size = page.viewport_size
+            assert size is not None
+            assert box["y"] < size["height"], (path, selector, box)
+
+
+def test_headings_are_short_where_readers_choose(site: Path) -> None:
+    pages = [path for pattern in CHOOSING for path in site.glob(f"{pattern}.html")]
+    assert len(pages) > 10
+    for path in pages:
+        headings = re.findall(r"<h2[^>]*>(.*?)</h2>", path.read_text(), flags=re.DOTALL)
+        texts = [re.sub(r"<[^>]+>|¶|&para;", "", heading).strip() for heading in headings]
+        assert len(texts) <= MOST_CONTENTS, path
+        for text in texts:
+            assert len(text) <= LONGEST_HEADING, (path, text)
+
+
+def test_titles_of_drawn_charts_are_findings(site: Path) -> None:
+    """A finding is a sentence or names who is where; the title of a metric alone is none."""
+    titles = {
+        title
+        for path in site.rglob("*.html")
+        for title in re.findall(r'<figcaption><strong>([^<]*)</strong><span class="rt-subtitle">', path.read_text())
+    }
+    assert len(titles) > 10
+    for title in titles:
+        assert len(title) <= 80, title
+        assert re.search(r"\b(is|are|has|have|beats|beaten)\b|practically equal|Close to|not decided", title), title
+
+
+def test_what_can_be_checked_says_how(site: Path) -> None:
+    for path in ("frameworks/django-channels.html", PAIR, "for/dashboard.html"):
+        html = (site / path).read_text()
+        assert "uv run rtsite run --" in html, path
+        assert "data-copies=" in html, path
