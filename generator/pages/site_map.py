@@ -113,8 +113,9 @@ def menu_entries() -> list[MenuEntry]:
 
 
 def _addresses(found: Page | Sequence[Page]) -> str | list[Any]:
-    """Navigation in the form of MkDocs. A page has its address, a section's pages their titles, its index none; pages of
-    one group are below the title of the group.
+    """Navigation in the form of MkDocs. A page has its address, a section's pages their titles, its index none.
+
+    Pages of one group are below the title of the group.
     """
     if isinstance(found, Page):
         return found.path

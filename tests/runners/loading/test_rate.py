@@ -78,6 +78,10 @@ def test_what_a_member_never_receives_counts_nothing() -> None:
     assert ledger.settle(6000, 0)[0].lost == 1
 
 
+LOOKS = 4
+"""How often a load is repeated whose timers were late. On a busy machine some are; those of a broken one always."""
+
+
 @pytest.mark.measures
 def test_a_server_with_a_known_service_time_has_its_rate() -> None:
     """50 ms each; one answer in 20 takes 0.4 s, which is longer than the shortest slice."""
@@ -86,15 +90,21 @@ def test_a_server_with_a_known_service_time_has_its_rate() -> None:
         delay_s = 0.4 if talk.count % 20 == 10 else 0.05
         talk.server.loop.call_later(delay_s, talk.send, answer)
 
-    mean_s = (19 * 0.05 + 0.4) / 20
-    for duration_s in (1.35, 2.7):  # one and two times 20 answers
+    most = CONNECTIONS / ((19 * 0.05 + 0.4) / 20)
+
+    def share_of_most(duration_s: float) -> float:
         with serving(lie=answer_later) as server:
             result = driver.apply(job(server.url, duration_s=duration_s))
         assert result.window_s == duration_s
         assert result.ledger.sent == result.ledger.received
-        most = CONNECTIONS / mean_s
-        # Timers are never early. They may be late on a busy machine.
-        assert 0.8 * most < result.messages_per_s < 1.01 * most
+        return result.messages_per_s / most
+
+    for duration_s in (1.35, 2.7):  # one and two times 20 answers
+        found = [share_of_most(duration_s)]
+        # Timers are never early. They may be late on a busy machine, but not always by so much.
+        while found[-1] <= 0.8 and len(found) < LOOKS:
+            found.append(share_of_most(duration_s))
+        assert 0.8 < found[-1] < 1.01, found
 
 
 @pytest.mark.measures
@@ -103,12 +113,19 @@ def test_the_open_loop_counts_what_is_answered_after_the_window() -> None:
         talk.server.loop.call_later(0.3, talk.send, answer)
 
     asked = job("", "open", pace=Open(100), duration_s=0.5)
-    with serving(lie=answer_later) as server, connected(job(server.url, "open", pace=asked.pace)) as (running, _):
-        running.load(asked.duration_s)
-        result = running.finish()
-    assert result.ledger.received == result.ledger.sent == 50
-    assert result.messages_per_s == result.offered_per_s == 100
-    assert result.total(lambda sample: sample.unanswered_at_end) >= 20
+
+    def unanswered_at_end() -> int:
+        with serving(lie=answer_later) as server, connected(job(server.url, "open", pace=asked.pace)) as (running, _):
+            running.load(asked.duration_s)
+            result = running.finish()
+        assert result.ledger.received == result.ledger.sent == 50
+        assert result.messages_per_s == result.offered_per_s == 100
+        return result.total(lambda sample: sample.unanswered_at_end)
+
+    found = [unanswered_at_end()]
+    while found[-1] < 20 and len(found) < LOOKS:  # the end of a window is late where the machine halts
+        found.append(unanswered_at_end())
+    assert found[-1] >= 20, found
 
 
 @pytest.mark.measures
