@@ -6,7 +6,6 @@ This module is also the program of that process: MkDocs, which ends when its par
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -29,8 +28,9 @@ _SCRIPTS = ("page", "charts", "share", "pairs", "choose", "settings", "weights",
 
 OVERRIDES = Path(__file__).parent / "overrides"
 """What we change of the theme's templates."""
-_OVERRIDDEN = "overrides"
-"""Their folder beside the configuration."""
+OVERRIDDEN = "overrides"
+"""The folder beside the configuration into which they are copied: programs that read the configuration resolve a path
+out of its folder differently."""
 
 
 class Addresses(NamedTuple):
@@ -56,7 +56,7 @@ def write_config(
             "site_dir": os.path.relpath(site, here),
             "site_url": addresses.site,
             **({"repo_url": addresses.repository} if addresses.repository else {}),
-            "theme": {"custom_dir": _OVERRIDDEN},
+            "theme": {"custom_dir": OVERRIDDEN},
             "nav": list(nav),
             "extra_css": [path for path in assets if path.endswith(".css")],
             "extra_javascript": sorted(filter(_is_own_script, assets), key=lambda path: _SCRIPTS.index(_stem(path))),
@@ -65,8 +65,6 @@ def write_config(
         allow_unicode=True,
     )
     target.write_text(text, encoding="utf-8")
-    # A copy, because the programs that read the configuration resolve a path out of its folder differently.
-    shutil.copytree(OVERRIDES, here / _OVERRIDDEN, dirs_exist_ok=True)
 
 
 def _stem(path: str) -> str:

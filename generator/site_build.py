@@ -109,6 +109,16 @@ class Paths:
         return self.staged.parent / "results.cache"
 
     @property
+    def cards(self) -> Path:
+        """The pictures of links that were drawn before."""
+        return self.staged.parent / "cards"
+
+    @property
+    def overrides(self) -> Path:
+        """The staged templates of the theme that we change."""
+        return self.staged.parent / mkdocs_process.OVERRIDDEN
+
+    @property
     def assets(self) -> Path:
         return _CODE / "generator" / "assets"
 
@@ -229,7 +239,7 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     files = staging.Files()
     measured = _when_and_where(dataset)
     cards = {page.card: Card(page.title, page.answer or page.description, measured) for page in site.pages}
-    drawn = CardCache(paths.staged.parent / "cards")
+    drawn = CardCache(paths.cards)
     drawn.keep_only(cards.values())
     for page in site.pages:
         files.add_text(page.path, page.text())
@@ -260,6 +270,9 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     for evidence in dataset.evidence:
         files.add_beside(f"data/{evidence.raw}", evidence.path)
     written = files.write(paths.staged)
+    overrides = staging.Files()
+    overrides.add_tree(mkdocs_process.OVERRIDES, "")
+    overrides.write(paths.overrides)
     mkdocs_process.write_config(
         paths.config,
         paths.base_config,
@@ -295,7 +308,7 @@ def repository_address() -> str:
             f"RTSITE_REPOSITORY is {found!r}, which is no address of a repository; expected one such as"
             " https://github.com/owner/name"
         )
-    return found.rstrip("/")
+    return found.rstrip("/").removesuffix(".git")
 
 
 def _digests_of_inputs(paths: Paths) -> dict[Path, str]:
@@ -357,7 +370,11 @@ def _check_out(paths: Paths, digests: Mapping[Path, str]) -> None:
     out = _real(paths.out)
     sources = _folders_of(paths, digests)
     links = {file for file in digests if file.is_symlink()}
-    for kept in sorted({paths.root, paths.base_config, paths.staged, paths.config, paths.cache} | sources | links):
+    for kept in sorted(
+        {paths.root, paths.base_config, paths.staged, paths.config, paths.cache, paths.cards, paths.overrides}
+        | sources
+        | links
+    ):
         if _real(kept).is_relative_to(out):
             raise UsageError(f"the site cannot go to {out}: that would replace {kept}; choose another folder")
     ours = {paths.staged, paths.root / ".git", _CODE / "generator", _CODE / "runners"}
@@ -385,7 +402,7 @@ def _staging_alone(paths: Paths) -> Iterator[None]:
     """Lock the folder of staged pages: a second build would write the same pages, so it fails and changes nothing."""
     folder = paths.staged.parent
     is_known = (folder / site_folder.LOCK).exists()
-    for ours in (paths.staged, paths.config):
+    for ours in (paths.staged, paths.config, paths.cards, paths.overrides):
         if not is_known and (ours.is_file() or (ours.is_dir() and any(ours.iterdir()))):
             raise BuildError(f"{ours} was not made by rtsite, which stages pages there; move it to another folder")
     with site_folder.locked(folder, f"another build or server is running in {folder}; wait until it ends"):

@@ -1,4 +1,4 @@
-/* Two selects that lead to the page of a pair. Without this script there is the list of all pairs. */
+/* Two selects and a button that lead to the page of a pair. Without this script there is the list of all pairs. */
 (() => {
   "use strict";
 
@@ -10,7 +10,11 @@
   rt.onPage(() => {
     for (const form of document.querySelectorAll("form.rt-pair-chooser")) {
       form.hidden = false;
-      form.addEventListener("change", () => go(form));
+      form.reset(); // a browser keeps what was chosen before the reader came back
+      form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        go(form);
+      });
     }
   });
 })();

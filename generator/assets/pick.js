@@ -174,18 +174,21 @@
     else if (equals.length) {
       const pair = [first, equals[0].one].map(({ slug }) => slug).sort().join("-vs-");
       said.append(` In CPU ${equals.length === known ? "none of the others differs" : `${equals.length} of the others ${equals.length === 1 ? "does" : "do"} not differ`} surely from the first; the nearest: `, anchor(`${first.title} and ${equals[0].one.title}`, `compare/${pair}.html`), ".");
-    } else said.append(` The first surely takes the least CPU${left.some(({ one }) => one.flags.length) ? " of those without a flag; flagged ones come last" : ""}.`);
+    } else said.append(` ${left[0].estimate.measured ? "The first surely" : "By these estimates the first"} takes the least CPU${left.some(({ one }) => one.flags.length) ? " of those without a flag; flagged ones come last" : ""}.`);
     const uncosted = left.filter(({ estimate }) => !estimate).length;
     if (uncosted && left[0].estimate) said.append(` Of ${uncosted} no cost counts; they come after those that are as good otherwise.`);
     if (failing && failing < left.length) said.append(` With ${failing} of them ${tooLittle}; these come last.`);
     return said;
   }
 
-  /* How sure the order of the first is, in the words of the other pages. */
-  function sureness(left) {
-    if (left.length < 2 || !left[0].estimate || left[0].fails || left[0].one.flags.length) return "can't say yet";
-    if (!rivals(left).some(({ estimate }) => estimate)) return "can't say yet";
-    return undecided(left).length ? "likely" : "clearly";
+  /* How sure the order of the first is, in the words of the other pages; `null` where there is none. */
+  function sureness(left, asked) {
+    if (left.length < 2) return null;
+    const [{ one, estimate, fails }] = left;
+    if (!estimate || fails || one.flags.length || isOver(estimate, asked)) return "can't say yet";
+    const others = rivals(left);
+    if (!others.some((other) => other.estimate)) return "can't say yet";
+    return undecided(left).length || !estimate.measured || others.some((other) => !other.estimate) ? "likely" : "clearly";
   }
 
   function chip(words) {
@@ -239,7 +242,8 @@
     left.sort((a, b) => a.fails - b.fails || over(a) - over(b) || flagged(a) - flagged(b) || (a.estimate?.mean ?? Infinity) - (b.estimate?.mean ?? Infinity));
     target.replaceChildren();
     const head = verdict(left, known.length, asked);
-    if (left.length) head.append(" ", chip(sureness(left)));
+    const sure = sureness(left, asked);
+    if (sure) head.append(" ", chip(sure));
     const list = document.createElement("ol");
     list.className = "rt-answer-cards";
     for (const { one, estimate } of left) {
@@ -254,10 +258,14 @@
   }
 
   rt.onPage(() => {
-    for (const field of document.querySelectorAll("form.rt-pick :is(select, input)"))
+    for (const field of document.querySelectorAll("form.rt-pick :is(select, input)")) {
       field.addEventListener("input", () => {
+        field.setAttribute("aria-invalid", String(!isAnswer(field, field.value)));
         if (isAnswer(field, field.value)) rt.keep({ [field.name]: field.value === defaultOf(field) ? null : field.value });
       });
+      // What is no answer is replaced by the one that is shown, as soon as the reader leaves the field.
+      field.addEventListener("change", () => isAnswer(field, field.value) || rt.keep({}));
+    }
   });
 
   rt.onAddress(() => {

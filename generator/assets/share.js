@@ -8,11 +8,13 @@
   const MARGIN = 14;
 
   async function copy(text) {
-    if (navigator.clipboard) {
+    try {
       await navigator.clipboard.writeText(text);
       return;
+    } catch {
+      // Pages without TLS have no clipboard, and a reader may refuse it.
     }
-    const box = document.createElement("textarea"); // pages without TLS have no clipboard
+    const box = document.createElement("textarea");
     box.value = text;
     document.body.append(box);
     box.select();
@@ -28,15 +30,21 @@
     setTimeout(() => (button.textContent = button.dataset.label), 1500);
   }
 
+  /* The address of the page; from a folder the one where it is published, which shows no path of the reader's machine. */
+  function here() {
+    const published = document.querySelector("link[rel=canonical]")?.href;
+    return location.protocol === "file:" && published ? published : location.href;
+  }
+
   function linkTo(chart) {
-    const address = new URL(location.href);
+    const address = new URL(here());
     address.hash = chart.id;
     return address.href;
   }
 
   /* What another site writes to show the chart. */
   function frameOf(button) {
-    const { href } = new URL(button.dataset.address, location.href);
+    const { href } = new URL(button.dataset.address, here());
     return `<iframe src="${href}" width="100%" height="${button.dataset.height}" loading="lazy" style="border:0"></iframe>`;
   }
 

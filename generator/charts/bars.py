@@ -38,14 +38,9 @@ from generator.comparison import Bracket, CapacityRow, CapacityTable, Family, Me
 from generator.statistics import Estimate
 
 
-def metric_chart(
-    table: Table, metric: Metric, identities: Identities, *, rows: Sequence[Row] | None = None
-) -> Chart | None:
-    """One bar per variant with its 95 % interval; ``None`` if no valid row has the metric.
-
-    ``rows``: the rows to draw; by default all rows of the table.
-    """
-    shown = _with_metrics(table, (metric,), rows)
+def metric_chart(table: Table, metric: Metric, identities: Identities) -> Chart | None:
+    """One bar per variant with its 95 % interval; ``None`` if no valid row has the metric."""
+    shown = _with_metrics(table, (metric,))
     if not shown:
         return None
     estimates = [row.values[metric.key].estimate for row in shown]
@@ -72,20 +67,15 @@ def metric_chart(
         table=_metric_table(shown, (metric,)),
         frameworks=slugs(shown),
         by_row=True,
-        notes=_notes(table, rows, shown),
+        notes=_notes(table, shown),
     )
 
 
-def latency_chart(
-    table: Table, family: Family, identities: Identities, *, rows: Sequence[Row] | None = None
-) -> Chart | None:
-    """Median and tail latency per variant on a logarithmic axis; ``None`` if no valid row has both.
-
-    ``rows``: the rows to draw; by default all rows of the table.
-    """
+def latency_chart(table: Table, family: Family, identities: Identities) -> Chart | None:
+    """Median and tail latency per variant on a logarithmic axis; ``None`` if no valid row has both."""
     median = percentile(family, "p50")
     tail = next((metric for metric in table.deciding if metric.family == family), percentile(family, "p99"))
-    shown = _with_metrics(table, (median, tail), rows)
+    shown = _with_metrics(table, (median, tail))
     if not shown or tail == median:
         return None
     looks = [identities.of(row.framework.slug) for row in shown]
@@ -115,7 +105,7 @@ def latency_chart(
         table=_metric_table(shown, (median, tail)),
         frameworks=slugs(shown),
         by_row=True,
-        notes=_notes(table, rows, shown),
+        notes=_notes(table, shown),
     )
 
 
@@ -272,11 +262,9 @@ def _bracket_table(shown: _Bracketed, unit: str) -> ChartTable:
 # Rows
 
 
-def _with_metrics(table: Table, metrics: Iterable[Metric], rows: Sequence[Row] | None) -> list[Row]:
+def _with_metrics(table: Table, metrics: Iterable[Metric]) -> list[Row]:
     wanted = {metric.key for metric in metrics}
-    return [
-        row for row in (table.rows if rows is None else rows) if row.status == "valid" and wanted <= row.values.keys()
-    ]
+    return [row for row in table.rows if row.status == "valid" and wanted <= row.values.keys()]
 
 
 def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
@@ -299,10 +287,10 @@ def _metric_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> ChartTable:
     return ChartTable((*heads, TableHead.of("Rounds"), TableHead.of("To the reference")), tuple(cells))
 
 
-def _notes(table: Table, rows: Sequence[Row] | None, shown: Sequence[Row]) -> tuple[str, ...]:
+def _notes(table: Table, shown: Sequence[Row]) -> tuple[str, ...]:
     """Notes on rows missing from the chart and on the health of the load generator."""
     notes = []
-    missing = [row.name for row in (table.rows if rows is None else rows) if row not in shown]
+    missing = [row.name for row in table.rows if row not in shown]
     if missing:
         notes.append(f"Not drawn, because no round counts: {', '.join(missing)}. The table has the reasons.")
     health = [

@@ -15,12 +15,14 @@ from generator.comparison.capacities import (
 )
 from generator.comparison.claim_verdicts import ClaimBasis, JudgedClaim, try_claim
 from generator.comparison.conclusions import PERFORMANCE, STARTING_POINTS, Conclusions, conclude
+from generator.comparison.deciding import needs_quiet
 from generator.comparison.discarded import WithDiscarded, with_discarded
 from generator.comparison.evidence_changes import EvidenceChange, compare_evidence, count_kinds, machine_factors
 from generator.comparison.extra_columns import Column, columns_of
 from generator.comparison.flags import FLAG_RULES, Flag
 from generator.comparison.history import ChangePoint, History, Point, Series, Trend
 from generator.comparison.metrics import (
+    CONNECTION_RATE,
     CPU,
     LATENCY,
     METRICS,
@@ -56,6 +58,7 @@ from generator.comparison.scoring import (
     LARGEST_CORRELATION,
     SCORING_RULES,
     SCORING_VERSION,
+    BestLabelled,
     Criterion,
     Label,
     Labelled,
@@ -63,6 +66,7 @@ from generator.comparison.scoring import (
     ScoreCell,
     Sensitivity,
     Sheet,
+    best_labelled,
     facet_correlations,
     gap_of,
 )

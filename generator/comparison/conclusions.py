@@ -25,10 +25,12 @@ from generator.comparison.scored_values import (
 )
 from generator.comparison.scoring import (
     FAR_FACTOR,
+    BestLabelled,
     Labelled,
     Obstacle,
     PairStanding,
     Sheet,
+    best_labelled,
     compare_pair,
     label_frameworks,
 )
@@ -150,8 +152,22 @@ class Conclusions:
         return self._in_sheet(self.use_cases[case], first, second)
 
     def decisions_for(self, case: str, first: str, second: str) -> tuple[Decision, ...]:
-        """The outcomes for the first of two in the single metrics of a use case, without capacity searches."""
-        return self._verdict_in(self.use_cases[case], first, second).decisions
+        """The outcomes for the first of two in the metrics that count in a use case, without capacity searches."""
+        sheet = self.use_cases[case]
+        counting = {criterion.key for criterion in sheet.criteria}
+        found = self._verdict_in(sheet, first, second).decisions
+        return tuple(one for one in found if f"{one.table.slug}/{one.metric.key}" in counting)
+
+    def is_robust(self, case: str, first: str, second: str) -> bool:
+        """Whether the outcome of two in a use case stays the same without any single facet, criterion or round, and
+        rests on values that neither lacks.
+        """
+        sheet = self.use_cases[case]
+        if sheet.lacking_facets or sheet.gaps(first) or sheet.gaps(second):
+            return False
+        outcome = compare_pair(sheet, first, second).outcome
+        rest = [after for *_, after in sheet.parts_left_out] + list(sheet.rounds_left_out)
+        return all(compare_pair(one, first, second).outcome == outcome for one in rest)
 
     # Labels
 
@@ -175,6 +191,37 @@ class Conclusions:
             for stack in STARTING_POINTS
             if (able := [one for one in self.basis.competing if stack == "new" or self._is_in(one, stack)])
         }
+
+    def best_of_case(self, case: str) -> BestLabelled | None:
+        """The frameworks with the best label that follows from scores in a use case; ``None`` if no label does."""
+        sheets = self._with_evidence(self.use_cases[case])
+        return self._best(sheets, self.labels.get(case, {}))
+
+    def best_of_stack(self, stack: str) -> BestLabelled | None:
+        """The same for a starting point."""
+        sheets = self._with_evidence(self.dimensions.get(PERFORMANCE) or performance_sheet(self.basis))
+        return self._best(sheets, self.starting_points.get(stack, {}))
+
+    def _best(self, sheets: Sequence[Sheet], labelled: Mapping[str, Labelled]) -> BestLabelled | None:
+        found = best_labelled(labelled)
+        if found is None:
+            return None
+        able = {slug: one for slug, one in labelled.items() if not one.by_flags}
+        if any(one.left_out or one.lacking for one in able.values()) or any(sheet.lacking_facets for sheet in sheets):
+            return found
+        plain = best_labelled(label_frameworks(sheets, list(labelled), self._hard_flags, _never_equal))
+        varied = (
+            [*sheets[:index], after, *sheets[index + 1 :]]
+            for index, sheet in enumerate(sheets)
+            for after in (*(part for *_, part in sheet.parts_left_out), *sheet.rounds_left_out)
+        )
+        is_robust = all(
+            _same_frameworks(
+                best_labelled(label_frameworks(one, list(labelled), self._hard_flags, _never_equal)), plain
+            )
+            for one in varied
+        )
+        return replace(found, is_robust=is_robust)
 
     def _is_in(self, framework: str, stack: str) -> bool:
         """Whether the headline variant can be part of such an application: the one that the label judges."""
@@ -203,6 +250,14 @@ class Conclusions:
                     f"Its headline variant {variant} is not measured yet, so it has no verdicts on performance."
                 )
         return found
+
+
+def _never_equal(_sheet: Sheet, _first: str, _second: str) -> PairStanding:
+    return PairStanding("unknown")
+
+
+def _same_frameworks(one: BestLabelled | None, other: BestLabelled | None) -> bool:
+    return (set(one.frameworks) if one else None) == (set(other.frameworks) if other else None)
 
 
 def conclude(

@@ -312,12 +312,17 @@ class Sheet:
     def parts_left_out(self) -> tuple[tuple[Literal["facet", "criterion"], str, Sheet], ...]:
         """The sheet without each facet, and without each criterion that is not alone in its facet, with their names."""
         facets: list[tuple[Literal["facet", "criterion"], str, Sheet]] = [
-            ("facet", facet, self.without({one.key for one in criteria}))
-            for facet, criteria in self.facets.items()
+            ("facet", facet, self.without({one.key for one in self._declared[facet]}))
+            for facet in self.facets
             if len(self.facets) > 1
         ]
         single = [one for criteria in self.facets.values() if len(criteria) > 1 for one in criteria]
         return (*facets, *(("criterion", one.title, self.without({one.key})) for one in single))
+
+    @cached_property
+    def rounds_left_out(self) -> tuple[Sheet, ...]:
+        """The sheet without each round of each table."""
+        return tuple(self.without_round(source, number) for source, number in self.round_numbers)
 
     # Variations
 
@@ -682,6 +687,30 @@ def _with_equals(
         and all(compare(sheet, slug, one).outcome == "same" for sheet in sheets)
     ]
     return replace(own, label=min((own.label, *equal), key=LABELS.index))
+
+
+@dataclass(frozen=True)
+class BestLabelled:
+    """The frameworks with the best label, the highest total first.
+
+    ``is_robust``: whether they stay the same without any single facet, criterion or round, and nobody lacks a value
+    that others are judged by.
+    """
+
+    label: Label
+    frameworks: tuple[str, ...]
+    is_robust: bool = False
+
+
+def best_labelled(labelled: Mapping[str, Labelled]) -> BestLabelled | None:
+    """Those with the best label that follows from scores, not from flags; ``None`` if no label does."""
+    known = {slug: one for slug, one in labelled.items() if not one.by_flags}
+    labels = [one.label for one in known.values() if one.label is not None]
+    if not labels:
+        return None
+    label = min(labels, key=LABELS.index)
+    best = [slug for slug, one in known.items() if one.label == label]
+    return BestLabelled(label, tuple(sorted(best, key=lambda slug: -(known[slug].total or 0.0))))
 
 
 LABEL_RULES: tuple[tuple[Label, str], ...] = (

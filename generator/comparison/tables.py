@@ -290,6 +290,14 @@ class MetricComparisons:
             self._found[metric.key] = self.by(metric, values)
         return self._found[metric.key]
 
+    @cached_property
+    def costs(self) -> MetricComparison[RowKey]:
+        """The comparison by the CPU that the server and its broker take in each round."""
+        having = [row for row in self.rows if CPU.key in row.values]
+        if not any(BROKER_CPU.key in row.values for row in having):
+            return self.of(CPU)
+        return self.by(CPU, {row.key: cost_by_round(row.values) for row in having})
+
     def by(self, metric: Metric, values: Mapping[RowKey, Mapping[int, float]]) -> MetricComparison[RowKey]:
         """The comparison in a metric by these values, by row and repeat, instead of the rows' own."""
         having = [row for row in self.rows if row.key in values]
@@ -309,10 +317,7 @@ def costs_with_broker(table: Table) -> MetricComparison[RowKey]:
     A setup with a broker needs it, so the broker's CPU is part of the cost. Where there is none, it is the comparison
     of the server's CPU.
     """
-    having = [row for row in table.compared.rows if CPU.key in row.values]
-    if not any(BROKER_CPU.key in row.values for row in having):
-        return table.compared.of(CPU)
-    return table.compared.by(CPU, {row.key: cost_by_round(row.values) for row in having})
+    return table.compared.costs
 
 
 def cost_by_round(values: Mapping[str, Value]) -> dict[int, float]:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from generator.comparison.metrics import Metric
+from generator.comparison.metrics import CPU, Metric
 from generator.comparison.pair_judging import Direction, Judged, Outcome, Reason
-from generator.comparison.tables import Row, Table
+from generator.comparison.tables import Row, Table, costs_with_broker
 from generator.statistics import Contrast
 
 PairOutcome = Literal["better", "worse", "same", "mixed", "unknown"]
@@ -52,7 +52,8 @@ class Decision:
     """One deciding metric of two frameworks, each by its best variant in the table.
 
     Conclusions narrow tables to headline variants before (`Conclusions.of_headlines`).
-    ``outcome``, ``direction``, ``reason``: of the first, see `Judged`. ``ratio``: the first against the second.
+    ``outcome``, ``direction``, ``reason``: of the first, see `Judged`. ``ratio``: the first against the second. CPU is
+    that of the server and its broker.
     """
 
     table: Table
@@ -132,6 +133,8 @@ def _decision(table: Table, metric: Metric, first: str, second: str) -> Decision
     one, other = (_best(table, metric, framework) for framework in (first, second))
     if one is None or other is None:
         judged = _unpaired(table, metric, (first, one), (second, other))
+    elif metric is CPU:  # a setup with a broker needs it
+        judged = costs_with_broker(table).judged(one.key, other.key)
     else:
         judged = table.judged(metric, one, other)
     return Decision(table, metric, one, other, judged.contrast, judged.outcome, judged.direction, judged.reason)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 WIDE_PX, NARROW_PX = 720, 340
 """Widths of a drawing for wide screens and for phones, in CSS pixels. Text has its true size at these widths."""
@@ -33,45 +34,39 @@ class Canvas:
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self._parts: list[Markup] = []
+        self._parts: list[str] = []
 
     def line(self, start: tuple[float, float], end: tuple[float, float], look: str) -> None:
-        self._add(
-            '<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>', _classes(look), *map(_short, start), *map(_short, end)
-        )
+        ends = f'x1="{_short(start[0])}" y1="{_short(start[1])}" x2="{_short(end[0])}" y2="{_short(end[1])}"'
+        self._parts.append(f'<line class="{_classes(look)}" {ends}/>')
 
     def box(self, corner: tuple[float, float], size: tuple[float, float], look: str) -> None:
-        self._add(
-            '<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>',
-            _classes(look),
-            *map(_short, corner),
-            *map(_short, size),
-        )
+        where = f'x="{_short(corner[0])}" y="{_short(corner[1])}" width="{_short(size[0])}" height="{_short(size[1])}"'
+        self._parts.append(f'<rect class="{_classes(look)}" {where}/>')
 
     def dot(self, centre: tuple[float, float], radius: float, look: str) -> None:
-        self._add('<circle class="{}" cx="{}" cy="{}" r="{}"/>', _classes(look), *map(_short, centre), _short(radius))
+        where = f'cx="{_short(centre[0])}" cy="{_short(centre[1])}" r="{_short(radius)}"'
+        self._parts.append(f'<circle class="{_classes(look)}" {where}/>')
 
     def polygon(self, corners: Iterable[tuple[float, float]], look: str) -> None:
         points = " ".join(f"{_short(x)},{_short(y)}" for x, y in corners)
-        self._add('<polygon class="{}" points="{}"/>', _classes(look), points)
+        self._parts.append(f'<polygon class="{_classes(look)}" points="{points}"/>')
 
     def text(self, at: tuple[float, float], words: str, look: str = "text", anchor: Anchor = "start") -> None:
         """A line of text whose baseline begins, is centred or ends at this point."""
-        self._add(
-            '<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>', _classes(look), *map(_short, at), anchor, words
-        )
-
-    def _add(self, template: str, *values: object) -> None:
-        self._parts.append(Markup(template).format(*values))  # noqa: S704 - format escapes every value
+        where = f'x="{_short(at[0])}" y="{_short(at[1])}" text-anchor="{anchor}"'
+        self._parts.append(f'<text class="{_classes(look)}" {where}>{escape(words)}</text>')
 
     def finished(self, height: float, label: str) -> Picture:
         """The picture. ``label``: what it shows, for those who do not see it; a table has the values."""
-        head = Markup(
-            '<svg class="rt-drawing" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
-        ).format(self.width, round(height), self.width, round(height), label)
-        return Picture(self.width, round(height), head + Markup("").join(self._parts) + Markup("</svg>"))
+        size = f'viewBox="0 0 {self.width} {round(height)}" width="{self.width}" height="{round(height)}"'
+        head = f'<svg class="rt-drawing" {size} role="img" aria-label="{escape(label)}">'
+        # Every text in it is escaped above; the rest is numbers and our own names.
+        svg = Markup(f"{head}{''.join(self._parts)}</svg>")  # noqa: S704
+        return Picture(self.width, round(height), svg)
 
 
+@cache
 def _classes(look: str) -> str:
     return " ".join(f"rt-d-{one}" for one in look.split())
 

@@ -35,14 +35,16 @@ def cost_chart(view: View) -> DrawnChart | None:
         for table in tables:
             if table.workload.slug == workload and where.items() <= table.parameters.items() and is_published(table):
                 for delay in _DELAYS:
-                    rows = [row for row in table.valid_rows if _counts(view, row, delay)]
+                    rows = [row for row in table.valid_rows if _counts(view, table, row, delay)]
                     if len(rows) >= _FEWEST:
                         return _chart(view, table, rows, delay)
     return None
 
 
-def _counts(view: View, row: Row, delay: Metric) -> bool:
+def _counts(view: View, table: Table, row: Row, delay: Metric) -> bool:
     values = (row.values.get(CPU.key), row.values.get(delay.key))
+    if costs_with_broker(table).estimate(row.key) is None:
+        return False
     return row.framework.slug in view.competing and all(
         one is not None and one.is_enough and one.estimate.mean > 0 for one in values
     )
@@ -50,7 +52,6 @@ def _counts(view: View, row: Row, delay: Metric) -> bool:
 
 def _chart(view: View, table: Table, rows: list[Row], delay: Metric) -> DrawnChart:
     costs = {row.key: estimate.mean for row in rows if (estimate := costs_with_broker(table).estimate(row.key))}
-    rows = [row for row in rows if row.key in costs]
     beaten = {other.key for one, other in permutations(rows, 2) if _beats(table, one, other, delay)}
     points = [
         ScatterPoint(
@@ -93,14 +94,11 @@ def _beats(table: Table, one: Row, other: Row, delay: Metric) -> bool:
 
 def _title(unbeaten: list[str]) -> str:
     if not unbeaten:
-        return "Somebody beats each of them in CPU or delay"
-    names = " and ".join(unbeaten) if len(unbeaten) <= 2 else ""
-    title = f"Nobody beats {names} in CPU and delay together"
-    return (
-        title
-        if names and len(title) <= LONGEST_TITLE
-        else f"{len(unbeaten)} are beaten by nobody in CPU and delay together"
-    )
+        return "Nobody without a flag is unbeaten in CPU and delay"
+    title = f"Nobody surely beats {' and '.join(unbeaten)} in CPU and delay together"
+    if len(unbeaten) <= 2 and len(title) <= LONGEST_TITLE:
+        return title
+    return f"{len(unbeaten)} are surely beaten by nobody in CPU and delay together"
 
 
 def _values(points: list[ScatterPoint], delay: Metric) -> ChartTable:

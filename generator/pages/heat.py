@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.charts.wording import significant
-from generator.comparison import DIMENSIONS, PERFORMANCE, USE_CASES, Flag, Label, Sheet
+from generator.comparison import DIMENSIONS, LABELS, PERFORMANCE, USE_CASES, Flag, Label, Labelled, Sheet
 from generator.pages.view import View
 
 STEPS = (1.1, 1.25, 2.0, 3.0, math.inf)
@@ -24,12 +24,18 @@ class HeatCell:
     times: float | None
     step: int | None
     lacks: str = ""
+    may_lead: bool = True
+    """Whether it can be called the best: it has no hard flag, and somebody else has a total."""
 
     @property
     def text(self) -> str:
         if self.times is None:
             return self.lacks
-        return "best" if self.times < 1.005 else f"{significant(self.times, 3 if self.times >= 10 else 2)}×"
+        return (
+            "best"
+            if self.times < 1.005 and self.may_lead
+            else f"{significant(self.times, 3 if self.times >= 10 else 2)}×"
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ _SHORT = {
     "architecture": "Arch",
     "development-experience": "Dev",
 }
-_LABEL_ORDER: tuple[Label | None, ...] = ("recommended", "good choice", "special case", "not for new projects", None)
+_LABEL_ORDER: tuple[Label | None, ...] = (*LABELS, None)
 
 
 def heat_table(view: View) -> HeatTable:
@@ -95,29 +101,37 @@ def heat_table(view: View) -> HeatTable:
     rows = []
     for slug in found.basis.competing:
         label = labels[slug].label if slug in labels else None
-        cells = tuple(_cell(slug, sheet) for _, sheet in sheets)
+        cells = tuple(
+            _cell(slug, sheet, "unsupported" if column.is_use_case else "not measured") for column, sheet in sheets
+        )
         rows.append(HeatRow(slug, view.titles[slug], label, view.flags.get(slug, ()), cells))
-    totals = {slug: one.total for slug, one in labels.items()}
     rows.sort(
         key=lambda row: (
             row.slug in found.basis.barred,
             _LABEL_ORDER.index(row.label),
-            -(totals.get(row.slug) or -1.0),
+            -_total(labels.get(row.slug)),
             _mean_behind(row.cells),
         )
     )
     return HeatTable(tuple(column for column, _ in sheets), tuple(rows))
 
 
-def _cell(slug: str, sheet: Sheet | None) -> HeatCell:
+def _total(labelled: Labelled | None) -> float:
+    return -1.0 if labelled is None or labelled.total is None else labelled.total
+
+
+def _cell(slug: str, sheet: Sheet | None, why_absent: str) -> HeatCell:
+    """``why_absent``: why a framework is not in the sheet."""
     if sheet is None:
         return HeatCell(None, None, "not measured")
     if slug not in sheet.frameworks:
-        return HeatCell(None, None, "unsupported")
-    times = sheet.times_behind(slug, [one for one in sheet.frameworks if one not in sheet.barred] or sheet.frameworks)
+        return HeatCell(None, None, why_absent)
+    able = [one for one in sheet.frameworks if one not in sheet.barred and one in sheet.totals]
+    times = sheet.times_behind(slug, able or sheet.frameworks)
     if times is None:
         return HeatCell(None, None, "not enough data")
-    return HeatCell(times, 1 + next(index for index, limit in enumerate(STEPS) if times <= limit + 1e-9))
+    step = 1 + next(index for index, limit in enumerate(STEPS) if times <= limit + 1e-9)
+    return HeatCell(times, step, may_lead=slug in able and len(able) > 1)
 
 
 def _mean_behind(cells: Sequence[HeatCell]) -> float:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from generator.charts import ChartTable, TableCell, TableHead
 from generator.charts.wording import bracket, parameters_in_words, plain, reason_in_words, significant, times
 from generator.comparison import (
+    CPU,
     EQUAL_FACTOR,
     CapacityDecision,
     CapacityRow,
     CapacityTable,
     Decision,
+    Metric,
     PairVerdict,
     Row,
+    Table,
+    costs_with_broker,
     pair_verdict,
 )
 from generator.drawing import RatioGroup, RatioOutcome, RatioRow, draw_ratios
@@ -69,6 +73,7 @@ def pair_chart(view: View, verdict: PairVerdict) -> DrawnChart | None:
             "Coloured: decided. Grey: practically equal, by ratio (the shaded zone) or because nobody notices values so"
             " low. Hollow: inconclusive. Arrow: beyond the axis.",
             *_failures((*verdict.decisions, *further.decisions), titles),
+            *_without_ratio((*verdict.decisions, *further.decisions), titles),
             *(_open_ended(one) for one in searched if one.outcome in ("better", "worse") and _of_capacity(one) is None),
         ),
         made_of=made_of(tables[0]) if tables else "",
@@ -83,6 +88,17 @@ def _failures(decisions: Iterable[Decision], titles: Sequence[str]) -> list[str]
         if one.ratio is None and one.outcome in ("better", "worse")
     }
     return [f"{name} failed in every round of {test}." for name, test in sorted(found)]
+
+
+def _without_ratio(decisions: Iterable[Decision], titles: Sequence[str]) -> list[str]:
+    """One sentence for each metric whose values have no ratio, because they may be zero."""
+    better = {"better": f"{titles[0]} is better", "worse": f"{titles[1]} is better", "same": "practically equal"}
+    return [
+        f"Without a ratio: {one.metric.title} in {one.table.workload.title.lower()},"
+        f" {better.get(one.outcome, 'not decided')}."
+        for one in decisions
+        if one.ratio is not None and not one.ratio.is_ratio
+    ]
 
 
 def _open_ended(decision: CapacityDecision) -> str:
@@ -107,12 +123,16 @@ def _finding(entries: Sequence[_Entry], titles: Sequence[str]) -> str:
     count = len(entries)
     wins = [sum(one.row.outcome == side for one in entries) for side in ("first", "second")]
     if not any(wins):
-        return f"None of {count} metrics is decided between the two"
+        same = sum(one.row.outcome == "same" for one in entries)
+        if same == count:
+            return f"Practically equal in all {count} metrics"
+        rest = f"Practically equal in {same} of {count} metrics, the rest is not decided"
+        return rest if same else f"None of {count} metrics is decided between the two"
     ordered = sorted(zip(wins, titles, strict=True), key=lambda pair: -pair[0])
     (most, leader), (least, other) = ordered
-    rest = least or "none"
-    long = f"{leader} is better in {most} of {count} metrics, {other} in {rest}"
-    return long if len(long) <= LONGEST_TITLE else f"One is better in {most} of {count} metrics, the other in {rest}"
+    few = least or "none"
+    long = f"{leader} is better in {most} of {count} metrics, {other} in {few}"
+    return long if len(long) <= LONGEST_TITLE else f"One is better in {most} of {count} metrics, the other in {few}"
 
 
 def _of_decision(decision: Decision, titles: Sequence[str], *, counts_overall: bool) -> _Entry | None:
@@ -127,7 +147,7 @@ def _of_decision(decision: Decision, titles: Sequence[str], *, counts_overall: b
     ends = None
     if interval is not None and interval.low > 0:
         ends = Interval(interval.low, interval.high) if is_lower else Interval(1 / interval.high, 1 / interval.low)
-    values = [_value(row, metric.key) for row in (decision.first, decision.second)]
+    values = [_value(decision.table, row, metric) for row in (decision.first, decision.second)]
     unit = {"/s": "messages/s", "% of a core": "%"}.get(metric.unit, metric.unit)
     row = RatioRow(
         label=metric.title,
@@ -153,8 +173,10 @@ def _doubt(decision: Decision, titles: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def _value(row: Row, key: str) -> str:
-    return significant(row.values[key].estimate.mean)
+def _value(table: Table, row: Row, metric: Metric) -> str:
+    """The mean; CPU is that of the server and its broker."""
+    cost = costs_with_broker(table).estimate(row.key) if metric is CPU else None
+    return significant((cost or row.values[metric.key].estimate).mean)
 
 
 def _searched(tables: Iterable[CapacityTable], view: View, slugs: tuple[str, str]) -> list[CapacityDecision]:

@@ -41,10 +41,12 @@ def standing_chart(view: View, heat: HeatTable, slug: str) -> DrawnChart | None:
 def _finding(title: str, strips: list[Strip]) -> str:
     known = [one for one in strips if one.own is not None]
     close = [one for one in known if (one.own or 0.0) <= CLOSE_FACTOR]
-    if not close:
+    if len(known) == 1:
+        long = f"{title} has a score in one row only"
+    elif not close:
         long = f"{title} is nowhere close to the best"
     elif len(close) == len(known):
         long = f"{title} is close to the best wherever it has a score"
     else:
-        long = f"{title} is close to the best in {len(close)} of {len(known)}"
-    return long if len(long) <= LONGEST_TITLE else f"Close to the best in {len(close)} of {len(known)}"
+        long = f"{title} is close to the best in {len(close)} of {len(known)} rows"
+    return long if len(long) <= LONGEST_TITLE else f"Close to the best in {len(close)} of {len(known)} rows"

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, permutations
+from itertools import combinations
 
 from generator.charts import ChartTable, TableCell, TableHead
 from generator.charts.wording import parameters_in_words, plain, significant
-from generator.comparison import CPU, FacetValues, Outcome, ScoreCell, Table, costs_with_broker
+from generator.comparison import (
+    CONNECTION_RATE,
+    CPU,
+    CapacityRow,
+    FacetValues,
+    Outcome,
+    ScoreCell,
+    Table,
+)
 from generator.drawing import DotRow, draw_dots
 from generator.pages.drawn_chart import LONGEST_TITLE, DrawnChart, made_of
 from generator.pages.view import View
@@ -22,15 +30,15 @@ _TITLES = {
 
 
 def value_chart(view: View, case: str, found: FacetValues) -> DrawnChart:
-    """The chart of the values that count in verdicts, the best first."""
+    """The chart of the values that count in the scores, the best first."""
     table, is_higher = found.table, found.is_higher_better
     unit = {"/s": "messages/s"}.get(found.unit, found.unit)
     name = found.metric.title if found.metric else "capacity"
-    ordered = sorted(found.cells.items(), key=lambda item: (item[1].value or 0) * (-1 if is_higher else 1))
-    leading = _leading(view, found)
+    cells = dict(sorted(found.cells.items(), key=lambda item: (item[1].value or 0) * (-1 if is_higher else 1)))
+    judging = _Judging(view, found, tuple(cells))
     rows = []
-    for slug, cell in ordered:
-        interval = _interval(found, cell)
+    for slug, cell in cells.items():
+        interval = _interval(view, found, slug, cell)
         value = cell.value or 0.0
         rows.append(
             DotRow(
@@ -39,73 +47,91 @@ def value_chart(view: View, case: str, found: FacetValues) -> DrawnChart:
                 interval.low if interval else None,
                 interval.high if interval else None,
                 f"{significant(value)} {unit}",
-                "flagged" if slug in view.conclusions.basis.barred else "leading" if slug in leading else "usual",
+                "flagged" if slug in judging.flagged else "leading" if slug in judging.leading else "usual",
             )
         )
     axis = f"{name}, {unit}; {'more' if is_higher else 'less'} is better"
     label = f"{plain(name)} of {len(rows)} frameworks. The table below lists the values."
     wide, narrow = (draw_dots(rows, axis, label, is_narrow=one) for one in (False, True))
+    limited = [view.titles[slug] for slug, cell in cells.items() if cell.state != "counts"]
     return DrawnChart(
         slug=f"{case}-{found.facet.lower().replace(' ', '-')}",
-        title=_title(view, found, leading, of=len(rows)),
+        title=_title(view, found, judging),
         subtitle=f"{table.workload.title}: {parameters_in_words(table.parameters)}. {axis[:1].upper()}{axis[1:]}.",
         wide=wide,
         narrow=narrow,
         table=_table(rows, f"{name} ({unit})"),
-        frameworks=tuple(slug for slug, _ in ordered),
-        notes=("Lines are 95 % intervals. Bold: no other is surely better. Grey: it has a flag.",),
+        frameworks=tuple(cells),
+        notes=(
+            "Lines are 95 % intervals. Bold: no other is surely better. Grey: it has a flag.",
+            *([f"Limited by the server itself, so it decides nothing: {', '.join(limited)}."] if limited else []),
+        ),
         made_of=made_of(table),
     )
 
 
-def _leading(view: View, found: FacetValues) -> list[str]:
-    """Those that no other is surely better than, among those without a flag; empty with fewer than two of them."""
-    able = [slug for slug in found.cells if slug not in view.conclusions.basis.barred]
-    if len(able) < 2:
-        return []
-    outcomes = {pair: _outcome(view, found, *pair) for pair in permutations(able, 2)}
-    return [slug for slug in able if not any(outcomes[other, slug] == "better" for other in able if other != slug)]
+class _Judging:
+    """Who leads among the frameworks that have values that decide, the best first."""
 
-
-def _are_equal(view: View, found: FacetValues, slugs: Sequence[str]) -> bool:
-    """Whether all of them are practically equal."""
-    return all(_outcome(view, found, *pair) == "same" for pair in combinations(slugs, 2))
+    def __init__(self, view: View, found: FacetValues, slugs: Sequence[str]) -> None:
+        barred = view.conclusions.basis.barred
+        self.flagged = [slug for slug in slugs if slug in barred]
+        self.able = [slug for slug in slugs if slug not in barred and found.cells[slug].state == "counts"]
+        outcomes = {pair: _outcome(view, found, *pair) for pair in combinations(self.able, 2)}
+        beaten = {pair[1] for pair, outcome in outcomes.items() if outcome == "better"}
+        beaten |= {pair[0] for pair, outcome in outcomes.items() if outcome == "worse"}
+        self.leading = [slug for slug in self.able if slug not in beaten] if len(self.able) > 1 else []
+        self.are_equal = all(outcomes[pair] == "same" for pair in combinations(self.leading, 2))
 
 
 def _outcome(view: View, found: FacetValues, first: str, second: str) -> Outcome:
     """The outcome for the first, each by its headline variant."""
     table, metric = found.table, found.metric
-    if metric is None or not isinstance(table, Table):
-        searched = [one for one in view.capacities if one.slug == table.slug]
-        return view.conclusions.decide_capacity(searched[0], first, second).outcome if searched else "unknown"
     keys = [(slug, view.headlines.get(slug, "")) for slug in (first, second)]
-    compared = costs_with_broker(table) if metric is CPU else table.compared.of(metric)
+    if metric is None or not isinstance(table, Table):
+        brackets = {row.key: row.bracket for row in table.rows if isinstance(row, CapacityRow)}
+        one, other = brackets.get(keys[0]), brackets.get(keys[1])
+        return one.against(other) if one and other else "unknown"
+    compared = table.compared.costs if metric is CPU else table.compared.of(metric)
     return compared.judged(keys[0], keys[1]).outcome
 
 
-def _interval(found: FacetValues, cell: ScoreCell) -> Interval | None:
+def _interval(view: View, found: FacetValues, slug: str, cell: ScoreCell) -> Interval | None:
+    """Its interval as in the tables; of a value that is in none, that of its rounds."""
     if cell.ends is not None:
         return Interval(*cell.ends)
-    estimate = found.metric.estimate(list(cell.rounds.values())) if found.metric else None
+    if found.metric is None or not isinstance(found.table, Table):
+        return None
+    key = (slug, view.headlines.get(slug, ""))
+    if cell.state == "counts":
+        compared = found.table.compared
+        estimate = (compared.costs if found.metric is CPU else compared.of(found.metric)).estimate(key)
+    else:
+        estimate = found.metric.estimate(list(cell.rounds.values()))
     return estimate.interval if estimate else None
 
 
-def _title(view: View, found: FacetValues, leading: list[str], *, of: int) -> str:
-    facet = _TITLES.get(found.facet, found.facet)
+def _title(view: View, found: FacetValues, judging: _Judging) -> str:
+    """Who is best, if that is decided, and what is not."""
+    facet = "rate of letting clients in" if found.metric is CONNECTION_RATE else _TITLES.get(found.facet, found.facet)
     what = f"{'highest' if found.is_higher_better else 'lowest'} {facet}"
-    if len(leading) > 1 and _are_equal(view, found, leading):
-        if len(leading) == of:
-            return f"{facet[:1].upper()}{facet[1:]}: practically equal for all {of}"
-    elif len(leading) != 1 and len(leading) * 2 > of:
-        return f"Who has the {what} is not decided"
-    names = [view.titles[slug] for slug in leading]
+    among = " of those without a flag" if judging.flagged else ""
+    names = [view.titles[slug] for slug in judging.leading]
     if not names:
-        return f"Who has the {what} is not decided"
-    if len(names) <= 2:
-        title = f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} the {what}"
+        title = f"Who has the {what} is not decided"
+    elif len(names) == 1:
+        title = f"{names[0]} has the {what}{among}"
+    elif judging.are_equal and len(names) == len(judging.able):
+        title = f"{facet[:1].upper()}{facet[1:]}: practically equal for all {len(names)}"
+    elif judging.are_equal:
+        title = f"{_all_of(names)} have the {what}{among}"
     else:
-        title = f"{names[0]} and {len(names) - 1} more have the {what}"
-    return title if len(title) <= LONGEST_TITLE else f"{len(names)} frameworks have the {what}"
+        title = f"Who of {len(names)} has the {what} is not decided"
+    return title if len(title) <= LONGEST_TITLE else f"{len(names)} of {len(judging.able)} have the {what}"
+
+
+def _all_of(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _table(rows: list[DotRow], title: str) -> ChartTable:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from generator.charts.wording import significant
 from generator.comparison import (
+    CPU,
     METRICS,
     MIN_SEARCHES,
     Conclusions,
@@ -17,8 +18,10 @@ from generator.comparison import (
     Row,
     SettingChange,
     Table,
+    costs_with_broker,
     headline_finding,
     is_published,
+    needs_quiet,
 )
 from generator.dataset import (
     AmongVariants,
@@ -33,6 +36,7 @@ from generator.dataset import (
     UnderSetting,
 )
 from generator.sentences.pairs import answer_pair
+from generator.statistics import Contrast
 from runners.record import degree_of
 
 AnswerState = Literal["answered", "few rounds", "not measured"]
@@ -42,8 +46,9 @@ _FEW = "Measured, but with too few valid rounds for an answer."
 _ALONE = "Only one has a value that counts, so there is nothing to compare it with."
 _DOUBTS: Mapping[Outcome, str] = {
     "same": " They are practically equal.",
-    "unknown": " Whether they differ is not decided.",
+    "unknown": " Whether they differ by enough to matter is not decided.",
 }
+_NEXT = " The difference to the next one is not decided."
 _NOT_YET = "Not measured yet."
 
 
@@ -89,7 +94,7 @@ class _Known:
                 return self._of_rows(asked, source.says, table, self._headlines(table), METRICS.get(source.metric))
             case AmongVariants():
                 table = self._table(source.workload, source.where)
-                rows = [row for row in table.rows if row.framework.slug == source.framework] if table else []
+                rows = self._variants(table, source.framework)
                 return self._of_rows(asked, source.says, table, rows, METRICS.get(source.metric), names_variants=True)
             case TwoTables():
                 return self._of_two(asked, source)
@@ -125,6 +130,15 @@ class _Known:
         rows = [basis.row_of(table, slug) for slug in able] if table else []
         return [row for row in rows if row is not None]
 
+    @staticmethod
+    def _variants(table: Table | None, framework: str) -> list[Row]:
+        """The rows of a framework's variants that its makers do not advise against."""
+        return [
+            row
+            for row in (table.rows if table else ())
+            if row.framework.slug == framework and row.variant.not_for_production is None
+        ]
+
     # Kinds
 
     def _of_rows(
@@ -148,9 +162,7 @@ class _Known:
         found = _stated(asked, says, values, metric.unit, page)
         if found.state != "answered":
             return found
-        ends = [pick(counting, key=lambda pair: pair[1])[0] for pick in (min, max)]
-        doubt = _DOUBTS.get(table.judged(metric, *ends).outcome, "")
-        return replace(found, sentence=f"{found.sentence}{doubt}")
+        return replace(found, sentence=f"{found.sentence}{_doubt(table, metric, counting)}")
 
     def _of_two(self, asked: PublicQuestion, source: TwoTables) -> AnsweredQuestion:
         table, other = self._table(source.workload, source.where), self._table(source.workload, source.over)
@@ -167,22 +179,26 @@ class _Known:
         return _stated(asked, source.says, values, "×", f"workloads/{source.workload}.md#{table.slug}")
 
     def _of_setting(self, asked: PublicQuestion, source: UnderSetting) -> AnsweredQuestion:
-        values, page = [], None
+        values, page, outcomes = [], None, set()
         for change in self.settings:
             table = change.table
             fits = table.workload.slug == source.workload and source.where.items() <= table.parameters.items()
             if not fits or change.other.topology != source.topology:
                 continue
             page = f"workloads/{source.workload}.md#settings"
-            for row in change.rows:
+            for row in self._headlines(table):
                 judged = change.judged.get((row.key, source.metric))
-                if judged is not None and judged.contrast is not None and is_published(table):
-                    enough = row.values[source.metric].is_enough
-                    if enough:
-                        values.append(_Named(row.name, judged.contrast.value))
+                ratio = _times(judged.contrast, row.values[source.metric].estimate.mean) if judged else None
+                if judged is None or ratio is None or judged.reason in _UNDECIDING or not is_published(table):
+                    continue
+                values.append(_Named(self.titles[row.framework.slug], ratio))
+                outcomes.add(judged.outcome)
         if page is None:
             return AnsweredQuestion(asked, _NOT_YET, "not measured")
-        return _stated(asked, source.says, values, "×", page)
+        found = _stated(asked, source.says, values, "×", page)
+        if found.state != "answered" or outcomes & {"better", "worse"}:
+            return found
+        return replace(found, sentence=f"{found.sentence}{_DOUBTS['same' if outcomes == {'same'} else 'unknown']}")
 
     def _of_search(self, asked: PublicQuestion, source: SearchedCapacity) -> AnsweredQuestion:
         basis = self.conclusions.basis
@@ -209,6 +225,7 @@ class _Known:
             slug: degree_of(finding.value)
             for slug in basis.competing
             if slug in basis.evidence
+            and slug not in basis.barred
             and (finding := headline_finding(basis.evidence[slug], source.item, basis.headline.get(slug))) is not None
         }
         known = {slug: degree for slug, degree in degrees.items() if degree is not None}
@@ -227,19 +244,45 @@ class _Known:
             return AnsweredQuestion(asked, _NOT_YET, "not measured")
         page = f"compare/{first}-vs-{second}.md"
         found = answer_pair(self.conclusions, self.titles, first, second)
-        decided = [one for one in found if one.sureness == "clearly"]
-        if not decided:
+        if all(one.sureness == "can't say yet" for one in found):
             return AnsweredQuestion(asked, _FEW, "few rounds", page)
-        sentence = " ".join(f"{one.title}: {one.sentence}" for one in decided[:2])
-        return AnsweredQuestion(asked, sentence, "answered", page)
+        known = [one for one in found if one.sureness != "can't say yet"]
+        return AnsweredQuestion(asked, " ".join(f"{one.title}: {one.sentence}" for one in known), "answered", page)
+
+
+_UNDECIDING = ("not enough data", "disturbed")
+
+
+def _times(contrast: Contrast | None, base: float) -> float | None:
+    """How many times the value under another setting is the usual one, whose mean is ``base``."""
+    if contrast is None:
+        return None
+    if contrast.is_ratio:
+        return contrast.value
+    return (base + contrast.value) / base if base > 0 else None
 
 
 def _counting(table: Table, row: Row, metric: Metric) -> float | None:
-    """The mean of a value that counts in verdicts."""
+    """The mean of a value that counts in verdicts; CPU is that of the server and its broker."""
     value = row.values.get(metric.key)
     if not is_published(table) or row.status != "valid" or value is None or not value.is_enough:
         return None
-    return value.estimate.mean
+    if needs_quiet(metric) and not row.is_quiet:
+        return None
+    cost = costs_with_broker(table).estimate(row.key) if metric is CPU else None
+    return cost.mean if cost else value.estimate.mean
+
+
+def _doubt(table: Table, metric: Metric, counting: Sequence[tuple[Row, float]]) -> str:
+    """What the sentence on the lowest and the highest must add: whether they differ, and whether each is alone."""
+    compared = costs_with_broker(table) if metric is CPU else table.compared.of(metric)
+    ordered = [row.key for row, _ in sorted(counting, key=lambda pair: pair[1])]
+    outcome = compared.judged(ordered[0], ordered[-1]).outcome
+    if outcome in _DOUBTS:
+        return _DOUBTS[outcome]
+    neighbours = ((ordered[0], ordered[1]), (ordered[-2], ordered[-1])) if len(ordered) > 2 else ()
+    decided = [compared.judged(*pair).outcome in ("better", "worse") for pair in neighbours]
+    return "" if all(decided) else _NEXT
 
 
 def _stated(asked: PublicQuestion, says: str, values: Sequence[_Named], unit: str, page: str) -> AnsweredQuestion:
@@ -262,6 +305,6 @@ def _stated(asked: PublicQuestion, says: str, values: Sequence[_Named], unit: st
 def _amount(value: float, unit: str) -> str:
     if unit == "×":
         return f"{significant(value, 2)}×"
-    if unit.startswith("%"):
-        return f"{significant(value, 2)}\u00a0{unit}"
+    if unit == "% of all":
+        return f"{99.9 if 99.95 <= value < 100 else value:.1f}\u00a0%"
     return f"{significant(value)}\u00a0{'messages/s' if unit == '/s' else unit}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generator.charts.wording import significant
@@ -12,12 +12,11 @@ from generator.comparison import (
     STACKS,
     STARTING_POINTS,
     Conclusions,
-    Labelled,
     gap_of,
     headline_finding,
 )
-from generator.sentences.labels import best_labelled
 from generator.sentences.sureness import Sureness
+from generator.sentences.use_cases import LABELS_IN_WORDS, sureness_of
 from runners.record import degree_of
 
 _ROOMS = ("rooms", "rooms-across", "reconnecting-client")
@@ -49,87 +48,74 @@ def start_answers(conclusions: Conclusions) -> tuple[StartAnswer, ...]:
 
 
 def _of_stack(conclusions: Conclusions, stack: str, title: str) -> StartAnswer:
-    labelled = conclusions.starting_points.get(stack, {})
-    sheet = conclusions.dimensions.get(PERFORMANCE)
-    found = best_labelled(labelled, is_fragile=sheet is not None and bool(sheet.sensitivities))
+    found = conclusions.best_of_stack(stack)
     if found is None:
-        return StartAnswer(stack, title, *_unlabelled(conclusions, stack, labelled))
-    sentence = f"{found.words}{_cost(conclusions, found.frameworks)}."
-    return StartAnswer(stack, title, found.frameworks, sentence, found.sureness)
+        return StartAnswer(stack, title, *_unlabelled(conclusions, stack))
+    sentence = f"{LABELS_IN_WORDS[found.label]}{_cost(conclusions, found.frameworks)}."
+    return StartAnswer(stack, title, found.frameworks, sentence, sureness_of(found))
 
 
-def _unlabelled(
-    conclusions: Conclusions, stack: str, labelled: Mapping[str, Labelled]
-) -> tuple[tuple[str, ...], str, Sureness]:
+def _unlabelled(conclusions: Conclusions, stack: str) -> tuple[tuple[str, ...], str, Sureness]:
     """Who can do it at all, where no label follows from scores."""
+    labelled = conclusions.starting_points.get(stack, {})
     able = tuple(slug for slug, one in labelled.items() if not one.by_flags)
-    if not labelled and stack in STACKS:
-        return (), f"None of the measured frameworks can run inside a {STACKS[stack]} application.", "likely"
-    if len(able) == 1 and stack in STACKS:
-        cost = _cost(conclusions, able)
-        return able, f"the only one without a flag that can run inside a {STACKS[stack]} application{cost}.", "likely"
-    return (), "No verdict yet: there are not enough valid rounds.", "can't say yet"
+    if stack in STACKS:
+        inside = f"run inside a {STACKS[stack]} application, in the setup that its documentation recommends"
+        if not labelled:
+            return (), f"None of the measured frameworks can {inside}.", "likely"
+        if len(able) == 1:
+            return able, f"the only one without a flag that can {inside}.", "likely"
+    if labelled and not able:
+        return (), "Every framework for it has a flag.", "clearly"
+    return (), "No verdict yet: too few have values in all four dimensions.", "can't say yet"
 
 
 def _cost(conclusions: Conclusions, slugs: Sequence[str]) -> str:
-    """How far behind the fastest of all they are, as the rest of a sentence; empty if that is not known."""
+    """How far behind the highest score in performance they are, as the rest of a sentence; empty if that is not known
+    or there is nothing to compare.
+    """
     sheet = conclusions.dimensions.get(PERFORMANCE)
     if sheet is None:
         return ""
-    able = [slug for slug in sheet.frameworks if slug not in sheet.barred]
+    able = [slug for slug in sheet.frameworks if slug not in sheet.barred and slug in sheet.totals]
     behind = [times for slug in slugs if (times := sheet.times_behind(slug, able)) is not None]
-    if not behind:
+    if len(able) < 2 or len(behind) < len(slugs):
         return ""
-    low, high = significant(min(behind), 2), significant(max(behind), 2)
     if max(behind) < _BEST_BELOW:
-        return "; the best in performance"
-    if max(behind) <= CLOSE_FACTOR:
-        return f"; performance is at most {high}× behind the best of all"
-    return (
-        f"; performance is {low}× behind the best of all"
-        if low == high
-        else f"; performance is {low}× to {high}× behind the best of all"
-    )
+        return "; the highest score in performance"
+    up_to = "" if len(slugs) == 1 else "up to "
+    return f"; performance is {up_to}{significant(max(behind), 2)}× behind the best without a flag"
 
 
 def _with_rooms(conclusions: Conclusions) -> StartAnswer:
     basis = conclusions.basis
-    totals = {slug: one.total or 0.0 for slug, one in conclusions.starting_points.get("new", {}).items()}
-    degrees = {
-        slug: [
-            degree_of(finding.value)
-            if (finding := headline_finding(basis.evidence[slug], item, basis.headline.get(slug)))
-            else None
-            for item in _ROOMS
-        ]
-        for slug in basis.competing
-        if slug in basis.evidence and slug not in basis.barred
-    }
-    able = sorted(
-        (slug for slug, found in degrees.items() if all(one == 1 for one in found)),
-        key=lambda slug: -totals.get(slug, 0.0),
-    )
     title = "Rooms ready-made"
-    if not degrees:
-        return StartAnswer("rooms", title, (), "No evidence is collected yet.", "can't say yet")
-    if not able:
+    totals = {slug: one.total or 0.0 for slug, one in conclusions.starting_points.get("new", {}).items()}
+    known = [slug for slug in basis.competing if slug in basis.evidence]
+    degrees = {slug: _degrees(conclusions, slug) for slug in known if slug not in basis.barred}
+    able = [slug for slug, found in degrees.items() if all(one == 1 for one in found)]
+    if able:
+        sentence = "rooms are built in, also across processes, and a client that reconnects is documented."
         return StartAnswer(
-            "rooms",
-            title,
-            (),
-            "None without a flag has rooms, several processes and a reconnecting client built in.",
-            "clearly",
+            "rooms", title, tuple(sorted(able, key=lambda slug: -totals.get(slug, 0.0))), sentence, "clearly"
         )
-    return StartAnswer(
-        "rooms",
-        title,
-        tuple(able),
-        "rooms, also across processes, and a client that reconnects are built in.",
-        "clearly",
-    )
+    if not known:
+        return StartAnswer("rooms", title, (), "No evidence is collected yet.", "can't say yet")
+    if any(None in found and 0 not in found for found in degrees.values()):
+        return StartAnswer("rooms", title, (), "The evidence is not complete yet.", "can't say yet")
+    sentence = "No framework without a flag has rooms, rooms across processes and a client that reconnects."
+    return StartAnswer("rooms", title, (), sentence, "clearly")
+
+
+def _degrees(conclusions: Conclusions, slug: str) -> list[float | None]:
+    """To which degree the headline variant has each of `_ROOMS`."""
+    basis = conclusions.basis
+    found = [headline_finding(basis.evidence[slug], item, basis.headline.get(slug)) for item in _ROOMS]
+    return [degree_of(one.value) if one else None for one in found]
 
 
 def _least_cpu(conclusions: Conclusions) -> StartAnswer:
+    """By the mean of scores over the tests, which no single table decides."""
     title = "The lowest CPU bill"
     sheet = conclusions.dimensions.get(PERFORMANCE)
     scores = {}
@@ -139,15 +125,11 @@ def _least_cpu(conclusions: Conclusions) -> StartAnswer:
             for slug in sheet.frameworks
             if slug not in sheet.barred and (one := sheet.facet_score(slug, _CPU)) is not None
         }
-    if len(scores) < 2 or sheet is None:
+    if len(scores) < 2:
         return StartAnswer("cpu", title, (), "No verdict yet: there are not enough valid rounds.", "can't say yet")
     best = max(scores.values())
-    close = sorted(
-        (slug for slug, one in scores.items() if best - one <= gap_of(CLOSE_FACTOR)), key=lambda slug: -scores[slug]
-    )
-    sentence = (
-        "the least CPU for the same messages."
-        if len(close) == 1
-        else f"the least CPU for the same messages, within {CLOSE_FACTOR:g}× of each other."
-    )
-    return StartAnswer("cpu", title, tuple(close), sentence, "likely" if sheet.sensitivities else "clearly")
+    close = [slug for slug, one in scores.items() if best - one <= gap_of(CLOSE_FACTOR)]
+    sentence = f"the least CPU on average over the tests, at most {CLOSE_FACTOR:g}× apart, of those without a flag."
+    if len(close) == 1:
+        sentence = "the least CPU on average over the tests, of those without a flag."
+    return StartAnswer("cpu", title, tuple(sorted(close, key=lambda slug: -scores[slug])), sentence, "likely")

@@ -18,10 +18,12 @@ PAIR = "compare/django-channels-vs-flask-socketio.html"
 def test_two_selects_lead_to_the_page_of_a_pair(visit: Visit) -> None:
     page = visit.open(PAIR)
     page.get_by_label("First framework").select_option("fastapi")
+    page.get_by_role("button", name="Compare", exact=True).click()
     page.wait_for_url("**/compare/fastapi-vs-flask-socketio.html")
     page = visit.open("compare/index.html")
     page.get_by_label("First framework").select_option("fastapi")
     page.get_by_label("Second framework").select_option("django-channels")
+    page.get_by_role("button", name="Compare", exact=True).click()
     page.wait_for_url("**/compare/django-channels-vs-fastapi.html")
 
 

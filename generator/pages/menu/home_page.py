@@ -40,7 +40,10 @@ def _home_page(view: View) -> Page:
         hide=("navigation", "toc"),
         has_own_title=True,
         answer=" ".join(
-            f"{one.title}: {listed(view.titles[slug] for slug in one.frameworks)}." for one in answers if one.frameworks
+            f"{one.title}: {listed(view.titles[slug] for slug in one.frameworks)},"
+            f" {one.sentence.rstrip('.')} ({one.sureness})."
+            for one in answers
+            if one.frameworks
         ),
     )
 

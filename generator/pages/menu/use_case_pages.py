@@ -48,7 +48,7 @@ def _page(view: View, case: UseCase) -> Page:
         words,
         (Section(None, None, html=html),),
         hide=("navigation", "toc"),
-        answer=f"{names}: {answer.sentence}" if names else answer.sentence,
+        answer=f"{names}: {answer.sentence.rstrip('.')} ({answer.sureness})." if names else answer.sentence,
         charts=tuple(charts),
     )
 
