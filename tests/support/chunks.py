@@ -137,12 +137,17 @@ def serving_streams(habit: Habit = "honest") -> Iterator[StreamServer]:
     sio = streams.over_socket_io()
 
     async def stop(runner: web.AppRunner) -> None:
+        assert runner.server is not None
+        transports = [one.transport for one in runner.server.connections if one.transport is not None]
         await sio.shutdown()
         await runner.cleanup()
+        for transport in transports:
+            transport.abort()  # one that still had something to send would be left to the garbage collector
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # in which the sockets of aborted transports are closed
 
     async def start() -> web.AppRunner:
         app = web.Application()
