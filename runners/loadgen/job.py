@@ -124,7 +124,7 @@ class StreamRequest:
     chunks_per_s: float
     """The pace of one stream."""
     together: int = 1
-    """Number of clients whose streams begin at the same moment."""
+    """Number of clients whose streams begin in a row, as close as one load generator can begin them."""
     cancel_every: int = 0
     """One in so many streams is cancelled halfway; 0: none."""
 

@@ -18,6 +18,9 @@ from runners.loadgen.job import Job
 
 RETRY_NS = 100_000_000
 """Nanoseconds until a client tries again to open its connection, or requests the next stream after one that broke."""
+APART_NS = 100_000
+"""Nanoseconds between streams that begin in a row. To open a connection and send a request takes about half of it. If
+all were due at the same moment, the last of 500 would be late by the load generator's own work: 23 ms (p99) were seen."""
 _SECOND_NS = 1_000_000_000
 
 
@@ -60,13 +63,16 @@ class StreamClients(Generic[C]):
         raise NotImplementedError
 
     def _begin_run(self, seconds: float, *, together: int = 1) -> int:
-        """Plan the first stream of each client; returns the time. ``together``: how many clients begin at once."""
+        """Plan the first stream of each client; returns the time. ``together``: how many clients begin in a row, each
+        `APART_NS` after the one before.
+        """
         began_ns = clock_ns()
         self._until_ns = began_ns + int(seconds * _SECOND_NS)
         self._start_lag, self._read_lag = array("q"), array("q")
         for place, client in enumerate(self._clients):
             client.begun, client.free_ns = 0, began_ns
-            client.due_ns = began_ns + self._gap_ns * (place - place % together) // len(self._clients)
+            in_row = place % together
+            client.due_ns = began_ns + self._gap_ns * (place - in_row) // len(self._clients) + in_row * APART_NS
         self._due = [(client.due_ns, place) for place, client in enumerate(self._clients)]
         heapq.heapify(self._due)
         return began_ns

@@ -54,7 +54,7 @@ WORDINGS: dict[str, Wording] = {
     "session": {"none": "without sessions", "looked-up": "whose sessions are looked up"},
     "snapshots_per_s": Quantity("{} snapshot/s", "{} snapshots/s"),
     "streams": Quantity("{} stream at once", "{} streams at once"),
-    "streams_together": Quantity("begun one by one", "{} begun at the same moment"),
+    "streams_together": Quantity("begun one by one", "{} begun in a row"),
     "topology": {
         "direct": "directly",
         "nginx": "through nginx",

@@ -604,12 +604,13 @@ STREAM = Workload(
     description=(
         "Each client requests an answer that comes in chunks of a few words, reads it to its end, and requests the"
         " next. The request sets the pace, so the application does nothing but wait and send. 100 streams of 50 chunks"
-        " per second go on at any time; then 500 of 20 chunks per second, which all begin at the same moment. One in"
+        " per second go on at any time; then 500 of 20 chunks per second, which all begin within 50 ms. One in"
         " ten is cancelled halfway by closing its connection. Over server-sent events each stream is a request of its"
         " own. Over WebSocket and Socket.IO it is a message on an open connection. A chunk is late by the time from"
         " when it was due, counted from when its stream was due, to its arrival. At the end all clients cancel long"
         " streams at once: we measure the CPU time that the server still uses for them."
     ),
+    edition=1,
     scenarios=tuple(
         _streaming(exchange, streams, chunks_per_s, together=together, profiles=profiles)
         for streams, chunks_per_s, together, profiles in (

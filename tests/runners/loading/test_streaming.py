@@ -9,6 +9,7 @@ import pytest
 
 from runners.loadgen.job import Job, StreamRequest
 from runners.loadgen.pace import Open
+from runners.loadgen.stream_clients import APART_NS, StreamClient, StreamClients
 from runners.loading import driver
 from runners.loading.load_result import StreamResult
 from tests.support.chunks import CLUMP, LATE_S, PING_EVERY_S, Habit, StreamServer, serving_streams
@@ -118,6 +119,19 @@ def test_streams_of_all_clients_can_begin_at_the_same_moment(protocol: str) -> N
     lag_ms = result.histograms["send_lag"].percentile_ms(1.0)
     assert lag_ms is not None
     assert lag_ms < 1000 * ASKED.seconds, "a wait for the server is none of the load generator's"
+
+
+def test_streams_in_a_row_are_due_one_after_the_other() -> None:
+    """So the work of the load generator for those before is no lag of the next."""
+    clients = [StreamClient(number=number) for number in range(7)]
+    planned = StreamClients(job("ws://127.0.0.1:1/stream", connections=7), clients, gap_ns=7_000_000_000)
+    began_ns = planned._begin_run(1.0, together=3)
+    due = [client.due_ns - began_ns for client in clients]
+    assert due == [
+        0, APART_NS, 2 * APART_NS,
+        3_000_000_000, 3_000_000_000 + APART_NS, 3_000_000_000 + 2 * APART_NS,
+        6_000_000_000,
+    ]  # fmt: skip
 
 
 @protocols
