@@ -245,7 +245,7 @@
     const sure = sureness(left, asked);
     if (sure) head.append(" ", chip(sure));
     const list = document.createElement("ol");
-    list.className = "rt-answer-cards";
+    list.className = sure === "clearly" || sure === "likely" ? "rt-answer-cards rt-ranked" : "rt-answer-cards";
     for (const { one, estimate } of left) {
       const item = document.createElement("li");
       const name = document.createElement("strong");
