@@ -42,6 +42,7 @@ from generator.comparison.run_changes import (
     incomparable_reasons,
 )
 from generator.comparison.scored_values import (
+    UNPUBLISHED_PROFILES,
     USE_CASES,
     FacetValues,
     UseCase,

@@ -574,6 +574,13 @@ def test_too_few_rounds_name_no_winner(tmp_path: Path) -> None:
             assert "nconclusive: not enough valid rounds of both" in html, path
 
 
+def test_home_says_that_results_of_profile_quick_never_decide(tmp_path: Path) -> None:
+    synthetic.write(tmp_path, rounds=2, seconds=1, variants=SMALL, searches=False, profile="quick")
+    home = text_of(pages_of(load_results(tmp_path))["index.md"])
+    assert "These results are of profile quick: pages show them, and no verdict rests on them." in home
+    assert "All values: Echo , Live dashboard" in home
+
+
 def test_what_a_framework_cannot_do_is_named_with_the_scenario_if_it_is_one(dataset: Dataset) -> None:
     reasons = {"echo/open": "It has no clock.", "polling": "It does not poll."}
     pages = pages_of(dataset.with_abilities({"fastapi": reasons}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator.comparison import PERFORMANCE
+from generator.comparison import PERFORMANCE, UNPUBLISHED_PROFILES
 from generator.pages import score_words
 from generator.pages.heat import heat_table
 from generator.pages.markup import Page, Section, listed
@@ -29,6 +29,7 @@ def _home_page(view: View) -> Page:
         changes=sorted(view.history.changes, key=lambda one: one.after.started, reverse=True)[:_CHANGES],
         measured=[slug for slug in view.measured if slug in view.competing],
         runs=view.comparison.runs,
+        workloads=view.comparison.workloads,
         rounds=max((table.run.rounds for table in view.comparison.tables), default=0),
         titles=view.titles,
     )
@@ -51,6 +52,9 @@ def _home_page(view: View) -> Page:
 def _why_nobody_leads(view: View) -> str:
     """Why there is no verdict on performance, as a sentence; empty if there is one."""
     sheet = view.conclusions.dimensions.get(PERFORMANCE)
+    profiles = {run.document.profile for run in view.comparison.runs}
+    if profiles and profiles <= UNPUBLISHED_PROFILES:
+        return "These results are of profile quick: pages show them, and no verdict rests on them."
     if len([slug for slug in view.measured if slug in view.competing]) == 1:
         return "Only one framework is measured so far, so there is nothing to compare it with."
     if sheet is None:
