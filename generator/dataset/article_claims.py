@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from generator.dataset.lists import load_list
 from runners.record import SLUG, HttpsUrl, RtsiteError
 
 
@@ -204,15 +204,4 @@ class Claims(_Strict):
 
 def load_claims(path: Path) -> Claims:
     """Read the claims; empty if the file does not exist. Raises `ClaimsError`."""
-    if not path.is_file():
-        return Claims()
-    try:
-        return Claims.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
-    except UnicodeDecodeError as error:
-        raise ClaimsError(f"{path}: not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ClaimsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in detail["loc"])
-        raise ClaimsError(f"{path}: {place or 'claims'}: {detail['msg'].removeprefix('Value error, ')}") from None
+    return load_list(path, Claims, ClaimsError, "claims")

@@ -6,9 +6,9 @@ import string
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from generator.dataset.lists import load_list
 from runners.record import SLUG, HttpsUrl, RtsiteError, Topology
 
 
@@ -169,15 +169,4 @@ class PublicQuestions(_Strict):
 
 def load_questions(path: Path) -> PublicQuestions:
     """Read the list; empty if the file does not exist. Raises `QuestionsError`."""
-    if not path.is_file():
-        return PublicQuestions()
-    try:
-        return PublicQuestions.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
-    except UnicodeDecodeError as error:
-        raise QuestionsError(f"{path}: not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise QuestionsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in detail["loc"])
-        raise QuestionsError(f"{path}: {place or 'questions'}: {detail['msg'].removeprefix('Value error, ')}") from None
+    return load_list(path, PublicQuestions, QuestionsError, "questions")

@@ -52,7 +52,11 @@ def draw_dots(rows: Sequence[DotRow], axis: str, label: str, *, is_narrow: bool)
     canvas.text((width, bottom + 27), fitted(axis, width, 11), "axis", "end")
     for index, row in enumerate(rows):
         y = _TOP + _ROW_PX * (index + 0.5)
-        canvas.text((0, y + 4), fitted(row.name, names_px), "strong" if row.look == "leading" else "text")
+        canvas.text(
+            (0, y + 4),
+            fitted(row.name, names_px, is_bold=row.look == "leading"),
+            "strong" if row.look == "leading" else "text",
+        )
         if row.low is not None and row.high is not None:
             canvas.line((scale.at(row.low), y), (scale.at(row.high), y), f"span of-{row.look}")
         canvas.dot((scale.at(row.value), y), 4.5, f"is-{row.look}")

@@ -18,7 +18,7 @@ RatioOutcome = Literal["first", "second", "same", "open"]
 """Which of two is better, practically equal, or inconclusive."""
 
 _HEAD_PX = 44
-_HEADING_PX = 30
+_HEADING_PX, _NARROW_HEADING_PX = 30, 44
 _ROW_PX, _NARROW_ROW_PX = 24, 38
 _FOOT_PX = 8
 
@@ -52,11 +52,12 @@ class _Layout:
     width: int
     plot: tuple[float, float]
     row_px: int
+    heading_px: int
     is_narrow: bool
 
 
-_WIDE = _Layout(WIDE_PX, (206, 506), _ROW_PX, is_narrow=False)
-_NARROW = _Layout(NARROW_PX, (14, NARROW_PX - 14), _NARROW_ROW_PX, is_narrow=True)
+_WIDE = _Layout(WIDE_PX, (232, 520), _ROW_PX, _HEADING_PX, is_narrow=False)
+_NARROW = _Layout(NARROW_PX, (14, NARROW_PX - 14), _NARROW_ROW_PX, _NARROW_HEADING_PX, is_narrow=True)
 
 
 def draw_ratios(groups: Sequence[RatioGroup], first: str, second: str, label: str, *, is_narrow: bool) -> Picture:
@@ -65,13 +66,13 @@ def draw_ratios(groups: Sequence[RatioGroup], first: str, second: str, label: st
     most = power_of_two_above(row.times for group in groups for row in group.rows)
     scale = LogScale(1 / most, most, *layout.plot)
     canvas = Canvas(layout.width)
-    height = _HEAD_PX + sum(_HEADING_PX + layout.row_px * len(group.rows) for group in groups) + _FOOT_PX
+    height = _HEAD_PX + sum(layout.heading_px + layout.row_px * len(group.rows) for group in groups) + _FOOT_PX
     _draw_axis(canvas, scale, most, height - _FOOT_PX)
     _draw_sides(canvas, layout, first, second)
     top = float(_HEAD_PX)
     for group in groups:
-        canvas.text((0, top + 20), fitted(group.title, layout.width, 12.5), "heading")
-        top += _HEADING_PX
+        _draw_heading(canvas, layout, group.title, top)
+        top += layout.heading_px
         for row in group.rows:
             _draw_row(canvas, layout, scale, row, top)
             top += layout.row_px
@@ -90,14 +91,22 @@ def _draw_sides(canvas: Canvas, layout: _Layout, first: str, second: str) -> Non
     middle = sum(layout.plot) / 2
     room = min(middle, layout.width - middle) - 16
     better = "" if layout.is_narrow else " better"
-    canvas.text((middle - 14, 14), f"← {fitted(first, room - 60, 13)}{better}", "first-name", "end")
-    canvas.text((middle + 14, 14), f"{fitted(second, room - 60, 13)}{better} →", "second-name")
+    canvas.text((middle - 14, 14), f"← {fitted(first, room - 66, is_bold=True)}{better}", "first-name", "end")
+    canvas.text((middle + 14, 14), f"{fitted(second, room - 66, is_bold=True)}{better} →", "second-name")
+
+
+def _draw_heading(canvas: Canvas, layout: _Layout, title: str, top: float) -> None:
+    """The title of a group; on a phone its parameters, which are after the colon, have a line of their own."""
+    name, _, parameters = title.partition(": ") if layout.is_narrow else (title, "", "")
+    canvas.text((0, top + 20), fitted(name, layout.width, 12.5, is_bold=True), "heading")
+    if parameters:
+        canvas.text((0, top + 35), fitted(parameters, layout.width, 11), "value")
 
 
 def _draw_row(canvas: Canvas, layout: _Layout, scale: LogScale, row: RatioRow, top: float) -> None:
     y = top + (layout.row_px - 10 if layout.is_narrow else layout.row_px / 2)
     if layout.is_narrow:
-        canvas.text((0, top + 14), fitted(row.label, layout.width * 0.55))
+        canvas.text((0, top + 14), fitted(row.label, layout.width * 0.52))
         canvas.text((layout.width, top + 14), fitted(row.values, layout.width * 0.45, 11), "value", "end")
     else:
         canvas.text((12, y + 4), fitted(row.label, layout.plot[0] - 22))

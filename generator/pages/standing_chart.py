@@ -44,9 +44,13 @@ def _finding(title: str, strips: list[Strip]) -> str:
     if len(known) == 1:
         long = f"{title} has a score in one row only"
     elif not close:
-        long = f"{title} is nowhere close to the best"
+        long = f"{title} is more than {CLOSE_FACTOR:g}× behind in all {len(known)} rows"
     elif len(close) == len(known):
-        long = f"{title} is close to the best wherever it has a score"
+        long = f"{title} is within {CLOSE_FACTOR:g}× of the best in all {len(known)} rows"
     else:
-        long = f"{title} is close to the best in {len(close)} of {len(known)} rows"
-    return long if len(long) <= LONGEST_TITLE else f"Close to the best in {len(close)} of {len(known)} rows"
+        long = f"{title} is within {CLOSE_FACTOR:g}× of the best in {len(close)} of {len(known)} rows"
+    return (
+        long
+        if len(long) <= LONGEST_TITLE
+        else f"It is within {CLOSE_FACTOR:g}× of the best in {len(close)} of {len(known)} rows"
+    )

@@ -21,12 +21,7 @@ from generator.pages.drawn_chart import LONGEST_TITLE, DrawnChart, made_of
 from generator.pages.view import View
 from generator.statistics import Interval
 
-_TITLES = {
-    "capacity": "capacity",
-    "delay": "delay",
-    "CPU cost": "CPU cost",
-    "memory per connection": "memory per client",
-}
+_TITLES = {"memory per connection": "memory per client"}
 
 
 def value_chart(view: View, case: str, found: FacetValues) -> DrawnChart:
@@ -125,9 +120,11 @@ def _title(view: View, found: FacetValues, judging: _Judging) -> str:
         title = f"{facet[:1].upper()}{facet[1:]}: practically equal for all {len(names)}"
     elif judging.are_equal:
         title = f"{_all_of(names)} have the {what}{among}"
+        if len(title) > LONGEST_TITLE:
+            return f"{len(names)} have the {what}{among}"
     else:
         title = f"Who of {len(names)} has the {what} is not decided"
-    return title if len(title) <= LONGEST_TITLE else f"{len(names)} of {len(judging.able)} have the {what}"
+    return title if len(title) <= LONGEST_TITLE else f"One has the {what}{among}"
 
 
 def _all_of(names: Sequence[str]) -> str:

@@ -199,7 +199,8 @@ class Handshake:
         try:
             self.wanted = next(self._steps)
             if self.started_ns < overdue_ns:
-                waited = f"{round((clock_ns() - self.started_ns) / 1e9, 1):g} s"
+                # The limit, not how long ago it began: a process that had to wait finds out later.
+                waited = f"{round((clock_ns() - overdue_ns) / 1e9, 1):g} s"
                 tip = "; if it has no TLS, use ws://" if self._missing == _TLS else ""
                 raise self._answer.end(
                     f"the server did not {self._missing} within {waited}{self._instead}{tip}; rtsite load has"

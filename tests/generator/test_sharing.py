@@ -78,6 +78,25 @@ def test_the_command_that_measures_a_pair_again_is_copied(visit: Visit) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == command
 
 
+CUT = """() => [...document.querySelectorAll("svg.rt-drawing")].filter((one) => one.getBoundingClientRect().width)
+  .flatMap((drawing) => {
+    const { width } = drawing.viewBox.baseVal;
+    const boxes = [...drawing.querySelectorAll("text")].map((text) => ({ words: text.textContent, ...text.getBBox(),
+      x: text.getBBox().x, right: text.getBBox().x + text.getBBox().width, y: Math.round(text.getBBox().y) }));
+    const beyond = boxes.filter((box) => box.x < -1 || box.right > width + 1);
+    const covered = boxes.filter((box) => boxes.some((other) =>
+      other !== box && Math.abs(other.y - box.y) < 4 && other.x < box.x && other.right > box.x + 1));
+    return [...beyond, ...covered].map((box) => box.words);
+  })"""
+"""The texts of drawings that are cut off, or cover another one on their line."""
+
+
+@pytest.mark.parametrize("path", [PAIR, "for/dashboard.html", "frameworks/django-channels.html"])
+def test_no_text_of_a_drawing_is_cut_off_or_covered(phone: Visit, visit: Visit, path: str) -> None:
+    for visitor in (phone, visit):
+        assert visitor.open(path).evaluate(CUT) == [], path
+
+
 def test_a_phone_has_a_drawing_of_its_own(phone: Visit, visit: Visit) -> None:
     for shown, hidden, visitor in ((".rt-narrow", ".rt-wide", phone), (".rt-wide", ".rt-narrow", visit)):
         page = visitor.open(PAIR)

@@ -24,8 +24,24 @@ OWN = OwnMessages('{"id":{seq},"from":{client}}', '{"id":{seq},"ok":true}')
 CLIENTS = 3
 
 
+LOOKS = 4
+"""How often two slices are loaded anew in which the machine stood still for most of the time."""
+
+
 def slices(more: Callable[[Talk, Any], dict[str, Any]], own: OwnMessages, mode: str) -> list[tuple[LedgerTotals, int]]:
     """The ledger of each of two slices, and how many of its answers Python parsed. The server adds ``more``."""
+    for _ in range(LOOKS):
+        found = _two_slices(more, own, mode)
+        if all(ledger.sent > CLIENTS for ledger, _ in found):
+            break
+    for ledger, _ in found:
+        assert ledger.sent == ledger.received + ledger.lost + ledger.in_flight > CLIENTS
+    return found
+
+
+def _two_slices(
+    more: Callable[[Talk, Any], dict[str, Any]], own: OwnMessages, mode: str
+) -> list[tuple[LedgerTotals, int]]:
     parsed = 0
 
     class Counting(OwnCodec):
@@ -55,8 +71,7 @@ def slices(more: Callable[[Talk, Any], dict[str, Any]], own: OwnMessages, mode: 
             found.append((engine.totals.ledger, parsed))
         traffic = engine.totals.traffic
         engine.close()
-    for ledger, _ in found:
-        assert ledger.sent == ledger.received + ledger.lost + ledger.in_flight >= CLIENTS
+    ledger, _ = found[-1]
     assert traffic.received_messages == ledger.received + ledger.foreign
     assert traffic.received_payload_bytes < traffic.received_wire_bytes
     return found
