@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from benchmarks import synthetic
@@ -332,6 +332,11 @@ def test_the_adviser_of_commands_reads_the_campaign_once(campaign: Path) -> None
     assert ComparingAdviser()(document, documents, campaign.parent / "alone" / "run") == advise(own, most=12)
 
 
+_ROUNDING = 1e-6
+"""What floating-point arithmetic may add to a number of clients."""
+
+
+@example(middles=(1087, 1470), widths=(1.125, 1.2585809734997233), searches=6)
 @given(
     middles=st.tuples(st.integers(1_000, 50_000), st.integers(1_000, 50_000)),
     widths=st.tuples(st.floats(1.05, 2), st.floats(1.05, 2)),
@@ -343,11 +348,23 @@ def test_searches_are_repeated_where_so_many_probably_separate_two_brackets(
     """Brackets that narrow around the same middles with the square root of the searches."""
     (one, other, *_) = next(table for table in capacity_tables([run]) if table.unit != "users").bracketed_rows
 
+    # The ends that a search finds are whole numbers; what narrows is the bracket that they make.
+    observed = [
+        (middle / math.floor(middle / width), math.ceil(middle * width) / middle)
+        for middle, width in zip(middles, widths, strict=True)
+    ]
+
     def after(searches_made: int) -> tuple[CapacityRow, CapacityRow]:
-        narrowed = [width ** math.sqrt(searches / searches_made) for width in widths]
+        narrower = math.sqrt(searches / searches_made)
         ends = [
-            Bracket(math.floor(middle / width), math.ceil(middle * width), True, middle, searches_made)
-            for middle, width in zip(middles, narrowed, strict=True)
+            Bracket(
+                math.floor(middle / below**narrower + _ROUNDING),
+                math.ceil(middle * above**narrower - _ROUNDING),
+                True,
+                middle,
+                searches_made,
+            )
+            for middle, (below, above) in zip(middles, observed, strict=True)
         ]
         first, second = (
             replace(row, bracket=bracket, rounds=searches_made) for row, bracket in zip((one, other), ends, strict=True)
