@@ -29,6 +29,7 @@ _WRITTEN = {
     "Data": "data.md",
     "Commands": "cli.md",
     "Load-test your own server": "load.md",
+    "Load from several hosts": "cluster.md",
     "Add a framework": "add-a-framework.md",
     "A site of your own": "your-own.md",
 }

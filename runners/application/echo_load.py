@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from ipaddress import ip_address
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from runners import control_groups, machine, signals
+from runners.cluster.connection import Placement, is_open_to_others, placed
+from runners.cluster.host_reports import faults_of_hosts, host_reports
 from runners.application.client_options import check_client_options
 from runners.application.message_options import CLIENT_ONLY, check_template
 from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, OwnMessages, Protocol, Serializer
@@ -14,7 +17,7 @@ from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.address import read_address
-from runners.loading.job_building import build_echo_job
+from runners.loading.job_building import MOST_CONNECTIONS, MOST_ON_CLUSTER, build_echo_job
 from runners.loading.load_report import build_report, doubts_about_order, explain
 from runners.record import UsageError, require_between, unknown_name
 
@@ -38,9 +41,14 @@ def load_echo_server(
     own: OwnMessages | None = None,
     answer_timeout_s: float = Job.answer_timeout_s,
     drain_s: float = Job.drain_s,
+    scheduler: str = "",
+    most_hosts: int | None = None,
 ) -> dict[str, Any]:
     """Apply a load and return its report, with the keys of ``rtsite load --json``. A signal in the timed window ends
     it; then the report has what was measured so far, and ``interrupted`` is true.
+
+    ``scheduler``: the address of a Dask scheduler whose workers apply the load, at most ``most_hosts`` of them. They say
+    how many shards each runs. Empty: this machine.
 
     Raises `UsageError` for an unknown protocol, serializer or kind of answers, for an invalid address or load, and for
     options that do not fit them. Raises `LoadError` if the load cannot be applied.
@@ -90,9 +98,31 @@ def load_echo_server(
         own=own,
         answer_timeout_s=answer_timeout_s,
         drain_s=drain_s,
-        memory_bytes=machine.available_memory_bytes(),
+        memory_bytes=math.inf if scheduler else machine.available_memory_bytes(),
+        most_connections=MOST_ON_CLUSTER if scheduler else MOST_CONNECTIONS,
     )
-    machine.allow_open_files(-(-connections // min(shards, connections)))
+    if scheduler:
+        with placed(scheduler, connections, most_hosts=most_hosts) as placement:
+            report = _load_from_hosts(job, placement)
+        notes = [_OPEN_TO_OTHERS] if is_open_to_others(scheduler) else []
+    else:
+        report, notes = _load_from_here(job, shards), []
+    return {
+        **report,
+        "order_assumed": assumes_order(own, job.answers),
+        "notes": [*report["notes"], *notes],
+        "interrupted": signals.received() is not None,
+    }
+
+
+_OPEN_TO_OTHERS = (
+    "The scheduler speaks plain TCP, and not only on this machine: whoever reaches it can run any program on its hosts."
+    " Use tls:// with certificates, or a network of your own."
+)
+
+
+def _load_from_here(job: Job, shards: int) -> dict[str, Any]:
+    machine.allow_open_files(-(-job.connections // min(shards, job.connections)))
     throttled: list[int] = []
     hooks = driver.Hooks(
         window_start=lambda: throttled.append(control_groups.throttled_periods()),
@@ -101,17 +131,26 @@ def load_echo_server(
     result = driver.apply(job, shards=shards, hooks=hooks, can_stop_early=True)
     report = build_report(
         result,
-        pace,
+        job.pace,
         more_reasons=doubts_about_order(result, job),
         throttled_periods=throttled[1] - throttled[0],
-        shared_core=(is_local(address) and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
+        shared_core=(is_local(job.url) and len(machine.physical_cores(machine.existing_cpus())) < 2) or None,
     )
-    return {
-        **report,
-        "order_assumed": assumes_order(own, job.answers),
-        "notes": list(explain(result, job)),
-        "interrupted": signals.received() is not None,
-    }
+    return {**report, "notes": list(explain(result, job)), "hosts": []}
+
+
+def _load_from_hosts(job: Job, placement: Placement) -> dict[str, Any]:
+    hooks = driver.Hooks(window_start=placement.open_window, window_end=placement.close_window)
+    result = driver.apply(job, shards=placement.shards, hooks=hooks, can_stop_early=True, launch=placement.launch)
+    windows = placement.windows()
+    report = build_report(
+        result,
+        job.pace,
+        more_reasons=[*doubts_about_order(result, job), *faults_of_hosts(result, windows, job.pace)],
+        throttled_periods=sum(one.throttled_periods for one in windows),
+        steal_percent=max(one.steal_percent for one in windows),
+    )
+    return {**report, "notes": list(explain(result, job)), "hosts": host_reports(result, windows, job.pace)}
 
 
 def is_local(address: str) -> bool:

@@ -110,6 +110,17 @@ def load_command(
         ),
     ] = Job.drain_s,
     shards: Annotated[int, typer.Option(min=1, help="Number of load generator processes.")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Dask scheduler, such as tcp://192.0.2.1:8786: its workers apply the load, each with as"
+            " many processes as its resource `shard` says (default: this machine).",
+            show_default=False,
+        ),
+    ] = None,
+    hosts: Annotated[
+        int | None, typer.Option(min=1, help="With --scheduler: use only so many of its workers (default: all).")
+    ] = None,
     connect_timeout: Annotated[
         float, typer.Option(min=0.1, max=3600.0, help="Time in seconds in which a connection must be open.")
     ] = Job.connect_timeout_s,
@@ -143,6 +154,10 @@ def load_command(
 
     Example: rtsite load ws://127.0.0.1:8000/echo --rate 1000 --json
     """
+    if hosts is not None and scheduler is None:
+        raise UsageError("--hosts is the number of workers of a Dask scheduler; add --scheduler")
+    if scheduler is not None:
+        _refuse_beside("--scheduler", context, ["shards", "sse"])
     if sse:
         _refuse_beside("--sse", context, _FOR_MESSAGES)
     elif method is not None or body is not None:
@@ -207,6 +222,8 @@ def load_command(
         answers=answers,
         answer_timeout_s=answer_timeout,
         drain_s=drain,
+        scheduler=scheduler or "",
+        most_hosts=hosts,
     )
     latency_kind = "latency from the intended send" if isinstance(pace, Open) else "service time"
     # If nothing that was expected was received, nothing was measured.
@@ -220,6 +237,8 @@ def _show(report: dict[str, Any], rows: list[list[str]], *, as_json: bool, is_em
         print_json(report)
     else:
         print_table(["metric", "value"], rows)
+        if report.get("hosts"):
+            print_table(_HOST_COLUMNS, _host_rows(report["hosts"]))
     for cause in report["causes"]:
         say(f"{cause['error']}, {cause['count']} ×: {cause['example']}")
     for note in report["notes"]:
@@ -350,6 +369,24 @@ def _stream_rows(report: dict[str, Any]) -> list[list[str]]:
         *([title, f"{report[name]}"] for name, title in _STREAM_COUNTS.items()),
         *_error_rows(report),
         *_last_rows(report),
+    ]
+
+
+_HOST_COLUMNS = ["host", "shards", "connections", "messages per s", "CPU (%)", "send lag p99 (ms)", "memory (MB)"]
+
+
+def _host_rows(hosts: Sequence[dict[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            host["name"],
+            f"{host['shards']}",
+            f"{host['connections']:,}",
+            f"{host['messages_per_second']:,.1f}",
+            f"{host['generator_working_percent']:.0f}",
+            "–" if host["send_lag_ms"]["p99"] is None else f"{host['send_lag_ms']['p99']:.3f}",
+            f"{host['memory_mb']:,.0f}",
+        ]
+        for host in hosts
     ]
 
 

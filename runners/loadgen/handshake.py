@@ -189,6 +189,7 @@ class Handshake:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if paused:  # before connecting, because it determines the window that TCP offers
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PAUSED_BUFFER_BYTES)
+            bind_to_source(self.socket, options)
             _begin_to_connect(self.socket, where)
         except OSError:
             self.socket.close()
@@ -357,6 +358,22 @@ class Handshake:
 
 def _unready(cause: Cause) -> RefusedError:
     return RefusedError(f"{cause.text} before it was ready", cause.kind)
+
+
+_BIND_ADDRESS_NO_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24)
+"""Number of the option in Linux; `socket` has the name since Python 3.12."""
+
+
+def bind_to_source(sock: socket.socket, options: ClientOptions) -> None:
+    """Connect from the client's own address, if it has one; raises `OSError`.
+
+    The port is chosen when it connects (ip(7), IP_BIND_ADDRESS_NO_PORT), so that each address has all its ports for
+    each server.
+    """
+    if options.sources:
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((options.sources[0], 0))
 
 
 def _begin_to_connect(sock: socket.socket, where: Address) -> None:

@@ -84,21 +84,26 @@ class ClientOptions:
     """Name of the Socket.IO event that the server answers."""
     deflate: bool = False
     """Whether connections over WebSocket offer to compress messages (permessage-deflate, RFC 7692)."""
+    sources: tuple[str, ...] = ()
+    """Addresses of this machine from which clients connect in turn, because one has no more than some 28,000 ports to
+    a server; empty: that which the kernel chooses."""
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> ClientOptions:
         headers = tuple((name, value) for name, value in data["headers"])
         subscriptions = tuple((message, answer) for message, answer in data["subscriptions"])
-        read = {"headers": headers, "subscriptions": subscriptions, "subprotocols": tuple(data["subprotocols"])}
-        return cls(**{**data, **read})
+        read = {"headers": headers, "subscriptions": subscriptions}
+        return cls(**{**data, **read, **{name: tuple(data[name]) for name in ("subprotocols", "sources")}})
 
     def of_client(self, number: int) -> ClientOptions:
         """The options of the client with this number in the load."""
+        sources = (self.sources[number % len(self.sources)],) if self.sources else ()
         if not self.names_client:
-            return self
+            return self if sources == self.sources else replace(self, sources=sources)
         own = str(number)
         return replace(
             self,
+            sources=sources,
             headers=tuple((name, value.replace(CLIENT_PLACE, own)) for name, value in self.headers),
             subprotocols=tuple(name.replace(CLIENT_PLACE, own) for name in self.subprotocols),
             subscriptions=tuple(

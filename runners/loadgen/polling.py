@@ -33,7 +33,7 @@ from runners.loadgen.connection import (
 )
 from runners.loadgen.engine_io import DEFAULT_NAMESPACE
 from runners.loadgen.event_stream import CONTENT_TYPE, EventReader, check_stream
-from runners.loadgen.handshake import Address, resolve_address, socket_url
+from runners.loadgen.handshake import Address, bind_to_source, resolve_address, socket_url
 from runners.loadgen.http_answers import Head, check_coding, fields_of, quoted, refusal_with
 from runners.loadgen.job import NO_OPTIONS, ClientOptions
 from runners.loadgen.upgrade import request_target
@@ -206,6 +206,7 @@ class HttpClient:
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
+        bind_to_source(self._socket, self._origin.options)
         with contextlib.suppress(BlockingIOError):
             self._socket.connect(self._origin.where.place)
 

@@ -26,7 +26,7 @@ from runners.loading.load_result import (
     merge_recovered,
     merge_samples,
 )
-from runners.loading.shards import LoadError, Shard
+from runners.loading.shards import Events, Launch, LoadError, Shard, ShardHandle
 
 _SLACK_S = 20.0
 """Seconds beyond the planned time after which a shard counts as hung."""
@@ -51,14 +51,21 @@ class Hooks:
 
 
 def apply(
-    job: Job, *, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None, can_stop_early: bool = False
+    job: Job,
+    *,
+    shards: int = 1,
+    cpus: Sequence[int] = (),
+    hooks: Hooks | None = None,
+    can_stop_early: bool = False,
+    launch: Launch = Shard,
 ) -> LoadResult:
     """Warm up, apply the whole load in one slice, and end; raises `LoadError`. No shard is left running.
 
     ``can_stop_early``: a signal in the window ends the window, and the result has what was measured so far.
+    ``launch``: starts shards elsewhere than on this machine.
     """
     hooks = hooks or Hooks()
-    with ShardGroup(min(shards, job.connections), cpus, hooks) as running:
+    with ShardGroup(min(shards, job.connections), cpus, hooks, launch) as running:
         running.connect(job)
         running.warm_up()
         hooks.window_start()
@@ -74,21 +81,23 @@ class ShardGroup:
     Entering it starts the shards. This takes a second, in which a server may start. All methods raise `LoadError`.
     """
 
-    def __init__(self, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None) -> None:
+    def __init__(
+        self, shards: int = 1, cpus: Sequence[int] = (), hooks: Hooks | None = None, launch: Launch = Shard
+    ) -> None:
         self._hooks = hooks or Hooks()
-        self._count, self._cpus = max(1, shards), cpus
-        self._shards: list[Shard] = []
+        self._count, self._cpus, self._launch = max(1, shards), cpus, launch
+        self._shards: list[ShardHandle] = []
         self._warm_up = WarmUp(0.0, settled=True, messages_per_s=0.0)
-        self._events: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
+        self._events: Events = queue.SimpleQueue()
 
     def __enter__(self) -> ShardGroup:
         try:
             for index in range(self._count):
-                self._shards.append(Shard(index, self._events))
+                self._shards.append(self._launch(index, self._events))
         except BaseException:
             self._stop()
             raise
-        self._hooks.started([shard.pid for shard in self._shards])
+        self._hooks.started([shard.pid for shard in self._shards if shard.pid is not None])
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -26,6 +26,8 @@ from runners.subjects.topologies import TOPOLOGIES
 
 MOST_SECONDS = 86_400.0
 MOST_CONNECTIONS = 65_535
+MOST_ON_CLUSTER = 1_000_000
+"""Connections from several hosts; each host says whether it has the ports for its part."""
 MOST_PER_S = 1e9
 """The clock of the load generator counts nanoseconds."""
 SECOND_SEED = 0
@@ -121,6 +123,7 @@ def build_echo_job(
     answer_timeout_s: float = Job.answer_timeout_s,
     drain_s: float = Job.drain_s,
     memory_bytes: float = math.inf,
+    most_connections: int = MOST_CONNECTIONS,
 ) -> Job:
     """The job for any echo server, or for one with messages of its ``own``; raises `UsageError` if the values are
     invalid.
@@ -132,7 +135,7 @@ def build_echo_job(
             f"a payload of {payload_bytes} bytes is too small: at least {MIN_PAYLOAD_BYTES} carry the numbers"
             " by which loss is counted"
         )
-    _require_sense(connections, duration_s, warmup_s, pace, answer_timeout_s, drain_s)
+    _require_sense(connections, duration_s, warmup_s, pace, answer_timeout_s, drain_s, most_connections)
     if own is not None:
         payload_bytes = max(payload_bytes, len(own.message.encode()), len(own.answer.encode()))
     needed = connections * (payload_bytes * _COPIES + (_STREAMS_BYTES if client.deflate else 0))
@@ -204,12 +207,19 @@ def build_stream_job(
 
 
 def _require_sense(
-    connections: int, duration_s: float, warmup_s: float, pace: Pace, answer_timeout_s: float, drain_s: float
+    connections: int,
+    duration_s: float,
+    warmup_s: float,
+    pace: Pace,
+    answer_timeout_s: float,
+    drain_s: float,
+    most_connections: int = MOST_CONNECTIONS,
 ) -> None:
     """Raise `UsageError` for numbers beyond reason."""
     require_between("--duration", duration_s, 0.1, MOST_SECONDS, "seconds")
     require_between("--warmup", warmup_s, 0.0, MOST_SECONDS, "seconds")
-    require_between("--connections", connections, 1, MOST_CONNECTIONS, "connections, one per port of this machine")
+    place = "this machine" if most_connections == MOST_CONNECTIONS else "a host"
+    require_between("--connections", connections, 1, most_connections, f"connections, one per port of {place}")
     require_between("--answer-timeout", answer_timeout_s, 0.1, MOST_SECONDS, "seconds")
     require_between("--drain", drain_s, 0.0, MOST_SECONDS, "seconds")
     if isinstance(pace, Open):

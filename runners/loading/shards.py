@@ -16,8 +16,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from runners import process
 from runners.loadgen.job import REFUSED, STOP_EARLY
@@ -26,6 +26,35 @@ from runners.record import RtsiteError
 
 class LoadError(RtsiteError):
     """The load could not be applied."""
+
+
+Events = queue.SimpleQueue[tuple[int, dict[str, Any]]]
+"""What shards say, each event with the index of its shard."""
+
+
+class ShardHandle(Protocol):
+    """A shard that applies a part of a load, wherever it runs. Its events are in the queue that it was started with;
+    the last one is ``ended``, or ``error`` with a reason.
+    """
+
+    pid: int | None
+    """Its process on this machine, if it is one."""
+
+    def send(self, command: dict[str, Any]) -> None:
+        """Send a command; no effect if it has ended."""
+
+    def write(self, line: str) -> None:
+        """Send a line; no effect if it has ended."""
+
+    def stop_early(self) -> None:
+        """End its slice of load as if its time were over. A signal handler may call it."""
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+
+
+Launch = Callable[[int, Events], ShardHandle]
+"""Starts the shard with this index."""
 
 
 class ForkServer:
@@ -97,7 +126,9 @@ _FORK_SERVER = ForkServer()
 class Shard:
     """One load generator process, and the thread that reads its events."""
 
-    def __init__(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
+    pid: int | None
+
+    def __init__(self, index: int, events: Events) -> None:
         if sys.platform != "linux":
             raise LoadError("the load generator needs epoll, which only Linux has; measure on Linux")
         (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
@@ -128,7 +159,7 @@ class Shard:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, STOP_EARLY)
 
-    def _read(self, index: int, events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
+    def _read(self, index: int, events: Events) -> None:
         for line in self._stdout:
             if line.endswith("\n"):  # otherwise it was killed while it wrote
                 events.put((index, json.loads(line)))

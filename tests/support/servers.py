@@ -69,6 +69,8 @@ class EchoServer:
         self.pongs = 0
         self.gone = 0
         self.talks: list[Talk] = []
+        self.peers: set[str] = set()
+        """The addresses of all clients."""
         self.loop = asyncio.new_event_loop()
 
     def say_goodbye(self, talk: Talk) -> None:
@@ -86,6 +88,7 @@ class _Session(WSListener):
         self.talk = Talk(self.server, transport, self.server.connections, self.path)
         self.server.connections += 1
         self.server.talks.append(self.talk)
+        self.server.peers.add(transport.underlying_transport.get_extra_info("peername")[0])
         if not self.server.greet(self.talk):
             transport.disconnect()
         elif self.server.protocol == "socket.io":
@@ -131,8 +134,11 @@ def serving(
     *,
     greet: Callable[[Talk], bool] = lambda talk: True,
     refuse: bool = False,
+    at: str = "127.0.0.1",
 ) -> Iterator[EchoServer]:
-    """A running server. ``greet``: returns false to close at once. ``refuse``: answer the handshake with 404."""
+    """A running server. ``greet``: returns false to close at once. ``refuse``: answer the handshake with 404. ``at``:
+    the address that it listens on.
+    """
     echo = EchoServer(protocol, lie, greet)
     echo.refuses = refuse
     loop = echo.loop
@@ -141,7 +147,7 @@ def serving(
         return None if echo.refuses else _Session(echo, request.path)
 
     async def start() -> asyncio.Server:
-        return await ws_create_server(accept, "127.0.0.1", 0, backlog=1024)
+        return await ws_create_server(accept, at, 0, backlog=1024)
 
     async def stop() -> None:
         listening.close()
@@ -154,7 +160,7 @@ def serving(
     thread.start()
     try:
         listening = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-        echo.url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+        echo.url = f"ws://{at}:{listening.sockets[0].getsockname()[1]}/"
         try:
             yield echo
         finally:

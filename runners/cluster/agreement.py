@@ -1,0 +1,102 @@
+"""What a host of a cluster has, and whether load from it can be added to that of others. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+RESOURCE = "shard"
+"""The resource of Dask by which a worker says how many shards it runs."""
+FILES_BESIDE = 64
+"""Open files of a shard besides its connections."""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What is known of a host before load is placed on it."""
+
+    name: str
+    """The name of its worker."""
+    address: str
+    """The address of its worker."""
+    hostname: str
+    shards: int
+    """The shards that its worker may run; 0 if the worker does not say."""
+    cores: int
+    """Physical cores that the worker may use."""
+    rtsite: str
+    """Version of rtsite."""
+    code: str
+    """Digest of the load generator's code."""
+    python: str
+    distributed: str
+    kernel: str
+    """Release of the operating system's kernel."""
+    open_files: int
+    """The most open files that a process may have."""
+    memory_bytes: int
+    """Memory that new processes can use."""
+    ports: int
+    """Ports from which one address of it can connect."""
+    system: str = "Linux"
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> HostFacts:
+        return cls(**data)
+
+    def to_mapping(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def refusals(hosts: Sequence[HostFacts], own: HostFacts, connections: int) -> Iterator[str]:
+    """Why these hosts cannot apply a load together, one sentence with the cure for each fault.
+
+    ``own``: this machine, whose versions count. ``connections``: of the whole load.
+    """
+    shares = connections_of(hosts, connections)
+    for host, share in zip(hosts, shares, strict=True):
+        if host.system != "Linux":
+            yield f"{host.name} runs {host.system}, and the load generator needs epoll; use a worker on Linux"
+            continue
+        if host.shards < 1:
+            yield (
+                f"{host.name} does not say how many shards it runs; start its worker with"
+                f" `--resources {RESOURCE}={max(1, host.cores)}`"
+            )
+        yield from _differences(host, own)
+        per_shard = -(-share // max(1, host.shards))
+        if per_shard + FILES_BESIDE > host.open_files:
+            yield (
+                f"{host.name} allows {host.open_files:,} open files, and {per_shard:,} connections of a shard need"
+                f" {per_shard + FILES_BESIDE:,}; raise the hard limit there (`ulimit -Hn`), or use more hosts"
+            )
+
+
+def _differences(host: HostFacts, own: HostFacts) -> Iterator[str]:
+    """Versions that must be the same everywhere. Dask itself needs equal versions of Python and distributed."""
+    if (host.rtsite, host.code) != (own.rtsite, own.code):
+        yield (
+            f"{host.name} has another rtsite ({host.rtsite}, load generator {host.code}) than this machine"
+            f" ({own.rtsite}, load generator {own.code}); install the same commit there"
+        )
+    for what, theirs, ours in (("Python", host.python, own.python), ("distributed", host.distributed, own.distributed)):
+        if theirs != ours:
+            yield f"{host.name} has {what} {theirs}, and this machine {ours}; use the same version everywhere"
+
+
+def connections_of(hosts: Sequence[HostFacts], connections: int) -> list[int]:
+    """The connections of each host: shards get equal parts, the first ones one more."""
+    shards = [max(1, host.shards) for host in hosts]
+    total = sum(shards)
+    of_shard = [connections // total + (index < connections % total) for index in range(total)]
+    found, first = [], 0
+    for count in shards:
+        found.append(sum(of_shard[first : first + count]))
+        first += count
+    return found
+
+
+def addresses_needed(connections: int, ports: int) -> int:
+    """The addresses from which a host has to connect to one server: each has so many ports."""
+    return max(1, -(-connections // max(1, ports)))

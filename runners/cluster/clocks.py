@@ -1,0 +1,53 @@
+"""How far the clock of a host is from ours, from exchanged readings. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A reading of another clock between two readings of ours, in nanoseconds."""
+
+    before_ns: int
+    theirs_ns: int
+    after_ns: int
+
+    @property
+    def round_trip_ns(self) -> int:
+        return self.after_ns - self.before_ns
+
+
+@dataclass(frozen=True)
+class ClockOffset:
+    """What must be subtracted from a reading of the other clock, and how wrong that may be. In nanoseconds."""
+
+    offset_ns: int
+    error_ns: int
+
+    def to_ours(self, theirs_ns: int) -> int:
+        """A moment of the other clock by ours."""
+        return theirs_ns - self.offset_ns
+
+    def is_too_wrong_for(self, value_ns: float) -> bool:
+        """Whether the error is more than a tenth of what is reported."""
+        return self.error_ns > LARGEST_SHARE * value_ns
+
+
+LARGEST_SHARE = 0.1
+"""An error of the clock of more than this share of a value makes it useless: margins of latencies are 25 %."""
+SAME_CLOCK = ClockOffset(0, 0)
+"""The offset of this machine's own clock."""
+
+
+def estimate_offset(exchanges: Iterable[Exchange]) -> ClockOffset:
+    """The offset by the exchange with the shortest round trip. There must be at least one.
+
+    Cristian (1989), "Probabilistic clock synchronization", Distributed Computing 3: whatever the two ways took, the
+    other clock was read between our readings, so the middle is wrong by at most half of the round trip. The shortest
+    round trip has the smallest error.
+    """
+    best = min(exchanges, key=lambda one: one.round_trip_ns)
+    middle_ns = (best.before_ns + best.after_ns) // 2
+    return ClockOffset(best.theirs_ns - middle_ns, (best.round_trip_ns + 1) // 2)

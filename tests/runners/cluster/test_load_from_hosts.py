@@ -1,0 +1,203 @@
+"""Load from several hosts on a real Dask cluster: it adds up, hosts are named, and faults end in one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from runners.application.echo_load import load_echo_server
+from runners.cluster import connection
+from runners.cluster.connection import is_open_to_others, placed
+from runners.loadgen.pace import Closed, Open, Pace
+from runners.loading.shards import LoadError
+from runners.record import UsageError
+from tests.support import needs
+from tests.support.hosts import Cluster, cluster, has_time_namespaces, network
+from tests.support.processes import gone, until
+from tests.support.servers import EchoServer, serving
+
+pytestmark = pytest.mark.measures
+
+
+@pytest.fixture(scope="module")
+def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as made:
+        made.start("north", shards=1)
+        made.start("south", shards=2)
+        yield made
+
+
+def load(server: EchoServer, scheduler: str, **changes: Any) -> dict[str, Any]:
+    pace: Pace = Open(600.0)
+    asked: dict[str, Any] = {
+        "connections": 30,
+        "duration_s": 1.0,
+        "warmup_s": 0.4,
+        "pace": pace,
+        "payload_bytes": 64,
+        "shards": 1,
+        "scheduler": scheduler,
+    }
+    return load_echo_server(server.url, "websocket", **{**asked, **changes})
+
+
+def shards_of(made: Cluster, name: str) -> list[int]:
+    """The processes of the load generator that a worker has started."""
+    found = psutil.Process(made.workers[name].pid).children(recursive=True)
+    return [one.pid for one in found]
+
+
+@pytest.mark.parametrize("pace", [Open(600.0), Closed()], ids=["open", "closed"])
+def test_the_parts_of_all_hosts_add_up(two_hosts: Cluster, pace: Pace) -> None:
+    with serving() as server:
+        report = load(server, two_hosts.address, pace=pace)
+    assert report["sent"] == report["received"] + report["lost"] + report["in_flight"]
+    assert report["lost"] == report["corrupted"] == 0
+    assert server.connections == report["connections"] == 30
+    north, south = report["hosts"]
+    assert (north["name"], south["name"]) == ("north", "south")
+    assert (north["shards"], south["shards"]) == (1, 2)
+    assert (north["connections"], south["connections"]) == (10, 20)
+    assert north["messages_per_second"] + south["messages_per_second"] == pytest.approx(report["messages_per_second"])
+    if isinstance(pace, Open):
+        assert report["messages_per_second"] == pytest.approx(600, rel=0.1)
+    for host in (north, south):
+        assert host["memory_mb"] > 0
+        assert host["generator_cpu_percent"] > 0
+        assert abs(host["clock_offset_ms"]) <= host["clock_error_ms"] + 0.1, "the clock of this machine"
+
+
+def test_one_of_the_hosts_can_be_enough(two_hosts: Cluster) -> None:
+    with serving() as server:
+        report = load(server, two_hosts.address, most_hosts=1)
+    assert [host["name"] for host in report["hosts"]] == ["north"]
+
+
+def test_nothing_is_left_on_the_hosts(two_hosts: Cluster) -> None:
+    with serving() as server:
+        load(server, two_hosts.address)
+    for name in two_hosts.workers:
+        # The fork server stays, which forks the next shards.
+        until(lambda name=name: len(shards_of(two_hosts, name)) <= 1, f"no shard left on {name}")  # type: ignore[misc]
+
+
+@contextmanager
+def meanwhile(server: EchoServer, action: Any) -> Iterator[None]:
+    """Do something once the load has begun."""
+
+    def act() -> None:
+        until(lambda: server.received > 100, "the load has begun")
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    yield
+    thread.join()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_host_that_is_lost_ends_the_load_with_its_name(tmp_path: Path, number: signal.Signals) -> None:
+    with cluster(tmp_path) as made, serving() as server:
+        made.start("steady")
+        made.start("weak")
+        lost = made.workers["weak"]
+
+        def hit() -> None:
+            os.kill(lost.pid, number)
+
+        with meanwhile(server, hit), pytest.raises(LoadError, match=r"host weak \(tcp://.*\) is lost: "):
+            load(server, made.address, duration_s=60.0)
+        until(lambda: len(shards_of(made, "steady")) <= 1, "the other host has ended its shards")
+        made.stop()
+
+
+def test_a_host_that_hears_nothing_more_ends_its_shards(tmp_path: Path) -> None:
+    with cluster(tmp_path) as made:
+        made.start("alone")
+        with placed(made.address, 10) as placement:
+            (host,) = placement.hosts
+            gone(host.call("start", 1, 10, "127.0.0.1", 1.0))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_scheduler_that_is_killed_ends_the_load(tmp_path: Path) -> None:
+    with cluster(tmp_path) as made, serving() as server:
+        made.start("alone")
+        scheduler = next(
+            one for one in psutil.process_iter(["cmdline"]) if "scheduler" in (one.info["cmdline"] or [])
+            and one.cwd() == str(tmp_path)
+        )
+        with meanwhile(server, scheduler.kill), pytest.raises(LoadError, match="host alone"):
+            load(server, made.address, duration_s=60.0)
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    with serving() as server, cluster(tmp_path) as made:
+        with pytest.raises(UsageError, match="has no workers; start one on each host with"):
+            load(server, made.address)
+        made.start("silent", shards=None)
+        with pytest.raises(UsageError, match="silent does not say how many shards it runs"):
+            load(server, made.address)
+    with serving() as server, pytest.raises(LoadError, match="cannot be reached within"):
+        load(server, "tcp://127.0.0.1:9")
+
+
+def test_too_many_hosts_and_too_few_connections_are_refused(two_hosts: Cluster) -> None:
+    with serving() as server:
+        with pytest.raises(UsageError, match="--hosts 3: the scheduler has 2 workers"):
+            load(server, two_hosts.address, most_hosts=3)
+        with pytest.raises(UsageError, match="2 connections are too few for 3 shards"):
+            load(server, two_hosts.address, connections=2)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8786", "http://127.0.0.1:8786", "tcp://127.0.0.1", "tcp://[::1"])
+def test_what_is_no_address_of_a_scheduler_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="is not the address of a scheduler"), placed(address, 10):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [("tcp://127.0.0.1:1", False), ("tcp://localhost:1", False), ("tcp://192.0.2.1:1", True), ("tls://192.0.2.1:1", False)],
+)
+def test_a_scheduler_without_tls_is_open_to_others(address: str, is_open: bool) -> None:
+    assert is_open_to_others(address) is is_open
+
+
+# Hosts of their own
+
+
+def test_a_clock_that_is_ahead_changes_no_round_trip(tmp_path: Path) -> None:
+    if not has_time_namespaces():
+        needs.lack("another clock needs root and time namespaces (Linux 5.6)")
+    with cluster(tmp_path) as made, serving() as server:
+        made.start("ahead", ahead_s=0.25)
+        report = load(server, made.address)
+    (host,) = report["hosts"]
+    assert host["clock_offset_ms"] == pytest.approx(250, abs=host["clock_error_ms"] + 0.1)
+    assert report["latency_ms"]["p50"] < 100
+
+
+def test_load_comes_from_the_addresses_of_the_hosts(tmp_path: Path) -> None:
+    with network(2, delay_ms=5.0) as net, serving(at=net.address) as server, cluster(tmp_path, at=net.address) as made:
+        for number, host in enumerate(net.hosts):
+            made.start(f"host-{number}", host=host)
+        report = load(server, made.address)
+        peers = server.peers
+    assert peers == {host.address for host in net.hosts}
+    assert report["latency_ms"]["p50"] > 5.0, "the delay of the network"
+    assert any("plain TCP" in note for note in report["notes"])

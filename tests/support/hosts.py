@@ -1,0 +1,177 @@
+"""Dask clusters for tests: schedulers and workers as processes, on this machine or on hosts in network namespaces."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support import needs
+from tests.support.processes import until
+
+_LISTENS = re.compile(r"Scheduler at:\s+(\S+)")
+_NEW_TIME_NAMESPACE = 0x80
+"""CLONE_NEWTIME of unshare(2)."""
+
+
+@dataclass
+class Cluster:
+    """A scheduler with its workers. ``workers``: by name. ``logs``: what they printed, by name."""
+
+    address: str
+    folder: Path
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def start(self, name: str, *, shards: int | None = 1, host: Host | None = None, ahead_s: float = 0.0) -> None:
+        """Start a worker and wait until it is registered. ``ahead_s``: how far its clock is ahead of ours."""
+        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name, "--death-timeout", "60"]
+        if shards is not None:
+            options += ["--resources", f"shard={shards}"]
+        if host is not None:
+            options += ["--host", host.address]
+        command = [*_DASK, "worker", self.address, *options]
+        if ahead_s:
+            command = [sys.executable, "-c", _AHEAD, f"{ahead_s}", *command]
+        if host is not None:
+            command = ["ip", "netns", "exec", host.name, *command]
+        self.workers[name] = _started(command, self.folder, name)
+        until(lambda: "Starting established connection" in self.log(name) or self._has_ended(name), f"{name} started")
+        assert not self._has_ended(name), self.log(name)
+
+    def _has_ended(self, name: str) -> bool:
+        return self.workers[name].poll() is not None
+
+    def stop(self) -> None:
+        for worker in self.workers.values():
+            _end(worker)
+
+
+_DASK = [sys.executable, "-m", "dask"]
+
+_AHEAD = f"""
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare({_NEW_TIME_NAMESPACE}):
+    sys.exit(f"no time namespace: {{os.strerror(ctypes.get_errno())}}")
+seconds, rest = divmod(int(float(sys.argv[1]) * 1e9), 10**9)
+with open("/proc/self/timens_offsets", "w") as offsets:
+    offsets.write(f"monotonic {{seconds}} {{rest}}\\n")
+if child := os.fork():
+    import signal
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+libc.prctl(1, 9)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Runs a program whose steady clock is ahead: only children of the process are in its new time namespace."""
+
+
+def _started(command: Sequence[str], folder: Path, name: str) -> subprocess.Popen[bytes]:
+    with (folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, start_new_session=True
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started, even if it is stopped."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def cluster(folder: Path, *, at: str = "127.0.0.1", arguments: Sequence[str] = ()) -> Iterator[Cluster]:
+    """A scheduler on a free port, without workers."""
+    options = ["--host", at, "--port", "0", "--no-dashboard", *arguments]
+    scheduler = _started([*_DASK, "scheduler", *options], folder, "scheduler")
+    log = folder / "scheduler.log"
+    try:
+        until(lambda: bool(_LISTENS.search(log.read_text())) or scheduler.poll() is not None, "the scheduler listens")
+        found = _LISTENS.search(log.read_text())
+        assert found is not None, log.read_text()
+        made = Cluster(found[1], folder)
+        try:
+            yield made
+        finally:
+            made.stop()
+    finally:
+        _end(scheduler)
+
+
+# Hosts in network namespaces
+
+
+@dataclass(frozen=True)
+class Host:
+    """A network namespace with an address of its own. ``name``: of the namespace."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """Hosts that reach each other and this machine. ``address``: of this machine."""
+
+    address: str
+    hosts: tuple[Host, ...]
+
+
+@contextmanager
+def network(count: int, *, delay_ms: float = 0.0, more_addresses: int = 0) -> Iterator[Network]:
+    """So many hosts on one bridge. ``delay_ms``: of each packet that a host sends. ``more_addresses``: of each host."""
+    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("tc") is None:
+        needs.lack("hosts in network namespaces need root and iproute2 (apt-get install iproute2)")
+    own = os.getpid() % 10_000
+    bridge, subnet = f"rtb{own}", f"10.{200 + own % 50}.{own // 50 % 250}"
+    with ExitStack() as stack:
+        done = subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], capture_output=True, check=False)
+        if done.returncode:
+            needs.lack(f"no bridge can be made here: {done.stderr.decode().strip()}")
+        stack.callback(_ip, "link", "delete", bridge)
+        _ip("address", "add", f"{subnet}.1/24", "dev", bridge)
+        _ip("link", "set", bridge, "up")
+        hosts = []
+        for number in range(count):
+            host = Host(f"rt{own}h{number}", f"{subnet}.{10 + number}")
+            _ip("netns", "add", host.name)
+            stack.callback(_ip, "netns", "delete", host.name)
+            ours, theirs = f"rt{own}v{number}", f"rt{own}w{number}"
+            _ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", host.name)
+            _ip("link", "set", ours, "master", bridge, "up")
+            _inside(host, "ip", "link", "set", "lo", "up")
+            _inside(host, "ip", "link", "set", theirs, "up")
+            for address in [host.address, *(f"{subnet}.{100 + 10 * number + n}" for n in range(more_addresses))]:
+                _inside(host, "ip", "address", "add", f"{address}/24", "dev", theirs)
+            if delay_ms:
+                _inside(host, "tc", "qdisc", "add", "dev", theirs, "root", "netem", "delay", f"{delay_ms}ms")
+            hosts.append(host)
+        yield Network(f"{subnet}.1", tuple(hosts))
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def _inside(host: Host, *command: str) -> None:
+    _ip("netns", "exec", host.name, *command)
+
+
+def has_time_namespaces() -> bool:
+    """Whether a process here can have another steady clock."""
+    return os.geteuid() == 0 and Path("/proc/self/ns/time").exists() and hasattr(ctypes.CDLL(None), "unshare")
