@@ -39,6 +39,8 @@ class HostFacts:
     """Memory that new processes can use."""
     ports: int
     """Ports from which one address of it can connect."""
+    commit: str = ""
+    """The commit that it runs, with a plus sign if the measuring code was changed; empty if it is no checkout."""
     system: str = "Linux"
 
     @classmethod
@@ -71,6 +73,28 @@ def refusals(hosts: Sequence[HostFacts], own: HostFacts, connections: int) -> It
                 f"{host.name} allows {host.open_files:,} open files, and {per_shard:,} connections of a shard need"
                 f" {per_shard + FILES_BESIDE:,}; raise the hard limit there (`ulimit -Hn`), or use more hosts"
             )
+
+
+def refusals_of_blocks(hosts: Sequence[HostFacts], own: HostFacts) -> Iterator[str]:
+    """Why these hosts cannot measure blocks of one campaign, likewise. Every block is measured by the same code."""
+    for host in hosts:
+        yield from _differences(host, own)
+        if host.commit != own.commit:
+            yield (
+                f"{host.name} runs {_commit_in_words(host.commit)}, and this machine {_commit_in_words(own.commit)};"
+                " check out the same commit, without changes"
+            )
+        if host.cores < _LEAST_CORES:
+            yield f"{host.name} has {host.cores} core; one for the server and one for the load generator are needed"
+
+
+_LEAST_CORES = 2
+
+
+def _commit_in_words(commit: str) -> str:
+    if not commit:
+        return "no checkout"
+    return f"commit {commit[:12]}{' with changes' if commit.endswith('+') else ''}"
 
 
 def _differences(host: HostFacts, own: HostFacts) -> Iterator[str]:

@@ -186,46 +186,11 @@ class Placement:
 
 
 @contextmanager
-def placed(scheduler: str, connections: int, *, most_hosts: int | None = None) -> Iterator[Placement]:
-    """A place for a load of so many connections on the cluster with this scheduler, such as ``tcp://host:8786``.
+def connected(scheduler: str) -> Iterator[Any]:
+    """A client of the scheduler at this address, such as ``tcp://host:8786``, and what it started ends with the block.
 
-    ``most_hosts``: at most so many hosts; ``None``: all. Raises `UsageError` if Dask is not installed, if the address
-    is none, or if hosts cannot work together, and `LoadError` if the scheduler does not answer.
+    Raises `UsageError` if Dask is not installed or if the address is none, and `LoadError` if nothing answers there.
     """
-    client, actor_class = _connected(scheduler)
-    actors: list[Any] = []
-    try:
-        hosts = _checked(client, connections, most_hosts)
-        found, first = [], 0
-        for facts, share in zip(hosts, connections_of(hosts, connections), strict=True):
-            actor = client.submit(
-                actor_class, actor=True, workers=[facts.address], allow_other_workers=False, pure=False
-            )
-            actors.append(actor)
-            found.append(Host(facts, _result(actor, facts), range(first, first + facts.shards), share))
-            first += facts.shards
-        for host in found:
-            host.measure_clock()
-        yield Placement(found)
-    finally:
-        with contextlib.suppress(Exception):  # what is left ends with the client
-            client.cancel(actors, force=True)
-        client.close(timeout=5)
-
-
-def _result(actor: Any, facts: HostFacts) -> Any:
-    try:
-        return actor.result(timeout=SILENCE_S)
-    except LoadError as error:
-        raise LoadError(f"{facts.name}: {error}") from None
-    except TimeoutError:
-        raise LoadError(
-            f"host {facts.name} ({facts.address}) did not take the load within {SILENCE_S:g} s; look at its worker's log"
-        ) from None
-
-
-def _connected(scheduler: str) -> tuple[Any, Any]:
-    """A client of the scheduler, and the class of the actors."""
     check_scheduler(scheduler)
     try:
         from distributed import Client, Security
@@ -233,14 +198,12 @@ def _connected(scheduler: str) -> tuple[Any, Any]:
         raise UsageError(
             "--scheduler needs Dask, which is an optional part; install it with `uv sync --extra cluster`"
         ) from None
-    from runners.cluster.host import HostShards
-
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is an error of ours
     try:
         # Certificates are those of Dask's own configuration, as for `dask worker`.
         security = Security() if scheduler.startswith("tls://") else None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions, which are compared below
+            warnings.simplefilter("ignore")  # of versions, which are compared later
             client = Client(scheduler, timeout=CONNECT_S, security=security, set_as_default=False)
     except (OSError, ValueError, RuntimeError) as error:
         cause = " ".join(str(error).split()) or type(error).__name__
@@ -248,11 +211,56 @@ def _connected(scheduler: str) -> tuple[Any, Any]:
             f"the scheduler {scheduler} cannot be reached within {CONNECT_S:g} s: {cause:.300}; start one with"
             " `dask scheduler`, and use the address that it prints"
         ) from None
-    return client, HostShards
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):  # what is left ends without its client
+            client.close(timeout=5)
 
 
-def _checked(client: Any, connections: int, most_hosts: int | None) -> list[HostFacts]:
-    """The hosts that take part; raises `UsageError` if they cannot."""
+def start_actor(client: Any, actor_class: type, facts: HostFacts) -> Any:
+    """An actor of this class on a host; raises `LoadError`."""
+    future = client.submit(actor_class, actor=True, workers=[facts.address], allow_other_workers=False, pure=False)
+    try:
+        actor = future.result(timeout=SILENCE_S)
+    except LoadError as error:
+        raise LoadError(f"{facts.name}: {error}") from None
+    except TimeoutError:
+        raise LoadError(
+            f"host {facts.name} ({facts.address}) did not take the work within {SILENCE_S:g} s; look at its worker's log"
+        ) from None
+    actor.kept = future  # an actor ends when nobody holds its future
+    return actor
+
+
+@contextmanager
+def placed(scheduler: str, connections: int, *, most_hosts: int | None = None) -> Iterator[Placement]:
+    """A place for a load of so many connections on the cluster with this scheduler.
+
+    ``most_hosts``: at most so many hosts; ``None``: all. Raises what `connected` raises, `UsageError` if hosts cannot
+    work together, and `LoadError` if one does not answer.
+    """
+    with connected(scheduler) as client:
+        own, hosts = hosts_of(client, most_hosts)
+        if faults := list(refusals(hosts, own, connections)):
+            raise UsageError("; ".join(faults))
+        if connections < (total := sum(host.shards for host in hosts)):
+            raise UsageError(
+                f"{connections} connections are too few for {total} shards; use more --connections, or fewer --hosts"
+            )
+        from runners.cluster.host import HostShards
+
+        found, first = [], 0
+        for facts, share in zip(hosts, connections_of(hosts, connections), strict=True):
+            found.append(Host(facts, start_actor(client, HostShards, facts), range(first, first + facts.shards), share))
+            first += facts.shards
+        for host in found:
+            host.measure_clock()
+        yield Placement(found)
+
+
+def hosts_of(client: Any, most_hosts: int | None) -> tuple[HostFacts, list[HostFacts]]:
+    """The facts about this machine, and about the hosts that take part, by name; raises `UsageError`."""
     from runners.cluster.host import host_facts, worker_facts
 
     own = HostFacts.from_mapping(host_facts())
@@ -274,13 +282,7 @@ def _checked(client: Any, connections: int, most_hosts: int | None) -> list[Host
         if most_hosts > len(hosts):
             raise UsageError(f"--hosts {most_hosts}: the scheduler has {len(hosts)} workers; start more, or use fewer")
         hosts = hosts[:most_hosts]
-    if faults := list(refusals(hosts, own, connections)):
-        raise UsageError("; ".join(faults))
-    if connections < (total := sum(host.shards for host in hosts)):
-        raise UsageError(
-            f"{connections} connections are too few for {total} shards; use more --connections, or fewer --hosts"
-        )
-    return hosts
+    return own, hosts
 
 
 def _not_installed(what: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from runners import control_groups, machine
+from runners import control_groups, machine, revision
 from runners.cluster.agreement import RESOURCE, HostFacts, addresses_needed
 from runners.loadgen.job import Job
 from runners.loading.shards import Events, LoadError, Shard
@@ -44,6 +44,7 @@ def load_generator_digest() -> str:
 
 def host_facts(name: str = "this machine", address: str = "", shards: int = 0) -> dict[str, Any]:
     """The facts about the machine that this runs on, as data."""
+    found = revision.describe_revision()
     return HostFacts(
         name=name,
         address=address,
@@ -58,6 +59,7 @@ def host_facts(name: str = "this machine", address: str = "", shards: int = 0) -
         open_files=machine.open_files().hard,
         memory_bytes=machine.available_memory_bytes(),
         ports=_ports(),
+        commit=f"{found.commit or ''}{'+' if found.modified else ''}",
         system=platform.system(),
     ).to_mapping()
 
