@@ -16,8 +16,8 @@ from runners import ci
 from runners.application.campaign_jobs import WorkflowInputs, plan_campaign
 from runners.application.messages import MessageObserver
 from runners.cluster.agreement import HostFacts, refusals_of_blocks
-from runners.cluster.block import BlockRunner
-from runners.cluster.connection import SILENCE_S, connected, hosts_of, start_actor
+from runners.cluster.block import GRACE_S, BlockRunner
+from runners.cluster.connection import call_actor, connected, hosts_of, start_actor
 from runners.loading.shards import LoadError
 from runners.record import InvalidError, NothingToDoError, UsageError, is_identifier
 
@@ -104,7 +104,7 @@ class _Work:
         finally:
             self._ends.set()
             for thread in threads:
-                thread.join(timeout=SILENCE_S)
+                thread.join(timeout=GRACE_S + 30)
         with contextlib.suppress(queue.Empty):
             while True:
                 for job in waiting.get_nowait():
@@ -133,10 +133,10 @@ class _Work:
         self._show(f"{job.name} begins on {host.name}, about {job.minutes} min")
         actor = start_actor(self._client, BlockRunner, host)
         try:
-            self._call(host, actor, "begin", job.name, self._campaign, self._options(job), self._finished_files())
+            call_actor(actor, host, "begin", job.name, self._campaign, self._options(job), self._finished_files())
             until = time.monotonic() + LATEST * 60 * job.minutes + _SPARE_S
             said = ""
-            while not (state := self._call(host, actor, "look"))["ended"]:
+            while not (state := call_actor(actor, host, "look"))["ended"]:
                 if state["line"] != said:
                     said = state["line"]
                     self._show(f"{host.name}: {said}")
@@ -145,17 +145,11 @@ class _Work:
                     return
                 if self._ends.wait(LOOK_EVERY_S):
                     return
-            files = self._call(host, actor, "collect")
+            files = call_actor(actor, host, "collect")
             self._add(job, host, state, files)
         finally:
             with contextlib.suppress(LoadError):
-                self._call(host, actor, "stop", patience_s=2 * SILENCE_S + 60)
-
-    def _call(self, host: HostFacts, actor: Any, method: str, *arguments: Any, patience_s: float | None = None) -> Any:
-        try:
-            return getattr(actor, method)(*arguments).result(timeout=patience_s or SILENCE_S)
-        except Exception as error:  # the connection to a worker ends in many ways
-            raise LoadError(f"host {host.name} ({host.address}) is lost: {error or type(error).__name__}") from error
+                call_actor(actor, host, "stop", patience_s=GRACE_S + 30)
 
     def _options(self, job: ci.MatrixJob) -> list[str]:
         inputs = self._inputs

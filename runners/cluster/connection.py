@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from runners.cluster.agreement import RESOURCE, HostFacts, connections_of, refusals
 from runners.cluster.clocks import ClockOffset, Exchange, estimate_offset
 from runners.loading.shards import Events, LoadError
-from runners.record import UsageError
+from runners.record import RtsiteError, UsageError
 
 CONNECT_S = 10.0
 """Seconds in which the scheduler must answer."""
@@ -46,6 +46,25 @@ class HostWindow:
     """Of its shards, where pages that several share count in part (PSS)."""
 
 
+def call_actor(actor: Any, facts: HostFacts, method: str, *arguments: Any, patience_s: float | None = None) -> Any:
+    """The result of a method of an actor on a host; raises `LoadError` that names the host.
+
+    ``patience_s``: seconds that it may take; ``None``: `SILENCE_S`.
+    """
+    patience_s = SILENCE_S if patience_s is None else patience_s
+    try:
+        return getattr(actor, method)(*arguments).result(timeout=patience_s)
+    except RtsiteError as error:
+        raise LoadError(f"{facts.name}: {error}") from None
+    except TimeoutError:
+        why = f"it did not answer for {patience_s:g} s"
+    except Exception as error:  # the connection to a worker ends in many ways
+        why = str(error) or type(error).__name__
+    raise LoadError(
+        f"host {facts.name} ({facts.address}) is lost: {why}; look at its worker's log, and start it again"
+    )
+
+
 class Host:
     """One host of a load: its actor, and the thread that reads its events."""
 
@@ -59,23 +78,12 @@ class Host:
 
     def call(self, method: str, *arguments: Any, patience_s: float | None = None) -> Any:
         """The result of a method of the actor; raises `LoadError` that names the host."""
-        patience_s = SILENCE_S if patience_s is None else patience_s
-        try:
-            return getattr(self._actor, method)(*arguments).result(timeout=patience_s)
-        except LoadError as error:
-            raise LoadError(f"{self.facts.name}: {error}") from None
-        except TimeoutError:
-            raise LoadError(self._lost(f"it did not answer for {patience_s:g} s")) from None
-        except Exception as error:  # the connection to a worker ends in many ways
-            raise LoadError(self._lost(str(error) or type(error).__name__)) from error
+        return call_actor(self._actor, self.facts, method, *arguments, patience_s=patience_s)
 
     def tell(self, method: str, *arguments: Any) -> None:
         """Call a method of the actor without waiting. That it did not work shows in the missing events."""
         with contextlib.suppress(Exception):  # as above
             getattr(self._actor, method)(*arguments)
-
-    def _lost(self, why: str) -> str:
-        return f"host {self.facts.name} ({self.facts.address}) is lost: {why}; look at its worker's log, and start it again"
 
     def begin(self, events: Events) -> None:
         """Start the shards, and pass on their events from now on."""
