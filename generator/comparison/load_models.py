@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from generator.comparison.metrics import CPU, CPU_PER_MESSAGE, MEMORY_PER_CONNECTION
 from generator.comparison.scored_values import ScoringBasis, is_published
@@ -16,8 +16,8 @@ from generator.comparison.tables import Row, Table, costs_with_broker
 from generator.dataset import Parameters
 
 LARGEST_STEP = 3.0
-"""A load of more than this many times as many clients, members or streams as were measured, or of fewer than this
-share, is beyond what the estimate can say surely."""
+"""The largest factor between the clients, members or streams of a load and those that were measured. Beyond it, the
+estimate is not sure."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,26 @@ class MeasuredLoad:
     """Tables that show what a unit costs: those of a workload with these parameters.
 
     ``size``: the parameter that the model's `LoadModel.size` is compared with; ``None`` if it has none. ``units``: the
-    units per second as parts, each a factor and the parameters whose product it takes. ``is_per_unit``: whether the
-    results have the CPU time of each unit themselves.
+    units per second as parts, each a factor and the parameters whose product it takes. ``unsaid``: what older tables
+    had, but do not say. ``is_per_unit``: whether the results have the CPU time of each unit themselves.
     """
 
     workload: str
     where: Parameters
     units: tuple[Term, ...]
     size: str | None = None
+    unsaid: Parameters = field(default_factory=dict)
     is_per_unit: bool = False
 
     def is_of(self, parameters: Parameters) -> bool:
         """Whether a table with these parameters is one of them, and has what the units are counted by."""
         counted = {name for term in self.units for name in term.dials}
-        return self.where.items() <= parameters.items() and counted <= parameters.keys()
+        return self.where.items() <= parameters.items() and counted <= self.unsaid.keys() | parameters.keys()
 
     def units_per_s(self, parameters: Parameters) -> float:
         """The units per second of such a table."""
-        return _total(self.units, {name: float(parameters[name]) for term in self.units for name in term.dials})
+        known = {**self.unsaid, **parameters}
+        return _total(self.units, {name: float(known[name]) for term in self.units for name in term.dials})
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,11 @@ LOAD_MODELS: dict[str, LoadModel] = {
                 {},
                 (Term(2, ("users", "updates_per_user_per_s")), Term(1, ("users", "snapshots_per_s"))),
                 size="users",
+                unsaid={"snapshots_per_s": 1},
             ),
-            MeasuredLoad("crowd", {}, (Term(2, ("users", "updates_per_user_per_s")), Term(1, ("users",))), size="users"),
+            MeasuredLoad(
+                "crowd", {}, (Term(2, ("users", "updates_per_user_per_s")), Term(1, ("users",))), size="users"
+            ),
         ),
     ),
     "chat": LoadModel(

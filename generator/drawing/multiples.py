@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from generator.drawing.scales import LogScale
-from generator.drawing.shapes import NARROW_PX, WIDE_PX, Canvas, Picture, fitted
+from generator.drawing.shapes import NARROW_PX, WIDE_PX, Anchor, Canvas, Picture, fitted
 
 _COLUMNS_WIDE, _COLUMNS_NARROW = 4, 2
 _GAP_PX = 18
@@ -23,7 +24,7 @@ _FOOT_PX = 16
 
 @dataclass(frozen=True)
 class Panel:
-    """``values``: above zero, one per place on the axis; ``None`` where there is none. ``texts``: each value in words."""
+    """``values``: above zero, one per place on the axis, ``None`` where there is none. ``texts``: each in words."""
 
     name: str
     values: tuple[float | None, ...]
@@ -33,9 +34,9 @@ class Panel:
 def draw_multiples(
     panels: Sequence[Panel], places: Sequence[float], axis: str, label: str, *, is_narrow: bool
 ) -> Picture:
-    """Draw the panels in their order; there must be at least one value. ``places``: above zero, ascending, at least two.
+    """Draw the panels in their order; there must be at least one value. Both axes are logarithmic.
 
-    Both axes are logarithmic. ``axis``: what they are. A grey line is the median of all panels.
+    ``places``: above zero, ascending, at least two. ``axis``: what they are. A grey line is the median of all panels.
     """
     width, columns = (NARROW_PX, _COLUMNS_NARROW) if is_narrow else (WIDE_PX, _COLUMNS_WIDE)
     panel_px = (width - _GAP_PX * (columns - 1)) / columns
@@ -56,7 +57,7 @@ def draw_multiples(
         for place in shown:
             canvas.dot((across.at(places[place]), up.at(panel.values[place] or 0.0)), 3, "first")
         for place in {shown[0], shown[-1]} if shown else ():
-            anchor = "start" if place == 0 else "end" if place == len(places) - 1 else "middle"
+            anchor: Anchor = "start" if place == 0 else "end" if place == len(places) - 1 else "middle"
             x = {"start": left, "end": left + panel_px, "middle": across.at(places[place])}[anchor]
             canvas.text((x, up.at(panel.values[place] or 0.0) - 7), panel.texts[place], "value", anchor)
         canvas.text((left, bottom + 12), f"{places[0]:,g}", "tick")
@@ -75,8 +76,10 @@ def _line(
     look: str,
 ) -> None:
     """Straight lines between the values that there are."""
-    points = [(across.at(place), up.at(value)) for place, value in zip(places, values, strict=True) if value is not None]
-    for start, end in zip(points, points[1:], strict=False):
+    points = [
+        (across.at(place), up.at(value)) for place, value in zip(places, values, strict=True) if value is not None
+    ]
+    for start, end in pairwise(points):
         canvas.line(start, end, look)
 
 

@@ -36,8 +36,8 @@ can do. A lag decides if the p99 fails with it and passes without it."""
 
 
 SMALL_LAG_SHARE = 0.05
-"""A lag whose p99 is at most this share of the median of what it may be part of changes no value visibly: the smallest
-margin of a comparison of latencies is 25 %."""
+"""A lag changes no value visibly if its p99 is at most this share of the median of what it may be part of. The margin
+of comparisons of latencies is 25 %."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from generator.comparison import (
 )
 from generator.comparison.load_models import Dial, MeasuredLoad
 from generator.comparison.tables import costs_with_broker
-from generator.dataset import Claims, load_results
+from generator.dataset import Claims, Parameters, load_results
 from generator.pages.growth_chart import growth_chart
 from generator.pages.load_table import load_rows
 from generator.pages.view import View
@@ -105,8 +105,11 @@ def test_units_are_counted_as_the_page_says() -> None:
     # An update and its answer, and a snapshot.
     assert LOAD_MODELS["dashboard"].units_per_s({"users": 100, "rate": 60, "pushes": 300}) == pytest.approx(700)
     (dashboard,) = [one for one in LOAD_MODELS["dashboard"].measured if one.workload == "dashboard"]
-    parameters = {"users": 100, "updates_per_user_per_s": 1, "snapshots_per_s": 5}
+    parameters: Parameters = {"users": 100, "updates_per_user_per_s": 1, "snapshots_per_s": 5}
     assert dashboard.units_per_s(parameters) == pytest.approx(700), "the measurement is counted alike"
+    older: Parameters = {"users": 100, "updates_per_user_per_s": 1}
+    assert dashboard.is_of(older)
+    assert dashboard.units_per_s(older) == pytest.approx(300), "one snapshot per second"
 
 
 def test_costs_are_those_of_the_tables_with_the_broker(view: View) -> None:
