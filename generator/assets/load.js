@@ -36,6 +36,12 @@
   }
 
   const inCores = (cores) => (cores < 1 ? `${significant(100 * cores)}\u00a0% of a core` : `${significant(cores)}\u00a0cores`);
+  /* Both ends, with one unit if they have the same. */
+  function between(low, high) {
+    const [number, unit] = low.split("\u00a0");
+    return high.endsWith(`\u00a0${unit}`) ? `${number} to ${high}` : `${low} to ${high}`;
+  }
+
   const inBytes = (mb) => (mb === null ? "–" : mb < 1000 ? `${significant(mb)}\u00a0MB` : `${significant(mb / 1000)}\u00a0GB`);
   const told = (value) => value.toLocaleString("en", { maximumSignificantDigits: 6 });
 
@@ -49,7 +55,6 @@
       const input = form.elements[name];
       input.nextElementSibling.value = told(values[name]);
       input.setAttribute("aria-valuetext", told(values[name]));
-      document.querySelector(`.rt-load-sum [data-dial=${name}]`).textContent = told(values[name]);
     }
     document.querySelector(".rt-load-units").textContent = significant(total(model.terms, values));
     const body = document.querySelector(".rt-load-table").tBodies[0];
@@ -59,8 +64,9 @@
       const cell = row.querySelector(".rt-load-cpu");
       cell.firstElementChild.textContent = inCores(cores);
       cell.lastElementChild.style.setProperty("--share", most ? cores / most : 0);
-      row.querySelector(".rt-load-interval").textContent = ends ? ends.map(inCores).join(" to ") : "–";
-      row.querySelector(".rt-load-memory").textContent = inBytes(mb);
+      row.querySelector(".rt-load-interval").textContent = ends ? between(...ends.map(inCores)) : "–";
+      const memory = row.querySelector(".rt-load-memory"); // none where nobody has a value
+      if (memory) memory.textContent = inBytes(mb);
       const from = row.querySelector(".rt-load-from a");
       from.href = from.getAttribute("href").replace(/[^/]*$/, `${cost.workload}.html#${cost.anchor}`);
       if (model.size) from.textContent = `${told(cost.size)} ${model.size_in_words}`;
@@ -84,6 +90,7 @@
       });
     }
     form.hidden = false;
+    document.querySelector(".rt-load-said").hidden = true;
   });
 
   rt.onAddress(() => {

@@ -37,9 +37,7 @@ def load_rows(
                 one.framework,
                 estimate.cores,
                 cores_in_words(estimate.cores),
-                "–"
-                if estimate.low is None or estimate.high is None
-                else f"{cores_in_words(estimate.low)} to {cores_in_words(estimate.high)}",
+                interval_in_words(estimate.low, estimate.high),
                 memory_in_words(estimate.mb),
                 estimate.cost,
                 estimate.is_far,
@@ -54,6 +52,15 @@ def cores_in_words(cores: float) -> str:
     if cores < 1:
         return f"{significant(100 * cores, 2)}\u00a0% of a core"
     return f"{significant(cores, 2)}\u00a0cores"
+
+
+def interval_in_words(low: float | None, high: float | None) -> str:
+    """Both ends, with one unit if they have the same."""
+    if low is None or high is None:
+        return "–"
+    first, last = cores_in_words(low), cores_in_words(high)
+    number, _, unit = first.partition("\u00a0")
+    return f"{number} to {last}" if last.endswith(f"\u00a0{unit}") else f"{first} to {last}"
 
 
 def memory_in_words(mb: float | None) -> str:

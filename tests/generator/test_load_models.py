@@ -28,7 +28,7 @@ from generator.comparison.load_models import Dial, MeasuredLoad
 from generator.comparison.tables import costs_with_broker
 from generator.dataset import Claims, Parameters, load_results
 from generator.pages.growth_chart import growth_chart
-from generator.pages.load_table import load_rows
+from generator.pages.load_table import interval_in_words, load_rows
 from generator.pages.view import View
 from runners.subjects.workloads import WORKLOADS
 from tests.support.visiting import Visit
@@ -157,13 +157,27 @@ def test_the_chart_of_growth_says_how_many_times_as_much(view: View) -> None:
     assert short.title == "A delivery is 0.67× as costly with 100 members as with 10"
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.048, 0.055, "4.8 to 5.5\u00a0% of a core"),
+        (0.9, 1.2, "90\u00a0% of a core to 1.2\u00a0cores"),
+        (2.0, 3.25, "2.0 to 3.2\u00a0cores"),
+        (None, 1.0, "–"),
+    ],
+)
+def test_an_interval_has_one_unit_if_its_ends_do(low: float | None, high: float, words: str) -> None:
+    assert interval_in_words(low, high) == words
+
+
 # On the page
 
 
 def shown(visit: Visit) -> list[tuple[str, ...]]:
     rows: list[list[str]] = visit.page.locator(".rt-load-table tbody tr").evaluate_all(
         """rows => rows.map(row => [row.dataset.frameworks, row.querySelector(".rt-load-cpu").textContent.trim(),
-           row.querySelector(".rt-load-interval").textContent, row.querySelector(".rt-load-memory").textContent])"""
+           row.querySelector(".rt-load-interval").textContent,
+           row.querySelector(".rt-load-memory")?.textContent ?? "–"])"""
     )
     return [tuple(row) for row in rows]
 
@@ -203,6 +217,7 @@ def test_a_dial_is_kept_in_the_address(visit: Visit) -> None:
     assert page.locator(".rt-load-units").inner_text() != ""
     assert shown(visit) != before
     assert page.locator(".rt-load-far").first.is_visible(), "far from what was measured"
+    assert page.locator(".rt-load-said").is_hidden()
     users.press("Home")
     page.wait_for_url("**users=10**")
     page.goto(f"{visit.address}for/dashboard.html?users=11&rate=x")

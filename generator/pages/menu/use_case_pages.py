@@ -70,6 +70,7 @@ def _load(view: View, case: UseCase) -> tuple[dict[str, object] | None, list[Dra
     load = {
         "model": model,
         "rows": load_rows(view, model, found, model.usual),
+        "lacking": [slug for slug in view.competing if slug not in {one.framework for one in found}],
         "per_s": model.units_per_s(model.usual),
         "data": script_json(model_facts(model, found)),
     }
