@@ -16,8 +16,8 @@ from generator.drawing.shapes import NARROW_PX, WIDE_PX, Anchor, Canvas, Picture
 
 _COLUMNS_WIDE, _COLUMNS_NARROW = 4, 2
 _GAP_PX = 18
-_NAME_PX, _PLOT_PX, _TICKS_PX, _BETWEEN_PX = 16, 62, 14, 14
-_ABOVE_PX = 16
+_NAME_PX, _PLOT_PX, _TICKS_PX, _BETWEEN_PX = 16, 66, 14, 14
+_ABOVE_PX = 20
 """Room above the highest dot for its value."""
 _FOOT_PX = 16
 

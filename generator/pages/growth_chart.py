@@ -26,7 +26,7 @@ def growth_chart(view: View, case: str, model: LoadModel, growth: Growth) -> Dra
         )
         for slug in order
     ]
-    axis = f"{model.size_in_words} (→) and µs of CPU per {model.unit} (↑), both logarithmic"
+    axis = f"{model.size_in_words} → · µs per {model.unit} ↑, logarithmic"
     label = f"CPU per {model.unit} of {len(panels)} frameworks at {len(growth.sizes)} sizes. The table has the values."
     wide, narrow = (draw_multiples(panels, growth.sizes, axis, label, is_narrow=one) for one in (False, True))
     workloads = {cost.workload for row in growth.rows.values() for cost in row if cost}
