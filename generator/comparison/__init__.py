@@ -21,6 +21,17 @@ from generator.comparison.evidence_changes import EvidenceChange, compare_eviden
 from generator.comparison.extra_columns import Column, columns_of
 from generator.comparison.flags import FLAG_RULES, Flag
 from generator.comparison.history import ChangePoint, History, Point, Series, Trend
+from generator.comparison.load_models import (
+    LOAD_MODELS,
+    Growth,
+    LoadCosts,
+    LoadModel,
+    UnitCost,
+    estimate_load,
+    growth_of,
+    load_costs,
+    model_facts,
+)
 from generator.comparison.metrics import (
     CONNECTION_RATE,
     CPU,

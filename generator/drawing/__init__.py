@@ -5,6 +5,7 @@ interaction are those of `generator.charts`.
 """
 
 from generator.drawing.dots import DotRow, draw_dots
+from generator.drawing.multiples import Panel, draw_multiples
 from generator.drawing.ratios import RatioGroup, RatioOutcome, RatioRow, draw_ratios
 from generator.drawing.scatter import ScatterPoint, draw_scatter
 from generator.drawing.shapes import NARROW_PX, WIDE_PX, Picture
@@ -14,6 +15,7 @@ __all__ = [
     "NARROW_PX",
     "WIDE_PX",
     "DotRow",
+    "Panel",
     "Picture",
     "RatioGroup",
     "RatioOutcome",
@@ -21,6 +23,7 @@ __all__ = [
     "ScatterPoint",
     "Strip",
     "draw_dots",
+    "draw_multiples",
     "draw_ratios",
     "draw_scatter",
     "draw_strips",

@@ -25,6 +25,7 @@ from runners.record import InvalidError
 
 _WRITTEN = {
     "Methodology": "methodology.md",
+    "Check a number": "check.md",
     "Its changes": "method-log.md",
     "Data": "data.md",
     "Commands": "cli.md",

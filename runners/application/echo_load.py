@@ -8,10 +8,10 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from runners import control_groups, machine, signals
-from runners.cluster.connection import Placement, is_open_to_others, placed
-from runners.cluster.host_reports import faults_of_hosts, host_reports
 from runners.application.client_options import check_client_options
 from runners.application.message_options import CLIENT_ONLY, check_template
+from runners.cluster.connection import Placement, is_open_to_others, placed
+from runners.cluster.host_reports import faults_of_hosts, host_reports
 from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, OwnMessages, Protocol, Serializer
 from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Pace
@@ -47,8 +47,8 @@ def load_echo_server(
     """Apply a load and return its report, with the keys of ``rtsite load --json``. A signal in the timed window ends
     it; then the report has what was measured so far, and ``interrupted`` is true.
 
-    ``scheduler``: the address of a Dask scheduler whose workers apply the load, at most ``most_hosts`` of them. They say
-    how many shards each runs. Empty: this machine.
+    ``scheduler``: the address of a Dask scheduler whose workers apply the load, at most ``most_hosts`` of them. Each
+    says how many shards it runs. Empty: this machine.
 
     Raises `UsageError` for an unknown protocol, serializer or kind of answers, for an invalid address or load, and for
     options that do not fit them. Raises `LoadError` if the load cannot be applied.

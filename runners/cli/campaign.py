@@ -23,7 +23,9 @@ def campaign_command(
     ] = 1,
     framework: FrameworkOption = None,
     workload: WorkloadOption = None,
-    profile: Annotated[str, typer.Option(help="Profile, which sets the length and number of measurements.")] = "standard",
+    profile: Annotated[
+        str, typer.Option(help="Profile, which sets the length and number of measurements.")
+    ] = "standard",
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Measure exactly this many rounds of everything (default: the profile's).")
     ] = None,
@@ -44,6 +46,6 @@ def campaign_command(
     say(f"campaign {found.name}: {len(found.added)} run(s) added, {len(found.kept)} job(s) were there before")
     if found.lost:
         raise RtsiteError(
-            f"{len(found.lost)} job(s) have no results: {'; '.join(found.lost)}; `rtsite campaign` with the same options"
-            f" and --campaign {found.name} measures them"
+            f"{len(found.lost)} job(s) have no results: {'; '.join(found.lost)}; the same command with"
+            f" --campaign {found.name} measures them"
         )

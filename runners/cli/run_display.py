@@ -227,6 +227,14 @@ def _values(measurement: Measurement) -> list[str]:
             *([f"{deliveries.never_connected:,} lost although connected"] if deliveries.never_connected else []),
             *([f"{deliveries.never_back} members not back"] if deliveries.never_back else []),
         ]
+    if (published := measurement.published) is not None:
+        whole = 100 * published.complete / published.messages if published.messages else 0.0
+        last = published.last_delivery_ms.p50
+        return [
+            f"{whole:.1f} % of messages reached everybody",
+            *([f"p50 {last:.3g} ms until the last member had one"] if last is not None else []),
+            *([f"{published.refused:,} refused"] if published.refused else []),
+        ]
     latency, share = measurement.latency_ms, measurement.load_share
     parts = [f"{measurement.messages_per_s:,.0f} msg/s"] if measurement.messages_per_s else []
     if measurement.pushes_per_s:

@@ -35,7 +35,12 @@ class BlockRunner:
         self._watch: asyncio.Task[None] | None = None
 
     async def begin(
-        self, name: str, campaign: str, options: list[str], earlier: Mapping[str, bytes], abandoned_s: float = ABANDONED_S
+        self,
+        name: str,
+        campaign: str,
+        options: list[str],
+        earlier: Mapping[str, bytes],
+        abandoned_s: float = ABANDONED_S,
     ) -> None:
         """Start to measure a job. ``options``: of ``rtsite ci bench``. ``earlier``: files of runs of the same campaign
         that are finished, by their path below it: what they decided is not measured again. ``abandoned_s``: seconds

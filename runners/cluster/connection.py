@@ -58,11 +58,9 @@ def call_actor(actor: Any, facts: HostFacts, method: str, *arguments: Any, patie
         raise LoadError(f"{facts.name}: {error}") from None
     except TimeoutError:
         why = f"it did not answer for {patience_s:g} s"
-    except Exception as error:  # the connection to a worker ends in many ways
+    except Exception as error:  # noqa: BLE001 - the connection to a worker ends in many ways
         why = str(error) or type(error).__name__
-    raise LoadError(
-        f"host {facts.name} ({facts.address}) is lost: {why}; look at its worker's log, and start it again"
-    )
+    raise LoadError(f"host {facts.name} ({facts.address}) is lost: {why}; look at its worker's log, and start it again")
 
 
 class Host:
@@ -128,7 +126,7 @@ class Host:
 class RemoteShard:
     """One shard on a host. It is a `runners.loading.shards.ShardHandle`."""
 
-    pid = None
+    pid: int | None = None
 
     def __init__(self, host: Host, place: int) -> None:
         self._host, self._place = host, place
@@ -188,9 +186,7 @@ class Placement:
 
     def windows(self) -> list[HostWindow]:
         """What each host did, after `close_window`."""
-        return [
-            HostWindow(host.facts, host.shards, host.connections, host.clock, **host.window) for host in self.hosts
-        ]
+        return [HostWindow(host.facts, host.shards, host.connections, host.clock, **host.window) for host in self.hosts]
 
 
 @contextmanager
@@ -235,7 +231,8 @@ def start_actor(client: Any, actor_class: type, facts: HostFacts) -> Any:
         raise LoadError(f"{facts.name}: {error}") from None
     except TimeoutError:
         raise LoadError(
-            f"host {facts.name} ({facts.address}) did not take the work within {SILENCE_S:g} s; look at its worker's log"
+            f"host {facts.name} ({facts.address}) did not take the work within {SILENCE_S:g} s; look at its worker's"
+            " log"
         ) from None
     actor.kept = future  # an actor ends when nobody holds its future
     return actor
@@ -274,12 +271,12 @@ def hosts_of(client: Any, most_hosts: int | None) -> tuple[HostFacts, list[HostF
     own = HostFacts.from_mapping(host_facts())
     try:
         answers = client.run(worker_facts, on_error="return")
-    except Exception as error:  # a worker without rtsite cannot even read the request
+    except Exception as error:  # noqa: BLE001 - a worker without rtsite cannot even read the request
         raise UsageError(_not_installed(str(error))) from None
     broken = {address: one for address, one in answers.items() if isinstance(one, Exception)}
     if broken:
-        address, error = next(iter(broken.items()))
-        raise UsageError(_not_installed(f"{address}: {error}"))
+        address, fault = next(iter(broken.items()))
+        raise UsageError(_not_installed(f"{address}: {fault}"))
     hosts = sorted((HostFacts.from_mapping(one) for one in answers.values()), key=lambda one: one.name)
     if not hosts:
         raise UsageError(

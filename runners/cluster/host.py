@@ -93,11 +93,11 @@ class HostShards:
     """
 
     def __init__(self) -> None:
-        for other in list(_busy):
+        for other in _busy:
             if not other.has_ended:
                 raise LoadError("another load runs on this host; wait for its end")
         _busy[:] = [self]
-        self.has_ended = False
+        self.has_ended: bool = False
         self._events: Events = queue.SimpleQueue()
         self._shards: list[Shard] = []
         self._cpus: list[int] = []
@@ -107,14 +107,11 @@ class HostShards:
         self._steal: tuple[float, float] = (0.0, 0.0)
         self._throttled = 0
 
-    async def start(
-        self, count: int, connections: int, source: str, abandoned_s: float = ABANDONED_S
-    ) -> list[int]:
+    async def start(self, count: int, connections: int, source: str, abandoned_s: float = ABANDONED_S) -> list[int]:
         """Start so many shards for so many connections together; returns their process IDs.
 
-        ``source``: the address from which this host reaches the server. ``abandoned_s``: seconds after which they end if
-        nobody asks for events. Raises `LoadError` if it has too few addresses,
-        and `OpenFilesError`.
+        ``source``: the address from which this host reaches the server. ``abandoned_s``: seconds after which they end
+        if nobody asks for events. Raises `LoadError` if it has too few addresses, and `OpenFilesError`.
         """
         self._asked_s, self._abandoned_s = time.monotonic(), abandoned_s
         self._watch = asyncio.create_task(self._end_if_abandoned())
@@ -206,4 +203,3 @@ def _pss_bytes(pid: int) -> int:
         return int(psutil.Process(pid).memory_full_info().pss)
     except (psutil.Error, OSError):
         return 0
-

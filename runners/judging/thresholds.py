@@ -16,6 +16,7 @@ from runners.record import (
     P99_DISTURBANCE_LIMIT,
     TIMER_UNUSED_PERCENT,
     Measurement,
+    Percentiles,
     SecondLoadRecord,
     closed_loop_cpu_percent,
     timer_limited_percent,
@@ -32,6 +33,11 @@ Subject = Literal[
 InSearch = Literal["no effect", "try is unusable", "try is unusable if the lag decides", "try fails"]
 """The effect of a value beyond the limit on a try of a capacity search. An unusable try does not show what the server
 can do. A lag decides if the p99 fails with it and passes without it."""
+
+
+SMALL_LAG_SHARE = 0.05
+"""A lag changes no value visibly if its p99 is at most this share of the median of what it may be part of. The margin
+of comparisons of latencies is 25 %."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +97,33 @@ class Threshold:
 
 
 def _send_lag_p99_ms(load: Measurement | SecondLoadRecord) -> float | None:
-    return load.generator.send_lag_p99_ms if _is_about_latency(load) and load.generator else None
+    return _counting_lag(load, load.generator.send_lag_p99_ms if load.generator else None)
 
 
 def _read_lag_p99_ms(load: Measurement | SecondLoadRecord) -> float | None:
-    return load.generator.read_lag_p99_ms if _is_about_latency(load) and load.generator else None
+    return _counting_lag(load, load.generator.read_lag_p99_ms if load.generator else None)
+
+
+def _counting_lag(load: Measurement | SecondLoadRecord, lag_ms: float | None) -> float | None:
+    """The lag, unless it is a small part of all the times that it may be part of: an overloaded server causes lag."""
+    if lag_ms is None or not _is_about_latency(load):
+        return None
+    typical = [times.p50 for times in _times_of(load) if times is not None and times.p50 is not None]
+    return None if typical and lag_ms <= SMALL_LAG_SHARE * min(typical) else lag_ms
+
+
+def _times_of(load: Measurement | SecondLoadRecord) -> list[Percentiles | None]:
+    """The times that are counted from when a message, push or stream was due."""
+    if isinstance(load, SecondLoadRecord):
+        return [load.latency_ms]
+    streams, deliveries = load.streams, load.counted_deliveries
+    return [
+        load.latency_ms,
+        load.last_delivery_ms,
+        load.push_lateness_ms,
+        *([streams.first_chunk_ms, streams.chunk_lateness_ms] if streams else []),
+        *([deliveries.delivery_ms] if deliveries else []),
+    ]
 
 
 def _is_about_latency(load: Measurement | SecondLoadRecord) -> bool:
@@ -307,7 +335,8 @@ SEND_LAG = Threshold(
     "send lag p99",
     1.0,
     "ms",
-    "Above it the load generator's own delay is a visible part of the latency of fast servers. In a bad network only"
+    "Above it the load generator's own delay is a visible part of the latency of fast servers. An overloaded server"
+    f" causes lag: up to {SMALL_LAG_SHARE:.0%} of the median of what is measured does not count. In a bad network only"
     " seconds count, so neither this lag nor the next matters there.",
     cause="loadgen",
     in_search="try is unusable if the lag decides",  # an overloaded server causes lag too

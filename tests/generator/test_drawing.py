@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from generator.drawing import (
     DotRow,
+    Panel,
     Picture,
     RatioGroup,
     RatioOutcome,
     RatioRow,
     ScatterPoint,
     draw_dots,
+    draw_multiples,
     draw_ratios,
     draw_scatter,
 )
@@ -127,12 +129,29 @@ def test_dots_are_in_the_order_of_their_values(values: list[tuple[float, float]]
     assert [x for _, x in pairs] == sorted(x for _, x in pairs)
 
 
+@given(
+    st.lists(st.tuples(POSITIVE, st.none() | POSITIVE, POSITIVE), min_size=1, max_size=14),
+    st.booleans(),
+)
+def test_small_multiples_share_their_axes(drawn: list[tuple[float, float | None, float]], is_narrow: bool) -> None:
+    panels = [Panel(f"Framework {n}", values, ("12.3", "45.6", "78.9")) for n, values in enumerate(drawn)]
+    picture = draw_multiples(panels, (10, 100, 1000), "members", "label", is_narrow=is_narrow)
+    check_inside(picture)
+    dots = [one for one in shapes(picture) if one.tag.endswith("circle")]
+    assert len(dots) == sum(value is not None for values in drawn for value in values)
+    first_row = drawn[: 2 if is_narrow else 4]
+    heights = iter(float(one.attrib["cy"]) for one in dots)
+    placed = sorted((value, next(heights)) for values in first_row for value in values if value is not None)
+    assert [y for _, y in placed] == sorted((y for _, y in placed), reverse=True)
+
+
 def test_hostile_names_stay_text() -> None:
     row = ratio_row(2, 1.5, 3, label=HOSTILE)
     pictures = [
         draw_ratios([RatioGroup(HOSTILE, (row,))], HOSTILE, HOSTILE, HOSTILE, is_narrow=False),
         draw_scatter([ScatterPoint(HOSTILE, 1, 2, is_unbeaten=True)], HOSTILE, HOSTILE, HOSTILE, is_narrow=True),
         draw_dots([DotRow(HOSTILE, 1, None, None, HOSTILE)], HOSTILE, HOSTILE, is_narrow=False),
+        draw_multiples([Panel(HOSTILE, (1, 2), (HOSTILE, HOSTILE))], (1, 2), HOSTILE, HOSTILE, is_narrow=False),
     ]
     for picture in pictures:
         tags = {one.tag.rpartition("}")[2] for one in shapes(picture).iter()}

@@ -8,7 +8,7 @@ import pytest
 
 from runners.campaign import planning
 from runners.cli.run_display import RunDisplay, further_in_words
-from runners.record import Connections, Look, PartLook, Percentiles, SecondLoadRecord
+from runners.record import Connections, Look, PartLook, Percentiles, PublishedMessages, SecondLoadRecord
 from runners.subjects import catalog, workloads
 from runners.subjects.profiles import PROFILES
 from tests.support.documents import failed, measurement, messages
@@ -75,6 +75,18 @@ def test_a_second_load_is_shown_beside_the_first(plan: planning.Plan, capfd: pyt
     assert "second load" not in alone
     assert "p50 6.04 ms" not in alone
     assert ", second load: p50 6.04 ms" in both
+
+
+def test_messages_from_outside_are_shown_by_when_everybody_has_them(
+    plan: planning.Plan, capfd: pytest.CaptureFixture[str]
+) -> None:
+    counts = {"messages": 200, "due": 400, "in_time": 398, "late": 0, "never": 2, "twice": 0, "foreign": 0, "ended": 0}
+    times = {"delivery_ms": Percentiles(count=398), "last_delivery_ms": Percentiles(count=199, p50=1.234)}
+    published = PublishedMessages.model_validate({**counts, **times, "complete": 199, "refused": 1})
+    display = RunDisplay()
+    display.measured(plan.cells[0], measurement().model_copy(update={"published": published}), 1, plan)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "99.5 % of messages reached everybody, p50 1.23 ms until the last member had one, 1 refused" in line
 
 
 def test_what_follows_the_rounds_of_everything(plan: planning.Plan) -> None:

@@ -138,8 +138,9 @@ def test_a_scheduler_that_is_killed_ends_the_load(tmp_path: Path) -> None:
     with cluster(tmp_path) as made, serving() as server:
         made.start("alone")
         scheduler = next(
-            one for one in psutil.process_iter(["cmdline"]) if "scheduler" in (one.info["cmdline"] or [])
-            and one.cwd() == str(tmp_path)
+            one
+            for one in psutil.process_iter(["cmdline"])
+            if "scheduler" in (one.info["cmdline"] or []) and one.cwd() == str(tmp_path)
         )
         with meanwhile(server, scheduler.kill), pytest.raises(LoadError, match="host alone"):
             load(server, made.address, duration_s=60.0)
@@ -172,7 +173,12 @@ def test_what_is_no_address_of_a_scheduler_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize(
     ("address", "is_open"),
-    [("tcp://127.0.0.1:1", False), ("tcp://localhost:1", False), ("tcp://192.0.2.1:1", True), ("tls://192.0.2.1:1", False)],
+    [
+        ("tcp://127.0.0.1:1", False),
+        ("tcp://localhost:1", False),
+        ("tcp://192.0.2.1:1", True),
+        ("tls://192.0.2.1:1", False),
+    ],
 )
 def test_a_scheduler_without_tls_is_open_to_others(address: str, is_open: bool) -> None:
     assert is_open_to_others(address) is is_open

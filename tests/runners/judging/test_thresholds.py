@@ -374,6 +374,38 @@ def test_the_lag_of_the_load_generator_matters_where_latency_does() -> None:
     assert len(reasons_against(with_figures(**changes, published=published()))) == 2
 
 
+LAGS = ("send_lag_p99_ms", "read_lag_p99_ms")
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_a_lag_that_is_a_small_part_of_what_is_measured_does_not_count(lag: str) -> None:
+    """An overloaded server causes lag; what is late by seconds is not wrong by some milliseconds."""
+    slow, fast = (with_health(**{lag: 5.0}).model_copy(update={"latency_ms": times(p50)}) for p50 in (100.0, 99.0))
+    assert not reasons_against(slow)
+    assert "lag p99 5 ms" in reasons_against(fast)[0]
+    pushed = slow.model_copy(update={"push_lateness_ms": times(3.0)})
+    assert reasons_against(pushed), "a small part of one value is a large one of another"
+    ended = {"due": 1, "begun": 1, "completed": 1, "cancelled": 0, "broken": 0, "unfinished": 0}
+    chunks = {"chunks": 1, "missing": 0, "wrong": 0, "together": 0}
+    for first, later, counts in ((400.0, 300.0, False), (400.0, 3.0, True), (3.0, 400.0, True)):
+        streams = Streams.model_validate(
+            {**ended, **chunks, "first_chunk_ms": times(first), "chunk_lateness_ms": times(later)}
+        )
+        changes = {"streams": streams, "latency_ms": None}
+        assert bool(reasons_against(with_health(**{lag: 5.0}).model_copy(update=changes))) is counts
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_a_lag_of_a_second_load_is_compared_with_that_load(lag: str) -> None:
+    assert not reasons_against(lagging(**{lag: 2.5}, latency_ms=times(50.0)))
+    assert reasons_against(lagging(**{lag: 2.5}, latency_ms=times(49.0)))
+    assert reasons_against(lagging(**{lag: 2.5}).model_copy(update={"latency_ms": times(500.0)}))
+
+
+def times(p50: float) -> Percentiles:
+    return Percentiles(count=5000, p50=p50)
+
+
 def test_server_and_load_generator_on_one_core_are_never_valid_and_not_worth_repeating() -> None:
     shared = with_health(shared_core=True)
     assert reasons_against(shared) == ["one core only for server and load generator"]
