@@ -208,7 +208,7 @@ def connected(scheduler: str) -> Iterator[Any]:
         security = Security() if scheduler.startswith("tls://") else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions, which are compared later
-            client = Client(scheduler, timeout=CONNECT_S, security=security, set_as_default=False)
+            client = Client(scheduler, timeout=CONNECT_S, security=security)  # actors need it as the default
     except (OSError, ValueError, RuntimeError) as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise LoadError(

@@ -151,6 +151,8 @@ def serving(
 
     async def stop() -> None:
         listening.close()
+        for talk in echo.talks:  # of clients that were killed, too
+            talk.transport.disconnect()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

@@ -75,12 +75,14 @@ def test_the_parts_of_all_hosts_add_up(two_hosts: Cluster, pace: Pace) -> None:
         assert abs(host["clock_offset_ms"]) <= host["clock_error_ms"] + 0.1, "the clock of this machine"
 
 
+@pytest.mark.matrix
 def test_one_of_the_hosts_can_be_enough(two_hosts: Cluster) -> None:
     with serving() as server:
         report = load(server, two_hosts.address, most_hosts=1)
     assert [host["name"] for host in report["hosts"]] == ["north"]
 
 
+@pytest.mark.matrix
 def test_nothing_is_left_on_the_hosts(two_hosts: Cluster) -> None:
     with serving() as server:
         load(server, two_hosts.address)
@@ -108,6 +110,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SILENCE_S", 3.0)
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_a_host_that_is_lost_ends_the_load_with_its_name(tmp_path: Path, number: signal.Signals) -> None:
@@ -125,6 +128,7 @@ def test_a_host_that_is_lost_ends_the_load_with_its_name(tmp_path: Path, number:
         made.stop()
 
 
+@pytest.mark.matrix
 def test_a_host_that_hears_nothing_more_ends_its_shards(tmp_path: Path) -> None:
     with cluster(tmp_path) as made:
         made.start("alone")
@@ -133,6 +137,7 @@ def test_a_host_that_hears_nothing_more_ends_its_shards(tmp_path: Path) -> None:
             gone(host.call("start", 1, 10, "127.0.0.1", 1.0))
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("impatient")
 def test_a_scheduler_that_is_killed_ends_the_load(tmp_path: Path) -> None:
     with cluster(tmp_path) as made, serving() as server:
@@ -146,6 +151,7 @@ def test_a_scheduler_that_is_killed_ends_the_load(tmp_path: Path) -> None:
             load(server, made.address, duration_s=60.0)
 
 
+@pytest.mark.matrix
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with serving() as server, cluster(tmp_path) as made:
         with pytest.raises(UsageError, match="has no workers; start one on each host with"):
@@ -187,6 +193,7 @@ def test_a_scheduler_without_tls_is_open_to_others(address: str, is_open: bool) 
 # Hosts of their own
 
 
+@pytest.mark.matrix
 def test_a_clock_that_is_ahead_changes_no_round_trip(tmp_path: Path) -> None:
     if not has_time_namespaces():
         needs.lack("another clock needs root and time namespaces (Linux 5.6)")
@@ -198,12 +205,29 @@ def test_a_clock_that_is_ahead_changes_no_round_trip(tmp_path: Path) -> None:
     assert report["latency_ms"]["p50"] < 100
 
 
+@pytest.mark.matrix
 def test_load_comes_from_the_addresses_of_the_hosts(tmp_path: Path) -> None:
-    with network(2, delay_ms=5.0) as net, serving(at=net.address) as server, cluster(tmp_path, at=net.address) as made:
+    with network(2) as net, serving(at=net.address) as server, cluster(tmp_path, at=net.address) as made:
         for number, host in enumerate(net.hosts):
             made.start(f"host-{number}", host=host)
         report = load(server, made.address)
         peers = server.peers
     assert peers == {host.address for host in net.hosts}
-    assert report["latency_ms"]["p50"] > 5.0, "the delay of the network"
     assert any("plain TCP" in note for note in report["notes"])
+
+
+@pytest.mark.matrix
+def test_a_host_with_few_ports_uses_more_addresses(tmp_path: Path) -> None:
+    with (
+        network(1, more_addresses=2) as net,
+        serving(at=net.address) as server,
+        cluster(tmp_path, at=net.address) as made,
+    ):
+        (host,) = net.hosts
+        made.start("small", host=host)
+        host.set_ports(33_000, 33_019)
+        report = load(server, made.address, connections=50)
+        assert report["connections"] == 50
+        assert len(server.peers) == 3
+        with pytest.raises(LoadError, match="61 connections from one host need 4 addresses, because each has 20 ports"):
+            load(server, made.address, connections=61)
