@@ -100,7 +100,7 @@ class _Work:
         try:
             for thread in threads:
                 while thread.is_alive():
-                    thread.join(timeout=0.5)  # so that signals are heard
+                    thread.join(timeout=0.5)  # so that signals end it
         finally:
             self._ends.set()
             for thread in threads:

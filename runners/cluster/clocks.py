@@ -44,9 +44,9 @@ SAME_CLOCK = ClockOffset(0, 0)
 def estimate_offset(exchanges: Iterable[Exchange]) -> ClockOffset:
     """The offset by the exchange with the shortest round trip. There must be at least one.
 
-    Cristian (1989), "Probabilistic clock synchronization", Distributed Computing 3: whatever the two ways took, the
-    other clock was read between our readings, so the middle is wrong by at most half of the round trip. The shortest
-    round trip has the smallest error.
+    Cristian (1989), "Probabilistic clock synchronization", Distributed Computing 3. Whatever the two ways took, the
+    other clock was read between our readings. So the middle is wrong by at most half of the round trip, and the
+    shortest round trip has the smallest error.
     """
     best = min(exchanges, key=lambda one: one.round_trip_ns)
     middle_ns = (best.before_ns + best.after_ns) // 2

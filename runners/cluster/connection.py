@@ -145,7 +145,7 @@ class RemoteShard:
         self._host.tell("send", self._place, command)
 
     def stop_early(self) -> None:
-        """End the slice. All shards of a host hear of it at once, so the first one tells it."""
+        """End the slice. A host ends those of all its shards at once, so only the first one requests it."""
         if self._place == 0:
             self._host.tell("stop_early")
 
@@ -180,7 +180,7 @@ class Placement:
             host.call("open_window")
 
     def close_window(self) -> None:
-        """Ask all hosts what their machines did meanwhile."""
+        """Request from all hosts what their machines did meanwhile."""
         for host in self.hosts:
             host.window = host.call("close_window")
 

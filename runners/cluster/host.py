@@ -89,7 +89,7 @@ def other_addresses(of: str) -> Iterator[str]:
 class HostShards:
     """The shards of a load on one host: an actor of Dask, whose methods run on the event loop of the worker.
 
-    One load at a time. If its client asks for no events for `ABANDONED_S`, the shards end.
+    One load at a time. If its client requests no events for `ABANDONED_S`, the shards end.
     """
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class HostShards:
         """Start so many shards for so many connections together; returns their process IDs.
 
         ``source``: the address from which this host reaches the server. ``abandoned_s``: seconds after which they end
-        if nobody asks for events. Raises `LoadError` if it has too few addresses, and `OpenFilesError`.
+        if nobody requests events. Raises `LoadError` if it has too few addresses, and `OpenFilesError`.
         """
         self._asked_s, self._abandoned_s = time.monotonic(), abandoned_s
         self._watch = asyncio.create_task(self._end_if_abandoned())

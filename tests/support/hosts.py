@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.support import needs
 from tests.support.processes import until
 
@@ -140,14 +142,16 @@ class Network:
 @contextmanager
 def network(count: int, *, more_addresses: int = 0) -> Iterator[Network]:
     """So many hosts on one bridge. ``more_addresses``: of each host, besides its own."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        needs.lack("hosts in network namespaces need root and iproute2 (apt-get install iproute2)")
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    if shutil.which("ip") is None:
+        needs.lack("there is no ip; install it, for example with `apt-get install iproute2`")
     own = os.getpid() % 10_000
     bridge, subnet = f"rtb{own}", f"10.{200 + own % 50}.{own // 50 % 250}"
     with ExitStack() as stack:
         done = subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], capture_output=True, check=False)
         if done.returncode:
-            needs.lack(f"no bridge can be made here: {done.stderr.decode().strip()}")
+            pytest.skip(f"no bridge can be made here: {done.stderr.decode().strip()}")
         stack.callback(_ip, "link", "delete", bridge)
         _ip("address", "add", f"{subnet}.1/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
