@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from runners.cluster.connection import HostWindow
+from runners.cluster.placement import HostWindow
 from runners.judging.thresholds import thresholds_of
 from runners.loadgen.pace import Pace
 from runners.loading.load_report import as_measurement

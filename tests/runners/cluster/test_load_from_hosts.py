@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from runners.application.echo_load import load_echo_server
-from runners.cluster import connection
-from runners.cluster.connection import is_open_to_others, placed
+from runners.cluster import placement
+from runners.cluster.placement import is_open_to_others, placed
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading.shards import LoadError
 from runners.record import UsageError
@@ -106,7 +106,7 @@ def meanwhile(server: EchoServer, action: Any) -> Iterator[None]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
+    monkeypatch.setattr(placement, "SILENCE_S", 3.0)
 
 
 @pytest.mark.matrix
