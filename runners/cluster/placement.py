@@ -70,6 +70,8 @@ class Host:
         self.facts, self.shards, self.connections = facts, shards, connections
         self.clock = ClockOffset(0, 0)
         self.window: dict[str, Any] = {}
+        self.pids: list[int] = []
+        """The processes of its shards, on the host."""
         self._actor = actor
         self._is_stopped = threading.Event()
         self._reader: threading.Thread | None = None
@@ -87,7 +89,7 @@ class Host:
         """Start the shards, and pass on their events from now on."""
         source = urlsplit(self.facts.address).hostname or ""
         try:
-            self.call("start", len(self.shards), self.connections, source, patience_s=STARTING_S)
+            self.pids = self.call("start", len(self.shards), self.connections, source, patience_s=STARTING_S)
         except LoadError:
             self.stop()
             raise

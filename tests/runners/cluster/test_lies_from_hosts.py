@@ -1,0 +1,62 @@
+"""The proofs of calibration hold for load from two hosts: whatever a server does to their messages is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from runners import machine
+from runners.calibration import proofs
+from runners.cluster.placement import placed
+from runners.loadgen.job import Job
+from runners.loading import driver
+from runners.loading.load_result import LoadResult
+from runners.loading.shards import Events, ShardHandle
+from tests.support.hosts import Cluster, cluster
+
+pytestmark = [pytest.mark.measures, pytest.mark.matrix]
+
+
+TIMED = ("delayed answers", "stalling server", "stopped load generator")
+"""Those that a busy machine can disturb."""
+LOOKS = 4
+
+
+@pytest.fixture(scope="module")
+def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as made:
+        made.start("north")
+        made.start("south")
+        yield made
+
+
+@pytest.mark.parametrize("name", proofs.PROOFS)
+def test_a_lie_is_seen_from_two_hosts(name: str, two_hosts: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied = driver.apply
+    shards: list[int] = []
+
+    def apply(job: Job, *, cpus: Any = (), hooks: driver.Hooks | None = None) -> LoadResult:
+        del cpus
+        known = hooks or driver.Hooks()
+        with placed(two_hosts.address, job.connections) as placement:
+
+            def launch(index: int, events: Events) -> ShardHandle:
+                handle = placement.launch(index, events)
+                if index == placement.shards - 1:
+                    known.started([pid for host in placement.hosts for pid in host.pids])
+                return handle
+
+            shards.append(placement.shards)
+            return applied(job, shards=placement.shards, hooks=known, launch=launch)
+
+    monkeypatch.setattr(driver, "apply", apply)
+    monkeypatch.setattr(proofs, "LIE_EVERY", 5)
+    cores = machine.share_cores(1, machine.physical_cores(), pinnable=machine.can_pin())
+    for _ in range(1 if name not in TIMED else LOOKS):
+        found = proofs.PROOFS[name](name, "websocket", cores, 2.0)
+        if found.ok:
+            break
+    assert found.ok, found
+    assert set(shards) == {2}
