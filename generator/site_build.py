@@ -263,7 +263,7 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
             if result.flames is not None:
                 files.add_beside(f"data/{result.flames_raw}", result.flames_path)
     headlines = headline_variants(dataset.runs, sources)
-    for path, text in exports.files(dataset, paths.site_url, headlines).items():
+    for path, text in exports.files(dataset, paths.site_url, headlines, history.changes).items():
         files.add_text(path, text)
     for path, make in exports.over_time(history).items():
         files.add_beside(path, make)

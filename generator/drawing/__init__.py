@@ -8,6 +8,7 @@ from generator.drawing.dots import DotRow, draw_dots
 from generator.drawing.ratios import RatioGroup, RatioOutcome, RatioRow, draw_ratios
 from generator.drawing.scatter import ScatterPoint, draw_scatter
 from generator.drawing.shapes import NARROW_PX, WIDE_PX, Picture
+from generator.drawing.sparkline import draw_sparkline
 from generator.drawing.strips import Strip, draw_strips
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "draw_dots",
     "draw_ratios",
     "draw_scatter",
+    "draw_sparkline",
     "draw_strips",
 ]

@@ -17,6 +17,7 @@ HEIGHTS_PX = {
     "for/dashboard.html": 4500,
     "frameworks/django-channels.html": 5400,
     PAIR: 3600,
+    "pick.html": 1800,
 }
 """The most that a page may be high on a screen of 1440 pixels; on a phone twice that."""
 ANSWERS = {
@@ -25,6 +26,7 @@ ANSWERS = {
     "frameworks/django-channels.html": (".rt-answers dd", ".rt-actions"),
     PAIR: (".rt-verdict", ".rt-sure", ".rt-pair-chooser"),
     "scoreboard.html": (".rt-heat td", ".rt-heat-key"),
+    "pick.html": (".rt-pick", ".rt-picked .rt-sure", ".rt-answer-cards strong"),
 }
 """What the first screen of a page has: its answer, how sure it is, and the next step."""
 LONGEST_HEADING = 45
