@@ -28,9 +28,9 @@ from generator.dataset import (
     load_sources,
     load_workload_versions,
 )
-from generator.pages import PROOF_MARKER, make_proof, make_site
+from generator.pages import PROOF_MARKER, card_path, make_proof, make_site
 from generator.pages.markup import TEMPLATES
-from generator.share_cards import Card, CardCache
+from generator.share_cards import Card, CardCache, card_of_written, with_card
 from generator.site_folder import BuildError
 from runners.record import NothingToDoError, UsageError, files_below
 
@@ -239,15 +239,19 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     files = staging.Files()
     measured = _when_and_where(dataset)
     cards = {page.card: Card(page.title, page.answer or page.description, measured) for page in site.pages}
-    drawn = CardCache(paths.cards)
-    drawn.keep_only(cards.values())
+    files.add_tree(paths.written, "")
+    for name in files.paths(".md"):
+        if card := card_of_written(source := files.text(name), measured):
+            files.replace_text(name, with_card(source, card_path(name)))
+            cards[card_path(name)] = card
     for page in site.pages:
         files.add_text(page.path, page.text())
     for path, make in site.files.items():
         files.add_beside(path, make)
+    drawn = CardCache(paths.cards)
+    drawn.keep_only(cards.values())
     for path, card in cards.items():
         files.add_beside(path, partial(drawn.get, card))
-    files.add_tree(paths.written, "")
     rates = load_rates(paths.rates)
     files.fill("methodology.md", PROOF_MARKER, make_proof(rates))
     if rates is not None:

@@ -1,6 +1,6 @@
 """The pages as values: path, title and finished text. Of the disk, only templates are read."""
 
-from generator.pages.markup import Page
+from generator.pages.markup import Page, card_path
 from generator.pages.method_proof import PROOF_MARKER, make_proof
 from generator.pages.site_map import Site, make_site
 from generator.pages.view import run_path
