@@ -28,7 +28,7 @@ from generator.dataset import (
     load_sources,
     load_workload_versions,
 )
-from generator.pages import PROOF_MARKER, card_path, make_proof, make_site
+from generator.pages import PROOF_MARKER, card_path, make_proof, make_site, with_terms_explained
 from generator.pages.markup import TEMPLATES
 from generator.share_cards import Card, CardCache, card_of_written, with_card
 from generator.site_folder import BuildError
@@ -241,11 +241,13 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     cards = {page.card: Card(page.title, page.answer or page.description, measured) for page in site.pages}
     files.add_tree(paths.written, "")
     for name in files.paths(".md"):
-        if card := card_of_written(source := files.text(name), measured):
-            files.replace_text(name, with_card(source, card_path(name)))
+        source = files.text(name)
+        if card := card_of_written(source, measured):
             cards[card_path(name)] = card
+            source = with_card(source, card_path(name))
+        files.replace_text(name, with_terms_explained(source, name))
     for page in site.pages:
-        files.add_text(page.path, page.text())
+        files.add_text(page.path, with_terms_explained(page.text(), page.path))
     for path, make in site.files.items():
         files.add_beside(path, make)
     drawn = CardCache(paths.cards)

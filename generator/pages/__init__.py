@@ -3,4 +3,5 @@
 from generator.pages.markup import Page, card_path
 from generator.pages.method_proof import PROOF_MARKER, make_proof
 from generator.pages.site_map import Site, make_site
+from generator.pages.terms import with_terms_explained
 from generator.pages.view import run_path
