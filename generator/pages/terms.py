@@ -64,7 +64,9 @@ _TAG = re.compile(r"(<[^>]*>)")
 _KEPT = frozenset({"a", "button", "code", "label", "pre", "select", "summary", "svg", "time", "script"})
 """Elements whose text stays as it is."""
 _UNTOUCHED = re.compile(r"``.+?``|`[^`]*`|!?\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]*>|https?://\S+|\{[^}]*\}")
-"""Code, links and markup within a line of Markdown."""
+"""Code, links and markup within a paragraph of Markdown."""
+_NO_PROSE = ("#", "|", "<!--", "    ", "```", ":   ")
+"""What lines of Markdown begin with that are no running text: headings, tables, comments, code, definitions."""
 
 
 def with_terms_explained(text: str, path: str) -> str:
@@ -75,19 +77,29 @@ def with_terms_explained(text: str, path: str) -> str:
     start = lines.index("---", 1) + 1 if lines[0] == "---" and "---" in lines[1:] else 0
     done = lines[:start]
     block: list[str] = []
+    """Lines of finished HTML, or of a paragraph."""
+
+    def end(finish: Callable[[str], str]) -> None:
+        if block:
+            done.append(finish("\n".join(block)))
+            block.clear()
+
     for line in lines[start:]:
-        if is_close(line):
-            done.append(explaining.in_html("\n".join(block)))
-            block, is_html = [], False
-        elif is_html:
+        if is_html and not is_close(line):
             block.append(line)
             continue
+        if is_html:
+            end(explaining.in_html)
         is_html = is_open(line)
+        is_code ^= line.lstrip().startswith("```")
+        if not (is_html or is_code or line.startswith(_NO_PROSE)):
+            block.append(line)
+            continue
+        end(explaining.in_markdown)
         if path == _DEFINING and line.startswith(_DEFINITIONS):
             explaining.left.clear()
-        is_code ^= line.lstrip().startswith("```")
-        is_prose = not (is_code or line.startswith(("#", "|", "<!--", "    ", "```", ":   ")))
-        done.append(explaining.in_markdown(line) if is_prose else line)
+        done.append(line)
+    end(explaining.in_markdown)
     return "\n".join(done)
 
 
@@ -113,14 +125,14 @@ class _Explaining:
                 parts[index] = self._replaced(part, self._as_html)
         return "".join(parts)
 
-    def in_markdown(self, line: str) -> str:
+    def in_markdown(self, paragraph: str) -> str:
         if not self.left:
-            return line
+            return paragraph
         done, end = [], 0
-        for match in _UNTOUCHED.finditer(line):
-            done += [self._replaced(line[end : match.start()], self._as_markdown), match[0]]
+        for match in _UNTOUCHED.finditer(paragraph):
+            done += [self._replaced(paragraph[end : match.start()], self._as_markdown), match[0]]
             end = match.end()
-        return "".join([*done, self._replaced(line[end:], self._as_markdown)])
+        return "".join([*done, self._replaced(paragraph[end:], self._as_markdown)])
 
     def _replaced(self, text: str, linked: _Linked) -> str:
         """The text with the first use of each term that is left replaced. No two terms overlap."""
