@@ -65,7 +65,7 @@ _KEPT = frozenset({"a", "button", "code", "label", "pre", "select", "summary", "
 """Elements whose text stays as it is."""
 _UNTOUCHED = re.compile(r"``.+?``|`[^`]*`|!?\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]*>|https?://\S+|\{[^}]*\}")
 """Code, links and markup within a paragraph of Markdown."""
-_NO_PROSE = ("#", "|", "<!--", "    ", "```", ":   ")
+_NO_PROSE = ("#", "|", "<!--", "    ", ":   ")
 """What lines of Markdown begin with that are no running text: headings, tables, comments, code, definitions."""
 
 
@@ -91,8 +91,9 @@ def with_terms_explained(text: str, path: str) -> str:
         if is_html:
             end(explaining.in_html)
         is_html = is_open(line)
-        is_code ^= line.lstrip().startswith("```")
-        if not (is_html or is_code or line.startswith(_NO_PROSE)):
+        is_fence = line.lstrip().startswith("```")
+        is_code ^= is_fence
+        if not (is_html or is_code or is_fence or line.startswith(_NO_PROSE)):
             block.append(line)
             continue
         end(explaining.in_markdown)
