@@ -75,7 +75,7 @@ RULES = (
     Rule(
         r"questions?",
         "scenario, request or check",
-        r"(as|in) one question|answers? (the|a|your) questions?|a few questions|question mark|^questions$",
+        r"(as|in) one question|answers? (the|a|your) questions?|a few questions|question mark|^questions$|scoreboard questions",
     ),
     Rule(
         r"generators?(?:'s)?",

@@ -13,6 +13,7 @@ import pytest
 from generator.pages import with_terms_explained
 from generator.pages.terms import TERMS, Term
 from tests.support.modules import load_module
+from tests.support.visiting import Visit
 
 ROOT = Path(__file__).parents[2]
 words = load_module(ROOT / ".ci" / "words.py")
@@ -37,6 +38,13 @@ def test_no_page_has_a_word_that_we_do_not_use_or_a_long_sentence(pages: dict[st
     assert len(pages) > 60
     found = [str(finding) for name, html in pages.items() for finding in words.check_page(name, html)]
     assert found == []
+
+
+@pytest.mark.parametrize("query", ["", "?users=100000&cores=1&spans=yes", "?stack=flask&case=streaming"])
+def test_the_picker_writes_plain_words_too(visit: Visit, query: str) -> None:
+    page = visit.open(f"pick.html{query}")
+    page.locator(".rt-verdict:not(:empty)").wait_for()
+    assert words.check_page("pick.html", page.locator(".rt-picked").inner_html()) == []
 
 
 def article(html: str) -> str:

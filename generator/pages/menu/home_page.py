@@ -60,7 +60,8 @@ def _sparkline(change: ChangePoint) -> Picture:
     means = [point.value.estimate.mean for point in points]
     shown = ", ".join(significant(mean) for mean in means)
     label = f"{change.series.row.framework.title}, {metric.title} in {len(points)} campaigns: {shown} {metric.unit}"
-    return draw_sparkline(means, points.index(change.after), label)
+    changed_at = next(index for index, point in enumerate(points) if point is change.after)
+    return draw_sparkline(means, changed_at, label)
 
 
 def _why_nobody_leads(view: View) -> str:
