@@ -9,8 +9,8 @@ It reads docstrings, comments and texts for users of `runners/`, `generator/` an
 repository, and the texts of built pages. It skips code: text in backticks, fenced code and generated parts of a page.
 Strings elsewhere in the code, such as titles and reasons, are searched for words only, if they have at least four.
 
-Of a built page it reads what is visible in the article, with its tooltips and labels. It skips code, quotations (“…”), and
-what has the attribute `data-recorded`: the text of a result file, which is never changed.
+Of a built page it reads what is visible in the article, with its tooltips and labels. It skips code, quotations (“…”),
+and what has the attribute `data-recorded`: the text of a result file, which is never changed.
 
 A line that must use such a word contains `# words: allow figure, the type of another library` in Python,
 `<!-- words: allow figure, … -->` in Markdown.
@@ -75,12 +75,14 @@ RULES = (
     Rule(
         r"questions?",
         "scenario, request or check",
-        r"(as|in) one question|answers? (the|a|your) questions?|a few questions|question mark|^questions$|scoreboard questions",
+        r"(as|in) one question|answers? (the|a|your) questions?|a few questions|question mark"
+        r"|^questions$|scoreboard questions",
     ),
     Rule(
         r"generators?(?:'s)?",
         "load generator, or site generator",
-        r"(load|site|code|random|number|python|asynchronous) generators?('s)?|generators? (expression|function|object)s?",
+        r"(load|site|code|random|number|python|asynchronous) generators?('s)?"
+        r"|generators? (expression|function|object)s?",
         only=("runners/", PAGES, "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions/"),
     ),
     Rule(r"with(?:stand|stands|stood|standing)", "sustain"),
@@ -276,7 +278,7 @@ def check_length(name: str, text: Text, most: int = 0) -> Iterator[Finding]:
 
 
 _LEAST_ITEMS, _MOST_PER_ITEM = 4, 4
-"""A list has so many items, of so many words at most. A reader skims it, so it is no long sentence, however many it has."""
+"""A list has so many items or more, of so many words at most. Readers skim it, so it is no long sentence."""
 
 
 def _without_lists(sentence: str) -> str:
@@ -428,10 +430,43 @@ def texts_of_markdown(source: str) -> list[Text]:
 
 # Texts of built pages
 
-_BLOCKS = frozenset(
-    "article br button caption dd details div dl dt fieldset figcaption figure form h1 h2 h3 h4 h5 h6 label legend li ol"
-    " option p section select small summary table tbody td text th thead tr ul".split()
-)
+_BLOCKS = {
+    *(
+        "article",
+        "section",
+        "div",
+        "p",
+        "figure",
+        "figcaption",
+        "details",
+        "summary",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+    ),
+    *(
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "small",
+        "br",
+        "text",
+    ),
+    *("form", "fieldset", "legend", "label", "select", "option", "button"),
+}
 """Elements that begin a text of their own."""
 _VOID = frozenset({"br", "hr", "img", "input", "wbr", "source", "link", "meta", "col"})
 _CODE = frozenset({"code", "kbd", "samp"})

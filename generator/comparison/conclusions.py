@@ -204,7 +204,7 @@ class Conclusions:
     def best_labels(self) -> dict[str, BestLabelled]:
         """The frameworks with the best label that follows from scores, by starting point and by use case."""
         overall = self.dimensions.get(PERFORMANCE) or performance_sheet(self.basis)
-        sheets = {stack: overall for stack in STARTING_POINTS} | self.use_cases
+        sheets = dict.fromkeys(STARTING_POINTS, overall) | self.use_cases
         found = {
             key: self._best(self._with_evidence(sheet), self.labels_by_aim.get(key, {}))
             for key, sheet in sheets.items()

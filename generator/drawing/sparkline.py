@@ -16,8 +16,8 @@ _EDGE_PX = 4.0
 
 
 def draw_sparkline(values: Sequence[float], changed_at: int, label: str) -> Picture:
-    """Draw the values, at least two, at even distances from left to right. ``changed_at``: index of the first value after
-    the change, above zero.
+    """Draw the values, at least two, at even distances from left to right. ``changed_at``: index of the first value
+    after the change, above zero.
 
     The lowest is at the bottom and the highest at the top, so it shows directions, not sizes.
     """

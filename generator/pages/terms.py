@@ -36,7 +36,11 @@ TERMS = (
         "methodology.md#headline-variant",
         "The variant that the framework's documentation recommends for production.",
     ),
-    Term(r"(?<!headline\s)variants?", "methodology.md#variant", "One way to serve a framework: server, async mode, broker and tuning."),
+    Term(
+        r"(?<!headline\s)variants?",
+        "methodology.md#variant",
+        "One way to serve a framework: server, async mode, broker and tuning.",
+    ),
     Term("workloads?", "methodology.md#workload", "What a framework has to do, such as an echo or a live dashboard."),
     Term("scenarios?", "methodology.md#workload", "A workload with one set of parameters."),
     Term("cells?", "methodology.md#cell", "One variant in one scenario."),

@@ -239,9 +239,7 @@ DOUBTS = ("practically equal.", "is not decided.")
 
 
 @pytest.mark.parametrize(("over", "is_decided"), [({"mode": "closed"}, False), ({"mode": "open"}, True)])
-def test_how_many_times_is_said_with_its_doubt(
-    decided: Conclusions, over: dict[str, str], is_decided: bool
-) -> None:
+def test_how_many_times_is_said_with_its_doubt(decided: Conclusions, over: dict[str, str], is_decided: bool) -> None:
     """A table does not differ from itself. A closed loop answers many times the messages of a slow fixed rate."""
     source = {
         "kind": "times",

@@ -230,9 +230,7 @@ def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
 def test_a_best_label_is_that_of_the_other_pages(dataset: Dataset) -> None:
     """With evidence alone, labels of all starting points lack performance; with results too, some follow."""
     comparison = compare_runs(dataset.runs)
-    conclusions = conclude(
-        comparison, capacity_tables(dataset.runs), dataset.newest_evidence, HEADLINE, COMPETING
-    )
+    conclusions = conclude(comparison, capacity_tables(dataset.runs), dataset.newest_evidence, HEADLINE, COMPETING)
     found = find_candidates(conclusions, TITLES)
     for aim, of in conclusions.labels_by_aim.items():
         best = conclusions.best_labels.get(aim)

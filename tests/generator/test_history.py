@@ -92,7 +92,9 @@ def test_a_change_has_its_values_and_percent_on_home_and_in_the_feed(history: Da
     first = largest_changes(found.changes)[0]
     assert first.after.started[:10] == DAYS[2]
     assert abs(first.share) == max(abs(one.share) for one in found.changes if one.after.started == first.after.started)
-    (change,) = (one for one in found.changes if one.trend.metric.key == "messages_per_s" and not one.trend.table.is_open)
+    (change,) = (
+        one for one in found.changes if one.trend.metric.key == "messages_per_s" and not one.trend.table.is_open
+    )
     sentence = change_sentence(change)
     assert re.search(r" went from [\d,]+ to [\d,]+ \(\+[56]\d\u00a0% relative to the reference, better; ", sentence)
     assert "fastapi 0.165.0 → 0.166.0" in sentence
@@ -102,7 +104,9 @@ def test_a_change_has_its_values_and_percent_on_home_and_in_the_feed(history: Da
     assert all("in 3 campaigns: " in label for label in pictures)
     feed = ElementTree.fromstring(exports.files(history, "https://example.org", {}, found.changes)["feed.xml"])
     atom = "{http://www.w3.org/2005/Atom}"
-    told = {entry.findtext(f"{atom}title"): entry.findtext(f"{atom}summary") or "" for entry in feed.iter(f"{atom}entry")}
+    told = {
+        entry.findtext(f"{atom}title"): entry.findtext(f"{atom}summary") or "" for entry in feed.iter(f"{atom}entry")
+    }
     assert change_sentence(first) in told[f"Campaign {DAYS[2]}"]
     assert "went from" not in told[f"Campaign {DAYS[1]}"]
 

@@ -6,7 +6,6 @@ import io
 import re
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFont

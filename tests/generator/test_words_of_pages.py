@@ -34,7 +34,7 @@ def pages(site: Path) -> dict[str, str]:
 
 
 def test_no_page_has_a_word_that_we_do_not_use_or_a_long_sentence(pages: dict[str, str]) -> None:
-    """The list of words is that of `.ci/words.py`, which also checks the site of the committed results in `.ci/check`."""
+    """The list is that of `.ci/words.py`, which also checks the site of the committed results in `.ci/check`."""
     assert len(pages) > 60
     found = [str(finding) for name, html in pages.items() for finding in words.check_page(name, html)]
     assert found == []
@@ -131,11 +131,13 @@ def test_only_the_first_use_in_running_text_is_explained() -> None:
     changed = [line for line, old in zip(after, before, strict=True) if line != old]
     assert len(changed) == 3
     assert re.fullmatch(
-        r"\[rounds\]\(\.\./\.\./methodology\.md#round \".+\"\)\{ \.rt-term \} of \[variants\]\(.+\)\{ \.rt-term \}\.", changed[0]
+        r"\[rounds\]\(\.\./\.\./methodology\.md#round \".+\"\)\{ \.rt-term \} of \[variants\]\(.+\)\{ \.rt-term \}\.",
+        changed[0],
     )
+    run = r'<a class="rt-term" href="\.\./\.\./methodology\.html#run" title="[^"]+">run</a>'
+    link, cells = r'<a href="x.html">cells</a>', r'<a class="rt-term" [^>]+>cells</a>'
     assert re.fullmatch(
-        r'<p>The <a class="rt-term" href="\.\./\.\./methodology\.html#run" title="[^"]+">run</a> has <code>cells</code> in '
-        r'<a href="x.html">cells</a>, <a class="rt-term" [^>]+>cells</a> &amp; rounds\.</p><table><td>profile</td></table>',
+        rf"<p>The {run} has <code>cells</code> in {link}, {cells} &amp; rounds\.</p><table><td>profile</td></table>",
         changed[1],
     )
     assert re.fullmatch(r"- A \[headline variant\]\(.+\)\{ \.rt-term \}, and servers that run\.", changed[2])
@@ -147,7 +149,7 @@ def test_only_the_first_use_in_running_text_is_explained() -> None:
 def repeated_share(html: str) -> float:
     """The share of words in a page's running text that are in a row of `SHINGLE` words which another section has too.
 
-    A section begins with a heading of the second level. Tables and charts are left out: their rows are alike on purpose.
+    A section begins with a heading of the second level. Tables and charts are left out, as their rows are alike.
     """
     prose = re.sub(r"<(table|svg|pre|template)\b.*?</\1>", " ", html, flags=re.DOTALL)
     sections = [
