@@ -226,7 +226,8 @@ def check_page(name: str, source: str) -> list[Finding]:
     """The findings in a built page. ``name``: what they call it."""
     found = {}
     for text in texts_of_html(source):
-        found |= dict.fromkeys([*check_words(name, text, scope=PAGES), *check_length(name, text, MOST_ON_PAGES)])
+        long = check_length(name, text, MOST_ON_PAGES, _END_ON_PAGES)
+        found |= dict.fromkeys([*check_words(name, text, scope=PAGES), *long])
     return sorted(found, key=lambda one: one.line)
 
 
@@ -255,14 +256,19 @@ def check_words(name: str, text: Text, scope: str = "") -> Iterator[Finding]:
             yield Finding(name, _line_at(starts, match.start()), f"“{match[0]}”", f"use {rule.use}", word)
 
 
-def check_length(name: str, text: Text, most: int = 0) -> Iterator[Finding]:
+_END = re.compile(r"[.!?][)\"”*]*(?=\s|$)|$")
+_END_ON_PAGES = re.compile(rf"[;·](?=\s)|{_END.pattern}")
+"""Results are lists of items, which a semicolon or a point in the middle separates."""
+
+
+def check_length(name: str, text: Text, most: int = 0, end: re.Pattern[str] = _END) -> Iterator[Finding]:
     """Find sentences that are too long. ``most``: of words; 0: as many as the file's folder may have."""
     if not text.is_prose:
         return
     most = most or (MOST_ON_PAGES if name.startswith(PAGES) else MOST_WORDS)
     joined, starts = text.joined()
     begin = 0
-    for match in re.finditer(r"[.!?][)\"”*]*(?=\s|$)|$", joined):
+    for match in end.finditer(joined):
         sentence = joined[begin : match.end()]
         words = [word for word in _without_lists(sentence).split() if re.search(r"\w", word)]
         if len(words) > most:
@@ -270,14 +276,14 @@ def check_length(name: str, text: Text, most: int = 0) -> Iterator[Finding]:
             yield Finding(
                 name,
                 _line_at(starts, first),
-                f"a sentence of {len(words)} words",
+                f"a sentence of {len(words)} words (“{' '.join(sentence.split()[:9])} …”)",
                 f"use at most {most}",
                 "long sentence",
             )
         begin = match.end()
 
 
-_LEAST_ITEMS, _MOST_PER_ITEM = 4, 4
+_LEAST_ITEMS, _MOST_PER_ITEM = 4, 6
 """A list has so many items or more, of so many words at most. Readers skim it, so it is no long sentence."""
 
 

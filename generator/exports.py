@@ -254,7 +254,7 @@ def _summary(runs: Sequence[Run]) -> str:
 
 def _changed(changes: Sequence[ChangePoint]) -> list[str]:
     """What changed with a campaign: the largest changes, each with the value before and after."""
-    found = [change_sentence(one) for one in largest_changes(changes)]
+    found = [change_sentence(one).replace("\u00a0", " ") for one in largest_changes(changes)]
     more = len(found) - _CHANGES_IN_FEED
     return [*found[:_CHANGES_IN_FEED], *([f"{more} more changed."] if more > 0 else [])]
 

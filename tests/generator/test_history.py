@@ -107,7 +107,7 @@ def test_a_change_has_its_values_and_percent_on_home_and_in_the_feed(history: Da
     told = {
         entry.findtext(f"{atom}title"): entry.findtext(f"{atom}summary") or "" for entry in feed.iter(f"{atom}entry")
     }
-    assert change_sentence(first) in told[f"Campaign {DAYS[2]}"]
+    assert change_sentence(first).replace("\u00a0", " ") in told[f"Campaign {DAYS[2]}"]
     assert "went from" not in told[f"Campaign {DAYS[1]}"]
 
 
