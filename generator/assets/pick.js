@@ -13,6 +13,7 @@
   const TITLES = { polling: "long-polling", plain: "plain WebSocket clients", spans: "rooms across processes", sse: "server-sent events" };
   const MOST_CARDS = 3;
   const FASTEST = "Fastest (least CPU)";
+  const FITS = "Fits";
 
   function element(tag, name, ...content) {
     const made = document.createElement(tag);
@@ -196,7 +197,7 @@
     if (!isGood(of, asked)) return ["With reservations", "can't say yet"];
     if (of.one.labels[aim.key]) return ["Best fit", surenessOfLabel(of, aim)];
     if (of === byCost[0] && of.estimate) return [FASTEST, surenessOfCost(byCost)];
-    return ["Fits", "can't say yet"];
+    return [FITS, "can't say yet"];
   }
 
   /* A best label says how sure it is. That nobody surely has a better one is likely at most. */
@@ -222,7 +223,9 @@
     const failing = left.filter(({ fails }) => fails);
     if (!left.length) return ["None of them fits all of that."];
     if (failing.length === left.length) return [`${left.length} of ${count} can be used, but ${tooFew(left, asked)} for ${left.length === 1 ? "it" : "each of them"}. More cores were not tried.`];
-    const said = [`${left.length} of ${count} ${left.length === 1 ? "fits" : "fit"}. ${role}: `, element("strong", "", left[0].one.title), " ", chip(sure)];
+    const fitting = `${left.length} of ${count} ${left.length === 1 ? "fits" : "fit"}.`;
+    const said = role === FITS && left.length > 1 ? [`${fitting} Which one fits best is not known yet. `] : [`${fitting} ${role}: `, element("strong", "", left[0].one.title), " "];
+    said.push(chip(sure));
     if (failing.length) said.push(` For ${failing.length} of them ${tooFew(failing, asked)}; these come last.`);
     return said;
   }
@@ -278,6 +281,9 @@
     made.open = isOpen;
     return made;
   }
+
+  /* What the label is for: what the reader builds, else where the reader starts. */
+  const aimOf = (asked, aims) => asked.case || (asked.stack in aims ? asked.stack : "new");
 
   function show(form, target, known) {
     const asked = Object.fromEntries(new FormData(form));

@@ -18,7 +18,7 @@ def change_sentence(change: ChangePoint) -> str:
     where = trend.table.workload.title.lower()
     unit = "" if trend.metric.unit == "/s" else f"\u00a0{trend.metric.unit}"  # its title says so
     return (
-        f"{change.series.row.framework.title}: {trend.metric.title} in {where} went from {before} to"
+        f"{change.series.row.name}: {trend.metric.title} in {where} went from {before} to"
         f" {after}{unit} ({_percent(change)}{_updates(change)})."
     )
 

@@ -184,8 +184,8 @@ ITEMS: dict[str, Item] = {
             "Authentication of the host application",
             _EASE,
             "framework",
-            "Built in, with own code, or no. The connect step must know the user as HTTP requests do, and be able to refuse"
-            " before any message of the application. The step is a handshake, or Socket.IO's connect event."
+            "Built in, with own code, or no. The connect step must know the user as HTTP requests do, and be able to"
+            " refuse before any message of the application. The step is a handshake, or Socket.IO's connect event."
             " Documented, not tested; the note links the documentation.",
             better="yes",
             facet="included",

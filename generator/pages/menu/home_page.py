@@ -59,7 +59,7 @@ def _sparkline(change: ChangePoint) -> Picture:
     metric = change.trend.metric
     means = [point.value.estimate.mean for point in points]
     shown = ", ".join(significant(mean) for mean in means)
-    label = f"{change.series.row.framework.title}, {metric.title} in {len(points)} campaigns: {shown} {metric.unit}"
+    label = f"{change.series.row.name}, {metric.title} in {len(points)} campaigns: {shown} {metric.unit}"
     changed_at = next(index for index, point in enumerate(points) if point is change.after)
     return draw_sparkline(means, changed_at, label)
 
