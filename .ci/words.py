@@ -3,11 +3,14 @@
 
     .ci/words.py              every finding, as FILE:LINE: what was found, what to use
     .ci/words.py --count      number of findings by folder and by word
-    .ci/words.py FILE...      the findings of these files
+    .ci/words.py FILE...      the findings of these files, or of all pages in a folder with a built site
 
-It reads docstrings, comments and texts for users of `runners/`, `generator/` and `docs/`, and the Markdown of the
-repository. It skips code: text in backticks, fenced code and generated parts of a page. Strings elsewhere in the code,
-such as titles and reasons, are searched for words only, if they have at least four.
+It reads docstrings, comments and texts for users of `runners/`, `generator/` and `docs/`, the Markdown of the
+repository, and the texts of built pages. It skips code: text in backticks, fenced code and generated parts of a page.
+Strings elsewhere in the code, such as titles and reasons, are searched for words only, if they have at least four.
+
+Of a built page it reads what is visible in the article, with its tooltips and labels. It skips code, quotations (“…”),
+and what has the attribute `data-recorded`: the text of a result file, which is never changed.
 
 A line that must use such a word contains `# words: allow figure, the type of another library` in Python,
 `<!-- words: allow figure, … -->` in Markdown.
@@ -24,18 +27,23 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WORDS = 30
 """The most words of a sentence."""
+MOST_ON_PAGES = 25
+"""The same on a page of the site."""
+PAGES = "site/"
+"""The folder of hand-written pages. Built pages follow its rules."""
 LEAST_WORDS = 4
 """The least words of a string that is read as prose wherever it is."""
 
 PYTHON = ("runners", "generator", "docs")
-MARKDOWN = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs")
+MARKDOWN = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "site", "runners/frameworks")
 SKIPPED = ("runners/frameworks/",)
-"""Folders that are not checked: applications written as in the frameworks' tutorials."""
+"""Folders whose Python is not checked: applications written as in the frameworks' tutorials."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,15 @@ RULES = (
     Rule(
         r"questions?",
         "scenario, request or check",
-        r"(as|in) one question|answers? (the|a|your) questions?|a few questions|question mark",
+        r"(as|in) one question|answers? (the|a|your) questions?|a few questions|question mark"
+        r"|^questions$|scoreboard questions",
     ),
     Rule(
         r"generators?(?:'s)?",
         "load generator, or site generator",
-        r"(load|site|code|random|number|python) generators?('s)?|generators? (expression|function|object)s?",
-        only=("runners/", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions/"),
+        r"(load|site|code|random|number|python|asynchronous) generators?('s)?"
+        r"|generators? (expression|function|object)s?",
+        only=("runners/", PAGES, "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions/"),
     ),
     Rule(r"with(?:stand|stands|stood|standing)", "sustain"),
     Rule(r"spoil(?:s|t|ed|ing)?", "disturb"),
@@ -102,7 +112,7 @@ RULES = (
     Rule(
         r"asks?|asked|asking",
         "request, test, measure or require",
-        r"asks? (the|a) (user|reader|index)|asks? for help|(people|they) ask|asked? in public",
+        r"asks? (the|a) (user|reader|index)|asks? for help|(people|they) ask|asked? in public|asked at",
     ),
     Rule(r"dearer", "slower, or costs more"),
     Rule(r"machines? of (?:somebody's|one's|your) own", "local machine"),
@@ -116,6 +126,10 @@ RULES = (
     Rule(r"books", "ledger"),
 )
 """*Part*, *find*, *not known* and *lie* have no rule, because plain English needs them too often."""
+
+
+_ANY_WORD = re.compile(rf"(?<![\w-])(?:{'|'.join(rule.word for rule in RULES)})(?![\w-])", re.IGNORECASE)
+"""Any of these words: most texts have none, and are read only once."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +168,11 @@ class Finding:
 def main(arguments: list[str]) -> int:
     """Print the findings; returns 1 if there are any."""
     parser = argparse.ArgumentParser(description="Check that documentation and messages use plain English.")
-    parser.add_argument("files", nargs="*", type=Path, help="files to check; the default is all")
+    parser.add_argument("files", nargs="*", type=Path, help="files, or folders with built pages; the default is all")
     parser.add_argument("--count", action="store_true", help="print numbers by folder and by word only")
     chosen = parser.parse_args(arguments)
-    files = [path.resolve() for path in chosen.files] or list(all_files())
+    given = [path.resolve() for path in chosen.files]
+    files = [file for path in given for file in (pages_in(path) if path.is_dir() else [path])] or list(all_files())
     findings = [finding for path in files for finding in check_file(path)]
     if chosen.count:
         for title, counts in (
@@ -181,10 +196,15 @@ def all_files() -> Iterator[Path]:
         yield from sorted(path.rglob("*.md")) if path.is_dir() else [path]
 
 
+def pages_in(folder: Path) -> list[Path]:
+    """The pages of a built site. One with charts for other sites has the texts of its page."""
+    return sorted(path for path in folder.rglob("*.html") if path.parent.name != "embed")
+
+
 def check_file(path: Path) -> list[Finding]:
     """The findings of one file."""
     name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
-    if name.startswith(SKIPPED):
+    if name.startswith(SKIPPED) and path.suffix == ".py":
         return []
     source = path.read_text(encoding="utf-8")
     return check_source(name, source)
@@ -192,12 +212,23 @@ def check_file(path: Path) -> list[Finding]:
 
 def check_source(name: str, source: str) -> list[Finding]:
     """The findings in the content of a file. ``name``: its path relative to the repository."""
+    if name.endswith(".html"):
+        return check_page(name, source)
     texts = texts_of_python(source) if name.endswith(".py") else texts_of_markdown(source)
     allowed = allowed_words(source)
     found = {finding: None for text in texts for finding in [*check_words(name, text), *check_length(name, text)]}
     return sorted(
         (one for one in found if one.key.casefold() not in allowed.get(one.line, ())), key=lambda one: one.line
     )
+
+
+def check_page(name: str, source: str) -> list[Finding]:
+    """The findings in a built page. ``name``: what they call it."""
+    found = {}
+    for text in texts_of_html(source):
+        long = check_length(name, text, MOST_ON_PAGES, _END_ON_PAGES)
+        found |= dict.fromkeys([*check_words(name, text, scope=PAGES), *long])
+    return sorted(found, key=lambda one: one.line)
 
 
 def allowed_words(source: str) -> dict[int, set[str]]:
@@ -209,11 +240,13 @@ def allowed_words(source: str) -> dict[int, set[str]]:
     return found
 
 
-def check_words(name: str, text: Text) -> Iterator[Finding]:
-    """Find words that we do not use."""
+def check_words(name: str, text: Text, scope: str = "") -> Iterator[Finding]:
+    """Find words that we do not use. ``scope``: the folder whose rules apply; empty: that of the file."""
     joined, starts = text.joined()
+    if not _ANY_WORD.search(joined):
+        return
     for rule in RULES:
-        if rule.only and not name.startswith(rule.only):
+        if rule.only and not (scope or name).startswith(rule.only):
             continue
         looked_at = joined
         if rule.unless:
@@ -223,24 +256,51 @@ def check_words(name: str, text: Text) -> Iterator[Finding]:
             yield Finding(name, _line_at(starts, match.start()), f"“{match[0]}”", f"use {rule.use}", word)
 
 
-def check_length(name: str, text: Text) -> Iterator[Finding]:
-    """Find sentences that are too long."""
+_END = re.compile(r"[.!?][)\"”*]*(?=\s|$)|$")
+_END_ON_PAGES = re.compile(rf"[;·](?=\s)|{_END.pattern}")
+"""Results are lists of items, which a semicolon or a point in the middle separates."""
+
+
+def check_length(name: str, text: Text, most: int = 0, end: re.Pattern[str] = _END) -> Iterator[Finding]:
+    """Find sentences that are too long. ``most``: of words; 0: as many as the file's folder may have."""
     if not text.is_prose:
         return
+    most = most or (MOST_ON_PAGES if name.startswith(PAGES) else MOST_WORDS)
     joined, starts = text.joined()
     begin = 0
-    for match in re.finditer(r"[.!?][)\"”*]*(?=\s|$)|$", joined):
-        words = [word for word in joined[begin : match.end()].split() if re.search(r"\w", word)]
-        if len(words) > MOST_WORDS:
+    for match in end.finditer(joined):
+        sentence = joined[begin : match.end()]
+        words = [word for word in _without_lists(sentence).split() if re.search(r"\w", word)]
+        if len(words) > most:
             first = len(joined[:begin]) + len(joined[begin:]) - len(joined[begin:].lstrip())
             yield Finding(
                 name,
                 _line_at(starts, first),
-                f"a sentence of {len(words)} words",
-                f"use at most {MOST_WORDS}",
+                f"a sentence of {len(words)} words (“{' '.join(sentence.split()[:9])} …”)",
+                f"use at most {most}",
                 "long sentence",
             )
         begin = match.end()
+
+
+_LEAST_ITEMS, _MOST_PER_ITEM = 4, 6
+"""A list has so many items or more, of so many words at most. Readers skim it, so it is no long sentence."""
+
+
+def _without_lists(sentence: str) -> str:
+    """The sentence with each list of short items as one word."""
+    items = re.split(r"[,;:·] ", sentence)
+    kept: list[str] = []
+    short: list[str] = []
+    for item in [*items, None]:
+        if item is not None and len(item.split()) <= _MOST_PER_ITEM:
+            short.append(item)
+            continue
+        kept += ["list"] if len(short) >= _LEAST_ITEMS else short
+        short = []
+        if item is not None:
+            kept.append(item)
+    return " ".join(kept)
 
 
 def _line_at(starts: list[tuple[int, int]], place: int) -> int:
@@ -372,6 +432,125 @@ def texts_of_markdown(source: str) -> list[Text]:
             piece.append((number, _without_code(re.sub(r"^(#+|[-*]|\d+\.) ", "", line))))
     end()
     return texts
+
+
+# Texts of built pages
+
+_BLOCKS = {
+    *(
+        "article",
+        "section",
+        "div",
+        "p",
+        "figure",
+        "figcaption",
+        "details",
+        "summary",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+    ),
+    *(
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "small",
+        "br",
+        "text",
+    ),
+    *("form", "fieldset", "legend", "label", "select", "option", "button"),
+}
+"""Elements that begin a text of their own."""
+_VOID = frozenset({"br", "hr", "img", "input", "wbr", "source", "link", "meta", "col"})
+_CODE = frozenset({"code", "kbd", "samp"})
+_SKIPPED_ELEMENTS = frozenset({"pre", "script", "style", "template"})
+_SKIPPED_CLASSES = frozenset({"headerlink", "rt-code", "rt-flame", "rt-packages", "highlight"})
+"""Code, and lists of names."""
+_ATTRIBUTES = ("alt", "aria-label", "title")
+
+
+def texts_of_html(source: str) -> list[Text]:
+    """What is visible in the article of a built page, or in all of a page that has none."""
+    start, end = source.find("<article"), source.rfind("</article>")
+    article = source[start:end] if 0 <= start < end else source
+    reader = _PageReader(source.count("\n", 0, max(start, 0)))
+    reader.feed(article)
+    reader.end()
+    return reader.texts
+
+
+class _PageReader(HTMLParser):
+    """Collects the texts of elements. ``before``: lines above what is read."""
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self.texts: list[Text] = []
+        self._before = before
+        self._line = 0
+        self._pieces: list[str] = []
+        self._skipped: list[str] = []
+        """Open elements from the outermost that is skipped."""
+
+    def end(self) -> None:
+        """End the text that was begun."""
+        words = re.sub(r"“[^”]*”", "X", "".join(self._pieces))
+        self._pieces = []
+        if re.search(r"\w", words):
+            self.texts.append(Text(((self._line, " ".join(words.split())),)))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        facts = dict(attrs)
+        is_void = tag in _VOID
+        if self._skipped:
+            if not is_void:
+                self._skipped.append(tag)
+            return
+        if tag in _BLOCKS:
+            self.end()
+        is_code = tag in _CODE
+        if (
+            is_code
+            or tag in _SKIPPED_ELEMENTS
+            or "data-recorded" in facts
+            or _SKIPPED_CLASSES.intersection((facts.get("class") or "").split())
+        ):
+            self._pieces += ["X"] if is_code else []
+            if not is_void:
+                self._skipped.append(tag)
+            return
+        line = self._before + self.getpos()[0]
+        for name in _ATTRIBUTES:
+            if found := facts.get(name):
+                self.texts.append(Text(((line, found),), is_prose=False))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._skipped:
+            if tag in self._skipped:
+                while self._skipped.pop() != tag:
+                    pass
+            return
+        if tag in _BLOCKS:
+            self.end()
+
+    def handle_data(self, data: str) -> None:
+        if self._skipped:
+            return
+        if not self._pieces:
+            self._line = self._before + self.getpos()[0]
+        self._pieces.append(data)
 
 
 def _without_code(line: str) -> str:

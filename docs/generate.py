@@ -136,7 +136,7 @@ def margins_table() -> str:
         floor = f"{metric.floor:,g}&nbsp;{metric.unit}" if metric.floor else "–"
         groups.setdefault((metric.margin, floor), []).append(metric.title)
     rows = [
-        f"| {', '.join(titles)} | {100 * (margin - 1):.0f}&nbsp;% | {floor} |"
+        f"| {'<br>'.join(titles)} | {100 * (margin - 1):.0f}&nbsp;% | {floor} |"
         for (margin, floor), titles in groups.items()
     ]
     return "\n".join(["| Metrics | Margin | Practically equal below |", "| --- | --- | --- |", *rows])

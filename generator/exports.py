@@ -18,6 +18,7 @@ from generator.comparison import (
     THROUGHPUT,
     CapacityRow,
     CapacityTable,
+    ChangePoint,
     Comparison,
     History,
     Row,
@@ -28,12 +29,15 @@ from generator.comparison import (
 )
 from generator.dataset import Dataset, Evidence, Run, version_installed
 from generator.pages import run_path
+from generator.sentences import change_sentence, largest_changes
 from generator.statistics import RankRange
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument, json_schema_of
 
 SCHEMA_VERSION = 1
 _BADGE_WORKLOAD = "echo"
 _ATOM = "http://www.w3.org/2005/Atom"
+_CHANGES_IN_FEED = 5
+"""Changes that the feed lists per campaign."""
 _COLUMNS = (
     "campaign", "run", "started", "cpu_model", "logical_cpus", "framework", "variant", "version", "workload",
     "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference",
@@ -46,11 +50,13 @@ _ExportedRow = tuple[object, ...]
 """Values in the order of the columns; a tuple, since years of runs have hundreds of thousands of rows."""
 
 
-def files(dataset: Dataset, site_url: str, headlines: Mapping[str, str]) -> dict[str, str]:
+def files(
+    dataset: Dataset, site_url: str, headlines: Mapping[str, str], changes: Sequence[ChangePoint] = ()
+) -> dict[str, str]:
     """The exports of the published runs, text by path.
 
     ``site_url``: the address of the site. ``headlines``: the headline variant of each framework, see
-    `generator.dataset.headline_variants`.
+    `generator.dataset.headline_variants`. ``changes``: those between campaigns, for the feed.
     """
     runs = dataset.headline
     comparison = compare_runs(runs)
@@ -60,7 +66,7 @@ def files(dataset: Dataset, site_url: str, headlines: Mapping[str, str]) -> dict
         "data/latest.csv": _csv(rows),
         "data/evidence.json": _json({"evidence": [_evidence_facts(one) for one in dataset.newest_evidence.values()]}),
         "data/schema.json": _json({"documents": _schemas()}),
-        "feed.xml": _feed(dataset, site_url),
+        "feed.xml": _feed(dataset, site_url, changes),
     }
     return exported | dict(_badges(dataset, comparison, headlines))
 
@@ -194,7 +200,7 @@ def _schemas() -> dict[str, object]:
     return {kind: json_schema_of(model) for kind, model in models.items()}
 
 
-def _feed(dataset: Dataset, site_url: str) -> str:
+def _feed(dataset: Dataset, site_url: str, changes: Sequence[ChangePoint]) -> str:
     """An Atom feed (RFC 4287) with one entry per campaign, newest first."""
     ElementTree.register_namespace("", _ATOM)
     base = site_url.rstrip("/") + "/"
@@ -216,7 +222,8 @@ def _feed(dataset: Dataset, site_url: str) -> str:
         _child(entry, "id", f"{base}data/{name}")
         _child(entry, "updated", max(run.document.finished or run.document.started for run in runs))
         ElementTree.SubElement(entry, f"{{{_ATOM}}}link", {"href": address})
-        _child(entry, "summary", _summary(runs))
+        of_campaign = [one for one in changes if one.after.run.document.campaign == name]
+        _child(entry, "summary", " ".join([f"{_summary(runs)}.", *_changed(of_campaign)]))
     ElementTree.indent(feed)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(feed, encoding="unicode") + "\n"
 
@@ -243,6 +250,13 @@ def _summary(runs: Sequence[Run]) -> str:
         f"{len(frameworks)} frameworks under {', '.join(sorted(workloads))} on {machine.cpu_model},"
         f" {machine.logical_cpus} logical CPUs"
     )
+
+
+def _changed(changes: Sequence[ChangePoint]) -> list[str]:
+    """What changed with a campaign: the largest changes, each with the value before and after."""
+    found = [change_sentence(one).replace("\u00a0", " ") for one in largest_changes(changes)]
+    more = len(found) - _CHANGES_IN_FEED
+    return [*found[:_CHANGES_IN_FEED], *([f"{more} more changed."] if more > 0 else [])]
 
 
 def _badges(dataset: Dataset, comparison: Comparison, headlines: Mapping[str, str]) -> Iterator[tuple[str, str]]:

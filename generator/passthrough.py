@@ -23,6 +23,16 @@ def finished(html: str) -> str:
     return f"{_OPEN}\n{html}\n{_CLOSE}"
 
 
+def is_open(line: str) -> bool:
+    """Whether finished HTML begins below this line of a page."""
+    return line == _OPEN
+
+
+def is_close(line: str) -> bool:
+    """Whether finished HTML ends above this line of a page."""
+    return line == _CLOSE
+
+
 class _Passing(Preprocessor):
     """Stores the text between the markers until the page is converted."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import yaml
 from PIL import Image, ImageDraw, ImageFont
 
 SIZE_PX = (1200, 630)
@@ -32,11 +34,31 @@ _EDITION = "1"
 """Changes with the looks, so that cards of older code are not used."""
 
 
+_FRONT_MATTER = re.compile(r"---\n(.*?)\n---\n", re.DOTALL)
+
+
 @dataclass(frozen=True)
 class Card:
     title: str
     answer: str
     foot: str
+
+
+def card_of_written(source: str, foot: str) -> Card | None:
+    """The card of a hand-written page: title and description of its front matter; ``None`` without both."""
+    found = _FRONT_MATTER.match(source)
+    try:
+        facts = yaml.safe_load(found[1]) if found else None
+    except yaml.YAMLError:  # MkDocs reports it
+        return None
+    if not isinstance(facts, dict) or not facts.get("title") or not facts.get("description"):
+        return None
+    return Card(str(facts["title"]), str(facts["description"]), foot)
+
+
+def with_card(source: str, path: str) -> str:
+    """The hand-written page with the path of its card in its front matter."""
+    return source.replace("---\n", f'---\ncard: "{path}"\n', 1)
 
 
 def draw_card(card: Card) -> bytes:

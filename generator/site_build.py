@@ -28,9 +28,9 @@ from generator.dataset import (
     load_sources,
     load_workload_versions,
 )
-from generator.pages import PROOF_MARKER, make_proof, make_site
+from generator.pages import PROOF_MARKER, card_path, make_proof, make_site, with_terms_explained
 from generator.pages.markup import TEMPLATES
-from generator.share_cards import Card, CardCache
+from generator.share_cards import Card, CardCache, card_of_written, with_card
 from generator.site_folder import BuildError
 from runners.record import NothingToDoError, UsageError, files_below
 
@@ -239,15 +239,21 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     files = staging.Files()
     measured = _when_and_where(dataset)
     cards = {page.card: Card(page.title, page.answer or page.description, measured) for page in site.pages}
-    drawn = CardCache(paths.cards)
-    drawn.keep_only(cards.values())
+    files.add_tree(paths.written, "")
+    for name in files.paths(".md"):
+        source = files.text(name)
+        if card := card_of_written(source, measured):
+            cards[card_path(name)] = card
+            source = with_card(source, card_path(name))
+        files.replace_text(name, with_terms_explained(source, name))
     for page in site.pages:
-        files.add_text(page.path, page.text())
+        files.add_text(page.path, with_terms_explained(page.text(), page.path))
     for path, make in site.files.items():
         files.add_beside(path, make)
+    drawn = CardCache(paths.cards)
+    drawn.keep_only(cards.values())
     for path, card in cards.items():
         files.add_beside(path, partial(drawn.get, card))
-    files.add_tree(paths.written, "")
     rates = load_rates(paths.rates)
     files.fill("methodology.md", PROOF_MARKER, make_proof(rates))
     if rates is not None:
@@ -263,7 +269,7 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
             if result.flames is not None:
                 files.add_beside(f"data/{result.flames_raw}", result.flames_path)
     headlines = headline_variants(dataset.runs, sources)
-    for path, text in exports.files(dataset, paths.site_url, headlines).items():
+    for path, text in exports.files(dataset, paths.site_url, headlines, history.changes).items():
         files.add_text(path, text)
     for path, make in exports.over_time(history).items():
         files.add_beside(path, make)

@@ -51,19 +51,31 @@ class Files:
 
     def fill(self, path: str, marker: str, text: str) -> None:
         """Replace the one line ``marker`` of a file by ``text``. Does nothing if the file is missing."""
-        content = self._contents.get(path)
-        if content is None:
+        if path not in self._contents:
             return
-        try:
-            lines = (content.read_text(encoding="utf-8") if isinstance(content, Path) else content).split("\n")
-        except UnicodeDecodeError as error:
-            raise StagingError(
-                f"{content} is not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
-            ) from None
+        lines = self.text(path).split("\n")
         if lines.count(marker) != 1:
             raise StagingError(f"{path} contains the line {marker} {lines.count(marker)} times; keep exactly one")
         lines[lines.index(marker)] = text
         self._contents[path] = "\n".join(lines)
+
+    def text(self, path: str) -> str:
+        """The text of a file; raises `StagingError` if it is not UTF-8."""
+        content = self._contents[path]
+        try:
+            return content.read_text(encoding="utf-8") if isinstance(content, Path) else content
+        except UnicodeDecodeError as error:
+            raise StagingError(
+                f"{content} is not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
+            ) from None
+
+    def replace_text(self, path: str, text: str) -> None:
+        """Change the text of a file that was added."""
+        self._contents[path] = text
+
+    def paths(self, suffix: str) -> list[str]:
+        """The paths of the files for MkDocs with this suffix."""
+        return [path for path in self._contents if path.endswith(suffix)]
 
     def write(self, folder: Path) -> int:
         """Update ``folder`` for MkDocs; returns the number of files written."""

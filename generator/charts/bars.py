@@ -98,8 +98,9 @@ def latency_chart(table: Table, family: Family, identities: Identities) -> Chart
     return Chart(
         slug=f"{table.slug}-{family.address}",
         title=f"{capitalised(table.name_in_charts(family))}: p50 and {tail.quantile_title}",
-        sentence="In milliseconds per variant, on a logarithmic axis: hollow is the median, filled the"
-        f" {tail.quantile_title}, each the geometric mean over the valid rounds with its 95 % interval as error bar.",
+        sentence="In milliseconds per variant, on a logarithmic axis. Hollow is the median, filled the"
+        f" {tail.quantile_title}. Each is the geometric mean over the valid rounds, with its 95 % interval as error"
+        " bar.",
         direction="Lower is better.",
         figure={"data": traces, "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (median, tail)),
@@ -123,13 +124,13 @@ def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
     return Chart(
         slug=f"{table.slug}-range",
         title=f"{capitalised(table.unit)} sustained",
-        sentence=f"In {table.unit} on a logarithmic axis: each bar "
+        sentence=f"In {table.unit} on a logarithmic axis. Each bar "
         + (
             "reaches from the highest load that passed to the lowest that failed"
             if table.is_of_ends
             else "is the 95 % interval of the load that is sustained in half of all attempts, its middle marked"
         )
-        + "; a triangle points where an end was not found, and pale is inconclusive.",
+        + ". A triangle points where an end was not found, and pale is inconclusive.",
         direction="Higher is better; bars that overlap are not distinguishable.",
         figure={
             "data": [

@@ -142,8 +142,8 @@ def timeline_chart(table: Table, identities: Identities) -> Chart | None:
     return Chart(
         slug=f"{table.slug}-timeline",
         title="Second by second",
-        sentence=f"{what}, for each second of the first valid round of every variant (logarithmic axis):"
-        " a steady line means that the value does not depend on the moment.",
+        sentence=f"{what}, for each second of the first valid round of every variant (logarithmic axis)."
+        " A steady line means that the value does not depend on the moment.",
         direction="Higher is better." if throughput else "Lower is better.",
         figure={"data": traces, "layout": line_layout(linear_axis("second of the timed window"), log_axis(unit))},
         table=ChartTable(

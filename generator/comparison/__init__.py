@@ -50,6 +50,7 @@ from generator.comparison.run_changes import (
     Change,
     compare_capacities,
     compare_cells,
+    compare_values,
     incomparable_reasons,
 )
 from generator.comparison.scored_values import (

@@ -119,8 +119,10 @@ class Candidate:
     """Stacks that only other variants of it can be part of."""
     flags: tuple[str, ...]
     """Titles of its hard flags."""
-    label: str | None
-    """Its label for a new project."""
+    labels: Mapping[str, str | None]
+    """Its label by starting point and by use case, of those that it supports; ``None`` without enough data."""
+    leads: Mapping[str, bool]
+    """Where it has the best label, likewise, and whether it keeps that without any single part of the results."""
     limit_ms: float | None
     """The p99 latency up to which a load counts as sustained; ``None`` if no capacity was searched."""
 
@@ -156,7 +158,7 @@ def find_candidates(
     users = [table for table in basis.searched if table.unit == "users"]
     limit_ms = max((float(table.parameters["p99_limit_ms"]) for table in users), default=None)
     users = [table for table in users if table.parameters["p99_limit_ms"] == limit_ms]
-    labels = conclusions.starting_points.get("new", {})
+    leading = conclusions.best_labels
     found = []
     for slug in basis.competing:
         variants = variants_of(basis.evidence.get(slug), basis.comparison, slug)
@@ -191,7 +193,8 @@ def find_candidates(
                 setup=setup,
                 elsewhere=tuple(stack for stack in STACKS if stack in others),
                 flags=tuple(flag.rule.title for flag in conclusions.flags.get(slug, ()) if flag.is_hard),
-                label=labels[slug].label if slug in labels else None,
+                labels={aim: of[slug].label for aim, of in conclusions.labels_by_aim.items() if slug in of},
+                leads={aim: best.is_robust for aim, best in leading.items() if slug in best.frameworks},
                 limit_ms=limit_ms,
             )
         )

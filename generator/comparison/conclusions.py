@@ -194,13 +194,27 @@ class Conclusions:
 
     def best_of_case(self, case: str) -> BestLabelled | None:
         """The frameworks with the best label that follows from scores in a use case; ``None`` if no label does."""
-        sheets = self._with_evidence(self.use_cases[case])
-        return self._best(sheets, self.labels.get(case, {}))
+        return self.best_labels.get(case)
 
     def best_of_stack(self, stack: str) -> BestLabelled | None:
         """The same for a starting point."""
-        sheets = self._with_evidence(self.dimensions.get(PERFORMANCE) or performance_sheet(self.basis))
-        return self._best(sheets, self.starting_points.get(stack, {}))
+        return self.best_labels.get(stack)
+
+    @cached_property
+    def best_labels(self) -> dict[str, BestLabelled]:
+        """The frameworks with the best label that follows from scores, by starting point and by use case."""
+        overall = self.dimensions.get(PERFORMANCE) or performance_sheet(self.basis)
+        sheets = dict.fromkeys(STARTING_POINTS, overall) | self.use_cases
+        found = {
+            key: self._best(self._with_evidence(sheet), self.labels_by_aim.get(key, {}))
+            for key, sheet in sheets.items()
+        }
+        return {key: best for key, best in found.items() if best is not None}
+
+    @property
+    def labels_by_aim(self) -> dict[str, dict[str, Labelled]]:
+        """The labels by starting point and by use case."""
+        return self.starting_points | self.labels
 
     def _best(self, sheets: Sequence[Sheet], labelled: Mapping[str, Labelled]) -> BestLabelled | None:
         found = best_labelled(labelled)

@@ -65,13 +65,13 @@ BUSY = FlagRule(
     "busy",
     "Busy when nearly idle",
     f"With 100 dashboard users it takes more than {BUSY_PERCENT:g} % of a core, or {BUSY_TIMES_MEDIAN:g} times the"
-    f" median of all frameworks; the whole 95 % interval of {MIN_ROUNDS} valid rounds or more lies above.",
+    f" median of all frameworks. The whole 95 % interval of {MIN_ROUNDS} valid rounds or more lies above.",
 )
 UNMAINTAINED = FlagRule(
     "unmaintained",
     "No recent release",
     f"The newest release of the framework's own package is older than 18 months ({OLDEST_RELEASE_DAYS} days) at the day"
-    " of collection, or the package does not support the newest Python that it is measured on. Releases of the packages"
+    " of collection. Or the package does not support the newest Python that it is measured on. Releases of the packages"
     " below it do not count.",
 )
 LOSES = FlagRule(
@@ -92,7 +92,7 @@ NOT_FOR_PRODUCTION = FlagRule(
 DEAF = FlagRule(
     "dead-peers",
     "Does not notice dead clients",
-    "By default, the session of a client that answers nothing does not end as long as we waited, nor does the"
+    "By default, the session of a client that answers nothing does not end as long as we waited. Nor does the"
     " connection of one whose packets are dropped.",
     is_hard=False,
 )

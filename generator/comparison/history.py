@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,8 +76,8 @@ class Trend:
 class ChangePoint:
     """A change between two successive points of a series.
 
-    ``ratio``: the later value over the earlier one, each relative to the reference of its run if both have one. That
-    removes the effect of a machine that was faster on one of the days.
+    ``ratio``: the later value over the earlier one, each relative to the reference of its run if both have one
+    (``is_relative``). That removes the effect of a machine that was faster on one of the days.
     """
 
     trend: Trend
@@ -87,6 +88,17 @@ class ChangePoint:
     outcome: Outcome
     updates: tuple[tuple[str, str | None, str | None], ...]
     """The kernel and packages whose version changed: name, version before, version after; ``None``: not installed."""
+    is_relative: bool
+
+    @property
+    def share(self) -> float:
+        """By which share of the earlier value the later one is higher; negative if it is lower. A difference that is
+        no ratio is a share of the earlier mean; infinite if that is not above zero.
+        """
+        if self.ratio.is_ratio:
+            return self.ratio.value - 1
+        mean = self.before.value.estimate.mean
+        return self.ratio.value / mean if mean > 0 else math.copysign(math.inf, self.ratio.value)
 
 
 class History:
@@ -178,8 +190,14 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
     ]
     compared = {index: _compared(trend, before, after) for index, (trend, _, before, after) in enumerate(pairs)}
     points = [
-        ChangePoint(*pairs[index], judged.contrast, judged.outcome, updates(pairs[index][2], pairs[index][3]))
-        for index, judged in judge_all(compared).items()
+        ChangePoint(
+            *pairs[index],
+            judged.contrast,
+            judged.outcome,
+            updates(pairs[index][2], pairs[index][3]),
+            compared[index][1],
+        )
+        for index, judged in judge_all({index: values for index, (values, _) in compared.items()}).items()
         if judged.contrast is not None and judged.outcome in ("better", "worse")
     ]
     return tuple(sorted(points, key=lambda point: point.after.started, reverse=True))
@@ -194,11 +212,10 @@ def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | N
     return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)
 
 
-def _compared(trend: Trend, before: Point, after: Point) -> ComparedValues:
+def _compared(trend: Trend, before: Point, after: Point) -> tuple[ComparedValues, bool]:
+    """The two values, and whether both are relative to the reference of their run."""
     found = next((series.by_run for series in trend.series if series.row.framework.is_reference), {})
     references = [found.get(point.run.raw) for point in (before, after)]
     if None in references:
         references = [None, None]
-    return compare_values(trend.metric, before.row, after.row, *(point.row if point else None for point in references))[
-        0
-    ]
+    return compare_values(trend.metric, before.row, after.row, *(point.row if point else None for point in references))

@@ -757,8 +757,8 @@ SCORING_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "When the server is the cause",
-        "A server can make a round invalid itself: by waiting for a timer, by a full listen queue, or by becoming"
-        " slower or faster all the time. Its score then rests on what was measured, and the cell says so. Left out, its"
+        "A server can make a round invalid itself. It waits for a timer, its listen queue is full, or it becomes slower"
+        " or faster all the time. Its score then rests on what was measured, and the cell says so. Left out, its"
         " worst workload would raise its total. Such a value decides no pair.",
     ),
     Rule(
@@ -778,7 +778,7 @@ SCORING_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "The leading group",
-        f"It has the best total, and all totals that are at most {CLOSE_FACTOR:g} times behind it: on average over the"
+        f"It has the best total, and all totals that are at most {CLOSE_FACTOR:g} times behind it. On average over the"
         " facets, the values are worse by that factor. Frameworks with a hard flag and bare protocol libraries are"
         " never in it. Nobody leads by default: it takes two others with a total.",
         "leading",
@@ -791,8 +791,8 @@ SCORING_RULES: tuple[Rule, ...] = (
     Rule(
         "Two frameworks",
         f"One is better in a dimension if its total is higher by a factor of more than {SIMILAR_FACTOR:g}, also without"
-        f" any single facet or criterion, and if in no criterion the other is {FAR_FACTOR:g} times as good or may be,"
-        f" because the difference is not decided. Yes is that much better than no, but not than what has 0.5. If the"
+        f" any single facet or criterion. And in no criterion may the other be {FAR_FACTOR:g} times as good, which an"
+        f" undecided difference leaves open. Yes is that much better than no, but not than what has 0.5. If the"
         f" totals are within {SIMILAR_FACTOR:g} and nothing differs that much, they are practically equal. If only"
         " undecided criteria speak against an outcome, it is inconclusive. Otherwise it depends on what counts. Only"
         " criteria count in which both have a score. Capacities and timed evidence whose intervals overlap are not"
@@ -813,7 +813,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     ),
     (
         "Criteria form facets, and the mean of facets is the total.",
-        "Scoring 1 drew ten thousand random weightings of all criteria, so a property with three criteria counted three"
+        "Scoring 1 drew ten thousand random weightings of all criteria. So a property with three criteria counted three"
         " times, and size of the installation decided ease of use.",
     ),
     (
@@ -829,8 +829,8 @@ CHANGES: tuple[tuple[str, str], ...] = (
         "Scoring 1 compared two rounds like ten.",
     ),
     (
-        "Streaming is judged by streams that each have their own pace and by events to all viewers, and notifications"
-        " also by messages that come from outside of the server.",
+        "Streaming is judged by streams that each have their own pace and by events to all viewers. Notifications are"
+        " also judged by messages that come from outside of the server.",
         "Before those were measured, streaming was judged by events to all viewers alone.",
     ),
     (

@@ -9,6 +9,7 @@ from generator.drawing.multiples import Panel, draw_multiples
 from generator.drawing.ratios import RatioGroup, RatioOutcome, RatioRow, draw_ratios
 from generator.drawing.scatter import ScatterPoint, draw_scatter
 from generator.drawing.shapes import NARROW_PX, WIDE_PX, Picture
+from generator.drawing.sparkline import draw_sparkline
 from generator.drawing.strips import Strip, draw_strips
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "draw_multiples",
     "draw_ratios",
     "draw_scatter",
+    "draw_sparkline",
     "draw_strips",
 ]

@@ -1,6 +1,7 @@
 """The pages as values: path, title and finished text. Of the disk, only templates are read."""
 
-from generator.pages.markup import Page
+from generator.pages.markup import Page, card_path
 from generator.pages.method_proof import PROOF_MARKER, make_proof
 from generator.pages.site_map import Site, make_site
+from generator.pages.terms import with_terms_explained
 from generator.pages.view import run_path

@@ -96,7 +96,9 @@ def _note(finding: Finding | None) -> Markup:
     if finding is None or finding.note is None or (finding.value is not None and len(finding.note) > _LONGEST_NOTE):
         return Markup("")
     cut = len(finding.note) > 2 * _LONGEST_NOTE
-    return Markup("<small>{}</small>").format(finding.note[: 2 * _LONGEST_NOTE] + " …" if cut else finding.note)
+    return Markup("<small data-recorded>{}</small>").format(
+        finding.note[: 2 * _LONGEST_NOTE] + " …" if cut else finding.note
+    )
 
 
 def _older_rules(evidence: Mapping[str, Evidence], dimension: Dimension) -> list[str]:

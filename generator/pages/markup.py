@@ -91,7 +91,7 @@ class Page:
     @property
     def card(self) -> str:
         """Path of the picture that a shared link shows."""
-        return f"cards/{self.path.removesuffix('.md').replace('/', '--')}.png"
+        return card_path(self.path)
 
     def text(self) -> str:
         """The staged text: Markdown with blocks of HTML."""
@@ -142,6 +142,11 @@ class Renderer:
         if name.endswith(".md"):
             name = f"{name[:-3]}.html"
         return posixpath.relpath(name, posixpath.dirname(self._path) or ".") + hash_sign + anchor
+
+
+def card_path(page: str) -> str:
+    """The path of the picture that a shared link to a page shows. ``page``: path of the page."""
+    return f"cards/{page.removesuffix('.md').replace('/', '--')}.png"
 
 
 def embed_path(page: str, chart: str) -> str:

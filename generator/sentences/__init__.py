@@ -3,6 +3,7 @@
 A sentence never has more certainty than the outcome behind it, and none recommends a framework with a hard flag.
 """
 
+from generator.sentences.changes import change_sentence, largest_changes
 from generator.sentences.pairs import PairAnswer, answer_pair
 from generator.sentences.question_answers import AnsweredQuestion, answer_questions
 from generator.sentences.starting_points import StartAnswer, start_answers
@@ -18,5 +19,7 @@ __all__ = [
     "answer_pair",
     "answer_questions",
     "case_answer",
+    "change_sentence",
+    "largest_changes",
     "start_answers",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
@@ -12,15 +12,18 @@ from generator.comparison import (
     CPU,
     METRICS,
     MIN_SEARCHES,
+    ComparedValues,
     Conclusions,
     Metric,
     Outcome,
     Row,
     SettingChange,
     Table,
+    compare_values,
     costs_with_broker,
     headline_finding,
     is_published,
+    judge_all,
     needs_quiet,
 )
 from generator.dataset import (
@@ -49,6 +52,8 @@ _DOUBTS: Mapping[Outcome, str] = {
     "unknown": " Whether they differ by enough to matter is not decided.",
 }
 _NEXT = " The difference to the next one is not decided."
+_ENDS = " Whether the first and the last differ is not decided."
+_DECIDED: tuple[Outcome, ...] = ("better", "worse")
 _NOT_YET = "Not measured yet."
 
 
@@ -169,17 +174,28 @@ class _Known:
         metric = METRICS.get(source.metric)
         if table is None or other is None or metric is None:
             return AnsweredQuestion(asked, _NOT_YET, "not measured")
-        values = []
+        values: list[_Named] = []
+        compared: dict[str, ComparedValues] = {}
         for row in self._headlines(table):
             base = self.conclusions.basis.row_of(other, row.framework.slug)
             mine = _counting(table, row, metric)
             theirs = _counting(other, base, metric) if base else None
-            if mine is not None and theirs:
-                values.append(_Named(self.titles[row.framework.slug], mine / theirs))
-        return _stated(asked, source.says, values, "×", f"workloads/{source.workload}.md#{table.slug}")
+            if base is not None and mine is not None and theirs:
+                name = self.titles[row.framework.slug]
+                values.append(_Named(name, mine / theirs))
+                compared[name], _ = compare_values(metric, base, row, None, None)
+        found = _stated(asked, source.says, values, "×", f"workloads/{source.workload}.md#{table.slug}")
+        if found.state != "answered":
+            return found
+        doubt = _doubt_of([one.outcome for one in judge_all(compared).values()])
+        if not doubt and source.shown & {"lowest", "highest"}:
+            least, *_, most = sorted(values, key=lambda one: one.value)
+            doubt = "" if _are_apart(compared[least.name].contrast, compared[most.name].contrast) else _ENDS
+        return replace(found, sentence=f"{found.sentence}{doubt}")
 
     def _of_setting(self, asked: PublicQuestion, source: UnderSetting) -> AnsweredQuestion:
-        values, page, outcomes = [], None, set()
+        values, page = [], None
+        outcomes: list[Outcome] = []
         for change in self.settings:
             table = change.table
             fits = table.workload.slug == source.workload and source.where.items() <= table.parameters.items()
@@ -192,13 +208,13 @@ class _Known:
                 if judged is None or ratio is None or judged.reason in _UNDECIDING or not is_published(table):
                     continue
                 values.append(_Named(self.titles[row.framework.slug], ratio))
-                outcomes.add(judged.outcome)
+                outcomes.append(judged.outcome)
         if page is None:
             return AnsweredQuestion(asked, _NOT_YET, "not measured")
         found = _stated(asked, source.says, values, "×", page)
-        if found.state != "answered" or outcomes & {"better", "worse"}:
+        if found.state != "answered":
             return found
-        return replace(found, sentence=f"{found.sentence}{_DOUBTS['same' if outcomes == {'same'} else 'unknown']}")
+        return replace(found, sentence=f"{found.sentence}{_doubt_of(outcomes)}")
 
     def _of_search(self, asked: PublicQuestion, source: SearchedCapacity) -> AnsweredQuestion:
         basis = self.conclusions.basis
@@ -281,8 +297,25 @@ def _doubt(table: Table, metric: Metric, counting: Sequence[tuple[Row, float]]) 
     if outcome in _DOUBTS:
         return _DOUBTS[outcome]
     neighbours = ((ordered[0], ordered[1]), (ordered[-2], ordered[-1])) if len(ordered) > 2 else ()
-    decided = [compared.judged(*pair).outcome in ("better", "worse") for pair in neighbours]
+    decided = [compared.judged(*pair).outcome in _DECIDED for pair in neighbours]
     return "" if all(decided) else _NEXT
+
+
+def _doubt_of(outcomes: Collection[Outcome]) -> str:
+    """What a sentence must add on how many times two values of each framework are apart, from their outcomes."""
+    if not set(_DECIDED).intersection(outcomes):
+        return _DOUBTS["same" if set(outcomes) == {"same"} else "unknown"]
+    undecided = list(outcomes).count("unknown")
+    return f" For {undecided} of {len(outcomes)} the difference is not decided." if undecided else ""
+
+
+def _are_apart(first: Contrast | None, second: Contrast | None) -> bool:
+    """Whether the 95 % intervals of two ratios do not overlap. So the two differ at a stricter level than 5 %
+    (Schenker and Gentleman 2001, "On judging the significance of differences by examining the overlap").
+    """
+    if first is None or second is None or first.interval is None or second.interval is None:
+        return False
+    return first.interval.high < second.interval.low or second.interval.high < first.interval.low
 
 
 def _stated(asked: PublicQuestion, says: str, values: Sequence[_Named], unit: str, page: str) -> AnsweredQuestion:

@@ -400,8 +400,8 @@ UNUSED_IN_A_ROOM = Threshold(
     TIMER_UNUSED_PERCENT,
     "%",
     "The next message waits for the slowest member, so a little time is unused between two messages. A server that"
-    " leaves a third of its core unused waits for a timer, usually the 40 ms of a delayed acknowledgement (Nagle's"
-    " algorithm, RFC 896 and RFC 1122). Its throughput is that of the timer. The reference is exempt.",
+    " leaves a third of its core unused waits for a timer, usually the 40 ms of a delayed acknowledgement. See Nagle's"
+    " algorithm, RFC 896 and RFC 1122. Its throughput is that of the timer. The reference is exempt.",
     cause="server",
     exempts_reference=True,
     value_of=_unused_by_a_room_percent,
@@ -522,7 +522,7 @@ LOST = Threshold(
     "messages lost on open connections",
     0,
     "",
-    "A client of a closed loop that waits for a lost message sends nothing meanwhile, and an echo server that drops"
+    "A client of a closed loop that waits for a lost message sends nothing meanwhile. An echo server that drops"
     " messages has less to do. Rooms and dashboards at a fixed rate are exempt: there, losses are a result.",
     cause="server",
     in_search="try fails",

@@ -184,8 +184,8 @@ ITEMS: dict[str, Item] = {
             "Authentication of the host application",
             _EASE,
             "framework",
-            "Whether the connect step of the protocol, a handshake or Socket.IO's connect event, knows the user as HTTP"
-            " requests do, and can refuse before any message of the application: built in, with own code, or no."
+            "Built in, with own code, or no. The connect step must know the user as HTTP requests do, and be able to"
+            " refuse before any message of the application. The step is a handshake, or Socket.IO's connect event."
             " Documented, not tested; the note links the documentation.",
             better="yes",
             facet="included",
@@ -395,9 +395,9 @@ ITEMS: dict[str, Item] = {
             "SIGTERM: a message in flight is answered, and the server ends",
             _ARCHITECTURE,
             "variant",
-            "The echo of a copy of the app takes 0.3 s. The server gets SIGTERM meanwhile: do 20 clients still get"
-            " their answers (one, if the server handles one message after the other), and does it then end by itself"
-            " within 10 s? One that goes on as if nothing had happened does not.",
+            "The echo of a copy of the app takes 0.3 s. The server gets SIGTERM meanwhile. 20 clients must still get"
+            " their answers, or one if the server handles one message after the other. Then the server must end by"
+            " itself within 10 s. One that goes on as if nothing had happened does not.",
             better="yes",
             facet="robustness",
             needs="drain-s",
@@ -493,8 +493,9 @@ ITEMS: dict[str, Item] = {
             "A test client for real-time handlers",
             _DEVELOPMENT,
             "framework",
-            "Built in, with another package, or no: the framework's test support has a client that speaks the handlers'"
-            " protocol, within the process or with a server that it starts. Documented, not tested;"
+            "Whether the framework's test support has a client that speaks the handlers' protocol: built in, with"
+            " another package, or no. It runs within the process or with a server that it starts. Documented, not"
+            " tested;"
             " the note links the documentation, except for no.",
             better="yes",
             facet="feedback",

@@ -747,8 +747,8 @@ class Deliveries(Document):
     """Messages sent to rooms."""
     due: Count
     """Deliveries: each message to each member who should have it. In a bad network these are all members who lose it.
-    In many rooms these are the members who were surely in the room: from a second after they had joined to a second
-    before they left."""
+    In many rooms these are the members who were surely in the room. That is from a second after they had joined to a
+    second before they left."""
     in_time: Count
     """Deliveries within one second."""
     late: Count

@@ -133,6 +133,43 @@ a figure
     assert found(source, "README.md") == [(1, "figure"), (10, "figure")]
 
 
+PAGE = f"""<html><head><title>A figure</title></head><nav>A figure</nav><article>
+<h1>Questions</h1>
+<p>A <b>fig</b>ure, <code>a figure</code> and “a figure”. <a class="headerlink" title="figure">¶</a></p>
+<p data-recorded>A figure. <br> A figure.</p>
+<pre>a figure</pre><template><script>a figure</script></template>
+<p title="A figure">See<br>{"word " * 26}.</p>
+<p>We list {", ".join(["a name"] * 30)} here.</p>
+<svg aria-label="A figure"><text>figure</text></svg>
+</article><footer>A figure</footer></html>
+"""
+
+
+def test_visible_texts_of_built_pages_are_read() -> None:
+    assert found(PAGE, "build/index.html") == [
+        (3, "figure"),
+        (6, "figure"),
+        (6, "long sentence"),
+        (8, "figure"),
+    ]
+    assert found("<p>The generator of another project.</p>", "404.html") == [(1, "generator")]
+
+
+def test_sentences_of_pages_are_shorter() -> None:
+    sentence = " ".join(["word"] * 26) + ".\n"
+    assert found(sentence, "site/page.md") == [(1, "long sentence")]
+    assert found(sentence, "docs/page.md") == []
+
+
+def test_a_folder_is_a_built_site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "embed").mkdir()
+    for name in ("index.html", "embed/chart.html"):
+        (tmp_path / name).write_text("<article><p>A figure.</p></article>")
+    (tmp_path / "notes.txt").write_text("A figure.")
+    assert words.main([str(tmp_path)]) == 1
+    assert "1 findings in 1 files" in capsys.readouterr().out
+
+
 def test_the_command_prints_findings_and_counts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text('"""A figure."""\n')

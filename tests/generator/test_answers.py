@@ -235,6 +235,28 @@ def test_values_are_named_with_their_unit_and_whose_they_are(decided: Conclusion
     assert re.match(r"[\d,]+\u00a0messages/s \(.+\) to [\d,]+\u00a0messages/s \(.+\), \d of them\.", answer.sentence)
 
 
+DOUBTS = ("practically equal.", "is not decided.")
+
+
+@pytest.mark.parametrize(("over", "is_decided"), [({"mode": "closed"}, False), ({"mode": "open"}, True)])
+def test_how_many_times_is_said_with_its_doubt(decided: Conclusions, over: dict[str, str], is_decided: bool) -> None:
+    """A table does not differ from itself. A closed loop answers many times the messages of a slow fixed rate."""
+    source = {
+        "kind": "times",
+        "workload": "echo",
+        "where": {"mode": "closed"},
+        "over": over,
+        "metric": "messages_per_s",
+        "says": "{low} ({lowest}) to {high} ({highest}).",
+    }
+    asked = PublicQuestions.model_validate(
+        {"questions": [{"id": "echo", "topic": "Any", "question": "How many?", "answers": [source]}]}
+    )
+    (answer,) = answer_questions(asked, decided, (), TITLES)
+    assert answer.state == "answered"
+    assert answer.sentence.endswith(DOUBTS) is not is_decided, answer.sentence
+
+
 def test_with_too_few_rounds_it_is_said(undecided: Conclusions) -> None:
     asked = load_questions(ROOT / "site" / "questions.yml")
     found = {one.asked.id: one for one in answer_questions(asked, undecided, (), TITLES)}

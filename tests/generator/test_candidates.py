@@ -223,7 +223,19 @@ def test_what_is_not_known_is_not_made_up(dataset: Dataset) -> None:
     measured = found_in(compare_runs(dataset.runs))
     assert all(one.can(need) is None for one in measured for need in ("polling", "plain", "spans"))
     without = found_in(compare_runs(dataset.runs), headline={})
-    assert [(one.setup, one.loads, one.label) for one in without] == 3 * [(None, {}, None)]
+    assert [(one.setup, one.loads, one.leads) for one in without] == 3 * [(None, {}, {})]
+    assert {label for one in without for label in one.labels.values()} == {None}
+
+
+def test_a_best_label_is_that_of_the_other_pages(dataset: Dataset) -> None:
+    """With evidence alone, labels of all starting points lack performance; with results too, some follow."""
+    comparison = compare_runs(dataset.runs)
+    conclusions = conclude(comparison, capacity_tables(dataset.runs), dataset.newest_evidence, HEADLINE, COMPETING)
+    found = find_candidates(conclusions, TITLES)
+    for aim, of in conclusions.labels_by_aim.items():
+        best = conclusions.best_labels.get(aim)
+        assert {one.slug for one in found if aim in one.labels} == set(of)
+        assert {one.slug for one in found if aim in one.leads} == set(best.frameworks if best else ())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -21,6 +22,7 @@ from generator.drawing import (
     draw_multiples,
     draw_ratios,
     draw_scatter,
+    draw_sparkline,
 )
 from generator.drawing.scales import LinearScale, LogScale, decades, even_steps, power_of_two_above
 from tests.support.pages import HOSTILE
@@ -145,6 +147,20 @@ def test_small_multiples_share_their_axes(drawn: list[tuple[float, float | None,
     assert [y for _, y in placed] == sorted((y for _, y in placed), reverse=True)
 
 
+@given(st.lists(POSITIVE, min_size=2, max_size=30), st.data())
+def test_a_sparkline_rises_where_its_values_do(values: list[float], data: st.DataObject) -> None:
+    changed_at = data.draw(st.integers(1, len(values) - 1))
+    picture = draw_sparkline(values, changed_at, "label")
+    check_inside(picture)
+    steps = [one for one in shapes(picture) if one.tag.endswith("line")]
+    assert len(steps) == len(values) - 1
+    for (earlier, later), step in zip(pairwise(values), steps, strict=True):
+        rise = float(step.attrib["y1"]) - float(step.attrib["y2"])
+        assert rise >= 0 if later >= earlier else rise <= 0
+    before, after = (float(one.attrib["cx"]) for one in shapes(picture) if one.tag.endswith("circle"))
+    assert before < after
+
+
 def test_hostile_names_stay_text() -> None:
     row = ratio_row(2, 1.5, 3, label=HOSTILE)
     pictures = [
@@ -152,6 +168,7 @@ def test_hostile_names_stay_text() -> None:
         draw_scatter([ScatterPoint(HOSTILE, 1, 2, is_unbeaten=True)], HOSTILE, HOSTILE, HOSTILE, is_narrow=True),
         draw_dots([DotRow(HOSTILE, 1, None, None, HOSTILE)], HOSTILE, HOSTILE, is_narrow=False),
         draw_multiples([Panel(HOSTILE, (1, 2), (HOSTILE, HOSTILE))], (1, 2), HOSTILE, HOSTILE, is_narrow=False),
+        draw_sparkline([1, 2], 1, HOSTILE),
     ]
     for picture in pictures:
         tags = {one.tag.rpartition("}")[2] for one in shapes(picture).iter()}

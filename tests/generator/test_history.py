@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks import synthetic
+from generator import exports
 from generator.charts import Identities, trend_chart
 from generator.comparison import History, Trend
 from generator.dataset import Dataset, load_results
+from generator.pages import make_site
+from generator.sentences import change_sentence, largest_changes
 
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent"})
 FASTER = tuple(
@@ -80,6 +85,30 @@ def test_the_chart_rings_the_change(history: Dataset) -> None:
     assert fastapi[2] > fastapi[1] == fastapi[0]
     assert [row[0].text for row in chart.table.rows][-1].startswith("Reference")
     assert len(chart.table.columns) == 1 + len(DAYS)
+
+
+def test_a_change_has_its_values_and_percent_on_home_and_in_the_feed(history: Dataset) -> None:
+    found = History(history.runs)
+    first = largest_changes(found.changes)[0]
+    assert first.after.started[:10] == DAYS[2]
+    assert abs(first.share) == max(abs(one.share) for one in found.changes if one.after.started == first.after.started)
+    (change,) = (
+        one for one in found.changes if one.trend.metric.key == "messages_per_s" and not one.trend.table.is_open
+    )
+    sentence = change_sentence(change)
+    assert re.search(r" went from [\d,]+ to [\d,]+ \(\+[56]\d\u00a0% relative to the reference, better; ", sentence)
+    assert "fastapi 0.165.0 → 0.166.0" in sentence
+    (home,) = (page.text() for page in make_site(history, {}, history=found).pages if page.path == "index.md")
+    pictures = re.findall(r'<svg class="rt-drawing"[^>]* aria-label="([^"]*)">.*?</svg>', home)
+    assert pictures
+    assert all("in 3 campaigns: " in label for label in pictures)
+    feed = ElementTree.fromstring(exports.files(history, "https://example.org", {}, found.changes)["feed.xml"])
+    atom = "{http://www.w3.org/2005/Atom}"
+    told = {
+        entry.findtext(f"{atom}title"): entry.findtext(f"{atom}summary") or "" for entry in feed.iter(f"{atom}entry")
+    }
+    assert change_sentence(first).replace("\u00a0", " ") in told[f"Campaign {DAYS[2]}"]
+    assert "went from" not in told[f"Campaign {DAYS[1]}"]
 
 
 def test_short_and_unfinished_runs_are_no_points(tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ import io
 import re
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from generator.share_cards import MOST_BYTES, SIZE_PX, Card, CardCache, draw_card
+from generator.share_cards import MOST_BYTES, SIZE_PX, Card, CardCache, card_of_written, draw_card, with_card
 from tests.support.pages import HOSTILE
 
 FOOT = "rtsite · measured 2026-11-20 on AMD EPYC 7B13"
@@ -71,8 +70,30 @@ def test_the_font_has_every_character_of_the_cards(site: Path) -> None:
     assert lacking == set()
 
 
-@pytest.mark.parametrize("path", ["index.html", "methodology.html"])
-def test_the_home_page_and_written_pages_say_something(site: Path, path: str) -> None:
-    found = re.search(r'<meta property="og:description" content="([^"]*)">', (site / path).read_text())
-    assert found is not None
-    assert len(found[1]) > 20
+WRITTEN = sorted(path.stem for path in (Path(__file__).parents[2] / "site").glob("*.md"))
+
+
+def test_every_page_has_a_card_of_its_own(site: Path) -> None:
+    """Also those that are written by hand, whose card has their title and description."""
+    shown = {}
+    for name in ("index", *WRITTEN):
+        html = (site / f"{name}.html").read_text()
+        picture, words = (
+            re.search(rf'<meta property="og:{key}" content="([^"]*)">', html) for key in ("image", "description")
+        )
+        assert picture is not None
+        assert words is not None
+        assert len(words[1]) > 20
+        shown[name] = (site / "cards" / picture[1].rpartition("/")[2]).read_bytes()
+    assert len(WRITTEN) > 5
+    assert len(set(shown.values())) == len(shown)
+
+
+def test_a_written_page_says_what_its_card_shows() -> None:
+    source = "---\ntitle: Data\ndescription: What keys mean.\n---\n\n# Data\n\n---\n"
+    assert card_of_written(source, FOOT) == Card("Data", "What keys mean.", FOOT)
+    after = with_card(source, "cards/data.png")
+    assert after.splitlines()[:3] == ["---", 'card: "cards/data.png"', "title: Data"]
+    assert card_of_written(after, FOOT) == Card("Data", "What keys mean.", FOOT)
+    for without in ("# Data\n", "---\ntitle: Data\n---\n", "---\n: [\n---\n", "---\n- a\n---\n"):
+        assert card_of_written(without, FOOT) is None

@@ -67,7 +67,7 @@ def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
             leaders=view.leaders(comparison.further),
             workloads=[workload for workload in comparison.workloads if workload.slug in view.further],
         )
-        sections.append(Section("Further questions", "further", html=html))
+        sections.append(Section("Further workloads", "further", html=html))
     pairs = render.html("pairs.html", verdicts=view.verdicts, titles=view.titles)
     sections.append(Section("Every pair", "pairs", html=pairs))
     return sections

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from generator.comparison import PERFORMANCE, UNPUBLISHED_PROFILES
+from generator.charts.wording import significant
+from generator.comparison import PERFORMANCE, UNPUBLISHED_PROFILES, ChangePoint
+from generator.drawing import Picture, draw_sparkline
 from generator.pages import score_words
 from generator.pages.heat import heat_table
 from generator.pages.markup import Page, Section, listed
 from generator.pages.view import MenuEntry, View
-from generator.sentences import start_answers
+from generator.sentences import change_sentence, largest_changes, start_answers
 
 _PREVIEWED = 4
 """Rows of the heat table that the page shows."""
@@ -26,7 +28,9 @@ def _home_page(view: View) -> Page:
         why=_why_nobody_leads(view),
         heat=heat,
         previewed=heat.rows[:_PREVIEWED],
-        changes=sorted(view.history.changes, key=lambda one: one.after.started, reverse=True)[:_CHANGES],
+        changes=[
+            (one, change_sentence(one), _sparkline(one)) for one in largest_changes(view.history.changes)[:_CHANGES]
+        ],
         measured=[slug for slug in view.measured if slug in view.competing],
         runs=view.comparison.runs,
         workloads=view.comparison.workloads,
@@ -47,6 +51,17 @@ def _home_page(view: View) -> Page:
             if one.frameworks
         ),
     )
+
+
+def _sparkline(change: ChangePoint) -> Picture:
+    """The values of all campaigns that are comparable, with the change marked."""
+    points = change.series.points
+    metric = change.trend.metric
+    means = [point.value.estimate.mean for point in points]
+    shown = ", ".join(significant(mean) for mean in means)
+    label = f"{change.series.row.name}, {metric.title} in {len(points)} campaigns: {shown} {metric.unit}"
+    changed_at = next(index for index, point in enumerate(points) if point is change.after)
+    return draw_sparkline(means, changed_at, label)
 
 
 def _why_nobody_leads(view: View) -> str:

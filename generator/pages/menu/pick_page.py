@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from generator.comparison import MIN_SEARCHES, STACKS, find_candidates
+from generator.comparison import LABELS, MIN_SEARCHES, STACKS, STARTING_POINTS, USE_CASES, find_candidates
 from generator.pages.markup import Page, Section, script_json
 from generator.pages.view import MenuEntry, View
+from generator.sentences import case_answer
 from generator.statistics import MIN_ROUNDS
 
 
 def _pick_page(view: View) -> Page:
-    """The page with the form and the data of its script."""
+    """The page with the form and the data of its script, and with answers for readers without scripts."""
     path = "pick.md"
     code = {slug: {module.name for module in one.code} for slug, one in view.frameworks.items()}
     found = find_candidates(view.conclusions, view.titles, code)
@@ -18,6 +19,11 @@ def _pick_page(view: View) -> Page:
         candidates=found,
         data=script_json([one.to_json() for one in found]),
         stacks=STACKS,
+        cases=USE_CASES,
+        aims={**STARTING_POINTS, **{case.slug: case.title for case in USE_CASES}},
+        labels=LABELS,
+        answers=[(case, case_answer(view.conclusions, case)) for case in USE_CASES],
+        titles=view.titles,
         measured=dict(
             sorted(
                 (users, (load.workload, load.snapshots_per_s))
@@ -28,7 +34,7 @@ def _pick_page(view: View) -> Page:
         min_rounds=MIN_ROUNDS,
         min_searches=MIN_SEARCHES,
     )
-    words = "A few questions, and which frameworks are left, with measured reasons."
+    words = "Which framework fits what you build, for how many users, and how sure that is."
     return Page(path, "Pick for my case", words, (Section(None, None, html=html),), hide=("navigation", "toc"))
 
 
