@@ -156,9 +156,13 @@ def _why_mixed(standing: PairStanding, first: str, second: str) -> str:
         (name, list(dict.fromkeys(one.title for one in obstacles if not one.is_open)))
         for name, obstacles in ((first, standing.for_first), (second, standing.for_second))
     ]
-    parts = [f"{name} is twice as good or more in {'; '.join(titles)}" for name, titles in against if titles]
+    parts = [
+        f"{name} is far ahead in {titles[0]}{f' and {len(titles) - 1} more' if titles[1:] else ''}"
+        for name, titles in against
+        if titles
+    ]
     if parts:
-        return f"it depends on what counts. {'. '.join(parts)}"
+        return f"it depends. {'. '.join(parts)}"
     if standing.depends_on:
         return f"it depends on what counts: without {listed(list(standing.depends_on))} the order changes"
     return "it depends on what counts"

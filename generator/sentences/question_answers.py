@@ -45,7 +45,7 @@ from runners.record import degree_of
 AnswerState = Literal["answered", "few rounds", "not measured"]
 
 _SHOWN_NAMES = 6
-_FEW = "Measured, but with too few valid rounds for an answer."
+_FEW = "Measured with too few valid rounds."
 _ALONE = "Only one has a value that counts, so there is nothing to compare it with."
 _DOUBTS: Mapping[Outcome, str] = {
     "same": " They are practically equal.",

@@ -217,7 +217,7 @@ def test_capacities_are_shown_like_other_results(searched: Shown) -> None:
     assert "load generator working time 91 %" in told
     assert " of 3 tries near its limit were made; " in told
     planned = sum(len(turn) for turn in searched.dataset.runs[0].document.order)
-    assert f"Of {planned} planned measurements {planned} were made" in told
+    assert f"{planned} of {planned} planned measurements were made" in told
 
 
 def test_what_was_repeated_is_one_round_and_reported(small: Shown) -> None:
