@@ -243,6 +243,8 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     drawn.keep_only(cards.values())
     for page in site.pages:
         files.add_text(page.path, page.text())
+    for path, html in site.moved.items():
+        files.add_text(path, html)
     for path, make in site.files.items():
         files.add_beside(path, make)
     for path, card in cards.items():

@@ -63,6 +63,7 @@ def metric_chart(table: Table, metric: Metric, identities: Identities) -> Chart 
         sentence=f"In {unit_of(metric)} per variant: the {'geometric' if metric.is_ratio else 'arithmetic'} mean over"
         " the valid rounds, with its 95 % interval as error bar.",
         direction=f"{metric.direction.capitalize()} is better.",
+        unit=unit_of(metric),
         figure={"data": [bar, beside], "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (metric,)),
         frameworks=slugs(shown),
@@ -101,6 +102,7 @@ def latency_chart(table: Table, family: Family, identities: Identities) -> Chart
         sentence="In milliseconds per variant, on a logarithmic axis: hollow is the median, filled the"
         f" {tail.quantile_title}, each the geometric mean over the valid rounds with its 95 % interval as error bar.",
         direction="Lower is better.",
+        unit="ms, logarithmic axis",
         figure={"data": traces, "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (median, tail)),
         frameworks=slugs(shown),
@@ -131,6 +133,7 @@ def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
         )
         + "; a triangle points where an end was not found, and pale is inconclusive.",
         direction="Higher is better; bars that overlap are not distinguishable.",
+        unit="logarithmic axis",
         figure={
             "data": [
                 _closed_brackets(shown, identities, table.unit),

@@ -153,7 +153,7 @@ class _Known:
     ) -> AnsweredQuestion:
         if table is None or metric is None:
             return AnsweredQuestion(asked, _NOT_YET, "not measured")
-        page = f"workloads/{table.workload.slug}.md#{table.slug}"
+        page = f"tests/{table.workload.slug}.md#{table.slug}"
         counting = [(row, value) for row in rows if (value := _counting(table, row, metric)) is not None]
         values = [
             _Named(row.variant.slug if names_variants else self.titles[row.framework.slug], value)
@@ -176,7 +176,7 @@ class _Known:
             theirs = _counting(other, base, metric) if base else None
             if mine is not None and theirs:
                 values.append(_Named(self.titles[row.framework.slug], mine / theirs))
-        return _stated(asked, source.says, values, "×", f"workloads/{source.workload}.md#{table.slug}")
+        return _stated(asked, source.says, values, "×", f"tests/{source.workload}.md#{table.slug}")
 
     def _of_setting(self, asked: PublicQuestion, source: UnderSetting) -> AnsweredQuestion:
         values, page, outcomes = [], None, set()
@@ -185,7 +185,7 @@ class _Known:
             fits = table.workload.slug == source.workload and source.where.items() <= table.parameters.items()
             if not fits or change.other.topology != source.topology:
                 continue
-            page = f"workloads/{source.workload}.md#settings"
+            page = f"tests/{source.workload}.md#settings"
             for row in self._headlines(table):
                 judged = change.judged.get((row.key, source.metric))
                 ratio = _times(judged.contrast, row.values[source.metric].estimate.mean) if judged else None
@@ -217,7 +217,7 @@ class _Known:
             and row.bracket.searches >= MIN_SEARCHES
             and is_published(table)
         ]
-        return _stated(asked, source.says, values, table.unit, f"workloads/{table.workload.slug}.md#{table.slug}")
+        return _stated(asked, source.says, values, table.unit, f"tests/{table.workload.slug}.md#{table.slug}")
 
     def _of_evidence(self, asked: PublicQuestion, source: OfEvidence) -> AnsweredQuestion:
         basis = self.conclusions.basis

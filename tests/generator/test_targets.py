@@ -17,6 +17,11 @@ HEIGHTS_PX = {
     "for/dashboard.html": 4500,
     "frameworks/django-channels.html": 5400,
     PAIR: 3600,
+    "tests/echo.html": 9000,
+    "tests/dashboard.html": 9000,
+    "tests/capacity.html": 9000,
+    "dimensions/performance.html": 4500,
+    "dimensions/ease-of-use.html": 4500,
 }
 """The most that a page may be high on a screen of 1440 pixels; on a phone twice that."""
 ANSWERS = {
@@ -25,12 +30,29 @@ ANSWERS = {
     "frameworks/django-channels.html": (".rt-answers dd", ".rt-actions"),
     PAIR: (".rt-verdict", ".rt-sure", ".rt-pair-chooser"),
     "scoreboard.html": (".rt-heat td", ".rt-heat-key"),
+    "tests/dashboard.html": (".rt-answer", ".rt-sure", ".rt-actions", ".rt-provenance"),
+    "dimensions/ease-of-use.html": (".rt-verdict", ".rt-sure", ".rt-actions", ".rt-provenance"),
 }
 """What the first screen of a page has: its answer, how sure it is, and the next step."""
 LONGEST_HEADING = 45
 MOST_CONTENTS = 12
-CHOOSING = ("index", "scoreboard", "pick", "questions", "for/*", "frameworks/*", "compare/*")
-"""The pages that readers choose by; headings of others may be parameters."""
+SHORT = ("index", "scoreboard", "pick", "questions", "for/*", "frameworks/*", "compare/*", "tests/*", "dimensions/*")
+"""The pages with short headings. Those of tests name sizes, and those of runs and of all results parameters."""
+MOST_REPEATED = 0.05
+"""The share of words that repeat another section."""
+REPEATED_WORDS = 6
+"""Words in a row that repeat others: fewer are found by chance."""
+SECTIONS = """() => {
+  const heads = [...document.querySelectorAll(".md-content :is(h2, .rt-size)")];
+  const sections = heads.map(() => []).concat([[]]);
+  for (const text of document.querySelectorAll(".md-content .rt :is(p, li, dd, figcaption)")) {
+    if (text.closest("table, .rt-save, [hidden]") || text.querySelector("p, li, dd")) continue;
+    const before = heads.filter((head) => head.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING);
+    sections[before.length].push(text.textContent);
+  }
+  return sections.map((texts) => texts.join(" ")).filter(Boolean);
+}"""
+"""The texts of each section of a page, without what tables and buttons say."""
 
 
 @pytest.mark.parametrize("path", HEIGHTS_PX)
@@ -53,8 +75,8 @@ def test_the_first_screen_has_the_answer(visit: Visit, phone: Visit, path: str) 
             assert box["y"] < size["height"], (path, selector, box)
 
 
-def test_headings_are_short_where_readers_choose(site: Path) -> None:
-    pages = [path for pattern in CHOOSING for path in site.glob(f"{pattern}.html")]
+def test_headings_are_short(site: Path) -> None:
+    pages = [path for pattern in SHORT for path in site.glob(f"{pattern}.html")]
     assert len(pages) > 10
     for path in pages:
         headings = re.findall(r"<h2[^>]*>(.*?)</h2>", path.read_text(), flags=re.DOTALL)
@@ -78,7 +100,31 @@ def test_titles_of_drawn_charts_are_findings(site: Path) -> None:
 
 
 def test_what_can_be_checked_says_how(site: Path) -> None:
-    for path in ("frameworks/django-channels.html", PAIR, "for/dashboard.html"):
+    for path in ("frameworks/django-channels.html", PAIR, "for/dashboard.html", "tests/dashboard.html"):
         html = (site / path).read_text()
         assert "uv run rtsite run --" in html, path
         assert "data-copies=" in html, path
+
+
+@pytest.mark.parametrize("path", ["tests/echo.html", "tests/capacity.html", "dimensions/ease-of-use.html"])
+def test_sections_do_not_repeat_each_other(visit: Visit, path: str) -> None:
+    sections = [re.findall(r"\w+", text.lower()) for text in visit.open(path).evaluate(SECTIONS)]
+    assert sum(map(len, sections)) > 100
+    known: set[tuple[str, ...]] = set()
+    repeated = 0
+    for words in sections:
+        runs = [tuple(words[at : at + REPEATED_WORDS]) for at in range(len(words) - REPEATED_WORDS + 1)]
+        again = {at + step for at, run in enumerate(runs) if run in known for step in range(REPEATED_WORDS)}
+        repeated += len(again)
+        known |= set(runs)
+    assert repeated <= MOST_REPEATED * sum(map(len, sections))
+
+
+def test_a_test_links_all_that_proves_it(site: Path) -> None:
+    """Raw files, code and setups of each row, the run, and the command."""
+    html = (site / "tests" / "dashboard.html").read_text()
+    row = html.partition('class="rt-valid" data-frameworks="django-channels"')[2].partition("</tr>")[0]
+    for link in ("/django-channels.yml", "frameworks/django-channels/code.html", "django-channels.html#variants"):
+        assert f'{link}"' in row, link
+    assert 'data-copies="uv run rtsite run --workload dashboard --profile standard"' in html
+    assert re.search(r'<a href="\.\./runs/[^"]*\.html">The run</a>', html)
