@@ -131,8 +131,9 @@ def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
             if table.is_of_ends
             else "is the 95 % interval of the load that is sustained in half of all attempts, its middle marked"
         )
-        + "; a triangle points where an end was not found, and pale is inconclusive.",
-        direction="Higher is better; bars that overlap are not distinguishable.",
+        + "; a triangle points where an end was not found, and pale is inconclusive. Bars that overlap are not"
+        " distinguishable.",
+        direction="Higher is better.",
         unit="logarithmic axis",
         figure={
             "data": [

@@ -235,7 +235,9 @@ def _more(claim: Claim, article: Article, test: More, known: ClaimBasis) -> Judg
         amounts.append(amount)
         shown.append(f"{known.titles.get(slug, slug)} {finding.value}")
     verdict: Verdict = "holds" if amounts[0] > amounts[1] else "contradicted"
-    return JudgedClaim(claim, article, verdict, f"{item.title}: {', '.join(shown)}.", f"dimensions/{item.dimension}.md#evidence")
+    return JudgedClaim(
+        claim, article, verdict, f"{item.title}: {', '.join(shown)}.", f"dimensions/{item.dimension}.md#evidence"
+    )
 
 
 def _measured(claim: Claim, article: Article, test: Measured, known: ClaimBasis) -> JudgedClaim:

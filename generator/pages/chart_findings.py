@@ -17,10 +17,14 @@ _LONGEST = 80
 
 def answers_of(view: View, table: Table | CapacityTable) -> dict[str, MetricAnswer]:
     """Who leads in each deciding metric of a table, by its key; of a search in its only one."""
+    barred = view.conclusions.basis.barred
     if isinstance(table, CapacityTable):
-        able = [slug for slug in view.competing if slug not in view.conclusions.basis.barred]
-        return {"capacity": answer_search(table, view.headlines, able)}
-    return {one.metric.key: answer_metric(one) for one in view.leaders([table])}
+        return {"capacity": answer_search(table, view.headlines, [one for one in view.competing if one not in barred])}
+    has_flagged = any(
+        row.framework.slug in barred and view.headlines.get(row.framework.slug) == row.variant.slug
+        for row in table.valid_rows
+    )
+    return {one.metric.key: answer_metric(one, has_flagged=has_flagged) for one in view.leaders([table])}
 
 
 def with_range(chart: Chart, table: Table, metric: Metric) -> Chart:

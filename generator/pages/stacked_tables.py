@@ -1,7 +1,7 @@
 """Tables of the class ``rt-stack``, whose rows are cards on a phone and on paper.
 
 A browser forgets what a table is when a style lays it out otherwise, so roles say it. A card shows the name of the
-column beside each value.
+column beside each value. Values that are missing are not on it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 
 _TABLE = re.compile(r'<table class="[^"]*\brt-stack\b.*?</table>', re.DOTALL)
-_HEAD = re.compile(r'<th scope="col"[^>]*>(.*?)</th>', re.DOTALL)
+_HEAD = re.compile(r'<th scope="col"([^>]*)>(.*?)</th>', re.DOTALL)
+_OWN_LABEL = re.compile(r'data-label="([^"]*)"')
 _NOTE = re.compile(r"<small>(.*?)</small>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _ROLES = (
@@ -22,6 +23,9 @@ _ROLES = (
     ('<th scope="row"', '<th role="rowheader" scope="row"'),
 )
 _ROW, _CELL = "<tr", "<td"
+_MOST_CARDS, _MOST_LONG_CARDS = 10, 4
+_LONG_FROM = 32
+"""Columns from which a card is so long that few are enough."""
 
 
 def stack_tables(html: str) -> str:
@@ -34,11 +38,20 @@ def stack_tables(html: str) -> str:
 
 
 def _stacked(table: str) -> str:
-    labels = [_label(head) for head in _HEAD.findall(table)]
+    labels = [_label(attributes, head) for attributes, head in _HEAD.findall(table)]
+    if "rt-sortable" in table.partition(">")[0]:
+        table = table.replace("rt-stack", f"rt-stack{_shortness(len(labels), table.count(_ROW) - 1)}", 1)
     for before, after in _ROLES:
         table = table.replace(before, after)
     head, *rows = table.split(_ROW)
     return f'{_ROW} role="row"'.join([head, *(_labelled(row, labels[1:]) for row in rows)])
+
+
+def _shortness(columns: int, rows: int) -> str:
+    """Classes of a sortable table of which a phone shows only the first cards, until the reader wants all."""
+    if columns >= _LONG_FROM:
+        return " rt-short rt-shorter" if rows > _MOST_LONG_CARDS else ""
+    return " rt-short" if rows > _MOST_CARDS else ""
 
 
 def _labelled(row: str, labels: Sequence[str]) -> str:
@@ -51,8 +64,13 @@ def _labelled(row: str, labels: Sequence[str]) -> str:
     return "".join(made)
 
 
-def _label(head: str) -> str:
-    """The title of a column, with the first part of its note, which is a unit; escaped for an attribute."""
+def _label(attributes: str, head: str) -> str:
+    """The label that a column has for it; else its title, with the first part of its note, which is a unit.
+
+    It is escaped for an attribute.
+    """
+    if own := _OWN_LABEL.search(attributes):
+        return own.group(1)
     note = _NOTE.search(head)
     title = _text(_NOTE.sub("", head))
     unit = _text(note.group(1)).partition(",")[0] if note else ""

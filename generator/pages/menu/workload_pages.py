@@ -76,8 +76,7 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
         runs = {run.raw for table in tables for run in table.runs}
         shows_run = len(runs) > 1 or any(alike for _, alike in others)
         shown = [
-            _size(view, render, table, found, shows_run=shows_run)
-            for table, found in zip(tables, answers, strict=True)
+            _size(view, render, table, found, shows_run=shows_run) for table, found in zip(tables, answers, strict=True)
         ]
         sections.append(sizes_section(render, shown, labels))
     if changes := [change for change in view.settings if change.table.workload.slug == slug]:
