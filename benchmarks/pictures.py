@@ -21,7 +21,7 @@ TARGET = ROOT / "site" / "images"
 PICTURES = (
     # name, page, palette, width, height, selector of the element at the top of the screenshot
     ("home", "index.html", "light", 1440, 1000, None),
-    ("performance", "performance.html", "dark", 1440, 1000, "figure.rt-chart"),
+    ("test", "tests/dashboard.html", "dark", 1440, 1000, "figure.rt-chart"),
     ("pick", "pick.html?stack=django&users=1000", "light", 900, 760, None),
 )
 

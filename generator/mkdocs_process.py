@@ -22,7 +22,7 @@ _ENVIRONMENT = {
 }
 
 
-_SCRIPTS = ("page", "charts", "share", "pairs", "choose", "settings", "weights", "tables", "pick", "load")
+_SCRIPTS = ("page", "sizes", "charts", "share", "pairs", "choose", "settings", "weights", "tables", "pick", "load")
 """In the order in which they run: the others build on the first, and an order of a table comes after the weights."""
 
 

@@ -248,6 +248,8 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
         files.replace_text(name, with_terms_explained(source, name))
     for page in site.pages:
         files.add_text(page.path, with_terms_explained(page.text(), page.path))
+    for path, html in site.moved.items():
+        files.add_text(path, html)
     for path, make in site.files.items():
         files.add_beside(path, make)
     drawn = CardCache(paths.cards)

@@ -212,20 +212,26 @@
     const plot = chart.querySelector(".rt-plot");
     await draw(plot);
     const { data, layout } = themed(drawn.get(plot));
+    const measure = chart.querySelector(".rt-measure")?.textContent;
     const background = getComputedStyle(document.body).getPropertyValue("--md-default-bg-color").trim();
     Object.assign(layout, {
       paper_bgcolor: background,
       plot_bgcolor: background,
-      title: { text: chart.querySelector("figcaption strong").textContent, font: { size: 16 }, x: 0.01, xanchor: "left" },
-      margin: { ...layout.margin, t: 48 },
+      title: {
+        text: chart.querySelector("figcaption strong").textContent + (measure ? `<br><span style="font-size:12px">${measure}</span>` : ""),
+        font: { size: 16 },
+        x: 0.01,
+        xanchor: "left",
+      },
+      margin: { ...layout.margin, t: measure ? 64 : 48 },
     });
-    const size = { width: plot.clientWidth, height: plot.clientHeight + 40, scale: format === "png" ? 2 : 1 };
+    const size = { width: plot.clientWidth, height: plot.clientHeight + (measure ? 56 : 40), scale: format === "png" ? 2 : 1 };
     rt.download(`${chart.id}.${format}`, await window.Plotly.toImage({ data, layout }, { format, ...size }));
   }
 
   function save(event) {
     const format = event.target.dataset.format;
-    if (!format) return;
+    if (!format || format === "link") return; // share.js copies the link
     const chart = event.target.closest(".rt-chart");
     if (format === "csv") rt.saveTable(chart);
     else saveImage(chart, format);

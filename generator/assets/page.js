@@ -49,6 +49,7 @@ window.rt = (() => {
     if (toPaper) screenScheme = body.getAttribute("data-md-color-scheme") ?? "default";
     body.setAttribute("data-md-color-scheme", toPaper ? "default" : screenScheme);
     if (!toPaper) screenScheme = null;
+    body.classList.toggle("rt-on-paper", toPaper); // what is drawn must have its size before the print style applies
     document.dispatchEvent(new CustomEvent("rt-paper", { detail: toPaper }));
   }
   addEventListener("beforeprint", () => turn(true));

@@ -141,8 +141,8 @@
   /* Links to the value, the file behind it and the app. */
   function proofs(one, load) {
     const found = [];
-    if (load) found.push(anchor("value", `workloads/${load.workload}.html#${load.anchor}`), anchor("raw file", `data/${load.raw}`));
-    if (one.searched) found.push(anchor("capacity", `workloads/capacity.html#${one.searched.anchor}`), anchor("raw file of the search", `data/${one.searched.raw}`));
+    if (load) found.push(anchor("value", `tests/${load.workload}.html#${load.anchor}`), anchor("raw file", `data/${load.raw}`));
+    if (one.searched) found.push(anchor("capacity", `tests/capacity.html#${one.searched.anchor}`), anchor("raw file of the search", `data/${one.searched.raw}`));
     const places = document.createElement("small");
     const file = load?.module ? `code-${load.module}` : "code";
     [...found, anchor("code", `frameworks/${one.slug}/code.html#${file}`)].forEach((place, index) => places.append(index ? " · " : "", place));

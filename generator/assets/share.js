@@ -136,6 +136,8 @@
 
   rt.onPage(() => {
     for (const tools of document.querySelectorAll(".rt-drawn .rt-save")) tools.addEventListener("click", save);
+    for (const button of document.querySelectorAll(".rt-chart:not(.rt-drawn) [data-format=link]"))
+      button.addEventListener("click", () => copied(button, linkTo(button.closest(".rt-chart"))));
     for (const button of document.querySelectorAll(".rt-copy")) button.addEventListener("click", () => copied(button, button.dataset.copies));
   });
 })();

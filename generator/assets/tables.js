@@ -72,8 +72,22 @@
     rt.keep({ sort: [...all].map(([place, one]) => `${place}.${one.name}.${one.direction}`).join("_") });
   }
 
+  /* On a phone rows are cards, and of many the first ones in the reader's order are enough until they ask for all. */
+  function offerAll(table) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "rt-more-rows";
+    button.textContent = `Show all ${table.tBodies[0].rows.length}`;
+    button.addEventListener("click", () => {
+      table.classList.remove("rt-short", "rt-shorter");
+      button.remove();
+    });
+    table.parentElement.after(button);
+  }
+
   rt.onPage(() => {
     for (const table of tables()) {
+      if (table.matches(".rt-short")) offerAll(table);
       firstOrder.set(table, [...table.tBodies[0].rows]);
       headsOf(table).forEach((head, column) => {
         const button = document.createElement("button");

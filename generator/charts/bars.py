@@ -63,6 +63,7 @@ def metric_chart(table: Table, metric: Metric, identities: Identities) -> Chart 
         sentence=f"In {unit_of(metric)} per variant: the {'geometric' if metric.is_ratio else 'arithmetic'} mean over"
         " the valid rounds, with its 95 % interval as error bar.",
         direction=f"{metric.direction.capitalize()} is better.",
+        unit=unit_of(metric),
         figure={"data": [bar, beside], "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (metric,)),
         frameworks=slugs(shown),
@@ -102,6 +103,7 @@ def latency_chart(table: Table, family: Family, identities: Identities) -> Chart
         f" {tail.quantile_title}. Each is the geometric mean over the valid rounds, with its 95 % interval as error"
         " bar.",
         direction="Lower is better.",
+        unit="ms, logarithmic axis",
         figure={"data": traces, "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (median, tail)),
         frameworks=slugs(shown),
@@ -130,8 +132,10 @@ def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
             if table.is_of_ends
             else "is the 95 % interval of the load that is sustained in half of all attempts, its middle marked"
         )
-        + ". A triangle points where an end was not found, and pale is inconclusive.",
-        direction="Higher is better; bars that overlap are not distinguishable.",
+        + ". A triangle points where an end was not found, and pale is inconclusive. Bars that overlap are not"
+        " distinguishable.",
+        direction="Higher is better.",
+        unit="logarithmic axis",
         figure={
             "data": [
                 _closed_brackets(shown, identities, table.unit),

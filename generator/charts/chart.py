@@ -104,8 +104,10 @@ class ChartTable:
 class Chart:
     """A drawing with its captions and its table.
 
-    The table has one row for each row or line of the drawing, in the same order. ``frameworks``: the framework of each
-    row, by which readers filter. Heights are fixed, so that the page does not move when the chart is drawn.
+    The table has one row for each row or line of the drawing, in the same order. ``title``: what is drawn.
+    ``frameworks``: the framework of each row, by which readers filter. ``finding``: what the chart shows, which is its
+    title where a page has one. ``unit``: of the values, and how they are drawn. Heights are fixed, so that the page
+    does not move when the chart is drawn.
     """
 
     slug: str
@@ -115,6 +117,8 @@ class Chart:
     figure: Json
     table: ChartTable
     frameworks: tuple[str, ...]
+    unit: str = ""
+    finding: str = ""
     by_row: bool = False
     """Whether each variant is a row instead of a line."""
     notes: tuple[str, ...] = ()

@@ -97,6 +97,7 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
         sentence=f"In milliseconds over the percentile, both axes logarithmic, all valid rounds together;"
         f" each line ends where fewer than {MIN_EVENTS_BEYOND} messages or pushes lie beyond.",
         direction="Lower and flatter is better.",
+        unit="ms, both axes logarithmic",
         figure={"data": traces, "layout": line_layout(percentile_axis, log_axis("ms"))},
         table=ChartTable(
             tuple(map(TableHead.of, ("Variant", *(f"{title} (ms)" for _, title in _LISTED), "Messages"))),
@@ -145,6 +146,7 @@ def timeline_chart(table: Table, identities: Identities) -> Chart | None:
         sentence=f"{what}, for each second of the first valid round of every variant (logarithmic axis)."
         " A steady line means that the value does not depend on the moment.",
         direction="Higher is better." if throughput else "Lower is better.",
+        unit=f"{what[:1].lower()}{what[1:]}, logarithmic axis",
         figure={"data": traces, "layout": line_layout(linear_axis("second of the timed window"), log_axis(unit))},
         table=ChartTable(
             tuple(map(TableHead.of, ("Variant", *(f"s {second}" for second in seconds)))),

@@ -235,7 +235,9 @@ def _more(claim: Claim, article: Article, test: More, known: ClaimBasis) -> Judg
         amounts.append(amount)
         shown.append(f"{known.titles.get(slug, slug)} {finding.value}")
     verdict: Verdict = "holds" if amounts[0] > amounts[1] else "contradicted"
-    return JudgedClaim(claim, article, verdict, f"{item.title}: {', '.join(shown)}.", f"{item.dimension}.md#evidence")
+    return JudgedClaim(
+        claim, article, verdict, f"{item.title}: {', '.join(shown)}.", f"dimensions/{item.dimension}.md#evidence"
+    )
 
 
 def _measured(claim: Claim, article: Article, test: Measured, known: ClaimBasis) -> JudgedClaim:
@@ -252,7 +254,7 @@ def _sustains(claim: Claim, article: Article, test: Sustains, known: ClaimBasis)
     for table in known.searched:
         for row in table.rows:
             if table.unit == "users" and "/".join(row.key) == test.framework:
-                page = f"workloads/{table.workload.slug}.md#{table.slug}"
+                page = f"tests/{table.workload.slug}.md#{table.slug}"
                 low, high = (row.bracket.low, row.bracket.high) if row.bracket else (None, None)
                 searches = row.bracket.searches if row.bracket else 0
                 return _by_bracket(claim, article, test, low, high, searches, page)
@@ -311,7 +313,7 @@ def _row(table: Table, metric: Metric, name: str, known: ClaimBasis) -> Row | No
 
 
 def _page(table: Table) -> str:
-    return f"workloads/{table.workload.slug}.md#{table.slug}"
+    return f"tests/{table.workload.slug}.md#{table.slug}"
 
 
 def _not_measured(workload: str, where: Mapping[str, object]) -> str:

@@ -155,7 +155,7 @@ def _busy(basis: ScoringBasis) -> Iterator[tuple[str, Flag]]:
                 Flag(
                     BUSY,
                     f"With 100 dashboard users it takes {estimate.mean:.0f} % of a core; the median is {median:.1f} %.",
-                    f"workloads/dashboard.md#{table.slug}",
+                    f"tests/dashboard.md#{table.slug}",
                 ),
             )
 
@@ -193,7 +193,7 @@ def _loss(table: Table, row: Row) -> tuple[int, Flag] | None:
     sentence = (
         f"It lost {lost:,} of {sent:,} messages, in {losing} of {rounds} rounds of {table.workload.title.lower()}."
     )
-    return lost, Flag(LOSES, sentence, f"workloads/{table.workload.slug}.md#{table.slug}")
+    return lost, Flag(LOSES, sentence, f"tests/{table.workload.slug}.md#{table.slug}")
 
 
 def _not_for_production(basis: ScoringBasis, framework: str) -> Flag | None:

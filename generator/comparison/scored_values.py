@@ -321,7 +321,7 @@ def _metrics(what: Metric | Family, table: Table) -> list[Metric]:
 def _criterion(measured: ScoredMetric, table: Table | CapacityTable | None, what: Metric | Family) -> Criterion:
     where = table.slug if table else "-".join([measured.workload, *map(str, measured.where.values())])
     scenario = _in_words(measured)
-    page = f"workloads/{measured.workload}.md#{table.slug}" if table else ""
+    page = f"tests/{measured.workload}.md#{table.slug}" if table else ""
     if isinstance(what, Family):
         return Criterion(f"{where}/{what.slug}", f"{what.name}: {scenario}", measured.facet, "lower", group=where)
     return Criterion(
@@ -451,7 +451,7 @@ def _evidence_criterion(item: Item) -> Criterion:
     assert item.better is not None
     better = "yes" if item.better == "no" else item.better
     unit = "days" if item.unit == "date" else item.unit
-    page = f"{item.dimension}.md#evidence"
+    page = f"dimensions/{item.dimension}.md#evidence"
     return Criterion(item.slug, item.title, item.facet, better, item.floor, unit, page=page)
 
 

@@ -93,7 +93,10 @@ def heat_table(view: View) -> HeatTable:
         for case in USE_CASES
     ]
     sheets += [
-        (HeatColumn(one.title, _SHORT.get(one.slug, one.title), f"{one.slug}.md", is_use_case=False), view.sheet(one))
+        (
+            HeatColumn(one.title, _SHORT.get(one.slug, one.title), f"dimensions/{one.slug}.md", is_use_case=False),
+            view.sheet(one),
+        )
         for one in DIMENSIONS
         if one.slug != PERFORMANCE
     ]

@@ -40,6 +40,7 @@ from generator.comparison import CLOSE_FACTOR, Bracket, with_discarded
 from generator.pages.current_setups import CurrentSetups
 from generator.pages.drawn_chart import DrawnChart
 from generator.pages.sort_keys import sort_key
+from generator.pages.stacked_tables import stack_tables
 from generator.passthrough import finished
 from generator.statistics import DECISION_LEVEL, MIN_ROUNDS, Interval, RankRange
 from runners.record import RtsiteError
@@ -112,7 +113,7 @@ class Page:
                 anchor = f" {{#{section.anchor}}}" if section.anchor else ""
                 lines += [f"{'#' * section.level} {_inert(plain(section.heading))}{anchor}", ""]
             if section.html:
-                lines += [finished(f'<div class="rt">\n{section.html.strip()}\n</div>'), ""]
+                lines += [finished(f'<div class="rt">\n{stack_tables(section.html.strip())}\n</div>'), ""]
             if section.markdown:
                 lines += [section.markdown.strip(), ""]
         return "\n".join(lines)

@@ -19,7 +19,7 @@ from generator.charts.wording import plain
 from generator.comparison import USE_CASES, History
 from generator.dataset import Claims, Dataset, PublicQuestions, Source
 from generator.pages import menu
-from generator.pages.markup import Page, embed_path
+from generator.pages.markup import Page, embed_path, script_json
 from generator.pages.view import MenuEntry, View
 from runners.record import InvalidError
 
@@ -36,6 +36,8 @@ _WRITTEN = {
 }
 """The pages in ``site/``, which are in the last entry of the menu: title and file."""
 _DETAILS = "Method & data"
+_MOVED = {"tests/": "workloads/", "dimensions/": ""}
+"""What the addresses of pages begin with, and what they began with before."""
 _BADGE_COLOURS = {
     "recommended": "0b6bb8",
     "good choice": "2389b8",
@@ -48,12 +50,14 @@ _STYLE = Path(__file__).parents[1] / "assets" / "drawn.css"
 @dataclass(frozen=True)
 class Site:
     """All generated pages, and the navigation, which also has the pages in ``site/``. ``files``: by path, what makes
-    the files for other sites: single charts, and badges of the labels.
+    the files for other sites: single charts, and badges of the labels. ``moved``: by the old address of a page, the
+    HTML that leads to the new one.
     """
 
     pages: tuple[Page, ...]
     nav: tuple[dict[str, Any], ...]
     files: Mapping[str, Callable[[], str]]
+    moved: Mapping[str, str]
 
 
 def make_site(
@@ -78,7 +82,12 @@ def make_site(
     nav = [{entry.title: _addresses(found)} for entry, found in built if not entry.is_detail]
     details = [{entry.title: _addresses(found)} for entry, found in built if entry.is_detail]
     written = [{title: path} for title, path in _WRITTEN.items()]
-    return Site(tuple(pages), (*nav, {_DETAILS: [*details, *written]}), _embeds(view, pages) | _badges(view))
+    return Site(
+        tuple(pages),
+        (*nav, {_DETAILS: [*details, *written]}),
+        _embeds(view, pages) | _badges(view),
+        _moved(view, pages),
+    )
 
 
 def _embeds(view: View, pages: Iterable[Page]) -> dict[str, Callable[[], str]]:
@@ -88,6 +97,18 @@ def _embeds(view: View, pages: Iterable[Page]) -> dict[str, Callable[[], str]]:
         for chart in page.charts:
             path = embed_path(page.path, chart.slug)
             found[path] = partial(view.renderer(path).html, "embed.html", chart=chart, page=page, style=style)
+    return found
+
+
+def _moved(view: View, pages: Iterable[Page]) -> dict[str, str]:
+    """A small page at each old address. It works without a server, and keeps the anchor and what the reader chose."""
+    found = {}
+    for page in pages:
+        for now, before in _MOVED.items():
+            if page.path.startswith(now):
+                old = f"{before}{page.path.removeprefix(now).removesuffix('.md')}.html"
+                render = view.renderer(old)
+                found[old] = render.html("moved.html", page=page, address=script_json(render.link(page.path)))
     return found
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from generator.charts import Chart, Identities, latency_chart, metric_chart, percentile_chart, timeline_chart
 from generator.charts.wording import parameters_in_words
 from generator.comparison import METRICS, CapacityTable, Metric, Table, columns_of
+from generator.pages import chart_findings
 from generator.pages.markup import Renderer, Section
 from generator.pages.setting_filters import in_settings
 from generator.pages.view import run_path
+from generator.sentences import MetricAnswer
 
 
 def table_section(
@@ -20,32 +23,34 @@ def table_section(
     more: Iterable[Chart] = (),
     within_workload: bool = False,
     shows_reasons: bool = True,
+    shows_run: bool = True,
     others: Sequence[Table] = (),
 ) -> Section:
     """A section on one table of results: heading, charts, the full table, and ``more`` charts.
 
-    ``others``: the same table under other settings.
+    ``others``: the same table under other settings. ``within_workload``: on the page of the workload, which explains
+    all of its tables once. ``shows_run``: whether to name the run, which a page of one run does once.
     """
     words = parameters_in_words(table.parameters)
-    html = _table(render, table, list(charts), list(more), shows_reasons=shows_reasons)
-    made = [(other, _table(render, other, [], [], shows_reasons=shows_reasons)) for other in others]
+
+    def made_of(one: Table, drawn: Sequence[Chart], further: Sequence[Chart]) -> str:
+        return render.html(
+            "table.html",
+            table=one,
+            extras=columns_of(one),
+            charts=drawn,
+            more=further,
+            shows_reasons=shows_reasons,
+            explains=not within_workload,
+            shows_run=shows_run,
+            run=one.run,
+            run_page=run_path(one.run),
+        )
+
+    html = made_of(table, list(charts), list(more))
+    made = [(other, made_of(other, [], [])) for other in others]
     html = in_settings(render, table, html, made)
     return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
-
-
-def _table(
-    render: Renderer, table: Table, charts: Sequence[Chart], more: Sequence[Chart], *, shows_reasons: bool
-) -> str:
-    return render.html(
-        "table.html",
-        table=table,
-        extras=columns_of(table),
-        charts=charts,
-        more=more,
-        shows_reasons=shows_reasons,
-        run=table.run,
-        run_page=run_path(table.run),
-    )
 
 
 def capacity_section(
@@ -55,6 +60,7 @@ def capacity_section(
     charts: Iterable[Chart] = (),
     within_workload: bool = False,
     shows_reasons: bool = True,
+    shows_run: bool = True,
     others: Sequence[CapacityTable] = (),
 ) -> Section:
     """A section on one capacity search: heading, chart, and full table.
@@ -69,6 +75,8 @@ def capacity_section(
             table=one,
             charts=drawn,
             shows_reasons=shows_reasons,
+            explains=not within_workload,
+            shows_run=shows_run,
             run=one.run,
             run_page=run_path(one.run),
         )
@@ -90,21 +98,35 @@ def present(*charts: Chart | None) -> list[Chart]:
     return [chart for chart in charts if chart is not None]
 
 
-def deciding_charts(table: Table, identities: Identities) -> list[Chart]:
-    """One chart per deciding metric, if it can be drawn; percentiles of one distribution share a chart."""
+def deciding_charts(table: Table, identities: Identities, answers: Mapping[str, MetricAnswer]) -> list[Chart]:
+    """One chart per deciding metric, if it can be drawn; percentiles of one distribution share a chart.
+
+    ``answers``: who leads, by key of the metric.
+    """
     drawn = {metric.family or metric.key: metric for metric in reversed(table.deciding)}
-    return present(*(_chart_of(table, metric, identities) for metric in reversed(drawn.values())))
+    return [
+        replace(chart, finding=answers[metric.key].finding)
+        if metric.key in answers
+        else chart_findings.with_range(chart, table, metric)
+        for metric in reversed(drawn.values())
+        if (chart := _chart_of(table, metric, identities)) is not None
+    ]
 
 
 def further_charts(table: Table, identities: Identities) -> list[Chart]:
     """Charts of cost and memory, of whole distributions, and of values by second."""
-    bars = (
-        metric_chart(table, metric, identities)
+    found = [
+        chart_findings.with_range(chart, table, metric)
         for metric in METRICS.values()
         if table.kind in metric.further_chart_in and metric not in table.deciding
-    )
-    curves = (percentile_chart(table, family, identities) for family in table.families)
-    return present(*bars, *curves, timeline_chart(table, identities))
+        if (chart := metric_chart(table, metric, identities)) is not None
+    ]
+    found += [
+        chart_findings.with_tail(chart, table, family)
+        for family in table.families
+        if (chart := percentile_chart(table, family, identities)) is not None
+    ]
+    return found + [chart_findings.with_steadiness(one) for one in present(timeline_chart(table, identities))]
 
 
 def _chart_of(table: Table, metric: Metric, identities: Identities) -> Chart | None:

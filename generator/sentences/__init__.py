@@ -4,6 +4,7 @@ A sentence never has more certainty than the outcome behind it, and none recomme
 """
 
 from generator.sentences.changes import change_sentence, largest_changes
+from generator.sentences.metric_answers import MetricAnswer, answer_metric, answer_search
 from generator.sentences.pairs import PairAnswer, answer_pair
 from generator.sentences.question_answers import AnsweredQuestion, answer_questions
 from generator.sentences.starting_points import StartAnswer, start_answers
@@ -13,11 +14,14 @@ from generator.sentences.use_cases import CaseAnswer, case_answer
 __all__ = [
     "AnsweredQuestion",
     "CaseAnswer",
+    "MetricAnswer",
     "PairAnswer",
     "StartAnswer",
     "Sureness",
+    "answer_metric",
     "answer_pair",
     "answer_questions",
+    "answer_search",
     "case_answer",
     "change_sentence",
     "largest_changes",

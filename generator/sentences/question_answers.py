@@ -158,7 +158,7 @@ class _Known:
     ) -> AnsweredQuestion:
         if table is None or metric is None:
             return AnsweredQuestion(asked, _NOT_YET, "not measured")
-        page = f"workloads/{table.workload.slug}.md#{table.slug}"
+        page = f"tests/{table.workload.slug}.md#{table.slug}"
         counting = [(row, value) for row in rows if (value := _counting(table, row, metric)) is not None]
         values = [
             _Named(row.variant.slug if names_variants else self.titles[row.framework.slug], value)
@@ -184,7 +184,7 @@ class _Known:
                 name = self.titles[row.framework.slug]
                 values.append(_Named(name, mine / theirs))
                 compared[name], _ = compare_values(metric, base, row, None, None)
-        found = _stated(asked, source.says, values, "×", f"workloads/{source.workload}.md#{table.slug}")
+        found = _stated(asked, source.says, values, "×", f"tests/{source.workload}.md#{table.slug}")
         if found.state != "answered":
             return found
         doubt = _doubt_of([one.outcome for one in judge_all(compared).values()])
@@ -201,7 +201,7 @@ class _Known:
             fits = table.workload.slug == source.workload and source.where.items() <= table.parameters.items()
             if not fits or change.other.topology != source.topology:
                 continue
-            page = f"workloads/{source.workload}.md#settings"
+            page = f"tests/{source.workload}.md#settings"
             for row in self._headlines(table):
                 judged = change.judged.get((row.key, source.metric))
                 ratio = _times(judged.contrast, row.values[source.metric].estimate.mean) if judged else None
@@ -233,7 +233,7 @@ class _Known:
             and row.bracket.searches >= MIN_SEARCHES
             and is_published(table)
         ]
-        return _stated(asked, source.says, values, table.unit, f"workloads/{table.workload.slug}.md#{table.slug}")
+        return _stated(asked, source.says, values, table.unit, f"tests/{table.workload.slug}.md#{table.slug}")
 
     def _of_evidence(self, asked: PublicQuestion, source: OfEvidence) -> AnsweredQuestion:
         basis = self.conclusions.basis

@@ -112,7 +112,7 @@ def test_a_pale_text_is_found_among_many_that_look_alike(visit: Visit, path: str
 
 
 def test_the_keyboard_alone_leads_to_the_raw_file(visit: Visit) -> None:
-    page = visit.open("performance.html")
+    page = visit.open("dimensions/performance.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent").strip() == "Skip to content"
     page = visit.open("index.html")
@@ -127,7 +127,7 @@ def test_the_keyboard_alone_leads_to_the_raw_file(visit: Visit) -> None:
 
 
 def test_paper_shows_charts_and_whole_tables(visit: Visit) -> None:
-    page = visit.open("performance.html")
+    page = visit.open("tests/echo.html")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.wait_for_function(
         "() => document.querySelectorAll('.rt-plot').length"
@@ -145,7 +145,7 @@ def test_paper_shows_charts_and_whole_tables(visit: Visit) -> None:
 
 def test_paper_waits_for_no_timer(visit: Visit) -> None:
     """What is printed is what stands there when the event's handlers, and what they promised, are through."""
-    page = visit.open("performance.html")
+    page = visit.open("tests/echo.html")
     page.locator(".rt-plot").first.scroll_into_view_if_needed()
     page.locator(".rt-plot[data-drawn]").first.wait_for()
     undrawn = page.evaluate(

@@ -231,7 +231,7 @@ def test_values_are_named_with_their_unit_and_whose_they_are(decided: Conclusion
     (answer,) = answer_questions(asked, decided, (), TITLES)
     assert answer.state == "answered"
     assert answer.page is not None
-    assert answer.page.startswith("workloads/echo.md#")
+    assert answer.page.startswith("tests/echo.md#")
     assert re.match(r"[\d,]+\u00a0messages/s \(.+\) to [\d,]+\u00a0messages/s \(.+\), \d of them\.", answer.sentence)
 
 

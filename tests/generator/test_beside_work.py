@@ -31,14 +31,14 @@ def beside(dataset: Dataset, **parameters: Parameter) -> Dataset:
 @pytest.mark.parametrize(("work", "is_said"), [("work", True), ("work-inline", True), ("echo", False)])
 def test_the_page_says_whose_latency_it_is_and_what_lets_others_run(results: Path, work: str, is_said: bool) -> None:
     found = beside(load_results(results), work=work)
-    page = {one.path: one.text() for one in make_site(found, {}).pages}["workloads/echo.md"]
+    page = {one.path: one.text() for one in make_site(found, {}).pages}["tests/echo.md"]
     assert "Latency of the others p50" in page
     assert "beside those of the second load" in page
     assert ("Where gevent or eventlet replace it" in page) == is_said
 
 
 def test_other_tables_say_nothing_of_work(results: Path) -> None:
-    page = {one.path: one.text() for one in make_site(load_results(results), {}).pages}["workloads/echo.md"]
+    page = {one.path: one.text() for one in make_site(load_results(results), {}).pages}["tests/echo.md"]
     assert "need no work" not in page
     assert "second load" not in page
 

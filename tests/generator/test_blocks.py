@@ -98,7 +98,7 @@ def test_counts_and_distributions_are_of_all_blocks(dataset: Dataset, together: 
 
 
 def test_the_pages_say_so_and_link_every_block(dataset: Dataset) -> None:
-    page = next(page.text() for page in make_site(dataset, {}).pages if page.path == "workloads/echo.md")
+    page = next(page.text() for page in make_site(dataset, {}).pages if page.path == "tests/echo.md")
     assert "the runs are the repeats" in page
     for number in (1, 2, 3):
         assert f"runs/2026-11-20--block-{number}-3.html" in page

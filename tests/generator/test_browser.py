@@ -20,7 +20,7 @@ SMALL_SCREEN_PAGES = {
     "scoreboard.html",
     "for/chat.html",
     "frameworks/django-channels.html",
-    "workloads/dashboard.html",
+    "tests/dashboard.html",
     "compare/django-channels-vs-flask-socketio.html",
 }
 """Pages whose layout differs most."""
@@ -38,7 +38,7 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(phone: Visit, path: s
 def test_a_site_opened_from_a_folder_draws_its_charts(browser: Browser, site: Path) -> None:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
     visit = Visit(context, f"{site.as_uri()}/")
-    page = visit.open("performance.html")
+    page = visit.open("tests/echo.html")
     assert visit.draw_all() > 0
     assert page.locator(".rt-plot .main-svg").first.is_visible()
     assert page.locator("table.rt-sortable th button").first.is_visible()
@@ -49,7 +49,7 @@ def test_a_site_opened_from_a_folder_draws_its_charts(browser: Browser, site: Pa
 
 @pytest.mark.parametrize(("pattern", "painted"), [("", ".bars path"), ("/", "pattern *")], ids=["plain", "hatched"])
 def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit, pattern: str, painted: str) -> None:
-    page = visit.open("performance.html")
+    page = visit.open("tests/echo.html")
     page.evaluate(
         """pattern => document.querySelectorAll(".rt-chart template").forEach(({ content }) => {
             const script = content.querySelector("script"), figure = JSON.parse(script.textContent);
@@ -74,15 +74,17 @@ def test_the_theme_toggle_changes_the_colours_of_charts(visit: Visit, pattern: s
 def test_charts_come_and_go_with_instant_navigation(visit: Visit) -> None:
     asked: list[str] = []
     visit.page.on("request", lambda request: asked.append(request.url))
-    page = visit.open("workloads/echo.html")
+    page = visit.open("tests/echo.html")
     visit.draw_all()
     page.evaluate("window.stillTheSame = true")
     page.locator(".md-tabs__link", has_text="Method").click()
-    page.wait_for_url("**/ease-of-use.html")
+    page.wait_for_url("**/dimensions/ease-of-use.html")
     page.locator(".md-nav--primary a", has_text="Performance").first.click()
-    page.wait_for_url("**/performance.html")
+    page.wait_for_url("**/dimensions/performance.html")
+    page.locator(".rt-plain a", has_text="Live dashboard").first.click()
+    page.wait_for_url("**/tests/dashboard.html")
     page.wait_for_selector(".rt-plot")
-    assert visit.draw_all() >= 4
+    assert visit.draw_all() >= 2
     assert page.evaluate("window.stillTheSame")
     assert len([url for url in asked if "plotly" in url]) == 1
     # Plotly's own styles must have come along.
@@ -98,7 +100,7 @@ def test_plotly_is_loaded_only_where_a_chart_comes_near(visit: Visit) -> None:
 
 
 def test_charts_do_not_move_the_page(visit: Visit) -> None:
-    page = visit.open("performance.html")
+    page = visit.open("tests/echo.html")
     visit.lay_out()
     before = page.evaluate("document.documentElement.scrollHeight")
     visit.draw_all()
@@ -114,7 +116,7 @@ def test_a_link_into_a_page_leads_to_its_place_though_tables_above_are_not_laid_
 def test_without_scripts_the_tables_are_complete(browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(address + "workloads/echo.html")
+    page.goto(address + "tests/echo.html")
     assert page.locator("table.rt-results").first.is_visible()
     assert "66," in page.locator("table.rt-results").first.inner_text()
     assert not page.locator(".rt-plot").first.is_visible()
@@ -124,7 +126,7 @@ def test_without_scripts_the_tables_are_complete(browser: Browser, address: str)
 
 
 def test_tables_sort_from_the_keyboard(visit: Visit) -> None:
-    page = visit.open("workloads/echo.html")
+    page = visit.open("tests/echo.html")
     table = page.locator("table.rt-results").first
     memory = table.locator("th button", has_text="Memory")
     memory.focus()
@@ -144,7 +146,7 @@ def test_tables_sort_from_the_keyboard(visit: Visit) -> None:
 
 
 def test_a_hover_shows_value_and_interval(visit: Visit) -> None:
-    page = visit.open("performance.html")
+    page = visit.open("tests/echo.html")
     visit.draw_all()
     page.locator(".rt-plot").first.scroll_into_view_if_needed()
     box = page.locator(".rt-plot .bars path").nth(1).bounding_box()

@@ -232,8 +232,9 @@ def test_what_cannot_be_copied_leaves_the_old_site(edited: Paths) -> None:
 
 def test_a_hand_written_page_cannot_shadow_a_generated_one(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
-    (checkout / "site" / "performance.md").write_text("# Mine\n")
-    with pytest.raises(StagingError, match=r"performance\.md"):
+    (checkout / "site" / "dimensions").mkdir()
+    (checkout / "site" / "dimensions" / "performance.md").write_text("# Mine\n")
+    with pytest.raises(StagingError, match=r"dimensions/performance\.md"):
         stage_site(in_folder(tmp_path, tmp_path / "results", checkout), lambda _: None)
 
 
@@ -335,8 +336,8 @@ def test_zensical_makes_the_same_pages_of_the_same_sources(built: Built, tmp_pat
     The site has pages of every kind.
     """
     site = built.copied(tmp_path / "copy").out
-    assert {folder.name for folder in site.iterdir()} >= {"compare", "frameworks", "runs", "workloads"}
-    assert (site / "workloads" / "capacity.html").is_file()
+    assert {folder.name for folder in site.iterdir()} >= {"compare", "dimensions", "frameworks", "runs", "tests"}
+    assert (site / "tests" / "capacity.html").is_file()
     config = yaml.safe_load((site.parent / "mkdocs.yml").read_text())
     config["site_dir"] = "zensical"
     (site.parent / "zensical.yml").write_text(yaml.safe_dump(config))
@@ -351,7 +352,8 @@ def test_zensical_makes_the_same_pages_of_the_same_sources(built: Built, tmp_pat
         for folder in (site, other)
     )
     assert pages == others
-    assert "Messages answered per second" in (other / "performance.html").read_text()
+    assert "Messages answered per second" in (other / "tests" / "echo.html").read_text()
+    assert (other / "workloads" / "echo.html").read_bytes() == (site / "workloads" / "echo.html").read_bytes()
 
 
 def test_the_site_makes_no_external_requests(pages: dict[Path, Reader]) -> None:
@@ -418,4 +420,4 @@ def test_a_campaign_of_several_runs_makes_one_site(checkout: Path, tmp_path: Pat
     assert "Where the time goes" in (framework / "code.html").read_text()
     for run in ("timed", "searched"):
         assert (out / "runs" / f"2026-11-20--{run}.html").is_file()
-    assert "in 2 runs" not in (out / "workloads" / "capacity.html").read_text()
+    assert "in 2 runs" not in (out / "tests" / "capacity.html").read_text()

@@ -49,7 +49,7 @@ def words(found: Locator) -> str:
 
 
 def test_chosen_frameworks_and_the_reference_stay_in_tables_and_charts(visit: Visit) -> None:
-    page = visit.open("workloads/echo.html")
+    page = visit.open("tests/echo.html")
     visit.draw_all()
     before = page.locator(".rt-plot").first.evaluate("plot => plot.layout.xaxis.range")
     choose(page, "FastAPI")
@@ -75,7 +75,7 @@ def test_chosen_frameworks_and_the_reference_stay_in_tables_and_charts(visit: Vi
 
 
 def test_an_address_brings_the_choice_back(visit: Visit) -> None:
-    page = visit.open("performance.html?frameworks=flask-socketio.nobody")
+    page = visit.open("tests/echo.html?frameworks=flask-socketio.nobody")
     visit.draw_all()
     assert set(shown(page)) == {"flask-socketio", "reference"}
     assert page.locator(".rt-chosen").inner_text() == "Flask-SocketIO"
@@ -92,7 +92,7 @@ def test_a_pair_is_shown_if_both_are_chosen(visit: Visit) -> None:
 
 
 def test_an_empty_chart_explains_itself(visit: Visit) -> None:
-    page = visit.open("workloads/echo.html")
+    page = visit.open("tests/echo.html")
     visit.draw_all()
     page.evaluate("document.dispatchEvent(new CustomEvent('rt-chosen', {detail: () => true}))")
     plot = page.locator(".rt-plot").first
@@ -103,15 +103,18 @@ def test_an_empty_chart_explains_itself(visit: Visit) -> None:
 
 
 STATES = {
-    "chosen frameworks": ("workloads/echo.html?frameworks=fastapi", ".rt-chosen"),
+    "chosen frameworks": ("tests/echo.html?frameworks=fastapi", ".rt-chosen"),
     "two orders": (
         "runs/2026-11-20--2026-11-20-a1b2c3.html?sort=0.rounds.ascending_1.variant.descending",
         "[aria-sort]",
     ),
-    "weights": ("ease-of-use.html?weights=5-0-1", ".rt-weights output"),
+    "weights": ("dimensions/ease-of-use.html?weights=5-0-1", ".rt-weights output"),
     "answers": ("pick.html?users=1000&rate=10", ".rt-pick option:checked"),
-    "a setting": ("workloads/echo.html?topology=nginx", ".rt-settings option:checked"),
-    "all at once": ("architecture.html?frameworks=fastapi&sort=0.total.ascending&weights=1-0-1-0", ".rt-mean"),
+    "a setting": ("tests/echo.html?topology=nginx", ".rt-settings option:checked"),
+    "all at once": (
+        "dimensions/architecture.html?frameworks=fastapi&sort=0.total.ascending&weights=1-0-1-0",
+        ".rt-mean",
+    ),
 }
 """Pages with a state in the address, and what shows it."""
 
@@ -148,7 +151,7 @@ def test_a_state_survives_links_in_the_page_back_forward_and_reload(visit: Visit
 
 
 def test_each_step_back_shows_the_state_that_its_address_has(visit: Visit) -> None:
-    page = visit.open("workloads/echo.html?frameworks=fastapi")
+    page = visit.open("tests/echo.html?frameworks=fastapi")
     page.locator("a.headerlink").first.evaluate("link => link.click()")
     page.wait_for_function("location.hash !== ''")
     page.wait_for_load_state("networkidle")
@@ -200,7 +203,7 @@ def test_every_column_of_a_sortable_table_has_a_name_and_keys(browser: Browser, 
 
 
 def test_an_order_is_kept_in_the_address(visit: Visit) -> None:
-    page = visit.open("workloads/echo.html")
+    page = visit.open("tests/echo.html")
     table = page.locator("table.rt-results").first
     table.locator("th button", has_text="Memory").click()
     order = table.locator("tbody tr").evaluate_all("rows => rows.map(r => r.textContent)")
@@ -211,7 +214,7 @@ def test_an_order_is_kept_in_the_address(visit: Visit) -> None:
 
 
 def test_a_chart_is_saved_as_table_and_as_picture(visit: Visit, tmp_path: Path) -> None:
-    page = visit.open("workloads/echo.html")
+    page = visit.open("tests/echo.html")
     visit.draw_all()
     chart = page.locator(".rt-chart").first
     starts = {"CSV": b'\xef\xbb\xbf"Variant"', "PNG": b"\x89PNG", "SVG": b"<svg"}
@@ -250,7 +253,7 @@ def test_the_picker_answers_from_its_address(visit: Visit) -> None:
     # How sure it is, and the three places behind it: value, raw file and code.
     assert "rounds" in page.locator(".rt-answer-cards > li").first.inner_text()
     for name, target in (
-        ("value", "workloads/dashboard.html#"), ("raw file", "data/"), ("code", "#code"),
+        ("value", "tests/dashboard.html#"), ("raw file", "data/"), ("code", "#code"),
     ):  # fmt: skip
         link = page.locator(".rt-answer-cards > li").first.get_by_role("link", name=name, exact=True)
         assert target in (link.get_attribute("href") or "")
@@ -503,7 +506,7 @@ def test_the_least_cpu_is_said_only_of_whom_the_table_says_it(visit: Visit) -> N
 
 
 def test_weights_change_the_points_and_are_kept_in_the_address(visit: Visit) -> None:
-    page = visit.open("ease-of-use.html")
+    page = visit.open("dimensions/ease-of-use.html")
 
     def points() -> list[str]:
         return page.locator("table.rt-weighed .rt-mean").all_text_contents()
@@ -531,7 +534,11 @@ def test_no_score_changes_when_frameworks_are_left_out(visit: Visit) -> None:
         rows = visit.page.locator("table.rt-weighed tbody tr")
         return dict(rows.evaluate_all("rows => rows.map(row => [row.dataset.frameworks, row.textContent])"))
 
-    pages = {"ease-of-use.html": (0, -1), "architecture.html": (-1,), "development-experience.html": (0,)}
+    pages = {
+        "dimensions/ease-of-use.html": (0, -1),
+        "dimensions/architecture.html": (-1,),
+        "dimensions/development-experience.html": (0,),
+    }
     for path, left in pages.items():
         visit.open(path)
         before = scores()
@@ -549,7 +556,7 @@ def tables_of(page: Page, name: str) -> list[str]:
 
 
 def test_a_setting_chosen_with_the_keyboard_shows_its_tables(visit: Visit) -> None:
-    page = visit.open("workloads/echo.html?frameworks=fastapi")
+    page = visit.open("tests/echo.html?frameworks=fastapi")
     assert tables_of(page, "topology") == ["direct"]
     choice = page.locator("select[name=topology]")
     choice.focus()
@@ -568,13 +575,13 @@ def test_a_setting_chosen_with_the_keyboard_shows_its_tables(visit: Visit) -> No
 
 
 def test_a_setting_that_no_run_measured_is_the_default(visit: Visit) -> None:
-    page = visit.open("workloads/echo.html?topology=pigeon&python=2.7&broker=paper")
+    page = visit.open("tests/echo.html?topology=pigeon&python=2.7&broker=paper")
     assert tables_of(page, "topology") == ["direct"]
     assert page.locator(".rt-off").count() == 0
 
 
 def test_rows_are_chosen_by_their_broker(visit: Visit) -> None:
-    page = visit.open("performance.html")
+    page = visit.open("tests/dashboard.html")
     rows = page.locator("table.rt-results tbody tr")
     before = {one for one in rows.evaluate_all("rows => rows.map(r => r.dataset.broker)") if one}
     assert before == {"none", "redis"}
@@ -590,7 +597,7 @@ def test_without_scripts_the_default_setting_is_shown(browser: Browser, address:
     context = browser.new_context(java_script_enabled=False)
     try:
         page = context.new_page()
-        page.goto(f"{address}workloads/echo.html")
+        page.goto(f"{address}tests/echo.html")
         assert not page.locator(".rt-settings").is_visible()
         blocks = page.locator(".rt-settings-of > [data-topology]")
         states = [

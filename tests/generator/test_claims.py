@@ -76,7 +76,7 @@ def test_an_order_of_two(known: ClaimBasis) -> None:
     assert right.ratio.value > 5
     assert right.found == "The first is better; the article's ratio is 4."
     assert right.page is not None
-    assert right.page.startswith("workloads/echo.md#echo-mode-closed")
+    assert right.page.startswith("tests/echo.md#echo-mode-closed")
     assert [row.framework.slug for row, _ in right.values] == ["fastapi", "flask-socketio"]
     wrong = tried(known, kind="compared", **ECHO, first="fastapi", second="flask-socketio", claimed=0.5)
     assert wrong.verdict == "contradicted"

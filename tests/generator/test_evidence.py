@@ -276,10 +276,10 @@ def test_evidence_by_an_older_rule_is_marked(tmp_path: Path, collected: str, is_
     synthetic.write_evidence(tmp_path, collected=collected)
     pages = {page.path: page.text() for page in make_site(load_results(tmp_path), {}).pages}
     for path, title in (
-        ("ease-of-use.md", "Statements of the app"),
+        ("dimensions/ease-of-use.md", "Statements of the app"),
         ("frameworks/fastapi/results.md", "Bytes that are no frame: a close frame says so"),
     ):
         (said,) = re.findall(r"By an older rule.*?</p>", pages[path]) or [""]
         assert (title in said) is is_marked, path
         assert "Memory at rest" not in said
-    assert ('by an <a href="#evidence">older rule</a>' in pages["ease-of-use.md"]) is is_marked
+    assert ('by an <a href="#evidence">older rule</a>' in pages["dimensions/ease-of-use.md"]) is is_marked

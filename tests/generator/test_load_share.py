@@ -109,7 +109,7 @@ def test_the_rate_and_its_capacity_are_beside_each_latency(table: Table) -> None
 
 def test_the_page_says_that_rates_differ(folder: Path) -> None:
     pages = {page.path: page.text() for page in make_site(load_results(folder), {}).pages}
-    text = pages[f"workloads/{LOAD.slug}.md"]
+    text = pages[f"tests/{LOAD.slug}.md"]
     assert "Rates differ, so this shows how long messages take at the same relative load" in text
     assert "at 50 % of its capacity" in text
 

@@ -27,7 +27,7 @@ _LIGHT = """() => [...document.querySelectorAll(".md-content :is(p, td, th, h1, 
     .map(one => getComputedStyle(one)[one.closest("svg") ? "fill" : "color"])"""
 
 
-PRINTED = ["workloads/dashboard.html", "ease-of-use.html"]
+PRINTED = ["tests/dashboard.html", "dimensions/ease-of-use.html"]
 
 
 @pytest.mark.parametrize("path", PRINTED)

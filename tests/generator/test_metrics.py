@@ -140,8 +140,8 @@ def test_columns_and_charts_follow_from_the_rows(comparison: Comparison) -> None
     assert (closed.kind, fixed.kind, dashboard.kind) == ("loop", "rate", "push")
     assert "messages_per_s" in {metric.key for metric in closed.columns}
     assert "messages_per_s" not in {metric.key for metric in fixed.columns}
-    assert [chart.slug for chart in deciding_charts(closed, looks)] == [f"{closed.slug}-messages-per-s"]
-    assert [chart.slug for chart in deciding_charts(dashboard, looks)] == [
+    assert [chart.slug for chart in deciding_charts(closed, looks, {})] == [f"{closed.slug}-messages-per-s"]
+    assert [chart.slug for chart in deciding_charts(dashboard, looks, {})] == [
         f"{dashboard.slug}-{end}" for end in ("latency", "push-lateness", "cpu-percent", "pss-mean-mb")
     ]
     further = [chart.slug.removeprefix(f"{fixed.slug}-") for chart in further_charts(fixed, looks)]
@@ -219,6 +219,6 @@ def test_a_pair_below_the_floor_of_a_metric_is_practically_equal(tmp_path: Path)
 
 
 def test_every_kind_of_table_says_how_its_servers_were_loaded() -> None:
-    text = (Path(generator.__file__).parent / "templates" / "table.html").read_text()
+    text = (Path(generator.__file__).parent / "templates" / "how.html").read_text()
     assert {kind for kind in get_args(TableKind) if f'\n"{kind}": ' not in text} == set()
     assert set(DECIDING) == set(get_args(TableKind))

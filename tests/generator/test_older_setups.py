@@ -36,8 +36,8 @@ def site_of(dataset: Dataset, setups: dict[str, VariantSetup]) -> dict[str, str]
 
 PAGES = (
     "index.md",
-    "performance.md",
-    "workloads/echo.md",
+    "dimensions/performance.md",
+    "tests/echo.md",
     "frameworks/fastapi.md",
     "compare/fastapi-vs-flask-socketio.md",
 )
@@ -57,7 +57,7 @@ def test_results_of_an_older_setup_are_marked(dataset: Dataset, change: dict[str
     facts = measured(dataset)
     today = replace(VariantSetup(facts.command, facts.broker), **change or {})
     pages = site_of(dataset, {"uvicorn" if change is not None else "other": today})
-    for path in ("workloads/echo.md", "frameworks/fastapi.md"):
+    for path in ("tests/echo.md", "frameworks/fastapi.md"):
         assert ("older setup</" in pages[path]) is is_marked, path
     for path in PAGES:
         assert ("older setup</a> than today’s" in pages[path]) is is_marked, path
@@ -129,7 +129,7 @@ def test_the_loop_of_older_results_is_told_as_far_as_known(
 def test_a_loop_that_is_not_known_is_said_to_be_so(dataset: Dataset, tmp_path: Path) -> None:
     facts = measured(dataset)
     assert facts.loop is None
-    page = site_of(dataset, {})["workloads/echo.md"]
+    page = site_of(dataset, {})["tests/echo.md"]
     assert "loop not recorded" in page
     page = site_of(dataset, {"uvicorn": VariantSetup(facts.command, facts.broker, "asyncio")})["frameworks/fastapi.md"]
     assert "asyncio<small>not recorded; by today’s folder</small>" in page

@@ -80,7 +80,7 @@ def established(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 def test_results_of_an_older_definition_are_marked(small: Shown, searched: Shown) -> None:
     words = "Measured by an older definition of this workload."
     for shown, slug in ((small, "echo"), (searched, "capacity")):
-        page = f"workloads/{slug}.md"
+        page = f"tests/{slug}.md"
         assert words not in shown.texts[page]
         (version,) = {one.version for run in shown.dataset.runs for one in run.document.workloads if one.slug == slug}
         for current, is_marked in (({slug: version}, False), ({slug: "000000000000"}, True), ({"other": "0"}, False)):
@@ -98,7 +98,13 @@ CLAIMS = Claims(
 
 
 @pytest.mark.parametrize(
-    "path", ["ease-of-use.md", "architecture.md", "frameworks/index.md", "frameworks/flask-socketio.md"]
+    "path",
+    [
+        "dimensions/ease-of-use.md",
+        "dimensions/architecture.md",
+        "frameworks/index.md",
+        "frameworks/flask-socketio.md",
+    ],
 )
 def test_pages_of_evidence_are_as_they_were(established: Shown, path: str) -> None:
     agrees_with_golden(established, path)
@@ -110,16 +116,17 @@ def test_evidence_reaches_home_and_the_pairs(established: Shown) -> None:
     pair = pages["compare/fastapi-vs-flask-socketio.md"]
     for title in ("Ease of use", "Architecture", "Development experience"):
         assert f"{title}</a>: " in pair
-    assert "“Two of them”: <strong>Flask-SocketIO</strong> over FastAPI. Here: " in pages["ease-of-use.md"]
-    assert "“Two of them”: FastAPI and Flask-SocketIO are equal. Here: inconclusive." in pages["performance.md"]
-    assert "What articles say" not in pages["architecture.md"]
+    assert "“Two of them”: <strong>Flask-SocketIO</strong> over FastAPI. Here: " in pages["dimensions/ease-of-use.md"]
+    performance = pages["dimensions/performance.md"]
+    assert "“Two of them”: FastAPI and Flask-SocketIO are equal. Here: inconclusive." in performance
+    assert "What articles say" not in pages["dimensions/architecture.md"]
 
 
 @pytest.mark.parametrize(
     "path",
     [
         "index.md",
-        "performance.md",
+        "dimensions/performance.md",
         "frameworks/fastapi.md",
         "frameworks/fastapi/results.md",
         "frameworks/sanic.md",
@@ -133,7 +140,7 @@ def test_pages_are_as_they_were(small: Shown, path: str) -> None:
 
 
 def test_the_page_of_a_search_is_as_it_was(searched: Shown) -> None:
-    agrees_with_golden(searched, "workloads/capacity.md")
+    agrees_with_golden(searched, "tests/capacity.md")
 
 
 def agrees_with_golden(shown: Shown, path: str) -> None:
@@ -150,9 +157,9 @@ def agrees_with_golden(shown: Shown, path: str) -> None:
 
 def test_without_results_the_pages_say_so() -> None:
     pages = {page.path: page.text() for page in make_site(Dataset(()), SOURCES).pages}
-    for path in ("index.md", "runs/index.md", "compare/index.md", "workloads/index.md"):
+    for path in ("index.md", "runs/index.md", "compare/index.md", "tests/index.md"):
         assert "Nothing measured yet" in pages[path]
-    for path in ("performance.md", "ease-of-use.md", "frameworks/fastapi.md"):
+    for path in ("dimensions/performance.md", "dimensions/ease-of-use.md", "frameworks/fastapi.md"):
         assert "Not measured yet" in pages[path]
     assert "(the folder" not in pages["frameworks/fastapi/code.md"]
 
@@ -160,11 +167,11 @@ def test_without_results_the_pages_say_so() -> None:
 def test_with_too_few_rounds_the_pages_say_so_and_nobody_wins(searched: Shown) -> None:
     """Two rounds everywhere, one row that is invalid in all of them, and one that failed."""
     pages = searched.texts
-    performance, pair = pages["performance.md"], pages["compare/fastapi-vs-flask-socketio.md"]
+    performance, pair = pages["dimensions/performance.md"], pages["compare/fastapi-vs-flask-socketio.md"]
     assert "Not enough data: no framework has" in performance
     assert "Not enough data<small>fewer than two frameworks have 5 valid rounds</small>" in performance
-    assert "not enough data</small>" in pages["workloads/echo.md"]
-    assert "rt-group" not in pages["workloads/echo.md"], "no rank"
+    assert "not enough data</small>" in pages["tests/echo.md"]
+    assert "rt-group" not in pages["tests/echo.md"], "no rank"
     assert "Inconclusive: not enough valid rounds of both." in pair
     assert "inconclusive: not enough data" in pair
 
@@ -173,8 +180,8 @@ def test_one_framework_alone_has_pages_and_wins_nothing(tmp_path: Path) -> None:
     chosen = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn"})
     synthetic.write(tmp_path, rounds=5, seconds=1, variants=chosen, searches=False)
     pages = {page.path: page.text() for page in make_site(load_results(tmp_path), SOURCES).pages}
-    assert "so there is nothing to compare it with" in pages["performance.md"]
-    assert "Not enough data" in pages["performance.md"]
+    assert "so there is nothing to compare it with" in pages["dimensions/performance.md"]
+    assert "Not enough data" in pages["dimensions/performance.md"]
 
 
 def test_a_pair_says_who_is_surely_better_where_that_does_not_decide(tmp_path: Path) -> None:
@@ -190,28 +197,26 @@ def test_a_pair_says_who_is_surely_better_where_that_does_not_decide(tmp_path: P
 
 def test_dimensions_without_evidence_have_no_verdict(small: Shown) -> None:
     pages = small.texts
-    for path in ("ease-of-use.md", "architecture.md", "development-experience.md"):
+    for path in ("dimensions/ease-of-use.md", "dimensions/architecture.md", "dimensions/development-experience.md"):
         assert "Not measured yet" in pages[path]
         assert "Verdict" not in pages[path]
 
 
 def test_capacities_are_shown_like_other_results(searched: Shown) -> None:
     pages = searched.texts
-    for path in (
-        "workloads/capacity.md",
-        "frameworks/fastapi/results.md",
-        "runs/2026-11-20--2026-11-20-a1b2c3.md",
-    ):
+    for path in ("frameworks/fastapi/results.md", "runs/2026-11-20--2026-11-20-a1b2c3.md"):
         assert "{#capacity-rate}" in pages[path], path
         assert "{#capacity-users}" in pages[path], path
+    assert '<h2 id="capacity-rate">Highest rate</h2>' in pages["tests/capacity.md"]
+    assert '<h2 id="capacity-users">Most users</h2>' in pages["tests/capacity.md"]
     pair = pages["compare/fastapi-vs-flask-socketio.md"]
     assert '<th scope="row">Capacity: most users before updates wait behind the push: capacity</th>' in pair
     assert re.search(
         r"Capacity, highest rate: FastAPI [\d,]+ to [\d,]+ against Flask-SocketIO [\d,]+ to [\d,]+ m", pair
     )
-    assert 'id="chart-capacity-rate-range"' in pages["workloads/capacity.md"]
-    assert 'href="workloads/capacity.html"' in pages["performance.md"]
-    assert "highest rate, 100 connections" in pages["workloads/index.md"]
+    assert 'id="chart-capacity-rate-range"' in pages["tests/capacity.md"]
+    assert 'href="../tests/capacity.html"' in pages["dimensions/performance.md"]
+    assert "Highest rate; Most users" in pages["tests/index.md"]
     assert "the reference" in pages["frameworks/fastapi/results.md"].partition("{#capacity-rate}")[2]
     told = pages["runs/2026-11-20--2026-11-20-a1b2c3.md"]
     assert "load generator working time 91 %" in told
@@ -245,7 +250,7 @@ def test_what_was_repeated_is_one_round_and_reported(small: Shown) -> None:
 
 def test_runs_without_searches_show_none(small: Shown) -> None:
     for path, text in small.texts.items():
-        assert "workloads/capacity" not in text, path
+        assert "tests/capacity" not in text, path
         assert "{#capacity-" not in text, path
 
 
@@ -298,7 +303,7 @@ def test_what_makers_say_against_a_variant_is_shown_with_its_source(small: Shown
     shown = texts["frameworks/fastapi.md"]
     assert f'legacy</span> Its worker was &lt;removed&gt;. <a href="{page}"' in shown
     assert 'not for production</span> It is for tests. <a href="https://example.org/tests"' in shown
-    assert texts["workloads/echo.md"].count(">legacy</span>") > small.texts["workloads/echo.md"].count(">legacy</span>")
+    assert texts["tests/echo.md"].count(">legacy</span>") > small.texts["tests/echo.md"].count(">legacy</span>")
 
 
 def test_what_only_streams_events_is_not_said_to_speak_websocket(established: Shown) -> None:
@@ -309,7 +314,9 @@ def test_what_only_streams_events_is_not_said_to_speak_websocket(established: Sh
     frameworks = tuple(measured if item is one else item for item in run.frameworks)
     texts = texts_of(make_site(replace(established.dataset, runs=(replace(run, frameworks=frameworks),)), SOURCES))
     assert "ASGI, speaks HTTP. 1 variant measured" in texts["frameworks/fastapi.md"]
-    assert "<td>HTTP</td><td>ASGI</td>" in texts["frameworks/index.md"]
+    index = texts["frameworks/index.md"]
+    assert 'data-label="Protocol">HTTP</td>' in index
+    assert 'data-label="Interface">ASGI</td>' in index
     assert "ASGI, speaks WebSocket. 1 variant measured" in established.texts["frameworks/fastapi.md"]
 
 

@@ -253,7 +253,7 @@ def test_a_server_that_declines_shows_no_price_of_compression(tmp_path: Path) ->
         assert not any(row == "fastapi" for (row, _), _ in change.judged)
         assert {row.framework.slug for row in change.declined} == {"fastapi"}
         assert set(change.wire_bytes.values()) == {9.25}
-    section = {page.path: page.text() for page in make_site(found, {}).pages}["workloads/echo.md"]
+    section = {page.path: page.text() for page in make_site(found, {}).pages}["tests/echo.md"]
     section = section.partition("Other settings")[2]
     assert "With compression offered instead of directly" in section
     assert "so they show no price of compression: FastAPI (uvicorn)." in section
@@ -272,7 +272,7 @@ def test_a_table_of_offered_compression_says_who_agreed(tmp_path: Path) -> None:
     found = load_results(results)
     (shown,) = found.headline
     assert str(shown.machine_class).endswith(", with compression offered")
-    page = {page.path: page.text() for page in make_site(found, {}).pages}["workloads/echo.md"]
+    page = {page.path: page.text() for page in make_site(found, {}).pages}["tests/echo.md"]
     assert "agreed on 100 of 100" in page
     assert "declined" in page
     assert "13, 9" in page
@@ -294,16 +294,16 @@ def test_the_page_of_a_workload_says_what_a_proxy_changes(
 ) -> None:
     site = make_site(load_results(behind_proxy(tmp_path, rounds=rounds)), {})
     pages = {page.path: page.text() for page in site.pages}
-    section = pages["workloads/echo.md"].partition("Other settings")[2]
+    section = pages["tests/echo.md"].partition("Other settings")[2]
     assert heading in section
     assert outcomes in section
-    assert "Other settings" not in pages["performance.md"]
+    assert "Other settings" not in pages["dimensions/performance.md"]
 
 
 BLOCK = re.compile(r'<div data-python="([^"]*)" data-topology="([^"]*)"( hidden data-search-exclude)?>')
 
 
-@pytest.mark.parametrize("path", ["workloads/echo.md", "performance.md", "frameworks/fastapi/results.md"])
+@pytest.mark.parametrize("path", ["tests/echo.md", "frameworks/fastapi/results.md"])
 def test_pages_have_tables_of_every_setting_and_show_the_default(tmp_path: Path, path: str) -> None:
     (text,) = (page.text() for page in make_site(load_results(behind_proxy(tmp_path)), {}).pages if page.path == path)
     blocks = BLOCK.findall(text)
@@ -315,14 +315,14 @@ def test_pages_have_tables_of_every_setting_and_show_the_default(tmp_path: Path,
     (choice,) = re.findall(r'<select name="topology" autocomplete="off">(.*?)</select>', text)
     assert choice == '<option value="" selected>directly</option><option value="nginx">through nginx</option>'
     assert '<select name="python"' not in text, "there is one version"
-    rows = [part.count("<tr class=") for part in BLOCK.split(text)[4::4]]
+    rows = [part.count('<tr role="row" class=') for part in BLOCK.split(text)[4::4]]
     assert rows[::2] == rows[1::2], "each table has the rows of its default"
     assert min(rows) >= 2
 
 
 def test_versions_of_python_are_a_filter_with_the_shown_one_first(dataset: Dataset) -> None:
     pages = {page.path: page.text() for page in make_site(dataset, {}).pages}
-    (choice,) = re.findall(r'<select name="python" autocomplete="off">(.*?)</select>', pages["workloads/echo.md"])
+    (choice,) = re.findall(r'<select name="python" autocomplete="off">(.*?)</select>', pages["tests/echo.md"])
     assert choice == f'<option value="" selected>{OTHER}</option><option value="3.11">3.11</option>'
 
 
@@ -330,7 +330,7 @@ def test_one_setting_needs_no_filter(tmp_path: Path) -> None:
     (text,) = (
         page.text()
         for page in make_site(load_results(write(tmp_path, only_other=True)), {}).pages
-        if page.path == "workloads/echo.md"
+        if page.path == "tests/echo.md"
     )
     assert BLOCK.findall(text) == []
     assert 'name="topology"' not in text
@@ -349,6 +349,6 @@ def test_other_machines_and_older_definitions_are_no_setting_of_a_table(dataset:
 
 def test_the_page_of_a_workload_says_what_another_python_changes(dataset: Dataset) -> None:
     pages = {page.path: page.text() for page in make_site(dataset, {}).pages}
-    assert f"Python 3.11 instead of {OTHER}" in pages["workloads/echo.md"]
+    assert f"Python 3.11 instead of {OTHER}" in pages["tests/echo.md"]
     (run,) = (text for path, text in pages.items() if path.startswith("runs/2026"))
     assert f"servers also on {OTHER}" in run

@@ -11,15 +11,17 @@ PAGES = [
     "for/chat.html",
     "questions.html",
     "pick.html",
-    "performance.html",
-    "ease-of-use.html",
-    "architecture.html",
+    "dimensions/performance.html",
+    "dimensions/ease-of-use.html",
+    "dimensions/architecture.html",
+    "dimensions/development-experience.html",
+    "tests/index.html",
     "frameworks/index.html",
     "frameworks/django-channels.html",
     "frameworks/django-channels/results.html",
     "frameworks/django-channels/code.html",
-    "workloads/dashboard.html",
-    "workloads/capacity.html",
+    "tests/dashboard.html",
+    "tests/capacity.html",
     "compare/index.html",
     "compare/django-channels-vs-flask-socketio.html",
     "trends.html",
@@ -31,6 +33,9 @@ PAGES = [
     "data.html",
 ]
 """The path of one page of every kind."""
+
+MOVED = 'http-equiv="refresh"'
+"""In the HTML of a page that only leads to the new address of another."""
 
 HOSTILE = (
     " <script>alert(1)</script><img src=x onerror=alert(2)> **bold** [link](javascript:alert(3))"

@@ -57,13 +57,12 @@ class Visit:
         self.page.add_style_tag(content=".rt-late { content-visibility: visible !important }")
 
     def draw_all(self) -> int:
-        """Scroll to every chart and wait until it is drawn; returns the number of charts."""
-        plots = self.page.locator(".rt-plot")
+        """Scroll to every chart that is shown and wait until it is drawn; returns the number of these."""
+        plots = self.page.locator(".rt-plot:visible")
         for index in range(plots.count()):
             plots.nth(index).scroll_into_view_if_needed()
         self.page.wait_for_function(
-            "() => document.querySelectorAll('.rt-plot').length"
-            " === document.querySelectorAll('.rt-plot[data-drawn]').length"
+            "() => [...document.querySelectorAll('.rt-plot')].every(one => one.dataset.drawn || !one.checkVisibility())"
         )
         return plots.count()
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from generator.comparison import DIMENSIONS, PERFORMANCE, Dimension
 from generator.pages import evidence_sections, score_words
 from generator.pages.markup import Page, Renderer, Section
-from generator.pages.setting_filters import filters_section
-from generator.pages.table_sections import deciding_charts, table_section
 from generator.pages.view import MenuEntry, View
 
 
@@ -18,7 +16,7 @@ def _dimension_pages(view: View) -> list[Page]:
 
 
 def _of_evidence(view: View, dimension: Dimension) -> Page:
-    path = f"{dimension.slug}.md"
+    path = f"dimensions/{dimension.slug}.md"
     render = view.renderer(path)
     aside = [one.title for slug, one in view.frameworks.items() if slug in view.evidence and not one.competes]
     page = evidence_sections.dimension_page(
@@ -28,18 +26,18 @@ def _of_evidence(view: View, dimension: Dimension) -> Page:
 
 
 def _performance(view: View, dimension: Dimension) -> Page:
-    path = f"{dimension.slug}.md"
+    path = f"dimensions/{dimension.slug}.md"
     render = view.renderer(path)
     rule = evidence_sections.rule_section(render)
     if view.comparison.is_empty:
         sections = [Section(None, None, html=render.html("unmeasured.html", dimension=dimension)), rule]
     else:
         sections = [*_measured(view, render, dimension), rule, *_articles(view, render, dimension)]
-    return Page(path, dimension.title, dimension.question, tuple(sections))
+    return Page(path, dimension.title, dimension.question, tuple(sections), hide=("toc",))
 
 
 def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Section]:
-    """Sections on performance: the verdict, the deciding metrics, further workloads, and every pair."""
+    """Sections on performance: the verdict, who leads in each deciding metric, and the tests behind it."""
     comparison = view.comparison
     verdict = render.html(
         "performance.html",
@@ -55,21 +53,17 @@ def _measured(view: View, render: Renderer, dimension: Dimension) -> list[Sectio
         measured=view.measured,
         titles=view.titles,
     )
-    results = [(table, view.other_settings.of(table)) for table in comparison.headline]
-    sections = [Section(None, None, html=verdict), *filters_section(render, results)]
-    sections += [
-        table_section(render, table, charts=deciding_charts(table, view.identities), others=others)
-        for table, others in results
-    ]
+    sections = [Section(None, None, html=verdict)]
+    deciding = {table.workload.slug for table in comparison.headline}
+    tests = [workload for workload in comparison.workloads if workload.slug in deciding]
+    sections.append(Section("Every value", "tests", html=render.html("tests_of.html", tests=tests)))
     if view.further:
         html = render.html(
             "further.html",
             leaders=view.leaders(comparison.further),
-            workloads=[workload for workload in comparison.workloads if workload.slug in view.further],
+            further=[workload for workload in comparison.workloads if workload.slug in view.further],
         )
-        sections.append(Section("Further workloads", "further", html=html))
-    pairs = render.html("pairs.html", verdicts=view.verdicts, titles=view.titles)
-    sections.append(Section("Every pair", "pairs", html=pairs))
+        sections.append(Section("Further tests", "further", html=html))
     return sections
 
 

@@ -35,7 +35,7 @@ def _questions_page(view: View) -> Page:
 
 def _known(view: View) -> set[str]:
     """The pages of workloads that are there."""
-    return {f"workloads/{workload.slug}.md" for workload in view.comparison.workloads}
+    return {f"tests/{workload.slug}.md" for workload in view.comparison.workloads}
 
 
 ENTRY = MenuEntry("Questions", position=55, pages=_questions_page)
