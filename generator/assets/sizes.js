@@ -1,35 +1,43 @@
-/* Marks the tab of the size of a test that is shown. CSS decides from the address which one that is: the size that it
-   leads into; the one that was shown before, if it leads elsewhere in the page; else the first. */
+/* Which size of a test is shown: the one that the address leads into; the one that was shown before, if it leads elsewhere
+   in the page; else the first. Without this script CSS shows what the address leads into, else the first. */
 (() => {
   "use strict";
 
-  let changes = null;
   let kept = null; // the anchor of the size that was shown last; instant navigation may fetch the same page again
 
-  function mark() {
+  const anchorOf = (size) => size.querySelector("h2").id;
+
+  function show(hash) {
+    const place = document.getElementById(hash.slice(1));
     for (const box of document.querySelectorAll(".rt-sizes")) {
       const sizes = [...box.querySelectorAll(":scope > .rt-size")];
-      const shown = sizes.filter((size) => size.getClientRects().length);
-      if (shown.length !== 1) continue; // paper has all of them
-      kept = shown[0].querySelector("h2").id;
+      const before = sizes.find((size) => place && anchorOf(size) === kept);
+      const shown = sizes.find((size) => size.contains(place)) ?? before ?? sizes[0];
       const links = box.querySelectorAll(".rt-size-tabs a");
       sizes.forEach((size, index) => {
-        size.classList.toggle("rt-kept", size === shown[0]);
-        if (size === shown[0]) links[index]?.setAttribute("aria-current", "true");
+        size.classList.toggle("rt-shown", size === shown);
+        if (size === shown) links[index]?.setAttribute("aria-current", "true");
         else links[index]?.removeAttribute("aria-current");
       });
+      kept = anchorOf(shown);
     }
   }
 
+  /* What a link in the page leads into must be there when the browser goes to it. */
+  document.addEventListener(
+    "click",
+    (event) => {
+      const link = event.target.closest?.("a[href*='#']");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      if (link.origin === location.origin && link.pathname === location.pathname) show(link.hash);
+    },
+    { capture: true },
+  );
+  addEventListener("hashchange", () => show(location.hash));
+
+  rt.onAddress(() => show(location.hash));
   rt.onPage(() => {
-    changes?.disconnect();
-    changes = new ResizeObserver(mark);
-    for (const size of document.querySelectorAll(".rt-size")) {
-      size.classList.toggle("rt-kept", size.querySelector("h2").id === kept);
-      changes.observe(size);
-    }
-    // A link in the page, which instant navigation would fetch again.
+    // Instant navigation would fetch the page again.
     for (const tabs of document.querySelectorAll(".rt-size-tabs")) tabs.addEventListener("click", (event) => event.stopPropagation());
-    mark();
   });
 })();

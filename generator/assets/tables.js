@@ -72,6 +72,18 @@
     rt.keep({ sort: [...all].map(([place, one]) => `${place}.${one.name}.${one.direction}`).join("_") });
   }
 
+  const narrow = matchMedia("screen and (max-width: 44.9375em)");
+  const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", "thead th": "columnheader", "tbody th": "rowheader", td: "cell" };
+
+  /* Where a table is laid out as cards, some browsers forget what it is. */
+  function sayRoles() {
+    if (!narrow.matches) return;
+    for (const table of document.querySelectorAll("table.rt-stack:not([role])"))
+      for (const [kind, role] of Object.entries(ROLES))
+        for (const one of kind === "table" ? [table] : table.querySelectorAll(kind)) one.setAttribute("role", role);
+  }
+  narrow.addEventListener("change", sayRoles);
+
   /* On a phone rows are cards, and of many the first ones in the reader's order are enough until they ask for all. */
   function offerAll(table) {
     const button = document.createElement("button");
@@ -86,6 +98,7 @@
   }
 
   rt.onPage(() => {
+    sayRoles();
     for (const table of tables()) {
       if (table.matches(".rt-short")) offerAll(table);
       firstOrder.set(table, [...table.tBodies[0].rows]);

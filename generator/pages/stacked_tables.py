@@ -1,7 +1,7 @@
 """Tables of the class ``rt-stack``, whose rows are cards on a phone and on paper.
 
-A browser forgets what a table is when a style lays it out otherwise, so roles say it. A card shows the name of the
-column beside each value. Values that are missing are not on it.
+A card shows the name of the column beside each value, without those that are missing. `tables.js` says by roles that it
+is a table nevertheless, since some browsers forget that with the layout, and HTML does not allow these roles before.
 """
 
 from __future__ import annotations
@@ -15,13 +15,6 @@ _HEAD = re.compile(r'<th scope="col"([^>]*)>(.*?)</th>', re.DOTALL)
 _OWN_LABEL = re.compile(r'data-label="([^"]*)"')
 _NOTE = re.compile(r"<small>(.*?)</small>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
-_ROLES = (
-    ("<table ", '<table role="table" '),
-    ("<thead>", '<thead role="rowgroup">'),
-    ("<tbody>", '<tbody role="rowgroup">'),
-    ('<th scope="col"', '<th role="columnheader" scope="col"'),
-    ('<th scope="row"', '<th role="rowheader" scope="row"'),
-)
 _ROW, _CELL = "<tr", "<td"
 _MOST_CARDS, _MOST_LONG_CARDS = 10, 4
 _LONG_FROM = 32
@@ -29,7 +22,7 @@ _LONG_FROM = 32
 
 
 def stack_tables(html: str) -> str:
-    """The HTML with roles and labels in its stacked tables.
+    """The HTML with labels in its stacked tables.
 
     Only our templates write tags, since all data is escaped, so each ``<td`` begins a cell. A row has one cell per
     column, the first of which is its head. Cells with a label of their own keep it.
@@ -41,10 +34,8 @@ def _stacked(table: str) -> str:
     labels = [_label(attributes, head) for attributes, head in _HEAD.findall(table)]
     if "rt-sortable" in table.partition(">")[0]:
         table = table.replace("rt-stack", f"rt-stack{_shortness(len(labels), table.count(_ROW) - 1)}", 1)
-    for before, after in _ROLES:
-        table = table.replace(before, after)
     head, *rows = table.split(_ROW)
-    return f'{_ROW} role="row"'.join([head, *(_labelled(row, labels[1:]) for row in rows)])
+    return _ROW.join([head, *(_labelled(row, labels[1:]) for row in rows)])
 
 
 def _shortness(columns: int, rows: int) -> str:
@@ -60,7 +51,7 @@ def _labelled(row: str, labels: Sequence[str]) -> str:
     made = [start]
     for label, cell in zip(labels, cells, strict=False):
         own = "" if 'data-label="' in cell.partition(">")[0] else f' data-label="{label}"'
-        made.append(f'{_CELL} role="cell"{own}{cell}')
+        made.append(f"{_CELL}{own}{cell}")
     return "".join(made)
 
 

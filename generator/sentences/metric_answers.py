@@ -94,7 +94,7 @@ def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_
         most = f"{names[0]} and {names[1] if len(names) == 2 else f'{len(names) - 1} more'}"
         return MetricAnswer(
             slugs[:_MOST_NAMES],
-            f"the {what}{among}, {value}; {len(rows)} are practically equal.",
+            f"the {what}{among}, {value}, and {len(rows)} are practically equal.",
             "clearly",
             _fitted(f"{most} have the {what}{among}", f"{len(names)} have the {what}"),
         )
@@ -104,7 +104,7 @@ def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_
     if len(rows) > _MOST_NAMES:
         return MetricAnswer((), f"{finding}.", "can't say yet", finding)
     return MetricAnswer(
-        slugs, f"one of them has the {what}{among}, about {value}; which one is not decided.", "likely", finding
+        slugs, f"one of them has the {what}{among}, about {value}, and which one is not decided.", "likely", finding
     )
 
 

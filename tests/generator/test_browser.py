@@ -120,8 +120,8 @@ def test_without_scripts_the_tables_are_complete(browser: Browser, address: str)
     assert page.locator("table.rt-results").first.is_visible()
     assert "66," in page.locator("table.rt-results").first.inner_text()
     assert not page.locator(".rt-plot").first.is_visible()
-    page.locator("details.rt-figures summary").first.click()
-    assert page.locator("details.rt-figures table").first.is_visible()
+    page.locator(".rt-chart details.rt-figures summary").first.click()
+    assert page.locator(".rt-chart details.rt-figures table").first.is_visible()
     context.close()
 
 

@@ -411,9 +411,7 @@ def test_a_campaign_of_several_runs_makes_one_site(checkout: Path, tmp_path: Pat
         flamed=("django-channels",),
     )
     out = build_site(in_folder(tmp_path, results, checkout), lambda _: None).parent
-    home, capacity = (
-        "".join(read((out / page).read_text()).texts) for page in ("index.html", "tests/capacity.html")
-    )
+    home, capacity = ("".join(read((out / page).read_text()).texts) for page in ("index.html", "tests/capacity.html"))
     assert "in 2 runs" in home
     assert "Echo and Live dashboard" in home or "echo and dashboard" in home
     framework = out / "frameworks" / "django-channels"

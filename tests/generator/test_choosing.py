@@ -599,7 +599,7 @@ def test_without_scripts_the_default_setting_is_shown(browser: Browser, address:
         page = context.new_page()
         page.goto(f"{address}tests/echo.html")
         assert not page.locator(".rt-settings").is_visible()
-        blocks = page.locator(".rt-settings-of > [data-topology]")
+        blocks = page.locator(".rt-size").first.locator(".rt-settings-of > [data-topology]")
         states = [
             (blocks.nth(at).get_attribute("data-topology"), blocks.nth(at).is_visible()) for at in range(blocks.count())
         ]

@@ -113,7 +113,7 @@ def best_sentences(html: str) -> Iterator[str]:
         r'<p class="rt-answer">(.*?)</p>',
         r"</dt><dd><strong>(.*?)</strong>: ",
         r"<figcaption><strong>([^<]*(?:ha(?:s|ve) the|beats)[^<]*)</strong>",
-        r'<td role="cell" data-label="Best">(.*?)</td>',
+        r'<td data-label="Best">(.*?)</td>',
         r"<li>If .*? counts less: (.*?)</li>",
     ):
         yield from re.findall(pattern, html, flags=re.DOTALL)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from generator.pages.stacked_tables import stack_tables
+from tests.support.marks import few_of
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
@@ -19,18 +20,12 @@ TABLE = """<table class="rt-table rt-stack">
 <tr class="rt-valid"><th scope="row">A</th><td class="rt-num" data-value="1">1.0<small>0.9</small></td>
 <td data-label="Mine">&lt;td</td></tr>
 </tbody></table>"""
-STACKED = """<table role="table" class="rt-table rt-stack">
-<thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">Variant</th>\
-<th role="columnheader" scope="col" class="rt-num">The &#34;p99&#34;<small>ms, lower</small></th>
-<th role="columnheader" scope="col"><abbr title="x">Proof</abbr></th></tr></thead>
-<tbody role="rowgroup">
-<tr role="row" class="rt-valid"><th role="rowheader" scope="row">A</th>\
-<td role="cell" data-label="The &quot;p99&quot; (ms)" class="rt-num" data-value="1">1.0<small>0.9</small></td>
-<td role="cell" data-label="Mine">&lt;td</td></tr>
-</tbody></table>"""
+STACKED = TABLE.replace(
+    '<td class="rt-num" data-value="1">', '<td data-label="The &quot;p99&quot; (ms)" class="rt-num" data-value="1">'
+)
 
 
-def test_a_stacked_table_says_what_it_is_and_what_each_value_is() -> None:
+def test_a_stacked_table_says_what_each_value_is() -> None:
     assert stack_tables(TABLE) == STACKED
 
 
@@ -52,7 +47,7 @@ BEYOND = """tables => tables.flatMap(table => [...table.querySelectorAll("tbody,
   .map(one => one.outerHTML.slice(0, 120))"""
 
 
-@pytest.mark.parametrize("path", CARDS)
+@pytest.mark.parametrize("path", few_of(CARDS, CARDS[:2]))
 def test_cards_need_no_scrolling_sideways_and_say_what_each_value_is(phone: Visit, path: str) -> None:
     page = phone.open(path)
     phone.lay_out()
@@ -107,4 +102,6 @@ def test_tables_for_comparison_stay_tables_on_a_phone(phone: Visit) -> None:
         page = phone.open(path)
         table = page.locator(f"table.{name}").first
         assert table.evaluate("table => getComputedStyle(table).display") == "table"
-        assert table.locator("tbody th").first.evaluate("th => getComputedStyle(th).position") == "sticky"
+        first = table.locator("tbody th").first
+        assert first.evaluate("th => getComputedStyle(th).position") == "sticky"
+        assert first.evaluate("th => th.getBoundingClientRect().width") < 195, "half of the screen is for values"
