@@ -104,7 +104,7 @@ def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_
     if len(rows) > _MOST_NAMES:
         return MetricAnswer((), f"{finding}.", "can't say yet", finding)
     return MetricAnswer(
-        slugs, f"one of them has the {what}{among}, about {value}, and which one is not decided.", "likely", finding
+        slugs, f"one of them has the {what}{among}, about {value}. Which one is not decided.", "likely", finding
     )
 
 
