@@ -36,7 +36,7 @@ class Dial:
 
 
 @dataclass(frozen=True)
-class Term:
+class LoadTerm:
     """A part of the units per second: ``factor`` times the product of the dials."""
 
     factor: float
@@ -54,7 +54,7 @@ class MeasuredLoad:
 
     workload: str
     where: Parameters
-    units: tuple[Term, ...]
+    units: tuple[LoadTerm, ...]
     size: str | None = None
     unsaid: Parameters = field(default_factory=dict)
     is_per_unit: bool = False
@@ -78,7 +78,7 @@ class LoadModel:
 
     unit: str
     dials: tuple[Dial, ...]
-    terms: tuple[Term, ...]
+    terms: tuple[LoadTerm, ...]
     clients: str
     measured: tuple[MeasuredLoad, ...]
     size: str | None = None
@@ -107,9 +107,9 @@ LOAD_MODELS: dict[str, LoadModel] = {
             _USERS,
             Dial("rate", "Messages per minute of each user", (0.1, 0.3, 1, 3, 6, 12, 30, 60, 120, 300, 600), 60),
         ),
-        terms=(Term(1 / 60, ("users", "rate")),),
+        terms=(LoadTerm(1 / 60, ("users", "rate")),),
         clients="users",
-        measured=(MeasuredLoad("echo", {"mode": "open"}, (Term(1, ("rate_per_s",)),)),),
+        measured=(MeasuredLoad("echo", {"mode": "open"}, (LoadTerm(1, ("rate_per_s",)),)),),
     ),
     "dashboard": LoadModel(
         unit="message",
@@ -119,7 +119,7 @@ LOAD_MODELS: dict[str, LoadModel] = {
             Dial("pushes", "Snapshots per minute to each user", (1, 3, 6, 12, 30, 60, 120, 300, 600), 60),
         ),
         # An update comes in, and its answer goes out.
-        terms=(Term(2 / 60, ("users", "rate")), Term(1 / 60, ("users", "pushes"))),
+        terms=(LoadTerm(2 / 60, ("users", "rate")), LoadTerm(1 / 60, ("users", "pushes"))),
         clients="users",
         size="users",
         size_in_words="users",
@@ -127,12 +127,12 @@ LOAD_MODELS: dict[str, LoadModel] = {
             MeasuredLoad(
                 "dashboard",
                 {},
-                (Term(2, ("users", "updates_per_user_per_s")), Term(1, ("users", "snapshots_per_s"))),
+                (LoadTerm(2, ("users", "updates_per_user_per_s")), LoadTerm(1, ("users", "snapshots_per_s"))),
                 size="users",
                 unsaid={"snapshots_per_s": 1},
             ),
             MeasuredLoad(
-                "crowd", {}, (Term(2, ("users", "updates_per_user_per_s")), Term(1, ("users",))), size="users"
+                "crowd", {}, (LoadTerm(2, ("users", "updates_per_user_per_s")), LoadTerm(1, ("users",))), size="users"
             ),
         ),
     ),
@@ -143,11 +143,11 @@ LOAD_MODELS: dict[str, LoadModel] = {
             Dial("rate", "Messages per minute of each user", (0.1, 0.3, 1, 3, 6, 12, 30, 60), 1),
             Dial("members", "Members of a room", (2, 5, 10, 30, 100, 300, 1000, 3000), 100),
         ),
-        terms=(Term(1 / 60, ("users", "rate", "members")),),
+        terms=(LoadTerm(1 / 60, ("users", "rate", "members")),),
         clients="users",
         size="members",
         size_in_words="members",
-        measured=(MeasuredLoad("room", {"mode": "open"}, (Term(1, ("deliveries_per_s",)),), size="members"),),
+        measured=(MeasuredLoad("room", {"mode": "open"}, (LoadTerm(1, ("deliveries_per_s",)),), size="members"),),
     ),
     "streaming": LoadModel(
         unit="chunk",
@@ -155,7 +155,7 @@ LOAD_MODELS: dict[str, LoadModel] = {
             Dial("streams", "Streams at a time", (1, 3, 10, 30, 100, 300, 1000, 3000), 100),
             Dial("chunks", "Chunks per second of each", (1, 2, 5, 10, 20, 50, 100), 20),
         ),
-        terms=(Term(1, ("streams", "chunks")),),
+        terms=(LoadTerm(1, ("streams", "chunks")),),
         clients="streams",
         size="streams",
         size_in_words="streams",
@@ -163,7 +163,7 @@ LOAD_MODELS: dict[str, LoadModel] = {
             MeasuredLoad(
                 "stream",
                 {"transport": "sse"},
-                (Term(1, ("streams", "chunks_per_stream_per_s")),),
+                (LoadTerm(1, ("streams", "chunks_per_stream_per_s")),),
                 size="streams",
                 is_per_unit=True,
             ),
@@ -175,9 +175,9 @@ LOAD_MODELS: dict[str, LoadModel] = {
             _USERS,
             Dial("rate", "Messages per minute to everybody", (0.1, 0.3, 1, 3, 6, 12, 30, 60, 120, 300), 6),
         ),
-        terms=(Term(1 / 60, ("users", "rate")),),
+        terms=(LoadTerm(1 / 60, ("users", "rate")),),
         clients="users",
-        measured=(MeasuredLoad("room", {"mode": "open", "members": 1000}, (Term(1, ("deliveries_per_s",)),)),),
+        measured=(MeasuredLoad("room", {"mode": "open", "members": 1000}, (LoadTerm(1, ("deliveries_per_s",)),)),),
     ),
 }
 """By slug of the use case."""
@@ -301,7 +301,7 @@ def _kb_per_client(basis: ScoringBasis, slug: str) -> float | None:
     return None
 
 
-def _total(terms: Iterable[Term], values: Mapping[str, float]) -> float:
+def _total(terms: Iterable[LoadTerm], values: Mapping[str, float]) -> float:
     return sum(term.factor * math.prod(values[name] for name in term.dials) for term in terms)
 
 

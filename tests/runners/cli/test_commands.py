@@ -616,7 +616,7 @@ def test_a_new_framework_is_checked_measured_and_shown(shell: Shell, tmp_path: P
     built = shell.rtsite("build", "--results", results, "--out", site)
     assert built.returncode == 0, built.stderr
     assert "picows" in (site / "frameworks" / "mine.html").read_text()
-    assert 'href="../frameworks/mine.html"' in (site / "workloads" / "echo.html").read_text()
+    assert 'href="../frameworks/mine.html"' in (site / "tests" / "echo.html").read_text()
     assert state() == before, "nothing else was touched"
 
 
