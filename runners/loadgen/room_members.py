@@ -190,12 +190,12 @@ class RoomMembers:
         while (now_ns := clock_ns()) < until_ns + int(PATIENCE_S * _SECOND_NS):
             if self._next == len(self._due) and now_ns >= until_ns and self._are_back(now_ns):
                 break
-            while self._next < len(self._due) and self._due[self._next][0] <= now_ns:
-                self._publish(now_ns)
+            self._publish_due()
             if now_ns >= tend_at_ns:
                 tend_at_ns = now_ns + int(TICK_S * _SECOND_NS)
                 for place in self._movable:
                     self._tend(place, self._members[place], now_ns, may_leave=now_ns < until_ns)
+                    self._publish_due()
                 if self._outside is not None:
                     self._outside.attend()
             self._attend_all()
@@ -227,6 +227,11 @@ class RoomMembers:
         while not self._sockets.wait(wake):
             self._attend_all()
             self._parse_all()
+
+    def _publish_due(self) -> None:
+        """Send what is due. It is called between small pieces of other work, so that messages do not wait for all."""
+        while self._next < len(self._due) and self._due[self._next][0] <= (now_ns := clock_ns()):
+            self._publish(now_ns)
 
     def _publish(self, now_ns: int) -> None:
         due_ns, number = self._due[self._next]
@@ -280,6 +285,7 @@ class RoomMembers:
             elif isinstance(member.connection, WebSocketConnection):
                 taken, now_ns = member.connection.take(), clock_ns()
                 self._unread.append(_Unread(place, member.connection, taken, now_ns, now_ns - since_ns))
+            self._publish_due()
         self._looked_ns = looked_ns or clock_ns()
         if self._unread:
             self._parse(self._unread.popleft())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns as clock_ns
 from typing import Generic, TypeVar
@@ -95,17 +95,26 @@ class StreamClients(Generic[C]):
         heapq.heappush(self._due, (at_ns, place))
 
     def _go_on(self, now_ns: int) -> None:
-        """Do what is due, then wait for data until just before the next is, and read it."""
+        """Do what is due, then wait for data until just before the next is, and read it.
+
+        What becomes due while it reads does not wait for the rest.
+        """
+        self._tend_due(now_ns)
+        for _ in self._attend_each():
+            self._tend_due(clock_ns())
+
+    def _tend_due(self, now_ns: int) -> None:
         while self._due and self._due[0][0] <= now_ns:
             place = heapq.heappop(self._due)[1]
             self._tend(place, self._clients[place])
-        self._attend_all()
 
-    def _attend_all(self) -> None:
+    def _attend_each(self) -> Iterator[None]:
+        """Read what has arrived; yields after each client."""
         self._woken_ns = 0
         for place in self._sockets.ready_by(self._due[0][0] if self._due else NEVER_NS):
             self._woken_ns = self._woken_ns or clock_ns()
             self._attend(place, self._clients[place])
+            yield
 
     def _note_read(self, now_ns: int) -> None:
         """Count how long a chunk may have waited because others were read first."""
@@ -114,7 +123,8 @@ class StreamClients(Generic[C]):
     def idle(self, wake: int) -> None:
         """Answer pings until the file descriptor ``wake`` is readable."""
         while not self._sockets.wait(wake):
-            self._attend_all()
+            for _ in self._attend_each():
+                pass
 
     def _count_due(self) -> int:
         """The number of streams that were due, begun or not."""
