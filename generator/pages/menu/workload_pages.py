@@ -56,4 +56,4 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
     return Page(path, workload.title, workload.question, tuple(sections))
 
 
-ENTRY = MenuEntry("Workloads", position=60, pages=_workload_pages, is_detail=True)
+ENTRY = MenuEntry("Workloads", position=60, pages=_workload_pages, is_detail=True, is_long=True)
