@@ -8,6 +8,7 @@ the unescaped Jinja of MkDocs ever reads a string from a result file.
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -190,7 +191,10 @@ class _CompiledTemplates(BytecodeCache):
         if self.folder is not None:
             with suppress(OSError):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                (self.folder / bucket.key).write_bytes(self._codes[bucket.key])
+                # In one step: several processes compile, and Jinja raises errors for a part.
+                part = self.folder / f"{bucket.key}.{os.getpid()}"
+                part.write_bytes(self._codes[bucket.key])
+                part.replace(self.folder / bucket.key)
 
 
 _COMPILED = _CompiledTemplates()
