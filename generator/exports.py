@@ -1,4 +1,4 @@
-"""Exports: values as JSON and CSV, a feed of campaigns, badges, and the schema of the raw files.
+"""Exports: values as JSON, CSV and Parquet, a feed of campaigns, badges, and the schema of the raw files.
 
 Addresses and keys are stable. New keys, new columns at the end and new files may be added.
 """
@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from pydantic import BaseModel
@@ -20,29 +21,36 @@ from generator.comparison import (
     CapacityTable,
     ChangePoint,
     Comparison,
-    History,
     Row,
     Table,
     Value,
     capacity_tables,
+    compare_alone,
     compare_runs,
 )
-from generator.dataset import Dataset, Evidence, Run, version_installed
+from generator.dataset import Dataset, Evidence, FrameworkName, Run, version_installed
 from generator.pages import run_path
+from generator.parquet_file import parquet_of_csv
 from generator.sentences import change_sentence, largest_changes
 from generator.statistics import RankRange
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument, json_schema_of
 
 SCHEMA_VERSION = 1
+ANY_SITE = "https://site.example/"
+"""What the hand-written page of the data has for the address of the site."""
 _BADGE_WORKLOAD = "echo"
 _ATOM = "http://www.w3.org/2005/Atom"
 _CHANGES_IN_FEED = 5
 """Changes that the feed lists per campaign."""
-_COLUMNS = (
-    "campaign", "run", "started", "cpu_model", "logical_cpus", "framework", "variant", "version", "workload",
-    "parameters", "status", "metric", "unit", "better", "value", "low", "high", "rounds", "to_reference",
-    "place_first", "place_last", "loop",
-)  # fmt: skip
+_TYPES = {
+    "campaign": "VARCHAR", "run": "VARCHAR", "started": "TIMESTAMP", "cpu_model": "VARCHAR", "logical_cpus": "BIGINT",
+    "framework": "VARCHAR", "variant": "VARCHAR", "version": "VARCHAR", "workload": "VARCHAR", "parameters": "VARCHAR",
+    "status": "VARCHAR", "metric": "VARCHAR", "unit": "VARCHAR", "better": "VARCHAR", "value": "DOUBLE",
+    "low": "DOUBLE", "high": "DOUBLE", "rounds": "BIGINT", "to_reference": "DOUBLE", "place_first": "BIGINT",
+    "place_last": "BIGINT", "loop": "VARCHAR",
+}  # fmt: skip
+"""The type of each column in Parquet, as SQL names it."""
+_COLUMNS = tuple(_TYPES)
 _NO_VALUE = (None,) * (_COLUMNS.index("loop") - _COLUMNS.index("metric"))
 _CPU_MODEL = _COLUMNS.index("cpu_model")
 """The only column of free text: the schema restricts the others."""
@@ -51,15 +59,20 @@ _ExportedRow = tuple[object, ...]
 
 
 def files(
-    dataset: Dataset, site_url: str, headlines: Mapping[str, str], changes: Sequence[ChangePoint] = ()
+    dataset: Dataset,
+    site_url: str,
+    headlines: Mapping[str, str],
+    changes: Sequence[ChangePoint] = (),
+    comparison: Comparison | None = None,
 ) -> dict[str, str]:
     """The exports of the published runs, text by path.
 
     ``site_url``: the address of the site. ``headlines``: the headline variant of each framework, see
-    `generator.dataset.headline_variants`. ``changes``: those between campaigns, for the feed.
+    `generator.dataset.headline_variants`. ``changes``: those between campaigns, for the feed. ``comparison``: that of
+    `Dataset.headline`, if the caller has it.
     """
     runs = dataset.headline
-    comparison = compare_runs(runs)
+    comparison = comparison or compare_runs(runs)
     rows = _rows(runs, comparison)
     exported = {
         "data/latest.json": _json({"figures": _keyed(rows), "runs": [_run_facts(run) for run in runs]}),
@@ -71,21 +84,43 @@ def files(
     return exported | dict(_badges(dataset, comparison, headlines))
 
 
-def over_time(history: History) -> dict[str, Callable[[], str]]:
-    """The exports of all runs, oldest first: by path a function that makes the text, which can take long."""
+class RowTexts(NamedTuple):
+    """The rows of a run, as JSON without the brackets of the list and as CSV without the heading."""
+
+    json: str
+    csv: str
+
+
+def row_texts(run: Run) -> RowTexts:
+    """The rows of a run, which `Run.kept` keeps."""
+    rows = _rows([run], run.kept(compare_alone))
+    return RowTexts(_compact(rows)[1:-1], _csv_rows(rows))
+
+
+def over_time(runs: Sequence[Run]) -> dict[str, Callable[[], str | bytes]]:
+    """The exports of all runs: by path a function that makes the file, which can take long. ``runs``: newest first."""
+
+    def as_json() -> str:
+        rows = ",".join(filter(None, (run.kept(row_texts).json for run in reversed(runs))))
+        return _json({"columns": _COLUMNS, "rows": []}).replace('"rows":[]', f'"rows":[{rows}]')
 
     @cache
-    def rows() -> list[_ExportedRow]:
-        return [row for run in reversed(history.runs) for row in _rows([run], history.alone[run.raw])]
+    def as_csv() -> str:
+        return "".join((_csv_rows([_COLUMNS]), *(run.kept(row_texts).csv for run in reversed(runs))))
 
     return {
-        "data/history.json": lambda: _json({"columns": _COLUMNS, "rows": rows()}),
-        "data/history.csv": lambda: _csv(rows()),
+        "data/history.json": as_json,
+        "data/history.csv": as_csv,
+        "data/history.parquet": lambda: parquet_of_csv(as_csv(), _TYPES),
     }
 
 
 def _json(document: Mapping[str, object]) -> str:
-    return json.dumps({"schema_version": SCHEMA_VERSION, **document}, separators=(",", ":"), allow_nan=False) + "\n"
+    return _compact({"schema_version": SCHEMA_VERSION, **document}) + "\n"
+
+
+def _compact(document: object) -> str:
+    return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
 def _keyed(rows: Iterable[_ExportedRow]) -> list[dict[str, object]]:
@@ -93,9 +128,12 @@ def _keyed(rows: Iterable[_ExportedRow]) -> list[dict[str, object]]:
 
 
 def _csv(rows: Iterable[_ExportedRow]) -> str:
+    return _csv_rows([_COLUMNS]) + _csv_rows(rows)
+
+
+def _csv_rows(rows: Iterable[_ExportedRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
     writer.writerows((*row[:_CPU_MODEL], _as_cell(row[_CPU_MODEL]), *row[_CPU_MODEL + 1 :]) for row in rows)
     return text.getvalue()
 
@@ -145,9 +183,7 @@ def _scenario(table: Table | CapacityTable) -> _ExportedRow:
 def _value(value: Value) -> _ExportedRow:
     estimate = value.estimate
     low, high = (estimate.interval.low, estimate.interval.high) if estimate.interval else (None, None)
-    relation = value.to_reference
-    ratio = relation.value if relation is not None and relation.is_ratio else None
-    return estimate.mean, low, high, estimate.rounds, ratio, *_rank(value.rank)
+    return estimate.mean, low, high, estimate.rounds, value.ratio_to_reference, *_rank(value.rank)
 
 
 def _bracket(row: CapacityRow) -> _ExportedRow:
@@ -242,8 +278,7 @@ def _campaigns(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def _summary(runs: Sequence[Run]) -> str:
-    facts = {item.document.framework.slug: item.document.framework for run in runs for item in run.frameworks}
-    frameworks = [one for one in facts.values() if not one.is_reference]
+    frameworks = [one for one in _measured(runs).values() if not one.is_reference]
     workloads = {workload.slug for run in runs for workload in run.document.workloads}
     machine = runs[0].document.machine
     return (
@@ -259,16 +294,19 @@ def _changed(changes: Sequence[ChangePoint]) -> list[str]:
     return [*found[:_CHANGES_IN_FEED], *([f"{more} more changed."] if more > 0 else [])]
 
 
+def _measured(runs: Iterable[Run]) -> dict[str, FrameworkName]:
+    """All frameworks that these runs measured."""
+    return {one.slug: one for run in runs for one in run.facts.frameworks}
+
+
 def _badges(dataset: Dataset, comparison: Comparison, headlines: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """A badge with the echo throughput of each framework's headline variant, in the endpoint format of shields.io.
 
     Each framework that a run measured keeps its badge, also where the published runs have no value of it: its address
     is in the READMEs of others.
     """
-    measured = {
-        item.document.framework.slug: item.document.framework for run in dataset.runs for item in run.frameworks
-    }
-    for slug in sorted(slug for slug, facts in measured.items() if not facts.is_reference):
+    measured = _measured(dataset.runs)
+    for slug in sorted(slug for slug, one in measured.items() if not one.is_reference):
         value = next(
             (
                 row.values[THROUGHPUT.key].estimate.mean

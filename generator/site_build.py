@@ -16,9 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from generator import exports, mkdocs_process, site_folder, staging
-from generator.comparison import History
+from generator.comparison import History, past_of
 from generator.dataset import (
     Dataset,
+    facts_of,
     file_digest,
     headline_variants,
     load_claims,
@@ -28,7 +29,16 @@ from generator.dataset import (
     load_sources,
     load_workload_versions,
 )
-from generator.pages import PROOF_MARKER, card_path, make_proof, make_site, with_terms_explained
+from generator.pages import (
+    PROOF_MARKER,
+    card_path,
+    fill_frame,
+    keep_compiled_templates,
+    make_proof,
+    make_site,
+    run_html,
+    with_terms_explained,
+)
 from generator.pages.markup import TEMPLATES
 from generator.share_cards import Card, CardCache, card_of_written, with_card
 from generator.site_folder import BuildError
@@ -42,6 +52,9 @@ _CODE = Path(__file__).parents[1]
 
 HERE = "http://127.0.0.1:8000/"
 """The default address of a site."""
+
+_KEPT = (facts_of, past_of, exports.row_texts, run_html)
+"""What a site needs of every run, also of those whose measurements it does not show."""
 
 Say = Callable[[str], None]
 
@@ -114,6 +127,11 @@ class Paths:
         return self.staged.parent / "cards"
 
     @property
+    def compiled(self) -> Path:
+        """Our templates as Jinja compiled them."""
+        return self.staged.parent / "templates"
+
+    @property
     def overrides(self) -> Path:
         """The staged templates of the theme that we change."""
         return self.staged.parent / mkdocs_process.OVERRIDDEN
@@ -172,6 +190,7 @@ def rebuild_site(paths: Paths, say: Say) -> Path:
         made = site_folder.read_made(paths.out)
         _check_results(paths, digests, made)
         inputs = _joined(paths, digests)
+        changed: list[str] = []
         if made is not None and made.inputs == inputs:
             changed = site_folder.changed_by_others(paths.out, made)
             if not changed:
@@ -179,14 +198,16 @@ def rebuild_site(paths: Paths, say: Say) -> Path:
                 return paths.out / "index.html"
             say(f"{len(changed)} files of the site were changed or removed, such as {changed[0]}; building them again.")
         with _staging_alone(paths), site_folder.replacing(paths.out) as work:
+            new = site_folder.NewFiles(None if changed else paths.out)
             files = stage_site(paths, say, digests)
             say("Rendering with MkDocs …")
             site, beside = work / "site", work / "beside"
-            problem = mkdocs_process.render(paths.config, site, meanwhile=lambda: files.put_beside(beside))
+            problem = mkdocs_process.render(paths.config, site, meanwhile=lambda: files.put_beside(beside, new.put))
             if problem:
                 raise BuildError(f"MkDocs does not accept the staged pages in {paths.staged}: {problem}")
             staging.move_into(beside, site)
-            site_folder.write_made(site, inputs, len(_run_files(paths, digests)))
+            files.put_after(site, new.put)
+            site_folder.write_made(site, inputs, len(_run_files(paths, digests)), new.digests)
             site_folder.replace(work, paths.out)
     return paths.out / "index.html"
 
@@ -227,9 +248,11 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     Returns all files, including those that bypass MkDocs. ``digests``: see `generator.dataset.file_cache`.
     """
     say(f"Reading {paths.results} …")
+    keep_compiled_templates(paths.compiled)
     sources = load_sources(paths.frameworks)
     abilities = {slug: source.cannot for slug, source in sources.items() if source.cannot is not None}
-    dataset = load_results(paths.results, paths.cache, digests).with_abilities(abilities)
+    dataset = load_results(paths.results, paths.cache, digests, _KEPT, _makers_program())
+    dataset = dataset.with_abilities(abilities)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
     history = History(dataset.runs)
     claims = load_claims(paths.written / "claims.yml")
@@ -238,7 +261,10 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     site = make_site(dataset, sources, claims, history, versions, asked, repository_address())
     files = staging.Files()
     measured = _when_and_where(dataset)
-    cards = {page.card: Card(page.title, page.answer or page.description, measured) for page in site.pages}
+    rendered = [page for page in site.pages if not page.frame]
+    cards = {
+        page.card: Card(page.title, page.answer or page.description, measured) for page in rendered if not page.is_frame
+    }
     files.add_tree(paths.written, "")
     for name in files.paths(".md"):
         source = files.text(name)
@@ -246,8 +272,12 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
             cards[card_path(name)] = card
             source = with_card(source, card_path(name))
         files.replace_text(name, with_terms_explained(source, name))
-    for page in site.pages:
+    for page in rendered:
         files.add_text(page.path, with_terms_explained(page.text(), page.path))
+        if page.is_frame:
+            files.add_after(
+                partial(fill_frame, frame=page, pages=[one for one in site.pages if one.frame == page.path])
+            )
     for path, html in site.moved.items():
         files.add_text(path, html)
     for path, make in site.files.items():
@@ -258,6 +288,7 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
         files.add_beside(path, partial(drawn.get, card))
     rates = load_rates(paths.rates)
     files.fill("methodology.md", PROOF_MARKER, make_proof(rates))
+    files.replace("data.md", exports.ANY_SITE, paths.site_url)
     if rates is not None:
         files.add_file(paths.rates, "data/twins/rates.json")
         files.add_tree(paths.rates.parent / "results", "data/twins")
@@ -265,18 +296,15 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     for name, asset in assets.items():
         files.add_file(asset, name)
     for run in dataset.runs:
-        files.add_beside(f"data/{run.raw}", run.path)
-        for result in run.frameworks:
-            files.add_beside(f"data/{result.raw}", result.path)
-            if result.flames is not None:
-                files.add_beside(f"data/{result.flames_raw}", result.flames_path)
+        for raw, file in run.files:
+            files.add_beside(f"data/{raw}", file, digests.get(file, ""))
     headlines = headline_variants(dataset.runs, sources)
-    for path, text in exports.files(dataset, paths.site_url, headlines, history.changes).items():
+    for path, text in exports.files(dataset, paths.site_url, headlines, history.changes, site.comparison).items():
         files.add_text(path, text)
-    for path, make in exports.over_time(history).items():
-        files.add_beside(path, make)
+    for path, export in exports.over_time(dataset.runs).items():
+        files.add_beside(path, export)
     for evidence in dataset.evidence:
-        files.add_beside(f"data/{evidence.raw}", evidence.path)
+        files.add_beside(f"data/{evidence.raw}", evidence.path, digests.get(evidence.path, ""))
     written = files.write(paths.staged)
     overrides = staging.Files()
     overrides.add_tree(mkdocs_process.OVERRIDES, "")
@@ -340,6 +368,11 @@ def _program() -> str:
     return f"{sys.version} {packages} {[file_digest(file) for file in ours if file.suffix == '.py']}"
 
 
+def _makers_program() -> str:
+    """What makes of a run what is kept of it. A live server reads templates again when they change."""
+    return hashlib.sha256(f"{_program()} {list(map(file_digest, files_below(TEMPLATES)))}".encode()).hexdigest()
+
+
 def _run_files(paths: Paths, digests: Mapping[Path, str], depth: int = 3) -> list[Path]:
     """All ``run.yml`` that many levels below the results folder."""
     return [
@@ -379,7 +412,16 @@ def _check_out(paths: Paths, digests: Mapping[Path, str]) -> None:
     sources = _folders_of(paths, digests)
     links = {file for file in digests if file.is_symlink()}
     for kept in sorted(
-        {paths.root, paths.base_config, paths.staged, paths.config, paths.cache, paths.cards, paths.overrides}
+        {
+            paths.root,
+            paths.base_config,
+            paths.staged,
+            paths.config,
+            paths.cache,
+            paths.cards,
+            paths.compiled,
+            paths.overrides,
+        }
         | sources
         | links
     ):
@@ -394,14 +436,16 @@ def _check_out(paths: Paths, digests: Mapping[Path, str]) -> None:
 
 
 def _folders_of(paths: Paths, files: Iterable[Path]) -> set[Path]:
-    """All folders of sources. Behind links they are in other places than they seem, so each is listed."""
-    found = set(paths.folders)
+    """All folders of sources, without the folders in them that are where they seem to be: only links lead elsewhere."""
+    known, found = set(paths.folders), set(paths.folders)
     for file in files:
         if file != paths.base_config:
             for parent in file.parents:
-                if parent in found:
+                if parent in known:
                     break
-                found.add(parent)
+                known.add(parent)
+                if parent.is_symlink():
+                    found.add(parent)
     return found
 
 
@@ -410,7 +454,7 @@ def _staging_alone(paths: Paths) -> Iterator[None]:
     """Lock the folder of staged pages: a second build would write the same pages, so it fails and changes nothing."""
     folder = paths.staged.parent
     is_known = (folder / site_folder.LOCK).exists()
-    for ours in (paths.staged, paths.config, paths.cards, paths.overrides):
+    for ours in (paths.staged, paths.config, paths.cards, paths.compiled, paths.overrides):
         if not is_known and (ours.is_file() or (ours.is_dir() and any(ours.iterdir()))):
             raise BuildError(f"{ours} was not made by rtsite, which stages pages there; move it to another folder")
     with site_folder.locked(folder, f"another build or server is running in {folder}; wait until it ends"):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -53,18 +54,77 @@ def read_made(out: Path) -> Made | None:
         return Made("", 0, {})
 
 
-def write_made(site: Path, inputs: str, runs: int) -> None:
-    """Write the marker of a finished site."""
-    made = {"inputs": inputs, "runs": runs, "files": fingerprints(site)}
+def write_made(site: Path, inputs: str, runs: int, digests: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write the marker of a finished site. ``digests``: see `fingerprints`."""
+    made = {"inputs": inputs, "runs": runs, "files": fingerprints(site, digests)}
     (site / MARKER).write_text(json.dumps(made, indent=0), encoding="utf-8")
 
 
-def fingerprints(site: Path) -> dict[str, str]:
+def fingerprints(site: Path, digests: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """The mode and the digest of every file by its path in the site, without the marker.
 
-    Links are not followed. Raises `OSError` for what cannot be read: a list with gaps would be wrong.
+    Links are not followed. Raises `OSError` for what cannot be read: a list with gaps would be wrong. ``digests``:
+    those that are known, by path.
     """
-    return {path: _fingerprint(site / path) for path in _paths(site, _raise)}
+    return {path: _fingerprint(site / path, digests.get(path)) for path in _paths(site, _raise)}
+
+
+class NewFiles:
+    """Puts files into a new site. What the old site has already is linked, not written again.
+
+    ``old``: the folder of the old site; ``None`` if what it has is not to be trusted. A file of it is what its marker
+    says if it was not modified after the marker was written, and has the same size.
+    """
+
+    def __init__(self, old: Path | None) -> None:
+        self._old = old
+        made = read_made(old) if old is not None else None
+        self._files = made.files if made is not None else {}
+        self._made_ns = (old / MARKER).stat().st_mtime_ns if old is not None and made is not None else 0
+        self.digests: dict[str, str] = {}
+        """Of the content of what was put, by path in the site."""
+
+    def put(self, folder: Path, path: str, content: bytes | Path, digest: str = "") -> None:
+        """Put a file at this path below a folder. ``digest``: that of the content, as hexadecimal SHA-256, if known.
+
+        Raises `OSError`.
+        """
+        target = folder / path
+        if isinstance(content, Path) and digest and self._is_linked(path, digest, content.stat().st_size, target):
+            self.digests[path] = digest
+            return
+        data = content.read_bytes() if isinstance(content, Path) else content
+        digest = self.digests[path] = hashlib.sha256(data).hexdigest()
+        if not self._is_linked(path, digest, len(data), target):
+            _write(target, data)
+
+    def _is_linked(self, path: str, digest: str, size: int, target: Path) -> bool:
+        """Whether the old site has the file, which is linked then."""
+        mode, _, known = self._files.get(path, "").partition(" ")
+        if self._old is None or known != digest:
+            return False
+        source = self._old / path
+        try:
+            found = source.lstat()
+            is_same = stat.S_ISREG(found.st_mode) and found.st_size == size and found.st_mtime_ns <= self._made_ns
+            if not is_same or f"{stat.S_IMODE(found.st_mode):o}" != mode:
+                return False
+            try:
+                os.link(source, target)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True)
+                os.link(source, target)
+        except OSError:  # not every file system has links
+            return False
+        return True
+
+
+def _write(target: Path, data: bytes) -> None:
+    try:
+        target.write_bytes(data)
+    except FileNotFoundError:  # its folder is missing; checking for it each time would take twice as long
+        target.parent.mkdir(parents=True)
+        target.write_bytes(data)
 
 
 def changed_by_others(out: Path, made: Made) -> list[str]:
@@ -82,22 +142,23 @@ def _is(file: Path, fingerprint: str) -> bool:
 
 def _paths(site: Path, on_error: Callable[[OSError], object]) -> Iterator[str]:
     for parent, _, names in os.walk(site, onerror=on_error):
+        below = os.path.relpath(parent, site)
+        prefix = "" if below == "." else f"{below}/"
         for name in names:
-            path = Path(parent, name).relative_to(site).as_posix()
-            if path != MARKER:
-                yield path
+            if prefix or name != MARKER:
+                yield prefix + name
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _fingerprint(file: Path) -> str:
-    """Mode and digest of a file; empty for what is no file, such as a link or a pipe."""
+def _fingerprint(file: Path, digest: str | None = None) -> str:
+    """Mode and digest of a file; empty for what is no file, such as a link or a pipe. ``digest``: if it is known."""
     mode = file.lstat().st_mode
     if not stat.S_ISREG(mode):
         return ""
-    return f"{stat.S_IMODE(mode):o} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    return f"{stat.S_IMODE(mode):o} {digest or hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 @contextmanager
@@ -206,7 +267,10 @@ def _foreign(old: Path, new: Path) -> Iterator[str]:
     """
     made = read_made(old)
     files = made.files if made is not None and made.files else fingerprints(new)
-    folders = {parent.as_posix() for path in files for parent in PurePosixPath(path).parents}
+    folders = {"."}
+    for path in files:
+        while (path := path.rpartition("/")[0]) and path not in folders:
+            folders.add(path)
     yield from _foreign_below("", old, new, {*files, MARKER}, folders)
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from runners.record import RtsiteError, files_below
 
@@ -22,12 +23,19 @@ Made = Callable[[], str | bytes]
 """Makes the content of a file."""
 
 
+class Put(Protocol):
+    """Puts a file at a path below a folder. ``digest``: that of the content, if it is known."""
+
+    def __call__(self, folder: Path, path: str, content: bytes | Path, digest: str = "") -> None: ...
+
+
 class Files:
     """The files of the site by relative path: content for MkDocs, and files that bypass it."""
 
     def __init__(self) -> None:
         self._contents: dict[str, str | Path] = {}
-        self._beside: dict[str, Path | Made] = {}
+        self._beside: dict[str, tuple[Path | Made, str]] = {}
+        self._after: list[Callable[[Path], Iterable[tuple[str, str | bytes]]]] = []
 
     def __len__(self) -> int:
         return len(self._contents)
@@ -35,10 +43,17 @@ class Files:
     def add_text(self, path: str, text: str) -> None:
         self._add(path, text)
 
-    def add_beside(self, path: str, source: Path | Made) -> None:
-        """Add a file that bypasses MkDocs: an existing file, or a function that makes it in `put_beside`."""
+    def add_beside(self, path: str, source: Path | Made, digest: str = "") -> None:
+        """Add a file that bypasses MkDocs: an existing file, or a function that makes it in `put_beside`.
+
+        ``digest``: that of an existing file, if it is known.
+        """
         self._check_free(path)
-        self._beside[path] = source.absolute() if isinstance(source, Path) else source
+        self._beside[path] = (source.absolute() if isinstance(source, Path) else source), digest
+
+    def add_after(self, make: Callable[[Path], Iterable[tuple[str, str | bytes]]]) -> None:
+        """Add a function that makes files, path and content, from the rendered site in a folder."""
+        self._after.append(make)
 
     def add_file(self, source: Path, path: str) -> None:
         self._add(path, source)
@@ -61,13 +76,7 @@ class Files:
 
     def text(self, path: str) -> str:
         """The text of a file; raises `StagingError` if it is not UTF-8."""
-        content = self._contents[path]
-        try:
-            return content.read_text(encoding="utf-8") if isinstance(content, Path) else content
-        except UnicodeDecodeError as error:
-            raise StagingError(
-                f"{content} is not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
-            ) from None
+        return _text_of(self._contents[path])
 
     def replace_text(self, path: str, text: str) -> None:
         """Change the text of a file that was added."""
@@ -77,6 +86,12 @@ class Files:
         """The paths of the files for MkDocs with this suffix."""
         return [path for path in self._contents if path.endswith(suffix)]
 
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Replace a text in a file, wherever it is. Does nothing if the file is missing."""
+        content = self._contents.get(path)
+        if content is not None:
+            self._contents[path] = _text_of(content).replace(old, new)
+
     def write(self, folder: Path) -> int:
         """Update ``folder`` for MkDocs; returns the number of files written."""
         with _named_errors(folder):
@@ -84,12 +99,19 @@ class Files:
             self._remove_stale(folder, self._contents.keys())
             return sum(_write(folder / path, content) for path, content in self._contents.items())
 
-    def put_beside(self, folder: Path) -> None:
-        """Write the files that bypass MkDocs into a new folder."""
+    def put_beside(self, folder: Path, put: Put) -> None:
+        """Put the files that bypass MkDocs into a new folder."""
         with _named_errors(folder):
             folder.mkdir(parents=True)
-            for path, source in self._beside.items():
-                _put(folder / path, source)
+            for path, (source, digest) in self._beside.items():
+                put(folder, path, source if isinstance(source, Path) else _as_bytes(source()), digest)
+
+    def put_after(self, site: Path, put: Put) -> None:
+        """Put the files that are made from the rendered site into its folder."""
+        with _named_errors(site):
+            for make in self._after:
+                for path, made in make(site):
+                    put(site, path, _as_bytes(made))
 
     def _add(self, path: str, content: str | Path) -> None:
         self._check_free(path)
@@ -135,14 +157,15 @@ def _named_errors(folder: Path) -> Iterator[None]:
         raise StagingError(f"cannot stage the site in {folder}: {error.strerror} ({error.filename})") from None
 
 
-def _put(target: Path, source: Path | Made) -> None:
-    made = source.read_bytes() if isinstance(source, Path) else source()
-    data = made if isinstance(made, bytes) else made.encode("utf-8")
+def _text_of(content: str | Path) -> str:
     try:
-        target.write_bytes(data)
-    except FileNotFoundError:  # its folder is missing; checking for it each time would take twice as long
-        target.parent.mkdir(parents=True)
-        target.write_bytes(data)
+        return content.read_text(encoding="utf-8") if isinstance(content, Path) else content
+    except UnicodeDecodeError as error:
+        raise StagingError(f"{content} is not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from None
+
+
+def _as_bytes(made: str | bytes) -> bytes:
+    return made if isinstance(made, bytes) else made.encode("utf-8")
 
 
 def _write(target: Path, content: str | Path) -> bool:

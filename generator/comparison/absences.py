@@ -7,7 +7,7 @@ machine classes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +37,7 @@ class Absence:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class CellState:
     """What one or several runs say about a cell."""
 
     framework: str
@@ -50,32 +50,39 @@ class _Cell:
     """The reason of each failed round."""
 
 
+States = Mapping[str, CellState]
+
+
 def find_absences(base: Run, head: Run) -> tuple[Absence, ...]:
     """The cells that were valid in the first run and failed or are missing in the second, in the first run's order."""
-    now, later = _cells([head]), head.document.finished
+    now, later = cell_states(head), head.document.finished
     return tuple(
         _absence(head, cell, now.get(key), is_unfinished=later is None)
-        for key, cell in _cells([base]).items()
+        for key, cell in cell_states(base).items()
         if cell.state == "valid" and _state(now.get(key)) in ("failed", "gone")
     )
 
 
-def follow_absences(runs: Iterable[Run]) -> tuple[Absence, ...]:
+def follow_absences(runs: Iterable[Run], states_of: Callable[[Run], States] | None = None) -> tuple[Absence, ...]:
     """Every cell that stopped working from one campaign to the next, newest first. ``runs``: in any order.
 
     A cell is named once: by the campaign in which it first fails or is missing. A workload's new version begins anew.
+    ``states_of``: `cell_states`, or what knows its results.
     """
     campaigns: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.document.started, run.document.id), reverse=True):
         campaigns.setdefault(run.document.campaign, []).append(run)
-    known: dict[str, _Cell] = {}
-    found = [list(_advance(known, members)) for members in reversed(campaigns.values())]
+    known: dict[str, CellState] = {}
+    found = [
+        list(_advance(known, members, [(states_of or cell_states)(run) for run in members]))
+        for members in reversed(campaigns.values())
+    ]
     return tuple(absence for of_campaign in reversed(found) for absence in of_campaign)
 
 
-def _advance(known: dict[str, _Cell], members: Sequence[Run]) -> Iterator[Absence]:
+def _advance(known: dict[str, CellState], members: Sequence[Run], states: Sequence[States]) -> Iterator[Absence]:
     """The absences of one campaign; changes the last known cells by it. ``members``: its runs, newest first."""
-    now = _cells(members)
+    now = _together(states)
     versions = {workload.slug: workload.version for run in members for workload in run.document.workloads}
     for key in [key for key, cell in known.items() if versions.get(cell.workload, cell.version) != cell.version]:
         del known[key]
@@ -91,28 +98,33 @@ def _advance(known: dict[str, _Cell], members: Sequence[Run]) -> Iterator[Absenc
     known.update((key, cell) for key, cell in now.items() if cell.state == "valid")
 
 
-def _state(cell: _Cell | None) -> State:
+def _state(cell: CellState | None) -> State:
     return "gone" if cell is None else cell.state
 
 
-def _cells(runs: Sequence[Run]) -> Mapping[str, _Cell]:
-    """The measured cells by key. One that is valid in any of the runs is valid."""
-    found: dict[str, _Cell] = {}
-    for run in runs:
-        for item in run.frameworks:
-            slug = item.document.framework.slug
-            for cell in item.document.cells:
-                if not cell.measurements:
-                    continue
+def cell_states(run: Run) -> dict[str, CellState]:
+    """The measured cells of a run by key."""
+    found: dict[str, CellState] = {}
+    for item in run.frameworks:
+        slug = item.document.framework.slug
+        for cell in item.document.cells:
+            if cell.measurements:
                 counting = decisive(cell.measurements)
-                key = cell_key(slug, cell.variant, cell.workload, cell.parameters)
                 failures = tuple(one.failure.reason for one in counting if one.failure is not None)
-                own = _Cell(
+                found[cell_key(slug, cell.variant, cell.workload, cell.parameters)] = CellState(
                     slug, cell.variant, cell.workload, cell.workload_version, cell.parameters, _of(counting), failures
                 )
-                known = found.get(key)
-                if known is None or _BEST_FIRST.index(own.state) < _BEST_FIRST.index(known.state):
-                    found[key] = own
+    return found
+
+
+def _together(states: Sequence[States]) -> dict[str, CellState]:
+    """The measured cells of runs. One that is valid in any of them is valid."""
+    found: dict[str, CellState] = {}
+    for of_run in states:
+        for key, own in of_run.items():
+            known = found.get(key)
+            if known is None or _BEST_FIRST.index(own.state) < _BEST_FIRST.index(known.state):
+                found[key] = own
     return found
 
 
@@ -125,7 +137,7 @@ def _of(counting: Sequence[Measurement]) -> State:
     return "failed" if all(one.failure is not None for one in counting) else "invalid"
 
 
-def _absence(head: Run, before: _Cell, now: _Cell | None, *, is_unfinished: bool) -> Absence:
+def _absence(head: Run, before: CellState, now: CellState | None, *, is_unfinished: bool) -> Absence:
     if now is None:
         reason = "it is not measured any more" if not is_unfinished else "the later run ended before it was measured"
         state: Literal["failed", "gone"] = "gone"

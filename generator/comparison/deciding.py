@@ -54,6 +54,16 @@ DECIDING_QUANTILES: tuple[Quantile, ...] = ("p99", "p90", "p50")
 """The p99 decides only between rows whose measurements were hardly disturbed (`P99_DISTURBANCE_LIMIT`)."""
 
 
+def _metrics_of(one: Metric | Family) -> tuple[Metric, ...]:
+    if isinstance(one, Metric):
+        return (one,)
+    return tuple(percentile(one, quantile) for quantile in DECIDING_QUANTILES)
+
+
+MAY_DECIDE = frozenset(metric.key for declared in DECIDING.values() for one in declared for metric in _metrics_of(one))
+"""Keys of all metrics that decide in any table."""
+
+
 def is_headline_workload(workload: str, parameters: Mapping[str, object]) -> bool:
     """Whether the performance verdict rests on this workload with these parameters."""
     required = HEADLINE.get(workload)
@@ -66,14 +76,10 @@ def deciding_metrics(shared: Collection[str], *, is_open: bool, is_quiet: bool) 
     ``shared``: keys of the metrics that all contenders have. ``is_quiet``: whether a p99 can decide between any two.
     """
     declared = DECIDING[kind_of_table(shared, is_open=is_open)]
-    chosen = [metric for one in declared for metric in (_quantiles(one) if isinstance(one, Family) else (one,))]
+    chosen = [metric for one in declared for metric in _metrics_of(one)]
     return tuple(metric for metric in chosen if metric.key in shared and (is_quiet or not needs_quiet(metric)))
 
 
 def needs_quiet(metric: Metric) -> bool:
     """Whether the metric decides only between rows whose measurements were hardly disturbed."""
     return metric.quantile in ("p99", "p999")
-
-
-def _quantiles(family: Family) -> tuple[Metric, ...]:
-    return tuple(percentile(family, quantile) for quantile in DECIDING_QUANTILES)

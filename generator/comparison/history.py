@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
-from generator.comparison.absences import Absence, follow_absences
-from generator.comparison.metrics import Metric
+from generator.comparison.absences import Absence, CellState, cell_states, follow_absences
+from generator.comparison.deciding import MAY_DECIDE
+from generator.comparison.metrics import METRICS, Metric
 from generator.comparison.pair_judging import ComparedValues, Outcome, judge_all
 from generator.comparison.run_changes import compare_values
 from generator.comparison.tables import (
     Comparison,
+    MetricComparisons,
     Row,
     Scenario,
     Table,
     Value,
     compare_runs,
-    is_headline,
     scenario_in_versions,
 )
-from generator.dataset import Hardware, Run, normalised
+from generator.dataset import Hardware, Parameters, Run, normalised
 from generator.statistics import Contrast
 
 
@@ -101,6 +103,53 @@ class ChangePoint:
         return self.ratio.value / mean if mean > 0 else math.copysign(math.inf, self.ratio.value)
 
 
+@dataclass(frozen=True)
+class PastTable:
+    """A headline table of one run, with the values that may decide and without measurements."""
+
+    workload: str
+    parameters: Parameters
+    latency_kind: Literal["from_intended", "service_time"]
+    metrics: tuple[str, ...]
+    deciding: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the usual part of a run (`Run.usual`) adds to what is followed over time."""
+
+    tables: tuple[PastTable, ...]
+    cells: Mapping[str, CellState]
+
+
+def compare_alone(run: Run) -> Comparison:
+    """The comparison of a run by itself, without ranks."""
+    return compare_runs([run], ranked=False)
+
+
+def past_of(run: Run) -> Past:
+    """The past of a run, which `Run.kept` keeps."""
+    part = run.usual
+    return Past(tuple(_thinned(table) for table in part.kept(compare_alone).headline), cell_states(part))
+
+
+def _thinned(table: Table) -> PastTable:
+    keys = [tuple(metric.key for metric in metrics) for metrics in (table.metrics, table.deciding)]
+    rows = tuple(_without_measurements(row) for row in table.rows)
+    return PastTable(table.workload.slug, table.parameters, table.latency_kind, keys[0], keys[1], rows)
+
+
+def _without_measurements(row: Row) -> Row:
+    values = {
+        key: Value(value.rounds, value.estimate, value.valid_rounds)
+        for key, value in row.values.items()
+        if key in MAY_DECIDE
+    }
+    nothing = dict.fromkeys(("latency", "latency_from_send", "last_delivery", "push_lateness", "timeline"))
+    return replace(row, cell=row.cell.model_copy(update={**nothing, "measurements": []}), values=values)
+
+
 class History:
     """All runs over time. Each property is computed once, since years have thousands of runs."""
 
@@ -108,18 +157,29 @@ class History:
         self.runs = tuple(runs)
 
     @cached_property
-    def alone(self) -> dict[str, Comparison]:
-        """The comparison of each run by itself, without ranks, by the run's path among the raw files."""
-        return {run.raw: compare_runs([run], ranked=False) for run in self.runs}
+    def usual(self) -> dict[str, tuple[Run, Past]]:
+        """The usual part of each run (`Run.usual`), and its past, by the run's path among the raw files."""
+        return {run.raw: (run.usual, run.kept(past_of)) for run in self.runs}
 
-    @cached_property
-    def usual(self) -> dict[str, tuple[Run, Comparison]]:
-        """The usual part of each run (`Run.usual`), and its comparison by itself."""
-        found = {}
-        for run in self.runs:
-            part = run.usual
-            found[run.raw] = (part, self.alone[run.raw] if part is run else compare_runs([part], ranked=False))
-        return found
+    def headline(self, members: Sequence[Run]) -> list[Table]:
+        """The headline tables of usual parts together."""
+        if len(members) > 1:
+            return list(compare_runs(members, ranked=False).headline)
+        (part,) = members
+        workloads = {workload.slug: workload for workload in part.document.workloads}
+        return [
+            Table(
+                part,
+                workloads[table.workload],
+                table.parameters,
+                table.latency_kind,
+                tuple(METRICS[key] for key in table.metrics),
+                tuple(METRICS[key] for key in table.deciding),
+                table.rows,
+                MetricComparisons(table.rows),
+            )
+            for table in self.usual[part.raw][1].tables
+        ]
 
     @cached_property
     def trends(self) -> tuple[Trend, ...]:
@@ -140,7 +200,7 @@ class History:
     @cached_property
     def absences(self) -> tuple[Absence, ...]:
         """Cells that worked, and fail or are missing since a campaign, newest first; see `follow_absences`."""
-        return follow_absences(part for part, _ in self.usual.values())
+        return follow_absences((part for part, _ in self.usual.values()), lambda part: self.usual[part.raw][1].cells)
 
 
 def _trends(history: History) -> tuple[Trend, ...]:
@@ -154,10 +214,8 @@ def _trends(history: History) -> tuple[Trend, ...]:
             campaigns.setdefault((run.machine_class.hardware, run.document.campaign), []).append(run)
     tables: dict[tuple[Hardware, Scenario, str], list[Table]] = {}
     for (machine, _), members in reversed(campaigns.items()):
-        together = history.usual[members[0].raw][1] if len(members) == 1 else compare_runs(members, ranked=False)
-        for table in together.tables:
-            if is_headline(table):
-                tables.setdefault((machine, scenario_in_versions(table), table.workload.version), []).append(table)
+        for table in history.headline(members):
+            tables.setdefault((machine, scenario_in_versions(table), table.workload.version), []).append(table)
     newest: dict[tuple[Hardware, Scenario], list[Table]] = {}
     for (machine, scenario, _), found in tables.items():
         known = newest.get((machine, scenario))

@@ -287,13 +287,14 @@ class Sheet:
 
     def shared_by(self, first: str, second: str) -> Sheet | None:
         """The sheet with only the criteria in which both have a score; ``None`` if a facet has none."""
+        if not self.gaps(first) and not self.gaps(second):
+            return self
         dropped = frozenset(
             one.key for one in self.criteria if None in (self.score_of(first, one), self.score_of(second, one))
         )
-        gaps = {one.key for slug in (first, second) for one in self.gaps(slug)}
-        if not gaps:
-            return self
-        found = self._narrowed.setdefault(dropped, self.without(dropped))
+        if dropped not in self._narrowed:
+            self._narrowed[dropped] = self.without(dropped)
+        found = self._narrowed[dropped]
         return found if found.facets.keys() == self.facets.keys() else None
 
     def times_behind(self, framework: str, among: Collection[str]) -> float | None:
@@ -400,8 +401,8 @@ def _sensitivities(sheet: Sheet) -> tuple[Sensitivity, ...]:
         return ()
     found = [_compared(sheet, after, kind, title) for kind, title, after in sheet.parts_left_out]
     by_rounds: dict[tuple[str, ...], list[Sensitivity]] = {}
-    for source, number in sheet.round_numbers:
-        changed = _compared(sheet, sheet.without_round(source, number), "round", "")
+    for after in sheet.rounds_left_out:
+        changed = _compared(sheet, after, "round", "")
         by_rounds.setdefault(changed.leading, []).append(changed)
     count = len(sheet.round_numbers)
     found += [replace(same[0], left_out=f"{len(same)} of {count} rounds") for same in by_rounds.values()]

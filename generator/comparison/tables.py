@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from generator.comparison.deciding import HEADLINE, deciding_metrics, is_headline_workload, needs_quiet
 from generator.comparison.enough_cores import with_enough_cores
@@ -30,6 +30,7 @@ from generator.statistics import (
     Contrast,
     Estimate,
     RankRange,
+    RoundsModel,
     Stage,
     latest,
 )
@@ -74,6 +75,18 @@ class _Tabular(Protocol):
 AnyTable = TypeVar("AnyTable", bound=_Tabular)
 
 
+class Relation(NamedTuple):
+    """A row against the reference in the model of one metric of a table."""
+
+    model: RoundsModel[RowKey]
+    row: RowKey
+    reference: RowKey
+
+
+def _unrelated() -> None:
+    """No relation."""
+
+
 @dataclass(frozen=True)
 class Value:
     """One metric of one row. ``rounds``: the value of each repeat that counts, by its number.
@@ -89,7 +102,7 @@ class Value:
     rank: RankRange | None = None
     """Rank range among the table's variants without the reference; ``None`` if the metric does not decide, or if the
     value has too few rounds."""
-    relate: Callable[[], Contrast | None] = field(default=lambda: None, compare=False, repr=False)
+    relate: Callable[[], Relation | None] = field(default=_unrelated, compare=False, repr=False)
 
     @property
     def is_enough(self) -> bool:
@@ -103,7 +116,14 @@ class Value:
     @cached_property
     def to_reference(self) -> Contrast | None:
         """The value against the reference's, by the model of the whole table."""
-        return self.relate()
+        relation = self.relate()
+        return relation.model.contrast(relation.row, relation.reference) if relation is not None else None
+
+    @property
+    def ratio_to_reference(self) -> float | None:
+        """The value of `to_reference` if it is a ratio, without its error, which takes most of the time."""
+        relation = self.relate()
+        return relation.model.ratio(relation.row, relation.reference) if relation is not None else None
 
 
 @dataclass(frozen=True)
@@ -669,7 +689,9 @@ def _with_reference(row: Row, reference: Row | None, compared: MetricComparisons
     if reference is None or row.status != "valid" or row.framework.is_reference:
         return row
     values = {
-        key: replace(value, relate=_relation(key, row.key, reference.key, compared))
+        key: Value(
+            value.rounds, value.estimate, value.valid_rounds, value.rank, _relation(key, row, reference, compared)
+        )
         if key in reference.values
         else value
         for key, value in row.values.items()
@@ -677,8 +699,8 @@ def _with_reference(row: Row, reference: Row | None, compared: MetricComparisons
     return replace(row, values=values)
 
 
-def _relation(key: str, row: RowKey, reference: RowKey, compared: MetricComparisons) -> Callable[[], Contrast | None]:
-    return lambda: compared.of(METRICS[key]).model.contrast(row, reference)
+def _relation(key: str, row: Row, reference: Row, compared: MetricComparisons) -> Callable[[], Relation]:
+    return lambda: Relation(compared.of(METRICS[key]).model, row.key, reference.key)
 
 
 def _with_ranks_in(metric: Metric, rows: Sequence[Row], compared: MetricComparisons) -> list[Row]:

@@ -41,15 +41,15 @@ from generator.dataset.public_questions import (
 from generator.dataset.rates import Difference, Rate, Rates, RatesError, Recorded, Simulated, load_rates
 from generator.dataset.results import (
     Dataset,
+    FrameworkName,
     FrameworkResult,
     Parameters,
     Run,
-    load_beside,
-    load_collection,
-    load_results,
-    load_single,
+    RunFacts,
+    facts_of,
     make_run,
     python_order,
 )
 from generator.dataset.sources import Module, Source, load_sources
+from generator.dataset.studying import load_beside, load_collection, load_results, load_single
 from generator.dataset.workload_versions import load_workload_versions

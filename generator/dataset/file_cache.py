@@ -1,96 +1,126 @@
-"""Reads and audits result files, each content once, and caches the parsed values by the digest of the file.
+"""Remembers result files by their content: what is in each, and what was computed of each folder of them.
 
-Years of history are thousands of files that never change. A new file is parsed; an old one is read from the cache. The
-cache and the messages between processes contain plain values: making documents of them takes no longer than unpickling
-documents.
+Years of history are thousands of files that never change. The cache contains plain values, because making documents of
+them takes no longer than unpickling documents, and checks them again.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
-import os
 import pickle
 import sqlite3
+import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence, Set
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Collection, Mapping
 from contextlib import closing, suppress
-from multiprocessing import parent_process
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
-from types import MappingProxyType
 from typing import Any
 
 from runners import record
-from runners.record import Read, RecordError, as_document, read_plain
+from runners.record import EVIDENCE_FOLDER, AnyDocument, Problem, as_document, read_plain
 
-_WORTH_A_POOL = 200
-"""Number of files from which parsing in several processes is faster."""
-_CHUNK = 50
 _MOST_DIGESTED_BYTES = 100_000_000
 """No source of a site is larger. A file without content may have any size."""
 
+Contents = Mapping[Path, str]
+"""The digest of each file of a folder."""
 
-def read_all(
-    paths: Sequence[Path], cache: Path | None = None, digests: Mapping[Path, str] = MappingProxyType({})
-) -> dict[Path, Read]:
-    """Every file's document or errors. ``cache``: the cache file; created if it does not exist.
 
-    ``digests``: results of `file_digest` that the caller already has.
+@dataclass(frozen=True)
+class Studied:
+    """What was found in the files of one folder.
+
+    ``contents``: the digests of the files that have no problem. ``plain``: their pickled plain values. ``kept``: by
+    name, what was computed of the folder.
     """
-    contents = {path: digests[path] if path in digests else file_digest(path) for path in paths}
-    known = _recall(cache, contents.values()) if cache is not None else {}
-    # A link is refused, whatever is known about the file that it leads to.
-    missing = [path for path in paths if contents[path] not in known or path.is_symlink()]
-    parsed = dict(zip(missing, _parse_all(missing), strict=True))
-    plain = {path: pickle.loads(one) for path, (_, one) in parsed.items()}  # noqa: S301 - our own
-    found = {path: _document(path, plain[path] if path in plain else known[contents[path]]) for path in paths}
-    if cache is not None:
-        # The digest of the parsed bytes: a file that is being written may have changed since `file_digest`.
-        fresh = {content: one for path, (content, one) in parsed.items() if not isinstance(found[path], tuple)}
-        _remember(cache, fresh, fresh.keys() | set(contents.values()))
-    return found
+
+    problems: tuple[Problem, ...]
+    contents: Contents
+    plain: Mapping[Path, bytes]
+    kept: Mapping[str, bytes]
 
 
-def _document(path: Path, plain: Any) -> Read:
-    if isinstance(plain, tuple):
-        return plain
-    try:
-        return as_document(path, plain)
-    except RecordError as error:
-        return tuple(error.problems)
+class FileCache:
+    """What earlier builds and this one know about result files.
 
+    ``file``: the cache, created if it does not exist; ``None``: nothing outlives this object. ``program``: identifies
+    the code that computes of a folder what is kept.
+    """
 
-def _parse_all(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
-    """The digest of each file, and its pickled plain value or tuple of errors, for the cache and between processes."""
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
-    if len(paths) < _WORTH_A_POOL or workers < 2:
-        return [_parse(path) for path in paths]
-    with ProcessPoolExecutor(workers, initializer=_begin_worker) as pool:
-        return list(pool.map(_parse, paths, chunksize=_CHUNK))
+    def __init__(self, file: Path | None, program: str = "") -> None:
+        self._file = file
+        self._program = program
+        self._fresh: dict[str, bytes] = {}
 
+    def recall(self, folders: Mapping[Path, Contents]) -> dict[Path, Mapping[str, bytes]]:
+        """What was computed of each folder whose files are known, and known to have no problems.
 
-def _begin_worker() -> None:
-    # Parsed values have no reference cycles; searching for cycles takes a quarter of the time.
-    gc.disable()
-    Thread(target=_end_with_parent, daemon=True).start()
+        Empty if the cache was written by other code or is damaged.
+        """
+        if self._file is None:
+            return {}
+        found: dict[Path, Mapping[str, bytes]] = {}
+        try:
+            with closing(_opened(self._file)) as database:
+                for folder, contents in folders.items() if _is_current(database) else ():
+                    for (kept,) in database.execute(
+                        "SELECT kept FROM folders WHERE digest = ?", (self._digest(folder, contents),)
+                    ):
+                        found[folder] = pickle.loads(kept)  # noqa: S301 - our own file
+        except Exception:  # noqa: BLE001 - what is damaged can raise anything when it is unpickled
+            return {}
+        return found
 
+    def remember(self, folders: Mapping[Path, Contents], studied: Mapping[Path, Studied]) -> None:
+        """Add what was studied and has no problems, and delete what is in none of the folders.
 
-def _end_with_parent() -> None:
-    """End this process with its parent. A worker of a parent that was killed would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        A cache that cannot be written is not an error.
+        """
+        sound = {folder: one for folder, one in studied.items() if not one.problems}
+        files = {one.contents[path]: plain for one in sound.values() for path, plain in one.plain.items()}
+        self._fresh |= files
+        if self._file is None:
+            return
+        kept = {self._digest(folder, one.contents): pickle.dumps(one.kept, 5) for folder, one in sound.items()}
+        used = {self._digest(folder, contents) for folder, contents in folders.items()} | kept.keys()
+        try:
+            _prepare(self._file)
+            with closing(sqlite3.connect(self._file)) as database, database:
+                database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", files.items())
+                database.executemany("INSERT OR REPLACE INTO folders VALUES (?, ?)", kept.items())
+                _keep_only(
+                    database, "files", {digest for one in folders.values() for digest in one.values()} | files.keys()
+                )
+                _keep_only(database, "folders", used)
+        except (sqlite3.Error, OSError):
+            with suppress(OSError):
+                self._file.unlink(missing_ok=True)
 
+    def documents(self, contents: Contents) -> dict[Path, AnyDocument]:
+        """The documents of files that have no problems. Raises `RecordError` for one that has changed to the worse."""
+        plain = self._plain(set(contents.values()))
+        return {
+            path: as_document(path, plain[content]) if content in plain else read_plain(path)[0]
+            for path, content in contents.items()
+        }
 
-def _parse(path: Path) -> tuple[str, bytes]:
-    try:
-        plain, raw = read_plain(path)
-    except RecordError as error:
-        return "", pickle.dumps(tuple(error.problems), protocol=5)
-    return _digest_of(raw), pickle.dumps(plain, protocol=5)
+    def _plain(self, digests: Collection[str]) -> dict[str, Any]:
+        found = {one: pickle.loads(self._fresh[one]) for one in digests if one in self._fresh}  # noqa: S301 - our own
+        if self._file is None or len(found) == len(digests):
+            return found
+        try:
+            with closing(_opened(self._file)) as database:
+                for digest in set(digests).difference(found) if _is_current(database) else ():
+                    for (plain,) in database.execute("SELECT plain FROM files WHERE digest = ?", (digest,)):
+                        found[digest] = pickle.loads(plain)  # noqa: S301 - our own file
+        except Exception:  # noqa: BLE001 - as above
+            return found
+        return found
+
+    def _digest(self, folder: Path, contents: Contents) -> str:
+        named = sorted((path.name, content) for path, content in contents.items())
+        return _digest_of(repr((self._program, folder.name == EVIDENCE_FOLDER, named)).encode())
 
 
 def file_digest(path: Path) -> str:
@@ -99,14 +129,19 @@ def file_digest(path: Path) -> str:
     A file that is larger than `_MOST_DIGESTED_BYTES` is known by its size and its time.
     """
     try:
-        if not path.is_file():  # reading a pipe would not end
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe would not end
             return ""
-        stat = path.stat()
-        if stat.st_size > _MOST_DIGESTED_BYTES:
-            return f"{stat.st_size} {stat.st_mtime_ns}"
-        return _digest_of(path.read_bytes())
+        if found.st_size > _MOST_DIGESTED_BYTES:
+            return f"{found.st_size} {found.st_mtime_ns}"
+        return content_digest(path.read_bytes())
     except OSError:
         return ""
+
+
+def content_digest(content: bytes) -> str:
+    """The digest of a file with this content."""
+    return _digest_of(content)
 
 
 def _digest_of(content: bytes) -> str:
@@ -120,38 +155,27 @@ def _schema() -> str:
     return hashlib.sha256(code + sys.version.encode()).hexdigest()
 
 
-def _recall(cache: Path, digests: Iterable[str]) -> dict[str, Any]:
-    """The cached plain values by digest; empty if the cache has another schema or is damaged."""
-    wanted = set(digests)
-    try:
-        with closing(sqlite3.connect(f"file:{cache}?mode=ro", uri=True)) as database:
-            if not _is_current(database):
-                return {}
-            rows = database.execute("SELECT digest, plain FROM files")
-            return {content: pickle.loads(blob) for content, blob in rows if content in wanted}  # noqa: S301 - our own file
-    except Exception:  # noqa: BLE001 - what is damaged can raise anything when it is unpickled
-        return {}
+def _opened(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{file}?mode=ro", uri=True)
 
 
-def _remember(cache: Path, fresh: Mapping[str, bytes], used: Set[str]) -> None:
-    """Add fresh values to the cache and delete unused ones. A cache that cannot be written is not an error."""
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(cache)) as database:
-            is_current = _is_current(database)
-        if not is_current:
-            cache.unlink()
-        with closing(sqlite3.connect(cache)) as database, database:
-            if not is_current:
-                database.execute("CREATE TABLE facts (value TEXT)")
-                database.execute("CREATE TABLE files (digest TEXT PRIMARY KEY, plain BLOB)")
-                database.execute("INSERT INTO facts VALUES (?)", (_schema(),))
-            database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", fresh.items())
-            stale = [(content,) for (content,) in database.execute("SELECT digest FROM files") if content not in used]
-            database.executemany("DELETE FROM files WHERE digest = ?", stale)
-    except (sqlite3.Error, OSError):
-        with suppress(OSError):
-            cache.unlink(missing_ok=True)
+def _prepare(file: Path) -> None:
+    """Create the cache if it does not exist or was written by other code."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file)) as database:
+        if _is_current(database):
+            return
+    file.unlink()
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE facts (value TEXT)")
+        database.execute("CREATE TABLE files (digest TEXT PRIMARY KEY, plain BLOB)")
+        database.execute("CREATE TABLE folders (digest TEXT PRIMARY KEY, kept BLOB)")
+        database.execute("INSERT INTO facts VALUES (?)", (_schema(),))
+
+
+def _keep_only(database: sqlite3.Connection, table: str, used: Collection[str]) -> None:
+    stale = [(digest,) for (digest,) in database.execute(f"SELECT digest FROM {table}") if digest not in used]  # noqa: S608 - a name of ours
+    database.executemany(f"DELETE FROM {table} WHERE digest = ?", stale)  # noqa: S608 - likewise
 
 
 def _is_current(database: sqlite3.Connection) -> bool:

@@ -18,9 +18,7 @@ def headline_variants(runs: Iterable[Run], sources: Mapping[str, Source]) -> dic
     """
     found: dict[str, str] = {}
     for run in runs:
-        for result in run.frameworks:
-            recorded = (variant.slug for variant in result.document.variants if variant.headline)
-            if (slug := next(recorded, None)) is not None:
-                found.setdefault(result.document.framework.slug, slug)
+        for framework, variant in run.facts.headlines.items():
+            found.setdefault(framework, variant)
     declared = {slug: source.headline for slug, source in sources.items() if source.headline is not None}
     return declared | found

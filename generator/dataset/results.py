@@ -1,32 +1,26 @@
-"""Reads ``results/<campaign>/<run>/*.yml`` into runs and data sets."""
+"""The runs of ``results/<campaign>/<run>/*.yml``, and which of them pages show."""
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, overload
 
-from generator.dataset.collected_evidence import Evidence, all_evidence
-from generator.dataset.file_cache import read_all
+from generator.dataset.collected_evidence import Evidence
 from generator.dataset.machine_class import MachineClass
 from runners.record import (
-    EVIDENCE_FOLDER,
     FLAME_SUFFIX,
     SETTING_PARAMETERS,
     USUAL_TOPOLOGY,
     FlameDocument,
     FrameworkDocument,
-    Read,
-    RecordError,
     RunDocument,
     Topology,
-    UsageError,
     cell_key,
-    problems_between,
-    result_files,
     scenario_of,
     setting_of,
     setting_parameters,
@@ -35,6 +29,7 @@ from runners.record import (
 
 Parameters = dict[str, int | float | str]
 """The parameters of a cell, in the schema's form."""
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -60,21 +55,101 @@ class FrameworkResult:
         return self.raw.removesuffix(".yml") + FLAME_SUFFIX
 
 
+class LaterResults(Sequence[FrameworkResult]):
+    """Results that are read when one of them is needed: pages show those of a few of all runs."""
+
+    def __init__(self, read: Callable[[], Iterable[FrameworkResult]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _all(self) -> tuple[FrameworkResult, ...]:
+        return tuple(self._read())
+
+    @overload
+    def __getitem__(self, index: int) -> FrameworkResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FrameworkResult]: ...
+    def __getitem__(self, index: int | slice) -> FrameworkResult | Sequence[FrameworkResult]:
+        return self._all[index]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[FrameworkResult]:
+        return iter(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return self._all == (other._all if isinstance(other, LaterResults) else other)
+
+
+class FrameworkName(NamedTuple):
+    """A framework that a run measured."""
+
+    slug: str
+    title: str
+    is_reference: bool
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What pages say about every run, also about one whose measurements they do not show."""
+
+    frameworks: tuple[FrameworkName, ...]
+    flamed: tuple[str, ...]
+    """Slugs of those with flame graphs."""
+    headlines: Mapping[str, str]
+    """The slug of the recorded headline variant of each framework that has one."""
+    counts: Mapping[str, int]
+    """Number of measurements: ``planned``; the last one of each cell and round (``measurements``), and those made
+    before it (``repeated``); of the last ones ``valid``, ``invalid`` and ``failed``."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One run: ``run.yml`` and the framework files in its folder, ordered by slug."""
 
     path: Path
     document: RunDocument
-    frameworks: tuple[FrameworkResult, ...]
+    frameworks: Sequence[FrameworkResult]
     python: str = ""
     """Of a part (`by_setting`): the version of Python that ran its servers, if it was not the one of the harness."""
     topology: Topology = USUAL_TOPOLOGY
     """Of a part: what was between its servers and the clients."""
+    memory: dict[str, bytes] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What functions made of the files of this run, pickled, by their names (`maker_name`). It is not that of a changed
+    copy, such as a part."""
+    _made: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def kept(self, make: Callable[[Run], Kept]) -> Kept:
+        """What ``make`` makes of this run. It is called once, and not if the memory has it."""
+        name = maker_name(make)
+        if name not in self._made:
+            found = self.memory.get(name)
+            self._made[name] = make(self) if found is None else pickle.loads(found)  # noqa: S301 - our own
+        made: Kept = self._made[name]
+        return made
+
+    @property
+    def facts(self) -> RunFacts:
+        return self.kept(facts_of)
+
+    @property
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Its result files: path on the site below ``data/``, and path."""
+        yield self.raw, self.path
+        names = [f"{one.slug}.yml" for one in self.facts.frameworks]
+        for name in [*names, *(f"{slug}{FLAME_SUFFIX}" for slug in self.facts.flamed)]:
+            yield f"{self.document.campaign}/{self.document.id}/{name}", self.path.with_name(name)
 
     @property
     def raw(self) -> str:
         return f"{self.document.campaign}/{self.document.id}/run.yml"
+
+    @property
+    def age(self) -> tuple[int, str]:
+        """Sort key for newest first; timestamps have a fixed width. The id orders runs with the same timestamp."""
+        digits = "".join(character for character in self.document.started if character.isdigit())
+        return -int(digits), self.document.id
 
     @property
     def rounds(self) -> int:
@@ -106,12 +181,16 @@ class Run:
         if scenarios >= self.scenarios.keys():
             return self
         slugs = {scenario.split(" ", 1)[0] for scenario in scenarios}
-        kept = (replace(item, document=_cut(item.document, scenarios)) for item in self.frameworks)
         planned = [workload for workload in self.document.workloads if workload.slug in slugs]
+
+        def cut() -> Iterator[FrameworkResult]:
+            kept = (replace(item, document=_cut(item.document, scenarios)) for item in self.frameworks)
+            return (item for item in kept if item.document.cells)
+
         return replace(
             self,
             document=_with_cells(self.document, scenarios).model_copy(update={"workloads": planned}),
-            frameworks=tuple(item for item in kept if item.document.cells),
+            frameworks=LaterResults(cut),
         )
 
     @cached_property
@@ -163,13 +242,15 @@ class Dataset:
 
         An application can do more today than when it was measured. What it cannot do is a fact about it, not a result.
         """
-        return replace(
-            self,
-            runs=tuple(
-                replace(run, frameworks=tuple(_with_abilities(one, cannot) for one in run.frameworks))
-                for run in self.runs
-            ),
-        )
+
+        def today(run: Run) -> Run:
+            found = replace(
+                run, frameworks=LaterResults(lambda: (_with_abilities(one, cannot) for one in run.frameworks))
+            )
+            found.memory.update(run.memory)  # nothing in it depends on abilities
+            return found
+
+        return replace(self, runs=tuple(map(today, self.runs)))
 
     @cached_property
     def parts(self) -> tuple[Run, ...]:
@@ -202,7 +283,7 @@ class Dataset:
         """Per machine class the runs that pages of that class alone would show, the leading class first."""
         leading = _leading_class(_taking_part(_usual_topology(self.parts)))
         answers = [_answers(_taking_part(runs)) for runs in self._classes.values()]
-        return tuple(sorted(filter(None, answers), key=lambda runs: (runs[0].machine_class != leading, _age(runs[0]))))
+        return tuple(sorted(filter(None, answers), key=lambda runs: (runs[0].machine_class != leading, runs[0].age)))
 
     @cached_property
     def current(self) -> tuple[Run, ...]:
@@ -264,8 +345,8 @@ def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
         for scenario, variants in run.scenarios.items():
             measured.setdefault(scenario, []).append((_origin(run), variants))
     answering = {scenario: _answering(found) for scenario, found in measured.items()}
-    cut = (run.only({scenario for scenario in run.scenarios if answering[scenario] == _origin(run)}) for run in runs)
-    return tuple(run for run in cut if run.document.cells)
+    answers = ((run, {one for one in run.scenarios if answering[one] == _origin(run)}) for run in runs)
+    return tuple(run.only(scenarios) for run, scenarios in answers if scenarios)
 
 
 _Origin = tuple[MachineClass, str]
@@ -282,21 +363,38 @@ def _answering(measured: Sequence[tuple[_Origin, int]]) -> _Origin:
     return next(origin for origin, variants in measured if 2 * variants >= most)
 
 
-def load_single(folder: Path) -> Run:
-    """Read the run of a run's folder, or the only run of a campaign's folder.
+def maker_name(make: Callable[[Run], object]) -> str:
+    """Where `Run.kept` keeps what a function makes of a run."""
+    return f"{make.__module__}.{make.__qualname__}"
 
-    Raises `UsageError` for no run or several, `RecordError` with all errors of its files.
-    """
-    found = [folder / "run.yml"] if (folder / "run.yml").is_file() else sorted(folder.glob("*/run.yml"))
-    if len(found) != 1:
-        names = ", ".join(str(path.parent) for path in found)
-        raise UsageError(
-            f"{folder}: {f'contains several runs; choose one: {names}' if found else 'contains no run.yml; name a run'}"
-        )
-    read = read_all(sorted(found[0].parent.glob("*.yml")))
-    if problems := problems_between(read):
-        raise RecordError(problems)
-    return _runs(read)[0]
+
+def facts_of(run: Run) -> RunFacts:
+    """The facts of a run, from all its measurements."""
+    documents = [item.document for item in run.frameworks]
+    cells = [cell for document in documents for cell in document.cells]
+    counting = [measurement for cell in cells for measurement in cell.decisive]
+    headlines = {
+        document.framework.slug: variant.slug
+        for document in documents
+        for variant in reversed(document.variants)
+        if variant.headline
+    }
+    return RunFacts(
+        frameworks=tuple(
+            FrameworkName(document.framework.slug, document.framework.title, document.framework.is_reference)
+            for document in documents
+        ),
+        flamed=tuple(item.document.framework.slug for item in run.frameworks if item.flames is not None),
+        headlines=headlines,
+        counts={
+            "planned": sum(len(turn) for turn in run.document.order),
+            "measurements": len(counting),
+            "repeated": sum(len(cell.measurements) for cell in cells) - len(counting),
+            "valid": sum(one.valid for one in counting),
+            "failed": sum(one.failure is not None for one in counting),
+            "invalid": sum(not one.valid and one.failure is None for one in counting),
+        },
+    )
 
 
 def make_run(folder: Path, document: RunDocument, frameworks: Sequence[FrameworkDocument]) -> Run:
@@ -307,40 +405,6 @@ def make_run(folder: Path, document: RunDocument, frameworks: Sequence[Framework
         document,
         tuple(FrameworkResult(folder / f"{one.framework.slug}.yml", one) for one in ordered),
     )
-
-
-def load_beside(folder: Path) -> tuple[Run, ...]:
-    """The other runs in the folder of a run's campaign. Those with problems in their files are left out."""
-    found = []
-    for path in sorted(folder.parent.glob("*/run.yml")):
-        if path.parent != folder:
-            read = read_all(sorted(path.parent.glob("*.yml")))
-            found += [] if problems_between(read) else _runs(read)
-    return tuple(sorted(found, key=_age))
-
-
-def load_collection(folder: Path) -> dict[str, Evidence]:
-    """Read the evidence in one ``evidence`` folder, by framework. Raises the same errors as `load_single`."""
-    read = read_all(sorted(folder.glob("*.yml")))
-    if problems := problems_between(read):
-        raise RecordError(problems)
-    found = all_evidence(read)
-    if not found:
-        raise UsageError(f"{folder}: contains no evidence; choose a folder results/<campaign>/{EVIDENCE_FOLDER}")
-    return {one.document.framework.slug: one for one in found}
-
-
-def load_results(
-    folder: Path, cache: Path | None = None, digests: Mapping[Path, str] = MappingProxyType({})
-) -> Dataset:
-    """Read every run and all evidence below ``folder``; raises `RecordError` with all errors of all files.
-
-    ``cache``, ``digests``: see `read_all`.
-    """
-    read = read_all(result_files(folder), cache, digests)
-    if problems := problems_between(read):
-        raise RecordError(problems)
-    return Dataset(tuple(sorted(_runs(read), key=_age)), all_evidence(read))
 
 
 def _with_cells(document: RunDocument, scenarios: Set[str]) -> RunDocument:
@@ -373,7 +437,9 @@ def _under(run: Run, python: str, topology: Topology) -> Run:
     """The run, whose cells are all under this setting, with cells that do not name it."""
     cells = [without_setting(key) for key in run.document.cells]
     name = python or run.document.machine.python
-    frameworks = tuple(replace(item, document=_document_on(item.document, name)) for item in run.frameworks)
+    frameworks = LaterResults(
+        lambda: (replace(item, document=_document_on(item.document, name)) for item in run.frameworks)
+    )
     document = run.document.model_copy(update={"cells": cells})
     return replace(run, document=document, frameworks=frameworks, python=python, topology=topology)
 
@@ -401,28 +467,3 @@ def _cut(document: FrameworkDocument, scenarios: Set[str]) -> FrameworkDocument:
         if scenario_of(cell_key(slug, cell.variant, cell.workload, cell.parameters)) in scenarios
     ]
     return document.model_copy(update={"cells": cells})
-
-
-def _age(run: Run) -> tuple[int, str]:
-    """Sort key for newest first; timestamps have a fixed width. The id orders runs with the same timestamp."""
-    digits = "".join(character for character in run.document.started if character.isdigit())
-    return -int(digits), run.document.id
-
-
-def _runs(read: Mapping[Path, Read]) -> list[Run]:
-    """The runs among the files read, which have no problems."""
-    frameworks: dict[Path, list[FrameworkDocument]] = {}
-    for path, found in read.items():
-        if isinstance(found, FrameworkDocument):
-            frameworks.setdefault(path.parent, []).append(found)
-    return [
-        Run(path, found, tuple(_result(path.parent, one, read) for one in frameworks.get(path.parent, ())))
-        for path, found in read.items()
-        if isinstance(found, RunDocument)
-    ]
-
-
-def _result(folder: Path, document: FrameworkDocument, read: Mapping[Path, Read]) -> FrameworkResult:
-    slug = document.framework.slug
-    flames = read.get(folder / f"{slug}{FLAME_SUFFIX}")
-    return FrameworkResult(folder / f"{slug}.yml", document, flames if isinstance(flames, FlameDocument) else None)

@@ -94,6 +94,11 @@ class FrameworkView:
         return highlighted(found) if found else None
 
     @property
+    def module_names(self) -> set[str]:
+        """The names of the modules in `code`."""
+        return {module.name for module in self.source.modules} if self.source is not None else set()
+
+    @property
     def code(self) -> list[ShownModule]:
         """The modules of the application as highlighted HTML; empty if its folder is not in the checkout."""
         if self.source is None:
@@ -117,11 +122,7 @@ def framework_views(
     measured: dict[str, list[FrameworkResult]] = {}
     for result in chain.from_iterable(run.frameworks for run in runs):
         measured.setdefault(result.document.framework.slug, []).append(result)
-    earlier = {
-        result.document.framework.slug: result.document.framework.title
-        for result in chain.from_iterable(run.frameworks for run in reversed(every))
-        if not result.document.framework.is_reference
-    }
+    earlier = {one.slug: one.title for run in reversed(every) for one in run.facts.frameworks if not one.is_reference}
     found = {}
     for slug in sorted(measured.keys() | sources.keys() | known.keys() | earlier.keys()):
         results, source, evidence = measured.get(slug, []), sources.get(slug), known.get(slug)

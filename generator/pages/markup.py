@@ -8,9 +8,11 @@ the unescaped Jinja of MkDocs ever reads a string from a result file.
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -88,11 +90,20 @@ class Page:
     """Its title there."""
     charts: tuple[DrawnChart, ...] = ()
     """Its drawn charts, which other sites can embed."""
+    is_frame: bool = False
+    """Whether other pages fill it, see `generator.pages.framed`."""
+    frame: str = ""
+    """Path of the frame that it fills; empty for a page that MkDocs renders."""
+
+    @property
+    def address(self) -> str:
+        """Its path on the site."""
+        return f"{self.path.removesuffix('.md')}.html"
 
     @property
     def card(self) -> str:
-        """Path of the picture that a shared link shows."""
-        return card_path(self.path)
+        """Path of the picture that a shared link shows. All pages in one frame have that of the index beside it."""
+        return card_path(f"{posixpath.dirname(self.path)}/index.md" if self.is_frame or self.frame else self.path)
 
     def text(self) -> str:
         """The staged text: Markdown with blocks of HTML."""
@@ -164,20 +175,41 @@ def _place(error: Exception, template: Path) -> str:
 
 
 class _CompiledTemplates(BytecodeCache):
-    """Keeps compiled templates for this process: half of the time of a small site. Jinja compares their sources."""
+    """Keeps compiled templates: half of the time of a small site. Jinja compares their sources.
+
+    ``folder``: where they are kept for later processes; ``None``: nowhere.
+    """
 
     def __init__(self) -> None:
         self._codes: dict[str, bytes] = {}
+        self.folder: Path | None = None
 
     def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key not in self._codes and self.folder is not None:
+            with suppress(OSError):
+                self._codes[bucket.key] = (self.folder / bucket.key).read_bytes()
         if bucket.key in self._codes:
             bucket.bytecode_from_string(self._codes[bucket.key])
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         self._codes[bucket.key] = bucket.bytecode_to_string()
+        if self.folder is not None:
+            with suppress(OSError):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                # In one step: several processes compile, and Jinja raises errors for a part.
+                part = self.folder / f"{bucket.key}.{os.getpid()}"
+                part.write_bytes(self._codes[bucket.key])
+                part.replace(self.folder / bucket.key)
 
 
 _COMPILED = _CompiledTemplates()
+
+
+def keep_compiled_templates(folder: Path) -> None:
+    """Keep compiled templates in a folder, so that later processes need not compile them."""
+    _COMPILED.folder = folder
+
+
 _NO_SETUPS = CurrentSetups()
 
 

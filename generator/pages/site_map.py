@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +18,10 @@ from typing import Any
 from markupsafe import Markup
 
 from generator.charts.wording import plain
-from generator.comparison import USE_CASES, History
+from generator.comparison import USE_CASES, Comparison, History
 from generator.dataset import Claims, Dataset, PublicQuestions, Source
 from generator.pages import menu
+from generator.pages.forking import forked
 from generator.pages.markup import Page, embed_path, script_json
 from generator.pages.view import MenuEntry, View
 from runners.record import InvalidError
@@ -44,6 +47,8 @@ _BADGE_COLOURS = {
     "special case": "b4480a",
     "not for new projects": "8a4b00",
 }
+_LARGE = 200
+"""Rows of tables from which a second process saves more time than it takes."""
 _STYLE = Path(__file__).parents[1] / "assets" / "drawn.css"
 
 
@@ -51,13 +56,14 @@ _STYLE = Path(__file__).parents[1] / "assets" / "drawn.css"
 class Site:
     """All generated pages, and the navigation, which also has the pages in ``site/``. ``files``: by path, what makes
     the files for other sites: single charts, and badges of the labels. ``moved``: by the old address of a page, the
-    HTML that leads to the new one.
+    HTML that leads to the new one. ``comparison``: that of the shown runs.
     """
 
     pages: tuple[Page, ...]
     nav: tuple[dict[str, Any], ...]
     files: Mapping[str, Callable[[], str]]
     moved: Mapping[str, str]
+    comparison: Comparison
 
 
 def make_site(
@@ -76,18 +82,37 @@ def make_site(
     ``repository``: the address of the project's repository, where readers contest values; empty without.
     """
     view = View(dataset, sources, claims or Claims(), history, current_versions, asked or PublicQuestions(), repository)
-    built = [(entry, entry.pages(view)) for entry in menu_entries()]
+    built = _built(view)
     pages = [page for _, found in built for page in ([found] if isinstance(found, Page) else found)]
     _refuse_doubles(pages)
     nav = [{entry.title: _addresses(found)} for entry, found in built if not entry.is_detail]
     details = [{entry.title: _addresses(found)} for entry, found in built if entry.is_detail]
     written = [{title: path} for title, path in _WRITTEN.items()]
-    return Site(
-        tuple(pages),
-        (*nav, {_DETAILS: [*details, *written]}),
-        _embeds(view, pages) | _badges(view),
-        _moved(view, pages),
-    )
+    files = _embeds(view, pages) | _badges(view)
+    nav_of_all: tuple[dict[str, Any], ...] = (*nav, {_DETAILS: [*details, *written]})
+    return Site(tuple(pages), nav_of_all, files, _moved(view, pages), view.comparison)
+
+
+def _built(view: View) -> list[tuple[MenuEntry, Page | Sequence[Page]]]:
+    """The pages of each entry of the menu.
+
+    Those of long entries of a large site are made by a process that is forked from this one, so that it has all that is
+    known. Elsewhere than on Linux, forking is not safe.
+    """
+    entries = menu_entries()
+    is_large = sum(len(table.rows) for table in view.comparison.tables) >= _LARGE
+    if not is_large or sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        return [(entry, entry.pages(view)) for entry in entries]
+    first, *others = entries
+    begun = {first.title: first.pages(view)}  # home needs most of what others need, too
+    with forked(partial(_long_pages, view)) as later:
+        here = {entry.title: entry.pages(view) for entry in others if not entry.is_long}
+        found = begun | here | later()
+    return [(entry, found[entry.title]) for entry in entries]
+
+
+def _long_pages(view: View) -> dict[str, Page | Sequence[Page]]:
+    return {entry.title: entry.pages(view) for entry in menu_entries() if entry.is_long}
 
 
 def _embeds(view: View, pages: Iterable[Page]) -> dict[str, Callable[[], str]]:
@@ -138,12 +163,13 @@ def menu_entries() -> list[MenuEntry]:
 def _addresses(found: Page | Sequence[Page]) -> str | list[Any]:
     """Navigation in the form of MkDocs. A page has its address, a section's pages their titles, its index none.
 
-    Pages of one group are below the title of the group.
+    Pages of one group are below the title of the group. Frames and the pages in them are not listed.
     """
     if isinstance(found, Page):
         return found.path
     entries: list[Any] = []
-    for group, pages in groupby(found, key=lambda page: page.group):
+    listed = (page for page in found if not page.frame and not page.is_frame)
+    for group, pages in groupby(listed, key=lambda page: page.group):
         if group:
             entries.append({plain(group): [{page.in_group: page.path} for page in pages]})
         else:

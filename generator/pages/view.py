@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from jinja2 import Environment
 
@@ -35,6 +36,7 @@ from generator.pages.framework_view import FrameworkView, framework_views
 from generator.pages.markup import Page, Renderer, make_environment
 
 _NOTHING_ASKED = PublicQuestions()
+Made = TypeVar("Made")
 
 
 class View:
@@ -50,6 +52,7 @@ class View:
         asked: PublicQuestions = _NOTHING_ASKED,
         repository: str = "",
     ) -> None:
+        self._made: dict[Callable[[View], Any], Any] = {}
         self.dataset = dataset
         self.history = history or History(dataset.runs)
         self.claims = claims
@@ -73,15 +76,22 @@ class View:
             self.comparison, self.capacities, self.evidence, self.headlines, self.competing
         )
         """Scores, flags, verdicts and labels, each framework by its headline variant."""
-        measured = [item.document.framework for run in dataset.runs for item in run.frameworks]
+        measured = {one for run in dataset.runs for one in run.facts.frameworks}
         self.identities = Identities.of_frameworks(
-            {facts.slug for facts in measured} | self.frameworks.keys(),
-            {facts.slug for facts in measured if facts.is_reference}
+            {one.slug for one in measured} | self.frameworks.keys(),
+            {one.slug for one in measured if one.is_reference}
             | {slug for slug, source in sources.items() if source.is_reference},
         )
         self._environment: Environment = make_environment(
             self.identities, current_versions, CurrentSetups.of_sources(sources, self.headlines), repository
         )
+
+    def once(self, make: Callable[[View], Made]) -> Made:
+        """What ``make`` makes of this content, for several pages; it is called once."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
 
     def renderer(self, path: str) -> Renderer:
         """The renderer for the page at this path."""
@@ -169,6 +179,8 @@ class MenuEntry:
     pages: Callable[[View], Page | Sequence[Page]]
     is_detail: bool = False
     """Whether it is within the last entry of the menu, for readers who check or use the data."""
+    is_long: bool = False
+    """Whether its pages take much of the time of a large site, so that another process makes them."""
 
 
 def pair_path(first: str, second: str) -> str:

@@ -10,6 +10,7 @@ complete with a probability of 3 %. On complete rounds both give the same number
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from generator.statistics.contrasts import Contrast
 from generator.statistics.looks import Stage, latest
-from generator.statistics.variances import Floats, moderate
+from generator.statistics.variances import Floats, Moderated, moderate
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -37,20 +38,30 @@ class RoundsModel(Generic[Key]):
     keys: tuple[Key, ...]
     counts: tuple[int, ...]
     """Rounds of each row."""
-    groups: tuple[int, ...]
-    """Rows of different groups share no round, also not through other rows."""
     means: Floats
     """Shape (rows,): the least-squares mean of each row, which it would have over all rounds of its group."""
-    products: Floats
-    """Shape (rows, rows, rows): per noisy row the covariance of two means, if its noise had a variance of one."""
-    variances: Floats
-    """Shape (rows,): the variance of one value of each row, after moderation."""
-    freedoms: Floats
-    """Shape (rows,): the degrees of freedom of these variances."""
+    squares: Floats
+    """Shape (rows,): the sum of squared residuals of each row."""
+    design: Design
     between: float
     is_ratio: bool
     stages: Mapping[Key, Stage]
     """How far each row has come that was looked at repeatedly."""
+
+    @cached_property
+    def _noise(self) -> Moderated:
+        # Not computed with the means: most of the time is spent here, and exports of years of runs need means only.
+        return moderate(*self.design.noise(self.squares))
+
+    @property
+    def variances(self) -> Floats:
+        """Shape (rows,): the variance of one value of each row, after moderation."""
+        return self._noise.variances
+
+    @property
+    def freedoms(self) -> Floats:
+        """Shape (rows,): the degrees of freedom of these variances."""
+        return self._noise.freedoms
 
     @cached_property
     def index(self) -> dict[Key, int]:
@@ -62,6 +73,13 @@ class RoundsModel(Generic[Key]):
         if place is None:
             return None
         return float(np.exp(self.means[place]) if self.is_ratio else self.means[place])
+
+    def ratio(self, first: Key, second: Key) -> float | None:
+        """The value of `contrast`, if it is a ratio."""
+        if not self.is_ratio or not self._share_rounds(first, second):
+            return None
+        difference = float(self.means[self.index[first]] - self.means[self.index[second]])
+        return math.exp(difference) if abs(difference) > _ROUNDING * self._scale else 1.0
 
     def contrast(self, first: Key, second: Key) -> Contrast | None:
         """The first row against the second; ``None`` if the model lacks one of them, or if they share no round."""
@@ -79,7 +97,8 @@ class RoundsModel(Generic[Key]):
         if not known:
             return found
         one, other = (np.array([self.index[pair[side]] for pair in known]) for side in (0, 1))
-        spreads = self.products[:, one, one] + self.products[:, other, other] - 2 * self.products[:, one, other]
+        products = self.design.products
+        spreads = products[:, one, one] + products[:, other, other] - 2 * products[:, one, other]
         shares = self.variances[:, None] * np.maximum(spreads, 0.0)
         within, whole = shares.sum(axis=0), shares.sum(axis=0) + 2 * self.between
         # The variance between runs is known from many of them, so it adds no uncertainty of its own.
@@ -104,7 +123,7 @@ class RoundsModel(Generic[Key]):
 
     def _share_rounds(self, first: Key, second: Key) -> bool:
         a, b = self.index.get(first), self.index.get(second)
-        return a is not None and b is not None and self.groups[a] == self.groups[b]
+        return a is not None and b is not None and self.design.groups[a] == self.design.groups[b]
 
     @cached_property
     def _scale(self) -> float:
@@ -139,15 +158,12 @@ def fit_rounds(
     effects = design.weights.reshape(len(rows), table.size) @ table.ravel()
     shifts = (table.sum(axis=0) - effects @ known) / design.sizes
     squares = np.sum(((table - effects[:, None] - shifts) * known) ** 2, axis=1)
-    moderated = moderate(*design.noise(squares))
     return RoundsModel(
         keys=tuple(rows),
         counts=tuple(int(count) for count in known.sum(axis=1)),
-        groups=design.groups,
         means=level + effects + design.averages @ shifts,
-        products=design.products,
-        variances=moderated.variances,
-        freedoms=moderated.freedoms,
+        squares=squares,
+        design=design,
         between=between,
         is_ratio=is_ratio,
         stages=stages,
@@ -155,7 +171,7 @@ def fit_rounds(
 
 
 @dataclass(frozen=True)
-class _Design:
+class Design:
     """What follows from which rows have which rounds, without their values."""
 
     sizes: Floats
@@ -163,9 +179,11 @@ class _Design:
     weights: Floats
     """Shape (rows, rows, rounds): how much a value of a row in a round adds to the effect of another row."""
     products: Floats
+    """Shape (rows, rows, rows): per noisy row the covariance of two means, if its noise had a variance of one."""
     gains: Floats
     """Shape (rows, rows): the expected sum of squared residuals of a row for a variance of one of another."""
     groups: tuple[int, ...]
+    """Rows of different groups share no round, also not through other rows."""
     averages: Floats
     """Shape (rows, rounds): the rounds of each row's group, with equal weights."""
 
@@ -191,7 +209,7 @@ class _Design:
 
 
 @lru_cache(maxsize=256)
-def _design(shape: tuple[int, int], pattern: bytes) -> _Design:
+def _design(shape: tuple[int, int], pattern: bytes) -> Design:
     """The design of a pattern: which of ``shape`` = (rows, rounds) are known, as bytes of booleans."""
     rows, rounds = shape
     known = np.frombuffer(pattern, dtype=bool).reshape(shape).astype(float)
@@ -210,7 +228,7 @@ def _design(shape: tuple[int, int], pattern: bytes) -> _Design:
     groups = _groups(known)
     numbers = np.array(groups, dtype=int)
     members = ((numbers[:, None] == numbers[None]).astype(float) @ known > 0).astype(float)
-    return _Design(
+    return Design(
         sizes=sizes,
         weights=weights,
         products=by_row @ by_row.transpose(0, 2, 1),

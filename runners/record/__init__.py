@@ -42,7 +42,7 @@ from runners.record.evidence import (
     degree_of,
     supports_python,
 )
-from runners.record.folders import Read, page_name, problems_between, result_files
+from runners.record.folders import Read, page_name, problems_across, problems_between, result_files
 from runners.record.histogram import MIN_EVENTS_BEYOND, QUANTILES, Histogram, HistogramError, is_supported
 from runners.record.listing import files_below
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX, SLUG, is_identifier, is_result_file, is_slug
@@ -114,6 +114,7 @@ from runners.record.schema import (
 )
 from runners.record.setups import SHORTENED_ENDS, is_same_setup, with_own_end
 from runners.record.store import (
+    AnyDocument,
     Fault,
     Problem,
     RecordError,
@@ -162,6 +163,7 @@ __all__ = [
     "USUAL_TOPOLOGY",
     "Adaptive",
     "Advice",
+    "AnyDocument",
     "BrokerFacts",
     "Capacity",
     "CapacityProbe",
@@ -263,6 +265,7 @@ __all__ = [
     "nearest_names",
     "page_name",
     "parameter_in_words",
+    "problems_across",
     "problems_between",
     "problems_in",
     "publishable",

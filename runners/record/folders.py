@@ -33,18 +33,20 @@ def problems_between(read: Mapping[Path, Read]) -> list[Problem]:
     for path, found in read.items():
         folders.setdefault(path.parent, {})[path] = found
     problems = [problem for found in read.values() if isinstance(found, tuple) for problem in found]
-    pages: dict[str, Path] = {}
     for folder, files in folders.items():
-        if folder.name == EVIDENCE_FOLDER:
-            problems += _in_evidence(files)
-            continue
-        problems += _in_run(folder, files)
-        run = files.get(folder / "run.yml")
-        if isinstance(run, RunDocument):
-            earlier = pages.setdefault(page_name(run.campaign, run.id), folder / "run.yml")
-            if earlier.parent != folder:
-                message = f"campaign and id are the same as in {earlier}; each run needs its own id"
-                problems.append(Problem(folder / "run.yml", 1, 1, message))
+        problems += _in_evidence(files) if folder.name == EVIDENCE_FOLDER else _in_run(folder, files)
+    return problems + problems_across({path: found for path, found in read.items() if isinstance(found, RunDocument)})
+
+
+def problems_across(runs: Mapping[Path, RunDocument]) -> list[Problem]:
+    """The problems between runs. ``runs``: by the path of each ``run.yml``."""
+    problems = []
+    pages: dict[str, Path] = {}
+    for path, run in runs.items():
+        earlier = pages.setdefault(page_name(run.campaign, run.id), path)
+        if earlier != path:
+            message = f"campaign and id are the same as in {earlier}; each run needs its own id"
+            problems.append(Problem(path, 1, 1, message))
     return problems
 
 

@@ -99,11 +99,11 @@ class Histogram:
     def percentile_ms(self, quantile: float) -> float | None:
         """The value at ``quantile`` (0 to 1), as the top of its bucket; ``None`` where it is empty."""
         total = self.total
-        return None if total == 0 else self._value_ms(_rank(quantile, total))
+        return None if total == 0 else self._value_ms(_rank(quantile, total), self.counts.cumsum())
 
-    def _value_ms(self, rank: int) -> float:
-        """The value with this rank, from 1, as the top of its bucket."""
-        return float(self.layout.upper[int(np.searchsorted(self.counts.cumsum(), rank))]) / _NS_PER_MS
+    def _value_ms(self, rank: int, sums: Counts) -> float:
+        """The value with this rank, from 1, as the top of its bucket. ``sums``: counts up to each bucket."""
+        return float(self.layout.upper[int(sums.searchsorted(rank))]) / _NS_PER_MS
 
     def percentiles(self, events: int | None = None, *, missing: int = 0) -> Percentiles:
         """The published percentiles; those with too few events beyond them are absent.
@@ -118,8 +118,9 @@ class Histogram:
         every = total + missing
         occupied = np.flatnonzero(self.counts)
         middle = (self.layout.lower + self.layout.upper) / 2
+        sums = self.counts.cumsum()
         figures = {
-            name: _rounded(self._value_ms(rank))
+            name: _rounded(self._value_ms(rank, sums))
             for name, quantile in QUANTILES.items()
             if is_supported(quantile, every if events is None else events) and (rank := _rank(quantile, every)) <= total
         }

@@ -27,6 +27,7 @@ _RESERVED_FOLDERS = {
     "latest.csv",
     "history.json",
     "history.csv",
+    "history.parquet",
     "evidence.json",
     "schema.json",
 }

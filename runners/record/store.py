@@ -25,6 +25,7 @@ from runners.record.docstrings import models_in
 from runners.record.errors import InvalidError, nearest_names
 from runners.record.evidence import EvidenceDocument
 from runners.record.naming import EVIDENCE_FOLDER, FLAME_SUFFIX
+from runners.record.own_form import read_own_form
 from runners.record.schema import FlameDocument, FrameworkDocument, RunDocument
 
 AnyDocument = RunDocument | FrameworkDocument | FlameDocument | EvidenceDocument
@@ -206,13 +207,12 @@ def load_strictly(
     return document
 
 
-def read_plain(path: Path) -> tuple[Any, bytes]:
-    """The content of a result file as plain values, and its bytes.
+def read_plain(path: Path) -> tuple[AnyDocument, Any, bytes]:
+    """The document of a result file, its content as plain values, and its bytes.
 
     Raises `RecordError` with all that `read_checked` finds.
     """
-    _, plain, raw = _checked(path)
-    return plain, raw
+    return _checked(path)
 
 
 def as_document(path: Path, plain: Any) -> AnyDocument:
@@ -350,6 +350,9 @@ def _parse(path: Path) -> tuple[Any, bytes]:
 
 def _meant(path: Path, raw: bytes) -> Any:
     """The plain value of a file with this content."""
+    own = read_own_form(raw, _meaning, max_depth=MAX_DEPTH)
+    if own is not None:
+        return own
     try:
         return yaml.load(raw, Loader=_Loader)  # noqa: S506 - _Loader is a restricted CSafeLoader
     except _UnplainError as error:

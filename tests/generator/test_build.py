@@ -166,6 +166,46 @@ def test_staging_again_writes_only_what_changed_and_removes_what_is_stale(edited
     assert [path for path in after if after[path] != before[path]] == ["data.md"]
 
 
+def test_a_run_keeps_its_page_in_a_frame_when_the_next_campaign_is_published(built: Built, tmp_path: Path) -> None:
+    places = built.copied(tmp_path / "copy")
+    (older,) = (path.relative_to(places.out) for path in places.out.glob("runs/*--*.html"))
+    before = read((places.out / older).read_text())
+    raw = next((places.out / "data").glob("*/*/fastapi.yml"))
+    inode = raw.stat().st_ino
+    synthetic.write(
+        places.results, rounds=2, seconds=1, run="next", campaign="2026-12-04", started="2026-12-04T09:00:00Z",
+        variants=FEW, seed=2,
+    )  # fmt: skip
+    build_site(places, lambda _: None)
+    html = (places.out / older).read_text()
+    after = read(html)
+    names = ("title", "og:title", "og:description", "og:url", "description")
+    metas, others = (
+        {
+            attributes.get("property") or attributes.get("name"): attributes.get("content")
+            for tag, attributes in reader.found
+            if tag == "meta"
+        }
+        for reader in (before, after)
+    )
+    assert [metas.get(name) for name in names] == [others.get(name) for name in names]
+    assert f'<link rel="canonical" href="{places.site_url}{older.as_posix()}">' in html
+    anchors, after_anchors = (
+        [attributes.get("id") for tag, attributes in reader.found if tag == "h1"] for reader in (before, after)
+    )
+    assert anchors == after_anchors
+    facts = [text for text in before.texts if "AMD" in text]
+    assert facts
+    assert facts == [text for text in after.texts if "AMD" in text]
+    assert "rtsite:frame" not in html
+    assert not (places.out / "runs" / "older.html").exists()
+    sitemap = (places.out / "sitemap.xml").read_text()
+    assert sitemap.count(f"<loc>{places.site_url}{older.as_posix()}</loc>") == 1
+    assert "runs/older.html" not in sitemap
+    assert gzip.decompress((places.out / "sitemap.xml.gz").read_bytes()).decode() == sitemap
+    assert raw.stat().st_ino == inode, "what has not changed is not written again"
+
+
 def test_raw_results_are_files_on_the_site_not_links(built: Built) -> None:
     places = built.places
     assert not [path for path in places.staged.rglob("*") if path.is_symlink()]

@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import duckdb
+import pandas
 import pytest
 
 from benchmarks import synthetic
 from generator import exports
-from generator.comparison import History, capacity_tables, compare_runs
+from generator.comparison import capacity_tables, compare_runs
 from generator.comparison.tables import Value
 from generator.dataset import Dataset, FrameworkResult, load_results
 
+PAGE = Path(__file__).parents[2] / "site" / "data.md"
 ATOM = "{http://www.w3.org/2005/Atom}"
 HEADLINES = {"fastapi": "uvicorn", "django-channels": "not-measured"}
 
@@ -34,11 +38,31 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def offered(dataset: Dataset) -> dict[str, str]:
-    over_time = exports.over_time(History(dataset.runs))
-    return exports.files(dataset, "https://example.org/bench", HEADLINES) | {
-        path: make() for path, make in over_time.items()
-    }
+def over_time(dataset: Dataset) -> dict[str, str | bytes]:
+    return {path: make() for path, make in exports.over_time(dataset.runs).items()}
+
+
+@pytest.fixture(scope="module")
+def offered(dataset: Dataset, over_time: dict[str, str | bytes]) -> dict[str, str]:
+    texts = {path: made for path, made in over_time.items() if isinstance(made, str)}
+    return exports.files(dataset, "https://example.org/bench", HEADLINES) | texts
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, over_time: dict[str, str | bytes]) -> Path:
+    """A folder with the history as Parquet, where the site has it."""
+    folder = tmp_path_factory.mktemp("site")
+    made = over_time["data/history.parquet"]
+    assert isinstance(made, bytes)
+    (folder / "data").mkdir()
+    (folder / "data" / "history.parquet").write_bytes(made)
+    return folder
+
+
+def code_of(language: str) -> str:
+    """The only code in a language on the page of the data."""
+    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return str(code)
 
 
 def ratio_of(value: Value) -> float | None:
@@ -105,6 +129,38 @@ def test_csv_and_json_have_the_same_values(offered: dict[str, str], name: str) -
     assert len(rows) == len(others)
     for row, other in zip(rows, others, strict=True):
         assert {key: "" if value is None else str(value) for key, value in other.items()} == row
+
+
+def test_parquet_has_the_same_values(offered: dict[str, str], site: Path) -> None:
+    history = json.loads(offered["data/history.json"])
+    found = duckdb.read_parquet(str(site / "data" / "history.parquet"))
+    assert found.columns == history["columns"]
+    rows = found.fetchall()
+    when = history["columns"].index("started")
+    assert [[*row[:when], f"{row[when]:%Y-%m-%dT%H:%M:%SZ}", *row[when + 1 :]] for row in rows] == history["rows"]
+
+
+def test_the_queries_on_the_page_run_as_they_are(site: Path) -> None:
+    query = code_of("sql").replace(exports.ANY_SITE, f"{site}/")
+    assert str(site) in query
+    names = ("started", "framework", "variant", "value", "low", "high")
+    found = duckdb.sql(query)
+    assert found is not None
+    assert tuple(found.columns) == names
+    assert {row[1] for row in found.fetchall()} >= {"fastapi", "flask-socketio"}
+    values: dict[str, Any] = {"pandas": pandas}
+    exec(code_of("python").replace(exports.ANY_SITE, f"{site}/"), values)
+    history = values["history"]
+    assert list(history.columns) == list(exports._TYPES)
+    assert len(history) == duckdb.read_parquet(str(site / "data" / "history.parquet")).count("*").fetchall()[0][0]
+    assert history["value"].dtype == "float64"
+    assert str(history["started"].dtype).startswith("datetime64")
+
+
+def test_the_page_describes_every_column_in_order() -> None:
+    (table,) = re.findall(r"^\| Column \|.*?\n\n", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    first = [line.split("|")[1] for line in table.splitlines()[2:] if line]
+    assert [name for cell in first for name in re.findall(r"`(\w+)`", cell)] == list(exports._TYPES)
 
 
 def test_evidence_and_schema(offered: dict[str, str]) -> None:

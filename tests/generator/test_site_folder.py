@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ import pytest
 from generator.site_folder import (
     MARKER,
     BuildError,
+    NewFiles,
     changed_by_others,
+    fingerprints,
     read_made,
     replace,
     replacing,
@@ -195,6 +198,52 @@ def test_a_damaged_site_is_noticed_and_mended(out: Path, how: str) -> None:
     if how != "folder linked":
         build(out, OLD)
         assert changed_by_others(out, made) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "is_linked"),
+    [
+        (lambda page: None, True),
+        (lambda page: page.write_text("odd"), False),
+        (lambda page: page.chmod(0o600), False),
+        (lambda page: page.unlink(), False),
+        (lambda page: (page.with_name(MARKER)).write_text(""), False),
+    ],
+    ids=["nothing", "edited", "mode", "removed", "marker emptied"],
+)
+def test_what_the_old_site_has_is_linked_and_nothing_else(
+    out: Path, tmp_path: Path, change: Callable[[Path], object], is_linked: bool
+) -> None:
+    page = out / "index.html"
+    change(page)
+    if page.exists() and page.read_text() == "odd":
+        later = (out / MARKER).stat().st_mtime_ns + 1
+        os.utime(page, ns=(later, later))
+    new, source = NewFiles(out), tmp_path / "source"
+    source.write_text("old")
+    digest = hashlib.sha256(b"old").hexdigest()
+    (tmp_path / "new").mkdir()
+    for path, content, known in (
+        ("index.html", b"old", ""),
+        ("data/old.json", b"{}", ""),
+        ("deep/er/added.html", b"old", ""),
+        ("raw.yml", source, digest),
+    ):
+        new.put(tmp_path / "new", path, content, known)
+    put = tmp_path / "new" / "index.html"
+    assert put.read_text() == "old"
+    assert (page.exists() and put.samefile(page)) == is_linked
+    assert (tmp_path / "new" / "raw.yml").read_text() == "old"
+    assert fingerprints(tmp_path / "new", new.digests) == fingerprints(tmp_path / "new")
+
+
+def test_a_file_that_is_known_is_linked_unread(out: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("xyz")
+    new = NewFiles(out)
+    (tmp_path / "new").mkdir()
+    new.put(tmp_path / "new", "index.html", source, hashlib.sha256(b"old").hexdigest())
+    assert (tmp_path / "new" / "index.html").samefile(out / "index.html")
 
 
 def test_one_folder_has_one_build_at_a_time(out: Path) -> None:

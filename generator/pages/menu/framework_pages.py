@@ -32,7 +32,7 @@ def _index(view: View) -> Page:
 
 
 def _framework_pages(view: View) -> list[Page]:
-    heat = heat_table(view)
+    heat = view.once(heat_table)
     found = [_index(view)]
     for framework in view.frameworks.values():
         found += [_answer(view, heat, framework), _results(view, framework), _code(view, framework)]
@@ -98,7 +98,10 @@ def _code(view: View, framework: FrameworkView) -> Page:
 def _of_framework(
     framework: FrameworkView, path: str, title: str, in_group: str, words: str, sections: list[Section]
 ) -> Page:
-    return Page(path, title, words, tuple(sections), group=framework.title, in_group=in_group)
+    # Tables of values and code are most of what there is to search, and nobody looks for a value by its digits.
+    is_searched = path == framework.path
+    group = framework.title
+    return Page(path, title, words, tuple(sections), is_searched=is_searched, group=group, in_group=in_group)
 
 
 def _headline(view: View, framework: FrameworkView) -> VariantFacts | None:
@@ -170,4 +173,4 @@ def _flames(render: Renderer, framework: FrameworkView) -> list[Section]:
     return [Section("Where the time goes", "time", html=html)]
 
 
-ENTRY = MenuEntry("Frameworks", position=40, pages=_framework_pages)
+ENTRY = MenuEntry("Frameworks", position=40, pages=_framework_pages, is_long=True)

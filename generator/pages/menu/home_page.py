@@ -20,7 +20,7 @@ _CHANGES = 3
 def _home_page(view: View) -> Page:
     """The home page: what to use by where a reader starts, how sure that is, what changed, and the next steps."""
     path = "index.md"
-    heat = heat_table(view)
+    heat = view.once(heat_table)
     answers = start_answers(view.conclusions)
     html = view.renderer(path).html(
         "home.html",

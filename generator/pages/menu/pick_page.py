@@ -12,7 +12,7 @@ from generator.statistics import MIN_ROUNDS
 def _pick_page(view: View) -> Page:
     """The page with the form and the data of its script, and with answers for readers without scripts."""
     path = "pick.md"
-    code = {slug: {module.name for module in one.code} for slug, one in view.frameworks.items()}
+    code = {slug: one.module_names for slug, one in view.frameworks.items()}
     found = find_candidates(view.conclusions, view.titles, code)
     html = view.renderer(path).html(
         "pick.html",

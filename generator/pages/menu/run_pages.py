@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from jinja2 import Environment
+
 from generator.comparison import capacity_tables, compare_runs
 from generator.dataset import Run
-from generator.pages.markup import Page, Section
+from generator.pages.framed import frame_of
+from generator.pages.markup import Page, Renderer, Section, make_environment
 from generator.pages.table_sections import capacity_section, table_section
 from generator.pages.view import MenuEntry, View, run_path
+
+_FRAME = "runs/older.md"
+"""No run has this page: the name of a run's page contains its campaign and its id."""
 
 
 def _index(view: View) -> Page:
     """The page that lists all runs."""
     path = "runs/index.md"
-    runs = [(run, run_path(run), _counts(run)) for run in view.dataset.runs]
+    runs = [(run, run_path(run), run.facts.counts) for run in view.dataset.runs]
     html = view.renderer(path).html("runs.html", runs=runs)
     words = "Every run: machine, order, validity, failures, raw files."
     return Page(path, "Runs", words, (Section(None, None, html=html),), hide=("navigation", "toc"), is_searched=False)
@@ -24,16 +32,24 @@ def _run_pages(view: View) -> list[Page]:
     A run's page stays when the next campaign is published, since the feed and readers' links lead to it.
     """
     current = {run.raw for run in view.dataset.current}
-    return [
-        _index(view),
-        *(_page(view, run) if run.raw in current else _older_page(view, run) for run in view.dataset.runs),
-    ]
+    pages = [_page(view, run) if run.raw in current else _older_page(run) for run in view.dataset.runs]
+    older = [page for page in pages if page.frame]
+    return [_index(view), *pages, *(frame_of(page.frame, page) for page in older[:1])]
 
 
-def _older_page(view: View, run: Run) -> Page:
-    path = run_path(run)
-    html = view.renderer(path).html("run.html", run=run, counts=_counts(run))
-    return Page(path, f"Run {run.document.id}", _words(run), (Section(None, None, html=html),), is_searched=False)
+def _older_page(run: Run) -> Page:
+    section = Section(None, None, html=run.kept(run_html))
+    return Page(run_path(run), f"Run {run.document.id}", _words(run), (section,), is_searched=False, frame=_FRAME)
+
+
+def run_html(run: Run) -> str:
+    """What the page of any run begins with, which `Run.kept` keeps."""
+    return Renderer(_environment(), run_path(run)).html("run.html", run=run, counts=run.facts.counts)
+
+
+@cache
+def _environment() -> Environment:
+    return make_environment()
 
 
 def _page(view: View, run: Run) -> Page:
@@ -43,7 +59,7 @@ def _page(view: View, run: Run) -> Page:
     excluded = render.html("excluded.html", tables=(*tables, *searched))
     order = render.html("order.html", run=run, names=dict(enumerate(run.document.cells)))
     sections = (
-        Section(None, None, html=render.html("run.html", run=run, counts=_counts(run))),
+        Section(None, None, html=run.kept(run_html)),
         Section("What does not count", "invalid", html=excluded),
         *(table_section(render, table, shows_reasons=False) for table in tables),
         *(capacity_section(render, table, shows_reasons=False) for table in searched),
@@ -54,19 +70,6 @@ def _page(view: View, run: Run) -> Page:
 
 def _words(run: Run) -> str:
     return f"Run of {run.document.started[:10]} on {run.document.machine.cpu_model}."
-
-
-def _counts(run: Run) -> dict[str, int]:
-    cells = [cell for item in run.frameworks for cell in item.document.cells]
-    measurements = [measurement for cell in cells for measurement in cell.decisive]
-    return {
-        "measurements": len(measurements),
-        "repeated": sum(len(cell.measurements) for cell in cells) - len(measurements),
-        "valid": sum(measurement.valid for measurement in measurements),
-        "failed": sum(measurement.failure is not None for measurement in measurements),
-        "invalid": sum(not measurement.valid and measurement.failure is None for measurement in measurements),
-        "planned": sum(len(turn) for turn in run.document.order),
-    }
 
 
 ENTRY = MenuEntry("Runs", position=90, pages=_run_pages, is_detail=True)

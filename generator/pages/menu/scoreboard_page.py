@@ -14,7 +14,7 @@ def _scoreboard_page(view: View) -> Page:
     render = view.renderer(path)
     chart = cost_chart(view)
     html = render.html(
-        "scoreboard.html", heat=heat_table(view), aside=view.aside, runs=view.comparison.runs, chart=chart
+        "scoreboard.html", heat=view.once(heat_table), aside=view.aside, runs=view.comparison.runs, chart=chart
     )
     words = "Every framework by what you build, on one scale, with what is not certain."
     return Page(

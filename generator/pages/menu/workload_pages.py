@@ -129,4 +129,4 @@ def _best_known(
     return next(((answer, label) for answer, label in every if answer.frameworks), every[0])
 
 
-ENTRY = MenuEntry("Tests", position=60, pages=_workload_pages, is_detail=True)
+ENTRY = MenuEntry("Tests", position=60, pages=_workload_pages, is_detail=True, is_long=True)
