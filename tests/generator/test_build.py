@@ -393,7 +393,7 @@ def test_zensical_makes_the_same_pages_of_the_same_sources(built: Built, tmp_pat
     )
     assert pages == others
     assert "Messages answered per second" in (other / "tests" / "echo.html").read_text()
-    assert (other / "tests" / "echo.html").read_bytes() == (site / "tests" / "echo.html").read_bytes()
+    assert (other / "workloads" / "echo.html").read_bytes() == (site / "workloads" / "echo.html").read_bytes()
 
 
 def test_the_site_makes_no_external_requests(pages: dict[Path, Reader]) -> None:
