@@ -111,7 +111,7 @@ values = st.recursive(
 
 
 @given(data=st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), values, min_size=1, max_size=4))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 def test_whatever_our_writer_writes_is_read_alike(data: dict[str, Any]) -> None:
     written = yaml.dump(_styled(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     assert_alike(written.encode("utf-8", "surrogatepass"))
@@ -152,7 +152,7 @@ last: true
         max_size=4,
     )
 )
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=400)
 def test_a_changed_text_is_read_alike_or_left_alone(changes: list[tuple[int, int, str]]) -> None:
     text = GOOD
     for start, length, piece in changes:
