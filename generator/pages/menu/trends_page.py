@@ -37,11 +37,11 @@ def _trends_page(view: View) -> Page:
         html = render.html("trend.html", chart=trend_chart(trend, changes, view.identities))
         sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
     words = "The deciding metrics over time, and what changed with them."
-    return Page(path, "Trends", words, tuple(sections), hide=("navigation",))
+    return Page(path, "Trends", words, tuple(sections), hide=("navigation",), is_searched=False)
 
 
 def _is_line(trend: Trend) -> bool:
     return any(len(series.points) > 1 for series in trend.series)
 
 
-ENTRY = MenuEntry("Trends", position=70, pages=_trends_page, is_detail=True)
+ENTRY = MenuEntry("Trends", position=70, pages=_trends_page, is_detail=True, is_long=True)
