@@ -28,11 +28,13 @@ from runners.serving.broker import Broker, BrokerError, find_broker, start_broke
 from runners.serving.certificate import Certificate, make_certificate, negotiate
 from runners.serving.environment import Environment, prepare_environment
 from runners.serving.proxy import Proxy, find_proxy, needs_sticky_sessions, start_proxy
-from runners.serving.server import HOST, Server, start_server
+from runners.serving.server import HOST, NotReadyError, Server, start_server
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.scenarios import CLOSED_LOOP_TOGETHER, Scenario
 from runners.subjects.topologies import TOPOLOGIES
 
+_ENDING_S = 1.0
+"""Seconds until the end of a process is known at the latest."""
 MOST_UP = CLOSED_LOOP_TOGETHER
 """What waits uses some of the server's core, whether it waits for its turn or for another scenario."""
 
@@ -214,9 +216,14 @@ class Deployment:
         self._start_server(ports)
 
     def recheck(self, checks: Collection[str]) -> None:
-        """Repeat these contract checks after a load."""
+        """Repeat these contract checks after a load. If they fail because the server has ended, the error says that."""
         with self.stage("recheck"):
-            self.server.verify(checks)
+            try:
+                self.server.verify(checks)
+            except NotReadyError:
+                if self.server.child.wait(_ENDING_S):
+                    raise NotReadyError(f"the server ended under load, with status {self.server.status}") from None
+                raise
 
     def watches(self) -> dict[str, resources.Watch]:
         """Watches of CPU and memory: ``server``, and ``broker`` and ``proxy`` if there are such."""

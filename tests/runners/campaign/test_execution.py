@@ -122,7 +122,7 @@ def test_a_good_server_has_values(document: FrameworkDocument, variant: str) -> 
         ("silent", {"start"}, "nothing answered on http://127.0.0.1:", "behaviour silent"),
         ("gibberish", {"ready"}, "health: ", "behaviour gibberish"),
         ("wrong", {"ready"}, "echo-text: expected text", "behaviour wrong"),
-        ("dies", {"load"}, "ended", "out of luck"),
+        ("dies", {"load", "recheck"}, "ended", "out of luck"),
         ("hangs", {"load", "recheck"}, "", "thinking"),
     ],
 )
