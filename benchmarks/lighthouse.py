@@ -1,6 +1,6 @@
 """Measures a page of each type with Lighthouse in four categories, as on a phone: the median of several runs.
 
-    uv run python -m benchmarks.lighthouse [--results results] [--repeats 5] [--desktop]
+    uv run python -m benchmarks.lighthouse [--results results] [--repeats 5] [--page PAGE] [--desktop]
 
 Needs npx (Node.js 20 or newer) and Chromium. The exit code is 1 if a category is below 95, or if scripts block for more
 than 150 ms or the layout shifts by more than 0.02. The site is served compressed, as by a host of static pages.
@@ -103,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--page", action="append", help="only this page, such as pick.html; repeatable")
     parser.add_argument("--desktop", action="store_true", help="as on a desktop instead")
     arguments = parser.parse_args()
     preset = "desktop" if arguments.desktop else "mobile"
@@ -115,7 +116,7 @@ def main() -> None:
             build_site(Paths(ROOT, arguments.results.resolve(), home / "build" / "docs", home / "site"), lambda _: None)
             thread = Thread(target=server.serve_forever, daemon=True)
             thread.start()
-            for page in PAGES:
+            for page in arguments.page or PAGES:
                 runs = [ask(address + page, preset, home) for _ in range(arguments.repeats)]
                 middle = {name: median(run[name] for run in runs) for name in runs[0]}
                 is_enough &= min(middle[name] for name in CATEGORIES) >= ENOUGH

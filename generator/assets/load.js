@@ -89,8 +89,6 @@
         rt.keep({ [dial.name]: value === dial.usual ? null : String(value) });
       });
     }
-    form.hidden = false;
-    document.querySelector(".rt-load-said").hidden = true;
   });
 
   rt.onAddress(() => {

@@ -9,7 +9,6 @@
 
   rt.onPage(() => {
     for (const form of document.querySelectorAll("form.rt-pair-chooser")) {
-      form.hidden = false;
       form.reset(); // a browser keeps what was chosen before the reader came back
       form.addEventListener("submit", (event) => {
         event.preventDefault();

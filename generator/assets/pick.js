@@ -356,7 +356,6 @@
       fill(field, isAnswer(field, asked) ? asked : defaultOf(field));
     }
     const script = document.querySelector("template.rt-pick-data").content.querySelector("script");
-    form.hidden = false;
     show(form, document.querySelector(".rt-picked"), JSON.parse(script.textContent));
   });
 })();

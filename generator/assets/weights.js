@@ -47,7 +47,6 @@
       slider.addEventListener("change", () => keep(fieldset)); // once it is let go: browsers limit writing addresses
     }
     fieldset.querySelector(".rt-reset").addEventListener("click", () => rt.keep({ weights: null }));
-    fieldset.hidden = false;
   });
 
   rt.onAddress(() => {
