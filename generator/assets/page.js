@@ -72,7 +72,9 @@ window.rt = (() => {
     for (const time of document.querySelectorAll("time.rt-date:not([data-ready])")) {
       time.dataset.ready = "yes";
       const days = Math.floor((Date.now() - Date.parse(time.dateTime)) / DAY_MS);
-      if (days >= 1) time.append(` (${days === 1 ? "yesterday" : `${days} days ago`})`);
+      const ago = document.createElement("span"); // its place is kept by the style, so that nothing moves
+      if (days >= 1) ago.append(` (${days === 1 ? "yesterday" : `${days} days ago`})`);
+      time.append(ago);
     }
     begun.forEach((prepare) => prepare());
     follow();
