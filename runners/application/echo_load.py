@@ -17,7 +17,7 @@ from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.address import read_address
-from runners.loading.job_building import MOST_CONNECTIONS, MOST_ON_CLUSTER, build_echo_job
+from runners.loading.job_building import MOST_CONNECTIONS, MOST_ON_CLUSTER, build_echo_job, connection_bytes
 from runners.loading.load_report import build_report, doubts_about_order, explain
 from runners.record import UsageError, require_between, unknown_name
 
@@ -102,7 +102,8 @@ def load_echo_server(
         most_connections=MOST_ON_CLUSTER if scheduler else MOST_CONNECTIONS,
     )
     if scheduler:
-        with placed(scheduler, connections, most_hosts=most_hosts) as placement:
+        needed = connection_bytes(job.payload_bytes, client)
+        with placed(scheduler, connections, connection_bytes=needed, most_hosts=most_hosts) as placement:
             report = _load_from_hosts(job, placement)
         notes = [_OPEN_TO_OTHERS] if is_open_to_others(scheduler) else []
     else:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runners.machine import FILES_BESIDE_CLIENTS
+
 RESOURCE = "shard"
 """The resource of Dask by which a worker says how many shards it runs."""
-FILES_BESIDE = 64
-"""Open files of a shard besides its connections."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ class HostFacts:
         return asdict(self)
 
 
-def refusals(hosts: Sequence[HostFacts], own: HostFacts, connections: int) -> Iterator[str]:
+def refusals(hosts: Sequence[HostFacts], own: HostFacts, connections: int, connection_bytes: int = 0) -> Iterator[str]:
     """Why these hosts cannot apply a load together, one sentence with the cure for each fault.
 
-    ``own``: this machine, whose versions count. ``connections``: of the whole load.
+    ``own``: this machine, whose versions count. ``connections``: of the whole load. ``connection_bytes``: memory that
+    each needs.
     """
     shares = connections_of(hosts, connections)
     for host, share in zip(hosts, shares, strict=True):
@@ -68,10 +69,16 @@ def refusals(hosts: Sequence[HostFacts], own: HostFacts, connections: int) -> It
             )
         yield from _differences(host, own)
         per_shard = -(-share // max(1, host.shards))
-        if per_shard + FILES_BESIDE > host.open_files:
+        if per_shard + FILES_BESIDE_CLIENTS > host.open_files:
             yield (
                 f"{host.name} allows {host.open_files:,} open files, and {per_shard:,} connections of a shard need"
-                f" {per_shard + FILES_BESIDE:,}; raise the hard limit there (`ulimit -Hn`), or use more hosts"
+                f" {per_shard + FILES_BESIDE_CLIENTS:,}; raise the hard limit there (`ulimit -Hn`), or use more hosts"
+            )
+        if share * connection_bytes > host.memory_bytes:
+            yield (
+                f"{share:,} connections need about {share * connection_bytes / 1e9:,.1f} GB of memory on {host.name},"
+                f" which has {host.memory_bytes / 1e9:,.1f} GB available; reduce --connections or --payload, or use"
+                " more hosts"
             )
 
 

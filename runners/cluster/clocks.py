@@ -26,20 +26,6 @@ class ClockOffset:
     offset_ns: int
     error_ns: int
 
-    def to_ours(self, theirs_ns: int) -> int:
-        """A moment of the other clock by ours."""
-        return theirs_ns - self.offset_ns
-
-    def is_too_wrong_for(self, value_ns: float) -> bool:
-        """Whether the error is more than a tenth of what is reported."""
-        return self.error_ns > LARGEST_SHARE * value_ns
-
-
-LARGEST_SHARE = 0.1
-"""An error of the clock of more than this share of a value makes it useless: margins of latencies are 25 %."""
-SAME_CLOCK = ClockOffset(0, 0)
-"""The offset of this machine's own clock."""
-
 
 def estimate_offset(exchanges: Iterable[Exchange]) -> ClockOffset:
     """The offset by the exchange with the shortest round trip. There must be at least one.

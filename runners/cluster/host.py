@@ -117,7 +117,7 @@ class HostShards:
         self._watch = asyncio.create_task(self._end_if_abandoned())
         machine.allow_open_files(-(-connections // count))
         cores = machine.physical_cores()
-        self._cpus = [core[0] for core in cores][-count:] if 1 < count <= len(cores) or len(cores) > 1 else []
+        self._cpus = [core[0] for core in cores][-count:] if len(cores) > 1 else []
         needed = addresses_needed(connections, _ports())
         if needed > 1:
             sources = [source, *other_addresses(source)][:needed]

@@ -241,15 +241,17 @@ def start_actor(client: Any, actor_class: type, facts: HostFacts) -> Any:
 
 
 @contextmanager
-def placed(scheduler: str, connections: int, *, most_hosts: int | None = None) -> Iterator[Placement]:
+def placed(
+    scheduler: str, connections: int, *, connection_bytes: int = 0, most_hosts: int | None = None
+) -> Iterator[Placement]:
     """A place for a load of so many connections on the cluster with this scheduler.
 
-    ``most_hosts``: at most so many hosts; ``None``: all. Raises what `connected` raises, `UsageError` if hosts cannot
-    work together, and `LoadError` if one does not answer.
+    ``connection_bytes``: memory that each needs. ``most_hosts``: at most so many hosts; ``None``: all. Raises what
+    `connected` raises, `UsageError` if hosts cannot work together, and `LoadError` if one does not answer.
     """
     with connected(scheduler) as client:
         own, hosts = hosts_of(client, most_hosts)
-        if faults := list(refusals(hosts, own, connections)):
+        if faults := list(refusals(hosts, own, connections, connection_bytes)):
             raise UsageError("; ".join(faults))
         if connections < (total := sum(host.shards for host in hosts)):
             raise UsageError(

@@ -138,7 +138,7 @@ def build_echo_job(
     _require_sense(connections, duration_s, warmup_s, pace, answer_timeout_s, drain_s, most_connections)
     if own is not None:
         payload_bytes = max(payload_bytes, len(own.message.encode()), len(own.answer.encode()))
-    needed = connections * (payload_bytes * _COPIES + (_STREAMS_BYTES if client.deflate else 0))
+    needed = connections * connection_bytes(payload_bytes, client)
     if needed > memory_bytes:
         hint = ", or omit --deflate" if client.deflate else ""
         raise UsageError(
@@ -164,6 +164,11 @@ def build_echo_job(
         answer_timeout_s=answer_timeout_s,
         drain_s=drain_s,
     )
+
+
+def connection_bytes(payload_bytes: int, client: ClientOptions) -> int:
+    """Memory that a connection of an echo load needs."""
+    return payload_bytes * _COPIES + (_STREAMS_BYTES if client.deflate else 0)
 
 
 def build_stream_job(
